@@ -1,0 +1,1 @@
+//! Station 4: the person over the background.

@@ -1,0 +1,90 @@
+//! What went wrong, said once: the kind, the message, and the way out.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a thread of the pipeline does about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// This one frame is lost; go on with the next.
+    SkipFrame,
+    /// The device, model or file has to be opened anew, with back-off.
+    Reopen,
+    /// Trying again cannot help until somebody changes the settings.
+    GiveUp,
+}
+
+/// The kinds of failure a user can meet, each with its own way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The command, its arguments or a setting make no sense.
+    BadInput,
+    /// A device, file or model that was named is not there.
+    NotFound,
+    /// The thing is there, but somebody else holds it.
+    Busy,
+    /// The thing is there, but we may not touch it.
+    Denied,
+    /// The thing is there and works, but cannot do what was asked.
+    Unsupported,
+    /// Something that bgcam stands on is not installed or too old.
+    Missing,
+    /// A device or file failed while in use.
+    Io,
+    /// A bug of ours.
+    Internal,
+}
+
+/// A failure as users and clients see it.
+///
+/// `message` is lower case without a full stop and names the thing, the value and what was expected; `hint` is the
+/// way out, a command where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure this is.
+    pub kind: Kind,
+    /// What went wrong, with the name of the thing.
+    pub message: String,
+    /// What the user can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure without a hint.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// The same failure with the way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The text of an error and of everything beneath it, joined by colons.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,22 @@
+//! bgcam: a virtual camera that puts another background behind you, for every app on the machine.
+//!
+//! The folders are the stations of a frame, in the order of its journey:
+//!
+//! 1. [`camera`]: a frame comes in, from a webcam, a file or the demo scene, and is decoded to I420.
+//! 2. [`mask`]: an ONNX model says where the person is; the answer is made steady and sharp.
+//! 3. [`background`]: what stands behind the person, fitted once, ready to blend.
+//! 4. [`compose`]: the person over the background.
+//! 5. [`sink`]: the frame goes out, to v4l2loopback and to files.
+//!
+//! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
+//! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
+//! ([`cli`]) talks to it, [`config`], [`stats`] and [`error`].
+
+pub mod background;
+pub mod camera;
+pub mod compose;
+pub mod error;
+pub mod frame;
+pub mod latest;
+pub mod mask;
+pub mod sink;

@@ -1,0 +1,3 @@
+//! The `bgcam` program: parses the command line and does what it says.
+
+fn main() {}
