@@ -1,11 +1,32 @@
 //! Station 1: a frame comes in, from a webcam, a file or the demo scene, decoded to I420.
 
+mod colour;
+mod convert;
+mod demo;
+mod error;
+mod ffmpeg;
+pub mod file;
+mod list;
+mod mjpeg;
+mod negotiate;
+mod pace;
+mod scale;
+mod select;
+mod still;
+mod stream;
+mod v4l2;
+mod webcam;
+pub mod y4m;
+
 use std::{path::PathBuf, time::Duration};
 
-use crate::{
-    error::Recovery,
-    frame::{Frame, Size},
+use self::select::Wish;
+pub use self::{
+    error::CameraError,
+    file::FileOptions,
+    list::{Device, Format, list},
 };
+use crate::frame::{Frame, Size};
 
 /// What gives frames: a webcam, a file, the demo scene.
 pub trait FrameSource: Send {
@@ -55,24 +76,32 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
-/// What can go wrong with a source.
-#[derive(Debug, thiserror::Error)]
-pub enum CameraError {
-    /// No frame came in time.
-    #[error("camera {device} gave no frame for {waited:?}")]
-    Stalled {
-        /// The device's path.
-        device: String,
-        /// How long we waited.
-        waited: Duration,
-    },
+/// Opens the source that `settings` name, which delivers frames of exactly `settings.size`: what differs is scaled to
+/// cover it and cropped in the middle.
+///
+/// `auto` takes the first real camera, never a v4l2loopback; one that is named outright is taken. A file is looped at its
+/// own rate.
+///
+/// # Errors
+/// When there is no such source, or it cannot be used; [`CameraError::recovery`] says whether to try again.
+pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
+    let path = match Wish::parse(&settings.device) {
+        Wish::Demo => return demo::open(settings.size, settings.fps),
+        Wish::File(path) => {
+            let options = FileOptions { size: Some(settings.size), looped: true, paced: true };
+            return file::open(&path, &options);
+        }
+        Wish::Auto => select::first(&list::scan())?.path.clone(),
+        Wish::Node(path) => node(path)?,
+        Wish::Name(name) => match select::link(&name) {
+            Some(link) => node(link)?,
+            None => select::by_name(&name, &list::scan())?.path.clone(),
+        },
+    };
+    webcam::open(&path, settings)
 }
 
-impl CameraError {
-    /// What the capture thread does about it.
-    pub fn recovery(&self) -> Recovery {
-        match self {
-            Self::Stalled { .. } => Recovery::Reopen,
-        }
-    }
+/// The node that `path`, which may be a link, stands for.
+fn node(path: PathBuf) -> Result<PathBuf, CameraError> {
+    path.canonicalize().map_err(|_| select::not_found(&path.display().to_string(), &list::scan()))
 }

@@ -1,0 +1,148 @@
+//! What can go wrong with a source of frames, what the capture thread does about it, and the way out for the user.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use crate::error::{Failure, Kind, Recovery, chain};
+
+/// What can go wrong with a source.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum CameraError {
+    #[error("no camera found: no /dev/video* node captures in a format that bgcam can read")]
+    NoCamera,
+    #[error("camera {device:?} not found")]
+    NotFound { device: String, there: Vec<String> },
+    #[error("cannot open camera {device}: permission denied")]
+    Denied { device: String },
+    #[error("cannot use camera {device}: busy{}", by(.holder))]
+    Busy { device: String, holder: Option<String> },
+    #[error("{device} is not a camera: {why}")]
+    NotCapture { device: String, why: String },
+    #[error("camera {device} offers {offered}, expected one of MJPG, YUYV, UYVY, NV12, YU12, YV12, GREY")]
+    Unsupported { device: String, offered: String },
+    #[error("cannot {doing} on camera {device}")]
+    Io { device: String, doing: &'static str, source: io::Error },
+    #[error("camera {device} gave no frame for {waited:?}")]
+    Stalled { device: String, waited: Duration },
+    #[error("camera {device} has gone away")]
+    Gone { device: String, source: io::Error },
+    /// One frame is lost. Says no device, so that a camera which sends many of these costs no allocation.
+    #[error("corrupt frame: {0}")]
+    Corrupt(&'static str),
+    #[error("cannot read {}", .path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("{} is not a picture or video that bgcam can read: {why}", .path.display())]
+    NotVideo { path: PathBuf, why: String },
+    #[error("{} is too big: {what}, at most {limit}", .path.display())]
+    TooBig { path: PathBuf, what: String, limit: String },
+    #[error("reading {} takes ffmpeg, which is not installed", .path.display())]
+    NoFfmpeg { path: PathBuf },
+    /// The last frame of a file that is not looped has been given.
+    #[error("{} has no more frames", .path.display())]
+    EndOfStream { path: PathBuf },
+}
+
+fn by(holder: &Option<String>) -> String {
+    holder.as_ref().map(|who| format!(", in use by {who}")).unwrap_or_default()
+}
+
+impl CameraError {
+    /// What the capture thread does about it.
+    ///
+    /// A camera that is missing, busy or forbidden is tried again: it is plugged in, let go of, or its node gets its
+    /// group from udev a moment after it appears.
+    pub fn recovery(&self) -> Recovery {
+        match self {
+            Self::Corrupt(_) => Recovery::SkipFrame,
+            Self::NoCamera
+            | Self::NotFound { .. }
+            | Self::Denied { .. }
+            | Self::Busy { .. }
+            | Self::NotCapture { .. }
+            | Self::Io { .. }
+            | Self::Stalled { .. }
+            | Self::Gone { .. } => Recovery::Reopen,
+            Self::Unsupported { .. }
+            | Self::File { .. }
+            | Self::NotVideo { .. }
+            | Self::TooBig { .. }
+            | Self::NoFfmpeg { .. }
+            | Self::EndOfStream { .. } => Recovery::GiveUp,
+        }
+    }
+
+    /// What the user meets, by kind.
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoCamera | Self::NotFound { .. } => Kind::NotFound,
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::NotFound,
+            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Kind::Denied,
+            Self::Denied { .. } => Kind::Denied,
+            Self::Busy { .. } => Kind::Busy,
+            Self::NotCapture { .. } | Self::Unsupported { .. } | Self::TooBig { .. } => Kind::Unsupported,
+            Self::NotVideo { .. } => Kind::BadInput,
+            Self::NoFfmpeg { .. } => Kind::Missing,
+            Self::Io { .. }
+            | Self::Stalled { .. }
+            | Self::Gone { .. }
+            | Self::Corrupt(_)
+            | Self::File { .. }
+            | Self::EndOfStream { .. } => Kind::Io,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoCamera => "plug one in, or try without one: `--camera demo`",
+            Self::NotFound { there, .. } if there.is_empty() => "there is no camera at all; try `--camera demo`",
+            Self::NotFound { there, .. } => return Some(format!("there are: {}", there.join(", "))),
+            Self::Denied { .. } => "run `sudo usermod -aG video $USER` and log in again",
+            Self::Busy { .. } => {
+                "close the program that holds it; video apps must read \"Virtual Background Cam\" instead"
+            }
+            Self::NotCapture { .. } | Self::Unsupported { .. } => "see `bgcam devices` for those that work",
+            Self::Io { source, .. } if source.raw_os_error() == Some(libc::ENOSPC) => {
+                "the USB bus has no bandwidth left: use another port than the other camera's, or a smaller size"
+            }
+            Self::Stalled { .. } | Self::Gone { .. } | Self::Io { .. } => {
+                "plug the camera in again, or look for it in `bgcam devices`"
+            }
+            Self::NotVideo { .. } => "try `ffmpeg -i FILE` to see what it is",
+            Self::NoFfmpeg { .. } => "install it, such as with `sudo apt install ffmpeg`, or use Y4M, PNG or JPEG",
+            Self::TooBig { .. } => "make it smaller, such as with `ffmpeg -i FILE -vf scale=1920:-2 SMALLER`",
+            Self::Corrupt(_) | Self::File { .. } | Self::EndOfStream { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl From<&CameraError> for Failure {
+    fn from(error: &CameraError) -> Self {
+        Self { kind: error.kind(), message: chain(error), hint: error.hint() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_thing_and_the_way_out() {
+        let busy = CameraError::Busy { device: "/dev/video0".into(), holder: Some("zoom (pid 42)".into()) };
+        let failure = Failure::from(&busy);
+        assert_eq!(failure.kind, Kind::Busy);
+        assert_eq!(failure.message, "cannot use camera /dev/video0: busy, in use by zoom (pid 42)");
+        let denied = Failure::from(&CameraError::Denied { device: "/dev/video0".into() });
+        assert!(denied.hint.is_some_and(|hint| hint.contains("usermod -aG video")));
+        let there = vec!["Integrated Camera (/dev/video0)".to_owned()];
+        let missing = Failure::from(&CameraError::NotFound { device: "logi".into(), there });
+        assert_eq!(missing.hint.as_deref(), Some("there are: Integrated Camera (/dev/video0)"));
+    }
+
+    #[test]
+    fn only_a_lost_frame_is_skipped() {
+        assert_eq!(CameraError::Corrupt("cut").recovery(), Recovery::SkipFrame);
+        assert_eq!(CameraError::NoCamera.recovery(), Recovery::Reopen);
+        assert_eq!(CameraError::EndOfStream { path: "a.y4m".into() }.recovery(), Recovery::GiveUp);
+    }
+}

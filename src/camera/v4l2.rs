@@ -1,0 +1,296 @@
+//! One V4L2 node: what it can do, and setting its format and rate.
+//!
+//! Built on the ioctl wrappers and structs of the `v4l` crate; its `Device` and `Format` above them panic on colour
+//! spaces that they do not know, hide the YCbCr encoding, and leave the descriptor open in child processes.
+
+use std::{
+    ffi::c_void,
+    fs::OpenOptions,
+    io, mem,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
+    path::Path,
+};
+
+use v4l::{
+    FourCC,
+    v4l_sys::{
+        V4L2_CAP_DEVICE_CAPS, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME, V4L2_CAP_VIDEO_CAPTURE, v4l2_buf_type,
+        v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE, v4l2_buffer, v4l2_capability, v4l2_field_V4L2_FIELD_NONE,
+        v4l2_fmtdesc, v4l2_format, v4l2_fract, v4l2_frmivalenum, v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE,
+        v4l2_frmsizeenum, v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE, v4l2_pix_format, v4l2_requestbuffers,
+        v4l2_streamparm,
+    },
+    v4l2::{self, vidioc},
+};
+
+use super::{
+    list::Format,
+    negotiate::{Choice, Pixel},
+};
+use crate::frame::Size;
+
+/// The buffer type of a camera.
+pub(super) const CAPTURE: v4l2_buf_type = v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
+
+/// Sizes to look for where a driver takes any within bounds.
+const USUAL_SIZES: [(u32, u32); 9] =
+    [(320, 240), (640, 360), (640, 480), (800, 600), (960, 540), (1280, 720), (1280, 960), (1920, 1080), (3840, 2160)];
+/// Rates to look for where a driver takes any within bounds.
+const USUAL_RATES: [f64; 7] = [60.0, 50.0, 30.0, 25.0, 15.0, 10.0, 5.0];
+/// More entries than any driver lists; ends the list of one that never says stop.
+const MOST_ENTRIES: u32 = 256;
+
+/// Structs of the kernel's that are plain numbers.
+///
+/// # Safety
+/// All zeroes must be a valid value, and no field may be a pointer that the kernel follows.
+pub(super) unsafe trait Plain: Copy {
+    /// All zeroes.
+    fn zeroed() -> Self {
+        // SAFETY: the contract of this trait.
+        unsafe { mem::zeroed() }
+    }
+}
+
+macro_rules! plain {
+    ($($kind:ty),*) => { $(
+        // SAFETY: integers and unions of integers; a pointer in them counts only with memory types that we do not use.
+        unsafe impl Plain for $kind {}
+    )* };
+}
+plain!(
+    v4l2_capability,
+    v4l2_fmtdesc,
+    v4l2_format,
+    v4l2_pix_format,
+    v4l2_frmsizeenum,
+    v4l2_frmivalenum,
+    v4l2_streamparm,
+    v4l2_requestbuffers,
+    v4l2_buffer,
+    i32
+);
+
+/// What a node says of itself.
+#[derive(Debug)]
+pub(super) struct Caps {
+    pub driver: String,
+    pub card: String,
+    pub bus: String,
+    flags: u32,
+}
+
+impl Caps {
+    /// Whether it gives frames, one plane after the other in one buffer, through mapped buffers.
+    pub(super) fn captures(&self) -> bool {
+        self.flags & V4L2_CAP_VIDEO_CAPTURE != 0 && self.flags & V4L2_CAP_STREAMING != 0
+    }
+
+    /// Whether it is a v4l2loopback, ours or another.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.driver.starts_with("v4l2 loopback") || self.bus.contains("v4l2loopback")
+    }
+}
+
+/// What the driver really set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given {
+    /// `None` when it is one that we cannot decode.
+    pub pixel: Option<Pixel>,
+    pub fourcc: FourCC,
+    pub width: u32,
+    pub height: u32,
+    /// Bytes from one row of the first plane to the next.
+    pub stride: usize,
+    pub colorspace: u32,
+    pub ycbcr_enc: u32,
+    pub quantization: u32,
+}
+
+/// An open device node.
+#[derive(Debug)]
+pub(super) struct Node {
+    fd: OwnedFd,
+}
+
+impl Node {
+    /// Opens it without waiting for anything, closed on exec.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        Ok(Self { fd: file.into() })
+    }
+
+    pub(super) fn fd(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+
+    /// Calls the driver; a signal in between is not an error.
+    pub(super) fn ioctl<T: Plain>(&self, request: vidioc::_IOC_TYPE, argument: &mut T) -> io::Result<()> {
+        // The size of the struct stands in 14 bits of the request.
+        assert_eq!((request >> 16) as usize & 0x3fff, mem::size_of::<T>(), "ioctl {request:#x}");
+        loop {
+            // SAFETY: the argument is as large as the request says, writable, and holds no pointers (`Plain`).
+            match unsafe { v4l2::ioctl(self.fd(), request, (&raw mut *argument).cast::<c_void>()) } {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    pub(super) fn caps(&self) -> io::Result<Caps> {
+        let mut caps = v4l2_capability::zeroed();
+        self.ioctl(vidioc::VIDIOC_QUERYCAP, &mut caps)?;
+        // The capabilities of this node, where the driver knows the difference to those of the whole device.
+        let own = caps.capabilities & V4L2_CAP_DEVICE_CAPS != 0;
+        let flags = if own { caps.device_caps } else { caps.capabilities };
+        Ok(Caps { driver: text(&caps.driver), card: text(&caps.card), bus: text(&caps.bus_info), flags })
+    }
+
+    /// Every format, size and rate; sizes within bounds as the usual ones and `wish`.
+    pub(super) fn formats(&self, wish: Option<Size>) -> Vec<Format> {
+        let mut formats = Vec::new();
+        for index in 0..MOST_ENTRIES {
+            let mut entry = v4l2_fmtdesc { index, type_: CAPTURE, ..Plain::zeroed() };
+            if self.ioctl(vidioc::VIDIOC_ENUM_FMT, &mut entry).is_err() {
+                break;
+            }
+            let code = entry.pixelformat;
+            for size in self.sizes(code, wish) {
+                formats.push(Format { fourcc: spell(code), size, rates: self.rates(code, size) });
+            }
+        }
+        formats
+    }
+
+    fn sizes(&self, code: u32, wish: Option<Size>) -> Vec<Size> {
+        let mut sizes = Vec::new();
+        for index in 0..MOST_ENTRIES {
+            let mut entry = v4l2_frmsizeenum { index, pixel_format: code, ..Plain::zeroed() };
+            if self.ioctl(vidioc::VIDIOC_ENUM_FRAMESIZES, &mut entry).is_err() {
+                break;
+            }
+            if entry.type_ == v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE {
+                // SAFETY: the type says which field of the union is set.
+                let size = unsafe { entry.__bindgen_anon_1.discrete };
+                sizes.extend(Size::new(size.width, size.height).ok());
+                continue;
+            }
+            // SAFETY: as above; a continuous range is a stepwise one with steps of 1.
+            let range = unsafe { entry.__bindgen_anon_1.stepwise };
+            let fits = |side: u32, min: u32, max: u32, step: u32| {
+                (min..=max).contains(&side) && (side - min).is_multiple_of(step.max(1))
+            };
+            let usual = USUAL_SIZES.iter().filter_map(|&(width, height)| Size::new(width, height).ok()).chain(wish);
+            sizes.extend(usual.filter(|size| {
+                fits(size.width() as u32, range.min_width, range.max_width, range.step_width)
+                    && fits(size.height() as u32, range.min_height, range.max_height, range.step_height)
+            }));
+            break;
+        }
+        sizes.sort_by_key(|size| (size.luma_len(), size.width()));
+        sizes.dedup();
+        sizes
+    }
+
+    fn rates(&self, code: u32, size: Size) -> Vec<f64> {
+        let mut rates = Vec::new();
+        let (width, height) = (size.width() as u32, size.height() as u32);
+        for index in 0..MOST_ENTRIES {
+            let mut entry = v4l2_frmivalenum { index, pixel_format: code, width, height, ..Plain::zeroed() };
+            if self.ioctl(vidioc::VIDIOC_ENUM_FRAMEINTERVALS, &mut entry).is_err() {
+                break;
+            }
+            if entry.type_ == v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE {
+                // SAFETY: the type says which field of the union is set.
+                rates.extend(rate(unsafe { entry.__bindgen_anon_1.discrete }));
+                continue;
+            }
+            // SAFETY: as above. The longest interval is the lowest rate.
+            let range = unsafe { entry.__bindgen_anon_1.stepwise };
+            let (low, high) = (rate(range.max).unwrap_or(0.0), rate(range.min).unwrap_or(f64::MAX));
+            rates.extend(USUAL_RATES.iter().copied().filter(|rate| (low..=high).contains(rate)));
+            break;
+        }
+        rates
+    }
+
+    /// Asks for a format and reads back what the driver made of it.
+    pub(super) fn set_format(&self, choice: &Choice) -> io::Result<Given> {
+        let mut format = v4l2_format { type_: CAPTURE, ..Plain::zeroed() };
+        format.fmt.pix = v4l2_pix_format {
+            width: choice.size.width() as u32,
+            height: choice.size.height() as u32,
+            pixelformat: code(&choice.fourcc),
+            field: v4l2_field_V4L2_FIELD_NONE,
+            ..Plain::zeroed()
+        };
+        self.ioctl(vidioc::VIDIOC_S_FMT, &mut format)?;
+        // SAFETY: the driver has filled in the field that belongs to the buffer type; all fields are integers.
+        let (pix, ycbcr_enc) = unsafe { (format.fmt.pix, format.fmt.pix.__bindgen_anon_1.ycbcr_enc) };
+        Ok(Given {
+            pixel: Pixel::from_fourcc(&spell(pix.pixelformat)),
+            fourcc: FourCC::from(pix.pixelformat),
+            width: pix.width,
+            height: pix.height,
+            stride: pix.bytesperline as usize,
+            colorspace: pix.colorspace,
+            ycbcr_enc,
+            quantization: pix.quantization,
+        })
+    }
+
+    /// Asks for a rate; returns the one that the driver set, `None` where it has no say in it.
+    pub(super) fn set_rate(&self, fps: f64) -> Option<f64> {
+        let interval = if fps.fract() == 0.0 {
+            v4l2_fract { numerator: 1, denominator: fps as u32 }
+        } else {
+            v4l2_fract { numerator: 1000, denominator: (fps * 1000.0).round() as u32 }
+        };
+        let mut parameters = v4l2_streamparm { type_: CAPTURE, ..Plain::zeroed() };
+        parameters.parm.capture.timeperframe = interval;
+        self.ioctl(vidioc::VIDIOC_S_PARM, &mut parameters).ok()?;
+        // SAFETY: the driver has filled in the field that belongs to the buffer type.
+        let capture = unsafe { parameters.parm.capture };
+        rate(capture.timeperframe).filter(|_| capture.capability & V4L2_CAP_TIMEPERFRAME != 0)
+    }
+}
+
+fn rate(interval: v4l2_fract) -> Option<f64> {
+    (interval.numerator > 0 && interval.denominator > 0)
+        .then(|| f64::from(interval.denominator) / f64::from(interval.numerator))
+}
+
+/// The four characters of a format; what is not printable shows as `?`.
+fn spell(code: u32) -> String {
+    let printable = |byte: u8| if byte.is_ascii_graphic() || byte == b' ' { byte as char } else { '?' };
+    code.to_le_bytes().into_iter().map(printable).collect()
+}
+
+fn code(fourcc: &str) -> u32 {
+    fourcc.bytes().take(4).rev().fold(0, |code, byte| code << 8 | u32::from(byte))
+}
+
+/// The text in a fixed field of the kernel's.
+fn text(field: &[u8]) -> String {
+    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    String::from_utf8_lossy(&field[..end]).trim().to_owned()
+}
+
+/// Who else has the device node at `path` open, such as `zoom (pid 4711)`; other users' processes cannot be seen.
+pub(super) fn holder(path: &Path) -> Option<String> {
+    let device = std::fs::metadata(path).ok()?.rdev();
+    let own = std::process::id();
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(handles) = std::fs::read_dir(process.path().join("fd")) else { continue };
+        let holds = |handle: &Path| std::fs::metadata(handle).is_ok_and(|meta| meta.rdev() == device);
+        if pid != own && handles.flatten().any(|handle| holds(&handle.path())) {
+            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            return Some(format!("{} (pid {pid})", name.trim()));
+        }
+    }
+    None
+}

@@ -1,0 +1,185 @@
+//! A V4L2 webcam as a source of frames: opened, negotiated, decoded, scaled.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    CameraError, FrameSource, Settings, SourceInfo,
+    colour::{Colour, ToHouse},
+    convert::Unpacker,
+    list::stable_id,
+    mjpeg::Mjpeg,
+    negotiate::{self, Pixel},
+    scale::Scaler,
+    stream::{Filled, Stream},
+    v4l2::{self, Given, Node},
+};
+use crate::frame::{Frame, Size};
+
+/// A webcam that streams.
+#[derive(Debug)]
+struct Webcam {
+    info: SourceInfo,
+    path: PathBuf,
+    size: Size,
+    timeout: Duration,
+    stream: Stream,
+    decoder: Decoder,
+    colour: ToHouse,
+    /// Where the native size differs from the wished one: a frame of the native size, and the way from it.
+    fit: Option<(Frame, Scaler)>,
+    seq: u64,
+    last_sequence: Option<u32>,
+}
+
+#[derive(Debug)]
+enum Decoder {
+    Jpeg(Mjpeg),
+    Plain(Unpacker),
+}
+
+impl Decoder {
+    fn new(pixel: Pixel, size: Size, stride: usize) -> Option<Self> {
+        match pixel {
+            Pixel::Mjpg => Mjpeg::new(size).map(Self::Jpeg),
+            _ => Some(Self::Plain(Unpacker::new(pixel, size, stride))),
+        }
+    }
+
+    fn decode(&mut self, bytes: &[u8], into: &mut Frame) -> Result<(), CameraError> {
+        match self {
+            Self::Jpeg(decoder) => decoder.decode(bytes, into),
+            Self::Plain(unpacker) => unpacker.unpack(bytes, into),
+        }
+    }
+}
+
+/// Opens the camera at `path` and starts it with what serves `settings` best.
+pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
+    let device = path.display().to_string();
+    let fault = |doing| move |error| fault(path, doing, error);
+    let node = Node::open(path).map_err(fault("open the node"))?;
+    let caps = node.caps().map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOTTY | libc::EINVAL) => not_capture(path, "it is no V4L2 device"),
+        _ => self::fault(path, "ask what it can do", error),
+    })?;
+    if !caps.captures() {
+        let why = if caps.is_loopback() { "no program writes to this v4l2loopback" } else { "it gives no frames" };
+        return Err(not_capture(path, why));
+    }
+
+    let formats = node.formats(Some(settings.size));
+    let unsupported = |offered: String| CameraError::Unsupported { device: device.clone(), offered };
+    let choice = negotiate::choose(&formats, settings.size, settings.fps).ok_or_else(|| {
+        let mut offered: Vec<_> = formats.iter().map(|format| format.fourcc.as_str()).collect();
+        offered.dedup();
+        unsupported(if offered.is_empty() { "no format".to_owned() } else { offered.join(", ") })
+    })?;
+    let given = node.set_format(&choice).map_err(fault("set the format"))?;
+    let (pixel, native) = given
+        .pixel
+        .zip(Size::new(given.width, given.height).ok())
+        .ok_or_else(|| unsupported(format!("only {} {}x{}", given.fourcc, given.width, given.height)))?;
+    let fps = node.set_rate(choice.fps).unwrap_or(choice.fps);
+
+    let decoder = Decoder::new(pixel, native, given.stride)
+        .ok_or_else(|| self::fault(path, "make a JPEG decoder", io::ErrorKind::OutOfMemory.into()))?;
+    let stream = Stream::start(node).map_err(|(doing, error)| self::fault(path, doing, error))?;
+    let info = describe(path, caps.card, &given, fps);
+    tracing::info!("camera {} ({device}): {} {native} at {fps:.4} fps", info.name, info.fourcc);
+    Ok(Box::new(Webcam {
+        info,
+        path: path.to_owned(),
+        size: settings.size,
+        timeout: settings.timeout,
+        stream,
+        decoder,
+        colour: ToHouse::new(Colour::of(&given)),
+        fit: Scaler::new(native, settings.size).map(|scaler| (Frame::new(native), scaler)),
+        seq: 0,
+        last_sequence: None,
+    }))
+}
+
+fn describe(path: &Path, name: String, given: &Given, fps: f64) -> SourceInfo {
+    SourceInfo {
+        name,
+        path: Some(path.to_owned()),
+        id: stable_id(path).map(|id| id.display().to_string()),
+        fourcc: given.fourcc.to_string(),
+        native: (given.width, given.height),
+        fps,
+    }
+}
+
+fn not_capture(path: &Path, why: &str) -> CameraError {
+    CameraError::NotCapture { device: path.display().to_string(), why: why.to_owned() }
+}
+
+/// What it means when the system refuses something while a camera is being opened.
+fn fault(path: &Path, doing: &'static str, source: io::Error) -> CameraError {
+    let device = path.display().to_string();
+    match source.raw_os_error() {
+        Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => CameraError::Gone { device, source },
+        Some(libc::EACCES | libc::EPERM) => CameraError::Denied { device },
+        Some(libc::EBUSY) => CameraError::Busy { device, holder: v4l2::holder(path) },
+        _ => CameraError::Io { device, doing, source },
+    }
+}
+
+impl Webcam {
+    /// What a refusal means once frames have come: the camera was pulled out, or its driver has given up. Whatever the
+    /// number (EIO, ENODEV, EINVAL after an unbind), only opening it again can help.
+    fn gone(&self, source: io::Error) -> CameraError {
+        CameraError::Gone { device: self.path.display().to_string(), source }
+    }
+
+    fn decode(&mut self, filled: &Filled, into: &mut Frame) -> Result<(), CameraError> {
+        if filled.damaged {
+            return Err(CameraError::Corrupt("the driver says so"));
+        }
+        let bytes = self.stream.bytes(filled);
+        match &mut self.fit {
+            None => {
+                self.decoder.decode(bytes, into)?;
+                self.colour.apply(into);
+            }
+            Some((native, scaler)) => {
+                self.decoder.decode(bytes, native)?;
+                self.colour.apply(native);
+                scaler.scale(native, into);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FrameSource for Webcam {
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
+        let filled = self
+            .stream
+            .next(self.timeout)
+            .map_err(|error| self.gone(error))?
+            .ok_or_else(|| CameraError::Stalled { device: self.path.display().to_string(), waited: self.timeout })?;
+        // The driver's number wraps; a jump back (a driver that counts anew) must not become four thousand million.
+        let step = self.last_sequence.map_or(0, |last| filled.sequence.wrapping_sub(last));
+        self.last_sequence = Some(filled.sequence);
+        self.seq += if (1..1 << 31).contains(&step) { u64::from(step) } else { 1 };
+        into.seq = self.seq;
+        into.captured_at = filled.captured_at;
+        let decoded = self.decode(&filled, into);
+        self.stream.give_back(filled).map_err(|error| self.gone(error))?;
+        decoded
+    }
+}

@@ -1,0 +1,268 @@
+//! Y4M (YUV4MPEG2) video: uncompressed frames behind a line of text, read as a stream.
+//!
+//! The format is that of mjpegtools' yuv4mpeg(5): 8 bit 4:2:0 and gray; `XCOLORRANGE` is FFmpeg's addition.
+
+use std::io::{self, BufRead, Read};
+
+use crate::frame::{Frame, Size};
+
+/// The longest header line; the tags that we know take about 60 bytes, comments may follow.
+const MOST_HEADER: usize = 1024;
+/// The longest line before a frame.
+const MOST_FRAME_HEADER: usize = 256;
+const MAGIC: &[u8] = b"YUV4MPEG2";
+
+/// What the header of a Y4M stream says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Header {
+    /// Pixels in a row; may be odd.
+    pub width: u32,
+    /// Rows; may be odd.
+    pub height: u32,
+    /// Frames a second, 30 when the stream does not say.
+    pub fps: f64,
+    /// Whether there are chroma planes.
+    pub gray: bool,
+    /// Full range (0 to 255) instead of limited.
+    pub full_range: bool,
+}
+
+/// What is wrong with a Y4M stream.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum Y4mError {
+    #[error("no YUV4MPEG2 header")]
+    NoHeader,
+    #[error("Y4M tag {0:?} makes no sense")]
+    BadTag(String),
+    #[error("Y4M with {0}, expected 8 bit 4:2:0 (C420...) or gray (Cmono)")]
+    Unsupported(String),
+    #[error("Y4M of {width}x{height}, expected 16 to 8192 pixels a side")]
+    BadSize { width: u32, height: u32 },
+    #[error("Y4M frame {0} is damaged or cut")]
+    BadFrame(u64),
+    #[error("cannot read Y4M")]
+    Io(#[from] io::Error),
+}
+
+/// Parses the line that a stream begins with; returns the number of bytes that it takes, its line feed included.
+///
+/// # Errors
+/// When it is not Y4M, or Y4M of a kind or size that we do not read.
+pub fn parse_header(bytes: &[u8]) -> Result<(Header, usize), Y4mError> {
+    let window = &bytes[..bytes.len().min(MOST_HEADER)];
+    let end = window.iter().position(|byte| *byte == b'\n').ok_or(Y4mError::NoHeader)?;
+    let tags = window[..end].strip_prefix(MAGIC).ok_or(Y4mError::NoHeader)?;
+    let mut header = Header { width: 0, height: 0, fps: 30.0, gray: false, full_range: false };
+    for tag in tags.split(|byte| *byte == b' ').filter(|tag| !tag.is_empty()) {
+        let bad = || Y4mError::BadTag(String::from_utf8_lossy(tag).into_owned());
+        let value = std::str::from_utf8(&tag[1..]).map_err(|_| bad())?;
+        match tag[0] {
+            b'W' => header.width = value.parse().map_err(|_| bad())?,
+            b'H' => header.height = value.parse().map_err(|_| bad())?,
+            b'F' => header.fps = parse_rate(value).ok_or_else(bad)?,
+            b'C' => header.gray = parse_chroma(value)?,
+            b'X' if value == "COLORRANGE=FULL" => header.full_range = true,
+            _ => {} // interlacing, pixel aspect, comments
+        }
+    }
+    let ok = |side: u32| (16..=8192).contains(&side);
+    if !ok(header.width) || !ok(header.height) {
+        return Err(Y4mError::BadSize { width: header.width, height: header.height });
+    }
+    Ok((header, end + 1))
+}
+
+/// `30000:1001`; `0:0` is unknown.
+fn parse_rate(value: &str) -> Option<f64> {
+    let (numerator, denominator) = value.split_once(':')?;
+    let (numerator, denominator) = (numerator.parse::<u32>().ok()?, denominator.parse::<u32>().ok()?);
+    if numerator == 0 || denominator == 0 {
+        return Some(30.0);
+    }
+    Some((f64::from(numerator) / f64::from(denominator)).clamp(0.1, 240.0))
+}
+
+/// Whether it is gray; the kinds of 4:2:0 differ in where chroma is sampled, by less than a pixel.
+fn parse_chroma(value: &str) -> Result<bool, Y4mError> {
+    match value {
+        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Ok(false),
+        "mono" => Ok(true),
+        other => Err(Y4mError::Unsupported(format!("C{other}"))),
+    }
+}
+
+impl Header {
+    /// The size that frames are read at: odd sides are filled up by one, with a copy of the last column or row.
+    pub fn size(&self) -> Size {
+        let even = |side: u32| side.next_multiple_of(2);
+        // `parse_header` has checked the bounds, which are even.
+        Size::new(even(self.width), even(self.height)).unwrap_or(Size::HD)
+    }
+}
+
+/// Reads a stream frame by frame.
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: R,
+    header: Header,
+    frames: u64,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// As [`parse_header`], and when reading fails.
+    pub fn new(mut input: R) -> Result<Self, Y4mError> {
+        let mut line = Vec::with_capacity(128);
+        (&mut input).take(MOST_HEADER as u64).read_until(b'\n', &mut line)?;
+        let (header, _) = parse_header(&line)?;
+        Ok(Self { input, header, frames: 0 })
+    }
+
+    /// What the header says.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What it reads from, which stands behind the header or the last frame.
+    pub fn input_mut(&mut self) -> &mut R {
+        &mut self.input
+    }
+
+    /// Reads the next frame into `into`, which has [`Header::size`]; `false` at the end of the stream.
+    ///
+    /// Levels stay those of the stream. Allocates nothing.
+    ///
+    /// # Errors
+    /// When the frame is cut, its header is none, or reading fails.
+    pub fn read(&mut self, into: &mut Frame) -> Result<bool, Y4mError> {
+        if !self.frame_header()? {
+            return Ok(false);
+        }
+        let (width, height) = (self.header.width as usize, self.header.height as usize);
+        let stride = into.size().width();
+        let (y, u, v) = into.planes_mut();
+        self.plane(y, width, height, stride)?;
+        if self.header.gray {
+            u.fill(128);
+            v.fill(128);
+        } else {
+            self.plane(u, width.div_ceil(2), height.div_ceil(2), stride / 2)?;
+            self.plane(v, width.div_ceil(2), height.div_ceil(2), stride / 2)?;
+        }
+        self.frames += 1;
+        Ok(true)
+    }
+
+    fn frame_header(&mut self) -> Result<bool, Y4mError> {
+        let mut line = [0; MOST_FRAME_HEADER];
+        let mut len = 0;
+        while len == 0 || line[len - 1] != b'\n' {
+            let room = line.get_mut(len..=len).ok_or(Y4mError::BadFrame(self.frames))?;
+            match self.input.read(room) {
+                Ok(0) if len == 0 => return Ok(false),
+                Ok(0) => return Err(Y4mError::BadFrame(self.frames)),
+                Ok(_) => len += 1,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match &line[..len] {
+            [b'F', b'R', b'A', b'M', b'E', b'\n' | b' ', ..] => Ok(true),
+            _ => Err(Y4mError::BadFrame(self.frames)),
+        }
+    }
+
+    /// Reads a plane of `width` x `height` bytes and fills up the column and row that `into` may have more.
+    fn plane(&mut self, into: &mut [u8], width: usize, height: usize, stride: usize) -> Result<(), Y4mError> {
+        let cut = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Y4mError::BadFrame(self.frames),
+            _ => Y4mError::Io(error),
+        };
+        if stride == width {
+            self.input.read_exact(&mut into[..width * height]).map_err(cut)?;
+        } else {
+            for row in into.chunks_exact_mut(stride).take(height) {
+                self.input.read_exact(&mut row[..width]).map_err(cut)?;
+                row[width] = row[width - 1];
+            }
+        }
+        if into.len() > stride * height {
+            into.copy_within(stride * (height - 1)..stride * height, stride * height);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    #[test]
+    fn a_header_with_everything() {
+        let line = b"YUV4MPEG2 W1279 H720 F30000:1001 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2 XCOLORRANGE=FULL\nFRAME";
+        let (header, len) = parse_header(line).unwrap();
+        assert_eq!((header.width, header.height, header.gray, header.full_range), (1279, 720, false, true));
+        assert!((header.fps - 29.97).abs() < 0.001);
+        assert_eq!(header.size().to_string(), "1280x720");
+        assert_eq!(&line[len..], b"FRAME");
+    }
+
+    #[test]
+    fn what_we_do_not_read_is_named() {
+        let error = |line: &[u8]| parse_header(line).unwrap_err().to_string();
+        assert_eq!(error(b"RIFF\n"), "no YUV4MPEG2 header");
+        assert_eq!(error(b"YUV4MPEG2 W64 H64"), "no YUV4MPEG2 header");
+        assert_eq!(error(b"YUV4MPEG2 W64 H64 C444\n"), "Y4M with C444, expected 8 bit 4:2:0 (C420...) or gray (Cmono)");
+        assert!(error(b"YUV4MPEG2 W64 H64 C420p10\n").contains("C420p10"));
+        assert!(error(b"YUV4MPEG2 W64 H99999\n").contains("64x99999"));
+        assert!(error(b"YUV4MPEG2 W-1 H64\n").contains("\"W-1\""));
+        assert!(error(b"YUV4MPEG2 H64\n").contains("0x64"));
+    }
+
+    #[test]
+    fn odd_sides_are_filled_up() {
+        let mut stream = b"YUV4MPEG2 W17 H17\nFRAME Ixyz\n".to_vec();
+        stream.extend((0..17 * 17).map(|at| (at % 17) as u8));
+        stream.extend([50; 81]);
+        stream.extend([60; 81]);
+        let mut reader = Reader::new(&stream[..]).unwrap();
+        let mut frame = Frame::new(reader.header().size());
+        assert!(reader.read(&mut frame).unwrap());
+        let (y, u, v) = frame.planes();
+        assert_eq!(&y[15..20], [15, 16, 16, 0, 1]);
+        assert_eq!(y[17 * 18..], y[16 * 18..17 * 18]);
+        assert!(u.iter().all(|value| *value == 50) && v.iter().all(|value| *value == 60));
+        assert!(!reader.read(&mut frame).unwrap());
+    }
+
+    #[test]
+    fn a_cut_frame_is_not_the_end() {
+        let mut stream = b"YUV4MPEG2 W16 H16 Cmono\nFRAME\n".to_vec();
+        stream.extend([7; 256]);
+        stream.extend(b"FRAME\n1234");
+        let mut reader = Reader::new(&stream[..]).unwrap();
+        let mut frame = Frame::new(reader.header().size());
+        assert!(reader.read(&mut frame).unwrap());
+        assert!(matches!(reader.read(&mut frame), Err(Y4mError::BadFrame(1))));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(
+            tags in "[WHFICAX]{0,1}[0-9:a-zA-Z= ]{0,12}( [WHFC][0-9a-z:]{0,8}){0,5}", body in vec(any::<u8>(), 0..2000),
+        ) {
+            let mut stream = format!("YUV4MPEG2 W16 H18 {tags}\nFRAME\n").into_bytes();
+            stream.extend(&body);
+            if let Ok(mut reader) = Reader::new(&stream[..]) {
+                let mut frame = Frame::new(reader.header().size());
+                while let Ok(true) = reader.read(&mut frame) {}
+            }
+            let _ = parse_header(&body);
+        }
+    }
+}
