@@ -1,0 +1,373 @@
+//! A frame becomes a model's input: planes shrunk by area, and only then, small, turned into RGB.
+
+use multiversion::multiversion;
+
+use super::catalogue::{Layout, ModelSpec, Range};
+use crate::frame::{Frame, Size};
+
+/// Weights are in 256ths, so that a row of weighted bytes fits 16 bits.
+const ONE: u16 = 256;
+
+/// A rectangle in a model's input or output, in its pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Region {
+    pub(super) x: usize,
+    pub(super) y: usize,
+    pub(super) width: usize,
+    pub(super) height: usize,
+}
+
+impl Region {
+    /// All of a model's input.
+    pub(super) fn whole(spec: &ModelSpec) -> Self {
+        Self { x: 0, y: 0, width: spec.width, height: spec.height }
+    }
+
+    /// The largest centred part of a model's input with the shape of `size`.
+    pub(super) fn letterbox(spec: &ModelSpec, size: Size) -> Self {
+        let (w, h) = (size.width(), size.height());
+        let fitted = |side: usize, other: usize, of: usize| (side * of + other / 2) / other;
+        let width = fitted(w, h, spec.height).clamp(1, spec.width);
+        let height = fitted(h, w, spec.width).clamp(1, spec.height);
+        Self { x: (spec.width - width) / 2, y: (spec.height - height) / 2, width, height }
+    }
+}
+
+/// Shrinks frames of one size into the input tensor of one model.
+#[derive(Debug)]
+pub(super) struct Shrink {
+    region: Region,
+    width: usize,
+    height: usize,
+    layout: Layout,
+    range: Range,
+    luma: Plane,
+    u: Plane,
+    v: Plane,
+}
+
+impl Shrink {
+    /// From frames of `size` to the `region` of the input of `spec`.
+    pub(super) fn new(size: Size, spec: &ModelSpec, region: Region) -> Self {
+        let (w, h) = (size.width(), size.height());
+        let chroma = Plane::new((w / 2, h / 2), (region.width, region.height));
+        Self {
+            region,
+            width: spec.width,
+            height: spec.height,
+            layout: spec.layout,
+            range: spec.range,
+            luma: Plane::new((w, h), (region.width, region.height)),
+            u: chroma.clone(),
+            v: chroma,
+        }
+    }
+
+    /// Writes `frame` to its region of `tensor`; the rest of it is left alone.
+    pub(super) fn fill(&mut self, frame: &Frame, tensor: &mut [f32]) {
+        let (y, u, v) = frame.planes();
+        for row in 0..self.region.height {
+            self.luma.row(y, row);
+            self.u.row(u, row);
+            self.v.row(v, row);
+            self.write_row(row, tensor);
+        }
+    }
+
+    /// Paints all of `tensor` black, the colour of the bars of a letterbox.
+    pub(super) fn clear(&self, tensor: &mut [f32]) {
+        tensor.fill(scale(self.range).1);
+    }
+
+    fn write_row(&self, row: usize, tensor: &mut [f32]) {
+        let yuv = (&*self.luma.out, &*self.u.out, &*self.v.out);
+        let start = (self.region.y + row) * self.width + self.region.x;
+        match self.layout {
+            Layout::Nchw => {
+                let (red, rest) = tensor.split_at_mut(self.width * self.height);
+                let (green, blue) = rest.split_at_mut(self.width * self.height);
+                let span = start..start + self.region.width;
+                planar_rgb(yuv, (&mut red[span.clone()], &mut green[span.clone()], &mut blue[span]), scale(self.range));
+            }
+            Layout::Nhwc => {
+                let pixels = &mut tensor[start * 3..(start + self.region.width) * 3];
+                packed_rgb(yuv, pixels, scale(self.range));
+            }
+        }
+    }
+}
+
+/// Factor and offset from RGB 0..1 to a model's range.
+fn scale(range: Range) -> (f32, f32) {
+    match range {
+        Range::Unit => (1.0, 0.0),
+        Range::Signed => (2.0, -1.0),
+    }
+}
+
+/// One plane on its way down.
+#[derive(Debug, Clone)]
+struct Plane {
+    stride: usize,
+    rows: Axis,
+    columns: Axis,
+    /// A row of the source's width, in 256ths.
+    tall: Box<[u16]>,
+    /// A row of the target's width, in 65536ths.
+    out: Box<[u32]>,
+}
+
+impl Plane {
+    fn new(from: (usize, usize), to: (usize, usize)) -> Self {
+        Self {
+            stride: from.0,
+            rows: Axis::new(from.1, to.1),
+            columns: Axis::new(from.0, to.0),
+            tall: vec![0; from.0].into(),
+            out: vec![0; to.0].into(),
+        }
+    }
+
+    /// Leaves row `row` of the small plane in `out`.
+    fn row(&mut self, plane: &[u8], row: usize) {
+        let (start, weights) = self.rows.taps(row);
+        let rows = &plane[start * self.stride..(start + weights.len()) * self.stride];
+        weigh_rows(rows, weights, &mut self.tall);
+        self.columns.apply(&self.tall, &mut self.out);
+    }
+}
+
+/// For every target pixel of one axis the source pixels that it covers: by area when shrinking, else linear.
+///
+/// Pixels lie at half-integer positions. Chroma is taken as lying in the middle of its four luma pixels: the quarter
+/// pixel by which cameras differ is a twentieth of a pixel here.
+#[derive(Debug, Clone)]
+struct Axis {
+    taps: usize,
+    starts: Box<[u32]>,
+    weights: Box<[u16]>,
+}
+
+impl Axis {
+    fn new(from: usize, to: usize) -> Self {
+        let scale = from as f64 / to as f64;
+        let reach = scale.max(1.0);
+        let taps = (reach.ceil() as usize + 1).min(from);
+        let mut axis = Self { taps, starts: vec![0; to].into(), weights: vec![0; to * taps].into() };
+        for target in 0..to {
+            let middle = (target as f64 + 0.5) * scale;
+            let (low, high) = (middle - reach / 2.0, middle + reach / 2.0);
+            let start = (low.floor().max(0.0) as usize).min(from - taps);
+            axis.starts[target] = start as u32;
+            // What lies over the edges counts as the pixel at the edge.
+            let below = |edge: usize| match edge {
+                0 => 0.0,
+                edge if edge == taps => 1.0,
+                edge => (((start + edge) as f64 - low) / (high - low)).clamp(0.0, 1.0),
+            };
+            let sum = |edge| (below(edge) * f64::from(ONE)).round() as u16;
+            for tap in 0..taps {
+                axis.weights[target * taps + tap] = sum(tap + 1) - sum(tap);
+            }
+        }
+        axis
+    }
+
+    /// The first source pixel and the weights of it and its followers, which add up to [`ONE`].
+    fn taps(&self, target: usize) -> (usize, &[u16]) {
+        (self.starts[target] as usize, &self.weights[target * self.taps..][..self.taps])
+    }
+
+    /// Weighs a row; the numbers of taps that usual sizes need are unrolled.
+    fn apply(&self, row: &[u16], out: &mut [u32]) {
+        match self.taps {
+            2 => self.apply_n::<2>(row, out),
+            3 => self.apply_n::<3>(row, out),
+            4 => self.apply_n::<4>(row, out),
+            5 => self.apply_n::<5>(row, out),
+            6 => self.apply_n::<6>(row, out),
+            taps => {
+                for ((out, &start), weights) in out.iter_mut().zip(&self.starts).zip(self.weights.chunks_exact(taps)) {
+                    *out = weigh(&row[start as usize..][..taps], weights);
+                }
+            }
+        }
+    }
+
+    fn apply_n<const N: usize>(&self, row: &[u16], out: &mut [u32]) {
+        let (weights, _) = self.weights.as_chunks::<N>();
+        for ((out, &start), weights) in out.iter_mut().zip(&self.starts).zip(weights) {
+            *out = weigh(&row[start as usize..][..N], weights);
+        }
+    }
+}
+
+#[inline(always)]
+fn weigh(pixels: &[u16], weights: &[u16]) -> u32 {
+    pixels.iter().zip(weights).map(|(&pixel, &weight)| u32::from(pixel) * u32::from(weight)).sum()
+}
+
+/// The weighted sum of rows of bytes, in 256ths.
+#[multiversion(targets = "simd")]
+fn weigh_rows(rows: &[u8], weights: &[u16], out: &mut [u16]) {
+    weigh_rows_scalar(rows, weights, out);
+}
+
+#[inline(always)]
+fn weigh_rows_scalar(rows: &[u8], weights: &[u16], out: &mut [u16]) {
+    for (index, (row, &weight)) in rows.chunks_exact(out.len()).zip(weights).enumerate() {
+        if index == 0 {
+            out.iter_mut().zip(row).for_each(|(out, &byte)| *out = weight * u16::from(byte));
+        } else {
+            out.iter_mut().zip(row).for_each(|(out, &byte)| *out += weight * u16::from(byte));
+        }
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn planar_rgb(yuv: (&[u32], &[u32], &[u32]), rgb: (&mut [f32], &mut [f32], &mut [f32]), scale: (f32, f32)) {
+    let sources = yuv.0.iter().zip(yuv.1).zip(yuv.2);
+    let targets = rgb.0.iter_mut().zip(rgb.1).zip(rgb.2);
+    for (((&y, &u), &v), ((red, green), blue)) in sources.zip(targets) {
+        [*red, *green, *blue] = to_rgb([y, u, v], scale);
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn packed_rgb(yuv: (&[u32], &[u32], &[u32]), rgb: &mut [f32], scale: (f32, f32)) {
+    for (((&y, &u), &v), rgb) in yuv.0.iter().zip(yuv.1).zip(yuv.2).zip(rgb.as_chunks_mut::<3>().0) {
+        *rgb = to_rgb([y, u, v], scale);
+    }
+}
+
+/// ITU-R BT.601, limited range, from 65536ths of a byte.
+#[inline(always)]
+fn to_rgb(yuv: [u32; 3], (factor, offset): (f32, f32)) -> [f32; 3] {
+    const BYTE: f32 = 1.0 / 65536.0;
+    // Through i32: unsigned numbers have no fast way to floats before AVX-512.
+    let [y, u, v] = yuv.map(|value| value as i32 as f32 * BYTE);
+    let luma = (y - 16.0) * (1.0 / 219.0);
+    let (u, v) = ((u - 128.0) * (1.0 / 224.0), (v - 128.0) * (1.0 / 224.0));
+    let (red, green, blue) = (luma + 1.402 * v, luma - 0.344_136 * u - 0.714_136 * v, luma + 1.772 * u);
+    [red, green, blue].map(|value| value.clamp(0.0, 1.0) * factor + offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{frame::Yuv, mask::catalogue};
+
+    fn spec(layout: Layout, range: Range, width: usize, height: usize) -> ModelSpec {
+        ModelSpec { layout, range, width, height, ..catalogue::ours()[0].clone() }
+    }
+
+    fn shrink(frame: &Frame, spec: &ModelSpec, region: Region) -> Vec<f32> {
+        let mut shrink = Shrink::new(frame.size(), spec, region);
+        let mut tensor = vec![f32::NAN; spec.width * spec.height * 3];
+        shrink.clear(&mut tensor);
+        shrink.fill(frame, &mut tensor);
+        tensor
+    }
+
+    /// The mean of `plane` over the area of a target pixel, in floats.
+    fn area(plane: &[u8], (w, h): (usize, usize), (tw, th): (usize, usize), (tx, ty): (usize, usize)) -> f64 {
+        let span = |at: usize, from: usize, to: usize| {
+            let scale = from as f64 / to as f64;
+            let (low, high) = (at as f64 * scale, (at + 1) as f64 * scale);
+            (0..from).map(move |i| (i, ((i + 1) as f64).min(high) - (i as f64).max(low))).filter(|part| part.1 > 0.0)
+        };
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for (y, wy) in span(ty, h, th) {
+            for (x, wx) in span(tx, w, tw) {
+                sum += f64::from(plane[y * w + x]) * wx * wy;
+                weight += wx * wy;
+            }
+        }
+        sum / weight
+    }
+
+    #[test]
+    fn weights_cover_the_axis_and_add_up() {
+        for (from, to) in [(1280, 256), (720, 144), (640, 256), (360, 144), (16, 256), (8192, 17), (20, 20), (8, 16)] {
+            let axis = Axis::new(from, to);
+            for target in 0..to {
+                let (start, weights) = axis.taps(target);
+                assert!(start + weights.len() <= from);
+                assert_eq!(weights.iter().sum::<u16>(), ONE, "{from} to {to} at {target}");
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_the_mean_over_the_area() {
+        let mut frame = Frame::new(Size::new(100, 58).unwrap());
+        frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7919 % 251) as u8);
+        let spec = spec(Layout::Nchw, Range::Unit, 32, 18);
+        let tensor = shrink(&frame, &spec, Region::whole(&spec));
+        let (y, u, v) = frame.planes();
+        for at in [(0, 0), (31, 17), (5, 9), (16, 2)] {
+            let mean = |plane, size| (area(plane, size, (32, 18), at) * 65536.0).round() as u32;
+            let expected = to_rgb([mean(y, (100, 58)), mean(u, (50, 29)), mean(v, (50, 29))], (1.0, 0.0));
+            let index = at.1 * 32 + at.0;
+            for (channel, expected) in expected.into_iter().enumerate() {
+                let found = tensor[channel * 32 * 18 + index];
+                // Weights of 1/256 on each axis.
+                assert!((found - expected).abs() < 0.012, "{at:?} {channel}: {found} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn colours_come_out_in_order_and_range() {
+        let mut frame = Frame::new(Size::new(64, 32).unwrap());
+        frame.fill(Yuv::from_rgb(255, 128, 0));
+        let nchw = spec(Layout::Nchw, Range::Unit, 16, 16);
+        let tensor = shrink(&frame, &nchw, Region::whole(&nchw));
+        for (channel, expected) in [1.0, 0.502, 0.0].into_iter().enumerate() {
+            assert!((tensor[channel * 256 + 77] - expected).abs() < 0.01);
+        }
+        let nhwc = spec(Layout::Nhwc, Range::Signed, 16, 16);
+        let tensor = shrink(&frame, &nhwc, Region::whole(&nhwc));
+        for (channel, expected) in [1.0, 0.004, -1.0].into_iter().enumerate() {
+            assert!((tensor[77 * 3 + channel] - expected).abs() < 0.02);
+        }
+    }
+
+    #[test]
+    fn a_letterbox_keeps_the_shape_and_has_black_bars() {
+        let mut frame = Frame::new(Size::new(32, 64).unwrap());
+        frame.fill(Yuv::from_rgb(255, 255, 255));
+        let spec = spec(Layout::Nchw, Range::Signed, 64, 32);
+        let region = Region::letterbox(&spec, frame.size());
+        assert_eq!(region, Region { x: 24, y: 0, width: 16, height: 32 });
+        let tensor = shrink(&frame, &spec, region);
+        let row: Vec<_> = tensor[..64].iter().map(|value| value.round()).collect();
+        assert_eq!(row, [vec![-1.0; 24], vec![1.0; 16], vec![-1.0; 24]].concat());
+        assert_eq!(Region::letterbox(&catalogue::ours()[0], Size::HD), Region::whole(&catalogue::ours()[0]));
+    }
+
+    #[test]
+    fn frames_smaller_than_the_model_are_enlarged_smoothly() {
+        let mut frame = Frame::new(Size::new(16, 16).unwrap());
+        let (y, ..) = frame.planes_mut();
+        y.iter_mut().enumerate().for_each(|(i, byte)| *byte = 16 + (i % 16 * 14) as u8);
+        let spec = spec(Layout::Nchw, Range::Unit, 256, 16);
+        let tensor = shrink(&frame, &spec, Region::whole(&spec));
+        assert!(tensor[..256].is_sorted());
+        assert!(tensor[..256].windows(2).all(|pair| pair[1] - pair[0] < 0.01));
+    }
+
+    proptest! {
+        #[test]
+        fn simd_is_the_scalar_twin(rows in prop::collection::vec(any::<u8>(), 3..700), cut in 0u16..=ONE) {
+            let width = rows.len() / 3;
+            let weights = [cut / 2, cut - cut / 2, ONE - cut];
+            let (mut simd, mut scalar) = (vec![0; width], vec![0; width]);
+            weigh_rows(&rows[..width * 3], &weights, &mut simd);
+            weigh_rows_scalar(&rows[..width * 3], &weights, &mut scalar);
+            prop_assert_eq!(simd, scalar);
+        }
+    }
+}
