@@ -1,9 +1,38 @@
 //! Station 5: the frame goes out, to v4l2loopback and to files.
+//!
+//! [`Outputs`] is what the render thread owns: several sinks, none of which can stop another.
+
+mod error;
+pub mod loopback;
+pub mod memory;
+mod mp4;
+mod outputs;
+mod pipe;
+mod readers;
+mod snapshot;
+mod spec;
+pub mod still;
+mod worker;
+pub mod y4m;
+
+pub use error::{MAKE_CAMERA, REMAKE_CAMERA, SinkError};
+pub use mp4::Mp4;
+pub use outputs::{Board, OutputState, OutputStatus, Outputs};
+pub use readers::{Reader, readers};
+pub use snapshot::Snapshot;
+pub use spec::{BadSpec, SinkSpec, Wanted};
+pub use worker::Worker;
 
 use crate::frame::{Frame, Size};
 
+/// The card label of our virtual camera, which apps show.
+pub const LABEL: &str = "Virtual Background Cam";
+
 /// Where composed frames go.
 pub trait FrameSink: Send {
+    /// Its path, for people.
+    fn name(&self) -> &str;
+
     /// The size of the frames that it takes; never changes.
     fn size(&self) -> Size;
 
@@ -18,24 +47,57 @@ pub trait FrameSink: Send {
     /// # Errors
     /// When what was written can't be completed, such as a video file's index.
     fn finish(&mut self) -> Result<(), SinkError>;
-}
 
-/// What can go wrong with an output.
-#[derive(Debug, thiserror::Error)]
-pub enum SinkError {
-    /// A write failed.
-    #[error("cannot write to {name}")]
-    Write {
-        /// The output's path.
-        name: String,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-impl SinkError {
-    /// What the render thread does about it.
-    pub fn recovery(&self) -> crate::error::Recovery {
-        crate::error::Recovery::Reopen
+    /// How many frames found no room and are missing in the output.
+    fn dropped(&self) -> u64 {
+        0
     }
+}
+
+/// Opens an output for frames of `size`, `fps` of them a second.
+///
+/// Files are written in the calling thread, which waits for the disk or for `ffmpeg`; [`Worker`] takes that off it.
+///
+/// # Errors
+/// Each names the output and what was expected.
+pub fn open(spec: &SinkSpec, size: Size, fps: u32) -> Result<Box<dyn FrameSink>, SinkError> {
+    Ok(match spec {
+        SinkSpec::Loopback(wanted) => Box::new(loopback::Writer::open(&loopback::find(wanted)?, size, fps)?),
+        SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, fps)?),
+        SinkSpec::Png(path) => Box::new(Snapshot::start(path, still::Format::Png, size)?),
+        SinkSpec::Jpeg(path) => Box::new(Snapshot::start(path, still::Format::Jpeg, size)?),
+        SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, fps)?),
+        SinkSpec::None => Box::new(Nowhere { size }),
+    })
+}
+
+/// The output `none`.
+#[derive(Debug)]
+struct Nowhere {
+    size: Size,
+}
+
+impl FrameSink for Nowhere {
+    fn name(&self) -> &str {
+        "none"
+    }
+
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<(), SinkError> {
+        check_size(self, frame)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+fn check_size(sink: &dyn FrameSink, frame: &Frame) -> Result<(), SinkError> {
+    if frame.size() == sink.size() {
+        return Ok(());
+    }
+    Err(SinkError::WrongSize { name: sink.name().to_owned(), expected: sink.size(), got: frame.size() })
 }

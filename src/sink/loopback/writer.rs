@@ -1,0 +1,188 @@
+//! The virtual camera: opened once, one `write()` a frame, on every v4l2loopback from 0.12.7 to 0.15.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, OpenOptionsExt},
+    },
+    path::Path,
+};
+
+use tracing::{debug, info};
+
+use super::ioctl::{self, Capabilities};
+use crate::{
+    frame::{Frame, Size},
+    sink::{FrameSink, SinkError, check_size},
+};
+
+const DRIVER: &str = "v4l2 loopback";
+
+/// A v4l2loopback device that we write to; its size and format never change.
+///
+/// Rules for a writer that hold on every version: set the format and read back what came, STREAMON (0.12.7 forgets that
+/// there ever was a writer without it; 0.14 and later answer EINVAL, which is fine), then one `write()` for each whole
+/// frame. The driver's `sizeimage` is not to be trusted: 0.12.7 rounds it up to a page.
+#[derive(Debug)]
+pub struct Loopback {
+    name: String,
+    file: File,
+    size: Size,
+}
+
+impl Loopback {
+    /// Takes over the device at `path`.
+    ///
+    /// # Errors
+    /// When it is not there, not ours to write, not a v4l2loopback, held by another writer, or held by a reader at another
+    /// size.
+    pub fn open(path: &Path, size: Size, fps: u32) -> Result<Self, SinkError> {
+        let name = path.display().to_string();
+        let file = open_writable(path, &name)?;
+        set_format(&file, &name, size)?;
+        // Readers overwrite the rate as they like, so nothing depends on it.
+        if let Err(error) = ioctl::set_rate(file.as_fd(), fps) {
+            debug!(device = name, %error, "rate not set");
+        }
+        match ioctl::stream_on(file.as_fd()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINVAL) => return Err(busy_or_open(&name, error)),
+            _ => {}
+        }
+        Ok(Self { name, file, size })
+    }
+}
+
+impl FrameSink for Loopback {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<(), SinkError> {
+        check_size(self, frame)?;
+        loop {
+            match self.file.write(frame.data()) {
+                Ok(written) if written == frame.data().len() => return Ok(()),
+                Ok(written) => {
+                    let expected = frame.data().len();
+                    return Err(SinkError::Short { device: self.name.clone(), written, expected });
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                    return Err(SinkError::Busy { device: self.name.clone() });
+                }
+                Err(source) => return Err(SinkError::Device { device: self.name.clone(), source }),
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// Opens the node and makes sure that it is a v4l2loopback that lets us write.
+fn open_writable(path: &Path, name: &str) -> Result<File, SinkError> {
+    let (file, caps) = open_node(path, name)?;
+    match (caps.output, caps.capture) {
+        (true, _) => Ok(file),
+        (false, true) => Err(SinkError::Busy { device: name.to_owned() }),
+        (false, false) => {
+            revive(&file, name);
+            drop(file);
+            let (file, caps) = open_node(path, name)?;
+            if caps.output { Ok(file) } else { Err(SinkError::Stuck { device: name.to_owned() }) }
+        }
+    }
+}
+
+fn open_node(path: &Path, name: &str) -> Result<(File, Capabilities), SinkError> {
+    let open_error = |source| SinkError::Open { name: name.to_owned(), source };
+    let not_loopback = |found: String| SinkError::NotLoopback { device: name.to_owned(), found };
+    if !fs::metadata(path).map_err(open_error)?.file_type().is_char_device() {
+        return Err(not_loopback("a file or directory".to_owned()));
+    }
+    // Not through `v4l::Device`: it opens without O_CLOEXEC, and an ffmpeg of ours would hold the camera after us.
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|source| busy_or_open(name, source))?;
+    let caps = match ioctl::capabilities(file.as_fd()) {
+        Ok(caps) => caps,
+        Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
+            return Err(not_loopback("not a video device".to_owned()));
+        }
+        Err(error) => return Err(open_error(error)),
+    };
+    if caps.driver != DRIVER {
+        return Err(not_loopback(format!("{:?} of driver {}", caps.card, caps.driver)));
+    }
+    Ok((file, caps))
+}
+
+fn busy_or_open(name: &str, source: io::Error) -> SinkError {
+    match source.raw_os_error() {
+        Some(libc::EBUSY) => SinkError::Busy { device: name.to_owned() },
+        _ => SinkError::Open { name: name.to_owned(), source },
+    }
+}
+
+/// Brings back a 0.12.7 device whose last writer never said STREAMON: it shows no capability and refuses every format.
+///
+/// STREAMON marks this handle as a writer even where it then fails, and a writer's close makes the device writable.
+fn revive(file: &File, name: &str) {
+    info!(device = name, "the last writer left the virtual camera stuck; bringing it back");
+    for step in [ioctl::stream_on(file.as_fd()), ioctl::stream_off(file.as_fd())] {
+        if let Err(error) = step {
+            debug!(device = name, %error, "while bringing the virtual camera back");
+        }
+    }
+}
+
+fn set_format(file: &File, name: &str, size: Size) -> Result<(), SinkError> {
+    let got = ioctl::set_format(file.as_fd(), size).map_err(|source| match source.raw_os_error() {
+        // 0.15 answers EINVAL to a second writer, 0.13 EBUSY.
+        Some(libc::EINVAL | libc::EBUSY) => SinkError::Busy { device: name.to_owned() },
+        _ => SinkError::Open { name: name.to_owned(), source },
+    })?;
+    // The driver silently keeps the format that a reader holds.
+    if (got.width, got.height, got.pixelformat) == (size.width() as u32, size.height() as u32, ioctl::YU12) {
+        return Ok(());
+    }
+    Err(SinkError::Format {
+        device: name.to_owned(),
+        asked: format!("{size} YU12"),
+        got: format!("{}x{} {}", got.width, got.height, fourcc(got.pixelformat)),
+    })
+}
+
+fn fourcc(code: u32) -> String {
+    code.to_le_bytes().map(|byte| if byte.is_ascii_graphic() { char::from(byte) } else { '.' }).iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_loopback_is_refused_untouched() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = |path: &Path| Loopback::open(path, Size::HD, 30).expect_err("no virtual camera");
+        assert!(matches!(open(file.path()), SinkError::NotLoopback { .. }));
+        assert!(matches!(open(Path::new("/dev/null")), SinkError::NotLoopback { .. }));
+        assert!(matches!(open(Path::new("/dev/video-none")), SinkError::Open { .. }));
+    }
+
+    #[test]
+    fn a_fourcc_is_readable() {
+        assert_eq!(fourcc(ioctl::YU12), "YU12");
+        assert_eq!(fourcc(0), "....");
+    }
+}

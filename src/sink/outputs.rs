@@ -1,0 +1,313 @@
+//! Several outputs at once: one that fails never stops another, and is opened anew with back-off.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use super::{FrameSink, SinkError, SinkSpec, Worker, open};
+use crate::{
+    error::{Failure, Recovery},
+    frame::{Frame, Size},
+};
+
+/// The first pause before an output is opened anew; doubled each time, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause before an output is opened anew.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// How an output is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputState {
+    /// The last frame went out.
+    Ok,
+    /// It takes no frames.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Since when.
+        since: Instant,
+        /// How often it was opened anew in vain.
+        retries: u32,
+        /// Whether it will be opened anew.
+        hopeless: bool,
+    },
+}
+
+/// How an output is, for `status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputStatus {
+    /// The output as the settings name it.
+    pub output: SinkSpec,
+    /// The path of what was opened, such as `/dev/video10`; the last one while it is failing.
+    pub name: String,
+    /// Frames that it took.
+    pub written: u64,
+    /// Frames that it found no room for.
+    pub dropped: u64,
+    /// Why it takes no frames, if so.
+    pub failure: Option<Failure>,
+    /// Seconds since it failed.
+    pub failed_for: Option<f64>,
+    /// How often it was opened anew in vain since then.
+    pub retries: u32,
+}
+
+/// The state of all outputs, to look at from other threads.
+#[derive(Debug)]
+pub struct Board(Box<[Entry]>);
+
+#[derive(Debug)]
+struct Entry {
+    spec: SinkSpec,
+    name: ArcSwap<String>,
+    state: ArcSwap<OutputState>,
+    written: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Board {
+    /// How each output is, in the order of the settings.
+    pub fn status(&self, now: Instant) -> Vec<OutputStatus> {
+        self.0.iter().map(|entry| entry.status(now)).collect()
+    }
+}
+
+impl Entry {
+    fn new(spec: &SinkSpec) -> Self {
+        Self {
+            spec: spec.clone(),
+            name: ArcSwap::from_pointee(spec.to_string()),
+            state: ArcSwap::from_pointee(OutputState::Ok),
+            written: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    fn status(&self, now: Instant) -> OutputStatus {
+        let (failure, failed_for, retries) = match &**self.state.load() {
+            OutputState::Ok => (None, None, 0),
+            OutputState::Failed { failure, since, retries, .. } => {
+                (Some(failure.clone()), Some(now.saturating_duration_since(*since).as_secs_f64()), *retries)
+            }
+        };
+        OutputStatus {
+            output: self.spec.clone(),
+            name: self.name.load().to_string(),
+            written: self.written.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            failure,
+            failed_for,
+            retries,
+        }
+    }
+}
+
+type Opener = Box<dyn FnMut(&SinkSpec, Size, u32) -> Result<Box<dyn FrameSink>, SinkError> + Send>;
+
+/// The outputs that the render thread owns; allocates nothing while all goes well.
+pub struct Outputs {
+    size: Size,
+    fps: u32,
+    slots: Vec<Slot>,
+    board: Arc<Board>,
+    opener: Opener,
+}
+
+struct Slot {
+    sink: Option<Box<dyn FrameSink>>,
+    /// When to open it anew; `None`: never.
+    retry_at: Option<Instant>,
+    pause: Duration,
+}
+
+impl Outputs {
+    /// Opens all of `specs`; one that fails is tried again later, and [`Outputs::board`] says why.
+    pub fn open(specs: &[SinkSpec], size: Size, fps: u32, now: Instant) -> Self {
+        Self::open_with(Box::new(open_beside), specs, size, fps, now)
+    }
+
+    /// The same, with another way to open one: for tests.
+    pub fn open_with(opener: Opener, specs: &[SinkSpec], size: Size, fps: u32, now: Instant) -> Self {
+        let slot = |_| Slot { sink: None, retry_at: Some(now), pause: FIRST_PAUSE };
+        let board = Arc::new(Board(specs.iter().map(Entry::new).collect()));
+        let mut outputs = Self { size, fps, slots: specs.iter().map(slot).collect(), board, opener };
+        (0..specs.len()).for_each(|index| outputs.reopen(index, now));
+        outputs
+    }
+
+    /// Where other threads see how the outputs are.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    /// Writes `frame` to all outputs that are well, and opens those anew whose time has come.
+    pub fn write(&mut self, frame: &Frame, now: Instant) {
+        for index in 0..self.slots.len() {
+            if self.slots[index].retry_at.is_some_and(|at| now >= at) {
+                self.reopen(index, now);
+            }
+            self.write_one(index, frame, now);
+        }
+    }
+
+    /// Ends all outputs in good order.
+    ///
+    /// # Errors
+    /// The first failure; the others are ended all the same.
+    pub fn finish(mut self) -> Result<(), SinkError> {
+        let mut result = Ok(());
+        for sink in self.slots.iter_mut().filter_map(|slot| slot.sink.as_mut()) {
+            let ended = sink.finish();
+            if let Err(error) = &ended {
+                warn!(output = sink.name(), error = %Failure::from(error), "output not completed");
+            }
+            result = result.and(ended);
+        }
+        result
+    }
+
+    fn write_one(&mut self, index: usize, frame: &Frame, now: Instant) {
+        let (slot, entry) = (&mut self.slots[index], &self.board.0[index]);
+        let Some(sink) = &mut slot.sink else { return };
+        match sink.write(frame) {
+            Ok(()) => {
+                entry.written.fetch_add(1, Ordering::Relaxed);
+                entry.dropped.store(sink.dropped(), Ordering::Relaxed);
+                if slot.pause != FIRST_PAUSE || matches!(**entry.state.load(), OutputState::Failed { .. }) {
+                    slot.pause = FIRST_PAUSE;
+                    entry.state.store(Arc::new(OutputState::Ok));
+                    info!(output = sink.name(), "output is back");
+                }
+            }
+            Err(error) if error.recovery() == Recovery::SkipFrame => {}
+            Err(error) => self.failed(index, &error, now),
+        }
+    }
+
+    fn reopen(&mut self, index: usize, now: Instant) {
+        let entry = &self.board.0[index];
+        let slot = &mut self.slots[index];
+        slot.retry_at = None;
+        match (self.opener)(&entry.spec, self.size, self.fps) {
+            Ok(sink) => {
+                info!(output = sink.name(), size = %self.size, "output opened");
+                entry.name.store(Arc::new(sink.name().to_owned()));
+                slot.sink = Some(sink);
+            }
+            Err(error) => self.failed(index, &error, now),
+        }
+    }
+
+    fn failed(&mut self, index: usize, error: &SinkError, now: Instant) {
+        let (slot, entry) = (&mut self.slots[index], &self.board.0[index]);
+        let failure = Failure::from(error);
+        let hopeless = error.recovery() == Recovery::GiveUp;
+        let (since, retries) = match &**entry.state.load() {
+            OutputState::Failed { since, retries, .. } => (*since, retries + 1),
+            OutputState::Ok => (now, 0),
+        };
+        if retries == 0 {
+            warn!(output = %entry.spec, error = %failure, hint = failure.hint, "output failed");
+        }
+        slot.sink = None;
+        slot.retry_at = (!hopeless).then(|| now + slot.pause);
+        slot.pause = (slot.pause * 2).min(LONGEST_PAUSE);
+        entry.state.store(Arc::new(OutputState::Failed { failure, since, retries, hopeless }));
+    }
+}
+
+impl std::fmt::Debug for Outputs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outputs").field("size", &self.size).field("board", &self.board).finish_non_exhaustive()
+    }
+}
+
+/// Opens an output such that writing to it never waits for a disk or a child.
+fn open_beside(spec: &SinkSpec, size: Size, fps: u32) -> Result<Box<dyn FrameSink>, SinkError> {
+    let sink = open(spec, size, fps)?;
+    Ok(match spec {
+        SinkSpec::Y4m(_) | SinkSpec::Mp4(_) => Box::new(Worker::start(sink)?),
+        _ => sink,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::memory::Memory;
+
+    fn size() -> Size {
+        Size::new(16, 16).unwrap()
+    }
+
+    fn specs() -> [SinkSpec; 2] {
+        [SinkSpec::Y4m("first".into()), SinkSpec::Png("second".into())]
+    }
+
+    /// Two outputs of which the first can't be opened the first `failures` times.
+    fn two(failures: u32, now: Instant) -> (Outputs, Memory, Memory) {
+        let (first, second) = (Memory::new(size(), 1), Memory::new(size(), 1));
+        let (one, two) = (first.clone(), second.clone());
+        let mut left = failures;
+        let opener: Opener = Box::new(move |spec, _, _| {
+            if *spec != specs()[0] {
+                return Ok(Box::new(two.sink()));
+            }
+            left = left.saturating_sub(1);
+            if left > 0 { Err(SinkError::NoModule) } else { Ok(Box::new(one.sink())) }
+        });
+        (Outputs::open_with(opener, &specs(), size(), 30, now), first, second)
+    }
+
+    #[test]
+    fn an_output_that_is_not_there_yet_comes_later() {
+        let start = Instant::now();
+        let (mut outputs, first, second) = two(4, start);
+        let (board, frame) = (outputs.board(), Frame::new(size()));
+        for tick in 0..40 {
+            outputs.write(&frame, start + tick * Duration::from_millis(100));
+        }
+        let status = board.status(start + Duration::from_secs(4));
+        // Tried at 0, 0.5, 1.5 and 3.5 seconds.
+        assert_eq!((first.count(), second.count()), (5, 40));
+        assert_eq!((status[0].written, status[0].failure.as_ref()), (5, None));
+        assert_eq!((status[1].written, status[1].name.as_str()), (40, "memory"));
+    }
+
+    #[test]
+    fn while_it_fails_the_board_says_why_since_when_and_how_often() {
+        let start = Instant::now();
+        let (mut outputs, first, second) = two(100, start);
+        outputs.write(&Frame::new(size()), start + Duration::from_secs(2));
+        let status = outputs.board().status(start + Duration::from_secs(3));
+        assert_eq!((first.count(), second.count()), (0, 1));
+        assert_eq!((status[0].failed_for, status[0].retries), (Some(3.0), 1));
+        assert!(status[0].failure.as_ref().unwrap().message.contains("v4l2loopback"));
+        assert_eq!(status[1].failure, None);
+    }
+
+    #[test]
+    fn an_error_that_nothing_mends_is_left_alone() {
+        let start = Instant::now();
+        let (mut outputs, first, second) = two(0, start);
+        let frame = Frame::new(size());
+        outputs.write(&frame, start);
+        first.fail(Some(libc::ENOSPC)); // a Write error: GiveUp
+        outputs.write(&frame, start);
+        first.fail(None);
+        outputs.write(&frame, start + Duration::from_secs(3600));
+        assert_eq!((first.count(), second.count()), (1, 3));
+        assert!(outputs.board().status(start)[0].failure.is_some());
+        outputs.finish().unwrap();
+        assert!(second.finished());
+    }
+}

@@ -1,0 +1,163 @@
+//! A picture file that always shows the newest frame, encoded beside the way of the frames.
+
+use std::{
+    convert::Infallible,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use super::{FrameSink, SinkError, check_size, still};
+use crate::{
+    frame::{Frame, Pool, Size},
+    latest::{Latest, Taken},
+};
+
+/// How often the file is replaced at most.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// One frame waits, one is being encoded, one is being filled.
+const BUFFERS: usize = 3;
+
+/// The sinks `png:PATH` and `jpeg:PATH`.
+#[derive(Debug)]
+pub struct Snapshot {
+    name: String,
+    size: Size,
+    pool: Pool<Frame>,
+    newest: Arc<Latest<Arc<Frame>>>,
+    failed: Arc<Latest<SinkError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Snapshot {
+    /// Starts the thread that keeps the picture at `path` fresh, replacing it twice a second and never half-way.
+    ///
+    /// # Errors
+    /// When the directory of `path` can't be written to.
+    pub fn start(path: &Path, format: still::Format, size: Size) -> Result<Self, SinkError> {
+        Self::start_every(EVERY, path, format, size)
+    }
+
+    fn start_every(every: Duration, path: &Path, format: still::Format, size: Size) -> Result<Self, SinkError> {
+        let name = path.display().to_string();
+        let open = |source: io::Error| SinkError::Open { name: name.clone(), source };
+        tempfile::tempfile_in(still::directory(path)).map_err(open)?;
+        let (newest, failed) = (Arc::<Latest<_>>::default(), Arc::<Latest<_>>::default());
+        let encoder =
+            Encoder { newest: Arc::clone(&newest), failed: Arc::clone(&failed), path: path.to_owned(), format, every };
+        let thread = thread::Builder::new().name("snapshot".into()).spawn(move || encoder.run()).map_err(open)?;
+        Ok(Self { size, pool: Pool::new(BUFFERS, || Frame::new(size)), newest, failed, thread: Some(thread), name })
+    }
+}
+
+impl FrameSink for Snapshot {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<(), SinkError> {
+        check_size(self, frame)?;
+        if let Some(error) = self.failed.try_take() {
+            return Err(error);
+        }
+        let copy = |buffer: &mut Frame| {
+            buffer.copy_from(frame);
+            Ok::<_, Infallible>(())
+        };
+        if let Ok(Some(copy)) = self.pool.fill(copy) {
+            self.newest.put(copy);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.newest.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the encoder has been reported by the panic hook, and the file is as it was.
+            let _ = thread.join();
+        }
+        self.failed.try_take().map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.newest.close();
+    }
+}
+
+struct Encoder {
+    newest: Arc<Latest<Arc<Frame>>>,
+    failed: Arc<Latest<SinkError>>,
+    path: PathBuf,
+    format: still::Format,
+    every: Duration,
+}
+
+impl Encoder {
+    fn run(self) {
+        loop {
+            match self.newest.take(Instant::now() + Duration::from_secs(3600)) {
+                Taken::Value(frame) => self.save(&frame),
+                Taken::TimedOut => {}
+                Taken::Closed => return,
+            }
+            // Rests, unless the end comes: then the newest frame, should there be one, is saved at once.
+            self.newest.take_if(Instant::now() + self.every, |_| false);
+        }
+    }
+
+    fn save(&self, frame: &Frame) {
+        if let Err(error) = still::save(frame, &self.path, self.format) {
+            self.failed.put(error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::frame::Yuv;
+
+    fn colour(path: &Path) -> [u8; 3] {
+        image::open(path).unwrap().to_rgb8().get_pixel(5, 5).0
+    }
+
+    #[test]
+    fn the_last_frame_is_saved_for_sure() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("see.png");
+        let size = Size::new(64, 32).unwrap();
+        let hour = Duration::from_secs(3600);
+        let mut sink = Snapshot::start_every(hour, &path, still::Format::Png, size).unwrap();
+        let mut frame = Frame::new(size);
+        for red in [10, 20, 255] {
+            frame.fill(Yuv::from_rgb(red, 0, 0));
+            sink.write(&frame).unwrap();
+        }
+        sink.finish().unwrap();
+        assert!(colour(&path)[0] > 250);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_lost_directory_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("see.jpg");
+        let size = Size::new(64, 32).unwrap();
+        let mut sink = Snapshot::start_every(Duration::ZERO, &path, still::Format::Jpeg, size).unwrap();
+        drop(dir);
+        sink.write(&Frame::new(size)).unwrap();
+        assert!(sink.finish().is_err());
+        assert!(matches!(Snapshot::start(&path, still::Format::Jpeg, size), Err(SinkError::Open { .. })));
+    }
+}

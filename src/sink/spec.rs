@@ -1,0 +1,141 @@
+//! Which output: the text `v4l2`, `v4l2:/dev/video10`, `y4m:PATH`, ... and back.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// One output, as the settings name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SinkSpec {
+    /// `v4l2...`: a virtual camera.
+    Loopback(Wanted),
+    /// `y4m:PATH`: raw video.
+    Y4m(PathBuf),
+    /// `png:PATH`: a picture that always shows the newest frame.
+    Png(PathBuf),
+    /// `jpeg:PATH`: the same, smaller.
+    Jpeg(PathBuf),
+    /// `mp4:PATH`: compressed video, through `ffmpeg`.
+    Mp4(PathBuf),
+    /// `none`: nowhere.
+    None,
+}
+
+/// Which of the machine's v4l2loopback devices.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Wanted {
+    /// `v4l2`: the one labelled [`super::LABEL`], else the first that nobody feeds.
+    Auto,
+    /// `v4l2:/dev/video10`.
+    Path(PathBuf),
+    /// `v4l2:LABEL`: the one with this card label.
+    Label(String),
+}
+
+/// An output that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "output {0:?} is not one of v4l2, v4l2:/dev/videoN, v4l2:LABEL, y4m:PATH, png:PATH, jpeg:PATH, mp4:PATH and none"
+)]
+pub struct BadSpec(pub String);
+
+impl SinkSpec {
+    /// The file that this output writes, if it writes one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Y4m(path) | Self::Png(path) | Self::Jpeg(path) | Self::Mp4(path) => Some(path),
+            Self::Loopback(_) | Self::None => None,
+        }
+    }
+}
+
+impl FromStr for SinkSpec {
+    type Err = BadSpec;
+
+    fn from_str(text: &str) -> Result<Self, BadSpec> {
+        let (kind, rest) = match text.trim().split_once(':') {
+            Some((kind, rest)) => (kind, Some(rest.trim())),
+            None => (text.trim(), None),
+        };
+        let file = match kind {
+            "v4l2" => return wanted(rest).map(Self::Loopback).ok_or_else(|| BadSpec(text.to_owned())),
+            "none" if rest.is_none() => return Ok(Self::None),
+            "y4m" => Self::Y4m,
+            "png" => Self::Png,
+            "jpeg" | "jpg" => Self::Jpeg,
+            "mp4" => Self::Mp4,
+            _ => return Err(BadSpec(text.to_owned())),
+        };
+        match rest {
+            Some(path) if !path.is_empty() && !path.contains('\0') => Ok(file(path.into())),
+            _ => Err(BadSpec(text.to_owned())),
+        }
+    }
+}
+
+fn wanted(rest: Option<&str>) -> Option<Wanted> {
+    match rest {
+        None | Some("auto") => Some(Wanted::Auto),
+        Some(text) if text.is_empty() || text.contains('\0') => None,
+        Some(path) if path.starts_with('/') => Some(Wanted::Path(path.into())),
+        Some(label) => Some(Wanted::Label(label.to_owned())),
+    }
+}
+
+impl fmt::Display for SinkSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback(Wanted::Auto) => f.write_str("v4l2"),
+            Self::Loopback(Wanted::Path(path)) => write!(f, "v4l2:{}", path.display()),
+            Self::Loopback(Wanted::Label(label)) => write!(f, "v4l2:{label}"),
+            Self::Y4m(path) => write!(f, "y4m:{}", path.display()),
+            Self::Png(path) => write!(f, "png:{}", path.display()),
+            Self::Jpeg(path) => write!(f, "jpeg:{}", path.display()),
+            Self::Mp4(path) => write!(f, "mp4:{}", path.display()),
+            Self::None => f.write_str("none"),
+        }
+    }
+}
+
+impl TryFrom<String> for SinkSpec {
+    type Error = BadSpec;
+
+    fn try_from(text: String) -> Result<Self, BadSpec> {
+        text.parse()
+    }
+}
+
+impl From<SinkSpec> for String {
+    fn from(spec: SinkSpec) -> Self {
+        spec.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spec_reads_back_as_it_was_written() {
+        for text in
+            ["v4l2", "v4l2:/dev/video10", "v4l2:Virtual Background Cam", "y4m:a:b.y4m", "png:/x y/z.png", "jpeg:q", "none"]
+        {
+            assert_eq!(text.parse::<SinkSpec>().unwrap().to_string(), text);
+        }
+        assert_eq!("v4l2:auto".parse(), Ok(SinkSpec::Loopback(Wanted::Auto)));
+        assert_eq!("jpg:x.jpg".parse(), Ok(SinkSpec::Jpeg("x.jpg".into())));
+    }
+
+    #[test]
+    fn a_bad_spec_says_what_was_expected() {
+        for bad in ["", "/dev/video10", "y4m", "y4m:", "v4l2:", "v4l", "none:x", "gif:x.gif", "png:a\0b"] {
+            let error = bad.parse::<SinkSpec>().expect_err(bad).to_string();
+            assert!(error.contains(&format!("{bad:?}")) && error.contains("v4l2:/dev/videoN"), "{error}");
+        }
+    }
+}

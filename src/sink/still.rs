@@ -1,0 +1,146 @@
+//! Pictures: a frame or a mask as PNG or JPEG.
+
+use std::{
+    fs::Permissions,
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use image::{
+    ExtendedColorType, ImageEncoder, ImageError,
+    codecs::{
+        jpeg::JpegEncoder,
+        png::{CompressionType, FilterType, PngEncoder},
+    },
+};
+use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_rgb};
+
+use super::SinkError;
+use crate::frame::{Frame, Mask, Size};
+
+/// Good enough that nobody sees the difference, at a tenth of a PNG's size.
+const JPEG_QUALITY: u8 = 92;
+
+/// The kinds of picture that we write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Lossless.
+    Png,
+    /// Lossy and small.
+    Jpeg,
+}
+
+impl Format {
+    /// The format that the end of a file name stands for.
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "png" => Some(Self::Png),
+            "jpg" | "jpeg" => Some(Self::Jpeg),
+            _ => None,
+        }
+    }
+}
+
+/// A frame as a picture file, in sRGB.
+///
+/// # Errors
+/// Those of the encoder.
+pub fn encode(frame: &Frame, format: Format) -> Result<Vec<u8>, ImageError> {
+    let rgb = rgb(frame).map_err(ImageError::IoError)?;
+    encode_as(&rgb, frame.size(), ExtendedColorType::Rgb8, format)
+}
+
+/// Writes a frame to `path` in one go: whoever reads it gets the old picture or the new one, never a half.
+///
+/// # Errors
+/// When it can't be encoded or stored.
+pub fn save(frame: &Frame, path: &Path, format: Format) -> Result<(), SinkError> {
+    replace(path, encode(frame, format))
+}
+
+/// Writes a mask to `path` as a grey picture, in one go.
+///
+/// # Errors
+/// When it can't be encoded or stored.
+pub fn save_mask(mask: &Mask, path: &Path, format: Format) -> Result<(), SinkError> {
+    replace(path, encode_as(mask.alpha(), mask.size(), ExtendedColorType::L8, format))
+}
+
+/// The directory that `path` lies in.
+pub(super) fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn rgb(frame: &Frame) -> io::Result<Vec<u8>> {
+    let (width, height) = (frame.size().width() as u32, frame.size().height() as u32);
+    let (y_plane, u_plane, v_plane) = frame.planes();
+    let (y_stride, u_stride, v_stride) = (width, width / 2, width / 2);
+    let image = YuvPlanarImage { y_plane, y_stride, u_plane, u_stride, v_plane, v_stride, width, height };
+    let mut rgb = vec![0; frame.size().luma_len() * 3];
+    yuv420_to_rgb(&image, &mut rgb, 3 * width, YuvRange::Limited, YuvStandardMatrix::Bt601).map_err(io::Error::other)?;
+    Ok(rgb)
+}
+
+fn encode_as(pixels: &[u8], size: Size, colour: ExtendedColorType, format: Format) -> Result<Vec<u8>, ImageError> {
+    let (width, height) = (size.width() as u32, size.height() as u32);
+    let mut file = Vec::new();
+    match format {
+        Format::Png => PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
+            .write_image(pixels, width, height, colour)?,
+        Format::Jpeg => {
+            JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY).write_image(pixels, width, height, colour)?;
+        }
+    }
+    Ok(file)
+}
+
+fn replace(path: &Path, file: Result<Vec<u8>, ImageError>) -> Result<(), SinkError> {
+    let stored = file.and_then(|bytes| {
+        let usual = Permissions::from_mode(0o666); // less the umask, as for any file
+        let mut temporary = tempfile::Builder::new().permissions(usual).tempfile_in(directory(path))?;
+        temporary.write_all(&bytes)?;
+        temporary.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    });
+    stored.map_err(|source| SinkError::Picture { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Yuv;
+
+    #[test]
+    fn colours_survive_both_formats() {
+        let mut frame = Frame::new(Size::new(32, 16).unwrap());
+        for colour in [[0, 0, 0], [255, 255, 255], [0x20, 0xa0, 0x40], [255, 0, 0], [12, 34, 200]] {
+            frame.fill(Yuv::from_rgb(colour[0], colour[1], colour[2]));
+            for format in [Format::Png, Format::Jpeg] {
+                let picture = image::load_from_memory(&encode(&frame, format).unwrap()).unwrap().to_rgb8();
+                assert_eq!(picture.dimensions(), (32, 16));
+                let seen = picture.get_pixel(31, 15).0;
+                let near = seen.iter().zip(colour).all(|(seen, meant)| seen.abs_diff(meant) <= 3);
+                assert!(near, "{colour:?} became {seen:?} in {format:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mask_is_grey_and_exact() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mask.png");
+        let mut mask = Mask::new(Size::new(16, 16).unwrap());
+        mask.alpha_mut().iter_mut().zip(0..).for_each(|(alpha, value)| *alpha = value);
+        save_mask(&mask, &path, Format::Png).unwrap();
+        let image::DynamicImage::ImageLuma8(grey) = image::open(&path).unwrap() else { panic!("not grey") };
+        assert_eq!(grey.as_raw(), mask.alpha());
+    }
+
+    #[test]
+    fn the_name_tells_the_format() {
+        assert_eq!(Format::of(Path::new("a/b.JPG")), Some(Format::Jpeg));
+        assert_eq!(Format::of(Path::new("b.png")), Some(Format::Png));
+        assert_eq!(Format::of(Path::new("png")), None);
+    }
+}

@@ -1,0 +1,176 @@
+//! Y4M: raw video with a line of text before it, which every video tool reads.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::Duration,
+};
+
+use super::{FrameSink, SinkError, check_size, pipe::Patient};
+use crate::frame::{Frame, Mask, Size};
+
+/// How long a reader of a named pipe may stall.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the luma of a Y4M stream means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Pictures in the house format, limited range.
+    Pictures,
+    /// Masks: luma is alpha, 0 to 255, chroma is grey.
+    Masks,
+}
+
+/// Writes a Y4M stream to anything.
+///
+/// `C420jpeg` names the place of the chroma samples, amid four pixels, where the averages that we make belong; it says
+/// nothing of the range, which `XCOLORRANGE` tells.
+#[derive(Debug)]
+pub struct Writer<W> {
+    out: W,
+    grey: Box<[u8]>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes the header; `fps` is a fraction, such as `(30, 1)`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn new(mut out: W, size: Size, fps: (u32, u32), content: Content) -> io::Result<Self> {
+        let (range, grey) = match content {
+            Content::Pictures => ("LIMITED", 0),
+            Content::Masks => ("FULL", 2 * size.chroma_len()),
+        };
+        let (width, height, (num, den)) = (size.width(), size.height(), fps);
+        writeln!(out, "YUV4MPEG2 W{width} H{height} F{num}:{den} Ip A1:1 C420jpeg XCOLORRANGE={range}")?;
+        Ok(Self { out, grey: vec![128; grey].into_boxed_slice() })
+    }
+
+    /// Writes one picture, which must have the size of the header.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn frame(&mut self, frame: &Frame) -> io::Result<()> {
+        self.out.write_all(b"FRAME\n")?;
+        self.out.write_all(frame.data())
+    }
+
+    /// Writes one mask, which must have the size of the header, to a stream of [`Content::Masks`].
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn mask(&mut self, mask: &Mask) -> io::Result<()> {
+        self.out.write_all(b"FRAME\n")?;
+        self.out.write_all(mask.alpha())?;
+        self.out.write_all(&self.grey)
+    }
+
+    /// Makes sure that everything has left our buffers and gives `out` back.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+/// The sink `y4m:PATH`; a named pipe works as well, once somebody reads it.
+#[derive(Debug)]
+pub struct File {
+    name: String,
+    size: Size,
+    writer: Writer<Patient>,
+}
+
+impl File {
+    /// Creates the file, in place of one that is there, and writes the header.
+    ///
+    /// # Errors
+    /// When it can't be created or written.
+    pub fn create(path: &Path, size: Size, fps: u32) -> Result<Self, SinkError> {
+        let name = path.display().to_string();
+        let open = |source| SinkError::Open { name: name.clone(), source };
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).custom_flags(libc::O_NONBLOCK);
+        let out = Patient::new(options.open(path).map_err(open)?, PATIENCE);
+        let writer = Writer::new(out, size, (fps, 1), Content::Pictures).map_err(open)?;
+        Ok(Self { name, size, writer })
+    }
+}
+
+impl FrameSink for File {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<(), SinkError> {
+        check_size(self, frame)?;
+        self.writer.frame(frame).map_err(|source| SinkError::Write { name: self.name.clone(), source })
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::frame::Yuv;
+
+    #[test]
+    fn pictures_follow_their_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.y4m");
+        let size = Size::new(16, 16).unwrap();
+        let mut frame = Frame::new(size);
+        frame.fill(Yuv { y: 1, u: 2, v: 3 });
+        let mut sink = File::create(&path, size, 30).unwrap();
+        sink.write(&frame).unwrap();
+        sink.write(&frame).unwrap();
+        sink.finish().unwrap();
+        let mut expected = b"YUV4MPEG2 W16 H16 F30:1 Ip A1:1 C420jpeg XCOLORRANGE=LIMITED\n".to_vec();
+        for _ in 0..2 {
+            expected.extend_from_slice(b"FRAME\n");
+            expected.extend_from_slice(frame.data());
+        }
+        assert!(fs::read(&path).unwrap() == expected);
+    }
+
+    #[test]
+    fn a_mask_is_luma_over_grey() {
+        let size = Size::new(16, 16).unwrap();
+        let mut mask = Mask::new(size);
+        mask.alpha_mut()[0] = 255;
+        let mut writer = Writer::new(Vec::new(), size, (30000, 1001), Content::Masks).unwrap();
+        writer.mask(&mask).unwrap();
+        let bytes = writer.finish().unwrap();
+        let body = bytes.split(|byte| *byte == b'\n').nth(1).unwrap();
+        assert_eq!(body, b"FRAME");
+        assert!(bytes.starts_with(b"YUV4MPEG2 W16 H16 F30000:1001 ") && bytes.ends_with(&[128; 128]));
+        assert_eq!(&bytes[bytes.len() - 384..bytes.len() - 382], [255, 0]);
+    }
+
+    #[test]
+    fn a_frame_of_another_size_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sink = File::create(&dir.path().join("a.y4m"), Size::new(16, 16).unwrap(), 30).unwrap();
+        let error = sink.write(&Frame::new(Size::HD)).expect_err("another size");
+        assert!(matches!(error, SinkError::WrongSize { .. }));
+    }
+
+    #[test]
+    fn what_cannot_be_created_is_named() {
+        let error = File::create(Path::new("/nonexistent/a.y4m"), Size::HD, 30).expect_err("no directory");
+        assert!(error.to_string().contains("/nonexistent/a.y4m"), "{error}");
+    }
+}
