@@ -131,7 +131,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mask.png");
         let mut mask = Mask::new(Size::new(16, 16).unwrap());
-        mask.alpha_mut().iter_mut().zip(0..).for_each(|(alpha, value)| *alpha = value);
+        mask.alpha_mut().iter_mut().zip(0..=255).for_each(|(alpha, value)| *alpha = value);
         save_mask(&mask, &path, Format::Png).unwrap();
         let image::DynamicImage::ImageLuma8(grey) = image::open(&path).unwrap() else { panic!("not grey") };
         assert_eq!(grey.as_raw(), mask.alpha());

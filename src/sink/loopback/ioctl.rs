@@ -1,4 +1,4 @@
-//! The five ioctls that a writer needs, with their types.
+//! The ioctls that a writer needs, with their types.
 
 use std::{
     io, mem,
@@ -70,15 +70,27 @@ pub(super) fn set_format(fd: BorrowedFd<'_>, size: Size) -> io::Result<v4l2_pix_
     pix.field = sys::v4l2_field_V4L2_FIELD_NONE;
     pix.bytesperline = size.width() as u32;
     pix.sizeimage = size.i420_len() as u32;
-    pix.colorspace = sys::v4l2_colorspace_V4L2_COLORSPACE_SMPTE170M;
+    // What webcams say too: the colours of sRGB, encoded by BT.601 with limited range.
+    pix.colorspace = sys::v4l2_colorspace_V4L2_COLORSPACE_SRGB;
     pix.priv_ = sys::V4L2_PIX_FMT_PRIV_MAGIC; // the fields below count only with it
     pix.__bindgen_anon_1.ycbcr_enc = sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_601;
     pix.quantization = sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE;
-    pix.xfer_func = sys::v4l2_xfer_func_V4L2_XFER_FUNC_709;
+    pix.xfer_func = sys::v4l2_xfer_func_V4L2_XFER_FUNC_SRGB;
     format.type_ = OUTPUT;
     format.fmt.pix = pix;
     // SAFETY: S_FMT is defined with v4l2_format.
     unsafe { call(fd, vidioc::VIDIOC_S_FMT, &mut format)? };
+    // SAFETY: for this buffer type the driver fills in `pix`, and any bits are a value of it.
+    Ok(unsafe { format.fmt.pix })
+}
+
+/// The format that the driver holds for writers.
+pub(super) fn format(fd: BorrowedFd<'_>) -> io::Result<v4l2_pix_format> {
+    // SAFETY: integers, byte arrays and unions of them, for which zero is a value.
+    let mut format: v4l2_format = unsafe { mem::zeroed() };
+    format.type_ = OUTPUT;
+    // SAFETY: G_FMT is defined with v4l2_format.
+    unsafe { call(fd, vidioc::VIDIOC_G_FMT, &mut format)? };
     // SAFETY: for this buffer type the driver fills in `pix`, and any bits are a value of it.
     Ok(unsafe { format.fmt.pix })
 }

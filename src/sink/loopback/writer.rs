@@ -147,20 +147,26 @@ fn revive(file: &File, name: &str) {
 }
 
 fn set_format(file: &File, name: &str, size: Size) -> Result<(), SinkError> {
-    let got = ioctl::set_format(file.as_fd(), size).map_err(|source| match source.raw_os_error() {
-        // 0.15 answers EINVAL to a second writer, 0.13 EBUSY.
-        Some(libc::EINVAL | libc::EBUSY) => SinkError::Busy { device: name.to_owned() },
-        _ => SinkError::Open { name: name.to_owned(), source },
-    })?;
-    // The driver silently keeps the format that a reader holds.
-    if (got.width, got.height, got.pixelformat) == (size.width() as u32, size.height() as u32, ioctl::YU12) {
-        return Ok(());
+    let (got, refused) = match ioctl::set_format(file.as_fd(), size) {
+        Ok(got) => (got, false),
+        // To another writer, 0.15 says EINVAL and 0.13 EBUSY; 0.13 says EBUSY as well while a reader holds another format.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EBUSY)) => {
+            let busy = |_| SinkError::Busy { device: name.to_owned() };
+            (ioctl::format(file.as_fd()).map_err(busy)?, true)
+        }
+        Err(source) => return Err(SinkError::Open { name: name.to_owned(), source }),
+    };
+    // 0.12.7 and 0.15 silently keep the format that a reader holds.
+    let ours = (size.width() as u32, size.height() as u32, ioctl::YU12);
+    match (got.width, got.height, got.pixelformat) == ours {
+        true if refused => Err(SinkError::Busy { device: name.to_owned() }),
+        true => Ok(()),
+        false => Err(SinkError::Format {
+            device: name.to_owned(),
+            asked: format!("{size} YU12"),
+            got: format!("{}x{} {}", got.width, got.height, fourcc(got.pixelformat)),
+        }),
     }
-    Err(SinkError::Format {
-        device: name.to_owned(),
-        asked: format!("{size} YU12"),
-        got: format!("{}x{} {}", got.width, got.height, fourcc(got.pixelformat)),
-    })
 }
 
 fn fourcc(code: u32) -> String {

@@ -1,0 +1,191 @@
+//! Runs things in the testbed: a guest kernel with a real webcam driver and a real v4l2loopback, as an ordinary process.
+#![allow(dead_code, clippy::unwrap_used, clippy::print_stderr)] // each test file uses a part of it
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+/// The versions of v4l2loopback that distributions ship, oldest first.
+pub const VERSIONS: [&str; 4] = ["0.12.7", "0.13.2", "0.15.0", "0.15.4"];
+
+/// The testbed's directory, or a return from the test with a plain word.
+#[macro_export]
+macro_rules! testbed_or_skip {
+    () => {
+        match $crate::support::testbed() {
+            Some(testbed) => testbed,
+            None => {
+                eprintln!("skipped: no testbed (scripts/testbed builds one, BGCAM_TESTBED names one)");
+                return;
+            }
+        }
+    };
+}
+
+/// The testbed: named by `BGCAM_TESTBED`, beside the repository, or built by `scripts/testbed`.
+pub fn testbed() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let named = env::var_os("BGCAM_TESTBED").map(PathBuf::from);
+    let usual = ["../shared/testbed", "target/testbed", ".cache/testbed"].map(|place| root.join(place));
+    named.into_iter().chain(usual).find(|place| place.join("run").is_file()).and_then(|place| place.canonicalize().ok())
+}
+
+/// The `bgcam` of this build.
+pub fn bgcam() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_bgcam"))
+}
+
+/// An example of this build.
+pub fn example(name: &str) -> PathBuf {
+    let path = bgcam().with_file_name("examples").join(name);
+    assert!(path.exists(), "{} is not built: cargo build --example {name}", path.display());
+    path
+}
+
+/// A guest, ready to boot.
+#[derive(Debug)]
+pub struct Guest {
+    testbed: PathBuf,
+    options: Vec<String>,
+    envs: Vec<(String, String)>,
+    timeout: Duration,
+    share: tempfile::TempDir,
+}
+
+/// What a guest's script gave.
+#[derive(Debug)]
+pub struct Output {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    share: tempfile::TempDir,
+}
+
+impl Guest {
+    /// A guest with a vivid webcam at `/dev/video0` and the newest v4l2loopback at `/dev/video10`.
+    pub fn new(testbed: &Path) -> Self {
+        let share = tempfile::tempdir().unwrap();
+        let options = vec!["--share".to_owned(), share.path().display().to_string()];
+        Self { testbed: testbed.to_owned(), options, envs: Vec::new(), timeout: Duration::from_secs(180), share }
+    }
+
+    /// Another version of v4l2loopback, one of [`VERSIONS`].
+    pub fn v4l2loopback(self, version: &str) -> Self {
+        self.option(&["--v4l2loopback", version])
+    }
+
+    /// v4l2loopback installed but not loaded.
+    pub fn no_loopback(self) -> Self {
+        self.option(&["--no-loopback"])
+    }
+
+    /// Other options for v4l2loopback, as `insmod` wants them.
+    pub fn loopback_options(self, options: &str) -> Self {
+        self.option(&["--loopback-opts", options])
+    }
+
+    /// A second webcam, `/dev/video20`, that gives MJPEG made of `source`: a picture, a video, or a test picture.
+    pub fn mjpeg(self, source: Option<&Path>) -> Self {
+        let guest = self.option(&["--mjpeg"]);
+        match source {
+            Some(source) => guest.env("MJPEG_SOURCE", source.to_str().unwrap()),
+            None => guest,
+        }
+    }
+
+    /// A directory that the guest writes to for real, beside [`Guest::share`].
+    pub fn shared(self, dir: &Path) -> Self {
+        self.option(&["--share", dir.to_str().unwrap()])
+    }
+
+    /// A variable of the script's environment.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.envs.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// How long it may live; three minutes without this.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    fn option(mut self, words: &[&str]) -> Self {
+        self.options.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// Boots, runs a bash script, and powers off.
+    ///
+    /// The script finds `$BGCAM`, `$EXAMPLES`, `$TESTBED`, the directory `$SHARE`, which outlives the guest, and the function
+    /// `until_ok SECONDS COMMAND...`, which repeats a command until it succeeds. What it starts dies with the guest.
+    ///
+    /// # Panics
+    /// When the guest itself breaks; what the script does is for the caller to judge.
+    pub fn bash(self, script: &str) -> Output {
+        let path = self.share.path().join("script.sh");
+        fs::write(&path, format!("{PRELUDE}\n{script}")).unwrap();
+        self.run("bash", &[path.to_str().unwrap()])
+    }
+
+    /// Boots, runs a program, and powers off.
+    ///
+    /// # Panics
+    /// When the guest itself breaks; what the program does is for the caller to judge.
+    pub fn run(self, program: &str, args: &[&str]) -> Output {
+        let output = Command::new(self.testbed.join("run"))
+            .args(&self.options)
+            .args(["--timeout", &self.timeout.as_secs().to_string(), "--", program])
+            .args(args)
+            .envs(self.envs)
+            .env("BGCAM", bgcam())
+            .env("EXAMPLES", bgcam().with_file_name("examples"))
+            .env("SHARE", self.share.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        assert_ne!(output.status.code(), Some(125), "the guest broke:\n{stdout}\n{stderr}");
+        Output { status: output.status, stdout, stderr, share: self.share }
+    }
+}
+
+const PRELUDE: &str = r#"
+until_ok() { local end=$((SECONDS + $1)); shift
+    until "$@" > /dev/null 2>&1; do [ $SECONDS -lt $end ] || { echo "gave up on: $*" >&2; return 1; }; sleep 0.1; done; }
+"#;
+
+impl Output {
+    /// The same, once it is sure that the script succeeded.
+    ///
+    /// # Panics
+    /// When it did not.
+    pub fn success(self) -> Self {
+        assert!(self.status.success(), "{}\nstdout:\n{}\nstderr:\n{}", self.status, self.stdout, self.stderr);
+        self
+    }
+
+    /// A file that the script left in `$SHARE`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.share.path().join(name)
+    }
+
+    /// The mean colour of a picture in `$SHARE`, leaving out the topmost eighth.
+    ///
+    /// # Panics
+    /// When there is no such picture.
+    pub fn mean_colour(&self, name: &str) -> [f64; 3] {
+        let picture = image::open(self.file(name)).unwrap().to_rgb8();
+        let rows = picture.rows().skip(picture.height() as usize / 8);
+        let (mut sum, mut count) = ([0.0; 3], 0.0);
+        for pixel in rows.flatten() {
+            sum.iter_mut().zip(pixel.0).for_each(|(sum, value)| *sum += f64::from(value));
+            count += 1.0;
+        }
+        sum.map(|sum| sum / count)
+    }
+}
