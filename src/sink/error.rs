@@ -155,7 +155,9 @@ impl SinkError {
         Some(match self {
             Self::NoModule => MAKE_CAMERA.to_owned(),
             Self::NotFound { .. } => "`bgcam devices` lists the virtual cameras".to_owned(),
-            Self::NotLoopback { .. } => "`bgcam devices` lists the virtual cameras; `v4l2` picks one by itself".to_owned(),
+            Self::NotLoopback { .. } => {
+                "`bgcam devices` lists the virtual cameras; `v4l2` picks one by itself".to_owned()
+            }
             Self::Busy { device } => format!("`fuser -v {device}` shows who; stop it, or choose another output"),
             Self::Stuck { .. } => REMAKE_CAMERA.to_owned(),
             Self::Format { device, .. } => format!(

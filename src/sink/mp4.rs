@@ -134,7 +134,8 @@ fn encoder(program: &OsStr) -> io::Result<&'static str> {
 
 fn arguments(path: &Path, size: Size, fps: u32, encoder: &str) -> Vec<OsString> {
     let (size, fps) = (size.to_string(), fps.to_string());
-    let colours = ["-color_range", "tv", "-colorspace", "smpte170m", "-color_primaries", "bt709", "-color_trc", "bt709"];
+    let colours =
+        ["-color_range", "tv", "-colorspace", "smpte170m", "-color_primaries", "bt709", "-color_trc", "bt709"];
     let mut all: Vec<OsString> = ["-hide_banner", "-loglevel", "error", "-nostdin", "-y"].map(Into::into).into();
     all.extend(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", &size, "-framerate", &fps].map(Into::into));
     all.extend(colours.map(Into::into));
@@ -187,6 +188,7 @@ mod tests {
     use super::*;
     use crate::frame::Yuv;
 
+    #[allow(clippy::print_stderr)]
     fn installed() -> bool {
         let found = Command::new("ffmpeg").arg("-version").output().is_ok();
         if !found {
@@ -196,7 +198,6 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::print_stderr)]
     fn what_is_recorded_plays_back_in_its_colours() {
         if !installed() {
             return;
@@ -234,7 +235,8 @@ mod tests {
 
     #[test]
     fn without_ffmpeg_the_error_says_so() {
-        let error = Mp4::start_with("no-such-ffmpeg".as_ref(), Path::new("a.mp4"), Size::HD, 30).expect_err("no program");
+        let error =
+            Mp4::start_with("no-such-ffmpeg".as_ref(), Path::new("a.mp4"), Size::HD, 30).expect_err("no program");
         assert!(matches!(error, SinkError::NoFfmpeg { .. }));
         assert!(!fs::exists("a.mp4").unwrap());
     }

@@ -1,11 +1,6 @@
 //! Who has a device open: a look through `/proc`, for `status`.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::Path,
-    process,
-};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path, process};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,8 +65,11 @@ mod tests {
     #[test]
     fn another_process_is_found_and_we_are_not() {
         let _ours = fs::File::open("/dev/zero").unwrap();
-        let mut child =
-            Command::new("sleep").arg("60").stdin(fs::File::open("/dev/zero").map(Stdio::from).unwrap()).spawn().unwrap();
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .stdin(fs::File::open("/dev/zero").map(Stdio::from).unwrap())
+            .spawn()
+            .unwrap();
         let found = readers(Path::new("/dev/zero"));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -122,9 +122,15 @@ mod tests {
 
     #[test]
     fn every_spec_reads_back_as_it_was_written() {
-        for text in
-            ["v4l2", "v4l2:/dev/video10", "v4l2:Virtual Background Cam", "y4m:a:b.y4m", "png:/x y/z.png", "jpeg:q", "none"]
-        {
+        for text in [
+            "v4l2",
+            "v4l2:/dev/video10",
+            "v4l2:Virtual Background Cam",
+            "y4m:a:b.y4m",
+            "png:/x y/z.png",
+            "jpeg:q",
+            "none",
+        ] {
             assert_eq!(text.parse::<SinkSpec>().unwrap().to_string(), text);
         }
         assert_eq!("v4l2:auto".parse(), Ok(SinkSpec::Loopback(Wanted::Auto)));

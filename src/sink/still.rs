@@ -78,7 +78,8 @@ fn rgb(frame: &Frame) -> io::Result<Vec<u8>> {
     let (y_stride, u_stride, v_stride) = (width, width / 2, width / 2);
     let image = YuvPlanarImage { y_plane, y_stride, u_plane, u_stride, v_plane, v_stride, width, height };
     let mut rgb = vec![0; frame.size().luma_len() * 3];
-    yuv420_to_rgb(&image, &mut rgb, 3 * width, YuvRange::Limited, YuvStandardMatrix::Bt601).map_err(io::Error::other)?;
+    yuv420_to_rgb(&image, &mut rgb, 3 * width, YuvRange::Limited, YuvStandardMatrix::Bt601)
+        .map_err(io::Error::other)?;
     Ok(rgb)
 }
 

@@ -1,5 +1,5 @@
 //! Runs things in the testbed: a guest kernel with a real webcam driver and a real v4l2loopback, as an ordinary process.
-#![allow(dead_code, clippy::unwrap_used, clippy::print_stderr)] // each test file uses a part of it
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test file uses a part of it
 
 use std::{
     env, fs,

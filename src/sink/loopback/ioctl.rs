@@ -49,9 +49,8 @@ pub(super) fn capabilities(fd: BorrowedFd<'_>) -> io::Result<Capabilities> {
     let mut caps: v4l2_capability = unsafe { mem::zeroed() };
     // SAFETY: QUERYCAP is defined with v4l2_capability.
     unsafe { call(fd, vidioc::VIDIOC_QUERYCAP, &mut caps)? };
-    let text = |bytes: &[u8]| {
-        String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
-    };
+    let text =
+        |bytes: &[u8]| String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();
     Ok(Capabilities {
         driver: text(&caps.driver),
         card: text(&caps.card),

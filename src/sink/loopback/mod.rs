@@ -205,11 +205,8 @@ mod tests {
         let nodes = [("video2", "A", "", None), ("video3", "B", "YUYV:640x480@30", None), ("video0", "C", "", None)];
         let devices = list_in(sysfs(None, "-1,-1,-1", &nodes).path());
         let brief: Vec<_> = devices.iter().map(|d| (d.label.as_str(), d.state, d.exclusive_caps)).collect();
-        let expected = [
-            ("C", State::Idle, Some(true)),
-            ("A", State::Idle, Some(false)),
-            ("B", State::Fed, Some(false)),
-        ];
+        let expected =
+            [("C", State::Idle, Some(true)), ("A", State::Idle, Some(false)), ("B", State::Fed, Some(false))];
         assert_eq!(brief, expected);
         assert_eq!(devices[0].driver_version, None);
         assert_eq!(list_in(Path::new("/nonexistent")), []);

@@ -1,0 +1,194 @@
+//! The virtual camera on the real driver, all versions that distributions ship, read by real applications.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod support;
+
+use std::{fs, time::Duration};
+
+use bgcam::frame::{Size, Yuv};
+use support::{Guest, Output, VERSIONS};
+
+/// What every producer here shows, below its topmost eighth.
+const COLOUR: [u8; 3] = [0x20, 0xa0, 0x40];
+
+/// Starts a producer of [`COLOUR`] as `$W` and waits until the device is fed; `feed OUTPUT SIZE SECONDS` is one that ends.
+const HELPERS: &str = r#"
+set -u; D=/sys/devices/virtual/video4linux/video10
+feed() { "$EXAMPLES/sink_probe" "$1" "$2" 30 "$3" '#20a040'; }
+fed() { v4l2-ctl -d /dev/video10 -D | grep -q 'Video Capture' && [ -n "$(cat $D/format)" ]; }
+start() { "$EXAMPLES/sink_probe" v4l2 1280x720 30 600 '#20a040' 2>> "$SHARE/producer.log" & W=$!; until_ok 20 fed; }
+slay() { kill -9 $W; wait $W 2> /dev/null; }
+reads() { timeout 30 v4l2-ctl -d /dev/video10 --stream-mmap --stream-count="$1" > /dev/null 2>&1; }
+have() { command -v "$1" > /dev/null; }
+must() { "$@" || { echo "failed: $*"; cat "$SHARE/producer.log"; exit 1; }; }
+"#;
+
+fn guest(testbed: &std::path::Path, version: &str) -> Guest {
+    support::example("sink_probe");
+    Guest::new(testbed).v4l2loopback(version)
+}
+
+fn script(guest: Guest, script: &str) -> Output {
+    guest.bash(&format!("{HELPERS}\n{script}"))
+}
+
+/// Checks that a picture in `$SHARE` has [`COLOUR`], as exactly as converters are.
+fn assert_colour(output: &Output, picture: &str) {
+    let seen = output.mean_colour(picture);
+    let near = seen.iter().zip(COLOUR).all(|(seen, meant)| (seen - f64::from(meant)).abs() <= 5.0);
+    assert!(near, "{picture} shows {seen:?}, not {COLOUR:?}");
+}
+
+/// Checks the last raw frame that ffmpeg read: byte for byte what was written.
+fn assert_exact(output: &Output, raw: &str) {
+    let (bytes, size) = (fs::read(output.file(raw)).unwrap(), Size::HD);
+    assert_eq!(bytes.len() % size.i420_len(), 0);
+    let frame = &bytes[bytes.len() - size.i420_len()..];
+    let (luma, chroma) = frame.split_at(size.luma_len());
+    let (u, v) = chroma.split_at(size.chroma_len());
+    let colour = Yuv::from_rgb(COLOUR[0], COLOUR[1], COLOUR[2]);
+    assert!(luma[size.luma_len() / 8..].iter().all(|y| *y == colour.y));
+    assert!(u.iter().all(|u| *u == colour.u) && v.iter().all(|v| *v == colour.v));
+}
+
+fn readers_come_and_go(version: &str) {
+    let testbed = testbed_or_skip!();
+    let output = script(
+        guest(&testbed, version),
+        r#"
+        must start
+        must v4l2-ctl -d /dev/video10 --get-fmt-video > "$SHARE/format"
+        must reads 30
+        must timeout 40 ffmpeg -loglevel error -nostdin -f v4l2 -i /dev/video10 -frames:v 5 -f rawvideo -pix_fmt yuv420p "$SHARE/frames.yuv"
+        if have gst-launch-1.0; then
+            must timeout 40 gst-launch-1.0 -q v4l2src device=/dev/video10 num-buffers=5 ! videoconvert ! pngenc snapshot=false \
+                ! multifilesink location="$SHARE/gst%d.png"
+        fi
+        must reads 10
+        "#,
+    )
+    .success();
+    let format = fs::read_to_string(output.file("format")).unwrap();
+    for line in ["1280/720", "'YU12'", "sRGB", "ITU-R 601", "Limited Range"] {
+        assert!(format.contains(line), "no {line} in {format}");
+    }
+    assert_exact(&output, "frames.yuv");
+    if output.file("gst4.png").exists() {
+        assert_colour(&output, "gst4.png");
+    }
+}
+
+fn killed_and_started_again(version: &str) {
+    let testbed = testbed_or_skip!();
+    script(
+        guest(&testbed, version),
+        r#"
+        # A writer that does not know the rules leaves 0.12.7 stuck.
+        must timeout 20 ffmpeg -loglevel error -nostdin -f lavfi -i color=size=640x480 -frames:v 30 -pix_fmt yuv420p -f v4l2 /dev/video10
+        must start; must reads 10
+        slay
+        must start; must reads 10
+        # A reader stays through the crash, and goes on.
+        v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=150 > /dev/null 2>&1 & R=$!
+        sleep 1; slay
+        must start
+        ( sleep 60; kill $R ) & must wait $R
+        "#,
+    )
+    .success();
+}
+
+macro_rules! on_each_version {
+    ($($test:ident),*) => {
+        $(mod $test {
+            #[test]
+            fn v0_12_7() { super::$test(super::VERSIONS[0]); }
+            #[test]
+            fn v0_13_2() { super::$test(super::VERSIONS[1]); }
+            #[test]
+            fn v0_15_0() { super::$test(super::VERSIONS[2]); }
+            #[test]
+            fn v0_15_4() { super::$test(super::VERSIONS[3]); }
+        })*
+    };
+}
+
+on_each_version!(readers_come_and_go, killed_and_started_again, what_others_hold_is_left_alone);
+
+fn what_others_hold_is_left_alone(version: &str) {
+    let testbed = testbed_or_skip!();
+    let output = script(
+        guest(&testbed, version),
+        r#"
+        must start
+        feed v4l2 1280x720 1 > "$SHARE/busy" 2> /dev/null
+        must reads 10
+        # A reader that stays keeps the format; once it has left, another size is fine.
+        v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=9999 > /dev/null 2>&1 & R=$!
+        sleep 1; slay
+        feed v4l2 640x480 1 > "$SHARE/held" 2> /dev/null
+        kill $R; wait $R 2> /dev/null
+        must feed v4l2 640x480 1 > "$SHARE/free" 2> /dev/null
+        "#,
+    )
+    .success();
+    let said = |name: &str| fs::read_to_string(output.file(name)).unwrap();
+    assert!(said("busy").contains("/dev/video10 is busy: another program writes to it"), "{}", said("busy"));
+    assert!(said("held").contains("stays at 1280x720 YU12; expected 640x480 YU12"), "{}", said("held"));
+    assert!(said("free").contains("/dev/video10: 30 frames, 0 dropped, ok"), "{}", said("free"));
+}
+
+#[test]
+fn a_module_that_comes_late_is_found() {
+    let testbed = testbed_or_skip!();
+    let output = script(
+        guest(&testbed, VERSIONS[3]).no_loopback(),
+        r#"
+        feed v4l2 1280x720 600 > /dev/null 2> "$SHARE/producer.log" & W=$!
+        until_ok 20 grep -q 'modprobe v4l2loopback' "$SHARE/producer.log"
+        modprobe v4l2loopback video_nr=10 exclusive_caps=1 card_label='"Virtual Background Cam"'
+        must until_ok 20 fed
+        must reads 10
+        "#,
+    );
+    output.success();
+}
+
+#[test]
+fn a_wrong_output_is_named_with_what_it_is() {
+    let testbed = testbed_or_skip!();
+    let output = script(
+        guest(&testbed, VERSIONS[3]),
+        r#"
+        for output in v4l2:/dev/video0 v4l2:/dev/video77 v4l2:Nonesuch v4l2:/etc/passwd; do feed $output 640x480 1; done 2> /dev/null
+        chmod 600 /dev/video10
+        setpriv --reuid 65534 --regid 65534 --clear-groups "$EXAMPLES/sink_probe" v4l2 640x480 30 1 2> /dev/null
+        "#,
+    )
+    .success();
+    for part in [
+        r#"/dev/video0 is no virtual camera but "vivid" of driver vivid"#,
+        r#"no virtual camera "/dev/video77"; there is /dev/video10 ("Virtual Background Cam")"#,
+        r#"no virtual camera "Nonesuch""#,
+        "/etc/passwd is no virtual camera but a file or directory",
+        "cannot open output /dev/video10: Permission denied",
+    ] {
+        assert!(output.stdout.contains(part), "no {part:?} in {}", output.stdout);
+    }
+}
+
+#[test]
+fn chromium_lists_and_shows_it() {
+    let testbed = testbed_or_skip!();
+    if !["/usr/bin/chromium", "/usr/bin/google-chrome"].iter().any(|path| fs::exists(path).unwrap()) {
+        eprintln!("skipped: no Chromium");
+        return;
+    }
+    let output = script(
+        guest(&testbed, VERSIONS[3]).timeout(Duration::from_secs(300)),
+        r#"must start; must "$TESTBED/chromium-consumer" --seconds 3 --wait 60 --start-timeout 120 --png "$SHARE/seen.png""#,
+    )
+    .success();
+    assert!(output.stdout.contains(r#""width": 1280, "height": 720, "frameRate": 30"#), "{}", output.stdout);
+    assert_colour(&output, "seen.png");
+}
