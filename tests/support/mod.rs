@@ -38,13 +38,6 @@ pub fn bgcam() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_bgcam"))
 }
 
-/// An example of this build.
-pub fn example(name: &str) -> PathBuf {
-    let path = bgcam().with_file_name("examples").join(name);
-    assert!(path.exists(), "{} is not built: cargo build --example {name}", path.display());
-    path
-}
-
 /// A guest, ready to boot.
 #[derive(Debug)]
 pub struct Guest {
@@ -120,7 +113,7 @@ impl Guest {
 
     /// Boots, runs a bash script, and powers off.
     ///
-    /// The script finds `$BGCAM`, `$EXAMPLES`, `$TESTBED`, the directory `$SHARE`, which outlives the guest, and the function
+    /// The script finds `$BGCAM`, `$TESTBED`, the directory `$SHARE`, which outlives the guest, and the function
     /// `until_ok SECONDS COMMAND...`, which repeats a command until it succeeds. What it starts dies with the guest.
     ///
     /// # Panics
@@ -142,7 +135,6 @@ impl Guest {
             .args(args)
             .envs(self.envs)
             .env("BGCAM", bgcam())
-            .env("EXAMPLES", bgcam().with_file_name("examples"))
             .env("SHARE", self.share.path())
             .stdin(Stdio::null())
             .output()
