@@ -199,7 +199,10 @@ impl Outputs {
         slot.retry_at = None;
         match (self.opener)(&entry.spec, self.size, self.fps) {
             Ok(sink) => {
-                info!(output = sink.name(), size = %self.size, "output opened");
+                // An output that opens and then fails would fill the log for ever.
+                if matches!(**entry.state.load(), OutputState::Ok) {
+                    info!(output = sink.name(), size = %self.size, "output opened");
+                }
                 entry.name.store(Arc::new(sink.name().to_owned()));
                 slot.sink = Some(sink);
             }
