@@ -1,0 +1,251 @@
+//! What the user asks for: "blur:40", "tomato", "~/beach.jpg", in words and in the saved state.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use csscolorparser::NAMED_COLORS;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{BackgroundError, Fit};
+
+/// The strength of `blur` without a number.
+pub const DEFAULT_BLUR: u8 = 50;
+
+/// What the user wants behind them.
+///
+/// As words ([`FromStr`]): `off`, `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a path, or `image:PATH`
+/// for a file with one of these names. As JSON: `"off"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg",
+/// "fit":"cover"}}`, `{"blur":{"strength":40}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackgroundSpec {
+    /// The plain camera.
+    Off,
+    /// One colour.
+    Color(Rgb),
+    /// A picture file.
+    Picture {
+        /// Where it is; a daemon wants it absolute.
+        path: PathBuf,
+        /// How it fills the frame.
+        #[serde(default)]
+        fit: Fit,
+    },
+    /// The room itself, blurred.
+    Blur {
+        /// 1 (barely) to 100 (nothing to be made out).
+        #[serde(deserialize_with = "strength")]
+        strength: u8,
+    },
+}
+
+impl BackgroundSpec {
+    /// The same background; where it is a picture, fitted in this way.
+    #[must_use]
+    pub fn fitted(mut self, wanted: Fit) -> Self {
+        if let Self::Picture { fit, .. } = &mut self {
+            *fit = wanted;
+        }
+        self
+    }
+}
+
+/// As a label: a picture shows the name of its file.
+impl fmt::Display for BackgroundSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Color(colour) => colour.fmt(f),
+            Self::Picture { path, .. } => path.file_name().unwrap_or(path.as_os_str()).display().fmt(f),
+            Self::Blur { strength } => write!(f, "blur {strength}"),
+        }
+    }
+}
+
+impl FromStr for BackgroundSpec {
+    type Err = BackgroundError;
+
+    fn from_str(text: &str) -> Result<Self, BackgroundError> {
+        let text = text.trim();
+        if let Some(path) = text.strip_prefix("image:") {
+            return picture(path);
+        }
+        if let Some(number) = text.strip_prefix("blur:") {
+            return Ok(Self::Blur { strength: parse_strength(number)? });
+        }
+        match text {
+            "off" => Ok(Self::Off),
+            "blur" => Ok(Self::Blur { strength: DEFAULT_BLUR }),
+            _ if is_colour(text) => text.parse().map(Self::Color),
+            // A bare word is more likely a slip than a file: a picture's name has a dot.
+            _ if !text.contains(['/', '.']) => {
+                Err(BackgroundError::BadSpec { text: text.to_owned(), near: nearest(text, words()) })
+            }
+            _ => picture(text),
+        }
+    }
+}
+
+fn is_colour(text: &str) -> bool {
+    text.starts_with('#') || NAMED_COLORS.contains_key(text.into()) || is_css_function(text)
+}
+
+fn is_css_function(text: &str) -> bool {
+    text.ends_with(')') && text.split_once('(').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_alphabetic()))
+}
+
+fn picture(path: &str) -> Result<BackgroundSpec, BackgroundError> {
+    if path.is_empty() {
+        return Err(BackgroundError::BadSpec { text: "image:".to_owned(), near: None });
+    }
+    // The shell does this for an argument, nobody does it for a line of the config.
+    let path = match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    };
+    Ok(BackgroundSpec::Picture { path, fit: Fit::default() })
+}
+
+fn parse_strength(text: &str) -> Result<u8, BackgroundError> {
+    let number = text.trim().parse().ok().filter(|n| (1..=100).contains(n));
+    number.ok_or_else(|| BackgroundError::BadStrength { text: text.to_owned() })
+}
+
+fn strength<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    let number = u64::deserialize(from)?;
+    parse_strength(&number.to_string()).map_err(serde::de::Error::custom)
+}
+
+/// 8-bit sRGB; written and saved as `#rrggbb`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[allow(missing_docs)]
+pub struct Rgb {
+    pub r: u8,
+    pub g: u8,
+    pub b: u8,
+}
+
+impl fmt::Display for Rgb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{:02x}{:02x}{:02x}", self.r, self.g, self.b)
+    }
+}
+
+impl From<Rgb> for String {
+    fn from(colour: Rgb) -> Self {
+        colour.to_string()
+    }
+}
+
+impl TryFrom<String> for Rgb {
+    type Error = BackgroundError;
+
+    fn try_from(text: String) -> Result<Self, BackgroundError> {
+        text.parse()
+    }
+}
+
+/// `#rgb`, `#rrggbb`, a CSS name or a CSS function such as `rgb(32 160 64)`; opaque.
+impl FromStr for Rgb {
+    type Err = BackgroundError;
+
+    fn from_str(text: &str) -> Result<Self, BackgroundError> {
+        let text = text.trim();
+        let near = || nearest(text, colour_names());
+        let bad = || BackgroundError::BadColor { text: text.to_owned(), near: near() };
+        // The parser also takes hex without a hash, in which "add" and "facade" would be colours.
+        if !is_colour(text) {
+            return Err(bad());
+        }
+        let [r, g, b, alpha] = csscolorparser::parse(text).map_err(|_| bad())?.to_rgba8();
+        if alpha == 255 { Ok(Self { r, g, b }) } else { Err(BackgroundError::ClearColor { text: text.to_owned() }) }
+    }
+}
+
+fn colour_names() -> impl Iterator<Item = &'static str> {
+    NAMED_COLORS.keys().map(|name| name.as_str())
+}
+
+fn words() -> impl Iterator<Item = &'static str> {
+    ["off", "blur"].into_iter().chain(colour_names())
+}
+
+/// The candidate that is most like `text`, where one is like it at all.
+pub(super) fn nearest<S: AsRef<str>>(text: &str, candidates: impl Iterator<Item = S>) -> Option<String> {
+    let text = text.to_lowercase();
+    let score = |candidate: &S| strsim::jaro_winkler(&text, &candidate.as_ref().to_lowercase());
+    let best = candidates.map(|c| (score(&c), c)).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(score, _)| *score > 0.8).map(|(_, candidate)| candidate.as_ref().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<BackgroundSpec, String> {
+        text.parse().map_err(|e: BackgroundError| e.to_string())
+    }
+
+    fn colour(r: u8, g: u8, b: u8) -> BackgroundSpec {
+        BackgroundSpec::Color(Rgb { r, g, b })
+    }
+
+    fn file(path: &str) -> BackgroundSpec {
+        BackgroundSpec::Picture { path: path.into(), fit: Fit::Cover }
+    }
+
+    #[test]
+    fn words_become_specs() {
+        assert_eq!(parse("off"), Ok(BackgroundSpec::Off));
+        assert_eq!(parse(" blur "), Ok(BackgroundSpec::Blur { strength: DEFAULT_BLUR }));
+        assert_eq!(parse("blur:40"), Ok(BackgroundSpec::Blur { strength: 40 }));
+        assert_eq!(parse("#20a040"), Ok(colour(0x20, 0xa0, 0x40)));
+        assert_eq!(parse("#fff"), Ok(colour(255, 255, 255)));
+        assert_eq!(parse("Tomato"), Ok(colour(255, 99, 71)));
+        assert_eq!(parse("rgb(32, 160, 64)"), Ok(colour(32, 160, 64)));
+        assert_eq!(parse("a/beach"), Ok(file("a/beach")));
+        assert_eq!(parse("beach.jpg"), Ok(file("beach.jpg")));
+        assert_eq!(parse("image:tomato"), Ok(file("tomato")));
+        assert_eq!(parse("/p/photo (1)"), Ok(file("/p/photo (1)")));
+    }
+
+    #[test]
+    fn slips_are_named_with_what_is_near() {
+        for (slip, near) in [("blurr", "blur"), ("of", "off"), ("tomatoe", "tomato"), ("gren", "green")] {
+            let Err(BackgroundError::BadSpec { near: found, .. }) = slip.parse::<BackgroundSpec>() else {
+                panic!("{slip} was taken");
+            };
+            assert_eq!(found.as_deref(), Some(near), "{slip}");
+        }
+        for bad in
+            ["", "add", "face", "#12", "#20a04g", "#20a04080", "transparent(", "blur:0", "blur:101", "blur:x", "image:"]
+        {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_saved_form_is_stable() {
+        for (spec, json) in [
+            (BackgroundSpec::Off, r#""off""#),
+            (colour(32, 160, 64), r##"{"color":"#20a040"}"##),
+            (file("/a/b.jpg").fitted(Fit::Contain), r#"{"picture":{"path":"/a/b.jpg","fit":"contain"}}"#),
+            (BackgroundSpec::Blur { strength: 40 }, r#"{"blur":{"strength":40}}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&spec).unwrap(), json);
+            assert_eq!(serde_json::from_str::<BackgroundSpec>(json).unwrap(), spec);
+        }
+        for bad in [r#"{"blur":{"strength":0}}"#, r#"{"blur":{"strength":256}}"#, r#"{"color":"gren"}"#] {
+            assert!(serde_json::from_str::<BackgroundSpec>(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = text.parse::<BackgroundSpec>();
+        }
+    }
+}
