@@ -1,1 +1,328 @@
 //! Station 4: the person over the background.
+
+mod blend;
+mod blur;
+pub mod card;
+mod paint;
+mod pyramid;
+mod scene;
+
+pub use scene::Scene;
+
+use self::blur::Blur;
+use crate::{
+    background::Background,
+    frame::{Frame, Mask, Size, Yuv},
+};
+
+/// The least strength of blur when nobody knows where the person is: the whole picture is shown, so it has to hide all.
+const BLIND_BLUR: u8 = 80;
+
+/// Puts the person of a frame over the background of a [`Scene`]; owns every buffer that this takes.
+#[derive(Debug)]
+pub struct Compositor {
+    size: Size,
+    blur: Blur,
+    chroma_alpha: Box<[u8]>,
+    rows: Rows,
+}
+
+/// Rows in the making.
+#[derive(Debug)]
+struct Rows {
+    front: Box<[u8]>,
+    alpha: Box<[u8]>,
+    back: Box<[u8]>,
+}
+
+/// One plane of what stands behind the person.
+#[derive(Clone, Copy)]
+enum Back<'a> {
+    Color(u8),
+    Picture(&'a [u8]),
+    /// Of the blurred room: 0 = Y, 1 = U, 2 = V.
+    Blur(usize),
+}
+
+impl Compositor {
+    /// A compositor for frames of `size`.
+    pub fn new(size: Size) -> Self {
+        let row = || vec![0; size.width()].into_boxed_slice();
+        Self {
+            size,
+            blur: Blur::new(size),
+            chroma_alpha: vec![0; size.chroma_len()].into_boxed_slice(),
+            rows: Rows { front: row(), alpha: row(), back: row() },
+        }
+    }
+
+    /// Writes `frame` as `scene` wants it to `into`, with the frame's number and time. Allocates nothing.
+    ///
+    /// Without a mask nobody knows where the person is, so nothing of the frame is shown but under
+    /// [`Background::Off`]: the background stands alone, and a blurred room is blurred strongly and as a whole.
+    ///
+    /// [`Scene::mirror`] mirrors what comes from the camera; a picture stays as it is, so that its words can be read.
+    /// [`Scene::paused`] is not looked at: a [`card`] is shown then.
+    ///
+    /// # Panics
+    /// When the size of `frame`, `mask`, `into` or the scene's picture is not that of the compositor.
+    pub fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, into: &mut Frame) {
+        assert_eq!((frame.size(), into.size()), (self.size, self.size), "frames of another size");
+        assert!(mask.is_none_or(|mask| mask.size() == self.size), "a mask of another size");
+        (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
+        match (&scene.background, mask) {
+            (Background::Off, _) => self.plain(frame, scene.mirror, into),
+            (Background::Color(colour), None) => into.fill(*colour),
+            (Background::Color(Yuv { y, u, v }), Some(mask)) => {
+                let back = [Back::Color(*y), Back::Color(*u), Back::Color(*v)];
+                self.over(frame, mask, back, scene.mirror, into);
+            }
+            (Background::Picture(picture), None) => into.data_mut().copy_from_slice(picture.data()),
+            (Background::Picture(picture), Some(mask)) => {
+                assert_eq!(picture.size(), self.size, "a picture of another size");
+                let (y, u, v) = picture.planes();
+                self.over(frame, mask, [Back::Picture(y), Back::Picture(u), Back::Picture(v)], scene.mirror, into);
+            }
+            (Background::Blur { strength }, None) => {
+                self.blur.make(frame, None, (*strength).max(BLIND_BLUR), scene.mirror);
+                self.blurred(into);
+            }
+            (Background::Blur { strength }, Some(mask)) => {
+                self.blur.make(frame, Some(mask), *strength, scene.mirror);
+                self.over(frame, mask, [0, 1, 2].map(Back::Blur), scene.mirror, into);
+            }
+        }
+    }
+
+    fn plain(&mut self, frame: &Frame, mirror: bool, into: &mut Frame) {
+        if !mirror {
+            into.data_mut().copy_from_slice(frame.data());
+            return;
+        }
+        for (from, into, width) in planes(self.size, frame, into) {
+            for (from, into) in from.chunks_exact(width).zip(into.chunks_exact_mut(width)) {
+                blend::flip(from, into);
+            }
+        }
+    }
+
+    fn blurred(&mut self, into: &mut Frame) {
+        let width = self.size.width();
+        let (y, u, v) = into.planes_mut();
+        for (plane, (into, width)) in [(y, width), (u, width / 2), (v, width / 2)].into_iter().enumerate() {
+            for (row, into) in into.chunks_exact_mut(width).enumerate() {
+                self.blur.row(plane, row, into);
+            }
+        }
+    }
+
+    fn over(&mut self, frame: &Frame, mask: &Mask, back: [Back<'_>; 3], mirror: bool, into: &mut Frame) {
+        let width = self.size.width();
+        let rows = mask.alpha().chunks_exact(2 * width).zip(self.chroma_alpha.chunks_exact_mut(width / 2));
+        for (pair, into) in rows {
+            let (above, below) = pair.split_at(width);
+            blend::halve(above, below, into);
+        }
+        let Self { blur, rows, chroma_alpha, .. } = self;
+        let alphas = [mask.alpha(), chroma_alpha, chroma_alpha];
+        for (((front, into, width), alpha), back) in planes(self.size, frame, into).into_iter().zip(alphas).zip(back) {
+            let lines = into.chunks_exact_mut(width).zip(front.chunks_exact(width)).zip(alpha.chunks_exact(width));
+            for (y, ((into, mut front), mut alpha)) in lines.enumerate() {
+                if mirror {
+                    blend::flip(front, &mut rows.front[..width]);
+                    blend::flip(alpha, &mut rows.alpha[..width]);
+                    (front, alpha) = (&rows.front[..width], &rows.alpha[..width]);
+                }
+                let back = match back {
+                    Back::Picture(plane) => &plane[y * width..][..width],
+                    Back::Color(value) => {
+                        rows.back[..width].fill(value);
+                        &rows.back[..width]
+                    }
+                    Back::Blur(plane) => {
+                        blur.row(plane, y, &mut rows.back[..width]);
+                        &rows.back[..width]
+                    }
+                };
+                blend::over(front, back, alpha, into);
+            }
+        }
+    }
+}
+
+/// The planes of two frames in pairs, each with its width.
+fn planes<'a>(size: Size, from: &'a Frame, into: &'a mut Frame) -> [(&'a [u8], &'a mut [u8], usize); 3] {
+    let (from, into) = (from.planes(), into.planes_mut());
+    let width = size.width();
+    [(from.0, into.0, width), (from.1, into.1, width / 2), (from.2, into.2, width / 2)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Instant};
+
+    use super::*;
+
+    /// Stands for the room: no background below comes near it.
+    const FORBIDDEN: Yuv = Yuv { y: 235, u: 240, v: 16 };
+    const SIZES: [(u32, u32); 3] = [(64, 48), (1280, 720), (66, 50)];
+
+    fn frame(size: Size, pixel: impl Fn(usize) -> u8) -> Frame {
+        let mut frame = Frame::new(size);
+        frame.data_mut().iter_mut().enumerate().for_each(|(at, byte)| *byte = pixel(at));
+        frame
+    }
+
+    /// Some texture, different for each `seed`, between black and middle gray.
+    fn texture(size: Size, seed: usize) -> Frame {
+        frame(size, |at| 16 + ((at * (7 + seed) + at / 11) % 100) as u8)
+    }
+
+    fn mask(size: Size, alpha: impl Fn(usize) -> u8) -> Mask {
+        let mut mask = Mask::new(size);
+        mask.alpha_mut().iter_mut().enumerate().for_each(|(at, value)| *value = alpha(at));
+        mask
+    }
+
+    fn scene(background: Background) -> Scene {
+        Scene { background, ..Scene::off() }
+    }
+
+    fn backgrounds(size: Size) -> [Background; 2] {
+        [Background::Color(Yuv::from_rgb(32, 60, 64)), Background::Picture(Arc::new(texture(size, 5)))]
+    }
+
+    fn compose(frame: &Frame, mask: Option<&Mask>, scene: &Scene) -> Frame {
+        // What was there before must not shine through either.
+        let mut into = self::frame(frame.size(), |_| 77);
+        Compositor::new(frame.size()).compose(frame, mask, scene, &mut into);
+        into
+    }
+
+    fn sizes() -> impl Iterator<Item = Size> {
+        SIZES.into_iter().map(|(width, height)| Size::new(width, height).unwrap())
+    }
+
+    fn mirrored(frame: &Frame) -> Frame {
+        let mut into = frame.clone();
+        let width = frame.size().width();
+        let (y, u, v) = into.planes_mut();
+        y.chunks_exact_mut(width)
+            .chain(u.chunks_exact_mut(width / 2))
+            .chain(v.chunks_exact_mut(width / 2))
+            .for_each(<[u8]>::reverse);
+        into
+    }
+
+    #[test]
+    fn the_room_is_never_shown_without_a_person_in_it() {
+        for size in sizes() {
+            let mut room = Frame::new(size);
+            room.fill(FORBIDDEN);
+            let nobody = Mask::new(size);
+            for background in backgrounds(size) {
+                for mirror in [false, true] {
+                    let scene = Scene { mirror, ..scene(background.clone()) };
+                    for mask in [None, Some(&nobody)] {
+                        let out = compose(&room, mask, &scene);
+                        let (y, u, v) = out.planes();
+                        assert!(y.iter().all(|y| *y < 200) && u.iter().all(|u| *u < 200) && v.iter().all(|v| *v > 15));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_mask_only_the_background_stands_there() {
+        for size in sizes() {
+            let room = texture(size, 1);
+            for background in backgrounds(size) {
+                let nobody = compose(&room, Some(&Mask::new(size)), &scene(background.clone()));
+                let blind = compose(&room, None, &scene(background.clone()));
+                assert_eq!(nobody.data(), blind.data());
+                if let Background::Picture(picture) = background {
+                    assert_eq!(blind.data(), picture.data());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_blind_blur_hides_all_even_at_the_least_strength() {
+        // Stripes as wide as the strokes of a headline: nothing of them may be left.
+        let room = frame(Size::HD, |at| if at / 12 % 2 == 0 { 40 } else { 200 });
+        let out = compose(&room, None, &scene(Background::Blur { strength: 1 }));
+        let row = &out.planes().0[360 * 1280 + 200..][..800];
+        let (least, most) = (row.iter().min().unwrap(), row.iter().max().unwrap());
+        assert!(most - least < 6, "{least} to {most}");
+    }
+
+    #[test]
+    fn the_person_is_shown_as_the_camera_saw_it() {
+        for size in sizes() {
+            let person = texture(size, 2);
+            let everybody = mask(size, |_| 255);
+            let blur = [1, 40, 100].map(|strength| Background::Blur { strength });
+            for background in backgrounds(size).into_iter().chain(blur).chain([Background::Off]) {
+                let plain = compose(&person, Some(&everybody), &scene(background.clone()));
+                assert_eq!(plain.data(), person.data());
+                let scene = Scene { mirror: true, ..scene(background) };
+                assert_eq!(compose(&person, Some(&everybody), &scene).data(), mirrored(&person).data());
+            }
+        }
+    }
+
+    #[test]
+    fn each_pixel_is_blended_by_its_own_alpha() {
+        let size = Size::new(64, 48).unwrap();
+        let (front, back) = (texture(size, 1), texture(size, 2));
+        let mask = mask(size, |at| (at * 37 % 256) as u8);
+        let out = compose(&front, Some(&mask), &scene(Background::Picture(Arc::new(back.clone()))));
+        let blend = |f: u8, b: u8, alpha: u32| ((u32::from(f) * alpha + u32::from(b) * (255 - alpha)) * 2 + 255) / 510;
+        let (f, b, o) = (front.planes(), back.planes(), out.planes());
+        for (at, &alpha) in mask.alpha().iter().enumerate() {
+            assert_eq!(u32::from(o.0[at]), blend(f.0[at], b.0[at], u32::from(alpha)));
+        }
+        for at in 0..size.chroma_len() {
+            let corner = at / 32 * 128 + at % 32 * 2;
+            let four = [corner, corner + 1, corner + 64, corner + 65].map(|at| u32::from(mask.alpha()[at]));
+            let alpha = (four.iter().sum::<u32>() + 2) / 4;
+            assert_eq!(u32::from(o.1[at]), blend(f.1[at], b.1[at], alpha));
+            assert_eq!(u32::from(o.2[at]), blend(f.2[at], b.2[at], alpha));
+        }
+    }
+
+    #[test]
+    fn mirroring_turns_the_camera_and_not_the_picture() {
+        for size in sizes() {
+            let (person, picture) = (texture(size, 1), texture(size, 2));
+            let half = mask(size, |at| if at % size.width() < size.width() / 2 { 255 } else { 0 });
+            let scene = Scene { mirror: true, ..scene(Background::Picture(Arc::new(picture.clone()))) };
+            let out = compose(&person, Some(&half), &scene);
+            let (width, half) = (size.width(), size.width() / 2);
+            assert_eq!(out.data()[..half], picture.data()[..half]);
+            assert_eq!(out.data()[half..width], mirrored(&person).data()[half..width]);
+
+            let blurred =
+                |mirror| compose(&person, None, &Scene { mirror, ..self::scene(Background::Blur { strength: 50 }) });
+            let (plain, turned) = (blurred(false), mirrored(&blurred(true)));
+            // Only the thresholds of the dither stay in their place.
+            assert!(plain.data().iter().zip(turned.data()).all(|(a, b)| a.abs_diff(*b) <= 1));
+        }
+    }
+
+    #[test]
+    fn number_and_time_are_those_of_the_frame() {
+        let size = Size::new(64, 48).unwrap();
+        let mut camera = texture(size, 1);
+        (camera.seq, camera.captured_at) = (41, Instant::now());
+        let blur = Background::Blur { strength: 9 };
+        for background in backgrounds(size).into_iter().chain([blur, Background::Off]) {
+            for mask in [None, Some(&Mask::new(size))] {
+                let out = compose(&camera, mask, &scene(background.clone()));
+                assert_eq!((out.seq, out.captured_at), (41, camera.captured_at));
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What station 4 costs a frame: `cargo bench --bench compose`.
+
+use std::sync::Arc;
+
+use bgcam::{
+    background::Background,
+    compose::{Compositor, Scene},
+    frame::{Frame, Mask, Size, Yuv},
+};
+use divan::{Bencher, black_box, counter::ItemsCount};
+
+const SIZES: [&str; 3] = ["640x480", "1280x720", "1920x1080"];
+
+fn main() {
+    divan::main();
+}
+
+/// A frame with some texture and a soft-edged person over a third of it.
+fn camera(size: Size) -> (Frame, Mask) {
+    let (mut frame, mut mask) = (Frame::new(size), Mask::new(size));
+    for (at, byte) in frame.data_mut().iter_mut().enumerate() {
+        *byte = (16 + (at * 7 + at / 640 * 13) % 200) as u8;
+    }
+    let (width, height) = (size.width() as f32, size.height() as f32);
+    for (at, alpha) in mask.alpha_mut().iter_mut().enumerate() {
+        let (x, y) = ((at % size.width()) as f32 / width - 0.5, (at / size.width()) as f32 / height);
+        let edge = (0.12 + 0.2 * y - x.abs()) * width / 6.0;
+        *alpha = (edge.clamp(0.0, 1.0) * 255.0) as u8;
+    }
+    (frame, mask)
+}
+
+fn compose(bencher: Bencher<'_, '_>, size: &str, mirror: bool, background: impl Fn(Size) -> Background) {
+    let size: Size = size.parse().expect("one of SIZES");
+    let (frame, mask) = camera(size);
+    let scene = Scene { background: background(size), mirror, ..Scene::off() };
+    let (mut compositor, mut into) = (Compositor::new(size), Frame::new(size));
+    bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
+        compositor.compose(black_box(&frame), Some(black_box(&mask)), &scene, &mut into);
+    });
+}
+
+fn beach(size: Size) -> Background {
+    let (picture, _) = camera(size);
+    Background::Picture(Arc::new(picture))
+}
+
+#[divan::bench(args = SIZES)]
+fn plain(bencher: Bencher<'_, '_>, size: &str) {
+    compose(bencher, size, false, |_| Background::Off);
+}
+
+#[divan::bench(args = SIZES)]
+fn color(bencher: Bencher<'_, '_>, size: &str) {
+    compose(bencher, size, false, |_| Background::Color(Yuv::from_rgb(32, 160, 64)));
+}
+
+#[divan::bench(args = SIZES)]
+fn picture(bencher: Bencher<'_, '_>, size: &str) {
+    compose(bencher, size, false, beach);
+}
+
+#[divan::bench(args = SIZES)]
+fn picture_mirrored(bencher: Bencher<'_, '_>, size: &str) {
+    compose(bencher, size, true, beach);
+}
+
+#[divan::bench(args = SIZES, consts = [1, 20, 50, 100])]
+fn blur<const STRENGTH: u8>(bencher: Bencher<'_, '_>, size: &str) {
+    compose(bencher, size, false, |_| Background::Blur { strength: STRENGTH });
+}
+
+#[divan::bench(args = SIZES)]
+fn blur_mirrored(bencher: Bencher<'_, '_>, size: &str) {
+    compose(bencher, size, true, |_| Background::Blur { strength: 50 });
+}

@@ -1,0 +1,174 @@
+//! The still picture that others see while there is no camera to show.
+
+use super::{
+    Scene,
+    blur::BAYER,
+    paint::{Ink, rounded, stroke},
+};
+use crate::{
+    background::Background,
+    frame::{Frame, Yuv},
+};
+
+/// Why there is no camera to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Card {
+    /// It is being opened.
+    Starting,
+    /// It is gone.
+    CameraLost,
+    /// The user wants it so.
+    Paused,
+    /// The person can't be told from the room.
+    ModelFailed,
+}
+
+impl Card {
+    /// The words on it: what is wrong, and a line for those who want to know more.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Starting => ("Starting camera", ""),
+            Self::CameraLost => ("Camera disconnected", "It will be back when the camera is"),
+            Self::Paused => ("Camera paused", ""),
+            Self::ModelFailed => ("Camera hidden", "The background effect has stopped working"),
+        }
+    }
+}
+
+/// Draws `card` to `into`: over the background of `scene`, dimmed, where that is a picture or a colour, else over a quiet
+/// dark one. Nothing of the camera is in it.
+///
+/// Meant for changes of state, not for every frame: takes some milliseconds, and allocates.
+///
+/// # Panics
+/// When the scene's picture is not of the size of `into`.
+pub fn draw(card: Card, scene: Option<&Scene>, into: &mut Frame) {
+    match scene.map(|scene| &scene.background) {
+        Some(Background::Picture(picture)) => {
+            into.data_mut().copy_from_slice(picture.data());
+            dim(into);
+        }
+        Some(Background::Color(colour)) => {
+            into.fill(*colour);
+            dim(into);
+        }
+        Some(Background::Off | Background::Blur { .. }) | None => dusk(into),
+    }
+    let mut ink = Ink::new(into.size());
+    let (width, height) = (into.size().width() as f32, into.size().height() as f32);
+    let unit = height.min(width * 0.62);
+    let middle = (width / 2.0, height / 2.0 - unit * 0.085);
+    let (title, line) = card.words();
+    let lift = if line.is_empty() { 0.0 } else { unit * 0.025 };
+    let middle = (middle.0, middle.1 - lift);
+    camera(&mut ink, middle, unit * 0.2, card != Card::Starting);
+    ink.text(title, (middle.0, middle.1 + unit * 0.235), unit * 0.082, 0.94);
+    ink.text(line, (middle.0, middle.1 + unit * 0.305), unit * 0.046, 0.62);
+    ink.lay_on(into);
+}
+
+/// A third of the light and half of the colour, so that white words can be read on anything.
+fn dim(frame: &mut Frame) {
+    let (y, u, v) = frame.planes_mut();
+    y.iter_mut().for_each(|luma| *luma = 16 + (u16::from(luma.saturating_sub(16)) * 84 / 256) as u8);
+    u.iter_mut().chain(v).for_each(|chroma| *chroma = ((u16::from(*chroma) + 128) / 2) as u8);
+}
+
+/// Dark blue, a little lighter above the middle, dithered so that it has no bands.
+fn dusk(frame: &mut Frame) {
+    // One hue for all: where chroma steps, rings of colour show.
+    let Yuv { y: light, u: blue, v: red } = Yuv::from_rgb(50, 56, 70);
+    let (light, dark) = (f32::from(light), 26.0);
+    let (width, height) = (frame.size().width(), frame.size().height());
+    let (luma, u, v) = frame.planes_mut();
+    u.fill(blue);
+    v.fill(red);
+    for (row, line) in luma.chunks_exact_mut(width).enumerate() {
+        for (column, luma) in line.iter_mut().enumerate() {
+            let (x, y) = (column as f32 / width as f32 - 0.5, row as f32 / height as f32 - 0.36);
+            let far = (x.hypot(y) / 0.8).min(1.0);
+            let far = far * far * (3.0 - 2.0 * far);
+            let threshold = (f32::from(BAYER[row % 8][column % 8]) + 0.5) / 64.0;
+            *luma = (light + (dark - light) * far + threshold) as u8;
+        }
+    }
+}
+
+/// A video camera on a disc, `size` wide, struck out or not.
+fn camera(ink: &mut Ink, middle: (f32, f32), size: f32, struck: bool) {
+    ink.shape(middle, size, 0.12, |x, y| x.hypot(y) - size * 0.72);
+    let s = size * 0.86;
+    ink.shape(middle, size, 0.94, |x, y| {
+        let body = rounded((x + s * 0.13, y), (s * 0.34, s * 0.27), s * 0.09);
+        let finder = finder((x - s * 0.27, y), s);
+        let camera = body.min(finder);
+        if !struck {
+            return camera;
+        }
+        let (from, to) = ((-s * 0.44, -s * 0.42), (s * 0.44, s * 0.42));
+        let bar = stroke((x, y), from, to, s * 0.075);
+        // The bar has a clear rim.
+        let rim = stroke((x, y), from, to, s * 0.23);
+        camera.max(-rim).min(bar)
+    });
+}
+
+/// The part of a video camera that points at you: narrow at the body, wide outwards.
+fn finder((x, y): (f32, f32), s: f32) -> f32 {
+    let round = s * 0.04;
+    let slope = 0.62f32;
+    let side = (y.abs() - s * 0.07 - slope * x) / (1.0 + slope * slope).sqrt();
+    side.max(x - s * 0.22 + round).max(-x + round) - round
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::frame::Size;
+
+    const CARDS: [Card; 4] = [Card::Starting, Card::CameraLost, Card::Paused, Card::ModelFailed];
+
+    fn card(card: Card, size: Size, scene: Option<&Scene>) -> Frame {
+        let mut frame = Frame::new(size);
+        frame.data_mut().fill(1);
+        draw(card, scene, &mut frame);
+        frame
+    }
+
+    #[test]
+    fn cards_differ_and_fit_every_size() {
+        for (width, height) in [(16, 16), (160, 120), (640, 480), (1280, 720), (480, 848)] {
+            let size = Size::new(width, height).unwrap();
+            let cards = CARDS.map(|kind| card(kind, size, None));
+            assert!(cards.iter().flat_map(Frame::data).all(|byte| (16..=240).contains(byte)), "{size}");
+            if width > 100 {
+                assert!(cards.windows(2).all(|pair| pair[0].data() != pair[1].data()), "{size}");
+                // Words stay within the picture.
+                let edge = |frame: &Frame| frame.planes().0.chunks_exact(size.width()).any(|row| row[0] > 100);
+                assert!(!cards.iter().any(edge), "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_card_stands_on_the_dimmed_background() {
+        let mut picture = Frame::new(Size::HD);
+        picture.fill(Yuv::from_rgb(255, 99, 71));
+        let color = Background::Color(Yuv::from_rgb(255, 99, 71));
+        for background in [Background::Picture(Arc::new(picture)), color] {
+            let scene = Scene { background, ..Scene::off() };
+            let frame = card(Card::Paused, Size::HD, Some(&scene));
+            let (y, u, v) = frame.planes();
+            assert!((40..80).contains(&y[0]) && u[0] < 128 && v[0] > 135, "{} {} {}", y[0], u[0], v[0]);
+            assert!(y.iter().filter(|luma| **luma > 200).count() > 2000);
+        }
+    }
+
+    #[test]
+    fn a_blurred_scene_shows_nothing_of_the_room() {
+        let scene = Scene { background: Background::Blur { strength: 50 }, ..Scene::off() };
+        assert_eq!(card(Card::Paused, Size::HD, Some(&scene)).data(), card(Card::Paused, Size::HD, None).data());
+    }
+}
