@@ -140,8 +140,7 @@ pub fn ours() -> &'static [ModelSpec] {
     }
     static OURS: LazyLock<Vec<ModelSpec>> = LazyLock::new(|| {
         let text = include_str!("../../models/models.toml");
-        #[expect(clippy::expect_used, reason = "compiled in and parsed by a test")]
-        toml::from_str::<Catalogue>(text).expect("models.toml is well formed").model
+        toml::from_str::<Catalogue>(text).expect("models.toml is compiled in, and parsed by a test").model
     });
     &OURS
 }
@@ -194,10 +193,10 @@ pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(Place, Cow<
             ours: ours().contains(spec),
         });
     };
-    let bytes = read(&path).map_err(|source| MaskError::Read { model: spec.name.clone(), path: path.clone(), source })?;
-    match &spec.sha256 {
-        Some(expected) => check_sum(spec, &path, &bytes, expected)?,
-        None => {}
+    let bytes =
+        read(&path).map_err(|source| MaskError::Read { model: spec.name.clone(), path: path.clone(), source })?;
+    if let Some(expected) = &spec.sha256 {
+        check_sum(spec, &path, &bytes, expected)?;
     }
     Ok((Place::File(path), Cow::Owned(bytes)))
 }

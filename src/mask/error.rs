@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf};
 use crate::error::{Failure, Kind, Recovery, chain};
 
 /// What mends a missing or too old ONNX Runtime.
-const GET_LIBRARY: &str = "run scripts/setup, or: pip install onnxruntime==1.31.1, then set BGCAM_ONNXRUNTIME to the \
+const GET_LIBRARY: &str = "run scripts/setup, or pip install onnxruntime==1.31.1 and set BGCAM_ONNXRUNTIME to \
                            libonnxruntime.so.1.31.1 in its folder onnxruntime/capi";
 
 /// What can go wrong with a model or the library that runs it.
@@ -162,7 +162,9 @@ impl MaskError {
             }
             Self::NoFile { ours: true, model, .. } => format!("run scripts/models {model}"),
             Self::NoFile { .. } => "give the whole path of the file in the config".to_owned(),
-            Self::Checksum { .. } => "delete the file and run scripts/models, or correct sha256 in the config".to_owned(),
+            Self::Checksum { .. } => {
+                "delete the file and run scripts/models, or correct sha256 in the config".to_owned()
+            }
             Self::NotOnnx { .. } => "use bgcam --model landscape, which is built in, or another file".to_owned(),
             Self::NoLibrary { .. } | Self::BadLibrary { .. } => GET_LIBRARY.to_owned(),
             Self::Run { .. } | Self::NotFinite { .. } => "try model landscape, which is built in".to_owned(),
@@ -180,7 +182,10 @@ impl From<&MaskError> for Failure {
 
 /// The known name that is close enough to be a slip of the finger.
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
-    known.iter().filter(|k| strsim::damerau_levenshtein(name, k) <= 2).min_by_key(|k| strsim::damerau_levenshtein(name, k))
+    known
+        .iter()
+        .filter(|k| strsim::damerau_levenshtein(name, k) <= 2)
+        .min_by_key(|k| strsim::damerau_levenshtein(name, k))
 }
 
 /// Paths as a list in a sentence.

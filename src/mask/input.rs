@@ -10,21 +10,25 @@ const ONE: u16 = 256;
 
 /// A rectangle in a model's input or output, in its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Region {
-    pub(super) x: usize,
-    pub(super) y: usize,
-    pub(super) width: usize,
-    pub(super) height: usize,
+pub struct Region {
+    /// Columns to the left of it.
+    pub x: usize,
+    /// Rows above it.
+    pub y: usize,
+    /// Its columns.
+    pub width: usize,
+    /// Its rows.
+    pub height: usize,
 }
 
 impl Region {
     /// All of a model's input.
-    pub(super) fn whole(spec: &ModelSpec) -> Self {
+    pub fn whole(spec: &ModelSpec) -> Self {
         Self { x: 0, y: 0, width: spec.width, height: spec.height }
     }
 
     /// The largest centred part of a model's input with the shape of `size`.
-    pub(super) fn letterbox(spec: &ModelSpec, size: Size) -> Self {
+    pub fn letterbox(spec: &ModelSpec, size: Size) -> Self {
         let (w, h) = (size.width(), size.height());
         let fitted = |side: usize, other: usize, of: usize| (side * of + other / 2) / other;
         let width = fitted(w, h, spec.height).clamp(1, spec.width);
@@ -35,7 +39,7 @@ impl Region {
 
 /// Shrinks frames of one size into the input tensor of one model.
 #[derive(Debug)]
-pub(super) struct Shrink {
+pub struct Shrink {
     region: Region,
     width: usize,
     height: usize,
@@ -48,7 +52,7 @@ pub(super) struct Shrink {
 
 impl Shrink {
     /// From frames of `size` to the `region` of the input of `spec`.
-    pub(super) fn new(size: Size, spec: &ModelSpec, region: Region) -> Self {
+    pub fn new(size: Size, spec: &ModelSpec, region: Region) -> Self {
         let (w, h) = (size.width(), size.height());
         let chroma = Plane::new((w / 2, h / 2), (region.width, region.height));
         Self {
@@ -64,7 +68,7 @@ impl Shrink {
     }
 
     /// Writes `frame` to its region of `tensor`; the rest of it is left alone.
-    pub(super) fn fill(&mut self, frame: &Frame, tensor: &mut [f32]) {
+    pub fn fill(&mut self, frame: &Frame, tensor: &mut [f32]) {
         let (y, u, v) = frame.planes();
         for row in 0..self.region.height {
             self.luma.row(y, row);
@@ -75,7 +79,7 @@ impl Shrink {
     }
 
     /// Paints all of `tensor` black, the colour of the bars of a letterbox.
-    pub(super) fn clear(&self, tensor: &mut [f32]) {
+    pub fn clear(&self, tensor: &mut [f32]) {
         tensor.fill(scale(self.range).1);
     }
 

@@ -22,9 +22,9 @@ use crate::frame::{Frame, Mask, Size};
 
 pub mod catalogue;
 mod error;
-mod input;
+pub mod input;
 mod onnx;
-mod refine;
+pub mod refine;
 mod runtime;
 
 /// Which model to use, and how.
@@ -52,8 +52,8 @@ impl Default for Settings {
             library: None,
             models_dirs: catalogue::default_dirs(),
             custom: Vec::new(),
-            memory: 0.5,
-            edge: (0.3, 0.7),
+            memory: 0.7,
+            edge: (0.25, 0.75),
         }
     }
 }

@@ -21,6 +21,7 @@ use super::{
     catalogue::{Layout, ModelSpec, Output},
     runtime::{self, Search},
 };
+use crate::error::chain;
 
 /// ONNX Runtime as this process loaded it; a process can load it only once.
 #[derive(Clone)]
@@ -44,7 +45,9 @@ pub(super) fn runtime(configured: Option<&Path>) -> Result<Runtime, MaskError> {
     }
     let runtime = match runtime::search(configured) {
         Search::Named(path, asked) => start(path, asked)?,
-        Search::Found { libraries, searched } => first_that_starts(libraries)?.ok_or(MaskError::NoLibrary { searched })?,
+        Search::Found { libraries, searched } => {
+            first_that_starts(libraries)?.ok_or(MaskError::NoLibrary { searched })?
+        }
     };
     Ok(loaded.insert(runtime).clone())
 }
@@ -70,7 +73,7 @@ fn start(library: PathBuf, asked: &'static str) -> Result<Runtime, MaskError> {
         path: library.clone(),
         asked,
         reason: match error {
-            ort::LoadDynamicError::Dlopen { error, .. } => error.to_string(),
+            ort::LoadDynamicError::Dlopen { error, .. } => chain(&error),
             ort::LoadDynamicError::MissingApi { .. } => "it is another library".to_owned(),
             ort::LoadDynamicError::BadVersion { version_str, .. } => {
                 format!("it is version {version_str}, expected at least 1.{}", ort::MINOR_VERSION)
@@ -286,5 +289,149 @@ impl Decode {
         Zip::from(&mut alpha).and(background).and(&self.peak).and(&self.sum).for_each(|a, &logit, &peak, &sum| {
             *a = 1.0 - (logit - peak).exp() / sum;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::{
+        Settings,
+        catalogue::{self, Range},
+    };
+
+    /// ONNX Runtime, or `None` and a word where it is not installed.
+    fn runtime_or_skip() -> Option<Runtime> {
+        match runtime(None) {
+            Ok(runtime) => Some(runtime),
+            Err(error @ MaskError::NoLibrary { .. }) => {
+                #[expect(clippy::print_stderr, reason = "the word of a skipped test")]
+                {
+                    eprintln!("skipped: {error}");
+                }
+                None
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn spec(layout: Layout, output: Output) -> ModelSpec {
+        let tiny = ModelSpec { name: "tiny".into(), width: 18, height: 16, ..catalogue::ours()[0].clone() };
+        ModelSpec { layout, output, background: 1, range: Range::Signed, ..tiny }
+    }
+
+    /// A protobuf field with a length.
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2];
+        let mut length = bytes.len();
+        while length > 127 {
+            out.push(length as u8 | 128);
+            length >>= 7;
+        }
+        out.push(length as u8);
+        [out, bytes.to_vec()].concat()
+    }
+
+    /// A protobuf field with a number below 128.
+    fn number(field: u8, value: u8) -> Vec<u8> {
+        vec![field << 3, value]
+    }
+
+    /// An ONNX file with one node `op` from a float tensor `x` to a tensor `y`, both of `dims`.
+    fn model(op: &str, element_type: u8, dims: &[u8]) -> Vec<u8> {
+        let shape = dims.iter().flat_map(|&side| field(1, &number(1, side))).collect::<Vec<_>>();
+        let tensor = field(1, &[number(1, element_type), field(2, &shape)].concat());
+        let value = |name: &str| [field(1, name.as_bytes()), field(2, &tensor)].concat();
+        let node = [field(1, b"x"), field(2, b"y"), field(4, op.as_bytes())].concat();
+        let graph = [field(1, &node), field(2, b"g"), field(11, &value("x")), field(12, &value("y"))].concat();
+        [number(1, 8), field(7, &graph), field(8, &number(2, 17))].concat()
+    }
+
+    #[test]
+    fn the_built_in_model_runs_and_sees_nobody_in_the_dark() {
+        let Some(runtime) = runtime_or_skip() else { return };
+        let spec = &catalogue::ours()[0];
+        let (_, bytes) = catalogue::load(spec, &Settings::default()).unwrap();
+        let mut model = OnnxModel::load(&runtime, spec, &bytes).unwrap();
+        let mut alpha = vec![1.0; spec.width * spec.height];
+        model.run(&mut alpha).unwrap();
+        assert!(alpha.iter().all(|&alpha| alpha < 0.5));
+    }
+
+    #[test]
+    fn classes_become_alpha_in_both_layouts() {
+        let Some(runtime) = runtime_or_skip() else { return };
+        for (layout, dims) in [(Layout::Nchw, [1, 3, 16, 18]), (Layout::Nhwc, [1, 16, 18, 3])] {
+            let spec = spec(layout, Output::Logits);
+            let mut model = OnnxModel::load(&runtime, &spec, &model("Identity", 1, &dims)).unwrap();
+            let place = |pixel: usize, class: usize| match layout {
+                Layout::Nchw => class * 16 * 18 + pixel,
+                Layout::Nhwc => pixel * 3 + class,
+            };
+            // Pixel 20 is background, pixel 21 the person, all others undecided between three classes.
+            let input = model.input();
+            input[place(20, 1)] = 100.0;
+            input[place(21, 2)] = 2.0;
+            let mut alpha = vec![0.0; 16 * 18];
+            model.run(&mut alpha).unwrap();
+            let person = 1.0 - 1.0 / (2.0 + 2f32.exp());
+            for (pixel, expected) in [(0, 2.0 / 3.0), (20, 0.0), (21, person)] {
+                assert!((alpha[pixel] - expected).abs() < 1e-5, "{layout:?} {pixel}: {}", alpha[pixel]);
+            }
+        }
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_an_error() {
+        let Some(runtime) = runtime_or_skip() else { return };
+        let spec = spec(Layout::Nchw, Output::Logits);
+        // The logarithm of black is minus infinity.
+        match OnnxModel::load(&runtime, &spec, &model("Log", 1, &[1, 3, 16, 18])).map(|_| ()) {
+            Err(MaskError::NotFinite { count, .. }) => assert_eq!(count, 3 * 16 * 18),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn other_models_are_refused_with_what_was_expected() {
+        let Some(runtime) = runtime_or_skip() else { return };
+        let refused = |output, bytes: &[u8]| {
+            OnnxModel::load(&runtime, &spec(Layout::Nchw, output), bytes).map(|_| ()).unwrap_err().to_string()
+        };
+        let expected = "expected one input of float32 [1, 3, 16, 18]";
+        for (element_type, dims) in
+            [(1, &[1, 3, 18, 16][..]), (1, &[1, 16, 18, 3]), (1, &[3, 16]), (7, &[1, 3, 16, 18])]
+        {
+            let message = refused(Output::Alpha, &model("Identity", element_type, dims));
+            assert!(message.contains(expected) && message.contains("the file has input \"x\" of"), "{message}");
+        }
+        let message = refused(Output::Alpha, &model("Identity", 1, &[1, 3, 16, 18]));
+        assert!(message.contains("expected an output of float32 [1, 1, 16, 18]"), "{message}");
+        assert!(refused(Output::Alpha, b"not a model at all").contains("not a usable ONNX file"));
+        assert!(refused(Output::Alpha, b"").contains("not a usable ONNX file"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_library_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = dir.path().join("libonnxruntime.so");
+        std::fs::write(&text, "not a library").unwrap();
+        for path in [text, dir.path().join("missing.so")] {
+            // `Start` when another test of this process has loaded the real one.
+            match start(path.clone(), "named in the config").map(|_| ()) {
+                Err(MaskError::BadLibrary { path: named, .. } | MaskError::Start { library: named, .. }) => {
+                    assert_eq!(named, path);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_open_side_fits_and_an_axis_of_one_may_be_missing() {
+        assert!(fits(&[-1, 3, -1, -1], &[1, 3, 16, 18]));
+        assert!(fits(&[16, 18], &[1, 1, 16, 18]));
+        assert!(!fits(&[1, 3, 18, 16], &[1, 3, 16, 18]));
+        assert!(!fits(&[-1, -1], &[1, 1, 16, 18]));
     }
 }

@@ -8,12 +8,15 @@ use crate::frame::Size;
 /// Alpha between the model and the frame is in 64ths of a byte: the most that the 16-bit products below can take.
 const UNIT: u16 = 64 * 255;
 
+/// A memory of all the past would never change.
+const MOST_MEMORY: f32 = 0.95;
+
 /// A change of alpha from which on the memory lets go altogether.
 const REAL_CHANGE: f32 = 0.35;
 
 /// Refines the alpha of one model for frames of one size.
 #[derive(Debug)]
-pub(super) struct Refine {
+pub struct Refine {
     memory: Memory,
     upscale: Upscale,
 }
@@ -21,19 +24,20 @@ pub(super) struct Refine {
 impl Refine {
     /// For alpha of `model` (width, height), of which `region` shows the frame.
     ///
-    /// `memory` is the weight of the past, 0 to below 1; `edge` the alphas from which on a pixel is background or person.
-    pub(super) fn new(model: (usize, usize), region: Region, size: Size, memory: f32, edge: (f32, f32)) -> Self {
-        let memory = Memory { weight: memory, fresh: true, held: vec![0.0; model.0 * model.1].into() };
+    /// `memory` is the weight of the past, 0 to 0.95; `edge` the alphas from which on a pixel is background or person.
+    pub fn new(model: (usize, usize), region: Region, size: Size, memory: f32, edge: (f32, f32)) -> Self {
+        let memory =
+            Memory { weight: memory.clamp(0.0, MOST_MEMORY), fresh: true, held: vec![0.0; model.0 * model.1].into() };
         Self { memory, upscale: Upscale::new(model.0, region, size, Edge::new(edge)) }
     }
 
     /// Writes the alpha of a frame to `into`, row by row.
-    pub(super) fn apply(&mut self, alpha: &[f32], into: &mut [u8]) {
+    pub fn apply(&mut self, alpha: &[f32], into: &mut [u8]) {
         self.upscale.apply(self.memory.steady(alpha), into);
     }
 
     /// Forgets the past.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.memory.fresh = true;
     }
 }
@@ -229,5 +233,108 @@ fn between(first: &[u16], second: &[u16], part: i16, edge: Edge, out: &mut [u8])
 fn between_scalar(first: &[u16], second: &[u16], part: i16, edge: Edge, out: &mut [u8]) {
     for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
         *out = edge.byte(towards(first, second, part));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EDGE: (f32, f32) = (0.25, 0.75);
+
+    fn whole(width: usize, height: usize) -> Region {
+        Region { x: 0, y: 0, width, height }
+    }
+
+    fn size() -> Size {
+        "80x46".parse().unwrap()
+    }
+
+    /// Bilinear and smoothstep in floats.
+    fn reference(alpha: &[f32], (w, h): (usize, usize), size: Size, (x, y): (usize, usize)) -> f64 {
+        let place = |at: usize, small: usize, large: usize| {
+            ((at as f64 + 0.5) * small as f64 / large as f64 - 0.5).clamp(0.0, small as f64 - 1.0)
+        };
+        let (px, py) = (place(x, w, size.width()), place(y, h, size.height()));
+        let at = |x: f64, y: f64| f64::from(alpha[(y as usize).min(h - 1) * w + (x as usize).min(w - 1)]);
+        let row = |y: f64| at(px, y) * (1.0 - px.fract()) + at(px + 1.0, y) * px.fract();
+        let value = row(py) * (1.0 - py.fract()) + row(py + 1.0) * py.fract();
+        let t = ((value - f64::from(EDGE.0)) / f64::from(EDGE.1 - EDGE.0)).clamp(0.0, 1.0);
+        255.0 * t * t * (3.0 - 2.0 * t)
+    }
+
+    /// Alpha everywhere, with empty and full rows, as models give it.
+    fn wavy(w: usize, h: usize) -> Vec<f32> {
+        let value = |i: usize| ((i % w) as f32 * 0.7).sin() + (i / w) as f32 / h as f32 * 3.0 - 1.5;
+        (0..w * h).map(|i| (value(i) + 0.5).clamp(0.0, 1.0)).collect()
+    }
+
+    #[test]
+    fn it_is_the_smoothstep_of_the_bilinear_enlargement() {
+        let (w, h) = (16, 9);
+        let alpha = wavy(w, h);
+        let mut found = vec![77; size().luma_len()];
+        Refine::new((w, h), whole(w, h), size(), 0.0, EDGE).apply(&alpha, &mut found);
+        for (i, &found) in found.iter().enumerate() {
+            let expected = reference(&alpha, (w, h), size(), (i % size().width(), i / size().width()));
+            assert!((f64::from(found) - expected).abs() <= 1.0, "pixel {i}: {found} for {expected}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_enlarged_alone() {
+        let (w, h) = (16, 9);
+        let alpha = wavy(w, h);
+        let framed: Vec<f32> = (0..h + 4)
+            .flat_map(|y| (0..w + 6).map(move |x| (x, y)))
+            .map(|(x, y)| {
+                let inside = (3..w + 3).contains(&x) && (2..h + 2).contains(&y);
+                if inside { alpha[(y - 2) * w + x - 3] } else { 0.5 }
+            })
+            .collect();
+        let (mut alone, mut within) = (vec![0; size().luma_len()], vec![0; size().luma_len()]);
+        Refine::new((w, h), whole(w, h), size(), 0.0, EDGE).apply(&alpha, &mut alone);
+        let region = Region { x: 3, y: 2, width: w, height: h };
+        Refine::new((w + 6, h + 4), region, size(), 0.0, EDGE).apply(&framed, &mut within);
+        assert_eq!(alone, within);
+    }
+
+    #[test]
+    fn the_smoothstep_rises_from_nothing_to_all() {
+        for edge in [EDGE, (0.0, 1.0), (0.5, 0.5), (0.9, 0.1), (1.0, 1.0), (0.3, 0.300_1)].map(Edge::new) {
+            let bytes: Vec<_> = (0..=UNIT).map(|alpha| i16::from(edge.byte(alpha))).collect();
+            // Products that are cut short may fall by one level, no more.
+            assert!(bytes.windows(2).all(|pair| pair[0] <= pair[1] + 1), "{edge:?}");
+            assert!(bytes[..=usize::from(edge.low)].iter().all(|&byte| byte == 0), "{edge:?}");
+            assert!(bytes.iter().skip(edge.high.into()).all(|&byte| byte == 255), "{edge:?}");
+        }
+    }
+
+    #[test]
+    fn the_memory_calms_noise_and_lets_real_change_through() {
+        let mut memory = Memory { weight: 0.7, fresh: true, held: vec![0.0; 3].into() };
+        assert_eq!(memory.steady(&[0.5, 0.0, 1.0]), [0.5, 0.0, 1.0]);
+        let [noise, came, left] = memory.steady(&[0.52, 1.0, 0.0]).try_into().unwrap();
+        assert!((0.5..0.51).contains(&noise), "{noise}");
+        assert_eq!((came, left), (1.0, 0.0));
+        memory.fresh = true;
+        assert_eq!(memory.steady(&[0.53, 0.1, 0.9]), [0.53, 0.1, 0.9]);
+    }
+
+    proptest! {
+        #[test]
+        fn simd_is_the_scalar_twin(
+            pixels in prop::collection::vec((0..=UNIT, 0..=UNIT), 1..200),
+            part in 0..=i16::MAX,
+            edge in (0f32..1.0, 0f32..1.0),
+        ) {
+            let (first, second): (Vec<_>, Vec<_>) = pixels.into_iter().unzip();
+            let (mut simd, mut scalar) = (vec![0; first.len()], vec![0; first.len()]);
+            between(&first, &second, part, Edge::new(edge), &mut simd);
+            between_scalar(&first, &second, part, Edge::new(edge), &mut scalar);
+            prop_assert_eq!(simd, scalar);
+        }
     }
 }

@@ -120,7 +120,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (old, plain) = (root.path().join("old"), root.path().join("plain"));
         for (dir, names) in [
-            (&old, &["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.21.0", "libonnxruntime.so.bak", "libother.so.2"][..]),
+            (
+                &old,
+                &["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.21.0", "libonnxruntime.so.bak", "libother.so.2"][..],
+            ),
             (&plain, &["libonnxruntime.so", "libonnxruntime.so.1.99.0"]),
         ] {
             fs::create_dir(dir).unwrap();
