@@ -60,6 +60,10 @@ fn resize(from: &Rgb8, width: u32, height: u32, crop: bool) -> Rgb8 {
     let shrinks = width < from.width || height < from.height;
     // Lanczos keeps most detail when shrinking; it rings when enlarging.
     let filter = if shrinks { FilterType::Lanczos3 } else { FilterType::CatmullRom };
+    resize_by(filter, from, width, height, crop)
+}
+
+fn resize_by(filter: FilterType, from: &Rgb8, width: u32, height: u32, crop: bool) -> Rgb8 {
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     let options = if crop { options.fit_into_destination(None) } else { options };
     let source = ImageRef::new(from.width, from.height, &from.bytes, PixelType::U8x3);
@@ -80,7 +84,7 @@ fn contain(picture: &Rgb8, width: u32, height: u32) -> Rgb8 {
         return inner;
     }
     let small = resize(picture, (width / 48).max(2), (height / 48).max(2), true);
-    let mut whole = resize(&small, width, height, false);
+    let mut whole = resize_by(FilterType::Gaussian, &small, width, height, false);
     whole.bytes.iter_mut().for_each(|byte| *byte = (u16::from(*byte) * 2 / 5) as u8);
     let (left, top) = ((width - inner.width) / 2, (height - inner.height) / 2);
     let (stride, row) = (width as usize * 3, inner.width as usize * 3);
