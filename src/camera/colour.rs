@@ -55,13 +55,13 @@ impl Colour {
     /// `V4L2_MAP_QUANTIZATION_DEFAULT`) where it says nothing.
     ///
     /// Motion JPEG is JFIF unless the driver claims otherwise outright: uvcvideo reports the camera's colour space, from
-    /// which the default would be limited range.
+    /// which the default would be limited range. Gray is full range, as it is to the kernel's own test pattern generator.
     pub(super) fn of(given: &Given) -> Self {
         let jpeg = given.pixel == Some(Pixel::Mjpg);
         let full = match given.quantization {
             FULL_RANGE => true,
             LIM_RANGE => false,
-            _ => jpeg || given.colorspace == JPEG,
+            _ => jpeg || given.pixel == Some(Pixel::Grey) || given.colorspace == JPEG,
         };
         let matrix = match (given.ycbcr_enc, given.colorspace) {
             _ if jpeg => Matrix::Bt601,
@@ -137,8 +137,10 @@ impl Affine {
 #[multiversion(targets = "simd")]
 fn scale(plane: &mut [u8], by: Affine) {
     for value in plane {
-        let product = ((u32::from(*value) << 8) * u32::from(by.factor)) >> 16;
-        *value = ((product as u16 + by.offset) >> 8) as u8;
+        // The upper half of a 16-bit product, which SIMD units have an instruction for.
+        let wide = u16::from(*value) << 8;
+        let product = ((u32::from(wide) * u32::from(by.factor)) >> 16) as u16;
+        *value = ((product + by.offset) >> 8) as u8;
     }
 }
 
@@ -191,9 +193,9 @@ fn mix_rows(top: &mut [u8], bottom: &mut [u8], u: &mut [u8], v: &mut [u8], mix: 
     for (((top, bottom), u), v) in top.iter_mut().zip(bottom).zip(u).zip(v) {
         let (cb, cr) = (i32::from(*u) - 128, i32::from(*v) - 128);
         let add = mix.y_from[1] * cb + mix.y_from[2] * cr + mix.y_offset;
-        for luma in top.iter_mut().chain(bottom) {
-            *luma = clamp((mix.y_from[0] * i32::from(*luma) + add) >> SHIFT);
-        }
+        let luma = |value: u8| clamp((mix.y_from[0] * i32::from(value) + add) >> SHIFT);
+        *top = [luma(top[0]), luma(top[1])];
+        *bottom = [luma(bottom[0]), luma(bottom[1])];
         *u = clamp(128 + ((mix.u_from[0] * cb + mix.u_from[1] * cr + HALF) >> SHIFT));
         *v = clamp(128 + ((mix.v_from[0] * cb + mix.v_from[1] * cr + HALF) >> SHIFT));
     }
@@ -269,6 +271,7 @@ mod tests {
         assert_eq!(of(Pixel::Yuyv, 0, 0, FULL_RANGE), Colour::JFIF);
         assert_eq!(of(Pixel::Nv12, REC709, 0, 0), Colour { matrix: Matrix::Bt709, full: false });
         assert_eq!(of(Pixel::Nv12, REC709, 1, 0), Colour::HOUSE);
+        assert_eq!(of(Pixel::Grey, 8, 0, 0), Colour::JFIF);
         assert_eq!(of(Pixel::Mjpg, 8, 0, 0), Colour::JFIF);
         assert_eq!(of(Pixel::Mjpg, REC709, ENC_709, LIM_RANGE), Colour::HOUSE);
     }

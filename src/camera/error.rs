@@ -93,8 +93,10 @@ impl CameraError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoCamera => "plug one in, or try without one: `--camera demo`",
-            Self::NotFound { there, .. } if there.is_empty() => "there is no camera at all; try `--camera demo`",
+            Self::NoCamera => "plug one in, or choose the device `demo` to try without one",
+            Self::NotFound { there, .. } if there.is_empty() => {
+                "there is no camera at all; choose the device `demo` to try without one"
+            }
             Self::NotFound { there, .. } => return Some(format!("there are: {}", there.join(", "))),
             Self::Denied { .. } => "run `sudo usermod -aG video $USER` and log in again",
             Self::Busy { .. } => {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -151,9 +151,10 @@ impl FileSource {
     /// Reads the next frame at the file's size; `false` at the end.
     fn read(input: &mut Input, path: &Path, seq: u64, looped: bool, into: &mut Frame) -> Result<bool, CameraError> {
         match input {
+            Input::Still(_) if seq > 0 && !looped => Ok(false),
             Input::Still(frame) => {
                 into.copy_from(frame);
-                Ok(looped || seq == 0)
+                Ok(true)
             }
             Input::Ffmpeg(child) => child.read(into),
             Input::Y4m(reader) => {
@@ -174,7 +175,7 @@ impl FileSource {
 fn rewind(reader: &mut Reader<BufReader<File>>) -> Result<(), Y4mError> {
     let input = reader.input_mut();
     input.seek(SeekFrom::Start(0))?;
-    std::io::BufRead::skip_until(input, b'\n')?;
+    input.skip_until(b'\n')?;
     Ok(())
 }
 
@@ -203,5 +204,83 @@ impl FrameSource for FileSource {
         into.seq = self.seq;
         into.captured_at = Instant::now();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Recovery;
+
+    /// A clip of 32x16 whose frames have the given levels.
+    fn clip(tags: &str, chroma_len: usize, levels: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut bytes = format!("YUV4MPEG2 W32 H16 F50:1 {tags}\n").into_bytes();
+        for level in levels {
+            bytes.extend(b"FRAME\n");
+            bytes.extend(vec![*level; 512]);
+            bytes.extend(vec![128; chroma_len]);
+        }
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    fn levels(source: &mut dyn FrameSource, count: usize) -> Vec<u8> {
+        let mut frame = Frame::new(source.size());
+        let mut next = || source.next(&mut frame).map(|()| frame.planes().0[100]);
+        (0..count).map_while(|_| next().ok()).collect()
+    }
+
+    #[test]
+    fn each_frame_once_and_then_the_end() {
+        let file = clip("C420", 256, &[30, 90, 200]);
+        let mut source = open(file.path(), &FileOptions::default()).unwrap();
+        assert_eq!((source.info().native, source.info().fps), ((32, 16), 50.0));
+        assert_eq!(levels(&mut *source, 9), [30, 90, 200]);
+        let end = source.next(&mut Frame::new(source.size())).unwrap_err();
+        assert!(matches!(end, CameraError::EndOfStream { .. }));
+        assert_eq!(end.recovery(), Recovery::GiveUp);
+    }
+
+    #[test]
+    fn looped_scaled_and_in_our_range() {
+        let file = clip("Cmono XCOLORRANGE=FULL", 0, &[0, 255]);
+        let options = FileOptions { size: Some("64x64".parse().unwrap()), looped: true, paced: false };
+        let mut source = open(file.path(), &options).unwrap();
+        assert_eq!(levels(&mut *source, 5), [16, 235, 16, 235, 16]);
+        let empty = clip("C420", 256, &[]);
+        assert_eq!(levels(&mut *open(empty.path(), &options).unwrap(), 5), []);
+    }
+
+    #[test]
+    fn a_picture_is_one_frame_unless_looped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("white.png");
+        image::RgbImage::from_pixel(33, 17, image::Rgb([255; 3])).save(&path).unwrap();
+        let mut once = open(&path, &FileOptions::default()).unwrap();
+        assert_eq!((once.info().native, once.size().to_string().as_str()), ((33, 17), "34x18"));
+        assert_eq!(levels(&mut *once, 5), [235]);
+        let options = FileOptions { size: Some(Size::HD), looped: true, paced: false };
+        assert_eq!(levels(&mut *open(&path, &options).unwrap(), 3), [235; 3]);
+    }
+
+    /// 4:4:4 is a kind of Y4M that only ffmpeg reads.
+    #[test]
+    fn what_we_do_not_read_goes_through_ffmpeg() {
+        let file = clip("C444", 1024, &[50, 180]);
+        match open(file.path(), &FileOptions::default()) {
+            Ok(mut source) => assert_eq!(levels(&mut *source, 9), [50, 180]),
+            Err(error) => assert!(matches!(error, CameraError::NoFfmpeg { .. }), "{error:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_no_video_says_so() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "neither picture nor video").unwrap();
+        let error = open(file.path(), &FileOptions::default()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, CameraError::NotVideo { .. } | CameraError::NoFfmpeg { .. }), "{error:?}");
+        let missing = open(Path::new("/no/such/file.mp4"), &FileOptions::default()).map(|_| ()).unwrap_err();
+        assert!(matches!(missing, CameraError::File { .. }));
     }
 }

@@ -12,7 +12,7 @@ use crate::frame::{Frame, Size};
 
 /// Decodes frames of one size.
 #[derive(Debug)]
-pub(super) struct Mjpeg {
+pub struct Mjpeg {
     handle: Handle,
     size: Size,
     /// Chroma of pictures that are not 4:2:0: two planes, each of at most the size of the luma.
@@ -42,7 +42,7 @@ struct Subsampling {
 
 impl Mjpeg {
     /// For frames of `size`; `None` when there is no memory for a decoder.
-    pub(super) fn new(size: Size) -> Option<Self> {
+    pub fn new(size: Size) -> Option<Self> {
         // SAFETY: no arguments to get wrong; null means that it failed.
         let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as c_int) };
         (!handle.is_null()).then(|| Self {
@@ -53,7 +53,10 @@ impl Mjpeg {
     }
 
     /// Writes the picture in `jpeg` to `into`, which has the size that this was made for. Levels stay those of the JPEG.
-    pub(super) fn decode(&mut self, jpeg: &[u8], into: &mut Frame) -> Result<(), CameraError> {
+    ///
+    /// # Errors
+    /// [`CameraError::Corrupt`] when it is damaged, cut, of another size or of a kind that no camera sends.
+    pub fn decode(&mut self, jpeg: &[u8], into: &mut Frame) -> Result<(), CameraError> {
         debug_assert_eq!(into.size(), self.size);
         let chroma = self.read_header(jpeg)?;
         let width = self.size.width();

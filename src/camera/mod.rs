@@ -7,7 +7,7 @@ mod error;
 mod ffmpeg;
 pub mod file;
 mod list;
-mod mjpeg;
+pub mod mjpeg;
 mod negotiate;
 mod pace;
 mod scale;
