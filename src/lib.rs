@@ -8,15 +8,14 @@
 //! 4. [`compose`]: the person over the background.
 //! 5. [`sink`]: the frame goes out, to v4l2loopback and to files.
 //!
-//! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
-//! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
-//! ([`cli`]) talks to it, [`config`], [`stats`] and [`error`].
 
 pub mod background;
 pub mod camera;
 pub mod compose;
+pub mod config;
 pub mod error;
 pub mod frame;
 pub mod latest;
 pub mod mask;
+pub mod paths;
 pub mod sink;

@@ -1,6 +1,6 @@
 //! What the user asks for: "blur:40", "tomato", "~/beach.jpg", in words and in the saved state.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, io, path::PathBuf, str::FromStr};
 
 use csscolorparser::NAMED_COLORS;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -46,6 +46,17 @@ impl BackgroundSpec {
             *fit = wanted;
         }
         self
+    }
+
+    /// The same background; where it is a picture with a relative path, from the current directory.
+    ///
+    /// # Errors
+    /// When there is no current directory, or the path is empty.
+    pub fn absolute(mut self) -> io::Result<Self> {
+        if let Self::Picture { path, .. } = &mut self {
+            *path = std::path::absolute(&*path)?;
+        }
+        Ok(self)
     }
 }
 

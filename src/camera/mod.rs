@@ -72,9 +72,14 @@ pub struct Settings {
     pub size: Size,
     /// The rate to ask the driver for.
     pub fps: u32,
+    /// The only pixel format to take from a webcam, as V4L2 spells it; `None` for the best.
+    pub fourcc: Option<String>,
     /// How long to wait for one frame before it is an error.
     pub timeout: Duration,
 }
+
+/// The pixel formats of webcams that can be decoded, as V4L2 spells them.
+pub const FOURCCS: [&str; 8] = ["MJPG", "JPEG", "YUYV", "UYVY", "NV12", "YU12", "YV12", "GREY"];
 
 /// Opens the source that `settings` name, which delivers frames of exactly `settings.size`: what differs is scaled to
 /// cover it and cropped in the middle.

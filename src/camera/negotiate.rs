@@ -88,6 +88,14 @@ fn size_cost(native: Size, wish: Size) -> f64 {
 mod tests {
     use super::*;
 
+    #[test]
+    fn every_format_that_we_promise_is_decoded() {
+        for code in crate::camera::FOURCCS {
+            assert!(Pixel::from_fourcc(code).is_some(), "{code}");
+        }
+        assert_eq!(crate::camera::FOURCCS.len(), Pixel::ALL.len());
+    }
+
     fn format(fourcc: &str, size: &str, rates: &[f64]) -> Format {
         Format { fourcc: fourcc.into(), size: size.parse().unwrap(), rates: rates.to_vec() }
     }

@@ -71,13 +71,15 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         return Err(not_capture(path, why));
     }
 
-    let formats = node.formats(Some(settings.size));
+    let mut formats = node.formats(Some(settings.size));
     let unsupported = |offered: String| CameraError::Unsupported { device: device.clone(), offered };
-    let choice = negotiate::choose(&formats, settings.size, settings.fps).ok_or_else(|| {
-        let mut offered: Vec<_> = formats.iter().map(|format| format.fourcc.as_str()).collect();
-        offered.dedup();
-        unsupported(if offered.is_empty() { "no format".to_owned() } else { offered.join(", ") })
-    })?;
+    let mut offered: Vec<_> = formats.iter().map(|format| format.fourcc.clone()).collect();
+    offered.dedup();
+    if let Some(wanted) = &settings.fourcc {
+        formats.retain(|format| format.fourcc == *wanted);
+    }
+    let choice = negotiate::choose(&formats, settings.size, settings.fps)
+        .ok_or_else(|| unsupported(if offered.is_empty() { "no format".to_owned() } else { offered.join(", ") }))?;
     let given = node.set_format(&choice).map_err(fault("set the format"))?;
     let (pixel, native) = given
         .pixel
@@ -89,7 +91,6 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         .ok_or_else(|| self::fault(path, "make a JPEG decoder", io::ErrorKind::OutOfMemory.into()))?;
     let stream = Stream::start(node).map_err(|(doing, error)| self::fault(path, doing, error))?;
     let info = describe(path, caps.card, &given, fps);
-    tracing::info!("camera {} ({device}): {} {native} at {fps:.4} fps", info.name, info.fourcc);
     Ok(Box::new(Webcam {
         info,
         path: path.to_owned(),

@@ -115,7 +115,7 @@ impl Encoder {
     }
 
     fn save(&self, frame: &Frame) {
-        if let Err(error) = still::save(frame, &self.path, self.format) {
+        if let Err(error) = still::save(frame, still::whole(frame.size()), &self.path, self.format) {
             self.failed.put(error);
         }
     }

@@ -47,24 +47,43 @@ impl Format {
 /// # Errors
 /// Those of the encoder.
 pub fn encode(frame: &Frame, format: Format) -> Result<Vec<u8>, ImageError> {
+    encode_part(frame, whole(frame.size()), format)
+}
+
+fn encode_part(frame: &Frame, shown: (u32, u32), format: Format) -> Result<Vec<u8>, ImageError> {
     let rgb = rgb(frame).map_err(ImageError::IoError)?;
-    encode_as(&rgb, frame.size(), ExtendedColorType::Rgb8, format)
+    encode_as(&crop(rgb, frame.size(), shown, 3), shown, ExtendedColorType::Rgb8, format)
 }
 
-/// Writes a frame to `path` in one go: whoever reads it gets the old picture or the new one, never a half.
+pub(super) fn whole(size: Size) -> (u32, u32) {
+    (size.width() as u32, size.height() as u32)
+}
+
+/// The left upper part of `pixels`, `shown` wide and high: a picture with odd sides was filled up to be a frame.
+fn crop(pixels: Vec<u8>, size: Size, shown: (u32, u32), bytes_a_pixel: usize) -> Vec<u8> {
+    if shown == whole(size) {
+        return pixels;
+    }
+    let (stride, row) = (size.width() * bytes_a_pixel, (shown.0 as usize * bytes_a_pixel));
+    pixels.chunks_exact(stride).take(shown.1 as usize).flat_map(|line| &line[..row]).copied().collect()
+}
+
+/// Writes the left upper part of a frame, `shown` wide and high and no larger than the frame, to `path` in one go:
+/// whoever reads it gets the old picture or the new one, never a half.
 ///
 /// # Errors
 /// When it can't be encoded or stored.
-pub fn save(frame: &Frame, path: &Path, format: Format) -> Result<(), SinkError> {
-    replace(path, encode(frame, format))
+pub fn save(frame: &Frame, shown: (u32, u32), path: &Path, format: Format) -> Result<(), SinkError> {
+    replace(path, encode_part(frame, shown, format))
 }
 
-/// Writes a mask to `path` as a grey picture, in one go.
+/// Writes the same part of a mask to `path` as a grey picture, in one go.
 ///
 /// # Errors
 /// When it can't be encoded or stored.
-pub fn save_mask(mask: &Mask, path: &Path, format: Format) -> Result<(), SinkError> {
-    replace(path, encode_as(mask.alpha(), mask.size(), ExtendedColorType::L8, format))
+pub fn save_mask(mask: &Mask, shown: (u32, u32), path: &Path, format: Format) -> Result<(), SinkError> {
+    let alpha = crop(mask.alpha().to_vec(), mask.size(), shown, 1);
+    replace(path, encode_as(&alpha, shown, ExtendedColorType::L8, format))
 }
 
 /// The directory that `path` lies in.
@@ -83,8 +102,12 @@ fn rgb(frame: &Frame) -> io::Result<Vec<u8>> {
     Ok(rgb)
 }
 
-fn encode_as(pixels: &[u8], size: Size, colour: ExtendedColorType, format: Format) -> Result<Vec<u8>, ImageError> {
-    let (width, height) = (size.width() as u32, size.height() as u32);
+fn encode_as(
+    pixels: &[u8],
+    (width, height): (u32, u32),
+    colour: ExtendedColorType,
+    format: Format,
+) -> Result<Vec<u8>, ImageError> {
     let mut file = Vec::new();
     match format {
         Format::Png => PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
@@ -133,7 +156,7 @@ mod tests {
         let path = dir.path().join("mask.png");
         let mut mask = Mask::new(Size::new(16, 16).unwrap());
         mask.alpha_mut().iter_mut().zip(0..=255).for_each(|(alpha, value)| *alpha = value);
-        save_mask(&mask, &path, Format::Png).unwrap();
+        save_mask(&mask, whole(mask.size()), &path, Format::Png).unwrap();
         let image::DynamicImage::ImageLuma8(grey) = image::open(&path).unwrap() else { panic!("not grey") };
         assert_eq!(grey.as_raw(), mask.alpha());
     }
