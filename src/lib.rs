@@ -18,4 +18,6 @@ pub mod frame;
 pub mod latest;
 pub mod mask;
 pub mod paths;
+pub mod pipeline;
 pub mod sink;
+pub mod stats;

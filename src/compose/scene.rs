@@ -20,6 +20,11 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// Whether the person has to be found for it.
+    pub fn needs_mask(&self) -> bool {
+        !self.paused && !matches!(self.background, Background::Off)
+    }
+
     /// The plain camera, the scene before anything was asked for.
     pub fn off() -> Self {
         Self {

@@ -1,0 +1,227 @@
+//! The way of a frame at run time: three threads, joined by mailboxes, around one published [`Scene`].
+//!
+//! ```text
+//!  capture ──frames──┬──────────────────▶ render ──▶ outputs
+//!                    └──▶ segment ──masks──┘  ▲
+//!                                             └ Scene, one look a frame
+//! ```
+//!
+//! The capture thread never waits for the others; a mailbox holds one value, the newest wins. The render thread waits a
+//! part of a frame time for the mask of its own frame, then takes the last one, and shows no person at all when that is
+//! too old. Nothing here allocates once the buffers are made.
+
+mod capture;
+mod pace;
+mod render;
+mod segment;
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use self::pace::Switch;
+use crate::{
+    camera::{self, SourceInfo},
+    compose::Scene,
+    error::Failure,
+    frame::{Frame, Mask, Size},
+    latest::Latest,
+    mask,
+    sink::Outputs,
+    stats::Stats,
+};
+
+/// What the pipeline is started with.
+#[derive(Debug)]
+pub struct Settings {
+    /// The size of every frame from the camera's decoder to the outputs; never changes while the pipeline lives.
+    pub size: Size,
+    /// The rate that frames are expected at; sets how long a mask is waited for.
+    pub fps: u32,
+    /// The camera to open.
+    pub camera: camera::Settings,
+    /// The model to load.
+    pub mask: mask::Settings,
+    /// What is shown first.
+    pub scene: Scene,
+}
+
+/// A running pipeline; stops when dropped.
+#[derive(Debug)]
+pub struct Pipeline {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    /// Scenes that were replaced, kept until no thread looks at them, so that none is freed on the way of a frame.
+    retired: Mutex<Vec<Arc<Scene>>>,
+}
+
+/// What the threads and the control side share.
+#[derive(Debug)]
+struct Shared {
+    size: Size,
+    fps: u32,
+    scene: ArcSwap<Scene>,
+    camera: ArcSwap<camera::Settings>,
+    mask: ArcSwap<mask::Settings>,
+    frames_to_segment: Latest<Shot>,
+    frames_to_render: Latest<Shot>,
+    masks: Latest<Cut>,
+    switch: Switch,
+    stats: Stats,
+    stations: Mutex<Stations>,
+}
+
+/// A frame and the opening of the camera that it comes from.
+#[derive(Debug, Clone)]
+struct Shot {
+    session: u64,
+    frame: Arc<Frame>,
+}
+
+/// A mask and the opening of the camera that its frame came from.
+#[derive(Debug)]
+struct Cut {
+    session: u64,
+    mask: Arc<Mask>,
+}
+
+/// How the camera and the model are; touched only when one is opened or fails.
+#[derive(Debug, Default, Clone)]
+pub struct Stations {
+    /// The open camera.
+    pub source: Option<SourceInfo>,
+    /// Why there is no camera.
+    pub camera_failure: Option<Failure>,
+    /// The loaded model's name.
+    pub model: Option<String>,
+    /// Why there is no model.
+    pub mask_failure: Option<Failure>,
+}
+
+impl Pipeline {
+    /// Starts the threads. A camera or model that can't be opened is no error here: it is looked for again and again,
+    /// while the outputs show a card.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(settings: Settings, outputs: Outputs) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            size: settings.size,
+            fps: settings.fps.max(1),
+            scene: ArcSwap::from_pointee(settings.scene),
+            camera: ArcSwap::from_pointee(settings.camera),
+            mask: ArcSwap::from_pointee(settings.mask),
+            frames_to_segment: Latest::default(),
+            frames_to_render: Latest::default(),
+            masks: Latest::default(),
+            switch: Switch::default(),
+            stats: Stats::default(),
+            stations: Mutex::default(),
+        });
+        let mut pipeline = Self { shared, threads: Vec::with_capacity(3), retired: Mutex::default() };
+        pipeline.spawn("bgcam-render", move |shared| render::Render::new(shared, outputs).run())?;
+        pipeline.spawn("bgcam-mask", segment::run)?;
+        pipeline.spawn("bgcam-camera", capture::run)?;
+        Ok(pipeline)
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce(Arc<Shared>) + Send + 'static) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || body(shared))?);
+        Ok(())
+    }
+
+    /// Puts a new scene in place of the old one, from the next frame on.
+    pub fn publish(&self, scene: Scene) {
+        let old = self.shared.scene.swap(Arc::new(scene));
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.push(old);
+        retired.retain(|scene| Arc::strong_count(scene) > 1);
+    }
+
+    /// Frees the scenes that no thread looks at any more; to be called now and then.
+    pub fn free_retired(&self) {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).retain(|scene| Arc::strong_count(scene) > 1);
+    }
+
+    /// The scene that is shown.
+    pub fn scene(&self) -> Arc<Scene> {
+        self.shared.scene.load_full()
+    }
+
+    /// Changes to another camera, or opens the same one anew when its settings changed.
+    pub fn set_camera(&self, settings: camera::Settings) {
+        if **self.shared.camera.load() != settings {
+            self.shared.camera.store(Arc::new(settings));
+            self.shared.switch.wake();
+        }
+    }
+
+    /// Changes to another model, or loads the same one anew when its settings changed.
+    pub fn set_mask(&self, settings: mask::Settings) {
+        if **self.shared.mask.load() != settings {
+            self.shared.mask.store(Arc::new(settings));
+            self.shared.switch.wake();
+        }
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        &self.shared.stats
+    }
+
+    /// Frames that were replaced in a mailbox before the model or the compositor took them.
+    pub fn dropped(&self) -> (u64, u64) {
+        (self.shared.frames_to_segment.dropped(), self.shared.frames_to_render.dropped())
+    }
+
+    /// How the camera and the model are.
+    pub fn stations(&self) -> Stations {
+        self.shared.stations().clone()
+    }
+
+    /// Whether one of the threads has ended although nobody asked for it: a bug of ours.
+    pub fn is_broken(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Asks the threads to end; [`Drop`] waits for them.
+    pub fn request_stop(&self) {
+        self.shared.switch.stop();
+        self.shared.frames_to_segment.close();
+        self.shared.frames_to_render.close();
+        self.shared.masks.close();
+    }
+
+    fn join(&mut self) {
+        self.request_stop();
+        for thread in self.threads.drain(..).rev() {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                tracing::error!("thread {name} panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+impl Shared {
+    // Nothing in this lock can be left half-changed: fields are replaced one by one.
+    fn stations(&self) -> std::sync::MutexGuard<'_, Stations> {
+        self.stations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn frame_time(&self) -> Duration {
+        Duration::from_secs(1) / self.fps
+    }
+}

@@ -1,0 +1,101 @@
+//! The mask thread: keeps the model loaded and makes a mask of the newest frame.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Cut, Shared, Shot, pace::Backoff};
+use crate::{
+    error::{Failure, Recovery},
+    frame::{Mask, Pool},
+    latest::Taken,
+    mask::{self, MaskError, Segmenter},
+};
+
+/// One mask being filled, one in the mailbox, one in the render thread's hands, one to spare.
+const BUFFERS: usize = 4;
+
+/// Frames in a row that the model may fail on before it is loaded anew.
+const PATIENCE: u32 = 10;
+
+/// How often to look at the stop switch and the settings while no frame comes.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Loads the model again and again until the pipeline stops.
+pub(super) fn run(shared: Arc<Shared>) {
+    let mut pool = Pool::new(BUFFERS, || Mask::new(shared.size));
+    let mut backoff = Backoff::default();
+    while !shared.switch.is_stopped() {
+        let settings = shared.mask.load_full();
+        let Err(error) = run_once(&shared, &settings, &mut pool, &mut backoff) else { continue };
+        let failure = Failure::from(&error);
+        if backoff.is_first() {
+            tracing::warn!(hint = failure.hint, "{failure}; the room stays hidden, the person too");
+        }
+        {
+            let mut stations = shared.stations();
+            stations.model = None;
+            stations.mask_failure = Some(failure);
+        }
+        shared.switch.wait(Instant::now() + backoff.next());
+    }
+}
+
+/// Loads the model and makes masks until it fails, its settings change or the pipeline stops.
+fn run_once(
+    shared: &Shared,
+    settings: &Arc<mask::Settings>,
+    pool: &mut Pool<Mask>,
+    backoff: &mut Backoff,
+) -> Result<(), MaskError> {
+    let mut segmenter = mask::open(settings, shared.size)?;
+    {
+        let mut stations = shared.stations();
+        stations.model = Some(settings.model.clone());
+        stations.mask_failure = None;
+    }
+    let (mut last_session, mut failures) = (0, 0);
+    while !shared.switch.is_stopped() && Arc::ptr_eq(settings, &shared.mask.load()) {
+        let shot = match shared.frames_to_segment.take(Instant::now() + LOOK) {
+            Taken::Value(shot) => shot,
+            Taken::TimedOut => continue,
+            Taken::Closed => break,
+        };
+        if !shared.scene.load().needs_mask() {
+            last_session = 0; // what was seen before is of no use when masks are wanted again
+            continue;
+        }
+        if shot.session != last_session {
+            segmenter.reset();
+            last_session = shot.session;
+        }
+        match segment(shared, segmenter.as_mut(), pool, &shot) {
+            Ok(()) => {
+                backoff.reset();
+                failures = 0;
+            }
+            // without its mask the frame is shown without the person
+            Err(error) if error.recovery() == Recovery::SkipFrame && failures < PATIENCE => failures += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn segment(
+    shared: &Shared,
+    segmenter: &mut dyn Segmenter,
+    pool: &mut Pool<Mask>,
+    shot: &Shot,
+) -> Result<(), MaskError> {
+    let start = Instant::now();
+    let Some(mask) = pool.fill(|mask| segmenter.segment(&shot.frame, mask))? else {
+        shared.stats.overrun.add_one();
+        return Ok(());
+    };
+    shared.stats.mask_time.record(start.elapsed());
+    shared.stats.masks.add_one();
+    shared.masks.put(Cut { session: shot.session, mask });
+    Ok(())
+}
