@@ -13,6 +13,7 @@ pub mod background;
 pub mod camera;
 pub mod compose;
 pub mod config;
+pub mod control;
 pub mod error;
 pub mod frame;
 pub mod latest;

@@ -1,0 +1,174 @@
+//! What is said on the socket: one JSON line each way.
+//!
+//! A client sends a [`Request`] and gets a [`Reply`]; after [`Request::Watch`] it gets a reply each second until it
+//! hangs up. A connection may carry many requests, one after another. Lines are at most [`MAX_LINE`] bytes.
+//!
+//! ```json
+//! {"set-background":{"spec":{"color":"#20a040"}}}
+//! {"ok":{"done":"background: #20a040"}}
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    background::BackgroundSpec,
+    camera::SourceInfo,
+    error::Failure,
+    sink::{OutputStatus, Reader},
+    stats::{Rates, Snapshot},
+};
+
+/// The longest line, in bytes; a longer one ends the connection.
+pub const MAX_LINE: usize = 64 << 10;
+
+/// What a client may ask for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// How everything is: answered with [`Response::Status`].
+    Status,
+    /// The status now and then each second, until the client hangs up.
+    Watch,
+    /// Puts something else behind the person. Answered when it is shown; the old background stays when that fails.
+    SetBackground {
+        /// What; picture paths are absolute.
+        spec: BackgroundSpec,
+    },
+    /// Shows a still card in place of the camera.
+    Pause,
+    /// Shows the camera again.
+    Resume,
+    /// Flips the camera's picture left to right.
+    Mirror {
+        /// Whether it is flipped.
+        on: bool,
+    },
+    /// Reads the settings again; the old ones stay when the new ones are bad.
+    Reload,
+    /// Ends the daemon in good order.
+    Stop,
+}
+
+/// What comes back: one line, `{"ok": ...}` or `{"error": ...}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// It was done.
+    Ok(Response),
+    /// It was not, and nothing has changed.
+    Error(Failure),
+}
+
+impl From<Result<Response, Failure>> for Reply {
+    fn from(result: Result<Response, Failure>) -> Self {
+        match result {
+            Ok(response) => Self::Ok(response),
+            Err(failure) => Self::Error(failure),
+        }
+    }
+}
+
+/// A good answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Response {
+    /// What was done, for people.
+    Done(String),
+    /// How everything is.
+    Status(Box<Status>),
+}
+
+/// How the daemon is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// The daemon's process id.
+    pub pid: u32,
+    /// Seconds since the daemon started.
+    pub uptime_s: f64,
+    /// What is shown.
+    pub scene: SceneStatus,
+    /// The camera.
+    pub camera: CameraStatus,
+    /// The model.
+    pub mask: MaskStatus,
+    /// Frames a second over about the last second.
+    pub rates: Rates,
+    /// Frames that arrived faster than the model took them.
+    pub dropped_for_mask: u64,
+    /// Frames that arrived faster than they were shown.
+    pub dropped_for_render: u64,
+    /// All counters and times.
+    pub counters: Snapshot,
+    /// Where pictures go.
+    pub outputs: Vec<OutputStatus>,
+    /// Who has a virtual camera open.
+    pub readers: Vec<Reader>,
+}
+
+/// What is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SceneStatus {
+    /// Counts up with every change.
+    pub version: u64,
+    /// The background's name for people.
+    pub label: String,
+    /// The background as it was asked for.
+    pub background: BackgroundSpec,
+    /// Whether the camera's picture is flipped left to right.
+    pub mirror: bool,
+    /// Whether a card stands in place of the camera.
+    pub paused: bool,
+}
+
+/// The camera.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CameraStatus {
+    /// What the settings ask for.
+    pub wanted: String,
+    /// The open camera.
+    pub source: Option<SourceInfo>,
+    /// Why there is none.
+    pub error: Option<Failure>,
+}
+
+/// The model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MaskStatus {
+    /// What the settings ask for.
+    pub wanted: String,
+    /// The loaded model.
+    pub model: Option<String>,
+    /// Why there is none.
+    pub error: Option<Failure>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_read_as_documented() {
+        let color = Request::SetBackground { spec: "#20a040".parse().unwrap() };
+        for (line, request) in [
+            (r#"{"mirror":{"on":true}}"#, Request::Mirror { on: true }),
+            (r#""stop""#, Request::Stop),
+            (r##"{"set-background":{"spec":{"color":"#20a040"}}}"##, color),
+        ] {
+            assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);
+        }
+        for bad in [r#"{"mirror":{}}"#, r#""explode""#, r#"{"mirror":{"on":true,"off":1}}"#, r#"{"stop":1}"#, "[]", "7"]
+        {
+            assert!(serde_json::from_str::<Request>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn replies_keep_their_hint_on_the_way() {
+        let reply = Reply::Error(Failure::new(crate::error::Kind::Busy, "camera busy").hint("close the other app"));
+        let line = serde_json::to_string(&reply).unwrap();
+        assert_eq!(line, r#"{"error":{"kind":"busy","message":"camera busy","hint":"close the other app"}}"#);
+        assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply);
+    }
+}

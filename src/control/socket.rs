@@ -1,0 +1,194 @@
+//! Where the two sides meet: the socket's path, its lock, and who may come near.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::{
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+        net::UnixListener,
+    },
+    path::{Path, PathBuf},
+};
+
+use crate::error::{Failure, Kind};
+
+/// What can be wrong with the meeting place.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Another daemon serves here.
+    #[error("a bgcam daemon is already running{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Running {
+        /// Its process id, where the lock file tells.
+        pid: Option<u32>,
+    },
+    /// The directory belongs to somebody else, or others may enter it.
+    #[error("directory {dir} belongs to user {owner}, mode {mode:o}; expected user {us}, mode 700")]
+    Foreign {
+        /// The directory.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Its permissions.
+        mode: u32,
+        /// Who we are.
+        us: u32,
+    },
+    /// The system refused.
+    #[error("cannot serve at {path}")]
+    Io {
+        /// The directory, lock or socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl From<&SocketError> for Failure {
+    fn from(error: &SocketError) -> Self {
+        let text = crate::error::chain(error);
+        match error {
+            SocketError::Running { .. } => {
+                Self::new(Kind::Busy, text).hint("`bgcam stop` ends it, `bgcam status` shows it")
+            }
+            SocketError::Foreign { dir, .. } => Self::new(Kind::Denied, text)
+                .hint(format!("set XDG_RUNTIME_DIR to a directory of yours, or remove {}", dir.display())),
+            SocketError::Io { .. } => Self::new(Kind::Io, text),
+        }
+    }
+}
+
+/// The daemon's end: the lock that keeps a second daemon out, and the listening socket.
+#[derive(Debug)]
+pub struct Bound {
+    /// Listens, non-blocking, mode 0600 in a directory of mode 0700.
+    pub listener: UnixListener,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        // the lock is still held, so this can only be our own socket
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The path of the socket in `dir`.
+pub fn path_in(dir: &Path) -> PathBuf {
+    dir.join("control.sock")
+}
+
+/// Takes the lock in `dir` and listens there; a socket that a dead daemon left behind is replaced.
+///
+/// # Errors
+/// When another daemon holds the lock, the directory is not ours alone, or the system refuses.
+pub fn bind(dir: &Path) -> Result<Bound, SocketError> {
+    make_private(dir)?;
+    let lock = take_lock(&dir.join("daemon.lock"))?;
+    let path = path_in(dir);
+    let io_error = |source| SocketError::Io { path: path.clone(), source };
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(io_error)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(io_error)?;
+    listener.set_nonblocking(true).map_err(io_error)?;
+    Ok(Bound { listener, path, _lock: lock })
+}
+
+/// Checks that `dir` is ours alone, so that nobody else can stand in for the daemon.
+///
+/// # Errors
+/// [`SocketError::Foreign`] when it is not, [`SocketError::Io`] when it can't be read.
+pub fn check_private(dir: &Path) -> Result<(), SocketError> {
+    let meta = fs::symlink_metadata(dir).map_err(|source| SocketError::Io { path: dir.to_owned(), source })?;
+    // SAFETY: getuid only reads and cannot fail.
+    let us = unsafe { libc::getuid() };
+    let mode = meta.mode() & 0o777;
+    if meta.is_dir() && meta.uid() == us && mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(SocketError::Foreign { dir: dir.to_owned(), owner: meta.uid(), mode, us })
+}
+
+fn make_private(dir: &Path) -> Result<(), SocketError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| SocketError::Io { path: dir.to_owned(), source })?;
+    check_private(dir)
+}
+
+fn take_lock(path: &Path) -> Result<File, SocketError> {
+    let io_error = |source| SocketError::Io { path: path.to_owned(), source };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(io_error)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let _ = (&file).take(16).read_to_string(&mut text);
+            return Err(SocketError::Running { pid: text.trim().parse().ok() });
+        }
+        Err(TryLockError::Error(error)) => return Err(io_error(error)),
+    }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(io_error)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn runtime_dir() -> (tempfile::TempDir, PathBuf) {
+        let outer = tempfile::tempdir().unwrap();
+        let dir = outer.path().join("bgcam");
+        (outer, dir)
+    }
+
+    #[test]
+    fn the_socket_is_the_users_alone() {
+        let (_outer, dir) = runtime_dir();
+        let bound = bind(&dir).unwrap();
+        assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(path_in(&dir)).unwrap().mode() & 0o777, 0o600);
+        drop(bound);
+        assert!(!path_in(&dir).exists());
+    }
+
+    #[test]
+    fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
+        let (_outer, dir) = runtime_dir();
+        let _bound = bind(&dir).unwrap();
+        let error = bind(&dir).unwrap_err();
+        assert!(matches!(error, SocketError::Running { pid: Some(pid) } if pid == std::process::id()), "{error}");
+        assert!(UnixStream::connect(path_in(&dir)).is_ok(), "the first daemon's socket must stand");
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced() {
+        let (_outer, dir) = runtime_dir();
+        make_private(&dir).unwrap();
+        drop(UnixListener::bind(path_in(&dir)).unwrap());
+        assert!(UnixStream::connect(path_in(&dir)).is_err());
+        let _bound = bind(&dir).unwrap();
+        assert!(UnixStream::connect(path_in(&dir)).is_ok());
+    }
+
+    #[test]
+    fn a_directory_that_others_may_enter_is_refused() {
+        let (_outer, dir) = runtime_dir();
+        DirBuilder::new().mode(0o755).create(&dir).unwrap();
+        assert!(matches!(bind(&dir), Err(SocketError::Foreign { mode: 0o755, .. })));
+    }
+}
