@@ -8,17 +8,25 @@
 //! 4. [`compose`]: the person over the background.
 //! 5. [`sink`]: the frame goes out, to v4l2loopback and to files.
 //!
+//! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
+//! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
+//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]. [`render`] sends files the same way, and
+//! [`bench`] measures it.
 
 pub mod background;
+pub mod bench;
 pub mod camera;
+pub mod cli;
 pub mod compose;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod error;
 pub mod frame;
 pub mod latest;
 pub mod mask;
 pub mod paths;
 pub mod pipeline;
+pub mod render;
 pub mod sink;
 pub mod stats;

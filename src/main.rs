@@ -1,3 +1,28 @@
-//! The `bgcam` program: parses the command line and does what it says.
+//! The `bgcam` program: sets up the log and does what the command line says.
 
-fn main() {}
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::builder()
+        .with_env_var("BGCAM_LOG")
+        .with_default_directive(LevelFilter::INFO.into())
+        .from_env_lossy()
+        .add_directive("ort=warn".parse().unwrap_or_else(|_| LevelFilter::WARN.into()));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal());
+    // the journal has its own clock
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.without_time().init()
+    } else {
+        log.init()
+    }
+    bgcam::cli::main()
+}

@@ -1,0 +1,186 @@
+//! `bgcam bench`: what a frame costs on this machine, station by station, in one thread.
+
+use std::{
+    fmt, fs,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::{
+    background::BackgroundSpec,
+    camera,
+    cli::args::BenchArgs,
+    compose::Compositor,
+    config::Config,
+    error::{Failure, Kind},
+    frame::{Frame, Mask},
+    mask, render,
+};
+
+/// Frames that are not counted: caches, lazily made buffers.
+const WARM_UP: u32 = 10;
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Width and height.
+    pub size: String,
+    /// Frames that were counted.
+    pub frames: u32,
+    /// The background.
+    pub background: String,
+    /// The model.
+    pub model: String,
+    /// The stations in a frame's order, then their sum.
+    pub stations: Vec<Station>,
+    /// The process's memory at the end, in MiB.
+    pub rss_mib: f64,
+    /// The machine's load over the last minute, when it began: other work makes wall times worthless, CPU times less so.
+    pub load: f64,
+}
+
+/// The cost of one station.
+#[derive(Debug, Serialize)]
+pub struct Station {
+    /// Its name.
+    pub name: &'static str,
+    /// CPU milliseconds a frame, mean.
+    pub cpu_ms: f64,
+    /// Wall milliseconds a frame that half, 95 % and 99 % of the frames stay within.
+    pub p50_ms: f64,
+    #[allow(missing_docs)]
+    pub p95_ms: f64,
+    #[allow(missing_docs)]
+    pub p99_ms: f64,
+}
+
+/// Runs `args.frames` frames through the stations.
+///
+/// # Errors
+/// When the source, the background or the model can't be opened or fails.
+pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
+    let load = load_average();
+    let source_settings = camera::Settings { device: args.camera.clone(), size: args.size, ..config.camera.clone() };
+    let frames = sample(&source_settings)?;
+    let spec = args.background.clone().unwrap_or(BackgroundSpec::Blur { strength: 50 });
+    let scene = render::scene(spec, args.size, config)?;
+    let mut segmenter = mask::open(&config.mask, args.size).map_err(|error| Failure::from(&error))?;
+    let mut compositor = Compositor::new(args.size);
+    let (mut mask, mut picture) = (Mask::new(args.size), Frame::new(args.size));
+    let mut meters =
+        [Meter::new("mask", args.frames), Meter::new("compose", args.frames), Meter::new("all", args.frames)];
+    for number in 0..args.frames + WARM_UP {
+        if number == WARM_UP {
+            meters.iter_mut().for_each(Meter::clear);
+        }
+        let frame = &frames[number as usize % frames.len()];
+        let [mask_meter, compose_meter, all] = &mut meters;
+        all.measure(|| {
+            mask_meter.measure(|| segmenter.segment(frame, &mut mask))?;
+            compose_meter.measure(|| compositor.compose(frame, Some(&mask), &scene, &mut picture));
+            Ok(())
+        })
+        .map_err(|error: mask::MaskError| Failure::from(&error))?;
+    }
+    Ok(Report {
+        size: args.size.to_string(),
+        frames: args.frames,
+        background: scene.label,
+        model: config.mask.model.clone(),
+        stations: meters.into_iter().map(Meter::station).collect(),
+        rss_mib: rss_mib(),
+        load,
+    })
+}
+
+/// A few frames of the source, taken beforehand, so that its own cost stays out.
+fn sample(settings: &camera::Settings) -> Result<Vec<Frame>, Failure> {
+    const FRAMES: usize = 30;
+    if !(settings.device == "demo" || settings.device.starts_with("file:")) {
+        let text = format!("cannot measure with {:?}, expected demo or file:PATH", settings.device);
+        return Err(Failure::new(Kind::BadInput, text));
+    }
+    let mut source = camera::open(settings).map_err(|error| Failure::from(&error))?;
+    (0..FRAMES)
+        .map(|_| {
+            let mut frame = Frame::new(settings.size);
+            source.next(&mut frame).map_err(|error| Failure::from(&error))?;
+            Ok(frame)
+        })
+        .collect()
+}
+
+/// Times of one station.
+struct Meter {
+    name: &'static str,
+    cpu: Duration,
+    walls: Vec<Duration>,
+}
+
+impl Meter {
+    fn new(name: &'static str, frames: u32) -> Self {
+        Self { name, cpu: Duration::ZERO, walls: Vec::with_capacity((frames + WARM_UP) as usize) }
+    }
+
+    fn clear(&mut self) {
+        self.cpu = Duration::ZERO;
+        self.walls.clear();
+    }
+
+    fn measure<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let (wall, cpu) = (Instant::now(), thread_cpu_time());
+        let result = work();
+        self.cpu += thread_cpu_time().saturating_sub(cpu);
+        self.walls.push(wall.elapsed());
+        result
+    }
+
+    fn station(mut self) -> Station {
+        self.walls.sort_unstable();
+        let count = self.walls.len().max(1);
+        let at = |percent: usize| {
+            let index = (self.walls.len() * percent / 100).min(count - 1);
+            self.walls.get(index).map_or(0.0, |wall| wall.as_secs_f64() * 1e3)
+        };
+        Station {
+            name: self.name,
+            cpu_ms: self.cpu.as_secs_f64() * 1e3 / count as f64,
+            p50_ms: at(50),
+            p95_ms: at(95),
+            p99_ms: at(99),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} frames of {}, {} behind, model {}", self.frames, self.size, self.background, self.model)?;
+        writeln!(f, "{:10} {:>8} {:>8} {:>8} {:>8}", "station", "CPU ms", "p50 ms", "p95 ms", "p99 ms")?;
+        for station in &self.stations {
+            let Station { name, cpu_ms, p50_ms, p95_ms, p99_ms } = station;
+            writeln!(f, "{name:10} {cpu_ms:8.2} {p50_ms:8.2} {p95_ms:8.2} {p99_ms:8.2}")?;
+        }
+        writeln!(f, "memory {:.0} MiB; the machine's load was {:.1} before", self.rss_mib, self.load)
+    }
+}
+
+/// The CPU time that this thread has used.
+fn thread_cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the answer; this clock exists on every Linux, so the call cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The memory that this process holds, in MiB; 0 where /proc does not tell.
+fn rss_mib() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
+}

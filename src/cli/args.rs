@@ -1,0 +1,279 @@
+//! The command line, as clap reads it; its help texts are the reference of the verbs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::{
+    background::{BackgroundError, BackgroundSpec, Fit},
+    error::Failure,
+    frame::Size,
+    sink::SinkSpec,
+};
+
+/// A virtual camera that puts another background behind you, for every app on the machine
+///
+/// `bgcam daemon` is the service; in your conferencing app choose "Virtual Background Cam". The other verbs change what
+/// it shows, or work alone.
+#[derive(Debug, Parser)]
+#[command(name = "bgcam", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit status: 0 done, 1 it could not be done, 2 wrong use, 3 no daemon runs.\n\
+    `bgcam VERB --help` has an example for each.")]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the camera, in the foreground
+    #[command(after_help = "Example: bgcam daemon --camera demo --output none --snapshot /tmp/now.png")]
+    Daemon(DaemonArgs),
+
+    /// Put a picture behind you
+    #[command(after_help = "Example: bgcam set-image ~/Pictures/beach.jpg")]
+    SetImage {
+        /// A PNG, JPEG or WebP file
+        #[arg(value_hint = ValueHint::FilePath)]
+        path: PathBuf,
+        /// How a picture of another shape is fitted
+        #[arg(long)]
+        fit: Option<Fit>,
+    },
+
+    /// Blur the room behind you
+    #[command(after_help = "Example: bgcam set-blur 70")]
+    SetBlur {
+        /// How strongly, 1 to 100
+        #[arg(default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
+        strength: u8,
+    },
+
+    /// Put a plain colour behind you
+    #[command(after_help = "Example: bgcam set-color '#20a040'")]
+    SetColor {
+        /// #rrggbb, #rgb or a CSS colour name
+        #[arg(value_parser = parse_colour)]
+        colour: BackgroundSpec,
+    },
+
+    /// Show the plain camera, room and all
+    #[command(after_help = "Example: bgcam off")]
+    Off,
+
+    /// Mute the camera: others see a still card
+    #[command(after_help = "Example: bgcam pause")]
+    Pause,
+
+    /// Show the camera again after `pause`
+    #[command(after_help = "Example: bgcam resume")]
+    Resume,
+
+    /// Flip the camera's picture left to right
+    #[command(after_help = "Example: bgcam mirror on")]
+    Mirror {
+        /// on or off
+        state: OnOff,
+    },
+
+    /// Tell how the daemon is: camera, rates, background, readers, errors
+    #[command(after_help = "Example: bgcam status --watch")]
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Go on printing, once a second
+        #[arg(long)]
+        watch: bool,
+    },
+
+    /// List webcams and virtual cameras
+    #[command(after_help = "Example: bgcam devices --json")]
+    Devices {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// List the models that find you, with their licence and speed on this machine
+    #[command(after_help = "Example: bgcam models")]
+    Models {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Don't measure their speed
+        #[arg(long)]
+        no_speed: bool,
+    },
+
+    /// Show and check the settings
+    #[command(after_help = "Example: bgcam config check")]
+    Config {
+        /// What to do with them
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+
+    /// Make the daemon read its settings again
+    #[command(after_help = "Example: bgcam reload")]
+    Reload,
+
+    /// Put another background into a picture or a video file
+    #[command(after_help = "Example: bgcam render me.png me-at-the-beach.png --background beach.jpg\n\
+        Example: bgcam render talk.y4m out.y4m --background '#20a040' --mask alpha.y4m")]
+    Render(RenderArgs),
+
+    /// Measure what a frame costs on this machine
+    #[command(after_help = "Example: bgcam bench --background blur")]
+    Bench(BenchArgs),
+
+    /// End the daemon
+    #[command(after_help = "Example: bgcam stop")]
+    Stop,
+
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: bgcam completions bash > ~/.local/share/bash-completion/completions/bgcam")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+
+    /// Print the manual page, or write one for each verb
+    #[command(after_help = "Example: bgcam man | man -l -\nExample: bgcam man ~/.local/share/man/man1")]
+    Man {
+        /// A directory to write all pages to
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Flags of `bgcam daemon`; each wins over the settings.
+#[derive(Debug, Args)]
+pub struct DaemonArgs {
+    /// Camera: auto, a path, a part of its name, file:PATH or demo
+    #[arg(long, value_name = "CAMERA")]
+    pub camera: Option<String>,
+    /// Where pictures go: v4l2, v4l2:/dev/video10, y4m:PATH, mp4:PATH, png:PATH, none; repeat for several
+    #[arg(long = "output", value_name = "OUTPUT")]
+    pub outputs: Vec<SinkSpec>,
+    /// Width and height that others see
+    #[arg(long, value_name = "WxH")]
+    pub size: Option<Size>,
+    /// Frames a second, 1 to 120
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=120))]
+    pub fps: Option<u32>,
+    /// What to start with: off, blur, blur:40, a colour or a picture's path
+    #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
+    pub background: Option<BackgroundSpec>,
+    /// The model that finds you
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Keep a PNG of what others see at this path
+    #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
+    pub snapshot: Option<PathBuf>,
+    /// End after the first second of composed pictures
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Verbs of `bgcam config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Print all settings that hold now, as TOML
+    Show,
+    /// Say what is wrong in the settings, or in a file
+    Check {
+        /// A file to check in place of those in force
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Print where settings are looked for
+    Path,
+}
+
+/// Flags of `bgcam render`.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// A picture (PNG, JPEG, WebP) or a video (Y4M; others through ffmpeg)
+    #[arg(value_name = "IN", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Where the result goes: .png or .jpg for a picture, .y4m or .mp4 for a video
+    #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// What to put behind: off, blur, blur:40, a colour or a picture's path
+    #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
+    pub background: Option<BackgroundSpec>,
+    /// Where the alpha that was blended goes: .png for a picture, .y4m for a video
+    #[arg(long, value_name = "MASK", value_hint = ValueHint::FilePath)]
+    pub mask: Option<PathBuf>,
+    /// The model that finds the person
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+/// Flags of `bgcam bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Where frames come from: demo or file:PATH
+    #[arg(long, default_value = "demo", value_name = "CAMERA")]
+    pub camera: String,
+    /// Width and height
+    #[arg(long, default_value = "1280x720", value_name = "WxH")]
+    pub size: Size,
+    /// What is put behind; a picture of its own when nothing is said
+    #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
+    pub background: Option<BackgroundSpec>,
+    /// The model
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// How many frames
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub frames: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum OnOff {
+    On,
+    Off,
+}
+
+fn parse_colour(text: &str) -> Result<BackgroundSpec, String> {
+    text.parse().map(BackgroundSpec::Color).map_err(|error| with_hint(&error))
+}
+
+fn parse_background(text: &str) -> Result<BackgroundSpec, String> {
+    text.parse().map_err(|error| with_hint(&error))
+}
+
+fn with_hint(error: &BackgroundError) -> String {
+    let Failure { message, hint, .. } = Failure::from(error);
+    hint.map_or(message.clone(), |hint| format!("{message}\n  hint: {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_an_example() {
+        for verb in Cli::command().get_subcommands() {
+            let help = verb.clone().render_long_help().to_string();
+            assert!(help.contains("Example: bgcam"), "{}", verb.get_name());
+        }
+    }
+}

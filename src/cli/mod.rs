@@ -1,0 +1,253 @@
+//! The command line: reads it, does what it says or asks the daemon to, and prints.
+//!
+//! What a verb finds out goes to stdout; talk and errors go to stderr.
+
+pub mod args;
+mod show;
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::{CommandFactory, Parser};
+
+use self::args::{Cli, ConfigVerb, DaemonArgs, OnOff, Verb};
+use crate::{
+    background::BackgroundSpec,
+    bench,
+    config::{self, Config, Flags},
+    control::{
+        client::{Client, ConnectError},
+        protocol::{Request, Response},
+    },
+    daemon,
+    error::{Failure, Kind},
+    paths, render,
+};
+
+/// Why a verb was not done; each has its exit status.
+#[derive(Debug)]
+enum Trouble {
+    /// It could not be done.
+    Failed(Failure),
+    /// No daemon runs.
+    NoDaemon,
+    /// Whoever read our output went away.
+    Unheard,
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Unheard,
+            _ => Self::Failed(Failure::new(Kind::Io, format!("cannot print: {error}"))),
+        }
+    }
+}
+
+impl From<ConnectError> for Trouble {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::NoDaemon => Self::NoDaemon,
+            ConnectError::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    match run(Cli::parse().verb) {
+        Ok(()) | Err(Trouble::Unheard) => ExitCode::SUCCESS,
+        Err(Trouble::Failed(failure)) => {
+            complain(&failure);
+            ExitCode::from(1)
+        }
+        Err(Trouble::NoDaemon) => {
+            complain(
+                &Failure::new(Kind::NotFound, "no bgcam daemon runs")
+                    .hint("start it with `systemctl --user start bgcam`, or in a terminal with `bgcam daemon`"),
+            );
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn complain(failure: &Failure) {
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "error: {failure}");
+    if let Some(hint) = &failure.hint {
+        let _ = writeln!(stderr, "hint: {hint}");
+    }
+}
+
+fn run(verb: Verb) -> Result<(), Trouble> {
+    match verb {
+        Verb::Daemon(args) => Ok(daemon::run(daemon_options(args)?)?),
+        Verb::SetImage { path, fit } => set_image(&path, fit),
+        Verb::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
+        Verb::SetColor { colour } => set(colour),
+        Verb::Off => set(BackgroundSpec::Off),
+        Verb::Pause => ask(&Request::Pause),
+        Verb::Resume => ask(&Request::Resume),
+        Verb::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
+        Verb::Status { json, watch } => status(json, watch),
+        Verb::Devices { json } => Ok(show::devices(json)?),
+        Verb::Models { json, no_speed } => models(json, !no_speed),
+        Verb::Config { verb } => config(verb),
+        Verb::Reload => ask(&Request::Reload),
+        Verb::Render(args) => Ok(render::run(&args, &settings(&args.model)?)?),
+        Verb::Bench(args) => bench(&args),
+        Verb::Stop => stop(),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "bgcam", &mut io::stdout());
+            Ok(())
+        }
+        Verb::Man { dir } => man(dir.as_deref()),
+    }
+}
+
+fn client() -> Result<Client, Trouble> {
+    Ok(Client::connect(&paths::runtime_dir())?)
+}
+
+fn ask(request: &Request) -> Result<(), Trouble> {
+    if let Response::Done(text) = client()?.call(request)? {
+        writeln!(io::stderr(), "{text}")?;
+    }
+    Ok(())
+}
+
+fn set(spec: BackgroundSpec) -> Result<(), Trouble> {
+    ask(&Request::SetBackground { spec })
+}
+
+fn set_image(path: &Path, fit: Option<crate::background::Fit>) -> Result<(), Trouble> {
+    let fit = match fit {
+        Some(fit) => fit,
+        None => settings(&None)?.fit,
+    };
+    set(absolute(BackgroundSpec::Picture { path: path.to_owned(), fit })?)
+}
+
+/// The daemon has another working directory.
+fn absolute(spec: BackgroundSpec) -> Result<BackgroundSpec, Failure> {
+    let name = spec.to_string();
+    spec.absolute().map_err(|error| Failure::new(Kind::BadInput, format!("cannot resolve the path {name:?}: {error}")))
+}
+
+fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, Trouble> {
+    let mut flags = Flags::new();
+    let mut flag = |key, value: Option<config_value::Value>| flags.extend(value.map(|value| (key, value)));
+    flag("camera.device", args.camera.map(Into::into));
+    flag("output.size", args.size.map(|size| size.to_string().into()));
+    flag("output.fps", args.fps.map(Into::into));
+    flag("mask.model", args.model.map(Into::into));
+    if !args.outputs.is_empty() {
+        flag("output.to", Some(args.outputs.iter().map(ToString::to_string).collect::<Vec<_>>().into()));
+    }
+    let background = args.background.map(absolute).transpose()?;
+    Ok(daemon::Options { flags, background, snapshot: args.snapshot, once: args.once })
+}
+
+use ::config as config_value;
+
+fn settings(model: &Option<String>) -> Result<Config, Trouble> {
+    let flags: Flags = model.iter().map(|model| ("mask.model", model.clone().into())).collect();
+    Ok(Config::load(&flags).map_err(|error| Failure::from(&error))?)
+}
+
+fn status(json: bool, watch: bool) -> Result<(), Trouble> {
+    let mut client = client()?;
+    let mut response = client.call(if watch { &Request::Watch } else { &Request::Status })?;
+    loop {
+        if let Response::Status(status) = &response {
+            show::status(status, json, watch)?;
+        }
+        if !watch {
+            return Ok(());
+        }
+        response = client.next()?;
+    }
+}
+
+fn models(json: bool, measure: bool) -> Result<(), Trouble> {
+    Ok(show::models(&settings(&None)?.mask, json, measure)?)
+}
+
+fn config(verb: ConfigVerb) -> Result<(), Trouble> {
+    let mut stdout = io::stdout().lock();
+    match verb {
+        ConfigVerb::Show => {
+            let config = settings(&None)?;
+            for file in &config.files {
+                writeln!(io::stderr(), "from {}", file.display())?;
+            }
+            write!(stdout, "{}", config.to_toml())?;
+        }
+        ConfigVerb::Check { file: Some(file) } => {
+            config::check_file(&file).map_err(|error| Failure::from(&error))?;
+            writeln!(io::stderr(), "{} is good", file.display())?;
+        }
+        ConfigVerb::Check { file: None } => {
+            let files = settings(&None)?.files;
+            let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            let from = if files.is_empty() { "the defaults".to_owned() } else { files.join(", ") };
+            writeln!(io::stderr(), "the settings are good ({from})")?;
+        }
+        ConfigVerb::Path => {
+            for file in paths::config_files() {
+                let there = if file.exists() { "" } else { " (not there)" };
+                writeln!(stdout, "{}{there}", file.display())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
+    let report = bench::run(args, &settings(&args.model)?)?;
+    let mut stdout = io::stdout().lock();
+    if args.json {
+        show::json(&report)?;
+    } else {
+        write!(stdout, "{report}")?;
+    }
+    Ok(())
+}
+
+/// Asks the daemon to end and waits until it has: the camera is free when this returns.
+fn stop() -> Result<(), Trouble> {
+    client()?.call(&Request::Stop)?;
+    let patience = Instant::now() + Duration::from_secs(10);
+    while Client::connect(&paths::runtime_dir()).is_ok() {
+        if Instant::now() > patience {
+            return Err(Failure::new(Kind::Busy, "the daemon did not end within 10 s")
+                .hint("`pkill -9 -x bgcam` ends it by force")
+                .into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    writeln!(io::stderr(), "stopped")?;
+    Ok(())
+}
+
+fn man(dir: Option<&Path>) -> Result<(), Trouble> {
+    let Some(dir) = dir else {
+        return Ok(clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?);
+    };
+    let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
+    let cannot = |error| Failure::new(Kind::Io, format!("cannot write manual pages to {}: {error}", dir.display()));
+    written.map_err(cannot)?;
+    writeln!(io::stderr(), "manual pages written to {}", dir.display())?;
+    Ok(())
+}

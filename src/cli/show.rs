@@ -1,0 +1,194 @@
+//! What the verbs print: tables for people, JSON for programs.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
+
+use serde::Serialize;
+
+use crate::{camera, control::protocol::Status, error::Failure, mask, sink};
+
+/// Prints `value` as JSON, on one line or as a block.
+pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut stdout, value)?;
+    writeln!(stdout)
+}
+
+/// Prints the daemon's status; while watching a terminal, in place of the last one.
+pub(super) fn status(status: &Status, as_json: bool, watch: bool) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    if as_json && watch {
+        serde_json::to_writer(&mut stdout, status)?;
+        return writeln!(stdout);
+    }
+    if as_json {
+        drop(stdout);
+        return json(status);
+    }
+    let mut text = Vec::new();
+    write_status(&mut text, status)?;
+    if watch && stdout.is_terminal() {
+        write!(stdout, "\x1b[H\x1b[2J")?; // cursor home, clear the screen
+    }
+    stdout.write_all(&text)?;
+    stdout.flush()
+}
+
+fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
+    let Status { scene, camera, mask, rates, counters, .. } = status;
+    let mut shows = scene.label.clone();
+    if scene.mirror {
+        shows.push_str(", mirrored");
+    }
+    if scene.paused {
+        shows = format!("paused (a still card); then {shows}");
+    }
+    writeln!(out, "background  {shows}")?;
+    match (&camera.source, &camera.error) {
+        (Some(source), _) => {
+            let path = source.path.as_deref().unwrap_or(Path::new("")).display();
+            let (width, height) = source.native;
+            writeln!(
+                out,
+                "camera      {} {path} {} {width}x{height} at {:.0} fps",
+                source.name, source.fourcc, source.fps
+            )?;
+        }
+        (None, Some(failure)) => write_failure(out, "camera", failure)?,
+        (None, None) => writeln!(out, "camera      opening {}", camera.wanted)?,
+    }
+    match (&mask.model, &mask.error) {
+        (Some(model), _) => writeln!(out, "model       {model}, {:.1} ms a mask", counters.mask_ms)?,
+        (None, Some(failure)) => write_failure(out, "model", failure)?,
+        (None, None) => writeln!(out, "model       loading {}", mask.wanted)?,
+    }
+    writeln!(
+        out,
+        "rates       camera {:.1}, masks {:.1}, output {:.1} fps; {:.1} ms from camera to output",
+        rates.camera, rates.mask, rates.output, counters.latency_ms
+    )?;
+    writeln!(
+        out,
+        "lost        {} damaged, {} without a buffer, {} not masked in time, {} not shown in time",
+        counters.corrupt, counters.overrun, status.dropped_for_mask, status.dropped_for_render
+    )?;
+    for output in &status.outputs {
+        match &output.failure {
+            Some(failure) => write_failure(out, "output", failure)?,
+            None => writeln!(out, "output      {}", output.name)?,
+        }
+    }
+    let readers: Vec<String> =
+        status.readers.iter().map(|reader| format!("{} ({})", reader.name, reader.pid)).collect();
+    writeln!(out, "read by     {}", if readers.is_empty() { "nobody".to_owned() } else { readers.join(", ") })?;
+    let minutes = (status.uptime_s / 60.0) as u64;
+    writeln!(out, "daemon      bgcam {}, pid {}, up {}:{:02} h", status.version, status.pid, minutes / 60, minutes % 60)
+}
+
+fn write_failure(out: &mut impl Write, what: &str, failure: &Failure) -> io::Result<()> {
+    writeln!(out, "{what:11} ERROR: {failure}")?;
+    match &failure.hint {
+        Some(hint) => writeln!(out, "            hint: {hint}"),
+        None => Ok(()),
+    }
+}
+
+#[derive(Serialize)]
+struct Devices {
+    cameras: Vec<camera::Device>,
+    outputs: Vec<sink::loopback::Loopback>,
+}
+
+/// Prints webcams and virtual cameras.
+pub(super) fn devices(as_json: bool) -> io::Result<()> {
+    let devices = Devices { cameras: camera::list(), outputs: sink::loopback::list() };
+    if as_json {
+        return json(&devices);
+    }
+    let mut out = io::stdout().lock();
+    if devices.cameras.is_empty() {
+        writeln!(out, "no webcam found; `bgcam daemon --camera demo` needs none")?;
+    }
+    for camera in &devices.cameras {
+        write_camera(&mut out, camera)?;
+    }
+    if devices.outputs.is_empty() {
+        writeln!(out, "no virtual camera found; make one with:\n{}", sink::MAKE_CAMERA)?;
+    }
+    for output in &devices.outputs {
+        writeln!(out, "virtual camera  {}  {}", output.path.display(), output.label)?;
+    }
+    Ok(())
+}
+
+fn write_camera(out: &mut impl Write, camera: &camera::Device) -> io::Result<()> {
+    writeln!(out, "camera  {}  {}", camera.path.display(), camera.name)?;
+    if let Some(id) = &camera.id {
+        writeln!(out, "    id {}", id.display())?;
+    }
+    for format in &camera.formats {
+        let rates: Vec<String> = format.rates.iter().map(|rate| format!("{rate:.0}")).collect();
+        writeln!(out, "    {} {} at {} fps", format.fourcc, format.size, rates.join(", "))?;
+    }
+    Ok(())
+}
+
+/// Prints the models, with the time that one inference takes here.
+pub(super) fn models(settings: &mask::Settings, as_json: bool, measure: bool) -> io::Result<()> {
+    let rows: Vec<Row> = mask::list(settings).into_iter().map(|status| Row::new(status, settings, measure)).collect();
+    if as_json {
+        return json(&rows);
+    }
+    let mut out = io::stdout().lock();
+    for row in &rows {
+        let spec = &row.spec;
+        let chosen = if spec.name == settings.model { "*" } else { " " };
+        let speed = row.milliseconds.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
+        writeln!(out, "{chosen} {:12} {speed:>8}  {}x{}  {}", spec.name, spec.width, spec.height, spec.licence)?;
+        writeln!(out, "    {}", spec.description)?;
+        match (&row.place, &row.error) {
+            (Some(place), None) => writeln!(out, "    {place}")?,
+            (_, Some(Failure { message, hint, .. })) => {
+                writeln!(out, "    cannot be used: {message}")?;
+                hint.iter().try_for_each(|hint| writeln!(out, "    hint: {hint}"))?;
+            }
+            (None, None) => {}
+        }
+    }
+    Ok(())
+}
+
+/// One model.
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    spec: mask::ModelSpec,
+    /// Where its bytes come from.
+    place: Option<mask::Place>,
+    /// The median time of one inference on this machine.
+    milliseconds: Option<f64>,
+    /// Why it can't be used.
+    error: Option<Failure>,
+}
+
+impl Row {
+    fn new(status: mask::ModelStatus, settings: &mask::Settings, measure: bool) -> Self {
+        let chosen = mask::Settings { model: status.spec.name.clone(), ..settings.clone() };
+        let (place, mut error) = match status.found {
+            Ok(place) => (Some(place), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        let measured = (measure && error.is_none()).then(|| mask::measure(&chosen, 20));
+        let milliseconds = match measured {
+            Some(Ok(time)) => Some(time.as_secs_f64() * 1e3),
+            Some(Err(failure)) => {
+                error = Some(Failure::from(&failure));
+                None
+            }
+            None => None,
+        };
+        Self { spec: status.spec, place, milliseconds, error }
+    }
+}

@@ -1,0 +1,415 @@
+//! The service: owns the pipeline, does the requests of the socket, remembers the scene, tells systemd how it is.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    background::{Background, BackgroundSpec, DEFAULT_BLUR},
+    compose::Scene,
+    config::{Config, Flags},
+    control::{
+        protocol::{CameraStatus, MaskStatus, Request, Response, SceneStatus, Status},
+        server::{self, Service},
+        socket,
+    },
+    error::{Failure, Kind},
+    paths,
+    pipeline::{self, Pipeline},
+    sink::{self, Board, OutputStatus, Outputs, SinkSpec},
+    stats::{Rates, Snapshot},
+};
+
+/// How the daemon is started.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Settings given as flags; a reload keeps them.
+    pub flags: Flags,
+    /// The background to start with, in place of the remembered one.
+    pub background: Option<BackgroundSpec>,
+    /// Where to keep a picture of what others see.
+    pub snapshot: Option<PathBuf>,
+    /// Whether to end after the first second of composed pictures.
+    pub once: bool,
+}
+
+/// Runs until somebody stops it.
+///
+/// # Errors
+/// When another daemon runs, the settings are bad, or with [`Options::once`] no picture could be composed.
+pub fn run(options: Options) -> Result<(), Failure> {
+    let bound = socket::bind(&paths::runtime_dir()).map_err(|error| Failure::from(&error))?;
+    let config = Config::load(&options.flags).map_err(|error| Failure::from(&error))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| internal(&error))?;
+    runtime.block_on(async {
+        let listener = bound.listener.try_clone().and_then(UnixListener::from_std).map_err(|error| internal(&error))?;
+        let daemon = Arc::new(Daemon::start(config, &options).await?);
+        let result = daemon.live(listener, options.once).await;
+        daemon.pipeline.request_stop();
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        result
+    })
+    // the last share of the daemon goes with the runtime's tasks; its pipeline joins its threads in `drop`
+}
+
+/// What the user chose; survives a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Choice {
+    background: BackgroundSpec,
+    #[serde(default)]
+    mirror: bool,
+    #[serde(default)]
+    paused: bool,
+}
+
+#[derive(Debug)]
+struct Daemon {
+    pipeline: Pipeline,
+    config: Mutex<Config>,
+    choice: Mutex<Choice>,
+    /// Held while a scene is being made, so that scenes are published in the order they were asked for.
+    change: tokio::sync::Mutex<()>,
+    outputs: Arc<Board>,
+    flags: Flags,
+    started: Instant,
+    pulse: Mutex<Pulse>,
+    stop: Notify,
+}
+
+/// The last look at the counters.
+#[derive(Debug)]
+struct Pulse {
+    at: Instant,
+    counters: Snapshot,
+    rates: Rates,
+    files: Vec<(PathBuf, Option<SystemTime>)>,
+}
+
+impl Daemon {
+    async fn start(config: Config, options: &Options) -> Result<Self, Failure> {
+        let mut choice = remembered(&paths::state_file()).unwrap_or_else(|| Choice {
+            background: config.background.clone(),
+            mirror: false,
+            paused: false,
+        });
+        if let Some(background) = &options.background {
+            choice.background = background.clone().fitted(config.fit);
+        }
+        let scene = match load_scene(&choice, &config, 1).await {
+            Ok(scene) => scene,
+            Err(failure) if options.background.is_some() => return Err(failure),
+            Err(failure) => {
+                // the picture was moved or deleted since: never fall back to the plain room
+                tracing::warn!(hint = failure.hint, "{failure}; showing a blurred room in its place");
+                choice.background = BackgroundSpec::Blur { strength: DEFAULT_BLUR };
+                load_scene(&choice, &config, 1).await?
+            }
+        };
+        let mut specs = config.outputs.clone();
+        specs.extend(options.snapshot.clone().map(SinkSpec::Png));
+        let outputs = Outputs::open(&specs, config.size, config.fps, Instant::now());
+        let board = outputs.board();
+        let settings = pipeline::Settings {
+            size: config.size,
+            fps: config.fps,
+            camera: config.camera.clone(),
+            mask: config.mask.clone(),
+            scene,
+        };
+        let pipeline = Pipeline::start(settings, outputs).map_err(|error| internal(&error))?;
+        let pulse =
+            Pulse { at: Instant::now(), counters: Snapshot::default(), rates: Rates::default(), files: stamps() };
+        Ok(Self {
+            pipeline,
+            config: Mutex::new(config),
+            choice: Mutex::new(choice),
+            change: tokio::sync::Mutex::default(),
+            outputs: board,
+            flags: options.flags.clone(),
+            started: Instant::now(),
+            pulse: Mutex::new(pulse),
+            stop: Notify::new(),
+        })
+    }
+
+    /// Serves until a signal, a `stop` or, with `once`, the first second of composed pictures.
+    async fn live(self: &Arc<Self>, listener: UnixListener, once: bool) -> Result<(), Failure> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| internal(&error))?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(|error| internal(&error))?;
+        let server = tokio::spawn(server::serve(listener, Arc::clone(self)));
+        let mut ticks = interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tracing::info!("bgcam {} is up", env!("CARGO_PKG_VERSION"));
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        let result = loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    if let Some(end) = self.tick(once).await {
+                        break end;
+                    }
+                }
+                _ = hangup.recv() => self.reload_and_log().await,
+                _ = terminate.recv() => break Ok(()),
+                _ = tokio::signal::ctrl_c() => break Ok(()),
+                () = self.stop.notified() => {
+                    // the answer to `stop` is on its way to the client
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    break Ok(());
+                }
+            }
+        };
+        server.abort();
+        let _ = server.await;
+        tracing::info!("bgcam ends");
+        result
+    }
+
+    /// Once a second: rates, the watchdog, changed settings, old scenes; `Some` ends the daemon.
+    async fn tick(&self, once: bool) -> Option<Result<(), Failure>> {
+        self.pipeline.free_retired();
+        let counters = self.pipeline.stats().snapshot();
+        let (alive, changed) = {
+            let mut pulse = lock(&self.pulse);
+            let now = Instant::now();
+            let alive = counters.written > pulse.counters.written;
+            pulse.rates = Rates::between(&pulse.counters, &counters, now - pulse.at);
+            (pulse.at, pulse.counters) = (now, counters.clone());
+            let files = stamps();
+            let changed = files != pulse.files;
+            pulse.files = files;
+            (alive, changed)
+        };
+        if alive && !self.pipeline.is_broken() {
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+        if changed {
+            self.reload_and_log().await;
+        }
+        if once { self.first_second(&counters) } else { None }
+    }
+
+    fn first_second(&self, counters: &Snapshot) -> Option<Result<(), Failure>> {
+        let fps = u64::from(lock(&self.config).fps);
+        if counters.composed.saturating_sub(counters.unmasked) >= fps {
+            return Some(Ok(()));
+        }
+        if self.started.elapsed() < Duration::from_secs(30) {
+            return None;
+        }
+        let stations = self.pipeline.stations();
+        let nothing = || Failure::new(Kind::Io, "no picture was composed within 30 s");
+        Some(Err(stations.camera_failure.or(stations.mask_failure).unwrap_or_else(nothing)))
+    }
+
+    async fn reload_and_log(&self) {
+        match self.reload().await {
+            Ok(text) => tracing::info!("{text}"),
+            Err(failure) => tracing::warn!(hint = failure.hint, "the old settings stay: {failure}"),
+        }
+    }
+
+    /// Reads the settings again. Camera, model and limits change at once; the outputs can't while apps read them.
+    async fn reload(&self) -> Result<String, Failure> {
+        let flags = self.flags.clone();
+        let loaded =
+            tokio::task::spawn_blocking(move || Config::load(&flags)).await.map_err(|error| internal(&error))?;
+        let mut new = loaded.map_err(|error| Failure::from(&error))?;
+        let mut config = lock(&self.config);
+        let fixed = new.size == config.size && new.fps == config.fps && new.outputs == config.outputs;
+        new.size = config.size;
+        new.fps = config.fps;
+        new.outputs.clone_from(&config.outputs);
+        new.camera.size = config.size;
+        new.camera.fps = config.fps;
+        self.pipeline.set_camera(new.camera.clone());
+        self.pipeline.set_mask(new.mask.clone());
+        *config = new;
+        let later = if fixed { "" } else { "; those of [output] take effect when the daemon starts again" };
+        Ok(format!("settings reloaded{later}"))
+    }
+
+    /// Shows something else behind the person; when it can't be loaded, everything stays.
+    async fn set_background(&self, spec: BackgroundSpec) -> Result<(), Failure> {
+        let _in_order = self.change.lock().await;
+        let choice = Choice { background: spec, ..lock(&self.choice).clone() };
+        let config = lock(&self.config).clone();
+        let scene = load_scene(&choice, &config, self.pipeline.scene().version + 1).await?;
+        self.show(scene, choice);
+        Ok(())
+    }
+
+    /// Changes how the scene is shown, with the same background.
+    async fn adjust(&self, change: impl FnOnce(&mut Choice)) {
+        let _in_order = self.change.lock().await;
+        let mut choice = lock(&self.choice).clone();
+        change(&mut choice);
+        let old = self.pipeline.scene();
+        let scene = Scene { version: old.version + 1, mirror: choice.mirror, paused: choice.paused, ..(*old).clone() };
+        self.show(scene, choice);
+    }
+
+    fn show(&self, scene: Scene, choice: Choice) {
+        self.pipeline.publish(scene);
+        if let Err(error) = remember(&choice, &paths::state_file()) {
+            tracing::warn!("the choice will be forgotten at the next start: {error}");
+        }
+        *lock(&self.choice) = choice;
+    }
+}
+
+impl Service for Daemon {
+    async fn call(&self, request: Request) -> Result<Response, Failure> {
+        match request {
+            Request::Status | Request::Watch => Ok(Response::Status(Box::new(self.status().await))),
+            Request::SetBackground { spec } => {
+                let label = spec.to_string();
+                self.set_background(spec).await?;
+                Ok(Response::Done(format!("background: {label}")))
+            }
+            Request::Pause => {
+                self.adjust(|choice| choice.paused = true).await;
+                Ok(Response::Done("paused: others see a still card".to_owned()))
+            }
+            Request::Resume => {
+                self.adjust(|choice| choice.paused = false).await;
+                Ok(Response::Done("resumed".to_owned()))
+            }
+            Request::Mirror { on } => {
+                self.adjust(|choice| choice.mirror = on).await;
+                Ok(Response::Done(format!("mirror: {}", if on { "on" } else { "off" })))
+            }
+            Request::Reload => Ok(Response::Done(self.reload().await?)),
+            Request::Stop => {
+                self.stop.notify_one();
+                Ok(Response::Done("stopping".to_owned()))
+            }
+        }
+    }
+
+    async fn status(&self) -> Status {
+        let outputs = self.outputs.status(Instant::now());
+        let nodes = nodes(&outputs);
+        let readers = tokio::task::spawn_blocking(move || readers_of(&nodes)).await.unwrap_or_default();
+        let scene = self.pipeline.scene();
+        let stations = self.pipeline.stations();
+        let (dropped_for_mask, dropped_for_render) = self.pipeline.dropped();
+        let config = lock(&self.config);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_s: self.started.elapsed().as_secs_f64(),
+            scene: SceneStatus {
+                version: scene.version,
+                label: scene.label.clone(),
+                background: scene.spec.clone(),
+                mirror: scene.mirror,
+                paused: scene.paused,
+            },
+            camera: CameraStatus {
+                wanted: config.camera.device.clone(),
+                source: stations.source,
+                error: stations.camera_failure,
+            },
+            mask: MaskStatus { wanted: config.mask.model.clone(), model: stations.model, error: stations.mask_failure },
+            rates: lock(&self.pulse).rates,
+            dropped_for_mask,
+            dropped_for_render,
+            counters: self.pipeline.stats().snapshot(),
+            outputs,
+            readers,
+        }
+    }
+}
+
+/// The device nodes among the outputs that are well.
+fn nodes(outputs: &[OutputStatus]) -> Vec<PathBuf> {
+    let well = outputs.iter().filter(|output| output.failure.is_none());
+    well.filter(|output| matches!(output.output, SinkSpec::Loopback(_)))
+        .map(|output| PathBuf::from(&output.name))
+        .collect()
+}
+
+fn readers_of(nodes: &[PathBuf]) -> Vec<sink::Reader> {
+    nodes.iter().flat_map(|node| sink::readers(node).unwrap_or_default()).collect()
+}
+
+async fn load_scene(choice: &Choice, config: &Config, version: u64) -> Result<Scene, Failure> {
+    let (spec, size, limits) = (choice.background.clone(), config.size, config.limits);
+    let loading = tokio::task::spawn_blocking(move || Background::load(&spec, size, &limits));
+    let background = loading.await.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))?;
+    Ok(Scene {
+        version,
+        label: choice.background.to_string(),
+        spec: choice.background.clone(),
+        background,
+        mirror: choice.mirror,
+        paused: choice.paused,
+    })
+}
+
+fn remembered(path: &Path) -> Option<Choice> {
+    let text = fs::read_to_string(path).ok()?;
+    match serde_json::from_str(&text) {
+        Ok(choice) => Some(choice),
+        Err(error) => {
+            tracing::warn!("the remembered scene in {} is damaged, starting with the default: {error}", path.display());
+            None
+        }
+    }
+}
+
+/// Writes the choice so that a crash leaves the old or the new one, never a half.
+fn remember(choice: &Choice, path: &Path) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    serde_json::to_writer_pretty(&mut file, choice)?;
+    file.flush()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// When each settings file was changed last.
+fn stamps() -> Vec<(PathBuf, Option<SystemTime>)> {
+    let stamp = |path: &PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    paths::config_files().into_iter().map(|path| (path.clone(), stamp(&path))).collect()
+}
+
+// Every value behind these locks is replaced whole, so a panic elsewhere leaves nothing half-done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn internal(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Kind::Internal, crate::error::chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_survives_and_a_damaged_one_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state/scene.json");
+        assert_eq!(remembered(&path), None);
+        let choice = Choice { background: "#20a040".parse().unwrap(), mirror: true, paused: true };
+        remember(&choice, &path).unwrap();
+        assert_eq!(remembered(&path), Some(choice));
+        fs::write(&path, "{\"background\":").unwrap();
+        assert_eq!(remembered(&path), None);
+    }
+}

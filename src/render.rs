@@ -1,0 +1,178 @@
+//! `bgcam render`: the same way of a frame over a picture or a video file, every frame, none dropped.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    background::{Background, BackgroundSpec},
+    camera::{
+        CameraError, FrameSource,
+        file::{self, FileOptions},
+    },
+    cli::args::RenderArgs,
+    compose::{Compositor, Scene},
+    config::Config,
+    error::{Failure, Kind},
+    frame::{Frame, Mask, Size},
+    mask::{self, Segmenter},
+    sink::{
+        self, SinkError, SinkSpec,
+        still::{self, Format},
+        y4m::{Content, Writer},
+    },
+};
+
+/// Renders `args.input` to `args.output`: one frame when that is a picture, else all.
+///
+/// # Errors
+/// When a file can't be read or written, or the model can't be run; what was written of a video until then stays.
+pub fn run(args: &RenderArgs, config: &Config) -> Result<(), Failure> {
+    let options = FileOptions { size: None, looped: false, paced: false };
+    if let Some(format) = Format::of(&args.output) {
+        let mask = args.mask.as_deref().map(picture_format).transpose()?;
+        let source = file::open(&args.input, &options).map_err(|error| Failure::from(&error))?;
+        return picture(args, config, source, format, mask);
+    }
+    let output = match ending(&args.output).as_str() {
+        "y4m" => SinkSpec::Y4m(args.output.clone()),
+        "mp4" => SinkSpec::Mp4(args.output.clone()),
+        _ => return Err(bad_ending(&args.output, ".png, .jpg, .y4m or .mp4")),
+    };
+    if let Some(mask) = args.mask.as_ref().filter(|mask| ending(mask) != "y4m") {
+        return Err(bad_ending(mask, ".y4m, as the output is a video"));
+    }
+    let source = file::open(&args.input, &options).map_err(|error| Failure::from(&error))?;
+    video(args, config, source, &output)
+}
+
+/// The stations that a frame goes through here.
+struct Stations {
+    segmenter: Box<dyn Segmenter>,
+    compositor: Compositor,
+    scene: Scene,
+    mask: Mask,
+    picture: Frame,
+}
+
+impl Stations {
+    fn open(args: &RenderArgs, config: &Config, settings: &mask::Settings, size: Size) -> Result<Self, Failure> {
+        let spec = args.background.clone().map(|spec| spec.fitted(config.fit));
+        let spec = spec.unwrap_or_else(|| config.background.clone());
+        Ok(Self {
+            segmenter: mask::open(settings, size).map_err(|error| Failure::from(&error))?,
+            compositor: Compositor::new(size),
+            scene: scene(spec, size, config)?,
+            mask: Mask::new(size),
+            picture: Frame::new(size),
+        })
+    }
+
+    fn run(&mut self, frame: &Frame) -> Result<(), Failure> {
+        self.segmenter.segment(frame, &mut self.mask).map_err(|error| Failure::from(&error))?;
+        self.compositor.compose(frame, Some(&self.mask), &self.scene, &mut self.picture);
+        Ok(())
+    }
+}
+
+/// A scene with `spec` behind the person, for files: neither mirrored nor paused.
+///
+/// # Errors
+/// When the background can't be loaded.
+pub fn scene(spec: BackgroundSpec, size: Size, config: &Config) -> Result<Scene, Failure> {
+    let background = Background::load(&spec, size, &config.limits).map_err(|error| Failure::from(&error))?;
+    Ok(Scene { version: 1, label: spec.to_string(), spec, background, mirror: false, paused: false })
+}
+
+fn picture(
+    args: &RenderArgs,
+    config: &Config,
+    mut source: Box<dyn FrameSource>,
+    format: Format,
+    mask_format: Option<Format>,
+) -> Result<(), Failure> {
+    let mut frame = Frame::new(source.size());
+    source.next(&mut frame).map_err(|error| Failure::from(&error))?;
+    // a single picture has no past to remember
+    let settings = mask::Settings { memory: 0.0, ..config.mask.clone() };
+    let mut stations = Stations::open(args, config, &settings, frame.size())?;
+    stations.run(&frame)?;
+    // the frame may have a column and a row more than the picture: 4:2:0 needs even sides
+    let shown = source.info().native;
+    still::save(&stations.picture, shown, &args.output, format).map_err(|error| Failure::from(&error))?;
+    if let (Some(path), Some(format)) = (&args.mask, mask_format) {
+        still::save_mask(&stations.mask, shown, path, format).map_err(|error| Failure::from(&error))?;
+    }
+    Ok(())
+}
+
+fn video(
+    args: &RenderArgs,
+    config: &Config,
+    mut source: Box<dyn FrameSource>,
+    output: &SinkSpec,
+) -> Result<(), Failure> {
+    let size = source.size();
+    let mut stations = Stations::open(args, config, &config.mask, size)?;
+    let fps = source.info().fps.round().clamp(1.0, 240.0) as u32;
+    let mut pictures = sink::open(output, size, fps).map_err(|error| Failure::from(&error))?;
+    let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, fps)).transpose()?;
+    let mut frame = Frame::new(size);
+    loop {
+        match source.next(&mut frame) {
+            Ok(()) => {}
+            Err(CameraError::EndOfStream { .. }) => break,
+            Err(error) => return Err(Failure::from(&error)),
+        }
+        stations.run(&frame)?;
+        pictures.write(&stations.picture).map_err(|error: SinkError| Failure::from(&error))?;
+        if let Some(masks) = &mut masks {
+            masks.write(&stations.mask)?;
+        }
+    }
+    pictures.finish().map_err(|error| Failure::from(&error))?;
+    masks.map_or(Ok(()), MaskFile::finish)
+}
+
+/// The Y4M of `--mask`.
+struct MaskFile {
+    path: PathBuf,
+    writer: Writer<BufWriter<File>>,
+}
+
+impl MaskFile {
+    fn create(path: &Path, size: Size, fps: u32) -> Result<Self, Failure> {
+        let writer =
+            File::create(path).and_then(|file| Writer::new(BufWriter::new(file), size, (fps, 1), Content::Masks));
+        Ok(Self { path: path.to_owned(), writer: writer.map_err(|error| cannot_write(path, &error))? })
+    }
+
+    fn write(&mut self, mask: &Mask) -> Result<(), Failure> {
+        self.writer.mask(mask).map_err(|error| cannot_write(&self.path, &error))
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        self.writer.finish().map(|_| ()).map_err(|error| cannot_write(&self.path, &error))
+    }
+}
+
+fn picture_format(path: &Path) -> Result<Format, Failure> {
+    Format::of(path).ok_or_else(|| bad_ending(path, ".png or .jpg, as the output is a picture"))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Kind::Io, format!("cannot write {}: {error}", path.display()))
+}
+
+fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+fn bad_ending(path: &Path, expected: &str) -> Failure {
+    Failure::new(
+        Kind::BadInput,
+        format!("cannot tell what to write to {}, expected a name in {expected}", path.display()),
+    )
+}
