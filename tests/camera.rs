@@ -1,0 +1,241 @@
+//! The main job on real drivers: webcam in, another background behind, read from the virtual camera by real applications.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod support;
+
+use std::{fs, path::Path};
+
+use bgcam::{control::protocol::Status, mask};
+use support::{Guest, Output, VERSIONS};
+
+/// What stands behind the person here.
+const GREEN: [u8; 3] = [0x20, 0xa0, 0x40];
+
+/// `start ARGUMENTS` runs the daemon in the background, as `$D`; `status FILTER` is true when jq says so of its status.
+const HELPERS: &str = r#"
+set -u; export XDG_CONFIG_HOME=/tmp/config XDG_STATE_HOME=/tmp/state
+start() { "$BGCAM" daemon "$@" >> "$SHARE/daemon.log" 2>&1 & D=$!; until_ok 30 "$BGCAM" status; }
+says() { "$BGCAM" status --json | python3 -c "
+import json, sys
+s = json.load(sys.stdin)
+sys.exit(not ($1))"; }
+live() { until_ok 40 says 's[\"counters\"][\"composed\"] - s[\"counters\"][\"unmasked\"] > 10'; }
+reads() { timeout 60 v4l2-ctl -d /dev/video10 --stream-mmap --stream-count="$1" > /dev/null 2>&1; }
+sees() { timeout 60 ffmpeg -loglevel error -nostdin -y -f v4l2 -i /dev/video10 -vf trim=start_frame=4 -frames:v 1 -sws_flags accurate_rnd "$SHARE/$1"; }
+must() { "$@" || { echo "failed: $*"; "$BGCAM" status; tail -30 "$SHARE/daemon.log"; exit 1; }; }
+"#;
+
+/// The testbed, or nothing with a plain word when it or the ONNX Runtime library is missing.
+macro_rules! guest_or_skip {
+    ($version:expr) => {{
+        let testbed = testbed_or_skip!();
+        if let Err(error) = mask::library(&mask::Settings::default()) {
+            eprintln!("skipped: {error} (scripts/setup fetches it)");
+            return;
+        }
+        Guest::new(&testbed).v4l2loopback($version)
+    }};
+}
+
+fn script(guest: Guest, script: &str) -> Output {
+    guest.bash(&format!("{HELPERS}\n{script}"))
+}
+
+fn status(output: &Output, name: &str) -> Status {
+    serde_json::from_str(&fs::read_to_string(output.file(name)).unwrap()).unwrap()
+}
+
+/// The share of a picture's pixels that have the background's colour, as exactly as an application's converter is.
+fn share_of_background(output: &Output, picture: &str) -> f64 {
+    let picture = image::open(output.file(picture)).unwrap().to_rgb8();
+    let near = |pixel: &&image::Rgb<u8>| pixel.0.iter().zip(GREEN).all(|(seen, meant)| seen.abs_diff(meant) <= 6);
+    picture.pixels().filter(near).count() as f64 / f64::from(picture.width() * picture.height())
+}
+
+fn applications_see_the_background(version: &str) {
+    let output = script(
+        guest_or_skip!(version),
+        r#"
+        export BGCAM_CAMERA_FORMAT=YUYV
+        must start --camera /dev/video0
+        must "$BGCAM" set-color '#20a040'
+        must live
+        must v4l2-ctl -d /dev/video10 --get-fmt-video > "$SHARE/format"
+        must reads 30
+        must sees seen.png
+        if command -v gst-launch-1.0 > /dev/null; then
+            must timeout 60 gst-launch-1.0 -q v4l2src device=/dev/video10 num-buffers=5 ! videoconvert ! pngenc snapshot=false \
+                ! multifilesink location="$SHARE/gst%d.png"
+        fi
+        v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=1000 > /dev/null 2>&1 & R=$!
+        must until_ok 20 says 'any(r["name"] == "v4l2-ctl" for r in s["readers"])'
+        kill $R; wait $R
+        must until_ok 20 says 'not s["readers"]'
+        must reads 10
+        "$BGCAM" status --json > "$SHARE/status.json"
+        must "$BGCAM" stop
+        "#,
+    )
+    .success();
+    let format = fs::read_to_string(output.file("format")).unwrap();
+    assert!(format.contains("1280/720") && format.contains("'YU12'"), "{format}");
+    // vivid shows a test picture and nobody in front of it
+    for picture in ["seen.png", "gst4.png"].into_iter().filter(|name| output.file(name).exists()) {
+        let share = share_of_background(&output, picture);
+        assert!(share > 0.9, "{picture}: {share} is background");
+    }
+    let status = status(&output, "status.json");
+    let source = status.camera.source.unwrap();
+    assert_eq!((source.fourcc.as_str(), source.native), ("YUYV", (1280, 720)));
+    assert_eq!((status.counters.corrupt, status.counters.overrun), (0, 0));
+}
+
+fn a_killed_daemon_comes_back_to_its_readers(version: &str) {
+    script(
+        guest_or_skip!(version),
+        r#"
+        must start --camera /dev/video0; must live; must reads 5
+        kill -9 $D; wait $D 2> /dev/null
+        must start --camera /dev/video0; must live; must reads 5
+        # one who stays through the crash gets frames again
+        v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=120 > /dev/null 2>&1 & R=$!
+        must until_ok 20 says 's["readers"]'
+        kill -9 $D; wait $D 2> /dev/null
+        must start --camera /dev/video0
+        ( sleep 60; kill $R ) & must wait $R
+        "#,
+    )
+    .success();
+}
+
+macro_rules! on_each_version {
+    ($($test:ident),*) => {
+        $(mod $test {
+            #[test]
+            fn v0_12_7() { super::$test(super::VERSIONS[0]); }
+            #[test]
+            fn v0_13_2() { super::$test(super::VERSIONS[1]); }
+            #[test]
+            fn v0_15_0() { super::$test(super::VERSIONS[2]); }
+            #[test]
+            fn v0_15_4() { super::$test(super::VERSIONS[3]); }
+        })*
+    };
+}
+
+on_each_version!(applications_see_the_background, a_killed_daemon_comes_back_to_its_readers);
+
+#[test]
+fn an_unplugged_camera_is_found_again_and_readers_stay() {
+    let output = script(
+        guest_or_skip!(VERSIONS[3]),
+        r#"
+        must start --camera auto
+        must "$BGCAM" set-color '#20a040'; must live
+        v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=100000 > /dev/null 2>&1 & R=$!
+        for round in 1 2 3; do
+            opened=$("$BGCAM" status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["counters"]["camera_opens"])')
+            echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind
+            must until_ok 20 says 's["camera"]["error"] and not s["camera"]["source"]'
+            [ $round = 1 ] && "$BGCAM" status > "$SHARE/lost"
+            echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
+            must until_ok 20 says "s['camera']['source'] and s['counters']['camera_opens'] > $opened"
+            must kill -0 $R
+        done
+        kill $R; wait $R
+        must sees seen.png
+        "#,
+    )
+    .success();
+    let lost = fs::read_to_string(output.file("lost")).unwrap();
+    assert!(lost.contains("camera      ERROR: "), "{lost}");
+    assert!(share_of_background(&output, "seen.png") > 0.9);
+}
+
+#[test]
+fn driver_errors_are_overcome() {
+    script(
+        guest_or_skip!(VERSIONS[3]),
+        r#"
+        must start --camera /dev/video0; must "$BGCAM" set-color '#20a040'; must live
+        composed() { "$BGCAM" status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["counters"]["composed"])'; }
+        for fault in inject_v4l2_buf_flag_error=1 percentage_of_dropped_buffers=50 percentage_of_dropped_buffers=0 \
+                inject_fatal_streaming_error=1; do
+            v4l2-ctl -d /dev/video0 -c $fault
+            sleep 0.5 # the fault needs a frame to meet
+            before=$(composed)
+            must until_ok 20 says "s['counters']['composed'] > $before + 20"
+        done
+        "#,
+    )
+    .success();
+}
+
+#[test]
+fn an_mjpeg_webcam_is_read_and_damaged_frames_are_skipped() {
+    let output = script(
+        guest_or_skip!(VERSIONS[3]).mjpeg(None),
+        r#"
+        must start --camera 'mjpg webcam'
+        must "$BGCAM" set-color '#20a040'; must live
+        must sees seen.png
+        "$BGCAM" devices --json > "$SHARE/devices.json"
+        "$BGCAM" status --json > "$SHARE/status.json"
+        "#,
+    )
+    .success();
+    let source = status(&output, "status.json").camera.source.unwrap();
+    assert_eq!((source.fourcc.as_str(), source.native), ("MJPG", (1280, 720)));
+    assert!(share_of_background(&output, "seen.png") > 0.5);
+    let devices = fs::read_to_string(output.file("devices.json")).unwrap();
+    assert!(devices.contains("\"MJPG\"") && devices.contains("\"YUYV\""), "{devices}");
+}
+
+#[test]
+fn what_is_missing_or_taken_is_said_with_the_way_out() {
+    let output = script(
+        guest_or_skip!(VERSIONS[3]).no_loopback(),
+        r#"
+        start --camera /dev/video0
+        must until_ok 20 says 's["outputs"][0]["failure"]'
+        "$BGCAM" status
+        modprobe v4l2loopback video_nr=10 exclusive_caps=1 card_label='"Virtual Background Cam"'
+        must until_ok 30 says 'not s["outputs"][0]["failure"]'
+        must reads 5
+        must "$BGCAM" stop
+        v4l2-ctl -d /dev/video0 --stream-mmap --stream-count=100000 > /dev/null 2>&1 & R=$!
+        until_ok 10 fuser /dev/video0 || sleep 1
+        start --camera /dev/video0
+        must until_ok 20 says 's["camera"]["error"] and s["camera"]["error"]["kind"] == "busy"'
+        "$BGCAM" status
+        kill $R
+        must until_ok 20 says 's["camera"]["source"]'
+        "#,
+    )
+    .success();
+    for expected in ["v4l2loopback", "modprobe", "/dev/video0", "busy"] {
+        assert!(output.stdout.contains(expected), "no {expected} in\n{}", output.stdout);
+    }
+}
+
+#[test]
+fn chromium_lists_and_reads_it() {
+    let guest = guest_or_skip!(VERSIONS[3]);
+    if !Path::new("/usr/lib/chromium/chromium").exists() {
+        eprintln!("skipped: no Chromium (apt install chromium)");
+        return;
+    }
+    let output = script(
+        guest.timeout(std::time::Duration::from_secs(240)),
+        r#"
+        must start --camera /dev/video0
+        must "$BGCAM" set-color '#20a040'; must live
+        must "$TESTBED/chromium-consumer" --size 1280x720 --seconds 5 --png "$SHARE/chromium.png"
+        "#,
+    )
+    .success();
+    assert!(output.stdout.contains("Virtual Background Cam"), "{}", output.stdout);
+    assert!(output.stdout.contains("1280"), "{}", output.stdout);
+    let share = share_of_background(&output, "chromium.png");
+    assert!(share > 0.9, "{share} of what Chromium shows is background");
+}

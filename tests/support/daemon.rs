@@ -1,0 +1,133 @@
+//! A daemon of a test's own: private directories, its own socket, ended when dropped.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses a part of it
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use bgcam::control::{
+    client::Client,
+    protocol::{Request, Response, Status},
+};
+
+/// Longer than anything here takes on a busy machine; nothing is asserted about time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Private directories for one daemon and its clients.
+pub struct Home {
+    dir: tempfile::TempDir,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("run")).unwrap();
+        Self { dir }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// `bgcam` with these directories; models and the ONNX Runtime library come from where they always are.
+    pub fn bgcam(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bgcam"));
+        command.args(args).env("XDG_RUNTIME_DIR", self.path("run"));
+        command.env("XDG_CONFIG_HOME", self.path("config")).env("XDG_STATE_HOME", self.path("state"));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `bgcam` to its end.
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.bgcam(args).output().unwrap()
+    }
+
+    pub fn write_config(&self, text: &str) {
+        let dir = self.path("config/bgcam");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("bgcam.toml"), text).unwrap();
+    }
+
+    /// Starts a daemon without any device and waits until it answers.
+    pub fn start(&self, args: &[&str]) -> Daemon<'_> {
+        let mut all = vec!["daemon", "--output", "none"];
+        all.extend(args);
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        let child = self.bgcam(&all).stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let mut daemon = Daemon { home: self, child };
+        daemon.wait_until("the daemon answers", |_| true);
+        daemon
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    pub fn client(&self) -> Option<Client> {
+        Client::connect(&self.path("run/bgcam")).ok()
+    }
+}
+
+pub struct Daemon<'a> {
+    home: &'a Home,
+    pub child: Child,
+}
+
+impl Daemon<'_> {
+    pub fn call(&self, request: &Request) -> Result<Response, bgcam::error::Failure> {
+        self.home.client().expect("a daemon").call(request)
+    }
+
+    /// Waits until the status is as wanted.
+    pub fn wait_until(&mut self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = None;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the daemon ended ({status}) before {what}\n{}", self.home.log());
+            }
+            let response = self.home.client().and_then(|mut client| client.call(&Request::Status).ok());
+            if let Some(Response::Status(status)) = response {
+                if wanted(&status) {
+                    return *status;
+                }
+                last = Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("not within {PATIENCE:?}: {what}\n{last:#?}\n{}", self.home.log());
+    }
+
+    /// Waits for the daemon's end.
+    pub fn wait_for_end(&mut self) -> std::process::ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the daemon does not end\n{}", self.home.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A plain picture of one colour, as a file.
+pub fn write_png(path: &Path, width: u32, height: u32, rgb: [u8; 3]) {
+    image::RgbImage::from_pixel(width, height, image::Rgb(rgb)).save(path).unwrap();
+}
