@@ -19,7 +19,7 @@ says() { "$BGCAM" status --json | python3 -c "
 import json, sys
 s = json.load(sys.stdin)
 sys.exit(not ($1))"; }
-live() { until_ok 40 says 's[\"counters\"][\"composed\"] - s[\"counters\"][\"unmasked\"] > 10'; }
+live() { until_ok 40 says 's["counters"]["composed"] - s["counters"]["unmasked"] > 10'; }
 reads() { timeout 60 v4l2-ctl -d /dev/video10 --stream-mmap --stream-count="$1" > /dev/null 2>&1; }
 sees() { timeout 60 ffmpeg -loglevel error -nostdin -y -f v4l2 -i /dev/video10 -vf trim=start_frame=4 -frames:v 1 -sws_flags accurate_rnd "$SHARE/$1"; }
 must() { "$@" || { echo "failed: $*"; "$BGCAM" status; tail -30 "$SHARE/daemon.log"; exit 1; }; }

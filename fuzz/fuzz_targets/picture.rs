@@ -1,0 +1,15 @@
+//! A picture that somebody wants behind them.
+#![no_main]
+
+use bgcam::{
+    background::{Fit, Limits, picture},
+    frame::Size,
+};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
+    let size = Size::new(64, 48).unwrap();
+    if let Ok(frame) = picture::from_bytes(bytes, "fuzz", Fit::Cover, size, &limits) {
+        assert_eq!(frame.size(), size);
+    }
+});

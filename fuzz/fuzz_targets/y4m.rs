@@ -1,0 +1,17 @@
+//! A Y4M file, header and frames.
+#![no_main]
+
+use bgcam::{
+    camera::y4m::{Reader, parse_header},
+    frame::Frame,
+};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = parse_header(bytes);
+    let Ok(mut reader) = Reader::new(bytes) else { return };
+    if reader.header().size().luma_len() > 1 << 20 {
+        return; // the time is better spent elsewhere
+    }
+    let mut frame = Frame::new(reader.header().size());
+    while let Ok(true) = reader.read(&mut frame) {}
+});
