@@ -5,7 +5,9 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs, io,
+    env,
+    ffi::OsString,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -151,7 +153,7 @@ impl Config {
     /// # Errors
     /// When a file can't be read, a key is unknown or a value makes no sense.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
-        Self::layered(&paths::config_files(), env::vars(), flags)
+        Self::layered(&paths::config_files(), env::vars_os(), flags)
     }
 
     /// Reads just these files over the defaults, weakest first; files that are not there are left out.
@@ -160,7 +162,7 @@ impl Config {
     /// As [`Config::load`].
     pub fn layered(
         files: &[PathBuf],
-        variables: impl Iterator<Item = (String, String)>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
         let mut builder =
@@ -172,17 +174,21 @@ impl Config {
             builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
             read.push(path.clone());
         }
-        for (name, key, value) in settings_in(variables)? {
-            builder = builder.set_override(&key, value).map_err(|error| parse_error(&name, &error.to_string()))?;
+        let variables = settings_in(variables)?;
+        for (name, key, value) in &variables {
+            let set = builder.set_override(key, value.clone());
+            builder = set.map_err(|error| parse_error(name, &error.to_string()))?;
         }
         for (key, value) in flags {
             builder =
                 builder.set_override(*key, value.clone()).map_err(|error| parse_error(key, &error.to_string()))?;
         }
-        let raw: Raw = builder
-            .build()
-            .and_then(config::Config::try_deserialize)
-            .map_err(|error| parse_error("settings", &error.to_string()))?;
+        // the files were checked one by one, so what is wrong now came by the environment or a flag
+        let raw: Raw = builder.build().and_then(config::Config::try_deserialize).map_err(|error| {
+            let text = error.to_string();
+            let from = variables.iter().find(|(_, key, _)| text.contains(&format!("`{key}`")));
+            parse_error(from.map_or("settings", |(name, ..)| name), &text)
+        })?;
         Self::check(raw, read)
     }
 
@@ -194,16 +200,26 @@ impl Config {
     fn check(raw: Raw, files: Vec<PathBuf>) -> Result<Self, ConfigError> {
         let size: Size = parse("output.size", &raw.output.size)?;
         let fps = within("output.fps", raw.output.fps, 1, 120)?;
-        let timeout = within("camera.timeout_ms", raw.camera.timeout_ms, 100, 60_000)?;
+        let timeout = within("camera.timeout_ms", raw.camera.timeout_ms, 100, 5_000)?;
         let outputs = raw.output.to.iter().map(|to| parse("output.to", to)).collect::<Result<_, _>>()?;
         let fit = parse_fit(&raw.background.fit)?;
         let [low, high] = raw.mask.edge;
         if !(0.0..1.0).contains(&low) || !(low..=1.0).contains(&high) || low == high {
             return Err(value("mask.edge", format!("[{low}, {high}]"), "two rising numbers from 0 to 1"));
         }
-        if !(0.0..=1.0).contains(&raw.mask.memory) {
-            return Err(value("mask.memory", raw.mask.memory, "a number from 0 to 1"));
+        if !(0.0..=0.95).contains(&raw.mask.memory) {
+            return Err(value("mask.memory", raw.mask.memory, "a number from 0 to 0.95"));
         }
+        let mask = mask::Settings {
+            model: raw.mask.model.clone(),
+            library: Some(&raw.mask.library).filter(|path| !path.is_empty()).map(PathBuf::from),
+            models_dirs: mask::catalogue::default_dirs(),
+            custom: raw.mask.custom.clone(),
+            memory: raw.mask.memory,
+            edge: (low, high),
+        };
+        mask::catalogue::find(&mask)
+            .map_err(|error| value("mask.model", format!("{:?}", mask.model), format!("valid: {error}")))?;
         Ok(Self {
             camera: camera::Settings {
                 device: raw.camera.device.clone(),
@@ -215,14 +231,7 @@ impl Config {
             outputs,
             size,
             fps,
-            mask: mask::Settings {
-                model: raw.mask.model.clone(),
-                library: Some(&raw.mask.library).filter(|path| !path.is_empty()).map(PathBuf::from),
-                models_dirs: mask::catalogue::default_dirs(),
-                custom: raw.mask.custom.clone(),
-                memory: raw.mask.memory,
-                edge: (low, high),
-            },
+            mask,
             background: parse::<BackgroundSpec>("background.default", &raw.background.default)?.fitted(fit),
             fit,
             limits: Limits {
@@ -274,8 +283,7 @@ pub fn check_text(text: &str, origin: &str) -> Result<(), ConfigError> {
     }
     let mut whole = known;
     merge(&mut whole, parsed);
-    // types are checked on the whole, so the line is found by the text of the value, not by the parser
-    whole.try_into::<Raw>().map(|_| ()).map_err(|error: toml::de::Error| located(origin, text, &error))
+    whole.try_into::<Raw>().map(|_| ()).map_err(|error: toml::de::Error| mistyped(origin, text, &error))
 }
 
 fn merge(into: &mut toml::Table, from: toml::Table) {
@@ -295,14 +303,16 @@ fn defaults() -> toml::Table {
 
 /// The settings among environment variables, as (variable, key, value); lists are split at commas.
 fn settings_in(
-    variables: impl Iterator<Item = (String, String)>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<(String, String, config::Value)>, ConfigError> {
     let known = env_names();
     let mut found = Vec::new();
-    for (name, text) in variables.filter(|(name, _)| name.starts_with("BGCAM_")) {
-        if RESERVED.contains(&name.as_str()) {
+    for (name, text) in variables {
+        let name = name.to_string_lossy().into_owned();
+        if !name.starts_with("BGCAM_") || RESERVED.contains(&name.as_str()) {
             continue;
         }
+        let text = text.into_string().map_err(|_| parse_error(&name, "the value is not UTF-8 text"))?;
         let Some((key, is_list)) = known.get(&name) else {
             let near = nearest(&name, known.keys().map(String::as_str));
             return Err(ConfigError::Parse { origin: name, text: "no setting has this name".to_owned(), near });
@@ -337,14 +347,26 @@ fn located(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     parse_error(&origin, error.message())
 }
 
+/// An error in the whole, which has no place in the text: its last line names the key, in `backticks`.
+fn mistyped(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
+    let said = error.to_string();
+    let path = said.split('`').rev().nth(1).unwrap_or_default();
+    let key = path.rsplit('.').next().unwrap_or_default();
+    parse_error(&format!("{origin}:{}", line_with(text, key)), &format!("{path}: {}", error.message()))
+}
+
 fn unknown<'a>(origin: &str, text: &str, key: &str, known: impl Iterator<Item = &'a String>) -> ConfigError {
-    let line = text.lines().position(|line| names_key(line, key)).map_or(1, |index| index + 1);
+    let line = line_with(text, key);
     let known: Vec<&str> = known.map(String::as_str).collect();
     ConfigError::Parse {
         origin: format!("{origin}:{line}"),
         text: format!("unknown setting {key:?}, expected one of {}", known.join(", ")),
         near: nearest(key, known.into_iter()),
     }
+}
+
+fn line_with(text: &str, key: &str) -> usize {
+    text.lines().position(|line| names_key(line, key)).map_or(1, |index| index + 1)
 }
 
 fn names_key(line: &str, key: &str) -> bool {
@@ -418,7 +440,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("bgcam.toml");
         fs::write(&file, text).unwrap();
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
         Config::layered(&[file], variables, &Flags::new())
     }
 
@@ -460,7 +482,8 @@ mod tests {
                 "setting output.size = \"big\" is not valid: size \"big\" is not WIDTHxHEIGHT",
             ),
             ("[mask]\nedge = [0.7, 0.3]", "setting mask.edge = [0.7, 0.3] is not two rising numbers"),
-            ("[output]\nfps = \"fast\"", "invalid type: string \"fast\""),
+            ("[output]\nfps = \"fast\"", "bgcam.toml:2: output.fps: invalid type: string \"fast\""),
+            ("[mask]\nmodel = \"landscap\"", "setting mask.model = \"landscap\" is not valid"),
             ("[output\n", ":1: "),
         ] {
             let text = error(text);
@@ -474,5 +497,17 @@ mod tests {
         assert!(failure.message.starts_with("BGCAM_OUTPUT_SIZ: "), "{failure}");
         assert_eq!(failure.hint.as_deref(), Some("did you mean \"BGCAM_OUTPUT_SIZE\"?"));
         assert!(load("", &[("BGCAM_LOG", "debug"), ("HOME", "/")]).is_ok());
+        let failure = Failure::from(&load("", &[("BGCAM_OUTPUT_FPS", "fast")]).unwrap_err());
+        assert!(failure.message.starts_with("BGCAM_OUTPUT_FPS: "), "{failure}");
+    }
+
+    #[test]
+    fn variables_that_are_no_text_are_no_trouble_unless_they_are_ours() {
+        use std::os::unix::ffi::OsStringExt;
+        let bad = || OsString::from_vec(vec![0xff]);
+        let load = |name: OsString| Config::layered(&[], [(name, bad())].into_iter(), &Flags::new());
+        assert!(load("FOO".into()).is_ok() && load(bad()).is_ok());
+        let failure = Failure::from(&load("BGCAM_CAMERA_DEVICE".into()).unwrap_err());
+        assert!(failure.message.contains("BGCAM_CAMERA_DEVICE: the value is not UTF-8"), "{failure}");
     }
 }

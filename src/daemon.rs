@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    background::{Background, BackgroundSpec, DEFAULT_BLUR},
+    background::{Background, BackgroundSpec, DEFAULT_BLUR, Fit},
     compose::Scene,
     config::{Config, Flags},
     control::{
@@ -26,10 +26,10 @@ use crate::{
         socket,
     },
     error::{Failure, Kind},
-    paths,
+    mask, paths,
     pipeline::{self, Pipeline},
     sink::{self, Board, OutputStatus, Outputs, SinkSpec},
-    stats::{Rates, Snapshot},
+    stats::{self, Rates, Snapshot},
 };
 
 /// How the daemon is started.
@@ -65,10 +65,12 @@ pub fn run(options: Options) -> Result<(), Failure> {
     // the last share of the daemon goes with the runtime's tasks; its pipeline joins its threads in `drop`
 }
 
-/// What the user chose; survives a restart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What the user chose; survives a restart. It is kept when it can't be shown: the disk may be mounted later.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Choice {
-    background: BackgroundSpec,
+    /// `None` for what the settings say.
+    #[serde(default)]
+    background: Option<BackgroundSpec>,
     #[serde(default)]
     mirror: bool,
     #[serde(default)]
@@ -100,23 +102,14 @@ struct Pulse {
 
 impl Daemon {
     async fn start(config: Config, options: &Options) -> Result<Self, Failure> {
-        let mut choice = remembered(&paths::state_file()).unwrap_or_else(|| Choice {
-            background: config.background.clone(),
-            mirror: false,
-            paused: false,
-        });
+        let mut choice = remembered(&paths::state_file());
+        choice.paused &= !options.once;
         if let Some(background) = &options.background {
-            choice.background = background.clone().fitted(config.fit);
+            choice.background = Some(background.clone().fitted(config.fit));
         }
         let scene = match load_scene(&choice, &config, 1).await {
-            Ok(scene) => scene,
-            Err(failure) if options.background.is_some() => return Err(failure),
-            Err(failure) => {
-                // the picture was moved or deleted since: never fall back to the plain room
-                tracing::warn!(hint = failure.hint, "{failure}; showing a blurred room in its place");
-                choice.background = BackgroundSpec::Blur { strength: DEFAULT_BLUR };
-                load_scene(&choice, &config, 1).await?
-            }
+            Err(failure) if options.background.is_none() => blurred(&choice, &config, &failure).await?,
+            scene => scene?,
         };
         let mut specs = config.outputs.clone();
         specs.extend(options.snapshot.clone().map(SinkSpec::Png));
@@ -148,6 +141,7 @@ impl Daemon {
     /// Serves until a signal, a `stop` or, with `once`, the first second of composed pictures.
     async fn live(self: &Arc<Self>, listener: UnixListener, once: bool) -> Result<(), Failure> {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| internal(&error))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| internal(&error))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| internal(&error))?;
         let server = tokio::spawn(server::serve(listener, Arc::clone(self)));
         let mut ticks = interval(Duration::from_secs(1));
@@ -163,12 +157,8 @@ impl Daemon {
                 }
                 _ = hangup.recv() => self.reload_and_log().await,
                 _ = terminate.recv() => break Ok(()),
-                _ = tokio::signal::ctrl_c() => break Ok(()),
-                () = self.stop.notified() => {
-                    // the answer to `stop` is on its way to the client
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    break Ok(());
-                }
+                _ = interrupt.recv() => break Ok(()),
+                () = self.stop.notified() => break Ok(()),
             }
         };
         server.abort();
@@ -192,7 +182,11 @@ impl Daemon {
             pulse.files = files;
             (alive, changed)
         };
-        if alive && !self.pipeline.is_broken() {
+        if self.pipeline.is_broken() {
+            // a new start mends more than waiting for the watchdog
+            return Some(Err(Failure::new(Kind::Internal, "a thread of the pipeline has died")));
+        }
+        if alive {
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         }
         if changed {
@@ -226,7 +220,31 @@ impl Daemon {
         let flags = self.flags.clone();
         let loaded =
             tokio::task::spawn_blocking(move || Config::load(&flags)).await.map_err(|error| internal(&error))?;
-        let mut new = loaded.map_err(|error| Failure::from(&error))?;
+        let new = loaded.map_err(|error| Failure::from(&error))?;
+        if new.mask != lock(&self.config).mask {
+            // a model that can't be run must not take the place of one that runs
+            let (settings, size) = (new.mask.clone(), lock(&self.config).size);
+            let tried = tokio::task::spawn_blocking(move || mask::open(&settings, size).map(|_| ()));
+            tried.await.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))?;
+        }
+        let follows = lock(&self.choice).background.is_none();
+        let default = new.background.clone();
+        let text = self.take_over(new);
+        if follows && self.pipeline.scene().spec != default {
+            self.show_default().await?;
+        }
+        Ok(text)
+    }
+
+    /// The settings' own background, in place of an older one of theirs.
+    async fn show_default(&self) -> Result<(), Failure> {
+        let _in_order = self.change.lock().await;
+        let (choice, config) = (lock(&self.choice).clone(), lock(&self.config).clone());
+        self.pipeline.publish(load_scene(&choice, &config, self.pipeline.scene().version + 1).await?);
+        Ok(())
+    }
+
+    fn take_over(&self, mut new: Config) -> String {
         let mut config = lock(&self.config);
         let fixed = new.size == config.size && new.fps == config.fps && new.outputs == config.outputs;
         new.size = config.size;
@@ -238,14 +256,20 @@ impl Daemon {
         self.pipeline.set_mask(new.mask.clone());
         *config = new;
         let later = if fixed { "" } else { "; those of [output] take effect when the daemon starts again" };
-        Ok(format!("settings reloaded{later}"))
+        format!("settings reloaded{later}")
     }
 
     /// Shows something else behind the person; when it can't be loaded, everything stays.
-    async fn set_background(&self, spec: BackgroundSpec) -> Result<(), Failure> {
+    async fn set_background(&self, spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Failure> {
+        if let BackgroundSpec::Picture { path, .. } = &spec
+            && !path.is_absolute()
+        {
+            return Err(Failure::new(Kind::BadInput, format!("path {} is not absolute", path.display())));
+        }
         let _in_order = self.change.lock().await;
-        let choice = Choice { background: spec, ..lock(&self.choice).clone() };
         let config = lock(&self.config).clone();
+        let spec = spec.fitted(fit.unwrap_or(config.fit));
+        let choice = Choice { background: Some(spec), ..lock(&self.choice).clone() };
         let scene = load_scene(&choice, &config, self.pipeline.scene().version + 1).await?;
         self.show(scene, choice);
         Ok(())
@@ -274,9 +298,9 @@ impl Service for Daemon {
     async fn call(&self, request: Request) -> Result<Response, Failure> {
         match request {
             Request::Status | Request::Watch => Ok(Response::Status(Box::new(self.status().await))),
-            Request::SetBackground { spec } => {
+            Request::SetBackground { spec, fit } => {
                 let label = spec.to_string();
-                self.set_background(spec).await?;
+                self.set_background(spec, fit).await?;
                 Ok(Response::Done(format!("background: {label}")))
             }
             Request::Pause => {
@@ -311,6 +335,7 @@ impl Service for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs_f64(),
+            rss_mib: stats::rss_mib(),
             scene: SceneStatus {
                 version: scene.version,
                 label: scene.label.clone(),
@@ -347,28 +372,32 @@ fn readers_of(nodes: &[PathBuf]) -> Vec<sink::Reader> {
 }
 
 async fn load_scene(choice: &Choice, config: &Config, version: u64) -> Result<Scene, Failure> {
-    let (spec, size, limits) = (choice.background.clone(), config.size, config.limits);
-    let loading = tokio::task::spawn_blocking(move || Background::load(&spec, size, &limits));
+    let spec = choice.background.clone().unwrap_or_else(|| config.background.clone());
+    let (wanted, size, limits) = (spec.clone(), config.size, config.limits);
+    let loading = tokio::task::spawn_blocking(move || Background::load(&wanted, size, &limits));
     let background = loading.await.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))?;
-    Ok(Scene {
-        version,
-        label: choice.background.to_string(),
-        spec: choice.background.clone(),
-        background,
-        mirror: choice.mirror,
-        paused: choice.paused,
-    })
+    let Choice { mirror, paused, .. } = *choice;
+    Ok(Scene { version, label: spec.to_string(), spec, background, mirror, paused })
 }
 
-fn remembered(path: &Path) -> Option<Choice> {
-    let text = fs::read_to_string(path).ok()?;
-    match serde_json::from_str(&text) {
-        Ok(choice) => Some(choice),
-        Err(error) => {
-            tracing::warn!("the remembered scene in {} is damaged, starting with the default: {error}", path.display());
-            None
-        }
-    }
+/// The scene in place of one that can't be loaded: never the plain room.
+async fn blurred(choice: &Choice, config: &Config, failure: &Failure) -> Result<Scene, Failure> {
+    tracing::warn!(hint = failure.hint, "{failure}; showing a blurred room in its place");
+    let background = Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR });
+    load_scene(&Choice { background, ..choice.clone() }, config, 1).await
+}
+
+/// What was chosen before; a blurred room when that can't be read, because it may not have been the plain one.
+fn remembered(path: &Path) -> Choice {
+    let read = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Choice::default(),
+        Err(error) => Err(error.to_string()),
+        Ok(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
+    };
+    read.unwrap_or_else(|error| {
+        tracing::warn!("the remembered scene in {} can't be used, starting with blur: {error}", path.display());
+        Choice { background: Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR }), ..Choice::default() }
+    })
 }
 
 /// Writes the choice so that a crash leaves the old or the new one, never a half.
@@ -402,14 +431,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_choice_survives_and_a_damaged_one_is_forgotten() {
+    fn a_choice_survives_and_a_damaged_one_shows_no_room() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/scene.json");
-        assert_eq!(remembered(&path), None);
-        let choice = Choice { background: "#20a040".parse().unwrap(), mirror: true, paused: true };
+        assert_eq!(remembered(&path), Choice::default());
+        let choice = Choice { background: "#20a040".parse().ok(), mirror: true, paused: true };
         remember(&choice, &path).unwrap();
-        assert_eq!(remembered(&path), Some(choice));
+        assert_eq!(remembered(&path), choice);
         fs::write(&path, "{\"background\":").unwrap();
-        assert_eq!(remembered(&path), None);
+        assert_eq!(remembered(&path).background, Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR }));
     }
 }

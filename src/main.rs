@@ -19,7 +19,8 @@ fn main() -> ExitCode {
         .with_target(false)
         .with_ansi(io::stderr().is_terminal());
     // the journal has its own clock
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
+    let to_journal = std::env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal();
+    if to_journal {
         log.without_time().init()
     } else {
         log.init()

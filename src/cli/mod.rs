@@ -128,15 +128,12 @@ fn ask(request: &Request) -> Result<(), Trouble> {
 }
 
 fn set(spec: BackgroundSpec) -> Result<(), Trouble> {
-    ask(&Request::SetBackground { spec })
+    ask(&Request::SetBackground { spec, fit: None })
 }
 
 fn set_image(path: &Path, fit: Option<crate::background::Fit>) -> Result<(), Trouble> {
-    let fit = match fit {
-        Some(fit) => fit,
-        None => settings(&None)?.fit,
-    };
-    set(absolute(BackgroundSpec::Picture { path: path.to_owned(), fit })?)
+    let spec = absolute(BackgroundSpec::Picture { path: path.to_owned(), fit: fit.unwrap_or_default() })?;
+    ask(&Request::SetBackground { spec, fit })
 }
 
 /// The daemon has another working directory.
@@ -147,7 +144,7 @@ fn absolute(spec: BackgroundSpec) -> Result<BackgroundSpec, Failure> {
 
 fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, Trouble> {
     let mut flags = Flags::new();
-    let mut flag = |key, value: Option<config_value::Value>| flags.extend(value.map(|value| (key, value)));
+    let mut flag = |key, value: Option<::config::Value>| flags.extend(value.map(|value| (key, value)));
     flag("camera.device", args.camera.map(Into::into));
     flag("output.size", args.size.map(|size| size.to_string().into()));
     flag("output.fps", args.fps.map(Into::into));
@@ -158,8 +155,6 @@ fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, Trouble> {
     let background = args.background.map(absolute).transpose()?;
     Ok(daemon::Options { flags, background, snapshot: args.snapshot, once: args.once })
 }
-
-use ::config as config_value;
 
 fn settings(model: &Option<String>) -> Result<Config, Trouble> {
     let flags: Flags = model.iter().map(|model| ("mask.model", model.clone().into())).collect();
@@ -176,7 +171,7 @@ fn status(json: bool, watch: bool) -> Result<(), Trouble> {
         if !watch {
             return Ok(());
         }
-        response = client.next()?;
+        response = client.answer()?;
     }
 }
 
@@ -227,12 +222,17 @@ fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
 
 /// Asks the daemon to end and waits until it has: the camera is free when this returns.
 fn stop() -> Result<(), Trouble> {
-    client()?.call(&Request::Stop)?;
+    match client()?.call(&Request::Stop) {
+        Ok(Response::Status(_) | Response::Done(_)) => {}
+        // it may be gone before its answer is
+        Err(failure) if failure.kind == Kind::Io => {}
+        Err(failure) => return Err(failure.into()),
+    }
     let patience = Instant::now() + Duration::from_secs(10);
     while Client::connect(&paths::runtime_dir()).is_ok() {
         if Instant::now() > patience {
             return Err(Failure::new(Kind::Busy, "the daemon did not end within 10 s")
-                .hint("`pkill -9 -x bgcam` ends it by force")
+                .hint("`systemctl --user kill -s KILL bgcam`, or `kill -9` with the pid of `bgcam status`, ends it by force")
                 .into());
         }
         std::thread::sleep(Duration::from_millis(20));

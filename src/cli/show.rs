@@ -71,8 +71,8 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     )?;
     writeln!(
         out,
-        "lost        {} damaged, {} without a buffer, {} not masked in time, {} not shown in time",
-        counters.corrupt, counters.overrun, status.dropped_for_mask, status.dropped_for_render
+        "frames      {} shown; {} with an older mask, {} without the person, {} not in time, {} damaged",
+        counters.composed, counters.late_masks, counters.unmasked, status.dropped_for_render, counters.corrupt
     )?;
     for output in &status.outputs {
         match &output.failure {
@@ -84,7 +84,9 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
         status.readers.iter().map(|reader| format!("{} ({})", reader.name, reader.pid)).collect();
     writeln!(out, "read by     {}", if readers.is_empty() { "nobody".to_owned() } else { readers.join(", ") })?;
     let minutes = (status.uptime_s / 60.0) as u64;
-    writeln!(out, "daemon      bgcam {}, pid {}, up {}:{:02} h", status.version, status.pid, minutes / 60, minutes % 60)
+    let (hours, minutes) = (minutes / 60, minutes % 60);
+    let (version, pid, rss) = (&status.version, status.pid, status.rss_mib);
+    writeln!(out, "daemon      bgcam {version}, pid {pid}, up {hours}:{minutes:02} h, {rss:.0} MiB")
 }
 
 fn write_failure(out: &mut impl Write, what: &str, failure: &Failure) -> io::Result<()> {
@@ -109,13 +111,13 @@ pub(super) fn devices(as_json: bool) -> io::Result<()> {
     }
     let mut out = io::stdout().lock();
     if devices.cameras.is_empty() {
-        writeln!(out, "no webcam found; `bgcam daemon --camera demo` needs none")?;
+        writeln!(io::stderr(), "no webcam found; `bgcam daemon --camera demo` needs none")?;
     }
     for camera in &devices.cameras {
         write_camera(&mut out, camera)?;
     }
     if devices.outputs.is_empty() {
-        writeln!(out, "no virtual camera found; make one with:\n{}", sink::MAKE_CAMERA)?;
+        writeln!(io::stderr(), "no virtual camera found; make one with:\n{}", sink::MAKE_CAMERA)?;
     }
     for output in &devices.outputs {
         writeln!(out, "virtual camera  {}  {}", output.path.display(), output.label)?;

@@ -61,14 +61,14 @@ impl Client {
         let mut line = serde_json::to_vec(request).map_err(|error| lost(&error.into()))?;
         line.push(b'\n');
         self.stream.get_mut().write_all(&line).map_err(|error| lost(&error))?;
-        self.next()
+        self.answer()
     }
 
     /// Waits for the next answer, after [`Request::Watch`].
     ///
     /// # Errors
     /// The daemon's own, or that it was lost.
-    pub fn next(&mut self) -> Result<Response, Failure> {
+    pub fn answer(&mut self) -> Result<Response, Failure> {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line).map_err(|error| lost(&error))?;
         if read == 0 {

@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    background::BackgroundSpec,
+    background::{BackgroundSpec, Fit},
     camera::SourceInfo,
     error::Failure,
     sink::{OutputStatus, Reader},
@@ -33,6 +33,9 @@ pub enum Request {
     SetBackground {
         /// What; picture paths are absolute.
         spec: BackgroundSpec,
+        /// How a picture is fitted; the settings say it when nobody does.
+        #[serde(default)]
+        fit: Option<Fit>,
     },
     /// Shows a still card in place of the camera.
     Pause,
@@ -87,6 +90,8 @@ pub struct Status {
     pub pid: u32,
     /// Seconds since the daemon started.
     pub uptime_s: f64,
+    /// The memory that the daemon holds, in MiB.
+    pub rss_mib: f64,
     /// What is shown.
     pub scene: SceneStatus,
     /// The camera.
@@ -150,7 +155,7 @@ mod tests {
 
     #[test]
     fn requests_read_as_documented() {
-        let color = Request::SetBackground { spec: "#20a040".parse().unwrap() };
+        let color = Request::SetBackground { spec: "#20a040".parse().unwrap(), fit: None };
         for (line, request) in [
             (r#"{"mirror":{"on":true}}"#, Request::Mirror { on: true }),
             (r#""stop""#, Request::Stop),

@@ -12,8 +12,11 @@ use tokio::{
 use super::protocol::{MAX_LINE, Reply, Request, Response, Status};
 use crate::error::{Failure, Kind};
 
-/// Connections served at once; more wait in the kernel's queue.
+/// Connections served at once; more are sent away.
 const MAX_CONNECTIONS: usize = 32;
+
+/// How long a client may be silent before its first request: so long it can keep a place from others.
+const HASTE: Duration = Duration::from_secs(2);
 
 /// How long a client may be silent between two requests, and how long it may take to read an answer.
 const IDLE: Duration = Duration::from_secs(60);
@@ -35,7 +38,6 @@ pub trait Service: Send + Sync + 'static {
 pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             // the client hung up again, or we are out of file descriptors for the moment
@@ -45,6 +47,11 @@ pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) -> io::R
                 continue;
             }
         };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let failure = Failure::new(Kind::Busy, format!("{MAX_CONNECTIONS} clients are being served already"));
+            refuse(&stream, &Reply::Error(failure.hint("try again in a moment")));
+            continue;
+        };
         let service = Arc::clone(&service);
         tokio::spawn(async move {
             if let Err(error) = converse(stream, service.as_ref()).await {
@@ -52,6 +59,14 @@ pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) -> io::R
             }
             drop(place);
         });
+    }
+}
+
+/// Says no without waiting: a new connection's buffer has room for a line.
+fn refuse(stream: &UnixStream, reply: &Reply) {
+    if let Ok(mut line) = serde_json::to_vec(reply) {
+        line.push(b'\n');
+        let _ = stream.try_write(&line);
     }
 }
 
@@ -67,10 +82,12 @@ async fn converse<S: Service>(stream: UnixStream, service: &S) -> io::Result<()>
     }
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
+    let mut patience = HASTE;
     loop {
         line.clear();
         let mut bounded = (&mut reader).take(MAX_LINE as u64 + 1);
-        let read = timeout(IDLE, bounded.read_until(b'\n', &mut line)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let read =
+            timeout(patience, bounded.read_until(b'\n', &mut line)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         if read == 0 {
             return Ok(());
         }
@@ -78,6 +95,7 @@ async fn converse<S: Service>(stream: UnixStream, service: &S) -> io::Result<()>
             let failure = Failure::new(Kind::BadInput, format!("request is longer than {MAX_LINE} bytes"));
             return send(&mut writer, &Reply::Error(failure)).await;
         }
+        patience = IDLE;
         match serde_json::from_slice(&line) {
             Ok(Request::Watch) => return watch(&mut writer, service).await,
             Ok(request) => send(&mut writer, &service.call(request).await.into()).await?,
