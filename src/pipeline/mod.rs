@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The capture thread never waits for the others; a mailbox holds one value, the newest wins. The render thread waits a
-//! part of a frame time for the mask of its own frame, then takes the last one, and shows no person at all when that is
-//! too old. Nothing here allocates once the buffers are made.
+//! part of a frame time for the mask of its own frame, then takes the last one; when that is too old for the frame, it
+//! shows the frame that the mask was made of, and no person at all when there is none. Nothing here allocates once the
+//! buffers are made.
 
 mod capture;
 mod pace;
@@ -19,19 +20,19 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
 
 use self::pace::Switch;
 use crate::{
-    camera::{self, SourceInfo},
+    camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     error::Failure,
     frame::{Frame, Mask, Size},
     latest::Latest,
-    mask,
+    mask::{self, MaskError, Segmenter},
     sink::Outputs,
     stats::Stats,
 };
@@ -74,19 +75,30 @@ struct Shared {
     switch: Switch,
     stats: Stats,
     stations: Mutex<Stations>,
+    open_camera: OpenCamera,
+    open_model: OpenModel,
 }
+
+/// How a camera is opened: [`camera::open`], or a twin of it.
+pub type OpenCamera = fn(&camera::Settings) -> Result<Box<dyn FrameSource>, CameraError>;
+
+/// How a model is opened: [`mask::open`], or a twin of it.
+pub type OpenModel = fn(&mask::Settings, Size) -> Result<Box<dyn Segmenter>, MaskError>;
 
 /// A frame and the opening of the camera that it comes from.
 #[derive(Debug, Clone)]
 struct Shot {
     session: u64,
+    /// When it came to us; [`Frame::captured_at`] is when the camera took it.
+    arrived: Instant,
     frame: Arc<Frame>,
 }
 
-/// A mask and the opening of the camera that its frame came from.
+/// A frame, its mask, and the opening of the camera that they come from.
 #[derive(Debug)]
 struct Cut {
     session: u64,
+    frame: Arc<Frame>,
     mask: Arc<Mask>,
 }
 
@@ -103,6 +115,30 @@ pub struct Stations {
     pub mask_failure: Option<Failure>,
 }
 
+impl Stations {
+    fn found_camera(&mut self, source: SourceInfo) {
+        self.source = Some(source);
+        self.camera_failure = None;
+    }
+
+    /// True when this is news.
+    fn lose_camera(&mut self, failure: &Failure) -> bool {
+        self.source = None;
+        self.camera_failure.replace(failure.clone()).as_ref() != Some(failure)
+    }
+
+    fn found_model(&mut self, model: &str) {
+        self.model = Some(model.to_owned());
+        self.mask_failure = None;
+    }
+
+    /// True when this is news.
+    fn lose_model(&mut self, failure: &Failure) -> bool {
+        self.model = None;
+        self.mask_failure.replace(failure.clone()).as_ref() != Some(failure)
+    }
+}
+
 impl Pipeline {
     /// Starts the threads. A camera or model that can't be opened is no error here: it is looked for again and again,
     /// while the outputs show a card.
@@ -110,6 +146,19 @@ impl Pipeline {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(settings: Settings, outputs: Outputs) -> io::Result<Self> {
+        Self::start_with(camera::open, mask::open, settings, outputs)
+    }
+
+    /// The same, with other ways to open a camera and a model: for tests.
+    ///
+    /// # Errors
+    /// As [`Pipeline::start`].
+    pub fn start_with(
+        open_camera: OpenCamera,
+        open_model: OpenModel,
+        settings: Settings,
+        outputs: Outputs,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             size: settings.size,
             fps: settings.fps.max(1),
@@ -122,11 +171,13 @@ impl Pipeline {
             switch: Switch::default(),
             stats: Stats::default(),
             stations: Mutex::default(),
+            open_camera,
+            open_model,
         });
         let mut pipeline = Self { shared, threads: Vec::with_capacity(3), retired: Mutex::default() };
         pipeline.spawn("bgcam-render", move |shared| render::Render::new(shared, outputs).run())?;
-        pipeline.spawn("bgcam-mask", segment::run)?;
-        pipeline.spawn("bgcam-camera", capture::run)?;
+        pipeline.spawn("bgcam-mask", |shared| segment::run(&shared))?;
+        pipeline.spawn("bgcam-camera", |shared| capture::run(&shared))?;
         Ok(pipeline)
     }
 
@@ -154,17 +205,17 @@ impl Pipeline {
         self.shared.scene.load_full()
     }
 
-    /// Changes to another camera, or opens the same one anew when its settings changed.
+    /// Changes to another camera, or opens the same one anew when its settings changed or it could not be opened.
     pub fn set_camera(&self, settings: camera::Settings) {
-        if **self.shared.camera.load() != settings {
+        if **self.shared.camera.load() != settings || self.stations().camera_failure.is_some() {
             self.shared.camera.store(Arc::new(settings));
             self.shared.switch.wake();
         }
     }
 
-    /// Changes to another model, or loads the same one anew when its settings changed.
+    /// Changes to another model, or loads the same one anew when its settings changed or it could not be loaded.
     pub fn set_mask(&self, settings: mask::Settings) {
-        if **self.shared.mask.load() != settings {
+        if **self.shared.mask.load() != settings || self.stations().mask_failure.is_some() {
             self.shared.mask.store(Arc::new(settings));
             self.shared.switch.wake();
         }

@@ -33,10 +33,19 @@ impl Switch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped
     }
 
+    /// To be taken before looking at what a wake announces, so that none is missed.
+    pub(super) fn ticket(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).wakes
+    }
+
     /// Waits until `deadline`, the next wake or the stop, whichever comes first.
     pub(super) fn wait(&self, deadline: Instant) {
+        self.wait_since(self.ticket(), deadline);
+    }
+
+    /// The same, but a wake since `before` was taken counts too.
+    pub(super) fn wait_since(&self, before: u64, deadline: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = state.wakes;
         while !state.stopped && state.wakes == before {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -73,11 +82,6 @@ impl Backoff {
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
-
-    /// Whether this is the first failure in a row, the one worth a line in the log.
-    pub(super) fn is_first(&self) -> bool {
-        self.failures == 0
-    }
 }
 
 #[cfg(test)]
@@ -93,6 +97,14 @@ mod tests {
         assert_eq!(waits, [200, 400, 800, 1600, 3000, 3000]);
         backoff.reset();
         assert_eq!(backoff.next().as_millis(), 200);
+    }
+
+    #[test]
+    fn a_wake_before_the_wait_is_not_missed() {
+        let switch = Switch::default();
+        let ticket = switch.ticket();
+        switch.wake();
+        switch.wait_since(ticket, Instant::now() + Duration::from_secs(3600));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Shared, Shot};
+use super::{Cut, Shared, Shot};
 use crate::{
     compose::{
         Compositor, Scene,
@@ -22,15 +22,30 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How long the last picture stands when the camera stops, before a card takes its place.
 const HOLD: Duration = Duration::from_secs(1);
 
-/// The oldest mask that a frame may be cut out with, and how long the picture may lack a person before a card says so.
-const STALE: Duration = Duration::from_millis(500);
+/// By how many frame times a mask may be older than the frame that it cuts out: beyond that, what moved shows the room.
+const LATE_FRAMES: u32 = 2;
+
+/// The oldest mask that is shown at all, with the frame that it was made of.
+const STALE: Duration = Duration::from_secs(1);
+
+/// How long the picture may lack a person before a card says so.
 const MODEL_LOST: Duration = Duration::from_secs(3);
 
-/// What the outputs show, to draw a card only once.
+/// What the outputs show, and of which version of the scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
-    Live,
+    Live(u64),
     Card(Card, u64),
+}
+
+/// What a frame of the camera is shown as.
+enum Way {
+    /// It needs no mask, or nobody knows where the person is: then the background stands alone.
+    Alone,
+    /// Cut out with a mask of its own or of a frame or two before.
+    CutOut(Arc<Mask>),
+    /// The model is slow: an earlier frame takes its place, the newest that has a mask.
+    Earlier(Arc<Frame>, Arc<Mask>),
 }
 
 pub(super) struct Render {
@@ -38,7 +53,7 @@ pub(super) struct Render {
     outputs: Outputs,
     compositor: Compositor,
     picture: Frame,
-    mask: Option<(u64, Arc<Mask>)>,
+    cut: Option<Cut>,
     shown: Option<Shown>,
     last_live: Option<Instant>,
     /// Since when live frames have had no mask.
@@ -53,7 +68,7 @@ impl Render {
             outputs,
             compositor: Compositor::new(size),
             picture: Frame::new(size),
-            mask: None,
+            cut: None,
             shown: None,
             last_live: None,
             unmasked_since: None,
@@ -62,96 +77,105 @@ impl Render {
 
     /// Shows a picture at a time until the pipeline stops; a card stands from the first moment on.
     pub(super) fn run(mut self) {
-        self.show_card(Instant::now());
-        while self.run_once() {}
+        let shared = Arc::clone(&self.shared);
+        self.show_card(&shared.scene.load(), Instant::now());
+        while self.run_once(&shared) {}
         // what could not be completed is in the log already
         let _ = self.outputs.finish();
     }
 
     /// Waits for a frame and shows it, or a card when none comes; false when the pipeline stops.
-    fn run_once(&mut self) -> bool {
-        let taken = self.shared.frames_to_render.take(Instant::now() + IDLE);
+    fn run_once(&mut self, shared: &Shared) -> bool {
+        let taken = shared.frames_to_render.take(Instant::now() + IDLE);
+        // one look a frame: a picture is made of one scene, never of two
+        let scene = shared.scene.load();
         match taken {
             Taken::Closed => return false,
-            Taken::Value(shot) if !self.shared.scene.load().paused => self.show_live(&shot),
-            Taken::Value(_) => self.show_card_at_leisure(),
+            Taken::Value(shot) if !scene.paused => self.show_live(&shot, &scene),
+            Taken::Value(_) => {
+                self.unmasked_since = None;
+                self.show_card(&scene, Instant::now());
+                // the camera runs on, but a still picture needs no thirty writes a second
+                drop(scene);
+                shared.switch.wait(Instant::now() + IDLE);
+            }
             Taken::TimedOut => {
                 self.unmasked_since = None;
-                self.show_card(Instant::now());
+                self.show_card(&scene, Instant::now());
             }
         }
         true
     }
 
-    fn show_live(&mut self, shot: &Shot) {
-        let shared = Arc::clone(&self.shared);
-        let scene = shared.scene.load();
-        if scene.needs_mask() {
-            self.fetch_mask(shot);
-        }
+    fn show_live(&mut self, shot: &Shot, scene: &Scene) {
+        let way = if scene.needs_mask() { self.way_of(shot) } else { Way::Alone };
         let now = Instant::now();
-        let mask = if scene.needs_mask() { self.mask_for(shot) } else { None };
-        if scene.needs_mask() && mask.is_none() {
-            shared.stats.unmasked.add_one();
+        if scene.needs_mask() && matches!(way, Way::Alone) {
             let since = *self.unmasked_since.get_or_insert(now);
             if now.duration_since(since) > MODEL_LOST {
-                return self.show_card(now);
+                return self.show_card(scene, now);
             }
+            self.shared.stats.unmasked.add_one();
         } else {
             self.unmasked_since = None;
         }
-        self.compositor.compose(&shot.frame, mask.as_deref(), &scene, &mut self.picture);
-        shared.stats.compose_time.record(now.elapsed());
-        shared.stats.composed.add_one();
-        self.shown = Some(Shown::Live);
+        let (frame, mask) = match &way {
+            Way::Alone => (&shot.frame, None),
+            Way::CutOut(mask) => (&shot.frame, Some(mask)),
+            Way::Earlier(frame, mask) => (frame, Some(mask)),
+        };
+        self.compositor.compose(frame, mask.map(|mask| &**mask), scene, &mut self.picture);
+        let captured_at = frame.captured_at;
+        self.shared.stats.compose_time.record(now.elapsed());
+        self.shared.stats.composed.add_one();
+        self.shown = Some(Shown::Live(scene.version));
         self.last_live = Some(now);
         self.write(Instant::now());
-        shared.stats.latency.record(shot.frame.captured_at.elapsed());
+        self.shared.stats.latency.record(captured_at.elapsed());
+    }
+
+    /// How a frame can be shown without showing the room where the person has moved since.
+    fn way_of(&mut self, shot: &Shot) -> Way {
+        self.fetch_cut(shot);
+        let Some(Cut { session, frame, mask }) = &self.cut else { return Way::Alone };
+        let age = shot.frame.captured_at.saturating_duration_since(frame.captured_at);
+        if *session != shot.session || age > STALE {
+            return Way::Alone;
+        }
+        if frame.seq < shot.frame.seq {
+            self.shared.stats.late_masks.add_one();
+        }
+        if age <= self.shared.frame_time() * LATE_FRAMES {
+            Way::CutOut(Arc::clone(mask))
+        } else {
+            Way::Earlier(Arc::clone(frame), Arc::clone(mask))
+        }
     }
 
     /// Waits for the mask of this very frame, but no longer than leaves time to compose at the camera's rate.
-    fn fetch_mask(&mut self, shot: &Shot) {
-        let deadline = shot.frame.captured_at + self.shared.frame_time() * 3 / 4;
-        let wanted = |cut: &super::Cut| cut.session == shot.session && cut.mask.seq >= shot.frame.seq;
+    ///
+    /// The time runs from the frame's arrival: webcams stamp it at the start of exposure, long before.
+    fn fetch_cut(&mut self, shot: &Shot) {
+        let deadline = shot.arrived + self.shared.frame_time() * 3 / 4;
+        let wanted = |cut: &Cut| cut.session == shot.session && cut.frame.seq >= shot.frame.seq;
         let cut = match self.shared.masks.take_if(deadline, wanted) {
             Taken::Value(cut) => Some(cut),
             Taken::TimedOut | Taken::Closed => self.shared.masks.try_take(),
         };
-        if let Some(cut) = cut {
-            self.mask = Some((cut.session, cut.mask));
+        if cut.is_some() {
+            self.cut = cut;
         }
     }
 
-    /// The newest mask, if it may cut this frame out.
-    fn mask_for(&self, shot: &Shot) -> Option<Arc<Mask>> {
-        let (session, mask) = self.mask.as_ref()?;
-        let age = shot.frame.captured_at.saturating_duration_since(mask.captured_at);
-        if *session != shot.session || age > STALE {
-            return None;
-        }
-        if mask.seq < shot.frame.seq {
-            self.shared.stats.late_masks.add_one();
-        }
-        Some(Arc::clone(mask))
-    }
-
-    fn show_card_at_leisure(&mut self) {
-        self.unmasked_since = None;
-        // the camera runs on while the scene is paused, but a still picture needs no thirty writes a second
-        self.shared.switch.wait(Instant::now() + IDLE);
-        self.show_card(Instant::now());
-    }
-
-    /// Shows the card that says why there is no live picture, or the last picture again during a short gap.
-    fn show_card(&mut self, now: Instant) {
-        let shared = Arc::clone(&self.shared);
-        let scene = shared.scene.load();
+    /// Shows the card that says why there is no live picture, or the last picture of this scene during a short gap.
+    fn show_card(&mut self, scene: &Scene, now: Instant) {
         let in_a_gap = self.last_live.is_some_and(|live| now.duration_since(live) < HOLD);
-        if !(in_a_gap && self.shown == Some(Shown::Live) && !scene.paused) {
-            let card = self.card(&scene);
+        let holds = in_a_gap && self.unmasked_since.is_none() && self.shown == Some(Shown::Live(scene.version));
+        if !holds {
+            let card = self.card(scene);
             let wanted = Shown::Card(card, scene.version);
             if self.shown != Some(wanted) {
-                card::draw(card, Some(&scene), &mut self.picture);
+                card::draw(card, Some(scene), &mut self.picture);
                 self.shown = Some(wanted);
             }
         }
@@ -166,7 +190,7 @@ impl Render {
             Card::Paused
         } else if stations.camera_failure.is_some() {
             Card::CameraLost
-        } else if stations.mask_failure.is_some() {
+        } else if stations.mask_failure.is_some() || self.unmasked_since.is_some() {
             Card::ModelFailed
         } else {
             Card::Starting

@@ -22,23 +22,24 @@ const PATIENCE: u32 = 10;
 /// How often to look at the stop switch and the settings while no frame comes.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How often to try again what only other settings or another file can mend.
+const HOPELESS: Duration = Duration::from_secs(30);
+
 /// Loads the model again and again until the pipeline stops.
-pub(super) fn run(shared: Arc<Shared>) {
+pub(super) fn run(shared: &Shared) {
     let mut pool = Pool::new(BUFFERS, || Mask::new(shared.size));
     let mut backoff = Backoff::default();
     while !shared.switch.is_stopped() {
+        let ticket = shared.switch.ticket();
         let settings = shared.mask.load_full();
-        let Err(error) = run_once(&shared, &settings, &mut pool, &mut backoff) else { continue };
+        let Err(error) = run_once(shared, &settings, &mut pool, &mut backoff) else { continue };
         let failure = Failure::from(&error);
-        if backoff.is_first() {
+        if shared.stations().lose_model(&failure) {
             tracing::warn!(hint = failure.hint, "{failure}; the room stays hidden, the person too");
         }
-        {
-            let mut stations = shared.stations();
-            stations.model = None;
-            stations.mask_failure = Some(failure);
-        }
-        shared.switch.wait(Instant::now() + backoff.next());
+        let wait = backoff.next();
+        let wait = if error.recovery() == Recovery::GiveUp { HOPELESS } else { wait };
+        shared.switch.wait_since(ticket, Instant::now() + wait);
     }
 }
 
@@ -49,12 +50,8 @@ fn run_once(
     pool: &mut Pool<Mask>,
     backoff: &mut Backoff,
 ) -> Result<(), MaskError> {
-    let mut segmenter = mask::open(settings, shared.size)?;
-    {
-        let mut stations = shared.stations();
-        stations.model = Some(settings.model.clone());
-        stations.mask_failure = None;
-    }
+    let mut segmenter = (shared.open_model)(settings, shared.size)?;
+    shared.stations().found_model(&settings.model);
     let (mut last_session, mut failures) = (0, 0);
     while !shared.switch.is_stopped() && Arc::ptr_eq(settings, &shared.mask.load()) {
         let shot = match shared.frames_to_segment.take(Instant::now() + LOOK) {
@@ -70,7 +67,7 @@ fn run_once(
             segmenter.reset();
             last_session = shot.session;
         }
-        match segment(shared, segmenter.as_mut(), pool, &shot) {
+        match segment(shared, segmenter.as_mut(), pool, shot) {
             Ok(()) => {
                 backoff.reset();
                 failures = 0;
@@ -83,12 +80,7 @@ fn run_once(
     Ok(())
 }
 
-fn segment(
-    shared: &Shared,
-    segmenter: &mut dyn Segmenter,
-    pool: &mut Pool<Mask>,
-    shot: &Shot,
-) -> Result<(), MaskError> {
+fn segment(shared: &Shared, segmenter: &mut dyn Segmenter, pool: &mut Pool<Mask>, shot: Shot) -> Result<(), MaskError> {
     let start = Instant::now();
     let Some(mask) = pool.fill(|mask| segmenter.segment(&shot.frame, mask))? else {
         shared.stats.overrun.add_one();
@@ -96,6 +88,6 @@ fn segment(
     };
     shared.stats.mask_time.record(start.elapsed());
     shared.stats.masks.add_one();
-    shared.masks.put(Cut { session: shot.session, mask });
+    shared.masks.put(Cut { session: shot.session, frame: shot.frame, mask });
     Ok(())
 }
