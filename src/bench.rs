@@ -2,20 +2,21 @@
 
 use std::{
     fmt, fs,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde::Serialize;
 
 use crate::{
-    background::BackgroundSpec,
-    camera,
+    background::Background,
+    camera::{self, mjpeg::Mjpeg, sample},
     cli::args::BenchArgs,
-    compose::Compositor,
+    compose::{Compositor, Scene},
     config::Config,
     error::{Failure, Kind},
-    frame::{Frame, Mask},
-    mask, render,
+    frame::{Frame, Mask, Size},
+    mask, render, stats,
 };
 
 /// Frames that are not counted: caches, lazily made buffers.
@@ -62,20 +63,26 @@ pub struct Station {
 pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let load = load_average();
     let source_settings = camera::Settings { device: args.camera.clone(), size: args.size, ..config.camera.clone() };
-    let frames = sample(&source_settings)?;
-    let spec = args.background.clone().unwrap_or(BackgroundSpec::Blur { strength: 50 });
-    let scene = render::scene(spec, args.size, config)?;
+    let frames = frames_of(&source_settings)?;
+    let scene = match &args.background {
+        Some(spec) => render::scene(spec.clone().fitted(config.fit), args.size, config)?,
+        None => picture_scene(args.size),
+    };
+    let jpegs = frames.iter().map(sample::mjpeg).collect::<Result<Vec<_>, _>>();
+    let jpegs = jpegs.map_err(|error| Failure::new(Kind::Internal, format!("cannot make a JPEG: {error}")))?;
+    let mut decoder = Mjpeg::new(args.size).ok_or_else(|| Failure::new(Kind::Internal, "no JPEG decoder"))?;
     let mut segmenter = mask::open(&config.mask, args.size).map_err(|error| Failure::from(&error))?;
     let mut compositor = Compositor::new(args.size);
-    let (mut mask, mut picture) = (Mask::new(args.size), Frame::new(args.size));
-    let mut meters =
-        [Meter::new("mask", args.frames), Meter::new("compose", args.frames), Meter::new("all", args.frames)];
+    let (mut mask, mut picture, mut decoded) = (Mask::new(args.size), Frame::new(args.size), Frame::new(args.size));
+    let mut meters = ["mjpeg", "mask", "compose", "all but mjpeg"].map(|name| Meter::new(name, args.frames));
     for number in 0..args.frames + WARM_UP {
         if number == WARM_UP {
             meters.iter_mut().for_each(Meter::clear);
         }
-        let frame = &frames[number as usize % frames.len()];
-        let [mask_meter, compose_meter, all] = &mut meters;
+        let index = number as usize % frames.len();
+        let frame = &frames[index];
+        let [mjpeg_meter, mask_meter, compose_meter, all] = &mut meters;
+        mjpeg_meter.measure(|| decoder.decode(&jpegs[index], &mut decoded)).map_err(|error| Failure::from(&error))?;
         all.measure(|| {
             mask_meter.measure(|| segmenter.segment(frame, &mut mask))?;
             compose_meter.measure(|| compositor.compose(frame, Some(&mask), &scene, &mut picture));
@@ -89,13 +96,23 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         background: scene.label,
         model: config.mask.model.clone(),
         stations: meters.into_iter().map(Meter::station).collect(),
-        rss_mib: rss_mib(),
+        rss_mib: stats::rss_mib(),
         load,
     })
 }
 
+/// A picture of our own behind the person, so that no file is needed.
+fn picture_scene(size: Size) -> Scene {
+    let mut picture = Frame::new(size);
+    let width = size.width();
+    for (index, luma) in picture.planes_mut().0.iter_mut().enumerate() {
+        *luma = 16 + ((index % width + index / width) % 220) as u8;
+    }
+    Scene { label: "a picture".to_owned(), background: Background::Picture(Arc::new(picture)), ..Scene::off() }
+}
+
 /// A few frames of the source, taken beforehand, so that its own cost stays out.
-fn sample(settings: &camera::Settings) -> Result<Vec<Frame>, Failure> {
+fn frames_of(settings: &camera::Settings) -> Result<Vec<Frame>, Failure> {
     const FRAMES: usize = 30;
     if !(settings.device == "demo" || settings.device.starts_with("file:")) {
         let text = format!("cannot measure with {:?}, expected demo or file:PATH", settings.device);
@@ -156,10 +173,10 @@ impl Meter {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} frames of {}, {} behind, model {}", self.frames, self.size, self.background, self.model)?;
-        writeln!(f, "{:10} {:>8} {:>8} {:>8} {:>8}", "station", "CPU ms", "p50 ms", "p95 ms", "p99 ms")?;
+        writeln!(f, "{:13} {:>8} {:>8} {:>8} {:>8}", "station", "CPU ms", "p50 ms", "p95 ms", "p99 ms")?;
         for station in &self.stations {
             let Station { name, cpu_ms, p50_ms, p95_ms, p99_ms } = station;
-            writeln!(f, "{name:10} {cpu_ms:8.2} {p50_ms:8.2} {p95_ms:8.2} {p99_ms:8.2}")?;
+            writeln!(f, "{name:13} {cpu_ms:8.2} {p50_ms:8.2} {p95_ms:8.2} {p99_ms:8.2}")?;
         }
         writeln!(f, "memory {:.0} MiB; the machine's load was {:.1} before", self.rss_mib, self.load)
     }
@@ -171,13 +188,6 @@ fn thread_cpu_time() -> Duration {
     // SAFETY: `time` is a valid place for the answer; this clock exists on every Linux, so the call cannot fail.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// The memory that this process holds, in MiB; 0 where /proc does not tell.
-fn rss_mib() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
 fn load_average() -> f64 {

@@ -1,9 +1,10 @@
 //! `bgcam render`: the same way of a frame over a picture or a video file, every frame, none dropped.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter},
-    path::{Path, PathBuf},
+    os::unix::fs::MetadataExt,
+    path::{self, Path, PathBuf},
 };
 
 use crate::{
@@ -30,6 +31,11 @@ use crate::{
 /// # Errors
 /// When a file can't be read or written, or the model can't be run; what was written of a video until then stays.
 pub fn run(args: &RenderArgs, config: &Config) -> Result<(), Failure> {
+    refuse_same_file(&args.output, &args.input)?;
+    if let Some(mask) = &args.mask {
+        refuse_same_file(mask, &args.input)?;
+        refuse_same_file(mask, &args.output)?;
+    }
     let options = FileOptions { size: None, looped: false, paced: false };
     if let Some(format) = Format::of(&args.output) {
         let mask = args.mask.as_deref().map(picture_format).transpose()?;
@@ -156,6 +162,17 @@ impl MaskFile {
     fn finish(self) -> Result<(), Failure> {
         self.writer.finish().map(|_| ()).map_err(|error| cannot_write(&self.path, &error))
     }
+}
+
+/// Writing begins before reading ends, so a file that is both would be lost.
+fn refuse_same_file(output: &Path, input: &Path) -> Result<(), Failure> {
+    let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    let known = identity(output);
+    if (known.is_some() && known == identity(input)) || path::absolute(output).ok() == path::absolute(input).ok() {
+        let text = format!("{} and {} are the same file", output.display(), input.display());
+        return Err(Failure::new(Kind::BadInput, text).hint("write to another file"));
+    }
+    Ok(())
 }
 
 fn picture_format(path: &Path) -> Result<Format, Failure> {

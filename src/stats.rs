@@ -1,6 +1,7 @@
 //! Counters of the way of a frame: written by the three threads without locks, read by `status`.
 
 use std::{
+    fs,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -137,6 +138,13 @@ impl Rates {
             output: rate(old.written, new.written),
         }
     }
+}
+
+/// The memory that this process holds, in MiB; 0 where /proc does not tell.
+pub fn rss_mib() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
 #[cfg(test)]

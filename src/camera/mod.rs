@@ -10,6 +10,7 @@ mod list;
 pub mod mjpeg;
 mod negotiate;
 mod pace;
+pub mod sample;
 mod scale;
 mod select;
 mod still;
