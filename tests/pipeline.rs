@@ -12,10 +12,10 @@ use std::{
 
 use bgcam::{
     background::{Background, BackgroundSpec, Limits},
-    camera,
+    camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
-    frame::{Frame, Size, Yuv},
-    mask,
+    frame::{Frame, Mask, Size, Yuv},
+    mask::{self, MaskError, ModelInfo, Place, Segmenter},
     pipeline::{Pipeline, Settings},
     sink::{Outputs, SinkSpec, memory::Memory},
 };
@@ -148,7 +148,8 @@ fn without_a_mask_no_pixel_of_the_room_goes_out() {
     let stats = pipeline.stats();
     wait_for("frames came and none had a mask", || stats.unmasked.get() > 20);
     pipeline.publish(Scene { paused: true, ..scene("#20a040") });
-    wait_for("the pause is shown", || memory.count() > 60);
+    let count = memory.count();
+    wait_for("the pause is shown", || memory.count() > count + 5);
     pipeline.publish(Scene { version: 3, ..scene("#303030") });
     pipeline.set_camera(camera("file:/no/such/file.png"));
     wait_for("the card of the lost camera is shown", || pipeline.stations().camera_failure.is_some());
@@ -177,6 +178,122 @@ fn share_of(frame: &Frame, colour: Yuv) -> f64 {
         })
         .count();
     hits as f64 / y.len() as f64
+}
+
+/// A camera whose stamps are as old as a webcam's, which stamps the start of exposure; the picture is of one colour.
+struct OldStamps(SourceInfo, u64);
+
+impl FrameSource for OldStamps {
+    fn info(&self) -> &SourceInfo {
+        &self.0
+    }
+
+    fn size(&self) -> Size {
+        SIZE
+    }
+
+    fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
+        std::thread::sleep(Duration::from_millis(33));
+        self.1 += 1;
+        into.fill(ROOM);
+        (into.seq, into.captured_at) = (self.1, Instant::now() - Duration::from_millis(30));
+        Ok(())
+    }
+}
+
+const ROOM: Yuv = Yuv { y: 120, u: 200, v: 90 };
+
+fn old_stamps(settings: &camera::Settings) -> Result<Box<dyn FrameSource>, CameraError> {
+    let name = settings.device.clone();
+    let info = SourceInfo { name, path: None, id: None, fourcc: "YU12".to_owned(), native: (1280, 720), fps: 30.0 };
+    Ok(Box::new(OldStamps(info, 0)))
+}
+
+/// A model that finds a person in the left half of every picture, after the time that its name says, in milliseconds.
+struct LeftHalf(ModelInfo, Duration);
+
+impl Segmenter for LeftHalf {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn segment(&mut self, frame: &Frame, into: &mut Mask) -> Result<(), MaskError> {
+        std::thread::sleep(self.1);
+        (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
+        let width = SIZE.width();
+        into.alpha_mut().iter_mut().enumerate().for_each(|(at, alpha)| *alpha = 255 * u8::from(at % width < width / 2));
+        Ok(())
+    }
+
+    fn reset(&mut self) {}
+}
+
+fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
+    let spec = mask::catalogue::ours()[0].clone();
+    let info = ModelInfo { spec, place: Place::BuiltIn, library: PathBuf::new() };
+    Ok(Box::new(LeftHalf(info, Duration::from_millis(settings.model.parse().unwrap()))))
+}
+
+fn start_twins(milliseconds: &str, scene: Scene, keep: usize) -> (Pipeline, Memory) {
+    let memory = Memory::new(SIZE, keep);
+    let sink = memory.clone();
+    let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.sink()) as _));
+    let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
+    let mask = mask::Settings { model: milliseconds.to_owned(), ..mask::Settings::default() };
+    let settings = Settings { size: SIZE, fps: 30, camera: camera("twin"), mask, scene };
+    (Pipeline::start_with(old_stamps, left_half, settings, outputs).unwrap(), memory)
+}
+
+#[test]
+fn a_webcams_old_stamps_do_not_cost_the_mask_of_the_frame() {
+    let _alone = alone();
+    let (pipeline, _memory) = start_twins("2", scene("#20a040"), 1);
+    let stats = pipeline.stats();
+    wait_for("masks are made", || stats.masks.get() > 60);
+    let (late, composed) = (stats.late_masks.get(), stats.composed.get());
+    assert!(late * 4 < composed, "{late} of {composed} frames had an older mask");
+}
+
+#[test]
+fn a_slow_model_slows_the_picture_and_never_cuts_out_a_frame_that_is_not_its_own() {
+    let _alone = alone();
+    let (pipeline, memory) = start_twins("150", scene("#20a040"), 200);
+    wait_for("masks are made", || pipeline.stats().masks.get() > 8);
+    let unmasked = pipeline.stats().unmasked.get();
+    wait_for("more are made", || pipeline.stats().masks.get() > 16);
+    assert_eq!(pipeline.stats().unmasked.get(), unmasked, "the person was hidden while there were masks");
+    drop(pipeline);
+    let shares: Vec<f64> = memory.frames().iter().rev().take(20).map(|frame| share_of(frame, ROOM)).collect();
+    assert!(shares.iter().all(|share| (share - 0.5).abs() < 0.01), "{shares:?}");
+}
+
+#[test]
+fn a_model_that_is_far_too_slow_ends_in_a_card_and_not_in_the_room() {
+    let _alone = alone();
+    let (pipeline, memory) = start_twins("60000", scene("#20a040"), 300);
+    let green = Yuv::from_rgb(0x20, 0xa0, 0x40);
+    wait_for("the background stands alone", || memory.last().is_some_and(|frame| share_of(&frame, green) == 1.0));
+    wait_for("a card takes its place", || memory.last().is_some_and(|frame| share_of(&frame, green) < 0.5));
+    assert!(memory.frames().iter().all(|frame| share_of(frame, ROOM) == 0.0));
+    std::mem::forget(pipeline); // its model sleeps for a minute
+}
+
+#[test]
+fn from_the_plain_camera_to_a_colour_no_frame_shows_the_room_any_more() {
+    let _alone = alone();
+    let (pipeline, memory) = start_twins("2", scene("off"), 40);
+    wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
+    for round in 2..8 {
+        pipeline.publish(Scene { version: 2 * round, ..scene("#20a040") });
+        let count = memory.count();
+        // one frame may have been under way
+        wait_for("the colour is shown", || memory.count() > count + 6);
+        let frames = memory.frames();
+        let after: Vec<f64> = frames.iter().rev().take(5).map(|frame| share_of(frame, ROOM)).collect();
+        assert!(after.iter().all(|share| *share <= 0.5), "round {round}: {after:?}");
+        pipeline.publish(Scene { version: 2 * round + 1, ..scene("off") });
+        wait_for("the room is shown again", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
+    }
 }
 
 #[test]

@@ -28,9 +28,11 @@ macro_rules! testbed_or_skip {
 /// The testbed: named by `BGCAM_TESTBED`, beside the repository, or built by `scripts/testbed`.
 pub fn testbed() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let named = env::var_os("BGCAM_TESTBED").map(PathBuf::from);
-    let usual = ["../shared/testbed", "target/testbed", ".cache/testbed"].map(|place| root.join(place));
-    named.into_iter().chain(usual).find(|place| place.join("run").is_file()).and_then(|place| place.canonicalize().ok())
+    let places = match env::var_os("BGCAM_TESTBED") {
+        Some(named) => vec![PathBuf::from(named)],
+        None => ["../shared/testbed", ".cache/testbed"].map(|place| root.join(place)).to_vec(),
+    };
+    places.into_iter().find(|place| place.join("run").is_file()).and_then(|place| place.canonicalize().ok())
 }
 
 /// The `bgcam` of this build.

@@ -1,0 +1,133 @@
+//! The verbs that need no daemon: render, bench, models, devices, config, completions, man.
+
+#[path = "support/daemon.rs"]
+mod support;
+
+use std::{fs, process::Output};
+
+use bgcam::mask;
+use support::{Home, write_png};
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+fn run(home: &Home, args: &[&str], code: i32) -> String {
+    let output = home.run(args);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
+    text(&output)
+}
+
+fn runtime_is_there() -> bool {
+    let found = mask::library(&mask::Settings::default());
+    if let Err(error) = &found {
+        eprintln!("skipped: {error} (scripts/setup fetches it)");
+    }
+    found.is_ok()
+}
+
+/// A short Y4M clip of a grey room.
+fn write_clip(path: &std::path::Path, width: usize, height: usize, frames: usize) {
+    let mut bytes = format!("YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420jpeg\n").into_bytes();
+    for _ in 0..frames {
+        bytes.extend(b"FRAME\n");
+        bytes.extend(vec![90; width * height]);
+        bytes.extend(vec![128; 2 * width.div_ceil(2) * height.div_ceil(2)]);
+    }
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_picture_is_rendered_at_its_own_size_with_its_mask() {
+    if !runtime_is_there() {
+        return;
+    }
+    let home = Home::new();
+    let path = |name: &str| home.path(name).display().to_string();
+    write_png(&home.path("in.png"), 321, 179, [90, 90, 90]);
+    run(
+        &home,
+        &["render", &path("in.png"), &path("out.png"), "--mask", &path("mask.png"), "--background", "#20a040"],
+        0,
+    );
+    let (out, mask) = (image::open(path("out.png")).unwrap(), image::open(path("mask.png")).unwrap());
+    assert_eq!((out.width(), out.height(), mask.width(), mask.height()), (321, 179, 321, 179));
+    assert_eq!(mask.color(), image::ColorType::L8);
+    let corner = out.to_rgb8().get_pixel(0, 0).0;
+    assert!(corner.iter().zip([0x20, 0xa0, 0x40]).all(|(seen, meant)| seen.abs_diff(meant) < 4), "{corner:?}");
+}
+
+#[test]
+fn a_clip_is_rendered_frame_by_frame() {
+    if !runtime_is_there() {
+        return;
+    }
+    let home = Home::new();
+    let path = |name: &str| home.path(name).display().to_string();
+    write_clip(&home.path("in.y4m"), 320, 180, 7);
+    run(&home, &["render", &path("in.y4m"), &path("out.y4m"), "--mask", &path("mask.y4m")], 0);
+    for name in ["out.y4m", "mask.y4m"] {
+        let bytes = fs::read(path(name)).unwrap();
+        let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        assert!(bytes.starts_with(b"YUV4MPEG2 W320 H180 F30:1"), "{name}");
+        assert_eq!(bytes.len() - header, 7 * (6 + 320 * 180 * 3 / 2), "{name}");
+    }
+}
+
+#[test]
+fn what_render_cannot_do_is_said_and_harms_no_file() {
+    let home = Home::new();
+    let path = |name: &str| home.path(name).display().to_string();
+    write_clip(&home.path("in.y4m"), 320, 180, 3);
+    let before = fs::read(path("in.y4m")).unwrap();
+    assert!(run(&home, &["render", &path("in.y4m"), &path("in.y4m")], 1).contains("same file"));
+    assert!(
+        run(&home, &["render", &path("in.y4m"), &path("o.y4m"), "--mask", &path("in.y4m")], 1).contains("same file")
+    );
+    assert!(run(&home, &["render", &path("in.y4m"), &path("o.avi")], 1).contains(".y4m or .mp4"));
+    assert!(run(&home, &["render", &path("none.y4m"), &path("o.y4m")], 1).contains("none.y4m"));
+    assert_eq!(fs::read(path("in.y4m")).unwrap(), before);
+}
+
+#[test]
+fn bench_measures_every_station() {
+    if !runtime_is_there() {
+        return;
+    }
+    let home = Home::new();
+    let report = run(&home, &["bench", "--frames", "10", "--size", "320x180", "--json"], 0);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let names: Vec<_> = report["stations"].as_array().unwrap().iter().map(|station| station["name"].clone()).collect();
+    assert_eq!(names, ["mjpeg", "mask", "compose", "all but mjpeg"]);
+    for station in report["stations"].as_array().unwrap() {
+        assert!(station["cpu_ms"].as_f64().unwrap() > 0.0, "{station}");
+    }
+}
+
+#[test]
+fn lists_and_pages_are_printed() {
+    let home = Home::new();
+    let models: serde_json::Value = serde_json::from_str(&run(&home, &["models", "--json", "--no-speed"], 0)).unwrap();
+    let names: Vec<_> = models.as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["landscape", "general", "multiclass"]);
+    let devices = home.run(&["devices", "--json"]);
+    assert!(serde_json::from_slice::<serde_json::Value>(&devices.stdout).unwrap()["cameras"].is_array());
+    assert!(run(&home, &["config", "path"], 0).contains("bgcam/bgcam.toml"));
+    assert!(run(&home, &["config", "show"], 0).contains("[camera]"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run(&home, &["completions", shell], 0).contains("set-color"), "{shell}");
+    }
+    run(&home, &["man", home.path("man").to_str().unwrap()], 0);
+    assert!(home.path("man/bgcam-set-blur.1").exists());
+}
+
+#[test]
+fn a_settings_file_is_checked_by_itself() {
+    let home = Home::new();
+    let file = home.path("mine.toml");
+    fs::write(&file, "[output]\nfps = 15\n").unwrap();
+    run(&home, &["config", "check", file.to_str().unwrap()], 0);
+    fs::write(&file, "[output]\nfps = 1000\n").unwrap();
+    assert!(run(&home, &["config", "check", file.to_str().unwrap()], 1).contains("output.fps = 1000"));
+    assert!(run(&home, &["config", "check", "/no/such.toml"], 1).contains("/no/such.toml"));
+}
