@@ -9,7 +9,7 @@ use nokhwa::utils::ApiBackend;
 use serde::Serialize;
 
 use super::{negotiate::Pixel, v4l2::Node};
-use crate::frame::Size;
+use crate::{frame::Size, sink::LABEL};
 
 /// A node that gives frames.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,6 +43,11 @@ pub struct Format {
 }
 
 impl Device {
+    /// Whether it is the virtual camera that we write to.
+    pub(super) fn is_own_output(&self) -> bool {
+        self.virtual_ && self.name == LABEL
+    }
+
     /// Whether any format is one that we can decode, and whether one of these has colour.
     pub(super) fn usable(&self) -> (bool, bool) {
         let pixels = || self.formats.iter().filter_map(|format| Pixel::from_fourcc(&format.fourcc));

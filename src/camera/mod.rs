@@ -85,8 +85,8 @@ pub const FOURCCS: [&str; 8] = ["MJPG", "JPEG", "YUYV", "UYVY", "NV12", "YU12", 
 /// Opens the source that `settings` name, which delivers frames of exactly `settings.size`: what differs is scaled to
 /// cover it and cropped in the middle.
 ///
-/// `auto` takes the first real camera, never a v4l2loopback; one that is named outright is taken. A file is looped at its
-/// own rate.
+/// `auto` takes the first real camera, never a v4l2loopback; one that is named in full is taken, unless it is our own
+/// output. A file is looped at its own rate.
 ///
 /// # Errors
 /// When there is no such source, or it cannot be used; [`CameraError::recovery`] says whether to try again.

@@ -53,12 +53,16 @@ pub(super) fn first(scan: &Scan) -> Result<&Device, CameraError> {
 }
 
 /// The camera whose name is `name`, or else the first whose name contains it, whatever the case; a real one before a
-/// v4l2loopback.
+/// v4l2loopback, one that can be decoded before one that can't, and one with colour before one without.
+///
+/// A v4l2loopback has to be named in full, and our own output is never taken: the daemon would film itself.
 pub(super) fn by_name<'a>(name: &str, scan: &'a Scan) -> Result<&'a Device, CameraError> {
     let wanted = name.to_lowercase();
     let rank = |device: &Device| {
         let found = device.name.to_lowercase();
-        found.contains(&wanted).then_some((found != wanted, device.virtual_))
+        let meant = found == wanted || !device.virtual_ && found.contains(&wanted);
+        let (decodable, colour) = device.usable();
+        (meant && !device.is_own_output()).then_some((found != wanted, device.virtual_, !decodable, !colour))
     };
     let matching = scan.devices.iter().filter_map(|device| Some((rank(device)?, device)));
     matching.min_by_key(|(rank, _)| *rank).map(|(_, device)| device).ok_or_else(|| not_found(name, scan))
@@ -66,14 +70,15 @@ pub(super) fn by_name<'a>(name: &str, scan: &'a Scan) -> Result<&'a Device, Came
 
 /// That there is no `device`, and what there is.
 pub(super) fn not_found(device: &str, scan: &Scan) -> CameraError {
-    let there = scan.devices.iter().map(|device| format!("{} ({})", device.name, device.path.display())).collect();
+    let cameras = scan.devices.iter().filter(|device| !device.is_own_output());
+    let there = cameras.map(|device| format!("{} ({})", device.name, device.path.display())).collect();
     CameraError::NotFound { device: device.to_owned(), there }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::camera::list::Format;
+    use crate::{camera::list::Format, sink::LABEL};
 
     fn device(number: u32, name: &str, fourcc: &str, virtual_: bool) -> Device {
         let format = Format { fourcc: fourcc.into(), size: "640x480".parse().unwrap(), rates: vec![30.0] };
@@ -90,11 +95,13 @@ mod tests {
 
     fn scan() -> Scan {
         let devices = vec![
-            device(0, "Virtual Background Cam", "YUYV", true),
+            device(0, LABEL, "YUYV", true),
             device(1, "Capture card", "H264", false),
             device(2, "Integrated IR Camera", "GREY", false),
             device(4, "Integrated Camera: HD", "MJPG", false),
+            device(5, "Logitech BRIO", "GREY", false),
             device(6, "Logitech BRIO", "YUYV", false),
+            device(8, "OBS Virtual Camera", "YUYV", true),
         ];
         Scan { devices, denied: None }
     }
@@ -127,8 +134,18 @@ mod tests {
         let path = |name| by_name(name, &scan).map(|device| device.path.clone());
         assert_eq!(path("brio").unwrap(), Path::new("/dev/video6"));
         assert_eq!(path("integrated camera: hd").unwrap(), Path::new("/dev/video4"));
-        assert_eq!(path("ca").unwrap(), Path::new("/dev/video1")); // not the virtual one, which comes first
-        assert_eq!(path("background").unwrap(), Path::new("/dev/video0"));
-        assert!(matches!(path("nikon"), Err(CameraError::NotFound { there, .. }) if there.len() == 5));
+        assert_eq!(path("ca").unwrap(), Path::new("/dev/video4")); // the first that gives what we can decode, in colour
+        assert!(matches!(path("nikon"), Err(CameraError::NotFound { there, .. }) if there.len() == 6));
+    }
+
+    #[test]
+    fn a_loopback_is_named_in_full_and_never_ours() {
+        let mut scan = scan();
+        let path = |name, scan: &Scan| by_name(name, scan).map(|device| device.path.clone()).ok();
+        assert_eq!(path("obs virtual camera", &scan).unwrap(), Path::new("/dev/video8"));
+        assert_eq!(path("obs", &scan), None);
+        assert_eq!((path("background", &scan), path(LABEL, &scan)), (None, None));
+        scan.devices.truncate(1);
+        assert!(matches!(by_name("cam", &scan), Err(CameraError::NotFound { there, .. }) if there.is_empty()));
     }
 }

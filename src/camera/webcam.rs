@@ -17,7 +17,10 @@ use super::{
     stream::{Filled, Stream},
     v4l2::{self, Given, Node},
 };
-use crate::frame::{Frame, Size};
+use crate::{
+    frame::{Frame, Size},
+    sink::LABEL,
+};
 
 /// A webcam that streams.
 #[derive(Debug)]
@@ -66,6 +69,9 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         Some(libc::ENOTTY | libc::EINVAL) => not_capture(path, "it is no V4L2 device"),
         _ => self::fault(path, "ask what it can do", error),
     })?;
+    if caps.is_loopback() && caps.card == LABEL {
+        return Err(not_capture(path, "it is bgcam's own output"));
+    }
     if !caps.captures() {
         let why = if caps.is_loopback() { "no program writes to this v4l2loopback" } else { "it gives no frames" };
         return Err(not_capture(path, why));
