@@ -74,6 +74,14 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// The candidate that is most like `word`, whatever the case, where one is like it at all: for "did you mean".
+pub fn nearest<S: AsRef<str>>(word: &str, candidates: impl IntoIterator<Item = S>) -> Option<String> {
+    let word = word.to_lowercase();
+    let likeness = |candidate: &S| strsim::jaro_winkler(&word, &candidate.as_ref().to_lowercase());
+    let best = candidates.into_iter().map(|c| (likeness(&c), c)).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(likeness, _)| *likeness > 0.8).map(|(_, candidate)| candidate.as_ref().to_owned())
+}
+
 /// The text of an error and of everything beneath it, joined by colons.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

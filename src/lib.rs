@@ -10,8 +10,8 @@
 //!
 //! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
-//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]. [`render`] sends files the same way, and
-//! [`bench`] measures it.
+//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]; [`regular`] reads files that users name, [`picture`]
+//! those that are pictures. [`render`] sends files the same way, and [`bench`] measures it.
 
 pub mod background;
 pub mod bench;
@@ -26,7 +26,9 @@ pub mod frame;
 pub mod latest;
 pub mod mask;
 pub mod paths;
+pub mod picture;
 pub mod pipeline;
+pub mod regular;
 pub mod render;
 pub mod sink;
 pub mod stats;

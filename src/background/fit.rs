@@ -4,10 +4,13 @@ use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
     images::{Image, ImageRef},
 };
-use image::DynamicImage;
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{Frame, Size};
+use crate::{
+    frame::{Frame, Size},
+    picture::write_i420,
+};
 
 /// How a picture of another shape fills the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -22,17 +25,10 @@ pub enum Fit {
     Stretch,
 }
 
-/// An RGB picture without padding.
-struct Rgb8 {
-    width: u32,
-    height: u32,
-    bytes: Vec<u8>,
-}
-
 /// Resizes `picture` to `size` and converts it to I420.
-pub(super) fn to_frame(picture: &DynamicImage, fit: Fit, size: Size) -> Frame {
-    let picture = on_black(picture);
+pub(super) fn to_frame(picture: RgbImage, fit: Fit, size: Size) -> Frame {
     let (width, height) = (size.width() as u32, size.height() as u32);
+    let picture = Rgb8 { width: picture.width(), height: picture.height(), bytes: picture.into_raw() };
     let fitted = match fit {
         Fit::Cover => resize(&picture, width, height, true),
         Fit::Stretch => resize(&picture, width, height, false),
@@ -43,17 +39,11 @@ pub(super) fn to_frame(picture: &DynamicImage, fit: Fit, size: Size) -> Frame {
     frame
 }
 
-/// 8-bit RGB, with what is transparent blended over black.
-fn on_black(picture: &DynamicImage) -> Rgb8 {
-    let (width, height) = (picture.width(), picture.height());
-    let bytes = if picture.color().has_alpha() {
-        let over = |value: u8, alpha: u8| ((u32::from(value) * u32::from(alpha) + 127) / 255) as u8;
-        let rgba = picture.to_rgba8();
-        rgba.pixels().flat_map(|&image::Rgba([r, g, b, a])| [over(r, a), over(g, a), over(b, a)]).collect()
-    } else {
-        picture.to_rgb8().into_raw()
-    };
-    Rgb8 { width, height, bytes }
+/// An RGB picture without padding.
+struct Rgb8 {
+    width: u32,
+    height: u32,
+    bytes: Vec<u8>,
 }
 
 fn resize(from: &Rgb8, width: u32, height: u32, crop: bool) -> Rgb8 {
@@ -95,32 +85,9 @@ fn contain(picture: &Rgb8, width: u32, height: u32) -> Rgb8 {
     whole
 }
 
-/// ITU-R BT.601, limited range, the same arithmetic as [`Yuv::from_rgb`](crate::frame::Yuv::from_rgb); chroma is that of
-/// the mean colour of 2x2 pixels.
-fn write_i420(rgb: &[u8], frame: &mut Frame) {
-    let width = frame.size().width();
-    let (y, u, v) = frame.planes_mut();
-    for (luma, pixel) in y.iter_mut().zip(rgb.as_chunks::<3>().0) {
-        let [r, g, b] = pixel.map(i32::from);
-        *luma = ((16_829 * r + 33_039 * g + 6_416 * b + (16 << 16) + (1 << 15)) >> 16) as u8;
-    }
-    let chroma_rows = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
-    for ((u, v), rows) in chroma_rows.zip(rgb.chunks_exact(width * 6)) {
-        let (above, below) = rows.split_at(width * 3);
-        let pairs = above.as_chunks::<6>().0.iter().zip(below.as_chunks::<6>().0);
-        for ((u, v), (above, below)) in u.iter_mut().zip(v).zip(pairs) {
-            let sum =
-                |at: usize| [above[at], above[at + 3], below[at], below[at + 3]].map(i32::from).iter().sum::<i32>();
-            let (r, g, b) = (sum(0), sum(1), sum(2));
-            *u = ((-9_714 * r - 19_070 * g + 28_784 * b + (128 << 18) + (1 << 17)) >> 18) as u8;
-            *v = ((28_784 * r - 24_103 * g - 4_681 * b + (128 << 18) + (1 << 17)) >> 18) as u8;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use image::{Rgb, RgbImage};
+    use image::Rgb;
     use proptest::prelude::*;
 
     use super::*;
@@ -131,8 +98,8 @@ mod tests {
     }
 
     /// White with a black left half.
-    fn halves(width: u32, height: u32) -> DynamicImage {
-        RgbImage::from_fn(width, height, |x, _| Rgb(if x < width / 2 { [0; 3] } else { [255; 3] })).into()
+    fn halves(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, _| Rgb(if x < width / 2 { [0; 3] } else { [255; 3] }))
     }
 
     fn luma(frame: &Frame, x: usize, y: usize) -> u8 {
@@ -143,16 +110,16 @@ mod tests {
     fn cover_cuts_and_stretch_does_not() {
         // A tall picture: its top and bottom quarter are red, which cover cuts off.
         let tall = RgbImage::from_fn(32, 64, |_, y| Rgb(if (16..48).contains(&y) { [255; 3] } else { [255, 0, 0] }));
-        let cover = to_frame(&tall.clone().into(), Fit::Cover, size());
+        let cover = to_frame(tall.clone(), Fit::Cover, size());
         assert!(cover.planes().0.iter().all(|y| *y == 235));
-        let stretch = to_frame(&tall.into(), Fit::Stretch, size());
+        let stretch = to_frame(tall, Fit::Stretch, size());
         assert_eq!(luma(&stretch, 32, 1), Yuv::from_rgb(255, 0, 0).y);
         assert_eq!(luma(&stretch, 32, 16), 235);
     }
 
     #[test]
     fn contain_shows_the_whole_picture_between_dark_bars() {
-        let frame = to_frame(&halves(32, 32), Fit::Contain, size());
+        let frame = to_frame(halves(32, 32), Fit::Contain, size());
         assert_eq!((luma(&frame, 17, 16), luma(&frame, 46, 16)), (16, 235));
         assert!(luma(&frame, 2, 16) < 110 && luma(&frame, 62, 16) < 110);
     }
@@ -160,17 +127,17 @@ mod tests {
     #[test]
     fn a_picture_of_one_pixel_fits() {
         for fit in [Fit::Cover, Fit::Contain, Fit::Stretch] {
-            let frame = to_frame(&RgbImage::from_pixel(1, 1, Rgb([255; 3])).into(), fit, size());
+            let frame = to_frame(RgbImage::from_pixel(1, 1, Rgb([255; 3])), fit, size());
             assert_eq!(luma(&frame, 32, 16), 235, "{fit:?}");
         }
-        to_frame(&RgbImage::from_pixel(5000, 1, Rgb([9; 3])).into(), Fit::Contain, size());
-        to_frame(&RgbImage::from_pixel(1, 5000, Rgb([9; 3])).into(), Fit::Cover, size());
+        to_frame(RgbImage::from_pixel(5000, 1, Rgb([9; 3])), Fit::Contain, size());
+        to_frame(RgbImage::from_pixel(1, 5000, Rgb([9; 3])), Fit::Cover, size());
     }
 
     proptest! {
         #[test]
         fn flat_pictures_have_the_colour_of_the_word(r: u8, g: u8, b: u8) {
-            let frame = to_frame(&RgbImage::from_pixel(64, 32, Rgb([r, g, b])).into(), Fit::Cover, size());
+            let frame = to_frame(RgbImage::from_pixel(64, 32, Rgb([r, g, b])), Fit::Cover, size());
             let (y, u, v) = frame.planes();
             prop_assert_eq!(Yuv { y: y[99], u: u[99], v: v[99] }, Yuv::from_rgb(r, g, b));
         }

@@ -15,22 +15,7 @@ pub use fit::Fit;
 pub use spec::{BackgroundSpec, DEFAULT_BLUR, Rgb};
 
 use crate::frame::{Frame, Size, Yuv};
-
-/// What a picture may cost before it is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of the file.
-    pub max_bytes: u64,
-    /// Width x height of the decoded picture.
-    pub max_pixels: u64,
-}
-
-impl Default for Limits {
-    /// 25 MB and 64 megapixels: any photo of a phone or camera.
-    fn default() -> Self {
-        Self { max_bytes: 25_000_000, max_pixels: 64_000_000 }
-    }
-}
+pub use crate::picture::Limits;
 
 /// What stands behind the person, ready to blend; cheap to clone.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use csscolorparser::NAMED_COLORS;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{BackgroundError, Fit};
+use crate::error::nearest;
 
 /// The strength of `blur` without a number.
 pub const DEFAULT_BLUR: u8 = 50;
@@ -179,14 +180,6 @@ fn colour_names() -> impl Iterator<Item = &'static str> {
 
 fn words() -> impl Iterator<Item = &'static str> {
     ["off", "blur"].into_iter().chain(colour_names())
-}
-
-/// The candidate that is most like `text`, where one is like it at all.
-pub(super) fn nearest<S: AsRef<str>>(text: &str, candidates: impl Iterator<Item = S>) -> Option<String> {
-    let text = text.to_lowercase();
-    let score = |candidate: &S| strsim::jaro_winkler(&text, &candidate.as_ref().to_lowercase());
-    let best = candidates.map(|c| (score(&c), c)).max_by(|a, b| a.0.total_cmp(&b.0));
-    best.filter(|(score, _)| *score > 0.8).map(|(_, candidate)| candidate.as_ref().to_owned())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::{
 use image::{ImageFormat, RgbImage, imageops::FilterType};
 use multiversion::multiversion;
 
-use super::{CameraError, FrameSource, SourceInfo, pace::Pace, still};
+use super::{CameraError, FrameSource, SourceInfo, pace::Pace};
 use crate::frame::{Frame, Size, Yuv};
 
 const FIGURE: &[u8] = include_bytes!("demo/figure.jpg");
@@ -93,7 +93,7 @@ impl Figure {
             scaled.into_raw().into_boxed_slice()
         };
         Ok(Self {
-            picture: still::to_frame(&picture)?,
+            picture: crate::picture::to_frame(&picture).map_err(|error| error.to_string())?,
             alpha: alpha(width, height),
             alpha_half: alpha(width / 2, height / 2),
         })

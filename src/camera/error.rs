@@ -2,7 +2,11 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::error::{Failure, Kind, Recovery, chain};
+use crate::{
+    error::{Failure, Kind, Recovery, chain},
+    picture::PictureError,
+    regular::FileError,
+};
 
 /// What can go wrong with a source.
 #[derive(Debug, thiserror::Error)]
@@ -30,11 +34,11 @@ pub enum CameraError {
     #[error("corrupt frame: {0}")]
     Corrupt(&'static str),
     #[error("cannot read {}", .path.display())]
-    File { path: PathBuf, source: io::Error },
+    File { path: PathBuf, source: FileError },
     #[error("{} is not a picture or video that bgcam can read: {why}", .path.display())]
     NotVideo { path: PathBuf, why: String },
-    #[error("{} is too big: {what}, at most {limit}", .path.display())]
-    TooBig { path: PathBuf, what: String, limit: String },
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     #[error("reading {} takes ffmpeg, which is not installed", .path.display())]
     NoFfmpeg { path: PathBuf },
     /// The last frame of a file that is not looped has been given.
@@ -65,7 +69,7 @@ impl CameraError {
             Self::Unsupported { .. }
             | Self::File { .. }
             | Self::NotVideo { .. }
-            | Self::TooBig { .. }
+            | Self::Picture(_)
             | Self::NoFfmpeg { .. }
             | Self::EndOfStream { .. } => Recovery::GiveUp,
         }
@@ -75,18 +79,17 @@ impl CameraError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoCamera | Self::NotFound { .. } => Kind::NotFound,
-            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::NotFound,
-            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Kind::Denied,
+            Self::File { source, .. } => source.kind(),
+            Self::Picture(error) => error.kind(),
             Self::Denied { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
-            Self::NotCapture { .. } | Self::Unsupported { .. } | Self::TooBig { .. } => Kind::Unsupported,
+            Self::NotCapture { .. } | Self::Unsupported { .. } => Kind::Unsupported,
             Self::NotVideo { .. } => Kind::BadInput,
             Self::NoFfmpeg { .. } => Kind::Missing,
             Self::Io { .. }
             | Self::Stalled { .. }
             | Self::Gone { .. }
             | Self::Corrupt(_)
-            | Self::File { .. }
             | Self::EndOfStream { .. } => Kind::Io,
         }
     }
@@ -111,7 +114,7 @@ impl CameraError {
             }
             Self::NotVideo { .. } => "try `ffmpeg -i FILE` to see what it is",
             Self::NoFfmpeg { .. } => "install it, such as with `sudo apt install ffmpeg`, or use Y4M, PNG or JPEG",
-            Self::TooBig { .. } => "make it smaller, such as with `ffmpeg -i FILE -vf scale=1920:-2 SMALLER`",
+            Self::Picture(error) => return error.hint(),
             Self::Corrupt(_) | Self::File { .. } | Self::EndOfStream { .. } => return None,
         };
         Some(hint.to_owned())

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -19,6 +19,8 @@ use super::{
 use crate::{
     error::chain,
     frame::{Frame, Size},
+    picture,
+    regular::{self, FileError},
 };
 
 /// The rate of a picture, which has none of its own.
@@ -67,13 +69,10 @@ pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, 
 
 /// What kind of file it is, by its first bytes, and what it says of itself.
 fn recognise(path: &Path, looped: bool) -> Result<(Input, SourceInfo), CameraError> {
-    let unreadable = |source| CameraError::File { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
-    }
+    let unreadable = |source: FileError| CameraError::File { path: path.to_owned(), source };
+    let mut file = regular::open(path).map_err(unreadable)?;
     let mut start = Vec::with_capacity(16);
-    (&mut file).take(16).read_to_end(&mut start).map_err(unreadable)?;
+    (&mut file).take(16).read_to_end(&mut start).map_err(|error| unreadable(error.into()))?;
     let info = |fourcc: &str, native, fps| SourceInfo {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         path: Some(path.to_owned()),
@@ -82,13 +81,13 @@ fn recognise(path: &Path, looped: bool) -> Result<(Input, SourceInfo), CameraErr
         native,
         fps,
     };
-    if image::guess_format(&start).is_ok() {
+    if picture::is_picture(&start) {
         let (frame, native) = still::read(path)?;
         return Ok((Input::Still(frame), info("RGB3", native, STILL_FPS)));
     }
     let video = |header: &Header, fourcc| info(fourcc, (header.width, header.height), header.fps);
     if start.starts_with(b"YUV4MPEG2") {
-        file.rewind().map_err(unreadable)?;
+        file.rewind().map_err(|error| unreadable(error.into()))?;
         match Reader::new(BufReader::new(file)) {
             Ok(reader) => {
                 let info = video(reader.header(), if reader.header().gray { "GREY" } else { "YU12" });
@@ -105,7 +104,7 @@ fn recognise(path: &Path, looped: bool) -> Result<(Input, SourceInfo), CameraErr
 
 fn bad(path: &Path, error: Y4mError) -> CameraError {
     match error {
-        Y4mError::Io(source) => CameraError::File { path: path.to_owned(), source },
+        Y4mError::Io(source) => CameraError::File { path: path.to_owned(), source: source.into() },
         error => CameraError::NotVideo { path: path.to_owned(), why: chain(&error) },
     }
 }
@@ -210,7 +209,7 @@ impl FrameSource for FileSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Recovery;
+    use crate::{error::Recovery, picture::PictureError};
 
     /// A clip of 32x16 whose frames have the given levels.
     fn clip(tags: &str, chroma_len: usize, levels: &[u8]) -> tempfile::NamedTempFile {
@@ -282,5 +281,23 @@ mod tests {
         assert!(matches!(error, CameraError::NotVideo { .. } | CameraError::NoFfmpeg { .. }), "{error:?}");
         let missing = open(Path::new("/no/such/file.mp4"), &FileOptions::default()).map(|_| ()).unwrap_err();
         assert!(matches!(missing, CameraError::File { .. }));
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo.y4m");
+        regular::make_fifo(&fifo);
+        let error = open(&fifo, &FileOptions::default()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, CameraError::File { source: FileError::NotRegular("a named pipe"), .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_cut_photo_and_a_clear_picture_are_what_they_are_as_backgrounds() {
+        let folder = tempfile::tempdir().unwrap();
+        let (photo, clear) = (folder.path().join("cut.jpg"), folder.path().join("clear.png"));
+        image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 9])).save(&photo).unwrap();
+        let bytes = std::fs::read(&photo).unwrap();
+        std::fs::write(&photo, &bytes[..bytes.len() - 9]).unwrap();
+        let error = open(&photo, &FileOptions::default()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, CameraError::Picture(PictureError::Truncated { .. })), "{error:?}");
+        image::RgbaImage::from_pixel(16, 16, image::Rgba([255, 255, 255, 0])).save(&clear).unwrap();
+        assert_eq!(levels(&mut *open(&clear, &FileOptions::default()).unwrap(), 1), [16]);
     }
 }

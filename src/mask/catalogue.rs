@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     fmt::{self, Write as _},
-    fs, io,
     path::{Path, PathBuf},
     sync::LazyLock,
 };
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{MaskError, Settings, runtime};
-use crate::error::Failure;
+use crate::{error::Failure, regular};
 
 /// The model that is compiled in, so that bgcam works without any file.
 const BUILT_IN: &str = "landscape";
@@ -193,8 +192,11 @@ pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(Place, Cow<
             ours: ours().contains(spec),
         });
     };
-    let bytes =
-        read(&path).map_err(|source| MaskError::Read { model: spec.name.clone(), path: path.clone(), source })?;
+    let bytes = regular::read(&path, MAX_FILE_BYTES).map_err(|source| MaskError::Read {
+        model: spec.name.clone(),
+        path: path.clone(),
+        source,
+    })?;
     if let Some(expected) = &spec.sha256 {
         check_sum(spec, &path, &bytes, expected)?;
     }
@@ -220,14 +222,6 @@ fn check(spec: &ModelSpec) -> Result<(), MaskError> {
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let length = fs::metadata(path)?.len();
-    if length > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!("{length} bytes, expected at most {MAX_FILE_BYTES}")));
-    }
-    fs::read(path)
-}
-
 fn check_sum(spec: &ModelSpec, path: &Path, bytes: &[u8], expected: &str) -> Result<(), MaskError> {
     let found = Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
         // Writing to a String can't fail.
@@ -243,6 +237,7 @@ fn check_sum(spec: &ModelSpec, path: &Path, bytes: &[u8], expected: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::regular::FileError;
 
     /// A model of a user's own, at `file`.
     fn own(file: &Path) -> ModelSpec {
@@ -277,13 +272,17 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_another_sum_is_refused() {
+    fn a_file_with_another_sum_or_of_another_kind_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("own.onnx");
-        fs::write(&file, b"something else").unwrap();
+        std::fs::write(&file, b"something else").unwrap();
         let spec = ModelSpec { sha256: Some("0".repeat(64)), ..own(&file) };
         assert!(matches!(load(&spec, &with(spec.clone())), Err(MaskError::Checksum { .. })));
         assert!(load(&own(&file), &with(own(&file))).is_ok());
+        let fifo = dir.path().join("fifo.onnx");
+        regular::make_fifo(&fifo);
+        let error = load(&own(&fifo), &with(own(&fifo))).unwrap_err();
+        assert!(matches!(error, MaskError::Read { source: FileError::NotRegular("a named pipe"), .. }), "{error:?}");
     }
 
     #[test]

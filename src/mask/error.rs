@@ -1,8 +1,11 @@
 //! What can go wrong between a model's name and a mask, and the way out of each.
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
-use crate::error::{Failure, Kind, Recovery, chain};
+use crate::{
+    error::{Failure, Kind, Recovery, chain, nearest},
+    regular::FileError,
+};
 
 /// What mends a missing or too old ONNX Runtime.
 const GET_LIBRARY: &str = "run scripts/setup, or pip install onnxruntime==1.31.1 and set BGCAM_ONNXRUNTIME to \
@@ -47,7 +50,7 @@ pub enum MaskError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: FileError,
     },
     /// The model's file is not what it should be.
     #[error("model {model:?}: {} has sha256 {found}, expected {expected}", path.display())]
@@ -145,8 +148,8 @@ impl MaskError {
             Self::BadSpec { .. } | Self::Checksum { .. } => Kind::BadInput,
             Self::NotOnnx { .. } | Self::Shape { .. } => Kind::Unsupported,
             Self::NoLibrary { .. } | Self::BadLibrary { .. } | Self::Start { .. } => Kind::Missing,
-            Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Kind::Denied,
-            Self::Read { .. } | Self::Run { .. } | Self::NotFinite { .. } => Kind::Io,
+            Self::Read { source, .. } => source.kind(),
+            Self::Run { .. } | Self::NotFinite { .. } => Kind::Io,
             Self::Size { .. } => Kind::Internal,
         }
     }
@@ -180,14 +183,6 @@ impl From<&MaskError> for Failure {
     }
 }
 
-/// The known name that is close enough to be a slip of the finger.
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
-    known
-        .iter()
-        .filter(|k| strsim::damerau_levenshtein(name, k) <= 2)
-        .min_by_key(|k| strsim::damerau_levenshtein(name, k))
-}
-
 /// Paths as a list in a sentence.
 struct Paths<'a>(&'a [PathBuf]);
 
@@ -211,7 +206,7 @@ mod tests {
         assert_eq!(failure.kind, Kind::NotFound);
         assert_eq!(failure.message, "no model is called \"landcsape\", expected one of landscape, general");
         assert!(failure.hint.unwrap().contains("\"landscape\""));
-        assert_eq!(nearest("u2net", &known), None);
+        assert_eq!(nearest("u2net", known), None);
     }
 
     #[test]
