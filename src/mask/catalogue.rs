@@ -164,12 +164,16 @@ pub fn find(settings: &Settings) -> Result<&ModelSpec, MaskError> {
 /// Where fetched models lie, best first: the user's data folder, beside the program, the system's data folders.
 pub fn default_dirs() -> Vec<PathBuf> {
     let data = runtime::data_dir().map(|dir| dir.join("models"));
-    // Beside the program: unpacked anywhere, installed under a prefix, and target/release/ of a checkout.
-    let program = runtime::program_dir()
-        .into_iter()
-        .flat_map(|dir| ["models", "../share/bgcam/models", "../../models"].map(|below| dir.join(below)));
+    let program = runtime::program_dir().into_iter().flat_map(|dir| beside(&dir));
     let system = ["/usr/local/share/bgcam/models", "/usr/share/bgcam/models"].map(PathBuf::from);
     data.into_iter().chain(program).chain(system).collect()
+}
+
+/// The folders beside a program in `dir`: unpacked anywhere, installed under a prefix, built in a checkout.
+fn beside(dir: &Path) -> Vec<PathBuf> {
+    let in_checkout = dir.ends_with("target/debug") || dir.ends_with("target/release");
+    let checkout = in_checkout.then(|| dir.join("../../models"));
+    ["models", "../share/bgcam/models"].map(|below| dir.join(below)).into_iter().chain(checkout).collect()
 }
 
 /// The bytes of a model, with its traits and sum checked.
@@ -293,6 +297,12 @@ mod tests {
         let spec = ModelSpec { sha256: Some("xyz".into()), ..own(Path::new("own.onnx")) };
         assert!(matches!(load(&spec, &with(spec.clone())), Err(MaskError::BadSpec { .. })));
         assert!(toml::from_str::<ModelSpec>("name = \"a\"\nfiel = \"b\"").is_err());
+    }
+
+    #[test]
+    fn a_checkout_is_looked_at_only_from_its_target() {
+        let count = |dir: &str| beside(Path::new(dir)).len();
+        assert_eq!((count("/home/me/bgcam/target/release"), count("/usr/local/bin"), count("/x/release")), (3, 2, 2));
     }
 
     #[test]
