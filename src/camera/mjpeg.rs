@@ -10,6 +10,9 @@ use turbojpeg::raw;
 use super::{CameraError, convert::halve_rows};
 use crate::frame::{Frame, Size};
 
+/// More scans than any progressive JPEG has; a hostile one has thousands, each of which costs a pass over the picture.
+const MOST_SCANS: c_int = 100;
+
 /// Decodes frames of one size.
 #[derive(Debug)]
 pub struct Mjpeg {
@@ -45,11 +48,13 @@ impl Mjpeg {
     pub fn new(size: Size) -> Option<Self> {
         // SAFETY: no arguments to get wrong; null means that it failed.
         let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as c_int) };
-        (!handle.is_null()).then(|| Self {
-            handle: Handle(handle),
-            size,
-            scratch: vec![0; 2 * size.luma_len()].into_boxed_slice(),
-        })
+        if handle.is_null() {
+            return None;
+        }
+        let handle = Handle(handle);
+        // SAFETY: sets a number of the handle. It can't fail, as any limit is valid.
+        unsafe { raw::tj3Set(handle.0, raw::TJPARAM_TJPARAM_SCANLIMIT as c_int, MOST_SCANS) };
+        Some(Self { handle, size, scratch: vec![0; 2 * size.luma_len()].into_boxed_slice() })
     }
 
     /// Writes the picture in `jpeg` to `into`, which has the size that this was made for. Levels stay those of the JPEG.
