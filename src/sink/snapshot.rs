@@ -1,4 +1,4 @@
-//! A picture file that always shows the newest frame, encoded beside the way of the frames.
+//! A picture file that always shows the newest frame, to this user alone, encoded beside the way of the frames.
 
 use std::{
     convert::Infallible,
@@ -115,7 +115,7 @@ impl Encoder {
     }
 
     fn save(&self, frame: &Frame) {
-        if let Err(error) = still::save(frame, still::whole(frame.size()), &self.path, self.format) {
+        if let Err(error) = still::save_private(frame, &self.path, self.format) {
             self.failed.put(error);
         }
     }

@@ -74,7 +74,12 @@ fn crop(pixels: Vec<u8>, size: Size, shown: (u32, u32), bytes_a_pixel: usize) ->
 /// # Errors
 /// When it can't be encoded or stored.
 pub fn save(frame: &Frame, shown: (u32, u32), path: &Path, format: Format) -> Result<(), SinkError> {
-    replace(path, encode_part(frame, shown, format))
+    replace(path, USUAL, encode_part(frame, shown, format))
+}
+
+/// Writes a whole frame to `path` in one go, for nobody but this user to see: it shows somebody at their desk, now.
+pub(super) fn save_private(frame: &Frame, path: &Path, format: Format) -> Result<(), SinkError> {
+    replace(path, PRIVATE, encode_part(frame, whole(frame.size()), format))
 }
 
 /// Writes the same part of a mask to `path` as a grey picture, in one go.
@@ -83,7 +88,7 @@ pub fn save(frame: &Frame, shown: (u32, u32), path: &Path, format: Format) -> Re
 /// When it can't be encoded or stored.
 pub fn save_mask(mask: &Mask, shown: (u32, u32), path: &Path, format: Format) -> Result<(), SinkError> {
     let alpha = crop(mask.alpha().to_vec(), mask.size(), shown, 1);
-    replace(path, encode_as(&alpha, shown, ExtendedColorType::L8, format))
+    replace(path, USUAL, encode_as(&alpha, shown, ExtendedColorType::L8, format))
 }
 
 /// The directory that `path` lies in.
@@ -119,10 +124,14 @@ fn encode_as(
     Ok(file)
 }
 
-fn replace(path: &Path, file: Result<Vec<u8>, ImageError>) -> Result<(), SinkError> {
+/// Less the umask, as for any file.
+const USUAL: u32 = 0o666;
+const PRIVATE: u32 = 0o600;
+
+fn replace(path: &Path, mode: u32, file: Result<Vec<u8>, ImageError>) -> Result<(), SinkError> {
     let stored = file.and_then(|bytes| {
-        let usual = Permissions::from_mode(0o666); // less the umask, as for any file
-        let mut temporary = tempfile::Builder::new().permissions(usual).tempfile_in(directory(path))?;
+        let permissions = Permissions::from_mode(mode);
+        let mut temporary = tempfile::Builder::new().permissions(permissions).tempfile_in(directory(path))?;
         temporary.write_all(&bytes)?;
         temporary.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -159,6 +168,18 @@ mod tests {
         save_mask(&mask, whole(mask.size()), &path, Format::Png).unwrap();
         let image::DynamicImage::ImageLuma8(grey) = image::open(&path).unwrap() else { panic!("not grey") };
         assert_eq!(grey.as_raw(), mask.alpha());
+    }
+
+    #[test]
+    fn a_live_picture_is_private_even_where_an_open_one_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("see.png");
+        let frame = Frame::new(Size::new(16, 16).unwrap());
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        save(&frame, whole(frame.size()), &path, Format::Png).unwrap();
+        assert_ne!(mode() & 0o444, 0);
+        save_private(&frame, &path, Format::Png).unwrap();
+        assert_eq!(mode(), 0o600);
     }
 
     #[test]
