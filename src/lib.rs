@@ -10,7 +10,7 @@
 //!
 //! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
-//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]; [`regular`] reads files that users name, [`picture`]
+//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]; [`holders`] sees who has a device open, [`regular`] reads files that users name, [`picture`]
 //! those that are pictures. [`render`] sends files the same way, and [`bench`] measures it.
 
 pub mod background;
@@ -23,6 +23,7 @@ pub mod control;
 pub mod daemon;
 pub mod error;
 pub mod frame;
+pub mod holders;
 pub mod latest;
 pub mod mask;
 pub mod paths;

@@ -22,8 +22,8 @@ pub enum CameraError {
     Busy { device: String, holder: Option<String> },
     #[error("{device} is not a camera: {why}")]
     NotCapture { device: String, why: String },
-    #[error("camera {device} offers {offered}, expected one of MJPG, YUYV, UYVY, NV12, YU12, YV12, GREY")]
-    Unsupported { device: String, offered: String },
+    #[error("camera {device} offers {offered}{}", expected(.wanted))]
+    Unsupported { device: String, offered: String, wanted: Option<String> },
     #[error("cannot {doing} on camera {device}")]
     Io { device: String, doing: &'static str, source: io::Error },
     #[error("camera {device} gave no frame for {waited:?}")]
@@ -33,6 +33,9 @@ pub enum CameraError {
     /// One frame is lost. Says no device, so that a camera which sends many of these costs no allocation.
     #[error("corrupt frame: {0}")]
     Corrupt(&'static str),
+    /// Frames come, and none can be decoded.
+    #[error("camera {device} has sent only damaged frames for {waited:?}: {why}")]
+    AllCorrupt { device: String, why: &'static str, waited: Duration },
     #[error("cannot read {}", .path.display())]
     File { path: PathBuf, source: FileError },
     #[error("{} is not a picture or video that bgcam can read: {why}", .path.display())]
@@ -50,11 +53,18 @@ fn by(holder: &Option<String>) -> String {
     holder.as_ref().map(|who| format!(", in use by {who}")).unwrap_or_default()
 }
 
+fn expected(wanted: &Option<String>) -> String {
+    match wanted {
+        Some(wanted) => format!("; the settings ask for {wanted}"),
+        None => ", expected one of MJPG, YUYV, UYVY, NV12, YU12, YV12, GREY".to_owned(),
+    }
+}
+
 impl CameraError {
     /// What the capture thread does about it.
     ///
     /// A camera that is missing, busy or forbidden is tried again: it is plugged in, let go of, or its node gets its
-    /// group from udev a moment after it appears.
+    /// group from udev a moment after it appears. One that is unsupported may have been replaced by another.
     pub fn recovery(&self) -> Recovery {
         match self {
             Self::Corrupt(_) => Recovery::SkipFrame,
@@ -64,10 +74,11 @@ impl CameraError {
             | Self::Busy { .. }
             | Self::NotCapture { .. }
             | Self::Io { .. }
+            | Self::Unsupported { .. }
             | Self::Stalled { .. }
+            | Self::AllCorrupt { .. }
             | Self::Gone { .. } => Recovery::Reopen,
-            Self::Unsupported { .. }
-            | Self::File { .. }
+            Self::File { .. }
             | Self::NotVideo { .. }
             | Self::Picture(_)
             | Self::NoFfmpeg { .. }
@@ -88,6 +99,7 @@ impl CameraError {
             Self::NoFfmpeg { .. } => Kind::Missing,
             Self::Io { .. }
             | Self::Stalled { .. }
+            | Self::AllCorrupt { .. }
             | Self::Gone { .. }
             | Self::Corrupt(_)
             | Self::EndOfStream { .. } => Kind::Io,
@@ -105,6 +117,8 @@ impl CameraError {
             Self::Busy { .. } => {
                 "close the program that holds it; video apps must read \"Virtual Background Cam\" instead"
             }
+            Self::Unsupported { wanted: Some(_), .. } => "remove camera.format from the settings",
+            Self::AllCorrupt { .. } => "choose another format with camera.format, or plug the camera in again",
             Self::NotCapture { .. } | Self::Unsupported { .. } => "see `bgcam devices` for those that work",
             Self::Io { source, .. } if source.raw_os_error() == Some(libc::ENOSPC) => {
                 "the USB bus has no bandwidth left: use another port than the other camera's, or a smaller size"
@@ -142,6 +156,17 @@ mod tests {
         let there = vec!["Integrated Camera (/dev/video0)".to_owned()];
         let missing = Failure::from(&CameraError::NotFound { device: "logi".into(), there });
         assert_eq!(missing.hint.as_deref(), Some("there are: Integrated Camera (/dev/video0)"));
+    }
+
+    #[test]
+    fn a_format_that_the_settings_ask_for_in_vain_is_named() {
+        let offered = || "YUYV, NV12".to_owned();
+        let said =
+            |wanted| Failure::from(&CameraError::Unsupported { device: "v0".into(), offered: offered(), wanted });
+        let failure = said(Some("MJPG".to_owned()));
+        assert_eq!(failure.message, "camera v0 offers YUYV, NV12; the settings ask for MJPG");
+        assert_eq!(failure.hint.as_deref(), Some("remove camera.format from the settings"));
+        assert!(said(None).message.contains("expected one of"));
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn describe(path: &Path) -> io::Result<Option<Device>> {
         id: stable_id(path),
         driver: caps.driver,
         bus: caps.bus,
-        formats: node.formats(None),
+        formats: node.formats(None)?,
     }))
 }
 

@@ -9,7 +9,7 @@ use std::{
     io, mem,
     os::{
         fd::{AsRawFd, OwnedFd},
-        unix::fs::{MetadataExt, OpenOptionsExt},
+        unix::fs::OpenOptionsExt,
     },
     path::Path,
 };
@@ -150,28 +150,22 @@ impl Node {
     }
 
     /// Every format, size and rate; sizes within bounds as the usual ones and `wish`.
-    pub(super) fn formats(&self, wish: Option<Size>) -> Vec<Format> {
+    pub(super) fn formats(&self, wish: Option<Size>) -> io::Result<Vec<Format>> {
+        let entry = |index| v4l2_fmtdesc { index, type_: CAPTURE, ..Plain::zeroed() };
         let mut formats = Vec::new();
-        for index in 0..MOST_ENTRIES {
-            let mut entry = v4l2_fmtdesc { index, type_: CAPTURE, ..Plain::zeroed() };
-            if self.ioctl(vidioc::VIDIOC_ENUM_FMT, &mut entry).is_err() {
-                break;
-            }
+        for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FMT, entry(index)))? {
             let code = entry.pixelformat;
-            for size in self.sizes(code, wish) {
-                formats.push(Format { fourcc: spell(code), size, rates: self.rates(code, size) });
+            for size in self.sizes(code, wish)? {
+                formats.push(Format { fourcc: spell(code), size, rates: self.rates(code, size)? });
             }
         }
-        formats
+        Ok(formats)
     }
 
-    fn sizes(&self, code: u32, wish: Option<Size>) -> Vec<Size> {
+    fn sizes(&self, code: u32, wish: Option<Size>) -> io::Result<Vec<Size>> {
+        let entry = |index| v4l2_frmsizeenum { index, pixel_format: code, ..Plain::zeroed() };
         let mut sizes = Vec::new();
-        for index in 0..MOST_ENTRIES {
-            let mut entry = v4l2_frmsizeenum { index, pixel_format: code, ..Plain::zeroed() };
-            if self.ioctl(vidioc::VIDIOC_ENUM_FRAMESIZES, &mut entry).is_err() {
-                break;
-            }
+        for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FRAMESIZES, entry(index)))? {
             if entry.type_ == v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE {
                 // SAFETY: the type says which field of the union is set.
                 let size = unsafe { entry.__bindgen_anon_1.discrete };
@@ -192,17 +186,14 @@ impl Node {
         }
         sizes.sort_by_key(|size| (size.luma_len(), size.width()));
         sizes.dedup();
-        sizes
+        Ok(sizes)
     }
 
-    fn rates(&self, code: u32, size: Size) -> Vec<f64> {
-        let mut rates = Vec::new();
+    fn rates(&self, code: u32, size: Size) -> io::Result<Vec<f64>> {
         let (width, height) = (size.width() as u32, size.height() as u32);
-        for index in 0..MOST_ENTRIES {
-            let mut entry = v4l2_frmivalenum { index, pixel_format: code, width, height, ..Plain::zeroed() };
-            if self.ioctl(vidioc::VIDIOC_ENUM_FRAMEINTERVALS, &mut entry).is_err() {
-                break;
-            }
+        let entry = |index| v4l2_frmivalenum { index, pixel_format: code, width, height, ..Plain::zeroed() };
+        let mut rates = Vec::new();
+        for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FRAMEINTERVALS, entry(index)))? {
             if entry.type_ == v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE {
                 // SAFETY: the type says which field of the union is set.
                 rates.extend(rate(unsafe { entry.__bindgen_anon_1.discrete }));
@@ -214,7 +205,11 @@ impl Node {
             rates.extend(USUAL_RATES.iter().copied().filter(|rate| (low..=high).contains(rate)));
             break;
         }
-        rates
+        Ok(rates)
+    }
+
+    fn filled<T: Plain>(&self, request: vidioc::_IOC_TYPE, mut entry: T) -> io::Result<T> {
+        self.ioctl(request, &mut entry).map(|()| entry)
     }
 
     /// Asks for a format and reads back what the driver made of it.
@@ -258,6 +253,20 @@ impl Node {
     }
 }
 
+/// All entries of a list of the driver's. Only some errors are the list's end; others are a camera that is going away.
+fn entries<T>(mut entry: impl FnMut(u32) -> io::Result<T>) -> io::Result<Vec<T>> {
+    let mut all = Vec::new();
+    for index in 0..MOST_ENTRIES {
+        match entry(index) {
+            Ok(entry) => all.push(entry),
+            // Behind the last one; there is no such list; it is empty.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTTY | libc::ENODATA)) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
 fn rate(interval: v4l2_fract) -> Option<f64> {
     (interval.numerator > 0 && interval.denominator > 0)
         .then(|| f64::from(interval.denominator) / f64::from(interval.numerator))
@@ -279,18 +288,18 @@ fn text(field: &[u8]) -> String {
     String::from_utf8_lossy(&field[..end]).trim().to_owned()
 }
 
-/// Who else has the device node at `path` open, such as `zoom (pid 4711)`; other users' processes cannot be seen.
-pub(super) fn holder(path: &Path) -> Option<String> {
-    let device = std::fs::metadata(path).ok()?.rdev();
-    let own = std::process::id();
-    for process in std::fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Ok(handles) = std::fs::read_dir(process.path().join("fd")) else { continue };
-        let holds = |handle: &Path| std::fs::metadata(handle).is_ok_and(|meta| meta.rdev() == device);
-        if pid != own && handles.flatten().any(|handle| holds(&handle.path())) {
-            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("{} (pid {pid})", name.trim()));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_where_the_driver_says_so_and_not_where_the_camera_vanishes() {
+        let list = |errno: i32| {
+            entries(move |index| if index < 3 { Ok(index) } else { Err(io::Error::from_raw_os_error(errno)) })
+        };
+        assert_eq!(list(libc::EINVAL).unwrap(), [0, 1, 2]);
+        assert_eq!(list(libc::ENOTTY).unwrap(), [0, 1, 2]);
+        assert_eq!(list(libc::ENODEV).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        assert_eq!(entries(Ok).unwrap().len(), MOST_ENTRIES as usize);
     }
-    None
 }

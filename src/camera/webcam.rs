@@ -10,15 +10,16 @@ use super::{
     CameraError, FrameSource, Settings, SourceInfo,
     colour::{Colour, ToHouse},
     convert::Unpacker,
-    list::stable_id,
+    list::{Format, stable_id},
     mjpeg::Mjpeg,
     negotiate::{self, Pixel},
     scale::Scaler,
     stream::{Filled, Stream},
-    v4l2::{self, Given, Node},
+    v4l2::{Given, Node},
 };
 use crate::{
     frame::{Frame, Size},
+    holders,
     sink::LABEL,
 };
 
@@ -62,7 +63,6 @@ impl Decoder {
 
 /// Opens the camera at `path` and starts it with what serves `settings` best.
 pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
-    let device = path.display().to_string();
     let fault = |doing| move |error| fault(path, doing, error);
     let node = Node::open(path).map_err(fault("open the node"))?;
     let caps = node.caps().map_err(|error| match error.raw_os_error() {
@@ -77,20 +77,20 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         return Err(not_capture(path, why));
     }
 
-    let mut formats = node.formats(Some(settings.size));
-    let unsupported = |offered: String| CameraError::Unsupported { device: device.clone(), offered };
-    let mut offered: Vec<_> = formats.iter().map(|format| format.fourcc.clone()).collect();
-    offered.dedup();
+    let mut formats = node.formats(Some(settings.size)).map_err(fault("list the formats"))?;
+    let unsupported =
+        |offered, wanted| CameraError::Unsupported { device: path.display().to_string(), offered, wanted };
+    let offered = offered(&formats);
     if let Some(wanted) = &settings.fourcc {
         formats.retain(|format| format.fourcc == *wanted);
     }
     let choice = negotiate::choose(&formats, settings.size, settings.fps)
-        .ok_or_else(|| unsupported(if offered.is_empty() { "no format".to_owned() } else { offered.join(", ") }))?;
+        .ok_or_else(|| unsupported(offered, settings.fourcc.clone()))?;
     let given = node.set_format(&choice).map_err(fault("set the format"))?;
     let (pixel, native) = given
         .pixel
         .zip(Size::new(given.width, given.height).ok())
-        .ok_or_else(|| unsupported(format!("only {} {}x{}", given.fourcc, given.width, given.height)))?;
+        .ok_or_else(|| unsupported(format!("only {} {}x{}", given.fourcc, given.width, given.height), None))?;
     let fps = node.set_rate(choice.fps).unwrap_or(choice.fps);
 
     let decoder = Decoder::new(pixel, native, given.stride)
@@ -109,6 +109,21 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         seq: 0,
         last_sequence: None,
     }))
+}
+
+/// The formats in a few words: those that can be decoded, if there are any.
+fn offered(formats: &[Format]) -> String {
+    const MOST: usize = 8;
+    let mut codes: Vec<_> = formats.iter().map(|format| format.fourcc.as_str()).collect();
+    codes.dedup();
+    if codes.iter().any(|code| Pixel::from_fourcc(code).is_some()) {
+        codes.retain(|code| Pixel::from_fourcc(code).is_some());
+    }
+    match codes.len() {
+        0 => "no format".to_owned(),
+        count if count > MOST => format!("{} and {} more", codes[..MOST].join(", "), count - MOST),
+        _ => codes.join(", "),
+    }
 }
 
 fn describe(path: &Path, name: String, given: &Given, fps: f64) -> SourceInfo {
@@ -132,7 +147,9 @@ fn fault(path: &Path, doing: &'static str, source: io::Error) -> CameraError {
     match source.raw_os_error() {
         Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => CameraError::Gone { device, source },
         Some(libc::EACCES | libc::EPERM) => CameraError::Denied { device },
-        Some(libc::EBUSY) => CameraError::Busy { device, holder: v4l2::holder(path) },
+        Some(libc::EBUSY) => {
+            CameraError::Busy { device, holder: holders::first(path).map(|holder| holder.to_string()) }
+        }
         _ => CameraError::Io { device, doing, source },
     }
 }
@@ -188,5 +205,24 @@ impl FrameSource for Webcam {
         let decoded = self.decode(&filled, into);
         self.stream.give_back(filled).map_err(|error| self.gone(error))?;
         decoded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_is_said_in_a_few_words() {
+        let formats = |codes: &[&str]| -> Vec<Format> {
+            let format = |code: &&str| Format { fourcc: (*code).into(), size: Size::HD, rates: Vec::new() };
+            codes.iter().map(format).collect()
+        };
+        assert_eq!(offered(&formats(&["H264", "YUYV", "YUYV", "NV12"])), "YUYV, NV12");
+        assert_eq!(
+            offered(&formats(&["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"])),
+            "A, B, C, D, E, F, G, H and 2 more"
+        );
+        assert_eq!(offered(&[]), "no format");
     }
 }

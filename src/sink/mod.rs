@@ -8,7 +8,6 @@ pub mod memory;
 mod mp4;
 mod outputs;
 mod pipe;
-mod readers;
 mod snapshot;
 mod spec;
 pub mod still;
@@ -18,12 +17,12 @@ pub mod y4m;
 pub use error::{MAKE_CAMERA, REMAKE_CAMERA, SinkError};
 pub use mp4::Mp4;
 pub use outputs::{Board, OutputState, OutputStatus, Outputs};
-pub use readers::{Reader, readers};
 pub use snapshot::Snapshot;
 pub use spec::{BadSpec, SinkSpec, Wanted};
 pub use worker::Worker;
 
 use crate::frame::{Frame, Size};
+pub use crate::holders::{Holder as Reader, all as readers};
 
 /// The card label of our virtual camera, which apps show.
 pub const LABEL: &str = "Virtual Background Cam";

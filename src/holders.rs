@@ -1,6 +1,6 @@
-//! Who has a device open: a look through `/proc`, for `status`.
+//! Who has a device open: a look through `/proc`, for `status` and for errors.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::Path, process};
+use std::{fmt, fs, io, os::unix::fs::MetadataExt, path::Path, process};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,22 @@ const MOST_FDS: usize = 4096;
 
 /// A program that has a device open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reader {
+pub struct Holder {
     /// Its process.
     pub pid: u32,
     /// Its name, as `ps` has it.
     pub name: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.name, self.pid)
+    }
+}
+
+/// The first of the other programs that have the device at `path` open, where one is to be seen.
+pub fn first(path: &Path) -> Option<Holder> {
+    all(path).ok()?.into_iter().next()
 }
 
 /// The other programs that have the device at `path` open, by process number; at most 64.
@@ -26,7 +37,7 @@ pub struct Reader {
 ///
 /// # Errors
 /// When `path` is no device.
-pub fn readers(path: &Path) -> io::Result<Vec<Reader>> {
+pub fn all(path: &Path) -> io::Result<Vec<Holder>> {
     let device = fs::metadata(path)?.rdev();
     if device == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a device"));
@@ -38,7 +49,7 @@ pub fn readers(path: &Path) -> io::Result<Vec<Reader>> {
         .collect();
     pids.sort_unstable();
     let holders = pids.into_iter().filter(|pid| holds(*pid, device)).take(MOST);
-    Ok(holders.map(|pid| Reader { pid, name: name_of(pid) }).collect())
+    Ok(holders.map(|pid| Holder { pid, name: name_of(pid) }).collect())
 }
 
 fn holds(pid: u32, device: u64) -> bool {
@@ -70,12 +81,12 @@ mod tests {
             .stdin(fs::File::open("/dev/zero").map(Stdio::from).unwrap())
             .spawn()
             .unwrap();
-        let found = readers(Path::new("/dev/zero"));
+        let found = all(Path::new("/dev/zero"));
         child.kill().unwrap();
         child.wait().unwrap();
         let found = found.unwrap();
-        assert!(found.iter().any(|reader| reader.pid == child.id()), "{found:?}");
-        assert!(found.iter().all(|reader| reader.pid != process::id()), "{found:?}");
-        assert!(readers(Path::new("/")).is_err());
+        assert!(found.iter().any(|holder| holder.pid == child.id()), "{found:?}");
+        assert!(found.iter().all(|holder| holder.pid != process::id()), "{found:?}");
+        assert!(all(Path::new("/")).is_err());
     }
 }
