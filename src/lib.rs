@@ -16,6 +16,7 @@
 pub mod background;
 pub mod bench;
 pub mod camera;
+mod child;
 pub mod cli;
 pub mod compose;
 pub mod config;

@@ -36,7 +36,7 @@ pub fn run(args: &RenderArgs, config: &Config) -> Result<(), Failure> {
         refuse_same_file(mask, &args.input)?;
         refuse_same_file(mask, &args.output)?;
     }
-    let options = FileOptions { size: None, looped: false, paced: false };
+    let options = FileOptions::default();
     if let Some(format) = Format::of(&args.output) {
         let mask = args.mask.as_deref().map(picture_format).transpose()?;
         let source = file::open(&args.input, &options).map_err(|error| Failure::from(&error))?;

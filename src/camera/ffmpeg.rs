@@ -15,12 +15,10 @@ use super::{
     CameraError,
     y4m::{Header, Reader, Y4mError},
 };
-use crate::frame::Frame;
+use crate::{child, frame::Frame};
 
-/// How long ffmpeg may take for the next bytes; a slow disk or a huge picture takes a second.
+/// How long ffmpeg may take to start, and to end once its output has.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much of what ffmpeg complains of is kept.
-const MOST_COMPLAINT: usize = 2048;
 
 /// A running ffmpeg.
 #[derive(Debug)]
@@ -31,8 +29,8 @@ pub(super) struct Ffmpeg {
 }
 
 impl Ffmpeg {
-    /// Starts decoding the video at `path`; `looped` starts it again at its end.
-    pub(super) fn open(path: &Path, looped: bool) -> Result<Self, CameraError> {
+    /// Starts decoding the video at `path`; `looped` starts it again at its end. Each frame may take `timeout`.
+    pub(super) fn open(path: &Path, looped: bool, timeout: Duration) -> Result<Self, CameraError> {
         let mut child = command(path, looped).spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => CameraError::NoFfmpeg { path: path.to_owned() },
             _ => CameraError::NotVideo { path: path.to_owned(), why: format!("cannot run ffmpeg: {error}") },
@@ -40,8 +38,12 @@ impl Ffmpeg {
         let output = child.stdout.take();
         let mut process = Process::new(child);
         let piped = output.ok_or_else(|| Y4mError::Io(io::Error::other("ffmpeg without an output")));
-        match piped.and_then(|output| Reader::new(BufReader::new(Pipe(output)))) {
-            Ok(frames) => Ok(Self { path: path.to_owned(), frames, process }),
+        match piped.and_then(|output| Reader::new(BufReader::new(Pipe { output, timeout: PATIENCE }))) {
+            Ok(mut frames) => {
+                frames.input_mut().get_mut().timeout = timeout;
+                process.timeout = timeout;
+                Ok(Self { path: path.to_owned(), frames, process })
+            }
             Err(error) => Err(process.failure(path, &error)),
         }
     }
@@ -78,17 +80,21 @@ fn command(path: &Path, looped: bool) -> Command {
     command
 }
 
-/// The output of the child, read without ever waiting for ever.
+/// The output of the child; no read waits longer than the time-out.
 #[derive(Debug)]
-struct Pipe(ChildStdout);
+struct Pipe {
+    output: ChildStdout,
+    timeout: Duration,
+}
 
 impl Read for Pipe {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let mut handle = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut handle = libc::pollfd { fd: self.output.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let millis = i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: one pollfd, alive during the call.
-        match unsafe { libc::poll(&raw mut handle, 1, PATIENCE.as_millis() as i32) } {
+        match unsafe { libc::poll(&raw mut handle, 1, millis) } {
             0 => Err(io::ErrorKind::TimedOut.into()),
-            1.. => self.0.read(into),
+            1.. => self.output.read(into),
             _ => Err(io::Error::last_os_error()),
         }
     }
@@ -100,17 +106,19 @@ struct Process {
     child: Child,
     /// Reads what it complains of, so that it never waits for us to do so.
     complaint: Option<JoinHandle<String>>,
+    /// How long it may take for the next bytes.
+    timeout: Duration,
 }
 
 impl Process {
     fn new(mut child: Child) -> Self {
-        let complaint = child.stderr.take().map(|mut errors| std::thread::spawn(move || tail(&mut errors)));
-        Self { child, complaint }
+        let complaint = child.stderr.take().map(|errors| std::thread::spawn(move || child::last_words(errors)));
+        Self { child, complaint, timeout: PATIENCE }
     }
 
     /// Whether it ended by itself and without an error.
     fn went_well(&mut self) -> bool {
-        self.child.wait().is_ok_and(|status| status.success())
+        child::wait(&mut self.child, PATIENCE).is_ok_and(|status| status.success())
     }
 
     /// Ends it and says why nothing came.
@@ -121,7 +129,7 @@ impl Process {
         if let Y4mError::Io(source) = error
             && source.kind() == io::ErrorKind::TimedOut
         {
-            return CameraError::Stalled { device: path.display().to_string(), waited: PATIENCE };
+            return CameraError::Stalled { device: path.display().to_string(), waited: self.timeout };
         }
         let complaint = self.complaint.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         let last = complaint.lines().rfind(|line| !line.trim().is_empty());
@@ -134,16 +142,4 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The last of what comes, until the end.
-fn tail(errors: &mut impl Read) -> String {
-    let mut kept = Vec::new();
-    let mut chunk = [0; 512];
-    while let Ok(len @ 1..) = errors.read(&mut chunk) {
-        kept.extend(&chunk[..len]);
-        let surplus = kept.len().saturating_sub(MOST_COMPLAINT);
-        kept.drain(..surplus);
-    }
-    String::from_utf8_lossy(&kept).into_owned()
 }

@@ -4,7 +4,8 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -26,6 +27,11 @@ use crate::{
 /// The rate of a picture, which has none of its own.
 const STILL_FPS: f64 = 30.0;
 
+/// How long a slow disk or a huge picture may take where nobody waits for the next frame.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a paced file may go without a frame: whoever waits for one also waits for the end of the pipeline.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileOptions {
@@ -36,6 +42,8 @@ pub struct FileOptions {
     pub looped: bool,
     /// Holds each frame back until it is due at the file's own rate (30 for pictures), instead of giving all at once.
     pub paced: bool,
+    /// How long `ffmpeg` may take for one frame; 10 seconds for `None`.
+    pub timeout: Option<Duration>,
 }
 
 /// Opens the file at `path`: Y4M, PNG, JPEG, WebP, or with `ffmpeg` installed any video that it knows.
@@ -45,7 +53,7 @@ pub struct FileOptions {
 /// # Errors
 /// When the file cannot be read, is none of these, or is too big, and when it takes an ffmpeg that is not there.
 pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, CameraError> {
-    let (input, info) = recognise(path, options.looped)?;
+    let (input, info) = recognise(path, options)?;
     let (native, colour) = match &input {
         Input::Still(frame) => (frame.size(), ToHouse::Same),
         Input::Y4m(reader) => (reader.header().size(), to_house(reader.header())),
@@ -55,6 +63,7 @@ pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, 
     let mut source = FileSource {
         size,
         path: path.to_owned(),
+        shown: (options.paced && info.fps < 1.0 / LONGEST_PAUSE.as_secs_f64()).then(|| Frame::new(size)),
         pace: options.paced.then(|| Pace::new(info.fps)),
         looped: options.looped,
         colour,
@@ -68,7 +77,7 @@ pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, 
 }
 
 /// What kind of file it is, by its first bytes, and what it says of itself.
-fn recognise(path: &Path, looped: bool) -> Result<(Input, SourceInfo), CameraError> {
+fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), CameraError> {
     let unreadable = |source: FileError| CameraError::File { path: path.to_owned(), source };
     let mut file = regular::open(path).map_err(unreadable)?;
     let mut start = Vec::with_capacity(16);
@@ -97,7 +106,7 @@ fn recognise(path: &Path, looped: bool) -> Result<(Input, SourceInfo), CameraErr
             Err(error) => return Err(bad(path, error)),
         }
     }
-    let child = Ffmpeg::open(path, looped)?;
+    let child = Ffmpeg::open(path, options.looped, options.timeout.unwrap_or(PATIENCE))?;
     let info = video(child.header(), "YU12");
     Ok((Input::Ffmpeg(child), info))
 }
@@ -132,10 +141,29 @@ struct FileSource {
     colour: ToHouse,
     /// Where the file's size differs from the wished one: a frame of the former, and the way from it.
     fit: Option<(Frame, Scaler)>,
+    /// The last frame, where frames are so slow that it is shown more than once.
+    shown: Option<Frame>,
     seq: u64,
 }
 
 impl FileSource {
+    /// Whether the next frame is due only after [`LONGEST_PAUSE`]; then the last one is given once more.
+    fn show_again(&mut self, into: &mut Frame) -> bool {
+        let (Some(pace), Some(shown)) = (&self.pace, &self.shown) else { return false };
+        if self.seq == 0 || pace.left(Instant::now()) <= LONGEST_PAUSE {
+            return false;
+        }
+        thread::sleep(LONGEST_PAUSE);
+        into.copy_from(shown);
+        true
+    }
+
+    fn stamp(&mut self, frame: &mut Frame) {
+        self.seq += 1;
+        frame.seq = self.seq;
+        frame.captured_at = Instant::now();
+    }
+
     /// A picture is scaled once.
     fn fit_still(&mut self) {
         if let Input::Still(frame) = &mut self.input
@@ -188,6 +216,10 @@ impl FrameSource for FileSource {
     }
 
     fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
+        if self.show_again(into) {
+            self.stamp(into);
+            return Ok(());
+        }
         let native = self.fit.as_mut().map_or(&mut *into, |(native, _)| native);
         if !Self::read(&mut self.input, &self.path, self.seq, self.looped, native)? {
             return Err(CameraError::EndOfStream { path: self.path.clone() });
@@ -199,9 +231,10 @@ impl FrameSource for FileSource {
         if let Some(pace) = &mut self.pace {
             pace.wait();
         }
-        self.seq += 1;
-        into.seq = self.seq;
-        into.captured_at = Instant::now();
+        self.stamp(into);
+        if let Some(shown) = &mut self.shown {
+            shown.copy_from(into);
+        }
         Ok(())
     }
 }
@@ -244,7 +277,7 @@ mod tests {
     #[test]
     fn looped_scaled_and_in_our_range() {
         let file = clip("Cmono XCOLORRANGE=FULL", 0, &[0, 255]);
-        let options = FileOptions { size: Some("64x64".parse().unwrap()), looped: true, paced: false };
+        let options = FileOptions { size: Some("64x64".parse().unwrap()), looped: true, ..FileOptions::default() };
         let mut source = open(file.path(), &options).unwrap();
         assert_eq!(levels(&mut *source, 5), [16, 235, 16, 235, 16]);
         let empty = clip("C420", 256, &[]);
@@ -259,8 +292,22 @@ mod tests {
         let mut once = open(&path, &FileOptions::default()).unwrap();
         assert_eq!((once.info().native, once.size().to_string().as_str()), ((33, 17), "34x18"));
         assert_eq!(levels(&mut *once, 5), [235]);
-        let options = FileOptions { size: Some(Size::HD), looped: true, paced: false };
+        let options = FileOptions { size: Some(Size::HD), looped: true, ..FileOptions::default() };
         assert_eq!(levels(&mut *open(&path, &options).unwrap(), 3), [235; 3]);
+    }
+
+    /// A looped recording of a frame in ten seconds: nobody waits ten seconds for it.
+    #[test]
+    fn a_slow_file_shows_its_frame_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut bytes = b"YUV4MPEG2 W16 H16 F1:10 Cmono\n".to_vec();
+        for level in [50, 180] {
+            bytes.extend(b"FRAME\n");
+            bytes.extend(vec![level; 256]);
+        }
+        std::fs::write(file.path(), bytes).unwrap();
+        let options = FileOptions { paced: true, looped: true, ..FileOptions::default() };
+        assert_eq!(levels(&mut *open(file.path(), &options).unwrap(), 2), [50, 50]);
     }
 
     /// 4:4:4 is a kind of Y4M that only ffmpeg reads.

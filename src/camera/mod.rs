@@ -39,7 +39,8 @@ pub trait FrameSource: Send {
 
     /// Waits for the next frame and decodes it into `into`, which has [`FrameSource::size`].
     ///
-    /// Sets `seq` and `captured_at` too. Never waits longer than the time-out in [`Settings`]. Allocates nothing once
+    /// Sets `seq` and `captured_at` too. Never waits longer than the time-out in [`Settings`] for a webcam or `ffmpeg`, nor
+    /// longer than a second for the beat of a file. Allocates nothing once
     /// the first second has gone by.
     ///
     /// # Errors
@@ -94,7 +95,8 @@ pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
     let path = match Wish::parse(&settings.device) {
         Wish::Demo => return demo::open(settings.size, settings.fps),
         Wish::File(path) => {
-            let options = FileOptions { size: Some(settings.size), looped: true, paced: true };
+            let options =
+                FileOptions { size: Some(settings.size), looped: true, paced: true, timeout: Some(settings.timeout) };
             return file::open(&path, &options);
         }
         Wish::Auto => select::first(&list::scan())?.path.clone(),

@@ -23,6 +23,11 @@ impl Pace {
         thread::sleep(self.step(Instant::now()));
     }
 
+    /// How long it is at `now` until the next frame is due.
+    pub(super) fn left(&self, now: Instant) -> Duration {
+        self.due.unwrap_or(now).saturating_duration_since(now)
+    }
+
     /// How long to wait at `now`. Who comes late gets the next frame at once; who is a whole beat late starts anew, so
     /// that no burst follows a pause.
     fn step(&mut self, now: Instant) -> Duration {

@@ -1,24 +1,23 @@
 //! MP4 through an `ffmpeg` child, which gets raw frames on its standard input.
 
 use std::{
-    collections::VecDeque,
     ffi::{OsStr, OsString},
-    io::{self, Read, Write},
+    io::{self, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{FrameSink, SinkError, check_size, pipe::Patient};
-use crate::frame::{Frame, Size};
+use crate::{
+    child,
+    frame::{Frame, Size},
+};
 
 /// How long `ffmpeg` may take no frame, and how long it may take to end the file.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How much of what `ffmpeg` says last is kept, in bytes.
-const LAST_WORDS: usize = 2048;
 
 /// H.264 encoders, best first; `mpeg4` is in every `ffmpeg`.
 const ENCODERS: [&str; 3] = ["libx264", "libopenh264", "mpeg4"];
@@ -58,16 +57,17 @@ impl Mp4 {
             .spawn()
             .map_err(failed)?;
         let stdin = child.stdin.take().map(|pipe| Patient::unblock(pipe, PATIENCE)).transpose().map_err(failed)?;
-        let stderr = child.stderr.take().map(|pipe| thread::spawn(move || last_words(pipe)));
+        let stderr = child.stderr.take().map(|pipe| thread::spawn(move || child::last_words(pipe)));
         Ok(Self { name: path.display().to_string(), path: path.to_owned(), size, child, stdin, stderr })
     }
 
     /// Ends the child and says what it left: its status and its last words.
     fn reap(&mut self) -> io::Result<(ExitStatus, String)> {
         self.stdin = None;
-        let status = wait(&mut self.child, Instant::now() + PATIENCE)?;
+        let status = child::wait(&mut self.child, PATIENCE)?;
         let words = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        Ok((status, words))
+        let lines: Vec<_> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        Ok((status, lines.join("; ")))
     }
 
     fn failure(&mut self, first: &str) -> SinkError {
@@ -151,34 +151,6 @@ fn arguments(path: &Path, size: Size, fps: u32, encoder: &str) -> Vec<OsString> 
     file.push(path);
     all.push(file);
     all
-}
-
-/// The last lines of what comes, in one line.
-fn last_words(mut pipe: ChildStderr) -> String {
-    let mut tail = VecDeque::with_capacity(LAST_WORDS);
-    let mut chunk = [0; 1024];
-    while let Ok(count @ 1..) = pipe.read(&mut chunk) {
-        tail.extend(&chunk[..count]);
-        let excess = tail.len().saturating_sub(LAST_WORDS);
-        tail.drain(..excess);
-    }
-    let tail: Vec<u8> = tail.into();
-    let text = String::from_utf8_lossy(&tail);
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
-}
-
-fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() >= deadline {
-            child.kill()?;
-            child.wait()?;
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {PATIENCE:?}")));
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[cfg(test)]
