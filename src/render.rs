@@ -122,9 +122,9 @@ fn video(
 ) -> Result<(), Failure> {
     let size = source.size();
     let mut stations = Stations::open(args, config, &config.mask, size)?;
-    let fps = source.info().fps.round().clamp(1.0, 240.0) as u32;
-    let mut pictures = sink::open(output, size, fps).map_err(|error| Failure::from(&error))?;
-    let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, fps)).transpose()?;
+    let rate = source.rate();
+    let mut pictures = sink::open(output, size, rate).map_err(|error| Failure::from(&error))?;
+    let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, rate)).transpose()?;
     let mut frame = Frame::new(size);
     loop {
         match source.next(&mut frame) {
@@ -149,9 +149,8 @@ struct MaskFile {
 }
 
 impl MaskFile {
-    fn create(path: &Path, size: Size, fps: u32) -> Result<Self, Failure> {
-        let writer =
-            File::create(path).and_then(|file| Writer::new(BufWriter::new(file), size, (fps, 1), Content::Masks));
+    fn create(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, Failure> {
+        let writer = File::create(path).and_then(|file| Writer::new(BufWriter::new(file), size, rate, Content::Masks));
         Ok(Self { path: path.to_owned(), writer: writer.map_err(|error| cannot_write(path, &error))? })
     }
 

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The rate of a picture, which has none of its own.
-const STILL_FPS: f64 = 30.0;
+const STILL_FPS: u32 = 30;
 
 /// How long a slow disk or a huge picture may take where nobody waits for the next frame.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,14 +54,15 @@ pub struct FileOptions {
 /// When the file cannot be read, is none of these, or is too big, and when it takes an ffmpeg that is not there.
 pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, CameraError> {
     let (input, info) = recognise(path, options)?;
-    let (native, colour) = match &input {
-        Input::Still(frame) => (frame.size(), ToHouse::Same),
-        Input::Y4m(reader) => (reader.header().size(), to_house(reader.header())),
-        Input::Ffmpeg(child) => (child.header().size(), ToHouse::Same),
+    let (native, rate, colour) = match &input {
+        Input::Still(frame) => (frame.size(), (STILL_FPS, 1), ToHouse::Same),
+        Input::Y4m(reader) => (reader.header().size(), reader.header().rate, to_house(reader.header())),
+        Input::Ffmpeg(child) => (child.header().size(), child.header().rate, ToHouse::Same),
     };
     let size = options.size.unwrap_or(native);
     let mut source = FileSource {
         size,
+        rate,
         path: path.to_owned(),
         shown: (options.paced && info.fps < 1.0 / LONGEST_PAUSE.as_secs_f64()).then(|| Frame::new(size)),
         pace: options.paced.then(|| Pace::new(info.fps)),
@@ -92,9 +93,9 @@ fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), 
     };
     if picture::is_picture(&start) {
         let (frame, native) = still::read(path)?;
-        return Ok((Input::Still(frame), info("RGB3", native, STILL_FPS)));
+        return Ok((Input::Still(frame), info("RGB3", native, STILL_FPS.into())));
     }
-    let video = |header: &Header, fourcc| info(fourcc, (header.width, header.height), header.fps);
+    let video = |header: &Header, fourcc| info(fourcc, (header.width, header.height), header.fps());
     if start.starts_with(b"YUV4MPEG2") {
         file.rewind().map_err(|error| unreadable(error.into()))?;
         match Reader::new(BufReader::new(file)) {
@@ -133,6 +134,7 @@ enum Input {
 #[derive(Debug)]
 struct FileSource {
     info: SourceInfo,
+    rate: (u32, u32),
     path: PathBuf,
     size: Size,
     input: Input,
@@ -215,6 +217,10 @@ impl FrameSource for FileSource {
         self.size
     }
 
+    fn rate(&self) -> (u32, u32) {
+        self.rate
+    }
+
     fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
         if self.show_again(into) {
             self.stamp(into);
@@ -267,7 +273,7 @@ mod tests {
     fn each_frame_once_and_then_the_end() {
         let file = clip("C420", 256, &[30, 90, 200]);
         let mut source = open(file.path(), &FileOptions::default()).unwrap();
-        assert_eq!((source.info().native, source.info().fps), ((32, 16), 50.0));
+        assert_eq!((source.info().native, source.info().fps, source.rate()), ((32, 16), 50.0, (50, 1)));
         assert_eq!(levels(&mut *source, 9), [30, 90, 200]);
         let end = source.next(&mut Frame::new(source.size())).unwrap_err();
         assert!(matches!(end, CameraError::EndOfStream { .. }));

@@ -37,6 +37,11 @@ pub trait FrameSource: Send {
     /// The size of the frames that it fills; never changes.
     fn size(&self) -> Size;
 
+    /// Frames a second as a fraction: exact for files, [`SourceInfo::fps`] in thousandths for others.
+    fn rate(&self) -> (u32, u32) {
+        ((self.info().fps * 1000.0).round() as u32, 1000)
+    }
+
     /// Waits for the next frame and decodes it into `into`, which has [`FrameSource::size`].
     ///
     /// Sets `seq` and `captured_at` too. Never waits longer than the time-out in [`Settings`] for a webcam or `ffmpeg`, nor

@@ -19,8 +19,8 @@ pub struct Header {
     pub width: u32,
     /// Rows; may be odd.
     pub height: u32,
-    /// Frames a second, 30 when the stream does not say.
-    pub fps: f64,
+    /// Frames a second as a fraction, from 1/10 to 240; 30 when the stream does not say.
+    pub rate: (u32, u32),
     /// Whether there are chroma planes.
     pub gray: bool,
     /// Full range (0 to 255) instead of limited.
@@ -53,14 +53,14 @@ pub fn parse_header(bytes: &[u8]) -> Result<(Header, usize), Y4mError> {
     let window = &bytes[..bytes.len().min(MOST_HEADER)];
     let end = window.iter().position(|byte| *byte == b'\n').ok_or(Y4mError::NoHeader)?;
     let tags = window[..end].strip_prefix(MAGIC).ok_or(Y4mError::NoHeader)?;
-    let mut header = Header { width: 0, height: 0, fps: 30.0, gray: false, full_range: false };
+    let mut header = Header { width: 0, height: 0, rate: (30, 1), gray: false, full_range: false };
     for tag in tags.split(|byte| *byte == b' ').filter(|tag| !tag.is_empty()) {
         let bad = || Y4mError::BadTag(String::from_utf8_lossy(tag).into_owned());
         let value = std::str::from_utf8(&tag[1..]).map_err(|_| bad())?;
         match tag[0] {
             b'W' => header.width = value.parse().map_err(|_| bad())?,
             b'H' => header.height = value.parse().map_err(|_| bad())?,
-            b'F' => header.fps = parse_rate(value).ok_or_else(bad)?,
+            b'F' => header.rate = parse_rate(value).ok_or_else(bad)?,
             b'C' => header.gray = parse_chroma(value)?,
             b'X' if value == "COLORRANGE=FULL" => header.full_range = true,
             _ => {} // interlacing, pixel aspect, comments
@@ -74,13 +74,20 @@ pub fn parse_header(bytes: &[u8]) -> Result<(Header, usize), Y4mError> {
 }
 
 /// `30000:1001`; `0:0` is unknown.
-fn parse_rate(value: &str) -> Option<f64> {
+fn parse_rate(value: &str) -> Option<(u32, u32)> {
     let (numerator, denominator) = value.split_once(':')?;
     let (numerator, denominator) = (numerator.parse::<u32>().ok()?, denominator.parse::<u32>().ok()?);
     if numerator == 0 || denominator == 0 {
-        return Some(30.0);
+        return Some((30, 1));
     }
-    Some((f64::from(numerator) / f64::from(denominator)).clamp(0.1, 240.0))
+    let fps = f64::from(numerator) / f64::from(denominator);
+    Some(if fps < 0.1 {
+        (1, 10)
+    } else if fps > 240.0 {
+        (240, 1)
+    } else {
+        (numerator, denominator)
+    })
 }
 
 /// Whether it is gray; the kinds of 4:2:0 differ in where chroma is sampled, by less than a pixel.
@@ -93,6 +100,11 @@ fn parse_chroma(value: &str) -> Result<bool, Y4mError> {
 }
 
 impl Header {
+    /// Frames a second.
+    pub fn fps(&self) -> f64 {
+        f64::from(self.rate.0) / f64::from(self.rate.1)
+    }
+
     /// The size that frames are read at: odd sides are filled up by one, with a copy of the last column or row.
     pub fn size(&self) -> Size {
         let even = |side: u32| side.next_multiple_of(2);
@@ -207,7 +219,12 @@ mod tests {
         let line = b"YUV4MPEG2 W1279 H720 F30000:1001 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2 XCOLORRANGE=FULL\nFRAME";
         let (header, len) = parse_header(line).unwrap();
         assert_eq!((header.width, header.height, header.gray, header.full_range), (1279, 720, false, true));
-        assert!((header.fps - 29.97).abs() < 0.001);
+        assert_eq!(header.rate, (30000, 1001));
+        let rate = |tag: &str| parse_header(format!("YUV4MPEG2 W16 H16 {tag}\n").as_bytes()).unwrap().0.rate;
+        assert_eq!(
+            (rate("F0:0"), rate("F1:1000"), rate("F9999:1"), rate("F25:2")),
+            ((30, 1), (1, 10), (240, 1), (25, 2))
+        );
         assert_eq!(header.size().to_string(), "1280x720");
         assert_eq!(&line[len..], b"FRAME");
     }

@@ -53,19 +53,19 @@ pub trait FrameSink: Send {
     }
 }
 
-/// Opens an output for frames of `size`, `fps` of them a second.
+/// Opens an output for frames of `size`; `rate` is their number a second as a fraction, such as `(30000, 1001)`.
 ///
 /// Files are written in the calling thread, which waits for the disk or for `ffmpeg`; [`Worker`] takes that off it.
 ///
 /// # Errors
 /// Each names the output and what was expected.
-pub fn open(spec: &SinkSpec, size: Size, fps: u32) -> Result<Box<dyn FrameSink>, SinkError> {
+pub fn open(spec: &SinkSpec, size: Size, rate: (u32, u32)) -> Result<Box<dyn FrameSink>, SinkError> {
     Ok(match spec {
-        SinkSpec::Loopback(wanted) => Box::new(loopback::Writer::open(&loopback::find(wanted)?, size, fps)?),
-        SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, fps)?),
+        SinkSpec::Loopback(wanted) => Box::new(loopback::Writer::open(&loopback::find(wanted)?, size, rate)?),
+        SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, rate)?),
         SinkSpec::Png(path) => Box::new(Snapshot::start(path, still::Format::Png, size)?),
         SinkSpec::Jpeg(path) => Box::new(Snapshot::start(path, still::Format::Jpeg, size)?),
-        SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, fps)?),
+        SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, rate)?),
         SinkSpec::None => Box::new(Nowhere { size }),
     })
 }

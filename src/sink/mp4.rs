@@ -38,18 +38,18 @@ impl Mp4 {
     ///
     /// # Errors
     /// When it is not installed or can't be started.
-    pub fn start(path: &Path, size: Size, fps: u32) -> Result<Self, SinkError> {
-        Self::start_with("ffmpeg".as_ref(), path, size, fps)
+    pub fn start(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
+        Self::start_with("ffmpeg".as_ref(), path, size, rate)
     }
 
-    fn start_with(program: &OsStr, path: &Path, size: Size, fps: u32) -> Result<Self, SinkError> {
+    fn start_with(program: &OsStr, path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => SinkError::NoFfmpeg { path: path.to_owned() },
             _ => SinkError::Open { name: path.display().to_string(), source },
         };
         let encoder = encoder(program).map_err(failed)?;
         let mut child = Command::new(program)
-            .args(arguments(path, size, fps, encoder))
+            .args(arguments(path, size, rate, encoder))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -132,12 +132,12 @@ fn encoder(program: &OsStr) -> io::Result<&'static str> {
     Ok(ENCODERS.iter().find(has).unwrap_or(&"mpeg4"))
 }
 
-fn arguments(path: &Path, size: Size, fps: u32, encoder: &str) -> Vec<OsString> {
-    let (size, fps) = (size.to_string(), fps.to_string());
+fn arguments(path: &Path, size: Size, rate: (u32, u32), encoder: &str) -> Vec<OsString> {
+    let (size, rate) = (size.to_string(), format!("{}/{}", rate.0, rate.1));
     let colours =
         ["-color_range", "tv", "-colorspace", "smpte170m", "-color_primaries", "bt709", "-color_trc", "bt709"];
     let mut all: Vec<OsString> = ["-hide_banner", "-loglevel", "error", "-nostdin", "-y"].map(Into::into).into();
-    all.extend(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", &size, "-framerate", &fps].map(Into::into));
+    all.extend(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", &size, "-framerate", &rate].map(Into::into));
     all.extend(colours.map(Into::into));
     all.extend(["-i", "pipe:0", "-an", "-c:v", encoder, "-pix_fmt", "yuv420p"].map(Into::into));
     all.extend(colours.map(Into::into));
@@ -179,7 +179,7 @@ mod tests {
         let size = Size::new(320, 180).unwrap();
         let mut frame = Frame::new(size);
         frame.fill(Yuv::from_rgb(0x20, 0xa0, 0x40));
-        let mut sink = Mp4::start(&path, size, 30).unwrap();
+        let mut sink = Mp4::start(&path, size, (30000, 1001)).unwrap();
         (0..15).for_each(|_| sink.write(&frame).unwrap());
         sink.finish().unwrap();
         let played = Command::new("ffmpeg")
@@ -197,7 +197,7 @@ mod tests {
         if !installed() {
             return;
         }
-        let mut sink = Mp4::start(Path::new("/nonexistent/a.mp4"), Size::HD, 30).unwrap();
+        let mut sink = Mp4::start(Path::new("/nonexistent/a.mp4"), Size::HD, (30, 1)).unwrap();
         let frame = Frame::new(Size::HD);
         let error = (0..100).find_map(|_| sink.write(&frame).err()).or_else(|| sink.finish().err());
         let error = error.expect("there is no such directory").to_string();
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn without_ffmpeg_the_error_says_so() {
         let error =
-            Mp4::start_with("no-such-ffmpeg".as_ref(), Path::new("a.mp4"), Size::HD, 30).expect_err("no program");
+            Mp4::start_with("no-such-ffmpeg".as_ref(), Path::new("a.mp4"), Size::HD, (30, 1)).expect_err("no program");
         assert!(matches!(error, SinkError::NoFfmpeg { .. }));
         assert!(!fs::exists("a.mp4").unwrap());
     }

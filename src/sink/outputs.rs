@@ -236,9 +236,9 @@ impl std::fmt::Debug for Outputs {
 
 /// Opens an output such that writing to it never waits for a disk or a child.
 fn open_beside(spec: &SinkSpec, size: Size, fps: u32) -> Result<Box<dyn FrameSink>, SinkError> {
-    let sink = open(spec, size, fps)?;
+    let sink = open(spec, size, (fps, 1))?;
     Ok(match spec {
-        SinkSpec::Y4m(_) | SinkSpec::Mp4(_) => Box::new(Worker::start(sink)?),
+        SinkSpec::Y4m(_) | SinkSpec::Mp4(_) => Box::new(Worker::start(sink, fps)?),
         _ => sink,
     })
 }

@@ -1,4 +1,5 @@
-//! A sink on a thread of its own, so that a slow disk or encoder costs frames of its file and not of the virtual camera.
+//! A recorder: a sink on a thread of its own, so that a slow disk or encoder costs frames of its file and not of the
+//! virtual camera, and with an even beat, so that what was recorded plays at the speed of life.
 
 use std::{
     convert::Infallible,
@@ -8,6 +9,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use super::{FrameSink, SinkError, check_size};
@@ -20,23 +22,49 @@ use crate::{
 const QUEUE: usize = 8;
 
 /// Passes frames on to another sink, in another thread; drops those for which there is no room, and counts them.
+///
+/// Frames may come at any rate (a camera in the dark, a card); the other sink gets them at the rate of its header,
+/// repeated or skipped.
 #[derive(Debug)]
 pub struct Worker {
     name: String,
     size: Size,
     pool: Pool<Frame>,
-    queue: Option<SyncSender<Arc<Frame>>>,
+    queue: Option<SyncSender<Turn>>,
+    beat: Beat,
     failed: Arc<Latest<SinkError>>,
     dropped: u64,
     thread: Option<JoinHandle<()>>,
 }
 
+/// A frame on its way, and how often the one before it is to be repeated first.
+type Turn = (u64, Arc<Frame>);
+
+/// Which frames keep a recording at its rate.
+#[derive(Debug)]
+struct Beat {
+    fps: f64,
+    start: Option<Instant>,
+    written: u64,
+}
+
+impl Beat {
+    /// How many frames are to be written at `now`, the newest last; 0 to skip it.
+    ///
+    /// A frame may come a whole beat early or late, so that those which only tremble are neither skipped nor repeated.
+    fn due(&mut self, now: Instant) -> u64 {
+        let start = *self.start.get_or_insert(now);
+        let late = now.saturating_duration_since(start).as_secs_f64() * self.fps - self.written as f64;
+        if late < -1.0 { 0 } else { 1 + if late > 1.0 { late as u64 } else { 0 } }
+    }
+}
+
 impl Worker {
-    /// Moves `sink` to a thread.
+    /// Moves `sink`, which plays at `fps`, to a thread.
     ///
     /// # Errors
     /// When the system gives us no thread.
-    pub fn start(sink: Box<dyn FrameSink>) -> Result<Self, SinkError> {
+    pub fn start(sink: Box<dyn FrameSink>, fps: u32) -> Result<Self, SinkError> {
         let (name, size) = (sink.name().to_owned(), sink.size());
         let (queue, frames) = sync_channel(QUEUE);
         let failed = Arc::<Latest<_>>::default();
@@ -45,14 +73,45 @@ impl Worker {
             .name("recorder".into())
             .spawn(move || run(sink, &frames, &report))
             .map_err(|source: io::Error| SinkError::Open { name: name.clone(), source })?;
-        // Beside those in the queue, one is being written and one is being filled.
-        let pool = Pool::new(QUEUE + 2, || Frame::new(size));
-        Ok(Self { name, size, pool, queue: Some(queue), failed, dropped: 0, thread: Some(thread) })
+        // Beside those in the queue, one is being written, one was the last and one is being filled.
+        let pool = Pool::new(QUEUE + 3, || Frame::new(size));
+        let beat = Beat { fps: f64::from(fps), start: None, written: 0 };
+        Ok(Self { name, size, pool, queue: Some(queue), beat, failed, dropped: 0, thread: Some(thread) })
+    }
+
+    fn write_at(&mut self, frame: &Frame, now: Instant) -> Result<(), SinkError> {
+        check_size(self, frame)?;
+        if let Some(error) = self.failed.try_take() {
+            return Err(error);
+        }
+        let due = self.beat.due(now);
+        if due == 0 {
+            return Ok(());
+        }
+        let copy = |buffer: &mut Frame| {
+            buffer.copy_from(frame);
+            Ok::<_, Infallible>(())
+        };
+        let queued = match (self.pool.fill(copy), &self.queue) {
+            (Ok(Some(copy)), Some(queue)) => queue.try_send((due - 1, copy)).is_ok(),
+            _ => false,
+        };
+        if queued {
+            self.beat.written += due;
+        } else {
+            self.dropped += 1; // its time is filled up later
+        }
+        Ok(())
     }
 }
 
-fn run(mut sink: Box<dyn FrameSink>, frames: &Receiver<Arc<Frame>>, failed: &Latest<SinkError>) {
-    let written = frames.iter().try_for_each(|frame| sink.write(&frame));
+fn run(mut sink: Box<dyn FrameSink>, turns: &Receiver<Turn>, failed: &Latest<SinkError>) {
+    let mut last: Option<Arc<Frame>> = None;
+    let written = turns.iter().try_for_each(|(repeats, frame)| {
+        let before = last.replace(Arc::clone(&frame)).unwrap_or_else(|| Arc::clone(&frame));
+        (0..repeats).try_for_each(|_| sink.write(&before))?;
+        sink.write(&frame)
+    });
     if let Err(error) = written.and_then(|()| sink.finish()) {
         failed.put(error);
     }
@@ -68,20 +127,7 @@ impl FrameSink for Worker {
     }
 
     fn write(&mut self, frame: &Frame) -> Result<(), SinkError> {
-        check_size(self, frame)?;
-        if let Some(error) = self.failed.try_take() {
-            return Err(error);
-        }
-        let copy = |buffer: &mut Frame| {
-            buffer.copy_from(frame);
-            Ok::<_, Infallible>(())
-        };
-        let queued = match (self.pool.fill(copy), &self.queue) {
-            (Ok(Some(copy)), Some(queue)) => queue.try_send(copy).is_ok(),
-            _ => false,
-        };
-        self.dropped += u64::from(!queued);
-        Ok(())
+        self.write_at(frame, Instant::now())
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
@@ -100,7 +146,10 @@ impl FrameSink for Worker {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Condvar, Mutex};
+    use std::{
+        sync::{Condvar, Mutex},
+        time::Duration,
+    };
 
     use super::*;
     use crate::sink::memory::Memory;
@@ -112,11 +161,11 @@ mod tests {
     #[test]
     fn all_frames_arrive_in_order() {
         let memory = Memory::new(size(), QUEUE);
-        let mut worker = Worker::start(Box::new(memory.sink())).unwrap();
-        let mut frame = Frame::new(size());
+        let mut worker = Worker::start(Box::new(memory.sink()), 30).unwrap();
+        let (mut frame, start) = (Frame::new(size()), Instant::now());
         for seq in 0..QUEUE as u64 {
             frame.seq = seq;
-            worker.write(&frame).unwrap();
+            worker.write_at(&frame, start + seq as u32 * Duration::from_secs(1) / 30).unwrap();
         }
         worker.finish().unwrap();
         let seqs: Vec<_> = memory.frames().iter().map(|frame| frame.seq).collect();
@@ -125,10 +174,39 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_is_filled_with_the_frame_before_it() {
+        let memory = Memory::new(size(), 9);
+        let mut worker = Worker::start(Box::new(memory.sink()), 10).unwrap();
+        let (mut frame, start) = (Frame::new(size()), Instant::now());
+        for (seq, millis) in [(1, 0), (2, 100), (3, 500), (4, 510), (5, 520), (6, 530), (7, 620)] {
+            frame.seq = seq;
+            worker.write_at(&frame, start + Duration::from_millis(millis)).unwrap();
+        }
+        worker.finish().unwrap();
+        let seqs: Vec<_> = memory.frames().iter().map(|frame| frame.seq).collect();
+        // 4 comes a beat early, which may be; 5 and 6 have no place.
+        assert_eq!(seqs, [1, 2, 2, 2, 2, 3, 4, 7]);
+    }
+
+    #[test]
+    fn a_recording_lasts_as_long_as_what_it_shows() {
+        for camera in [5, 10, 15, 24, 25, 30, 50, 60] {
+            let (mut beat, start) = (Beat { fps: 30.0, start: None, written: 0 }, Instant::now());
+            for tick in 0..=10 * camera {
+                let tremble = Duration::from_millis(u64::from(tick * 7 % 11));
+                let due = beat.due(start + Duration::from_secs(1) * tick / camera + tremble);
+                beat.written += due;
+                assert!(camera != 30 || due == 1, "frame {tick} of an even stream was written {due} times");
+            }
+            assert!(beat.written.abs_diff(300) <= 2, "{camera} fps: {} frames", beat.written);
+        }
+    }
+
+    #[test]
     fn an_error_comes_back() {
         let memory = Memory::new(size(), 1);
         memory.fail(Some(libc::ENOSPC));
-        let mut worker = Worker::start(Box::new(memory.sink())).unwrap();
+        let mut worker = Worker::start(Box::new(memory.sink()), 30).unwrap();
         worker.write(&Frame::new(size())).unwrap();
         assert!(matches!(worker.finish(), Err(SinkError::Write { .. })));
     }
@@ -159,9 +237,10 @@ mod tests {
     #[test]
     fn a_stalled_sink_costs_only_its_own_frames() {
         let gate = Arc::new((Mutex::new(false), Condvar::new()));
-        let mut worker = Worker::start(Box::new(Gated(Arc::clone(&gate)))).unwrap();
-        for _ in 0..QUEUE + 5 {
-            worker.write(&Frame::new(size())).unwrap();
+        let mut worker = Worker::start(Box::new(Gated(Arc::clone(&gate))), 30).unwrap();
+        let start = Instant::now();
+        for tick in 0..QUEUE as u32 + 5 {
+            worker.write_at(&Frame::new(size()), start + tick * Duration::from_secs(1) / 30).unwrap();
         }
         assert!((4..=5).contains(&worker.dropped()), "{}", worker.dropped());
         *gate.0.lock().unwrap() = true;

@@ -95,11 +95,11 @@ pub(super) fn format(fd: BorrowedFd<'_>) -> io::Result<v4l2_pix_format> {
 }
 
 /// Tells the driver the rate, for readers who ask.
-pub(super) fn set_rate(fd: BorrowedFd<'_>, fps: u32) -> io::Result<()> {
+pub(super) fn set_rate(fd: BorrowedFd<'_>, rate: (u32, u32)) -> io::Result<()> {
     // SAFETY: integers and unions of them, for which zero is a value.
     let mut parm: v4l2_streamparm = unsafe { mem::zeroed() };
     parm.type_ = OUTPUT;
-    parm.parm.output.timeperframe = sys::v4l2_fract { numerator: 1, denominator: fps };
+    parm.parm.output.timeperframe = sys::v4l2_fract { numerator: rate.1, denominator: rate.0 };
     // SAFETY: S_PARM is defined with v4l2_streamparm.
     unsafe { call(fd, vidioc::VIDIOC_S_PARM, &mut parm) }
 }

@@ -38,12 +38,12 @@ impl Loopback {
     /// # Errors
     /// When it is not there, not ours to write, not a v4l2loopback, held by another writer, or held by a reader at another
     /// size.
-    pub fn open(path: &Path, size: Size, fps: u32) -> Result<Self, SinkError> {
+    pub fn open(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
         let name = path.display().to_string();
         let file = open_writable(path, &name)?;
         set_format(&file, &name, size)?;
         // Readers overwrite the rate as they like, so nothing depends on it.
-        if let Err(error) = ioctl::set_rate(file.as_fd(), fps) {
+        if let Err(error) = ioctl::set_rate(file.as_fd(), rate) {
             debug!(device = name, %error, "rate not set");
         }
         match ioctl::stream_on(file.as_fd()) {
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn what_is_no_loopback_is_refused_untouched() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let open = |path: &Path| Loopback::open(path, Size::HD, 30).expect_err("no virtual camera");
+        let open = |path: &Path| Loopback::open(path, Size::HD, (30, 1)).expect_err("no virtual camera");
         assert!(matches!(open(file.path()), SinkError::NotLoopback { .. }));
         assert!(matches!(open(Path::new("/dev/null")), SinkError::NotLoopback { .. }));
         assert!(matches!(open(Path::new("/dev/video-none")), SinkError::Open { .. }));
