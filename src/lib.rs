@@ -10,7 +10,7 @@
 //!
 //! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
-//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]; [`holders`] sees who has a device open, [`regular`] reads files that users name, [`picture`]
+//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]; [`holders`] sees who has a device open, `v4l2` asks devices, [`regular`] reads files that users name, [`picture`]
 //! those that are pictures. [`render`] sends files the same way, and [`bench`] measures it.
 
 pub mod background;
@@ -34,3 +34,4 @@ pub mod regular;
 pub mod render;
 pub mod sink;
 pub mod stats;
+mod v4l2;

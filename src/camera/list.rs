@@ -1,7 +1,7 @@
 //! The cameras of this machine, with what each can do.
 
 use std::{
-    fs, io,
+    fs, io, panic,
     path::{Path, PathBuf},
 };
 
@@ -87,7 +87,7 @@ pub(super) fn scan() -> Scan {
 fn describe(path: &Path) -> io::Result<Option<Device>> {
     let node = Node::open(path)?;
     let caps = node.caps()?;
-    if !caps.captures() {
+    if !(caps.captures() && caps.streams()) {
         return Ok(None);
     }
     Ok(Some(Device {
@@ -110,11 +110,11 @@ fn nodes() -> Vec<u32> {
     let names: Vec<_> = fs::read_dir("/dev").into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
     let number = |name: &str| name.strip_prefix("video").map(|rest| rest.parse::<u32>().ok());
     let safe = names.iter().all(|name| name.to_str().is_some_and(|name| number(name) != Some(None)));
-    let mut numbers: Vec<u32> = if safe {
-        let cameras = nokhwa::query(ApiBackend::Video4Linux).unwrap_or_default();
-        cameras.iter().filter_map(|camera| camera.index().as_index().ok()).collect()
-    } else {
-        names.iter().filter_map(|name| number(name.to_str()?)?).collect()
+    // Such a link may also appear just now.
+    let query = || panic::catch_unwind(|| nokhwa::query(ApiBackend::Video4Linux)).ok()?.ok();
+    let mut numbers: Vec<u32> = match safe.then(query).flatten() {
+        Some(cameras) => cameras.iter().filter_map(|camera| camera.index().as_index().ok()).collect(),
+        None => names.iter().filter_map(|name| number(name.to_str()?)?).collect(),
     };
     numbers.sort_unstable();
     numbers

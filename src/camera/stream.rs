@@ -15,7 +15,8 @@ use v4l::{
     v4l2::{self, vidioc},
 };
 
-use super::v4l2::{CAPTURE, Node, Plain};
+use super::v4l2::{CAPTURE, Node};
+use crate::v4l2::Plain;
 
 /// Enough that the driver always has one to fill while we decode another.
 const BUFFERS: u32 = 4;
@@ -55,7 +56,7 @@ impl Stream {
             stream.map(index).map_err(|error| ("map buffers", error))?;
             stream.queue(index).map_err(|error| ("queue buffers", error))?;
         }
-        let mut kind = CAPTURE as i32;
+        let mut kind = CAPTURE;
         stream.node.ioctl(vidioc::VIDIOC_STREAMON, &mut kind).map_err(|error| ("start the stream", error))?;
         Ok(stream)
     }
@@ -144,7 +145,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         // A device that has gone cannot be stopped, and does not need to be.
-        let mut kind = CAPTURE as i32;
+        let mut kind = CAPTURE;
         let _ = self.node.ioctl(vidioc::VIDIOC_STREAMOFF, &mut kind);
     }
 }

@@ -1,14 +1,13 @@
-//! One V4L2 node: what it can do, and setting its format and rate.
+//! A camera's V4L2 node: what it can do, and setting its format and rate.
 //!
 //! Built on the ioctl wrappers and structs of the `v4l` crate; its `Device` and `Format` above them panic on colour
 //! spaces that they do not know, hide the YCbCr encoding, and leave the descriptor open in child processes.
 
 use std::{
-    ffi::c_void,
     fs::OpenOptions,
-    io, mem,
+    io,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::OpenOptionsExt,
     },
     path::Path,
@@ -17,20 +16,21 @@ use std::{
 use v4l::{
     FourCC,
     v4l_sys::{
-        V4L2_CAP_DEVICE_CAPS, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME, V4L2_CAP_VIDEO_CAPTURE, v4l2_buf_type,
-        v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE, v4l2_buffer, v4l2_capability, v4l2_field_V4L2_FIELD_NONE,
+        V4L2_CAP_TIMEPERFRAME, v4l2_buf_type, v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE, v4l2_field_V4L2_FIELD_NONE,
         v4l2_fmtdesc, v4l2_format, v4l2_fract, v4l2_frmivalenum, v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE,
-        v4l2_frmsizeenum, v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE, v4l2_pix_format, v4l2_requestbuffers,
-        v4l2_streamparm,
+        v4l2_frmsizeenum, v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE, v4l2_pix_format, v4l2_streamparm,
     },
-    v4l2::{self, vidioc},
+    v4l2::vidioc,
 };
 
 use super::{
     list::Format,
     negotiate::{Choice, Pixel},
 };
-use crate::frame::Size;
+use crate::{
+    frame::Size,
+    v4l2::{Caps, Plain, ioctl, spell},
+};
 
 /// The buffer type of a camera.
 pub(super) const CAPTURE: v4l2_buf_type = v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
@@ -42,58 +42,6 @@ const USUAL_SIZES: [(u32, u32); 9] =
 const USUAL_RATES: [f64; 7] = [60.0, 50.0, 30.0, 25.0, 15.0, 10.0, 5.0];
 /// More entries than any driver lists; ends the list of one that never says stop.
 const MOST_ENTRIES: u32 = 256;
-
-/// Structs of the kernel's that are plain numbers.
-///
-/// # Safety
-/// All zeroes must be a valid value, and no field may be a pointer that the kernel follows.
-pub(super) unsafe trait Plain: Copy {
-    /// All zeroes.
-    fn zeroed() -> Self {
-        // SAFETY: the contract of this trait.
-        unsafe { mem::zeroed() }
-    }
-}
-
-macro_rules! plain {
-    ($($kind:ty),*) => { $(
-        // SAFETY: integers and unions of integers; a pointer in them counts only with memory types that we do not use.
-        unsafe impl Plain for $kind {}
-    )* };
-}
-plain!(
-    v4l2_capability,
-    v4l2_fmtdesc,
-    v4l2_format,
-    v4l2_pix_format,
-    v4l2_frmsizeenum,
-    v4l2_frmivalenum,
-    v4l2_streamparm,
-    v4l2_requestbuffers,
-    v4l2_buffer,
-    i32
-);
-
-/// What a node says of itself.
-#[derive(Debug)]
-pub(super) struct Caps {
-    pub driver: String,
-    pub card: String,
-    pub bus: String,
-    flags: u32,
-}
-
-impl Caps {
-    /// Whether it gives frames, one plane after the other in one buffer, through mapped buffers.
-    pub(super) fn captures(&self) -> bool {
-        self.flags & V4L2_CAP_VIDEO_CAPTURE != 0 && self.flags & V4L2_CAP_STREAMING != 0
-    }
-
-    /// Whether it is a v4l2loopback, ours or another.
-    pub(super) fn is_loopback(&self) -> bool {
-        self.driver.starts_with("v4l2 loopback") || self.bus.contains("v4l2loopback")
-    }
-}
 
 /// What the driver really set.
 #[derive(Debug, Clone, Copy)]
@@ -129,24 +77,11 @@ impl Node {
 
     /// Calls the driver; a signal in between is not an error.
     pub(super) fn ioctl<T: Plain>(&self, request: vidioc::_IOC_TYPE, argument: &mut T) -> io::Result<()> {
-        // The size of the struct stands in 14 bits of the request.
-        assert_eq!((request >> 16) as usize & 0x3fff, mem::size_of::<T>(), "ioctl {request:#x}");
-        loop {
-            // SAFETY: the argument is as large as the request says, writable, and holds no pointers (`Plain`).
-            match unsafe { v4l2::ioctl(self.fd(), request, (&raw mut *argument).cast::<c_void>()) } {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
+        ioctl(self.fd.as_fd(), request, argument)
     }
 
     pub(super) fn caps(&self) -> io::Result<Caps> {
-        let mut caps = v4l2_capability::zeroed();
-        self.ioctl(vidioc::VIDIOC_QUERYCAP, &mut caps)?;
-        // The capabilities of this node, where the driver knows the difference to those of the whole device.
-        let own = caps.capabilities & V4L2_CAP_DEVICE_CAPS != 0;
-        let flags = if own { caps.device_caps } else { caps.capabilities };
-        Ok(Caps { driver: text(&caps.driver), card: text(&caps.card), bus: text(&caps.bus_info), flags })
+        Caps::of(self.fd.as_fd())
     }
 
     /// Every format, size and rate; sizes within bounds as the usual ones and `wish`.
@@ -272,20 +207,8 @@ fn rate(interval: v4l2_fract) -> Option<f64> {
         .then(|| f64::from(interval.denominator) / f64::from(interval.numerator))
 }
 
-/// The four characters of a format; what is not printable shows as `?`.
-fn spell(code: u32) -> String {
-    let printable = |byte: u8| if byte.is_ascii_graphic() || byte == b' ' { byte as char } else { '?' };
-    code.to_le_bytes().into_iter().map(printable).collect()
-}
-
 fn code(fourcc: &str) -> u32 {
     fourcc.bytes().take(4).rev().fold(0, |code, byte| code << 8 | u32::from(byte))
-}
-
-/// The text in a fixed field of the kernel's.
-fn text(field: &[u8]) -> String {
-    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
-    String::from_utf8_lossy(&field[..end]).trim().to_owned()
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
     if caps.is_loopback() && caps.card == LABEL {
         return Err(not_capture(path, "it is bgcam's own output"));
     }
-    if !caps.captures() {
+    if !(caps.captures() && caps.streams()) {
         let why = if caps.is_loopback() { "no program writes to this v4l2loopback" } else { "it gives no frames" };
         return Err(not_capture(path, why));
     }

@@ -12,10 +12,11 @@ use std::{
 
 use tracing::{debug, info};
 
-use super::ioctl::{self, Capabilities};
+use super::ioctl;
 use crate::{
     frame::{Frame, Size},
     sink::{FrameSink, SinkError, check_size},
+    v4l2::{Caps, spell},
 };
 
 const DRIVER: &str = "v4l2 loopback";
@@ -89,19 +90,19 @@ impl FrameSink for Loopback {
 /// Opens the node and makes sure that it is a v4l2loopback that lets us write.
 fn open_writable(path: &Path, name: &str) -> Result<File, SinkError> {
     let (file, caps) = open_node(path, name)?;
-    match (caps.output, caps.capture) {
+    match (caps.outputs(), caps.captures()) {
         (true, _) => Ok(file),
         (false, true) => Err(SinkError::Busy { device: name.to_owned() }),
         (false, false) => {
             revive(&file, name);
             drop(file);
             let (file, caps) = open_node(path, name)?;
-            if caps.output { Ok(file) } else { Err(SinkError::Stuck { device: name.to_owned() }) }
+            if caps.outputs() { Ok(file) } else { Err(SinkError::Stuck { device: name.to_owned() }) }
         }
     }
 }
 
-fn open_node(path: &Path, name: &str) -> Result<(File, Capabilities), SinkError> {
+fn open_node(path: &Path, name: &str) -> Result<(File, Caps), SinkError> {
     let open_error = |source| SinkError::Open { name: name.to_owned(), source };
     let not_loopback = |found: String| SinkError::NotLoopback { device: name.to_owned(), found };
     if !fs::metadata(path).map_err(open_error)?.file_type().is_char_device() {
@@ -114,7 +115,7 @@ fn open_node(path: &Path, name: &str) -> Result<(File, Capabilities), SinkError>
         .custom_flags(libc::O_NONBLOCK)
         .open(path)
         .map_err(|source| busy_or_open(name, source))?;
-    let caps = match ioctl::capabilities(file.as_fd()) {
+    let caps = match Caps::of(file.as_fd()) {
         Ok(caps) => caps,
         Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
             return Err(not_loopback("not a video device".to_owned()));
@@ -164,13 +165,9 @@ fn set_format(file: &File, name: &str, size: Size) -> Result<(), SinkError> {
         false => Err(SinkError::Format {
             device: name.to_owned(),
             asked: format!("{size} YU12"),
-            got: format!("{}x{} {}", got.width, got.height, fourcc(got.pixelformat)),
+            got: format!("{}x{} {}", got.width, got.height, spell(got.pixelformat)),
         }),
     }
-}
-
-fn fourcc(code: u32) -> String {
-    code.to_le_bytes().map(|byte| if byte.is_ascii_graphic() { char::from(byte) } else { '.' }).iter().collect()
 }
 
 #[cfg(test)]
@@ -184,11 +181,5 @@ mod tests {
         assert!(matches!(open(file.path()), SinkError::NotLoopback { .. }));
         assert!(matches!(open(Path::new("/dev/null")), SinkError::NotLoopback { .. }));
         assert!(matches!(open(Path::new("/dev/video-none")), SinkError::Open { .. }));
-    }
-
-    #[test]
-    fn a_fourcc_is_readable() {
-        assert_eq!(fourcc(ioctl::YU12), "YU12");
-        assert_eq!(fourcc(0), "....");
     }
 }
