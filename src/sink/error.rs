@@ -12,7 +12,7 @@ pub const MAKE_CAMERA: &str = "sudo apt install v4l2loopback-dkms && \
      sudo modprobe v4l2loopback exclusive_caps=1 card_label=\"Virtual Background Cam\"";
 
 /// What makes the virtual camera anew.
-pub const REMAKE_CAMERA: &str = "sudo rmmod v4l2loopback && \
+const REMAKE_CAMERA: &str = "sudo rmmod v4l2loopback && \
      sudo modprobe v4l2loopback exclusive_caps=1 card_label=\"Virtual Background Cam\"";
 
 /// What can go wrong with an output.

@@ -14,12 +14,12 @@ pub mod still;
 mod worker;
 pub mod y4m;
 
-pub use error::{MAKE_CAMERA, REMAKE_CAMERA, SinkError};
-pub use mp4::Mp4;
-pub use outputs::{Board, OutputState, OutputStatus, Outputs};
-pub use snapshot::Snapshot;
+pub use error::{MAKE_CAMERA, SinkError};
+use mp4::Mp4;
+pub use outputs::{Board, OutputStatus, Outputs};
+use snapshot::Snapshot;
 pub use spec::{BadSpec, SinkSpec, Wanted};
-pub use worker::Worker;
+use worker::Worker;
 
 use crate::frame::{Frame, Size};
 pub use crate::holders::{Holder as Reader, all as readers};
@@ -55,7 +55,7 @@ pub trait FrameSink: Send {
 
 /// Opens an output for frames of `size`; `rate` is their number a second as a fraction, such as `(30000, 1001)`.
 ///
-/// Files are written in the calling thread, which waits for the disk or for `ffmpeg`; [`Worker`] takes that off it.
+/// Files are written in the calling thread, which waits for the disk or for `ffmpeg`; [`Outputs`] takes that off it.
 ///
 /// # Errors
 /// Each names the output and what was expected.

@@ -24,7 +24,7 @@ const ENCODERS: [&str; 3] = ["libx264", "libopenh264", "mpeg4"];
 
 /// The sink `mp4:PATH`.
 #[derive(Debug)]
-pub struct Mp4 {
+pub(super) struct Mp4 {
     name: String,
     path: PathBuf,
     size: Size,
@@ -38,7 +38,7 @@ impl Mp4 {
     ///
     /// # Errors
     /// When it is not installed or can't be started.
-    pub fn start(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
+    pub(super) fn start(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
         Self::start_with("ffmpeg".as_ref(), path, size, rate)
     }
 

@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// How an output is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OutputState {
+enum OutputState {
     /// The last frame went out.
     Ok,
     /// It takes no frames.

@@ -23,7 +23,7 @@ const BUFFERS: usize = 3;
 
 /// The sinks `png:PATH` and `jpeg:PATH`.
 #[derive(Debug)]
-pub struct Snapshot {
+pub(super) struct Snapshot {
     name: String,
     size: Size,
     pool: Pool<Frame>,
@@ -37,7 +37,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the directory of `path` can't be written to.
-    pub fn start(path: &Path, format: still::Format, size: Size) -> Result<Self, SinkError> {
+    pub(super) fn start(path: &Path, format: still::Format, size: Size) -> Result<Self, SinkError> {
         Self::start_every(EVERY, path, format, size)
     }
 

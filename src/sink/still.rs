@@ -42,14 +42,7 @@ impl Format {
     }
 }
 
-/// A frame as a picture file, in sRGB.
-///
-/// # Errors
-/// Those of the encoder.
-pub fn encode(frame: &Frame, format: Format) -> Result<Vec<u8>, ImageError> {
-    encode_part(frame, whole(frame.size()), format)
-}
-
+/// A part of a frame as a picture file, in sRGB.
 fn encode_part(frame: &Frame, shown: (u32, u32), format: Format) -> Result<Vec<u8>, ImageError> {
     let rgb = rgb(frame).map_err(ImageError::IoError)?;
     encode_as(&crop(rgb, frame.size(), shown, 3), shown, ExtendedColorType::Rgb8, format)
@@ -150,7 +143,9 @@ mod tests {
         for colour in [[0, 0, 0], [255, 255, 255], [0x20, 0xa0, 0x40], [255, 0, 0], [12, 34, 200]] {
             frame.fill(Yuv::from_rgb(colour[0], colour[1], colour[2]));
             for format in [Format::Png, Format::Jpeg] {
-                let picture = image::load_from_memory(&encode(&frame, format).unwrap()).unwrap().to_rgb8();
+                let picture = image::load_from_memory(&encode_part(&frame, whole(frame.size()), format).unwrap())
+                    .unwrap()
+                    .to_rgb8();
                 assert_eq!(picture.dimensions(), (32, 16));
                 let seen = picture.get_pixel(31, 15).0;
                 let near = seen.iter().zip(colour).all(|(seen, meant)| seen.abs_diff(meant) <= 3);

@@ -26,7 +26,7 @@ const QUEUE: usize = 8;
 /// Frames may come at any rate (a camera in the dark, a card); the other sink gets them at the rate of its header,
 /// repeated or skipped.
 #[derive(Debug)]
-pub struct Worker {
+pub(super) struct Worker {
     name: String,
     size: Size,
     pool: Pool<Frame>,
@@ -64,7 +64,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the system gives us no thread.
-    pub fn start(sink: Box<dyn FrameSink>, fps: u32) -> Result<Self, SinkError> {
+    pub(super) fn start(sink: Box<dyn FrameSink>, fps: u32) -> Result<Self, SinkError> {
         let (name, size) = (sink.name().to_owned(), sink.size());
         let (queue, frames) = sync_channel(QUEUE);
         let failed = Arc::<Latest<_>>::default();

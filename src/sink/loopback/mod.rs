@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-pub use writer::Loopback as Writer;
+pub(super) use writer::Loopback as Writer;
 
 use super::{LABEL, SinkError, Wanted};
 
@@ -48,7 +48,7 @@ pub fn list() -> Vec<Loopback> {
 }
 
 /// Whether the kernel module is loaded.
-pub fn module_loaded() -> bool {
+fn module_loaded() -> bool {
     Path::new("/sys/module/v4l2loopback").exists()
 }
 

@@ -27,7 +27,7 @@ const DRIVER: &str = "v4l2 loopback";
 /// there ever was a writer without it; 0.14 and later answer EINVAL, which is fine), then one `write()` for each whole
 /// frame. The driver's `sizeimage` is not to be trusted: 0.12.7 rounds it up to a page.
 #[derive(Debug)]
-pub struct Loopback {
+pub(in crate::sink) struct Loopback {
     name: String,
     file: File,
     size: Size,
@@ -39,7 +39,7 @@ impl Loopback {
     /// # Errors
     /// When it is not there, not ours to write, not a v4l2loopback, held by another writer, or held by a reader at another
     /// size.
-    pub fn open(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
+    pub(in crate::sink) fn open(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
         let name = path.display().to_string();
         let file = open_writable(path, &name)?;
         set_format(&file, &name, size)?;
