@@ -10,8 +10,10 @@
 //!
 //! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
-//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]; [`holders`] sees who has a device open, `v4l2` asks devices, [`regular`] reads files that users name, [`picture`]
-//! those that are pictures. [`render`] sends files the same way, and [`bench`] measures it.
+//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]. The stations share [`regular`], which reads
+//! files that users name, [`picture`], which decodes them, `v4l2`, which calls device drivers, [`holders`], which sees who
+//! has a device open, and `child`, which ends other programs. [`render`] sends files the same way, and [`mod@bench`]
+//! measures it.
 
 pub mod background;
 pub mod bench;
