@@ -1,6 +1,6 @@
 //! Settings: the compiled-in defaults, the files, the environment and the flags, checked and joined.
 //!
-//! Raw settings ([`Raw`]) are what stands in the files; checked settings ([`Config`]) are what the stations take. Every
+//! Raw settings are what stands in the files; checked settings ([`Config`]) are what the stations take. Every
 //! file is checked by itself first, so that an error can name its file and line.
 
 use std::{
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     background::{BackgroundSpec, Fit, Limits},
     camera,
-    error::{Failure, Kind},
+    error::{Failure, Kind, nearest},
     frame::Size,
     mask::{self, catalogue::ModelSpec},
     paths,
@@ -361,7 +361,7 @@ fn unknown<'a>(origin: &str, text: &str, key: &str, known: impl Iterator<Item = 
     ConfigError::Parse {
         origin: format!("{origin}:{line}"),
         text: format!("unknown setting {key:?}, expected one of {}", known.join(", ")),
-        near: nearest(key, known.into_iter()),
+        near: nearest(key, known),
     }
 }
 
@@ -379,15 +379,6 @@ fn names_key(line: &str, key: &str) -> bool {
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
-}
-
-/// The known word that is most like `word`, when one is like it at all.
-pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    known
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate.to_owned())
 }
 
 fn parse_error(origin: &str, text: &str) -> ConfigError {

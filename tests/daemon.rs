@@ -1,4 +1,5 @@
 //! The whole daemon without any device: demo camera in, no output but a snapshot, driven as a user drives it.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
 mod support;

@@ -1,4 +1,5 @@
 //! The three threads at work, from the demo camera to a sink in memory, with the real model where its library is.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

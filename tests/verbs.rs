@@ -1,4 +1,5 @@
 //! The verbs that need no daemon: render, bench, models, devices, config, completions, man.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
 mod support;

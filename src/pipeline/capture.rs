@@ -71,9 +71,9 @@ fn run_once(
             Ok(None) => shared.stats.overrun.add_one(),
             Err(error) if error.recovery() == Recovery::SkipFrame => {
                 shared.stats.corrupt.add_one();
-                if last_good.elapsed() > settings.timeout {
-                    // damaged frames only, one after another, are no better than none
-                    return Err(CameraError::Stalled { device: settings.device.clone(), waited: last_good.elapsed() });
+                let waited = last_good.elapsed();
+                if let (CameraError::Corrupt(why), true) = (&error, waited > settings.timeout) {
+                    return Err(CameraError::AllCorrupt { device: settings.device.clone(), why, waited });
                 }
             }
             Err(error) => return Err(error),
