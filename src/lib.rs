@@ -5,6 +5,7 @@
 //! 1. [`camera`]: a frame comes in, from a webcam, a file or the demo scene, and is decoded to I420.
 //! 2. [`mask`]: an ONNX model says where the person is; the answer is made steady and sharp.
 //! 3. [`background`]: what stands behind the person, fitted once, ready to blend.
+//!    [`prompt`] turns words into such a picture.
 //! 4. [`compose`]: the person over the background.
 //! 5. [`sink`]: the frame goes out, to v4l2loopback and to files.
 //!
@@ -32,6 +33,7 @@ pub mod mask;
 pub mod paths;
 pub mod picture;
 pub mod pipeline;
+pub mod prompt;
 pub mod regular;
 pub mod render;
 pub mod sink;
