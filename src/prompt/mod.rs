@@ -1,5 +1,7 @@
 //! Words become a picture: providers, the one running job, and the gallery on disk.
 
+pub mod gallery;
+
 use serde::{Deserialize, Serialize};
 
 /// Which picture is wanted: everything that has a say in it, so that equal recipes give the same picture.

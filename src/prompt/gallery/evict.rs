@@ -1,0 +1,67 @@
+//! Which pictures go when the gallery is full.
+
+use super::Entry;
+
+/// The pictures to remove so that no more than `bytes` bytes in `count` pictures are left: the least recently used
+/// first, never a favourite, never one of `keep`.
+pub(super) fn victims(entries: &[Entry], bytes: u64, count: usize, keep: &[&str]) -> Vec<String> {
+    let mut left = entries.len();
+    let mut total: u128 = entries.iter().map(|entry| u128::from(entry.bytes)).sum();
+    let mut candidates: Vec<_> =
+        entries.iter().filter(|entry| !entry.favourite && !keep.contains(&entry.id.as_str())).collect();
+    candidates.sort_by_key(|&entry| (entry.used, entry.created, &entry.id));
+    let surplus = candidates.into_iter().take_while(|entry| {
+        let over = total > u128::from(bytes) || left > count;
+        total -= u128::from(entry.bytes);
+        left -= 1;
+        over
+    });
+    surplus.map(|entry| entry.id.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::tests::entry, *};
+
+    /// Twenty bytes each, used in this order: a, c, d, b.
+    fn four() -> Vec<Entry> {
+        [("a", 1), ("b", 9), ("c", 2), ("d", 3)].map(|(id, used)| Entry { used, bytes: 20, ..entry(id) }).into()
+    }
+
+    #[test]
+    fn the_least_recently_used_go_first_and_no_more_than_needed() {
+        assert_eq!(victims(&four(), 80, 10, &[]), Vec::<String>::new());
+        assert_eq!(victims(&four(), 79, 10, &[]), ["a"]);
+        assert_eq!(victims(&four(), 40, 10, &[]), ["a", "c"]);
+        assert_eq!(victims(&four(), 80, 1, &[]), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn favourites_and_the_one_on_screen_stay_whatever_it_costs() {
+        let mut entries = four();
+        entries[0].favourite = true;
+        assert_eq!(victims(&entries, 40, 10, &[]), ["c", "d"]);
+        assert_eq!(victims(&entries, 40, 10, &["c"]), ["d", "b"]);
+        assert_eq!(victims(&entries, 0, 0, &["b", "c", "d"]), Vec::<String>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_fits_or_may_not_go(
+            entries in proptest::collection::vec((any::<u64>(), 0..100u64, any::<bool>()), 0..20),
+            bound in 0..1000u64,
+        ) {
+            let entries: Vec<_> = entries
+                .into_iter()
+                .enumerate()
+                .map(|(i, (bytes, used, favourite))| Entry { bytes, used, favourite, ..entry(&i.to_string()) })
+                .collect();
+            let gone = victims(&entries, bound, 100, &["3"]);
+            let left = entries.iter().filter(|entry| !gone.contains(&entry.id));
+            let total = left.clone().map(|entry| u128::from(entry.bytes)).sum::<u128>();
+            prop_assert!(total <= u128::from(bound) || left.clone().all(|entry| entry.favourite || entry.id == "3"));
+        }
+    }
+}

@@ -1,0 +1,562 @@
+//! What the gallery promises, tried on a real directory.
+
+use std::{
+    ffi::CString,
+    fs::{File, Permissions},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
+    thread,
+    time::Duration,
+};
+
+use image::{ImageFormat, Rgb, RgbImage};
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::{Failure, Kind};
+
+pub(super) fn recipe(words: &str) -> Recipe {
+    Recipe {
+        words: words.to_owned(),
+        prompt: format!("{words}, empty room"),
+        negative: "people".to_owned(),
+        provider: "builtin".to_owned(),
+        model: String::new(),
+        seed: None,
+        size: (32, 18),
+    }
+}
+
+pub(super) fn entry(id: &str) -> Entry {
+    Entry {
+        id: id.to_owned(),
+        file: format!("{id}.png"),
+        recipe: recipe(id),
+        seed: None,
+        cost: None,
+        created: 0,
+        used: 0,
+        bytes: 0,
+        favourite: false,
+        imported: false,
+    }
+}
+
+fn encoded(shade: u8, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    RgbImage::from_pixel(32, 18, Rgb([shade; 3])).write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn picture(shade: u8) -> Picture {
+    Picture { bytes: encoded(shade, ImageFormat::Png), seed: Some(7), cost: Some(0.04) }
+}
+
+/// So many seconds after some moment.
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
+}
+
+struct Fixture {
+    gallery: Gallery,
+    outer: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::bounded(u64::MAX)
+    }
+
+    fn bounded(bound: u64) -> Self {
+        let outer = tempfile::tempdir().unwrap();
+        Self { gallery: Gallery::open(outer.path().join("data/gallery"), bound).unwrap(), outer }
+    }
+
+    fn add(&self, words: &str, seconds: u64) -> Entry {
+        self.gallery.add(&recipe(words), &picture(words.len() as u8), at(seconds), &[]).unwrap()
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.gallery.dir().join(name)
+    }
+
+    fn outside(&self, name: &str) -> PathBuf {
+        self.outer.path().join(name)
+    }
+
+    /// The words of everything that is listed; nothing may be damaged.
+    fn words(&self) -> Vec<String> {
+        let listing = self.gallery.list();
+        assert_eq!(listing.damaged, []);
+        listing.entries.into_iter().map(|entry| entry.recipe.words).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let found = fs::read_dir(self.gallery.dir()).unwrap().map(|found| found.unwrap().file_name());
+        let mut names: Vec<_> = found.map(|name| name.into_string().unwrap()).filter(|name| name != ".lock").collect();
+        names.sort();
+        names
+    }
+
+    /// The one thing that is damaged, and why.
+    fn damage(&self) -> (PathBuf, String) {
+        let listing = self.gallery.list();
+        let [damage] = &listing.damaged[..] else { panic!("{listing:?}") };
+        damage.clone()
+    }
+}
+
+#[test]
+fn what_is_added_is_there_and_the_users_alone() {
+    let fixture = Fixture::new();
+    let entry = fixture.add("Beach at sunset", 0);
+    assert!(entry.id.starts_with("beach-at-sunset-"), "{}", entry.id);
+    assert_eq!((entry.seed, entry.cost, entry.created_at()), (Some(7), Some(0.04), at(0)));
+    assert_eq!(fs::read(fixture.gallery.path(&entry)).unwrap(), picture(15).bytes);
+    assert_eq!(fixture.gallery.list().entries, [entry.clone()]);
+    assert_eq!(fixture.gallery.get(&entry.id).unwrap(), entry);
+    assert_eq!(fixture.names(), [entry.id.clone() + ".json", entry.file.clone()]);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(fixture.gallery.dir()), mode(&fixture.gallery.path(&entry))), (0o700, 0o600));
+}
+
+#[test]
+fn a_gallery_of_before_is_opened_again() {
+    let fixture = Fixture::new();
+    let entry = fixture.add("beach", 0);
+    let again = Gallery::open(fixture.gallery.dir().to_owned(), 0).unwrap();
+    assert_eq!(again.list().entries, [entry]);
+}
+
+#[test]
+fn the_same_request_is_served_by_the_newest_picture() {
+    let fixture = Fixture::new();
+    let add = |shade, seconds| fixture.gallery.add(&recipe("beach"), &picture(shade), at(seconds), &[]).unwrap();
+    let (newest, _older) = (add(1, 9), add(2, 5));
+    assert_eq!(fixture.gallery.find(&recipe("beach")), Some(newest));
+
+    let seeded = Recipe { seed: Some(1), ..recipe("beach") };
+    assert_eq!(fixture.gallery.find(&seeded), None);
+    let seeded_entry = fixture.gallery.add(&seeded, &picture(3), at(1), &[]).unwrap();
+    assert_eq!(fixture.gallery.find(&seeded), Some(seeded_entry));
+    assert_eq!(fixture.gallery.find(&Recipe { model: "other".to_owned(), ..recipe("beach") }), None);
+}
+
+#[test]
+fn the_same_picture_again_is_the_same_entry() {
+    let fixture = Fixture::new();
+    let entry = fixture.add("beach", 0);
+    fixture.gallery.set_favourite(&entry.id, true).unwrap();
+    let again = fixture.add("beach", 60);
+    let used = entry.used + 60_000;
+    assert_eq!(again, Entry { favourite: true, used, ..entry });
+    assert_eq!(fixture.gallery.list().entries, [again]);
+}
+
+#[test]
+fn the_newest_is_listed_first() {
+    let fixture = Fixture::new();
+    for (words, seconds) in [("b", 2), ("c", 3), ("a", 1)] {
+        fixture.add(words, seconds);
+    }
+    assert_eq!(fixture.words(), ["c", "b", "a"]);
+}
+
+#[test]
+fn every_format_keeps_its_ending_and_nothing_else_is_kept() {
+    let fixture = Fixture::new();
+    for (format, ending) in [(ImageFormat::Png, ".png"), (ImageFormat::Jpeg, ".jpg"), (ImageFormat::WebP, ".webp")] {
+        let picture = Picture { bytes: encoded(1, format), seed: None, cost: None };
+        let entry = fixture.gallery.add(&recipe("beach"), &picture, at(0), &[]).unwrap();
+        assert_eq!(entry.file, entry.id.clone() + ending);
+    }
+    for bytes in [&b"GIF89a"[..], b"<svg></svg>", b""] {
+        let picture = Picture { bytes: bytes.to_vec(), seed: None, cost: None };
+        let error = fixture.gallery.add(&recipe("beach"), &picture, at(0), &[]).unwrap_err();
+        assert!(matches!(error, GalleryError::Picture(_)), "{error:?}");
+    }
+    assert_eq!(fixture.words().len(), 3);
+}
+
+#[test]
+fn words_without_end_are_refused_before_anything_is_written() {
+    let fixture = Fixture::new();
+    let error = fixture.gallery.add(&recipe(&"w".repeat(70_000)), &picture(1), at(0), &[]).unwrap_err();
+    assert!(matches!(error, GalleryError::TooLong { .. }), "{error:?}");
+    assert_eq!(fixture.names(), [""; 0]);
+}
+
+#[test]
+fn leftovers_of_a_crash_are_ignored_and_swept_after_an_hour() {
+    let fixture = Fixture::new();
+    let mine = ["beach-1a2b3c4d.png", "city-1a2b3c4d.webp", ".new-Ab3dEf.tmp"];
+    let not_mine = ["holiday.png", "notes.txt", "beach-1a2b3c4d.gif", ".new-folder"];
+    for name in mine.iter().chain(&not_mine) {
+        fs::write(fixture.at(name), "half").unwrap();
+        File::options().append(true).open(fixture.at(name)).unwrap().set_modified(at(0)).unwrap();
+    }
+    let owned = fixture.add("forest", 3590);
+    assert_eq!(fixture.words(), ["forest"]);
+    let before = fixture.names();
+    assert!(mine.iter().all(|name| before.contains(&(*name).to_owned())), "a writer may still be at it: {before:?}");
+
+    fixture.add("sea", 3610);
+    let after = fixture.names();
+    assert!(mine.iter().all(|name| !after.contains(&(*name).to_owned())), "{after:?}");
+    assert!(not_mine.iter().all(|name| after.contains(&(*name).to_owned())), "{after:?}");
+    assert!(fixture.gallery.path(&owned).exists());
+}
+
+#[test]
+fn a_damaged_entry_is_skipped_and_named_and_can_be_removed() {
+    let damages: [(fn(&Fixture, &Entry), &str); 9] = [
+        (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), "").unwrap(), "EOF"),
+        (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), "{\"id\": 3}").unwrap(), "invalid type"),
+        (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), "[".repeat(60_000)).unwrap(), "recursion limit"),
+        (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), [b' '; 65_537]).unwrap(), "more than 65536 bytes"),
+        (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), [0xff; 9]).unwrap(), "expected value"),
+        (|f, e| fs::remove_file(f.at(&e.file)).unwrap(), "is missing"),
+        (|f, e| fs::write(f.at(&e.file), "short").unwrap(), "has 5 bytes, its record says"),
+        (
+            |f, e| {
+                fs::remove_file(f.at(&e.file)).unwrap();
+                fs::create_dir(f.at(&e.file)).unwrap();
+            },
+            "is not a regular file",
+        ),
+        (
+            |f, e| fs::rename(f.at(&(e.id.clone() + ".json")), f.at("other-00000000.json")).unwrap(),
+            "its record is of another picture",
+        ),
+    ];
+    for (damage, expected) in damages {
+        let fixture = Fixture::new();
+        let entry = fixture.add("beach", 0);
+        let good = fixture.add("forest", 0);
+        damage(&fixture, &entry);
+        let (path, why) = fixture.damage();
+        assert!(why.contains(expected), "{expected}: {why}");
+        assert_eq!(fixture.gallery.list().entries, [good]);
+
+        let id = path.file_stem().unwrap().to_str().unwrap();
+        assert!(matches!(fixture.gallery.get(id), Err(GalleryError::Damaged { .. })));
+        assert!(matches!(fixture.gallery.touch(id, at(1)), Err(GalleryError::Damaged { .. })));
+        if !fixture.at(&entry.file).is_dir() {
+            fixture.gallery.remove(id).unwrap();
+            assert_eq!(fixture.gallery.list().damaged, []);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_entry_is_mended_by_the_same_picture() {
+    let fixture = Fixture::new();
+    let entry = fixture.add("beach", 0);
+    fs::write(fixture.gallery.path(&entry), "short").unwrap();
+    assert_eq!(fixture.gallery.find(&recipe("beach")), None);
+    assert_eq!(fixture.add("beach", 0), entry);
+    assert_eq!(fixture.gallery.find(&recipe("beach")), Some(entry));
+}
+
+#[test]
+fn a_record_cannot_point_outside() {
+    let fixture = Fixture::new();
+    let entry = fixture.add("beach", 0);
+    fs::write(fixture.outside("secret.png"), picture(5).bytes).unwrap();
+    let absolute = fixture.outside("secret.png").display().to_string();
+    for file in ["../../secret.png", &absolute, "secret.png", "", ".", "..", "beach.png/../x.png"] {
+        let tricked = Entry { file: file.to_owned(), ..entry.clone() };
+        fs::write(fixture.at(&(entry.id.clone() + ".json")), record(&tricked).unwrap()).unwrap();
+        assert!(fixture.damage().1.contains("in the same directory"), "{file}");
+        assert!(fixture.gallery.export(&entry.id, &fixture.outside("out.png"), false).is_err());
+    }
+    fixture.gallery.remove(&entry.id).unwrap();
+    assert!(fixture.outside("secret.png").exists());
+}
+
+#[test]
+fn an_id_cannot_point_outside() {
+    let fixture = Fixture::new();
+    fs::write(fixture.outside("secret-1a2b3c4d.png"), "x").unwrap();
+    fs::write(fixture.outside("secret-1a2b3c4d.json"), "x").unwrap();
+    for id in ["../../secret-1a2b3c4d", "", ".", "/", "..", ".lock", "a/../../../secret-1a2b3c4d"] {
+        assert!(matches!(fixture.gallery.remove(id), Err(GalleryError::Unknown { .. })), "{id}");
+        assert!(matches!(fixture.gallery.touch(id, at(0)), Err(GalleryError::Unknown { .. })), "{id}");
+        assert!(matches!(fixture.gallery.get(id), Err(GalleryError::Unknown { .. })), "{id}");
+    }
+    assert!(fixture.outside("secret-1a2b3c4d.png").exists());
+}
+
+#[test]
+fn links_are_not_followed() {
+    let fixture = Fixture::new();
+    let entry = fixture.add("beach", 0);
+    let (json, png) = (entry.id.clone() + ".json", &entry.file);
+    for name in [&json, png] {
+        fs::rename(fixture.at(name), fixture.outside(name)).unwrap();
+        symlink(fixture.outside(name), fixture.at(name)).unwrap();
+        let (_, why) = fixture.damage();
+        assert!(why.contains("symbolic link") || why.contains("not a regular file"), "{why}");
+        fs::rename(fixture.outside(name), fixture.at(name)).unwrap();
+    }
+    assert_eq!(fixture.gallery.list().entries, [entry.clone()]);
+
+    for name in [&json, png] {
+        fs::rename(fixture.at(name), fixture.outside(name)).unwrap();
+        symlink(fixture.outside(name), fixture.at(name)).unwrap();
+    }
+    fixture.gallery.remove(&entry.id).unwrap();
+    assert_eq!(fixture.names(), [""; 0]);
+    assert!(fixture.outside(&json).exists() && fixture.outside(png).exists());
+}
+
+#[test]
+fn a_pipe_in_the_directory_blocks_nobody() {
+    let fixture = Fixture::new();
+    let path = CString::new(fixture.at("beach-1a2b3c4d.json").as_os_str().as_bytes()).unwrap();
+    // SAFETY: `path` is a string that ends in a zero byte and lives through the call.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    assert_eq!(fixture.damage().1, "it is not a regular file");
+}
+
+#[test]
+fn the_least_recently_used_goes_when_the_gallery_is_full() {
+    let one = picture(1).bytes.len() as u64;
+    let fixture = Fixture::bounded(3 * one + one / 2);
+    let [a, b, _c] = ["a", "b", "c"].map(|words| fixture.add(words, words.as_bytes()[0].into()));
+    fixture.gallery.touch(&a.id, at(200)).unwrap();
+    fixture.gallery.set_favourite(&b.id, true).unwrap();
+
+    fixture.add("d", 201);
+    assert_eq!(fixture.words(), ["d", "b", "a"]);
+    fixture.add("e", 202);
+    assert_eq!(fixture.words(), ["e", "d", "b"]);
+    fixture.add("f", 203);
+    assert_eq!(fixture.words(), ["f", "e", "b"]);
+    assert_eq!(fixture.names().len(), 6, "record and picture go together");
+}
+
+#[test]
+fn the_new_one_and_the_one_on_screen_stay_in_a_gallery_too_small() {
+    let fixture = Fixture::bounded(1);
+    let shown = fixture.add("shown", 0);
+    let keep = [shown.id.clone()];
+    for (seconds, words) in ["a", "b"].into_iter().enumerate() {
+        fixture.gallery.add(&recipe(words), &picture(1), at(10 + seconds as u64), &keep).unwrap();
+        assert_eq!(fixture.words(), [words, "shown"]);
+    }
+    fixture.gallery.set_favourite(&shown.id, true).unwrap();
+    fixture.add("c", 30);
+    assert_eq!(fixture.words(), ["c", "shown"]);
+    fixture.gallery.set_favourite(&shown.id, false).unwrap();
+    fixture.add("d", 40);
+    assert_eq!(fixture.words(), ["d"]);
+}
+
+#[test]
+fn an_export_never_overwrites_unless_told() {
+    let fixture = Fixture::new();
+    let entry = fixture.add("beach", 0);
+    let to = fixture.outside("out.png");
+    assert_eq!(fixture.gallery.export(&entry.id, &to, false).unwrap(), to);
+    assert_eq!(fs::read(&to).unwrap(), picture(5).bytes);
+
+    fs::write(&to, "mine").unwrap();
+    let error = fixture.gallery.export(&entry.id, &to, false).unwrap_err();
+    assert!(Failure::from(&error).hint.unwrap().contains("--force"));
+    assert_eq!(fs::read(&to).unwrap(), b"mine");
+    fixture.gallery.export(&entry.id, &to, true).unwrap();
+    assert_eq!(fs::read(&to).unwrap(), picture(5).bytes);
+
+    let into = fixture.gallery.export(&entry.id, fixture.outer.path(), false).unwrap();
+    assert_eq!(into, fixture.outside(&entry.file));
+    assert!(matches!(
+        fixture.gallery.export(&entry.id, Path::new("/dev/null"), true),
+        Err(GalleryError::Exists { replaceable: false, .. })
+    ));
+    let missing = fixture.gallery.export(&entry.id, &fixture.outside("no/where.png"), false).unwrap_err();
+    assert!(Failure::from(&missing).message.contains("no/where.png"));
+}
+
+#[test]
+fn an_import_keeps_the_bytes_and_the_name() {
+    let fixture = Fixture::new();
+    let from = fixture.outside("My holiday.jpeg");
+    fs::write(&from, encoded(90, ImageFormat::Jpeg)).unwrap();
+    let import = |words| fixture.gallery.import(&from, words, &Limits::default(), at(0), &[]).unwrap();
+    let entry = import(None);
+    assert!(entry.imported && entry.id.starts_with("my-holiday-") && entry.file.ends_with(".jpg"), "{entry:?}");
+    assert_eq!((entry.recipe.words.as_str(), entry.recipe.size), ("My holiday", (32, 18)));
+    assert_eq!(fs::read(fixture.gallery.path(&entry)).unwrap(), fs::read(&from).unwrap());
+    assert_eq!(fixture.gallery.find(&entry.recipe), None);
+    assert_eq!(fixture.gallery.get(&import(Some("Italy")).id).unwrap().recipe.words, "Italy");
+}
+
+#[test]
+fn only_pictures_within_the_limits_are_imported() {
+    let fixture = Fixture::new();
+    let limits = Limits { max_bytes: 1000, max_pixels: 1000 };
+    let mut cut = encoded(1, ImageFormat::Png);
+    cut.truncate(60);
+    fs::write(fixture.outside("cut.png"), cut).unwrap();
+    fs::write(fixture.outside("text.png"), "dear diary").unwrap();
+    fs::write(fixture.outside("long.png"), [0; 1001]).unwrap();
+    RgbImage::new(40, 40).save(fixture.outside("large.png")).unwrap();
+    for (name, message) in [
+        ("cut.png", "cut off"),
+        ("text.png", "a text file"),
+        ("long.png", "1001 bytes, more than 1000"),
+        ("large.png", "40x40 pixels"),
+        ("none.png", "does not exist"),
+        (".", "is a folder"),
+        ("../../dev/zero", "device"),
+    ] {
+        let path = if name.contains("zero") { PathBuf::from("/dev/zero") } else { fixture.outside(name) };
+        let error = fixture.gallery.import(&path, None, &limits, at(0), &[]).unwrap_err();
+        let failure = Failure::from(&error);
+        assert!(failure.message.contains(message), "{name}: {failure}");
+    }
+    assert_eq!(fixture.words(), [""; 0]);
+}
+
+#[test]
+fn writers_at_once_lose_nothing() {
+    let fixture = Fixture::new();
+    let shared = fixture.add("shared", 0);
+    thread::scope(|scope| {
+        for writer in 0..2 {
+            let (fixture, id) = (&fixture, &shared.id);
+            scope.spawn(move || {
+                // Another process has a gallery of its own.
+                let gallery = Gallery::open(fixture.gallery.dir().to_owned(), u64::MAX).unwrap();
+                for n in 0..20 {
+                    let entry = gallery.add(&recipe(&format!("{writer} {n}")), &picture(n), at(1), &[]).unwrap();
+                    gallery.touch(id, at(n.into())).unwrap();
+                    assert_eq!(gallery.list().damaged, [], "no half entry is ever seen");
+                    if n % 4 == 0 {
+                        gallery.set_favourite(id, true).unwrap();
+                        gallery.remove(&entry.id).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(fixture.words().len(), 1 + 2 * 15);
+    assert!(fixture.gallery.get(&shared.id).unwrap().favourite);
+    assert_eq!(fixture.names().len(), 2 * 31);
+}
+
+#[test]
+fn two_full_galleries_in_one_directory_evict_in_peace() {
+    let one = picture(1).bytes.len() as u64;
+    let fixture = Fixture::bounded(2 * one + one / 2);
+    thread::scope(|scope| {
+        for writer in 0..2 {
+            let fixture = &fixture;
+            scope.spawn(move || (0..20).for_each(|n| drop(fixture.add(&format!("{writer} {n}"), n))));
+        }
+    });
+    assert_eq!(fixture.words().len(), 2);
+    assert_eq!(fixture.names().len(), 4);
+}
+
+#[test]
+fn a_failed_write_leaves_nothing_behind() {
+    let fixture = Fixture::new();
+    let id = entry::make_id(&recipe("beach"), Some(7), &picture(5).bytes).unwrap();
+    // A directory in its place makes the record's rename fail, after the picture was written.
+    fs::create_dir(fixture.at(&entry::record_name(&id))).unwrap();
+    let error = fixture.gallery.add(&recipe("beach"), &picture(5), at(0), &[]).unwrap_err();
+    assert!(matches!(error, GalleryError::Io { what: "write", .. }), "{error:?}");
+    assert_eq!(fixture.names(), [entry::record_name(&id)]);
+}
+
+#[test]
+fn a_directory_that_is_gone_or_closed_is_told() {
+    let fixture = Fixture::new();
+    fs::remove_dir(fixture.gallery.dir()).unwrap();
+    assert!(fixture.gallery.add(&recipe("beach"), &picture(1), at(0), &[]).is_err());
+    assert_eq!(fixture.damage().0, fixture.gallery.dir());
+
+    let fixture = Fixture::new();
+    let entry = fixture.add("beach", 0);
+    fs::remove_file(fixture.at(".lock")).unwrap();
+    fs::set_permissions(fixture.gallery.dir(), Permissions::from_mode(0o500)).unwrap();
+    let root = File::create(fixture.at("probe")).is_ok(); // whom no mode stops
+    if !root {
+        let error = fixture.gallery.add(&recipe("sea"), &picture(2), at(0), &[]).unwrap_err();
+        assert_eq!(Failure::from(&error).kind, Kind::Denied);
+        assert_eq!(fixture.gallery.find(&recipe("beach")), Some(entry));
+    }
+    fs::set_permissions(fixture.gallery.dir(), Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_full_disk_says_how_to_go_on() {
+    let source = io::Error::from_raw_os_error(libc::ENOSPC);
+    let failure = Failure::from(&GalleryError::Io { what: "write", path: "there/a.png".into(), source });
+    assert!(failure.message.starts_with("cannot write there/a.png: "), "{failure}");
+    assert!(failure.hint.unwrap().contains("make room"));
+}
+
+#[test]
+fn who_is_gone_is_unknown() {
+    let fixture = Fixture::new();
+    let entry = fixture.add("beach", 0);
+    fixture.gallery.remove(&entry.id).unwrap();
+    assert_eq!(fixture.names(), [""; 0]);
+    assert!(matches!(fixture.gallery.remove(&entry.id), Err(GalleryError::Unknown { .. })));
+    assert!(matches!(fixture.gallery.touch(&entry.id, at(1)), Err(GalleryError::Unknown { .. })));
+    assert!(matches!(fixture.gallery.set_favourite(&entry.id, true), Err(GalleryError::Unknown { .. })));
+    assert_eq!(fixture.gallery.find(&recipe("beach")), None);
+    assert_eq!(fixture.names(), [""; 0], "a touch brings nothing back");
+}
+
+/// A record with some values replaced by something else.
+fn records() -> impl Strategy<Value = Vec<u8>> {
+    let values = prop_oneof![
+        any::<String>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        any::<bool>().prop_map(Into::into),
+        Just(serde_json::Value::Null),
+        Just(serde_json::json!({"words": [], "size": [1, -1]})),
+    ];
+    const KEYS: [&str; 10] =
+        ["id", "file", "recipe", "seed", "cost", "created", "used", "bytes", "favourite", "imported"];
+    let edits = proptest::collection::vec((proptest::sample::select(&KEYS[..]), values), 0..3);
+    edits.prop_map(|edits| {
+        let mut record = serde_json::to_value(entry("beach-1a2b3c4d")).unwrap();
+        for (key, value) in edits {
+            record[key] = value;
+        }
+        record.to_string().into_bytes()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn no_record_panics(
+        bytes in prop_oneof![records(), proptest::collection::vec(any::<u8>(), 0..200)],
+        cut in 0..2000usize,
+        name in any::<String>(),
+    ) {
+        let fixture = Fixture::new();
+        fs::write(fixture.at("beach-1a2b3c4d.png"), "").unwrap();
+        fs::write(fixture.at("beach-1a2b3c4d.json"), &bytes[..bytes.len().min(cut.max(20))]).unwrap();
+        let listing = fixture.gallery.list();
+        prop_assert_eq!(listing.entries.len() + listing.damaged.len(), 1);
+        for entry in &listing.entries {
+            let _ = entry.created_at();
+            let path = fixture.gallery.path(entry);
+            prop_assert_eq!(path.parent(), Some(fixture.gallery.dir()));
+            prop_assert!(fixture.gallery.get(&entry.id).is_ok());
+        }
+        let _ = fixture.gallery.get(&name);
+        fixture.add("forest", 0);
+        fixture.gallery.remove("beach-1a2b3c4d").unwrap();
+    }
+}
