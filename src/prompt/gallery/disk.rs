@@ -23,13 +23,17 @@ const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
 /// Waits for the right to change the gallery in `dir`; closing the file gives it back.
 pub(super) fn lock(dir: &Path) -> Result<File, GalleryError> {
+    lock_within(dir, LOCK_PATIENCE)
+}
+
+fn lock_within(dir: &Path, patience: Duration) -> Result<File, GalleryError> {
     let path = dir.join(LOCK);
     let failed = |source| GalleryError::Io { what: "lock", path: path.clone(), source };
     let flags = libc::O_NOFOLLOW;
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(&path);
     let file = file.map_err(failed)?;
-    for _ in 0..LOCK_PATIENCE.as_millis() / LOCK_STEP.as_millis() {
+    for _ in 0..patience.as_millis() / LOCK_STEP.as_millis() {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => thread::sleep(LOCK_STEP),
@@ -38,7 +42,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, GalleryError> {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
     }
-    Err(GalleryError::Locked { dir: dir.to_owned(), seconds: LOCK_PATIENCE.as_secs() })
+    Err(GalleryError::Locked { dir: dir.to_owned(), seconds: patience.as_secs() })
 }
 
 /// Puts `bytes` at `dir/name`: a crash leaves what was there before, or all of it.
@@ -121,4 +125,18 @@ fn is_leftover(dir: &Path, name: &str) -> bool {
 /// Whether nothing is there, not even a link to nowhere.
 pub(super) fn is_gone(path: &Path) -> bool {
     matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_was_stopped_is_not_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let stopped = lock(dir.path()).unwrap();
+        assert!(matches!(lock_within(dir.path(), LOCK_STEP), Err(GalleryError::Locked { .. })));
+        drop(stopped);
+        assert!(lock_within(dir.path(), LOCK_STEP).is_ok());
+    }
 }

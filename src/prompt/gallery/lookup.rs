@@ -25,7 +25,7 @@ pub(super) fn get(listing: &Listing, name: &str) -> Result<Entry, GalleryError> 
     let by_start = || entries.iter().filter(|entry| !lower.is_empty() && entry.id.starts_with(&lower)).collect();
     let found: Vec<_> = if by_words.is_empty() { by_start() } else { by_words };
     match found[..] {
-        [] => Err(GalleryError::Unknown { name: name.to_owned(), near: nearest(name, entries) }),
+        [] => Err(GalleryError::Unknown { name: name.to_owned(), near: nearest(&lower, entries) }),
         [entry] => Ok(entry.clone()),
         _ => {
             let candidates = found.iter().take(NAMED).map(|entry| entry.id.clone()).collect();
@@ -38,12 +38,13 @@ fn is_record(path: &Path, id: &str) -> bool {
     path.extension() == Some(OsStr::new("json")) && path.file_stem() == Some(OsStr::new(id))
 }
 
-fn nearest(name: &str, entries: &[Entry]) -> Option<String> {
-    if name.len() > MAX_COMPARED {
+fn nearest(lower: &str, entries: &[Entry]) -> Option<String> {
+    if lower.len() > MAX_COMPARED {
         return None;
     }
-    let known = entries.iter().flat_map(|entry| [entry.recipe.words.as_str(), &entry.id]);
-    config::nearest(name, known.filter(|known| known.len() <= MAX_COMPARED))
+    let words = |entry: &Entry| entry.recipe.words.trim().to_lowercase();
+    let known: Vec<_> = entries.iter().flat_map(|entry| [words(entry), entry.id.clone()]).collect();
+    config::nearest(lower, known.iter().map(String::as_str).filter(|known| known.len() <= MAX_COMPARED))
 }
 
 #[cfg(test)]
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn a_typing_error_is_told() {
         let failure = Failure::from(&get(&listing(), "baech").unwrap_err());
-        assert_eq!((failure.kind, failure.hint.as_deref()), (Kind::NotFound, Some("did you mean \"Beach\"?")));
+        assert_eq!((failure.kind, failure.hint.as_deref()), (Kind::NotFound, Some("did you mean \"beach\"?")));
         assert!(matches!(get(&listing(), ""), Err(GalleryError::Unknown { near: None, .. })));
         assert!(matches!(get(&listing(), &"a".repeat(1 << 20)), Err(GalleryError::Unknown { near: None, .. })));
     }

@@ -214,7 +214,7 @@ fn a_damaged_entry_is_skipped_and_named_and_can_be_removed() {
     let damages: [(fn(&Fixture, &Entry), &str); 9] = [
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), "").unwrap(), "EOF"),
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), "{\"id\": 3}").unwrap(), "invalid type"),
-        (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), "[".repeat(60_000)).unwrap(), "recursion limit"),
+        (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), format!("{{\"x\":{}", "[".repeat(60_000))).unwrap(), "EOF"),
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), [b' '; 65_537]).unwrap(), "more than 65536 bytes"),
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), [0xff; 9]).unwrap(), "expected value"),
         (|f, e| fs::remove_file(f.at(&e.file)).unwrap(), "is missing"),
