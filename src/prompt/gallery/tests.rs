@@ -115,7 +115,7 @@ fn what_is_added_is_there_and_the_users_alone() {
     assert!(entry.id.starts_with("beach-at-sunset-"), "{}", entry.id);
     assert_eq!((entry.seed, entry.cost, entry.created_at()), (Some(7), Some(0.04), at(0)));
     assert_eq!(fs::read(fixture.gallery.path(&entry)).unwrap(), picture(15).bytes);
-    assert_eq!(fixture.gallery.list().entries, [entry.clone()]);
+    assert_eq!(fixture.gallery.list().entries, vec![entry.clone()]);
     assert_eq!(fixture.gallery.get(&entry.id).unwrap(), entry);
     assert_eq!(fixture.names(), [entry.id.clone() + ".json", entry.file.clone()]);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -211,7 +211,8 @@ fn leftovers_of_a_crash_are_ignored_and_swept_after_an_hour() {
 
 #[test]
 fn a_damaged_entry_is_skipped_and_named_and_can_be_removed() {
-    let damages: [(fn(&Fixture, &Entry), &str); 9] = [
+    type Damage = fn(&Fixture, &Entry);
+    let damages: [(Damage, &str); 9] = [
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), "").unwrap(), "EOF"),
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), "{\"id\": 3}").unwrap(), "invalid type"),
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), format!("{{\"x\":{}", "[".repeat(60_000))).unwrap(), "EOF"),
@@ -301,7 +302,7 @@ fn links_are_not_followed() {
         assert!(why.contains("symbolic link") || why.contains("not a regular file"), "{why}");
         fs::rename(fixture.outside(name), fixture.at(name)).unwrap();
     }
-    assert_eq!(fixture.gallery.list().entries, [entry.clone()]);
+    assert_eq!(fixture.gallery.list().entries, vec![entry.clone()]);
 
     for name in [&json, png] {
         fs::rename(fixture.at(name), fixture.outside(name)).unwrap();
