@@ -450,6 +450,33 @@ fn writers_at_once_lose_nothing() {
 }
 
 #[test]
+fn a_change_is_not_undone_by_another_at_the_same_time() {
+    let fixture = Fixture::new();
+    let id = fixture.add("beach", 0).id;
+    thread::scope(|scope| {
+        let toucher = scope.spawn(|| (0..300).for_each(|n| drop(fixture.gallery.touch(&id, at(n)).unwrap())));
+        let mut favourite = false;
+        while !toucher.is_finished() {
+            favourite = !favourite;
+            fixture.gallery.set_favourite(&id, favourite).unwrap();
+            assert_eq!(fixture.gallery.get(&id).unwrap().favourite, favourite);
+        }
+    });
+}
+
+#[test]
+fn a_reader_never_sees_half_of_an_entry() {
+    let fixture = Fixture::new();
+    thread::scope(|scope| {
+        let come_and_go = |n| fixture.gallery.remove(&fixture.add(&format!("scene {n}"), 0).id).unwrap();
+        let writer = scope.spawn(move || (0..300).for_each(come_and_go));
+        while !writer.is_finished() {
+            assert_eq!(fixture.gallery.list().damaged, []);
+        }
+    });
+}
+
+#[test]
 fn two_full_galleries_in_one_directory_evict_in_peace() {
     let one = picture(1).bytes.len() as u64;
     let fixture = Fixture::bounded(2 * one + one / 2);
