@@ -16,7 +16,7 @@ const NEW: (&str, &str) = (".new-", ".tmp");
 
 /// A writer holds the lock for milliseconds, unless its disk is slow or it was stopped.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-const LOCK_STEP: Duration = Duration::from_millis(20);
+const LOCK_STEP: Duration = Duration::from_millis(5);
 
 /// Leftovers that are younger may be the work of somebody who is still at it.
 const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
