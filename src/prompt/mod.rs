@@ -1,5 +1,6 @@
 //! Words become a picture: providers, the one running job, and the gallery on disk.
 
+pub mod builtin;
 pub mod gallery;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,210 @@
+//! Among trees: trunks in the haze, leaves against the light, moss below; and a palm for the beach.
+
+use super::Stage;
+use super::colour::{Rgb, hex};
+use super::noise::{fbm, lerp, noise, smooth};
+use super::sky::Air;
+use super::words::{Season, Time, Weather};
+
+/// The colours of a wood.
+#[derive(Debug, Clone, Copy)]
+struct Wood {
+    /// Light between the trees.
+    open: Rgb,
+    leaf: Rgb,
+    sunny_leaf: Rgb,
+    bark: Rgb,
+    moss: Rgb,
+}
+
+impl Wood {
+    fn of(season: Option<Season>, time: Time, weather: Option<Weather>) -> Self {
+        let mut wood = match season {
+            Some(Season::Autumn) => Self {
+                open: hex(0xf6dfa6),
+                leaf: hex(0x9a4f1c),
+                sunny_leaf: hex(0xe89a35),
+                bark: hex(0x4a3a2e),
+                moss: hex(0x8a5a2a),
+            },
+            Some(Season::Winter) => Self {
+                open: hex(0xdfe8f0),
+                leaf: hex(0x6d7f80),
+                sunny_leaf: hex(0xdbe5ec),
+                bark: hex(0x4a4644),
+                moss: hex(0xd8e2ea),
+            },
+            _ => Self {
+                open: hex(0xe6efb4),
+                leaf: hex(0x35602a),
+                sunny_leaf: hex(0x93b545),
+                bark: hex(0x463a2c),
+                moss: hex(0x566b2e),
+            },
+        };
+        let (tint, gain) = match time {
+            Time::Day => (Rgb::WHITE, 1.0),
+            Time::Sunrise => (hex(0xffe2b0), 1.0),
+            Time::Sunset => (hex(0xffb878), 0.9),
+            Time::Dusk => (hex(0x8f9fd0), 0.4),
+            Time::Night => (hex(0x5f7fc0), 0.2),
+        };
+        let grey = match weather {
+            Some(Weather::Fog) => 0.6,
+            Some(Weather::Rain | Weather::Cloudy) => 0.4,
+            _ => 0.0,
+        };
+        wood.open = wood.open.mix(hex(0xc9d4d0), grey);
+        for part in [&mut wood.open, &mut wood.leaf, &mut wood.sunny_leaf, &mut wood.bark, &mut wood.moss] {
+            *part = *part * tint * gain;
+        }
+        wood
+    }
+}
+
+const LAYERS: u32 = 6;
+
+/// The inside of a wood with the light coming from behind.
+pub(super) fn forest(stage: &mut Stage<'_>) {
+    let time = stage.time(Time::Day);
+    let wood = Wood::of(stage.reading.season, time, stage.reading.weather);
+    let veil = if stage.reading.weather == Some(Weather::Fog) { 1.0 } else { 0.0 };
+    let sun = [stage.rng.sign() * stage.rng.range(0.3, 0.55), stage.rng.range(0.02, 0.16)];
+    let ground = stage.rng.range(0.72, 0.78);
+    stage.canvas.each(|u, v, _| {
+        let far = ((u - sun[0]).powi(2) + ((v - sun[1]) * 1.1).powi(2)).sqrt();
+        wood.open * lerp(0.34, 0.26, v) + wood.open * (1.1 * (-far * 3.4).exp())
+    });
+    for layer in 0..LAYERS {
+        let near = layer as f32 / (LAYERS - 1) as f32;
+        let near = near.max(0.02) * (1.0 - 0.25 * veil);
+        foliage(stage, wood, near, sun);
+        trunks(stage, wood, near, ground, sun);
+        floor(stage, wood, near, ground);
+        stage.canvas.defocus(0.0022);
+    }
+    rays(stage, wood, sun);
+    spots(stage, wood, sun, ground);
+    stage.canvas.bloom(0.7, 0.06, 0.5);
+    stage.canvas.defocus(0.005);
+}
+
+/// What a thing at `near` looks like through the haze between.
+fn hazed(wood: Wood, own: Rgb, near: f32) -> Rgb {
+    (wood.open * 0.42).mix(own, near.powf(0.7))
+}
+
+/// A curtain of leaves from above, thinner where it is near and in the middle.
+fn foliage(stage: &mut Stage<'_>, wood: Wood, near: f32, sun: [f32; 2]) {
+    let seed = stage.seed ^ (near * 113.0) as u32;
+    let size = lerp(7.0, 2.6, near);
+    stage.canvas.each(|u, v, under| {
+        let low = lerp(0.62, 0.3, near) + 0.16 * near * smooth(0.3, 0.85, u.abs()) * 2.0;
+        let shape = fbm(u * size, v * size * 1.15, 5, seed) + 0.55 * fbm(u * 1.3, v * 1.1, 2, seed ^ 2);
+        let cover = smooth(0.02, 0.16, shape + 0.42 - v / low * 0.62 - 0.18 * near);
+        if cover <= 0.0 {
+            return under;
+        }
+        let far = ((u - sun[0]).powi(2) + (v - sun[1]).powi(2)).sqrt();
+        let through =
+            smooth(-0.25, 0.55, fbm(u * size * 3.1, v * size * 3.1, 3, seed ^ 4)) * (0.25 + 1.3 * (-far * 2.2).exp());
+        let leaf =
+            (wood.leaf * (0.55 + 0.35 * shape)).mix(wood.sunny_leaf * 1.1, (through * lerp(0.9, 0.55, near)).min(1.0));
+        under.mix(hazed(wood, leaf, near), cover * 0.94)
+    });
+}
+
+/// Trunks of one distance: many and thin far away, few, thick and aside when near.
+fn trunks(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32, sun: [f32; 2]) {
+    let reach = stage.canvas.reach() + 0.1;
+    let count = lerp(26.0, 3.0, near.sqrt()) as u32;
+    let seed = stage.seed ^ 0x77;
+    for _ in 0..count {
+        let mut u = stage.rng.range(-reach, reach);
+        let width = lerp(0.008, 0.062, near * near) * stage.rng.range(0.7, 1.25);
+        if near > 0.55 {
+            u = stage.rng.sign() * stage.rng.range(0.36, reach);
+        }
+        let lean = stage.rng.range(-0.05, 0.05);
+        let foot = ground + lerp(-0.06, 0.2, near) + stage.rng.range(-0.01, 0.02);
+        let soft = 0.0012 + 0.002 * near;
+        let lit = if sun[0] > u { 1.0 } else { -1.0 };
+        stage.canvas.within([u - 0.2, 0.0, u + 0.2, foot], |x, v, under| {
+            let bend = 0.02 * noise(v * 1.7, u * 40.0, seed) * near.max(0.3);
+            let half = width * 0.5 * (1.0 + 0.5 * smooth(0.14, 0.0, foot - v) - 0.25 * (1.0 - v));
+            let off = (x - u - lean * (v - foot) - bend) / half;
+            let cover = smooth(half + soft, half - soft, off.abs() * half);
+            if cover <= 0.0 {
+                return under;
+            }
+            let rim = smooth(-0.2, 1.0, off * lit);
+            let bark = 0.8 + 0.5 * fbm(x * 60.0, v * 9.0, 3, seed);
+            let own = wood.bark * (bark * (0.4 + 0.35 * rim)) + wood.open * (0.14 * rim * rim);
+            under.mix(hazed(wood, own, near), cover)
+        });
+    }
+}
+
+/// Moss and undergrowth up to where trees of this distance stand.
+fn floor(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32) {
+    let seed = stage.seed ^ (near * 59.0) as u32 ^ 0x99;
+    let top = ground + lerp(-0.08, 0.19, near);
+    let size = lerp(14.0, 4.0, near);
+    stage.canvas.within([-9.0, top - 0.12, 9.0, 1.0], |u, v, under| {
+        let edge = top - 0.05 * fbm(u * size, near * 7.0, 4, seed) - 0.035 * near * smooth(0.2, 0.8, u.abs());
+        let cover = smooth(-0.006, 0.012, v - edge);
+        let patch = fbm(u * 2.4, v * 9.0, 4, seed ^ 2);
+        let tuft = fbm(u * size * 2.0, v * size * 4.0, 3, seed ^ 3);
+        let own = wood.moss * (0.5 + 0.4 * tuft) + wood.open * (0.16 * smooth(0.0, 0.5, patch));
+        under.mix(hazed(wood, own, near), cover)
+    });
+}
+
+/// Shafts of light that fan out from the sun.
+fn rays(stage: &mut Stage<'_>, wood: Wood, sun: [f32; 2]) {
+    let seed = stage.seed ^ 0x13;
+    let from = [sun[0] * 1.2, sun[1] - 0.35];
+    stage.canvas.each(|u, v, under| {
+        let (dx, dy) = (u - from[0], v - from[1]);
+        let angle = dx.atan2(dy);
+        let shaft = smooth(-0.05, 0.55, noise(angle * 9.0, 0.5, seed) + 0.5 * noise(angle * 23.0, 4.5, seed));
+        let far = (dx * dx + dy * dy).sqrt();
+        under + wood.open * (shaft * 0.26 * (-(far - 0.3).max(0.0) * 1.9).exp())
+    });
+}
+
+/// Sky between the leaves, out of focus.
+fn spots(stage: &mut Stage<'_>, wood: Wood, sun: [f32; 2], ground: f32) {
+    for _ in 0..46 {
+        let at = [sun[0] + stage.rng.range(-0.6, 0.6), sun[1] + stage.rng.range(-0.1, 0.4)];
+        let far = ((at[0] - sun[0]).powi(2) + (at[1] - sun[1]).powi(2)).sqrt();
+        let size = stage.rng.range(0.006, 0.02);
+        let light = wood.open * (stage.rng.range(0.03, 0.22) * (-far * 2.5).exp());
+        if at[1] < ground {
+            stage.canvas.bokeh(at, size, light);
+        }
+    }
+}
+
+/// Palm leaves that hang in from an upper corner, near and out of focus.
+pub(super) fn palm(stage: &mut Stage<'_>, air: &Air) {
+    let side = -air.sun[0].signum();
+    let crown = [side * (stage.canvas.reach() + 0.02), -0.06];
+    let lamp = air.ambient * 0.6 + air.sunlight * if air.backlit() { 0.06 } else { 0.25 };
+    for frond in 0..7 {
+        let angle = 0.12 + frond as f32 * 0.2 + stage.rng.range(-0.05, 0.05);
+        let length = stage.rng.range(0.42, 0.62);
+        let light = hex(0x4f7a35).mix(hex(0x86a34a), stage.rng.unit()) * lamp;
+        for step in 3..34 {
+            let t = step as f32 / 34.0;
+            // The rib droops as it goes out.
+            let at = [crown[0] - side * length * t * angle.cos(), crown[1] + length * (t * angle.sin() + 0.45 * t * t)];
+            let leaf = 0.15 * (1.0 - t * 0.75) * smooth(0.0, 0.15, t);
+            for way in [-1.0, 1.0] {
+                let turn =
+                    if side > 0.0 { std::f32::consts::PI - angle } else { angle } + side * way * 0.9 - side * 0.5 * t;
+                stage.canvas.leaf(at, turn, leaf, 0.011, |_, _| light);
+            }
+        }
+    }
+}

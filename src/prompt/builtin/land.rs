@@ -1,0 +1,259 @@
+//! Open country: mountains, meadows, deserts, snowfields, and skies over low hills.
+
+use super::Stage;
+use super::canvas::Canvas;
+use super::colour::{Rgb, hex};
+use super::noise::{fbm, hash, noise, ridged, smooth, unit};
+use super::sky::Air;
+use super::terrain::{self, Spot, View};
+use super::words::{Scene, Season, Time, Weather};
+
+/// Fills the picture with a sky.
+pub(super) fn heaven(canvas: &mut Canvas, air: &Air) {
+    canvas.each(|u, v, _| air.at(u, v));
+}
+
+/// The last steps of every outdoor picture: glow, rain, the lens.
+pub(super) fn lens(stage: &mut Stage<'_>, radius: f32) {
+    stage.canvas.bloom(0.85, 0.05, 0.35);
+    stage.canvas.defocus(radius);
+    if stage.reading.weather == Some(Weather::Fog) {
+        stage.canvas.bloom(0.2, 0.06, 0.18);
+    }
+}
+
+/// Spruces of `size`, as cones that stand in a jittered grid: how high they reach over the ground.
+fn spruces(x: f32, z: f32, size: f32, seed: u32) -> f32 {
+    let (gx, gz) = (x / size, z / size);
+    let (cx, cz) = (gx.floor() as i32, gz.floor() as i32);
+    let mut highest = 0.0f32;
+    for dz in -1..=1 {
+        for dx in -1..=1 {
+            let dice = hash(cx + dx, cz + dz, seed);
+            let px = (cx + dx) as f32 + 0.15 + 0.7 * unit(dice);
+            let pz = (cz + dz) as f32 + 0.15 + 0.7 * unit(dice.wrapping_mul(0x9e37_79b1));
+            let far = ((gx - px) * (gx - px) + (gz - pz) * (gz - pz)).sqrt();
+            let tall = 1.3 + 1.5 * unit(dice.wrapping_mul(0x85eb_ca77));
+            highest = highest.max(tall * (1.0 - far / 0.62));
+        }
+    }
+    highest * size
+}
+
+/// Mountains on both sides that leave the middle lower, behind hills with woods.
+pub(super) fn mountains(stage: &mut Stage<'_>) {
+    let time = stage.time(Time::Day);
+    let air = Air::new(stage.reading, time, stage.rng.range(0.56, 0.62), &mut stage.rng);
+    heaven(&mut stage.canvas, &air);
+    range(stage, &air, -1.0);
+    lens(stage, 0.0048);
+}
+
+/// The mountain land itself; `water` is the level of a lake in it. Tells which pixels are land.
+pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
+    let seed = stage.seed;
+    let winter = stage.reading.season == Some(Season::Winter);
+    let (left, right) = (stage.rng.range(0.75, 1.15), stage.rng.range(0.75, 1.15));
+    let start = if water > -1.0 { 5.0 } else { 4.0 };
+    let base = move |x: f32, z: f32| {
+        let side = x / z;
+        let tall = 0.55 + 0.5 * smooth(0.0, 0.55, side.abs()) * if side < 0.0 { left } else { right };
+        let rise = smooth(start, 17.0, z);
+        let bend = 0.5 * fbm(x * 0.16, z * 0.16, 2, seed ^ 3);
+        let crest = ridged(x * 0.15 + bend, z * 0.15 - bend, 8, seed);
+        let hills = 0.16 * fbm(x * 0.55, z * 0.55, 3, seed ^ 9) + 0.03;
+        hills
+            + rise * tall * (crest * crest * 6.2 + 0.2)
+            + if water > -1.0 { 0.35 * smooth(4.2, 7.5, z) - 0.3 } else { 0.0 }
+    };
+    let wooded = move |x: f32, z: f32| {
+        let ground = base(x, z);
+        if z > 11.0 || ground > 1.0 || ground < water + 0.02 {
+            return ground;
+        }
+        let grove = smooth(-0.02, 0.22, fbm(x * 0.5, z * 0.5, 2, seed ^ 21) + 0.1 * (x / z).abs());
+        if grove > 0.0 { ground + spruces(x, z, 0.085, seed ^ 5) * grove } else { ground }
+    };
+    let snowline = if winter { 0.15 } else { 2.0 };
+    let albedo = move |s: Spot| {
+        let grain = fbm(s.x * 3.0, s.z * 3.0, 4, seed ^ 11);
+        let rock = hex(0x82807f).mix(hex(0x575a62), 0.5 + grain);
+        let wood = hex(0x33482f).mix(hex(0x4d5f38), 0.5 + 0.8 * grain);
+        let grass = hex(0x77864a).mix(hex(0x5d7040), 0.5 + grain);
+        let snow = hex(0xf1f4f8);
+        let low = if s.z < 11.0 { grass.mix(wood, smooth(0.9, 0.6, s.flat)) } else { wood };
+        let ground = rock.mix(low, smooth(1.7, 0.9, s.height + 0.35 * grain) * smooth(0.25, 0.5, s.flat));
+        let lies = smooth(snowline - 0.3, snowline + 0.5, s.height + grain) * smooth(0.38, 0.62, s.flat + 0.12 * grain);
+        ground.mix(snow, lies)
+    };
+    let view = View { eye: 0.62, near: 1.6, far: 34.0, sight: 26.0, steps: 620, water };
+    terrain::paint(&mut stage.canvas, air, view, wooded, albedo)
+}
+
+/// Rolling green hills with a few woods.
+pub(super) fn meadow(stage: &mut Stage<'_>) {
+    let time = stage.time(Time::Day);
+    let air = Air::new(stage.reading, time, stage.rng.range(0.53, 0.6), &mut stage.rng);
+    heaven(&mut stage.canvas, &air);
+    hills(stage, &air);
+    lens(stage, 0.0062);
+}
+
+fn hills(stage: &mut Stage<'_>, air: &Air) {
+    let seed = stage.seed;
+    let season = stage.reading.season;
+    let far_peaks = stage.reading.has(Scene::Mountains);
+    let base = move |x: f32, z: f32| {
+        let swell = fbm(x * 0.2, z * 0.16, 3, seed) * 0.95;
+        let peaks = if far_peaks { smooth(18.0, 30.0, z) * ridged(x * 0.09, z * 0.09, 6, seed ^ 2) * 7.0 } else { 0.0 };
+        swell * smooth(1.0, 7.0, z) + smooth(6.0, 40.0, z) * 1.4 + peaks
+    };
+    let height = move |x: f32, z: f32| {
+        let ground = base(x, z);
+        let grove = smooth(0.16, 0.24, fbm(x * 0.33, z * 0.42, 3, seed ^ 31));
+        if z < 4.5 || z > 26.0 || grove <= 0.0 {
+            return ground;
+        }
+        // Round crowns: noise on a bump.
+        ground + grove * (0.24 + 0.2 * noise(x * 6.0, z * 6.0, seed ^ 6) + 0.1 * noise(x * 14.0, z * 14.0, seed ^ 8))
+    };
+    let (grass, dry, wood) = match season {
+        Some(Season::Autumn) => (hex(0x9c9a50), hex(0xb99a58), hex(0xa8622c)),
+        Some(Season::Winter) => (hex(0xe8edf3), hex(0xdbe3ec), hex(0x6f7478)),
+        Some(Season::Spring) => (hex(0x86b04e), hex(0xb9c46a), hex(0x58853c)),
+        None => (hex(0x7d9c48), hex(0xb3b062), hex(0x48682f)),
+    };
+    let flowers = [hex(0x9a78c8), hex(0xe0708a), hex(0xf2d25a)][(seed % 3) as usize];
+    let albedo = move |s: Spot| {
+        let patch = fbm(s.x * 0.5, s.z * 0.5, 3, seed ^ 12);
+        let blades = fbm(s.x * 9.0, s.z * 3.0, 3, seed ^ 13);
+        let mut ground = grass.mix(dry, smooth(-0.25, 0.45, patch)) * (0.85 + 0.5 * blades);
+        if season == Some(Season::Spring) {
+            let bloom = smooth(0.1, 0.4, noise(s.x * 16.0, s.z * 9.0, seed ^ 14) + patch * 0.6);
+            ground = ground.mix(flowers, bloom * 0.75);
+        }
+        let trees = smooth(0.16, 0.22, fbm(s.x * 0.33, s.z * 0.42, 3, seed ^ 31))
+            * smooth(4.4, 4.6, s.z)
+            * smooth(26.1, 25.9, s.z);
+        ground.mix(wood * (0.75 + 0.8 * blades.abs()), trees)
+    };
+    let view = View { eye: 0.7, near: 0.9, far: 46.0, sight: 34.0, steps: 520, water: -9.0 };
+    terrain::paint(&mut stage.canvas, air, view, height, albedo);
+}
+
+/// Dunes with sharp crests and ripples.
+pub(super) fn desert(stage: &mut Stage<'_>) {
+    let time = stage.time(Time::Day);
+    let mut air = Air::new(stage.reading, time, stage.rng.range(0.5, 0.56), &mut stage.rng);
+    if time == Time::Day {
+        // A lower sun: dunes live by their shadows.
+        air.toward = super::sky::normal([air.toward[0], 0.36, 0.12]);
+    }
+    heaven(&mut stage.canvas, &air);
+    let seed = stage.seed;
+    let height = move |x: f32, z: f32| {
+        let bend = 0.6 * fbm(x * 0.2, z * 0.2, 2, seed ^ 4);
+        let dune = 1.0 - noise(x * 0.21 + bend, z * 0.3 + bend * 0.6, seed).abs();
+        let small = 1.0 - noise(x * 0.6 - bend, z * 0.8, seed ^ 2).abs();
+        dune * dune * 1.25 * smooth(1.0, 9.0, z)
+            + small * small * 0.16 * smooth(0.6, 4.0, z)
+            + 0.25 * smooth(5.0, 30.0, z) * dune
+    };
+    let albedo = move |s: Spot| {
+        let ripple = noise(s.x * 16.0 + 3.0 * noise(s.x, s.z, seed ^ 6), s.z * 30.0, seed ^ 5) * smooth(9.0, 1.0, s.z);
+        hex(0xdcae74).mix(hex(0xc98f57), 0.5 + 0.5 * fbm(s.x, s.z, 3, seed ^ 7)) * (1.0 + 0.09 * ripple)
+    };
+    let view = View { eye: 0.95, near: 1.0, far: 40.0, sight: 40.0, steps: 560, water: -9.0 };
+    terrain::paint(&mut stage.canvas, &air, view, height, albedo);
+    lens(stage, 0.0055);
+}
+
+/// A snowfield with spruces, and falling snow out of focus.
+pub(super) fn snow(stage: &mut Stage<'_>) {
+    let time = stage.time(Time::Day);
+    let mut air = Air::new(stage.reading, time, stage.rng.range(0.52, 0.58), &mut stage.rng);
+    air.thickness *= 1.5;
+    heaven(&mut stage.canvas, &air);
+    snowfield(stage, &air, 1.0);
+    lens(stage, 0.0058);
+    flakes(stage);
+}
+
+/// Snow-covered ground with woods to both sides; `woods` tells how thick they are.
+pub(super) fn snowfield(stage: &mut Stage<'_>, air: &Air, woods: f32) {
+    let seed = stage.seed;
+    let base = move |x: f32, z: f32| {
+        let swell = fbm(x * 0.25, z * 0.2, 4, seed) * 0.5;
+        swell * smooth(0.8, 5.0, z) + smooth(7.0, 34.0, z) * (0.6 + 3.6 * ridged(x * 0.1, z * 0.1, 5, seed ^ 2))
+    };
+    let forest = move |x: f32, z: f32| {
+        let aside = smooth(0.12, 0.5, (x / z).abs());
+        woods * smooth(0.0, 0.2, fbm(x * 0.4, z * 0.3, 2, seed ^ 31) + aside * 0.35 - 0.14)
+    };
+    let height = move |x: f32, z: f32| {
+        let ground = base(x, z);
+        if !(3.0..15.0).contains(&z) {
+            return ground;
+        }
+        let grove = forest(x, z);
+        if grove > 0.0 { ground + spruces(x, z, 0.17, seed ^ 5) * grove } else { ground }
+    };
+    let albedo = move |s: Spot| {
+        let grain = fbm(s.x * 6.0, s.z * 6.0, 3, seed ^ 11);
+        let snow = hex(0xeef3f9) * (0.96 + 0.06 * grain);
+        let dark = hex(0x3b4a48).mix(snow, smooth(0.05, 0.4, grain + 0.12));
+        let trunk = if (3.0..15.0).contains(&s.z) {
+            smooth(0.8, 0.5, s.flat) * smooth(0.0, 0.2, forest(s.x, s.z))
+        } else {
+            0.0
+        };
+        let rock = smooth(0.6, 0.35, s.flat) * smooth(12.0, 16.0, s.z) * 0.7;
+        snow.mix(dark, trunk).mix(hex(0x6d7686), rock)
+    };
+    let view = View { eye: 0.6, near: 0.9, far: 40.0, sight: 22.0, steps: 560, water: -9.0 };
+    terrain::paint(&mut stage.canvas, air, view, height, albedo);
+}
+
+fn flakes(stage: &mut Stage<'_>) {
+    let reach = stage.canvas.reach();
+    let light = if stage.time(Time::Day) == Time::Night { 0.1 } else { 0.3 };
+    for _ in 0..70 {
+        let at = [stage.rng.range(-reach, reach), stage.rng.range(0.0, 1.0)];
+        let size = stage.rng.range(0.003, 0.011);
+        stage.canvas.bokeh(at, size, Rgb::WHITE * (light * stage.rng.range(0.3, 1.0)));
+    }
+}
+
+/// Mostly sky, over ridge behind ridge.
+pub(super) fn sky(stage: &mut Stage<'_>) {
+    let reading = stage.reading;
+    match (reading.season, reading.weather) {
+        (Some(Season::Spring | Season::Autumn), _) => return meadow(stage),
+        (Some(Season::Winter), _) => return snow(stage),
+        _ => {}
+    }
+    let time = stage.time(Time::Day);
+    let mut air = Air::new(reading, time, stage.rng.range(0.74, 0.8), &mut stage.rng);
+    air.thickness = air.thickness.max(1.0);
+    heaven(&mut stage.canvas, &air);
+    let layers = 5;
+    for layer in 0..layers {
+        let near = layer as f32 / (layers - 1) as f32;
+        ridge(stage, &air, near);
+    }
+    lens(stage, 0.006);
+}
+
+/// One layer of hills, `near` from 0 to 1.
+fn ridge(stage: &mut Stage<'_>, air: &Air, near: f32) {
+    let seed = stage.seed ^ (near * 97.0) as u32;
+    let fine = 1.0 / stage.canvas.height as f32;
+    let dark = (air.ambient * hex(0x5c6e58)).mix(air.sunlight * hex(0x4a5038), 0.16);
+    stage.canvas.each(|u, v, under| {
+        let top =
+            air.horizon - 0.06 + 0.2 * near - 0.075 * (1.0 - 0.3 * near) * fbm(u * 1.7, near * 9.0, 5, seed) - 0.02;
+        let cover = smooth(-fine, fine, v - top);
+        let veil = 0.55 * (1.0 - near) + 0.5 * smooth(0.0, 0.16, v - top) * (1.0 - near * 0.6);
+        under.mix(air.through(dark, veil * 1.9 + 0.12, u), cover)
+    });
+}

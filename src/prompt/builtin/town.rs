@@ -1,0 +1,157 @@
+//! A skyline over water, by day or with its lights on.
+
+use super::Stage;
+use super::colour::{Rgb, hex};
+use super::land::heaven;
+use super::noise::{fbm, hash, lerp, noise, smooth, unit};
+use super::sky::Air;
+use super::words::Time;
+
+const WATER: f32 = 0.77;
+
+/// A skyline in four depths, mirrored in a river.
+pub(super) fn city(stage: &mut Stage<'_>) {
+    let time = stage.time(Time::Dusk);
+    let air = Air::new(stage.reading, time, 0.72, &mut stage.rng);
+    heaven(&mut stage.canvas, &air);
+    let lights = match time {
+        Time::Night => 1.0,
+        Time::Dusk => 0.75,
+        Time::Sunset | Time::Sunrise => 0.16,
+        Time::Day => 0.0,
+    };
+    glow(stage, lights);
+    for layer in 0..4 {
+        let near = layer as f32 / 3.0;
+        row(stage, &air, near, lights);
+        stage.canvas.defocus(0.0018);
+    }
+    trees(stage, &air);
+    lamps(stage, lights);
+    river(stage, &air);
+    stage.canvas.bloom(0.6, 0.04, 0.5);
+    stage.canvas.defocus(0.0055);
+    discs(stage, lights);
+}
+
+/// The light that a town throws into the air above it.
+fn glow(stage: &mut Stage<'_>, lights: f32) {
+    let light = hex(0xffa864) * (0.16 * lights);
+    stage.canvas.each(|u, v, under| under + light * ((-(WATER - v).abs() * 4.5).exp() * (1.0 - 0.3 * u * u)));
+}
+
+/// One row of buildings.
+fn row(stage: &mut Stage<'_>, air: &Air, near: f32, lights: f32) {
+    let reach = stage.canvas.reach() + 0.1;
+    let mut u = -reach;
+    while u < reach {
+        let width = stage.rng.range(0.05, 0.13) * lerp(0.75, 1.25, near);
+        // Towers stand aside, so that the head in the middle has sky around it.
+        let aside = smooth(0.05, 0.6, (u + width * 0.5).abs());
+        let mut tall = lerp(0.2, 0.13, near) + stage.rng.range(0.0, 0.17) * (0.5 + aside);
+        if stage.rng.chance(0.24) {
+            tall += stage.rng.range(0.05, 0.22) * (0.25 + 0.75 * aside);
+        }
+        building(stage, air, [u, WATER - tall, u + width, WATER], near, lights);
+        u += width + stage.rng.range(-0.012, 0.03);
+    }
+}
+
+fn building(stage: &mut Stage<'_>, air: &Air, area: [f32; 4], near: f32, lights: f32) {
+    let seed = stage.rng.seed();
+    let stone = stage.rng.pick(&[0x9a9aa0, 0xb4a898, 0x8c9aa8, 0xa89c94, 0x7f8c9c, 0xc2bcb2, 0x75879a]);
+    let glass = stage.rng.chance(0.45);
+    let pitch = [stage.rng.range(0.008, 0.012), stage.rng.range(0.011, 0.016)];
+    let lit_share = stage.rng.range(0.2, 0.6);
+    let warm = stage.rng.chance(0.7);
+    let side = if air.sun[0] > area[0] { 1.0 } else { -1.0 };
+    let facing = if air.backlit() { 0.12 } else { 0.5 };
+    let wall = hex(stone) * (air.ambient * 0.7 + air.sunlight * facing);
+    let colours = stage.colours();
+    stage.canvas.block(area, 0.0, |across, down| {
+        let (x, y) = (across * (area[2] - area[0]) / pitch[0], down * (area[3] - area[1]) / pitch[1]);
+        let round = 1.0 + 0.16 * side * (across - 0.5) * 2.0;
+        let pane = smooth(0.12, 0.2, x.fract())
+            * smooth(0.88, 0.8, x.fract())
+            * smooth(0.2, 0.3, y.fract())
+            * smooth(0.9, 0.8, y.fract());
+        let mirror = air.clear(area[0] + across * 0.3, 0.1 + 0.5 * down) * (0.5 + 0.12 * noise(x * 0.2, y * 0.1, seed));
+        let window = if glass { mirror } else { mirror.mix(wall * 0.4, 0.65) };
+        let face = (wall * round).mix(window, pane * if glass { 0.8 } else { 0.55 });
+        let face = air.through(face, lerp(1.15, 0.2, near) + 0.25 * smooth(0.4, 1.0, down) * (1.0 - near), area[0]);
+        let dice = hash(x as i32, y as i32, seed);
+        // Whole floors are lit together more often than chance has it.
+        let floor = 0.5 + unit(hash(0, y as i32, seed));
+        if unit(dice) > lit_share * floor * lights.sqrt() {
+            return face;
+        }
+        let tone = window_light(&colours, warm, dice);
+        face + tone
+            * (pane * lights * (0.25 + 1.1 * unit(dice.wrapping_mul(0x9e37_79b1)).powi(2)) * lerp(0.55, 1.0, near))
+    });
+}
+
+fn window_light(colours: &[Rgb], warm: bool, dice: u32) -> Rgb {
+    if !colours.is_empty() && dice & 3 == 0 {
+        return colours[(dice >> 4) as usize % colours.len()] * 1.6;
+    }
+    let (near, far) = if warm { (0xffb765, 0xffd9a0) } else { (0xcfe2ff, 0xffe2bd) };
+    hex(near).mix(hex(far), unit(dice.wrapping_mul(0x85eb_ca77)))
+}
+
+/// Low trees along the bank.
+fn trees(stage: &mut Stage<'_>, air: &Air) {
+    let seed = stage.seed ^ 0x3f;
+    let leaf = hex(0x4a5f40) * (air.ambient * 0.7 + air.sunlight * if air.backlit() { 0.08 } else { 0.45 });
+    stage.canvas.within([-9.0, WATER - 0.1, 9.0, WATER], |u, v, under| {
+        let top = WATER - 0.028 - 0.03 * fbm(u * 6.0, 0.5, 4, seed).abs() - 0.012 * noise(u * 40.0, v * 40.0, seed);
+        let own = leaf * (0.7 + 0.6 * noise(u * 50.0, v * 60.0, seed ^ 1));
+        under.mix(air.through(own, 0.12, u), smooth(-0.002, 0.004, v - top))
+    });
+}
+
+/// Street lamps along the bank, small and bright, so that they show in the river.
+fn lamps(stage: &mut Stage<'_>, lights: f32) {
+    let reach = stage.canvas.reach();
+    for _ in 0..(34.0 * lights) as u32 {
+        let at = [stage.rng.range(-reach, reach), WATER - stage.rng.range(0.004, 0.03)];
+        let tone = stage.rng.pick(&[0xffb060, 0xffc98a, 0xffe0b8, 0xff8a50]);
+        let strength = stage.rng.range(1.0, 5.0);
+        stage.canvas.bokeh(at, 0.0028, hex(tone) * strength);
+        stage.canvas.halo(at, 0.02, hex(tone) * (0.05 * strength));
+    }
+}
+
+fn river(stage: &mut Stage<'_>, air: &Air) {
+    let seed = stage.seed ^ 0x5a;
+    let mirror = stage.canvas.clone();
+    let deep = hex(0x2c4458) * (air.ambient.luma() + 0.2 * air.sunlight.luma());
+    stage.canvas.within([-9.0, WATER, 9.0, 1.0], |u, v, _| {
+        let drop = v - WATER + 0.004;
+        let z = 0.3 / (drop + 0.05);
+        let mut light = Rgb::default();
+        // Waves smear what is mirrored up and down: a few looks along the column.
+        for tap in 0..5 {
+            let wave = noise(u * z * 3.0 + tap as f32 * 7.0, z * 11.0, seed);
+            let at = WATER - drop * (0.75 + 0.35 * tap as f32) - 0.09 * wave * (drop + 0.05);
+            light = light + mirror.sample(u + 0.02 * wave * (drop + 0.08), at.min(WATER - 0.002)) * 0.2;
+        }
+        deep.mix(light, 0.72 - 0.5 * drop)
+    });
+}
+
+/// Near lights as large discs at the sides and below.
+fn discs(stage: &mut Stage<'_>, lights: f32) {
+    let reach = stage.canvas.reach();
+    let colours = stage.colours();
+    for _ in 0..(52.0 * lights) as u32 {
+        let u = stage.rng.range(-reach, reach);
+        let v = WATER - 0.01 - stage.rng.unit() * stage.rng.unit() * lerp(0.12, 0.4, smooth(0.25, 0.8, u.abs()));
+        let mut tone = hex(stage.rng.pick(&[0xffb060, 0xffcf95, 0xff9a58, 0xdfe9ff, 0xff6a4a, 0xffe2b0]));
+        if !colours.is_empty() && stage.rng.chance(0.5) {
+            tone = stage.rng.pick(&colours);
+        }
+        let size = stage.rng.range(0.007, 0.021);
+        stage.canvas.bokeh([u, v], size, tone * (stage.rng.range(0.05, 0.42) * lights));
+    }
+}
