@@ -102,12 +102,13 @@ pub(super) fn bokeh(stage: &mut Stage<'_>) {
         ];
         stage.rng.pick(&sets).map(hex).to_vec()
     };
-    let ground = colours.iter().fold(Rgb::default(), |sum, &c| sum + c) * (0.09 / colours.len() as f32);
+    let ground = colours.iter().fold(Rgb::default(), |sum, &c| sum + c) * (0.05 / colours.len() as f32);
+    let ground = ground.saturate(1.5);
     let ramp = Ramp::new(&[ground * 1.5, ground, ground * 0.35]);
     let seed = stage.seed;
     stage.canvas.each(|u, v, _| ramp.at(v * 0.9 + 0.2 * fbm(u * 1.2, v * 1.2, 3, seed)));
     let bright: Vec<Rgb> = if named { colours } else { colours[1..].to_vec() };
-    lights(stage, &bright, 120, 0.36);
+    lights(stage, &bright, 110, 0.46);
 }
 
 /// Discs in three depths: faint and large behind, small and clear before.
@@ -160,9 +161,9 @@ pub(super) fn studio(stage: &mut Stage<'_>) {
 /// A wall of bricks under a soft lamp.
 pub(super) fn brick(stage: &mut Stage<'_>) {
     let own = stage.colours();
-    let bases = [0x9a5a44, 0xa8674c, 0x8a4c3c, 0xb8aca0];
+    let bases = [0x8f4a35, 0x9a5640, 0x7d4234, 0x86503c];
     let base = own.first().copied().unwrap_or_else(|| hex(stage.rng.pick(&bases)));
-    let mortar = base.mix(hex(0xb5aca2), 0.6) * 0.85;
+    let mortar = base.mix(hex(0xa89c90), 0.5) * 0.7;
     let lamp = [stage.rng.sign() * stage.rng.range(0.35, 0.6), stage.rng.range(0.1, 0.3)];
     let seed = stage.seed;
     let (wide, tall) = (0.118, 0.04);
@@ -177,8 +178,8 @@ pub(super) fn brick(stage: &mut Stage<'_>) {
         let warm = base.mix(base * Rgb([1.2, 0.92, 0.8]), unit(dice.wrapping_mul(0x9e37_79b1)));
         // Light from above catches the upper edge and leaves the lower one dark.
         let relief = 1.0 + 0.22 * smooth(0.3, 0.1, y) * face - 0.35 * smooth(0.8, 0.95, y);
-        mortar.mix(warm * tone, face) * (relief * wash(u, v, lamp))
+        mortar.mix(warm * tone, face) * (relief * wash(u, v, lamp).powf(1.5))
     });
-    stage.canvas.halo([lamp[0], -0.05], 0.3, hex(0xffd2a0) * 0.2);
+    stage.canvas.halo([lamp[0], -0.05], 0.3, hex(0xffc890) * 0.14);
     stage.canvas.defocus(0.0055);
 }

@@ -123,7 +123,7 @@ impl Canvas {
         let soft = (1.5 / self.scale() / radius).clamp(0.06, 1.0);
         self.ellipse(at, [radius; 2], soft, |dx, dy, under| {
             let rim = smooth(0.55, 0.98, (dx * dx + dy * dy).sqrt());
-            under + light * (0.82 + 0.3 * rim)
+            under + light * (0.9 + 0.14 * rim)
         });
     }
 

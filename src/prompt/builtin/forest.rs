@@ -35,7 +35,7 @@ impl Wood {
                 moss: hex(0xd8e2ea),
             },
             _ => Self {
-                open: hex(0xe6efb4),
+                open: hex(0xdcecac),
                 leaf: hex(0x35602a),
                 sunny_leaf: hex(0x93b545),
                 bark: hex(0x463a2c),
@@ -62,7 +62,7 @@ impl Wood {
     }
 }
 
-const LAYERS: u32 = 6;
+const LAYERS: u32 = 5;
 
 /// The inside of a wood with the light coming from behind.
 pub(super) fn forest(stage: &mut Stage<'_>) {
@@ -71,27 +71,30 @@ pub(super) fn forest(stage: &mut Stage<'_>) {
     let veil = if stage.reading.weather == Some(Weather::Fog) { 1.0 } else { 0.0 };
     let sun = [stage.rng.sign() * stage.rng.range(0.3, 0.55), stage.rng.range(0.02, 0.16)];
     let ground = stage.rng.range(0.72, 0.78);
-    stage.canvas.each(|u, v, _| {
-        let far = ((u - sun[0]).powi(2) + ((v - sun[1]) * 1.1).powi(2)).sqrt();
-        wood.open * lerp(0.34, 0.26, v) + wood.open * (1.1 * (-far * 3.4).exp())
-    });
+    stage.canvas.each(|u, v, _| air(wood, sun, [u, v]));
     for layer in 0..LAYERS {
         let near = layer as f32 / (LAYERS - 1) as f32;
         let near = near.max(0.02) * (1.0 - 0.25 * veil);
         foliage(stage, wood, near, sun);
         trunks(stage, wood, near, ground, sun);
-        floor(stage, wood, near, ground);
+        floor(stage, wood, near, ground, sun);
         stage.canvas.defocus(0.0022);
     }
     rays(stage, wood, sun);
     spots(stage, wood, sun, ground);
     stage.canvas.bloom(0.7, 0.06, 0.5);
-    stage.canvas.defocus(0.005);
+    stage.canvas.defocus(0.0075);
 }
 
 /// What a thing at `near` looks like through the haze between.
-fn hazed(wood: Wood, own: Rgb, near: f32) -> Rgb {
-    (wood.open * 0.42).mix(own, near.powf(0.7))
+fn hazed(wood: Wood, own: Rgb, near: f32, sun: [f32; 2], [u, v]: [f32; 2]) -> Rgb {
+    air(wood, sun, [u, v]).mix(own, near.powf(0.6))
+}
+
+/// The lit air between the trees, brightest towards the sun.
+fn air(wood: Wood, sun: [f32; 2], [u, v]: [f32; 2]) -> Rgb {
+    let far = ((u - sun[0]).powi(2) + ((v - sun[1]) * 0.8).powi(2)).sqrt();
+    wood.open * (0.17 + 0.75 * (-far * 2.4).exp())
 }
 
 /// A curtain of leaves from above, thinner where it is near and in the middle.
@@ -100,8 +103,11 @@ fn foliage(stage: &mut Stage<'_>, wood: Wood, near: f32, sun: [f32; 2]) {
     let size = lerp(7.0, 2.6, near);
     stage.canvas.each(|u, v, under| {
         let low = lerp(0.62, 0.3, near) + 0.16 * near * smooth(0.3, 0.85, u.abs()) * 2.0;
+        if v > low * 1.5 {
+            return under;
+        }
         let shape = fbm(u * size, v * size * 1.15, 5, seed) + 0.55 * fbm(u * 1.3, v * 1.1, 2, seed ^ 2);
-        let cover = smooth(0.02, 0.16, shape + 0.42 - v / low * 0.62 - 0.18 * near);
+        let cover = smooth(0.0, 0.3, 0.75 * shape + 0.5 - v / low * 0.8 - 0.12 * near);
         if cover <= 0.0 {
             return under;
         }
@@ -110,7 +116,7 @@ fn foliage(stage: &mut Stage<'_>, wood: Wood, near: f32, sun: [f32; 2]) {
             smooth(-0.25, 0.55, fbm(u * size * 3.1, v * size * 3.1, 3, seed ^ 4)) * (0.25 + 1.3 * (-far * 2.2).exp());
         let leaf =
             (wood.leaf * (0.55 + 0.35 * shape)).mix(wood.sunny_leaf * 1.1, (through * lerp(0.9, 0.55, near)).min(1.0));
-        under.mix(hazed(wood, leaf, near), cover * 0.94)
+        under.mix(hazed(wood, leaf, near, sun, [u, v]), cover * 0.94)
     });
 }
 
@@ -129,7 +135,8 @@ fn trunks(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32, sun: [f32; 
         let foot = ground + lerp(-0.06, 0.2, near) + stage.rng.range(-0.01, 0.02);
         let soft = 0.0012 + 0.002 * near;
         let lit = if sun[0] > u { 1.0 } else { -1.0 };
-        stage.canvas.within([u - 0.2, 0.0, u + 0.2, foot], |x, v, under| {
+        let aside = width + 0.07;
+        stage.canvas.within([u - aside, 0.0, u + aside, foot], |x, v, under| {
             let bend = 0.02 * noise(v * 1.7, u * 40.0, seed) * near.max(0.3);
             let half = width * 0.5 * (1.0 + 0.5 * smooth(0.14, 0.0, foot - v) - 0.25 * (1.0 - v));
             let off = (x - u - lean * (v - foot) - bend) / half;
@@ -140,13 +147,13 @@ fn trunks(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32, sun: [f32; 
             let rim = smooth(-0.2, 1.0, off * lit);
             let bark = 0.8 + 0.5 * fbm(x * 60.0, v * 9.0, 3, seed);
             let own = wood.bark * (bark * (0.4 + 0.35 * rim)) + wood.open * (0.14 * rim * rim);
-            under.mix(hazed(wood, own, near), cover)
+            under.mix(hazed(wood, own, near, sun, [x, v]), cover)
         });
     }
 }
 
 /// Moss and undergrowth up to where trees of this distance stand.
-fn floor(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32) {
+fn floor(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32, sun: [f32; 2]) {
     let seed = stage.seed ^ (near * 59.0) as u32 ^ 0x99;
     let top = ground + lerp(-0.08, 0.19, near);
     let size = lerp(14.0, 4.0, near);
@@ -155,8 +162,9 @@ fn floor(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32) {
         let cover = smooth(-0.006, 0.012, v - edge);
         let patch = fbm(u * 2.4, v * 9.0, 4, seed ^ 2);
         let tuft = fbm(u * size * 2.0, v * size * 4.0, 3, seed ^ 3);
-        let own = wood.moss * (0.5 + 0.4 * tuft) + wood.open * (0.16 * smooth(0.0, 0.5, patch));
-        under.mix(hazed(wood, own, near), cover)
+        let own = wood.moss * (0.6 + 0.5 * tuft)
+            + wood.open * (0.3 * smooth(0.05, 0.5, patch) * smooth(1.3, 0.1, (u - sun[0]).abs()));
+        under.mix(hazed(wood, own, near, sun, [u, v]), cover)
     });
 }
 
@@ -167,9 +175,9 @@ fn rays(stage: &mut Stage<'_>, wood: Wood, sun: [f32; 2]) {
     stage.canvas.each(|u, v, under| {
         let (dx, dy) = (u - from[0], v - from[1]);
         let angle = dx.atan2(dy);
-        let shaft = smooth(-0.05, 0.55, noise(angle * 9.0, 0.5, seed) + 0.5 * noise(angle * 23.0, 4.5, seed));
+        let shaft = smooth(-0.05, 0.55, noise(angle * 6.0, 0.5, seed) + 0.5 * noise(angle * 15.0, 4.5, seed));
         let far = (dx * dx + dy * dy).sqrt();
-        under + wood.open * (shaft * 0.26 * (-(far - 0.3).max(0.0) * 1.9).exp())
+        under + wood.open * (shaft * 0.17 * (-(far - 0.3).max(0.0) * 1.9).exp())
     });
 }
 
@@ -195,15 +203,15 @@ pub(super) fn palm(stage: &mut Stage<'_>, air: &Air) {
         let angle = 0.12 + frond as f32 * 0.2 + stage.rng.range(-0.05, 0.05);
         let length = stage.rng.range(0.42, 0.62);
         let light = hex(0x4f7a35).mix(hex(0x86a34a), stage.rng.unit()) * lamp;
-        for step in 3..34 {
-            let t = step as f32 / 34.0;
+        for step in 3..60 {
+            let t = step as f32 / 60.0;
             // The rib droops as it goes out.
             let at = [crown[0] - side * length * t * angle.cos(), crown[1] + length * (t * angle.sin() + 0.45 * t * t)];
-            let leaf = 0.15 * (1.0 - t * 0.75) * smooth(0.0, 0.15, t);
+            let leaf = 0.2 * (1.0 - t * 0.7) * smooth(0.0, 0.15, t) * (0.85 + 0.3 * stage.rng.unit());
             for way in [-1.0, 1.0] {
                 let turn =
-                    if side > 0.0 { std::f32::consts::PI - angle } else { angle } + side * way * 0.9 - side * 0.5 * t;
-                stage.canvas.leaf(at, turn, leaf, 0.011, |_, _| light);
+                    if side > 0.0 { std::f32::consts::PI - angle } else { angle } + side * way * 0.55 - side * 0.75 * t;
+                stage.canvas.leaf(at, turn, leaf, 0.0075, |along, _| light * (0.75 + 0.4 * along));
             }
         }
     }

@@ -11,13 +11,15 @@ use super::words::{Scene, Time};
 pub(super) fn window(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4], grid: bool) {
     let [left, top, right, bottom] = area;
     let air = Air::new(stage.reading, light.time, 0.62, &mut stage.rng);
-    let town = stage.reading.has(Scene::City) || (grid && stage.rng.chance(0.5));
+    let town = stage.reading.has(Scene::City) || stage.reading.scene == Scene::Cafe || (grid && stage.rng.chance(0.5));
     let seed = stage.rng.seed();
-    let bright = if light.time == Time::Night { 1.0 } else { 1.35 };
+    // A camera set for the room lets the day outside burn out.
+    let burn = if light.time == Time::Day { 0.5 } else { 0.1 };
     stage.canvas.block(area, 0.0, |x, y| {
         let (u, v) = (left + x * (right - left), y * 0.85);
-        let sky = air.clear(u * 0.4, v) * bright;
-        if town { houses(&air, u, v, sky, seed) } else { garden(&air, u, v, sky, seed) }
+        let sky = air.clear(u * 0.4, v);
+        let view = if town { houses(&air, u, v, sky, seed) } else { garden(&air, u, v, sky, seed) };
+        view.mix(light.day * 1.25, burn * (0.75 + 0.25 * (1.0 - y)))
     });
     let frame = hex(if grid { 0x3a3d40 } else { 0xece8e0 }) * (light.day * 0.35 + light.warm * 0.5);
     let bars = if grid { 3 } else { 2 };
@@ -57,8 +59,8 @@ fn houses(air: &Air, u: f32, v: f32, sky: Rgb, seed: u32) -> Rgb {
             hex([0xb0aca6, 0x98a4b0, 0xc0b4a4, 0x8a96a4][(dice & 3) as usize]) * (air.ambient + air.sunlight * 0.35);
         light = air.through(stone, 0.9 - 0.25 * layer as f32, u);
         let pane = hash((u * 90.0).floor() as i32, (v * 60.0).floor() as i32, seed ^ dice);
-        if matches!(air.time, Time::Night | Time::Dusk) && pane & 7 < 2 {
-            light = light + hex(0xffc27a) * (0.5 + unit(pane));
+        if matches!(air.time, Time::Night | Time::Dusk) && pane & 15 < 2 {
+            light = light + hex(0xffc27a) * (0.2 + 0.5 * unit(pane.wrapping_mul(0x9e37_79b1)));
         }
     }
     light
@@ -129,7 +131,7 @@ pub(super) fn plant(stage: &mut Stage<'_>, light: Indoors, foot: [f32; 2], tall:
 
 /// A low cupboard along the wall, with its shadow on it.
 pub(super) fn sideboard(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4]) {
-    let [left, top, right, bottom] = area;
+    let [left, top, right, _] = area;
     let wood = hex(stage.rng.pick(&[0xb08a62, 0x8a6444, 0xd8d0c4, 0x6a5644]));
     let doors = ((right - left) / 0.34).max(1.0);
     stage.canvas.shadow([left, top - 0.05, right, top + 0.05], 0.06, 0.22);
@@ -143,7 +145,6 @@ pub(super) fn sideboard(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4]) {
         wood * lit * (lerp(front, 1.05, board) * grain)
     });
     stage.canvas.shadow([left, top + 0.02, right, top + 0.045], 0.014, 0.35);
-    let _ = bottom;
 }
 
 /// A picture on the wall: a pale mat around a quiet abstract.
@@ -181,19 +182,22 @@ pub(super) fn sofa(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
         // A squared-off ellipse is a cushion.
         stage.canvas.within([a, top - 0.01, b, 1.0], |u, v, under| {
             let (x, y) = (((u - middle[0]) / (b - a) * 2.0).abs(), ((v - middle[1]) / 0.2).min(0.0).abs());
-            let round = (x.powi(8) + y.powi(8)).powf(0.125);
-            let edge = 1.0 - 0.4 * smooth(0.86, 1.0, round);
+            let round = (x.powi(14) + y.powi(6)).powf(0.1);
+            let edge = 1.0 - 0.3 * smooth(0.8, 1.0, x) + 0.12 * smooth(0.75, 0.95, y);
             under.mix(cloth * seat(u, (v - top) * 2.2) * edge, smooth(1.0, 0.985, round))
         });
     }
-    for (k, tone) in [(0.13, throw), (0.86, cloth.mix(throw, 0.5))] {
+    for (k, tone) in [(0.14, throw), (0.84, cloth.mix(throw, 0.6))] {
         let middle = [lerp(left, right, k), top + 0.16];
         let half = 0.115;
         stage.canvas.within([middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half], |u, v, under| {
             let (x, y) = ((u - middle[0]) / half, (v - middle[1]) / half);
-            let round = (x.abs().powi(5) + y.abs().powi(5)).powf(0.2);
-            let puff = 1.0 - 0.35 * round.powi(3) - 0.15 * y;
-            under.mix(tone * light.on(u, v, at) * puff, smooth(1.0, 0.97, round))
+            let (x, y) = (x * 0.96 + y * 0.28, y * 0.96 - x * 0.28);
+            let (x, y) = (x * 1.22, y * 1.22);
+            // A square with its corners drawn out.
+            let round = x.abs().max(y.abs()) * (1.0 + 0.12 * (1.0 - x.abs().min(y.abs())));
+            let puff = 1.0 - 0.3 * round.powi(3) - 0.18 * y - 0.12 * x * light.side;
+            under.mix(tone * light.on(u, v, at) * (puff * 0.92), smooth(1.0, 0.96, round))
         });
     }
 }

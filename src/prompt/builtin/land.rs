@@ -22,8 +22,18 @@ pub(super) fn lens(stage: &mut Stage<'_>, radius: f32) {
     }
 }
 
-/// Spruces of `size`, as cones that stand in a jittered grid: how high they reach over the ground.
+/// Spruces of `size`: cones that stand in a jittered grid.
 fn spruces(x: f32, z: f32, size: f32, seed: u32) -> f32 {
+    trees(x, z, size, seed, |far| 1.0 - far)
+}
+
+/// Broad trees of `size`: round crowns.
+fn crowns(x: f32, z: f32, size: f32, seed: u32) -> f32 {
+    trees(x, z, size, seed, |far| 0.75 * (1.0 - far * far).max(0.0).sqrt())
+}
+
+/// How high trees reach over the ground; `shape` gives the height by the distance from the stem.
+fn trees(x: f32, z: f32, size: f32, seed: u32, shape: impl Fn(f32) -> f32) -> f32 {
     let (gx, gz) = (x / size, z / size);
     let (cx, cz) = (gx.floor() as i32, gz.floor() as i32);
     let mut highest = 0.0f32;
@@ -34,7 +44,7 @@ fn spruces(x: f32, z: f32, size: f32, seed: u32) -> f32 {
             let pz = (cz + dz) as f32 + 0.15 + 0.7 * unit(dice.wrapping_mul(0x9e37_79b1));
             let far = ((gx - px) * (gx - px) + (gz - pz) * (gz - pz)).sqrt();
             let tall = 1.3 + 1.5 * unit(dice.wrapping_mul(0x85eb_ca77));
-            highest = highest.max(tall * (1.0 - far / 0.62));
+            highest = highest.max(tall * shape(far / 0.62));
         }
     }
     highest * size
@@ -58,23 +68,26 @@ pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
     let base = move |x: f32, z: f32| {
         let side = x / z;
         let tall = 0.55 + 0.5 * smooth(0.0, 0.55, side.abs()) * if side < 0.0 { left } else { right };
-        let rise = smooth(start, 17.0, z);
-        let bend = 0.5 * fbm(x * 0.16, z * 0.16, 2, seed ^ 3);
-        let crest = ridged(x * 0.15 + bend, z * 0.15 - bend, 8, seed);
-        let hills = 0.16 * fbm(x * 0.55, z * 0.55, 3, seed ^ 9) + 0.03;
-        hills
-            + rise * tall * (crest * crest * 6.2 + 0.2)
-            + if water > -1.0 { 0.35 * smooth(4.2, 7.5, z) - 0.3 } else { 0.0 }
+        let rise = smooth(start, 19.0, z);
+        let hills = 0.16 * fbm(x * 0.55, z * 0.55, 3, seed ^ 9)
+            + 0.03
+            + if water > -1.0 { 0.35 * smooth(4.2, 7.5, z) - 0.3 } else { 0.0 };
+        if rise <= 0.0 {
+            return hills;
+        }
+        let bend = 0.3 * fbm(x * 0.13, z * 0.13, 2, seed ^ 3);
+        let crest = ridged(x * 0.1 + bend, z * 0.1 - bend, 7, seed);
+        hills + rise * tall * (crest.powf(1.4) * 8.6 - 0.5)
     };
     let wooded = move |x: f32, z: f32| {
         let ground = base(x, z);
-        if z > 11.0 || ground > 1.0 || ground < water + 0.02 {
+        if !(2.7..11.0).contains(&z) || ground > 1.0 || ground < water + 0.02 {
             return ground;
         }
         let grove = smooth(-0.02, 0.22, fbm(x * 0.5, z * 0.5, 2, seed ^ 21) + 0.1 * (x / z).abs());
         if grove > 0.0 { ground + spruces(x, z, 0.085, seed ^ 5) * grove } else { ground }
     };
-    let snowline = if winter { 0.15 } else { 2.0 };
+    let snowline = if winter { -1.0 } else { 2.0 };
     let albedo = move |s: Spot| {
         let grain = fbm(s.x * 3.0, s.z * 3.0, 4, seed ^ 11);
         let rock = hex(0x82807f).mix(hex(0x575a62), 0.5 + grain);
@@ -82,11 +95,12 @@ pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
         let grass = hex(0x77864a).mix(hex(0x5d7040), 0.5 + grain);
         let snow = hex(0xf1f4f8);
         let low = if s.z < 11.0 { grass.mix(wood, smooth(0.9, 0.6, s.flat)) } else { wood };
-        let ground = rock.mix(low, smooth(1.7, 0.9, s.height + 0.35 * grain) * smooth(0.25, 0.5, s.flat));
+        let steep = if s.z < 11.0 { 1.0 } else { smooth(0.25, 0.5, s.flat) };
+        let ground = rock.mix(low, smooth(1.9, 1.0, s.height + 0.35 * grain) * steep);
         let lies = smooth(snowline - 0.3, snowline + 0.5, s.height + grain) * smooth(0.38, 0.62, s.flat + 0.12 * grain);
         ground.mix(snow, lies)
     };
-    let view = View { eye: 0.62, near: 1.6, far: 34.0, sight: 26.0, steps: 620, water };
+    let view = View { eye: 0.62, near: 1.15, far: 34.0, sight: 46.0, steps: 460, water };
     terrain::paint(&mut stage.canvas, air, view, wooded, albedo)
 }
 
@@ -104,18 +118,17 @@ fn hills(stage: &mut Stage<'_>, air: &Air) {
     let season = stage.reading.season;
     let far_peaks = stage.reading.has(Scene::Mountains);
     let base = move |x: f32, z: f32| {
-        let swell = fbm(x * 0.2, z * 0.16, 3, seed) * 0.95;
+        let swell = fbm(x * 0.16, z * 0.14, 3, seed) * 1.5;
         let peaks = if far_peaks { smooth(18.0, 30.0, z) * ridged(x * 0.09, z * 0.09, 6, seed ^ 2) * 7.0 } else { 0.0 };
         swell * smooth(1.0, 7.0, z) + smooth(6.0, 40.0, z) * 1.4 + peaks
     };
     let height = move |x: f32, z: f32| {
         let ground = base(x, z);
         let grove = smooth(0.16, 0.24, fbm(x * 0.33, z * 0.42, 3, seed ^ 31));
-        if z < 4.5 || z > 26.0 || grove <= 0.0 {
+        if !(6.0..26.0).contains(&z) || grove <= 0.0 {
             return ground;
         }
-        // Round crowns: noise on a bump.
-        ground + grove * (0.24 + 0.2 * noise(x * 6.0, z * 6.0, seed ^ 6) + 0.1 * noise(x * 14.0, z * 14.0, seed ^ 8))
+        ground + grove * (crowns(x, z, 0.17, seed ^ 6) + 0.03 * noise(x * 19.0, z * 19.0, seed ^ 8))
     };
     let (grass, dry, wood) = match season {
         Some(Season::Autumn) => (hex(0x9c9a50), hex(0xb99a58), hex(0xa8622c)),
@@ -123,21 +136,28 @@ fn hills(stage: &mut Stage<'_>, air: &Air) {
         Some(Season::Spring) => (hex(0x86b04e), hex(0xb9c46a), hex(0x58853c)),
         None => (hex(0x7d9c48), hex(0xb3b062), hex(0x48682f)),
     };
-    let flowers = [hex(0x9a78c8), hex(0xe0708a), hex(0xf2d25a)][(seed % 3) as usize];
+    let lavender = stage.reading.heard.iter().any(|word| word == "lavender");
+    let kind = if lavender { 0 } else { seed as usize % 3 };
+    let flowers = [hex(0x9a78c8), hex(0xe0708a), hex(0xf2d25a)][kind];
     let albedo = move |s: Spot| {
         let patch = fbm(s.x * 0.5, s.z * 0.5, 3, seed ^ 12);
-        let blades = fbm(s.x * 9.0, s.z * 3.0, 3, seed ^ 13);
+        let blades = fbm(s.x * 8.0, s.z * 15.0, 3, seed ^ 13) * smooth(30.0, 3.0, s.z);
         let mut ground = grass.mix(dry, smooth(-0.25, 0.45, patch)) * (0.85 + 0.5 * blades);
         if season == Some(Season::Spring) {
-            let bloom = smooth(0.1, 0.4, noise(s.x * 16.0, s.z * 9.0, seed ^ 14) + patch * 0.6);
-            ground = ground.mix(flowers, bloom * 0.75);
+            let dots = noise(s.x * 34.0, s.z * 26.0, seed ^ 14) * smooth(9.0, 1.0, s.z);
+            let drift = if lavender {
+                0.35 + 0.4 * (s.x * 8.0 + 0.8 * fbm(s.x, s.z * 0.4, 2, seed)).sin()
+            } else {
+                patch * 0.9
+            };
+            ground = ground.mix(flowers, smooth(0.0, 0.5, dots * 0.6 + drift) * 0.75);
         }
         let trees = smooth(0.16, 0.22, fbm(s.x * 0.33, s.z * 0.42, 3, seed ^ 31))
-            * smooth(4.4, 4.6, s.z)
+            * smooth(5.9, 6.1, s.z)
             * smooth(26.1, 25.9, s.z);
         ground.mix(wood * (0.75 + 0.8 * blades.abs()), trees)
     };
-    let view = View { eye: 0.7, near: 0.9, far: 46.0, sight: 34.0, steps: 520, water: -9.0 };
+    let view = View { eye: 0.62, near: 0.9, far: 46.0, sight: 36.0, steps: 460, water: -9.0 };
     terrain::paint(&mut stage.canvas, air, view, height, albedo);
 }
 
@@ -163,7 +183,7 @@ pub(super) fn desert(stage: &mut Stage<'_>) {
         let ripple = noise(s.x * 16.0 + 3.0 * noise(s.x, s.z, seed ^ 6), s.z * 30.0, seed ^ 5) * smooth(9.0, 1.0, s.z);
         hex(0xdcae74).mix(hex(0xc98f57), 0.5 + 0.5 * fbm(s.x, s.z, 3, seed ^ 7)) * (1.0 + 0.09 * ripple)
     };
-    let view = View { eye: 0.95, near: 1.0, far: 40.0, sight: 40.0, steps: 560, water: -9.0 };
+    let view = View { eye: 0.95, near: 1.0, far: 40.0, sight: 40.0, steps: 480, water: -9.0 };
     terrain::paint(&mut stage.canvas, &air, view, height, albedo);
     lens(stage, 0.0055);
 }
@@ -184,7 +204,11 @@ pub(super) fn snowfield(stage: &mut Stage<'_>, air: &Air, woods: f32) {
     let seed = stage.seed;
     let base = move |x: f32, z: f32| {
         let swell = fbm(x * 0.25, z * 0.2, 4, seed) * 0.5;
-        swell * smooth(0.8, 5.0, z) + smooth(7.0, 34.0, z) * (0.6 + 3.6 * ridged(x * 0.1, z * 0.1, 5, seed ^ 2))
+        let near = swell * smooth(0.8, 5.0, z);
+        if z < 7.0 {
+            return near;
+        }
+        near + smooth(7.0, 34.0, z) * (0.6 + 3.6 * ridged(x * 0.1, z * 0.1, 5, seed ^ 2))
     };
     let forest = move |x: f32, z: f32| {
         let aside = smooth(0.12, 0.5, (x / z).abs());
@@ -192,17 +216,17 @@ pub(super) fn snowfield(stage: &mut Stage<'_>, air: &Air, woods: f32) {
     };
     let height = move |x: f32, z: f32| {
         let ground = base(x, z);
-        if !(3.0..15.0).contains(&z) {
+        if !(4.0..16.0).contains(&z) {
             return ground;
         }
         let grove = forest(x, z);
-        if grove > 0.0 { ground + spruces(x, z, 0.17, seed ^ 5) * grove } else { ground }
+        if grove > 0.0 { ground + spruces(x, z, 0.15, seed ^ 5) * grove } else { ground }
     };
     let albedo = move |s: Spot| {
         let grain = fbm(s.x * 6.0, s.z * 6.0, 3, seed ^ 11);
         let snow = hex(0xeef3f9) * (0.96 + 0.06 * grain);
         let dark = hex(0x3b4a48).mix(snow, smooth(0.05, 0.4, grain + 0.12));
-        let trunk = if (3.0..15.0).contains(&s.z) {
+        let trunk = if (4.0..16.0).contains(&s.z) {
             smooth(0.8, 0.5, s.flat) * smooth(0.0, 0.2, forest(s.x, s.z))
         } else {
             0.0
@@ -210,7 +234,7 @@ pub(super) fn snowfield(stage: &mut Stage<'_>, air: &Air, woods: f32) {
         let rock = smooth(0.6, 0.35, s.flat) * smooth(12.0, 16.0, s.z) * 0.7;
         snow.mix(dark, trunk).mix(hex(0x6d7686), rock)
     };
-    let view = View { eye: 0.6, near: 0.9, far: 40.0, sight: 22.0, steps: 560, water: -9.0 };
+    let view = View { eye: 0.6, near: 0.9, far: 40.0, sight: 22.0, steps: 420, water: -9.0 };
     terrain::paint(&mut stage.canvas, air, view, height, albedo);
 }
 
@@ -249,9 +273,13 @@ fn ridge(stage: &mut Stage<'_>, air: &Air, near: f32) {
     let seed = stage.seed ^ (near * 97.0) as u32;
     let fine = 1.0 / stage.canvas.height as f32;
     let dark = (air.ambient * hex(0x5c6e58)).mix(air.sunlight * hex(0x4a5038), 0.16);
-    stage.canvas.each(|u, v, under| {
-        let top =
-            air.horizon - 0.06 + 0.2 * near - 0.075 * (1.0 - 0.3 * near) * fbm(u * 1.7, near * 9.0, 5, seed) - 0.02;
+    let crest =
+        |u: f32| air.horizon - 0.08 + 0.2 * near - 0.075 * (1.0 - 0.3 * near) * fbm(u * 1.7, near * 9.0, 5, seed);
+    let tops: Vec<f32> = (0..stage.canvas.width).map(|x| crest(stage.canvas.u(x))).collect();
+    let (half, scale) = (stage.canvas.reach(), stage.canvas.height as f32);
+    stage.canvas.within([-9.0, air.horizon - 0.2, 9.0, 1.0], |u, v, under| {
+        let top = tops[((u + half) * scale) as usize];
+
         let cover = smooth(-fine, fine, v - top);
         let veil = 0.55 * (1.0 - near) + 0.5 * smooth(0.0, 0.16, v - top) * (1.0 - near * 0.6);
         under.mix(air.through(dark, veil * 1.9 + 0.12, u), cover)

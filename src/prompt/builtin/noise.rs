@@ -108,7 +108,7 @@ pub(super) fn ridged(mut x: f32, mut y: f32, octaves: u32, seed: u32) -> f32 {
         let crest = crest * crest * gain;
         sum += weight * crest;
         gain = (crest * 1.6).clamp(0.0, 1.0);
-        weight *= 0.5;
+        weight *= 0.47;
         (x, y) = (1.6 * x + 1.2 * y + 1.3, 1.6 * y - 1.2 * x + 5.9);
     }
     sum

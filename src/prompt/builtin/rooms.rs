@@ -177,11 +177,11 @@ pub(super) fn cafe(stage: &mut Stage<'_>) {
     stage.canvas.bloom(0.6, 0.06, 0.6);
     stage.canvas.defocus(0.0075);
     for _ in 0..40 {
-        let place = [stage.rng.range(-reach, reach), stage.rng.range(0.12, 0.72)];
-        let calm = smooth(0.1, 0.4, place[0].abs());
+        let place = [light.side * stage.rng.range(0.5, reach), stage.rng.range(0.25, 0.7)];
+
         let tone = hex(stage.rng.pick(&[0xffb568, 0xffd29a, 0xff9a50]));
         let size = stage.rng.range(0.008, 0.024);
-        stage.canvas.bokeh(place, size, tone * (stage.rng.range(0.02, 0.2) * calm));
+        stage.canvas.bokeh(place, size * 1.4, tone * stage.rng.range(0.03, 0.16));
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn library(stage: &mut Stage<'_>) {
     }
     light(stage, night);
     stage.canvas.bloom(0.7, 0.05, 0.4);
-    stage.canvas.defocus(0.0088);
+    stage.canvas.defocus(0.0105);
 }
 
 /// One compartment: its dark back, its board, and what stands on it.
@@ -101,7 +101,7 @@ fn series(canvas: &mut Canvas, rng: &mut Rng, mut u: f32, right: f32, floor: f32
 }
 
 fn spine(rng: &mut Rng, room: f32) -> (Rgb, f32, f32) {
-    let cloth = hex(rng.pick(&SPINES)) * rng.range(0.75, 1.2);
+    let cloth = hex(rng.pick(&SPINES)).saturate(0.82) * rng.range(0.75, 1.2);
     (cloth, rng.range(0.011, 0.03), room * rng.range(0.62, 0.93))
 }
 
@@ -132,7 +132,7 @@ fn light(stage: &mut Stage<'_>, night: bool) {
     let side = stage.rng.sign();
     let lamp = [side * stage.rng.range(0.45, 0.75), stage.rng.range(0.05, 0.3)];
     let (key, fill) =
-        if night { (hex(0xffb870) * 1.7, hex(0x4a5a80) * 0.16) } else { (hex(0xffd9a8) * 1.25, hex(0xc8d4e8) * 0.5) };
+        if night { (hex(0xffb870) * 1.7, hex(0x4a5a80) * 0.16) } else { (hex(0xffdcb0) * 1.2, hex(0xd0d4dc) * 0.62) };
     stage.canvas.each(|u, v, under| {
         let far = ((u - lamp[0]).powi(2) + (v - lamp[1]).powi(2) * 0.8).sqrt();
         let other = smooth(-0.9, 0.9, -u * side) * 0.5;

@@ -25,7 +25,7 @@ pub(super) struct Air {
     pub(super) thickness: f32,
     glow: Rgb,
     disc: f32,
-    stars: f32,
+    pub(super) stars: f32,
     /// 0 for none, 1 for a closed cover.
     cover: f32,
     lit: Rgb,
@@ -49,9 +49,9 @@ impl Hour {
     fn of(time: Time) -> Self {
         match time {
             Time::Day => Self {
-                ramp: &[0xdbe8ee, 0xc3dbec, 0x9cc5e8, 0x74abdd, 0x568fcc, 0x4379b8],
-                sunlight: hex(0xfff0d8) * 1.15,
-                ambient: hex(0xa8c4e4) * 0.75,
+                ramp: &[0xdbe8ee, 0xc3dbec, 0x9cc5e8, 0x7db0df, 0x659bd2, 0x5285c0],
+                sunlight: hex(0xfff0d8) * 1.45,
+                ambient: hex(0xa8c4e4) * 0.6,
                 haze: hex(0xc2d7e6),
                 glow: hex(0xfff2da) * 0.5,
                 lit: hex(0xfffaf2) * 1.05,
@@ -96,7 +96,7 @@ impl Hour {
                 glow: hex(0x9db4dc) * 0.16,
                 lit: hex(0x5a6f96),
                 shaded: hex(0x22345a),
-                disc: 1.1,
+                disc: 4.5,
             },
         }
     }
@@ -125,7 +125,7 @@ impl Air {
             thickness: 1.0,
             glow: hour.glow,
             disc: hour.disc,
-            stars: if time == Time::Night { 1.0 } else { 0.0 },
+            stars: if time == Time::Night { 0.5 } else { 0.0 },
             cover: rng.range(0.25, 0.5),
             lit: hour.lit,
             shaded: hour.shaded,
@@ -197,7 +197,7 @@ impl Air {
         if body <= 0.002 {
             return light;
         }
-        let to_sun = if self.sun[0] > u { 0.16 } else { -0.16 };
+        let to_sun = ((self.sun[0] - u) * 0.5).clamp(-0.16, 0.16);
         let shade = smooth(-0.22, 0.2, here - density(x + to_sun, y - 0.12));
         let silver = self.glow * (1.3 * (-near * 4.5).exp() * (1.0 - 0.75 * body));
         let cloud = self.shaded.mix(self.lit, shade * 0.85 + 0.15 * (1.0 - body)) + silver;
@@ -220,16 +220,16 @@ impl Air {
 
 /// Now and then a star, brighter ones rarer.
 pub(super) fn star(u: f32, v: f32, seed: u32) -> f32 {
-    let (x, y) = (u * 85.0, v * 85.0);
+    let (x, y) = (u * 60.0, v * 60.0);
     let (cx, cy) = (x.floor(), y.floor());
     let dice = hash(cx as i32, cy as i32, seed);
-    if dice & 7 > 2 {
+    if dice & 7 > 1 {
         return 0.0;
     }
     let place = |bits: u32| 0.25 + 0.5 * unit(bits);
     let (dx, dy) = (x - cx - place(dice.wrapping_mul(0x9e37_79b1)), y - cy - place(dice.wrapping_mul(0x85eb_ca77)));
-    let bright = unit(dice.wrapping_mul(0xc2b2_ae3d)).powi(7) * 2.4 + 0.05;
-    bright * (-(dx * dx + dy * dy) * 40.0).exp()
+    let bright = unit(dice.wrapping_mul(0xc2b2_ae3d)).powi(9) * 2.6 + 0.03;
+    bright * (-(dx * dx + dy * dy) * 75.0).exp()
 }
 
 pub(super) fn normal([x, y, z]: [f32; 3]) -> [f32; 3] {

@@ -111,6 +111,7 @@ pub(super) fn aurora(stage: &mut Stage<'_>) {
     let night = super::words::Reading { weather: Some(Weather::Clear), ..stage.reading.clone() };
     let mut air = Air::new(&night, Time::Night, stage.rng.range(0.7, 0.76), &mut stage.rng);
     air.sun = [9.0, 0.2];
+    air.stars = 0.4;
     heaven(&mut stage.canvas, &air);
     let mut tones = [hex(0x38f0a0), hex(0x2fc8c0), hex(0x8a5ae0)];
     for (slot, colour) in tones.iter_mut().zip(stage.colours()) {
@@ -118,12 +119,12 @@ pub(super) fn aurora(stage: &mut Stage<'_>) {
     }
     curtains(stage, tones, air.horizon);
     // The snow takes its light from the sky above it.
-    air.ambient = tones[0].mix(hex(0x6a88c0), 0.6) * 0.2;
-    air.haze = tones[0].mix(hex(0x24406a), 0.82) * 0.6;
+    air.ambient = tones[0].mix(hex(0x6f86b8), 0.78) * 0.15;
+    air.haze = tones[0].mix(hex(0x24406a), 0.88) * 0.6;
     air.sunlight = tones[0].mix(hex(0x9fb6de), 0.6) * 0.14;
     snowfield(stage, &air, 1.0);
     stage.canvas.bloom(0.25, 0.06, 0.35);
-    stage.canvas.defocus(0.0045);
+    stage.canvas.defocus(0.0038);
 }
 
 fn curtains(stage: &mut Stage<'_>, tones: [Rgb; 3], horizon: f32) {

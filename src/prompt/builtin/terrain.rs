@@ -40,6 +40,7 @@ pub(super) fn paint(
     let growth = (view.far / view.near).powf(1.0 / view.steps as f32);
     for column in 0..w {
         let u = canvas.u(column);
+        let behind: Vec<Rgb> = (0..h).map(|row| canvas.pixels[row * w + column]).collect();
         // Rows below this one are done; the walk only ever adds above.
         let mut floor = h as f32;
         let mut z = view.near;
@@ -50,7 +51,7 @@ pub(super) fn paint(
             if top < floor {
                 if ground > view.water {
                     let light = shade(air, view, &height, &albedo, [x, ground, z], u);
-                    fill(canvas, &mut covered, column, top, floor, light);
+                    fill(canvas, &mut covered, &behind, column, [top, floor], light);
                 }
                 floor = top;
             }
@@ -60,14 +61,15 @@ pub(super) fn paint(
     covered
 }
 
-/// Fills from `floor` up to `top`, the topmost pixel by its share.
-fn fill(canvas: &mut Canvas, covered: &mut [bool], column: usize, top: f32, floor: f32, light: Rgb) {
+/// Fills from `floor` up to `top`. A pixel gives up as much of what was `behind` as the land takes of it, so that
+/// several thin steps in one pixel add up to a whole.
+fn fill(canvas: &mut Canvas, covered: &mut [bool], behind: &[Rgb], column: usize, [top, floor]: [f32; 2], light: Rgb) {
     let (w, last) = (canvas.width, floor.ceil().max(0.0) as usize);
     for row in top.floor().max(0.0) as usize..last.min(canvas.height) {
         let share = (floor.min(row as f32 + 1.0) - top.max(row as f32)).clamp(0.0, 1.0);
         let pixel = &mut canvas.pixels[row * w + column];
-        *pixel = pixel.mix(light, share);
-        covered[row * w + column] |= share > 0.5;
+        *pixel = *pixel + (light + behind[row] * -1.0) * share;
+        covered[row * w + column] = true;
     }
 }
 
@@ -92,13 +94,13 @@ fn shade(
 fn sunlit(height: &impl Fn(f32, f32) -> f32, toward: [f32; 3], [x, y, z]: [f32; 3]) -> f32 {
     let mut clear = 1.0f32;
     let mut far = 0.012 * z + 0.01;
-    for _ in 0..6 {
+    for _ in 0..5 {
         let gap = y + toward[1] * far - height(x + toward[0] * far, z + toward[2] * far);
         clear = clear.min(1.0 + gap * 6.0 / far);
         if clear <= 0.0 {
             return 0.0;
         }
-        far *= 1.8;
+        far *= 2.1;
     }
     clear.min(1.0)
 }

@@ -30,8 +30,9 @@ pub(super) fn city(stage: &mut Stage<'_>) {
     lamps(stage, lights);
     river(stage, &air);
     stage.canvas.bloom(0.6, 0.04, 0.5);
-    stage.canvas.defocus(0.0055);
+    stage.canvas.defocus(0.0065);
     discs(stage, lights);
+    stage.canvas.defocus(0.0016);
 }
 
 /// The light that a town throws into the air above it.

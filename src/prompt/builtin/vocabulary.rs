@@ -20,7 +20,7 @@ use Sense::{At, Bright, Colour, During, In, Place, Vivid, Warm};
 
 /// What a word or a pair of words means, also in the plural or with one slip of the finger.
 pub(super) fn senses(word: &str) -> Option<&'static [Sense]> {
-    exact(word).or_else(|| stems(word).find_map(exact)).or_else(|| slip(word))
+    exact(word).or_else(|| stems(word).find_map(exact)).or_else(|| slip(word)).or_else(|| stems(word).find_map(slip))
 }
 
 fn exact(word: &str) -> Option<&'static [Sense]> {

@@ -42,13 +42,13 @@ impl Water {
         let z = self.eye / drop;
         let [across, along] = self.slope(canvas, u * z, z);
         let grazing = drop / (drop * drop + 1.0).sqrt();
-        let tilt = (grazing * 1.15 + 0.22 * self.rough * along).clamp(0.0, 1.0);
+        let tilt = (grazing * 1.1 + (0.12 + 0.5 * drop) * self.rough * along).clamp(0.0, 1.0);
         let fresnel = 0.03 + 0.97 * (1.0 - tilt).powi(5);
-        let lift = (v - line).max(0.0) + self.rough * (0.05 + 0.16 * along) + 0.03 * along * drop;
+        let lift = (v - line).max(0.0) + self.rough * (0.05 + 0.3 * along) + 0.03 * along * drop;
         let side = u + (0.06 * self.rough + 0.025) * across * (0.3 + drop);
         let mirrored = mirror.sample(side, (line - lift.abs()).max(0.0));
         let body =
-            self.deep * (air.ambient.luma() * 1.5 + air.sunlight.luma() * 0.25) * (1.0 + 0.5 * self.rough * along);
+            self.deep * (air.ambient.luma() * 1.5 + air.sunlight.luma() * 0.25) * (1.0 + 0.9 * self.rough * along);
         body.mix(mirrored, fresnel.max(0.25 * (1.0 - self.rough))) + self.glitter(air, [u, v], [across, along])
     }
 
@@ -58,10 +58,10 @@ impl Water {
             return Rgb::default();
         }
         let drop = v - air.horizon;
-        let width = 0.02 + 0.16 * drop * self.rough.max(0.3);
+        let width = 0.03 + 0.24 * drop * self.rough.max(0.3);
         let off = (u - air.sun[0] + 0.04 * across) / width;
         let spark = smooth(-0.1, 0.7, along + 0.4 * across) * (1.0 - smooth(0.1, 0.6, drop) * 0.7);
-        air.sunlight * ((-off * off).exp() * spark * if air.time == Time::Night { 2.2 } else { 1.5 })
+        air.sunlight * ((-off * off).exp() * spark * self.rough * if air.time == Time::Night { 2.6 } else { 2.6 })
     }
 }
 
@@ -125,7 +125,6 @@ pub(super) fn beach(stage: &mut Stage<'_>) {
     let water = Water { eye: 0.5, rough: 0.8, deep: body, seed: stage.seed };
     flood(stage, &air, water, air.horizon);
     shore(stage, &air, water);
-    lens(stage, 0.0052);
     if stage
         .reading
         .heard
@@ -134,6 +133,7 @@ pub(super) fn beach(stage: &mut Stage<'_>) {
     {
         super::forest::palm(stage, &air);
     }
+    lens(stage, 0.0052);
 }
 
 /// The edge of the water, seen from the dry sand.
@@ -191,13 +191,22 @@ pub(super) fn lake(stage: &mut Stage<'_>) {
     let land = range(stage, &air, 0.0);
     let shoreline = shoreline(&stage.canvas, &land, air.horizon);
     let water = Water { eye: 0.62, rough: 0.14, deep: deep(&air).mix(hex(0x2a6a6a), 0.5), seed: stage.seed };
-    let mirror = stage.canvas.clone();
+    let mut mirror = stage.canvas.clone();
     let (w, h) = (mirror.width, mirror.height);
+    // The lowest pixels of the land are half sky: water takes them.
+    let open = |x: usize, y: usize| (y..(y + 3).min(h)).any(|y| !land[y * w + x]);
+    // Water must not mirror what is unpainted below the horizon: the land above it runs on there.
+    for y in ((air.horizon * h as f32) as usize + 1).min(h)..h {
+        for x in (0..w).filter(|&x| open(x, y)) {
+            mirror.pixels[y * w + x] = mirror.pixels[(y - 1) * w + x];
+        }
+    }
     for x in 0..w {
-        let line = shoreline[x];
+        let shore = shoreline[x];
         for y in 0..h {
             let v = mirror.v(y);
-            if v > line && !land[y * w + x] {
+            let line = shore.min(v);
+            if v > air.horizon && open(x, y) {
                 let light = water.light(&mirror, &mirror, &air, [mirror.u(x), v], line);
                 // Still water lies brighter along the far shore.
                 stage.canvas.pixels[y * w + x] = light * lerp(0.86, 1.0, smooth(0.3, 0.0, v - line));

@@ -147,10 +147,13 @@ pub struct Reading {
 }
 
 const MOST_COLOURS: usize = 4;
+/// What comes after as many words is no longer read.
+const MOST_WORDS: usize = 500;
 
 /// Reads a prompt; every prompt gives something, an abstract picture when no word is known.
 pub fn understand(words: &str) -> Reading {
-    let tokens = tokens(words);
+    let mut tokens = tokens(words);
+    tokens.truncate(MOST_WORDS);
     let mut notes = Notes::default();
     let mut i = 0;
     while i < tokens.len() {
@@ -194,6 +197,15 @@ fn tokens(words: &str) -> Vec<String> {
     found
 }
 
+/// A colour that CSS names, or `#` and hex digits; "facade" and "decade" are words, not colours.
+fn css_colour(word: &str) -> Option<[u8; 3]> {
+    if !word.starts_with('#') && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let [r, g, b, alpha] = csscolorparser::parse(word).ok()?.to_rgba8();
+    (alpha == 255).then_some([r, g, b])
+}
+
 #[derive(Debug, Default)]
 struct Notes {
     scenes: Vec<Scene>,
@@ -209,10 +221,7 @@ impl Notes {
     fn hear(&mut self, word: &str) {
         if let Some(found) = senses(word) {
             self.add(word, found);
-        } else if word.chars().count() > 2
-            && let Ok(colour) = csscolorparser::parse(word)
-        {
-            let [r, g, b, _] = colour.to_rgba8();
+        } else if let Some([r, g, b]) = css_colour(word) {
             self.add(word, &[Sense::Colour(u32::from_be_bytes([0, r, g, b]))]);
         }
     }
@@ -348,6 +357,8 @@ mod tests {
             assert_eq!(reading.to_string(), "abstract");
         }
         assert!(!understand("teal").unknown);
+        assert!(understand("facade decade transparent").unknown);
+        assert_eq!(understand("#336699").colours, [[0x33, 0x66, 0x99]]);
     }
 
     #[test]
