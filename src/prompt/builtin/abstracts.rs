@@ -19,8 +19,16 @@ const SETS: [[u32; 4]; 10] = [
     [0x22313a, 0x3f6f7c, 0xc9876a, 0xf2d6b8],
 ];
 
-/// The palette of an abstract picture: the named colours, or those of the hour, or a set by chance.
+/// The palette of an abstract picture, paler where pastels were asked for.
 fn palette(reading: &Reading, rng: &mut Rng) -> Vec<Rgb> {
+    let colours = plain_palette(reading, rng);
+    let Mood { vividness, brightness, .. } = reading.mood;
+    let pale = if vividness < 0.0 && brightness > 0.0 { 0.42 } else { 0.0 };
+    colours.into_iter().map(|c| c.saturate(1.0 + 2.2 * pale).mix(Rgb::WHITE * 0.8, pale)).collect()
+}
+
+/// The named colours, or those of the hour, or a set by chance.
+fn plain_palette(reading: &Reading, rng: &mut Rng) -> Vec<Rgb> {
     let own: Vec<Rgb> = reading.colours.iter().map(|&bytes| srgb(bytes)).collect();
     if own.len() > 1 {
         return own;

@@ -190,9 +190,7 @@ impl Canvas {
             let mut sum = [0.0f64; 3];
             sums.push(sum);
             for pixel in row {
-                for k in 0..3 {
-                    sum[k] += f64::from(pixel.0[k]);
-                }
+                sum = std::array::from_fn(|k| sum[k] + f64::from(pixel.0[k]));
                 sums.push(sum);
             }
         }

@@ -80,6 +80,9 @@ pub(super) fn forest(stage: &mut Stage<'_>) {
         floor(stage, wood, near, ground, sun);
         stage.canvas.defocus(0.0022);
     }
+    if stage.reading.heard.iter().any(|word| matches!(word.as_str(), "jungle" | "rainforest" | "tropical" | "bamboo")) {
+        undergrowth(stage, wood);
+    }
     rays(stage, wood, sun);
     spots(stage, wood, sun, ground);
     stage.canvas.bloom(0.7, 0.06, 0.5);
@@ -179,6 +182,29 @@ fn rays(stage: &mut Stage<'_>, wood: Wood, sun: [f32; 2]) {
         let far = (dx * dx + dy * dy).sqrt();
         under + wood.open * (shaft * 0.17 * (-(far - 0.3).max(0.0) * 1.9).exp())
     });
+}
+
+/// Broad leaves that stand in from the lower corners and hang from the upper ones.
+fn undergrowth(stage: &mut Stage<'_>, wood: Wood) {
+    let reach = stage.canvas.reach();
+    for i in 0..90 {
+        let depth = i as f32 / 90.0;
+        let side = stage.rng.sign();
+        let low = stage.rng.chance(0.7);
+        let out = reach * stage.rng.range(0.55, 1.1);
+        let at = if low {
+            [side * out, 1.08 - 0.3 * (out / reach - 0.5)]
+        } else {
+            [side * reach * stage.rng.range(0.8, 1.1), -0.08]
+        };
+        let up = if low { -1.0 } else { 1.0 };
+        let angle = up * (std::f32::consts::FRAC_PI_2 + side * stage.rng.range(-0.5, 1.0) * up);
+        let length = stage.rng.range(0.18, 0.42);
+        let green = wood.leaf.mix(wood.sunny_leaf, 0.55 * stage.rng.unit()) * lerp(0.35, 0.85, depth);
+        stage.canvas.leaf(at, angle, length, stage.rng.range(0.02, 0.05), |along, across| {
+            green * (0.55 + 0.6 * along - 0.18 * across - 0.25 * smooth(0.12, 0.0, across.abs()))
+        });
+    }
 }
 
 /// Sky between the leaves, out of focus.

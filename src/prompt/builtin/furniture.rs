@@ -96,7 +96,7 @@ pub(super) fn pendant(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2], size:
     stage.canvas.block([at[0] - 0.002, -0.1, at[0] + 0.002, at[1]], 0.0, |_, _| hex(0x3a3632) * 0.3);
     let metal = hex(0x3a3c3e) * (light.day * 0.5 + light.warm * 0.3);
     stage.canvas.ellipse(at, [size, size * 0.8], 0.05, |x, y, under| {
-        if y > 0.25 { under } else { metal * (1.1 - 0.6 * x * light.side.signum() * -1.0) }
+        if y > 0.25 { under } else { metal * (1.1 + 0.6 * x * light.side) }
     });
     let bulb = [at[0], at[1] + size * 0.28];
     stage.canvas.ellipse(bulb, [size * 0.72, size * 0.26], 0.2, |_, _, _| hex(0xffd9a6) * (0.45 + 2.6 * on));

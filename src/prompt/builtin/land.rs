@@ -63,6 +63,7 @@ pub(super) fn mountains(stage: &mut Stage<'_>) {
 pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
     let seed = stage.seed;
     let winter = stage.reading.season == Some(Season::Winter);
+    let autumn = stage.reading.season == Some(Season::Autumn);
     let (left, right) = (stage.rng.range(0.75, 1.15), stage.rng.range(0.75, 1.15));
     let start = if water > -1.0 { 5.0 } else { 4.0 };
     let base = move |x: f32, z: f32| {
@@ -92,7 +93,16 @@ pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
         let grain = fbm(s.x * 3.0, s.z * 3.0, 4, seed ^ 11);
         let rock = hex(0x82807f).mix(hex(0x575a62), 0.5 + grain);
         let wood = hex(0x33482f).mix(hex(0x4d5f38), 0.5 + 0.8 * grain);
-        let grass = hex(0x77864a).mix(hex(0x5d7040), 0.5 + grain);
+        let grass = if autumn {
+            hex(0xa89a56).mix(hex(0x8a7a40), 0.5 + grain)
+        } else {
+            hex(0x77864a).mix(hex(0x5d7040), 0.5 + grain)
+        };
+        let wood = if autumn {
+            wood.mix(hex(0xb8682a), smooth(-0.3, 0.3, noise(s.x * 9.0, s.z * 9.0, seed ^ 15)))
+        } else {
+            wood
+        };
         let snow = hex(0xf1f4f8);
         let low = if s.z < 11.0 { grass.mix(wood, smooth(0.9, 0.6, s.flat)) } else { wood };
         let steep = if s.z < 11.0 { 1.0 } else { smooth(0.25, 0.5, s.flat) };

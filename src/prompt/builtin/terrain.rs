@@ -43,6 +43,7 @@ pub(super) fn paint(
         let behind: Vec<Rgb> = (0..h).map(|row| canvas.pixels[row * w + column]).collect();
         // Rows below this one are done; the walk only ever adds above.
         let mut floor = h as f32;
+        let mut before = None;
         let mut z = view.near;
         for _ in 0..view.steps {
             let x = u * z;
@@ -51,9 +52,12 @@ pub(super) fn paint(
             if top < floor {
                 if ground > view.water {
                     let light = shade(air, view, &height, &albedo, [x, ground, z], u);
-                    fill(canvas, &mut covered, &behind, column, [top, floor], light);
+                    fill(canvas, &mut covered, &behind, column, [top, floor], [light, before.unwrap_or(light)]);
+                    before = Some(light);
                 }
                 floor = top;
+            } else {
+                before = None;
             }
             z *= growth;
         }
@@ -62,11 +66,19 @@ pub(super) fn paint(
 }
 
 /// Fills from `floor` up to `top`. A pixel gives up as much of what was `behind` as the land takes of it, so that
-/// several thin steps in one pixel add up to a whole.
-fn fill(canvas: &mut Canvas, covered: &mut [bool], behind: &[Rgb], column: usize, [top, floor]: [f32; 2], light: Rgb) {
+/// several thin steps in one pixel add up to a whole. The light runs from that of the step before to this one's.
+fn fill(
+    canvas: &mut Canvas,
+    covered: &mut [bool],
+    behind: &[Rgb],
+    column: usize,
+    [top, floor]: [f32; 2],
+    [far, near]: [Rgb; 2],
+) {
     let (w, last) = (canvas.width, floor.ceil().max(0.0) as usize);
     for row in top.floor().max(0.0) as usize..last.min(canvas.height) {
         let share = (floor.min(row as f32 + 1.0) - top.max(row as f32)).clamp(0.0, 1.0);
+        let light = far.mix(near, ((row as f32 + 0.5 - top) / (floor - top)).clamp(0.0, 1.0));
         let pixel = &mut canvas.pixels[row * w + column];
         *pixel = *pixel + (light + behind[row] * -1.0) * share;
         covered[row * w + column] = true;

@@ -53,6 +53,10 @@ fn row(stage: &mut Stage<'_>, air: &Air, near: f32, lights: f32) {
         if stage.rng.chance(0.24) {
             tall += stage.rng.range(0.05, 0.22) * (0.25 + 0.75 * aside);
         }
+        if stage.rng.chance(0.5) {
+            let (inset, more) = (width * stage.rng.range(0.15, 0.32), stage.rng.range(0.01, 0.045));
+            building(stage, air, [u + inset, WATER - tall - more, u + width - inset, WATER], near, lights);
+        }
         building(stage, air, [u, WATER - tall, u + width, WATER], near, lights);
         u += width + stage.rng.range(-0.012, 0.03);
     }
@@ -60,13 +64,13 @@ fn row(stage: &mut Stage<'_>, air: &Air, near: f32, lights: f32) {
 
 fn building(stage: &mut Stage<'_>, air: &Air, area: [f32; 4], near: f32, lights: f32) {
     let seed = stage.rng.seed();
-    let stone = stage.rng.pick(&[0x9a9aa0, 0xb4a898, 0x8c9aa8, 0xa89c94, 0x7f8c9c, 0xc2bcb2, 0x75879a]);
+    let stone = stage.rng.pick(&[0x9a9aa0, 0xbca890, 0x7c8a98, 0xa8887a, 0x6f7c8c, 0xd2ccc2, 0x65778a, 0x8a6a58]);
     let glass = stage.rng.chance(0.45);
     let pitch = [stage.rng.range(0.008, 0.012), stage.rng.range(0.011, 0.016)];
     let lit_share = stage.rng.range(0.2, 0.6);
     let warm = stage.rng.chance(0.7);
     let side = if air.sun[0] > area[0] { 1.0 } else { -1.0 };
-    let facing = if air.backlit() { 0.12 } else { 0.5 };
+    let facing = if air.backlit() { 0.12 } else { stage.rng.range(0.25, 0.6) };
     let wall = hex(stone) * (air.ambient * 0.7 + air.sunlight * facing);
     let colours = stage.colours();
     stage.canvas.block(area, 0.0, |across, down| {
@@ -77,9 +81,9 @@ fn building(stage: &mut Stage<'_>, air: &Air, area: [f32; 4], near: f32, lights:
             * smooth(0.2, 0.3, y.fract())
             * smooth(0.9, 0.8, y.fract());
         let mirror = air.clear(area[0] + across * 0.3, 0.1 + 0.5 * down) * (0.5 + 0.12 * noise(x * 0.2, y * 0.1, seed));
-        let window = if glass { mirror } else { mirror.mix(wall * 0.4, 0.65) };
-        let face = (wall * round).mix(window, pane * if glass { 0.8 } else { 0.55 });
-        let face = air.through(face, lerp(1.15, 0.2, near) + 0.25 * smooth(0.4, 1.0, down) * (1.0 - near), area[0]);
+        let window = if glass { mirror * 0.75 } else { mirror.mix(wall * 0.25, 0.7) };
+        let face = (wall * round).mix(window, pane * 0.85);
+        let face = air.through(face, lerp(0.95, 0.1, near) + 0.25 * smooth(0.4, 1.0, down) * (1.0 - near), area[0]);
         let dice = hash(x as i32, y as i32, seed);
         // Whole floors are lit together more often than chance has it.
         let floor = 0.5 + unit(hash(0, y as i32, seed));

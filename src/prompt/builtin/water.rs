@@ -61,7 +61,7 @@ impl Water {
         let width = 0.03 + 0.24 * drop * self.rough.max(0.3);
         let off = (u - air.sun[0] + 0.04 * across) / width;
         let spark = smooth(-0.1, 0.7, along + 0.4 * across) * (1.0 - smooth(0.1, 0.6, drop) * 0.7);
-        air.sunlight * ((-off * off).exp() * spark * self.rough * if air.time == Time::Night { 2.6 } else { 2.6 })
+        air.sunlight * ((-off * off).exp() * spark * self.rough * 2.6)
     }
 }
 
@@ -201,8 +201,7 @@ pub(super) fn lake(stage: &mut Stage<'_>) {
             mirror.pixels[y * w + x] = mirror.pixels[(y - 1) * w + x];
         }
     }
-    for x in 0..w {
-        let shore = shoreline[x];
+    for (x, &shore) in shoreline.iter().enumerate() {
         for y in 0..h {
             let v = mirror.v(y);
             let line = shore.min(v);
