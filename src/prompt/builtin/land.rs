@@ -110,7 +110,7 @@ pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
         let lies = smooth(snowline - 0.3, snowline + 0.5, s.height + grain) * smooth(0.38, 0.62, s.flat + 0.12 * grain);
         ground.mix(snow, lies)
     };
-    let view = View { eye: 0.62, near: 1.15, far: 34.0, sight: 46.0, steps: 460, water };
+    let view = View { eye: 0.62, near: 1.15, far: 34.0, sight: 46.0, steps: 620, water };
     terrain::paint(&mut stage.canvas, air, view, wooded, albedo)
 }
 
