@@ -1,9 +1,25 @@
 //! Words become a picture: providers, the one running job, and the gallery on disk.
 
+mod answer;
+pub mod bedrock;
 pub mod builtin;
+pub mod comfyui;
+pub mod command;
+mod error;
 pub mod gallery;
-
+pub mod gateway;
+pub mod gemini;
+mod http;
+mod key;
+pub mod openai;
+pub mod provider;
+pub mod sdwebui;
+pub mod settings;
+mod sizes;
+pub mod stability;
+pub mod template;
 use serde::{Deserialize, Serialize};
+pub use template::Wish;
 
 /// Which picture is wanted: everything that has a say in it, so that equal recipes give the same picture.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

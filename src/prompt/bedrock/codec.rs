@@ -1,0 +1,225 @@
+//! How each family of models on Bedrock is asked, and how all of them answer.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::prompt::{
+    Picture, PromptError, Recipe,
+    answer::{bad, json as read_json, picture_in},
+    http::Http,
+    provider::Name,
+    sizes::{Pixels, Ratios, STABLE_IMAGE, nearest_ratio, of_area},
+};
+
+const ME: Name = Name::Bedrock;
+
+/// Models that are asked in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// Stable Image Core and Ultra, SD3 and SD3.5: a shape, no size.
+    StableImage,
+    /// SDXL 1.0: one of nine sizes.
+    Sdxl,
+    /// Titan Image Generator: one of a table of sizes.
+    Titan,
+    /// Nova Canvas: as Titan, with any size in steps of 16.
+    Nova,
+}
+
+/// The sizes of SDXL.
+const SDXL: &Ratios = &[
+    ("", (1344, 768)),
+    ("", (1024, 1024)),
+    ("", (1152, 896)),
+    ("", (1216, 832)),
+    ("", (1536, 640)),
+    ("", (640, 1536)),
+    ("", (768, 1344)),
+    ("", (832, 1216)),
+    ("", (896, 1152)),
+];
+/// The larger sizes of Titan.
+const TITAN: &Ratios = &[
+    ("", (1408, 768)),
+    ("", (1024, 1024)),
+    ("", (1152, 768)),
+    ("", (1152, 896)),
+    ("", (768, 1152)),
+    ("", (768, 1408)),
+];
+
+impl Family {
+    /// By the setting, or else by the model's id, in which a region may stand first.
+    pub(super) fn of(model: &str, setting: &str) -> Self {
+        match setting {
+            "sdxl" => Self::Sdxl,
+            "titan" if model.contains("nova-canvas") => Self::Nova,
+            "titan" => Self::Titan,
+            "" if model.contains("stability.stable-diffusion-xl") => Self::Sdxl,
+            "" if model.contains("amazon.titan-image") => Self::Titan,
+            "" if model.contains("amazon.nova-canvas") => Self::Nova,
+            _ => Self::StableImage,
+        }
+    }
+
+    pub(super) fn size_for(self, wish: Pixels) -> Pixels {
+        match self {
+            Self::StableImage => nearest_ratio(STABLE_IMAGE, wish).1,
+            Self::Sdxl => nearest_ratio(SDXL, wish).1,
+            Self::Titan => nearest_ratio(TITAN, wish).1,
+            Self::Nova => of_area(wish, 1280.0 * 720.0, 16),
+        }
+    }
+
+    pub(super) fn body(self, recipe: &Recipe) -> Value {
+        match self {
+            Self::StableImage => stable_image(recipe),
+            Self::Sdxl => sdxl(recipe),
+            Self::Titan => titan(recipe, 512),
+            Self::Nova => titan(recipe, 1024),
+        }
+    }
+}
+
+fn stable_image(recipe: &Recipe) -> Value {
+    let mut body = json!({
+        "prompt": recipe.prompt, "aspect_ratio": nearest_ratio(STABLE_IMAGE, recipe.size).0, "output_format": "png",
+    });
+    if !recipe.negative.is_empty() {
+        body["negative_prompt"] = recipe.negative.as_str().into();
+    }
+    if let Some(seed) = recipe.seed {
+        body["seed"] = (seed as u32).into();
+    }
+    body
+}
+
+fn sdxl(recipe: &Recipe) -> Value {
+    let mut prompts = vec![json!({"text": recipe.prompt, "weight": 1})];
+    if !recipe.negative.is_empty() {
+        prompts.push(json!({"text": recipe.negative, "weight": -1}));
+    }
+    json!({
+        "text_prompts": prompts, "cfg_scale": 7, "steps": 30, "seed": recipe.seed.unwrap_or_default() as u32,
+        "width": recipe.size.0, "height": recipe.size.1,
+    })
+}
+
+fn titan(recipe: &Recipe, most: usize) -> Value {
+    let cut = |text: &str| text.chars().take(most).collect::<String>();
+    let mut prompts = json!({"text": cut(&recipe.prompt)});
+    if !recipe.negative.is_empty() {
+        prompts["negativeText"] = cut(&recipe.negative).into();
+    }
+    let mut config = json!({
+        "numberOfImages": 1, "quality": "standard", "width": recipe.size.0, "height": recipe.size.1, "cfgScale": 8.0,
+    });
+    if let Some(seed) = recipe.seed {
+        // The bound of Nova; that of Titan is 2^31 - 1.
+        config["seed"] = (seed % 858_993_460).into();
+    }
+    json!({"taskType": "TEXT_IMAGE", "textToImageParams": prompts, "imageGenerationConfig": config})
+}
+
+/// What every family answers, as far as it is of interest.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    images: Vec<String>,
+    #[serde(default)]
+    finish_reasons: Vec<Option<String>>,
+    #[serde(default)]
+    seeds: Vec<u64>,
+    #[serde(default)]
+    artifacts: Vec<Artifact>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    #[serde(default)]
+    seed: Option<u64>,
+    #[serde(default)]
+    base64: String,
+    #[serde(default, rename = "finishReason")]
+    finish_reason: Option<String>,
+}
+
+/// The picture in an answer. A refused prompt comes with status 200 here.
+pub(super) fn picture(model: &str, body: &[u8], http: &Http) -> Result<Picture, PromptError> {
+    let answer: Answer = read_json(ME, body)?;
+    let artifact = answer.artifacts.into_iter().next();
+    let artifact_reason = artifact.as_ref().and_then(|artifact| artifact.finish_reason.clone());
+    let reason = answer.finish_reasons.into_iter().flatten().next().or(artifact_reason).or(answer.error);
+    match reason.as_deref() {
+        None | Some("SUCCESS" | "") => {}
+        Some(reason @ ("Inference error" | "ERROR")) => return Err(bad(ME, format!("it says {reason:?}"))),
+        Some(reason) => return Err(PromptError::Moderated { provider: ME, said: http.clean(reason) }),
+    }
+    let first = answer.images.into_iter().next().map(|text| (text, answer.seeds.first().copied()));
+    let found = first.or(artifact.map(|artifact| (artifact.base64, artifact.seed)));
+    let Some((text, seed)) = found else { return Err(bad(ME, "the answer has no picture in it")) };
+    Ok(Picture { bytes: picture_in(ME, &text)?, seed, cost: cost(model) })
+}
+
+/// US dollars a picture, as of November 2026.
+fn cost(model: &str) -> Option<f64> {
+    let prices = [("stable-image-core", 0.04), ("sd3-5-large", 0.08), ("stable-image-ultra", 0.14)];
+    prices.into_iter().find(|(part, _)| model.contains(part)).map(|(_, price)| price)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(model: &str) -> Recipe {
+        let family = Family::of(model, "");
+        Recipe {
+            words: "beach".to_owned(),
+            prompt: "a beach".to_owned(),
+            negative: "people".to_owned(),
+            provider: "bedrock".to_owned(),
+            model: model.to_owned(),
+            seed: Some(7),
+            size: family.size_for((1280, 720)),
+        }
+    }
+
+    #[test]
+    fn families_are_known_by_their_ids() {
+        for (model, setting, family) in [
+            ("stability.stable-image-core-v1:1", "", Family::StableImage),
+            ("us.stability.sd3-5-large-v1:0", "", Family::StableImage),
+            ("stability.stable-diffusion-xl-v1", "", Family::Sdxl),
+            ("amazon.titan-image-generator-v2:0", "", Family::Titan),
+            ("amazon.nova-canvas-v1:0", "", Family::Nova),
+            ("arn:aws:bedrock:us-west-2:1:application-inference-profile/x", "sdxl", Family::Sdxl),
+        ] {
+            assert_eq!(Family::of(model, setting), family, "{model}");
+        }
+    }
+
+    #[test]
+    fn each_family_is_asked_in_its_own_way() {
+        let body = |model: &str| {
+            let recipe = recipe(model);
+            Family::of(model, "").body(&recipe)
+        };
+        assert_eq!(
+            body("stability.stable-image-core-v1:1"),
+            json!({"prompt": "a beach", "negative_prompt": "people", "aspect_ratio": "16:9", "seed": 7, "output_format": "png"})
+        );
+        assert_eq!(
+            body("stability.stable-diffusion-xl-v1"),
+            json!({"text_prompts": [{"text": "a beach", "weight": 1}, {"text": "people", "weight": -1}],
+                "cfg_scale": 7, "seed": 7, "steps": 30, "width": 1344, "height": 768})
+        );
+        assert_eq!(
+            body("amazon.nova-canvas-v1:0"),
+            json!({"taskType": "TEXT_IMAGE", "textToImageParams": {"text": "a beach", "negativeText": "people"},
+                "imageGenerationConfig": {"numberOfImages": 1, "quality": "standard", "width": 1280, "height": 720,
+                    "cfgScale": 8.0, "seed": 7}})
+        );
+    }
+}
