@@ -17,10 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     background::{BackgroundSpec, Fit, Limits},
     camera,
-    error::{Failure, Kind, nearest},
+    error::{Failure, Kind, chain, nearest},
     frame::Size,
     mask::{self, catalogue::ModelSpec},
     paths,
+    prompt::settings::PromptSettings,
     sink::SinkSpec,
 };
 
@@ -49,6 +50,10 @@ pub struct Config {
     pub fit: Fit,
     /// How large a picture may be.
     pub limits: Limits,
+    /// Who makes pictures of words.
+    pub prompt: PromptSettings,
+    /// How many bytes the gallery may hold.
+    pub gallery_bytes: u64,
     /// The files that were read, weakest first.
     pub files: Vec<PathBuf>,
     raw: Raw,
@@ -62,6 +67,14 @@ struct Raw {
     output: RawOutput,
     background: RawBackground,
     mask: RawMask,
+    gallery: RawGallery,
+    prompt: PromptSettings,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGallery {
+    max_megabytes: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -135,7 +148,7 @@ pub enum ConfigError {
 
 impl From<&ConfigError> for Failure {
     fn from(error: &ConfigError) -> Self {
-        let failure = Self::new(Kind::BadInput, crate::error::chain(error));
+        let failure = Self::new(Kind::BadInput, chain(error));
         match error {
             ConfigError::Parse { near: Some(near), .. } => failure.hint(format!("did you mean {near:?}?")),
             ConfigError::Read { path, .. } => failure.hint(format!("ls -l {}", path.display())),
@@ -202,6 +215,7 @@ impl Config {
         let fps = within("output.fps", raw.output.fps, 1, 120)?;
         let timeout = within("camera.timeout_ms", raw.camera.timeout_ms, 100, 5_000)?;
         let outputs = raw.output.to.iter().map(|to| parse("output.to", to)).collect::<Result<_, _>>()?;
+        raw.prompt.check().map_err(|error| parse_error("settings", &chain(&error)))?;
         let fit = parse_fit(&raw.background.fit)?;
         let [low, high] = raw.mask.edge;
         if !(0.0..1.0).contains(&low) || !(low..=1.0).contains(&high) || low == high {
@@ -238,6 +252,8 @@ impl Config {
                 max_bytes: within("background.max_megabytes", raw.background.max_megabytes, 1, 200)? << 20,
                 max_pixels: within("background.max_megapixels", raw.background.max_megapixels, 1, 400)? * 1_000_000,
             },
+            prompt: raw.prompt.clone(),
+            gallery_bytes: within("gallery.max_megabytes", raw.gallery.max_megabytes, 10, 1_000_000)? << 20,
             files,
             raw,
         })
@@ -267,23 +283,27 @@ fn read_file(path: &Path) -> Result<Option<String>, ConfigError> {
 pub fn check_text(text: &str, origin: &str) -> Result<(), ConfigError> {
     let parsed: toml::Table = toml::from_str(text).map_err(|error| located(origin, text, &error))?;
     let known = defaults();
-    for (section, value) in &parsed {
-        let Some(keys) = known.get(section).and_then(toml::Value::as_table) else {
-            return Err(unknown(origin, text, section, known.keys()));
-        };
-        let Some(table) = value.as_table() else {
-            return Err(parse_error(origin, &format!("{section} is not a table of settings")));
-        };
-        let optional = if section == "mask" { &["custom"][..] } else { &[] };
-        for key in table.keys() {
-            if !keys.contains_key(key) && !optional.contains(&key.as_str()) {
-                return Err(unknown(origin, text, key, keys.keys()));
-            }
-        }
-    }
+    check_keys(origin, text, &parsed, &known)?;
     let mut whole = known;
     merge(&mut whole, parsed);
     whole.try_into::<Raw>().map(|_| ()).map_err(|error: toml::de::Error| mistyped(origin, text, &error))
+}
+
+fn check_keys(origin: &str, text: &str, parsed: &toml::Table, known: &toml::Table) -> Result<(), ConfigError> {
+    for (key, value) in parsed {
+        match (known.get(key), value) {
+            // a list of tables has no default
+            (None, _) if key == "custom" && known.contains_key("model") => {}
+            (None, _) => return Err(unknown(origin, text, key, known.keys())),
+            (Some(toml::Value::Table(known)), toml::Value::Table(value)) => check_keys(origin, text, value, known)?,
+            (Some(toml::Value::Table(_)), _) => {
+                let line = line_with(text, key);
+                return Err(parse_error(&format!("{origin}:{line}"), &format!("{key} is not a table of settings")));
+            }
+            (Some(_), _) => {}
+        }
+    }
+    Ok(())
 }
 
 fn merge(into: &mut toml::Table, from: toml::Table) {
@@ -329,13 +349,20 @@ fn settings_in(
 
 /// Every setting's environment variable with its key and whether it is a list.
 fn env_names() -> BTreeMap<String, (String, bool)> {
-    let mut names = BTreeMap::new();
-    for (section, keys) in &defaults() {
-        for (key, value) in keys.as_table().into_iter().flatten() {
-            let name = format!("BGCAM_{section}_{key}").to_uppercase();
-            names.insert(name, (format!("{section}.{key}"), value.is_array()));
+    fn walk(table: &toml::Table, above: &str, names: &mut BTreeMap<String, (String, bool)>) {
+        for (key, value) in table {
+            let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+            match value {
+                toml::Value::Table(table) => walk(table, &path, names),
+                _ => {
+                    let name = format!("BGCAM_{}", path.replace('.', "_").to_uppercase());
+                    names.insert(name, (path, value.is_array()));
+                }
+            }
         }
     }
+    let mut names = BTreeMap::new();
+    walk(&defaults(), "", &mut names);
     names
 }
 

@@ -12,6 +12,16 @@ pub fn state_file() -> PathBuf {
     home("XDG_STATE_HOME", ".local/state").join("bgcam/scene.json")
 }
 
+/// The user's data: models, the ONNX Runtime library, generated pictures.
+pub fn data_dir() -> PathBuf {
+    home("XDG_DATA_HOME", ".local/share").join("bgcam")
+}
+
+/// Where pictures that were made of words are kept.
+pub fn gallery_dir() -> PathBuf {
+    data_dir().join("gallery")
+}
+
 /// The directory of the daemon's socket: `$XDG_RUNTIME_DIR/bgcam`, or one of the user's own under the temporary
 /// directory where a session sets none (containers, `sudo`).
 pub fn runtime_dir() -> PathBuf {

@@ -244,7 +244,7 @@ fn is_text(head: &[u8]) -> bool {
 }
 
 /// Tells the format by the first bytes, and names what it is instead.
-fn sniff(bytes: &[u8], name: &str) -> Result<ImageFormat, PictureError> {
+pub(crate) fn sniff(bytes: &[u8], name: &str) -> Result<ImageFormat, PictureError> {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     let head = &bytes[..bytes.len().min(1024)];
     let contains = |text: &[u8]| head.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text));

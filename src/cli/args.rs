@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::{
     background::{BackgroundError, BackgroundSpec, Fit},
+    control::protocol::MAX_COUNT,
     error::Failure,
     frame::Size,
     sink::SinkSpec,
@@ -32,6 +33,34 @@ pub enum Verb {
     /// Run the camera, in the foreground
     #[command(after_help = "Example: bgcam daemon --camera demo --output none --snapshot /tmp/now.png")]
     Daemon(DaemonArgs),
+
+    /// Put a picture behind you that is made of your words
+    #[command(after_help = "Example: bgcam set-prompt \"beach at sunset\"\n\
+        Example: bgcam set-prompt \"a quiet library\" --provider openai --again\n\
+        Without an account anywhere the picture is painted on this machine; `bgcam providers` tells who else can make it.")]
+    SetPrompt(PromptArgs),
+
+    /// List, use, keep and remove the pictures that were made
+    #[command(after_help = "Example: bgcam gallery use beach")]
+    Gallery {
+        /// What to do with them; lists them when nothing is said
+        #[command(subcommand)]
+        verb: Option<GalleryVerb>,
+        /// Print JSON
+        #[arg(long, global = true)]
+        json: bool,
+    },
+
+    /// List who can make pictures of words, and what is set up
+    #[command(after_help = "Example: bgcam providers --test openai")]
+    Providers {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Have this one make a small picture, to see whether it works (it may cost money)
+        #[arg(long, value_name = "NAME")]
+        test: Option<String>,
+    },
 
     /// Put a picture behind you
     #[command(after_help = "Example: bgcam set-image ~/Pictures/beach.jpg")]
@@ -147,6 +176,97 @@ pub enum Verb {
         /// A directory to write all pages to
         #[arg(value_hint = ValueHint::DirPath)]
         dir: Option<PathBuf>,
+    },
+}
+
+/// Flags of `bgcam set-prompt`.
+#[derive(Debug, Args)]
+pub struct PromptArgs {
+    /// What the background should show
+    #[arg(required_unless_present = "cancel")]
+    pub words: Vec<String>,
+    /// Who makes it; see `bgcam providers`
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// The provider's model id
+    #[arg(long, value_name = "ID")]
+    pub model: Option<String>,
+    /// The seed: the same one gives the same picture, where the provider can do that
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Width and height to ask for; the camera's when nothing is said
+    #[arg(long, value_name = "WxH")]
+    pub size: Option<Size>,
+    /// A style, such as photo, cinematic, watercolour or minimal
+    #[arg(long)]
+    pub style: Option<String>,
+    /// What the picture should not have
+    #[arg(long, value_name = "WORDS")]
+    pub negative: Option<String>,
+    /// Send the words as they are, without the template of the settings
+    #[arg(long)]
+    pub raw: bool,
+    /// Make so many, then choose one
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_COUNT)))]
+    pub count: u32,
+    /// Make a new one, even when the gallery has one for these words
+    #[arg(long)]
+    pub again: bool,
+    /// Return at once; the picture comes when it is ready
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Cancel the picture that is being made
+    #[arg(long, conflicts_with = "words")]
+    pub cancel: bool,
+}
+
+/// Verbs of `bgcam gallery`. A picture is named by its id, the start of its id, or its words.
+#[derive(Debug, Subcommand)]
+pub enum GalleryVerb {
+    /// List all pictures, newest first
+    List,
+    /// Put a picture behind you
+    Use {
+        /// The picture
+        name: String,
+    },
+    /// Tell all about a picture
+    Show {
+        /// The picture
+        name: String,
+    },
+    /// Remove a picture
+    Remove {
+        /// The picture
+        name: String,
+    },
+    /// Keep a picture for good
+    Favourite {
+        /// The picture
+        name: String,
+        /// Keep it no longer than others
+        #[arg(long)]
+        not: bool,
+    },
+    /// Copy a picture to a file or directory
+    Export {
+        /// The picture
+        name: String,
+        /// Where to
+        #[arg(value_hint = ValueHint::AnyPath)]
+        to: PathBuf,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Take a picture file in
+    Import {
+        /// A PNG, JPEG or WebP file
+        #[arg(value_hint = ValueHint::FilePath)]
+        path: PathBuf,
+        /// What to call it
+        #[arg(long)]
+        words: Option<String>,
     },
 }
 

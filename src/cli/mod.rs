@@ -3,6 +3,8 @@
 //! What a verb finds out goes to stdout; talk and errors go to stderr.
 
 pub mod args;
+mod gallery;
+mod prompt;
 mod show;
 
 use std::{
@@ -15,7 +17,7 @@ use std::{
 
 use clap::{CommandFactory, Parser};
 
-use self::args::{Cli, ConfigVerb, DaemonArgs, OnOff, Verb};
+use self::args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb};
 use crate::{
     background::BackgroundSpec,
     bench,
@@ -93,6 +95,9 @@ fn complain(failure: &Failure) {
 fn run(verb: Verb) -> Result<(), Trouble> {
     match verb {
         Verb::Daemon(args) => Ok(daemon::run(daemon_options(args)?)?),
+        Verb::SetPrompt(args) => prompt::set_prompt(args),
+        Verb::Gallery { verb, json } => gallery::run(verb.unwrap_or(GalleryVerb::List), json),
+        Verb::Providers { json, test } => prompt::providers(json, test.as_deref()),
         Verb::SetImage { path, fit } => set_image(&path, fit),
         Verb::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
         Verb::SetColor { colour } => set(colour),
@@ -223,7 +228,7 @@ fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
 /// Asks the daemon to end and waits until it has: the camera is free when this returns.
 fn stop() -> Result<(), Trouble> {
     match client()?.call(&Request::Stop) {
-        Ok(Response::Status(_) | Response::Done(_)) => {}
+        Ok(_) => {}
         // it may be gone before its answer is
         Err(failure) if failure.kind == Kind::Io => {}
         Err(failure) => return Err(failure.into()),

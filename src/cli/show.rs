@@ -46,6 +46,12 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
         shows = format!("paused (a still card); then {shows}");
     }
     writeln!(out, "background  {shows}")?;
+    if let Some(job) = &status.prompt {
+        let how_far = super::prompt::how_far(job);
+        writeln!(out, "prompt      {} is making {:?}: {how_far}", job.provider, job.words)?;
+    } else if status.provider == "builtin" {
+        writeln!(out, "prompt      painted here from your words; `bgcam providers` tells who can generate pictures")?;
+    }
     match (&camera.source, &camera.error) {
         (Some(source), _) => {
             let path = source.path.as_deref().unwrap_or(Path::new("")).display();

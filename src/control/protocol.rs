@@ -14,6 +14,7 @@ use crate::{
     background::{BackgroundSpec, Fit},
     camera::SourceInfo,
     error::Failure,
+    prompt::{gallery::Entry, job::JobStatus},
     sink::{OutputStatus, Reader},
     stats::{Rates, Snapshot},
 };
@@ -37,6 +38,14 @@ pub enum Request {
         #[serde(default)]
         fit: Option<Fit>,
     },
+    /// Makes a picture of words and puts it behind the person. Answered with [`Response::Progress`] while it is made
+    /// and [`Response::Pictures`] when it is shown; the old background stays until then, and when it fails.
+    SetPrompt {
+        /// What for.
+        wish: Box<PromptWish>,
+    },
+    /// Cancels the picture that is being made.
+    CancelPrompt,
     /// Shows a still card in place of the camera.
     Pause,
     /// Shows the camera again.
@@ -79,7 +88,42 @@ pub enum Response {
     Done(String),
     /// How everything is.
     Status(Box<Status>),
+    /// How far the picture is; another answer follows.
+    Progress(JobStatus),
+    /// The pictures that were made, or found again; the first is shown.
+    Pictures(Vec<Entry>),
 }
+
+/// Which picture is wanted; what is left out is as the settings say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromptWish {
+    /// What the user typed.
+    pub words: String,
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// The provider's model id.
+    pub model: Option<String>,
+    /// The seed.
+    pub seed: Option<u64>,
+    /// A new picture, even when the gallery has one for the same words.
+    pub again: bool,
+    /// Width and height to ask for; the camera's without.
+    pub size: Option<(u32, u32)>,
+    /// One of the known styles.
+    pub style: Option<String>,
+    /// What the picture should not have.
+    pub negative: Option<String>,
+    /// The words go out as they are, without the template.
+    pub raw: bool,
+    /// How many pictures, 1 to [`MAX_COUNT`].
+    pub count: u32,
+    /// Answer at once, do not wait for the picture.
+    pub no_wait: bool,
+}
+
+/// The most pictures that one wish may be for.
+pub const MAX_COUNT: u32 = 8;
 
 /// How the daemon is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,6 +142,10 @@ pub struct Status {
     pub camera: CameraStatus,
     /// The model.
     pub mask: MaskStatus,
+    /// The picture that is being made.
+    pub prompt: Option<JobStatus>,
+    /// Who makes pictures of words, and what to know of it.
+    pub provider: String,
     /// Frames a second over about the last second.
     pub rates: Rates,
     /// Frames that arrived faster than the model took them.

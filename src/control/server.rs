@@ -5,7 +5,7 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream, unix::OwnedWriteHalf},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
     time::{interval, timeout},
 };
 
@@ -24,8 +24,12 @@ const SLOW: Duration = Duration::from_secs(5);
 
 /// What does the requests.
 pub trait Service: Send + Sync + 'static {
-    /// Does one request.
-    fn call(&self, request: Request) -> impl Future<Output = Result<Response, Failure>> + Send;
+    /// Does one request; what it tells meanwhile goes to `talk`, and is dropped when the client is slow.
+    fn call(
+        &self,
+        request: Request,
+        talk: mpsc::Sender<Response>,
+    ) -> impl Future<Output = Result<Response, Failure>> + Send;
 
     /// How everything is.
     fn status(&self) -> impl Future<Output = Status> + Send;
@@ -98,12 +102,24 @@ async fn converse<S: Service>(stream: UnixStream, service: &S) -> io::Result<()>
         patience = IDLE;
         match serde_json::from_slice(&line) {
             Ok(Request::Watch) => return watch(&mut writer, service).await,
-            Ok(request) => send(&mut writer, &service.call(request).await.into()).await?,
+            Ok(request) => answer(&mut writer, service, request).await?,
             Err(error) => {
                 let failure = Failure::new(Kind::BadInput, format!("request is not understood: {error}"))
                     .hint("client and daemon may be of different versions: restart the daemon");
                 send(&mut writer, &Reply::Error(failure)).await?;
             }
+        }
+    }
+}
+
+/// Does a request and passes on what is told meanwhile. A client that hangs up ends the waiting, not the work.
+async fn answer<S: Service>(writer: &mut OwnedWriteHalf, service: &S, request: Request) -> io::Result<()> {
+    let (talk, mut told) = mpsc::channel(4);
+    let mut work = std::pin::pin!(service.call(request, talk));
+    loop {
+        tokio::select! {
+            result = &mut work => return send(writer, &result.into()).await,
+            Some(response) = told.recv() => send(writer, &Reply::Ok(response)).await?,
         }
     }
 }
@@ -132,7 +148,7 @@ mod tests {
     struct Echo;
 
     impl Service for Echo {
-        async fn call(&self, request: Request) -> Result<Response, Failure> {
+        async fn call(&self, request: Request, _: mpsc::Sender<Response>) -> Result<Response, Failure> {
             match request {
                 Request::Stop => Err(Failure::new(Kind::Internal, "not now").hint("later")),
                 other => Ok(Response::Done(format!("{other:?}"))),

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{PromptError, provider::Name};
-use crate::background::{BackgroundError, picture};
+use crate::picture::{self, PictureError};
 
 /// Base64 with or without its padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -51,7 +51,7 @@ pub(super) fn picture_in(provider: Name, text: &str) -> Result<Vec<u8>, PromptEr
 /// Looks whether `bytes` begin as a PNG, JPEG or WebP picture does.
 pub(super) fn check_picture(provider: Name, bytes: &[u8]) -> Result<(), PromptError> {
     picture::sniff(bytes, "").map(drop).map_err(|error| match error {
-        BackgroundError::Unsupported { format: found, .. } | BackgroundError::NotAPicture { found, .. } => {
+        PictureError::Unsupported { format: found, .. } | PictureError::NotAPicture { found, .. } => {
             let found = if found == "empty" { "nothing" } else { found };
             PromptError::NotAPicture { provider, found }
         }
@@ -66,7 +66,7 @@ pub(super) fn bad(provider: Name, what: impl Into<String>) -> PromptError {
 fn kind_of(body: &[u8]) -> &'static str {
     match picture::sniff(body, "") {
         Ok(_) => "a picture",
-        Err(BackgroundError::Unsupported { format: found, .. } | BackgroundError::NotAPicture { found, .. }) => found,
+        Err(PictureError::Unsupported { format: found, .. } | PictureError::NotAPicture { found, .. }) => found,
         Err(_) => "something unknown",
     }
 }

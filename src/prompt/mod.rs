@@ -10,6 +10,7 @@ pub mod gallery;
 pub mod gateway;
 pub mod gemini;
 mod http;
+pub mod job;
 mod key;
 pub mod openai;
 pub mod provider;
@@ -18,6 +19,10 @@ pub mod settings;
 mod sizes;
 pub mod stability;
 pub mod template;
+
+pub use error::PromptError;
+pub use http::Report;
+pub use provider::Provider;
 use serde::{Deserialize, Serialize};
 pub use template::Wish;
 

@@ -1,5 +1,7 @@
 //! The service: owns the pipeline, does the requests of the socket, remembers the scene, tells systemd how it is.
 
+mod prompt;
+
 use std::{
     fs,
     io::{self, Write},
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
-    sync::Notify,
+    sync::{Notify, mpsc},
     time::{MissedTickBehavior, interval},
 };
 
@@ -28,6 +30,7 @@ use crate::{
     error::{Failure, Kind},
     mask, paths,
     pipeline::{self, Pipeline},
+    prompt::job::Jobs,
     sink::{self, Board, OutputStatus, Outputs, SinkSpec},
     stats::{self, Rates, Snapshot},
 };
@@ -85,6 +88,8 @@ struct Daemon {
     /// Held while a scene is being made, so that scenes are published in the order they were asked for.
     change: tokio::sync::Mutex<()>,
     outputs: Arc<Board>,
+    /// The picture that is being made of words.
+    jobs: Jobs,
     flags: Flags,
     started: Instant,
     pulse: Mutex<Pulse>,
@@ -131,6 +136,7 @@ impl Daemon {
             choice: Mutex::new(choice),
             change: tokio::sync::Mutex::default(),
             outputs: board,
+            jobs: Jobs::default(),
             flags: options.flags.clone(),
             started: Instant::now(),
             pulse: Mutex::new(pulse),
@@ -143,7 +149,7 @@ impl Daemon {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| internal(&error))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| internal(&error))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| internal(&error))?;
-        let server = tokio::spawn(server::serve(listener, Arc::clone(self)));
+        let server = tokio::spawn(server::serve(listener, Arc::new(Arc::clone(self))));
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tracing::info!("bgcam {} is up", env!("CARGO_PKG_VERSION"));
@@ -294,15 +300,19 @@ impl Daemon {
     }
 }
 
-impl Service for Daemon {
-    async fn call(&self, request: Request) -> Result<Response, Failure> {
+impl Service for Arc<Daemon> {
+    async fn call(&self, request: Request, talk: mpsc::Sender<Response>) -> Result<Response, Failure> {
         match request {
             Request::Status | Request::Watch => Ok(Response::Status(Box::new(self.status().await))),
             Request::SetBackground { spec, fit } => {
                 let label = spec.to_string();
                 self.set_background(spec, fit).await?;
+                // whoever chooses something else does not want it replaced by an older wish a minute later
+                self.jobs.cancel();
                 Ok(Response::Done(format!("background: {label}")))
             }
+            Request::SetPrompt { wish } => self.set_prompt(*wish, talk).await,
+            Request::CancelPrompt => self.cancel_prompt(),
             Request::Pause => {
                 self.adjust(|choice| choice.paused = true).await;
                 Ok(Response::Done("paused: others see a still card".to_owned()))
@@ -349,6 +359,8 @@ impl Service for Daemon {
                 error: stations.camera_failure,
             },
             mask: MaskStatus { wanted: config.mask.model.clone(), model: stations.model, error: stations.mask_failure },
+            prompt: self.jobs.status(),
+            provider: config.prompt.provider.clone(),
             rates: lock(&self.pulse).rates,
             dropped_for_mask,
             dropped_for_render,

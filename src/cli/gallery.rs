@@ -1,0 +1,114 @@
+//! `gallery`: works on the directory itself, with or without a daemon; only `use` needs one.
+
+use std::{
+    io::{self, Write},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{Trouble, args::GalleryVerb, ask, settings, show};
+use crate::{
+    background::{BackgroundSpec, Fit},
+    control::protocol::Request,
+    error::Failure,
+    paths,
+    prompt::gallery::{Entry, Gallery, GalleryError},
+};
+
+impl From<GalleryError> for Trouble {
+    fn from(error: GalleryError) -> Self {
+        Self::Failed(Failure::from(&error))
+    }
+}
+
+/// Does what the user wants with the gallery.
+pub(super) fn run(verb: GalleryVerb, json: bool) -> Result<(), Trouble> {
+    let config = settings(&None)?;
+    let gallery = Gallery::open(paths::gallery_dir(), config.gallery_bytes)?;
+    match verb {
+        GalleryVerb::List => list(&gallery, json),
+        GalleryVerb::Use { name } => put_on(&gallery.get(&name)?.id),
+        GalleryVerb::Show { name } => tell(&gallery, &gallery.get(&name)?, json),
+        GalleryVerb::Remove { name } => {
+            // a damaged entry has no words, but can be removed by its id
+            let id = gallery.get(&name).map_or(name, |entry| entry.id);
+            gallery.remove(&id)?;
+            said(&format!("removed {id}"))
+        }
+        GalleryVerb::Favourite { name, not } => {
+            let entry = gallery.set_favourite(&gallery.get(&name)?.id, !not)?;
+            said(&format!("{} {}", entry.id, if entry.favourite { "is kept for good" } else { "is kept like others" }))
+        }
+        GalleryVerb::Export { name, to, force } => {
+            let path = gallery.export(&gallery.get(&name)?.id, &to, force)?;
+            said(&format!("written to {}", path.display()))
+        }
+        GalleryVerb::Import { path, words } => {
+            let entry = gallery.import(&path, words.as_deref(), &config.limits, SystemTime::now(), &[])?;
+            said(&format!("imported as {}", entry.id))
+        }
+    }
+}
+
+/// Puts the picture with this id behind the person.
+pub(super) fn put_on(id: &str) -> Result<(), Trouble> {
+    let gallery = Gallery::open(paths::gallery_dir(), settings(&None)?.gallery_bytes)?;
+    let entry = gallery.touch(id, SystemTime::now())?;
+    let spec = BackgroundSpec::Picture { path: gallery.path(&entry), fit: Fit::Cover };
+    ask(&Request::SetBackground { spec, fit: Some(Fit::Cover) })
+}
+
+fn said(text: &str) -> Result<(), Trouble> {
+    Ok(writeln!(io::stderr(), "{text}")?)
+}
+
+fn list(gallery: &Gallery, json: bool) -> Result<(), Trouble> {
+    let listing = gallery.list();
+    for (path, why) in &listing.damaged {
+        writeln!(io::stderr(), "skipped {}: {why}", path.display())?;
+    }
+    if json {
+        return Ok(show::json(&listing.entries)?);
+    }
+    let mut out = io::stdout().lock();
+    for entry in &listing.entries {
+        let star = if entry.favourite { "*" } else { " " };
+        let (provider, age) = (&entry.recipe.provider, age(entry));
+        writeln!(out, "{star} {:50} {provider:10} {age:>9}  {}", entry.id, clean(&entry.recipe.words))?;
+    }
+    if listing.entries.is_empty() {
+        writeln!(io::stderr(), "the gallery is empty; `bgcam set-prompt \"beach at sunset\"` begins it")?;
+    }
+    Ok(())
+}
+
+fn tell(gallery: &Gallery, entry: &Entry, json: bool) -> Result<(), Trouble> {
+    if json {
+        return Ok(show::json(entry)?);
+    }
+    let mut out = io::stdout().lock();
+    let recipe = &entry.recipe;
+    writeln!(out, "words     {}", clean(&recipe.words))?;
+    writeln!(out, "prompt    {}", clean(&recipe.prompt))?;
+    writeln!(out, "made by   {} {}", recipe.provider, clean(&recipe.model))?;
+    entry.seed.iter().try_for_each(|seed| writeln!(out, "seed      {seed}"))?;
+    entry.cost.iter().try_for_each(|cost| writeln!(out, "cost      ${cost:.3}"))?;
+    writeln!(out, "made      {} ago, {} kB", age(entry), entry.bytes / 1024)?;
+    Ok(writeln!(out, "file      {}", gallery.path(entry).display())?)
+}
+
+fn age(entry: &Entry) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let then = entry.created_at().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = now.saturating_sub(then).as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// Words as they may be printed: a record may hold anything, a terminal obeys control characters.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
