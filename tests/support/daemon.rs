@@ -32,12 +32,15 @@ impl Home {
         self.dir.path().join(name)
     }
 
-    /// `bgcam` with these directories; models and the ONNX Runtime library come from where they always are.
+    /// `bgcam` with these directories; the ONNX Runtime library comes from where it always is.
     pub fn bgcam(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bgcam"));
         command.args(args).env("XDG_RUNTIME_DIR", self.path("run"));
         command.env("XDG_CONFIG_HOME", self.path("config")).env("XDG_STATE_HOME", self.path("state"));
-        command.stdin(Stdio::null());
+        command.env("XDG_DATA_HOME", self.path("data")).stdin(Stdio::null());
+        if let Ok(library) = bgcam::mask::library(&bgcam::mask::Settings::default()) {
+            command.env("BGCAM_ONNXRUNTIME", library);
+        }
         command
     }
 

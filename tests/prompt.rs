@@ -1,0 +1,176 @@
+//! Words become a background, as a user sees it: the painter, any program, the gallery, and all that can go wrong.
+
+#[path = "support/daemon.rs"]
+mod support;
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
+
+use support::{Daemon, Home, write_png};
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+fn run(home: &Home, args: &[&str], code: i32) -> String {
+    let output = home.run(args);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
+    text(&output)
+}
+
+fn label(daemon: &mut Daemon<'_>) -> String {
+    daemon.wait_until("it answers", |_| true).scene.label
+}
+
+/// A program that makes the picture, as the provider `command`.
+fn write_program(path: &Path, body: &str) {
+    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A home whose `command` provider is `body`.
+fn home_with(body: &str) -> Home {
+    let home = Home::new();
+    let program = home.path("maker");
+    write_program(&program, body);
+    write_png(&home.path("picture.png"), 160, 90, [10, 20, 30]);
+    home.write_config(&format!("[prompt.command]\nprogram = {program:?}\nargs = [{:?}]\n", home.path("picture.png")));
+    home
+}
+
+#[test]
+fn words_are_painted_shown_kept_and_found_again() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let said = run(&home, &["set-prompt", "beach", "at", "sunset"], 0);
+    assert!(said.contains("beach at sunset (painted)"), "{said}");
+    let first = label(&mut daemon);
+    assert!(first.starts_with("beach-at-sunset"), "{first}");
+    let status = run(&home, &["status"], 0);
+    assert!(status.contains("bgcam providers"), "how to get a real one is said: {status}");
+
+    run(&home, &["set-prompt", "quiet library"], 0);
+    assert!(label(&mut daemon).starts_with("quiet-library"));
+    run(&home, &["set-prompt", "beach at sunset"], 0);
+    assert_eq!(label(&mut daemon), first, "the same words are served from the gallery");
+    run(&home, &["set-prompt", "beach at sunset", "--again"], 0);
+    assert_ne!(label(&mut daemon), first);
+
+    let list: serde_json::Value = serde_json::from_str(&run(&home, &["gallery", "list", "--json"], 0)).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 3);
+    let id = first.trim_end_matches(".png");
+    run(&home, &["gallery", "use", id], 0);
+    assert_eq!(label(&mut daemon), first);
+    run(&home, &["gallery", "favourite", id], 0);
+    assert!(run(&home, &["gallery", "show", id], 0).contains("beach at sunset"));
+    run(&home, &["gallery", "export", id, home.path("copy.png").to_str().unwrap()], 0);
+    assert!(image::open(home.path("copy.png")).is_ok());
+    run(&home, &["gallery", "remove", "quiet library"], 0);
+    assert!(run(&home, &["gallery", "show", "quiet library"], 1).contains("error: "));
+}
+
+#[test]
+fn several_are_made_to_choose_from() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let said = run(&home, &["set-prompt", "--count", "2", "bokeh"], 0);
+    assert!(said.contains("1 bokeh") && said.contains("2 bokeh"), "{said}");
+    assert!(label(&mut daemon).starts_with("bokeh"));
+    assert_eq!(home.run(&["set-prompt", "--count", "99", "bokeh"]).status.code(), Some(2));
+}
+
+#[test]
+fn any_program_makes_a_picture_and_no_shell_sees_the_words() {
+    let home = home_with(r#"printf '%s' "$BGCAM_PROMPT" > "$1.prompt"; cat "$1""#);
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let words = "x'; touch \"$(dirname $0)/pwned\"; `touch pwned` #";
+    run(&home, &["set-prompt", "--provider", "command", "--raw", words], 0);
+    assert!(label(&mut daemon).ends_with(".png"));
+    assert_eq!(fs::read_to_string(home.path("picture.png.prompt")).unwrap(), words);
+    assert!(!home.path("pwned").exists());
+}
+
+#[test]
+fn whatever_goes_wrong_the_old_background_stays() {
+    for (body, expected) in [
+        ("echo no money >&2; exit 3", "no money"),
+        ("exit 0", "command"),
+        ("echo '<svg></svg>'", "SVG"),
+        ("echo '<html>'", "not a"),
+        (r#"head -c 60 "$1""#, "command"),
+        ("head -c 40000000 /dev/zero", "MB"),
+    ] {
+        let home = home_with(body);
+        let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+        let said = run(&home, &["set-prompt", "--provider", "command", "beach"], 1);
+        assert!(
+            said.starts_with("error: ") && said.to_lowercase().contains(&expected.to_lowercase()),
+            "{body}: {said}"
+        );
+        assert_eq!(label(&mut daemon), "#20a040", "{body}");
+        let list: serde_json::Value = serde_json::from_str(&run(&home, &["gallery", "list", "--json"], 0)).unwrap();
+        assert_eq!(list.as_array().unwrap().len(), 0, "{body}: nothing is kept");
+    }
+}
+
+#[test]
+fn wrong_wishes_are_refused_with_what_was_expected() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    for (args, expected) in [
+        (&["set-prompt", "--provider", "dalle", "beach"][..], "openai"),
+        (&["set-prompt", "--style", "cubist", "beach"], "watercolour"),
+        (&["set-prompt", "--provider", "openai", "beach"], "OPENAI_API_KEY"),
+        (&["set-prompt", "  "], "words"),
+        (&["set-prompt", "--cancel"], "no picture is being made"),
+    ] {
+        let said = run(&home, args, 1);
+        assert!(said.contains(expected), "{args:?}: {said}");
+    }
+    assert_eq!(label(&mut daemon), "#20a040");
+    assert!(run(&home, &["providers"], 0).contains("OPENAI_API_KEY"));
+}
+
+#[test]
+fn a_newer_wish_or_a_cancel_ends_the_older() {
+    let home = home_with("sleep 600");
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let slow = |home: &Home| home.bgcam(&["set-prompt", "--provider", "command", "slow one"]).spawn().unwrap();
+
+    let mut first = slow(&home);
+    daemon.wait_until("it is being made", |status| status.prompt.is_some());
+    assert!(run(&home, &["status"], 0).contains("slow one"));
+    run(&home, &["set-prompt", "--cancel"], 0);
+    assert_eq!(first.wait().unwrap().code(), Some(1));
+    assert_eq!(label(&mut daemon), "#20a040");
+
+    let mut second = slow(&home);
+    daemon.wait_until("it is being made", |status| status.prompt.is_some());
+    run(&home, &["set-prompt", "bokeh"], 0);
+    assert_eq!(second.wait().unwrap().code(), Some(1));
+    assert!(label(&mut daemon).starts_with("bokeh"));
+
+    // a client that is killed leaves the job alone, and another background ends it
+    let mut third = slow(&home);
+    daemon.wait_until("it is being made", |status| status.prompt.is_some());
+    third.kill().unwrap();
+    third.wait().unwrap();
+    daemon.wait_until("the job goes on", |status| status.prompt.is_some());
+    run(&home, &["set-color", "red"], 0);
+    daemon.wait_until("it was given up", |status| status.prompt.is_none());
+}
+
+#[test]
+fn the_picture_goes_on_while_pictures_are_made() {
+    let home = home_with("exit 1");
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    daemon.wait_until("it runs", |status| status.counters.composed > 10);
+    for round in 0..10 {
+        let provider = if round % 3 == 2 { "command" } else { "builtin" };
+        let seed = round.to_string();
+        let code = i32::from(provider == "command");
+        run(&home, &["set-prompt", "--provider", provider, "--seed", &seed, "--size", "320x180", "gradient"], code);
+    }
+    let before = daemon.wait_until("it answers", |_| true).counters.written;
+    let status = daemon.wait_until("it goes on", |status| status.counters.written > before + 10);
+    assert!(status.scene.label.starts_with("gradient"), "{}", status.scene.label);
+}
