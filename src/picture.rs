@@ -88,14 +88,21 @@ impl PictureError {
 /// # Errors
 /// When it can't be read, is no regular file, is larger than `limits`, or for what [`decode`] refuses.
 pub fn read(path: &Path, limits: &Limits) -> Result<RgbImage, PictureError> {
+    decode(&read_bytes(path, limits)?, &path.display().to_string(), limits)
+}
+
+/// Reads the picture at `path` as it stands there.
+///
+/// # Errors
+/// When it can't be read, is no regular file, or has more bytes than `limits` allow.
+pub fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, PictureError> {
     let name = path.display().to_string();
-    match regular::read(path, limits.max_bytes) {
-        Ok(bytes) => decode(&bytes, &name, limits),
-        Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-            Err(PictureError::NotFound { name, near: near(path) })
+    regular::read(path, limits.max_bytes).map_err(|error| match error {
+        FileError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+            PictureError::NotFound { name, near: near(path) }
         }
-        Err(source) => Err(PictureError::Read { name, source }),
-    }
+        source => PictureError::Read { name, source },
+    })
 }
 
 /// Decodes a PNG, JPEG or WebP picture, turns it upright and lays it on black where it is transparent.

@@ -3,8 +3,8 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    background::BackgroundError,
     error::{Failure, Kind, chain},
+    picture::PictureError,
 };
 
 /// What can go wrong with the gallery.
@@ -22,7 +22,7 @@ pub enum GalleryError {
     Damaged { id: String, path: PathBuf, why: String },
     /// What comes in is no picture that we read.
     #[error(transparent)]
-    Picture(#[from] BackgroundError),
+    Picture(#[from] PictureError),
     /// The words are longer than a record may be.
     #[error("the words of this picture make a record of {bytes} bytes, more than {limit}")]
     TooLong { bytes: usize, limit: u64 },
@@ -48,7 +48,7 @@ impl GalleryError {
             Self::Unknown { .. } => Kind::NotFound,
             Self::Ambiguous { .. } | Self::TooLong { .. } | Self::Exists { .. } => Kind::BadInput,
             Self::Locked { .. } => Kind::Busy,
-            Self::Picture(error) => Failure::from(error).kind,
+            Self::Picture(error) => error.kind(),
             Self::Io { source, .. } if is_refusal(source) => Kind::Denied,
             Self::Io { .. } | Self::Damaged { .. } => Kind::Io,
         }
@@ -60,7 +60,7 @@ impl GalleryError {
             Self::Unknown { near: None, .. } => "`bgcam gallery list` shows what is there".to_owned(),
             Self::Ambiguous { .. } => "give the whole id of one; `bgcam gallery list` shows them".to_owned(),
             Self::Damaged { id, .. } => format!("`bgcam gallery remove {id}` removes what is left of it"),
-            Self::Picture(error) => return Failure::from(error).hint,
+            Self::Picture(error) => return error.hint(),
             Self::TooLong { .. } => "say it in fewer words".to_owned(),
             Self::Exists { replaceable: true, .. } => "name another file, or replace it with --force".to_owned(),
             Self::Exists { replaceable: false, .. } => "name another file".to_owned(),

@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, path::Path};
 
 use super::{Entry, GalleryError, Listing};
-use crate::config;
+use crate::error;
 
 /// So many candidates are named.
 const NAMED: usize = 5;
@@ -44,7 +44,7 @@ fn nearest(lower: &str, entries: &[Entry]) -> Option<String> {
     }
     let words = |entry: &Entry| entry.recipe.words.trim().to_lowercase();
     let known: Vec<_> = entries.iter().flat_map(|entry| [words(entry), entry.id.clone()]).collect();
-    config::nearest(lower, known.iter().map(String::as_str).filter(|known| known.len() <= MAX_COMPARED))
+    error::nearest(lower, known.iter().map(String::as_str).filter(|known| known.len() <= MAX_COMPARED))
 }
 
 #[cfg(test)]

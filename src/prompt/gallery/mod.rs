@@ -13,23 +13,18 @@ mod lookup;
 
 use std::{
     ffi::OsStr,
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Cursor, Read},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
-
-use image::ImageReader;
 
 pub use entry::Entry;
 pub use error::GalleryError;
 
 use super::{Picture, Recipe};
-use crate::{
-    background::{BackgroundError, Fit, Limits, picture},
-    frame::Size,
-};
+use crate::picture::{self, Limits, PictureError};
 
 /// The provider in the recipe of a picture that was imported.
 pub const IMPORTED: &str = "import";
@@ -153,8 +148,8 @@ impl Gallery {
         now: SystemTime,
         keep: &[String],
     ) -> Result<Entry, GalleryError> {
-        let bytes = read_foreign(path, limits)?;
-        let size = check_picture(&bytes, &path.display().to_string(), limits)?;
+        let bytes = picture::read_bytes(path, limits)?;
+        let size = picture::decode(&bytes, &path.display().to_string(), limits)?.dimensions();
         let words = words.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy(), Into::into);
         let recipe = Recipe {
             words: words.into_owned(),
@@ -289,7 +284,7 @@ fn record(entry: &Entry) -> Result<Vec<u8>, GalleryError> {
 
 fn new_entry(recipe: Recipe, picture: &Picture, now: SystemTime) -> Result<Entry, GalleryError> {
     let format = image::guess_format(&picture.bytes).ok().and_then(entry::ending);
-    let ending = format.ok_or_else(|| BackgroundError::NotAPicture {
+    let ending = format.ok_or_else(|| PictureError::NotAPicture {
         name: format!("the answer to {:?}", recipe.words),
         found: "something unknown",
     })?;
@@ -306,35 +301,6 @@ fn new_entry(recipe: Recipe, picture: &Picture, now: SystemTime) -> Result<Entry
         favourite: false,
         imported: false,
     })
-}
-
-/// The bytes of a regular file that the user named; a pipe would not be waited for.
-fn read_foreign(path: &Path, limits: &Limits) -> Result<Vec<u8>, BackgroundError> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => BackgroundError::NotFound { path: path.into(), near: None },
-        _ => BackgroundError::Read { path: path.into(), source },
-    };
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        let what = if metadata.is_dir() { "a folder" } else { "a pipe, socket or device" };
-        return Err(BackgroundError::NotAFile { path: path.into(), what });
-    }
-    let mut bytes = Vec::new();
-    file.take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > limits.max_bytes {
-        let (name, bytes) = (path.display().to_string(), metadata.len().max(bytes.len() as u64));
-        return Err(BackgroundError::TooManyBytes { name, bytes, limit: limits.max_bytes });
-    }
-    Ok(bytes)
-}
-
-/// Decodes the picture to see that it is one, and returns its width and height.
-fn check_picture(bytes: &[u8], name: &str, limits: &Limits) -> Result<(u32, u32), BackgroundError> {
-    picture::from_bytes(bytes, name, Fit::Cover, Size::HD, limits)?;
-    let dimensions = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map(ImageReader::into_dimensions);
-    let decode = |source| BackgroundError::Decode { name: name.to_owned(), source };
-    dimensions.map_err(|error| decode(error.into()))?.map_err(decode)
 }
 
 fn unknown(id: &str) -> GalleryError {

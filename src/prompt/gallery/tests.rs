@@ -45,7 +45,7 @@ pub(super) fn entry(id: &str) -> Entry {
 }
 
 fn encoded(shade: u8, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
+    let mut bytes = io::Cursor::new(Vec::new());
     RgbImage::from_pixel(32, 18, Rgb([shade; 3])).write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
