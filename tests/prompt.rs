@@ -1,4 +1,5 @@
 //! Words become a background, as a user sees it: the painter, any program, the gallery, and all that can go wrong.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
 mod support;
@@ -120,7 +121,7 @@ fn wrong_wishes_are_refused_with_what_was_expected() {
         (&["set-prompt", "--provider", "dalle", "beach"][..], "openai"),
         (&["set-prompt", "--style", "cubist", "beach"], "watercolour"),
         (&["set-prompt", "--provider", "openai", "beach"], "OPENAI_API_KEY"),
-        (&["set-prompt", "  "], "words"),
+        (&["set-prompt", "  "], "the prompt is empty"),
         (&["set-prompt", "--cancel"], "no picture is being made"),
     ] {
         let said = run(&home, args, 1);

@@ -197,9 +197,12 @@ impl PromptError {
                 "is the clock right? a certificate of your own is named by SSL_CERT_FILE in the daemon's environment"
                     .to_owned()
             }
-            Self::TimedOut { .. } | Self::Lost { .. } | Self::Server { .. } => {
-                "try again, or another provider: set-prompt --provider builtin".to_owned()
-            }
+            Self::TimedOut { .. }
+            | Self::Lost { .. }
+            | Self::Server { .. }
+            | Self::BadAnswer { .. }
+            | Self::NotAPicture { .. }
+            | Self::TooManyBytes { .. } => "try again, or another provider: set-prompt --provider builtin".to_owned(),
             Self::Redirected { provider, to, .. } => {
                 format!("if {to} is right, put it into the config at prompt.{provider}")
             }

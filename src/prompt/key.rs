@@ -51,11 +51,16 @@ impl KeyPlaces<'_> {
     /// # Errors
     /// As [`find`](Self::find), and when there is none.
     pub(super) fn need(&self) -> Result<SecretString, PromptError> {
-        self.find()?.ok_or_else(|| PromptError::NoKey {
+        self.find()?.ok_or_else(|| self.missing())
+    }
+
+    /// The error that there is no key.
+    pub(super) fn missing(&self) -> PromptError {
+        PromptError::NoKey {
             provider: self.provider,
             variable: self.variable.to_owned(),
             setting: format!("prompt.{}.key_file", self.provider),
-        })
+        }
     }
 
     fn credential(&self) -> Option<PathBuf> {

@@ -125,7 +125,7 @@ impl OpenAi {
         let url = self.http.base().join(text).map_err(|_| bad(ME, "the picture's address is no address"))?;
         let named = self.settings.picture_hosts.iter().any(|named| *named == host(&url));
         let own = same_origin(self.http.base(), &url);
-        if !own && !(named && url.scheme() == "https") {
+        if !(own || named && url.scheme() == "https") {
             return Err(PromptError::ForeignPicture { provider: ME, host: self.http.clean(&host_or_scheme(&url)) });
         }
         let make = || {

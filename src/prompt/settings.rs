@@ -339,14 +339,14 @@ mod tests {
         toml::from_str(text)
     }
 
-    /// The defaults as they are explained in `prompt.toml`.
+    /// The defaults as config/bgcam.toml explains them.
     #[test]
     fn the_explained_defaults_are_the_defaults() {
         #[derive(Deserialize)]
         struct File {
             prompt: PromptSettings,
         }
-        let file: File = toml::from_str(include_str!("prompt.toml")).unwrap();
+        let file: File = toml::from_str(crate::config::DEFAULTS).unwrap();
         assert_eq!(file.prompt, PromptSettings::default());
         file.prompt.check().unwrap();
     }

@@ -55,7 +55,7 @@ impl Access {
         match profile.access()? {
             Some(access) => Ok(access),
             None if named => Err(profile.wrong("is in neither ~/.aws/credentials nor ~/.aws/config, or has no keys")),
-            None => Err(places.need().err().unwrap_or(PromptError::Internal("a key came late".to_owned()))),
+            None => Err(places.missing()),
         }
     }
 

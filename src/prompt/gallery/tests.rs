@@ -408,10 +408,10 @@ fn only_pictures_within_the_limits_are_imported() {
     for (name, message) in [
         ("cut.png", "cut off"),
         ("text.png", "a text file"),
-        ("long.png", "1001 bytes, more than 1000"),
+        ("long.png", "1001 bytes, expected at most 1000"),
         ("large.png", "40x40 pixels"),
         ("none.png", "does not exist"),
-        (".", "is a folder"),
+        (".", "a folder"),
         ("../../dev/zero", "device"),
     ] {
         let path = if name.contains("zero") { PathBuf::from("/dev/zero") } else { fixture.outside(name) };

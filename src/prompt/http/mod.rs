@@ -1,12 +1,15 @@
 //! One HTTP client for all providers: bounded, retried where that helps, and silent about keys.
 
+mod address;
+mod refusal;
+
 use std::{
-    error::Error as _,
-    io,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+pub(super) use address::{host, same_origin};
+use address::{is_loopback, is_near};
 use reqwest::{
     Client, RequestBuilder, StatusCode, Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -14,7 +17,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Progress, PromptError, answer::Complaint, key::clean, provider::Name};
+use super::{Progress, PromptError, key::clean, provider::Name};
 
 /// How a job tells how far it is.
 pub type Report<'a> = &'a (dyn Fn(Progress) + Send + Sync);
@@ -162,7 +165,8 @@ impl Http {
     ) -> Result<Reply, PromptError> {
         let started = Instant::now();
         progress(Progress::Working);
-        for attempt in 0.. {
+        let mut attempt = 0;
+        loop {
             let reply = self.once(make()?).await?;
             if reply.status.is_success() {
                 return Ok(reply);
@@ -175,8 +179,8 @@ impl Http {
             progress(Progress::Waiting(wait.as_secs_f32()));
             tokio::time::sleep(wait).await;
             progress(Progress::Working);
+            attempt += 1;
         }
-        Err(PromptError::Internal("ran out of numbers".to_owned()))
     }
 
     /// Sends one request and reads its answer, whatever its status.
@@ -205,108 +209,7 @@ impl Http {
     pub(super) fn clean(&self, text: &str) -> String {
         clean(text, self.key.iter().chain(&*self.hidden.lock().unwrap_or_else(PoisonError::into_inner)))
     }
-
-    /// What a refusal means.
-    pub(super) fn refusal(&self, model: &str, reply: &Reply) -> PromptError {
-        let mut complaint = Complaint::read(&reply.body);
-        if let Some(name) = reply.headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok()) {
-            complaint.code = format!("{} {}", name.split(':').next().unwrap_or_default(), complaint.code);
-        }
-        self.blame(model, reply, &complaint)
-    }
-
-    fn blame(&self, model: &str, reply: &Reply, complaint: &Complaint) -> PromptError {
-        let (provider, status) = (self.provider, reply.status.as_u16());
-        let text = if complaint.text.trim().is_empty() { &complaint.code } else { &complaint.text };
-        let said = self.clean(text);
-        let model_gone = |said| {
-            let (model, region) = (model.to_owned(), String::new());
-            PromptError::ModelGone { provider, model, region, said }
-        };
-        match status {
-            300..400 => self.redirected(reply),
-            _ if complaint.has(&MODERATED) => PromptError::Moderated { provider, said },
-            _ if complaint.has(&USED_UP) || status == 402 => PromptError::Quota { provider, said },
-            429 => PromptError::Throttled { provider, said },
-            _ if complaint.has(&BUSY) => PromptError::Throttled { provider, said },
-            400..500 if complaint.has(&GONE) => model_gone(said),
-            401 | 403 => PromptError::KeyRefused { provider, status, said },
-            404 | 410 if complaint.has(&["model"]) => model_gone(said),
-            404 | 405 | 410 => {
-                PromptError::NoSuchPath { provider, host: host(&reply.url), path: reply.url.path().to_owned(), said }
-            }
-            408 | 500.. => PromptError::Server { provider, status, said },
-            _ => PromptError::BadRequest { provider, status, said },
-        }
-    }
-
-    fn redirected(&self, reply: &Reply) -> PromptError {
-        let location = reply.headers.get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
-        let to = reply.url.join(location).map_or_else(|_| "somewhere else".to_owned(), |to| origin(&to));
-        PromptError::Redirected { provider: self.provider, host: host(&reply.url), to }
-    }
-
-    /// What a failed connection means.
-    fn fault(&self, error: &reqwest::Error) -> PromptError {
-        let (provider, host) = (self.provider, error.url().map_or_else(|| self.place(), host));
-        let mut why = String::new();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            why = inner.to_string();
-            if why == "dns error" {
-                return PromptError::Dns { provider, host };
-            }
-            if let Some(tls) = tls_fault(inner) {
-                return PromptError::Tls { provider, host, why: tls };
-            }
-            cause = inner.source();
-        }
-        let why = self.clean(&why);
-        if error.is_connect() {
-            let why = if error.is_timeout() { format!("no answer within {} s", CONNECT.as_secs()) } else { why };
-            PromptError::Connect { provider, host, why }
-        } else {
-            PromptError::Lost { provider, host, why }
-        }
-    }
 }
-
-/// Phrases of servers that found a prompt or a picture improper.
-const MODERATED: [&str; 8] = [
-    "moderation",
-    "content_policy",
-    "content policy",
-    "content filter",
-    "image_generation_user_error",
-    "safety system",
-    "filter reason",
-    "responsible ai",
-];
-/// Phrases of servers whose account or allowance is at its end.
-const USED_UP: [&str; 6] = [
-    "insufficient_quota",
-    "billing_hard_limit",
-    "billing hard limit",
-    "servicequotaexceeded",
-    "payment_required",
-    "insufficient credits",
-];
-/// Phrases of servers that want to be asked later.
-const BUSY: [&str; 5] =
-    ["throttlingexception", "rate_limit", "modelnotreadyexception", "too many requests", "mpagreementbeingcreated"];
-/// Phrases of servers that don't have the model, or no longer.
-const GONE: [&str; 10] = [
-    "model_not_found",
-    "end of its life",
-    "model identifier is invalid",
-    "on-demand throughput",
-    "not supported in this region",
-    "model has been deprecated",
-    "model has been retired",
-    "model is deprecated",
-    "resourcenotfoundexception",
-    "unknown model",
-];
 
 /// How long to wait before the next try; `None` when there is no sense in one.
 fn pause(
@@ -335,49 +238,6 @@ fn within_origin(attempt: redirect::Attempt<'_>) -> redirect::Action {
         attempt.follow()
     } else {
         attempt.stop()
-    }
-}
-
-/// Whether two addresses are of one server; the names of this very machine are one name.
-pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
-    let hosts = one.host_str() == other.host_str() || is_loopback(one) && is_loopback(other);
-    hosts && one.scheme() == other.scheme() && one.port_or_known_default() == other.port_or_known_default()
-}
-
-/// Host and port, as people and `picture_hosts` write them.
-pub(super) fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn origin(url: &Url) -> String {
-    format!("{}://{}", url.scheme(), host(url))
-}
-
-/// What TLS has against a connection, where `error` is of TLS.
-fn tls_fault(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let tls = error.downcast_ref::<rustls::Error>().or_else(|| wrapped?.downcast_ref::<rustls::Error>())?;
-    Some(tls.to_string())
-}
-
-fn address(url: &Url) -> Option<std::net::IpAddr> {
-    url.host_str()?.trim_matches(['[', ']']).parse().ok()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    address(url).map_or(url.host_str() == Some("localhost"), |address| address.is_loopback())
-}
-
-/// Whether a host is this machine or one of the house, to which a key may go without encryption.
-fn is_near(url: &Url) -> bool {
-    match address(url) {
-        Some(std::net::IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-        Some(std::net::IpAddr::V6(v6)) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-        None => {
-            let host = url.host_str().unwrap_or_default();
-            !host.contains('.') || host.ends_with(".local") || host.ends_with(".lan") || host.ends_with(".internal")
-        }
     }
 }
 
@@ -435,22 +295,6 @@ mod tests {
         for far in ["http://api.openai.com", "http://8.8.8.8"] {
             assert!(matches!(open(far), Err(PromptError::PlainKey { .. })), "{far}");
         }
-    }
-
-    #[test]
-    fn origins_are_compared_whole() {
-        let base = url("https://api.host.example/v1");
-        assert!(same_origin(&base, &url("https://api.host.example:443/other")));
-        for other in [
-            "http://api.host.example/",
-            "https://api.host.example:444/",
-            "https://evil.example/",
-            "https://api.host.example.evil/",
-        ] {
-            assert!(!same_origin(&base, &url(other)), "{other}");
-        }
-        assert!(same_origin(&url("http://127.0.0.1:8080"), &url("http://localhost:8080/x.png")));
-        assert!(!same_origin(&url("http://127.0.0.1:8080"), &url("http://localhost:8081/x.png")));
     }
 
     #[test]

@@ -1,0 +1,681 @@
+//! Every provider against a server that answers as it is told: what is asked, what comes of it, and every way to fail.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/http.rs"]
+mod http;
+
+use std::{
+    fs,
+    io::{self, Cursor, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bgcam::{
+    error::Failure,
+    prompt::{
+        Picture, Progress, PromptError, Provider, Recipe, Wish,
+        provider::{self, Name},
+        settings::PromptSettings,
+        template,
+    },
+};
+use http::{Reply, Server, json, text};
+use serde_json::{Value, json};
+
+/// No message, log line or debug text may hold this.
+const CANARY: &str = "sk-canary-0123456789abcdef";
+
+fn png() -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(32, 18, image::Rgb([10, 200, 90]))
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
+    bytes.into_inner()
+}
+
+fn base64() -> String {
+    BASE64_STANDARD.encode(png())
+}
+
+/// Settings in which every provider has its key in a file and its server at `url`.
+struct Set {
+    settings: PromptSettings,
+    folder: tempfile::TempDir,
+}
+
+fn set(url: &str) -> Set {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    fs::write(&key, CANARY).unwrap();
+    let key = key.display().to_string();
+    let mut settings = PromptSettings::default();
+    let none = String::new();
+    let at = || url.to_owned();
+    (settings.openai.base_url, settings.openai.key_env, settings.openai.key_file) = (at(), none.clone(), key.clone());
+    (settings.gateway.url, settings.gateway.key_env, settings.gateway.key_file) =
+        (format!("{url}/image/make"), none.clone(), key.clone());
+    (settings.sdwebui.url, settings.sdwebui.key_env) = (at(), none.clone());
+    settings.comfyui.url = at();
+    (settings.stability.base_url, settings.stability.key_env, settings.stability.key_file) =
+        (at(), none.clone(), key.clone());
+    (settings.gemini.base_url, settings.gemini.key_env, settings.gemini.key_file) = (at(), none.clone(), key.clone());
+    (settings.bedrock.endpoint, settings.bedrock.key_env, settings.bedrock.key_file) = (at(), none, key);
+    Set { settings, folder }
+}
+
+fn recipe(name: &str, settings: &PromptSettings) -> (Provider, Recipe) {
+    let provider = Provider::open(name, settings).unwrap();
+    let wish = Wish { words: "beach".to_owned(), seed: Some(7), size: (1280, 720), ..Wish::default() };
+    let recipe = template::recipe(settings, &provider, &wish).unwrap();
+    (provider, recipe)
+}
+
+async fn generate(name: &str, settings: &PromptSettings) -> Result<Picture, PromptError> {
+    let (provider, recipe) = recipe(name, settings);
+    provider.generate(&recipe, &|_| {}).await
+}
+
+/// Asks `name`, whose server answers everything with `reply`.
+async fn answered(name: &str, reply: Reply) -> Result<Picture, PromptError> {
+    let server = Server::always(reply).await;
+    generate(name, &set(&server.url).settings).await
+}
+
+fn workflow(set: &mut Set) {
+    let path = set.folder.path().join("workflow.json");
+    let nodes = json!({
+        "1": {"class_type": "CLIPTextEncode", "inputs": {"text": "masterpiece, %prompt%"}},
+        "2": {"class_type": "EmptyLatentImage", "inputs": {"width": "%width%", "height": "%height%"}},
+        "3": {"class_type": "KSampler", "inputs": {"seed": "%seed%", "steps": 4}},
+    });
+    fs::write(&path, nodes.to_string()).unwrap();
+    set.settings.comfyui.workflow = path.display().to_string();
+}
+
+#[tokio::test]
+async fn openai_is_asked_and_answers() {
+    let server = Server::always(json(200, &json!({"created": 1, "data": [{"b64_json": base64()}]}))).await;
+    let picture = generate("openai", &set(&server.url).settings).await.unwrap();
+    assert_eq!(picture.bytes, png());
+    let request = &server.requests()[0];
+    assert_eq!(request.line, "POST /v1/images/generations");
+    assert!(request.headers.contains(&format!("authorization: Bearer {CANARY}\n")), "{request:?}");
+    let body = request.json();
+    assert_eq!(
+        (&body["size"], &body["quality"], &body["model"]),
+        (&json!("1536x864"), &json!("low"), &json!("gpt-image-2"))
+    );
+    assert!(body["response_format"].is_null() && body["prompt"].as_str().unwrap().starts_with("beach, "));
+}
+
+#[tokio::test]
+async fn openais_kin_get_what_they_know() {
+    let server = Server::always(json(200, &json!({"data": [{"b64_json": base64()}]}))).await;
+    let mut set = set(&format!("{}/v1", server.url));
+    set.settings.openai.model = "x/z-image-turbo".to_owned();
+    generate("openai", &set.settings).await.unwrap();
+    let request = &server.requests()[0];
+    assert_eq!(request.line, "POST /v1/images/generations");
+    let body = request.json();
+    assert_eq!((&body["response_format"], &body["seed"]), (&json!("b64_json"), &json!(7)));
+    assert!(body["negative_prompt"].as_str().unwrap().contains("people"));
+}
+
+#[tokio::test]
+async fn addresses_in_answers_are_followed_at_home_only() {
+    let server = Server::start(|_, request| match &*request.line {
+        "GET /pictures/1.png" => Reply::Full(200, "", png()),
+        _ => json(200, &json!({"data": [{"url": "/pictures/1.png"}]})),
+    })
+    .await;
+    assert_eq!(generate("openai", &set(&server.url).settings).await.unwrap().bytes, png());
+
+    let stranger = Server::always(Reply::Full(200, "", png())).await;
+    for address in
+        [format!("{}/1.png", stranger.url), "file:///etc/passwd".to_owned(), "http://169.254.169.254/".to_owned()]
+    {
+        let error = answered("openai", json(200, &json!({"data": [{"url": address}]}))).await.unwrap_err();
+        assert!(matches!(error, PromptError::ForeignPicture { .. }), "{address}: {error}");
+    }
+    assert!(stranger.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_gateway_speaks_the_tutorials_contract() {
+    let server = Server::always(json(200, &json!({"base64_image": base64()}))).await;
+    let picture = generate("gateway", &set(&server.url).settings).await.unwrap();
+    assert_eq!(picture.bytes, png());
+    let request = &server.requests()[0];
+    assert_eq!(request.line, "POST /image/make");
+    assert!(request.headers.contains(&format!("x-api-key: {CANARY}\n")));
+    let body = request.json();
+    assert_eq!((&body["width"], &body["height"], body.as_object().unwrap().len()), (&json!(1344), &json!(768), 3));
+}
+
+#[tokio::test]
+async fn bedrock_takes_a_bearer_key_and_all_families_of_answers() {
+    for (model, answer) in [
+        ("stability.stable-image-core-v1:1", json!({"seeds": [7], "finish_reasons": [null], "images": [base64()]})),
+        (
+            "stability.stable-diffusion-xl-v1",
+            json!({"result": "success", "artifacts": [{"seed": 7, "base64": base64(), "finishReason": "SUCCESS"}]}),
+        ),
+        ("amazon.nova-canvas-v1:0", json!({"images": [base64()], "error": null})),
+    ] {
+        let server = Server::always(json(200, &answer)).await;
+        let mut set = set(&server.url);
+        set.settings.bedrock.model = model.to_owned();
+        let picture = generate("bedrock", &set.settings).await.unwrap();
+        assert_eq!(picture.bytes, png(), "{model}");
+        let request = &server.requests()[0];
+        assert_eq!(request.line, format!("POST /model/{}/invoke", model.replace(':', "%3A")));
+        assert!(request.headers.contains(&format!("authorization: Bearer {CANARY}\n")));
+    }
+}
+
+#[tokio::test]
+async fn stability_takes_a_form() {
+    let server = Server::always(json(200, &json!({"image": base64(), "finish_reason": "SUCCESS", "seed": 7}))).await;
+    let mut set = set(&server.url);
+    set.settings.stability.model = "sd3.5-large".to_owned();
+    let picture = generate("stability", &set.settings).await.unwrap();
+    assert_eq!((picture.bytes, picture.seed, picture.cost), (png(), Some(7), Some(0.065)));
+    let request = &server.requests()[0];
+    assert_eq!(request.line, "POST /v2beta/stable-image/generate/sd3");
+    let body = String::from_utf8(request.body.clone()).unwrap();
+    for field in [
+        "name=\"aspect_ratio\"\r\n\r\n16:9",
+        "name=\"model\"\r\n\r\nsd3.5-large",
+        "name=\"negative_prompt\"\r\n\r\npeople",
+    ] {
+        assert!(body.contains(field), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn geminis_key_is_in_a_header() {
+    let parts = json!([{"text": "Here:"}, {"inlineData": {"mimeType": "image/png", "data": base64()}}]);
+    let server =
+        Server::always(json(200, &json!({"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]})))
+            .await;
+    assert_eq!(generate("gemini", &set(&server.url).settings).await.unwrap().bytes, png());
+    let request = &server.requests()[0];
+    assert_eq!(request.line, "POST /v1beta/models/gemini-2.5-flash-image:generateContent");
+    assert!(request.headers.contains(&format!("x-goog-api-key: {CANARY}\n")));
+    assert_eq!(request.json()["generationConfig"]["imageConfig"]["aspectRatio"], "16:9");
+}
+
+#[tokio::test]
+async fn sdwebui_tells_how_far_it_is() {
+    let (sender, told) = tokio::sync::watch::channel(false);
+    let server = Server::start(|_, request| match request.line.split('?').next().unwrap() {
+        "GET /sdapi/v1/progress" => json(200, &json!({"progress": 0.5, "eta_relative": 1.0})),
+        _ => Reply::Hang,
+    })
+    .await;
+    let set = set(&server.url);
+    let (provider, recipe) = recipe("sdwebui", &set.settings);
+    let hear = |progress| {
+        if progress == Progress::Done(0.5) {
+            sender.send_replace(true);
+        }
+    };
+    let mut told = told;
+    tokio::select! {
+        picture = provider.generate(&recipe, &hear) => panic!("{picture:?}"),
+        heard = told.wait_for(|told| *told) => drop(heard.unwrap()),
+    }
+    // Nobody waits any more, so the server is told to stop.
+    let interrupted = async {
+        while !server.requests().iter().any(|request| request.line == "POST /sdapi/v1/interrupt") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), interrupted).await.unwrap();
+    let body = server.requests()[0].json();
+    assert_eq!((&body["width"], &body["height"], &body["seed"]), (&json!(768), &json!(448), &json!(7)));
+}
+
+#[tokio::test]
+async fn sdwebui_answers_with_its_seed() {
+    let reply = json!({"images": [base64()], "parameters": {}, "info": "{\"seed\": 42}"});
+    let picture = answered("sdwebui", json(200, &reply)).await.unwrap();
+    assert_eq!((picture.bytes, picture.seed), (png(), Some(42)));
+    // sd-server's info is empty.
+    let picture = answered("sdwebui", json(200, &json!({"images": [base64()], "info": ""}))).await.unwrap();
+    assert_eq!(picture.seed, None);
+}
+
+#[tokio::test]
+async fn comfyui_runs_the_users_workflow() {
+    let server = Server::start(|number, request| match (number, &*request.line) {
+        (_, "POST /prompt") => json(200, &json!({"prompt_id": "ab-1", "number": 1, "node_errors": {}})),
+        (1, "GET /history/ab-1") => json(200, &json!({})),
+        (_, "GET /history/ab-1") => json(
+            200,
+            &json!({"ab-1": {"status": {"status_str": "success"}, "outputs": {
+            "8": {"images": [{"filename": "draft.png", "subfolder": "", "type": "temp"}]},
+            "9": {"images": [{"filename": "a b.png", "subfolder": "x", "type": "output"}]}}}}),
+        ),
+        (_, "GET /view?filename=a+b.png&subfolder=x&type=output") => Reply::Full(200, "", png()),
+        (_, other) => text(500, other),
+    })
+    .await;
+    let mut set = set(&server.url);
+    workflow(&mut set);
+    let picture = generate("comfyui", &set.settings).await.unwrap();
+    assert_eq!((picture.bytes, picture.seed), (png(), Some(7)));
+    let sent = server.requests()[0].json();
+    assert!(sent["prompt"]["1"]["inputs"]["text"].as_str().unwrap().starts_with("masterpiece, beach, "));
+    assert_eq!(sent["prompt"]["2"]["inputs"], json!({"width": 1344, "height": 768}));
+    assert_eq!(sent["prompt"]["3"]["inputs"], json!({"seed": 7, "steps": 4}));
+}
+
+#[tokio::test]
+async fn comfyui_says_what_failed() {
+    let failed = json!({"ab": {"outputs": {}, "status": {"status_str": "error", "messages": [
+        ["execution_start", {}], ["execution_error", {"exception_message": "out of memory"}]]}}});
+    let server = Server::start(move |_, request| match &*request.line {
+        "POST /prompt" => json(200, &json!({"prompt_id": "ab"})),
+        _ => json(200, &failed),
+    })
+    .await;
+    let mut set = set(&server.url);
+    workflow(&mut set);
+    let error = generate("comfyui", &set.settings).await.unwrap_err();
+    assert!(error.to_string().contains("out of memory"), "{error}");
+    for (text, what) in [
+        ("{\"nodes\": []}", "editor's format"),
+        ("{}", "no %prompt%"),
+        ("[\"%prompt%\"]", "no object"),
+        ("x", "no JSON"),
+    ] {
+        fs::write(&set.settings.comfyui.workflow, text).unwrap();
+        let error = Provider::open("comfyui", &set.settings).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+    }
+}
+
+/// Refusals in the shapes that the servers are known for, and what the user is told.
+fn refusals() -> Vec<(&'static str, u16, Value, &'static str)> {
+    let openai =
+        |code: &str, message: &str| json!({"error": {"message": message, "type": "e", "param": null, "code": code}});
+    let amazon = |kind: &str, message: &str| json!({"__type": kind, "message": message});
+    let google = |status: &str, message: &str| json!({"error": {"code": 1, "message": message, "status": status}});
+    let stability = |name: &str, message: &str| json!({"id": "1", "name": name, "errors": [message]});
+    let lambda = |message: &str| json!({"message": format!("Error invoking model: {message}")});
+    vec![
+        ("openai", 400, openai("moderation_blocked", "rejected by the safety system"), "refused this prompt"),
+        ("openai", 401, openai("invalid_api_key", "Incorrect API key provided"), "refused the key"),
+        ("openai", 404, openai("model_not_found", "The model does not exist"), "has no model \"gpt-image-2\""),
+        ("openai", 404, json!({"detail": "Not Found"}), "does not know the path"),
+        ("openai", 429, openai("insufficient_quota", "You exceeded your current quota"), "is used up"),
+        ("openai", 400, json!({"error": "width and height must be positive"}), "refused the request"),
+        ("openai", 500, json!({"error": "server_error", "message": "sad"}), "failed (status 500): sad"),
+        ("bedrock", 403, amazon("AccessDeniedException", "not authorized"), "refused the key"),
+        (
+            "bedrock",
+            404,
+            amazon("ResourceNotFoundException", "This model version has reached the end of its life."),
+            "in us-west-2",
+        ),
+        ("bedrock", 400, amazon("ValidationException", "The provided model identifier is invalid."), "has no model"),
+        (
+            "bedrock",
+            400,
+            amazon("ValidationException", "This request has been blocked by our content filters."),
+            "refused this prompt",
+        ),
+        ("bedrock", 400, amazon("ServiceQuotaExceededException", "too much"), "is used up"),
+        ("bedrock", 200, json!({"finish_reasons": ["Filter reason: prompt"]}), "refused this prompt"),
+        ("bedrock", 200, json!({"finish_reasons": ["Inference error"], "images": []}), "Inference error"),
+        (
+            "bedrock",
+            200,
+            json!({"images": [], "error": "All of the generated images have been blocked"}),
+            "refused this prompt",
+        ),
+        ("bedrock", 200, json!({}), "no picture in it"),
+        ("gateway", 404, lambda("end of its life"), "has no model"),
+        ("gateway", 400, lambda("blocked by our content filters"), "refused this prompt"),
+        ("gateway", 500, json!({"message": "Internal Server Error"}), "failed (status 500)"),
+        ("gateway", 404, json!({"message": "Not Found"}), "does not know the path"),
+        ("gateway", 200, json!({"image": "x"}), "another shape"),
+        ("stability", 403, stability("content_moderation", "flagged"), "refused this prompt"),
+        ("stability", 402, stability("payment_required", "no credits"), "is used up"),
+        ("stability", 401, stability("unauthorized", "bad key"), "refused the key"),
+        ("stability", 200, json!({"finish_reason": "CONTENT_FILTERED", "image": base64()}), "refused this prompt"),
+        ("gemini", 404, google("NOT_FOUND", "models/x is not found for API version v1beta"), "has no model"),
+        ("gemini", 400, google("INVALID_ARGUMENT", "bad ratio"), "refused the request"),
+        ("gemini", 403, google("PERMISSION_DENIED", "bad key"), "refused the key"),
+        ("gemini", 200, json!({"candidates": [{"finishReason": "IMAGE_SAFETY"}]}), "refused this prompt"),
+        ("gemini", 200, json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}), "refused this prompt"),
+        (
+            "gemini",
+            200,
+            json!({"candidates": [{"content": {"parts": [{"text": "Sorry."}]}, "finishReason": "STOP"}]}),
+            "Sorry.",
+        ),
+        (
+            "sdwebui",
+            500,
+            json!({"error": "OutOfMemoryError", "detail": "", "errors": "CUDA out of memory"}),
+            "CUDA out of memory",
+        ),
+        ("sdwebui", 401, json!({"detail": "Not authenticated"}), "refused the key"),
+        ("sdwebui", 200, json!({"images": []}), "no picture in it"),
+    ]
+}
+
+#[tokio::test]
+async fn refusals_are_understood() {
+    for (name, status, body, told) in refusals() {
+        let error = answered(name, json(status, &body)).await.unwrap_err();
+        let failure = Failure::from(&error);
+        assert!(failure.message.contains(told), "{name} {status} {body}: {failure}");
+        assert!(
+            failure.message.contains(name) && !failure.message.ends_with('.') || failure.message.contains(": "),
+            "{failure}"
+        );
+        assert!(
+            failure.hint.is_some() || matches!(error, PromptError::BadAnswer { .. } | PromptError::BadRequest { .. }),
+            "{failure}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn models_that_are_gone_come_with_one_that_lives() {
+    let error = answered(
+        "bedrock",
+        Reply::Full(404, "x-amzn-errortype: ResourceNotFoundException:http://x/\r\n", b"{}".to_vec()),
+    )
+    .await;
+    let hint = Failure::from(&error.unwrap_err()).hint.unwrap();
+    assert!(
+        hint.contains("stability.stable-image-core-v1:1")
+            && hint.contains("us-west-2")
+            && hint.contains("prompt.bedrock.model"),
+        "{hint}"
+    );
+}
+
+#[tokio::test]
+async fn answers_without_a_good_picture_are_named() {
+    let data = |bytes: &[u8]| json(200, &json!({"data": [{"b64_json": BASE64_STANDARD.encode(bytes)}]}));
+    let whole = base64();
+    for (reply, told) in [
+        (text(200, "<!doctype html><html>"), "a web page, not JSON"),
+        (text(200, ""), "empty, not JSON"),
+        (text(200, "{\"data\": [{\"b64"), "cut off"),
+        (json(200, &json!({"data": []})), "no picture in it"),
+        (json(200, &json!({"data": [{"b64_json": &whole[..whole.len() - 3]}]})), "damaged or cut off"),
+        (data(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "an SVG drawing"),
+        (data(b"GIF89a.............."), "a GIF"),
+        (data(b"<html><body>"), "a web page"),
+        (json(200, &json!({"data": [{"url": "data:image/svg+xml;base64,PHN2Zy8+"}]})), "an SVG drawing"),
+        (Reply::Full(200, "", vec![b' '; 25_000_001]), "more than 25 MB"),
+        (Reply::Endless, "more than 25 MB"),
+    ] {
+        let error = answered("openai", reply).await.unwrap_err();
+        assert!(error.to_string().contains(told), "{told}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn broken_connections_are_told_apart() {
+    let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"data\"".to_vec();
+    for raw in [Vec::new(), cut, b"SSH-2.0-OpenSSH_9\r\n".to_vec()] {
+        let error = answered("openai", Reply::Raw(raw)).await.unwrap_err();
+        assert!(matches!(error, PromptError::Lost { .. }), "{error:?}");
+    }
+    // A server that talks plainly where TLS was expected.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await.unwrap_or_default();
+    });
+    let error = generate("openai", &set(&url).settings).await.unwrap_err();
+    assert!(matches!(error, PromptError::Tls { .. }), "{error:?}");
+
+    // Of this name it is promised that it never has an address. A proxy would be asked in our place.
+    if !std::env::vars().any(|(name, _)| name.to_lowercase().ends_with("_proxy")) {
+        let error = generate("openai", &set("https://bgcam.invalid").settings).await.unwrap_err();
+        assert!(matches!(&error, PromptError::Dns { host, .. } if host == "bgcam.invalid"), "{error:?}");
+    }
+
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = generate("openai", &set(&format!("http://{free}")).settings).await.unwrap_err();
+    assert!(matches!(&error, PromptError::Connect { why, .. } if why.contains("refused")), "{error:?}");
+}
+
+#[tokio::test]
+async fn redirects_stay_at_home() {
+    let server = Server::start(|number, _| match number {
+        0 => Reply::Full(307, "Location: /v1/elsewhere\r\n", Vec::new()),
+        _ => json(200, &json!({"data": [{"b64_json": base64()}]})),
+    })
+    .await;
+    generate("openai", &set(&server.url).settings).await.unwrap();
+    assert_eq!(server.requests()[1].line, "POST /v1/elsewhere");
+
+    let reply = Reply::Full(307, "Location: https://evil.example/x?key=1\r\n", Vec::new());
+    let error = answered("openai", reply).await.unwrap_err();
+    assert!(matches!(&error, PromptError::Redirected { to, .. } if to == "https://evil.example"), "{error:?}");
+}
+
+#[tokio::test]
+async fn busy_servers_are_asked_again_and_it_is_said_aloud() {
+    let busy = || Reply::Full(429, "Retry-After: 0\r\n", b"{\"error\": {\"message\": \"slow down\"}}".to_vec());
+    let server = Server::start(move |number, _| match number {
+        0 => busy(),
+        1 => Reply::Full(503, "Retry-After: 0\r\n", Vec::new()),
+        _ => json(200, &json!({"data": [{"b64_json": base64()}]})),
+    })
+    .await;
+    let set_up = set(&server.url);
+    let (provider, recipe) = recipe("openai", &set_up.settings);
+    let heard = Mutex::new(Vec::new());
+    provider.generate(&recipe, &|progress| heard.lock().unwrap().push(progress)).await.unwrap();
+    let waits = heard.lock().unwrap().iter().filter(|progress| matches!(progress, Progress::Waiting(_))).count();
+    assert_eq!((waits, server.requests().len()), (2, 3));
+
+    let server = Server::always(busy()).await;
+    let error = generate("openai", &set(&server.url).settings).await.unwrap_err();
+    assert!(matches!(&error, PromptError::Throttled { said, .. } if said == "slow down"), "{error:?}");
+    assert_eq!(server.requests().len(), 3);
+    // An hour is more than anybody waits.
+    let server = Server::always(Reply::Full(429, "Retry-After: 3600\r\n", Vec::new())).await;
+    let error = generate("openai", &set(&server.url).settings).await.unwrap_err();
+    assert!(matches!(error, PromptError::Throttled { .. }) && server.requests().len() == 1);
+}
+
+#[tokio::test]
+async fn patience_ends() {
+    let server = Server::always(Reply::Hang).await;
+    let set = set(&server.url);
+    let (provider, recipe) = recipe("gateway", &set.settings);
+    let watch = async {
+        server.asked(1).await;
+        tokio::time::pause(); // from here on the clock jumps to the next timer
+        std::future::pending::<()>().await;
+    };
+    let error = tokio::select! { picture = provider.generate(&recipe, &|_| {}) => picture.unwrap_err(), () = watch => unreachable!() };
+    assert!(matches!(error, PromptError::TimedOut { limit, .. } if limit.as_secs() == 40), "{error:?}");
+}
+
+#[tokio::test]
+async fn giving_up_closes_the_connection() {
+    let server = Server::always(Reply::Hang).await;
+    let set = set(&server.url);
+    let (provider, recipe) = recipe("openai", &set.settings);
+    tokio::select! {
+        picture = provider.generate(&recipe, &|_| {}) => panic!("{picture:?}"),
+        () = server.asked(1) => {}
+    }
+    tokio::time::timeout(Duration::from_secs(20), server.left(1)).await.unwrap();
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn keys_never_reach_a_message_or_a_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    subscriber.try_init().unwrap();
+    let echo = format!("your key {CANARY} is bad\r\n\x1b[31m");
+    for name in ["openai", "bedrock", "gateway", "stability", "gemini"] {
+        for (status, body) in [
+            (401, json!({"error": {"message": echo}})),
+            (429, json!({"message": echo})),
+            (200, json!({"error": echo, "finish_reason": echo, "promptFeedback": {"blockReason": echo}})),
+        ] {
+            let server = Server::always(Reply::Full(status, "Retry-After: 0\r\n", body.to_string().into())).await;
+            let set = set(&server.url);
+            let (provider, recipe) = recipe(name, &set.settings);
+            let error = provider.generate(&recipe, &|_| {}).await.unwrap_err();
+            let failure = Failure::from(&error);
+            let infos = serde_json::to_string(&provider::list(&set.settings)).unwrap();
+            let texts = format!("{error} {error:?} {failure:?} {provider:?} {recipe:?} {infos}");
+            assert!(!texts.contains("canary"), "{texts}");
+            assert!(!failure.message.contains(['\r', '\n', '\x1b']), "{failure}");
+        }
+    }
+    let log = log.0.lock().unwrap();
+    let log = String::from_utf8_lossy(&log);
+    assert!(log.contains("trying again"), "the log was not heard: {log}");
+    assert!(!log.contains("canary"));
+}
+
+#[test]
+fn what_is_not_set_up_is_listed_with_the_way_out() {
+    let mut settings = PromptSettings::default();
+    for variable in [&mut settings.openai.key_env, &mut settings.stability.key_env] {
+        *variable = "BGCAM_TEST_NO_SUCH_KEY".to_owned();
+    }
+    let list = provider::list(&settings);
+    let info = |name| list.iter().find(|info| info.name == name).unwrap();
+    assert!(info(Name::Builtin).configured && info(Name::SdWebUi).configured);
+    assert!(info(Name::Builtin).note.contains("painted"));
+    for (name, told) in [
+        (Name::OpenAi, "BGCAM_TEST_NO_SUCH_KEY"),
+        (Name::Gateway, "prompt.gateway.url"),
+        (Name::ComfyUi, "prompt.comfyui.workflow"),
+        (Name::Command, "prompt.command.program"),
+    ] {
+        let failure = info(name).why_not.as_ref().unwrap();
+        assert!(failure.message.contains(told) && failure.hint.is_some(), "{failure:?}");
+    }
+    let failure = Failure::from(&Provider::open("opeanai", &settings).unwrap_err());
+    assert_eq!(failure.hint.as_deref(), Some("did you mean \"openai\"?"));
+}
+
+#[tokio::test]
+async fn builtin_needs_nothing() {
+    let picture = generate("builtin", &PromptSettings::default()).await.unwrap();
+    let decoded = image::load_from_memory(&picture.bytes).unwrap();
+    assert_eq!((decoded.width(), decoded.height(), picture.cost), (1280, 720, Some(0.0)));
+}
+
+fn program(script: &str) -> PromptSettings {
+    let mut settings = PromptSettings::default();
+    settings.command.program = "sh".to_owned();
+    settings.command.args = ["-c", script].map(str::to_owned).to_vec();
+    settings
+}
+
+fn picture_file(folder: &Path) -> PathBuf {
+    let path = folder.join("made.png");
+    fs::write(&path, png()).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_program_gives_a_picture_on_its_output_or_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = picture_file(folder.path());
+    let made = made.display();
+    let heard = folder.path().join("heard");
+    for script in [
+        format!("cat > {}; cat {made}", heard.display()),
+        format!("printenv BGCAM_PROMPT > {}; echo busy; cp {made} \"$BGCAM_OUTPUT\"", heard.display()),
+        format!("cat > {}; sleep 1000 & cat {made}", heard.display()), // what it leaves running ends with it
+    ] {
+        let picture = generate("command", &program(&script)).await.unwrap();
+        assert_eq!(picture.bytes, png(), "{script}");
+        assert!(fs::read_to_string(&heard).unwrap().starts_with("beach, "), "{script}");
+    }
+    let script = format!("[ $BGCAM_WIDTH$BGCAM_HEIGHT$BGCAM_SEED = 12807207 ] && cat {made}");
+    generate("command", &program(&script)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_that_fails_is_quoted() {
+    for (script, told) in [
+        ("echo no such model >&2; exit 3", "exit status: 3: no such model"),
+        ("exit 0", "nothing on its standard output"),
+        ("echo '<svg/>'", "an SVG drawing"),
+        ("head -c 26000000 /dev/zero", "more than 25 MB"),
+        ("ln -s /dev/zero \"$BGCAM_OUTPUT\"", "no regular file"),
+        ("kill -9 $$", "signal: 9"),
+    ] {
+        let error = generate("command", &program(script)).await.unwrap_err();
+        let failure = Failure::from(&error);
+        assert!(failure.message.contains(told), "{script}: {failure}");
+    }
+    let mut settings = program("");
+    settings.command.program = "bgcam-no-such-program".to_owned();
+    let failure = Failure::from(&generate("command", &settings).await.unwrap_err());
+    assert_eq!(failure.hint.as_deref(), Some("command -v bgcam-no-such-program"));
+}
+
+#[tokio::test]
+async fn giving_up_kills_a_program_with_its_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("alive");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    // The grandchild holds the pipe open for as long as it lives.
+    let settings = program(&format!("(echo up; sleep 1000) > {} & wait", fifo.display()));
+    let (provider, recipe) = recipe("command", &settings);
+    let mut pipe = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&fifo).unwrap();
+    let mut said = [0; 3];
+    tokio::select! {
+        picture = provider.generate(&recipe, &|_| {}) => panic!("{picture:?}"),
+        read = read_exact(&mut pipe, &mut said) => read.unwrap(),
+    }
+    let end = tokio::time::timeout(Duration::from_secs(20), read_exact(&mut pipe, &mut [0])).await.unwrap();
+    assert_eq!(end.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+}
+
+async fn read_exact(pipe: &mut tokio::net::unix::pipe::Receiver, into: &mut [u8]) -> io::Result<()> {
+    tokio::io::AsyncReadExt::read_exact(pipe, into).await.map(drop)
+}
+
+/// A daemon may run it on any thread.
+#[test]
+fn the_work_can_be_sent() {
+    fn is_send<T: Send>(_: &T) {}
+    let settings = PromptSettings::default();
+    let (provider, recipe) = recipe("builtin", &settings);
+    is_send(&provider.generate(&recipe, &|_| {}));
+}
