@@ -29,7 +29,18 @@ use crate::{
 pub const DEFAULTS: &str = include_str!("../config/bgcam.toml");
 
 /// Environment variables with our prefix that are no settings.
-const RESERVED: [&str; 3] = ["BGCAM_LOG", "BGCAM_ONNXRUNTIME", "BGCAM_TESTBED"];
+const RESERVED: [&str; 9] = [
+    "BGCAM_LOG",
+    "BGCAM_ONNXRUNTIME",
+    "BGCAM_TESTBED",
+    // what the provider `command` tells its program, which may call us
+    "BGCAM_PROMPT",
+    "BGCAM_NEGATIVE",
+    "BGCAM_WIDTH",
+    "BGCAM_HEIGHT",
+    "BGCAM_SEED",
+    "BGCAM_OUTPUT",
+];
 
 /// The checked settings.
 #[derive(Debug, Clone)]

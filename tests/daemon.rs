@@ -6,11 +6,7 @@ mod support;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use support::{Home, write_png};
-
-fn text(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
-}
+use support::{Home, text, write_png};
 
 #[test]
 fn verbs_change_the_scene_and_it_survives_a_restart() {
@@ -135,7 +131,7 @@ fn a_reload_with_a_model_that_cannot_run_keeps_the_one_that_does() {
         return;
     }
     fs::write(home.path("bad.onnx"), "no model at all").unwrap();
-    for (text, expected) in [
+    for (mask, expected) in [
         ("model = \"landscap\"\n".to_owned(), "landscap"),
         (
             format!(
@@ -146,10 +142,9 @@ fn a_reload_with_a_model_that_cannot_run_keeps_the_one_that_does() {
             "bad",
         ),
     ] {
-        home.write_config(&format!("[camera]\ndevice = \"demo\"\n[mask]\n{text}"));
-        let output = home.run(&["reload"]);
-        assert_eq!(output.status.code(), Some(1), "{}", self::text(&output));
-        assert!(self::text(&output).contains(expected), "{}", self::text(&output));
+        home.write_config(&format!("[camera]\ndevice = \"demo\"\n[mask]\n{mask}"));
+        let said = home.expect(&["reload"], 1);
+        assert!(said.contains(expected), "{said}");
     }
     let masks = daemon.wait_until("it runs", |_| true).counters.masks;
     let status = daemon.wait_until("masks are made on", |status| status.counters.masks > masks + 5);

@@ -133,21 +133,6 @@ fn killed_and_started_again(version: &str) {
     .success();
 }
 
-macro_rules! on_each_version {
-    ($($test:ident),*) => {
-        $(mod $test {
-            #[test]
-            fn v0_12_7() { super::$test(super::VERSIONS[0]); }
-            #[test]
-            fn v0_13_2() { super::$test(super::VERSIONS[1]); }
-            #[test]
-            fn v0_15_0() { super::$test(super::VERSIONS[2]); }
-            #[test]
-            fn v0_15_4() { super::$test(super::VERSIONS[3]); }
-        })*
-    };
-}
-
 on_each_version!(readers_come_and_go, killed_and_started_again, what_others_hold_is_left_alone);
 
 fn what_others_hold_is_left_alone(version: &str) {

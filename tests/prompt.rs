@@ -4,19 +4,9 @@
 #[path = "support/daemon.rs"]
 mod support;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use support::{Daemon, Home, write_png};
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
-}
-
-fn run(home: &Home, args: &[&str], code: i32) -> String {
-    let output = home.run(args);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
-    text(&output)
-}
 
 fn label(daemon: &mut Daemon<'_>) -> String {
     daemon.wait_until("it answers", |_| true).scene.label
@@ -42,38 +32,38 @@ fn home_with(body: &str) -> Home {
 fn words_are_painted_shown_kept_and_found_again() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-    let said = run(&home, &["set-prompt", "beach", "at", "sunset"], 0);
+    let said = home.expect(&["set-prompt", "beach", "at", "sunset"], 0);
     assert!(said.contains("beach at sunset (painted)"), "{said}");
     let first = label(&mut daemon);
     assert!(first.starts_with("beach-at-sunset"), "{first}");
-    let status = run(&home, &["status"], 0);
+    let status = home.expect(&["status"], 0);
     assert!(status.contains("bgcam providers"), "how to get a real one is said: {status}");
 
-    run(&home, &["set-prompt", "quiet library"], 0);
+    home.expect(&["set-prompt", "quiet library"], 0);
     assert!(label(&mut daemon).starts_with("quiet-library"));
-    run(&home, &["set-prompt", "beach at sunset"], 0);
+    home.expect(&["set-prompt", "beach at sunset"], 0);
     assert_eq!(label(&mut daemon), first, "the same words are served from the gallery");
-    run(&home, &["set-prompt", "beach at sunset", "--again"], 0);
+    home.expect(&["set-prompt", "beach at sunset", "--again"], 0);
     assert_ne!(label(&mut daemon), first);
 
-    let list: serde_json::Value = serde_json::from_str(&run(&home, &["gallery", "list", "--json"], 0)).unwrap();
+    let list: serde_json::Value = serde_json::from_str(&home.expect(&["gallery", "list", "--json"], 0)).unwrap();
     assert_eq!(list.as_array().unwrap().len(), 3);
     let id = first.trim_end_matches(".png");
-    run(&home, &["gallery", "use", id], 0);
+    home.expect(&["gallery", "use", id], 0);
     assert_eq!(label(&mut daemon), first);
-    run(&home, &["gallery", "favourite", id], 0);
-    assert!(run(&home, &["gallery", "show", id], 0).contains("beach at sunset"));
-    run(&home, &["gallery", "export", id, home.path("copy.png").to_str().unwrap()], 0);
+    home.expect(&["gallery", "favourite", id], 0);
+    assert!(home.expect(&["gallery", "show", id], 0).contains("beach at sunset"));
+    home.expect(&["gallery", "export", id, home.path("copy.png").to_str().unwrap()], 0);
     assert!(image::open(home.path("copy.png")).is_ok());
-    run(&home, &["gallery", "remove", "quiet library"], 0);
-    assert!(run(&home, &["gallery", "show", "quiet library"], 1).contains("error: "));
+    home.expect(&["gallery", "remove", "quiet library"], 0);
+    assert!(home.expect(&["gallery", "show", "quiet library"], 1).contains("error: "));
 }
 
 #[test]
 fn several_are_made_to_choose_from() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);
-    let said = run(&home, &["set-prompt", "--count", "2", "bokeh"], 0);
+    let said = home.expect(&["set-prompt", "--count", "2", "bokeh"], 0);
     assert!(said.contains("1 bokeh") && said.contains("2 bokeh"), "{said}");
     assert!(label(&mut daemon).starts_with("bokeh"));
     assert_eq!(home.run(&["set-prompt", "--count", "99", "bokeh"]).status.code(), Some(2));
@@ -84,7 +74,7 @@ fn any_program_makes_a_picture_and_no_shell_sees_the_words() {
     let home = home_with(r#"printf '%s' "$BGCAM_PROMPT" > "$1.prompt"; cat "$1""#);
     let mut daemon = home.start(&["--camera", "demo"]);
     let words = "x'; touch \"$(dirname $0)/pwned\"; `touch pwned` #";
-    run(&home, &["set-prompt", "--provider", "command", "--raw", words], 0);
+    home.expect(&["set-prompt", "--provider", "command", "--raw", words], 0);
     assert!(label(&mut daemon).ends_with(".png"));
     assert_eq!(fs::read_to_string(home.path("picture.png.prompt")).unwrap(), words);
     assert!(!home.path("pwned").exists());
@@ -102,13 +92,13 @@ fn whatever_goes_wrong_the_old_background_stays() {
     ] {
         let home = home_with(body);
         let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-        let said = run(&home, &["set-prompt", "--provider", "command", "beach"], 1);
+        let said = home.expect(&["set-prompt", "--provider", "command", "beach"], 1);
         assert!(
             said.starts_with("error: ") && said.to_lowercase().contains(&expected.to_lowercase()),
             "{body}: {said}"
         );
         assert_eq!(label(&mut daemon), "#20a040", "{body}");
-        let list: serde_json::Value = serde_json::from_str(&run(&home, &["gallery", "list", "--json"], 0)).unwrap();
+        let list: serde_json::Value = serde_json::from_str(&home.expect(&["gallery", "list", "--json"], 0)).unwrap();
         assert_eq!(list.as_array().unwrap().len(), 0, "{body}: nothing is kept");
     }
 }
@@ -124,11 +114,11 @@ fn wrong_wishes_are_refused_with_what_was_expected() {
         (&["set-prompt", "  "], "the prompt is empty"),
         (&["set-prompt", "--cancel"], "no picture is being made"),
     ] {
-        let said = run(&home, args, 1);
+        let said = home.expect(args, 1);
         assert!(said.contains(expected), "{args:?}: {said}");
     }
     assert_eq!(label(&mut daemon), "#20a040");
-    assert!(run(&home, &["providers"], 0).contains("OPENAI_API_KEY"));
+    assert!(home.expect(&["providers"], 0).contains("OPENAI_API_KEY"));
 }
 
 #[test]
@@ -139,14 +129,14 @@ fn a_newer_wish_or_a_cancel_ends_the_older() {
 
     let mut first = slow(&home);
     daemon.wait_until("it is being made", |status| status.prompt.is_some());
-    assert!(run(&home, &["status"], 0).contains("slow one"));
-    run(&home, &["set-prompt", "--cancel"], 0);
+    assert!(home.expect(&["status"], 0).contains("slow one"));
+    home.expect(&["set-prompt", "--cancel"], 0);
     assert_eq!(first.wait().unwrap().code(), Some(1));
     assert_eq!(label(&mut daemon), "#20a040");
 
     let mut second = slow(&home);
     daemon.wait_until("it is being made", |status| status.prompt.is_some());
-    run(&home, &["set-prompt", "bokeh"], 0);
+    home.expect(&["set-prompt", "bokeh"], 0);
     assert_eq!(second.wait().unwrap().code(), Some(1));
     assert!(label(&mut daemon).starts_with("bokeh"));
 
@@ -156,7 +146,7 @@ fn a_newer_wish_or_a_cancel_ends_the_older() {
     third.kill().unwrap();
     third.wait().unwrap();
     daemon.wait_until("the job goes on", |status| status.prompt.is_some());
-    run(&home, &["set-color", "red"], 0);
+    home.expect(&["set-color", "red"], 0);
     daemon.wait_until("it was given up", |status| status.prompt.is_none());
 }
 
@@ -169,7 +159,7 @@ fn the_picture_goes_on_while_pictures_are_made() {
         let provider = if round % 3 == 2 { "command" } else { "builtin" };
         let seed = round.to_string();
         let code = i32::from(provider == "command");
-        run(&home, &["set-prompt", "--provider", provider, "--seed", &seed, "--size", "320x180", "gradient"], code);
+        home.expect(&["set-prompt", "--provider", provider, "--seed", &seed, "--size", "320x180", "gradient"], code);
     }
     let before = daemon.wait_until("it answers", |_| true).counters.written;
     let status = daemon.wait_until("it goes on", |status| status.counters.written > before + 10);

@@ -4,20 +4,10 @@
 #[path = "support/daemon.rs"]
 mod support;
 
-use std::{fs, process::Output};
+use std::fs;
 
 use bgcam::mask;
 use support::{Home, write_png};
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
-}
-
-fn run(home: &Home, args: &[&str], code: i32) -> String {
-    let output = home.run(args);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
-    text(&output)
-}
 
 fn runtime_is_there() -> bool {
     let found = mask::library(&mask::Settings::default());
@@ -46,8 +36,7 @@ fn a_picture_is_rendered_at_its_own_size_with_its_mask() {
     let home = Home::new();
     let path = |name: &str| home.path(name).display().to_string();
     write_png(&home.path("in.png"), 321, 179, [90, 90, 90]);
-    run(
-        &home,
+    home.expect(
         &["render", &path("in.png"), &path("out.png"), "--mask", &path("mask.png"), "--background", "#20a040"],
         0,
     );
@@ -66,7 +55,7 @@ fn a_clip_is_rendered_frame_by_frame() {
     let home = Home::new();
     let path = |name: &str| home.path(name).display().to_string();
     write_clip(&home.path("in.y4m"), 320, 180, 7);
-    run(&home, &["render", &path("in.y4m"), &path("out.y4m"), "--mask", &path("mask.y4m")], 0);
+    home.expect(&["render", &path("in.y4m"), &path("out.y4m"), "--mask", &path("mask.y4m")], 0);
     for name in ["out.y4m", "mask.y4m"] {
         let bytes = fs::read(path(name)).unwrap();
         let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
@@ -81,12 +70,12 @@ fn what_render_cannot_do_is_said_and_harms_no_file() {
     let path = |name: &str| home.path(name).display().to_string();
     write_clip(&home.path("in.y4m"), 320, 180, 3);
     let before = fs::read(path("in.y4m")).unwrap();
-    assert!(run(&home, &["render", &path("in.y4m"), &path("in.y4m")], 1).contains("same file"));
+    assert!(home.expect(&["render", &path("in.y4m"), &path("in.y4m")], 1).contains("same file"));
     assert!(
-        run(&home, &["render", &path("in.y4m"), &path("o.y4m"), "--mask", &path("in.y4m")], 1).contains("same file")
+        home.expect(&["render", &path("in.y4m"), &path("o.y4m"), "--mask", &path("in.y4m")], 1).contains("same file")
     );
-    assert!(run(&home, &["render", &path("in.y4m"), &path("o.avi")], 1).contains(".y4m or .mp4"));
-    assert!(run(&home, &["render", &path("none.y4m"), &path("o.y4m")], 1).contains("none.y4m"));
+    assert!(home.expect(&["render", &path("in.y4m"), &path("o.avi")], 1).contains(".y4m or .mp4"));
+    assert!(home.expect(&["render", &path("none.y4m"), &path("o.y4m")], 1).contains("none.y4m"));
     assert_eq!(fs::read(path("in.y4m")).unwrap(), before);
 }
 
@@ -96,7 +85,7 @@ fn bench_measures_every_station() {
         return;
     }
     let home = Home::new();
-    let report = run(&home, &["bench", "--frames", "10", "--size", "320x180", "--json"], 0);
+    let report = home.expect(&["bench", "--frames", "10", "--size", "320x180", "--json"], 0);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let names: Vec<_> = report["stations"].as_array().unwrap().iter().map(|station| station["name"].clone()).collect();
     assert_eq!(names, ["mjpeg", "mask", "compose", "all but mjpeg"]);
@@ -108,17 +97,17 @@ fn bench_measures_every_station() {
 #[test]
 fn lists_and_pages_are_printed() {
     let home = Home::new();
-    let models: serde_json::Value = serde_json::from_str(&run(&home, &["models", "--json", "--no-speed"], 0)).unwrap();
+    let models: serde_json::Value = serde_json::from_str(&home.expect(&["models", "--json", "--no-speed"], 0)).unwrap();
     let names: Vec<_> = models.as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["landscape", "general", "multiclass"]);
     let devices = home.run(&["devices", "--json"]);
     assert!(serde_json::from_slice::<serde_json::Value>(&devices.stdout).unwrap()["cameras"].is_array());
-    assert!(run(&home, &["config", "path"], 0).contains("bgcam/bgcam.toml"));
-    assert!(run(&home, &["config", "show"], 0).contains("[camera]"));
+    assert!(home.expect(&["config", "path"], 0).contains("bgcam/bgcam.toml"));
+    assert!(home.expect(&["config", "show"], 0).contains("[camera]"));
     for shell in ["bash", "zsh", "fish"] {
-        assert!(run(&home, &["completions", shell], 0).contains("set-color"), "{shell}");
+        assert!(home.expect(&["completions", shell], 0).contains("set-color"), "{shell}");
     }
-    run(&home, &["man", home.path("man").to_str().unwrap()], 0);
+    home.expect(&["man", home.path("man").to_str().unwrap()], 0);
     assert!(home.path("man/bgcam-set-blur.1").exists());
 }
 
@@ -127,8 +116,8 @@ fn a_settings_file_is_checked_by_itself() {
     let home = Home::new();
     let file = home.path("mine.toml");
     fs::write(&file, "[output]\nfps = 15\n").unwrap();
-    run(&home, &["config", "check", file.to_str().unwrap()], 0);
+    home.expect(&["config", "check", file.to_str().unwrap()], 0);
     fs::write(&file, "[output]\nfps = 1000\n").unwrap();
-    assert!(run(&home, &["config", "check", file.to_str().unwrap()], 1).contains("output.fps = 1000"));
-    assert!(run(&home, &["config", "check", "/no/such.toml"], 1).contains("/no/such.toml"));
+    assert!(home.expect(&["config", "check", file.to_str().unwrap()], 1).contains("output.fps = 1000"));
+    assert!(home.expect(&["config", "check", "/no/such.toml"], 1).contains("/no/such.toml"));
 }

@@ -49,6 +49,14 @@ impl Home {
         self.bgcam(args).output().unwrap()
     }
 
+    /// Runs `bgcam` to its end, which must have this status, and gives what it said.
+    pub fn expect(&self, args: &[&str], code: i32) -> String {
+        let output = self.run(args);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        said
+    }
+
     pub fn write_config(&self, text: &str) {
         let dir = self.path("config/bgcam");
         fs::create_dir_all(&dir).unwrap();
@@ -128,6 +136,11 @@ impl Drop for Daemon<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// All that a program said.
+pub fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
 /// A plain picture of one colour, as a file.

@@ -25,6 +25,23 @@ macro_rules! testbed_or_skip {
     };
 }
 
+/// A module for each of some functions, with a test for each of [`VERSIONS`].
+#[macro_export]
+macro_rules! on_each_version {
+    ($($test:ident),*) => {
+        $(mod $test {
+            #[test]
+            fn v0_12_7() { super::$test($crate::support::VERSIONS[0]); }
+            #[test]
+            fn v0_13_2() { super::$test($crate::support::VERSIONS[1]); }
+            #[test]
+            fn v0_15_0() { super::$test($crate::support::VERSIONS[2]); }
+            #[test]
+            fn v0_15_4() { super::$test($crate::support::VERSIONS[3]); }
+        })*
+    };
+}
+
 /// The testbed: named by `BGCAM_TESTBED`, beside the repository, or built by `scripts/testbed`.
 pub fn testbed() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

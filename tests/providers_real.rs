@@ -1,0 +1,214 @@
+//! Providers against servers that nobody of us wrote: moto judges our signatures, aimock speaks the Images API.
+//!
+//! `scripts/provider-servers` installs both; where they are not installed the tests say so and pass.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+use std::{
+    env, fs,
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bgcam::prompt::{Picture, PromptError, Provider, Wish, settings::PromptSettings, template};
+use serde_json::json;
+
+/// A certificate that nobody vouches for.
+#[tokio::test]
+async fn strangers_certificates_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("cert.pem"));
+    let mut make = Command::new("openssl");
+    make.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout"]);
+    make.arg(&key).arg("-out").arg(&certificate).stderr(Stdio::null());
+    if !make.status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no openssl to make a certificate with");
+        return;
+    }
+    let mut command = Command::new("openssl");
+    command.args(["s_server", "-quiet", "-key"]).arg(key).arg("-cert").arg(certificate);
+    let server = Server::start(command, "-accept");
+    let mut settings = openai(&server, folder.path(), "sk-canary");
+    settings.openai.base_url = server.url.replace("http:", "https:");
+    let error = generate("openai", "a beach", &settings).await.unwrap_err();
+    assert!(matches!(&error, PromptError::Tls { why, .. } if why.contains("certificate")), "{error:?}");
+}
+
+/// A server as a child process, which ends with the test.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    /// Starts `command` with the port that `option` precedes, and waits until it listens.
+    fn start(mut command: Command, option: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        command.args([option, &port.to_string()]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(90);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(child.try_wait().unwrap().is_none() && Instant::now() < deadline, "{command:?} does not listen");
+            thread::sleep(Duration::from_millis(50));
+        }
+        Self { child, url: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program of `scripts/provider-servers`, or of the variable that names it.
+fn installed(variable: &str, path: &str) -> Option<PathBuf> {
+    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/provider-servers").join(path);
+    let found = env::var_os(variable).map_or(usual, PathBuf::from);
+    if !found.is_file() {
+        eprintln!("skipped: no {} (scripts/provider-servers installs it, {variable} names it)", found.display());
+        return None;
+    }
+    Some(found)
+}
+
+async fn generate(provider: &str, words: &str, settings: &PromptSettings) -> Result<Picture, PromptError> {
+    let provider = Provider::open(provider, settings).unwrap();
+    let wish = Wish { words: words.to_owned(), size: (1280, 720), ..Wish::default() };
+    let recipe = template::recipe(settings, &provider, &wish).unwrap();
+    provider.generate(&recipe, &|_| {}).await
+}
+
+fn aimock(folder: &Path, options: &[&str]) -> Option<Server> {
+    let program = installed("AIMOCK", "node_modules/@copilotkit/aimock/dist/cli.js")?;
+    let picture = image::RgbImage::from_pixel(64, 36, image::Rgb([10, 200, 90]));
+    picture.save(folder.join("beach.png")).unwrap();
+    let picture = BASE64_STANDARD.encode(fs::read(folder.join("beach.png")).unwrap());
+    let on = |words: &str| json!({"userMessage": words, "endpoint": "image"});
+    let blocked = json!({"message": "rejected", "type": "image_generation_user_error", "code": "moderation_blocked"});
+    let limit = json!({"message": "Rate limit reached", "type": "rate_limit_error"});
+    let fixtures = json!({"fixtures": [
+        {"match": on("beach"), "response": {"image": {"b64Json": picture}}},
+        {"match": on("blocked"), "response": {"error": blocked, "status": 400}},
+        {"match": on("limit"), "response": {"error": limit, "status": 429}},
+    ]});
+    let file = folder.join("fixtures.json");
+    fs::write(&file, fixtures.to_string()).unwrap();
+    let mut command = Command::new("node");
+    command.arg(program).args(["--strict", "-f"]).arg(file).args(options).env("AIMOCK_API_KEYS", "sk-right");
+    Some(Server::start(command, "-p"))
+}
+
+fn openai(server: &Server, folder: &Path, key: &str) -> PromptSettings {
+    let mut settings = PromptSettings::default();
+    fs::write(folder.join("key"), key).unwrap();
+    settings.openai.base_url = format!("{}/v1", server.url);
+    settings.openai.key_env = String::new();
+    settings.openai.key_file = folder.join("key").display().to_string();
+    settings
+}
+
+#[tokio::test]
+async fn aimock_gives_pictures_and_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(server) = aimock(folder.path(), &[]) else { return };
+    let settings = openai(&server, folder.path(), "sk-right");
+    let picture = generate("openai", "a beach", &settings).await.unwrap();
+    assert_eq!(picture.bytes, fs::read(folder.path().join("beach.png")).unwrap());
+    let error = generate("openai", "a blocked thing", &settings).await.unwrap_err();
+    assert!(matches!(error, PromptError::Moderated { .. }), "{error:?}");
+    let error = generate("openai", "over the limit", &settings).await.unwrap_err();
+    assert!(matches!(error, PromptError::Throttled { .. }), "{error:?}");
+    let settings = openai(&server, folder.path(), "sk-wrong-canary");
+    let error = generate("openai", "a beach", &settings).await.unwrap_err();
+    assert!(matches!(error, PromptError::KeyRefused { status: 401, .. }), "{error:?}");
+    assert!(!format!("{error:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn aimock_breaks_in_its_own_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(server) = aimock(folder.path(), &["--chaos-malformed", "1"]) else { return };
+    let error = generate("openai", "a beach", &openai(&server, folder.path(), "sk-right")).await.unwrap_err();
+    assert!(matches!(error, PromptError::BadAnswer { .. }), "{error:?}");
+    let Some(server) = aimock(folder.path(), &["--chaos-disconnect", "1"]) else { return };
+    let error = generate("openai", "a beach", &openai(&server, folder.path(), "sk-right")).await.unwrap_err();
+    assert!(matches!(error, PromptError::Lost { .. }), "{error:?}");
+}
+
+/// One request to moto's IAM, in its query dialect, before it judges.
+async fn iam(url: &str, query: &str) -> String {
+    let scope = "AWS4-HMAC-SHA256 Credential=x/20200101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url).header("Authorization", scope);
+    let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(query.to_owned());
+    request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
+}
+
+fn element(xml: &str, name: &str) -> String {
+    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap();
+    rest.split_once("</").unwrap().0.to_owned()
+}
+
+/// A profile of its own with a program that prints these keys.
+fn profile(folder: &Path, name: &str, id: &str, secret: &str) -> String {
+    let keys = folder.join(name);
+    fs::write(&keys, json!({"Version": 1, "AccessKeyId": id, "SecretAccessKey": secret}).to_string()).unwrap();
+    format!("[profile {name}]\ncredential_process = cat \"{}\"\n", keys.display())
+}
+
+#[test]
+fn moto_judges_our_signatures() {
+    let Some(program) = installed("MOTO_SERVER", "venv/bin/moto_server") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // SAFETY: each of the other tests reads its keys from files and touches no variable of Amazon's.
+    unsafe { env::set_var("AWS_CONFIG_FILE", folder.path().join("config")) };
+    let mut command = Command::new(program);
+    command.args(["-H", "127.0.0.1"]);
+    let server = Server::start(command, "-p");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(judged(&server, folder.path()));
+}
+
+async fn judged(server: &Server, folder: &Path) {
+    // This makes the process-wide choice of a TLS library, which `iam` needs.
+    let mut settings = PromptSettings::default();
+    Provider::open("sdwebui", &settings).unwrap();
+    iam(&server.url, "Action=CreateUser&Version=2010-05-08&UserName=bgcam").await;
+    let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22\
+                  %3A%22bedrock%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D";
+    let query = format!("Action=PutUserPolicy&Version=2010-05-08&UserName=bgcam&PolicyName=p&PolicyDocument={policy}");
+    iam(&server.url, &query).await;
+    let made = iam(&server.url, "Action=CreateAccessKey&Version=2010-05-08&UserName=bgcam").await;
+    let (id, secret) = (element(&made, "AccessKeyId"), element(&made, "SecretAccessKey"));
+    let on = reqwest::Client::builder().no_proxy().build().unwrap().post(format!("{}/moto-api/reset-auth", server.url));
+    on.header("Content-Type", "text/plain").body("0").send().await.unwrap().error_for_status().unwrap();
+
+    let wrong = "canarycanarycanarycanarycanarycanarycana";
+    let profiles = [
+        profile(folder, "right", &id, &secret),
+        profile(folder, "wrong", &id, wrong),
+        profile(folder, "stranger", "AKIANOTEXISTING00000", wrong),
+    ];
+    fs::write(folder.join("config"), profiles.concat()).unwrap();
+    settings.bedrock.endpoint = server.url.clone();
+    settings.bedrock.key_env = String::new();
+    let mut ask = async |profile: &str| {
+        settings.bedrock.profile = profile.to_owned();
+        generate("bedrock", "a beach", &settings).await.unwrap_err()
+    };
+    // moto has no pictures: its `{}` says that the door is open.
+    let error = ask("right").await;
+    assert!(matches!(&error, PromptError::BadAnswer { what, .. } if what.contains("no picture in it")), "{error:?}");
+    for (profile, told) in [("wrong", "signature"), ("stranger", "security token")] {
+        let error = ask(profile).await;
+        assert!(
+            matches!(&error, PromptError::KeyRefused { status: 403, said, .. } if said.contains(told)),
+            "{error:?}"
+        );
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+}
