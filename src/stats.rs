@@ -147,6 +147,16 @@ pub fn rss_mib() -> f64 {
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
+/// Gives memory that was freed back to the system, where the C library would keep it: a picture takes tens of MiB for a
+/// moment, and glibc leaves its arenas as large as they ever were.
+pub fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointer and may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

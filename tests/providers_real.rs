@@ -1,6 +1,7 @@
-//! Providers against servers that nobody of us wrote: moto judges our signatures, aimock speaks the Images API.
+//! Providers against servers that nobody of us wrote: moto judges our signatures, aimock speaks the Images API, sd-server
+//! computes pictures and speaks two contracts.
 //!
-//! `scripts/provider-servers` installs both; where they are not installed the tests say so and pass.
+//! `scripts/provider-servers` installs them; where they are not installed the tests say so and pass.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
@@ -210,5 +211,27 @@ async fn judged(server: &Server, folder: &Path) {
             "{error:?}"
         );
         assert!(!format!("{error:?}").contains("canary"));
+    }
+}
+
+/// Its weights are without meaning: the pictures are noise, of the size and after the time of real ones.
+#[tokio::test]
+async fn sd_server_computes_pictures() {
+    let Some(program) = installed("SD_SERVER", "sd/build/bin/sd-server") else { return };
+    let weights = program.ancestors().nth(3).unwrap().join("weights.safetensors");
+    let mut command = Command::new(program);
+    command.arg("-m").arg(weights).args(["--listen-ip", "127.0.0.1", "--steps", "1", "--cfg-scale", "1"]);
+    let server = Server::start(command, "--listen-port");
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = openai(&server, folder.path(), "sk-any");
+    settings.openai.size = "320x180".to_owned();
+    settings.sdwebui.url = server.url.clone();
+    (settings.sdwebui.steps, settings.sdwebui.cfg_scale) = (1, 1.0);
+    settings.sdwebui.size = "320x180".to_owned();
+    for provider in ["openai", "sdwebui"] {
+        let picture = generate(provider, "a beach", &settings).await.unwrap();
+        let size = image::load_from_memory(&picture.bytes).unwrap().into_rgb8().dimensions();
+        // it rounds up, and the picture is cut to the camera's shape when it is put on
+        assert!(size.0 >= 320 && size.1 >= 180, "{provider}: {size:?}");
     }
 }

@@ -11,7 +11,10 @@ use crate::{
     control::protocol::Request,
     error::Failure,
     paths,
-    prompt::gallery::{Entry, Gallery, GalleryError},
+    prompt::{
+        gallery::{Entry, Gallery, GalleryError},
+        one_line,
+    },
 };
 
 impl From<GalleryError> for Trouble {
@@ -73,7 +76,7 @@ fn list(gallery: &Gallery, json: bool) -> Result<(), Trouble> {
     for entry in &listing.entries {
         let star = if entry.favourite { "*" } else { " " };
         let (provider, age) = (&entry.recipe.provider, age(entry));
-        writeln!(out, "{star} {:50} {provider:10} {age:>9}  {}", entry.id, clean(&entry.recipe.words))?;
+        writeln!(out, "{star} {:50} {provider:10} {age:>9}  {}", entry.id, one_line(&entry.recipe.words))?;
     }
     if listing.entries.is_empty() {
         writeln!(io::stderr(), "the gallery is empty; `bgcam set-prompt \"beach at sunset\"` begins it")?;
@@ -87,9 +90,9 @@ fn tell(gallery: &Gallery, entry: &Entry, json: bool) -> Result<(), Trouble> {
     }
     let mut out = io::stdout().lock();
     let recipe = &entry.recipe;
-    writeln!(out, "words     {}", clean(&recipe.words))?;
-    writeln!(out, "prompt    {}", clean(&recipe.prompt))?;
-    writeln!(out, "made by   {} {}", recipe.provider, clean(&recipe.model))?;
+    writeln!(out, "words     {}", one_line(&recipe.words))?;
+    writeln!(out, "prompt    {}", one_line(&recipe.prompt))?;
+    writeln!(out, "made by   {} {}", recipe.provider, one_line(&recipe.model))?;
     entry.seed.iter().try_for_each(|seed| writeln!(out, "seed      {seed}"))?;
     entry.cost.iter().try_for_each(|cost| writeln!(out, "cost      ${cost:.3}"))?;
     writeln!(out, "made      {} ago, {} kB", age(entry), entry.bytes / 1024)?;
@@ -106,9 +109,4 @@ fn age(entry: &Entry) -> String {
         3600..86_400 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     }
-}
-
-/// Words as they may be printed: a record may hold anything, a terminal obeys control characters.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

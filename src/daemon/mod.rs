@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    background::{Background, BackgroundSpec, DEFAULT_BLUR, Fit},
+    background::{Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
     compose::Scene,
     config::{Config, Flags},
     control::{
@@ -278,6 +278,7 @@ impl Daemon {
         let choice = Choice { background: Some(spec), ..lock(&self.choice).clone() };
         let scene = load_scene(&choice, &config, self.pipeline.scene().version + 1).await?;
         self.show(scene, choice);
+        stats::give_memory_back();
         Ok(())
     }
 
@@ -305,11 +306,10 @@ impl Service for Arc<Daemon> {
         match request {
             Request::Status | Request::Watch => Ok(Response::Status(Box::new(self.status().await))),
             Request::SetBackground { spec, fit } => {
-                let label = spec.to_string();
                 self.set_background(spec, fit).await?;
                 // whoever chooses something else does not want it replaced by an older wish a minute later
                 self.jobs.cancel();
-                Ok(Response::Done(format!("background: {label}")))
+                Ok(Response::Done(format!("background: {}", self.pipeline.scene().label)))
             }
             Request::SetPrompt { wish } => self.set_prompt(*wish, talk).await,
             Request::CancelPrompt => self.cancel_prompt(),
@@ -385,11 +385,15 @@ fn readers_of(nodes: &[PathBuf]) -> Vec<sink::Reader> {
 
 async fn load_scene(choice: &Choice, config: &Config, version: u64) -> Result<Scene, Failure> {
     let spec = choice.background.clone().unwrap_or_else(|| config.background.clone());
-    let (wanted, size, limits) = (spec.clone(), config.size, config.limits);
-    let loading = tokio::task::spawn_blocking(move || Background::load(&wanted, size, &limits));
-    let background = loading.await.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))?;
+    let (wanted, size, limits, bound) = (spec.clone(), config.size, config.limits, config.gallery_bytes);
+    let loading = tokio::task::spawn_blocking(move || {
+        let background = Background::load(&wanted, size, &limits)?;
+        Ok((background, prompt::label(&wanted, bound)))
+    });
+    let loaded = loading.await.map_err(|error| internal(&error))?;
+    let (background, label) = loaded.map_err(|error: BackgroundError| Failure::from(&error))?;
     let Choice { mirror, paused, .. } = *choice;
-    Ok(Scene { version, label: spec.to_string(), spec, background, mirror, paused })
+    Ok(Scene { version, label, spec, background, mirror, paused })
 }
 
 /// The scene in place of one that can't be loaded: never the plain room.

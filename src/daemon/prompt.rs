@@ -20,6 +20,7 @@ use crate::{
         job::{JobState, Reporter},
         template,
     },
+    stats,
 };
 
 impl Daemon {
@@ -36,7 +37,11 @@ impl Daemon {
         let job = Job::plan(self, wish)?;
         let (words, provider) = (job.recipes[0].words.clone(), job.recipes[0].provider.clone());
         let daemon = Arc::clone(self);
-        let mut state = self.jobs.start(&words, &provider, |reporter| async move { job.run(&daemon, &reporter).await });
+        let mut state = self.jobs.start(&words, &provider, |reporter| async move {
+            let end = job.run(&daemon, &reporter).await;
+            stats::give_memory_back();
+            end
+        });
         if no_wait {
             return Ok(Response::Done(format!("{provider} is making {words:?}; `bgcam status` tells how far it is")));
         }
@@ -70,11 +75,24 @@ impl Daemon {
 
     /// The gallery's name for the picture on screen, which must not be evicted.
     fn on_screen(&self) -> Vec<String> {
-        let scene = self.pipeline.scene();
-        let BackgroundSpec::Picture { path, .. } = &scene.spec else { return Vec::new() };
-        let ours = path.parent() == Some(&paths::gallery_dir());
-        path.file_stem().filter(|_| ours).map(|stem| stem.to_string_lossy().into_owned()).into_iter().collect()
+        gallery_id(&self.pipeline.scene().spec).into_iter().collect()
     }
+}
+
+/// The id that a background has in the gallery, if it is of there.
+fn gallery_id(spec: &BackgroundSpec) -> Option<String> {
+    let BackgroundSpec::Picture { path, .. } = spec else { return None };
+    let ours = path.parent() == Some(&paths::gallery_dir());
+    path.file_stem().filter(|_| ours).map(|stem| stem.to_string_lossy().into_owned())
+}
+
+/// What people know a background by. One of the gallery goes by its words, and is noted as used.
+pub(super) fn label(spec: &BackgroundSpec, gallery_bytes: u64) -> String {
+    let used = || {
+        let gallery = Gallery::open(paths::gallery_dir(), gallery_bytes).ok()?;
+        gallery.touch(&gallery_id(spec)?, SystemTime::now()).ok()
+    };
+    used().map_or_else(|| spec.to_string(), |entry| entry.label())
 }
 
 /// What is to be made.
@@ -143,10 +161,7 @@ impl Job {
     ) -> Result<Entry, Failure> {
         if !self.again {
             let (gallery, recipe) = (self.gallery.clone(), recipe.clone());
-            let found = tokio::task::spawn_blocking(move || {
-                let entry = gallery.find(&recipe)?;
-                gallery.touch(&entry.id, SystemTime::now()).ok()
-            });
+            let found = tokio::task::spawn_blocking(move || gallery.find(&recipe));
             if let Some(entry) = found.await.map_err(|error| internal(&error))? {
                 return Ok(entry);
             }

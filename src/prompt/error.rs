@@ -136,7 +136,7 @@ impl PromptError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Throttled { .. } => true,
-            Self::Server { status, .. } => matches!(status, 408 | 502 | 503 | 504),
+            Self::Server { status, .. } => matches!(status, 408 | 424 | 502 | 503 | 504),
             _ => false,
         }
     }

@@ -91,14 +91,19 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// `text` as it may be shown: one line without control characters and keys, at most 300 characters.
-pub(super) fn clean<'a>(text: &str, secrets: impl IntoIterator<Item = &'a SecretString>) -> String {
+/// `text` as a terminal may be given it: one line without control characters, at most 64 kB of it.
+pub(super) fn one_line(text: &str) -> String {
     /// More than enough to hold a key and what surrounds it.
     const LOOKED_AT: usize = 64 << 10;
-    const SHOWN: usize = 300;
-    let end = text.floor_char_boundary(LOOKED_AT);
-    let mut line = text[..end].split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = text[..text.floor_char_boundary(LOOKED_AT)].split_whitespace().collect::<Vec<_>>().join(" ");
     line.retain(|letter| !letter.is_control() && !is_steering(letter));
+    line
+}
+
+/// `text` as it may be shown: one line without control characters and keys, at most 300 characters.
+pub(super) fn clean<'a>(text: &str, secrets: impl IntoIterator<Item = &'a SecretString>) -> String {
+    const SHOWN: usize = 300;
+    let mut line = one_line(text);
     for secret in secrets {
         line = line.replace(secret.expose_secret(), "***");
     }

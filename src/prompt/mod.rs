@@ -26,6 +26,11 @@ pub use provider::Provider;
 use serde::{Deserialize, Serialize};
 pub use template::Wish;
 
+/// `text` as a terminal may be given it: one line without control characters.
+pub fn one_line(text: &str) -> String {
+    key::one_line(text)
+}
+
 /// Which picture is wanted: everything that has a say in it, so that equal recipes give the same picture.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Recipe {

@@ -1,6 +1,7 @@
 //! Amazon's credentials where its own tools look for them: environment, profile files, `credential_process`.
 //!
-//! Profiles that sign in by SSO or take on a role are asked of the `aws` program, which speaks for all of its chain.
+//! Profiles that sign in by SSO or take on a role are asked of the `aws` program, or of Amazon's own chain of
+//! credentials where the feature `aws-chain` has it built in.
 
 use std::{collections::BTreeMap, fmt, fs, path::PathBuf, time::Duration};
 
@@ -28,6 +29,9 @@ pub(super) enum Access {
     Keys(Credentials, String),
     /// A program of this profile that gives keys: itself, then its arguments.
     Process(Vec<String>, String),
+    /// Amazon's own chain, for this profile.
+    #[cfg(feature = "aws-chain")]
+    Chain(String),
 }
 
 impl fmt::Display for Access {
@@ -35,6 +39,8 @@ impl fmt::Display for Access {
         match self {
             Self::Keys(_, place) => write!(f, "access keys of {place}"),
             Self::Process(words, profile) => write!(f, "keys from {} for profile {profile}", words[0]),
+            #[cfg(feature = "aws-chain")]
+            Self::Chain(profile) => write!(f, "what Amazon's chain of credentials finds for profile {profile}"),
         }
     }
 }
@@ -54,6 +60,8 @@ impl Access {
         }
         match profile.access()? {
             Some(access) => Ok(access),
+            #[cfg(feature = "aws-chain")]
+            None if !named => Ok(Self::Chain(profile.name.clone())),
             None if named => Err(profile.wrong("is in neither ~/.aws/credentials nor ~/.aws/config, or has no keys")),
             None => Err(places.missing()),
         }
@@ -64,6 +72,11 @@ impl Access {
         let (words, profile) = match self {
             Self::Keys(keys, _) => return Ok(keys.clone()),
             Self::Process(words, profile) => (words, profile),
+            #[cfg(feature = "aws-chain")]
+            Self::Chain(profile) => {
+                let found = tokio::time::timeout(PATIENCE, super::chain::keys(profile)).await;
+                return found.map_err(|_| PromptError::TimedOut { provider: Name::Bedrock, limit: PATIENCE })?;
+            }
         };
         let program = words[0].clone();
         let mut process = tokio::process::Command::new(&program);
@@ -140,10 +153,22 @@ impl Profile {
         }
         let chained = ["sso_session", "sso_start_url", "role_arn", "login_session"];
         if chained.iter().any(|key| self.values.contains_key(*key)) {
-            let words = ["aws", "configure", "export-credentials", "--format", "process", "--profile", &self.name];
-            return Ok(Some(Access::Process(words.map(str::to_owned).to_vec(), self.name.clone())));
+            return Ok(Some(self.chained()));
         }
         Ok(None)
+    }
+
+    /// Who speaks for a profile that signs in or takes on a role.
+    #[cfg(feature = "aws-chain")]
+    fn chained(&self) -> Access {
+        Access::Chain(self.name.clone())
+    }
+
+    /// Who speaks for a profile that signs in or takes on a role: Amazon's own program.
+    #[cfg(not(feature = "aws-chain"))]
+    fn chained(&self) -> Access {
+        let words = ["aws", "configure", "export-credentials", "--format", "process", "--profile", &self.name];
+        Access::Process(words.map(str::to_owned).to_vec(), self.name.clone())
     }
 
     fn wrong(&self, what: &str) -> PromptError {
@@ -194,7 +219,13 @@ mod tests {
                 format!("{} {} {token} {place}", keys.access_key_id(), keys.secret_access_key())
             }
             Access::Process(words, _) => words.join("|"),
+            #[cfg(feature = "aws-chain")]
+            Access::Chain(profile) => format!("chain of {profile}"),
         }
+    }
+
+    fn aws_program(profile: &str) -> String {
+        format!("aws|configure|export-credentials|--format|process|--profile|{profile}")
     }
 
     const KEYS: &str = "# mine\n[default]\naws_access_key_id = A1\naws_secret_access_key=s=1/+ # old\n\n[ work ]\n\
@@ -211,12 +242,16 @@ mod tests {
             "[profile tool]\ncredential_process = \"/opt/my tool\" --for me\nregion = eu-west-1\ns3 =\n  a = b\n";
         assert_eq!(told(found("tool", "", config, &[])), "/opt/my tool|--for|me");
         let sso = "[profile sso]\nsso_session = x\n";
-        assert!(told(found("sso", "", sso, &[])).starts_with("aws|configure|export-credentials"));
+        let asked = told(found("sso", "", sso, &[]));
+        let chain = cfg!(feature = "aws-chain");
+        assert_eq!(asked, if chain { "chain of sso".to_owned() } else { aws_program("sso") });
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        assert!(matches!(found("", "", "", &[]), Err(PromptError::NoKey { .. })));
+        if cfg!(not(feature = "aws-chain")) {
+            assert!(matches!(found("", "", "", &[]), Err(PromptError::NoKey { .. })));
+        }
         assert!(matches!(found("nobody", KEYS, "", &[]), Err(PromptError::Profile { .. })));
         assert!(matches!(found("", "[default]\ncredential_process = 'x", "", &[]), Err(PromptError::Profile { .. })));
     }

@@ -1,5 +1,7 @@
 //! Amazon Bedrock: InvokeModel, with a Bedrock API key or a signed request.
 
+#[cfg(feature = "aws-chain")]
+mod chain;
 mod codec;
 mod credentials;
 mod sign;

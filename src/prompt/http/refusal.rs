@@ -77,7 +77,8 @@ impl Http {
             404 | 405 | 410 => {
                 PromptError::NoSuchPath { provider, host: host(&reply.url), path: reply.url.path().to_owned(), said }
             }
-            408 | 500.. => PromptError::Server { provider, status, said },
+            // 424 is Bedrock's: the model itself failed
+            408 | 424 | 500.. => PromptError::Server { provider, status, said },
             _ => PromptError::BadRequest { provider, status, said },
         }
     }

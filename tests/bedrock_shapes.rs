@@ -1,0 +1,190 @@
+//! Bedrock as Amazon's own client speaks it: botocore, with its own shapes of requests, answers and errors.
+//!
+//! `scripts/provider-servers` installs it; where it is not installed the tests say so and pass.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "support/http.rs"]
+mod http;
+
+use std::{fs, path::PathBuf};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bgcam::prompt::{Picture, PromptError, Provider, Wish, settings::PromptSettings, template};
+use http::{Reply, Request, Server};
+use serde_json::{Value, json};
+
+/// One model of each family, and one that goes by the name of its inference profile.
+const MODELS: [&str; 5] = [
+    "stability.stable-image-core-v1:1",
+    "stability.sd3-5-large-v1:0",
+    "stability.stable-diffusion-xl-v1",
+    "amazon.nova-canvas-v1:0",
+    "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/stability.sd3-5-large-v1:0",
+];
+
+/// Sends `BODY` to `MODEL` as botocore does, which checks both against its shapes, and prints what it reads.
+const ASK: &str = r#"
+import botocore.session, json, os
+client = botocore.session.get_session().create_client(
+    "bedrock-runtime", region_name="us-west-2", endpoint_url=os.environ["URL"],
+    aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret")
+answer = client.invoke_model(modelId=os.environ["MODEL"], contentType="application/json", accept="application/json",
+                             body=os.environ["BODY"])
+print(json.dumps({"type": answer["contentType"], "body": json.loads(answer["body"].read())}))
+"#;
+
+/// The errors of InvokeModel that botocore knows, with their status.
+const ERRORS: &str = r#"
+import botocore.session, json
+client = botocore.session.get_session().create_client("bedrock-runtime", region_name="us-west-2",
+    aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret")
+shapes = client.meta.service_model.operation_model("InvokeModel").error_shapes
+print(json.dumps([[shape.name, shape.metadata["error"]["httpStatusCode"]] for shape in shapes]))
+"#;
+
+/// What a script prints that runs where botocore is; `None` when it is nowhere.
+async fn python(script: &str, variables: &[(&str, &str)]) -> Option<Value> {
+    let python = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/provider-servers/venv/bin/python");
+    if !python.exists() {
+        eprintln!("skipped: no {} (scripts/provider-servers installs it)", python.display());
+        return None;
+    }
+    let mut command = tokio::process::Command::new(python);
+    let output = command.args(["-c", script]).envs(variables.iter().copied()).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// Settings with keys out of a file, for a server at `url`.
+fn settings(folder: &std::path::Path, url: &str) -> PromptSettings {
+    let keys = folder.join("keys.json");
+    fs::write(&keys, r#"{"Version": 1, "AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "secret"}"#).unwrap();
+    let config = format!("[profile shapes]\ncredential_process = cat \"{}\"\n", keys.display());
+    fs::write(folder.join("config"), config).unwrap();
+    // SAFETY: nextest gives each test a process of its own, and both tests here set it to files of the same content.
+    unsafe { std::env::set_var("AWS_CONFIG_FILE", folder.join("config")) };
+    let mut settings = PromptSettings::default();
+    settings.bedrock.endpoint = url.to_owned();
+    settings.bedrock.key_env = String::new();
+    settings.bedrock.profile = "shapes".to_owned();
+    settings
+}
+
+async fn generate(settings: &PromptSettings, model: &str) -> Result<Picture, PromptError> {
+    let provider = Provider::open("bedrock", settings).unwrap();
+    let wish =
+        Wish { words: "a beach".to_owned(), size: (1280, 720), model: Some(model.to_owned()), ..Wish::default() };
+    let recipe = template::recipe(settings, &provider, &wish).unwrap();
+    provider.generate(&recipe, &|_| {}).await
+}
+
+fn header<'a>(request: &'a Request, name: &str) -> &'a str {
+    request.headers.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default()
+}
+
+/// Which headers the signature is of, and for which service and region.
+fn scope(request: &Request) -> (String, String) {
+    let authorization = header(request, "authorization");
+    let part = |name: &str| authorization.split(name).nth(1).unwrap_or_default().split(',').next().unwrap_or_default();
+    let scope = part("Credential=").split('/').skip(2).collect::<Vec<_>>().join("/");
+    (part("SignedHeaders=").to_owned(), scope)
+}
+
+#[tokio::test]
+async fn we_send_what_botocore_sends() {
+    let mut picture = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(64, 36).write_to(&mut picture, image::ImageFormat::Png).unwrap();
+    let picture = BASE64_STANDARD.encode(picture.into_inner());
+    let whole = json!({
+        "images": [picture], "seeds": [7], "finish_reasons": [null], "result": "success",
+        "artifacts": [{"seed": 7, "base64": picture, "finishReason": "SUCCESS"}],
+    });
+    let reply = Reply::Full(200, "Content-Type: application/json\r\n", whole.to_string().into_bytes());
+    let server = Server::always(reply).await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), &server.url);
+    for model in MODELS {
+        generate(&settings, model).await.unwrap();
+        let ours = server.requests().pop().unwrap();
+        let body = String::from_utf8(ours.body.clone()).unwrap();
+        let variables = [("URL", server.url.as_str()), ("MODEL", model), ("BODY", &body)];
+        let Some(read) = python(ASK, &variables).await else { return };
+        assert_eq!(read["body"], whole);
+        let theirs = server.requests().pop().unwrap();
+        assert_eq!(ours.line, theirs.line);
+        assert_eq!(ours.json(), theirs.json());
+        for name in ["content-type", "accept"] {
+            assert_eq!(header(&ours, name), header(&theirs, name), "{name} of {model}");
+        }
+        assert_eq!(scope(&ours).1, scope(&theirs).1);
+        for signed in ["host", "x-amz-date", "content-type", "accept"] {
+            assert!(scope(&ours).0.split(';').any(|name| name == signed), "{signed} is not signed: {:?}", scope(&ours));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_error_that_botocore_knows_is_understood() {
+    let Some(Value::Array(known)) = python(ERRORS, &[]).await else { return };
+    assert!(known.len() >= 9, "{known:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let mut asked = tokio::task::JoinSet::new();
+    for error in known {
+        let (name, status) = (error[0].as_str().unwrap().to_owned(), error[1].as_u64().unwrap() as u16);
+        // The name is in a header, as Bedrock sends it; busy servers are asked again at once.
+        let headers: &'static str =
+            format!("x-amzn-errortype: {name}:http://internal.amazon.com/\r\nRetry-After: 0\r\n").leak();
+        let server = Server::always(Reply::Full(status, headers, br#"{"message": "as it is"}"#.to_vec())).await;
+        let settings = settings(folder.path(), &server.url);
+        asked.spawn(async move { (name, generate(&settings, MODELS[0]).await.unwrap_err()) });
+    }
+    for (name, error) in asked.join_all().await {
+        let understood = match name.as_str() {
+            "AccessDeniedException" => matches!(error, PromptError::KeyRefused { status: 403, .. }),
+            "ValidationException" => matches!(error, PromptError::BadRequest { status: 400, .. }),
+            "ServiceQuotaExceededException" => matches!(error, PromptError::Quota { .. }),
+            "ResourceNotFoundException" => matches!(error, PromptError::ModelGone { .. }),
+            "ThrottlingException" | "ModelNotReadyException" => matches!(error, PromptError::Throttled { .. }),
+            "ModelTimeoutException"
+            | "InternalServerException"
+            | "ServiceUnavailableException"
+            | "ModelErrorException" => {
+                matches!(error, PromptError::Server { .. })
+            }
+            _ => panic!("{name} is new in botocore: {error}"),
+        };
+        assert!(understood, "{name}: {error:?}");
+        assert!(error.to_string().ends_with(": as it is"), "{name}: {error}");
+    }
+}
+
+/// A container is given its keys by a server of its own.
+#[cfg(feature = "aws-chain")]
+#[tokio::test]
+async fn amazons_chain_finds_keys_where_nothing_else_looks() {
+    let keys = json!({
+        "AccessKeyId": "AKIDCONTAINER", "SecretAccessKey": "secret", "Token": "token",
+        "Expiration": "2099-01-01T00:00:00Z",
+    });
+    let server = Server::start(move |_, request| {
+        let answer = if request.line.starts_with("GET ") { keys.clone() } else { json!({}) };
+        Reply::Full(200, "Content-Type: application/json\r\n", answer.to_string().into_bytes())
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path(), &server.url);
+    settings.bedrock.profile = String::new();
+    // SAFETY: nextest gives each test a process of its own.
+    unsafe {
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"] {
+            std::env::remove_var(name);
+        }
+        std::env::set_var("AWS_SHARED_CREDENTIALS_FILE", folder.path().join("none"));
+        std::env::set_var("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/keys", server.url));
+    }
+    generate(&settings, MODELS[0]).await.unwrap_err(); // there is no picture in `{}`
+    let requests = server.requests();
+    assert_eq!(requests[0].line, "GET /keys");
+    assert!(header(&requests[1], "authorization").contains("Credential=AKIDCONTAINER/"), "{requests:?}");
+    assert_eq!(header(&requests[1], "x-amz-security-token"), "token");
+}

@@ -1,0 +1,220 @@
+//! Two hundred prompts in a row, a third of which fail in every way that servers have: nothing leaks, nothing stops, and
+//! the last good background stays.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "support/daemon.rs"]
+mod daemon;
+#[path = "support/http.rs"]
+mod http;
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    io::Cursor,
+    os::unix::fs::PermissionsExt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bgcam::{
+    control::protocol::{PromptWish, Request, Response},
+    error::Failure,
+};
+use daemon::{Daemon, Home};
+use http::{Reply, Server, json, text};
+use serde_json::json;
+
+const PROMPTS: u32 = 200;
+
+/// So many prompts warm up the allocator and the pools before memory and files are counted.
+const WARM_UP: u32 = 40;
+
+/// What may be kept by an allocator that saw a hundred pictures come and go.
+const SLACK_MIB: f64 = 24.0;
+
+fn png(colour: [u8; 3]) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(640, 360, image::Rgb(colour)).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn with_picture(bytes: &[u8]) -> Reply {
+    json(200, &json!({"data": [{"b64_json": BASE64_STANDARD.encode(bytes)}]}))
+}
+
+/// A picture that says it has 60000 x 60000 pixels.
+fn bomb() -> Vec<u8> {
+    let mut bytes = png([0; 3]);
+    bytes[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+    let crc = bytes[12..29].iter().fold(!0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    });
+    bytes[29..33].copy_from_slice(&(!crc).to_be_bytes());
+    bytes
+}
+
+/// The n-th way to fail, with what the user must be told.
+fn failures() -> Vec<(Reply, &'static str)> {
+    let refusal = |status, code: &str| {
+        json(status, &json!({"error": {"message": "no", "type": "e", "param": null, "code": code}}))
+    };
+    let whole = BASE64_STANDARD.encode(png([1, 2, 3]));
+    vec![
+        (refusal(400, "moderation_blocked"), "refused this prompt"),
+        (refusal(401, "invalid_api_key"), "refused the key"),
+        (refusal(404, "model_not_found"), "has no model"),
+        (refusal(429, "insufficient_quota"), "is used up"),
+        (text(200, "<!doctype html><html>"), "a web page, not JSON"),
+        (text(200, "{\"data\": [{\"b64"), "cut off"),
+        (json(200, &json!({"data": []})), "no picture in it"),
+        (json(200, &json!({"data": [{"b64_json": &whole[..whole.len() - 3]}]})), "damaged or cut off"),
+        (with_picture(&png([4, 5, 6])[..200]), "openai"),
+        (with_picture(&bomb()), "60000"),
+        (with_picture(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "an SVG drawing"),
+        (with_picture(b"GIF89a.............."), "a GIF"),
+        (json(200, &json!({"data": [{"url": "http://192.0.2.1/picture.png"}]})), "192.0.2.1"),
+        (Reply::Full(302, "Location: http://192.0.2.1/\r\n", Vec::new()), "openai"),
+        (Reply::Endless, "more than 25 MB"),
+        (Reply::Raw(Vec::new()), "openai"),
+        (Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"data\"".to_vec()), "openai"),
+    ]
+}
+
+/// How a prompt's end is known before it is asked for, by its number.
+enum Fate {
+    Good,
+    Fails(usize),
+    Cancelled,
+    Replaced,
+    BadProgram,
+}
+
+fn fate(number: u32) -> Fate {
+    if number % 3 != 2 {
+        return Fate::Good;
+    }
+    let ways = failures().len();
+    match number as usize / 3 % (ways + 3) {
+        way if way < ways => Fate::Fails(way),
+        way if way == ways => Fate::Cancelled,
+        way if way == ways + 1 => Fate::Replaced,
+        _ => Fate::BadProgram,
+    }
+}
+
+fn wish(words: &str, provider: &str, no_wait: bool) -> Request {
+    let (words, provider) = (words.to_owned(), Some(provider.to_owned()));
+    Request::SetPrompt { wish: Box::new(PromptWish { words, provider, count: 1, no_wait, ..PromptWish::default() }) }
+}
+
+/// Asks, and waits until it has come to its end.
+fn ask(home: &Home, request: &Request) -> Result<Response, Failure> {
+    let mut client = home.client().expect("a daemon");
+    let mut response = client.call(request)?;
+    while let Response::Progress(_) = response {
+        response = client.answer()?;
+    }
+    Ok(response)
+}
+
+fn open_files(daemon: &Daemon<'_>) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", daemon.child.id())).unwrap().count()
+}
+
+fn label(daemon: &mut Daemon<'_>) -> String {
+    daemon.wait_until("it answers", |_| true).scene.label
+}
+
+/// Serves on a thread of its own until the test's process ends, and gives the address.
+fn serve(answer: impl Fn(usize, &http::Request) -> Reply + Send + Sync + 'static) -> String {
+    let (sender, url) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            sender.send(Server::start(answer).await.url).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    url.recv().unwrap()
+}
+
+#[test]
+fn two_hundred_prompts_leave_the_last_good_background() {
+    let wishes = Arc::new(AtomicUsize::new(0));
+    let number = Arc::clone(&wishes);
+    let url = serve(move |_, _| match fate(number.load(Ordering::SeqCst) as u32) {
+        Fate::Fails(way) => failures().swap_remove(way).0,
+        Fate::Cancelled | Fate::Replaced => Reply::Hang,
+        _ => with_picture(&png([number.load(Ordering::SeqCst) as u8, 90, 200])),
+    });
+    let home = Home::new();
+    let (key, program) = (home.path("key"), home.path("program"));
+    fs::write(&key, "sk-canary-0123456789").unwrap();
+    fs::write(&program, "#!/bin/sh\nkill -9 $$\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    home.write_config(&format!(
+        "[prompt.openai]\nbase_url = \"{url}/v1\"\nkey_file = {key:?}\n[prompt.command]\nprogram = {program:?}\n"
+    ));
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let (mut good, mut last, mut files, mut memory) = (HashSet::new(), "#20a040".to_owned(), 0, 0.0);
+    for number in 0..PROMPTS {
+        wishes.store(number as usize, Ordering::SeqCst);
+        let words = format!("beach number {number}");
+        match fate(number) {
+            Fate::Good => {
+                ask(&home, &wish(&words, "openai", false)).unwrap();
+                last = format!("{words} (generated by openai)");
+                good.insert(last.clone());
+            }
+            Fate::Fails(way) => {
+                let (failure, told) = (ask(&home, &wish(&words, "openai", false)).unwrap_err(), failures()[way].1);
+                assert!(failure.message.contains(told), "{number}: {failure}, not {told}");
+                assert!(!format!("{failure:?}").contains("canary"), "{failure:?}");
+            }
+            Fate::Cancelled => {
+                ask(&home, &wish(&words, "openai", true)).unwrap();
+                ask(&home, &Request::CancelPrompt).unwrap();
+            }
+            Fate::Replaced => {
+                ask(&home, &wish(&words, "openai", true)).unwrap();
+                ask(&home, &wish("bokeh", "builtin", false)).unwrap();
+                last = "bokeh (painted)".to_owned(); // and served from the gallery the next time
+                good.insert(last.clone());
+            }
+            Fate::BadProgram => {
+                let failure = ask(&home, &wish(&words, "command", false)).unwrap_err();
+                assert!(failure.message.contains("signal: 9"), "{failure}");
+            }
+        }
+        assert_eq!(label(&mut daemon), last, "after prompt {number}");
+        if number == WARM_UP {
+            files = open_files(&daemon);
+            memory = daemon.wait_until("it answers", |_| true).rss_mib;
+        }
+    }
+    let written = daemon.wait_until("it answers", |_| true).counters.written;
+    let status = daemon.wait_until("the picture goes on", |status| status.counters.written > written + 10);
+    assert!(status.outputs.iter().all(|output| output.failure.is_none()), "{:?}", status.outputs);
+    let grown = status.rss_mib - memory;
+    eprintln!("{PROMPTS} prompts: {:.1} MiB, {grown:+.1} since the {WARM_UP}th; {files} files", status.rss_mib);
+    assert!(grown < SLACK_MIB, "{grown:.1} MiB more than after {WARM_UP} prompts");
+    // the status itself is asked over a socket, and that of the last question may still be open
+    assert!(open_files(&daemon) <= files + 2, "{} files open, {files} before", open_files(&daemon));
+
+    let mut kept = HashMap::new();
+    for file in fs::read_dir(home.path("data/bgcam/gallery")).unwrap() {
+        let ending = file.unwrap().path().extension().unwrap_or_default().to_string_lossy().into_owned();
+        *kept.entry(ending).or_insert(0) += 1;
+    }
+    let lock = (String::new(), 1); // `.lock` has no ending
+    let expected = HashMap::from([("png".to_owned(), good.len()), ("json".to_owned(), good.len()), lock]);
+    assert_eq!(kept, expected, "every good picture and nothing else");
+    let (log, status) = (home.log(), home.expect(&["status", "--json"], 0));
+    let shown = home.expect(&["config", "show"], 0);
+    assert!(![log, status, shown].iter().any(|text| text.contains("canary")), "the key is shown");
+}
