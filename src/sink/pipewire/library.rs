@@ -6,7 +6,7 @@
 use std::{
     ffi::{c_char, c_int, c_void},
     ptr,
-    sync::OnceLock,
+    sync::{OnceLock, atomic::AtomicU32},
 };
 
 use libloading::Library;
@@ -80,6 +80,20 @@ pub(super) struct Header {
     pub(super) dts_offset: i64,
     pub(super) seq: u64,
 }
+
+/// `struct spa_meta_busy`.
+#[repr(C)]
+pub(super) struct Busy {
+    flags: u32,
+    /// How many readers hold the buffer.
+    pub(super) count: AtomicU32,
+}
+
+/// `SPA_META_Header`.
+pub(super) const META_HEADER: u32 = 1;
+
+/// `SPA_META_Busy`.
+pub(super) const META_BUSY: u32 = 7;
 
 /// `struct spa_data`.
 #[repr(C)]

@@ -87,7 +87,7 @@ impl PipeWire {
         let shared = Arc::<Shared>::default();
         let (label, theirs) = (label.map(str::to_owned), Arc::clone(&shared));
         let thread = thread::Builder::new()
-            .name("pipewire".into())
+            .name("bgcam-pipewire".into())
             .spawn(move || run(api, label.as_deref(), size, rate, &theirs))
             .map_err(|source| SinkError::Open { name: name.clone(), source })?;
         // One is in the mailbox, one is being sent, one was the last, one is being filled.

@@ -5,15 +5,20 @@ use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
     io,
     ptr::{self, NonNull},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use super::{
     Shared,
-    library::{self, Api, Buffer, Dict, DictItem, Header, StreamEvents, ThreadLoop, state},
+    library::{self, Api, Buffer, Busy, Dict, DictItem, Header, StreamBuffer, StreamEvents, ThreadLoop, state},
     pod::{self, Pod},
 };
 use crate::frame::{Frame, Size};
+
+/// A buffer that is still marked as busy so long after it was sent was held by a reader that was killed: nobody else takes that
+/// mark away, and eight of them would stop the camera.
+const LOST: Duration = Duration::from_secs(3);
 
 /// A camera in PipeWire's graph, until it is dropped or the server goes.
 ///
@@ -37,8 +42,15 @@ struct Inner {
     /// The newest frame: what the next reader sees first.
     last: RefCell<Option<Arc<Frame>>>,
     sent: Cell<u64>,
+    buffers: RefCell<Vec<Lent>>,
     /// Whether we end it ourselves, which is no failure.
     closing: Cell<bool>,
+}
+
+/// One of the stream's buffers, and when it was sent last.
+struct Lent {
+    buffer: NonNull<StreamBuffer>,
+    at: Instant,
 }
 
 /// How the camera is shown.
@@ -59,8 +71,8 @@ static EVENTS: StreamEvents = StreamEvents {
     control_info: None,
     io_changed: None,
     param_changed: Some(param_changed),
-    add_buffer: None,
-    remove_buffer: None,
+    add_buffer: Some(add_buffer),
+    remove_buffer: Some(remove_buffer),
     process: None,
     drained: None,
 };
@@ -72,7 +84,7 @@ impl Node {
     /// When there is no server.
     pub(super) fn connect(api: &'static Api, traits: &Traits<'_>, shared: &Arc<Shared>) -> io::Result<Self> {
         // SAFETY: a new loop without properties.
-        let thread_loop = unsafe { (api.pw_thread_loop_new)(c"bgcam-pipewire".as_ptr(), ptr::null()) };
+        let thread_loop = unsafe { (api.pw_thread_loop_new)(c"bgcam-pw-loop".as_ptr(), ptr::null()) };
         let thread_loop = NonNull::new(thread_loop).ok_or_else(io::Error::last_os_error)?;
         let inner = Inner {
             api,
@@ -82,6 +94,7 @@ impl Node {
             streaming: Cell::new(false),
             last: RefCell::new(None),
             sent: Cell::new(0),
+            buffers: RefCell::new(Vec::with_capacity(pod::MOST_BUFFERS as usize)),
             closing: Cell::new(false),
         };
         let inner = NonNull::from(Box::leak(Box::new(inner)));
@@ -182,20 +195,59 @@ impl Inner {
     unsafe fn send(&self, frame: &Frame) {
         let stream = self.stream.get();
         // SAFETY: the contract of this function.
-        let buffer = unsafe { (self.api.pw_stream_dequeue_buffer)(stream) };
-        if buffer.is_null() {
-            self.shared.count_starved();
-        } else {
-            self.sent.update(|sent| sent + 1);
-            // SAFETY: a buffer that the library gave us is whole, and ours until it is queued.
-            unsafe {
-                fill(&mut *(*buffer).buffer, frame, self.sent.get());
-                (self.api.pw_stream_queue_buffer)(stream, buffer);
+        match unsafe { self.free_buffer() } {
+            None => self.shared.count_starved(),
+            Some(buffer) => {
+                self.sent.update(|sent| sent + 1);
+                // SAFETY: a buffer that the library gave us is whole, and ours until it is queued.
+                unsafe {
+                    fill(&mut *buffer.as_ref().buffer, frame, self.sent.get());
+                    (self.api.pw_stream_queue_buffer)(stream, buffer.as_ptr());
+                }
             }
         }
         // Also without a new frame: it is what brings back the buffers that were read.
         // SAFETY: the contract of this function. A failure says that nobody reads any more, which `state_changed` tells too.
         unsafe { (self.api.pw_stream_trigger_process)(stream) };
+    }
+
+    /// A buffer that nobody reads. The library puts those that are marked as busy behind the others.
+    ///
+    /// # Safety
+    /// As [`Inner::send`].
+    unsafe fn free_buffer(&self) -> Option<NonNull<StreamBuffer>> {
+        let (mut buffers, now) = (self.buffers.borrow_mut(), Instant::now());
+        for _ in 0..buffers.len() {
+            // SAFETY: the contract of this function.
+            let free = NonNull::new(unsafe { (self.api.pw_stream_dequeue_buffer)(self.stream.get()) });
+            if let Some(lent) = buffers.iter_mut().find(|lent| Some(lent.buffer) == free) {
+                lent.at = now;
+                return free;
+            }
+            if io::Error::last_os_error().raw_os_error() != Some(libc::EBUSY) {
+                return free;
+            }
+            for lent in buffers.iter_mut().filter(|lent| now.duration_since(lent.at) > LOST) {
+                lent.at = now;
+                // SAFETY: buffers live until `remove_buffer`.
+                unsafe { take_back(&*lent.buffer.as_ref().buffer) };
+            }
+        }
+        None
+    }
+}
+
+/// Takes away the mark of the readers that hold a buffer.
+///
+/// # Safety
+/// The buffer must be as for [`fill`].
+unsafe fn take_back(buffer: &Buffer) {
+    // SAFETY: the contract of this function.
+    let metas = unsafe { slice(buffer.metas, buffer.n_metas) };
+    let busy = metas.iter().find(|meta| meta.kind == library::META_BUSY && meta.size as usize >= size_of::<Busy>());
+    if let Some(meta) = busy {
+        // SAFETY: that kind of metadata is this struct; other processes change it too, so it is atomic.
+        unsafe { &*meta.data.cast::<Busy>() }.count.store(0, Ordering::Relaxed);
     }
 }
 
@@ -220,7 +272,8 @@ unsafe fn fill(buffer: &mut Buffer, frame: &Frame, seq: u64) {
     chunk.size = if room { bytes.len() as u32 } else { 0 };
     chunk.stride = frame.size().width() as i32;
     chunk.flags = 0;
-    let header = metas.iter().find(|meta| meta.kind == pod::META_HEADER && meta.size as usize >= size_of::<Header>());
+    let header =
+        metas.iter().find(|meta| meta.kind == library::META_HEADER && meta.size as usize >= size_of::<Header>());
     if let Some(meta) = header {
         let header = Header { flags: 0, offset: 0, pts: monotonic_ns(frame), dts_offset: 0, seq };
         // SAFETY: that kind of metadata is this struct, with room for it, 8-byte aligned.
@@ -284,6 +337,23 @@ unsafe extern "C" fn param_changed(data: *mut c_void, id: u32, param: *const lib
     if let Err(error) = check(result) {
         inner.shared.lost(error);
     }
+}
+
+/// # Safety
+/// As [`state_changed`]; the buffer lives until [`remove_buffer`].
+unsafe extern "C" fn add_buffer(data: *mut c_void, buffer: *mut StreamBuffer) {
+    // SAFETY: the contract of this function.
+    let inner = unsafe { &*data.cast::<Inner>() };
+    let lent = NonNull::new(buffer).map(|buffer| Lent { buffer, at: Instant::now() });
+    inner.buffers.borrow_mut().extend(lent);
+}
+
+/// # Safety
+/// As [`state_changed`].
+unsafe extern "C" fn remove_buffer(data: *mut c_void, buffer: *mut StreamBuffer) {
+    // SAFETY: the contract of this function.
+    let inner = unsafe { &*data.cast::<Inner>() };
+    inner.buffers.borrow_mut().retain(|lent| lent.buffer.as_ptr() != buffer);
 }
 
 fn as_param(pod: &Pod) -> *const library::Pod {

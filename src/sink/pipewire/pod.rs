@@ -2,6 +2,7 @@
 //!
 //! Numbers and layout: `<spa/pod/pod.h>`, `<spa/param/video/raw.h>`, `<spa/param/buffers.h>`.
 
+use super::library;
 use crate::frame::Size;
 
 /// A value in PipeWire's own layout: 32-bit words of this machine, 8-byte aligned.
@@ -10,11 +11,8 @@ pub(super) type Pod = Box<[u64]>;
 /// `SPA_PARAM_Format`: the parameter that says which format was agreed on.
 pub(super) const PARAM_FORMAT: u32 = 4;
 
-/// `SPA_META_Header`.
-pub(super) const META_HEADER: u32 = 1;
-
-/// Bytes of `struct spa_meta_header`.
-const HEADER_LEN: u32 = 32;
+/// How many buffers there may be.
+pub(super) const MOST_BUFFERS: u32 = 16;
 
 /// One property of an object.
 enum Value {
@@ -87,7 +85,7 @@ pub(super) fn buffers(size: Size) -> Pod {
         0x4_0004,
         5,
         &[
-            (1, Value::Range(8, 3, 16)),
+            (1, Value::Range(8, 3, MOST_BUFFERS)),
             (2, Value::Int(1)),
             (3, Value::Int(size.i420_len() as u32)),
             (4, Value::Int(size.width() as u32)),
@@ -98,7 +96,7 @@ pub(super) fn buffers(size: Size) -> Pod {
 
 /// That each buffer comes with a time stamp.
 pub(super) fn header() -> Pod {
-    object(0x4_0005, 6, &[(1, Value::Id(META_HEADER)), (2, Value::Int(HEADER_LEN))])
+    object(0x4_0005, 6, &[(1, Value::Id(library::META_HEADER)), (2, Value::Int(size_of::<library::Header>() as u32))])
 }
 
 #[cfg(test)]
