@@ -7,7 +7,7 @@
 //! 3. [`background`]: what stands behind the person, fitted once, ready to blend.
 //!    [`prompt`] turns words into such a picture.
 //! 4. [`compose`]: the person over the background.
-//! 5. [`sink`]: the frame goes out, to v4l2loopback and to files.
+//! 5. [`sink`]: the frame goes out, to v4l2loopback, to PipeWire and to files.
 //!
 //! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line

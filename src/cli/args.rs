@@ -276,7 +276,7 @@ pub struct DaemonArgs {
     /// Camera: auto, a path, a part of its name, file:PATH or demo
     #[arg(long, value_name = "CAMERA")]
     pub camera: Option<String>,
-    /// Where pictures go: v4l2, v4l2:/dev/video10, y4m:PATH, mp4:PATH, png:PATH, none; repeat for several
+    /// Where pictures go: auto, v4l2, v4l2:/dev/video10, pipewire, y4m:PATH, mp4:PATH, png:PATH, none; repeat for several
     #[arg(long = "output", value_name = "OUTPUT")]
     pub outputs: Vec<SinkSpec>,
     /// Width and height that others see

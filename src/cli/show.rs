@@ -88,7 +88,13 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     }
     let readers: Vec<String> =
         status.readers.iter().map(|reader| format!("{} ({})", reader.name, reader.pid)).collect();
-    writeln!(out, "read by     {}", if readers.is_empty() { "nobody".to_owned() } else { readers.join(", ") })?;
+    let through_pipewire = status.outputs.iter().any(|output| output.read == Some(true));
+    let by = match (readers.is_empty(), through_pipewire) {
+        (true, true) => "an app, through PipeWire".to_owned(),
+        (true, false) => "nobody".to_owned(),
+        (false, _) => readers.join(", "),
+    };
+    writeln!(out, "read by     {by}")?;
     let minutes = (status.uptime_s / 60.0) as u64;
     let (hours, minutes) = (minutes / 60, minutes % 60);
     let (version, pid, rss) = (&status.version, status.pid, status.rss_mib);

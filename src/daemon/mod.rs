@@ -371,11 +371,12 @@ impl Service for Arc<Daemon> {
     }
 }
 
-/// The device nodes among the outputs that are well.
+/// The device nodes among the virtual cameras that are well.
 fn nodes(outputs: &[OutputStatus]) -> Vec<PathBuf> {
     let well = outputs.iter().filter(|output| output.failure.is_none());
-    well.filter(|output| matches!(output.output, SinkSpec::Loopback(_)))
+    well.filter(|output| matches!(output.output, SinkSpec::Loopback(_) | SinkSpec::Auto))
         .map(|output| PathBuf::from(&output.name))
+        .filter(|path| path.is_absolute())
         .collect()
 }
 

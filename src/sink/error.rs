@@ -59,6 +59,20 @@ pub enum SinkError {
         /// What the driver gave.
         got: String,
     },
+    /// The library of PipeWire can't be loaded, or was left out.
+    #[error("no PipeWire camera: {reason}")]
+    NoPipeWire {
+        /// Why, in words.
+        reason: String,
+    },
+    /// The PipeWire server is not there, or went away.
+    #[error("no PipeWire camera {name:?}")]
+    PipeWire {
+        /// The output.
+        name: String,
+        /// Why; `WouldBlock` while the server makes the camera.
+        source: io::Error,
+    },
     /// A device or file can't be opened.
     #[error("cannot open output {name}")]
     Open {
@@ -131,7 +145,11 @@ impl SinkError {
     /// What the render thread does about it.
     pub fn recovery(&self) -> Recovery {
         match self {
-            Self::Device { source, .. } if source.kind() == io::ErrorKind::WouldBlock => Recovery::SkipFrame,
+            Self::Device { source, .. } | Self::PipeWire { source, .. }
+                if source.kind() == io::ErrorKind::WouldBlock =>
+            {
+                Recovery::SkipFrame
+            }
             // Opening a file anew would cut off what is in it already, and the others need other settings.
             Self::Write { .. } | Self::Ffmpeg { .. } | Self::NoFfmpeg { .. } => Recovery::GiveUp,
             Self::NotLoopback { .. } | Self::WrongSize { .. } => Recovery::GiveUp,
@@ -141,13 +159,17 @@ impl SinkError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::NoModule | Self::NoFfmpeg { .. } => Kind::Missing,
+            Self::NoModule | Self::NoPipeWire { .. } | Self::NoFfmpeg { .. } => Kind::Missing,
             Self::NotFound { .. } => Kind::NotFound,
             Self::NotLoopback { .. } => Kind::BadInput,
             Self::Busy { .. } | Self::Format { .. } => Kind::Busy,
             Self::WrongSize { .. } => Kind::Internal,
             Self::Open { source, .. } | Self::Write { source, .. } | Self::Device { source, .. } => io_kind(source),
-            Self::Stuck { .. } | Self::Short { .. } | Self::Picture { .. } | Self::Ffmpeg { .. } => Kind::Io,
+            Self::PipeWire { .. }
+            | Self::Stuck { .. }
+            | Self::Short { .. }
+            | Self::Picture { .. }
+            | Self::Ffmpeg { .. } => Kind::Io,
         }
     }
 
@@ -166,6 +188,8 @@ impl SinkError {
             Self::Open { name, source } if is_device(name) && io_kind(source) == Kind::Denied => {
                 "sudo usermod -aG video \"$USER\", then log out and in again".to_owned()
             }
+            Self::NoPipeWire { .. } => "sudo apt install pipewire wireplumber".to_owned(),
+            Self::PipeWire { .. } => "systemctl --user start pipewire wireplumber".to_owned(),
             Self::NoFfmpeg { .. } => "sudo apt install ffmpeg".to_owned(),
             _ => return None,
         })

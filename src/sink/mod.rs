@@ -1,19 +1,23 @@
-//! Station 5: the frame goes out, to v4l2loopback and to files.
+//! Station 5: the frame goes out, to v4l2loopback, to PipeWire and to files.
 //!
 //! [`Outputs`] is what the render thread owns: several sinks, none of which can stop another.
 
+mod audience;
 mod error;
 pub mod loopback;
 pub mod memory;
 mod mp4;
 mod outputs;
 mod pipe;
+#[cfg(feature = "pipewire")]
+mod pipewire;
 mod snapshot;
 mod spec;
 pub mod still;
 mod worker;
 pub mod y4m;
 
+pub use audience::{Audience, Readers};
 pub use error::{MAKE_CAMERA, SinkError};
 use mp4::Mp4;
 pub use outputs::{Board, OutputStatus, Outputs};
@@ -51,6 +55,9 @@ pub trait FrameSink: Send {
     fn dropped(&self) -> u64 {
         0
     }
+
+    /// Takes the place where an output that knows whether somebody reads it tells so.
+    fn tell_readers(&mut self, _audience: Audience) {}
 }
 
 /// Opens an output for frames of `size`; `rate` is their number a second as a fraction, such as `(30000, 1001)`.
@@ -61,13 +68,27 @@ pub trait FrameSink: Send {
 /// Each names the output and what was expected.
 pub fn open(spec: &SinkSpec, size: Size, rate: (u32, u32)) -> Result<Box<dyn FrameSink>, SinkError> {
     Ok(match spec {
+        SinkSpec::Auto => return open(&choose(), size, rate),
         SinkSpec::Loopback(wanted) => Box::new(loopback::Writer::open(&loopback::find(wanted)?, size, rate)?),
+        #[cfg(feature = "pipewire")]
+        SinkSpec::PipeWire(label) => Box::new(pipewire::PipeWire::open(label.as_deref(), size, rate)?),
+        #[cfg(not(feature = "pipewire"))]
+        SinkSpec::PipeWire(_) => return Err(SinkError::NoPipeWire { reason: "bgcam was built without it".to_owned() }),
         SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, rate)?),
         SinkSpec::Png(path) => Box::new(Snapshot::start(path, still::Format::Png, size)?),
         SinkSpec::Jpeg(path) => Box::new(Snapshot::start(path, still::Format::Jpeg, size)?),
         SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, rate)?),
         SinkSpec::None => Box::new(Nowhere { size }),
     })
+}
+
+/// What `auto` stands for: v4l2loopback where there is a device of it, because every app can read that; else PipeWire.
+fn choose() -> SinkSpec {
+    #[cfg(feature = "pipewire")]
+    if loopback::list().is_empty() && pipewire::is_here() {
+        return SinkSpec::PipeWire(None);
+    }
+    SinkSpec::Loopback(Wanted::Auto)
 }
 
 /// The output `none`.

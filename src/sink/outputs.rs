@@ -10,9 +10,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::{FrameSink, SinkError, SinkSpec, Worker, open};
+use super::{Audience, FrameSink, Readers, SinkError, SinkSpec, Worker, open};
 use crate::{
     error::{Failure, Recovery},
     frame::{Frame, Size},
@@ -49,6 +50,8 @@ pub struct OutputStatus {
     pub output: SinkSpec,
     /// The path of what was opened, such as `/dev/video10`; the last one while it is failing.
     pub name: String,
+    /// Whether somebody reads it; `None` where it can't tell by itself.
+    pub read: Option<bool>,
     /// Frames that it took.
     pub written: u64,
     /// Frames that it found no room for.
@@ -63,13 +66,17 @@ pub struct OutputStatus {
 
 /// The state of all outputs, to look at from other threads.
 #[derive(Debug)]
-pub struct Board(Box<[Entry]>);
+pub struct Board {
+    entries: Box<[Entry]>,
+    readers: Arc<watch::Sender<Readers>>,
+}
 
 #[derive(Debug)]
 struct Entry {
     spec: SinkSpec,
     name: ArcSwap<String>,
     state: ArcSwap<OutputState>,
+    audience: Audience,
     written: AtomicU64,
     dropped: AtomicU64,
 }
@@ -77,16 +84,24 @@ struct Entry {
 impl Board {
     /// How each output is, in the order of the settings.
     pub fn status(&self, now: Instant) -> Vec<OutputStatus> {
-        self.0.iter().map(|entry| entry.status(now)).collect()
+        self.entries.iter().map(|entry| entry.status(now)).collect()
+    }
+
+    /// Which outputs say that somebody reads them, now and later, in the order of the settings.
+    ///
+    /// PipeWire says it; v4l2loopback has to be asked.
+    pub fn readers(&self) -> watch::Receiver<Readers> {
+        self.readers.subscribe()
     }
 }
 
 impl Entry {
-    fn new(spec: &SinkSpec) -> Self {
+    fn new(spec: &SinkSpec, audience: Audience) -> Self {
         Self {
             spec: spec.clone(),
             name: ArcSwap::from_pointee(spec.to_string()),
             state: ArcSwap::from_pointee(OutputState::Ok),
+            audience,
             written: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         }
@@ -102,6 +117,7 @@ impl Entry {
         OutputStatus {
             output: self.spec.clone(),
             name: self.name.load().to_string(),
+            read: self.audience.reading(),
             written: self.written.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
             failure,
@@ -138,7 +154,10 @@ impl Outputs {
     /// The same, with another way to open one: for tests.
     pub fn open_with(opener: Opener, specs: &[SinkSpec], size: Size, fps: u32, now: Instant) -> Self {
         let slot = |_| Slot { sink: None, retry_at: Some(now), pause: FIRST_PAUSE };
-        let board = Arc::new(Board(specs.iter().map(Entry::new).collect()));
+        let readers = Arc::new(watch::Sender::new(vec![None; specs.len()]));
+        let entry = |(index, spec)| Entry::new(spec, Audience::new(&readers, index));
+        let entries = specs.iter().enumerate().map(entry).collect();
+        let board = Arc::new(Board { entries, readers });
         let mut outputs = Self { size, fps, slots: specs.iter().map(slot).collect(), board, opener };
         (0..specs.len()).for_each(|index| outputs.reopen(index, now));
         outputs
@@ -176,7 +195,7 @@ impl Outputs {
     }
 
     fn write_one(&mut self, index: usize, frame: &Frame, now: Instant) {
-        let (slot, entry) = (&mut self.slots[index], &self.board.0[index]);
+        let (slot, entry) = (&mut self.slots[index], &self.board.entries[index]);
         let Some(sink) = &mut slot.sink else { return };
         match sink.write(frame) {
             Ok(()) => {
@@ -194,11 +213,12 @@ impl Outputs {
     }
 
     fn reopen(&mut self, index: usize, now: Instant) {
-        let entry = &self.board.0[index];
+        let entry = &self.board.entries[index];
         let slot = &mut self.slots[index];
         slot.retry_at = None;
         match (self.opener)(&entry.spec, self.size, self.fps) {
-            Ok(sink) => {
+            Ok(mut sink) => {
+                sink.tell_readers(entry.audience.clone());
                 // An output that opens and then fails would fill the log for ever.
                 if matches!(**entry.state.load(), OutputState::Ok) {
                     info!(output = sink.name(), size = %self.size, "output opened");
@@ -211,7 +231,7 @@ impl Outputs {
     }
 
     fn failed(&mut self, index: usize, error: &SinkError, now: Instant) {
-        let (slot, entry) = (&mut self.slots[index], &self.board.0[index]);
+        let (slot, entry) = (&mut self.slots[index], &self.board.entries[index]);
         let failure = Failure::from(error);
         let hopeless = error.recovery() == Recovery::GiveUp;
         let (since, retries) = match &**entry.state.load() {

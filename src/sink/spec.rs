@@ -1,4 +1,4 @@
-//! Which output: the text `v4l2`, `v4l2:/dev/video10`, `y4m:PATH`, ... and back.
+//! Which output: the text `auto`, `v4l2:/dev/video10`, `pipewire`, `y4m:PATH`, ... and back.
 
 use std::{
     fmt,
@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum SinkSpec {
+    /// `auto`: v4l2loopback, or PipeWire where there is none.
+    Auto,
     /// `v4l2...`: a virtual camera.
     Loopback(Wanted),
+    /// `pipewire`, `pipewire:LABEL`: a camera in PipeWire, by default named [`super::LABEL`].
+    PipeWire(Option<String>),
     /// `y4m:PATH`: raw video.
     Y4m(PathBuf),
     /// `png:PATH`: a picture that always shows the newest frame.
@@ -40,7 +44,8 @@ pub enum Wanted {
 /// An output that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "output {0:?} is not one of v4l2, v4l2:/dev/videoN, v4l2:LABEL, y4m:PATH, png:PATH, jpeg:PATH, mp4:PATH and none"
+    "output {0:?} is not one of auto, v4l2, v4l2:/dev/videoN, v4l2:LABEL, pipewire, pipewire:LABEL, y4m:PATH, png:PATH, \
+     jpeg:PATH, mp4:PATH and none"
 )]
 pub struct BadSpec(pub String);
 
@@ -49,7 +54,7 @@ impl SinkSpec {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Y4m(path) | Self::Png(path) | Self::Jpeg(path) | Self::Mp4(path) => Some(path),
-            Self::Loopback(_) | Self::None => None,
+            Self::Auto | Self::Loopback(_) | Self::PipeWire(_) | Self::None => None,
         }
     }
 }
@@ -62,28 +67,21 @@ impl FromStr for SinkSpec {
             Some((kind, rest)) => (kind, Some(rest.trim())),
             None => (text.trim(), None),
         };
-        let file = match kind {
-            "v4l2" => return wanted(rest).map(Self::Loopback).ok_or_else(|| BadSpec(text.to_owned())),
-            "none" if rest.is_none() => return Ok(Self::None),
-            "y4m" => Self::Y4m,
-            "png" => Self::Png,
-            "jpeg" | "jpg" => Self::Jpeg,
-            "mp4" => Self::Mp4,
+        let given = rest.filter(|rest| !rest.is_empty() && !rest.contains('\0'));
+        Ok(match (kind, rest, given) {
+            ("auto", None, _) => Self::Auto,
+            ("none", None, _) => Self::None,
+            ("v4l2", None | Some("auto"), _) => Self::Loopback(Wanted::Auto),
+            ("v4l2", _, Some(path)) if path.starts_with('/') => Self::Loopback(Wanted::Path(path.into())),
+            ("v4l2", _, Some(label)) => Self::Loopback(Wanted::Label(label.to_owned())),
+            ("pipewire", None, _) => Self::PipeWire(None),
+            ("pipewire", _, Some(label)) => Self::PipeWire(Some(label.to_owned())),
+            ("y4m", _, Some(path)) => Self::Y4m(path.into()),
+            ("png", _, Some(path)) => Self::Png(path.into()),
+            ("jpeg" | "jpg", _, Some(path)) => Self::Jpeg(path.into()),
+            ("mp4", _, Some(path)) => Self::Mp4(path.into()),
             _ => return Err(BadSpec(text.to_owned())),
-        };
-        match rest {
-            Some(path) if !path.is_empty() && !path.contains('\0') => Ok(file(path.into())),
-            _ => Err(BadSpec(text.to_owned())),
-        }
-    }
-}
-
-fn wanted(rest: Option<&str>) -> Option<Wanted> {
-    match rest {
-        None | Some("auto") => Some(Wanted::Auto),
-        Some(text) if text.is_empty() || text.contains('\0') => None,
-        Some(path) if path.starts_with('/') => Some(Wanted::Path(path.into())),
-        Some(label) => Some(Wanted::Label(label.to_owned())),
+        })
     }
 }
 
@@ -93,6 +91,9 @@ impl fmt::Display for SinkSpec {
             Self::Loopback(Wanted::Auto) => f.write_str("v4l2"),
             Self::Loopback(Wanted::Path(path)) => write!(f, "v4l2:{}", path.display()),
             Self::Loopback(Wanted::Label(label)) => write!(f, "v4l2:{label}"),
+            Self::Auto => f.write_str("auto"),
+            Self::PipeWire(None) => f.write_str("pipewire"),
+            Self::PipeWire(Some(label)) => write!(f, "pipewire:{label}"),
             Self::Y4m(path) => write!(f, "y4m:{}", path.display()),
             Self::Png(path) => write!(f, "png:{}", path.display()),
             Self::Jpeg(path) => write!(f, "jpeg:{}", path.display()),
@@ -126,6 +127,9 @@ mod tests {
             "v4l2",
             "v4l2:/dev/video10",
             "v4l2:Virtual Background Cam",
+            "auto",
+            "pipewire",
+            "pipewire:Desk: left",
             "y4m:a:b.y4m",
             "png:/x y/z.png",
             "jpeg:q",
@@ -139,7 +143,20 @@ mod tests {
 
     #[test]
     fn a_bad_spec_says_what_was_expected() {
-        for bad in ["", "/dev/video10", "y4m", "y4m:", "v4l2:", "v4l", "none:x", "gif:x.gif", "png:a\0b"] {
+        for bad in [
+            "",
+            "auto:1",
+            "pipewire:",
+            "pipewire:a\0b",
+            "/dev/video10",
+            "y4m",
+            "y4m:",
+            "v4l2:",
+            "v4l",
+            "none:x",
+            "gif:x.gif",
+            "png:a\0b",
+        ] {
             let error = bad.parse::<SinkSpec>().expect_err(bad).to_string();
             assert!(error.contains(&format!("{bad:?}")) && error.contains("v4l2:/dev/videoN"), "{error}");
         }

@@ -1,0 +1,224 @@
+//! libpipewire-0.3, loaded at run time: bgcam starts where it is missing, and needs none of its headers to be built.
+//!
+//! Only the few calls that a camera needs, as `<pipewire/stream.h>`, `<pipewire/thread-loop.h>` and `<spa/buffer/buffer.h>`
+//! of 0.3.65 declare them; the library promises to keep them as long as its file name stays.
+
+use std::{
+    ffi::{c_char, c_int, c_void},
+    ptr,
+    sync::{OnceLock, atomic::AtomicU32},
+};
+
+use libloading::Library;
+
+use crate::sink::SinkError;
+
+/// The library's name, which stands for its binary interface.
+const FILE: &str = "libpipewire-0.3.so.0";
+
+/// A thread of the library's own; all calls on its streams are made under its lock.
+#[repr(C)]
+pub(super) struct ThreadLoop([u8; 0]);
+#[repr(C)]
+pub(super) struct Loop([u8; 0]);
+/// A node of the server's graph, as its owner sees it.
+#[repr(C)]
+pub(super) struct Stream([u8; 0]);
+#[repr(C)]
+pub(super) struct Properties([u8; 0]);
+/// A typed value, as [`super::pod`] makes them; 8-byte aligned.
+#[repr(C)]
+pub(super) struct Pod([u8; 0]);
+
+/// `struct spa_dict`.
+#[repr(C)]
+pub(super) struct Dict {
+    pub(super) flags: u32,
+    pub(super) n_items: u32,
+    pub(super) items: *const DictItem,
+}
+
+/// `struct spa_dict_item`.
+#[repr(C)]
+pub(super) struct DictItem {
+    pub(super) key: *const c_char,
+    pub(super) value: *const c_char,
+}
+
+/// `struct pw_buffer`, as far as all versions have it; only ever made by the library.
+#[repr(C)]
+pub(super) struct StreamBuffer {
+    pub(super) buffer: *mut Buffer,
+    user_data: *mut c_void,
+    size: u64,
+}
+
+/// `struct spa_buffer`.
+#[repr(C)]
+pub(super) struct Buffer {
+    pub(super) n_metas: u32,
+    pub(super) n_datas: u32,
+    pub(super) metas: *mut Meta,
+    pub(super) datas: *mut Data,
+}
+
+/// `struct spa_meta`.
+#[repr(C)]
+pub(super) struct Meta {
+    pub(super) kind: u32,
+    pub(super) size: u32,
+    pub(super) data: *mut c_void,
+}
+
+/// `struct spa_meta_header`.
+#[repr(C)]
+pub(super) struct Header {
+    pub(super) flags: u32,
+    pub(super) offset: u32,
+    /// Nanoseconds of the monotonic clock.
+    pub(super) pts: i64,
+    pub(super) dts_offset: i64,
+    pub(super) seq: u64,
+}
+
+/// `struct spa_meta_busy`.
+#[repr(C)]
+pub(super) struct Busy {
+    flags: u32,
+    /// How many readers hold the buffer.
+    pub(super) count: AtomicU32,
+}
+
+/// `SPA_META_Header`.
+pub(super) const META_HEADER: u32 = 1;
+
+/// `SPA_META_Busy`.
+pub(super) const META_BUSY: u32 = 7;
+
+/// `struct spa_data`.
+#[repr(C)]
+pub(super) struct Data {
+    kind: u32,
+    flags: u32,
+    fd: i64,
+    mapoffset: u32,
+    pub(super) maxsize: u32,
+    /// Where the memory is mapped, if it is.
+    pub(super) data: *mut c_void,
+    pub(super) chunk: *mut Chunk,
+}
+
+/// `struct spa_chunk`.
+#[repr(C)]
+pub(super) struct Chunk {
+    pub(super) offset: u32,
+    pub(super) size: u32,
+    pub(super) stride: i32,
+    pub(super) flags: i32,
+}
+
+/// `enum pw_stream_state`.
+pub(super) mod state {
+    pub(in crate::sink) const ERROR: i32 = -1;
+    pub(in crate::sink) const UNCONNECTED: i32 = 0;
+    pub(in crate::sink) const PAUSED: i32 = 2;
+    pub(in crate::sink) const STREAMING: i32 = 3;
+}
+
+/// `PW_STREAM_FLAG_MAP_BUFFERS` and `PW_STREAM_FLAG_DRIVER`: shared memory, and frames when we have one.
+pub(super) const MAP_BUFFERS_AND_DRIVE: u32 = 1 << 2 | 1 << 3;
+
+/// `SPA_DIRECTION_OUTPUT`.
+pub(super) const OUTPUT: u32 = 1;
+
+/// `PW_ID_ANY`.
+pub(super) const ANY: u32 = u32::MAX;
+
+/// `struct pw_stream_events`, version 0; those that we leave out are null.
+#[repr(C)]
+pub(super) struct StreamEvents {
+    pub(super) version: u32,
+    pub(super) destroy: Option<unsafe extern "C" fn(*mut c_void)>,
+    pub(super) state_changed: Option<unsafe extern "C" fn(*mut c_void, c_int, c_int, *const c_char)>,
+    pub(super) control_info: Option<unsafe extern "C" fn(*mut c_void, u32, *const c_void)>,
+    pub(super) io_changed: Option<unsafe extern "C" fn(*mut c_void, u32, *mut c_void, u32)>,
+    pub(super) param_changed: Option<unsafe extern "C" fn(*mut c_void, u32, *const Pod)>,
+    pub(super) add_buffer: Option<unsafe extern "C" fn(*mut c_void, *mut StreamBuffer)>,
+    pub(super) remove_buffer: Option<unsafe extern "C" fn(*mut c_void, *mut StreamBuffer)>,
+    pub(super) process: Option<unsafe extern "C" fn(*mut c_void)>,
+    pub(super) drained: Option<unsafe extern "C" fn(*mut c_void)>,
+}
+
+macro_rules! api {
+    ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => {
+        /// The library's functions.
+        pub(super) struct Api { $(pub(super) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)* }
+
+        impl Api {
+            /// # Safety
+            /// `library` must be libpipewire-0.3, whose functions have these types, and must never be unloaded.
+            unsafe fn of(library: &Library) -> Result<Self, libloading::Error> {
+                // SAFETY: the contract of this function.
+                Ok(unsafe { Self { $($name: *library.get(concat!(stringify!($name), "\0"))?,)* } })
+            }
+        }
+    };
+}
+
+api! {
+    pw_init(*mut c_int, *mut *mut *mut c_char);
+    pw_thread_loop_new(*const c_char, *const Dict) -> *mut ThreadLoop;
+    pw_thread_loop_get_loop(*mut ThreadLoop) -> *mut Loop;
+    pw_thread_loop_start(*mut ThreadLoop) -> c_int;
+    pw_thread_loop_stop(*mut ThreadLoop);
+    pw_thread_loop_destroy(*mut ThreadLoop);
+    pw_thread_loop_lock(*mut ThreadLoop);
+    pw_thread_loop_unlock(*mut ThreadLoop);
+    pw_properties_new_dict(*const Dict) -> *mut Properties;
+    pw_stream_new_simple(*mut Loop, *const c_char, *mut Properties, *const StreamEvents, *mut c_void) -> *mut Stream;
+    pw_stream_connect(*mut Stream, u32, u32, u32, *mut *const Pod, u32) -> c_int;
+    pw_stream_update_params(*mut Stream, *mut *const Pod, u32) -> c_int;
+    pw_stream_dequeue_buffer(*mut Stream) -> *mut StreamBuffer;
+    pw_stream_queue_buffer(*mut Stream, *mut StreamBuffer) -> c_int;
+    pw_stream_trigger_process(*mut Stream) -> c_int;
+    pw_stream_destroy(*mut Stream);
+}
+
+/// The library, loaded and started at the first call that finds it.
+///
+/// # Errors
+/// When it is not installed, or is not what its name says.
+pub(super) fn get() -> Result<&'static Api, SinkError> {
+    static API: OnceLock<Api> = OnceLock::new();
+    if let Some(api) = API.get() {
+        return Ok(api);
+    }
+    let loaded = load().map_err(|error| SinkError::NoPipeWire { reason: error.to_string() })?;
+    Ok(API.get_or_init(|| loaded))
+}
+
+fn load() -> Result<Api, libloading::Error> {
+    // SAFETY: the library's initialisers only register things of its own.
+    let library = unsafe { Library::new(FILE) }?;
+    // SAFETY: the name stands for this interface, and the library is leaked below.
+    let api = unsafe { Api::of(&library) }?;
+    std::mem::forget(library);
+    // SAFETY: both may be null; it may be called more than once.
+    unsafe { (api.pw_init)(ptr::null_mut(), ptr::null_mut()) };
+    Ok(api)
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use std::mem::{offset_of, size_of};
+
+    use super::*;
+
+    #[test]
+    fn the_layouts_are_those_that_a_c_compiler_gives() {
+        assert_eq!((size_of::<Buffer>(), size_of::<Meta>(), size_of::<Header>()), (24, 16, 32));
+        assert_eq!((size_of::<Data>(), offset_of!(Data, maxsize), offset_of!(Data, chunk)), (40, 20, 32));
+        assert_eq!((size_of::<Chunk>(), size_of::<Dict>(), offset_of!(Dict, items)), (16, 16, 8));
+        assert_eq!(offset_of!(StreamEvents, param_changed), 40);
+    }
+}

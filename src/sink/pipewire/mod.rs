@@ -1,0 +1,220 @@
+//! PipeWire: a camera node beside or in place of v4l2loopback, without a kernel module, for as many readers as like.
+//!
+//! [`library`] is the C interface, [`pod`] says which pictures we give, [`node`] is one connection. The render thread only
+//! copies a frame into a one-place mailbox; a thread of this output's own speaks to PipeWire.
+
+mod library;
+mod node;
+mod pod;
+
+use std::{
+    convert::Infallible,
+    env, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use library::Api;
+use node::{Node, Traits, c_string};
+
+use super::{Audience, FrameSink, LABEL, SinkError, check_size};
+use crate::{
+    frame::{Frame, Pool, Size},
+    latest::{Latest, Taken},
+};
+
+/// How long the server may take to make our node; it takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A camera in PipeWire; one that loses the server fails, and [`super::Outputs`] opens it anew.
+pub(super) struct PipeWire {
+    name: String,
+    size: Size,
+    pool: Pool<Frame>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the render thread, the feeding thread and PipeWire's thread share.
+#[derive(Default)]
+struct Shared {
+    frames: Latest<Arc<Frame>>,
+    failed: Latest<io::Error>,
+    /// Whether the server has made our node.
+    ready: AtomicBool,
+    reading: AtomicBool,
+    audience: OnceLock<Audience>,
+    starved: AtomicU64,
+}
+
+impl Shared {
+    /// The node is there; whether somebody reads it.
+    fn readers(&self, reading: Option<bool>) {
+        self.ready.store(true, Ordering::Release);
+        self.reading.store(reading == Some(true), Ordering::Release);
+        self.tell(reading);
+    }
+
+    fn tell(&self, reading: Option<bool>) {
+        if let Some(audience) = self.audience.get() {
+            audience.tell(reading);
+        }
+    }
+
+    fn lost(&self, error: io::Error) {
+        self.failed.put(error);
+        self.tell(None);
+    }
+
+    fn count_starved(&self) {
+        self.starved.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl PipeWire {
+    /// Starts to make a camera that apps show as `label`; the server is spoken to in another thread.
+    ///
+    /// # Errors
+    /// When the library is not installed, or the system gives us no thread.
+    pub(super) fn open(label: Option<&str>, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
+        let api = library::get()?;
+        let name = label.map_or("pipewire".to_owned(), |label| format!("pipewire:{label}"));
+        let shared = Arc::<Shared>::default();
+        let (label, theirs) = (label.map(str::to_owned), Arc::clone(&shared));
+        let thread = thread::Builder::new()
+            .name("bgcam-pipewire".into())
+            .spawn(move || run(api, label.as_deref(), size, rate, &theirs))
+            .map_err(|source| SinkError::Open { name: name.clone(), source })?;
+        // One is in the mailbox, one is being sent, one was the last, one is being filled.
+        let pool = Pool::new(4, || Frame::new(size));
+        Ok(Self { name, size, pool, shared, thread: Some(thread) })
+    }
+
+    fn failure(&self, source: io::Error) -> SinkError {
+        SinkError::PipeWire { name: self.name.clone(), source }
+    }
+}
+
+impl FrameSink for PipeWire {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<(), SinkError> {
+        check_size(self, frame)?;
+        if let Some(error) = self.shared.failed.try_take() {
+            return Err(self.failure(error));
+        }
+        let copy = |buffer: &mut Frame| {
+            buffer.copy_from(frame);
+            Ok::<_, Infallible>(())
+        };
+        if let Ok(Some(copy)) = self.pool.fill(copy) {
+            self.shared.frames.put(copy);
+        }
+        if self.shared.ready.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err(self.failure(io::ErrorKind::WouldBlock.into()))
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.shared.frames.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        Ok(())
+    }
+
+    fn dropped(&self) -> u64 {
+        self.shared.starved.load(Ordering::Relaxed)
+    }
+
+    fn tell_readers(&mut self, audience: Audience) {
+        let audience = self.shared.audience.get_or_init(|| audience);
+        if self.shared.ready.load(Ordering::Acquire) {
+            audience.tell(Some(self.shared.reading.load(Ordering::Acquire)));
+        }
+    }
+}
+
+impl Drop for PipeWire {
+    /// Lets the thread end by itself: the render thread has no time to wait for it.
+    fn drop(&mut self) {
+        self.shared.frames.close();
+    }
+}
+
+fn run(api: &'static Api, label: Option<&str>, size: Size, rate: (u32, u32), shared: &Arc<Shared>) {
+    if let Err(error) = feed(api, label, size, rate, shared) {
+        shared.lost(error);
+    }
+}
+
+/// Passes frames on until the mailbox is closed.
+fn feed(api: &'static Api, label: Option<&str>, size: Size, rate: (u32, u32), shared: &Arc<Shared>) -> io::Result<()> {
+    let (description, node) = (c_string(label.unwrap_or(LABEL)), c_string(&node_name(label)));
+    let traits = Traits { description: &description, node: &node, size, rate };
+    let node = Node::connect(api, &traits, shared)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match shared.frames.take(Instant::now() + PATIENCE) {
+            Taken::Value(frame) => node.send(frame),
+            Taken::TimedOut => {}
+            Taken::Closed => return Ok(()),
+        }
+        if !shared.ready.load(Ordering::Acquire) && Instant::now() >= deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}")));
+        }
+    }
+}
+
+/// `bgcam`, or `bgcam.a-name` for a camera with another label.
+fn node_name(label: Option<&str>) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    label.map_or("bgcam".to_owned(), |label| format!("bgcam.{}", label.chars().map(plain).collect::<String>()))
+}
+
+/// Whether a PipeWire camera can be expected to work here: the library is installed, and a server listens.
+pub(super) fn is_here() -> bool {
+    library::get().is_ok() && socket(|name| env::var_os(name).map(PathBuf::from)).is_some_and(|path| path.exists())
+}
+
+/// Where the server listens, as the library looks for it.
+fn socket(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let remote = var("PIPEWIRE_REMOTE").unwrap_or_else(|| "pipewire-0".into());
+    let dir = ["PIPEWIRE_RUNTIME_DIR", "XDG_RUNTIME_DIR"].into_iter().find_map(var);
+    Some(dir.as_deref().unwrap_or(Path::new("/run/pipewire")).join(remote))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_fit_for_programs() {
+        assert_eq!(node_name(None), "bgcam");
+        assert_eq!(node_name(Some("Büro Cam 2")), "bgcam.b-ro-cam-2");
+    }
+
+    #[test]
+    fn the_socket_is_where_the_library_looks() {
+        let with = |vars: &'static [(&str, &str)]| {
+            socket(move |name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| PathBuf::from(value)))
+        };
+        let expect = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(with(&[("XDG_RUNTIME_DIR", "/run/user/1")]), expect("/run/user/1/pipewire-0"));
+        assert_eq!(with(&[("PIPEWIRE_RUNTIME_DIR", "/a"), ("XDG_RUNTIME_DIR", "/b")]), expect("/a/pipewire-0"));
+        assert_eq!(with(&[("XDG_RUNTIME_DIR", "/b"), ("PIPEWIRE_REMOTE", "/c/d")]), expect("/c/d"));
+    }
+}

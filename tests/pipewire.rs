@@ -1,0 +1,176 @@
+//! The PipeWire camera as apps see it: the real daemon in a real session, read by native apps and by browsers.
+#![cfg(feature = "pipewire")]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "support/session.rs"]
+mod session;
+#[path = "support/daemon.rs"]
+mod support;
+
+use std::{fs, path::Path, process::Output};
+
+use bgcam::{
+    control::protocol::Status,
+    frame::{Size, Yuv},
+    sink::OutputStatus,
+};
+use session::{Session, missing};
+use support::{Daemon, Home, text};
+
+const GREEN: [u8; 3] = [0x20, 0xa0, 0x40];
+const SMALL: (&str, u32, u32) = ("320x180", 320, 180);
+
+fn small() -> Size {
+    Size::new(SMALL.1, SMALL.2).unwrap()
+}
+
+fn green() -> Yuv {
+    Yuv::from_rgb(GREEN[0], GREEN[1], GREEN[2])
+}
+
+fn start<'a>(home: &'a Home, output: &str, size: &str) -> Daemon<'a> {
+    let mut daemon = home.start(&["--output", output, "--size", size, "--camera", "demo", "--background", "#20a040"]);
+    daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
+    daemon
+}
+
+/// The output under test; the first is `none`.
+fn output(status: &Status) -> &OutputStatus {
+    &status.outputs[1]
+}
+
+#[test]
+fn a_native_app_gets_the_picture_and_the_daemon_knows() {
+    let home = Home::new();
+    let session = session_or_skip!(&home.path("run"));
+    let mut daemon = start(&home, "pipewire", "1280x720");
+    session.wait_for_camera();
+    let status = daemon.wait_until("the output is well", |status| output(status).read == Some(false));
+    assert_eq!(output(&status).name, "pipewire");
+    let reader = session.read(Size::HD);
+    reader.expect(30, green());
+    let status = daemon.wait_until("somebody reads", |status| output(status).read == Some(true));
+    assert_eq!(output(&status).failure, None);
+    home.expect(&["set-color", "#ff0000"], 0);
+    daemon.wait_until("it is shown", |status| status.scene.version > 1);
+    reader.expect(60, Yuv::from_rgb(255, 0, 0));
+    reader.kill();
+    daemon.wait_until("nobody reads", |status| output(status).read == Some(false));
+    assert!(session.lists("node.description = \"Virtual Background Cam\""));
+    home.expect(&["stop"], 0);
+    assert!(daemon.wait_for_end().success(), "{}", home.log());
+    session::until("the camera is gone", || !session.lists("\"bgcam\""));
+}
+
+#[test]
+fn readers_come_and_go_and_are_killed() {
+    let home = Home::new();
+    let session = session_or_skip!(&home.path("run"));
+    let mut daemon = start(&home, "pipewire", SMALL.0);
+    session.wait_for_camera();
+    for _ in 0..20 {
+        let reader = session.read(small());
+        reader.expect(3, green());
+        reader.kill();
+    }
+    let stays = session.read(small());
+    stays.expect(3, green());
+    for _ in 0..5 {
+        let beside = session.read(small());
+        beside.expect(3, green());
+        stays.expect(3, green());
+        beside.kill();
+    }
+    stays.expect(30, green());
+    let status = daemon.wait_until("the output is well", |status| output(status).failure.is_none());
+    assert_eq!(output(&status).read, Some(true));
+}
+
+#[test]
+fn the_servers_may_come_late_and_come_back() {
+    let home = Home::new();
+    let mut session = session_or_skip!(&home.path("run"));
+    session.stop_servers();
+    let mut daemon = start(&home, "pipewire", SMALL.0);
+    let status = daemon.wait_until("it says why", |status| output(status).failure.is_some());
+    let failure = output(&status).failure.clone().unwrap();
+    assert!(failure.message.starts_with("no PipeWire camera \"pipewire\": "), "{failure}");
+    assert!(failure.hint.unwrap().contains("systemctl --user start pipewire"));
+    for _ in 0..2 {
+        session.start_servers();
+        daemon.wait_until("the output is well", |status| output(status).read == Some(false));
+        session.wait_for_camera();
+        let reader = session.read(small());
+        reader.expect(10, green());
+        session.restart_wireplumber();
+        let another = session.read(small());
+        another.expect(10, green());
+        session.stop_servers();
+        daemon.wait_until("the output fails", |status| output(status).failure.is_some());
+    }
+}
+
+#[test]
+fn auto_is_pipewire_where_there_is_no_v4l2loopback() {
+    if !bgcam::sink::loopback::list().is_empty() {
+        eprintln!("skipped: there is a v4l2loopback device");
+        return;
+    }
+    let home = Home::new();
+    let session = session_or_skip!(&home.path("run"));
+    let mut daemon = start(&home, "auto", SMALL.0);
+    let status = daemon.wait_until("the output is well", |status| output(status).read == Some(false));
+    assert_eq!((output(&status).output.to_string().as_str(), output(&status).name.as_str()), ("auto", "pipewire"));
+    session.wait_for_camera();
+    session.read(small()).expect(3, green());
+}
+
+#[test]
+fn chromium_reads_it_through_the_portal() {
+    browse(&["chromium"], &[]);
+}
+
+#[test]
+fn firefox_reads_it_through_the_portal() {
+    browse(&["firefox-esr"], &["--firefox"]);
+}
+
+/// Opens the camera in a browser and looks at the picture there.
+fn browse(browser: &[&str], options: &[&str]) {
+    let portal = ["xdg-desktop-portal", "xdg-permission-store", "gdbus", "python3:gi"];
+    if let Some(missing) = missing(browser).or_else(|| missing(&portal)) {
+        eprintln!("skipped: no {missing} (scripts/setup --tests installs it)");
+        return;
+    }
+    let home = Home::new();
+    let mut session = session_or_skip!(&home.path("run"));
+    session.start_portal();
+    let _daemon = start(&home, "pipewire", "1280x720");
+    session.wait_for_camera();
+    let picture = home.path("seen.png");
+    let output = consume(&session, &picture, options);
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Virtual Background Cam"), "{said}");
+    assert!(said.contains("\"width\": 1280, \"height\": 720"), "{said}");
+    let corner = image::open(&picture).unwrap().to_rgb8().get_pixel(8, 8).0;
+    assert!(corner.iter().zip(GREEN).all(|(a, b)| a.abs_diff(b) <= 16), "{corner:?} is not {GREEN:?}; {said}");
+    eprintln!("{said}");
+}
+
+/// Status 2 is a browser that ended by itself: Chromium's PipeWire capture does now and then. It gets another try.
+fn consume(session: &Session, picture: &Path, options: &[&str]) -> Output {
+    let consumer = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/testbed.d/chromium-consumer");
+    let mut tries = 3;
+    loop {
+        let mut command = session.command(consumer);
+        command.args(["--pipewire", "--seconds", "2", "--wait", "20", "--png"]).arg(picture).args(options);
+        let output = command.output().unwrap();
+        tries -= 1;
+        if output.status.code() != Some(2) || tries == 0 {
+            return output;
+        }
+        eprintln!("trying again: {}", text(&output));
+        let _ = fs::remove_file(picture);
+    }
+}
