@@ -47,6 +47,8 @@ const RESERVED: [&str; 9] = [
 pub struct Config {
     /// The camera to open.
     pub camera: camera::Settings,
+    /// Whether the camera is open also while nobody reads.
+    pub always_on: bool,
     /// Where pictures go.
     pub outputs: Vec<SinkSpec>,
     /// The size of every picture.
@@ -94,6 +96,7 @@ struct RawCamera {
     device: String,
     format: String,
     timeout_ms: u64,
+    always_on: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -253,6 +256,7 @@ impl Config {
                 fps,
                 timeout: Duration::from_millis(timeout),
             },
+            always_on: raw.camera.always_on,
             outputs,
             size,
             fps,

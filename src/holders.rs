@@ -52,6 +52,15 @@ pub fn all(path: &Path) -> io::Result<Vec<Holder>> {
     Ok(holders.map(|pid| Holder { pid, name: name_of(pid) }).collect())
 }
 
+/// Whether a process has the buffers of the device at `path` mapped: it takes frames, or is about to.
+///
+/// False as well where its memory is not ours to look at.
+pub fn maps(pid: u32, path: &Path) -> bool {
+    let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/maps")) else { return false };
+    let path = path.as_os_str();
+    maps.lines().any(|line| line.split_ascii_whitespace().nth(5).is_some_and(|mapped| path == mapped))
+}
+
 fn holds(pid: u32, device: u64) -> bool {
     let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     fds.flatten().take(MOST_FDS).any(|fd| is_device(&fd.path(), device))

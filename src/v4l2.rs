@@ -9,8 +9,8 @@ use std::{
 use v4l::{
     v4l_sys::{
         V4L2_CAP_DEVICE_CAPS, V4L2_CAP_STREAMING, V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, v4l2_buffer,
-        v4l2_capability, v4l2_fmtdesc, v4l2_format, v4l2_frmivalenum, v4l2_frmsizeenum, v4l2_pix_format,
-        v4l2_requestbuffers, v4l2_streamparm,
+        v4l2_capability, v4l2_event, v4l2_event_subscription, v4l2_fmtdesc, v4l2_format, v4l2_frmivalenum,
+        v4l2_frmsizeenum, v4l2_pix_format, v4l2_requestbuffers, v4l2_streamparm,
     },
     v4l2::{self, vidioc},
 };
@@ -43,6 +43,8 @@ plain!(
     v4l2_streamparm,
     v4l2_requestbuffers,
     v4l2_buffer,
+    v4l2_event,
+    v4l2_event_subscription,
     u32
 );
 

@@ -30,7 +30,10 @@ fn documents() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let texts = docs.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
-    texts.chain([root.join("README.md")]).map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap())).collect()
+    texts
+        .chain([root.join("README.md")])
+        .map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap()))
+        .collect()
 }
 
 #[test]

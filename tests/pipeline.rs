@@ -79,7 +79,7 @@ fn start(device: &str, mask: mask::Settings, scene: Scene, keep: usize) -> (Pipe
         30,
         Instant::now(),
     );
-    let settings = Settings { size: SIZE, fps: 30, camera: camera(device), mask, scene };
+    let settings = Settings { size: SIZE, fps: 30, camera: camera(device), mask, scene, always_on: false };
     (Pipeline::start(settings, outputs).unwrap(), memory)
 }
 
@@ -241,7 +241,7 @@ fn start_twins(milliseconds: &str, scene: Scene, keep: usize) -> (Pipeline, Memo
     let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.sink()) as _));
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
     let mask = mask::Settings { model: milliseconds.to_owned(), ..mask::Settings::default() };
-    let settings = Settings { size: SIZE, fps: 30, camera: camera("twin"), mask, scene };
+    let settings = Settings { size: SIZE, fps: 30, camera: camera("twin"), mask, scene, always_on: false };
     (Pipeline::start_with(old_stamps, left_half, settings, outputs).unwrap(), memory)
 }
 

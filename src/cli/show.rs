@@ -63,6 +63,7 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
             )?;
         }
         (None, Some(failure)) => write_failure(out, "camera", failure)?,
+        (None, None) if !camera.on => writeln!(out, "camera      off: {}", camera.why)?,
         (None, None) => writeln!(out, "camera      opening {}", camera.wanted)?,
     }
     match (&mask.model, &mask.error) {

@@ -180,6 +180,10 @@ pub struct SceneStatus {
 pub struct CameraStatus {
     /// What the settings ask for.
     pub wanted: String,
+    /// Whether it is to be open.
+    pub on: bool,
+    /// Why, or why not: who reads, for people.
+    pub why: String,
     /// The open camera.
     pub source: Option<SourceInfo>,
     /// Why there is none.

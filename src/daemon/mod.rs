@@ -126,6 +126,7 @@ impl Daemon {
             camera: config.camera.clone(),
             mask: config.mask.clone(),
             scene,
+            always_on: config.always_on || options.once,
         };
         let pipeline = Pipeline::start(settings, outputs).map_err(|error| internal(&error))?;
         let pulse =
@@ -260,6 +261,7 @@ impl Daemon {
         new.camera.fps = config.fps;
         self.pipeline.set_camera(new.camera.clone());
         self.pipeline.set_mask(new.mask.clone());
+        self.pipeline.set_always_on(new.always_on);
         *config = new;
         let later = if fixed { "" } else { "; those of [output] take effect when the daemon starts again" };
         format!("settings reloaded{later}")
@@ -340,6 +342,7 @@ impl Service for Arc<Daemon> {
         let scene = self.pipeline.scene();
         let stations = self.pipeline.stations();
         let (dropped_for_mask, dropped_for_render) = self.pipeline.dropped();
+        let (on, why) = self.pipeline.wanted();
         let config = lock(&self.config);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -355,6 +358,8 @@ impl Service for Arc<Daemon> {
             },
             camera: CameraStatus {
                 wanted: config.camera.device.clone(),
+                on: on && !scene.paused,
+                why: if scene.paused { "paused".to_owned() } else { why },
                 source: stations.source,
                 error: stations.camera_failure,
             },

@@ -27,6 +27,12 @@ pub(super) fn run(shared: &Shared) {
     while !shared.switch.is_stopped() {
         session += 1;
         let ticket = shared.switch.ticket();
+        if !shared.camera_wanted() {
+            shared.stations().rest_camera();
+            backoff.reset();
+            shared.switch.wait_since(ticket, Instant::now() + HOPELESS);
+            continue;
+        }
         let settings = shared.camera.load_full();
         let Err(error) = run_once(shared, &settings, session, &mut pool, &mut backoff) else { continue };
         let failure = Failure::from(&error);
@@ -54,7 +60,8 @@ fn run_once(
     tracing::info!("camera {} opened: {} {width}x{height} at {:.4} fps", info.name, info.fourcc, info.fps);
     let mut opened = Some(info);
     let mut last_good = Instant::now();
-    while !shared.switch.is_stopped() && Arc::ptr_eq(settings, &shared.camera.load()) {
+    let stays = || !shared.switch.is_stopped() && shared.camera_wanted();
+    while stays() && Arc::ptr_eq(settings, &shared.camera.load()) {
         match pool.fill(|frame| source.next(frame)) {
             Ok(Some(frame)) => {
                 last_good = Instant::now();

@@ -1,10 +1,13 @@
-//! The way of a frame at run time: three threads, joined by mailboxes, around one published [`Scene`].
+//! The way of a frame at run time: three threads and one that watches the readers, joined by mailboxes, around one published [`Scene`].
 //!
 //! ```text
 //!  capture ──frames──┬──────────────────▶ render ──▶ outputs
-//!                    └──▶ segment ──masks──┘  ▲
+//!     ▲              └──▶ segment ──masks──┘  ▲         │
+//!     └ wanted ──────────── watch ◀───readers─│─────────┘
 //!                                             └ Scene, one look a frame
 //! ```
+//!
+//! The camera is open only while somebody reads an output; `demand` has the rules.
 //!
 //! The capture thread never waits for the others; a mailbox holds one value, the newest wins. The render thread waits a
 //! part of a frame time for the mask of its own frame, then takes the last one; when that is too old for the frame, it
@@ -12,9 +15,11 @@
 //! buffers are made.
 
 mod capture;
+mod demand;
 mod pace;
 mod render;
 mod segment;
+mod watch;
 
 use std::{
     io,
@@ -50,6 +55,8 @@ pub struct Settings {
     pub mask: mask::Settings,
     /// What is shown first.
     pub scene: Scene,
+    /// Whether the camera is open also while nobody reads an output that can tell.
+    pub always_on: bool,
 }
 
 /// A running pipeline; stops when dropped.
@@ -73,6 +80,7 @@ struct Shared {
     frames_to_render: Latest<Shot>,
     masks: Latest<Cut>,
     switch: Switch,
+    wanted: watch::Wanted,
     stats: Stats,
     stations: Mutex<Stations>,
     open_camera: OpenCamera,
@@ -118,6 +126,12 @@ pub struct Stations {
 impl Stations {
     fn found_camera(&mut self, source: SourceInfo) {
         self.source = Some(source);
+        self.camera_failure = None;
+    }
+
+    /// It was closed because nobody wants it.
+    fn rest_camera(&mut self) {
+        self.source = None;
         self.camera_failure = None;
     }
 
@@ -169,15 +183,18 @@ impl Pipeline {
             frames_to_render: Latest::default(),
             masks: Latest::default(),
             switch: Switch::default(),
+            wanted: watch::Wanted::new(settings.always_on),
             stats: Stats::default(),
             stations: Mutex::default(),
             open_camera,
             open_model,
         });
-        let mut pipeline = Self { shared, threads: Vec::with_capacity(3), retired: Mutex::default() };
+        let mut pipeline = Self { shared, threads: Vec::with_capacity(4), retired: Mutex::default() };
+        let board = outputs.board();
         pipeline.spawn("bgcam-render", move |shared| render::Render::new(shared, outputs).run())?;
         pipeline.spawn("bgcam-mask", |shared| segment::run(&shared))?;
         pipeline.spawn("bgcam-camera", |shared| capture::run(&shared))?;
+        pipeline.spawn("bgcam-watch", move |shared| watch::run(&shared, &board))?;
         Ok(pipeline)
     }
 
@@ -189,7 +206,11 @@ impl Pipeline {
 
     /// Puts a new scene in place of the old one, from the next frame on.
     pub fn publish(&self, scene: Scene) {
+        let paused = scene.paused;
         let old = self.shared.scene.swap(Arc::new(scene));
+        if paused != old.paused {
+            self.shared.switch.wake(); // a paused camera is closed
+        }
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.push(old);
         retired.retain(|scene| Arc::strong_count(scene) > 1);
@@ -219,6 +240,17 @@ impl Pipeline {
             self.shared.mask.store(Arc::new(settings));
             self.shared.switch.wake();
         }
+    }
+
+    /// Whether the camera is open also while nobody reads.
+    pub fn set_always_on(&self, always: bool) {
+        self.shared.wanted.set_always(always);
+        self.shared.switch.wake();
+    }
+
+    /// Whether somebody wants the camera, and why or why not.
+    pub fn wanted(&self) -> (bool, String) {
+        (self.shared.wanted.is_on(), self.shared.wanted.why())
     }
 
     /// The counters.
@@ -270,6 +302,11 @@ impl Shared {
     // Nothing in this lock can be left half-changed: fields are replaced one by one.
     fn stations(&self) -> std::sync::MutexGuard<'_, Stations> {
         self.stations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the camera is to be open: somebody reads, and the user has not paused it.
+    fn camera_wanted(&self) -> bool {
+        self.wanted.is_on() && !self.scene.load().paused
     }
 
     fn frame_time(&self) -> Duration {

@@ -19,6 +19,9 @@ use crate::{
 /// How often the outputs get a picture while the camera gives none. Chromium restarts a stream after a second without.
 const IDLE: Duration = Duration::from_millis(100);
 
+/// How often the outputs get a picture while nobody reads them: a new reader sees it before the camera is open.
+const ASLEEP: Duration = Duration::from_millis(500);
+
 /// How long the last picture stands when the camera stops, before a card takes its place.
 const HOLD: Duration = Duration::from_secs(1);
 
@@ -86,12 +89,16 @@ impl Render {
 
     /// Waits for a frame and shows it, or a card when none comes; false when the pipeline stops.
     fn run_once(&mut self, shared: &Shared) -> bool {
+        if !shared.wanted.is_on() {
+            return self.sleep(shared);
+        }
         let taken = shared.frames_to_render.take(Instant::now() + IDLE);
         // one look a frame: a picture is made of one scene, never of two
         let scene = shared.scene.load();
         match taken {
             Taken::Closed => return false,
-            Taken::Value(shot) if !scene.paused => self.show_live(&shot, &scene),
+            // one of before the camera was closed is no picture of now
+            Taken::Value(shot) if !scene.paused && shot.arrived.elapsed() < STALE => self.show_live(&shot, &scene),
             Taken::Value(_) => {
                 self.unmasked_since = None;
                 self.show_card(&scene, Instant::now());
@@ -103,6 +110,21 @@ impl Render {
                 self.unmasked_since = None;
                 self.show_card(&scene, Instant::now());
             }
+        }
+        true
+    }
+
+    /// Shows a card now and then while nobody reads, until somebody does; false when the pipeline stops.
+    fn sleep(&mut self, shared: &Shared) -> bool {
+        let ticket = shared.switch.ticket();
+        if shared.switch.is_stopped() {
+            return false;
+        }
+        self.unmasked_since = None;
+        self.last_live = None; // whoever comes next is not shown who was there before
+        self.show_card(&shared.scene.load(), Instant::now());
+        if !shared.wanted.is_on() {
+            shared.switch.wait_since(ticket, Instant::now() + ASLEEP);
         }
         true
     }

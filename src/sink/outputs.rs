@@ -87,6 +87,11 @@ impl Board {
         self.entries.iter().map(|entry| entry.status(now)).collect()
     }
 
+    /// The outputs as the settings name them.
+    pub fn specs(&self) -> impl Iterator<Item = &SinkSpec> {
+        self.entries.iter().map(|entry| &entry.spec)
+    }
+
     /// Which outputs say that somebody reads them, now and later, in the order of the settings.
     ///
     /// PipeWire says it; v4l2loopback has to be asked.

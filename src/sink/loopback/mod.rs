@@ -1,6 +1,7 @@
 //! v4l2loopback: which virtual cameras there are, which one is meant, and the writer.
 
 mod ioctl;
+pub mod usage;
 mod writer;
 
 use std::{

@@ -1,0 +1,229 @@
+//! The watch thread: sees who reads the virtual cameras, and says whether the camera is wanted.
+//!
+//! v4l2loopback 0.13 and later tell who streams. Of older ones inotify tells that somebody opens the node, and `/proc` whether
+//! he keeps it open and has its buffers mapped. PipeWire tells by itself.
+
+use std::{
+    io,
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use inotify::{EventMask, Inotify, WatchMask};
+
+use super::{
+    Shared,
+    demand::{Demand, Seen},
+};
+use crate::{
+    holders::{self, Holder},
+    sink::{Board, SinkSpec, loopback::usage::Usage},
+};
+
+/// How long to wait for news, which is also how late PipeWire's news may be seen.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often to see which nodes there are, and whether those who held one still do.
+const SURVEY: Duration = Duration::from_secs(1);
+
+/// Whether the camera is wanted, and why; shared with the threads that act on it.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    on: AtomicBool,
+    always: AtomicBool,
+    why: Mutex<String>,
+}
+
+impl Wanted {
+    pub(super) fn new(always: bool) -> Self {
+        Self { always: AtomicBool::new(always), ..Self::default() }
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_always(&self, always: bool) {
+        self.always.store(always, Ordering::Release);
+    }
+
+    /// Why the camera is on or off, for people.
+    pub(super) fn why(&self) -> String {
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a decision; true when it is another than before.
+    fn decide(&self, on: bool, why: impl FnOnce() -> String) -> bool {
+        let changed = self.on.swap(on, Ordering::AcqRel) != on;
+        let mut known = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        if changed || known.is_empty() {
+            *known = why();
+        }
+        changed
+    }
+}
+
+/// Looks until the pipeline stops.
+pub(super) fn run(shared: &Shared, board: &Board) {
+    let mut inotify = Inotify::init().inspect_err(|error| tracing::warn!("no inotify: {error}")).ok();
+    let (mut watch, mut demand) = (Watch::default(), Demand::default());
+    while !shared.switch.is_stopped() {
+        let ticket = shared.switch.ticket();
+        if let Some(why) = standing_reason(shared, board) {
+            decide(shared, true, || why.to_owned());
+            shared.switch.wait_since(ticket, Instant::now() + SURVEY);
+            continue;
+        }
+        let now = Instant::now();
+        if watch.surveyed.is_none_or(|last| now.duration_since(last) >= SURVEY) {
+            watch.survey(board, inotify.as_mut());
+            watch.surveyed = Some(now);
+        }
+        let told = board.readers().borrow().contains(&Some(true));
+        let seen = watch.look(told);
+        let on = demand.look(&seen, now);
+        decide(shared, on, || watch.reason(on, told));
+        if watch.wait(inotify.as_ref()) {
+            watch.take_news(inotify.as_mut());
+        }
+    }
+}
+
+fn decide(shared: &Shared, on: bool, why: impl FnOnce() -> String) {
+    if shared.wanted.decide(on, why) {
+        tracing::info!("camera {}: {}", if on { "on" } else { "off" }, shared.wanted.why());
+        shared.switch.wake();
+    }
+}
+
+/// Why the camera is on whoever reads.
+fn standing_reason(shared: &Shared, board: &Board) -> Option<&'static str> {
+    if shared.wanted.always.load(Ordering::Acquire) {
+        return Some("always_on is set");
+    }
+    let tells = |spec: &SinkSpec| matches!(spec, SinkSpec::Auto | SinkSpec::Loopback(_) | SinkSpec::PipeWire(_));
+    if board.specs().any(|spec| matches!(spec, SinkSpec::Y4m(_) | SinkSpec::Mp4(_))) {
+        Some("a video is written")
+    } else if board.specs().any(tells) {
+        None
+    } else {
+        Some("the output has no readers to be asked for")
+    }
+}
+
+/// The nodes that we write to, as their readers see them.
+#[derive(Debug, Default)]
+struct Watch {
+    nodes: Vec<Node>,
+    polled: Vec<libc::pollfd>,
+    surveyed: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Node {
+    path: PathBuf,
+    /// `None` where the driver does not tell who streams.
+    usage: Option<Usage>,
+    /// Who holds it, where the driver does not tell more.
+    holders: Vec<Holder>,
+    /// Somebody has opened or closed it since the last look.
+    touched: bool,
+}
+
+impl Watch {
+    /// Takes up nodes that are new and lets go of those that are gone.
+    fn survey(&mut self, board: &Board, mut inotify: Option<&mut Inotify>) {
+        let written = written_nodes(board);
+        self.nodes.retain(|node| written.contains(&node.path));
+        for path in written {
+            if !self.nodes.iter().any(|node| node.path == path)
+                && let Ok(usage) = Usage::subscribe(&path)
+            {
+                if let Some(inotify) = inotify.as_deref_mut() {
+                    let _ = inotify.watches().add(&path, WatchMask::OPEN | WatchMask::CLOSE); // then the survey sees it
+                }
+                self.nodes.push(Node { path, usage, holders: Vec::new(), touched: true });
+            }
+        }
+        // a survey also finds what inotify did not tell
+        self.nodes.iter_mut().for_each(|node| node.touched = true);
+    }
+
+    /// Who streams, and who may.
+    fn look(&mut self, told: bool) -> Seen {
+        let mut seen = Seen { streaming: told, holding: Vec::new() };
+        self.nodes.retain_mut(|node| node.look(&mut seen).is_ok());
+        seen
+    }
+
+    /// Waits for news, a little while; true when there is some from inotify.
+    fn wait(&mut self, inotify: Option<&Inotify>) -> bool {
+        let entry = |fd, events| libc::pollfd { fd, events, revents: 0 };
+        let usages = self.nodes.iter().filter_map(|node| node.usage.as_ref());
+        self.polled.clear();
+        self.polled.push(entry(inotify.map_or(-1, AsRawFd::as_raw_fd), libc::POLLIN));
+        self.polled.extend(usages.map(|usage| entry(usage.fd(), libc::POLLPRI)));
+        let (count, millis) = (self.polled.len() as libc::nfds_t, LOOK.as_millis() as libc::c_int);
+        // SAFETY: `polled` is as long as is said, and alive during the call; a negative descriptor is skipped.
+        let ready = unsafe { libc::poll(self.polled.as_mut_ptr(), count, millis) };
+        ready > 0 && self.polled[0].revents != 0
+    }
+
+    fn take_news(&mut self, inotify: Option<&mut Inotify>) {
+        let Some(inotify) = inotify else { return };
+        let mut buffer = [0; 1024];
+        if let Ok(events) = inotify.read_events(&mut buffer) {
+            let gone = events.fold(false, |gone, event| gone | event.mask.contains(EventMask::IGNORED));
+            self.nodes.iter_mut().for_each(|node| node.touched = true);
+            if gone {
+                self.surveyed = None;
+            }
+        }
+    }
+
+    fn reason(&self, on: bool, told: bool) -> String {
+        if !on {
+            return "nobody reads".to_owned();
+        }
+        let name = |node: &Node| {
+            let holder = holders::first(&node.path)?;
+            Some(format!("{holder} reads {}", node.path.display()))
+        };
+        let through_pipewire = || if told { "an app reads through PipeWire" } else { "an app reads" };
+        self.nodes.iter().find_map(name).unwrap_or_else(|| through_pipewire().to_owned())
+    }
+}
+
+impl Node {
+    fn look(&mut self, seen: &mut Seen) -> io::Result<()> {
+        if let Some(usage) = &mut self.usage {
+            seen.streaming |= usage.streaming()?;
+            return Ok(());
+        }
+        // somebody who holds it may begin to stream at any time; a scan takes milliseconds, so not without a cause
+        if std::mem::take(&mut self.touched) || !self.holders.is_empty() {
+            self.holders = holders::all(&self.path)?;
+        }
+        for holder in &self.holders {
+            if holders::maps(holder.pid, &self.path) {
+                seen.streaming = true;
+            } else {
+                seen.holding.push(holder.pid);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The nodes of v4l2loopback among the outputs that are well.
+fn written_nodes(board: &Board) -> Vec<PathBuf> {
+    let outputs = board.status(Instant::now()).into_iter().filter(|output| output.failure.is_none());
+    let loopback = |spec: &SinkSpec| matches!(spec, SinkSpec::Auto | SinkSpec::Loopback(_));
+    let names = outputs.filter(|output| loopback(&output.output)).map(|output| output.name);
+    names.filter(|name| name.starts_with("/dev/")).map(|name| Path::new(&name).to_owned()).collect()
+}

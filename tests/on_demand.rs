@@ -1,0 +1,81 @@
+//! The camera's light: on while somebody reads the virtual camera, off otherwise; on the real drivers.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod support;
+
+use std::fs;
+
+use support::{Guest, Output};
+
+/// `start ARGUMENTS` runs a daemon as `$W` with a home of its own; `ask WHAT` is a field of its status, by a path of Python.
+const HELPERS: &str = r##"
+set -u
+H=/tmp/home; mkdir -p -m 700 $H/run
+export XDG_RUNTIME_DIR=$H/run XDG_CONFIG_HOME=$H/config XDG_DATA_HOME=$H/data XDG_STATE_HOME=$H/state
+ask() { "$BGCAM" status --json | python3 -c "import json,sys; s=json.load(sys.stdin); print($1)"; }
+is() { [ "$(ask "$1" 2>/dev/null)" = "$2" ]; }
+must() { "$@" || { echo "failed: $*"; "$BGCAM" status; cat "$SHARE/log"; exit 1; }; }
+start() { "$BGCAM" daemon --camera /dev/video0 --background '#20a040' "$@" > "$SHARE/log" 2>&1 & W=$!; must until_ok 30 "$BGCAM" status; }
+lit() { readlink /proc/$W/fd/* | grep -q '^/dev/video0$'; }
+dark() { ! lit; }
+asleep() { is "s['camera']['on']" False && dark; }
+awake() { is "s['camera']['on']" True && lit && [ "$(ask "s['counters']['composed']")" -gt 0 ]; }
+reader() { exec v4l2-ctl -d /dev/video10 --stream-mmap --stream-count="$1" > /dev/null 2>&1; }
+ticks() { awk '{ print $14 + $15 }' /proc/$W/stat; }
+"##;
+
+fn script(version: &str, script: &str) -> Option<Output> {
+    let testbed = support::testbed()?;
+    let mut guest = Guest::new(&testbed).v4l2loopback(version);
+    if let Ok(library) = bgcam::mask::library(&bgcam::mask::Settings::default()) {
+        guest = guest.env("BGCAM_ONNXRUNTIME", library.to_str().unwrap());
+    }
+    Some(guest.bash(&format!("{HELPERS}\n{script}")).success())
+}
+
+fn the_light_follows_the_readers(version: &str) {
+    let output = script(
+        version,
+        r##"
+        start
+        must until_ok 10 asleep
+        # A program that lists cameras, as chat programs do: four times every three seconds.
+        for round in 1 2 3; do
+            for look in 1 2 3 4; do v4l2-ctl -d /dev/video10 -D --list-formats > /dev/null; done
+            sleep 3; must dark
+        done
+        must is "s['counters']['camera_opens']" 0
+        reader 9999 & R=$!
+        must until_ok 20 awake
+        must is "'v4l2-ctl' in s['camera']['why']" True
+        # A reader that comes back at once finds the camera as it was.
+        kill $R; wait $R 2> /dev/null
+        ( reader 30 )
+        must is "s['counters']['camera_opens']" 1
+        must until_ok 20 asleep
+        # kill -9 of a reader is an end like any other.
+        reader 9999 & R=$!
+        must until_ok 20 awake
+        kill -9 $R; wait $R 2> /dev/null
+        must until_ok 20 asleep
+        # Paused, the light is off whoever reads, and a still card is shown.
+        reader 9999 & R=$!
+        must until_ok 20 awake
+        "$BGCAM" pause; must until_ok 10 dark
+        "$BGCAM" resume; must until_ok 10 lit
+        kill $R; wait $R 2> /dev/null
+        must until_ok 20 asleep
+        before=$(ticks); sleep 10; echo "idle: $(( $(ticks) - before )) hundredths of a second in 10 s"
+        grep -c 'camera on: v4l2-ctl' "$SHARE/log"
+        "##,
+    );
+    if let Some(output) = output {
+        eprintln!("{version}: {}", output.stdout.trim());
+        let log = fs::read_to_string(output.file("log")).unwrap();
+        assert!(log.contains("camera off: nobody reads"), "{log}");
+    } else {
+        eprintln!("skipped: no testbed (scripts/testbed builds one, BGCAM_TESTBED names one)");
+    }
+}
+
+on_each_version!(the_light_follows_the_readers);
