@@ -5,6 +5,7 @@
 use std::{
     env, fs,
     io::Read,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -161,6 +162,13 @@ impl Session {
 
     pub fn lists(&self, property: &str) -> bool {
         said(self.command("pw-cli").args(["ls", "Node"])).contains(property)
+    }
+
+    /// Lets a native app die with a frame in its hand.
+    pub fn hold_and_die(&self) {
+        let holder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/holder.py");
+        let status = self.command(PYTHON).arg(holder).status().unwrap();
+        assert_eq!(status.signal(), Some(9), "{status}");
     }
 
     /// Starts a native app that reads the camera for as long as it is let.
