@@ -167,8 +167,13 @@ impl Session {
     /// Lets a native app die with a frame in its hand.
     pub fn hold_and_die(&self) {
         let holder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/holder.py");
-        let status = self.command(PYTHON).arg(holder).status().unwrap();
-        assert_eq!(status.signal(), Some(9), "{status}");
+        let mut app = Program(self.command(PYTHON).arg(holder).spawn().unwrap());
+        let mut status = None;
+        until("an app holds a frame", || {
+            status = app.0.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.and_then(|status| status.signal()), Some(9), "{status:?}");
     }
 
     /// Starts a native app that reads the camera for as long as it is let.
