@@ -87,6 +87,23 @@ fn readers_come_and_go_and_are_killed() {
 }
 
 #[test]
+fn buffers_of_killed_readers_come_back() {
+    let home = Home::new();
+    let session = session_or_skip!(&home.path("run"));
+    let _daemon = start(&home, "pipewire", SMALL.0);
+    session.wait_for_camera();
+    let stays = session.read(small());
+    stays.expect(3, green());
+    // there are at most 16 buffers, and each of these takes one with it
+    for _ in 0..20 {
+        session.hold_and_die();
+    }
+    stays.expect(30, green());
+    let another = session.read(small());
+    another.expect(30, green());
+}
+
+#[test]
 fn the_servers_may_come_late_and_come_back() {
     let home = Home::new();
     let mut session = session_or_skip!(&home.path("run"));

@@ -324,6 +324,19 @@ mod tests {
     }
 
     #[test]
+    fn who_watches_hears_of_a_reader_at_once() {
+        let (outputs, ..) = two(0, Instant::now());
+        let board = outputs.board();
+        let mut readers = board.readers();
+        board.entries[1].audience.tell(Some(true));
+        assert!(readers.has_changed().unwrap());
+        assert_eq!(*readers.borrow_and_update(), [None, Some(true)]);
+        board.entries[1].audience.tell(Some(true));
+        assert!(!readers.has_changed().unwrap(), "nothing new");
+        assert_eq!(board.status(Instant::now())[1].read, Some(true));
+    }
+
+    #[test]
     fn an_error_that_nothing_mends_is_left_alone() {
         let start = Instant::now();
         let (mut outputs, first, second) = two(0, start);

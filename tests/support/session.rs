@@ -5,6 +5,7 @@
 use std::{
     env, fs,
     io::Read,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -163,6 +164,18 @@ impl Session {
         said(self.command("pw-cli").args(["ls", "Node"])).contains(property)
     }
 
+    /// Lets a native app die with a frame in its hand.
+    pub fn hold_and_die(&self) {
+        let holder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/holder.py");
+        let mut app = Program(self.command(PYTHON).arg(holder).spawn().unwrap());
+        let mut status = None;
+        until("an app holds a frame", || {
+            status = app.0.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.and_then(|status| status.signal()), Some(9), "{status:?}");
+    }
+
     /// Starts a native app that reads the camera for as long as it is let.
     pub fn read(&self, size: Size) -> Reader {
         let caps = format!("video/x-raw,format=I420,width={},height={}", size.width(), size.height());
@@ -197,7 +210,8 @@ impl Reader {
     /// When they do not come.
     pub fn expect(&self, count: usize, colour: Yuv) {
         let next = || self.frames.recv_timeout(PATIENCE).expect("a frame at the reader");
-        let last = (0..count).map(|_| next()).last().unwrap();
+        let mut last = next();
+        (1..count).for_each(|_| last = next());
         let near = |a: u8, b: u8| a.abs_diff(b) <= 2;
         assert!(
             near(last.y, colour.y) && near(last.u, colour.u) && near(last.v, colour.v),

@@ -11,7 +11,7 @@ use std::{
 
 use libloading::Library;
 
-use crate::sink::SinkError;
+use crate::{error::chain, sink::SinkError};
 
 /// The library's name, which stands for its binary interface.
 const FILE: &str = "libpipewire-0.3.so.0";
@@ -193,13 +193,13 @@ pub(super) fn get() -> Result<&'static Api, SinkError> {
     if let Some(api) = API.get() {
         return Ok(api);
     }
-    let loaded = load().map_err(|error| SinkError::NoPipeWire { reason: error.to_string() })?;
+    let loaded = load(FILE).map_err(|error| SinkError::NoPipeWire { reason: chain(&error) })?;
     Ok(API.get_or_init(|| loaded))
 }
 
-fn load() -> Result<Api, libloading::Error> {
+fn load(file: &str) -> Result<Api, libloading::Error> {
     // SAFETY: the library's initialisers only register things of its own.
-    let library = unsafe { Library::new(FILE) }?;
+    let library = unsafe { Library::new(file) }?;
     // SAFETY: the name stands for this interface, and the library is leaked below.
     let api = unsafe { Api::of(&library) }?;
     std::mem::forget(library);
@@ -213,6 +213,14 @@ mod tests {
     use std::mem::{offset_of, size_of};
 
     use super::*;
+
+    #[test]
+    fn a_missing_or_wrong_library_is_an_error() {
+        for (file, expected) in [("libpipewire-none.so.0", "libpipewire-none.so.0"), ("libc.so.6", "pw_init")] {
+            let error = load(file).err().map(|error| chain(&error)).unwrap();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 
     #[test]
     fn the_layouts_are_those_that_a_c_compiler_gives() {

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::frame::{Frame, Size};
 
-/// A buffer that is still marked as busy so long after it was sent was held by a reader that was killed: nobody else takes that
-/// mark away, and eight of them would stop the camera.
+/// A buffer that is still marked as busy so long after it was sent was held by a reader that was killed: nobody else
+/// takes that mark away, and when all have it the camera stands still.
 const LOST: Duration = Duration::from_secs(3);
 
 /// A camera in PipeWire's graph, until it is dropped or the server goes.
@@ -27,7 +27,7 @@ const LOST: Duration = Duration::from_secs(3);
 pub(super) struct Node {
     api: &'static Api,
     thread_loop: NonNull<ThreadLoop>,
-    /// From `Box::into_raw`; looked at only under the lock, or when the loop has stopped.
+    /// From `Box::leak`; looked at only under the lock, or when the loop has stopped.
     inner: NonNull<Inner>,
 }
 

@@ -65,6 +65,8 @@ fn join(first: [u8; 4], second: [u8; 4]) -> [u8; 8] {
 /// The format that we give: I420 of one size and one rate. Browsers list no camera that leaves them a choice.
 pub(super) fn format(size: Size, rate: (u32, u32)) -> Pod {
     let (video, raw, i420) = (2, 1, 2);
+    // where nothing is said, GStreamer takes what is higher than 576 lines for BT.709
+    let (limited, bt601, transfer_bt709, smpte170m) = (2, 4, 5, 4);
     object(
         0x4_0003,
         3,
@@ -74,6 +76,10 @@ pub(super) fn format(size: Size, rate: (u32, u32)) -> Pod {
             (0x2_0001, Value::Id(i420)),
             (0x2_0003, Value::Rectangle(size.width() as u32, size.height() as u32)),
             (0x2_0004, Value::Fraction(rate.0, rate.1)),
+            (0x2_000c, Value::Id(limited)),
+            (0x2_000d, Value::Id(bt601)),
+            (0x2_000e, Value::Id(transfer_bt709)),
+            (0x2_000f, Value::Id(smpte170m)),
         ],
     )
 }
@@ -119,12 +125,16 @@ mod tests {
     fn objects_are_what_pipewires_own_builder_makes() {
         #[rustfmt::skip]
         assert_words(&format(Size::HD, (30, 1)), &[
-            0x80, 15, 0x40003, 3,
+            0xe0, 15, 0x40003, 3,
             1, 0, 4, 3, 2, 0,
             2, 0, 4, 3, 1, 0,
             0x20001, 0, 4, 3, 2, 0,
             0x20003, 0, 8, 10, 1280, 720,
             0x20004, 0, 8, 11, 30, 1,
+            0x2000c, 0, 4, 3, 2, 0,
+            0x2000d, 0, 4, 3, 4, 0,
+            0x2000e, 0, 4, 3, 5, 0,
+            0x2000f, 0, 4, 3, 4, 0,
         ]);
         #[rustfmt::skip]
         assert_words(&buffers(Size::HD), &[
