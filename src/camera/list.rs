@@ -57,7 +57,7 @@ impl Device {
 
 /// Every camera that this process may open, in the order of the node numbers; never nodes for output or metadata only.
 pub fn list() -> Vec<Device> {
-    scan().devices
+    scan_with(|node| node.formats(None, |_| true)).devices
 }
 
 /// What a look around found.
@@ -68,11 +68,16 @@ pub(super) struct Scan {
     pub denied: Option<PathBuf>,
 }
 
+/// Looks around for cameras, and only at those of their formats that can be decoded.
 pub(super) fn scan() -> Scan {
+    scan_with(|node| node.usable_formats(None))
+}
+
+fn scan_with(formats: impl Fn(&Node) -> io::Result<Vec<Format>>) -> Scan {
     let mut scan = Scan::default();
     for number in nodes() {
         let path = PathBuf::from(format!("/dev/video{number}"));
-        match describe(&path) {
+        match describe(&path, &formats) {
             Ok(device) => scan.devices.extend(device),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 scan.denied.get_or_insert(path);
@@ -84,7 +89,7 @@ pub(super) fn scan() -> Scan {
 }
 
 /// What the node at `path` can do; `None` when it gives no frames.
-fn describe(path: &Path) -> io::Result<Option<Device>> {
+fn describe(path: &Path, formats: impl Fn(&Node) -> io::Result<Vec<Format>>) -> io::Result<Option<Device>> {
     let node = Node::open(path)?;
     let caps = node.caps()?;
     if !(caps.captures() && caps.streams()) {
@@ -97,7 +102,7 @@ fn describe(path: &Path) -> io::Result<Option<Device>> {
         id: stable_id(path),
         driver: caps.driver,
         bus: caps.bus,
-        formats: node.formats(None)?,
+        formats: formats(&node)?,
     }))
 }
 

@@ -84,12 +84,24 @@ impl Node {
         Caps::of(self.fd.as_fd())
     }
 
-    /// Every format, size and rate; sizes within bounds as the usual ones and `wish`.
-    pub(super) fn formats(&self, wish: Option<Size>) -> io::Result<Vec<Format>> {
+    /// The formats that can be decoded, with every size and rate, sizes within bounds as the usual ones and `wish`; all
+    /// formats where none can be.
+    ///
+    /// Asks for no more than that: some drivers have sixty formats, and each answer takes its time.
+    pub(super) fn usable_formats(&self, wish: Option<Size>) -> io::Result<Vec<Format>> {
+        let usable = self.formats(wish, |fourcc| Pixel::from_fourcc(fourcc).is_some())?;
+        if usable.is_empty() { self.formats(wish, |_| true) } else { Ok(usable) }
+    }
+
+    /// The formats that `of_use` picks by their four characters, as [`Node::usable_formats`] has them.
+    pub(super) fn formats(&self, wish: Option<Size>, of_use: impl Fn(&str) -> bool) -> io::Result<Vec<Format>> {
         let entry = |index| v4l2_fmtdesc { index, type_: CAPTURE, ..Plain::zeroed() };
         let mut formats = Vec::new();
         for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FMT, entry(index)))? {
             let code = entry.pixelformat;
+            if !of_use(&spell(code)) {
+                continue;
+            }
             for size in self.sizes(code, wish)? {
                 formats.push(Format { fourcc: spell(code), size, rates: self.rates(code, size)? });
             }

@@ -77,7 +77,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         return Err(not_capture(path, why));
     }
 
-    let mut formats = node.formats(Some(settings.size)).map_err(fault("list the formats"))?;
+    let mut formats = node.usable_formats(Some(settings.size)).map_err(fault("list the formats"))?;
     let unsupported =
         |offered, wanted| CameraError::Unsupported { device: path.display().to_string(), offered, wanted };
     let offered = offered(&formats);
