@@ -11,9 +11,9 @@ use support::{Guest, Output, VERSIONS};
 /// What stands behind the person here.
 const GREEN: [u8; 3] = [0x20, 0xa0, 0x40];
 
-/// `start ARGUMENTS` runs the daemon in the background, as `$D`; `status FILTER` is true when jq says so of its status.
+/// `start ARGUMENTS` runs the daemon in the background, as `$D`, with the camera open whoever reads; `status FILTER` is true when jq says so of its status.
 const HELPERS: &str = r#"
-set -u; export XDG_CONFIG_HOME=/tmp/config XDG_STATE_HOME=/tmp/state
+set -u; export XDG_CONFIG_HOME=/tmp/config XDG_STATE_HOME=/tmp/state BGCAM_CAMERA_ALWAYS_ON=true
 start() { "$BGCAM" daemon "$@" >> "$SHARE/daemon.log" 2>&1 & D=$!; until_ok 30 "$BGCAM" status; }
 says() { "$BGCAM" status --json | python3 -c "
 import json, sys

@@ -15,7 +15,7 @@ export XDG_RUNTIME_DIR=$H/run XDG_CONFIG_HOME=$H/config XDG_DATA_HOME=$H/data XD
 ask() { "$BGCAM" status --json | python3 -c "import json,sys; s=json.load(sys.stdin); print($1)"; }
 is() { [ "$(ask "$1" 2>/dev/null)" = "$2" ]; }
 must() { "$@" || { echo "failed: $*"; "$BGCAM" status; cat "$SHARE/log"; exit 1; }; }
-start() { "$BGCAM" daemon --camera /dev/video0 --background '#20a040' "$@" > "$SHARE/log" 2>&1 & W=$!; must until_ok 30 "$BGCAM" status; }
+start() { "$BGCAM" daemon --camera "${CAMERA:-/dev/video0}" --background '#20a040' "$@" > "$SHARE/log" 2>&1 & W=$!; must until_ok 30 "$BGCAM" status; }
 lit() { readlink /proc/$W/fd/* | grep -q '^/dev/video0$'; }
 dark() { ! lit; }
 asleep() { is "s['camera']['on']" False && dark; }
@@ -79,3 +79,57 @@ fn the_light_follows_the_readers(version: &str) {
 }
 
 on_each_version!(the_light_follows_the_readers);
+
+#[test]
+fn a_second_app_has_a_camera_of_its_own() {
+    let output = script(
+        "0.15.4",
+        r##"
+        start
+        second=$("$BGCAM" devices add "Second Cam" 2> /dev/null); echo "$second"
+        must v4l2-ctl -d "$second" -D
+        kill $W; wait $W
+        start --output v4l2 --output "v4l2:$second"
+        v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=9999 > /dev/null 2>&1 & R=$!
+        must until_ok 20 awake
+        must timeout 20 v4l2-ctl -d "$second" --stream-mmap --stream-count=30
+        must is "s['counters']['camera_opens']" 1
+        "$BGCAM" status | must grep -q 'bgcam devices add'
+        "$BGCAM" devices remove "$second" 2>&1 | must grep -q 'close the apps'
+        kill $R $W; wait $W
+        must "$BGCAM" devices remove "$second"
+        [ ! -e "$second" ] || exit 1
+        setpriv --reuid 65534 --regid 65534 --clear-groups "$BGCAM" devices add 2>&1 | grep sudo
+        "##,
+    );
+    match output {
+        Some(output) => assert!(output.stdout.contains("/dev/video1\n"), "{}", output.stdout),
+        None => eprintln!("skipped: no testbed (scripts/testbed builds one, BGCAM_TESTBED names one)"),
+    }
+}
+
+#[test]
+fn a_camera_is_found_under_another_node() {
+    let output = script(
+        "0.15.4",
+        r##"
+        CAMERA=vivid start
+        reader 9999 & R=$!
+        must until_ok 20 awake
+        for round in 1 2; do
+            echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind
+            must until_ok 20 is "s['camera']['source'] is None" True
+            must until_ok 20 grep -q 'not found\|gone away' "$SHARE/log"
+            # another camera takes its number
+            taken=$("$BGCAM" devices add Taken)
+            echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
+            must until_ok 20 is "s['camera']['source']['name']" vivid
+        done
+        ask "s['camera']['source']['path']"
+        "##,
+    );
+    match output {
+        Some(output) => assert!(output.stdout.contains("/dev/video2"), "{}", output.stdout),
+        None => eprintln!("skipped: no testbed (scripts/testbed builds one, BGCAM_TESTBED names one)"),
+    }
+}

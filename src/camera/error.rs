@@ -4,6 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use crate::{
     error::{Failure, Kind, Recovery, chain},
+    holders::Holder,
     picture::PictureError,
     regular::FileError,
 };
@@ -19,7 +20,7 @@ pub enum CameraError {
     #[error("cannot open camera {device}: permission denied")]
     Denied { device: String },
     #[error("cannot use camera {device}: busy{}", by(.holder))]
-    Busy { device: String, holder: Option<String> },
+    Busy { device: String, holder: Option<Holder> },
     #[error("{device} is not a camera: {why}")]
     NotCapture { device: String, why: String },
     #[error("camera {device} offers {offered}{}", expected(.wanted))]
@@ -49,7 +50,7 @@ pub enum CameraError {
     EndOfStream { path: PathBuf },
 }
 
-fn by(holder: &Option<String>) -> String {
+fn by(holder: &Option<Holder>) -> String {
     holder.as_ref().map(|who| format!(", in use by {who}")).unwrap_or_default()
 }
 
@@ -147,7 +148,8 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_thing_and_the_way_out() {
-        let busy = CameraError::Busy { device: "/dev/video0".into(), holder: Some("zoom (pid 42)".into()) };
+        let busy =
+            CameraError::Busy { device: "/dev/video0".into(), holder: Some(Holder { pid: 42, name: "zoom".into() }) };
         let failure = Failure::from(&busy);
         assert_eq!(failure.kind, Kind::Busy);
         assert_eq!(failure.message, "cannot use camera /dev/video0: busy, in use by zoom (pid 42)");

@@ -97,21 +97,33 @@ pub const FOURCCS: [&str; 8] = ["MJPG", "JPEG", "YUYV", "UYVY", "NV12", "YU12", 
 /// # Errors
 /// When there is no such source, or it cannot be used; [`CameraError::recovery`] says whether to try again.
 pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
-    let path = match Wish::parse(&settings.device) {
-        Wish::Demo => return demo::open(settings.size, settings.fps),
+    if let Some(path) = locate(settings)? {
+        return webcam::open(&path, settings);
+    }
+    match Wish::parse(&settings.device) {
         Wish::File(path) => {
             let options =
                 FileOptions { size: Some(settings.size), looped: true, paced: true, timeout: Some(settings.timeout) };
-            return file::open(&path, &options);
+            file::open(&path, &options)
         }
+        _ => demo::open(settings.size, settings.fps),
+    }
+}
+
+/// The node that [`open`] would open now; `None` where `settings` name no webcam.
+///
+/// # Errors
+/// When there is no such camera.
+pub fn locate(settings: &Settings) -> Result<Option<PathBuf>, CameraError> {
+    Ok(Some(match Wish::parse(&settings.device) {
+        Wish::Demo | Wish::File(_) => return Ok(None),
         Wish::Auto => select::first(&list::scan())?.path.clone(),
         Wish::Node(path) => node(path)?,
         Wish::Name(name) => match select::link(&name) {
             Some(link) => node(link)?,
             None => select::by_name(&name, &list::scan())?.path.clone(),
         },
-    };
-    webcam::open(&path, settings)
+    }))
 }
 
 /// The node that `path`, which may be a link, stands for.

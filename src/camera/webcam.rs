@@ -147,9 +147,7 @@ fn fault(path: &Path, doing: &'static str, source: io::Error) -> CameraError {
     match source.raw_os_error() {
         Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => CameraError::Gone { device, source },
         Some(libc::EACCES | libc::EPERM) => CameraError::Denied { device },
-        Some(libc::EBUSY) => {
-            CameraError::Busy { device, holder: holders::first(path).map(|holder| holder.to_string()) }
-        }
+        Some(libc::EBUSY) => CameraError::Busy { device, holder: holders::first(path) },
         _ => CameraError::Io { device, doing, source },
     }
 }

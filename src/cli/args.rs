@@ -119,9 +119,15 @@ pub enum Verb {
         watch: bool,
     },
 
-    /// List webcams and virtual cameras
-    #[command(after_help = "Example: bgcam devices --json")]
+    /// List webcams and virtual cameras, make or remove virtual ones
+    #[command(
+        after_help = "Examples:\n  bgcam devices --json\n  sudo bgcam devices add \"Second Cam\"",
+        args_conflicts_with_subcommands = true
+    )]
     Devices {
+        /// What to do; without it all are listed
+        #[command(subcommand)]
+        verb: Option<DevicesVerb>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -218,6 +224,26 @@ pub struct PromptArgs {
     /// Cancel the picture that is being made
     #[arg(long, conflicts_with = "words")]
     pub cancel: bool,
+}
+
+/// Verbs of `bgcam devices`.
+#[derive(Debug, Subcommand)]
+pub enum DevicesVerb {
+    /// Make one more virtual camera; needs root, and v4l2loopback 0.13 or later
+    ///
+    /// From 0.14 on one app at a time reads a virtual camera. Name the new one in output.to, so that the daemon feeds both.
+    #[command(after_help = "Example: sudo bgcam devices add \"Second Cam\"")]
+    Add {
+        /// The name that apps show, at most 31 bytes
+        #[arg(default_value = crate::sink::LABEL)]
+        label: String,
+    },
+    /// Remove a virtual camera that nobody has open; needs root
+    #[command(after_help = "Example: sudo bgcam devices remove /dev/video11")]
+    Remove {
+        /// Its node
+        node: PathBuf,
+    },
 }
 
 /// Verbs of `bgcam gallery`. A picture is named by its id, the start of its id, or its words.

@@ -3,6 +3,7 @@
 //! What a verb finds out goes to stdout; talk and errors go to stderr.
 
 pub mod args;
+mod devices;
 mod gallery;
 mod prompt;
 mod show;
@@ -106,7 +107,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Resume => ask(&Request::Resume),
         Verb::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
         Verb::Status { json, watch } => status(json, watch),
-        Verb::Devices { json } => Ok(show::devices(json)?),
+        Verb::Devices { verb, json } => devices::run(verb, json),
         Verb::Models { json, no_speed } => models(json, !no_speed),
         Verb::Config { verb } => config(verb),
         Verb::Reload => ask(&Request::Reload),

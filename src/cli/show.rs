@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{camera, control::protocol::Status, error::Failure, mask, sink};
+use crate::{control::protocol::Status, error::Failure, mask, sink};
 
 /// Prints `value` as JSON, on one line or as a block.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
@@ -96,10 +96,22 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
         (false, _) => readers.join(", "),
     };
     writeln!(out, "read by     {by}")?;
+    if let Some(node) = serves_one(status) {
+        writeln!(out, "            a second app finds {node} busy: `bgcam devices add` makes it a camera of its own")?;
+    }
     let minutes = (status.uptime_s / 60.0) as u64;
     let (hours, minutes) = (minutes / 60, minutes % 60);
     let (version, pid, rss) = (&status.version, status.pid, status.rss_mib);
     writeln!(out, "daemon      bgcam {version}, pid {pid}, up {hours}:{minutes:02} h, {rss:.0} MiB")
+}
+
+/// The node that is read, where its driver serves one reader at a time: v4l2loopback 0.13 and later.
+fn serves_one(status: &Status) -> Option<String> {
+    let mut devices = sink::loopback::list().into_iter();
+    let node = status.outputs.iter().map(|output| &output.name);
+    let node = node.filter(|name| name.starts_with("/dev/")).find(|_| !status.readers.is_empty())?;
+    let device = devices.find(|device| device.path.as_os_str() == node.as_str())?;
+    device.driver_version.map(|version| format!("{node} (v4l2loopback {version})"))
 }
 
 fn write_failure(out: &mut impl Write, what: &str, failure: &Failure) -> io::Result<()> {
@@ -108,46 +120,6 @@ fn write_failure(out: &mut impl Write, what: &str, failure: &Failure) -> io::Res
         Some(hint) => writeln!(out, "            hint: {hint}"),
         None => Ok(()),
     }
-}
-
-#[derive(Serialize)]
-struct Devices {
-    cameras: Vec<camera::Device>,
-    outputs: Vec<sink::loopback::Loopback>,
-}
-
-/// Prints webcams and virtual cameras.
-pub(super) fn devices(as_json: bool) -> io::Result<()> {
-    let devices = Devices { cameras: camera::list(), outputs: sink::loopback::list() };
-    if as_json {
-        return json(&devices);
-    }
-    let mut out = io::stdout().lock();
-    if devices.cameras.is_empty() {
-        writeln!(io::stderr(), "no webcam found; `bgcam daemon --camera demo` needs none")?;
-    }
-    for camera in &devices.cameras {
-        write_camera(&mut out, camera)?;
-    }
-    if devices.outputs.is_empty() {
-        writeln!(io::stderr(), "no virtual camera found; make one with:\n{}", sink::MAKE_CAMERA)?;
-    }
-    for output in &devices.outputs {
-        writeln!(out, "virtual camera  {}  {}", output.path.display(), output.label)?;
-    }
-    Ok(())
-}
-
-fn write_camera(out: &mut impl Write, camera: &camera::Device) -> io::Result<()> {
-    writeln!(out, "camera  {}  {}", camera.path.display(), camera.name)?;
-    if let Some(id) = &camera.id {
-        writeln!(out, "    id {}", id.display())?;
-    }
-    for format in &camera.formats {
-        let rates: Vec<String> = format.rates.iter().map(|rate| format!("{rate:.0}")).collect();
-        writeln!(out, "    {} {} at {} fps", format.fourcc, format.size, rates.join(", "))?;
-    }
-    Ok(())
 }
 
 /// Prints the models, with the time that one inference takes here.

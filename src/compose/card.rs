@@ -17,6 +17,8 @@ pub enum Card {
     Starting,
     /// It is gone.
     CameraLost,
+    /// Another program has it.
+    CameraBusy,
     /// The user wants it so.
     Paused,
     /// The person can't be told from the room.
@@ -29,20 +31,21 @@ impl Card {
         match self {
             Self::Starting => ("Starting camera", ""),
             Self::CameraLost => ("Camera disconnected", "It will be back when the camera is"),
+            Self::CameraBusy => ("Camera in use", "Another program has it open"),
             Self::Paused => ("Camera paused", ""),
             Self::ModelFailed => ("Camera hidden", "The background effect has stopped working"),
         }
     }
 }
 
-/// Draws `card` to `into`: over the background of `scene`, dimmed, where that is a picture or a colour, else over a quiet
+/// Draws `card` to `into`, with `detail` in place of its second line unless that is empty: over the background of `scene`, dimmed, where that is a picture or a colour, else over a quiet
 /// dark one. Nothing of the camera is in it.
 ///
 /// Meant for changes of state, not for every frame: takes some milliseconds, and allocates.
 ///
 /// # Panics
 /// When the scene's picture is not of the size of `into`.
-pub fn draw(card: Card, scene: Option<&Scene>, into: &mut Frame) {
+pub fn draw(card: Card, detail: &str, scene: Option<&Scene>, into: &mut Frame) {
     match scene.map(|scene| &scene.background) {
         Some(Background::Picture(picture)) => {
             into.data_mut().copy_from_slice(picture.data());
@@ -59,6 +62,7 @@ pub fn draw(card: Card, scene: Option<&Scene>, into: &mut Frame) {
     let unit = height.min(width * 0.62);
     let middle = (width / 2.0, height / 2.0 - unit * 0.085);
     let (title, line) = card.words();
+    let line = if detail.is_empty() { line } else { detail };
     let lift = if line.is_empty() { 0.0 } else { unit * 0.025 };
     let middle = (middle.0, middle.1 - lift);
     camera(&mut ink, middle, unit * 0.2, card != Card::Starting);
@@ -128,12 +132,12 @@ mod tests {
     use super::*;
     use crate::frame::Size;
 
-    const CARDS: [Card; 4] = [Card::Starting, Card::CameraLost, Card::Paused, Card::ModelFailed];
+    const CARDS: [Card; 5] = [Card::Starting, Card::CameraLost, Card::CameraBusy, Card::Paused, Card::ModelFailed];
 
     fn card(card: Card, size: Size, scene: Option<&Scene>) -> Frame {
         let mut frame = Frame::new(size);
         frame.data_mut().fill(1);
-        draw(card, scene, &mut frame);
+        draw(card, "", scene, &mut frame);
         frame
     }
 

@@ -129,6 +129,7 @@ impl Daemon {
             always_on: config.always_on || options.once,
         };
         let pipeline = Pipeline::start(settings, outputs).map_err(|error| internal(&error))?;
+        first_picture(&pipeline).await;
         let pulse =
             Pulse { at: Instant::now(), counters: Snapshot::default(), rates: Rates::default(), files: stamps() };
         Ok(Self {
@@ -374,6 +375,18 @@ impl Service for Arc<Daemon> {
             readers,
         }
     }
+}
+
+/// Waits until the outputs have had a picture, so that whoever is told that we are up finds a camera: from 0.14 on,
+/// v4l2loopback's is none before.
+async fn first_picture(pipeline: &Pipeline) {
+    let written = async {
+        while pipeline.stats().snapshot().written == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    // an output that hangs is no reason to hide what goes on
+    let _ = tokio::time::timeout(Duration::from_secs(2), written).await;
 }
 
 /// The device nodes among the virtual cameras that are well.

@@ -36,7 +36,7 @@ pub(super) fn run(shared: &Shared) {
         let settings = shared.camera.load_full();
         let Err(error) = run_once(shared, &settings, session, &mut pool, &mut backoff) else { continue };
         let failure = Failure::from(&error);
-        if shared.stations().lose_camera(&failure) {
+        if shared.stations().lose_camera(&error, &failure) {
             tracing::warn!(hint = failure.hint, "{failure}");
         }
         let wait = backoff.next();

@@ -117,6 +117,8 @@ pub struct Stations {
     pub source: Option<SourceInfo>,
     /// Why there is no camera.
     pub camera_failure: Option<Failure>,
+    /// The program that has the camera, where that is why.
+    pub camera_holder: Option<String>,
     /// The loaded model's name.
     pub model: Option<String>,
     /// Why there is no model.
@@ -126,18 +128,22 @@ pub struct Stations {
 impl Stations {
     fn found_camera(&mut self, source: SourceInfo) {
         self.source = Some(source);
-        self.camera_failure = None;
+        (self.camera_failure, self.camera_holder) = (None, None);
     }
 
     /// It was closed because nobody wants it.
     fn rest_camera(&mut self) {
         self.source = None;
-        self.camera_failure = None;
+        (self.camera_failure, self.camera_holder) = (None, None);
     }
 
     /// True when this is news.
-    fn lose_camera(&mut self, failure: &Failure) -> bool {
+    fn lose_camera(&mut self, error: &CameraError, failure: &Failure) -> bool {
         self.source = None;
+        self.camera_holder = match error {
+            CameraError::Busy { holder: Some(holder), .. } => Some(holder.name.clone()),
+            _ => None,
+        };
         self.camera_failure.replace(failure.clone()).as_ref() != Some(failure)
     }
 

@@ -11,6 +11,7 @@ use crate::{
         Compositor, Scene,
         card::{self, Card},
     },
+    error::Kind,
     frame::{Frame, Mask},
     latest::Taken,
     sink::Outputs,
@@ -194,10 +195,10 @@ impl Render {
         let in_a_gap = self.last_live.is_some_and(|live| now.duration_since(live) < HOLD);
         let holds = in_a_gap && self.unmasked_since.is_none() && self.shown == Some(Shown::Live(scene.version));
         if !holds {
-            let card = self.card(scene);
+            let (card, detail) = self.card(scene);
             let wanted = Shown::Card(card, scene.version);
             if self.shown != Some(wanted) {
-                card::draw(card, Some(scene), &mut self.picture);
+                card::draw(card, &detail, Some(scene), &mut self.picture);
                 self.shown = Some(wanted);
             }
         }
@@ -206,17 +207,18 @@ impl Render {
         self.write(now);
     }
 
-    fn card(&self, scene: &Scene) -> Card {
+    /// The card of the moment, and what there is to say beyond its own words.
+    fn card(&self, scene: &Scene) -> (Card, String) {
         let stations = self.shared.stations();
-        if scene.paused {
-            Card::Paused
-        } else if stations.camera_failure.is_some() {
-            Card::CameraLost
-        } else if stations.mask_failure.is_some() || self.unmasked_since.is_some() {
-            Card::ModelFailed
-        } else {
-            Card::Starting
-        }
+        let card = match &stations.camera_failure {
+            _ if scene.paused => Card::Paused,
+            Some(failure) if failure.kind == Kind::Busy => Card::CameraBusy,
+            Some(_) => Card::CameraLost,
+            None if stations.mask_failure.is_some() || self.unmasked_since.is_some() => Card::ModelFailed,
+            None => Card::Starting,
+        };
+        let holder = stations.camera_holder.as_ref().filter(|_| card == Card::CameraBusy);
+        (card, holder.map(|name| format!("{name} is using it")).unwrap_or_default())
     }
 
     fn write(&mut self, now: Instant) {

@@ -1,4 +1,4 @@
-//! The watch thread: sees who reads the virtual cameras, and says whether the camera is wanted.
+//! The watch thread: sees who reads the virtual cameras and says whether the camera is wanted, and what is plugged in.
 //!
 //! v4l2loopback 0.13 and later tell who streams. Of older ones inotify tells that somebody opens the node, and `/proc` whether
 //! he keeps it open and has its buffers mapped. PipeWire tells by itself.
@@ -8,7 +8,7 @@ use std::{
     os::fd::AsRawFd,
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -21,6 +21,7 @@ use super::{
     demand::{Demand, Seen},
 };
 use crate::{
+    camera,
     holders::{self, Holder},
     sink::{Board, SinkSpec, loopback::usage::Usage},
 };
@@ -30,6 +31,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How often to see which nodes there are, and whether those who held one still do.
 const SURVEY: Duration = Duration::from_secs(1);
+
+/// How long to wait after a node has appeared: udev gives it its group, and a webcam has several.
+const SETTLE: Duration = Duration::from_millis(400);
 
 /// Whether the camera is wanted, and why; shared with the threads that act on it.
 #[derive(Debug, Default)]
@@ -71,26 +75,52 @@ impl Wanted {
 /// Looks until the pipeline stops.
 pub(super) fn run(shared: &Shared, board: &Board) {
     let mut inotify = Inotify::init().inspect_err(|error| tracing::warn!("no inotify: {error}")).ok();
+    if let Some(inotify) = &mut inotify {
+        let plugged = WatchMask::CREATE | WatchMask::ATTRIB;
+        let _ = inotify.watches().add("/dev", plugged); // without it a camera is found some seconds later
+    }
     let (mut watch, mut demand) = (Watch::default(), Demand::default());
     while !shared.switch.is_stopped() {
-        let ticket = shared.switch.ticket();
-        if let Some(why) = standing_reason(shared, board) {
-            decide(shared, true, || why.to_owned());
-            shared.switch.wait_since(ticket, Instant::now() + SURVEY);
-            continue;
-        }
         let now = Instant::now();
-        if watch.surveyed.is_none_or(|last| now.duration_since(last) >= SURVEY) {
-            watch.survey(board, inotify.as_mut());
-            watch.surveyed = Some(now);
+        match standing_reason(shared, board) {
+            Some(why) => decide(shared, true, || why.to_owned()),
+            None => {
+                if watch.surveyed.is_none_or(|last| now.duration_since(last) >= SURVEY) {
+                    watch.survey(board, inotify.as_mut());
+                    watch.surveyed = Some(now);
+                }
+                let told = board.readers().borrow().contains(&Some(true));
+                let seen = watch.look(told);
+                let on = demand.look(&seen, now);
+                decide(shared, on, || watch.reason(on, told));
+            }
         }
-        let told = board.readers().borrow().contains(&Some(true));
-        let seen = watch.look(told);
-        let on = demand.look(&seen, now);
-        decide(shared, on, || watch.reason(on, told));
         if watch.wait(inotify.as_ref()) {
             watch.take_news(inotify.as_mut());
         }
+        if watch.plugged_in.is_some_and(|since| since.elapsed() >= SETTLE) {
+            watch.plugged_in = None;
+            plugged_in(shared, board);
+        }
+    }
+}
+
+/// A node has appeared: what is missing may be it, and it may be the camera that is meant.
+fn plugged_in(shared: &Shared, board: &Board) {
+    board.retry_now();
+    let source = shared.stations().source.clone();
+    let Some(source) = source else {
+        shared.switch.wake(); // whoever waits to open the camera again need not wait longer
+        return;
+    };
+    let settings = shared.camera.load_full();
+    match camera::locate(&settings) {
+        Ok(Some(path)) if source.path.as_ref() != Some(&path) => {
+            tracing::info!("changing to the camera at {}, which suits {:?} better", path.display(), settings.device);
+            // the same settings in another place: the capture thread opens the camera anew
+            shared.camera.store(Arc::new((*settings).clone()));
+        }
+        _ => {}
     }
 }
 
@@ -120,6 +150,8 @@ fn standing_reason(shared: &Shared, board: &Board) -> Option<&'static str> {
 #[derive(Debug, Default)]
 struct Watch {
     nodes: Vec<Node>,
+    /// When the last video node appeared that was not looked at yet.
+    plugged_in: Option<Instant>,
     polled: Vec<libc::pollfd>,
     surveyed: Option<Instant>,
 }
@@ -176,12 +208,21 @@ impl Watch {
 
     fn take_news(&mut self, inotify: Option<&mut Inotify>) {
         let Some(inotify) = inotify else { return };
-        let mut buffer = [0; 1024];
-        if let Ok(events) = inotify.read_events(&mut buffer) {
-            let gone = events.fold(false, |gone, event| gone | event.mask.contains(EventMask::IGNORED));
-            self.nodes.iter_mut().for_each(|node| node.touched = true);
-            if gone {
-                self.surveyed = None;
+        let mut buffer = [0; 4096];
+        let Ok(events) = inotify.read_events(&mut buffer) else { return };
+        for event in events {
+            match event.name {
+                // of `/dev` itself
+                Some(name) if name.to_str().is_some_and(|name| name.starts_with("video")) => {
+                    self.plugged_in = Some(Instant::now());
+                }
+                Some(_) => {}
+                None => {
+                    self.nodes.iter_mut().for_each(|node| node.touched = true);
+                    if event.mask.contains(EventMask::IGNORED) {
+                        self.surveyed = None; // it is gone
+                    }
+                }
             }
         }
     }

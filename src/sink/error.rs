@@ -59,6 +59,23 @@ pub enum SinkError {
         /// What the driver gave.
         got: String,
     },
+    /// The driver can't make or remove virtual cameras while it is loaded.
+    #[error("this v4l2loopback is too old to make or remove virtual cameras: there is no /dev/v4l2loopback")]
+    NoControl,
+    /// The driver does not make or remove a virtual camera.
+    #[error("cannot {doing}")]
+    Control {
+        /// What was tried.
+        doing: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A name that no virtual camera can have.
+    #[error("label {label:?} is not 1 to 31 bytes of text")]
+    BadLabel {
+        /// The name.
+        label: String,
+    },
     /// The library of PipeWire can't be loaded, or was left out.
     #[error("no PipeWire camera: {reason}")]
     NoPipeWire {
@@ -160,8 +177,10 @@ impl SinkError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoModule | Self::NoPipeWire { .. } | Self::NoFfmpeg { .. } => Kind::Missing,
+            Self::NoControl => Kind::Unsupported,
             Self::NotFound { .. } => Kind::NotFound,
-            Self::NotLoopback { .. } => Kind::BadInput,
+            Self::NotLoopback { .. } | Self::BadLabel { .. } => Kind::BadInput,
+            Self::Control { source, .. } => io_kind(source),
             Self::Busy { .. } | Self::Format { .. } => Kind::Busy,
             Self::WrongSize { .. } => Kind::Internal,
             Self::Open { source, .. } | Self::Write { source, .. } | Self::Device { source, .. } => io_kind(source),
@@ -187,6 +206,17 @@ impl SinkError {
             ),
             Self::Open { name, source } if is_device(name) && io_kind(source) == Kind::Denied => {
                 "sudo usermod -aG video \"$USER\", then log out and in again".to_owned()
+            }
+            Self::NoControl => {
+                "load it with more devices: sudo rmmod v4l2loopback && sudo modprobe v4l2loopback devices=2 \
+                 exclusive_caps=1,1 card_label=\"Virtual Background Cam,Second Cam\""
+                    .to_owned()
+            }
+            Self::Control { source, .. } if io_kind(source) == Kind::Denied => {
+                "root may: try the same with sudo".to_owned()
+            }
+            Self::Control { source, .. } if io_kind(source) == Kind::Busy => {
+                "close the apps that have it open, and stop the daemon if it writes to it".to_owned()
             }
             Self::NoPipeWire { .. } => "sudo apt install pipewire wireplumber".to_owned(),
             Self::PipeWire { .. } => "systemctl --user start pipewire wireplumber".to_owned(),

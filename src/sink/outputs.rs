@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -69,6 +69,7 @@ pub struct OutputStatus {
 pub struct Board {
     entries: Box<[Entry]>,
     readers: Arc<watch::Sender<Readers>>,
+    retry: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -85,6 +86,11 @@ impl Board {
     /// How each output is, in the order of the settings.
     pub fn status(&self, now: Instant) -> Vec<OutputStatus> {
         self.entries.iter().map(|entry| entry.status(now)).collect()
+    }
+
+    /// Has what failed opened anew at the next frame: something was plugged in.
+    pub fn retry_now(&self) {
+        self.retry.store(true, Ordering::Relaxed);
     }
 
     /// The outputs as the settings name them.
@@ -162,7 +168,7 @@ impl Outputs {
         let readers = Arc::new(watch::Sender::new(vec![None; specs.len()]));
         let entry = |(index, spec)| Entry::new(spec, Audience::new(&readers, index));
         let entries = specs.iter().enumerate().map(entry).collect();
-        let board = Arc::new(Board { entries, readers });
+        let board = Arc::new(Board { entries, readers, retry: AtomicBool::new(false) });
         let mut outputs = Self { size, fps, slots: specs.iter().map(slot).collect(), board, opener };
         (0..specs.len()).for_each(|index| outputs.reopen(index, now));
         outputs
@@ -175,7 +181,11 @@ impl Outputs {
 
     /// Writes `frame` to all outputs that are well, and opens those anew whose time has come.
     pub fn write(&mut self, frame: &Frame, now: Instant) {
+        let retry = self.board.retry.swap(false, Ordering::Relaxed);
         for index in 0..self.slots.len() {
+            if retry {
+                self.slots[index].retry_at = self.slots[index].retry_at.map(|_| now);
+            }
             if self.slots[index].retry_at.is_some_and(|at| now >= at) {
                 self.reopen(index, now);
             }

@@ -1,5 +1,6 @@
 //! v4l2loopback: which virtual cameras there are, which one is meant, and the writer.
 
+pub mod control;
 mod ioctl;
 pub mod usage;
 mod writer;
