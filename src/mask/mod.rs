@@ -23,6 +23,8 @@ use crate::frame::{Frame, Mask, Size};
 pub mod catalogue;
 mod error;
 pub mod input;
+pub mod matte;
+pub(crate) mod model;
 mod onnx;
 pub mod refine;
 mod runtime;

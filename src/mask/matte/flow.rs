@@ -1,0 +1,314 @@
+//! Where each block of the picture was in an earlier one: a small block-matching optical flow, in whole numbers.
+
+use super::grid::{PAD, Plane};
+
+/// Pixels on a side of a block.
+const BLOCK: usize = 8;
+
+/// Pixels from one block to the next: they overlap by half.
+pub(crate) const STEP: usize = 4;
+
+/// Vectors are in 16ths of a pixel.
+pub(crate) const UNIT: i32 = 16;
+
+/// Halvings of the picture below the grid.
+const LEVELS: usize = 3;
+
+/// How far around its start the coarsest level looks, in its pixels.
+const REACH: i32 = 3;
+
+/// What a pixel of deviation from a prediction costs, in sums of differences: keeps vectors together where the
+/// picture says little.
+const DEVIATION: u32 = 6;
+
+/// By how much a sum of differences has to beat that of standing still.
+const STILL: u32 = 40;
+
+/// A vector in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Vector {
+    pub(crate) x: i16,
+    pub(crate) y: i16,
+}
+
+/// A picture and its halvings.
+#[derive(Debug, Clone)]
+pub(crate) struct Pyramid {
+    levels: [Plane<u8>; LEVELS],
+}
+
+impl Pyramid {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        Self { levels: [0, 1, 2].map(|level| Plane::new(width.div_ceil(1 << level), height.div_ceil(1 << level))) }
+    }
+
+    /// The picture itself.
+    pub(crate) fn base(&self) -> &Plane<u8> {
+        &self.levels[0]
+    }
+
+    pub(crate) fn build(&mut self, from: &Plane<u8>) {
+        self.levels[0].copy_from(from);
+        for level in 1..LEVELS {
+            let (above, below) = self.levels.split_at_mut(level);
+            halve(&above[level - 1], &mut below[0]);
+        }
+    }
+
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.levels.iter_mut().zip(&other.levels).for_each(|(into, from)| into.copy_from(from));
+    }
+}
+
+fn halve(from: &Plane<u8>, into: &mut Plane<u8>) {
+    for y in 0..into.height {
+        let above = from.wide_row(2 * y as isize, 2);
+        let below = from.wide_row(2 * y as isize + 1, 2);
+        halve_rows(&above[2..], &below[2..], into.row_mut(y));
+    }
+    into.replicate();
+}
+
+#[multiversion::multiversion(targets = "simd")]
+fn halve_rows(above: &[u8], below: &[u8], out: &mut [u8]) {
+    let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0);
+    for (out, (a, b)) in out.iter_mut().zip(pairs) {
+        *out = ((u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]) + 2) / 4) as u8;
+    }
+}
+
+/// One vector a block.
+#[derive(Debug, Clone)]
+struct Field {
+    columns: usize,
+    rows: usize,
+    vectors: Box<[Vector]>,
+}
+
+impl Field {
+    /// Blocks whose corners lie a step apart, the first half a block outside, so that their middles cover the picture.
+    fn new(width: usize, height: usize) -> Self {
+        let (columns, rows) = (width.div_ceil(STEP) + 1, height.div_ceil(STEP) + 1);
+        Self { columns, rows, vectors: vec![Vector::default(); columns * rows].into() }
+    }
+
+    fn at(&self, column: usize, row: usize) -> Vector {
+        self.vectors[row.min(self.rows - 1) * self.columns + column.min(self.columns - 1)]
+    }
+}
+
+/// Finds for each block of one picture where it lies in another.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    fields: [Field; LEVELS],
+    /// Vectors of the finest level in [`UNIT`]s; the middle of block (i, j) is at pixel (4 i, 4 j).
+    fine: Box<[Vector]>,
+    fresh: bool,
+}
+
+impl Flow {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        let fields = [0, 1, 2].map(|level| Field::new(width.div_ceil(1 << level), height.div_ceil(1 << level)));
+        let fine = vec![Vector::default(); fields[0].vectors.len()].into();
+        Self { fields, fine, fresh: true }
+    }
+
+    /// Blocks in a row.
+    pub(crate) fn columns(&self) -> usize {
+        self.fields[0].columns
+    }
+
+    /// The vectors that [`Flow::find`] found, row by row.
+    pub(crate) fn vectors(&self) -> &[Vector] {
+        &self.fine
+    }
+
+    /// Forgets the last vectors: the next search is in another picture.
+    pub(crate) fn restart(&mut self) {
+        self.fresh = true;
+        for field in &mut self.fields {
+            field.vectors.fill(Vector::default());
+        }
+        self.fine.fill(Vector::default());
+    }
+
+    /// For each block of `now` its place in `then`. Only blocks for which `wanted(column, row)` are looked at closely.
+    pub(crate) fn find(&mut self, now: &Pyramid, then: &Pyramid, wanted: impl Fn(usize, usize) -> bool) {
+        for level in (0..LEVELS).rev() {
+            let (finer, coarser) = self.fields.split_at_mut(level + 1);
+            let field = &mut finer[level];
+            let coarser = coarser.first();
+            let (a, b) = (&now.levels[level], &then.levels[level]);
+            for row in 0..field.rows {
+                for column in 0..field.columns {
+                    let parent = coarser.map(|field| {
+                        let vector = field.at((column + 1) / 2, (row + 1) / 2);
+                        Vector { x: vector.x * 2, y: vector.y * 2 }
+                    });
+                    let at = row * field.columns + column;
+                    if level == 0 && !wanted(column, row) {
+                        let vector = parent.unwrap_or_default();
+                        field.vectors[at] = vector;
+                        self.fine[at] =
+                            Vector { x: vector.x * UNIT as i16, y: vector.y * UNIT as i16 };
+                        continue;
+                    }
+                    let block = Block::new(a, b, column, row);
+                    let last = field.vectors[at];
+                    let candidates = [
+                        parent.unwrap_or_default(),
+                        last,
+                        if column > 0 { field.vectors[at - 1] } else { last },
+                        if row > 0 { field.vectors[at - field.columns] } else { last },
+                        if row > 0 && column + 1 < field.columns {
+                            field.vectors[at - field.columns + 1]
+                        } else {
+                            last
+                        },
+                    ];
+                    let found = if level == LEVELS - 1 {
+                        block.search_wide(&candidates)
+                    } else {
+                        block.search(&candidates)
+                    };
+                    field.vectors[at] = found.0;
+                    if level == 0 {
+                        self.fine[at] = block.subpixel(found);
+                    }
+                }
+            }
+        }
+        self.fresh = false;
+    }
+}
+
+/// A block of one picture and where it may lie in the other.
+struct Block<'a> {
+    a: &'a [u8],
+    b: &'a [u8],
+    stride: usize,
+    start: usize,
+    /// The vectors that keep it within the border.
+    least: (i32, i32),
+    most: (i32, i32),
+}
+
+impl<'a> Block<'a> {
+    fn new(a: &'a Plane<u8>, b: &'a Plane<u8>, column: usize, row: usize) -> Self {
+        let (x, y) = ((column * STEP) as isize - (BLOCK / 2) as isize, (row * STEP) as isize - (BLOCK / 2) as isize);
+        let pad = PAD as i32;
+        Self {
+            a: a.raw().0,
+            b: b.raw().0,
+            stride: a.raw().1,
+            start: a.index(x, y),
+            least: (-pad - x as i32, -pad - y as i32),
+            most: (a.width as i32 + pad - BLOCK as i32 - x as i32, a.height as i32 + pad - BLOCK as i32 - y as i32),
+        }
+    }
+
+    fn cost(&self, vector: Vector) -> u32 {
+        let (x, y) = (i32::from(vector.x), i32::from(vector.y));
+        if x < self.least.0 || y < self.least.1 || x > self.most.0 || y > self.most.1 {
+            return u32::MAX / 2;
+        }
+        let there = (self.start as isize + y as isize * self.stride as isize + x as isize) as usize;
+        sad(&self.a[self.start..], &self.b[there..], self.stride)
+    }
+
+    /// The best of the candidates, improved step by step; with its cost.
+    fn search(&self, candidates: &[Vector; 5]) -> (Vector, u32) {
+        let still = self.cost(Vector::default());
+        let mut best = (Vector::default(), still.saturating_sub(STILL));
+        for (index, &candidate) in candidates.iter().enumerate() {
+            if candidate != best.0 && !candidates[..index].contains(&candidate) {
+                let cost = self.cost(candidate);
+                if cost < best.1 {
+                    best = (candidate, cost);
+                }
+            }
+        }
+        if best.0 == Vector::default() && still <= STILL {
+            return best;
+        }
+        for _ in 0..2 {
+            let middle = best.0;
+            for (x, y) in [(-1, 0), (1, 0), (0, -1), (0, 1)] {
+                let vector = Vector { x: middle.x + x, y: middle.y + y };
+                let cost = self.cost(vector).saturating_add(DEVIATION);
+                if cost < best.1 {
+                    best = (vector, cost);
+                }
+            }
+            if best.0 == middle {
+                break;
+            }
+        }
+        best
+    }
+
+    fn search_wide(&self, candidates: &[Vector; 5]) -> (Vector, u32) {
+        let mut best = self.search(candidates);
+        if best.1 <= STILL {
+            return best;
+        }
+        for y in -REACH..=REACH {
+            for x in -REACH..=REACH {
+                let vector = Vector { x: x as i16, y: y as i16 };
+                let cost = self.cost(vector).saturating_add(DEVIATION * (x.unsigned_abs() + y.unsigned_abs()));
+                if cost < best.1 {
+                    best = (vector, cost);
+                }
+            }
+        }
+        best
+    }
+
+    /// The vector in [`UNIT`]s, by the parabola through the costs beside it.
+    fn subpixel(&self, (vector, _): (Vector, u32)) -> Vector {
+        if vector == Vector::default() {
+            let still = self.cost(vector);
+            if still <= 2 * STILL {
+                return vector;
+            }
+        }
+        let middle = self.cost(vector) as i32;
+        let beside = |x: i16, y: i16| self.cost(Vector { x: vector.x + x, y: vector.y + y }).min(1 << 20) as i32;
+        let part = |less: i32, more: i32| {
+            let bend = less + more - 2 * middle;
+            if bend <= 0 { 0 } else { ((less - more) * UNIT / 2 / bend).clamp(-UNIT / 2, UNIT / 2) }
+        };
+        let (x, y) = (part(beside(-1, 0), beside(1, 0)), part(beside(0, -1), beside(0, 1)));
+        Vector { x: (i32::from(vector.x) * UNIT + x) as i16, y: (i32::from(vector.y) * UNIT + y) as i16 }
+    }
+}
+
+/// The sum of absolute differences of two blocks, each at the start of its slice.
+#[cfg(target_arch = "x86_64")]
+fn sad(a: &[u8], b: &[u8], stride: usize) -> u32 {
+    use std::arch::x86_64::{_mm_add_epi64, _mm_cvtsi128_si32, _mm_loadh_pd, _mm_loadl_epi64, _mm_sad_epu8, _mm_setzero_si128, _mm_srli_si128, _mm_castpd_si128, _mm_castsi128_pd};
+    let (a, b) = (&a[..7 * stride + BLOCK], &b[..7 * stride + BLOCK]);
+    // SAFETY: SSE2 is part of x86-64; the last row's 8 bytes end where the slices end, which the lines above check.
+    unsafe {
+        let mut sum = _mm_setzero_si128();
+        for row in (0..BLOCK).step_by(2) {
+            let load = |from: &[u8]| {
+                let first = _mm_loadl_epi64(from.as_ptr().add(row * stride).cast());
+                _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(first), from.as_ptr().add((row + 1) * stride).cast()))
+            };
+            sum = _mm_add_epi64(sum, _mm_sad_epu8(load(a), load(b)));
+        }
+        _mm_cvtsi128_si32(_mm_add_epi64(sum, _mm_srli_si128(sum, 8))) as u32
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn sad(a: &[u8], b: &[u8], stride: usize) -> u32 {
+    sad_scalar(a, b, stride)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn sad_scalar(a: &[u8], b: &[u8], stride: usize) -> u32 {
+    let rows = a.chunks(stride).zip(b.chunks(stride)).take(BLOCK);
+    rows.flat_map(|(a, b)| a[..BLOCK].iter().zip(&b[..BLOCK])).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
+}

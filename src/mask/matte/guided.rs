@@ -1,0 +1,253 @@
+//! A guided filter with a colour guide: alpha as a linear function of the pixel's colour, one such function a grid cell.
+//!
+//! K. He, J. Sun, X. Tang, "Guided Image Filtering", 2010. The functions are found at the grid's size and only where
+//! alpha changes; `apply` evaluates them at the frame's size. The guide stays in Y, U, V: with the regularisation turned
+//! accordingly this is the filter with an RGB guide.
+
+use multiversion::multiversion;
+
+use super::grid::{Guide, PAD, Plane};
+
+/// Half the side of the window, without its middle.
+const RADIUS: usize = 2;
+const WINDOW: usize = 2 * RADIUS + 1;
+
+/// Pixels that are worked on at once.
+pub(crate) const LANE: usize = 16;
+const WIDE: usize = LANE + 2 * RADIUS;
+
+/// Regularisation, in squares of RGB 0 to 1.
+const EPSILON: f32 = 1e-4;
+
+/// The same in Y, U, V of their full swing: the product of the BT.601 matrix from RGB with its own transpose.
+const TURNED: [f32; 6] = [0.447_4, -0.187_6, -0.105_6, 0.388_1, 0.013_5, 0.432_1];
+
+/// Alphas this near to nothing or all are taken for it: the model's haze.
+const HAZE: f32 = 0.04;
+
+/// How many pixels beyond a change of alpha the functions differ from a constant: twice the radius, and one more.
+const MARGIN: usize = 2 * RADIUS + 1;
+
+/// Coefficients are in 128ths of an alpha byte per step of a sample byte.
+pub(crate) const SHIFT: u32 = 7;
+
+/// One linear function a cell: alpha = y (Y - 128) + u (U - 128) + v (V - 128) + base, in 128ths of a byte.
+#[derive(Debug)]
+pub(crate) struct Functions {
+    pub(crate) y: Plane<i16>,
+    pub(crate) u: Plane<i16>,
+    pub(crate) v: Plane<i16>,
+    pub(crate) base: Plane<i32>,
+    /// Whether the functions of a run of [`LANE`] cells in a row differ; else all are the constant `base` of its first.
+    pub(crate) mixed: Box<[bool]>,
+    /// Runs in a row.
+    pub(crate) runs: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Guided {
+    guide: [Plane<f32>; 3],
+    alpha: Plane<f32>,
+    raw: [Plane<f32>; 4],
+    ranges: Box<[(f32, f32)]>,
+    functions: Functions,
+}
+
+impl Guided {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        let plane = || Plane::new(width, height);
+        let runs = width.div_ceil(LANE);
+        assert!(runs * LANE + RADIUS <= width + PAD, "a run may reach over the edge, but not over the border");
+        Self {
+            guide: [plane(), plane(), plane()],
+            alpha: plane(),
+            raw: [plane(), plane(), plane(), plane()],
+            ranges: vec![(0.0, 0.0); runs * height].into(),
+            functions: Functions {
+                y: Plane::new(width, height),
+                u: Plane::new(width, height),
+                v: Plane::new(width, height),
+                base: Plane::new(width, height),
+                mixed: vec![false; runs * height].into(),
+                runs,
+            },
+        }
+    }
+
+    /// The functions that turn `guide` into something near `alpha`.
+    pub(crate) fn fit(&mut self, guide: &Guide, alpha: &Plane<f32>) -> &Functions {
+        let scales = [(&guide.y, 1.0 / 219.0), (&guide.u, 1.0 / 224.0), (&guide.v, 1.0 / 224.0)];
+        for ((from, scale), into) in scales.into_iter().zip(&mut self.guide) {
+            let (from, into) = (from.raw().0, into.raw_mut());
+            normalise(from, scale, into);
+        }
+        snap(alpha.raw().0, self.alpha.raw_mut());
+        self.mark();
+        let (height, runs) = (alpha.height, self.functions.runs);
+        // the border's functions are the constants of its pixels
+        for y in 0..height {
+            for run in 0..runs {
+                self.raw_run(run, y, self.functions.mixed[y * runs + run]);
+            }
+        }
+        self.raw.iter_mut().for_each(Plane::replicate);
+        for y in 0..height {
+            for run in 0..runs {
+                self.mean_run(run, y);
+            }
+        }
+        &self.functions
+    }
+
+    /// Marks the runs near a change of alpha.
+    fn mark(&mut self) {
+        let (height, runs) = (self.alpha.height, self.functions.runs);
+        for y in 0..height {
+            let row = self.alpha.wide_row(y as isize, PAD);
+            for run in 0..runs {
+                let start = PAD + run * LANE - MARGIN;
+                let end = (start + LANE + 2 * MARGIN).min(row.len());
+                self.ranges[y * runs + run] = range(&row[start..end]);
+            }
+        }
+        for y in 0..height {
+            for run in 0..runs {
+                let rows = y.saturating_sub(MARGIN)..(y + MARGIN + 1).min(height);
+                let (mut low, mut high) = (f32::MAX, f32::MIN);
+                for row in rows {
+                    let (a, b) = self.ranges[row * runs + run];
+                    (low, high) = (low.min(a), high.max(b));
+                }
+                self.functions.mixed[y * runs + run] = low < high;
+            }
+        }
+    }
+
+    fn raw_run(&mut self, run: usize, y: usize, mixed: bool) {
+        let x = run * LANE;
+        let into = self.raw[0].index(x as isize, y as isize);
+        let planes = self.raw.each_mut().map(|plane| lane_mut(plane.raw_mut(), into));
+        if !mixed {
+            let constant = *lane::<LANE>(self.alpha.raw().0, into);
+            let [a, b, c, base] = planes;
+            (*a, *b, *c, *base) = ([0.0; LANE], [0.0; LANE], [0.0; LANE], constant);
+            return;
+        }
+        let (data, stride) = self.alpha.raw();
+        let first = into - RADIUS - RADIUS * stride;
+        let sources = [self.guide[0].raw().0, self.guide[1].raw().0, self.guide[2].raw().0, data];
+        solve(sources.map(|source| &source[first..]), stride, planes);
+    }
+
+    fn mean_run(&mut self, run: usize, y: usize) {
+        let at = self.raw[0].index((run * LANE) as isize, y as isize);
+        let stride = self.raw[0].raw().1;
+        let functions = &mut self.functions;
+        let into = (
+            lane_mut(functions.y.raw_mut(), at),
+            lane_mut(functions.u.raw_mut(), at),
+            lane_mut(functions.v.raw_mut(), at),
+            lane_mut(functions.base.raw_mut(), at),
+        );
+        if functions.mixed[y * functions.runs + run] {
+            let first = at - RADIUS - RADIUS * stride;
+            means([0, 1, 2, 3].map(|plane: usize| &self.raw[plane].raw().0[first..]), stride, into);
+        } else {
+            let base = (self.alpha.raw().0[at] * 255.0 * 128.0) as i32;
+            (*into.0, *into.1, *into.2, *into.3) = ([0; LANE], [0; LANE], [0; LANE], [base; LANE]);
+        }
+    }
+}
+
+fn lane<const N: usize>(data: &[f32], at: usize) -> &[f32; N] {
+    data[at..].first_chunk().expect("planes have a border")
+}
+
+fn lane_mut<T>(data: &mut [T], at: usize) -> &mut [T; LANE] {
+    data[at..].first_chunk_mut().expect("planes have a border")
+}
+
+#[multiversion(targets = "simd")]
+fn normalise(from: &[u8], scale: f32, into: &mut [f32]) {
+    for (into, &from) in into.iter_mut().zip(from) {
+        *into = (i32::from(from) - 128) as f32 * scale;
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn snap(from: &[f32], into: &mut [f32]) {
+    for (into, &from) in into.iter_mut().zip(from) {
+        let from = if from < HAZE { 0.0 } else { from };
+        *into = if from > 1.0 - HAZE { 1.0 } else { from };
+    }
+}
+
+fn range(row: &[f32]) -> (f32, f32) {
+    row.iter().fold((f32::MAX, f32::MIN), |(low, high), &value| (low.min(value), high.max(value)))
+}
+
+/// The linear functions of one run of cells; each source begins at the first pixel of its first window.
+#[multiversion(targets = "simd")]
+fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
+    // sums over the columns of the windows: y u v p yy yu yv uu uv vv yp up vp
+    let mut tall = [[0f32; WIDE]; 13];
+    for row in 0..WINDOW {
+        let [y, u, v, p] = sources.map(|source| lane::<WIDE>(source, row * stride));
+        for x in 0..WIDE {
+            let (y, u, v, p) = (y[x], u[x], v[x], p[x]);
+            let terms = [y, u, v, p, y * y, y * u, y * v, u * u, u * v, v * v, y * p, u * p, v * p];
+            for (tall, term) in tall.iter_mut().zip(terms) {
+                tall[x] += term;
+            }
+        }
+    }
+    let mut mean = [[0f32; LANE]; 13];
+    for (mean, tall) in mean.iter_mut().zip(&tall) {
+        for x in 0..LANE {
+            mean[x] = (tall[x] + tall[x + 1] + tall[x + 2] + tall[x + 3] + tall[x + 4]) * (1.0 / 25.0);
+        }
+    }
+    let [out_y, out_u, out_v, out_base] = into;
+    for x in 0..LANE {
+        let [y, u, v, p, yy, yu, yv, uu, uv, vv, yp, up, vp] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].map(|k: usize| mean[k][x]);
+        // covariances, regularised, and those with alpha
+        let (yy, yu, yv) = (yy - y * y + EPSILON * TURNED[0], yu - y * u + EPSILON * TURNED[1], yv - y * v + EPSILON * TURNED[2]);
+        let (uu, uv, vv) = (uu - u * u + EPSILON * TURNED[3], uv - u * v + EPSILON * TURNED[4], vv - v * v + EPSILON * TURNED[5]);
+        let (yp, up, vp) = (yp - y * p, up - u * p, vp - v * p);
+        // the inverse by cofactors
+        let (c0, c1, c2) = (uu * vv - uv * uv, uv * yv - yu * vv, yu * uv - uu * yv);
+        let (c3, c4, c5) = (yy * vv - yv * yv, yu * yv - yy * uv, yy * uu - yu * yu);
+        let inverse = 1.0 / (yy * c0 + yu * c1 + yv * c2);
+        let a = (c0 * yp + c1 * up + c2 * vp) * inverse;
+        let b = (c1 * yp + c3 * up + c4 * vp) * inverse;
+        let c = (c2 * yp + c4 * up + c5 * vp) * inverse;
+        (out_y[x], out_u[x], out_v[x]) = (a, b, c);
+        out_base[x] = p - a * y - b * u - c * v;
+    }
+}
+
+type Lanes<'a> = (&'a mut [i16; LANE], &'a mut [i16; LANE], &'a mut [i16; LANE], &'a mut [i32; LANE]);
+
+/// The mean functions over each cell's window, in whole numbers.
+#[multiversion(targets = "simd")]
+fn means(sources: [&[f32]; 4], stride: usize, into: Lanes<'_>) {
+    let mut mean = [[0f32; LANE]; 4];
+    for (source, mean) in sources.into_iter().zip(&mut mean) {
+        let mut tall = [0f32; WIDE];
+        for row in 0..WINDOW {
+            let row = lane::<WIDE>(source, row * stride);
+            tall.iter_mut().zip(row).for_each(|(tall, value)| *tall += value);
+        }
+        for x in 0..LANE {
+            mean[x] = (tall[x] + tall[x + 1] + tall[x + 2] + tall[x + 3] + tall[x + 4]) * (1.0 / 25.0);
+        }
+    }
+    const BYTE: f32 = 255.0 * (1 << SHIFT) as f32;
+    let whole = |value: f32| value.clamp(-8e3, 8e3) as i32 as i16;
+    for x in 0..LANE {
+        into.0[x] = whole(mean[0][x] * (BYTE / 219.0));
+        into.1[x] = whole(mean[1][x] * (BYTE / 224.0));
+        into.2[x] = whole(mean[2][x] * (BYTE / 224.0));
+        into.3[x] = (mean[3][x] * BYTE).clamp(-4e6, 4e6) as i32;
+    }
+}
