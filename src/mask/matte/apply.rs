@@ -23,7 +23,7 @@ pub(crate) struct Apply {
     /// The same at the frame's width.
     lines: [Box<[i32]>; 4],
     chroma: [Box<[u8]>; 2],
-    curve: Box<[u8; 256]>,
+    curve: Curve,
 }
 
 impl Apply {
@@ -34,10 +34,6 @@ impl Apply {
         let cells = || vec![0; grid.width + 2 + LANE].into();
         let line = || vec![0; (grid.width + 2 + LANE) * grid.factor].into();
         let chroma = || vec![0; (grid.width + 2 + LANE) * grid.factor].into();
-        let byte = |alpha: usize| {
-            let t = ((alpha as f32 / 255.0 - edge.0) / (edge.1 - edge.0)).clamp(0.0, 1.0);
-            (t * t * (3.0 - 2.0 * t) * 255.0 + 0.5) as u8
-        };
         Self {
             grid,
             size,
@@ -45,7 +41,7 @@ impl Apply {
             cells: [cells(), cells(), cells(), cells()],
             lines: [line(), line(), line(), line()],
             chroma: [chroma(), chroma()],
-            curve: Box::new(std::array::from_fn(byte)),
+            curve: Curve::new(edge),
         }
     }
 
@@ -80,20 +76,19 @@ impl Apply {
                     self.expand(functions, rows, weight, (start * LANE, run * LANE));
                     let first = from + factor - factor / 2;
                     let lines = self.lines.each_ref().map(|line| &line[first..first + to - from]);
-                    let [wide_u, wide_v] = self.chroma.each_mut().map(|line| &mut line[..to - from]);
-                    double(u, from, wide_u);
-                    double(v, from, wide_v);
-                    evaluate(lines, [&luma[from..to], wide_u, wide_v], &mut out[from..to]);
-                    for out in &mut out[from..to] {
-                        *out = self.curve[usize::from(*out)];
-                    }
+                    let [wide_u, wide_v] = &mut self.chroma;
+                    let even = from & !1;
+                    double(&u[even / 2..], &mut wide_u[..(to - even).next_multiple_of(2)]);
+                    double(&v[even / 2..], &mut wide_v[..(to - even).next_multiple_of(2)]);
+                    let pixels = [&luma[from..to], &wide_u[from - even..to - even], &wide_v[from - even..to - even]];
+                    evaluate(lines, pixels, self.curve, &mut out[from..to]);
                 } else {
                     // runs without change may still differ from each other
                     let mut from = from;
                     for at in start..run {
                         let end = if at + 1 == run { to } else { ((at + 1) * LANE * factor + factor / 2).min(to) };
-                        let byte = (functions.base.row(rows[0])[(at * LANE).min(self.grid.width - 1)] >> SHIFT).clamp(0, 255);
-                        out[from..end].fill(self.curve[byte as usize]);
+                        let base = functions.base.row(rows[0])[(at * LANE).min(self.grid.width - 1)];
+                        out[from..end].fill(self.curve.byte(base));
                         from = end;
                     }
                 }
@@ -165,27 +160,55 @@ fn enlarge<const N: usize>(cells: &[i32], weights: &[i32], line: &mut [i32]) {
     }
 }
 
-/// Each chroma sample twice, from pixel `from` on.
+/// Each chroma sample twice.
 #[multiversion(targets = "simd")]
-fn double(chroma: &[u8], from: usize, out: &mut [u8]) {
-    let mut rest = out;
-    let mut at = from / 2;
-    if from % 2 == 1 {
-        let Some((first, others)) = rest.split_first_mut() else { return };
-        *first = chroma[at];
-        (rest, at) = (others, at + 1);
-    }
-    for (pair, &sample) in rest.chunks_mut(2).zip(&chroma[at..]) {
-        pair.fill(sample);
+fn double(chroma: &[u8], out: &mut [u8]) {
+    for (pair, &sample) in out.as_chunks_mut::<2>().0.iter_mut().zip(chroma) {
+        *pair = [sample; 2];
     }
 }
 
+/// The functions of a line of pixels, and the smoothstep.
 #[multiversion(targets = "simd")]
-fn evaluate(lines: [&[i32]; 4], pixels: [&[u8]; 3], out: &mut [u8]) {
-    let functions = lines[0].iter().zip(lines[1]).zip(lines[2]).zip(lines[3]);
-    let pixels = pixels[0].iter().zip(pixels[1]).zip(pixels[2]);
-    for ((out, (((a, b), c), base)), ((&y, &u), &v)) in out.iter_mut().zip(functions).zip(pixels) {
-        let [y, u, v] = [y, u, v].map(|sample| i32::from(sample) - 128);
-        *out = ((a * y + b * u + c * v + base) >> SHIFT).clamp(0, 255) as u8;
+fn evaluate(lines: [&[i32]; 4], pixels: [&[u8]; 3], curve: Curve, out: &mut [u8]) {
+    evaluate_scalar(lines, pixels, curve, out);
+}
+
+#[inline(always)]
+fn evaluate_scalar([a, b, c, base]: [&[i32]; 4], [y, u, v]: [&[u8]; 3], curve: Curve, out: &mut [u8]) {
+    let length = out.len();
+    let (a, b, c, base) = (&a[..length], &b[..length], &c[..length], &base[..length]);
+    let (y, u, v) = (&y[..length], &u[..length], &v[..length]);
+    for x in 0..length {
+        let (y, u, v) = (i32::from(y[x]) - 128, i32::from(u[x]) - 128, i32::from(v[x]) - 128);
+        out[x] = curve.byte(a[x] * y + b[x] * u + c[x] * v + base[x]);
+    }
+}
+
+/// The smoothstep between two alphas, in whole numbers.
+#[derive(Debug, Clone, Copy)]
+struct Curve {
+    low: i32,
+    width: i32,
+    /// 1024 * 4096 over the width of the edge in 128ths of a byte.
+    inverse: i32,
+}
+
+impl Curve {
+    fn new((low, high): (f32, f32)) -> Self {
+        const ALL: f32 = (255 << SHIFT) as f32;
+        let low = (low.clamp(0.0, 1.0) * ALL) as i32;
+        let high = ((high.clamp(0.0, 1.0) * ALL) as i32).max(low + 16);
+        let width = high - low;
+        Self { low, width, inverse: (1024 * 4096 + width / 2) / width }
+    }
+
+    /// The byte for an alpha in 128ths of a byte: 0 up to the edge, 255 beyond it, `3t² - 2t³` between.
+    #[inline(always)]
+    fn byte(self, alpha: i32) -> u8 {
+        let over = (alpha - self.low).clamp(0, self.width);
+        let t = ((over * self.inverse + 2048) >> 12).min(1024);
+        let smooth = t * t * (3 * 1024 - 2 * t); // 2^30ths
+        (((smooth >> 14) * 255 + (1 << 15)) >> 16) as u8
     }
 }

@@ -1,7 +1,9 @@
 //! A good alpha of an earlier frame, carried to this one along the flow, and mended where the picture tells otherwise.
 
+use multiversion::multiversion;
+
 use super::{
-    flow::{Flow, Pyramid, STEP, UNIT},
+    flow::{Flow, Pyramid, STEP, UNIT, Vector},
     grid::{PAD, Plane},
     smoothstep,
 };
@@ -9,60 +11,95 @@ use super::{
 /// Alpha and landscape in whole numbers while they are carried: 16ths of a byte.
 const FINE: f32 = 16.0 * 255.0;
 
+/// A change of alpha from key to key from which on it is real.
+const REAL_CHANGE: f32 = 0.35;
+
+/// The mean difference of luma along the flow where the picture begins to be another, and where it is one.
+const LOST: (f32, f32) = (3.0, 10.0);
+
+/// The same for the fast model's alpha.
+const DIFFERS: (f32, f32) = (0.1, 0.4);
+
+/// How far the fast model may have been from the key's alpha to be believed against it, and where it no longer is.
+const AGREES: (f32, f32) = (0.2, 0.6);
+
+/// The fast model's alphas for nobody and for somebody.
+const EDGE: (f32, f32) = (0.2, 0.8);
+
 /// What is known of a frame at the time of its key request, and has to be kept until the answer comes.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) pyramid: Pyramid,
-    pub(crate) landscape: Plane<f32>,
+    pyramid: Pyramid,
+    landscape: Plane<f32>,
     /// What was carried to it from the key before, where there was one.
-    pub(crate) carried: Plane<f32>,
-    pub(crate) has_carried: bool,
+    carried: Plane<f32>,
+    has_carried: bool,
 }
 
 impl Snapshot {
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        Self { pyramid: Pyramid::new(width, height), landscape: Plane::new(width, height), carried: Plane::new(width, height), has_carried: false }
+        Self {
+            pyramid: Pyramid::new(width, height),
+            landscape: Plane::new(width, height),
+            carried: Plane::new(width, height),
+            has_carried: false,
+        }
     }
 
-    pub(crate) fn copy_from(&mut self, pyramid: &Pyramid, landscape: &Plane<f32>, carried: Option<&Plane<f32>>) {
+    pub(crate) fn take(&mut self, pyramid: &Pyramid, landscape: &Plane<f32>, carried: Option<&Plane<f32>>) {
+        self.pyramid.copy_from(pyramid);
+        self.landscape.copy_from(landscape);
         self.has_carried = carried.is_some();
         if let Some(carried) = carried {
             self.carried.copy_from(carried);
         }
-        self.pyramid.copy_from(pyramid);
-        self.landscape.copy_from(landscape);
     }
+}
+
+/// How well the last key frame still tells what a frame shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Drift {
+    /// The share of the picture that is not where the flow says.
+    pub lost: f32,
+    /// The share of alpha that had to be mended.
+    pub mended: f32,
+}
+
+/// What a cell of the key frame shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Nobody,
+    Person,
+    Mixed,
 }
 
 /// Carries the alpha of a key frame.
 #[derive(Debug)]
 pub(crate) struct Carry {
     key: Snapshot,
-    /// Alpha, landscape and luma of the key frame, side by side for the warp.
-    packed: Plane<[i16; 4]>,
-    flow: Flow,
-    lost: Plane<f32>,
-    differs: Plane<f32>,
-    blurred: [Plane<f32>; 2],
-    warped: Plane<[i16; 4]>,
-    wanted: Box<[bool]>,
     has_key: bool,
+    /// Alpha and landscape of the key frame, side by side for the warp.
+    packed: Plane<[i16; 2]>,
+    /// Of each [`STEP`] x [`STEP`] pixels of it.
+    classes: Box<[Class]>,
+    flow: Flow,
+    /// The fast model's alpha of the key frame along the flow, then by how much today's differs.
+    differs: Plane<f32>,
+    tall: Plane<f32>,
+    lost: Box<[f32]>,
 }
 
 impl Carry {
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        let plane = || Plane::new(width, height);
-        let flow = Flow::new(width, height);
         Self {
             key: Snapshot::new(width, height),
-            packed: Plane::new(width, height),
-            wanted: vec![true; flow.vectors().len()].into(),
-            flow,
-            lost: plane(),
-            differs: plane(),
-            blurred: [plane(), plane()],
-            warped: Plane::new(width, height),
             has_key: false,
+            packed: Plane::new(width, height),
+            classes: vec![Class::Mixed; width.div_ceil(STEP) * height.div_ceil(STEP)].into(),
+            flow: Flow::new(width, height),
+            differs: Plane::new(width, height),
+            tall: Plane::new(width, height),
+            lost: vec![0.0; width.next_multiple_of(STEP)].into(),
         }
     }
 
@@ -75,127 +112,212 @@ impl Carry {
     }
 
     /// From now on the alpha of the frame of `snapshot` is carried, which it takes in exchange for the old one.
-    pub(crate) fn set_key(&mut self, snapshot: &mut Snapshot, alpha: &mut Plane<f32>, weight: f32) {
+    ///
+    /// `alpha` is first drawn towards what the last key promised, by up to `calm`.
+    pub(crate) fn set_key(&mut self, snapshot: &mut Snapshot, alpha: &mut Plane<f32>, calm: f32) {
         if snapshot.has_carried {
-            calm(alpha.raw_mut(), snapshot.carried.raw().0, weight);
+            draw_towards(snapshot.carried.raw().0, calm, alpha.raw_mut());
         }
         std::mem::swap(&mut self.key, snapshot);
         self.has_key = true;
         self.flow.restart();
         for y in 0..alpha.height {
-            let sources = alpha.row(y).iter().zip(self.key.landscape.row(y)).zip(self.key.pyramid.base().row(y));
-            for (packed, ((&alpha, &landscape), &luma)) in self.packed.row_mut(y).iter_mut().zip(sources) {
-                *packed = [(alpha * FINE) as i16, (landscape * FINE) as i16, i16::from(luma) * 16, 0];
+            let sources = alpha.row(y).iter().zip(self.key.landscape.row(y));
+            for (packed, (&alpha, &landscape)) in self.packed.row_mut(y).iter_mut().zip(sources) {
+                *packed = [(alpha * FINE) as i16, (landscape * FINE) as i16];
             }
         }
         self.packed.replicate();
+        let columns = alpha.width.div_ceil(STEP);
+        for (at, class) in self.classes.iter_mut().enumerate() {
+            let start = self.packed.index((at % columns * STEP) as isize, (at / columns * STEP) as isize);
+            *class = class_of(&self.packed, start);
+        }
     }
 
-    /// Writes the carried and mended alpha of the frame to `into`; gives the share of it that was mended.
-    pub(crate) fn apply(&mut self, now: &Pyramid, landscape: &Plane<f32>, into: &mut Plane<f32>) -> f32 {
-        let wanted = &self.wanted;
-        let columns = self.flow.columns();
-        self.flow.find(now, &self.key.pyramid, |column, row| wanted[row * columns + column]);
-        self.warp();
-        self.compare(now.base(), landscape);
-        let [_, lost] = blur(&self.lost, &mut self.blurred);
-        std::mem::swap(lost, &mut self.lost);
-        let [_, differs] = blur(&self.differs, &mut self.blurred);
-        std::mem::swap(differs, &mut self.differs);
-        let mut mended = 0.0;
+    /// Writes the carried and mended alpha of the frame to `into`.
+    pub(crate) fn apply(&mut self, now: &Pyramid, landscape: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
+        self.flow.find(now, &self.key.pyramid);
+        self.warp(into);
         for y in 0..into.height {
-            let sources = self.lost.row(y).iter().zip(self.differs.row(y)).zip(self.warped.row(y)).zip(landscape.row(y));
-            for (into, (((&lost, &differs), warped), &landscape)) in into.row_mut(y).iter_mut().zip(sources) {
-                let (alpha, then) = (f32::from(warped[0]) / FINE, f32::from(warped[1]) / FINE);
-                let part = smoothstep(differs, 0.1, 0.4)
-                    * smoothstep(lost, 3.0, 10.0)
-                    * (1.0 - smoothstep((then - alpha).abs(), 0.2, 0.6));
-                mended += part;
-                *into = alpha + (smoothstep(landscape, 0.2, 0.8) - alpha) * part;
-            }
+            difference(landscape.row(y), self.differs.row_mut(y));
         }
-        mended / (into.width * into.height) as f32
-    }
-
-    /// Fetches alpha, landscape and luma of the key frame along the flow, each vector smoothly between its neighbours.
-    fn warp(&mut self) {
-        let (columns, vectors) = (self.flow.columns(), self.flow.vectors());
-        let (data, stride) = self.packed.raw();
-        let limit = |value: i32, size: usize| value.clamp(-(PAD as i32) * UNIT, (size + PAD - 2) as i32 * UNIT);
-        for y in 0..self.warped.height {
-            let (block_row, down) = (y / STEP, (y % STEP) as i32);
-            for x in 0..self.warped.width {
-                let (block, right) = (block_row * columns + x / STEP, (x % STEP) as i32);
-                let corner = |at: usize| vectors[at.min(vectors.len() - 1)];
-                let [a, b, c, d] = [corner(block), corner(block + 1), corner(block + columns), corner(block + columns + 1)];
-                let step = STEP as i32;
-                let mix = |a: i16, b: i16, c: i16, d: i16| {
-                    let above = i32::from(a) * (step - right) + i32::from(b) * right;
-                    let below = i32::from(c) * (step - right) + i32::from(d) * right;
-                    (above * (step - down) + below * down + 8) >> 4
-                };
-                let at_x = limit(x as i32 * UNIT + mix(a.x, b.x, c.x, d.x), self.warped.width);
-                let at_y = limit(y as i32 * UNIT + mix(a.y, b.y, c.y, d.y), self.warped.height);
-                let start = self.packed.index((at_x >> 4) as isize, (at_y >> 4) as isize);
-                let (fx, fy) = (at_x & 15, at_y & 15);
-                let four = [data[start], data[start + 1], data[start + stride], data[start + stride + 1]];
-                let weights = [(16 - fx) * (16 - fy), fx * (16 - fy), (16 - fx) * fy, fx * fy];
-                let mut sum = [128i32; 4];
-                for (pixel, weight) in four.iter().zip(weights) {
-                    for (sum, &value) in sum.iter_mut().zip(pixel) {
-                        *sum += i32::from(value) * weight;
-                    }
-                }
-                let outside = at_x < 0 || at_y < 0 || at_x >> 4 >= self.warped.width as i32 || at_y >> 4 >= self.warped.height as i32;
-                self.warped.row_mut(y)[x] = [(sum[0] >> 8) as i16, (sum[1] >> 8) as i16, (sum[2] >> 8) as i16, i16::from(outside)];
-            }
-        }
-    }
-
-    /// How far luma and landscape are from what the flow promises.
-    fn compare(&mut self, luma: &Plane<u8>, landscape: &Plane<f32>) {
-        for y in 0..luma.height {
-            let sources = self.warped.row(y).iter().zip(luma.row(y)).zip(landscape.row(y));
-            let targets = self.lost.row_mut(y).iter_mut().zip(self.differs.row_mut(y));
-            for ((lost, differs), ((warped, &luma), &landscape)) in targets.zip(sources) {
-                *lost = (f32::from(warped[2]) / 16.0 - f32::from(luma)).abs() + f32::from(warped[3]) * 250.0;
-                *differs = (f32::from(warped[1]) / FINE - landscape).abs();
-            }
-        }
-        self.lost.replicate();
         self.differs.replicate();
+        for y in -2..into.height as isize + 2 {
+            let from = self.differs.wide_row(y, 2);
+            let start = self.tall.index(0, y);
+            sum_across(from, &mut self.tall.raw_mut()[start..start + into.width]);
+        }
+        let mut drift = Drift::default();
+        for y in 0..into.height {
+            self.lost_row(y);
+            let differs = [-2, -1, 0, 1, 2].map(|by| self.tall.wide_row(y as isize + by, 0));
+            let then = self.differs.row(y);
+            let row = mend(differs, &self.lost, (landscape.row(y), then), into.row_mut(y));
+            drift.lost += row.lost;
+            drift.mended += row.mended;
+        }
+        let area = (into.width * into.height) as f32;
+        Drift { lost: drift.lost / area, mended: drift.mended / area }
+    }
+
+    /// Fetches alpha into `into` and the fast model's alpha into `differs`, each vector smoothly between its neighbours.
+    fn warp(&mut self, into: &mut Plane<f32>) {
+        let (columns, vectors) = (self.flow.columns(), self.flow.vectors());
+        for row in 0..into.height.div_ceil(STEP) {
+            for column in 0..into.width.div_ceil(STEP) {
+                let at = row * columns + column;
+                let corners = [vectors[at], vectors[at + 1], vectors[at + columns], vectors[at + columns + 1]];
+                let class = self.class_along(column, row, &corners);
+                let height = STEP.min(into.height - row * STEP);
+                let width = STEP.min(into.width - column * STEP);
+                for y in 0..height {
+                    let (into, then) = (into.row_mut(row * STEP + y), self.differs.row_mut(row * STEP + y));
+                    let (into, then) = (&mut into[column * STEP..][..width], &mut then[column * STEP..][..width]);
+                    match class {
+                        Class::Nobody => (into.fill(0.0), then.fill(0.0)),
+                        Class::Person => (into.fill(1.0), then.fill(1.0)),
+                        Class::Mixed => {
+                            let start = (column * STEP, row * STEP + y);
+                            (warp_line(&self.packed, &corners, y, start, into, then), ())
+                        }
+                    };
+                }
+            }
+        }
+    }
+
+    /// The class of all that a cell's vectors lead to.
+    fn class_along(&self, column: usize, row: usize, corners: &[Vector; 4]) -> Class {
+        let (columns, rows) = (self.packed.width.div_ceil(STEP), self.packed.height.div_ceil(STEP));
+        let span = |at: usize, end: usize, part: fn(&Vector) -> i16| {
+            let parts = corners.map(|corner| i32::from(part(&corner)));
+            let (least, most) = parts.iter().fold((i32::MAX, i32::MIN), |(a, b), &v| (a.min(v), b.max(v)));
+            let cell = |pixel: i32| pixel.div_euclid(STEP as i32).clamp(0, end as i32 - 1) as usize;
+            let at = (at * STEP) as i32;
+            cell(at + least.div_euclid(UNIT))..=cell(at + STEP as i32 + most.div_euclid(UNIT))
+        };
+        let (across, down) = (span(column, columns, |v| v.x), span(row, rows, |v| v.y));
+        let first = self.classes[down.start() * columns + across.start()];
+        let same = down.into_iter().all(|y| self.classes[y * columns..][across.clone()].iter().all(|&c| c == first));
+        if same { first } else { Class::Mixed }
+    }
+
+    /// What the flow left in each pixel of row `y`, from what it left in the blocks around.
+    fn lost_row(&mut self, y: usize) {
+        let columns = self.flow.columns();
+        let at = y / STEP * columns;
+        let (above, below) = (&self.flow.left()[at..][..columns], &self.flow.left()[at + columns..][..columns]);
+        let down = (y % STEP) as f32 / STEP as f32;
+        let mut first = above[0] + (below[0] - above[0]) * down;
+        for (column, pixels) in self.lost.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
+            let second = above[column + 1] + (below[column + 1] - above[column + 1]) * down;
+            let step = (second - first) / STEP as f32;
+            *pixels = std::array::from_fn(|x| first + step * x as f32);
+            first = second;
+        }
     }
 }
 
-/// The mean over 5x5 pixels, in the second of `into`.
-pub(crate) fn blur<'a>(from: &Plane<f32>, into: &'a mut [Plane<f32>; 2]) -> &'a mut [Plane<f32>; 2] {
-    for y in -2..from.height as isize + 2 {
-        let row = from.wide_row(y, 2);
-        let start = into[0].index(0, y);
-        let width = from.width;
-        let out = &mut into[0].raw_mut()[start..start + width];
-        for (x, out) in out.iter_mut().enumerate() {
-            *out = row[x] + row[x + 1] + row[x + 2] + row[x + 3] + row[x + 4];
-        }
+fn class_of(packed: &Plane<[i16; 2]>, start: usize) -> Class {
+    const LITTLE: i16 = (0.03 * FINE) as i16;
+    const MUCH: i16 = (0.97 * FINE) as i16;
+    let (data, stride) = packed.raw();
+    let mut pixels = (0..STEP).flat_map(|y| &data[start + y * stride..][..STEP]).flatten();
+    if data[start][0] < LITTLE {
+        if pixels.all(|&value| value < LITTLE) { Class::Nobody } else { Class::Mixed }
+    } else if pixels.all(|&value| value > MUCH) {
+        Class::Person
+    } else {
+        Class::Mixed
     }
-    let [tall, out] = into;
-    for y in 0..from.height {
-        let rows = [-2, -1, 0, 1, 2].map(|by| tall.wide_row(y as isize + by, 0));
-        for (x, out) in out.row_mut(y).iter_mut().enumerate() {
-            *out = (rows[0][x] + rows[1][x] + rows[2][x] + rows[3][x] + rows[4][x]) * 0.04;
-        }
-    }
-    into
 }
 
-/// A change of alpha from key to key from which on it is real.
-const REAL_CHANGE: f32 = 0.35;
+/// Fetches the pixels of one line of a cell from where its corners' vectors lead.
+fn warp_line(
+    packed: &Plane<[i16; 2]>,
+    corners: &[Vector; 4],
+    down: usize,
+    start: (usize, usize),
+    alpha: &mut [f32],
+    landscape: &mut [f32],
+) {
+    const SHIFT: u32 = STEP.ilog2();
+    let [left, right] = [0, 1].map(|side| {
+        let (above, below) = (corners[side], corners[side + 2]);
+        let mix = |above: i16, below: i16| i32::from(above) * (STEP - down) as i32 + i32::from(below) * down as i32;
+        (mix(above.x, below.x), mix(above.y, below.y))
+    });
+    let limit = |value: i32, size: usize| value.clamp(-(PAD as i32) * UNIT, (size + PAD - 2) as i32 * UNIT);
+    let (data, stride) = packed.raw();
+    for (x, (alpha, landscape)) in alpha.iter_mut().zip(landscape).enumerate() {
+        let (a, b) = ((STEP - x) as i32, x as i32);
+        let vector = (left.0 * a + right.0 * b, left.1 * a + right.1 * b).map_both(|v| (v + STEP as i32 * 2) >> (2 * SHIFT));
+        let at_x = limit((start.0 + x) as i32 * UNIT + vector.0, packed.width);
+        let at_y = limit(start.1 as i32 * UNIT + vector.1, packed.height);
+        let first = packed.index((at_x >> 4) as isize, (at_y >> 4) as isize);
+        let (fx, fy) = (at_x & 15, at_y & 15);
+        let (above, below) = (&data[first..first + 2], &data[first + stride..first + stride + 2]);
+        let mix = |channel: usize| {
+            let across = |row: &[[i16; 2]]| i32::from(row[0][channel]) * (16 - fx) + i32::from(row[1][channel]) * fx;
+            (across(above) * (16 - fy) + across(below) * fy) as f32 * (1.0 / (256.0 * FINE))
+        };
+        (*alpha, *landscape) = (mix(0), mix(1));
+    }
+}
+
+trait Both {
+    fn map_both(self, map: impl Fn(i32) -> i32) -> Self;
+}
+
+impl Both for (i32, i32) {
+    fn map_both(self, map: impl Fn(i32) -> i32) -> Self {
+        (map(self.0), map(self.1))
+    }
+}
+
+/// Mixes a row of the carried alpha with the fast model's where that is to be believed.
+#[multiversion(targets = "simd")]
+fn mend(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
+    let mut drift = Drift::default();
+    let width = alpha.len();
+    let differs = differs.map(|row| &row[..width]);
+    let (lost, now, change) = (&lost[..width], &fast.0[..width], &fast.1[..width]);
+    for x in 0..width {
+        let differs = (differs[0][x] + differs[1][x] + differs[2][x] + differs[3][x] + differs[4][x]) * (1.0 / 25.0);
+        let lost = smoothstep(lost[x], LOST.0, LOST.1);
+        let then = now[x] - change[x];
+        let agreed = 1.0 - smoothstep((then - alpha[x]).abs(), AGREES.0, AGREES.1);
+        let part = smoothstep(differs, DIFFERS.0, DIFFERS.1) * lost * agreed;
+        drift.lost += lost;
+        drift.mended += part;
+        alpha[x] += (smoothstep(now[x], EDGE.0, EDGE.1) - alpha[x]) * part;
+    }
+    drift
+}
+
+/// From what landscape was along the flow to by how much it is more now.
+#[multiversion(targets = "simd")]
+fn difference(now: &[f32], then: &mut [f32]) {
+    for (then, &now) in then.iter_mut().zip(now) {
+        *then = now - *then;
+    }
+}
+
+/// The sums of the absolutes of five neighbours.
+#[multiversion(targets = "simd")]
+fn sum_across(from: &[f32], into: &mut [f32]) {
+    let from = &from[..into.len() + 4];
+    for (x, into) in into.iter_mut().enumerate() {
+        *into = from[x].abs() + from[x + 1].abs() + from[x + 2].abs() + from[x + 3].abs() + from[x + 4].abs();
+    }
+}
 
 /// Draws a new key's alpha towards what the last one promised, where the two differ little.
-#[multiversion::multiversion(targets = "simd")]
-fn calm(alpha: &mut [f32], carried: &[f32], weight: f32) {
-    for (alpha, &carried) in alpha.iter_mut().zip(carried) {
-        let change = carried - *alpha;
+#[multiversion(targets = "simd")]
+fn draw_towards(promised: &[f32], weight: f32, alpha: &mut [f32]) {
+    for (alpha, &promised) in alpha.iter_mut().zip(promised) {
+        let change = promised - *alpha;
         let noise = 1.0 - (change.abs() * (1.0 / REAL_CHANGE)).min(1.0);
         *alpha += change * weight * noise;
     }

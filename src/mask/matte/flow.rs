@@ -95,6 +95,19 @@ impl Field {
     fn at(&self, column: usize, row: usize) -> Vector {
         self.vectors[row.min(self.rows - 1) * self.columns + column.min(self.columns - 1)]
     }
+
+    /// Where a block may have come from: as the coarser level says, as it did last time, as its neighbours do.
+    fn candidates(&self, at: usize, coarser: Option<&Self>) -> [Vector; 5] {
+        let (column, row) = (at % self.columns, at / self.columns);
+        let last = self.vectors[at];
+        let parent = coarser.map_or(last, |field| {
+            let Vector { x, y } = field.at(column.div_ceil(2), row.div_ceil(2));
+            Vector { x: 2 * x, y: 2 * y }
+        });
+        let above = |by: usize| if row > 0 { self.vectors[at + by - self.columns] } else { last };
+        let left = if column > 0 { self.vectors[at - 1] } else { last };
+        [parent, last, left, above(0), if column + 1 < self.columns { above(1) } else { last }]
+    }
 }
 
 /// Finds for each block of one picture where it lies in another.
@@ -103,14 +116,15 @@ pub(crate) struct Flow {
     fields: [Field; LEVELS],
     /// Vectors of the finest level in [`UNIT`]s; the middle of block (i, j) is at pixel (4 i, 4 j).
     fine: Box<[Vector]>,
-    fresh: bool,
+    /// What is left of each block's difference, the mean of a pixel.
+    left: Box<[f32]>,
 }
 
 impl Flow {
     pub(crate) fn new(width: usize, height: usize) -> Self {
         let fields = [0, 1, 2].map(|level| Field::new(width.div_ceil(1 << level), height.div_ceil(1 << level)));
-        let fine = vec![Vector::default(); fields[0].vectors.len()].into();
-        Self { fields, fine, fresh: true }
+        let blocks = fields[0].vectors.len();
+        Self { fields, fine: vec![Vector::default(); blocks].into(), left: vec![0.0; blocks].into() }
     }
 
     /// Blocks in a row.
@@ -123,62 +137,35 @@ impl Flow {
         &self.fine
     }
 
+    /// The mean difference of a pixel that each vector leaves, in steps of luma; large where it leads out of the picture.
+    pub(crate) fn left(&self) -> &[f32] {
+        &self.left
+    }
+
     /// Forgets the last vectors: the next search is in another picture.
     pub(crate) fn restart(&mut self) {
-        self.fresh = true;
         for field in &mut self.fields {
             field.vectors.fill(Vector::default());
         }
         self.fine.fill(Vector::default());
     }
 
-    /// For each block of `now` its place in `then`. Only blocks for which `wanted(column, row)` are looked at closely.
-    pub(crate) fn find(&mut self, now: &Pyramid, then: &Pyramid, wanted: impl Fn(usize, usize) -> bool) {
+    /// For each block of `now` its place in `then`.
+    pub(crate) fn find(&mut self, now: &Pyramid, then: &Pyramid) {
         for level in (0..LEVELS).rev() {
             let (finer, coarser) = self.fields.split_at_mut(level + 1);
-            let field = &mut finer[level];
-            let coarser = coarser.first();
-            let (a, b) = (&now.levels[level], &then.levels[level]);
-            for row in 0..field.rows {
-                for column in 0..field.columns {
-                    let parent = coarser.map(|field| {
-                        let vector = field.at((column + 1) / 2, (row + 1) / 2);
-                        Vector { x: vector.x * 2, y: vector.y * 2 }
-                    });
-                    let at = row * field.columns + column;
-                    if level == 0 && !wanted(column, row) {
-                        let vector = parent.unwrap_or_default();
-                        field.vectors[at] = vector;
-                        self.fine[at] =
-                            Vector { x: vector.x * UNIT as i16, y: vector.y * UNIT as i16 };
-                        continue;
-                    }
-                    let block = Block::new(a, b, column, row);
-                    let last = field.vectors[at];
-                    let candidates = [
-                        parent.unwrap_or_default(),
-                        last,
-                        if column > 0 { field.vectors[at - 1] } else { last },
-                        if row > 0 { field.vectors[at - field.columns] } else { last },
-                        if row > 0 && column + 1 < field.columns {
-                            field.vectors[at - field.columns + 1]
-                        } else {
-                            last
-                        },
-                    ];
-                    let found = if level == LEVELS - 1 {
-                        block.search_wide(&candidates)
-                    } else {
-                        block.search(&candidates)
-                    };
-                    field.vectors[at] = found.0;
-                    if level == 0 {
-                        self.fine[at] = block.subpixel(found);
-                    }
+            let (field, coarser) = (&mut finer[level], coarser.first());
+            for at in 0..field.vectors.len() {
+                let (column, row) = (at % field.columns, at / field.columns);
+                let block = Block::new(&now.levels[level], &then.levels[level], column, row);
+                let candidates = field.candidates(at, coarser);
+                let found = if level == LEVELS - 1 { block.search_wide(&candidates) } else { block.search(&candidates) };
+                field.vectors[at] = found;
+                if level == 0 {
+                    (self.fine[at], self.left[at]) = block.subpixel(found);
                 }
             }
         }
-        self.fresh = false;
     }
 }
 
@@ -217,7 +204,11 @@ impl<'a> Block<'a> {
     }
 
     /// The best of the candidates, improved step by step; with its cost.
-    fn search(&self, candidates: &[Vector; 5]) -> (Vector, u32) {
+    fn search(&self, candidates: &[Vector; 5]) -> Vector {
+        self.search_near(candidates).0
+    }
+
+    fn search_near(&self, candidates: &[Vector; 5]) -> (Vector, u32) {
         let still = self.cost(Vector::default());
         let mut best = (Vector::default(), still.saturating_sub(STILL));
         for (index, &candidate) in candidates.iter().enumerate() {
@@ -247,10 +238,11 @@ impl<'a> Block<'a> {
         best
     }
 
-    fn search_wide(&self, candidates: &[Vector; 5]) -> (Vector, u32) {
-        let mut best = self.search(candidates);
+    /// The same, and all vectors nearby.
+    fn search_wide(&self, candidates: &[Vector; 5]) -> Vector {
+        let mut best = self.search_near(candidates);
         if best.1 <= STILL {
-            return best;
+            return best.0;
         }
         for y in -REACH..=REACH {
             for x in -REACH..=REACH {
@@ -261,25 +253,40 @@ impl<'a> Block<'a> {
                 }
             }
         }
-        best
+        best.0
     }
 
-    /// The vector in [`UNIT`]s, by the parabola through the costs beside it.
-    fn subpixel(&self, (vector, _): (Vector, u32)) -> Vector {
-        if vector == Vector::default() {
-            let still = self.cost(vector);
-            if still <= 2 * STILL {
-                return vector;
-            }
+    /// The vector in [`UNIT`]s, by the parabolas through the costs beside it, and the mean difference that is left.
+    fn subpixel(&self, vector: Vector) -> (Vector, f32) {
+        const AREA: f32 = (BLOCK * BLOCK) as f32;
+        let middle = self.cost(vector);
+        if vector == Vector::default() && middle <= 2 * STILL {
+            return (vector, middle as f32 / AREA);
         }
-        let middle = self.cost(vector) as i32;
         let beside = |x: i16, y: i16| self.cost(Vector { x: vector.x + x, y: vector.y + y }).min(1 << 20) as i32;
-        let part = |less: i32, more: i32| {
+        let middle = middle.min(1 << 20) as i32;
+        // the offset of the lowest point, and by how much it lies lower
+        let lowest = |less: i32, more: i32| {
             let bend = less + more - 2 * middle;
-            if bend <= 0 { 0 } else { ((less - more) * UNIT / 2 / bend).clamp(-UNIT / 2, UNIT / 2) }
+            if bend <= 0 {
+                return (0, 0.0);
+            }
+            let offset = ((less - more) * UNIT / 2 / bend).clamp(-UNIT / 2, UNIT / 2);
+            (offset, ((less - more) as f32).powi(2) / (8 * bend) as f32)
         };
-        let (x, y) = (part(beside(-1, 0), beside(1, 0)), part(beside(0, -1), beside(0, 1)));
-        Vector { x: (i32::from(vector.x) * UNIT + x) as i16, y: (i32::from(vector.y) * UNIT + y) as i16 }
+        let (x, gain_x) = lowest(beside(-1, 0), beside(1, 0));
+        let (y, gain_y) = lowest(beside(0, -1), beside(0, 1));
+        let fine = Vector { x: (i32::from(vector.x) * UNIT + x) as i16, y: (i32::from(vector.y) * UNIT + y) as i16 };
+        (fine, if self.leads_out(vector) { 255.0 } else { (middle as f32 - gain_x - gain_y).max(0.0) / AREA })
+    }
+
+    /// Whether the middle of the block was outside the picture.
+    fn leads_out(&self, Vector { x, y }: Vector) -> bool {
+        let half = BLOCK as i32 / 2;
+        let (pad, x, y) = (PAD as i32, i32::from(x), i32::from(y));
+        // the block's own middle may lie on the edge, so a vector of nothing never leads out
+        (x != 0 && (x + half < self.least.0 + pad || x - half > self.most.0 - pad))
+            || (y != 0 && (y + half < self.least.1 + pad || y - half > self.most.1 - pad))
     }
 }
 

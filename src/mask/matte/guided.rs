@@ -14,7 +14,8 @@ const WINDOW: usize = 2 * RADIUS + 1;
 
 /// Pixels that are worked on at once.
 pub(crate) const LANE: usize = 16;
-const WIDE: usize = LANE + 2 * RADIUS;
+/// Their windows' columns, rounded up to whole vectors.
+const WIDE: usize = LANE + 8;
 
 /// Regularisation, in squares of RGB 0 to 1.
 const EPSILON: f32 = 1e-4;
@@ -159,10 +160,12 @@ impl Guided {
     }
 }
 
+#[inline(always)]
 fn lane<const N: usize>(data: &[f32], at: usize) -> &[f32; N] {
     data[at..].first_chunk().expect("planes have a border")
 }
 
+#[inline(always)]
 fn lane_mut<T>(data: &mut [T], at: usize) -> &mut [T; LANE] {
     data[at..].first_chunk_mut().expect("planes have a border")
 }
@@ -189,31 +192,23 @@ fn range(row: &[f32]) -> (f32, f32) {
 /// The linear functions of one run of cells; each source begins at the first pixel of its first window.
 #[multiversion(targets = "simd")]
 fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
-    // sums over the columns of the windows: y u v p yy yu yv uu uv vv yp up vp
-    let mut tall = [[0f32; WIDE]; 13];
-    for row in 0..WINDOW {
-        let [y, u, v, p] = sources.map(|source| lane::<WIDE>(source, row * stride));
-        for x in 0..WIDE {
-            let (y, u, v, p) = (y[x], u[x], v[x], p[x]);
-            let terms = [y, u, v, p, y * y, y * u, y * v, u * u, u * v, v * v, y * p, u * p, v * p];
-            for (tall, term) in tall.iter_mut().zip(terms) {
-                tall[x] += term;
-            }
-        }
-    }
-    let mut mean = [[0f32; LANE]; 13];
-    for (mean, tall) in mean.iter_mut().zip(&tall) {
-        for x in 0..LANE {
-            mean[x] = (tall[x] + tall[x + 1] + tall[x + 2] + tall[x + 3] + tall[x + 4]) * (1.0 / 25.0);
-        }
-    }
+    let [y, u, v, p] = sources;
+    let (y, u, v, p) = (windows(y, stride), windows(u, stride), windows(v, stride), windows(p, stride));
+    let (mean_y, mean_u, mean_v, mean_p) = (mean(&y), mean(&u), mean(&v), mean(&p));
+    let (mean_yy, mean_yu, mean_yv) = (mean_product(&y, &y), mean_product(&y, &u), mean_product(&y, &v));
+    let (mean_uu, mean_uv, mean_vv) = (mean_product(&u, &u), mean_product(&u, &v), mean_product(&v, &v));
+    let (mean_yp, mean_up, mean_vp) = (mean_product(&y, &p), mean_product(&u, &p), mean_product(&v, &p));
     let [out_y, out_u, out_v, out_base] = into;
     for x in 0..LANE {
-        let [y, u, v, p, yy, yu, yv, uu, uv, vv, yp, up, vp] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].map(|k: usize| mean[k][x]);
+        let (y, u, v, p) = (mean_y[x], mean_u[x], mean_v[x], mean_p[x]);
         // covariances, regularised, and those with alpha
-        let (yy, yu, yv) = (yy - y * y + EPSILON * TURNED[0], yu - y * u + EPSILON * TURNED[1], yv - y * v + EPSILON * TURNED[2]);
-        let (uu, uv, vv) = (uu - u * u + EPSILON * TURNED[3], uv - u * v + EPSILON * TURNED[4], vv - v * v + EPSILON * TURNED[5]);
-        let (yp, up, vp) = (yp - y * p, up - u * p, vp - v * p);
+        let yy = mean_yy[x] - y * y + EPSILON * TURNED[0];
+        let yu = mean_yu[x] - y * u + EPSILON * TURNED[1];
+        let yv = mean_yv[x] - y * v + EPSILON * TURNED[2];
+        let uu = mean_uu[x] - u * u + EPSILON * TURNED[3];
+        let uv = mean_uv[x] - u * v + EPSILON * TURNED[4];
+        let vv = mean_vv[x] - v * v + EPSILON * TURNED[5];
+        let (yp, up, vp) = (mean_yp[x] - y * p, mean_up[x] - u * p, mean_vp[x] - v * p);
         // the inverse by cofactors
         let (c0, c1, c2) = (uu * vv - uv * uv, uv * yv - yu * vv, yu * uv - uu * yv);
         let (c3, c4, c5) = (yy * vv - yv * yv, yu * yv - yy * uv, yy * uu - yu * yu);
@@ -226,24 +221,55 @@ fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
     }
 }
 
+/// The rows that a run's windows cover.
+type Windows<'a> = [&'a [f32; WIDE]; WINDOW];
+
+#[inline(always)]
+fn windows(source: &[f32], stride: usize) -> Windows<'_> {
+    let row = |row: usize| lane::<WIDE>(source, row * stride);
+    [row(0), row(1), row(2), row(3), row(4)]
+}
+
+#[inline(always)]
+fn mean(rows: &Windows<'_>) -> [f32; LANE] {
+    let mut tall = [0.0; WIDE];
+    for x in 0..WIDE {
+        tall[x] = rows[0][x] + rows[1][x] + rows[2][x] + rows[3][x] + rows[4][x];
+    }
+    across(&tall)
+}
+
+#[inline(always)]
+fn mean_product(a: &Windows<'_>, b: &Windows<'_>) -> [f32; LANE] {
+    let mut tall = [0.0; WIDE];
+    for x in 0..WIDE {
+        tall[x] = a[0][x] * b[0][x] + a[1][x] * b[1][x] + a[2][x] * b[2][x] + a[3][x] * b[3][x] + a[4][x] * b[4][x];
+    }
+    across(&tall)
+}
+
+#[inline(always)]
+fn across(tall: &[f32; WIDE]) -> [f32; LANE] {
+    let mut mean = [0.0; LANE];
+    for x in 0..LANE {
+        mean[x] = (tall[x] + tall[x + 1] + tall[x + 2] + tall[x + 3] + tall[x + 4]) * (1.0 / 25.0);
+    }
+    mean
+}
+
+#[inline(always)]
+fn whole(value: f32) -> i16 {
+    value.clamp(-8e3, 8e3) as i32 as i16
+}
+
 type Lanes<'a> = (&'a mut [i16; LANE], &'a mut [i16; LANE], &'a mut [i16; LANE], &'a mut [i32; LANE]);
 
 /// The mean functions over each cell's window, in whole numbers.
 #[multiversion(targets = "simd")]
 fn means(sources: [&[f32]; 4], stride: usize, into: Lanes<'_>) {
-    let mut mean = [[0f32; LANE]; 4];
-    for (source, mean) in sources.into_iter().zip(&mut mean) {
-        let mut tall = [0f32; WIDE];
-        for row in 0..WINDOW {
-            let row = lane::<WIDE>(source, row * stride);
-            tall.iter_mut().zip(row).for_each(|(tall, value)| *tall += value);
-        }
-        for x in 0..LANE {
-            mean[x] = (tall[x] + tall[x + 1] + tall[x + 2] + tall[x + 3] + tall[x + 4]) * (1.0 / 25.0);
-        }
-    }
+    let [a, b, c, d] = sources;
+    let mean = [mean(&windows(a, stride)), mean(&windows(b, stride)), mean(&windows(c, stride)), mean(&windows(d, stride))];
     const BYTE: f32 = 255.0 * (1 << SHIFT) as f32;
-    let whole = |value: f32| value.clamp(-8e3, 8e3) as i32 as i16;
     for x in 0..LANE {
         into.0[x] = whole(mean[0][x] * (BYTE / 219.0));
         into.1[x] = whole(mean[1][x] * (BYTE / 224.0));

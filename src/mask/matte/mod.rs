@@ -2,7 +2,7 @@
 
 use self::{
     apply::Apply,
-    carry::{Carry, Snapshot},
+    carry::{Carry, Drift, Snapshot},
     flow::Pyramid,
     grid::{Cells, Grid, Guide, Plane},
     guided::Guided,
@@ -95,7 +95,7 @@ impl Matte {
     /// Keeps what is needed to use a key model's answer on this frame.
     pub fn keep(&mut self) {
         let carried = self.carry.has_key().then_some(&self.alpha);
-        self.snapshot.copy_from(&self.pyramid, &self.landscape, carried);
+        self.snapshot.take(&self.pyramid, &self.landscape, carried);
     }
 
     /// The key model's answer for the frame that was kept.
@@ -109,14 +109,14 @@ impl Matte {
     }
 
     /// Carries; gives how much of it had to be mended.
-    pub fn carry(&mut self) -> f32 {
+    pub fn carry(&mut self) -> Drift {
         if self.carry.has_key() {
             let mended = self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
             self.alpha.replicate();
             mended
         } else {
             self.alpha.copy_from(&self.landscape);
-            0.0
+            Drift::default()
         }
     }
 
@@ -140,4 +140,26 @@ impl Matte {
 fn smoothstep(value: f32, low: f32, high: f32) -> f32 {
     let t = ((value - low) / (high - low)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
+}
+
+#[doc(hidden)]
+pub fn probe(frames: &[Frame], fast: &[Vec<f32>], key: &[Vec<f32>], shape: (usize, usize)) {
+    let size = frames[0].size();
+    let whole = |w: usize, h: usize| (w, h, Region { x: 0, y: 0, width: w, height: h });
+    let mut m = Matte::new(size, whole(256, 144), Some(whole(shape.0, shape.1)), Tuning { memory: 0.7, key_memory: 0.3, calm: 0.6, edge: (0.15, 0.85) });
+    let mut t = std::collections::BTreeMap::<&str, f64>::new();
+    let mut mask = vec![0; size.luma_len()];
+    macro_rules! time { ($n:literal, $e:expr) => {{ let s = std::time::Instant::now(); let r = $e; *t.entry($n).or_default() += s.elapsed().as_secs_f64() * 1e3 / frames.len() as f64; r }} }
+    for (i, f) in frames.iter().enumerate() {
+        time!("1 cells", m.cells.fill(f, &mut m.guide));
+        time!("2 pyramid", m.pyramid.build(&m.guide.y));
+        time!("3 resample", m.fast.run(&fast[i], &mut m.landscape));
+        if m.carry.has_key() { time!("4 carry", m.carry.apply(&m.pyramid, &m.landscape, &mut m.alpha)); m.alpha.replicate(); }
+        if i % 5 == 0 { time!("5 keys", { m.keep(); m.set_key(&key[i], true) }); }
+        time!("6 memory", m.key_memory.steady(&m.guide.y, &mut m.alpha));
+        time!("7 guided", m.guided.fit(&m.guide, &m.alpha));
+        let functions = m.guided.fit(&m.guide, &m.alpha);
+        time!("8 apply", m.apply.run(functions, f, &mut mask));
+    }
+    for (k, v) in &t { println!("{k:12} {v:.3} ms"); }
 }
