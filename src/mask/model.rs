@@ -6,6 +6,7 @@ use super::{
     input::{Region, Shrink},
     matte::Shape,
     onnx::{self, OnnxModel},
+    quality::Quality,
 };
 use crate::frame::{Frame, Size};
 
@@ -26,7 +27,7 @@ impl Model {
     pub(crate) fn open(spec: &ModelSpec, settings: &Settings, size: Size) -> Result<Self, MaskError> {
         let (place, bytes) = catalogue::load(spec, settings)?;
         let runtime = onnx::runtime(settings.library.as_deref())?;
-        let mut model = OnnxModel::load(&runtime, spec, &bytes)?;
+        let mut model = OnnxModel::load(&runtime, spec, &bytes, settings.threads)?;
         let region = match spec.aspect {
             Aspect::Stretch => Region::whole(spec),
             Aspect::Letterbox => Region::letterbox(spec, size),
@@ -34,7 +35,7 @@ impl Model {
         let shrink = Shrink::new(size, spec, region);
         shrink.clear(model.input());
         let alpha = vec![0.0; spec.width * spec.height].into();
-        let info = ModelInfo { spec: spec.clone(), place, library: runtime.library };
+        let info = ModelInfo { spec: spec.clone(), place, library: runtime.library, quality: Quality::Eco, missing: None };
         Ok(Self { info, shrink, region, model, alpha })
     }
 
@@ -55,5 +56,13 @@ impl Model {
     pub(crate) fn run(&mut self) -> Result<&[f32], MaskError> {
         self.model.run(&mut self.alpha)?;
         Ok(&self.alpha)
+    }
+
+    /// The same, with the alpha to a place elsewhere.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub(crate) fn run_into(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
+        self.model.run(alpha)
     }
 }

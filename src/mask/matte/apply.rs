@@ -87,7 +87,7 @@ impl Apply {
                     let mut from = from;
                     for at in start..run {
                         let end = if at + 1 == run { to } else { ((at + 1) * LANE * factor + factor / 2).min(to) };
-                        let base = functions.base.row(rows[0])[(at * LANE).min(self.grid.width - 1)];
+                        let base = functions.planes[3].row(rows[0])[(at * LANE).min(self.grid.width - 1)];
                         out[from..end].fill(self.curve.byte(base));
                         from = end;
                     }
@@ -100,13 +100,10 @@ impl Apply {
     fn expand(&mut self, functions: &Functions, rows: [usize; 2], weight: i32, (from, to): (usize, usize)) {
         let width = self.grid.width;
         let end = to.min(width - 1);
-        let Functions { y, u, v, base, .. } = functions;
-        for (plane, cells) in [y, u, v].into_iter().zip(&mut self.cells) {
+        for (plane, cells) in functions.planes.iter().zip(&mut self.cells) {
             let (first, second) = (&plane.row(rows[0])[from..=end], &plane.row(rows[1])[from..=end]);
             between(first, second, weight, &mut cells[from + 1..=end + 1]);
         }
-        let (first, second) = (&base.row(rows[0])[from..=end], &base.row(rows[1])[from..=end]);
-        between_wide(first, second, weight, &mut self.cells[3][from + 1..=end + 1]);
         for (cells, line) in self.cells.iter_mut().zip(&mut self.lines) {
             if from == 0 {
                 cells[0] = cells[1];
@@ -135,15 +132,7 @@ impl Apply {
 }
 
 #[multiversion(targets = "simd")]
-fn between(first: &[i16], second: &[i16], weight: i32, out: &mut [i32]) {
-    for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
-        let (first, second) = (i32::from(first), i32::from(second));
-        *out = first + (((second - first) * weight) >> 8);
-    }
-}
-
-#[multiversion(targets = "simd")]
-fn between_wide(first: &[i32], second: &[i32], weight: i32, out: &mut [i32]) {
+fn between(first: &[i32], second: &[i32], weight: i32, out: &mut [i32]) {
     for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
         *out = first + (((second - first) * weight) >> 8);
     }

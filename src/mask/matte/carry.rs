@@ -12,7 +12,7 @@ use super::{
 const FINE: f32 = 16.0 * 255.0;
 
 /// A change of alpha from key to key from which on it is real.
-const REAL_CHANGE: f32 = 0.35;
+const REAL_CHANGE: f32 = 0.5;
 
 /// The mean difference of luma along the flow where the picture begins to be another, and where it is one.
 const LOST: (f32, f32) = (3.0, 10.0);

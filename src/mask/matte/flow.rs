@@ -42,11 +42,6 @@ impl Pyramid {
         Self { levels: [0, 1, 2].map(|level| Plane::new(width.div_ceil(1 << level), height.div_ceil(1 << level))) }
     }
 
-    /// The picture itself.
-    pub(crate) fn base(&self) -> &Plane<u8> {
-        &self.levels[0]
-    }
-
     pub(crate) fn build(&mut self, from: &Plane<u8>) {
         self.levels[0].copy_from(from);
         for level in 1..LEVELS {

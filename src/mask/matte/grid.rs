@@ -12,18 +12,18 @@ const SIDE: usize = 320;
 
 /// How a frame is divided into square cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grid {
+pub(crate) struct Grid {
     /// Pixels on a side of a cell.
-    pub factor: usize,
+    pub(crate) factor: usize,
     /// Cells in a row; the last may reach over the frame's edge.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Rows of cells.
-    pub height: usize,
+    pub(crate) height: usize,
 }
 
 impl Grid {
     /// The grid for frames of `size`.
-    pub fn new(size: Size) -> Self {
+    pub(crate) fn new(size: Size) -> Self {
         let (width, height) = (size.width(), size.height());
         let factor = ((width.max(height) + SIDE / 2) / SIDE).max(1);
         Self { factor, width: width.div_ceil(factor), height: height.div_ceil(factor) }
@@ -71,10 +71,6 @@ impl<T: Copy + Default> Plane<T> {
     pub(crate) fn wide_row(&self, y: isize, before: usize) -> &[T] {
         let start = self.index(-(before as isize), y);
         &self.data[start..start + self.width + 2 * before]
-    }
-
-    pub(crate) fn fill(&mut self, value: T) {
-        self.data.fill(value);
     }
 
     pub(crate) fn copy_from(&mut self, other: &Self) {

@@ -24,21 +24,21 @@ const EPSILON: f32 = 1e-4;
 const TURNED: [f32; 6] = [0.447_4, -0.187_6, -0.105_6, 0.388_1, 0.013_5, 0.432_1];
 
 /// Alphas this near to nothing or all are taken for it: the model's haze.
-const HAZE: f32 = 0.04;
+const HAZE: f32 = 0.02;
 
 /// How many pixels beyond a change of alpha the functions differ from a constant: twice the radius, and one more.
 const MARGIN: usize = 2 * RADIUS + 1;
 
+/// The same along a row, rounded up to whole vectors.
+const NEAR: usize = 8;
+
 /// Coefficients are in 128ths of an alpha byte per step of a sample byte.
 pub(crate) const SHIFT: u32 = 7;
 
-/// One linear function a cell: alpha = y (Y - 128) + u (U - 128) + v (V - 128) + base, in 128ths of a byte.
+/// One linear function a cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 128ths of a byte.
 #[derive(Debug)]
 pub(crate) struct Functions {
-    pub(crate) y: Plane<i16>,
-    pub(crate) u: Plane<i16>,
-    pub(crate) v: Plane<i16>,
-    pub(crate) base: Plane<i32>,
+    pub(crate) planes: [Plane<i32>; 4],
     /// Whether the functions of a run of [`LANE`] cells in a row differ; else all are the constant `base` of its first.
     pub(crate) mixed: Box<[bool]>,
     /// Runs in a row.
@@ -50,7 +50,7 @@ pub(crate) struct Guided {
     guide: [Plane<f32>; 3],
     alpha: Plane<f32>,
     raw: [Plane<f32>; 4],
-    ranges: Box<[(f32, f32)]>,
+    ranges: Box<[(u32, u32)]>,
     functions: Functions,
 }
 
@@ -63,12 +63,9 @@ impl Guided {
             guide: [plane(), plane(), plane()],
             alpha: plane(),
             raw: [plane(), plane(), plane(), plane()],
-            ranges: vec![(0.0, 0.0); runs * height].into(),
+            ranges: vec![(0, 0); runs * height].into(),
             functions: Functions {
-                y: Plane::new(width, height),
-                u: Plane::new(width, height),
-                v: Plane::new(width, height),
-                base: Plane::new(width, height),
+                planes: [0; 4].map(|_| Plane::new(width, height)),
                 mixed: vec![false; runs * height].into(),
                 runs,
             },
@@ -104,17 +101,13 @@ impl Guided {
     fn mark(&mut self) {
         let (height, runs) = (self.alpha.height, self.functions.runs);
         for y in 0..height {
-            let row = self.alpha.wide_row(y as isize, PAD);
-            for run in 0..runs {
-                let start = PAD + run * LANE - MARGIN;
-                let end = (start + LANE + 2 * MARGIN).min(row.len());
-                self.ranges[y * runs + run] = range(&row[start..end]);
-            }
+            let start = self.alpha.index(-(NEAR as isize), y as isize);
+            ranges(&self.alpha.raw().0[start..], &mut self.ranges[y * runs..][..runs]);
         }
         for y in 0..height {
             for run in 0..runs {
                 let rows = y.saturating_sub(MARGIN)..(y + MARGIN + 1).min(height);
-                let (mut low, mut high) = (f32::MAX, f32::MIN);
+                let (mut low, mut high) = (u32::MAX, 0);
                 for row in rows {
                     let (a, b) = self.ranges[row * runs + run];
                     (low, high) = (low.min(a), high.max(b));
@@ -144,18 +137,15 @@ impl Guided {
         let at = self.raw[0].index((run * LANE) as isize, y as isize);
         let stride = self.raw[0].raw().1;
         let functions = &mut self.functions;
-        let into = (
-            lane_mut(functions.y.raw_mut(), at),
-            lane_mut(functions.u.raw_mut(), at),
-            lane_mut(functions.v.raw_mut(), at),
-            lane_mut(functions.base.raw_mut(), at),
-        );
+        let into = functions.planes.each_mut().map(|plane| lane_mut(plane.raw_mut(), at));
         if functions.mixed[y * functions.runs + run] {
             let first = at - RADIUS - RADIUS * stride;
             means([0, 1, 2, 3].map(|plane: usize| &self.raw[plane].raw().0[first..]), stride, into);
         } else {
             let base = (self.alpha.raw().0[at] * 255.0 * 128.0) as i32;
-            (*into.0, *into.1, *into.2, *into.3) = ([0; LANE], [0; LANE], [0; LANE], [base; LANE]);
+            for (into, value) in into.into_iter().zip([0, 0, 0, base]) {
+                *into = [value; LANE];
+            }
         }
     }
 }
@@ -185,8 +175,17 @@ fn snap(from: &[f32], into: &mut [f32]) {
     }
 }
 
-fn range(row: &[f32]) -> (f32, f32) {
-    row.iter().fold((f32::MAX, f32::MIN), |(low, high), &value| (low.min(value), high.max(value)))
+/// The least and the largest alpha in and near each run of a row, as bits, which are in the order of the numbers.
+#[multiversion(targets = "simd")]
+fn ranges(row: &[f32], out: &mut [(u32, u32)]) {
+    for (run, out) in out.iter_mut().enumerate() {
+        let near = lane::<{ LANE + 2 * NEAR }>(row, run * LANE);
+        let (mut low, mut high) = (u32::MAX, 0);
+        for value in near {
+            (low, high) = (low.min(value.to_bits()), high.max(value.to_bits()));
+        }
+        *out = (low, high);
+    }
 }
 
 /// The linear functions of one run of cells; each source begins at the first pixel of its first window.
@@ -257,23 +256,19 @@ fn across(tall: &[f32; WIDE]) -> [f32; LANE] {
     mean
 }
 
-#[inline(always)]
-fn whole(value: f32) -> i16 {
-    value.clamp(-8e3, 8e3) as i32 as i16
-}
-
-type Lanes<'a> = (&'a mut [i16; LANE], &'a mut [i16; LANE], &'a mut [i16; LANE], &'a mut [i32; LANE]);
-
 /// The mean functions over each cell's window, in whole numbers.
 #[multiversion(targets = "simd")]
-fn means(sources: [&[f32]; 4], stride: usize, into: Lanes<'_>) {
-    let [a, b, c, d] = sources;
-    let mean = [mean(&windows(a, stride)), mean(&windows(b, stride)), mean(&windows(c, stride)), mean(&windows(d, stride))];
+fn means(sources: [&[f32]; 4], stride: usize, into: [&mut [i32; LANE]; 4]) {
     const BYTE: f32 = 255.0 * (1 << SHIFT) as f32;
-    for x in 0..LANE {
-        into.0[x] = whole(mean[0][x] * (BYTE / 219.0));
-        into.1[x] = whole(mean[1][x] * (BYTE / 224.0));
-        into.2[x] = whole(mean[2][x] * (BYTE / 224.0));
-        into.3[x] = (mean[3][x] * BYTE).clamp(-4e6, 4e6) as i32;
+    // the steepest edge stays far below these; they keep all sums within 32 bits
+    const LIMITS: [f32; 4] = [8e3, 8e3, 8e3, 4e6];
+    const SCALES: [f32; 4] = [BYTE / 219.0, BYTE / 224.0, BYTE / 224.0, BYTE];
+    let mut into = into.into_iter();
+    for k in 0..4 {
+        let mean = mean(&windows(sources[k], stride));
+        let Some(into) = into.next() else { return };
+        for x in 0..LANE {
+            into[x] = (mean[x] * SCALES[k]).clamp(-LIMITS[k], LIMITS[k]) as i32;
+        }
     }
 }

@@ -2,13 +2,14 @@
 
 use self::{
     apply::Apply,
-    carry::{Carry, Drift, Snapshot},
+    carry::{Carry, Snapshot},
     flow::Pyramid,
     grid::{Cells, Grid, Guide, Plane},
     guided::Guided,
     memory::Memory,
     resample::Resample,
 };
+pub use self::carry::Drift;
 use super::input::Region;
 use crate::frame::{Frame, Size};
 
@@ -23,15 +24,25 @@ mod resample;
 /// What the matte is made with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuning {
-    /// The weight of the past while only the fast model is there, 0 to 0.95.
+    /// The weight of the past, 0 to 0.95.
     pub memory: f32,
-    /// The weight of the past where a key frame is carried.
-    pub key_memory: f32,
-    /// How far a new key frame is drawn towards what the last one promised, 0 to 1.
-    pub calm: f32,
     /// The alphas up to which a pixel is background, and from which on it is person.
     pub edge: (f32, f32),
+    /// The fast model's alphas up to which it means nobody, and from which on somebody.
+    pub haze: (f32, f32),
 }
+
+/// A key model's word is steadier than that of a model that runs on every frame: its past weighs less.
+const KEY_MEMORY: f32 = 0.8;
+
+/// The weight of the past where the picture stands still, in parts of [`Tuning::memory`].
+const STILL_MEMORY: f32 = 0.6;
+
+/// [`Tuning::haze`] of a key model: its softmax never gives all or nothing.
+pub const KEY_HAZE: (f32, f32) = (0.12, 0.88);
+
+/// [`Tuning::haze`] of the fast models of ours, which see a little too much.
+pub const FAST_HAZE: (f32, f32) = (0.26, 0.89);
 
 /// A model's output: width, height, and the part of it that shows the frame.
 pub type Shape = (usize, usize, Region);
@@ -46,26 +57,36 @@ pub struct Matte {
     fast: Resample,
     key: Option<Resample>,
     landscape: Plane<f32>,
+    /// The alpha of the frame that was looked at last.
     alpha: Plane<f32>,
-    key_alpha: Plane<f32>,
-    snapshot: Snapshot,
+    /// What a key frame becomes, before it is carried.
+    fresh: Plane<f32>,
+    /// The frame that the key model was asked about.
+    kept: Snapshot,
+    /// Whether that is still the frame that was looked at last.
+    kept_is_last: bool,
+    /// The last frame, as its own key.
+    own: Snapshot,
     carry: Carry,
-    fast_memory: Memory,
-    key_memory: Memory,
+    /// Whether the key that is carried came from the key model.
+    is_keyed: bool,
+    memory: Memory,
     guided: Guided,
     apply: Apply,
 }
 
 impl Matte {
+    /// For frames of `size` and the outputs of a fast model and, where there is one, a key model.
     pub fn new(size: Size, fast: Shape, key: Option<Shape>, tuning: Tuning) -> Self {
         let grid = Grid::new(size);
         let (width, height) = (grid.width, grid.height);
-        let resample = |(w, _, region): Shape| {
+        let resample = |(stride, _, region): Shape| {
             let span = |part: usize, whole: usize| part as f64 * grid.factor as f64 / whole as f64;
             let spans = (span(region.width, size.width()), span(region.height, size.height()));
-            Resample::new(w, region, (width, height), spans)
+            Resample::new(stride, region, (width, height), spans)
         };
         let plane = || Plane::new(width, height);
+        let snapshot = || Snapshot::new(width, height);
         Self {
             tuning,
             cells: Cells::new(grid, size),
@@ -75,63 +96,88 @@ impl Matte {
             key: key.map(resample),
             landscape: plane(),
             alpha: plane(),
-            key_alpha: plane(),
-            snapshot: Snapshot::new(width, height),
+            fresh: plane(),
+            kept: snapshot(),
+            kept_is_last: false,
+            own: snapshot(),
             carry: Carry::new(width, height),
-            fast_memory: Memory::new(width, height, tuning.memory),
-            key_memory: Memory::new(width, height, tuning.key_memory),
+            is_keyed: false,
+            memory: Memory::new(width, height, tuning.memory * STILL_MEMORY),
             guided: Guided::new(width, height),
             apply: Apply::new(grid, size, tuning.edge),
         }
     }
 
-    /// Takes a new frame and the fast model's alpha of it.
+    /// Takes in a frame and the fast model's alpha of it.
     pub fn look(&mut self, frame: &Frame, fast: &[f32]) {
         self.cells.fill(frame, &mut self.guide);
         self.pyramid.build(&self.guide.y);
         self.fast.run(fast, &mut self.landscape);
+        self.kept_is_last = false;
     }
 
-    /// Keeps what is needed to use a key model's answer on this frame.
-    pub fn keep(&mut self) {
-        let carried = self.carry.has_key().then_some(&self.alpha);
-        self.snapshot.take(&self.pyramid, &self.landscape, carried);
-    }
-
-    /// The key model's answer for the frame that was kept.
-    pub fn set_key(&mut self, alpha: &[f32], now: bool) {
-        let Some(key) = &mut self.key else { return };
-        key.run(alpha, &mut self.key_alpha);
-        self.carry.set_key(&mut self.snapshot, &mut self.key_alpha, self.tuning.calm);
-        if now {
-            self.alpha.copy_from(&self.key_alpha);
-        }
-    }
-
-    /// Carries; gives how much of it had to be mended.
+    /// Finds the alpha of the frame: the last key's, carried here and mended, or the fast model's own, drawn towards
+    /// what it was before. Gives how far the last key has drifted.
     pub fn carry(&mut self) -> Drift {
-        if self.carry.has_key() {
-            let mended = self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
+        let drift = if self.carry.has_key() {
+            let drift = self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
             self.alpha.replicate();
-            mended
+            drift
         } else {
-            self.alpha.copy_from(&self.landscape);
             Drift::default()
+        };
+        if self.is_keyed {
+            return drift;
+        }
+        let carried = self.carry.has_key().then_some(&self.alpha);
+        self.own.take(&self.pyramid, &self.landscape, carried);
+        self.fresh.copy_from(&self.landscape);
+        stretch(self.fresh.raw_mut(), self.tuning.haze);
+        self.carry.set_key(&mut self.own, &mut self.fresh, self.tuning.memory);
+        self.alpha.copy_from(&self.fresh);
+        drift
+    }
+
+    /// Keeps what is needed to use the key model's answer to this frame.
+    pub fn keep(&mut self) {
+        self.kept.take(&self.pyramid, &self.landscape, Some(&self.alpha));
+        self.kept_is_last = true;
+    }
+
+    /// Takes the key model's answer to the frame that was kept.
+    ///
+    /// When other frames have come since, the one that was looked at last gets its alpha anew.
+    pub fn set_key(&mut self, alpha: &[f32]) {
+        let Some(key) = &mut self.key else { return };
+        key.run(alpha, &mut self.fresh);
+        stretch(self.fresh.raw_mut(), KEY_HAZE);
+        self.carry.set_key(&mut self.kept, &mut self.fresh, self.tuning.memory * KEY_MEMORY);
+        self.is_keyed = true;
+        if self.kept_is_last {
+            self.alpha.copy_from(&self.fresh);
+        } else {
+            self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
+            self.alpha.replicate();
         }
     }
 
-    /// Writes the frame's alpha.
+    /// Goes on with the fast model alone.
+    pub fn forget_key(&mut self) {
+        self.is_keyed = false;
+    }
+
+    /// Writes the alpha of the frame that was looked at last, at its full size.
     pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
-        let memory = if self.carry.has_key() { &mut self.key_memory } else { &mut self.fast_memory };
-        memory.steady(&self.guide.y, &mut self.alpha);
+        self.memory.steady(&self.guide.y, &mut self.alpha);
         let functions = self.guided.fit(&self.guide, &self.alpha);
         self.apply.run(functions, frame, into);
     }
 
+    /// Forgets all earlier frames.
     pub fn reset(&mut self) {
         self.carry.forget();
-        self.fast_memory.forget();
-        self.key_memory.forget();
+        self.memory.forget();
+        self.is_keyed = false;
     }
 }
 
@@ -142,24 +188,11 @@ fn smoothstep(value: f32, low: f32, high: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
-#[doc(hidden)]
-pub fn probe(frames: &[Frame], fast: &[Vec<f32>], key: &[Vec<f32>], shape: (usize, usize)) {
-    let size = frames[0].size();
-    let whole = |w: usize, h: usize| (w, h, Region { x: 0, y: 0, width: w, height: h });
-    let mut m = Matte::new(size, whole(256, 144), Some(whole(shape.0, shape.1)), Tuning { memory: 0.7, key_memory: 0.3, calm: 0.6, edge: (0.15, 0.85) });
-    let mut t = std::collections::BTreeMap::<&str, f64>::new();
-    let mut mask = vec![0; size.luma_len()];
-    macro_rules! time { ($n:literal, $e:expr) => {{ let s = std::time::Instant::now(); let r = $e; *t.entry($n).or_default() += s.elapsed().as_secs_f64() * 1e3 / frames.len() as f64; r }} }
-    for (i, f) in frames.iter().enumerate() {
-        time!("1 cells", m.cells.fill(f, &mut m.guide));
-        time!("2 pyramid", m.pyramid.build(&m.guide.y));
-        time!("3 resample", m.fast.run(&fast[i], &mut m.landscape));
-        if m.carry.has_key() { time!("4 carry", m.carry.apply(&m.pyramid, &m.landscape, &mut m.alpha)); m.alpha.replicate(); }
-        if i % 5 == 0 { time!("5 keys", { m.keep(); m.set_key(&key[i], true) }); }
-        time!("6 memory", m.key_memory.steady(&m.guide.y, &mut m.alpha));
-        time!("7 guided", m.guided.fit(&m.guide, &m.alpha));
-        let functions = m.guided.fit(&m.guide, &m.alpha);
-        time!("8 apply", m.apply.run(functions, f, &mut mask));
+/// Takes the haze out of alpha: all between `low` and `high` becomes all between 0 and 1.
+#[multiversion::multiversion(targets = "simd")]
+fn stretch(alpha: &mut [f32], (low, high): (f32, f32)) {
+    let factor = 1.0 / (high - low);
+    for alpha in alpha {
+        *alpha = ((*alpha - low) * factor).clamp(0.0, 1.0);
     }
-    for (k, v) in &t { println!("{k:12} {v:.3} ms"); }
 }
