@@ -314,3 +314,82 @@ fn sad_scalar(a: &[u8], b: &[u8], stride: usize) -> u32 {
     let rows = a.chunks(stride).zip(b.chunks(stride)).take(BLOCK);
     rows.flat_map(|(a, b)| a[..BLOCK].iter().zip(&b[..BLOCK])).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SIZE: (usize, usize) = (96, 64);
+
+    /// A texture that is nowhere like itself, moved by (x, y), with some noise.
+    fn texture((x, y): (f32, f32), noise: u8) -> Pyramid {
+        let mut plane = Plane::new(SIZE.0, SIZE.1);
+        for row in 0..SIZE.1 {
+            for (column, pixel) in plane.row_mut(row).iter_mut().enumerate() {
+                let (u, v) = (column as f32 - x, row as f32 - y);
+                let value = 120.0
+                    + 40.0 * ((u * 0.31).sin() * (v * 0.23).cos())
+                    + 30.0 * (u * 0.11 + v * 0.17 + (u * v * 0.003).sin()).sin()
+                    + 20.0 * (u * 0.7 - v * 0.5).sin();
+                *pixel = value as u8 + (column * 31 + row * 17) as u8 % (noise + 1);
+            }
+        }
+        plane.replicate();
+        let mut pyramid = Pyramid::new(SIZE.0, SIZE.1);
+        pyramid.build(&plane);
+        pyramid
+    }
+
+    /// Vectors of the blocks whose places are in both pictures.
+    fn inner(flow: &Flow) -> impl Iterator<Item = (Vector, f32)> {
+        let columns = flow.columns();
+        let pairs = flow.vectors().iter().copied().zip(flow.left().iter().copied());
+        pairs.enumerate().filter(move |(at, _)| (6..columns - 6).contains(&(at % columns))).map(|(_, pair)| pair)
+    }
+
+    #[test]
+    fn it_finds_how_far_a_picture_moved() {
+        for by in [(0.0, 0.0), (3.0, -2.0), (-7.0, 4.0), (2.5, 0.0), (0.0, -1.25)] {
+            let mut flow = Flow::new(SIZE.0, SIZE.1);
+            flow.find(&texture(by, 0), &texture((0.0, 0.0), 0));
+            let (count, good) = inner(&flow).fold((0, 0), |(count, good), (vector, _)| {
+                let off = |found: i16, by: f32| (f32::from(found) / UNIT as f32 + by).abs();
+                (count + 1, good + usize::from(off(vector.x, by.0) < 0.4 && off(vector.y, by.1) < 0.4))
+            });
+            assert!(good * 10 >= count * 9, "{by:?}: {good} of {count}");
+        }
+    }
+
+    #[test]
+    fn noise_is_no_motion() {
+        let mut flow = Flow::new(SIZE.0, SIZE.1);
+        flow.find(&texture((0.0, 0.0), 2), &texture((0.0, 0.0), 0));
+        assert!(flow.vectors().iter().all(|vector| *vector == Vector::default()));
+        assert!(flow.left().iter().all(|left| *left < 3.0));
+    }
+
+    #[test]
+    fn what_was_nowhere_before_is_lost() {
+        let mut plane = Plane::new(SIZE.0, SIZE.1);
+        plane.copy_from(&texture((0.0, 0.0), 0).levels[0]);
+        for y in 20..44 {
+            plane.row_mut(y)[30..60].iter_mut().enumerate().for_each(|(x, pixel)| *pixel = 255 - (x % 2 * 200) as u8);
+        }
+        plane.replicate();
+        let mut now = Pyramid::new(SIZE.0, SIZE.1);
+        now.build(&plane);
+        let mut flow = Flow::new(SIZE.0, SIZE.1);
+        flow.find(&now, &texture((0.0, 0.0), 0));
+        let at = |x: usize, y: usize| flow.left()[y / STEP * flow.columns() + x / STEP];
+        assert!(at(44, 32) > 20.0 && at(8, 8) < 1.0 && at(88, 56) < 1.0);
+    }
+
+    proptest! {
+        #[test]
+        fn simd_is_the_scalar_twin(bytes in prop::collection::vec(any::<u8>(), 400), a in 0usize..40, b in 0usize..40) {
+            prop_assert_eq!(sad(&bytes[a..], &bytes[b..], 45), sad_scalar(&bytes[a..], &bytes[b..], 45));
+        }
+    }
+}

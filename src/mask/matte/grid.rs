@@ -182,3 +182,77 @@ fn means<const N: usize>(sums: &[u16], rows: usize, out: &mut [u8]) {
         *out = ((sum + count / 2) * inverse >> 20) as u8;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(size: Size) -> Frame {
+        let mut frame = Frame::new(size);
+        frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7919 % 251) as u8);
+        frame
+    }
+
+    /// The rounded mean of the samples of a plane that a cell touches.
+    fn mean(plane: &[u8], size: (usize, usize), step: (usize, usize), cell: (usize, usize)) -> u8 {
+        let span = |at: usize, end: usize| at * step.0 / step.1..((at + 1) * step.0).div_ceil(step.1).min(end);
+        let samples: Vec<u32> = span(cell.1, size.1)
+            .flat_map(|y| span(cell.0, size.0).map(move |x| (x, y)))
+            .map(|(x, y)| u32::from(plane[y * size.0 + x]))
+            .collect();
+        let count = samples.len() as u32;
+        ((samples.iter().sum::<u32>() + count / 2) / count) as u8
+    }
+
+    #[test]
+    fn cells_are_means_whatever_the_size() {
+        for size in ["1280x720", "640x480", "960x540", "1920x1080", "320x240", "854x480", "1000x16", "16x16"] {
+            let size: Size = size.parse().unwrap();
+            let grid = Grid::new(size);
+            assert!(grid.width * grid.factor >= size.width() && (grid.width - 1) * grid.factor < size.width());
+            let (frame, mut guide) = (frame(size), Guide::new(grid));
+            Cells::new(grid, size).fill(&frame, &mut guide);
+            let (w, h) = (size.width(), size.height());
+            for (x, y) in [(0, 0), (grid.width / 2, grid.height / 3), (grid.width - 1, grid.height - 1)] {
+                let (luma, u, v) = frame.planes();
+                let luma = mean(luma, (w, h), (grid.factor, 1), (x, y));
+                assert_eq!(guide.y.row(y)[x], luma, "{size} at {x}, {y}");
+                for (found, plane) in [(&guide.u, u), (&guide.v, v)] {
+                    let chroma = mean(plane, (w / 2, h / 2), (grid.factor, 2), (x.min(w / 2 - 1), y.min(h / 2 - 1)));
+                    assert!(x * grid.factor / 2 >= w / 2 || found.row(y)[x] == chroma, "{size} at {x}, {y}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_border_repeats_the_edge() {
+        let mut plane = Plane::new(5, 3);
+        (0..3).for_each(|y| (0..5).for_each(|x| plane.row_mut(y)[x] = 10 * y + x));
+        plane.replicate();
+        let at = |x: isize, y: isize| plane.raw().0[plane.index(x, y)];
+        let pad = PAD as isize;
+        assert_eq!((at(-pad, -pad), at(4 + pad, 2 + pad)), (0, 24));
+        assert_eq!((at(-3, 1), at(9, 1), at(2, -5), at(2, 9)), (10, 14, 2, 22));
+        assert_eq!(plane.wide_row(1, 2), [10, 10, 10, 11, 12, 13, 14, 14, 14]);
+    }
+
+    proptest! {
+        #[test]
+        fn sums_and_means_are_those_of_single_pixels(bytes in prop::collection::vec(any::<u8>(), 64..640)) {
+            let width = bytes.len() / 16 * 4;
+            let rows = &bytes[..width * 4];
+            let (mut sums, mut means4) = (vec![0; width], vec![0; width / 4]);
+            sum_rows(rows, &mut sums);
+            for (x, &sum) in sums.iter().enumerate() {
+                prop_assert_eq!(sum, (0..4).map(|y| u16::from(rows[y * width + x])).sum::<u16>());
+            }
+            means::<4>(&sums, 4, &mut means4);
+            for (mean, four) in means4.iter().zip(sums.chunks(4)) {
+                prop_assert_eq!(u16::from(*mean), (four.iter().sum::<u16>() + 8) / 16);
+            }
+        }
+    }
+}

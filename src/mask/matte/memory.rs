@@ -48,3 +48,40 @@ fn blend(alpha: &mut [f32], held: &[f32], luma: (&[u8], &[u8]), weight: f32) {
         *alpha += change * weight * noise * still;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plane<T: Copy + Default>(value: T) -> Plane<T> {
+        let mut plane = Plane::new(4, 4);
+        plane.raw_mut().fill(value);
+        plane
+    }
+
+    fn after(then: (f32, u8), now: (f32, u8)) -> f32 {
+        let mut memory = Memory::new(4, 4, 0.7);
+        memory.steady(&plane(then.1), &mut plane(then.0));
+        let mut alpha = plane(now.0);
+        memory.steady(&plane(now.1), &mut alpha);
+        alpha.row(2)[2]
+    }
+
+    #[test]
+    fn noise_is_calmed_and_real_change_let_through() {
+        let calmed = after((0.5, 100), (0.54, 101));
+        assert!((0.5..0.525).contains(&calmed), "{calmed}");
+        assert_eq!(after((0.0, 100), (1.0, 100)), 1.0);
+        assert_eq!(after((0.5, 100), (0.54, 130)), 0.54, "the picture moved");
+    }
+
+    #[test]
+    fn another_stream_has_no_past() {
+        let mut memory = Memory::new(4, 4, 0.7);
+        memory.steady(&plane(100), &mut plane(0.5));
+        memory.forget();
+        let mut alpha = plane(0.6);
+        memory.steady(&plane(100), &mut alpha);
+        assert_eq!(alpha.row(0)[0], 0.6);
+    }
+}

@@ -2,7 +2,7 @@
 
 use self::{
     apply::Apply,
-    carry::{Carry, Snapshot},
+    carry::{Calm, Carry, Snapshot},
     flow::Pyramid,
     grid::{Cells, Grid, Guide, Plane},
     guided::Guided,
@@ -35,6 +35,12 @@ pub struct Tuning {
 /// A key model's word is steadier than that of a model that runs on every frame: its past weighs less.
 const KEY_MEMORY: f32 = 0.8;
 
+/// A change of alpha that is no noise of the key model any more.
+const KEY_CHANGE: f32 = 0.5;
+
+/// The same of the fast model, which often wavers.
+const FAST_CHANGE: f32 = 0.9;
+
 /// The weight of the past where the picture stands still, in parts of [`Tuning::memory`].
 const STILL_MEMORY: f32 = 0.6;
 
@@ -42,7 +48,7 @@ const STILL_MEMORY: f32 = 0.6;
 pub const KEY_HAZE: (f32, f32) = (0.12, 0.88);
 
 /// [`Tuning::haze`] of the fast models of ours, which see a little too much.
-pub const FAST_HAZE: (f32, f32) = (0.26, 0.89);
+pub const FAST_HAZE: (f32, f32) = (0.27, 0.88);
 
 /// A model's output: width, height, and the part of it that shows the frame.
 pub type Shape = (usize, usize, Region);
@@ -133,7 +139,8 @@ impl Matte {
         self.own.take(&self.pyramid, &self.landscape, carried);
         self.fresh.copy_from(&self.landscape);
         stretch(self.fresh.raw_mut(), self.tuning.haze);
-        self.carry.set_key(&mut self.own, &mut self.fresh, self.tuning.memory);
+        let calm = Calm { weight: self.tuning.memory, change: FAST_CHANGE };
+        self.carry.set_key(&mut self.own, &mut self.fresh, calm);
         self.alpha.copy_from(&self.fresh);
         drift
     }
@@ -151,7 +158,8 @@ impl Matte {
         let Some(key) = &mut self.key else { return };
         key.run(alpha, &mut self.fresh);
         stretch(self.fresh.raw_mut(), KEY_HAZE);
-        self.carry.set_key(&mut self.kept, &mut self.fresh, self.tuning.memory * KEY_MEMORY);
+        let calm = Calm { weight: self.tuning.memory * KEY_MEMORY, change: KEY_CHANGE };
+        self.carry.set_key(&mut self.kept, &mut self.fresh, calm);
         self.is_keyed = true;
         if self.kept_is_last {
             self.alpha.copy_from(&self.fresh);

@@ -63,3 +63,32 @@ fn mix(first: &[f32], second: &[f32], part: f32, out: &mut [f32]) {
         *out = first + (second - first) * part;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ramp_stays_a_ramp() {
+        let (width, height) = (16, 9);
+        let alpha: Vec<f32> = (0..width * height).map(|i| (i % width) as f32 / 15.0).collect();
+        let region = Region { x: 0, y: 0, width, height };
+        let mut plane = Plane::new(40, 20);
+        Resample::new(width, region, (40, 20), (0.4, 0.45)).run(&alpha, &mut plane);
+        for x in 0..40 {
+            let place = ((x as f32 + 0.5) * 0.4 - 0.5).clamp(0.0, 15.0) / 15.0;
+            assert!((plane.row(11)[x] - place).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn only_the_region_counts() {
+        let framed: Vec<f32> = (0..20 * 12)
+            .map(|i| if (2..18).contains(&(i % 20)) && (3..9).contains(&(i / 20)) { 0.25 } else { 1.0 })
+            .collect();
+        let mut plane = Plane::new(33, 17);
+        Resample::new(20, Region { x: 2, y: 3, width: 16, height: 6 }, (33, 17), (16.0 / 33.0, 6.0 / 17.0))
+            .run(&framed, &mut plane);
+        assert!((0..17).all(|y| plane.row(y).iter().all(|&alpha| alpha == 0.25)));
+    }
+}
