@@ -201,3 +201,113 @@ impl Curve {
         (((smooth >> 14) * 255 + (1 << 15)) >> 16) as u8
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mask::matte::grid::Plane;
+
+    const EDGE: (f32, f32) = (0.12, 0.88);
+
+    fn frame(size: Size) -> Frame {
+        let mut frame = Frame::new(size);
+        frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7919 % 251) as u8);
+        frame
+    }
+
+    /// Functions that change smoothly in the middle third of the rows, and none elsewhere.
+    fn functions(grid: Grid) -> Functions {
+        let runs = grid.width.div_ceil(LANE);
+        let planes = [0, 1, 2, 3].map(|_| Plane::new(grid.width, grid.height));
+        let mut functions = Functions { planes, mixed: vec![false; runs * grid.height].into(), runs };
+        for y in 0..grid.height {
+            let mixed = (grid.height / 3..2 * grid.height / 3).contains(&y);
+            functions.mixed[y * runs..][..runs].fill(mixed);
+            for x in 0..grid.width {
+                let wave = |k: i32| if mixed { ((x as i32 * 37 + y as i32 * 11) % 61 - 30) * k } else { 0 };
+                let base = if y < grid.height / 2 { 0 } else { 255 << SHIFT };
+                let values = [wave(3), wave(-2), wave(1), if mixed { (100 << SHIFT) + wave(90) } else { base }];
+                for (plane, value) in functions.planes.iter_mut().zip(values) {
+                    plane.row_mut(y)[x] = value;
+                }
+            }
+        }
+        functions
+    }
+
+    /// The alpha of a pixel in floats.
+    fn reference(functions: &Functions, grid: Grid, frame: &Frame, (x, y): (usize, usize)) -> f64 {
+        let place = |at: usize, cells: usize| {
+            ((at as f64 + 0.5) / grid.factor as f64 - 0.5).clamp(0.0, cells as f64 - 1.0)
+        };
+        let (px, py) = (place(x, grid.width), place(y, grid.height));
+        let value = |plane: &Plane<i32>| {
+            let at = |x: f64, y: f64| {
+                f64::from(plane.row((y as usize).min(grid.height - 1))[(x as usize).min(grid.width - 1)])
+            };
+            let row = |y: f64| at(px, y) * (1.0 - px.fract()) + at(px + 1.0, y) * px.fract();
+            row(py) * (1.0 - py.fract()) + row(py + 1.0) * py.fract()
+        };
+        let (luma, u, v) = frame.planes();
+        let width = frame.size().width();
+        let chroma = y / 2 * (width / 2) + x / 2;
+        let samples = [luma[y * width + x], u[chroma], v[chroma]].map(|sample| f64::from(sample) - 128.0);
+        let sum: f64 = samples.iter().zip(&functions.planes).map(|(sample, plane)| sample * value(plane)).sum();
+        let alpha = (sum + value(&functions.planes[3])) / 128.0 / 255.0;
+        let t = ((alpha - f64::from(EDGE.0)) / f64::from(EDGE.1 - EDGE.0)).clamp(0.0, 1.0);
+        255.0 * t * t * (3.0 - 2.0 * t)
+    }
+
+    #[test]
+    fn it_is_the_smoothstep_of_the_enlarged_functions_whatever_the_size() {
+        for size in ["1280x720", "640x360", "960x540", "1920x1080", "320x240", "854x480", "1606x902"] {
+            let size: Size = size.parse().unwrap();
+            let grid = Grid::new(size);
+            let (functions, frame) = (functions(grid), frame(size));
+            let mut found = vec![77; size.luma_len()];
+            Apply::new(grid, size, EDGE).run(&functions, &frame, &mut found);
+            for at in (0..found.len()).step_by(7) {
+                let place = (at % size.width(), at / size.width());
+                let expected = reference(&functions, grid, &frame, place);
+                assert!((f64::from(found[at]) - expected).abs() <= 6.0, "{size} {place:?}: {} for {expected}", found[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_curve_rises_from_nothing_to_all() {
+        for edge in [EDGE, (0.0, 1.0), (0.5, 0.5), (0.9, 0.1), (1.0, 1.0), (0.3, 0.300_1)] {
+            let curve = Curve::new(edge);
+            let bytes: Vec<_> = (-500..33_000).map(|alpha| curve.byte(alpha)).collect();
+            assert!(bytes.is_sorted(), "{edge:?}");
+            assert_eq!((curve.byte(curve.low), curve.byte(curve.low + curve.width)), (0, 255), "{edge:?}");
+            assert_eq!((curve.byte(i32::MIN / 2), curve.byte(i32::MAX / 2)), (0, 255));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn simd_is_the_scalar_twin(
+            pixels in prop::collection::vec((any::<[u8; 3]>(), -8000..8000i32, -8000..8000i32, -4_000_000..4_000_000i32), 1..200),
+        ) {
+            let column = |k: usize| pixels.iter().map(|pixel| pixel.0[k]).collect::<Vec<_>>();
+            let (y, u, v) = (column(0), column(1), column(2));
+            let (a, b): (Vec<_>, Vec<_>) = pixels.iter().map(|pixel| (pixel.1, pixel.2)).unzip();
+            let base: Vec<_> = pixels.iter().map(|pixel| pixel.3).collect();
+            let (mut simd, mut scalar) = (vec![0; y.len()], vec![0; y.len()]);
+            let curve = Curve::new(EDGE);
+            evaluate([&a, &b, &a, &base], [&y, &u, &v], curve, &mut simd);
+            evaluate_scalar([&a, &b, &a, &base], [&y, &u, &v], curve, &mut scalar);
+            prop_assert_eq!(simd, scalar);
+        }
+
+        #[test]
+        fn chroma_is_doubled(chroma in prop::collection::vec(any::<u8>(), 1..100)) {
+            let mut wide = vec![0; 2 * chroma.len()];
+            double(&chroma, &mut wide);
+            prop_assert!(wide.iter().enumerate().all(|(x, &sample)| sample == chroma[x / 2]));
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 use multiversion::multiversion;
 
-use super::grid::{Guide, PAD, Plane};
+use super::grid::{Guide, Plane};
 
 /// Half the side of the window, without its middle.
 const RADIUS: usize = 2;
@@ -269,6 +269,113 @@ fn means(sources: [&[f32]; 4], stride: usize, into: [&mut [i32; LANE]; 4]) {
         let Some(into) = into.next() else { return };
         for x in 0..LANE {
             into[x] = (mean[x] * SCALES[k]).clamp(-LIMITS[k], LIMITS[k]) as i32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::matte::grid::Grid;
+
+    const SIZE: (usize, usize) = (75, 40);
+
+    /// A coloured picture with an edge, and an alpha that misses the edge by two pixels.
+    fn picture() -> (Guide, Plane<f32>) {
+        let mut guide = Guide::new(Grid { factor: 4, width: SIZE.0, height: SIZE.1 });
+        let mut alpha = Plane::new(SIZE.0, SIZE.1);
+        for y in 0..SIZE.1 {
+            for x in 0..SIZE.0 {
+                let inside = x > 20 + y / 4;
+                let grain = (x * 7 + y * 13) % 9;
+                guide.y.row_mut(y)[x] = if inside { 180 } else { 60 } + grain as u8;
+                guide.u.row_mut(y)[x] = if inside { 100 } else { 140 } + (grain * 5 % 7) as u8;
+                guide.v.row_mut(y)[x] = 128 + ((x + y) % 5) as u8;
+                alpha.row_mut(y)[x] = ((x as f32 - 20.0 - y as f32 / 4.0) / 6.0 + 0.8).clamp(0.0, 1.0);
+            }
+        }
+        [&mut guide.y, &mut guide.u, &mut guide.v].into_iter().for_each(Plane::replicate);
+        alpha.replicate();
+        (guide, alpha)
+    }
+
+    /// He's filter with an RGB guide in double precision: the function of the window around (x, y).
+    fn reference(guide: &Guide, alpha: &Plane<f32>, x: isize, y: isize) -> ([f64; 3], f64) {
+        let window = || (-2..=2).flat_map(move |dy| (-2..=2).map(move |dx| (x + dx, y + dy)));
+        let at = |plane: &Plane<u8>, (x, y): (isize, isize)| f64::from(plane.raw().0[plane.index(x, y)]) - 128.0;
+        let rgb = |place| {
+            let (y, u, v) = (at(&guide.y, place) / 219.0, at(&guide.u, place) / 224.0, at(&guide.v, place) / 224.0);
+            [y + 1.402 * v, y - 0.344_136 * u - 0.714_136 * v, y + 1.772 * u]
+        };
+        let p = |(x, y)| f64::from(alpha.raw().0[alpha.index(x, y)]);
+        let mean = |value: &dyn Fn((isize, isize)) -> f64| window().map(value).sum::<f64>() / 25.0;
+        let m = [0, 1, 2].map(|k: usize| mean(&|place| rgb(place)[k]));
+        let mp = mean(&p);
+        let mut s = [[0.0; 3]; 3];
+        for (i, row) in s.iter_mut().enumerate() {
+            for (j, value) in row.iter_mut().enumerate() {
+                *value = mean(&|place| rgb(place)[i] * rgb(place)[j]) - m[i] * m[j];
+                *value += if i == j { f64::from(EPSILON) } else { 0.0 };
+            }
+        }
+        let c = [0, 1, 2].map(|k: usize| mean(&|place| rgb(place)[k] * p(place)) - m[k] * mp);
+        // Cramer's rule
+        let det = |m: [[f64; 3]; 3]| {
+            m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+                + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+        };
+        let a = [0, 1, 2].map(|k: usize| {
+            let mut with = s;
+            (0..3).for_each(|i| with[i][k] = c[i]);
+            det(with) / det(s)
+        });
+        // back to the guide's own numbers
+        let turned = [a[0] + a[1] + a[2], -0.344_136 * a[1] + 1.772 * a[2], 1.402 * a[0] - 0.714_136 * a[1]];
+        (turned, mp - (0..3).map(|k| a[k] * m[k]).sum::<f64>())
+    }
+
+    #[test]
+    fn it_is_the_guided_filter_of_an_rgb_picture() {
+        let (guide, alpha) = picture();
+        let mut guided = Guided::new(SIZE.0, SIZE.1);
+        let functions = guided.fit(&guide, &alpha);
+        for (x, y) in [(24, 20), (22, 6), (28, 33), (25, 12), (19, 20)] {
+            let windows = (-2..=2).flat_map(|dy| (-2..=2).map(move |dx| (x + dx, y + dy)));
+            let (mut a, mut base) = ([0.0; 3], 0.0);
+            for (x, y) in windows {
+                let found = reference(&guide, &alpha, x, y);
+                (0..3).for_each(|k| a[k] += found.0[k] / 25.0);
+                base += found.1 / 25.0;
+            }
+            let expected = [a[0] / 219.0, a[1] / 224.0, a[2] / 224.0, base];
+            for (plane, expected) in functions.planes.iter().zip(expected) {
+                let found = f64::from(plane.raw().0[plane.index(x, y)]);
+                let expected = expected * 255.0 * f64::from(1 << SHIFT);
+                assert!((found - expected).abs() < 3.0 + expected.abs() * 0.01, "({x}, {y}): {found} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_alpha_does_not_change_nothing_is_lost_by_leaving_it_out() {
+        let (guide, mut alpha) = picture();
+        snap(&alpha.raw().0.to_vec(), alpha.raw_mut());
+        let mut guided = Guided::new(SIZE.0, SIZE.1);
+        let functions = guided.fit(&guide, &alpha);
+        let share = functions.mixed.iter().filter(|mixed| **mixed).count() as f64 / functions.mixed.len() as f64;
+        assert!((0.1..0.9).contains(&share), "{share}");
+        for y in 0..SIZE.1 {
+            for x in 0..SIZE.0 {
+                if functions.mixed[y * functions.runs + x / LANE] {
+                    continue;
+                }
+                let found = functions.planes.each_ref().map(|plane| plane.row(y)[x]);
+                assert_eq!(found, [0, 0, 0, (alpha.row(y)[x] * 255.0) as i32 * (1 << SHIFT)]);
+                let near = (-4..=4).flat_map(|dy| (-4..=4).map(move |dx| (x as isize + dx, y as isize + dy)));
+                for (x2, y2) in near {
+                    assert_eq!(alpha.raw().0[alpha.index(x2, y2)], alpha.row(y)[x], "({x}, {y})");
+                }
+            }
         }
     }
 }
