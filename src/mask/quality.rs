@@ -85,13 +85,14 @@ impl Latency {
     }
 }
 
+/// The model's input for a single picture, in every quality: larger ones find less of a person who fills it.
+const STILL: (usize, usize) = (256, 256);
+
 /// Key frames: of which size, and how often.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Plan {
     /// The longer and the shorter side of the model's input; multiples of 64.
     input: (usize, usize),
-    /// The same for a single picture, which may cost more.
-    still: (usize, usize),
     /// Threads for one inference.
     pub(crate) threads: usize,
     /// Frames from key to key over a longer time, at the least: what bounds the cost.
@@ -102,10 +103,10 @@ pub(crate) struct Plan {
     pub(crate) most: u32,
 }
 
-const BALANCED: Plan = Plan { input: (256, 192), still: (256, 256), threads: 1, mean: 5.0, least: 2, most: 7 };
+const BALANCED: Plan = Plan { input: (256, 192), threads: 1, mean: 5.0, least: 2, most: 7 };
 
 // Two threads: an inference has to be done within the time of a frame.
-const HIGH: Plan = Plan { input: (384, 256), still: (384, 384), threads: 2, mean: 3.5, least: 2, most: 4 };
+const HIGH: Plan = Plan { input: (384, 256), threads: 2, mean: 3.5, least: 2, most: 4 };
 
 impl Quality {
     /// The key frames of this preset; none in `eco`.
@@ -121,7 +122,7 @@ impl Quality {
 impl Plan {
     /// The size of the model's input for frames of `size`: as wide or tall as they are.
     pub(crate) fn input(&self, size: Size, is_still: bool) -> (usize, usize) {
-        let (long, short) = if is_still { self.still } else { self.input };
+        let (long, short) = if is_still { STILL } else { self.input };
         if size.height() > size.width() { (short, long) } else { (long, short) }
     }
 }

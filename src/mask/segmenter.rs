@@ -118,7 +118,7 @@ impl TwoRate {
 }
 
 fn is_ours_and_fast(info: &ModelInfo) -> bool {
-    catalogue::ours().contains(&info.spec) && info.spec.output == Output::Alpha
+    catalogue::is_ours(&info.spec) && info.spec.output == Output::Alpha
 }
 
 fn open_keys(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape, KeyFrames), Failure> {
@@ -129,7 +129,7 @@ fn open_keys(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape, KeyF
     }
     let mut spec = catalogue::find(&settings).map_err(|error| Failure::from(&error))?.clone();
     // ours takes any size; a user's own of that name only its own
-    if catalogue::ours().contains(&spec) {
+    if catalogue::is_ours(&spec) {
         (spec.width, spec.height) = plan.input(size, is_still);
     }
     let model = Model::open(&spec, &settings, size).map_err(|error| Failure::from(&error))?;

@@ -122,7 +122,7 @@ impl Apply {
                 factor => {
                     for (pair, line) in cells.windows(2).zip(line.chunks_exact_mut(factor)) {
                         for (line, weight) in line.iter_mut().zip(&self.weights) {
-                            *line = pair[0] + (((pair[1] - pair[0]) * weight) >> 8);
+                            *line = pair[0] + (((pair[1] - pair[0]) * weight + ONE / 2) >> 8);
                         }
                     }
                 }
@@ -134,7 +134,7 @@ impl Apply {
 #[multiversion(targets = "simd")]
 fn between(first: &[i32], second: &[i32], weight: i32, out: &mut [i32]) {
     for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
-        *out = first + (((second - first) * weight) >> 8);
+        *out = first + (((second - first) * weight + ONE / 2) >> 8);
     }
 }
 
@@ -144,7 +144,7 @@ fn enlarge<const N: usize>(cells: &[i32], weights: &[i32], line: &mut [i32]) {
     for (pair, line) in cells.windows(2).zip(line.as_chunks_mut::<N>().0) {
         let (first, change) = (pair[0], pair[1] - pair[0]);
         for (line, weight) in line.iter_mut().zip(weights) {
-            *line = first + ((change * weight) >> 8);
+            *line = first + ((change * weight + ONE / 2) >> 8);
         }
     }
 }

@@ -220,8 +220,11 @@ mod tests {
                 let luma = mean(luma, (w, h), (grid.factor, 1), (x, y));
                 assert_eq!(guide.y.row(y)[x], luma, "{size} at {x}, {y}");
                 for (found, plane) in [(&guide.u, u), (&guide.v, v)] {
-                    let chroma = mean(plane, (w / 2, h / 2), (grid.factor, 2), (x.min(w / 2 - 1), y.min(h / 2 - 1)));
-                    assert!(x * grid.factor / 2 >= w / 2 || found.row(y)[x] == chroma, "{size} at {x}, {y}");
+                    if x * grid.factor / 2 >= w / 2 || y * grid.factor / 2 >= h / 2 {
+                        continue; // a last cell that reaches over the edge repeats what is there
+                    }
+                    let chroma = mean(plane, (w / 2, h / 2), (grid.factor, 2), (x, y));
+                    assert_eq!(found.row(y)[x], chroma, "{size} at {x}, {y}");
                 }
             }
         }

@@ -336,7 +336,8 @@ mod tests {
 
     #[test]
     fn it_is_the_guided_filter_of_an_rgb_picture() {
-        let (guide, alpha) = picture();
+        let (guide, mut alpha) = picture();
+        snap(&alpha.raw().0.to_vec(), alpha.raw_mut());
         let mut guided = Guided::new(SIZE.0, SIZE.1);
         let functions = guided.fit(&guide, &alpha);
         for (x, y) in [(24, 20), (22, 6), (28, 33), (25, 12), (19, 20)] {
