@@ -48,7 +48,7 @@ const STILL_MEMORY: f32 = 0.6;
 pub const KEY_HAZE: (f32, f32) = (0.12, 0.88);
 
 /// [`Tuning::haze`] of the fast models of ours, which see a little too much.
-pub const FAST_HAZE: (f32, f32) = (0.27, 0.88);
+pub const FAST_HAZE: (f32, f32) = (0.29, 0.86);
 
 /// A model's output: width, height, and the part of it that shows the frame.
 pub type Shape = (usize, usize, Region);
