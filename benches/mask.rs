@@ -1,11 +1,13 @@
 //! What a mask costs, stage by stage: `cargo bench --bench mask`. Allocations are counted too: there should be none.
 
+use std::sync::Arc;
+
 use bgcam::{
-    frame::{Frame, Mask, Size},
+    frame::{Frame, Mask},
     mask::{
-        self, Settings, catalogue,
+        self, Effort, Quality, Settings, catalogue,
         input::{Region, Shrink},
-        refine::Refine,
+        matte::{FAST_HAZE, KEY_HAZE, Matte, Tuning},
     },
 };
 use divan::{AllocProfiler, Bencher};
@@ -44,23 +46,48 @@ fn shrink(bencher: Bencher<'_, '_>, size: &str) {
     bencher.bench_local(|| shrink.fill(&frame, divan::black_box(&mut tensor)));
 }
 
+/// Everything but the models.
 #[divan::bench(args = SIZES)]
-fn refine(bencher: Bencher<'_, '_>, size: &str) {
+fn matte(bencher: Bencher<'_, '_>, size: &str) {
     let spec = &catalogue::ours()[0];
-    let size: Size = size.parse().expect("a size");
     let settings = Settings::default();
-    let model = (spec.width, spec.height);
-    let mut refine = Refine::new(model, Region::whole(spec), size, settings.memory, settings.edge);
+    let tuning = Tuning { memory: settings.memory, edge: settings.edge, haze: FAST_HAZE };
+    let shape = (spec.width, spec.height, Region::whole(spec));
+    let frame = frame(size);
+    let mut matte = Matte::new(frame.size(), shape, None, tuning);
     let alpha = person(spec.width, spec.height);
-    let mut mask = Mask::new(size);
-    bencher.bench_local(|| refine.apply(&alpha, divan::black_box(mask.alpha_mut())));
+    let mut mask = Mask::new(frame.size());
+    bencher.bench_local(|| {
+        matte.look(&frame, &alpha);
+        matte.carry();
+        matte.finish(&frame, divan::black_box(mask.alpha_mut()));
+    });
 }
 
-#[divan::bench(args = SIZES)]
-fn segment(bencher: Bencher<'_, '_>, size: &str) {
-    let frame = frame(size);
+/// What the answer of a key model adds to a frame.
+#[divan::bench]
+fn key(bencher: Bencher<'_, '_>) {
+    let spec = &catalogue::ours()[0];
+    let shape = (spec.width, spec.height, Region::whole(spec));
+    let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: KEY_HAZE };
+    let frame = frame("1280x720");
+    let mut matte = Matte::new(frame.size(), shape, Some(shape), tuning);
+    let alpha = person(spec.width, spec.height);
+    matte.look(&frame, &alpha);
+    matte.carry();
+    bencher.bench_local(|| {
+        matte.keep();
+        matte.set_key(divan::black_box(&alpha));
+    });
+}
+
+#[divan::bench(args = ["eco", "balanced", "high"])]
+fn segment(bencher: Bencher<'_, '_>, quality: &str) {
+    let frame = Arc::new(frame("1280x720"));
     let mut mask = Mask::new(frame.size());
-    match mask::open(&Settings::default(), frame.size()) {
+    let quality: Quality = quality.parse().expect("a quality");
+    let settings = Settings { quality, effort: Effort::File, ..Settings::default() };
+    match mask::open(&settings, frame.size()) {
         Ok(mut segmenter) => bencher.bench_local(|| segmenter.segment(&frame, &mut mask).expect("a mask")),
         #[expect(clippy::print_stderr, reason = "the word of a skipped bench")]
         Err(error) => eprintln!("skipped: {error}"),

@@ -1,8 +1,9 @@
-//! `bgcam bench`: what a frame costs on this machine, station by station, in one thread.
+//! `bgcam bench`: what a frame costs on this machine, station by station, at the pace of a camera.
 
 use std::{
     fmt, fs,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,8 @@ use crate::{
     config::Config,
     error::{Failure, Kind},
     frame::{Frame, Mask, Size},
-    mask, render, stats,
+    mask::{self, Quality},
+    render, stats,
 };
 
 /// Frames that are not counted: caches, lazily made buffers.
@@ -33,6 +35,8 @@ pub struct Report {
     pub background: String,
     /// The model.
     pub model: String,
+    /// The quality that it ran in.
+    pub quality: Quality,
     /// The stations in a frame's order, then their sum.
     pub stations: Vec<Station>,
     /// The process's memory at the end, in MiB.
@@ -68,18 +72,22 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         Some(spec) => render::scene(spec.clone().fitted(config.fit), args.size, config)?,
         None => picture_scene(args.size),
     };
-    let jpegs = frames.iter().map(sample::mjpeg).collect::<Result<Vec<_>, _>>();
+    let jpegs = frames.iter().map(|frame| sample::mjpeg(frame)).collect::<Result<Vec<_>, _>>();
     let jpegs = jpegs.map_err(|error| Failure::new(Kind::Internal, format!("cannot make a JPEG: {error}")))?;
     let mut decoder = Mjpeg::new(args.size).ok_or_else(|| Failure::new(Kind::Internal, "no JPEG decoder"))?;
     let mut segmenter = mask::open(&config.mask, args.size).map_err(|error| Failure::from(&error))?;
     let mut compositor = Compositor::new(args.size);
     let (mut mask, mut picture, mut decoded) = (Mask::new(args.size), Frame::new(args.size), Frame::new(args.size));
     let mut meters = ["mjpeg", "mask", "compose", "all but mjpeg"].map(|name| Meter::new(name, args.frames));
+    let mut keys = Meter::new("key frames", args.frames);
+    let mut others = Duration::ZERO;
+    let mut pace = Pace::new(config.fps);
     for number in 0..args.frames + WARM_UP {
         if number == WARM_UP {
             meters.iter_mut().for_each(Meter::clear);
+            others = other_threads_cpu_time();
         }
-        let index = number as usize % frames.len();
+        let index = to_and_fro(number as usize, frames.len());
         let frame = &frames[index];
         let [mjpeg_meter, mask_meter, compose_meter, all] = &mut meters;
         mjpeg_meter.measure(|| decoder.decode(&jpegs[index], &mut decoded)).map_err(|error| Failure::from(&error))?;
@@ -89,13 +97,26 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
             Ok(())
         })
         .map_err(|error: mask::MaskError| Failure::from(&error))?;
+        keys.walls.extend(segmenter.key_time().filter(|time| keys.walls.last() != Some(time)));
+        if segmenter.info().quality != Quality::Eco {
+            // key frames are made meanwhile, as they are between a camera's frames
+            pace.wait();
+        }
+    }
+    let [.., all] = &mut meters;
+    keys.cpu = other_threads_cpu_time().saturating_sub(others);
+    all.cpu += keys.cpu;
+    let mut stations: Vec<_> = meters.into_iter().map(|meter| meter.station(args.frames)).collect();
+    if !keys.walls.is_empty() {
+        stations.insert(2, keys.station(args.frames));
     }
     Ok(Report {
         size: args.size.to_string(),
         frames: args.frames,
         background: scene.label,
         model: config.mask.model.clone(),
-        stations: meters.into_iter().map(Meter::station).collect(),
+        quality: segmenter.info().quality,
+        stations,
         rss_mib: stats::rss_mib(),
         load,
     })
@@ -112,7 +133,7 @@ fn picture_scene(size: Size) -> Scene {
 }
 
 /// A few frames of the source, taken beforehand, so that its own cost stays out.
-fn frames_of(settings: &camera::Settings) -> Result<Vec<Frame>, Failure> {
+fn frames_of(settings: &camera::Settings) -> Result<Vec<Arc<Frame>>, Failure> {
     const FRAMES: usize = 30;
     if !(settings.device == "demo" || settings.device.starts_with("file:")) {
         let text = format!("cannot measure with {:?}, expected demo or file:PATH", settings.device);
@@ -123,7 +144,7 @@ fn frames_of(settings: &camera::Settings) -> Result<Vec<Frame>, Failure> {
         .map(|_| {
             let mut frame = Frame::new(settings.size);
             source.next(&mut frame).map_err(|error| Failure::from(&error))?;
-            Ok(frame)
+            Ok(Arc::new(frame))
         })
         .collect()
 }
@@ -153,7 +174,7 @@ impl Meter {
         result
     }
 
-    fn station(mut self) -> Station {
+    fn station(mut self, frames: u32) -> Station {
         self.walls.sort_unstable();
         let count = self.walls.len().max(1);
         let at = |percent: usize| {
@@ -162,7 +183,7 @@ impl Meter {
         };
         Station {
             name: self.name,
-            cpu_ms: self.cpu.as_secs_f64() * 1e3 / count as f64,
+            cpu_ms: self.cpu.as_secs_f64() * 1e3 / f64::from(frames),
             p50_ms: at(50),
             p95_ms: at(95),
             p99_ms: at(99),
@@ -172,7 +193,8 @@ impl Meter {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} frames of {}, {} behind, model {}", self.frames, self.size, self.background, self.model)?;
+        let Self { frames, size, background, model, quality, .. } = self;
+        writeln!(f, "{frames} frames of {size}, {background} behind, model {model}, quality {quality}")?;
         writeln!(f, "{:13} {:>8} {:>8} {:>8} {:>8}", "station", "CPU ms", "p50 ms", "p95 ms", "p99 ms")?;
         for station in &self.stations {
             let Station { name, cpu_ms, p50_ms, p95_ms, p99_ms } = station;
@@ -182,11 +204,44 @@ impl fmt::Display for Report {
     }
 }
 
+/// Frame `number` of a clip of `count` frames that is played forwards and backwards, without a jump.
+fn to_and_fro(number: usize, count: usize) -> usize {
+    let round = (2 * count).saturating_sub(2).max(1);
+    let place = number % round;
+    if place < count { place } else { round - place }
+}
+
+/// A camera's clock.
+struct Pace {
+    next: Instant,
+    frame_time: Duration,
+}
+
+impl Pace {
+    fn new(fps: u32) -> Self {
+        Self { next: Instant::now(), frame_time: Duration::from_secs(1) / fps.max(1) }
+    }
+
+    fn wait(&mut self) {
+        self.next = (self.next + self.frame_time).max(Instant::now());
+        thread::sleep(self.next.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// The CPU time that all threads but this one have used.
+fn other_threads_cpu_time() -> Duration {
+    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID).saturating_sub(thread_cpu_time())
+}
+
 /// The CPU time that this thread has used.
 fn thread_cpu_time() -> Duration {
+    cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn cpu_time(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the answer; this clock exists on every Linux, so the call cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    // SAFETY: `time` is a valid place for the answer; these clocks exist on every Linux, so the call cannot fail.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 

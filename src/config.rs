@@ -120,6 +120,8 @@ struct RawBackground {
 #[serde(deny_unknown_fields)]
 struct RawMask {
     model: String,
+    quality: String,
+    latency: String,
     library: String,
     memory: f32,
     edge: [f32; 2],
@@ -243,6 +245,10 @@ impl Config {
             library: Some(&raw.mask.library).filter(|path| !path.is_empty()).map(PathBuf::from),
             models_dirs: mask::catalogue::default_dirs(),
             custom: raw.mask.custom.clone(),
+            quality: parse("mask.quality", &raw.mask.quality)?,
+            latency: parse("mask.latency", &raw.mask.latency)?,
+            effort: mask::Effort::Live,
+            threads: 1,
             memory: raw.mask.memory,
             edge: (low, high),
         };

@@ -5,6 +5,7 @@ use std::{
     io::{self, BufWriter},
     os::unix::fs::MetadataExt,
     path::{self, Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
@@ -17,14 +18,17 @@ use crate::{
     compose::{Compositor, Scene},
     config::Config,
     error::{Failure, Kind},
-    frame::{Frame, Mask, Size},
-    mask::{self, Segmenter},
+    frame::{Frame, Mask, Pool, Size},
+    mask::{self, Effort, Segmenter},
     sink::{
         self, SinkError, SinkSpec,
         still::{self, Format},
         y4m::{Content, Writer},
     },
 };
+
+/// One frame being read and one held back by the segmenter.
+const BUFFERS: usize = 2;
 
 /// Renders `args.input` to `args.output`: one frame when that is a picture, else all.
 ///
@@ -76,10 +80,22 @@ impl Stations {
         })
     }
 
-    fn run(&mut self, frame: &Frame) -> Result<(), Failure> {
-        self.segmenter.segment(frame, &mut self.mask).map_err(|error| Failure::from(&error))?;
-        self.compositor.compose(frame, Some(&self.mask), &self.scene, &mut self.picture);
-        Ok(())
+    /// Takes in a frame; true when the picture of one is ready, this or the one before.
+    fn run(&mut self, frame: &Arc<Frame>) -> Result<bool, Failure> {
+        let ready = self.segmenter.segment(frame, &mut self.mask).map_err(|error| Failure::from(&error))?;
+        Ok(self.compose(ready))
+    }
+
+    /// True when a frame was held back; its picture is ready now.
+    fn flush(&mut self) -> bool {
+        let ready = self.segmenter.flush(&mut self.mask);
+        self.compose(ready)
+    }
+
+    fn compose(&mut self, ready: Option<Arc<Frame>>) -> bool {
+        let Some(frame) = ready else { return false };
+        self.compositor.compose(&frame, Some(&self.mask), &self.scene, &mut self.picture);
+        true
     }
 }
 
@@ -101,10 +117,9 @@ fn picture(
 ) -> Result<(), Failure> {
     let mut frame = Frame::new(source.size());
     source.next(&mut frame).map_err(|error| Failure::from(&error))?;
-    // a single picture has no past to remember
-    let settings = mask::Settings { memory: 0.0, ..config.mask.clone() };
+    let settings = mask::Settings { effort: Effort::Still, ..config.mask.clone() };
     let mut stations = Stations::open(args, config, &settings, frame.size())?;
-    stations.run(&frame)?;
+    stations.run(&Arc::new(frame))?;
     // the frame may have a column and a row more than the picture: 4:2:0 needs even sides
     let shown = source.info().native;
     still::save(&stations.picture, shown, &args.output, format).map_err(|error| Failure::from(&error))?;
@@ -121,22 +136,29 @@ fn video(
     output: &SinkSpec,
 ) -> Result<(), Failure> {
     let size = source.size();
-    let mut stations = Stations::open(args, config, &config.mask, size)?;
+    let settings = mask::Settings { effort: Effort::File, ..config.mask.clone() };
+    let mut stations = Stations::open(args, config, &settings, size)?;
     let rate = source.rate();
     let mut pictures = sink::open(output, size, rate).map_err(|error| Failure::from(&error))?;
     let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, rate)).transpose()?;
-    let mut frame = Frame::new(size);
+    let mut write = |stations: &Stations| {
+        pictures.write(&stations.picture).map_err(|error: SinkError| Failure::from(&error))?;
+        masks.as_mut().map_or(Ok(()), |masks| masks.write(&stations.mask))
+    };
+    let mut frames = Pool::new(BUFFERS, || Frame::new(size));
     loop {
-        match source.next(&mut frame) {
-            Ok(()) => {}
+        let frame = match frames.fill(|frame| source.next(frame)) {
+            Ok(Some(frame)) => frame,
             Err(CameraError::EndOfStream { .. }) => break,
             Err(error) => return Err(Failure::from(&error)),
+            Ok(None) => return Err(Failure::new(Kind::Internal, "a frame was not given back")),
+        };
+        if stations.run(&frame)? {
+            write(&stations)?;
         }
-        stations.run(&frame)?;
-        pictures.write(&stations.picture).map_err(|error: SinkError| Failure::from(&error))?;
-        if let Some(masks) = &mut masks {
-            masks.write(&stations.mask)?;
-        }
+    }
+    if stations.flush() {
+        write(&stations)?;
     }
     pictures.finish().map_err(|error| Failure::from(&error))?;
     masks.map_or(Ok(()), MaskFile::finish)

@@ -3,11 +3,12 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    sync::Arc,
 };
 
 use bgcam::{
     frame::{Frame, Mask, Size},
-    mask::{self, MaskError, Settings},
+    mask::{self, MaskError, Quality, Settings},
 };
 
 thread_local! {
@@ -36,26 +37,35 @@ static COUNTING: Counting = Counting;
 
 #[test]
 fn a_segmenter_allocates_nothing_per_frame() {
-    let mut frame = Frame::new(Size::HD);
-    frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7919 % 251) as u8);
-    let mut mask = Mask::new(Size::HD);
-    let mut segmenter = match mask::open(&Settings::default(), Size::HD) {
-        Ok(segmenter) => segmenter,
-        Err(error @ MaskError::NoLibrary { .. }) => {
-            #[expect(clippy::print_stderr, reason = "the word of a skipped test")]
-            {
-                eprintln!("skipped: {error}");
+    for quality in [Quality::Eco, Quality::Balanced, Quality::High] {
+        let settings = Settings { quality, ..Settings::default() };
+        let mut segmenter = match mask::open(&settings, Size::HD) {
+            Ok(segmenter) => segmenter,
+            Err(error @ MaskError::NoLibrary { .. }) => {
+                #[expect(clippy::print_stderr, reason = "the word of a skipped test")]
+                {
+                    eprintln!("skipped: {error}");
+                }
+                return;
             }
-            return;
+            Err(error) => panic!("{error}"),
+        };
+        let mut mask = Mask::new(Size::HD);
+        let frames: Vec<_> = (0..20).map(|seq| Arc::new(frame(seq))).collect();
+        frames[..2].iter().for_each(|frame| drop(segmenter.segment(frame, &mut mask).unwrap()));
+        let before = COUNT.get();
+        for frame in &frames[2..] {
+            let of = segmenter.segment(frame, &mut mask).unwrap().unwrap();
+            assert_eq!((mask.seq, of.seq + segmenter.delay() as u64), (of.seq, frame.seq));
         }
-        Err(error) => panic!("{error}"),
-    };
-    segmenter.segment(&frame, &mut mask).unwrap();
-    let before = COUNT.get();
-    for seq in 1..=10 {
-        frame.seq = seq;
-        segmenter.segment(&frame, &mut mask).unwrap();
-        assert_eq!(mask.seq, seq);
+        assert_eq!(COUNT.get() - before, 0, "{quality}");
     }
-    assert_eq!(COUNT.get() - before, 0);
+}
+
+/// Something everywhere, that moves.
+fn frame(seq: u64) -> Frame {
+    let mut frame = Frame::new(Size::HD);
+    frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = ((i + 3 * seq as usize) * 7919 % 251) as u8);
+    frame.seq = seq;
+    frame
 }

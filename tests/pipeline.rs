@@ -5,7 +5,7 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     path::PathBuf,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use bgcam::{
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
-    mask::{self, MaskError, ModelInfo, Place, Segmenter},
+    mask::{self, MaskError, ModelInfo, Place, Quality, Segmenter},
     pipeline::{Pipeline, Settings},
     sink::{Outputs, SinkSpec, memory::Memory},
 };
@@ -218,12 +218,12 @@ impl Segmenter for LeftHalf {
         &self.0
     }
 
-    fn segment(&mut self, frame: &Frame, into: &mut Mask) -> Result<(), MaskError> {
+    fn segment(&mut self, frame: &Arc<Frame>, into: &mut Mask) -> Result<Option<Arc<Frame>>, MaskError> {
         std::thread::sleep(self.1);
         (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
         let width = SIZE.width();
         into.alpha_mut().iter_mut().enumerate().for_each(|(at, alpha)| *alpha = 255 * u8::from(at % width < width / 2));
-        Ok(())
+        Ok(Some(Arc::clone(frame)))
     }
 
     fn reset(&mut self) {}
@@ -231,7 +231,8 @@ impl Segmenter for LeftHalf {
 
 fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     let spec = mask::catalogue::ours()[0].clone();
-    let info = ModelInfo { spec, place: Place::BuiltIn, library: PathBuf::new() };
+    let info =
+        ModelInfo { spec, place: Place::BuiltIn, library: PathBuf::new(), quality: Quality::Eco, missing: None };
     Ok(Box::new(LeftHalf(info, Duration::from_millis(settings.model.parse().unwrap()))))
 }
 

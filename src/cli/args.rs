@@ -10,6 +10,7 @@ use crate::{
     control::protocol::MAX_COUNT,
     error::Failure,
     frame::Size,
+    mask::Quality,
     sink::SinkSpec,
 };
 
@@ -317,6 +318,9 @@ pub struct DaemonArgs {
     /// The model that finds you
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
+    /// How much the matte may cost: eco, balanced, high or auto
+    #[arg(long, value_name = "NAME")]
+    pub quality: Option<Quality>,
     /// Keep a PNG of what others see at this path
     #[arg(long, value_name = "PNG", value_hint = ValueHint::FilePath)]
     pub snapshot: Option<PathBuf>,
@@ -358,6 +362,9 @@ pub struct RenderArgs {
     /// The model that finds the person
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
+    /// How much the matte may cost: eco, balanced, high or auto
+    #[arg(long, value_name = "NAME")]
+    pub quality: Option<Quality>,
 }
 
 /// Flags of `bgcam bench`.
@@ -375,6 +382,9 @@ pub struct BenchArgs {
     /// The model
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
+    /// How much the matte may cost: eco, balanced, high or auto
+    #[arg(long, value_name = "NAME")]
+    pub quality: Option<Quality>,
     /// How many frames
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     pub frames: u32,

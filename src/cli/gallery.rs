@@ -25,7 +25,7 @@ impl From<GalleryError> for Trouble {
 
 /// Does what the user wants with the gallery.
 pub(super) fn run(verb: GalleryVerb, json: bool) -> Result<(), Trouble> {
-    let config = settings(&None)?;
+    let config = settings(&None, None)?;
     let gallery = Gallery::open(paths::gallery_dir(), config.gallery_bytes)?;
     match verb {
         GalleryVerb::List => list(&gallery, json),
@@ -54,7 +54,7 @@ pub(super) fn run(verb: GalleryVerb, json: bool) -> Result<(), Trouble> {
 
 /// Puts the picture with this id behind the person.
 pub(super) fn put_on(id: &str) -> Result<(), Trouble> {
-    let gallery = Gallery::open(paths::gallery_dir(), settings(&None)?.gallery_bytes)?;
+    let gallery = Gallery::open(paths::gallery_dir(), settings(&None, None)?.gallery_bytes)?;
     let entry = gallery.touch(id, SystemTime::now())?;
     let spec = BackgroundSpec::Picture { path: gallery.path(&entry), fit: Fit::Cover };
     ask(&Request::SetBackground { spec, fit: Some(Fit::Cover) })

@@ -29,6 +29,7 @@ use crate::{
     },
     daemon,
     error::{Failure, Kind},
+    mask::Quality,
     paths, render,
 };
 
@@ -111,7 +112,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Models { json, no_speed } => models(json, !no_speed),
         Verb::Config { verb } => config(verb),
         Verb::Reload => ask(&Request::Reload),
-        Verb::Render(args) => Ok(render::run(&args, &settings(&args.model)?)?),
+        Verb::Render(args) => Ok(render::run(&args, &settings(&args.model, args.quality)?)?),
         Verb::Bench(args) => bench(&args),
         Verb::Stop => stop(),
         Verb::Completions { shell } => {
@@ -155,6 +156,7 @@ fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, Trouble> {
     flag("output.size", args.size.map(|size| size.to_string().into()));
     flag("output.fps", args.fps.map(Into::into));
     flag("mask.model", args.model.map(Into::into));
+    flag("mask.quality", args.quality.map(|quality| quality.to_string().into()));
     if !args.outputs.is_empty() {
         flag("output.to", Some(args.outputs.iter().map(ToString::to_string).collect::<Vec<_>>().into()));
     }
@@ -162,8 +164,9 @@ fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, Trouble> {
     Ok(daemon::Options { flags, background, snapshot: args.snapshot, once: args.once })
 }
 
-fn settings(model: &Option<String>) -> Result<Config, Trouble> {
-    let flags: Flags = model.iter().map(|model| ("mask.model", model.clone().into())).collect();
+fn settings(model: &Option<String>, quality: Option<Quality>) -> Result<Config, Trouble> {
+    let mut flags: Flags = model.iter().map(|model| ("mask.model", model.clone().into())).collect();
+    flags.extend(quality.map(|quality| ("mask.quality", quality.to_string().into())));
     Ok(Config::load(&flags).map_err(|error| Failure::from(&error))?)
 }
 
@@ -182,14 +185,14 @@ fn status(json: bool, watch: bool) -> Result<(), Trouble> {
 }
 
 fn models(json: bool, measure: bool) -> Result<(), Trouble> {
-    Ok(show::models(&settings(&None)?.mask, json, measure)?)
+    Ok(show::models(&settings(&None, None)?.mask, json, measure)?)
 }
 
 fn config(verb: ConfigVerb) -> Result<(), Trouble> {
     let mut stdout = io::stdout().lock();
     match verb {
         ConfigVerb::Show => {
-            let config = settings(&None)?;
+            let config = settings(&None, None)?;
             for file in &config.files {
                 writeln!(io::stderr(), "from {}", file.display())?;
             }
@@ -200,7 +203,7 @@ fn config(verb: ConfigVerb) -> Result<(), Trouble> {
             writeln!(io::stderr(), "{} is good", file.display())?;
         }
         ConfigVerb::Check { file: None } => {
-            let files = settings(&None)?.files;
+            let files = settings(&None, None)?.files;
             let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
             let from = if files.is_empty() { "the defaults".to_owned() } else { files.join(", ") };
             writeln!(io::stderr(), "the settings are good ({from})")?;
@@ -216,7 +219,7 @@ fn config(verb: ConfigVerb) -> Result<(), Trouble> {
 }
 
 fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
-    let report = bench::run(args, &settings(&args.model)?)?;
+    let report = bench::run(args, &settings(&args.model, args.quality)?)?;
     let mut stdout = io::stdout().lock();
     if args.json {
         show::json(&report)?;

@@ -116,7 +116,7 @@ impl Bar {
 
 /// Prints who can make pictures, or has one of them make a small one.
 pub(super) fn providers(json: bool, test: Option<&str>) -> Result<(), Trouble> {
-    let settings = settings(&None)?.prompt;
+    let settings = settings(&None, None)?.prompt;
     if let Some(name) = test {
         return try_one(name, &settings);
     }

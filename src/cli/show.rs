@@ -67,7 +67,13 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
         (None, None) => writeln!(out, "camera      opening {}", camera.wanted)?,
     }
     match (&mask.model, &mask.error) {
-        (Some(model), _) => writeln!(out, "model       {model}, {:.1} ms a mask", counters.mask_ms)?,
+        (Some(model), _) => {
+            let quality = mask.quality.unwrap_or_default();
+            writeln!(out, "model       {model}, quality {quality}, {:.1} ms a mask", counters.mask_ms)?;
+            if let Some(failure) = &mask.quality_error {
+                writeln!(out, "            not {}: {failure}", mask.wanted_quality)?;
+            }
+        }
         (None, Some(failure)) => write_failure(out, "model", failure)?,
         (None, None) => writeln!(out, "model       loading {}", mask.wanted)?,
     }

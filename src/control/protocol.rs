@@ -14,6 +14,7 @@ use crate::{
     background::{BackgroundSpec, Fit},
     camera::SourceInfo,
     error::Failure,
+    mask::Quality,
     prompt::{gallery::Entry, job::JobStatus},
     sink::{OutputStatus, Reader},
     stats::{Rates, Snapshot},
@@ -197,6 +198,12 @@ pub struct MaskStatus {
     pub wanted: String,
     /// The loaded model.
     pub model: Option<String>,
+    /// The quality that the settings ask for.
+    pub wanted_quality: Quality,
+    /// The quality that it runs in.
+    pub quality: Option<Quality>,
+    /// Why that is less than was asked for.
+    pub quality_error: Option<Failure>,
     /// Why there is none.
     pub error: Option<Failure>,
 }

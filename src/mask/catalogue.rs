@@ -150,6 +150,11 @@ pub fn list(settings: &Settings) -> Vec<ModelStatus> {
     all(settings).map(|spec| ModelStatus { spec: spec.clone(), found: found(spec) }).collect()
 }
 
+/// Whether `spec` is one of [`ours`], maybe at another size.
+pub(super) fn is_ours(spec: &ModelSpec) -> bool {
+    ours().iter().any(|our| our.name == spec.name && our.file == spec.file && our.sha256 == spec.sha256)
+}
+
 /// The traits of the model that `settings` name. A user's own model hides one of ours with the same name.
 ///
 /// # Errors
@@ -193,7 +198,7 @@ pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(Place, Cow<
             model: spec.name.clone(),
             file: spec.file.clone(),
             searched: settings.models_dirs.clone(),
-            ours: ours().contains(spec),
+            ours: is_ours(spec),
         });
     };
     let bytes = regular::read(&path, MAX_FILE_BYTES).map_err(|source| MaskError::Read {

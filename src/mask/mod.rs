@@ -1,36 +1,44 @@
-//! Station 2: who is in front? An ONNX model's answer, made steady over time and sharp at the edge.
+//! Station 2: who is in front? Two ONNX models' answers, joined, made steady over time and sharp at the edge.
 //!
-//! [`catalogue`] knows the models, `runtime` finds the library that runs them, `onnx` runs one; `input` shrinks a frame
-//! to the model's input and `refine` enlarges its answer to the frame's alpha.
+//! [`catalogue`] knows the models, `runtime` finds the library that runs them, `onnx` runs one, `input` shrinks a frame
+//! to its input, and `model` is all of these. A fast model sees every frame. Where the [`Quality`] allows, `keys` runs a
+//! slow and good one on the frames that `schedule` picks; [`matte`] carries its alpha along to all others and refines
+//! the outcome to the frame's size. `segmenter` joins them.
 
 use std::{
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use self::{
-    catalogue::Aspect,
-    input::{Region, Shrink},
-    onnx::OnnxModel,
-    refine::Refine,
-};
 pub use self::{
     catalogue::{ModelSpec, ModelStatus, Place, list},
     error::MaskError,
+    quality::{Latency, Quality},
+    schedule::LOWEST,
 };
-use crate::frame::{Frame, Mask, Size};
+use self::{model::Model, segmenter::TwoRate};
+use crate::{
+    error::Failure,
+    frame::{Frame, Mask, Size},
+};
 
 pub mod catalogue;
 mod error;
 pub mod input;
+mod keys;
+pub mod matte;
+pub(crate) mod model;
 mod onnx;
-pub mod refine;
+pub(crate) mod quality;
 mod runtime;
+pub(crate) mod schedule;
+mod segmenter;
 
-/// Which model to use, and how.
+/// Which models to use, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The model's name.
+    /// The name of the model that sees every frame.
     pub model: String,
     /// The ONNX Runtime library; by default it is looked for.
     pub library: Option<PathBuf>,
@@ -38,11 +46,31 @@ pub struct Settings {
     pub models_dirs: Vec<PathBuf>,
     /// A user's own models.
     pub custom: Vec<ModelSpec>,
+    /// How much the matte may cost.
+    pub quality: Quality,
+    /// Whether a mask may come a frame later to be better.
+    pub latency: Latency,
+    /// What the masks are for.
+    pub effort: Effort,
+    /// Threads of one inference, at least 1.
+    pub threads: usize,
     /// How much of the last mask stays in the next where they differ little, 0 to 0.95.
     pub memory: f32,
-    /// The model's alphas up to which a pixel is background, and from which on it is person: 0 to 1, the first below
-    /// the second.
+    /// The alphas up to which a pixel is background, and from which on it is person: 0 to 1, the first below the
+    /// second.
     pub edge: (f32, f32),
+}
+
+/// What masks are made for, which decides where the key model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Effort {
+    /// A camera: key frames are made beside the frames and come when they come.
+    #[default]
+    Live,
+    /// A file: every frame gets the mask that it would get live on a machine that keeps up.
+    File,
+    /// A single picture: the best that the quality has.
+    Still,
 }
 
 impl Default for Settings {
@@ -52,8 +80,12 @@ impl Default for Settings {
             library: None,
             models_dirs: catalogue::default_dirs(),
             custom: Vec::new(),
-            memory: 0.7,
-            edge: (0.25, 0.75),
+            quality: Quality::Auto,
+            latency: Latency::Auto,
+            effort: Effort::Live,
+            threads: 1,
+            memory: 0.9,
+            edge: (0.12, 0.88),
         }
     }
 }
@@ -67,6 +99,10 @@ pub struct ModelInfo {
     pub place: Place,
     /// The ONNX Runtime library that runs it.
     pub library: PathBuf,
+    /// The quality that it runs in, with its key model: what was asked for, or [`Quality::Eco`] without one.
+    pub quality: Quality,
+    /// Why there is no key model although the quality asks for one.
+    pub missing: Option<Failure>,
 }
 
 /// What finds the person in a frame.
@@ -74,24 +110,46 @@ pub trait Segmenter: Send {
     /// The model that it runs.
     fn info(&self) -> &ModelInfo;
 
-    /// Writes the alpha of the person in `frame` to `into`, at the size of the frame, with its number and time.
+    /// By how many frames the masks follow: 0, or 1 where a frame waits for the key model's answer.
+    fn delay(&self) -> usize {
+        0
+    }
+
+    /// Takes in `frame` and writes the alpha of the person in it, or in the frame before with a [`Segmenter::delay`], to
+    /// `into`, at the size of the frame, with its number and time. Gives the frame that the mask is of; none as long as
+    /// the first is held back.
     ///
-    /// Remembers earlier frames to hold the mask steady. Allocates nothing once the first frame has gone by.
+    /// Remembers earlier frames to hold the mask steady. Allocates nothing once the first frames have gone by.
     ///
     /// # Errors
     /// When the model fails; `into` is undefined then, and the room must not be shown.
-    fn segment(&mut self, frame: &Frame, into: &mut Mask) -> Result<(), MaskError>;
+    fn segment(&mut self, frame: &Arc<Frame>, into: &mut Mask) -> Result<Option<Arc<Frame>>, MaskError>;
+
+    /// Writes the mask of the frame that is held back, when no other follows.
+    fn flush(&mut self, _into: &mut Mask) -> Option<Arc<Frame>> {
+        None
+    }
 
     /// Forgets earlier frames: the next one comes from elsewhere.
     fn reset(&mut self);
+
+    /// Takes less of the CPU, at once and without loading anything: 0 is what the quality says, [`LOWEST`] is the fast
+    /// model alone.
+    fn ease(&mut self, _step: u8) {}
+
+    /// How long the last key frame took on its thread, by the clock.
+    fn key_time(&self) -> Option<Duration> {
+        None
+    }
 }
 
-/// Opens the model that `settings` name, for frames of `size`.
+/// Opens the models that `settings` name, for frames of `size`.
 ///
 /// # Errors
-/// When there is no such model, its file is missing or wrong, or ONNX Runtime can't be used.
+/// When there is no such model, its file is missing or wrong, or ONNX Runtime can't be used. Without the key model the
+/// fast one runs alone, with a word in the log and in [`ModelInfo::missing`].
 pub fn open(settings: &Settings, size: Size) -> Result<Box<dyn Segmenter>, MaskError> {
-    Ok(Box::new(OnnxSegmenter::open(settings, size)?))
+    Ok(Box::new(TwoRate::open(settings, size)?))
 }
 
 /// Loads ONNX Runtime as [`open`] would, and says which library that is.
@@ -108,77 +166,14 @@ pub fn library(settings: &Settings) -> Result<PathBuf, MaskError> {
 /// Those of [`open`], and of running the model.
 pub fn measure(settings: &Settings, runs: usize) -> Result<Duration, MaskError> {
     const WARM_UP: usize = 3;
-    let (info, mut model) = load(settings)?;
-    let mut alpha = vec![0.0; info.spec.width * info.spec.height];
+    let mut model = Model::open(catalogue::find(settings)?, settings, Size::HD)?;
     let mut times = Vec::with_capacity(runs + WARM_UP);
     for _ in 0..runs.max(1) + WARM_UP {
         let start = Instant::now();
-        model.run(&mut alpha)?;
+        model.run()?;
         times.push(start.elapsed());
     }
     let times = &mut times[WARM_UP..];
     times.sort_unstable();
     Ok(times[times.len() / 2])
-}
-
-fn load(settings: &Settings) -> Result<(ModelInfo, OnnxModel), MaskError> {
-    let spec = catalogue::find(settings)?;
-    let (place, bytes) = catalogue::load(spec, settings)?;
-    let runtime = onnx::runtime(settings.library.as_deref())?;
-    let model = OnnxModel::load(&runtime, spec, &bytes)?;
-    Ok((ModelInfo { spec: spec.clone(), place, library: runtime.library }, model))
-}
-
-/// A model, with the way into it and the way out.
-struct OnnxSegmenter {
-    info: ModelInfo,
-    size: Size,
-    shrink: Shrink,
-    model: OnnxModel,
-    alpha: Box<[f32]>,
-    refine: Refine,
-}
-
-impl OnnxSegmenter {
-    fn open(settings: &Settings, size: Size) -> Result<Self, MaskError> {
-        let (info, mut model) = load(settings)?;
-        let spec = &info.spec;
-        let region = match spec.aspect {
-            Aspect::Stretch => Region::whole(spec),
-            Aspect::Letterbox => Region::letterbox(spec, size),
-        };
-        let shrink = Shrink::new(size, spec, region);
-        shrink.clear(model.input());
-        Ok(Self {
-            size,
-            shrink,
-            model,
-            alpha: vec![0.0; spec.width * spec.height].into(),
-            refine: Refine::new((spec.width, spec.height), region, size, settings.memory, settings.edge),
-            info,
-        })
-    }
-}
-
-impl Segmenter for OnnxSegmenter {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn segment(&mut self, frame: &Frame, into: &mut Mask) -> Result<(), MaskError> {
-        for found in [frame.size(), into.size()] {
-            if found != self.size {
-                return Err(MaskError::Size { expected: self.size, found });
-            }
-        }
-        self.shrink.fill(frame, self.model.input());
-        self.model.run(&mut self.alpha)?;
-        self.refine.apply(&self.alpha, into.alpha_mut());
-        (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
-        Ok(())
-    }
-
-    fn reset(&mut self) {
-        self.refine.reset();
-    }
 }

@@ -107,9 +107,9 @@ impl OnnxModel {
     ///
     /// # Errors
     /// When the bytes are no ONNX model, or it is another one than `spec` says.
-    pub(super) fn load(runtime: &Runtime, spec: &ModelSpec, bytes: &[u8]) -> Result<Self, MaskError> {
+    pub(super) fn load(runtime: &Runtime, spec: &ModelSpec, bytes: &[u8], threads: usize) -> Result<Self, MaskError> {
         let not_onnx = |error: ort::Error| MaskError::NotOnnx { model: spec.name.clone(), reason: error.to_string() };
-        let session = commit(&runtime.environment, bytes).map_err(not_onnx)?;
+        let session = commit(&runtime.environment, bytes, threads).map_err(not_onnx)?;
         check_input(spec, &session)?;
         let (dims, channels) = check_output(spec, &session)?;
         let prepare = || -> ort::Result<_> {
@@ -148,10 +148,10 @@ impl OnnxModel {
 }
 
 /// One thread is right for models of a few milliseconds, and a thread that spins between frames doubles the CPU time.
-fn commit(environment: &Environment, bytes: &[u8]) -> ort::Result<Session> {
+fn commit(environment: &Environment, bytes: &[u8], threads: usize) -> ort::Result<Session> {
     SessionBuilder::new(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(1)?
+        .with_intra_threads(threads)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
@@ -352,7 +352,7 @@ mod tests {
         let Some(runtime) = runtime_or_skip() else { return };
         let spec = &catalogue::ours()[0];
         let (_, bytes) = catalogue::load(spec, &Settings::default()).unwrap();
-        let mut model = OnnxModel::load(&runtime, spec, &bytes).unwrap();
+        let mut model = OnnxModel::load(&runtime, spec, &bytes, 1).unwrap();
         let mut alpha = vec![1.0; spec.width * spec.height];
         model.run(&mut alpha).unwrap();
         assert!(alpha.iter().all(|&alpha| alpha < 0.5));
@@ -363,7 +363,7 @@ mod tests {
         let Some(runtime) = runtime_or_skip() else { return };
         for (layout, dims) in [(Layout::Nchw, [1, 3, 16, 18]), (Layout::Nhwc, [1, 16, 18, 3])] {
             let spec = spec(layout, Output::Logits);
-            let mut model = OnnxModel::load(&runtime, &spec, &model("Identity", 1, &dims)).unwrap();
+            let mut model = OnnxModel::load(&runtime, &spec, &model("Identity", 1, &dims), 1).unwrap();
             let place = |pixel: usize, class: usize| match layout {
                 Layout::Nchw => class * 16 * 18 + pixel,
                 Layout::Nhwc => pixel * 3 + class,
@@ -386,7 +386,7 @@ mod tests {
         let Some(runtime) = runtime_or_skip() else { return };
         let spec = spec(Layout::Nchw, Output::Logits);
         // The logarithm of black is minus infinity.
-        match OnnxModel::load(&runtime, &spec, &model("Log", 1, &[1, 3, 16, 18])).map(|_| ()) {
+        match OnnxModel::load(&runtime, &spec, &model("Log", 1, &[1, 3, 16, 18]), 1).map(|_| ()) {
             Err(MaskError::NotFinite { count, .. }) => assert_eq!(count, 3 * 16 * 18),
             other => panic!("{other:?}"),
         }
@@ -396,7 +396,7 @@ mod tests {
     fn other_models_are_refused_with_what_was_expected() {
         let Some(runtime) = runtime_or_skip() else { return };
         let refused = |output, bytes: &[u8]| {
-            OnnxModel::load(&runtime, &spec(Layout::Nchw, output), bytes).map(|_| ()).unwrap_err().to_string()
+            OnnxModel::load(&runtime, &spec(Layout::Nchw, output), bytes, 1).map(|_| ()).unwrap_err().to_string()
         };
         let expected = "expected one input of float32 [1, 3, 16, 18]";
         for (element_type, dims) in

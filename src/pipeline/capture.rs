@@ -12,9 +12,9 @@ use crate::{
     frame::{Frame, Pool},
 };
 
-/// One frame being filled, one in each of three mailboxes, one in the mask thread's hands, two in the render thread's
-/// (the newest, and the one of its mask), and one to spare.
-const BUFFERS: usize = 8;
+/// One frame being filled, one in each of three mailboxes, two in the mask thread's hands (the newest, and one held back),
+/// two in the render thread's (the newest, and the one of its mask), and one to spare.
+const BUFFERS: usize = 9;
 
 /// How long to leave a camera alone that only other settings can mend; those wake us before.
 const HOPELESS: Duration = Duration::from_secs(30);

@@ -23,7 +23,7 @@ mod watch;
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -37,7 +37,7 @@ use crate::{
     error::Failure,
     frame::{Frame, Mask, Size},
     latest::Latest,
-    mask::{self, MaskError, Segmenter},
+    mask::{self, MaskError, ModelInfo, Quality, Segmenter},
     sink::Outputs,
     stats::Stats,
 };
@@ -79,6 +79,8 @@ struct Shared {
     frames_to_segment: Latest<Shot>,
     frames_to_render: Latest<Shot>,
     masks: Latest<Cut>,
+    /// By how many frames masks follow their frames: the picture waits for them.
+    delay: AtomicUsize,
     switch: Switch,
     wanted: watch::Wanted,
     stats: Stats,
@@ -121,6 +123,10 @@ pub struct Stations {
     pub camera_holder: Option<String>,
     /// The loaded model's name.
     pub model: Option<String>,
+    /// The quality that it runs in.
+    pub quality: Option<Quality>,
+    /// Why that is less than the settings ask for.
+    pub quality_failure: Option<Failure>,
     /// Why there is no model.
     pub mask_failure: Option<Failure>,
 }
@@ -147,14 +153,16 @@ impl Stations {
         self.camera_failure.replace(failure.clone()).as_ref() != Some(failure)
     }
 
-    fn found_model(&mut self, model: &str) {
+    fn found_model(&mut self, model: &str, info: &ModelInfo) {
         self.model = Some(model.to_owned());
+        self.quality = Some(info.quality);
+        self.quality_failure = info.missing.clone();
         self.mask_failure = None;
     }
 
     /// True when this is news.
     fn lose_model(&mut self, failure: &Failure) -> bool {
-        self.model = None;
+        (self.model, self.quality, self.quality_failure) = (None, None, None);
         self.mask_failure.replace(failure.clone()).as_ref() != Some(failure)
     }
 }
@@ -188,6 +196,7 @@ impl Pipeline {
             frames_to_segment: Latest::default(),
             frames_to_render: Latest::default(),
             masks: Latest::default(),
+            delay: AtomicUsize::new(0),
             switch: Switch::default(),
             wanted: watch::Wanted::new(settings.always_on),
             stats: Stats::default(),

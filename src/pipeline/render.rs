@@ -1,7 +1,7 @@
 //! The render thread: puts person and background together and hands the picture to the outputs.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -165,22 +165,31 @@ impl Render {
         if *session != shot.session || age > STALE {
             return Way::Alone;
         }
-        if frame.seq < shot.frame.seq {
+        let delay = self.delay();
+        if frame.seq + delay < shot.frame.seq {
             self.shared.stats.late_masks.add_one();
         }
-        if age <= self.shared.frame_time() * LATE_FRAMES {
+        // where masks follow by a frame the picture does too, so that each mask meets its own frame
+        if delay == 0 && age <= self.shared.frame_time() * LATE_FRAMES {
             Way::CutOut(Arc::clone(mask))
         } else {
             Way::Earlier(Arc::clone(frame), Arc::clone(mask))
         }
     }
 
-    /// Waits for the mask of this very frame, but no longer than leaves time to compose at the camera's rate.
+    /// By how many frames masks follow their frames.
+    fn delay(&self) -> u64 {
+        self.shared.delay.load(Ordering::Relaxed) as u64
+    }
+
+    /// Waits for the mask of this very frame, or of that before where masks follow, but no longer than leaves time to
+    /// compose at the camera's rate.
     ///
     /// The time runs from the frame's arrival: webcams stamp it at the start of exposure, long before.
     fn fetch_cut(&mut self, shot: &Shot) {
         let deadline = shot.arrived + self.shared.frame_time() * 3 / 4;
-        let wanted = |cut: &Cut| cut.session == shot.session && cut.frame.seq >= shot.frame.seq;
+        let delay = self.delay();
+        let wanted = |cut: &Cut| cut.session == shot.session && cut.frame.seq + delay >= shot.frame.seq;
         let cut = match self.shared.masks.take_if(deadline, wanted) {
             Taken::Value(cut) => Some(cut),
             Taken::TimedOut | Taken::Closed => self.shared.masks.try_take(),

@@ -1,7 +1,7 @@
 //! The mask thread: keeps the model loaded and makes a mask of the newest frame.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -51,7 +51,9 @@ fn run_once(
     backoff: &mut Backoff,
 ) -> Result<(), MaskError> {
     let mut segmenter = (shared.open_model)(settings, shared.size)?;
-    shared.stations().found_model(&settings.model);
+    shared.delay.store(segmenter.delay(), Ordering::Relaxed);
+    let mut quality = segmenter.info().quality;
+    shared.stations().found_model(&settings.model, segmenter.info());
     let (mut last_session, mut failures) = (0, 0);
     while !shared.switch.is_stopped() && Arc::ptr_eq(settings, &shared.mask.load()) {
         let shot = match shared.frames_to_segment.take(Instant::now() + LOOK) {
@@ -71,6 +73,10 @@ fn run_once(
             Ok(()) => {
                 backoff.reset();
                 failures = 0;
+                if segmenter.info().quality != quality {
+                    quality = segmenter.info().quality;
+                    shared.stations().found_model(&settings.model, segmenter.info());
+                }
             }
             // without its mask the frame is shown without the person
             Err(error) if error.recovery() == Recovery::SkipFrame && failures < PATIENCE => failures += 1,
@@ -82,12 +88,19 @@ fn run_once(
 
 fn segment(shared: &Shared, segmenter: &mut dyn Segmenter, pool: &mut Pool<Mask>, shot: Shot) -> Result<(), MaskError> {
     let start = Instant::now();
-    let Some(mask) = pool.fill(|mask| segmenter.segment(&shot.frame, mask))? else {
+    let mut ready = None;
+    let filled = pool.fill(|mask| {
+        ready = segmenter.segment(&shot.frame, mask)?;
+        Ok(())
+    })?;
+    let Some(mask) = filled else {
         shared.stats.overrun.add_one();
         return Ok(());
     };
     shared.stats.mask_time.record(start.elapsed());
+    // the first frame of a session may be held back
+    let Some(frame) = ready else { return Ok(()) };
     shared.stats.masks.add_one();
-    shared.masks.put(Cut { session: shot.session, frame: shot.frame, mask });
+    shared.masks.put(Cut { session: shot.session, frame, mask });
     Ok(())
 }

@@ -1,0 +1,313 @@
+//! The functions of the grid, evaluated at the frame's size along the edges, and the smoothstep.
+
+use multiversion::multiversion;
+
+use super::{
+    guided::{Functions, LANE, SHIFT},
+    grid::Grid,
+};
+use crate::frame::{Frame, Size};
+
+/// Weights between two cells are in 256ths.
+const ONE: i32 = 256;
+
+/// Evaluates functions for frames of one size.
+#[derive(Debug)]
+pub(crate) struct Apply {
+    grid: Grid,
+    size: Size,
+    /// The weight of the second of two cells for each pixel between their middles, in 256ths.
+    weights: Box<[i32]>,
+    /// Rows of the grid between which this row lies, as functions: y, u, v, base; one more cell at both ends.
+    cells: [Box<[i32]>; 4],
+    /// The same at the frame's width.
+    lines: [Box<[i32]>; 4],
+    chroma: [Box<[u8]>; 2],
+    curve: Curve,
+}
+
+impl Apply {
+    /// `edge` are the alphas from which on a pixel is background or person.
+    pub(crate) fn new(grid: Grid, size: Size, edge: (f32, f32)) -> Self {
+        let odd = grid.factor % 2;
+        let weight = |at: usize| ((2 * at + 1 - odd) as i32 * ONE) / (2 * grid.factor) as i32;
+        let cells = || vec![0; grid.width + 2 + LANE].into();
+        let line = || vec![0; (grid.width + 2 + LANE) * grid.factor].into();
+        let chroma = || vec![0; (grid.width + 2 + LANE) * grid.factor].into();
+        Self {
+            grid,
+            size,
+            weights: (0..grid.factor).map(weight).collect(),
+            cells: [cells(), cells(), cells(), cells()],
+            lines: [line(), line(), line(), line()],
+            chroma: [chroma(), chroma()],
+            curve: Curve::new(edge),
+        }
+    }
+
+    pub(crate) fn run(&mut self, functions: &Functions, frame: &Frame, into: &mut [u8]) {
+        let (width, factor) = (self.size.width(), self.grid.factor);
+        let (luma, u, v) = frame.planes();
+        let last_row = self.grid.height as isize - 1;
+        for (y, out) in into.chunks_exact_mut(width).enumerate() {
+            // the grid's row whose middle lies at or above this one's, and the way from it to the next
+            let from_middle = y as isize - (factor / 2) as isize;
+            let above = from_middle.div_euclid(factor as isize);
+            let weight = self.weights[from_middle.rem_euclid(factor as isize) as usize];
+            let rows = [above, above + 1].map(|row| row.clamp(0, last_row) as usize);
+            let chroma = y / 2 * (width / 2)..(y / 2 + 1) * (width / 2);
+            let (u, v) = (&u[chroma.clone()], &v[chroma]);
+            let luma = &luma[y * width..][..width];
+            let mut run = 0;
+            while run < functions.runs {
+                let mixed = |run: usize| rows.iter().any(|row| functions.mixed[row * functions.runs + run]);
+                let start = run;
+                let kind = mixed(run);
+                while run < functions.runs && mixed(run) == kind {
+                    run += 1;
+                }
+                // pixels from the middle of the first cell to that of the first after the last; all at the ends
+                let from = if start == 0 { 0 } else { start * LANE * factor + factor / 2 };
+                let to = if run == functions.runs { width } else { (run * LANE * factor + factor / 2).min(width) };
+                if from >= to {
+                    continue;
+                }
+                if kind {
+                    self.expand(functions, rows, weight, (start * LANE, run * LANE));
+                    let first = from + factor - factor / 2;
+                    let lines = self.lines.each_ref().map(|line| &line[first..first + to - from]);
+                    let [wide_u, wide_v] = &mut self.chroma;
+                    let even = from & !1;
+                    double(&u[even / 2..], &mut wide_u[..(to - even).next_multiple_of(2)]);
+                    double(&v[even / 2..], &mut wide_v[..(to - even).next_multiple_of(2)]);
+                    let pixels = [&luma[from..to], &wide_u[from - even..to - even], &wide_v[from - even..to - even]];
+                    evaluate(lines, pixels, self.curve, &mut out[from..to]);
+                } else {
+                    // runs without change may still differ from each other
+                    let mut from = from;
+                    for at in start..run {
+                        let end = if at + 1 == run { to } else { ((at + 1) * LANE * factor + factor / 2).min(to) };
+                        let base = functions.planes[3].row(rows[0])[(at * LANE).min(self.grid.width - 1)];
+                        out[from..end].fill(self.curve.byte(base));
+                        from = end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Enlarges the functions of cells `from..to`: down to this row, then sideways into `lines`.
+    fn expand(&mut self, functions: &Functions, rows: [usize; 2], weight: i32, (from, to): (usize, usize)) {
+        let width = self.grid.width;
+        let end = to.min(width - 1);
+        for (plane, cells) in functions.planes.iter().zip(&mut self.cells) {
+            let (first, second) = (&plane.row(rows[0])[from..=end], &plane.row(rows[1])[from..=end]);
+            between(first, second, weight, &mut cells[from + 1..=end + 1]);
+        }
+        for (cells, line) in self.cells.iter_mut().zip(&mut self.lines) {
+            if from == 0 {
+                cells[0] = cells[1];
+            }
+            if end == width - 1 {
+                cells[end + 2] = cells[end + 1];
+            }
+            // cell c of the frame is cell c + 1 here; its line begins at its middle
+            let first = if from == 0 { 0 } else { from + 1 };
+            let cells = &cells[first..=(end + 2).min(width + 1)];
+            let line = &mut line[first * self.grid.factor..];
+            match self.grid.factor {
+                2 => enlarge::<2>(cells, &self.weights, line),
+                4 => enlarge::<4>(cells, &self.weights, line),
+                6 => enlarge::<6>(cells, &self.weights, line),
+                factor => {
+                    for (pair, line) in cells.windows(2).zip(line.chunks_exact_mut(factor)) {
+                        for (line, weight) in line.iter_mut().zip(&self.weights) {
+                            *line = pair[0] + (((pair[1] - pair[0]) * weight + ONE / 2) >> 8);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn between(first: &[i32], second: &[i32], weight: i32, out: &mut [i32]) {
+    for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
+        *out = first + (((second - first) * weight + ONE / 2) >> 8);
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn enlarge<const N: usize>(cells: &[i32], weights: &[i32], line: &mut [i32]) {
+    let Some(weights) = weights.first_chunk::<N>() else { return };
+    for (pair, line) in cells.windows(2).zip(line.as_chunks_mut::<N>().0) {
+        let (first, change) = (pair[0], pair[1] - pair[0]);
+        for (line, weight) in line.iter_mut().zip(weights) {
+            *line = first + ((change * weight + ONE / 2) >> 8);
+        }
+    }
+}
+
+/// Each chroma sample twice.
+#[multiversion(targets = "simd")]
+fn double(chroma: &[u8], out: &mut [u8]) {
+    for (pair, &sample) in out.as_chunks_mut::<2>().0.iter_mut().zip(chroma) {
+        *pair = [sample; 2];
+    }
+}
+
+/// The functions of a line of pixels, and the smoothstep.
+#[multiversion(targets = "simd")]
+fn evaluate(lines: [&[i32]; 4], pixels: [&[u8]; 3], curve: Curve, out: &mut [u8]) {
+    evaluate_scalar(lines, pixels, curve, out);
+}
+
+#[inline(always)]
+fn evaluate_scalar([a, b, c, base]: [&[i32]; 4], [y, u, v]: [&[u8]; 3], curve: Curve, out: &mut [u8]) {
+    let length = out.len();
+    let (a, b, c, base) = (&a[..length], &b[..length], &c[..length], &base[..length]);
+    let (y, u, v) = (&y[..length], &u[..length], &v[..length]);
+    for x in 0..length {
+        let (y, u, v) = (i32::from(y[x]) - 128, i32::from(u[x]) - 128, i32::from(v[x]) - 128);
+        out[x] = curve.byte(a[x] * y + b[x] * u + c[x] * v + base[x]);
+    }
+}
+
+/// The smoothstep between two alphas, in whole numbers.
+#[derive(Debug, Clone, Copy)]
+struct Curve {
+    low: i32,
+    width: i32,
+    /// 1024 * 4096 over the width of the edge in 128ths of a byte.
+    inverse: i32,
+}
+
+impl Curve {
+    fn new((low, high): (f32, f32)) -> Self {
+        const ALL: f32 = (255 << SHIFT) as f32;
+        let low = (low.clamp(0.0, 1.0) * ALL) as i32;
+        let high = ((high.clamp(0.0, 1.0) * ALL) as i32).max(low + 16);
+        let width = high - low;
+        Self { low, width, inverse: (1024 * 4096 + width / 2) / width }
+    }
+
+    /// The byte for an alpha in 128ths of a byte: 0 up to the edge, 255 beyond it, `3t² - 2t³` between.
+    #[inline(always)]
+    fn byte(self, alpha: i32) -> u8 {
+        let over = (alpha - self.low).clamp(0, self.width);
+        let t = ((over * self.inverse + 2048) >> 12).min(1024);
+        let smooth = t * t * (3 * 1024 - 2 * t); // 2^30ths
+        (((smooth >> 14) * 255 + (1 << 15)) >> 16) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mask::matte::grid::Plane;
+
+    const EDGE: (f32, f32) = (0.12, 0.88);
+
+    fn frame(size: Size) -> Frame {
+        let mut frame = Frame::new(size);
+        frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7919 % 251) as u8);
+        frame
+    }
+
+    /// Functions that change smoothly in the middle third of the rows, and none elsewhere.
+    fn functions(grid: Grid) -> Functions {
+        let runs = grid.width.div_ceil(LANE);
+        let planes = [0, 1, 2, 3].map(|_| Plane::new(grid.width, grid.height));
+        let mut functions = Functions { planes, mixed: vec![false; runs * grid.height].into(), runs };
+        for y in 0..grid.height {
+            let mixed = (grid.height / 3..2 * grid.height / 3).contains(&y);
+            functions.mixed[y * runs..][..runs].fill(mixed);
+            for x in 0..grid.width {
+                let wave = |k: i32| if mixed { ((x as i32 * 37 + y as i32 * 11) % 61 - 30) * k } else { 0 };
+                let base = if y < grid.height / 2 { 0 } else { 255 << SHIFT };
+                let values = [wave(3), wave(-2), wave(1), if mixed { (100 << SHIFT) + wave(90) } else { base }];
+                for (plane, value) in functions.planes.iter_mut().zip(values) {
+                    plane.row_mut(y)[x] = value;
+                }
+            }
+        }
+        functions
+    }
+
+    /// The alpha of a pixel in floats.
+    fn reference(functions: &Functions, grid: Grid, frame: &Frame, (x, y): (usize, usize)) -> f64 {
+        let place = |at: usize, cells: usize| {
+            ((at as f64 + 0.5) / grid.factor as f64 - 0.5).clamp(0.0, cells as f64 - 1.0)
+        };
+        let (px, py) = (place(x, grid.width), place(y, grid.height));
+        let value = |plane: &Plane<i32>| {
+            let at = |x: f64, y: f64| {
+                f64::from(plane.row((y as usize).min(grid.height - 1))[(x as usize).min(grid.width - 1)])
+            };
+            let row = |y: f64| at(px, y) * (1.0 - px.fract()) + at(px + 1.0, y) * px.fract();
+            row(py) * (1.0 - py.fract()) + row(py + 1.0) * py.fract()
+        };
+        let (luma, u, v) = frame.planes();
+        let width = frame.size().width();
+        let chroma = y / 2 * (width / 2) + x / 2;
+        let samples = [luma[y * width + x], u[chroma], v[chroma]].map(|sample| f64::from(sample) - 128.0);
+        let sum: f64 = samples.iter().zip(&functions.planes).map(|(sample, plane)| sample * value(plane)).sum();
+        let alpha = (sum + value(&functions.planes[3])) / 128.0 / 255.0;
+        let t = ((alpha - f64::from(EDGE.0)) / f64::from(EDGE.1 - EDGE.0)).clamp(0.0, 1.0);
+        255.0 * t * t * (3.0 - 2.0 * t)
+    }
+
+    #[test]
+    fn it_is_the_smoothstep_of_the_enlarged_functions_whatever_the_size() {
+        for size in ["1280x720", "640x360", "960x540", "1920x1080", "320x240", "854x480", "1606x902"] {
+            let size: Size = size.parse().unwrap();
+            let grid = Grid::new(size);
+            let (functions, frame) = (functions(grid), frame(size));
+            let mut found = vec![77; size.luma_len()];
+            Apply::new(grid, size, EDGE).run(&functions, &frame, &mut found);
+            for at in (0..found.len()).step_by(7) {
+                let place = (at % size.width(), at / size.width());
+                let expected = reference(&functions, grid, &frame, place);
+                assert!((f64::from(found[at]) - expected).abs() <= 6.0, "{size} {place:?}: {} for {expected}", found[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_curve_rises_from_nothing_to_all() {
+        for edge in [EDGE, (0.0, 1.0), (0.5, 0.5), (0.9, 0.1), (1.0, 1.0), (0.3, 0.300_1)] {
+            let curve = Curve::new(edge);
+            let bytes: Vec<_> = (-500..33_000).map(|alpha| curve.byte(alpha)).collect();
+            assert!(bytes.is_sorted(), "{edge:?}");
+            assert_eq!((curve.byte(curve.low), curve.byte(curve.low + curve.width)), (0, 255), "{edge:?}");
+            assert_eq!((curve.byte(i32::MIN / 2), curve.byte(i32::MAX / 2)), (0, 255));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn simd_is_the_scalar_twin(
+            pixels in prop::collection::vec((any::<[u8; 3]>(), -8000..8000i32, -8000..8000i32, -4_000_000..4_000_000i32), 1..200),
+        ) {
+            let column = |k: usize| pixels.iter().map(|pixel| pixel.0[k]).collect::<Vec<_>>();
+            let (y, u, v) = (column(0), column(1), column(2));
+            let (a, b): (Vec<_>, Vec<_>) = pixels.iter().map(|pixel| (pixel.1, pixel.2)).unzip();
+            let base: Vec<_> = pixels.iter().map(|pixel| pixel.3).collect();
+            let (mut simd, mut scalar) = (vec![0; y.len()], vec![0; y.len()]);
+            let curve = Curve::new(EDGE);
+            evaluate([&a, &b, &a, &base], [&y, &u, &v], curve, &mut simd);
+            evaluate_scalar([&a, &b, &a, &base], [&y, &u, &v], curve, &mut scalar);
+            prop_assert_eq!(simd, scalar);
+        }
+
+        #[test]
+        fn chroma_is_doubled(chroma in prop::collection::vec(any::<u8>(), 1..100)) {
+            let mut wide = vec![0; 2 * chroma.len()];
+            double(&chroma, &mut wide);
+            prop_assert!(wide.iter().enumerate().all(|(x, &sample)| sample == chroma[x / 2]));
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Where each block of the picture was in an earlier one: a small block-matching optical flow, in whole numbers.
+
+use super::grid::{PAD, Plane};
+
+/// Pixels on a side of a block.
+const BLOCK: usize = 8;
+
+/// Pixels from one block to the next: they overlap by half.
+pub(crate) const STEP: usize = 4;
+
+/// Vectors are in 16ths of a pixel.
+pub(crate) const UNIT: i32 = 16;
+
+/// Halvings of the picture below the grid.
+const LEVELS: usize = 3;
+
+/// How far around its start the coarsest level looks, in its pixels.
+const REACH: i32 = 3;
+
+/// What a pixel of deviation from a prediction costs, in sums of differences: keeps vectors together where the
+/// picture says little.
+const DEVIATION: u32 = 6;
+
+/// By how much a sum of differences has to beat that of standing still.
+const STILL: u32 = 40;
+
+/// A vector in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Vector {
+    pub(crate) x: i16,
+    pub(crate) y: i16,
+}
+
+/// A picture and its halvings.
+#[derive(Debug, Clone)]
+pub(crate) struct Pyramid {
+    levels: [Plane<u8>; LEVELS],
+}
+
+impl Pyramid {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        Self { levels: [0, 1, 2].map(|level| Plane::new(width.div_ceil(1 << level), height.div_ceil(1 << level))) }
+    }
+
+    pub(crate) fn build(&mut self, from: &Plane<u8>) {
+        self.levels[0].copy_from(from);
+        for level in 1..LEVELS {
+            let (above, below) = self.levels.split_at_mut(level);
+            halve(&above[level - 1], &mut below[0]);
+        }
+    }
+
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.levels.iter_mut().zip(&other.levels).for_each(|(into, from)| into.copy_from(from));
+    }
+}
+
+fn halve(from: &Plane<u8>, into: &mut Plane<u8>) {
+    for y in 0..into.height {
+        let above = from.wide_row(2 * y as isize, 2);
+        let below = from.wide_row(2 * y as isize + 1, 2);
+        halve_rows(&above[2..], &below[2..], into.row_mut(y));
+    }
+    into.replicate();
+}
+
+#[multiversion::multiversion(targets = "simd")]
+fn halve_rows(above: &[u8], below: &[u8], out: &mut [u8]) {
+    let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0);
+    for (out, (a, b)) in out.iter_mut().zip(pairs) {
+        *out = ((u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]) + 2) / 4) as u8;
+    }
+}
+
+/// One vector a block.
+#[derive(Debug, Clone)]
+struct Field {
+    columns: usize,
+    rows: usize,
+    vectors: Box<[Vector]>,
+}
+
+impl Field {
+    /// Blocks whose corners lie a step apart, the first half a block outside, so that their middles cover the picture.
+    fn new(width: usize, height: usize) -> Self {
+        let (columns, rows) = (width.div_ceil(STEP) + 1, height.div_ceil(STEP) + 1);
+        Self { columns, rows, vectors: vec![Vector::default(); columns * rows].into() }
+    }
+
+    fn at(&self, column: usize, row: usize) -> Vector {
+        self.vectors[row.min(self.rows - 1) * self.columns + column.min(self.columns - 1)]
+    }
+
+    /// Where a block may have come from: as the coarser level says, as it did last time, as its neighbours do.
+    fn candidates(&self, at: usize, coarser: Option<&Self>) -> [Vector; 5] {
+        let (column, row) = (at % self.columns, at / self.columns);
+        let last = self.vectors[at];
+        let parent = coarser.map_or(last, |field| {
+            let Vector { x, y } = field.at(column.div_ceil(2), row.div_ceil(2));
+            Vector { x: 2 * x, y: 2 * y }
+        });
+        let above = |by: usize| if row > 0 { self.vectors[at + by - self.columns] } else { last };
+        let left = if column > 0 { self.vectors[at - 1] } else { last };
+        [parent, last, left, above(0), if column + 1 < self.columns { above(1) } else { last }]
+    }
+}
+
+/// Finds for each block of one picture where it lies in another.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    fields: [Field; LEVELS],
+    /// Vectors of the finest level in [`UNIT`]s; the middle of block (i, j) is at pixel (4 i, 4 j).
+    fine: Box<[Vector]>,
+    /// What is left of each block's difference, the mean of a pixel.
+    left: Box<[f32]>,
+}
+
+impl Flow {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        let fields = [0, 1, 2].map(|level| Field::new(width.div_ceil(1 << level), height.div_ceil(1 << level)));
+        let blocks = fields[0].vectors.len();
+        Self { fields, fine: vec![Vector::default(); blocks].into(), left: vec![0.0; blocks].into() }
+    }
+
+    /// Blocks in a row.
+    pub(crate) fn columns(&self) -> usize {
+        self.fields[0].columns
+    }
+
+    /// The vectors that [`Flow::find`] found, row by row.
+    pub(crate) fn vectors(&self) -> &[Vector] {
+        &self.fine
+    }
+
+    /// The mean difference of a pixel that each vector leaves, in steps of luma; large where it leads out of the picture.
+    pub(crate) fn left(&self) -> &[f32] {
+        &self.left
+    }
+
+    /// Forgets the last vectors: the next search is in another picture.
+    pub(crate) fn restart(&mut self) {
+        for field in &mut self.fields {
+            field.vectors.fill(Vector::default());
+        }
+        self.fine.fill(Vector::default());
+    }
+
+    /// For each block of `now` its place in `then`.
+    pub(crate) fn find(&mut self, now: &Pyramid, then: &Pyramid) {
+        for level in (0..LEVELS).rev() {
+            let (finer, coarser) = self.fields.split_at_mut(level + 1);
+            let (field, coarser) = (&mut finer[level], coarser.first());
+            for at in 0..field.vectors.len() {
+                let (column, row) = (at % field.columns, at / field.columns);
+                let block = Block::new(&now.levels[level], &then.levels[level], column, row);
+                let candidates = field.candidates(at, coarser);
+                let found = if level == LEVELS - 1 { block.search_wide(&candidates) } else { block.search(&candidates) };
+                field.vectors[at] = found;
+                if level == 0 {
+                    (self.fine[at], self.left[at]) = block.subpixel(found);
+                }
+            }
+        }
+    }
+}
+
+/// A block of one picture and where it may lie in the other.
+struct Block<'a> {
+    a: &'a [u8],
+    b: &'a [u8],
+    stride: usize,
+    start: usize,
+    /// The vectors that keep it within the border.
+    least: (i32, i32),
+    most: (i32, i32),
+}
+
+impl<'a> Block<'a> {
+    fn new(a: &'a Plane<u8>, b: &'a Plane<u8>, column: usize, row: usize) -> Self {
+        let (x, y) = ((column * STEP) as isize - (BLOCK / 2) as isize, (row * STEP) as isize - (BLOCK / 2) as isize);
+        let pad = PAD as i32;
+        Self {
+            a: a.raw().0,
+            b: b.raw().0,
+            stride: a.raw().1,
+            start: a.index(x, y),
+            least: (-pad - x as i32, -pad - y as i32),
+            most: (a.width as i32 + pad - BLOCK as i32 - x as i32, a.height as i32 + pad - BLOCK as i32 - y as i32),
+        }
+    }
+
+    fn cost(&self, vector: Vector) -> u32 {
+        let (x, y) = (i32::from(vector.x), i32::from(vector.y));
+        if x < self.least.0 || y < self.least.1 || x > self.most.0 || y > self.most.1 {
+            return u32::MAX / 2;
+        }
+        let there = (self.start as isize + y as isize * self.stride as isize + x as isize) as usize;
+        sad(&self.a[self.start..], &self.b[there..], self.stride)
+    }
+
+    /// The best of the candidates, improved step by step; with its cost.
+    fn search(&self, candidates: &[Vector; 5]) -> Vector {
+        self.search_near(candidates).0
+    }
+
+    fn search_near(&self, candidates: &[Vector; 5]) -> (Vector, u32) {
+        let still = self.cost(Vector::default());
+        let mut best = (Vector::default(), still.saturating_sub(STILL));
+        for (index, &candidate) in candidates.iter().enumerate() {
+            if candidate != best.0 && !candidates[..index].contains(&candidate) {
+                let cost = self.cost(candidate);
+                if cost < best.1 {
+                    best = (candidate, cost);
+                }
+            }
+        }
+        if best.0 == Vector::default() && still <= STILL {
+            return best;
+        }
+        for _ in 0..2 {
+            let middle = best.0;
+            for (x, y) in [(-1, 0), (1, 0), (0, -1), (0, 1)] {
+                let vector = Vector { x: middle.x + x, y: middle.y + y };
+                let cost = self.cost(vector).saturating_add(DEVIATION);
+                if cost < best.1 {
+                    best = (vector, cost);
+                }
+            }
+            if best.0 == middle {
+                break;
+            }
+        }
+        best
+    }
+
+    /// The same, and all vectors nearby.
+    fn search_wide(&self, candidates: &[Vector; 5]) -> Vector {
+        let mut best = self.search_near(candidates);
+        if best.1 <= STILL {
+            return best.0;
+        }
+        for y in -REACH..=REACH {
+            for x in -REACH..=REACH {
+                let vector = Vector { x: x as i16, y: y as i16 };
+                let cost = self.cost(vector).saturating_add(DEVIATION * (x.unsigned_abs() + y.unsigned_abs()));
+                if cost < best.1 {
+                    best = (vector, cost);
+                }
+            }
+        }
+        best.0
+    }
+
+    /// The vector in [`UNIT`]s, by the parabolas through the costs beside it, and the mean difference that is left.
+    fn subpixel(&self, vector: Vector) -> (Vector, f32) {
+        const AREA: f32 = (BLOCK * BLOCK) as f32;
+        let middle = self.cost(vector);
+        if vector == Vector::default() && middle <= 2 * STILL {
+            return (vector, middle as f32 / AREA);
+        }
+        let beside = |x: i16, y: i16| self.cost(Vector { x: vector.x + x, y: vector.y + y }).min(1 << 20) as i32;
+        let middle = middle.min(1 << 20) as i32;
+        // the offset of the lowest point, and by how much it lies lower
+        let lowest = |less: i32, more: i32| {
+            let bend = less + more - 2 * middle;
+            if bend <= 0 {
+                return (0, 0.0);
+            }
+            let offset = ((less - more) * UNIT / 2 / bend).clamp(-UNIT / 2, UNIT / 2);
+            (offset, ((less - more) as f32).powi(2) / (8 * bend) as f32)
+        };
+        let (x, gain_x) = lowest(beside(-1, 0), beside(1, 0));
+        let (y, gain_y) = lowest(beside(0, -1), beside(0, 1));
+        let fine = Vector { x: (i32::from(vector.x) * UNIT + x) as i16, y: (i32::from(vector.y) * UNIT + y) as i16 };
+        (fine, if self.leads_out(vector) { 255.0 } else { (middle as f32 - gain_x - gain_y).max(0.0) / AREA })
+    }
+
+    /// Whether the middle of the block was outside the picture.
+    fn leads_out(&self, Vector { x, y }: Vector) -> bool {
+        let half = BLOCK as i32 / 2;
+        let (pad, x, y) = (PAD as i32, i32::from(x), i32::from(y));
+        // the block's own middle may lie on the edge, so a vector of nothing never leads out
+        (x != 0 && (x + half < self.least.0 + pad || x - half > self.most.0 - pad))
+            || (y != 0 && (y + half < self.least.1 + pad || y - half > self.most.1 - pad))
+    }
+}
+
+/// The sum of absolute differences of two blocks, each at the start of its slice.
+#[cfg(target_arch = "x86_64")]
+fn sad(a: &[u8], b: &[u8], stride: usize) -> u32 {
+    use std::arch::x86_64::{_mm_add_epi64, _mm_cvtsi128_si32, _mm_loadh_pd, _mm_loadl_epi64, _mm_sad_epu8, _mm_setzero_si128, _mm_srli_si128, _mm_castpd_si128, _mm_castsi128_pd};
+    let (a, b) = (&a[..7 * stride + BLOCK], &b[..7 * stride + BLOCK]);
+    // SAFETY: SSE2 is part of x86-64; the last row's 8 bytes end where the slices end, which the lines above check.
+    unsafe {
+        let mut sum = _mm_setzero_si128();
+        for row in (0..BLOCK).step_by(2) {
+            let load = |from: &[u8]| {
+                let first = _mm_loadl_epi64(from.as_ptr().add(row * stride).cast());
+                _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(first), from.as_ptr().add((row + 1) * stride).cast()))
+            };
+            sum = _mm_add_epi64(sum, _mm_sad_epu8(load(a), load(b)));
+        }
+        _mm_cvtsi128_si32(_mm_add_epi64(sum, _mm_srli_si128(sum, 8))) as u32
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn sad(a: &[u8], b: &[u8], stride: usize) -> u32 {
+    sad_scalar(a, b, stride)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn sad_scalar(a: &[u8], b: &[u8], stride: usize) -> u32 {
+    let rows = a.chunks(stride).zip(b.chunks(stride)).take(BLOCK);
+    rows.flat_map(|(a, b)| a[..BLOCK].iter().zip(&b[..BLOCK])).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SIZE: (usize, usize) = (96, 64);
+
+    /// A texture that is nowhere like itself, moved by (x, y), with some noise.
+    fn texture((x, y): (f32, f32), noise: u8) -> Pyramid {
+        let mut plane = Plane::new(SIZE.0, SIZE.1);
+        for row in 0..SIZE.1 {
+            for (column, pixel) in plane.row_mut(row).iter_mut().enumerate() {
+                let (u, v) = (column as f32 - x, row as f32 - y);
+                let value = 120.0
+                    + 40.0 * ((u * 0.31).sin() * (v * 0.23).cos())
+                    + 30.0 * (u * 0.11 + v * 0.17 + (u * v * 0.003).sin()).sin()
+                    + 20.0 * (u * 0.7 - v * 0.5).sin();
+                let random = (column * 73_856_093 ^ row * 19_349_663) >> 7;
+                *pixel = value as u8 + (random % (usize::from(noise) + 1)) as u8;
+            }
+        }
+        plane.replicate();
+        let mut pyramid = Pyramid::new(SIZE.0, SIZE.1);
+        pyramid.build(&plane);
+        pyramid
+    }
+
+    /// Vectors of the blocks whose places are in both pictures.
+    fn inner(flow: &Flow) -> impl Iterator<Item = (Vector, f32)> {
+        let columns = flow.columns();
+        let pairs = flow.vectors().iter().copied().zip(flow.left().iter().copied());
+        pairs.enumerate().filter(move |(at, _)| (6..columns - 6).contains(&(at % columns))).map(|(_, pair)| pair)
+    }
+
+    #[test]
+    fn it_finds_how_far_a_picture_moved() {
+        for by in [(0.0, 0.0), (3.0, -2.0), (-7.0, 4.0), (2.5, 0.0), (0.0, -1.25)] {
+            let mut flow = Flow::new(SIZE.0, SIZE.1);
+            flow.find(&texture(by, 0), &texture((0.0, 0.0), 0));
+            let (count, good) = inner(&flow).fold((0, 0), |(count, good), (vector, _)| {
+                let near = |found: i16, by: f32| (f32::from(found) / UNIT as f32 + by).abs() < 0.6;
+                (count + 1, good + usize::from(near(vector.x, by.0) && near(vector.y, by.1)))
+            });
+            assert!(good * 4 >= count * 3, "{by:?}: {good} of {count}");
+        }
+    }
+
+    #[test]
+    fn noise_is_no_motion() {
+        let mut flow = Flow::new(SIZE.0, SIZE.1);
+        flow.find(&texture((0.0, 0.0), 1), &texture((0.0, 0.0), 0));
+        assert!(flow.vectors().iter().all(|vector| *vector == Vector::default()));
+        assert!(flow.left().iter().all(|left| *left < 3.0));
+    }
+
+    #[test]
+    fn what_was_nowhere_before_is_lost() {
+        let mut plane = Plane::new(SIZE.0, SIZE.1);
+        plane.copy_from(&texture((0.0, 0.0), 0).levels[0]);
+        for y in 20..44 {
+            plane.row_mut(y)[30..60].iter_mut().enumerate().for_each(|(x, pixel)| *pixel = 255 - (x % 2 * 200) as u8);
+        }
+        plane.replicate();
+        let mut now = Pyramid::new(SIZE.0, SIZE.1);
+        now.build(&plane);
+        let mut flow = Flow::new(SIZE.0, SIZE.1);
+        flow.find(&now, &texture((0.0, 0.0), 0));
+        let at = |x: usize, y: usize| flow.left()[y / STEP * flow.columns() + x / STEP];
+        assert!(at(44, 32) > 20.0 && at(8, 8) < 1.0 && at(88, 56) < 1.0);
+    }
+
+    proptest! {
+        #[test]
+        fn simd_is_the_scalar_twin(bytes in prop::collection::vec(any::<u8>(), 400), a in 0usize..40, b in 0usize..40) {
+            prop_assert_eq!(sad(&bytes[a..], &bytes[b..], 45), sad_scalar(&bytes[a..], &bytes[b..], 45));
+        }
+    }
+}

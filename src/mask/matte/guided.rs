@@ -1,0 +1,382 @@
+//! A guided filter with a colour guide: alpha as a linear function of the pixel's colour, one such function a grid cell.
+//!
+//! K. He, J. Sun, X. Tang, "Guided Image Filtering", 2010. The functions are found at the grid's size and only where
+//! alpha changes; `apply` evaluates them at the frame's size. The guide stays in Y, U, V: with the regularisation turned
+//! accordingly this is the filter with an RGB guide.
+
+use multiversion::multiversion;
+
+use super::grid::{Guide, Plane};
+
+/// Half the side of the window, without its middle.
+const RADIUS: usize = 2;
+const WINDOW: usize = 2 * RADIUS + 1;
+
+/// Pixels that are worked on at once.
+pub(crate) const LANE: usize = 16;
+/// Their windows' columns, rounded up to whole vectors.
+const WIDE: usize = LANE + 8;
+
+/// Regularisation, in squares of RGB 0 to 1.
+const EPSILON: f32 = 1e-4;
+
+/// The same in Y, U, V of their full swing: the product of the BT.601 matrix from RGB with its own transpose.
+const TURNED: [f32; 6] = [0.447_4, -0.187_6, -0.105_6, 0.388_1, 0.013_5, 0.432_1];
+
+/// Alphas this near to nothing or all are taken for it: the model's haze.
+const HAZE: f32 = 0.02;
+
+/// How many pixels beyond a change of alpha the functions differ from a constant: twice the radius, and one more.
+const MARGIN: usize = 2 * RADIUS + 1;
+
+/// The same along a row, rounded up to whole vectors.
+const NEAR: usize = 8;
+
+/// Coefficients are in 128ths of an alpha byte per step of a sample byte.
+pub(crate) const SHIFT: u32 = 7;
+
+/// One linear function a cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 128ths of a byte.
+#[derive(Debug)]
+pub(crate) struct Functions {
+    pub(crate) planes: [Plane<i32>; 4],
+    /// Whether the functions of a run of [`LANE`] cells in a row differ; else all are the constant `base` of its first.
+    pub(crate) mixed: Box<[bool]>,
+    /// Runs in a row.
+    pub(crate) runs: usize,
+}
+
+/// Fits the functions. The last run of a row may reach into the border, which is as wide as a run.
+#[derive(Debug)]
+pub(crate) struct Guided {
+    guide: [Plane<f32>; 3],
+    alpha: Plane<f32>,
+    raw: [Plane<f32>; 4],
+    ranges: Box<[(u32, u32)]>,
+    functions: Functions,
+}
+
+impl Guided {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        let plane = || Plane::new(width, height);
+        let runs = width.div_ceil(LANE);
+        Self {
+            guide: [plane(), plane(), plane()],
+            alpha: plane(),
+            raw: [plane(), plane(), plane(), plane()],
+            ranges: vec![(0, 0); runs * height].into(),
+            functions: Functions {
+                planes: [0; 4].map(|_| Plane::new(width, height)),
+                mixed: vec![false; runs * height].into(),
+                runs,
+            },
+        }
+    }
+
+    /// The functions that turn `guide` into something near `alpha`.
+    pub(crate) fn fit(&mut self, guide: &Guide, alpha: &Plane<f32>) -> &Functions {
+        let scales = [(&guide.y, 1.0 / 219.0), (&guide.u, 1.0 / 224.0), (&guide.v, 1.0 / 224.0)];
+        for ((from, scale), into) in scales.into_iter().zip(&mut self.guide) {
+            let (from, into) = (from.raw().0, into.raw_mut());
+            normalise(from, scale, into);
+        }
+        snap(alpha.raw().0, self.alpha.raw_mut());
+        self.mark();
+        let (height, runs) = (alpha.height, self.functions.runs);
+        // the border's functions are the constants of its pixels
+        for y in 0..height {
+            for run in 0..runs {
+                self.raw_run(run, y, self.functions.mixed[y * runs + run]);
+            }
+        }
+        self.raw.iter_mut().for_each(Plane::replicate);
+        for y in 0..height {
+            for run in 0..runs {
+                self.mean_run(run, y);
+            }
+        }
+        &self.functions
+    }
+
+    /// Marks the runs near a change of alpha.
+    fn mark(&mut self) {
+        let (height, runs) = (self.alpha.height, self.functions.runs);
+        for y in 0..height {
+            let start = self.alpha.index(-(NEAR as isize), y as isize);
+            ranges(&self.alpha.raw().0[start..], &mut self.ranges[y * runs..][..runs]);
+        }
+        for y in 0..height {
+            for run in 0..runs {
+                let rows = y.saturating_sub(MARGIN)..(y + MARGIN + 1).min(height);
+                let (mut low, mut high) = (u32::MAX, 0);
+                for row in rows {
+                    let (a, b) = self.ranges[row * runs + run];
+                    (low, high) = (low.min(a), high.max(b));
+                }
+                self.functions.mixed[y * runs + run] = low < high;
+            }
+        }
+    }
+
+    fn raw_run(&mut self, run: usize, y: usize, mixed: bool) {
+        let x = run * LANE;
+        let into = self.raw[0].index(x as isize, y as isize);
+        let planes = self.raw.each_mut().map(|plane| lane_mut(plane.raw_mut(), into));
+        if !mixed {
+            let constant = *lane::<LANE>(self.alpha.raw().0, into);
+            let [a, b, c, base] = planes;
+            (*a, *b, *c, *base) = ([0.0; LANE], [0.0; LANE], [0.0; LANE], constant);
+            return;
+        }
+        let (data, stride) = self.alpha.raw();
+        let first = into - RADIUS - RADIUS * stride;
+        let sources = [self.guide[0].raw().0, self.guide[1].raw().0, self.guide[2].raw().0, data];
+        solve(sources.map(|source| &source[first..]), stride, planes);
+    }
+
+    fn mean_run(&mut self, run: usize, y: usize) {
+        let at = self.raw[0].index((run * LANE) as isize, y as isize);
+        let stride = self.raw[0].raw().1;
+        let functions = &mut self.functions;
+        let into = functions.planes.each_mut().map(|plane| lane_mut(plane.raw_mut(), at));
+        if functions.mixed[y * functions.runs + run] {
+            let first = at - RADIUS - RADIUS * stride;
+            means([0, 1, 2, 3].map(|plane: usize| &self.raw[plane].raw().0[first..]), stride, into);
+        } else {
+            let base = (self.alpha.raw().0[at] * 255.0 * 128.0) as i32;
+            for (into, value) in into.into_iter().zip([0, 0, 0, base]) {
+                *into = [value; LANE];
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn lane<const N: usize>(data: &[f32], at: usize) -> &[f32; N] {
+    data[at..].first_chunk().expect("planes have a border")
+}
+
+#[inline(always)]
+fn lane_mut<T>(data: &mut [T], at: usize) -> &mut [T; LANE] {
+    data[at..].first_chunk_mut().expect("planes have a border")
+}
+
+#[multiversion(targets = "simd")]
+fn normalise(from: &[u8], scale: f32, into: &mut [f32]) {
+    for (into, &from) in into.iter_mut().zip(from) {
+        *into = (i32::from(from) - 128) as f32 * scale;
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn snap(from: &[f32], into: &mut [f32]) {
+    for (into, &from) in into.iter_mut().zip(from) {
+        let from = if from < HAZE { 0.0 } else { from };
+        *into = if from > 1.0 - HAZE { 1.0 } else { from };
+    }
+}
+
+/// The least and the largest alpha in and near each run of a row, as bits, which are in the order of the numbers.
+#[multiversion(targets = "simd")]
+fn ranges(row: &[f32], out: &mut [(u32, u32)]) {
+    for (run, out) in out.iter_mut().enumerate() {
+        let near = lane::<{ LANE + 2 * NEAR }>(row, run * LANE);
+        let (mut low, mut high) = (u32::MAX, 0);
+        for value in near {
+            (low, high) = (low.min(value.to_bits()), high.max(value.to_bits()));
+        }
+        *out = (low, high);
+    }
+}
+
+/// The linear functions of one run of cells; each source begins at the first pixel of its first window.
+#[multiversion(targets = "simd")]
+fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
+    let [y, u, v, p] = sources;
+    let (y, u, v, p) = (windows(y, stride), windows(u, stride), windows(v, stride), windows(p, stride));
+    let (mean_y, mean_u, mean_v, mean_p) = (mean(&y), mean(&u), mean(&v), mean(&p));
+    let (mean_yy, mean_yu, mean_yv) = (mean_product(&y, &y), mean_product(&y, &u), mean_product(&y, &v));
+    let (mean_uu, mean_uv, mean_vv) = (mean_product(&u, &u), mean_product(&u, &v), mean_product(&v, &v));
+    let (mean_yp, mean_up, mean_vp) = (mean_product(&y, &p), mean_product(&u, &p), mean_product(&v, &p));
+    let [out_y, out_u, out_v, out_base] = into;
+    for x in 0..LANE {
+        let (y, u, v, p) = (mean_y[x], mean_u[x], mean_v[x], mean_p[x]);
+        // covariances, regularised, and those with alpha
+        let yy = mean_yy[x] - y * y + EPSILON * TURNED[0];
+        let yu = mean_yu[x] - y * u + EPSILON * TURNED[1];
+        let yv = mean_yv[x] - y * v + EPSILON * TURNED[2];
+        let uu = mean_uu[x] - u * u + EPSILON * TURNED[3];
+        let uv = mean_uv[x] - u * v + EPSILON * TURNED[4];
+        let vv = mean_vv[x] - v * v + EPSILON * TURNED[5];
+        let (yp, up, vp) = (mean_yp[x] - y * p, mean_up[x] - u * p, mean_vp[x] - v * p);
+        // the inverse by cofactors
+        let (c0, c1, c2) = (uu * vv - uv * uv, uv * yv - yu * vv, yu * uv - uu * yv);
+        let (c3, c4, c5) = (yy * vv - yv * yv, yu * yv - yy * uv, yy * uu - yu * yu);
+        let inverse = 1.0 / (yy * c0 + yu * c1 + yv * c2);
+        let a = (c0 * yp + c1 * up + c2 * vp) * inverse;
+        let b = (c1 * yp + c3 * up + c4 * vp) * inverse;
+        let c = (c2 * yp + c4 * up + c5 * vp) * inverse;
+        (out_y[x], out_u[x], out_v[x]) = (a, b, c);
+        out_base[x] = p - a * y - b * u - c * v;
+    }
+}
+
+/// The rows that a run's windows cover.
+type Windows<'a> = [&'a [f32; WIDE]; WINDOW];
+
+#[inline(always)]
+fn windows(source: &[f32], stride: usize) -> Windows<'_> {
+    let row = |row: usize| lane::<WIDE>(source, row * stride);
+    [row(0), row(1), row(2), row(3), row(4)]
+}
+
+#[inline(always)]
+fn mean(rows: &Windows<'_>) -> [f32; LANE] {
+    let mut tall = [0.0; WIDE];
+    for x in 0..WIDE {
+        tall[x] = rows[0][x] + rows[1][x] + rows[2][x] + rows[3][x] + rows[4][x];
+    }
+    across(&tall)
+}
+
+#[inline(always)]
+fn mean_product(a: &Windows<'_>, b: &Windows<'_>) -> [f32; LANE] {
+    let mut tall = [0.0; WIDE];
+    for x in 0..WIDE {
+        tall[x] = a[0][x] * b[0][x] + a[1][x] * b[1][x] + a[2][x] * b[2][x] + a[3][x] * b[3][x] + a[4][x] * b[4][x];
+    }
+    across(&tall)
+}
+
+#[inline(always)]
+fn across(tall: &[f32; WIDE]) -> [f32; LANE] {
+    let mut mean = [0.0; LANE];
+    for x in 0..LANE {
+        mean[x] = (tall[x] + tall[x + 1] + tall[x + 2] + tall[x + 3] + tall[x + 4]) * (1.0 / 25.0);
+    }
+    mean
+}
+
+/// The mean functions over each cell's window, in whole numbers.
+#[multiversion(targets = "simd")]
+fn means(sources: [&[f32]; 4], stride: usize, into: [&mut [i32; LANE]; 4]) {
+    const BYTE: f32 = 255.0 * (1 << SHIFT) as f32;
+    // the steepest edge stays far below these; they keep all sums within 32 bits
+    const LIMITS: [f32; 4] = [8e3, 8e3, 8e3, 4e6];
+    const SCALES: [f32; 4] = [BYTE / 219.0, BYTE / 224.0, BYTE / 224.0, BYTE];
+    let mut into = into.into_iter();
+    for k in 0..4 {
+        let mean = mean(&windows(sources[k], stride));
+        let Some(into) = into.next() else { return };
+        for x in 0..LANE {
+            into[x] = (mean[x] * SCALES[k]).clamp(-LIMITS[k], LIMITS[k]) as i32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::matte::grid::Grid;
+
+    const SIZE: (usize, usize) = (75, 40);
+
+    /// A coloured picture with an edge, and an alpha that misses the edge by two pixels.
+    fn picture() -> (Guide, Plane<f32>) {
+        let mut guide = Guide::new(Grid { factor: 4, width: SIZE.0, height: SIZE.1 });
+        let mut alpha = Plane::new(SIZE.0, SIZE.1);
+        for y in 0..SIZE.1 {
+            for x in 0..SIZE.0 {
+                let inside = x > 20 + y / 4;
+                let grain = (x * 7 + y * 13) % 9;
+                guide.y.row_mut(y)[x] = if inside { 180 } else { 60 } + grain as u8;
+                guide.u.row_mut(y)[x] = if inside { 100 } else { 140 } + (grain * 5 % 7) as u8;
+                guide.v.row_mut(y)[x] = 128 + ((x + y) % 5) as u8;
+                alpha.row_mut(y)[x] = ((x as f32 - 20.0 - y as f32 / 4.0) / 6.0 + 0.8).clamp(0.0, 1.0);
+            }
+        }
+        [&mut guide.y, &mut guide.u, &mut guide.v].into_iter().for_each(Plane::replicate);
+        alpha.replicate();
+        (guide, alpha)
+    }
+
+    /// He's filter with an RGB guide in double precision: the function of the window around (x, y).
+    fn reference(guide: &Guide, alpha: &Plane<f32>, x: isize, y: isize) -> ([f64; 3], f64) {
+        let window = || (-2..=2).flat_map(move |dy| (-2..=2).map(move |dx| (x + dx, y + dy)));
+        let at = |plane: &Plane<u8>, (x, y): (isize, isize)| f64::from(plane.raw().0[plane.index(x, y)]) - 128.0;
+        let rgb = |place| {
+            let (y, u, v) = (at(&guide.y, place) / 219.0, at(&guide.u, place) / 224.0, at(&guide.v, place) / 224.0);
+            [y + 1.402 * v, y - 0.344_136 * u - 0.714_136 * v, y + 1.772 * u]
+        };
+        let p = |(x, y)| f64::from(alpha.raw().0[alpha.index(x, y)]);
+        let mean = |value: &dyn Fn((isize, isize)) -> f64| window().map(value).sum::<f64>() / 25.0;
+        let m = [0, 1, 2].map(|k: usize| mean(&|place| rgb(place)[k]));
+        let mp = mean(&p);
+        let mut s = [[0.0; 3]; 3];
+        for (i, row) in s.iter_mut().enumerate() {
+            for (j, value) in row.iter_mut().enumerate() {
+                *value = mean(&|place| rgb(place)[i] * rgb(place)[j]) - m[i] * m[j];
+                *value += if i == j { f64::from(EPSILON) } else { 0.0 };
+            }
+        }
+        let c = [0, 1, 2].map(|k: usize| mean(&|place| rgb(place)[k] * p(place)) - m[k] * mp);
+        // Cramer's rule
+        let det = |m: [[f64; 3]; 3]| {
+            m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+                + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+        };
+        let a = [0, 1, 2].map(|k: usize| {
+            let mut with = s;
+            (0..3).for_each(|i| with[i][k] = c[i]);
+            det(with) / det(s)
+        });
+        // back to the guide's own numbers
+        let turned = [a[0] + a[1] + a[2], -0.344_136 * a[1] + 1.772 * a[2], 1.402 * a[0] - 0.714_136 * a[1]];
+        (turned, mp - (0..3).map(|k| a[k] * m[k]).sum::<f64>())
+    }
+
+    #[test]
+    fn it_is_the_guided_filter_of_an_rgb_picture() {
+        let (guide, mut alpha) = picture();
+        snap(&alpha.raw().0.to_vec(), alpha.raw_mut());
+        let mut guided = Guided::new(SIZE.0, SIZE.1);
+        let functions = guided.fit(&guide, &alpha);
+        for (x, y) in [(24, 20), (22, 6), (28, 33), (25, 12), (19, 20)] {
+            let windows = (-2..=2).flat_map(|dy| (-2..=2).map(move |dx| (x + dx, y + dy)));
+            let (mut a, mut base) = ([0.0; 3], 0.0);
+            for (x, y) in windows {
+                let found = reference(&guide, &alpha, x, y);
+                (0..3).for_each(|k| a[k] += found.0[k] / 25.0);
+                base += found.1 / 25.0;
+            }
+            let expected = [a[0] / 219.0, a[1] / 224.0, a[2] / 224.0, base];
+            for (plane, expected) in functions.planes.iter().zip(expected) {
+                let found = f64::from(plane.raw().0[plane.index(x, y)]);
+                let expected = expected * 255.0 * f64::from(1 << SHIFT);
+                assert!((found - expected).abs() < 3.0 + expected.abs() * 0.01, "({x}, {y}): {found} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_alpha_does_not_change_nothing_is_lost_by_leaving_it_out() {
+        let (guide, mut alpha) = picture();
+        snap(&alpha.raw().0.to_vec(), alpha.raw_mut());
+        let mut guided = Guided::new(SIZE.0, SIZE.1);
+        let functions = guided.fit(&guide, &alpha);
+        let share = functions.mixed.iter().filter(|mixed| **mixed).count() as f64 / functions.mixed.len() as f64;
+        assert!((0.1..0.9).contains(&share), "{share}");
+        for y in 0..SIZE.1 {
+            for x in 0..SIZE.0 {
+                if functions.mixed[y * functions.runs + x / LANE] {
+                    continue;
+                }
+                let found = functions.planes.each_ref().map(|plane| plane.row(y)[x]);
+                assert_eq!(found, [0, 0, 0, (alpha.row(y)[x] * 255.0) as i32 * (1 << SHIFT)]);
+                let near = (-4..=4).flat_map(|dy| (-4..=4).map(move |dx| (x as isize + dx, y as isize + dy)));
+                for (x2, y2) in near {
+                    assert_eq!(alpha.raw().0[alpha.index(x2, y2)], alpha.row(y)[x], "({x}, {y})");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A short memory against flicker: small changes where the picture stands still are the model's noise.
+
+use multiversion::multiversion;
+
+use super::grid::Plane;
+
+/// A change of alpha from which on the memory lets go altogether.
+const REAL_CHANGE: f32 = 0.35;
+
+/// A change of luma from which on the picture does not stand still.
+const MOVED: i32 = 12;
+
+#[derive(Debug)]
+pub(crate) struct Memory {
+    weight: f32,
+    fresh: bool,
+    alpha: Plane<f32>,
+    luma: Plane<u8>,
+}
+
+impl Memory {
+    /// `weight` is that of the past, 0 to below 1.
+    pub(crate) fn new(width: usize, height: usize, weight: f32) -> Self {
+        Self { weight, fresh: true, alpha: Plane::new(width, height), luma: Plane::new(width, height) }
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.fresh = true;
+    }
+
+    /// Draws `alpha` towards what it was before.
+    pub(crate) fn steady(&mut self, luma: &Plane<u8>, alpha: &mut Plane<f32>) {
+        if !std::mem::take(&mut self.fresh) {
+            blend(alpha.raw_mut(), self.alpha.raw().0, (luma.raw().0, self.luma.raw().0), self.weight);
+        }
+        self.alpha.copy_from(alpha);
+        self.luma.copy_from(luma);
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn blend(alpha: &mut [f32], held: &[f32], luma: (&[u8], &[u8]), weight: f32) {
+    for (((alpha, &held), &now), &then) in alpha.iter_mut().zip(held).zip(luma.0).zip(luma.1) {
+        let change = held - *alpha;
+        let noise = 1.0 - (change.abs() * (1.0 / REAL_CHANGE)).min(1.0);
+        let moved = (i32::from(now) - i32::from(then)).abs().min(MOVED);
+        let still = (MOVED - moved) as f32 * (1.0 / MOVED as f32);
+        *alpha += change * weight * noise * still;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plane<T: Copy + Default>(value: T) -> Plane<T> {
+        let mut plane = Plane::new(4, 4);
+        plane.raw_mut().fill(value);
+        plane
+    }
+
+    fn after(then: (f32, u8), now: (f32, u8)) -> f32 {
+        let mut memory = Memory::new(4, 4, 0.7);
+        memory.steady(&plane(then.1), &mut plane(then.0));
+        let mut alpha = plane(now.0);
+        memory.steady(&plane(now.1), &mut alpha);
+        alpha.row(2)[2]
+    }
+
+    #[test]
+    fn noise_is_calmed_and_real_change_let_through() {
+        let calmed = after((0.5, 100), (0.54, 101));
+        assert!((0.5..0.525).contains(&calmed), "{calmed}");
+        assert_eq!(after((0.0, 100), (1.0, 100)), 1.0);
+        assert_eq!(after((0.5, 100), (0.54, 130)), 0.54, "the picture moved");
+    }
+
+    #[test]
+    fn another_stream_has_no_past() {
+        let mut memory = Memory::new(4, 4, 0.7);
+        memory.steady(&plane(100), &mut plane(0.5));
+        memory.forget();
+        let mut alpha = plane(0.6);
+        memory.steady(&plane(100), &mut alpha);
+        assert_eq!(alpha.row(0)[0], 0.6);
+    }
+}

@@ -1,0 +1,206 @@
+//! From models' alphas to the frame's: two rates joined by a flow, a short memory, and the edge at full size.
+
+use self::{
+    apply::Apply,
+    carry::{Calm, Carry, Snapshot},
+    flow::Pyramid,
+    grid::{Cells, Grid, Guide, Plane},
+    guided::Guided,
+    memory::Memory,
+    resample::Resample,
+};
+pub use self::carry::Drift;
+use super::input::Region;
+use crate::frame::{Frame, Size};
+
+mod apply;
+mod carry;
+mod flow;
+mod grid;
+mod guided;
+mod memory;
+mod resample;
+
+/// What the matte is made with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tuning {
+    /// The weight of the past, 0 to 0.95.
+    pub memory: f32,
+    /// The alphas up to which a pixel is background, and from which on it is person.
+    pub edge: (f32, f32),
+    /// The fast model's alphas up to which it means nobody, and from which on somebody.
+    pub haze: (f32, f32),
+}
+
+/// A key model's word is steadier than that of a model that runs on every frame: its past weighs less.
+const KEY_MEMORY: f32 = 0.8;
+
+/// A change of alpha that is no noise of the key model any more.
+const KEY_CHANGE: f32 = 0.5;
+
+/// The same of the fast model, which often wavers.
+const FAST_CHANGE: f32 = 0.9;
+
+/// The weight of the past where the picture stands still, in parts of [`Tuning::memory`].
+const STILL_MEMORY: f32 = 0.6;
+
+/// [`Tuning::haze`] of a key model: its softmax never gives all or nothing.
+pub const KEY_HAZE: (f32, f32) = (0.12, 0.88);
+
+/// [`Tuning::haze`] of the fast models of ours, which see a little too much.
+pub const FAST_HAZE: (f32, f32) = (0.29, 0.86);
+
+/// A model's output: width, height, and the part of it that shows the frame.
+pub type Shape = (usize, usize, Region);
+
+/// The state of a matte of one stream.
+#[derive(Debug)]
+pub struct Matte {
+    tuning: Tuning,
+    cells: Cells,
+    guide: Guide,
+    pyramid: Pyramid,
+    fast: Resample,
+    key: Option<Resample>,
+    landscape: Plane<f32>,
+    /// The alpha of the frame that was looked at last.
+    alpha: Plane<f32>,
+    /// What a key frame becomes, before it is carried.
+    fresh: Plane<f32>,
+    /// The frame that the key model was asked about.
+    kept: Snapshot,
+    /// Whether that is still the frame that was looked at last.
+    kept_is_last: bool,
+    /// The last frame, as its own key.
+    own: Snapshot,
+    carry: Carry,
+    /// Whether the key that is carried came from the key model.
+    is_keyed: bool,
+    memory: Memory,
+    guided: Guided,
+    apply: Apply,
+}
+
+impl Matte {
+    /// For frames of `size` and the outputs of a fast model and, where there is one, a key model.
+    pub fn new(size: Size, fast: Shape, key: Option<Shape>, tuning: Tuning) -> Self {
+        let grid = Grid::new(size);
+        let (width, height) = (grid.width, grid.height);
+        let resample = |(stride, _, region): Shape| {
+            let span = |part: usize, whole: usize| part as f64 * grid.factor as f64 / whole as f64;
+            let spans = (span(region.width, size.width()), span(region.height, size.height()));
+            Resample::new(stride, region, (width, height), spans)
+        };
+        let plane = || Plane::new(width, height);
+        let snapshot = || Snapshot::new(width, height);
+        Self {
+            tuning,
+            cells: Cells::new(grid, size),
+            guide: Guide::new(grid),
+            pyramid: Pyramid::new(width, height),
+            fast: resample(fast),
+            key: key.map(resample),
+            landscape: plane(),
+            alpha: plane(),
+            fresh: plane(),
+            kept: snapshot(),
+            kept_is_last: false,
+            own: snapshot(),
+            carry: Carry::new(width, height),
+            is_keyed: false,
+            memory: Memory::new(width, height, tuning.memory * STILL_MEMORY),
+            guided: Guided::new(width, height),
+            apply: Apply::new(grid, size, tuning.edge),
+        }
+    }
+
+    /// Takes in a frame and the fast model's alpha of it.
+    pub fn look(&mut self, frame: &Frame, fast: &[f32]) {
+        self.cells.fill(frame, &mut self.guide);
+        self.pyramid.build(&self.guide.y);
+        self.fast.run(fast, &mut self.landscape);
+        self.kept_is_last = false;
+    }
+
+    /// Finds the alpha of the frame: the last key's, carried here and mended, or the fast model's own, drawn towards
+    /// what it was before. Gives how far the last key has drifted.
+    pub fn carry(&mut self) -> Drift {
+        let drift = if self.carry.has_key() {
+            let drift = self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
+            self.alpha.replicate();
+            drift
+        } else {
+            Drift::default()
+        };
+        if self.is_keyed {
+            return drift;
+        }
+        let carried = self.carry.has_key().then_some(&self.alpha);
+        self.own.take(&self.pyramid, &self.landscape, carried);
+        self.fresh.copy_from(&self.landscape);
+        stretch(self.fresh.raw_mut(), self.tuning.haze);
+        let calm = Calm { weight: self.tuning.memory, change: FAST_CHANGE };
+        self.carry.set_key(&mut self.own, &mut self.fresh, calm);
+        self.alpha.copy_from(&self.fresh);
+        drift
+    }
+
+    /// Keeps what is needed to use the key model's answer to this frame.
+    pub fn keep(&mut self) {
+        self.kept.take(&self.pyramid, &self.landscape, Some(&self.alpha));
+        self.kept_is_last = true;
+    }
+
+    /// Takes the key model's answer to the frame that was kept.
+    ///
+    /// When other frames have come since, the one that was looked at last gets its alpha anew.
+    pub fn set_key(&mut self, alpha: &[f32]) {
+        let Some(key) = &mut self.key else { return };
+        key.run(alpha, &mut self.fresh);
+        stretch(self.fresh.raw_mut(), KEY_HAZE);
+        let calm = Calm { weight: self.tuning.memory * KEY_MEMORY, change: KEY_CHANGE };
+        self.carry.set_key(&mut self.kept, &mut self.fresh, calm);
+        self.is_keyed = true;
+        if self.kept_is_last {
+            self.alpha.copy_from(&self.fresh);
+        } else {
+            self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
+            self.alpha.replicate();
+        }
+    }
+
+    /// Goes on with the fast model alone.
+    pub fn forget_key(&mut self) {
+        self.is_keyed = false;
+    }
+
+    /// Writes the alpha of the frame that was looked at last, at its full size.
+    pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
+        self.memory.steady(&self.guide.y, &mut self.alpha);
+        let functions = self.guided.fit(&self.guide, &self.alpha);
+        self.apply.run(functions, frame, into);
+    }
+
+    /// Forgets all earlier frames.
+    pub fn reset(&mut self) {
+        self.carry.forget();
+        self.memory.forget();
+        self.is_keyed = false;
+    }
+}
+
+/// 0 up to `low`, 1 from `high` on, `3t² - 2t³` between.
+#[inline(always)]
+fn smoothstep(value: f32, low: f32, high: f32) -> f32 {
+    let t = ((value - low) / (high - low)).clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
+}
+
+/// Takes the haze out of alpha: all between `low` and `high` becomes all between 0 and 1.
+#[multiversion::multiversion(targets = "simd")]
+fn stretch(alpha: &mut [f32], (low, high): (f32, f32)) {
+    let factor = 1.0 / (high - low);
+    for alpha in alpha {
+        *alpha = ((*alpha - low) * factor).clamp(0.0, 1.0);
+    }
+}

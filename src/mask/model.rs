@@ -1,0 +1,68 @@
+//! A model with the way into it: a frame goes in, its alpha comes out.
+
+use super::{
+    MaskError, ModelInfo, Settings,
+    catalogue::{self, Aspect, ModelSpec},
+    input::{Region, Shrink},
+    matte::Shape,
+    onnx::{self, OnnxModel},
+    quality::Quality,
+};
+use crate::frame::{Frame, Size};
+
+/// A loaded model for frames of one size.
+pub(crate) struct Model {
+    pub(crate) info: ModelInfo,
+    shrink: Shrink,
+    region: Region,
+    model: OnnxModel,
+    alpha: Box<[f32]>,
+}
+
+impl Model {
+    /// Loads the model that `spec` describes from where `settings` say.
+    ///
+    /// # Errors
+    /// When its file is missing or wrong, or ONNX Runtime can't be used.
+    pub(crate) fn open(spec: &ModelSpec, settings: &Settings, size: Size) -> Result<Self, MaskError> {
+        let (place, bytes) = catalogue::load(spec, settings)?;
+        let runtime = onnx::runtime(settings.library.as_deref())?;
+        let mut model = OnnxModel::load(&runtime, spec, &bytes, settings.threads)?;
+        let region = match spec.aspect {
+            Aspect::Stretch => Region::whole(spec),
+            Aspect::Letterbox => Region::letterbox(spec, size),
+        };
+        let shrink = Shrink::new(size, spec, region);
+        shrink.clear(model.input());
+        let alpha = vec![0.0; spec.width * spec.height].into();
+        let info = ModelInfo { spec: spec.clone(), place, library: runtime.library, quality: Quality::Eco, missing: None };
+        Ok(Self { info, shrink, region, model, alpha })
+    }
+
+    /// The shape of its alpha.
+    pub(crate) fn shape(&self) -> Shape {
+        (self.info.spec.width, self.info.spec.height, self.region)
+    }
+
+    /// Shrinks `frame` into the model's input.
+    pub(crate) fn fill(&mut self, frame: &Frame) {
+        self.shrink.fill(frame, self.model.input());
+    }
+
+    /// Runs the model on what was filled in.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails, or the output is not finite.
+    pub(crate) fn run(&mut self) -> Result<&[f32], MaskError> {
+        self.model.run(&mut self.alpha)?;
+        Ok(&self.alpha)
+    }
+
+    /// The same, with the alpha to a place elsewhere.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub(crate) fn run_into(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
+        self.model.run(alpha)
+    }
+}

@@ -1,0 +1,336 @@
+//! The segmenter: a fast model on every frame, a key model on some, and the matte that joins them.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Effort, MaskError, ModelInfo, Segmenter, Settings,
+    catalogue::{self, Output},
+    keys::Keys,
+    matte::{FAST_HAZE, KEY_HAZE, Matte, Shape, Tuning},
+    model::Model,
+    quality::{Plan, Quality},
+    schedule::Schedule,
+};
+use crate::{
+    error::Failure,
+    frame::{Frame, Mask, Size},
+};
+
+/// The model of the key frames.
+pub(super) const KEY_MODEL: &str = "multiclass";
+
+/// Joins the models for frames of one size.
+pub(super) struct TwoRate {
+    info: ModelInfo,
+    size: Size,
+    fast: Model,
+    keys: Option<KeyFrames>,
+    matte: Matte,
+    /// By how many frames masks follow: 0 or 1.
+    delay: usize,
+    held: Option<Arc<Frame>>,
+}
+
+struct KeyFrames {
+    keys: Keys,
+    schedule: Schedule,
+    /// Every frame is one, and its answer is waited for: there is only one picture.
+    every: bool,
+}
+
+impl TwoRate {
+    /// Opens the models that `settings` name; without the key model it says so and runs as [`Quality::Eco`].
+    ///
+    /// # Errors
+    /// When the fast model can't be run.
+    pub(super) fn open(settings: &Settings, size: Size) -> Result<Self, MaskError> {
+        let fast = Model::open(catalogue::find(settings)?, settings, size)?;
+        let mut info = ModelInfo { quality: Quality::Eco, missing: None, ..fast.info.clone() };
+        // a model of the user's own choice, or one that is as good as the key frames, stands alone
+        let plan = if is_ours_and_fast(&info) { settings.quality.plan() } else { None };
+        let opened = plan.map(|plan| open_keys(plan, settings, size));
+        let (mut shape, mut keys) = (None, None);
+        match opened {
+            Some(Ok((found, key_frames))) => {
+                (shape, keys) = (Some(found), Some(key_frames));
+                info.quality = settings.quality;
+            }
+            Some(Err(failure)) => {
+                tracing::warn!(hint = failure.hint, "quality {} becomes eco: {failure}", settings.quality);
+                info.missing = Some(failure);
+            }
+            None => {}
+        }
+        let effort = settings.effort;
+        let memory = if effort == Effort::Still { 0.0 } else { settings.memory };
+        let haze = match info.spec.output {
+            Output::Logits => KEY_HAZE,
+            _ if is_ours_and_fast(&info) => FAST_HAZE,
+            _ => (0.0, 1.0),
+        };
+        let tuning = Tuning { memory, edge: settings.edge, haze };
+        let matte = Matte::new(size, fast.shape(), shape, tuning);
+        let delay = if keys.is_some() && effort != Effort::Still { settings.latency.frames(info.quality) } else { 0 };
+        Ok(Self { info, size, fast, keys, matte, delay, held: None })
+    }
+
+    /// Takes the key model's answer, if there is one now.
+    fn settle(&mut self) {
+        let Some(key_frames) = &mut self.keys else { return };
+        match key_frames.keys.answer() {
+            None => {}
+            Some(Ok(alpha)) => self.matte.set_key(alpha),
+            Some(Err(error)) => {
+                let failure = Failure::from(&error);
+                tracing::warn!(hint = failure.hint, "quality {} becomes eco: {failure}", self.info.quality);
+                (self.info.quality, self.info.missing) = (Quality::Eco, Some(failure));
+                self.keys = None;
+                self.matte.forget_key();
+            }
+        }
+    }
+
+    /// Takes in the next frame.
+    fn observe(&mut self, frame: &Frame) -> Result<(), MaskError> {
+        self.fast.fill(frame);
+        self.matte.look(frame, self.fast.run()?);
+        let drift = self.matte.carry();
+        let Some(key_frames) = &mut self.keys else { return Ok(()) };
+        if key_frames.schedule.is_off() {
+            self.matte.forget_key();
+        }
+        let due = key_frames.every || key_frames.schedule.is_due(drift);
+        if due && key_frames.keys.is_free() {
+            key_frames.schedule.asked();
+            self.matte.keep();
+            key_frames.keys.ask(frame);
+            if key_frames.every {
+                self.settle();
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, frame: &Frame, into: &mut Mask) {
+        self.matte.finish(frame, into.alpha_mut());
+        (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
+    }
+}
+
+fn is_ours_and_fast(info: &ModelInfo) -> bool {
+    catalogue::is_ours(&info.spec) && info.spec.output == Output::Alpha
+}
+
+fn open_keys(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape, KeyFrames), Failure> {
+    let mut settings = Settings { model: KEY_MODEL.to_owned(), threads: plan.threads, ..settings.clone() };
+    let is_still = settings.effort == Effort::Still;
+    if is_still {
+        settings.threads = 1;
+    }
+    let mut spec = catalogue::find(&settings).map_err(|error| Failure::from(&error))?.clone();
+    // ours takes any size; a user's own of that name only its own
+    if catalogue::is_ours(&spec) {
+        (spec.width, spec.height) = plan.input(size, is_still);
+    }
+    let model = Model::open(&spec, &settings, size).map_err(|error| Failure::from(&error))?;
+    let shape = model.shape();
+    let keys = Keys::new(Box::new(model), shape.0 * shape.1, settings.effort == Effort::Live)
+        .map_err(|error| Failure::new(crate::error::Kind::Io, format!("cannot start a thread: {error}")))?;
+    Ok((shape, KeyFrames { keys, schedule: Schedule::new(plan), every: is_still }))
+}
+
+impl Segmenter for TwoRate {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn delay(&self) -> usize {
+        self.delay
+    }
+
+    fn segment(&mut self, frame: &Arc<Frame>, into: &mut Mask) -> Result<Option<Arc<Frame>>, MaskError> {
+        for found in [frame.size(), into.size()] {
+            if found != self.size {
+                return Err(MaskError::Size { expected: self.size, found });
+            }
+        }
+        self.settle();
+        if self.delay == 0 {
+            self.observe(frame)?;
+            self.write(frame, into);
+            return Ok(Some(Arc::clone(frame)));
+        }
+        let ready = self.flush(into);
+        self.observe(frame)?;
+        self.held = Some(Arc::clone(frame));
+        Ok(ready)
+    }
+
+    fn flush(&mut self, into: &mut Mask) -> Option<Arc<Frame>> {
+        let held = self.held.take()?;
+        self.write(&held, into);
+        Some(held)
+    }
+
+    fn reset(&mut self) {
+        self.held = None;
+        self.matte.reset();
+        if let Some(key_frames) = &mut self.keys {
+            key_frames.keys.forget();
+            key_frames.schedule.reset();
+        }
+    }
+
+    fn ease(&mut self, step: u8) {
+        if let Some(key_frames) = &mut self.keys {
+            key_frames.schedule.ease(step);
+        }
+    }
+
+    fn key_time(&self) -> Option<Duration> {
+        self.keys.as_ref()?.keys.took()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{frame::Yuv, mask::keys::KeyModel};
+
+    const SIZE: Size = Size::HD;
+
+    /// Finds a person in the left half of every picture; refuses when its count is at `refuses`.
+    struct LeftHalf {
+        width: usize,
+        asked: Arc<AtomicUsize>,
+        refuses: Option<usize>,
+    }
+
+    impl KeyModel for LeftHalf {
+        fn fill(&mut self, _: &Frame) {}
+
+        fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
+            if Some(self.asked.fetch_add(1, Ordering::Relaxed)) == self.refuses {
+                return Err(MaskError::NotFinite { model: "left half".into(), count: 1 });
+            }
+            let width = self.width;
+            alpha.iter_mut().enumerate().for_each(|(at, alpha)| *alpha = f32::from(u8::from(at % width < width / 2)));
+            Ok(())
+        }
+    }
+
+    /// A segmenter whose key model is a twin; none, and a word, where the library is not installed.
+    fn open(quality: Quality, delay: usize, refuses: Option<usize>) -> Option<(TwoRate, Arc<AtomicUsize>)> {
+        let settings = Settings { quality: Quality::Eco, effort: Effort::File, ..Settings::default() };
+        let mut segmenter = match TwoRate::open(&settings, SIZE) {
+            Ok(segmenter) => segmenter,
+            #[expect(clippy::print_stderr, reason = "the word of a skipped test")]
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                return None;
+            }
+        };
+        let asked = Arc::new(AtomicUsize::new(0));
+        let shape = segmenter.fast.shape();
+        let twin = LeftHalf { width: shape.0, asked: Arc::clone(&asked), refuses };
+        let keys = Keys::new(Box::new(twin), shape.0 * shape.1, false).unwrap();
+        let tuning = Tuning { memory: 0.9, edge: settings.edge, haze: FAST_HAZE };
+        segmenter.matte = Matte::new(SIZE, shape, Some(shape), tuning);
+        let schedule = Schedule::new(quality.plan().unwrap());
+        segmenter.keys = Some(KeyFrames { keys, schedule, every: false });
+        (segmenter.info.quality, segmenter.delay) = (quality, delay);
+        Some((segmenter, asked))
+    }
+
+    fn frame(seq: u64) -> Arc<Frame> {
+        let mut frame = Frame::new(SIZE);
+        frame.fill(Yuv { y: 90, u: 120, v: 140 });
+        frame.seq = seq;
+        Arc::new(frame)
+    }
+
+    /// The share of the person in the left and in the right half.
+    fn halves(mask: &Mask) -> (f32, f32) {
+        let width = SIZE.width();
+        let share = |half: usize| {
+            let rows = mask.alpha().chunks_exact(width).map(|row| &row[half * width / 2..][..width / 2]);
+            rows.flatten().map(|&alpha| f32::from(alpha)).sum::<f32>() / (255.0 * SIZE.luma_len() as f32 / 2.0)
+        };
+        (share(0), share(1))
+    }
+
+    #[test]
+    fn the_answer_is_used_a_frame_later() {
+        let Some((mut segmenter, asked)) = open(Quality::Balanced, 0, None) else { return };
+        let mut mask = Mask::new(SIZE);
+        segmenter.segment(&frame(0), &mut mask).unwrap();
+        assert!(halves(&mask).0 < 0.1, "nobody has answered yet, and the fast model sees nobody");
+        for seq in 1..20 {
+            let of = segmenter.segment(&frame(seq), &mut mask).unwrap().unwrap();
+            assert_eq!((of.seq, mask.seq), (seq, seq));
+            let (left, right) = halves(&mask);
+            assert!(left > 0.98 && right < 0.02, "{left} {right}");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "nothing moved");
+    }
+
+    #[test]
+    fn where_masks_follow_the_answer_is_used_on_its_own_frame() {
+        let Some((mut segmenter, _)) = open(Quality::High, 1, None) else { return };
+        let mut mask = Mask::new(SIZE);
+        assert!(segmenter.segment(&frame(0), &mut mask).unwrap().is_none(), "the first is held back");
+        for seq in 1..5 {
+            let of = segmenter.segment(&frame(seq), &mut mask).unwrap().unwrap();
+            assert_eq!((of.seq, mask.seq), (seq - 1, seq - 1));
+            assert!(halves(&mask).0 > 0.98, "frame {}", of.seq);
+        }
+        assert_eq!(segmenter.flush(&mut mask).unwrap().seq, 4);
+        assert!(segmenter.flush(&mut mask).is_none());
+    }
+
+    #[test]
+    fn another_stream_sees_nothing_of_the_last() {
+        let Some((mut segmenter, asked)) = open(Quality::Balanced, 0, None) else { return };
+        let mut mask = Mask::new(SIZE);
+        (0..3).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
+        assert!(halves(&mask).0 > 0.98);
+        segmenter.reset();
+        segmenter.segment(&frame(3), &mut mask).unwrap();
+        assert!(halves(&mask).0 < 0.1, "the person of the last stream is gone");
+        assert_eq!(asked.load(Ordering::Relaxed), 2, "a new stream begins with a key frame");
+    }
+
+    #[test]
+    fn without_key_frames_the_fast_model_goes_on_alone() {
+        let Some((mut segmenter, asked)) = open(Quality::Balanced, 0, None) else { return };
+        let mut mask = Mask::new(SIZE);
+        segmenter.ease(crate::mask::LOWEST);
+        (0..40).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
+        segmenter.ease(0);
+        (40..43).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
+        assert!(halves(&mask).0 > 0.98, "and the key frames come back");
+    }
+
+    #[test]
+    fn a_key_model_that_fails_is_said_and_left_out() {
+        let Some((mut segmenter, _)) = open(Quality::Balanced, 0, Some(0)) else { return };
+        let mut mask = Mask::new(SIZE);
+        (0..5).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
+        assert_eq!(segmenter.info().quality, Quality::Eco);
+        assert!(segmenter.info().missing.as_ref().unwrap().message.contains("left half"));
+    }
+
+    #[test]
+    fn without_the_file_of_the_key_model_it_runs_as_eco_and_says_why() {
+        let settings = Settings { quality: Quality::High, models_dirs: Vec::new(), ..Settings::default() };
+        let Ok(segmenter) = TwoRate::open(&settings, SIZE) else { return };
+        let info = segmenter.info();
+        assert_eq!((info.quality, segmenter.delay()), (Quality::Eco, 0));
+        let missing = info.missing.as_ref().unwrap();
+        assert!(missing.message.contains("selfie_multiclass.onnx"), "{missing}");
+        assert!(missing.hint.as_ref().unwrap().contains("scripts/models multiclass"));
+    }
+}
