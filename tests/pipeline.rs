@@ -231,8 +231,7 @@ impl Segmenter for LeftHalf {
 
 fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     let spec = mask::catalogue::ours()[0].clone();
-    let info =
-        ModelInfo { spec, place: Place::BuiltIn, library: PathBuf::new(), quality: Quality::Eco, missing: None };
+    let info = ModelInfo { spec, place: Place::BuiltIn, library: PathBuf::new(), quality: Quality::Eco, missing: None };
     Ok(Box::new(LeftHalf(info, Duration::from_millis(settings.model.parse().unwrap()))))
 }
 

@@ -85,12 +85,19 @@ fn bench_measures_every_station() {
         return;
     }
     let home = Home::new();
-    let report = home.expect(&["bench", "--frames", "10", "--size", "320x180", "--json"], 0);
-    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-    let names: Vec<_> = report["stations"].as_array().unwrap().iter().map(|station| station["name"].clone()).collect();
-    assert_eq!(names, ["mjpeg", "mask", "compose", "all but mjpeg"]);
-    for station in report["stations"].as_array().unwrap() {
-        assert!(station["cpu_ms"].as_f64().unwrap() > 0.0, "{station}");
+    for (quality, expected) in [
+        ("eco", &["mjpeg", "mask", "compose", "all but mjpeg"][..]),
+        ("balanced", &["mjpeg", "mask", "key frames", "compose", "all but mjpeg"]),
+    ] {
+        let args = ["bench", "--frames", "10", "--size", "320x180", "--quality", quality, "--json"];
+        let report: serde_json::Value = serde_json::from_str(&home.expect(&args, 0)).unwrap();
+        let stations = report["stations"].as_array().unwrap();
+        let names: Vec<_> = stations.iter().map(|station| station["name"].clone()).collect();
+        assert_eq!(report["quality"], quality);
+        assert_eq!(names, expected);
+        for station in stations.iter().filter(|station| station["name"] != "key frames") {
+            assert!(station["cpu_ms"].as_f64().unwrap() > 0.0, "{station}");
+        }
     }
 }
 

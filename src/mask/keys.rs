@@ -65,6 +65,7 @@ pub(crate) struct Keys {
     asked: bool,
     /// The answer that is under way is of no use any more.
     void: bool,
+    took: Option<Duration>,
 }
 
 impl fmt::Debug for Keys {
@@ -81,7 +82,7 @@ impl Keys {
     pub(crate) fn new(model: Box<dyn KeyModel>, length: usize, apart: bool) -> std::io::Result<Self> {
         let job = Job { model, alpha: vec![0.0; length].into(), result: Ok(()), took: Duration::ZERO };
         let place = if apart { Self::apart()? } else { Place::Here };
-        Ok(Self { job: Some(job), place, asked: false, void: false })
+        Ok(Self { job: Some(job), place, asked: false, void: false, took: None })
     }
 
     fn apart() -> std::io::Result<Place> {
@@ -121,15 +122,16 @@ impl Keys {
         }
         let job = self.job.as_mut()?;
         self.asked = false;
+        self.took = Some(job.took);
         if std::mem::take(&mut self.void) {
             return None;
         }
         Some(std::mem::replace(&mut job.result, Ok(())).map(|()| &*job.alpha))
     }
 
-    /// How long the last inference took, by the clock.
+    /// How long the inference of the last answer took, by the clock.
     pub(crate) fn took(&self) -> Option<Duration> {
-        self.job.as_ref().map(|job| job.took)
+        self.took
     }
 
     /// What was asked is of no interest any more: another stream begins.

@@ -35,7 +35,8 @@ impl Model {
         let shrink = Shrink::new(size, spec, region);
         shrink.clear(model.input());
         let alpha = vec![0.0; spec.width * spec.height].into();
-        let info = ModelInfo { spec: spec.clone(), place, library: runtime.library, quality: Quality::Eco, missing: None };
+        let info =
+            ModelInfo { spec: spec.clone(), place, library: runtime.library, quality: Quality::Eco, missing: None };
         Ok(Self { info, shrink, region, model, alpha })
     }
 

@@ -1,10 +1,12 @@
 //! The functions of the grid, evaluated at the frame's size along the edges, and the smoothstep.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 
 use super::{
-    guided::{Functions, LANE, SHIFT},
     grid::Grid,
+    guided::{Functions, LANE, SHIFT},
 };
 use crate::frame::{Frame, Size};
 
@@ -45,54 +47,73 @@ impl Apply {
         }
     }
 
+    /// Writes the alpha of each pixel of `frame`.
     pub(crate) fn run(&mut self, functions: &Functions, frame: &Frame, into: &mut [u8]) {
-        let (width, factor) = (self.size.width(), self.grid.factor);
-        let (luma, u, v) = frame.planes();
+        let (width, factor) = (self.size.width(), self.grid.factor as isize);
         let last_row = self.grid.height as isize - 1;
+        let (luma, u, v) = frame.planes();
         for (y, out) in into.chunks_exact_mut(width).enumerate() {
             // the grid's row whose middle lies at or above this one's, and the way from it to the next
-            let from_middle = y as isize - (factor / 2) as isize;
-            let above = from_middle.div_euclid(factor as isize);
-            let weight = self.weights[from_middle.rem_euclid(factor as isize) as usize];
+            let from_middle = y as isize - factor / 2;
+            let weight = self.weights[from_middle.rem_euclid(factor) as usize];
+            let above = from_middle.div_euclid(factor);
             let rows = [above, above + 1].map(|row| row.clamp(0, last_row) as usize);
             let chroma = y / 2 * (width / 2)..(y / 2 + 1) * (width / 2);
-            let (u, v) = (&u[chroma.clone()], &v[chroma]);
-            let luma = &luma[y * width..][..width];
-            let mut run = 0;
-            while run < functions.runs {
-                let mixed = |run: usize| rows.iter().any(|row| functions.mixed[row * functions.runs + run]);
-                let start = run;
-                let kind = mixed(run);
-                while run < functions.runs && mixed(run) == kind {
-                    run += 1;
+            let pixels = [&luma[y * width..][..width], &u[chroma.clone()], &v[chroma]];
+            let mut end = 0;
+            while end < functions.runs {
+                let start = end;
+                let is_mixed = functions.is_mixed(rows, start);
+                while end < functions.runs && functions.is_mixed(rows, end) == is_mixed {
+                    end += 1;
                 }
-                // pixels from the middle of the first cell to that of the first after the last; all at the ends
-                let from = if start == 0 { 0 } else { start * LANE * factor + factor / 2 };
-                let to = if run == functions.runs { width } else { (run * LANE * factor + factor / 2).min(width) };
-                if from >= to {
-                    continue;
-                }
-                if kind {
-                    self.expand(functions, rows, weight, (start * LANE, run * LANE));
-                    let first = from + factor - factor / 2;
-                    let lines = self.lines.each_ref().map(|line| &line[first..first + to - from]);
-                    let [wide_u, wide_v] = &mut self.chroma;
-                    let even = from & !1;
-                    double(&u[even / 2..], &mut wide_u[..(to - even).next_multiple_of(2)]);
-                    double(&v[even / 2..], &mut wide_v[..(to - even).next_multiple_of(2)]);
-                    let pixels = [&luma[from..to], &wide_u[from - even..to - even], &wide_v[from - even..to - even]];
-                    evaluate(lines, pixels, self.curve, &mut out[from..to]);
+                if is_mixed {
+                    self.edge(functions, (rows, weight), start..end, pixels, out);
                 } else {
-                    // runs without change may still differ from each other
-                    let mut from = from;
-                    for at in start..run {
-                        let end = if at + 1 == run { to } else { ((at + 1) * LANE * factor + factor / 2).min(to) };
-                        let base = functions.planes[3].row(rows[0])[(at * LANE).min(self.grid.width - 1)];
-                        out[from..end].fill(self.curve.byte(base));
-                        from = end;
-                    }
+                    self.plain(functions, rows[0], start..end, out);
                 }
             }
+        }
+    }
+
+    /// The pixels of a run of cells, from the middle of its first to that of the next run's; all that is left at the ends.
+    fn pixels(&self, runs: &Range<usize>, all: usize) -> Range<usize> {
+        let (width, cells) = (self.size.width(), LANE * self.grid.factor);
+        let middle = |run: usize| (run * cells + self.grid.factor / 2).min(width);
+        let start = if runs.start == 0 { 0 } else { middle(runs.start) };
+        start..if runs.end == all { width } else { middle(runs.end) }
+    }
+
+    /// A stretch of a line near an edge.
+    fn edge(
+        &mut self,
+        functions: &Functions,
+        (rows, weight): ([usize; 2], i32),
+        runs: Range<usize>,
+        [luma, u, v]: [&[u8]; 3],
+        out: &mut [u8],
+    ) {
+        let span = self.pixels(&runs, functions.runs);
+        if span.is_empty() {
+            return;
+        }
+        self.expand(functions, rows, weight, (runs.start * LANE, runs.end * LANE));
+        let first = span.start + self.grid.factor - self.grid.factor / 2;
+        let lines = self.lines.each_ref().map(|line| &line[first..first + span.len()]);
+        let even = span.start & !1;
+        let wide = span.start - even..span.end - even;
+        let [wide_u, wide_v] = &mut self.chroma;
+        double(&u[even / 2..], &mut wide_u[..wide.end.next_multiple_of(2)]);
+        double(&v[even / 2..], &mut wide_v[..wide.end.next_multiple_of(2)]);
+        let pixels = [&luma[span.clone()], &wide_u[wide.clone()], &wide_v[wide]];
+        evaluate(lines, pixels, self.curve, &mut out[span]);
+    }
+
+    /// A stretch of a line where each run has one alpha.
+    fn plain(&self, functions: &Functions, row: usize, runs: Range<usize>, out: &mut [u8]) {
+        for run in runs {
+            let base = functions.planes[3].row(row)[(run * LANE).min(self.grid.width - 1)];
+            out[self.pixels(&(run..run + 1), functions.runs)].fill(self.curve.byte(base));
         }
     }
 
@@ -239,9 +260,8 @@ mod tests {
 
     /// The alpha of a pixel in floats.
     fn reference(functions: &Functions, grid: Grid, frame: &Frame, (x, y): (usize, usize)) -> f64 {
-        let place = |at: usize, cells: usize| {
-            ((at as f64 + 0.5) / grid.factor as f64 - 0.5).clamp(0.0, cells as f64 - 1.0)
-        };
+        let place =
+            |at: usize, cells: usize| ((at as f64 + 0.5) / grid.factor as f64 - 0.5).clamp(0.0, cells as f64 - 1.0);
         let (px, py) = (place(x, grid.width), place(y, grid.height));
         let value = |plane: &Plane<i32>| {
             let at = |x: f64, y: f64| {
@@ -271,7 +291,11 @@ mod tests {
             for at in (0..found.len()).step_by(7) {
                 let place = (at % size.width(), at / size.width());
                 let expected = reference(&functions, grid, &frame, place);
-                assert!((f64::from(found[at]) - expected).abs() <= 6.0, "{size} {place:?}: {} for {expected}", found[at]);
+                assert!(
+                    (f64::from(found[at]) - expected).abs() <= 6.0,
+                    "{size} {place:?}: {} for {expected}",
+                    found[at]
+                );
             }
         }
     }

@@ -181,13 +181,13 @@ impl Carry {
                     let (into, then) = (into.row_mut(row * STEP + y), self.differs.row_mut(row * STEP + y));
                     let (into, then) = (&mut into[column * STEP..][..width], &mut then[column * STEP..][..width]);
                     match class {
-                        Class::Nobody => (into.fill(0.0), then.fill(0.0)),
-                        Class::Person => (into.fill(1.0), then.fill(1.0)),
+                        Class::Nobody => [into, then].into_iter().for_each(|line| line.fill(0.0)),
+                        Class::Person => [into, then].into_iter().for_each(|line| line.fill(1.0)),
                         Class::Mixed => {
                             let start = (column * STEP, row * STEP + y);
-                            (warp_line(&self.packed, &corners, y, start, into, then), ())
+                            warp_line(&self.packed, &corners, y, start, into, then);
                         }
-                    };
+                    }
                 }
             }
         }
@@ -251,16 +251,17 @@ fn warp_line(
     const SHIFT: u32 = STEP.ilog2();
     let [left, right] = [0, 1].map(|side| {
         let (above, below) = (corners[side], corners[side + 2]);
-        let mix = |above: i16, below: i16| i32::from(above) * (STEP - down) as i32 + i32::from(below) * down as i32;
+        let down = down as i32;
+        let mix = |above: i16, below: i16| i32::from(above) * (STEP as i32 - down) + i32::from(below) * down;
         (mix(above.x, below.x), mix(above.y, below.y))
     });
     let limit = |value: i32, size: usize| value.clamp(-(PAD as i32) * UNIT, (size + PAD - 2) as i32 * UNIT);
     let (data, stride) = packed.raw();
     for (x, (alpha, landscape)) in alpha.iter_mut().zip(landscape).enumerate() {
         let (a, b) = ((STEP - x) as i32, x as i32);
-        let vector = (left.0 * a + right.0 * b, left.1 * a + right.1 * b).map_both(|v| (v + STEP as i32 * 2) >> (2 * SHIFT));
-        let at_x = limit((start.0 + x) as i32 * UNIT + vector.0, packed.width);
-        let at_y = limit(start.1 as i32 * UNIT + vector.1, packed.height);
+        let mean = |left: i32, right: i32| (left * a + right * b + (1 << (2 * SHIFT - 1))) >> (2 * SHIFT);
+        let at_x = limit((start.0 + x) as i32 * UNIT + mean(left.0, right.0), packed.width);
+        let at_y = limit(start.1 as i32 * UNIT + mean(left.1, right.1), packed.height);
         let first = packed.index((at_x >> 4) as isize, (at_y >> 4) as isize);
         let (fx, fy) = (at_x & 15, at_y & 15);
         let (above, below) = (&data[first..first + 2], &data[first + stride..first + stride + 2]);
@@ -272,20 +273,11 @@ fn warp_line(
     }
 }
 
-trait Both {
-    fn map_both(self, map: impl Fn(i32) -> i32) -> Self;
-}
-
-impl Both for (i32, i32) {
-    fn map_both(self, map: impl Fn(i32) -> i32) -> Self {
-        (map(self.0), map(self.1))
-    }
-}
-
 /// Mixes a row of the carried alpha with the fast model's where that is to be believed.
 #[multiversion(targets = "simd")]
 fn mend(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
-    let mut drift = Drift::default();
+    // sums in 1024ths: whole numbers may be added in any order, so in vectors
+    let (mut sum_lost, mut sum_mended) = (0, 0);
     let width = alpha.len();
     let differs = differs.map(|row| &row[..width]);
     let (lost, now, change) = (&lost[..width], &fast.0[..width], &fast.1[..width]);
@@ -295,11 +287,11 @@ fn mend(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut 
         let then = now[x] - change[x];
         let agreed = 1.0 - smoothstep((then - alpha[x]).abs(), AGREES.0, AGREES.1);
         let part = smoothstep(differs, DIFFERS.0, DIFFERS.1) * lost * agreed;
-        drift.lost += lost;
-        drift.mended += part;
+        sum_lost += (lost * 1024.0) as i32;
+        sum_mended += (part * 1024.0) as i32;
         alpha[x] += (smoothstep(now[x], EDGE.0, EDGE.1) - alpha[x]) * part;
     }
-    drift
+    Drift { lost: sum_lost as f32 / 1024.0, mended: sum_mended as f32 / 1024.0 }
 }
 
 /// From what landscape was along the flow to by how much it is more now.
@@ -440,7 +432,8 @@ mod tests {
         let (mut a, mut b) = (empty(), empty());
         sparse.apply(&now.pyramid, &now.alpha, &mut a);
         dense.apply(&now.pyramid, &now.alpha, &mut b);
-        let most = (0..SIZE.1).flat_map(|y| a.row(y).iter().zip(b.row(y))).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let most =
+            (0..SIZE.1).flat_map(|y| a.row(y).iter().zip(b.row(y))).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(most < 0.035, "{most}");
     }
 }

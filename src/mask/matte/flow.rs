@@ -154,7 +154,8 @@ impl Flow {
                 let (column, row) = (at % field.columns, at / field.columns);
                 let block = Block::new(&now.levels[level], &then.levels[level], column, row);
                 let candidates = field.candidates(at, coarser);
-                let found = if level == LEVELS - 1 { block.search_wide(&candidates) } else { block.search(&candidates) };
+                let found =
+                    if level == LEVELS - 1 { block.search_wide(&candidates) } else { block.search(&candidates) };
                 field.vectors[at] = found;
                 if level == 0 {
                     (self.fine[at], self.left[at]) = block.subpixel(found);
@@ -288,7 +289,10 @@ impl<'a> Block<'a> {
 /// The sum of absolute differences of two blocks, each at the start of its slice.
 #[cfg(target_arch = "x86_64")]
 fn sad(a: &[u8], b: &[u8], stride: usize) -> u32 {
-    use std::arch::x86_64::{_mm_add_epi64, _mm_cvtsi128_si32, _mm_loadh_pd, _mm_loadl_epi64, _mm_sad_epu8, _mm_setzero_si128, _mm_srli_si128, _mm_castpd_si128, _mm_castsi128_pd};
+    use std::arch::x86_64::{
+        _mm_add_epi64, _mm_castpd_si128, _mm_castsi128_pd, _mm_cvtsi128_si32, _mm_loadh_pd, _mm_loadl_epi64,
+        _mm_sad_epu8, _mm_setzero_si128, _mm_srli_si128,
+    };
     let (a, b) = (&a[..7 * stride + BLOCK], &b[..7 * stride + BLOCK]);
     // SAFETY: SSE2 is part of x86-64; the last row's 8 bytes end where the slices end, which the lines above check.
     unsafe {
@@ -333,7 +337,7 @@ mod tests {
                     + 40.0 * ((u * 0.31).sin() * (v * 0.23).cos())
                     + 30.0 * (u * 0.11 + v * 0.17 + (u * v * 0.003).sin()).sin()
                     + 20.0 * (u * 0.7 - v * 0.5).sin();
-                let random = (column * 73_856_093 ^ row * 19_349_663) >> 7;
+                let random = ((column * 73_856_093) ^ (row * 19_349_663)) >> 7;
                 *pixel = value as u8 + (random % (usize::from(noise) + 1)) as u8;
             }
         }

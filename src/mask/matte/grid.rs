@@ -176,10 +176,10 @@ fn sum_rows(rows: &[u8], out: &mut [u16]) {
 #[multiversion(targets = "simd")]
 fn means<const N: usize>(sums: &[u16], rows: usize, out: &mut [u8]) {
     let count = (N * rows) as u32;
-    let inverse = (1 << 20) / count + 1; // exact enough: sums stay below 2^20 / 8
+    let inverse = (1 << 20) / count + 1; // exact for the counts that are there, up to 6 x 6
     for (out, sums) in out.iter_mut().zip(sums.as_chunks::<N>().0) {
         let sum: u32 = sums.iter().map(|&sum| u32::from(sum)).sum();
-        *out = ((sum + count / 2) * inverse >> 20) as u8;
+        *out = (((sum + count / 2) * inverse) >> 20) as u8;
     }
 }
 

@@ -1,5 +1,6 @@
 //! From models' alphas to the frame's: two rates joined by a flow, a short memory, and the edge at full size.
 
+pub use self::carry::Drift;
 use self::{
     apply::Apply,
     carry::{Calm, Carry, Snapshot},
@@ -9,7 +10,6 @@ use self::{
     memory::Memory,
     resample::Resample,
 };
-pub use self::carry::Drift;
 use super::input::Region;
 use crate::frame::{Frame, Size};
 
@@ -48,7 +48,7 @@ const STILL_MEMORY: f32 = 0.6;
 pub const KEY_HAZE: (f32, f32) = (0.12, 0.88);
 
 /// [`Tuning::haze`] of the fast models of ours, which see a little too much.
-pub const FAST_HAZE: (f32, f32) = (0.29, 0.86);
+pub const FAST_HAZE: (f32, f32) = (0.31, 0.84);
 
 /// A model's output: width, height, and the part of it that shows the frame.
 pub type Shape = (usize, usize, Region);
