@@ -202,6 +202,8 @@ pub struct MaskStatus {
     pub wanted_quality: Quality,
     /// The quality that it runs in.
     pub quality: Option<Quality>,
+    /// By how many steps of three it is eased because the machine is busy.
+    pub eased: u8,
     /// Why that is less than was asked for.
     pub quality_error: Option<Failure>,
     /// Why there is none.

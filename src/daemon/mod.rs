@@ -369,6 +369,7 @@ impl Service for Arc<Daemon> {
                 model: stations.model,
                 wanted_quality: config.mask.quality,
                 quality: stations.quality,
+                eased: stations.eased,
                 quality_error: stations.quality_failure,
                 error: stations.mask_failure,
             },

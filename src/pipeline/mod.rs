@@ -16,6 +16,7 @@
 
 mod capture;
 mod demand;
+mod load;
 mod pace;
 mod render;
 mod segment;
@@ -125,6 +126,8 @@ pub struct Stations {
     pub model: Option<String>,
     /// The quality that it runs in.
     pub quality: Option<Quality>,
+    /// By how many steps, of [`mask::LOWEST`], the masks are cheaper than that because the machine is busy.
+    pub eased: u8,
     /// Why that is less than the settings ask for.
     pub quality_failure: Option<Failure>,
     /// Why there is no model.

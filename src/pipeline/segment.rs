@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Cut, Shared, Shot, pace::Backoff};
+use super::{
+    Cut, Shared, Shot,
+    load::{Counted, Load},
+    pace::Backoff,
+};
 use crate::{
     error::{Failure, Recovery},
     frame::{Mask, Pool},
@@ -21,6 +25,9 @@ const PATIENCE: u32 = 10;
 
 /// How often to look at the stop switch and the settings while no frame comes.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How often to look at the load.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// How often to try again what only other settings or another file can mend.
 const HOPELESS: Duration = Duration::from_secs(30);
@@ -55,6 +62,9 @@ fn run_once(
     let mut quality = segmenter.info().quality;
     shared.stations().found_model(&settings.model, segmenter.info());
     let (mut last_session, mut failures) = (0, 0);
+    shared.stations().eased = 0;
+    let mut load = Load::new(mask::LOWEST, counted(shared));
+    let mut second = Instant::now() + SECOND;
     while !shared.switch.is_stopped() && Arc::ptr_eq(settings, &shared.mask.load()) {
         let shot = match shared.frames_to_segment.take(Instant::now() + LOOK) {
             Taken::Value(shot) => shot,
@@ -68,6 +78,12 @@ fn run_once(
         if shot.session != last_session {
             segmenter.reset();
             last_session = shot.session;
+        }
+        if Instant::now() >= second {
+            second = Instant::now() + SECOND;
+            if let Some(step) = load.second(counted(shared)) {
+                ease(shared, segmenter.as_mut(), step);
+            }
         }
         match segment(shared, segmenter.as_mut(), pool, shot) {
             Ok(()) => {
@@ -84,6 +100,19 @@ fn run_once(
         }
     }
     Ok(())
+}
+
+/// What tells of the load: frames that the model did not come to, or came to too late.
+fn counted(shared: &Shared) -> Counted {
+    let late = shared.frames_to_segment.dropped() + shared.stats.late_masks.get();
+    Counted { frames: shared.stats.captured.get(), late }
+}
+
+fn ease(shared: &Shared, segmenter: &mut dyn Segmenter, step: u8) {
+    segmenter.ease(step);
+    let worse = std::mem::replace(&mut shared.stations().eased, step) < step;
+    let why = if worse { "the machine is busy, masks come too late" } else { "there is room again" };
+    tracing::info!("{why}: masks are eased by {step} of {} steps", mask::LOWEST);
 }
 
 fn segment(shared: &Shared, segmenter: &mut dyn Segmenter, pool: &mut Pool<Mask>, shot: Shot) -> Result<(), MaskError> {
