@@ -39,7 +39,7 @@ const KEY_MEMORY: f32 = 0.8;
 const KEY_CHANGE: f32 = 0.5;
 
 /// The same of the fast model, which often wavers.
-const FAST_CHANGE: f32 = 0.9;
+const FAST_CHANGE: f32 = 1.1;
 
 /// The weight of the past where the picture stands still, in parts of [`Tuning::memory`].
 const STILL_MEMORY: f32 = 0.6;
