@@ -30,12 +30,14 @@ pub(super) struct Load {
     bad: u32,
     good: u32,
     calm: u32,
+    /// The last change was a step back.
+    tried: bool,
 }
 
 impl Load {
     /// Begins with step 0; `lowest` is the last step there is.
     pub(super) fn new(lowest: u8, counted: Counted) -> Self {
-        Self { last: counted, step: 0, lowest, bad: 0, good: 0, calm: CALM }
+        Self { last: counted, step: 0, lowest, bad: 0, good: 0, calm: CALM, tried: false }
     }
 
     /// Looks at another second; the new step, when it is another.
@@ -55,12 +57,14 @@ impl Load {
         }
         if self.bad >= PATIENCE && self.step < self.lowest {
             self.bad = 0;
-            self.calm = (self.calm * 2).min(LONGEST_CALM);
+            if std::mem::take(&mut self.tried) {
+                self.calm = (self.calm * 2).min(LONGEST_CALM);
+            }
             self.step += 1;
             return Some(self.step);
         }
         if self.good >= self.calm && self.step > 0 {
-            self.good = 0;
+            (self.good, self.tried) = (0, true);
             self.step -= 1;
             return Some(self.step);
         }
