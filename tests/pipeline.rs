@@ -16,7 +16,7 @@ use bgcam::{
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
-    mask::{self, MaskError, ModelInfo, Place, Quality, Segmenter},
+    mask::{self, MaskError, ModelInfo, Place, Quality, Segmenter, catalogue::BUILT_IN},
     pipeline::{Pipeline, Settings},
     sink::{Outputs, SinkSpec, memory::Memory},
 };
@@ -232,7 +232,11 @@ impl Segmenter for LeftHalf {
 fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     let spec = mask::catalogue::ours()[0].clone();
     let info = ModelInfo { spec, place: Place::BuiltIn, library: PathBuf::new(), quality: Quality::Eco, missing: None };
-    Ok(Box::new(LeftHalf(info, Duration::from_millis(settings.model.parse().unwrap()))))
+    match settings.model.as_str() {
+        "broken" => Err(MaskError::NotFinite { model: "broken".to_owned(), count: 1 }),
+        BUILT_IN => Ok(Box::new(LeftHalf(info, Duration::from_millis(2)))),
+        milliseconds => Ok(Box::new(LeftHalf(info, Duration::from_millis(milliseconds.parse().unwrap())))),
+    }
 }
 
 fn start_twins(milliseconds: &str, scene: Scene, keep: usize) -> (Pipeline, Memory) {
@@ -305,4 +309,19 @@ fn a_missing_library_is_said_and_not_a_panic() {
     let (pipeline, memory) = start("demo", nowhere, scene("#20a040"), 1);
     wait_for("the reason is said", || pipeline.stations().mask_failure.is_some());
     assert!(memory.wait_for(5, PATIENCE), "pictures go out all the same");
+}
+
+#[test]
+fn the_built_in_model_takes_the_place_of_one_that_fails() {
+    let _alone = alone();
+    let (pipeline, memory) = start_twins("broken", scene("#20a040"), 300);
+    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    let stations = pipeline.stations();
+    assert_eq!((stations.model.as_deref(), stations.mask_failure), (Some(BUILT_IN), None));
+    assert!(stations.quality_failure.unwrap().message.contains("broken"), "and it is said why");
+    let chosen = mask::Settings { model: "3".to_owned(), ..mask::Settings::default() };
+    pipeline.set_mask(chosen);
+    wait_for("another choice is taken", || pipeline.stations().model.as_deref() == Some("3"));
+    assert_eq!(pipeline.stations().quality_failure, None);
+    assert!(memory.frames().iter().all(|frame| share_of(frame, ROOM) <= 0.51));
 }

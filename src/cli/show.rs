@@ -74,7 +74,8 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
                 writeln!(out, "            eased by {} of {} steps: the machine is busy", mask.eased, mask::LOWEST)?;
             }
             if let Some(failure) = &mask.quality_error {
-                writeln!(out, "            not {}: {failure}", mask.wanted_quality)?;
+                let wanted = if *model == mask.wanted { mask.wanted_quality.to_string() } else { mask.wanted.clone() };
+                writeln!(out, "            not {wanted}: {failure}")?;
             }
         }
         (None, Some(failure)) => write_failure(out, "model", failure)?,

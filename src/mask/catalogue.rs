@@ -14,7 +14,7 @@ use super::{MaskError, Settings, runtime};
 use crate::{error::Failure, regular};
 
 /// The model that is compiled in, so that bgcam works without any file.
-const BUILT_IN: &str = "landscape";
+pub const BUILT_IN: &str = "landscape";
 static BUILT_IN_BYTES: &[u8] = include_bytes!("../../models/selfie_landscape.onnx");
 
 /// More than any model that could run on every frame.

@@ -156,10 +156,10 @@ impl Stations {
         self.camera_failure.replace(failure.clone()).as_ref() != Some(failure)
     }
 
-    fn found_model(&mut self, model: &str, info: &ModelInfo) {
+    fn found_model(&mut self, model: &str, info: &ModelInfo, instead_of: Option<&Failure>) {
         self.model = Some(model.to_owned());
         self.quality = Some(info.quality);
-        self.quality_failure = info.missing.clone();
+        self.quality_failure = instead_of.or(info.missing.as_ref()).cloned();
         self.mask_failure = None;
     }
 

@@ -14,7 +14,7 @@ use crate::{
     error::{Failure, Recovery},
     frame::{Mask, Pool},
     latest::Taken,
-    mask::{self, MaskError, Segmenter},
+    mask::{self, MaskError, Segmenter, catalogue::BUILT_IN},
 };
 
 /// One mask being filled, one in the mailbox, one in the render thread's hands, one to spare.
@@ -33,14 +33,23 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOPELESS: Duration = Duration::from_secs(30);
 
 /// Loads the model again and again until the pipeline stops.
+///
+/// The built-in model takes the place of another that fails, until the settings change or it fails itself.
 pub(super) fn run(shared: &Shared) {
     let mut pool = Pool::new(BUFFERS, || Mask::new(shared.size));
     let mut backoff = Backoff::default();
     while !shared.switch.is_stopped() {
         let ticket = shared.switch.ticket();
         let settings = shared.mask.load_full();
-        let Err(error) = run_once(shared, &settings, &mut pool, &mut backoff) else { continue };
-        let failure = Failure::from(&error);
+        let Err(error) = run_once(shared, &settings, None, &mut pool, &mut backoff) else { continue };
+        let mut failure = Failure::from(&error);
+        if settings.model != BUILT_IN {
+            if shared.stations().mask_failure.is_none() {
+                tracing::warn!(hint = failure.hint, "{failure}; the model {BUILT_IN} takes its place");
+            }
+            let Err(second) = run_once(shared, &settings, Some(&failure), &mut pool, &mut backoff) else { continue };
+            failure = Failure::from(&second);
+        }
         if shared.stations().lose_model(&failure) {
             tracing::warn!(hint = failure.hint, "{failure}; the room stays hidden, the person too");
         }
@@ -50,17 +59,21 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
-/// Loads the model and makes masks until it fails, its settings change or the pipeline stops.
+/// Loads the model, or the built-in one when that has failed, and makes masks until it fails, the settings change or the
+/// pipeline stops.
 fn run_once(
     shared: &Shared,
     settings: &Arc<mask::Settings>,
+    failed: Option<&Failure>,
     pool: &mut Pool<Mask>,
     backoff: &mut Backoff,
 ) -> Result<(), MaskError> {
-    let mut segmenter = (shared.open_model)(settings, shared.size)?;
+    let other = failed.map(|_| mask::Settings { model: BUILT_IN.to_owned(), ..(**settings).clone() });
+    let model = &other.as_ref().unwrap_or(settings).model;
+    let mut segmenter = (shared.open_model)(other.as_ref().unwrap_or(settings), shared.size)?;
     shared.delay.store(segmenter.delay(), Ordering::Relaxed);
     let mut quality = segmenter.info().quality;
-    shared.stations().found_model(&settings.model, segmenter.info());
+    shared.stations().found_model(model, segmenter.info(), failed);
     let (mut last_session, mut failures) = (0, 0);
     shared.stations().eased = 0;
     let mut load = Load::new(mask::LOWEST, counted(shared));
@@ -91,7 +104,7 @@ fn run_once(
                 failures = 0;
                 if segmenter.info().quality != quality {
                     quality = segmenter.info().quality;
-                    shared.stations().found_model(&settings.model, segmenter.info());
+                    shared.stations().found_model(model, segmenter.info(), failed);
                 }
             }
             // without its mask the frame is shown without the person
