@@ -84,6 +84,11 @@ impl Guest {
         Self { testbed: testbed.to_owned(), options, envs: Vec::new(), timeout: Duration::from_secs(180), share }
     }
 
+    /// A file in `$SHARE`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.share.path().join(name)
+    }
+
     /// Another version of v4l2loopback, one of [`VERSIONS`].
     pub fn v4l2loopback(self, version: &str) -> Self {
         self.option(&["--v4l2loopback", version])
@@ -141,6 +146,20 @@ impl Guest {
         let path = self.share.path().join("script.sh");
         fs::write(&path, format!("{PRELUDE}\n{script}")).unwrap();
         self.run("bash", &[path.to_str().unwrap()])
+    }
+
+    /// The same with what `daemon.sh` offers, for a daemon that finds the model's library.
+    ///
+    /// # Panics
+    /// When the guest itself breaks; what the script does is for the caller to judge.
+    pub fn daemon(self, script: &str) -> Output {
+        let library = bgcam::mask::library(&bgcam::mask::Settings::default());
+        let guest = match library {
+            Ok(library) => self.env("BGCAM_ONNXRUNTIME", library.to_str().unwrap()),
+            Err(_) => self,
+        };
+        let support = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support");
+        guest.env("SUPPORT", support).bash(&format!("{}\n{script}", include_str!("daemon.sh")))
     }
 
     /// Boots, runs a program, and powers off.
