@@ -39,8 +39,8 @@ def streams(rng):
 
 
 def dies(rng):
-    signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.001, 0.3))
     signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.001, 0.3))
     while True:
         streams(rng)
 

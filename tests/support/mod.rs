@@ -42,6 +42,17 @@ macro_rules! on_each_version {
     };
 }
 
+/// A module for a function, with a test for each of some of [`VERSIONS`], for what takes long: `on_versions!(f: v0_12_7)`.
+#[macro_export]
+macro_rules! on_versions {
+    ($test:ident: $($version:ident),*) => {
+        mod $test {
+            $(#[test]
+            fn $version() { super::$test(&stringify!($version)[1..].replace('_', ".")); })*
+        }
+    };
+}
+
 /// The testbed: named by `BGCAM_TESTBED`, beside the repository, or built by `scripts/testbed`.
 pub fn testbed() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
