@@ -19,11 +19,12 @@ fn script(version: &str, script: &str) {
 const HELPERS: &str = r##"
 begin() {
     start --camera /dev/video0 --background '#20a040'
-    watch; more live 10; kill $R; must until_ok 20 asleep
+    watch; more live 10; leave; must until_ok 20 asleep
     FILES=$(files) THREADS=$(threads)
 }
 as_before() { [ "$(files) $(threads)" = "$FILES $THREADS" ]; }
 settled() {
+    leave
     must until_ok 20 asleep
     until_ok 10 as_before || fail "from $FILES files and $THREADS threads to $(files) and $(threads): $(ls -l /proc/$W/fd)"
 }
@@ -32,7 +33,7 @@ settled() {
 fn readers_churn(version: &str) {
     let times = if version == VERSIONS[3] { 200 } else { 60 };
     let churn = format!(r#"must python3 "$SUPPORT/churn.py" {times} 4"#);
-    script(version, &format!("begin; {churn}; watch; more live 30; kill $R; settled"));
+    script(version, &format!("begin; {churn}; back; more live 30; settled"));
 }
 
 fn killed_again_and_again(version: &str) {
@@ -45,7 +46,7 @@ fn the_webcam_fails(version: &str) {
         version,
         r##"
         begin
-        watch; more live 5
+        back; more live 5
         said() { grep -q "$1" "$LOG"; }
         # `again CONTROL`: what it breaks has the camera opened again, and frames come.
         again() { local before=$(field camera_opens); control $1; must until_ok 20 beyond camera_opens $before; more live 5; }
@@ -56,7 +57,7 @@ fn the_webcam_fails(version: &str) {
         again disconnect=1
         control percentage_of_dropped_buffers=50; more live 20
         control percentage_of_dropped_buffers=100; more cards 5; control percentage_of_dropped_buffers=0; more live 5
-        kill $R; settled
+        settled
         "##,
     );
 }
@@ -66,7 +67,7 @@ fn unplugged_and_plugged_in(version: &str) {
         version,
         r##"
         begin
-        watch; more live 5
+        back; more live 5
         for time in 1 2 3 4 5 6 7 8 9 10; do
             "$TESTBED/tools/replug" unplug
             # At once, during the last picture, and when a card stands there.
@@ -75,7 +76,7 @@ fn unplugged_and_plugged_in(version: &str) {
         done
         must [ "$(seen ends)" = 0 ]
         must beyond camera_opens 9
-        kill $R; settled
+        settled
         "##,
     );
 }
@@ -87,7 +88,8 @@ fn odd_readers(version: &str) {
         begin
         # Ours go on, whoever sleeps; 30 are ten seconds of cards, one of pictures.
         goes_on() { must until_ok 20 beyond written $(($(field written) + 30)); }
-        watch --pause 0.3; more live 5; goes_on; more live 5
+        kill $R
+        watch 0.3; more live 5; goes_on; more live 5
         kill -STOP $R; goes_on; sleep 3; must lit
         kill -CONT $R; more live 10; must [ "$(seen ends)" = 0 ]
         kill $R; wait $R 2> /dev/null
@@ -95,7 +97,7 @@ fn odd_readers(version: &str) {
         v4l2-ctl -d /dev/video10 --set-fmt-video=width=320,height=240,pixelformat=YUYV --set-parm=5 --stream-mmap \
             --stream-count=5 > /dev/null 2>&1
         must is failure null
-        watch; more live 5; goes_on; kill $R
+        watch; more live 5; goes_on
         settled
         "##,
     );

@@ -63,10 +63,10 @@ fn from_start_to_start(version: &str) {
         config /dev/video0 landscape
         start; more live 10
         phase a reader comes back at once
-        for again in 1 2 3; do kill -USR1 $R; more live 3; done
+        for again in 1 2 3; do back; more live 3; done
         phase a reader comes when the camera is off
-        kill $R; must until_ok 20 asleep
-        watch; more live 10
+        leave; must until_ok 20 asleep
+        back; more live 10
         for model in general broken landscape; do
             phase the model becomes $model
             config /dev/video0 $model; more frames 20
@@ -77,18 +77,17 @@ fn from_start_to_start(version: &str) {
         run pause; more frames 5
         phase resumed
         run resume; more live 10
-        kill -USR2 $R
 
         phase off
         run off; more room 10
-        kill $R; run set-color '#20a040'
+        leave; run set-color '#20a040'
         phase a reader comes after the room was shown
-        watch; more live 10
+        back; more live 10
         phase off once more
         run off; more room 5
-        kill $R; run pause
+        leave; run pause
         phase a reader comes to a paused camera
-        watch; more frames 5
+        back; more frames 5
         run set-color '#20a040'; run resume; more live 5
         seen frames
         "##,

@@ -195,10 +195,7 @@ impl Guest {
     }
 }
 
-const PRELUDE: &str = r#"
-until_ok() { local end=$((SECONDS + $1)); shift
-    until "$@" > /dev/null 2>&1; do [ $SECONDS -lt $end ] || { echo "gave up on: $*" >&2; return 1; }; sleep 0.1; done; }
-"#;
+const PRELUDE: &str = include_str!("guest.sh");
 
 impl Output {
     /// The same, once it is sure that the script succeeded.

@@ -1,9 +1,9 @@
-"""watcher.py NAME [--pause SECONDS]: reads the virtual camera for ever and judges every frame, whole.
+"""watcher.py NAME [SECONDS]: reads the virtual camera for ever and judges every frame, whole, with a pause after each.
 
-The camera before the daemon shows blue and nothing else, so a point in which blue prevails is the room. Says in the file NAME
-`frames=N live=N cards=N room=N bluest=N ends=N errors=...` after each frame, and on stdout when the room was seen, in which phase (what the file
-NAME.phase holds). A frame is live when it is not dimmed, as a card is. When the camera fails, it is opened again, as a patient
-user does it; SIGUSR1 makes it so, too, SIGUSR2 makes the counts 0.
+The camera before the daemon shows blue and nothing else, so a point in which blue prevails is the room. After each frame, the
+file NAME says `frames=N live=N cards=N room=N bluest=N here=1 ends=N errors=...`; stdout says when the room was seen, and in which
+phase (what the file NAME.phase holds). A frame is live when it is not dimmed, as a card is. When the camera fails, it is opened
+again, as a patient user does it; so it is on SIGUSR1. SIGHUP is to leave (`here=0`) until SIGUSR1.
 """
 
 import os
@@ -21,25 +21,22 @@ IS_BLUE = bytes(value >= BLUE for value in range(256))
 # Above what a dimmed card has in its first corner.
 LIVE = 90
 
-told = {"again": False, "zero": False}
-signal.signal(signal.SIGUSR1, lambda *_: told.update(again=True))
-signal.signal(signal.SIGUSR2, lambda *_: told.update(zero=True))
+told = {"again": False, "away": False}
+signal.signal(signal.SIGUSR1, lambda *_: told.update(again=True, away=False))
+signal.signal(signal.SIGHUP, lambda *_: told.update(again=True, away=True))
 
 
 class Watcher:
     def __init__(self, state, pause):
         self.state, self.pause = state, pause
-        self.zero()
+        self.frames = self.live = self.room = self.bluest = 0
         self.ends, self.errors = 0, set()
         self.report = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
-    def zero(self):
-        self.frames = self.live = self.room = self.bluest = 0
-
-    def say(self):
+    def say(self, here=1):
         errors = ",".join(sorted(self.errors)) or "none"
-        line = (f"frames={self.frames} live={self.live} cards={self.frames - self.live} room={self.room} bluest={self.bluest} ends={self.ends} "
-                f"errors={errors}")
+        line = (f"frames={self.frames} live={self.live} cards={self.frames - self.live} room={self.room} "
+                f"bluest={self.bluest} here={here} ends={self.ends} errors={errors}")
         os.pwrite(self.report, line.ljust(160).encode() + b"\n", 0)
 
     def phase(self):
@@ -62,9 +59,6 @@ class Watcher:
     def read(self, camera):
         camera.start()
         while not told["again"]:
-            if told["zero"]:
-                told["zero"] = False
-                self.zero()
             taken = camera.take(1)
             if taken:
                 self.judge(camera.maps[taken[0]])
@@ -83,11 +77,12 @@ class Watcher:
                 self.ends += camera is not None and bool(camera.maps)
                 time.sleep(0.05)
             finally:
-                told["again"] = False
                 if camera:
                     camera.close()
-                self.say()
+                self.say(here=0)
+            while told["away"]:
+                time.sleep(0.02)
+            told["again"] = False
 
 
-pause = float(sys.argv[3]) if sys.argv[2:3] == ["--pause"] else 0.0
-Watcher(sys.argv[1], pause).run()
+Watcher(sys.argv[1], float((sys.argv + ["0"])[2])).run()
