@@ -42,6 +42,17 @@ macro_rules! on_each_version {
     };
 }
 
+/// A module for a function, with a test for each of some of [`VERSIONS`], for what takes long: `on_versions!(f: v0_12_7)`.
+#[macro_export]
+macro_rules! on_versions {
+    ($test:ident: $($version:ident),*) => {
+        mod $test {
+            $(#[test]
+            fn $version() { super::$test(&stringify!($version)[1..].replace('_', ".")); })*
+        }
+    };
+}
+
 /// The testbed: named by `BGCAM_TESTBED`, beside the repository, or built by `scripts/testbed`.
 pub fn testbed() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -82,6 +93,11 @@ impl Guest {
         let share = tempfile::tempdir().unwrap();
         let options = vec!["--share".to_owned(), share.path().display().to_string()];
         Self { testbed: testbed.to_owned(), options, envs: Vec::new(), timeout: Duration::from_secs(180), share }
+    }
+
+    /// A file in `$SHARE`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.share.path().join(name)
     }
 
     /// Another version of v4l2loopback, one of [`VERSIONS`].
@@ -143,6 +159,20 @@ impl Guest {
         self.run("bash", &[path.to_str().unwrap()])
     }
 
+    /// The same with what `daemon.sh` offers, for a daemon that finds the model's library.
+    ///
+    /// # Panics
+    /// When the guest itself breaks; what the script does is for the caller to judge.
+    pub fn daemon(self, script: &str) -> Output {
+        let library = bgcam::mask::library(&bgcam::mask::Settings::default());
+        let guest = match library {
+            Ok(library) => self.env("BGCAM_ONNXRUNTIME", library.to_str().unwrap()),
+            Err(_) => self,
+        };
+        let support = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support");
+        guest.env("SUPPORT", support).bash(&format!("{}\n{script}", include_str!("daemon.sh")))
+    }
+
     /// Boots, runs a program, and powers off.
     ///
     /// # Panics
@@ -165,10 +195,7 @@ impl Guest {
     }
 }
 
-const PRELUDE: &str = r#"
-until_ok() { local end=$((SECONDS + $1)); shift
-    until "$@" > /dev/null 2>&1; do [ $SECONDS -lt $end ] || { echo "gave up on: $*" >&2; return 1; }; sleep 0.1; done; }
-"#;
+const PRELUDE: &str = include_str!("guest.sh");
 
 impl Output {
     /// The same, once it is sure that the script succeeded.

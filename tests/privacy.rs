@@ -1,0 +1,128 @@
+//! Never the room by accident: a reader looks at every frame, whole, while all that may go wrong does; on the real drivers.
+//!
+//! The webcam shows blue and nothing else, and nothing else here is blue. See `support/watcher.py`, who tells where he saw the room.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod support;
+
+use std::fs;
+
+use support::{Guest, Output};
+
+/// `config CAMERA MODEL` has the daemon take on other settings, right or wrong.
+const HELPERS: &str = r##"
+config() {
+    cat > $H/config/bgcam/bgcam.toml << END
+camera = { device = "$1" }
+background = { default = "#20a040" }
+[mask]
+model = "$2"
+[[mask.custom]]
+name = "broken"
+file = "$SHARE/broken"
+layout = "nchw"
+width = 256
+height = 144
+range = "0..1"
+output = "alpha"
+END
+    "$BGCAM" reload
+}
+run() { "$BGCAM" "$@" > /dev/null || fail "$*"; }
+echo nonsense > "$SHARE/broken"
+paint_room
+"##;
+
+/// Runs a script; checks that the room was seen in those phases whose names begin with "off", and in no other.
+fn nothing_leaks(version: &str, script: &str) {
+    let testbed = testbed_or_skip!();
+    let guest = Guest::new(&testbed).v4l2loopback(version);
+    let picture = guest.path("picture.png");
+    image::RgbImage::from_pixel(64, 36, image::Rgb([0, 100, 0])).save(picture).unwrap();
+    image::RgbImage::from_pixel(64, 36, image::Rgb([0, 0, 255])).save(guest.path("room.png")).unwrap();
+    let output = guest.daemon(&format!("{HELPERS}\n{script}")).success();
+    let (meant, leaks) = sightings(&output);
+    assert!(leaks.is_empty(), "the room was seen:\n{}", leaks.join("\n"));
+    assert!(meant >= 10, "the room was seen {meant} times while it was to be: nobody looked");
+    eprintln!("{version}: {}", output.stdout.trim());
+}
+
+/// How often the room was seen where it was to be, and what was said of the other times.
+fn sightings(output: &Output) -> (usize, Vec<String>) {
+    let said = fs::read_to_string(output.file("room")).unwrap();
+    let (meant, leaks): (Vec<_>, Vec<_>) = said.lines().map(str::to_owned).partition(|line| line.starts_with("off"));
+    (meant.len(), leaks)
+}
+
+fn from_start_to_start(version: &str) {
+    nothing_leaks(
+        version,
+        r##"
+        phase a reader waits for the first daemon
+        watch
+        config /dev/video0 landscape
+        start; more live 10
+        phase a reader comes back at once
+        for again in 1 2 3; do back; more live 3; done
+        phase a reader comes when the camera is off
+        leave; must until_ok 20 asleep
+        back; more live 10
+        for model in general broken landscape; do
+            phase the model becomes $model
+            config /dev/video0 $model; more frames 20
+        done
+        phase killed
+        slay; start; more live 5
+        phase paused
+        run pause; more frames 5
+        phase resumed
+        run resume; more live 10
+
+        phase off
+        run off; more room 10
+        leave; run set-color '#20a040'
+        phase a reader comes after the room was shown
+        back; more live 10
+        phase off once more
+        run off; more room 5
+        leave; run pause
+        phase a reader comes to a paused camera
+        back; more frames 5
+        run set-color '#20a040'; run resume; more live 5
+        seen frames
+        "##,
+    );
+}
+
+fn cameras_and_scenes(version: &str) {
+    nothing_leaks(
+        version,
+        r##"
+        config /dev/video0 landscape
+        start; watch; more live 10
+        phase another camera
+        config "file:$SHARE/room.png" landscape; must until_ok 20 dark; more live 10
+        phase a camera that is not there
+        config /dev/video77 landscape; must until_ok 20 is error '{'; more frames 10
+        phase the first camera again
+        config /dev/video0 landscape; must until_ok 20 lit; more live 5
+        phase unplugged and plugged in
+        "$TESTBED/tools/replug" 2; paint_room; more live 10
+        phase scenes
+        for colour in '#806020' '#20a040'; do run set-color $colour; more live 5; done
+        run set-image "$SHARE/picture.png"; more frames 10
+        run set-prompt forest; more frames 10
+        run mirror on; more frames 5
+        phase a background that cannot be loaded
+        ! "$BGCAM" set-image "$SHARE/broken" || fail "nonsense was taken for a picture"
+        more frames 5
+        run set-color '#20a040'; more live 5
+        phase off
+        run off; more room 10
+        seen frames
+        "##,
+    );
+}
+
+on_versions!(from_start_to_start: v0_12_7, v0_13_2, v0_15_4);
+on_versions!(cameras_and_scenes: v0_15_4);

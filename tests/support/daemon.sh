@@ -1,0 +1,37 @@
+# For scripts in a guest: a daemon with a home of its own, asked and read.
+#
+# `start ARGUMENTS` runs it as `$W`; `field NAME` is the first of that name in its status; `must COMMAND` ends the script
+# when the command fails. `watch` runs watcher.py as `$R` (`$SUPPORT` is its folder), `leave` and `back` have it leave and come
+# again, `seen FIELD` is what it counted. No Python but where it pays: on kernel 6.1 it takes seconds to start.
+set -u
+H=/tmp/home; mkdir -p -m 700 $H/run $H/config/bgcam
+export XDG_RUNTIME_DIR=$H/run XDG_CONFIG_HOME=$H/config XDG_DATA_HOME=$H/data XDG_STATE_HOME=$H/state
+export LOG=$SHARE/log; SEEN=/tmp/seen
+
+field() { "$BGCAM" status --json 2> /dev/null | sed -n "s/^ *\"$1\": \(.*[^,]\),*$/\1/p" | head -n 1; }
+is() { [ "$(field "$1")" = "$2" ]; }
+beyond() { [ "$(field "$1")" -gt "$2" ]; }
+must() { "$@" || fail "$*"; }
+fail() { echo "failed: $*"; cat $SEEN $SEEN.phase; "$BGCAM" status; tail -n 40 "$LOG"; exit 1; } 2> /dev/null
+launch() { "$BGCAM" daemon "$@" >> "$LOG" 2>&1 & W=$!; }
+answers() { "$BGCAM" status; }
+start() { launch "$@"; must until_ok 30 answers; }
+slay() { kill -9 $W; wait $W 2> /dev/null; }
+lit() { readlink /proc/$W/fd/* | grep -q '^/dev/video0$'; }
+dark() { ! lit; }
+asleep() { is on false && dark; }
+files() { ls /proc/$W/fd | wc -l; }
+threads() { ls /proc/$W/task | wc -l; }
+
+# The room is blue, all of it.
+paint_room() { v4l2-ctl -d /dev/video0 -c test_pattern=9 -c osd_text_mode=2; }
+control() { v4l2-ctl -d /dev/video0 -c "$1" || fail "$1"; }
+
+watch() { rm -f $SEEN; python3 "$SUPPORT/watcher.py" $SEEN "$@" >> "$SHARE/room" 2>&1 & R=$!; must until_ok 20 test -e $SEEN; }
+back() { kill -USR1 $R; }
+leave() { kill -HUP $R; must until_ok 10 grep -q here=0 $SEEN; }
+seen() { tr ' ' '\n' < $SEEN | sed -n "s/^$1=//p"; }
+have() { [ "$(seen "$1")" -ge "$2" ]; }
+# `more FIELD COUNT`: so many more are seen from now on, soon.
+more() { must until_ok 30 have "$1" $(($(seen "$1") + $2)); }
+phase() { echo "$*" > $SEEN.phase; }
