@@ -72,7 +72,7 @@ fn from_start_to_start(version: &str) {
         leave; must until_ok 20 asleep
         back; more live 10
         phase another model
-        must config /dev/video0 general; must is model '"general"'; more frames 20
+        must config /dev/video0 general; must until_ok 20 is model '"general"'; more frames 20
         phase a model that cannot run
         ! config /dev/video0 broken || fail "nonsense was taken for a model"
         more frames 20
