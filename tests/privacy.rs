@@ -30,7 +30,7 @@ END
     mv $H/config/next $H/config/bgcam/bgcam.toml
     "$BGCAM" reload
 }
-# The answer to a change comes before the picture does, by a frame.
+# A change is answered when the driver has it; 0.12.7 may give a new reader the frame before the last.
 shown() { must until_ok 10 beyond written $(($(field written) + 1)); }
 run() { "$BGCAM" "$@" > /dev/null || fail "$*"; }
 echo nonsense > "$SHARE/broken"

@@ -1,16 +1,15 @@
 //! The service: owns the pipeline, does the requests of the socket, remembers the scene, tells systemd how it is.
 
+mod choice;
+mod files;
 mod prompt;
 
 use std::{
-    fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
@@ -18,6 +17,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use self::{
+    choice::{Choice, remember, remembered},
+    files::Files,
+};
 use crate::{
     background::{Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
     compose::Scene,
@@ -34,6 +37,9 @@ use crate::{
     sink::{self, Board, OutputStatus, Outputs, SinkSpec},
     stats::{self, Rates, Snapshot},
 };
+
+/// How long an answer waits for the outputs to have what was asked for; they have it within a tenth of a second.
+const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// How the daemon is started.
 #[derive(Debug, Default)]
@@ -68,18 +74,6 @@ pub fn run(options: Options) -> Result<(), Failure> {
     // the last share of the daemon goes with the runtime's tasks; its pipeline joins its threads in `drop`
 }
 
-/// What the user chose; survives a restart. It is kept when it can't be shown: the disk may be mounted later.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Choice {
-    /// `None` for what the settings say.
-    #[serde(default)]
-    background: Option<BackgroundSpec>,
-    #[serde(default)]
-    mirror: bool,
-    #[serde(default)]
-    paused: bool,
-}
-
 #[derive(Debug)]
 struct Daemon {
     pipeline: Pipeline,
@@ -102,7 +96,7 @@ struct Pulse {
     at: Instant,
     counters: Snapshot,
     rates: Rates,
-    files: Vec<(PathBuf, Option<SystemTime>)>,
+    files: Files,
 }
 
 impl Daemon {
@@ -130,8 +124,12 @@ impl Daemon {
         };
         let pipeline = Pipeline::start(settings, outputs).map_err(|error| internal(&error))?;
         first_picture(&pipeline).await;
-        let pulse =
-            Pulse { at: Instant::now(), counters: Snapshot::default(), rates: Rates::default(), files: stamps() };
+        let pulse = Pulse {
+            at: Instant::now(),
+            counters: Snapshot::default(),
+            rates: Rates::default(),
+            files: Files::look_first(),
+        };
         Ok(Self {
             pipeline,
             config: Mutex::new(config),
@@ -185,10 +183,7 @@ impl Daemon {
             let alive = counters.written > pulse.counters.written;
             pulse.rates = Rates::between(&pulse.counters, &counters, now - pulse.at);
             (pulse.at, pulse.counters) = (now, counters.clone());
-            let files = stamps();
-            let changed = files != pulse.files;
-            pulse.files = files;
-            (alive, changed)
+            (alive, pulse.files.look_again())
         };
         if self.pipeline.is_broken() {
             // a new start mends more than waiting for the watchdog
@@ -248,7 +243,8 @@ impl Daemon {
     async fn show_default(&self) -> Result<(), Failure> {
         let _in_order = self.change.lock().await;
         let (choice, config) = (lock(&self.choice).clone(), lock(&self.config).clone());
-        self.pipeline.publish(load_scene(&choice, &config, self.pipeline.scene().version + 1).await?);
+        let scene = load_scene(&choice, &config, self.pipeline.scene().version + 1).await?;
+        self.pipeline.publish(scene);
         Ok(())
     }
 
@@ -280,7 +276,7 @@ impl Daemon {
         let spec = spec.fitted(fit.unwrap_or(config.fit));
         let choice = Choice { background: Some(spec), ..lock(&self.choice).clone() };
         let scene = load_scene(&choice, &config, self.pipeline.scene().version + 1).await?;
-        self.show(scene, choice);
+        self.show(scene, choice).await;
         stats::give_memory_back();
         Ok(())
     }
@@ -292,11 +288,21 @@ impl Daemon {
         change(&mut choice);
         let old = self.pipeline.scene();
         let scene = Scene { version: old.version + 1, mirror: choice.mirror, paused: choice.paused, ..(*old).clone() };
-        self.show(scene, choice);
+        self.show(scene, choice).await;
     }
 
-    fn show(&self, scene: Scene, choice: Choice) {
+    /// Shows a scene, and returns when the outputs have it.
+    async fn show(&self, scene: Scene, choice: Choice) {
+        let version = scene.version;
         self.pipeline.publish(scene);
+        let shown = async {
+            while self.pipeline.shown() < version {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        if tokio::time::timeout(SHOWN_WITHIN, shown).await.is_err() {
+            tracing::debug!("the outputs are late with scene {version}");
+        }
         if let Err(error) = remember(&choice, &paths::state_file()) {
             tracing::warn!("the choice will be forgotten at the next start: {error}");
         }
@@ -430,36 +436,6 @@ async fn blurred(choice: &Choice, config: &Config, failure: &Failure) -> Result<
     load_scene(&Choice { background, ..choice.clone() }, config, 1).await
 }
 
-/// What was chosen before; a blurred room when that can't be read, because it may not have been the plain one.
-fn remembered(path: &Path) -> Choice {
-    let read = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Choice::default(),
-        Err(error) => Err(error.to_string()),
-        Ok(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
-    };
-    read.unwrap_or_else(|error| {
-        tracing::warn!("the remembered scene in {} can't be used, starting with blur: {error}", path.display());
-        Choice { background: Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR }), ..Choice::default() }
-    })
-}
-
-/// Writes the choice so that a crash leaves the old or the new one, never a half.
-fn remember(choice: &Choice, path: &Path) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    serde_json::to_writer_pretty(&mut file, choice)?;
-    file.flush()?;
-    file.persist(path)?;
-    Ok(())
-}
-
-/// When each settings file was changed last.
-fn stamps() -> Vec<(PathBuf, Option<SystemTime>)> {
-    let stamp = |path: &PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    paths::config_files().into_iter().map(|path| (path.clone(), stamp(&path))).collect()
-}
-
 // Every value behind these locks is replaced whole, so a panic elsewhere leaves nothing half-done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -467,21 +443,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn internal(error: &dyn std::error::Error) -> Failure {
     Failure::new(Kind::Internal, crate::error::chain(error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_choice_survives_and_a_damaged_one_shows_no_room() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("state/scene.json");
-        assert_eq!(remembered(&path), Choice::default());
-        let choice = Choice { background: "#20a040".parse().ok(), mirror: true, paused: true };
-        remember(&choice, &path).unwrap();
-        assert_eq!(remembered(&path), choice);
-        fs::write(&path, "{\"background\":").unwrap();
-        assert_eq!(remembered(&path).background, Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR }));
-    }
 }

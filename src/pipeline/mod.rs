@@ -24,7 +24,10 @@ mod watch;
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -75,6 +78,8 @@ struct Shared {
     size: Size,
     fps: u32,
     scene: ArcSwap<Scene>,
+    /// The version of the scene that the outputs had last.
+    shown: AtomicU64,
     camera: ArcSwap<camera::Settings>,
     mask: ArcSwap<mask::Settings>,
     frames_to_segment: Latest<Shot>,
@@ -194,6 +199,7 @@ impl Pipeline {
             size: settings.size,
             fps: settings.fps.max(1),
             scene: ArcSwap::from_pointee(settings.scene),
+            shown: AtomicU64::default(),
             camera: ArcSwap::from_pointee(settings.camera),
             mask: ArcSwap::from_pointee(settings.mask),
             frames_to_segment: Latest::default(),
@@ -224,14 +230,16 @@ impl Pipeline {
 
     /// Puts a new scene in place of the old one, from the next frame on.
     pub fn publish(&self, scene: Scene) {
-        let paused = scene.paused;
         let old = self.shared.scene.swap(Arc::new(scene));
-        if paused != old.paused {
-            self.shared.switch.wake(); // a paused camera is closed
-        }
+        self.shared.switch.wake(); // whoever waits shows it at once, and a paused camera is closed
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.push(old);
         retired.retain(|scene| Arc::strong_count(scene) > 1);
+    }
+
+    /// The version of the scene that the outputs had last.
+    pub fn shown(&self) -> u64 {
+        self.shared.shown.load(Ordering::Acquire)
     }
 
     /// Frees the scenes that no thread looks at any more; to be called now and then.

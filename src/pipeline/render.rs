@@ -153,7 +153,7 @@ impl Render {
         self.shared.stats.composed.add_one();
         self.shown = Some(Shown::Live(scene.version));
         self.last_live = Some(now);
-        self.write(Instant::now());
+        self.write(scene.version, Instant::now());
         self.shared.stats.latency.record(captured_at.elapsed());
     }
 
@@ -213,7 +213,7 @@ impl Render {
         }
         self.picture.captured_at = now;
         self.picture.seq += 1;
-        self.write(now);
+        self.write(scene.version, now);
     }
 
     /// The card of the moment, and what there is to say beyond its own words.
@@ -230,8 +230,9 @@ impl Render {
         (card, holder.map(|name| format!("{name} is using it")).unwrap_or_default())
     }
 
-    fn write(&mut self, now: Instant) {
+    fn write(&mut self, version: u64, now: Instant) {
         self.outputs.write(&self.picture, now);
+        self.shared.shown.store(version, Ordering::Release);
         self.shared.stats.write_time.record(now.elapsed());
         self.shared.stats.written.add_one();
     }

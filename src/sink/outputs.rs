@@ -23,7 +23,7 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause before an output is opened anew.
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How an output is.
 #[derive(Debug, Clone, PartialEq, Eq)]
