@@ -133,3 +133,25 @@ fn a_camera_is_found_under_another_node() {
         None => eprintln!("skipped: no testbed (scripts/testbed builds one, BGCAM_TESTBED names one)"),
     }
 }
+
+#[test]
+fn a_camera_that_suits_better_is_changed_to() {
+    let output = script(
+        "0.15.4",
+        r##"
+        echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind
+        # a virtual camera of that name is second choice; another program feeds it
+        other=$("$BGCAM" devices add vivid)
+        ffmpeg -loglevel error -nostdin -re -f lavfi -i color=size=1280x720:rate=30 -pix_fmt yuyv422 -f v4l2 "$other" &
+        CAMERA=vivid start
+        reader 9999 & R=$!
+        must until_ok 30 is "s['camera']['source']['path']" "$other"
+        echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
+        must until_ok 20 is "s['camera']['source']['path'] != '$other'" True
+        must grep -q 'suits "vivid" better' "$SHARE/log"
+        "##,
+    );
+    if output.is_none() {
+        eprintln!("skipped: no testbed (scripts/testbed builds one, BGCAM_TESTBED names one)");
+    }
+}
