@@ -122,7 +122,7 @@ pub enum Verb {
 
     /// List webcams and virtual cameras, make or remove virtual ones
     #[command(
-        after_help = "Examples:\n  bgcam devices --json\n  sudo bgcam devices add \"Second Cam\"",
+        after_help = "Example: bgcam devices --json\nExample: sudo bgcam devices add \"Second Cam\"",
         args_conflicts_with_subcommands = true
     )]
     Devices {
