@@ -144,7 +144,8 @@ fn without_a_mask_no_pixel_of_the_room_goes_out() {
     let room = dir.path().join("room.png");
     image::RgbImage::from_pixel(1280, 720, image::Rgb([255, 0, 255])).save(&room).unwrap();
     let magenta = Yuv::from_rgb(255, 0, 255);
-    let no_model = mask::Settings { model: "none such".to_owned(), ..mask::Settings::default() };
+    let no_model =
+        mask::Settings { library: Some(PathBuf::from("/no/such/libonnxruntime.so")), ..mask::Settings::default() };
     let (pipeline, memory) = start(&format!("file:{}", room.display()), no_model, scene("#20a040"), 400);
     let stats = pipeline.stats();
     wait_for("frames came and none had a mask", || stats.unmasked.get() > 20);

@@ -28,7 +28,9 @@ fn green() -> Yuv {
     Yuv::from_rgb(GREEN[0], GREEN[1], GREEN[2])
 }
 
+/// A daemon whose camera is open whoever reads, so that the first frame that is read shows what is meant.
 fn start<'a>(home: &'a Home, output: &str, size: &str) -> Daemon<'a> {
+    home.write_config("[camera]\nalways_on = true\n");
     let mut daemon = home.start(&["--output", output, "--size", size, "--camera", "demo", "--background", "#20a040"]);
     daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
     daemon
@@ -60,6 +62,22 @@ fn a_native_app_gets_the_picture_and_the_daemon_knows() {
     home.expect(&["stop"], 0);
     assert!(daemon.wait_for_end().success(), "{}", home.log());
     session::until("the camera is gone", || !session.lists("\"bgcam\""));
+}
+
+#[test]
+fn the_camera_is_open_while_an_app_reads() {
+    let home = Home::new();
+    let session = session_or_skip!(&home.path("run"));
+    let mut daemon =
+        home.start(&["--output", "pipewire", "--size", SMALL.0, "--camera", "demo", "--background", "#20a040"]);
+    session.wait_for_camera();
+    let status = daemon.wait_until("the output is well", |status| output(status).read == Some(false));
+    assert_eq!((status.camera.on, status.counters.camera_opens), (false, 0));
+    let reader = session.read(small());
+    daemon.wait_until("the camera is open", |status| status.camera.on && status.counters.composed > 5);
+    reader.kill();
+    let status = daemon.wait_until("it is closed", |status| !status.camera.on && status.camera.source.is_none());
+    assert_eq!(status.counters.camera_opens, 1);
 }
 
 #[test]
