@@ -52,6 +52,12 @@ fn the_light_follows_the_readers(version: &str) {
         kill -9 $R; wait $R 2> /dev/null
         must until_ok 20 asleep
         must grep -q 'camera off: nobody reads' "$LOG"
+        # Told to keep the camera open, it looks at no reader any more, and does not spin on their news.
+        printf '[camera]\nalways_on = true\n' > $H/config/bgcam/bgcam.toml; must "$BGCAM" pause; must "$BGCAM" reload
+        must until_ok 10 is why '"paused"'; must until_ok 10 grep -q 'camera on: always_on is set' "$LOG"
+        ( reader 5 )
+        before=$(ticks); sleep 3; used=$(( $(ticks) - before ))
+        must [ $used -lt 100 ]
         "##,
     );
 }

@@ -83,7 +83,12 @@ pub(super) fn run(shared: &Shared, board: &Board) {
     while !shared.switch.is_stopped() {
         let now = Instant::now();
         match standing_reason(shared, board) {
-            Some(why) => decide(shared, true, || why.to_owned()),
+            Some(why) => {
+                // news that nobody takes would end each wait at once
+                watch.nodes.clear();
+                watch.surveyed = None;
+                decide(shared, true, || why.to_owned());
+            }
             None => {
                 if watch.surveyed.is_none_or(|last| now.duration_since(last) >= SURVEY) {
                     watch.survey(board, inotify.as_mut());
