@@ -1,10 +1,16 @@
 //! Settings: the compiled-in defaults, the files, the environment and the flags, checked and joined.
 //!
-//! Raw settings are what stands in the files; checked settings ([`Config`]) are what the stations take. Every
-//! file is checked by itself first, so that an error can name its file and line.
+//! Raw settings (`raw`) are what stands in the files; checked settings ([`Config`]) are what the stations take. Every
+//! file is checked by itself first (`text`), so that an error can name its file and line; `variables` finds settings in
+//! the environment, `values` checks single values.
+
+mod error;
+mod raw;
+mod text;
+mod values;
+mod variables;
 
 use std::{
-    collections::BTreeMap,
     env,
     ffi::OsString,
     fs, io,
@@ -12,35 +18,25 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
-
+pub use self::{error::ConfigError, text::check_text};
+use self::{
+    error::{parse_error, value},
+    raw::Raw,
+    values::{fourcc, parse, parse_fit, within},
+    variables::settings_in,
+};
 use crate::{
     background::{BackgroundSpec, Fit, Limits},
     camera,
-    error::{Failure, Kind, chain, nearest},
+    error::chain,
     frame::Size,
-    mask::{self, catalogue::ModelSpec},
-    paths,
+    mask, paths,
     prompt::settings::PromptSettings,
     sink::SinkSpec,
 };
 
 /// The defaults, which are also the documentation of every setting.
-pub const DEFAULTS: &str = include_str!("../config/bgcam.toml");
-
-/// Environment variables with our prefix that are no settings.
-const RESERVED: [&str; 9] = [
-    "BGCAM_LOG",
-    "BGCAM_ONNXRUNTIME",
-    "BGCAM_TESTBED",
-    // what the provider `command` tells its program, which may call us
-    "BGCAM_PROMPT",
-    "BGCAM_NEGATIVE",
-    "BGCAM_WIDTH",
-    "BGCAM_HEIGHT",
-    "BGCAM_SEED",
-    "BGCAM_OUTPUT",
-];
+pub const DEFAULTS: &str = include_str!("../../config/bgcam.toml");
 
 /// The checked settings.
 #[derive(Debug, Clone)]
@@ -70,107 +66,6 @@ pub struct Config {
     /// The files that were read, weakest first.
     pub files: Vec<PathBuf>,
     raw: Raw,
-}
-
-/// The settings as they stand in a file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    camera: RawCamera,
-    output: RawOutput,
-    background: RawBackground,
-    mask: RawMask,
-    gallery: RawGallery,
-    prompt: PromptSettings,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawGallery {
-    max_megabytes: u64,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCamera {
-    device: String,
-    format: String,
-    timeout_ms: u64,
-    always_on: bool,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawOutput {
-    to: Vec<String>,
-    size: String,
-    fps: u32,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBackground {
-    default: String,
-    fit: String,
-    max_megabytes: u64,
-    max_megapixels: u64,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawMask {
-    model: String,
-    quality: String,
-    latency: String,
-    library: String,
-    memory: f32,
-    edge: [f32; 2],
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    custom: Vec<ModelSpec>,
-}
-
-/// What can be wrong with the settings.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file is there but can't be read.
-    #[error("cannot read settings {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file is no TOML, or has a key or a type that we don't know; the text has the line.
-    #[error("{origin}: {text}")]
-    Parse {
-        /// The file, or the environment variable.
-        origin: String,
-        /// What is wrong, with the line where there is one.
-        text: String,
-        /// What may have been meant.
-        near: Option<String>,
-    },
-    /// A value is out of its range.
-    #[error("setting {key} = {value} is not {expected}")]
-    Value {
-        /// The key, such as `output.fps`.
-        key: &'static str,
-        /// What stands there.
-        value: String,
-        /// What was expected.
-        expected: String,
-    },
-}
-
-impl From<&ConfigError> for Failure {
-    fn from(error: &ConfigError) -> Self {
-        let failure = Self::new(Kind::BadInput, chain(error));
-        match error {
-            ConfigError::Parse { near: Some(near), .. } => failure.hint(format!("did you mean {near:?}?")),
-            ConfigError::Read { path, .. } => failure.hint(format!("ls -l {}", path.display())),
-            _ => failure.hint("`bgcam config show` prints every setting, config/bgcam.toml explains them"),
-        }
-    }
 }
 
 /// Settings given as flags, as `key` and `value`; they win over everything.
@@ -300,180 +195,10 @@ fn read_file(path: &Path) -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// Lays `text` over the defaults, so that a file may name any part of the settings, and keeps the line of an error.
-pub fn check_text(text: &str, origin: &str) -> Result<(), ConfigError> {
-    let parsed: toml::Table = toml::from_str(text).map_err(|error| located(origin, text, &error))?;
-    let known = defaults();
-    check_keys(origin, text, &parsed, &known)?;
-    let mut whole = known;
-    merge(&mut whole, parsed);
-    whole.try_into::<Raw>().map(|_| ()).map_err(|error: toml::de::Error| mistyped(origin, text, &error))
-}
-
-fn check_keys(origin: &str, text: &str, parsed: &toml::Table, known: &toml::Table) -> Result<(), ConfigError> {
-    for (key, value) in parsed {
-        match (known.get(key), value) {
-            // a list of tables has no default
-            (None, _) if key == "custom" && known.contains_key("model") => {}
-            (None, _) => return Err(unknown(origin, text, key, known.keys())),
-            (Some(toml::Value::Table(known)), toml::Value::Table(value)) => check_keys(origin, text, value, known)?,
-            (Some(toml::Value::Table(_)), _) => {
-                let line = line_with(text, key);
-                return Err(parse_error(&format!("{origin}:{line}"), &format!("{key} is not a table of settings")));
-            }
-            (Some(_), _) => {}
-        }
-    }
-    Ok(())
-}
-
-fn merge(into: &mut toml::Table, from: toml::Table) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new),
-            (_, value) => {
-                into.insert(key, value);
-            }
-        }
-    }
-}
-
-fn defaults() -> toml::Table {
-    toml::from_str(DEFAULTS).unwrap_or_default()
-}
-
-/// The settings among environment variables, as (variable, key, value); lists are split at commas.
-fn settings_in(
-    variables: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<Vec<(String, String, config::Value)>, ConfigError> {
-    let known = env_names();
-    let mut found = Vec::new();
-    for (name, text) in variables {
-        let name = name.to_string_lossy().into_owned();
-        if !name.starts_with("BGCAM_") || RESERVED.contains(&name.as_str()) {
-            continue;
-        }
-        let text = text.into_string().map_err(|_| parse_error(&name, "the value is not UTF-8 text"))?;
-        let Some((key, is_list)) = known.get(&name) else {
-            let near = nearest(&name, known.keys().map(String::as_str));
-            return Err(ConfigError::Parse { origin: name, text: "no setting has this name".to_owned(), near });
-        };
-        let value = if *is_list {
-            config::Value::from(text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>())
-        } else {
-            config::Value::from(text)
-        };
-        found.push((name, key.clone(), value));
-    }
-    Ok(found)
-}
-
-/// Every setting's environment variable with its key and whether it is a list.
-fn env_names() -> BTreeMap<String, (String, bool)> {
-    fn walk(table: &toml::Table, above: &str, names: &mut BTreeMap<String, (String, bool)>) {
-        for (key, value) in table {
-            let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
-            match value {
-                toml::Value::Table(table) => walk(table, &path, names),
-                _ => {
-                    let name = format!("BGCAM_{}", path.replace('.', "_").to_uppercase());
-                    names.insert(name, (path, value.is_array()));
-                }
-            }
-        }
-    }
-    let mut names = BTreeMap::new();
-    walk(&defaults(), "", &mut names);
-    names
-}
-
-fn located(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
-    let origin = match error.span() {
-        Some(span) => format!("{origin}:{}", line_of(text, span.start)),
-        None => origin.to_owned(),
-    };
-    parse_error(&origin, error.message())
-}
-
-/// An error in the whole, which has no place in the text: its last line names the key, in `backticks`.
-fn mistyped(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
-    let said = error.to_string();
-    let path = said.split('`').rev().nth(1).unwrap_or_default();
-    let key = path.rsplit('.').next().unwrap_or_default();
-    parse_error(&format!("{origin}:{}", line_with(text, key)), &format!("{path}: {}", error.message()))
-}
-
-fn unknown<'a>(origin: &str, text: &str, key: &str, known: impl Iterator<Item = &'a String>) -> ConfigError {
-    let line = line_with(text, key);
-    let known: Vec<&str> = known.map(String::as_str).collect();
-    ConfigError::Parse {
-        origin: format!("{origin}:{line}"),
-        text: format!("unknown setting {key:?}, expected one of {}", known.join(", ")),
-        near: nearest(key, known),
-    }
-}
-
-fn line_with(text: &str, key: &str) -> usize {
-    text.lines().position(|line| names_key(line, key)).map_or(1, |index| index + 1)
-}
-
-fn names_key(line: &str, key: &str) -> bool {
-    line.trim_start()
-        .trim_start_matches('[')
-        .trim_start()
-        .strip_prefix(key)
-        .is_some_and(|rest| rest.trim_start().starts_with(['=', ']', '.']))
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
-}
-
-fn parse_error(origin: &str, text: &str) -> ConfigError {
-    ConfigError::Parse { origin: origin.to_owned(), text: text.trim_end().to_owned(), near: None }
-}
-
-fn parse<T: std::str::FromStr>(key: &'static str, text: &str) -> Result<T, ConfigError>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error: T::Err| value(key, format!("{text:?}"), format!("valid: {error}")))
-}
-
-fn fourcc(text: &str) -> Result<Option<String>, ConfigError> {
-    let known = camera::FOURCCS;
-    match text {
-        "auto" => Ok(None),
-        _ if known.contains(&text) => Ok(Some(text.to_owned())),
-        _ => Err(value("camera.format", format!("{text:?}"), format!("auto or one of {}", known.join(", ")))),
-    }
-}
-
-fn parse_fit(text: &str) -> Result<Fit, ConfigError> {
-    <Fit as clap::ValueEnum>::from_str(text, false)
-        .map_err(|_| value("background.fit", format!("{text:?}"), "cover, contain or stretch"))
-}
-
-fn within<T: PartialOrd + Copy + std::fmt::Display>(
-    key: &'static str,
-    number: T,
-    low: T,
-    high: T,
-) -> Result<T, ConfigError> {
-    if number >= low && number <= high {
-        Ok(number)
-    } else {
-        Err(value(key, number, format!("a number from {low} to {high}")))
-    }
-}
-
-fn value(key: &'static str, value: impl ToString, expected: impl Into<String>) -> ConfigError {
-    ConfigError::Value { key, value: value.to_string(), expected: expected.into() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Failure;
 
     fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let dir = tempfile::tempdir().unwrap();
