@@ -29,6 +29,7 @@ pub mod error;
 pub mod frame;
 pub mod holders;
 pub mod latest;
+pub mod look;
 pub mod mask;
 pub mod paths;
 pub mod picture;

@@ -105,7 +105,15 @@ impl Stations {
 /// When the background can't be loaded.
 pub fn scene(spec: BackgroundSpec, size: Size, config: &Config) -> Result<Scene, Failure> {
     let background = Background::load(&spec, size, &config.limits).map_err(|error| Failure::from(&error))?;
-    Ok(Scene { version: 1, label: spec.to_string(), spec, background, mirror: false, paused: false })
+    Ok(Scene {
+        version: 1,
+        label: spec.to_string(),
+        spec,
+        background,
+        look: config.look.clone(),
+        mirror: false,
+        paused: false,
+    })
 }
 
 fn picture(

@@ -61,7 +61,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn scene(spec: &str) -> Scene {
     let spec: BackgroundSpec = spec.parse().unwrap();
     let background = Background::load(&spec, SIZE, &Limits::default()).unwrap();
-    Scene { version: 1, label: spec.to_string(), spec, background, mirror: false, paused: false }
+    Scene { version: 1, label: spec.to_string(), spec, background, ..Scene::off() }
 }
 
 fn camera(device: &str) -> camera::Settings {

@@ -109,6 +109,22 @@ pub enum Verb {
         state: OnOff,
     },
 
+    /// Turn how you look: edges, light, framing, an overlay
+    #[command(after_help = "Without arguments it lists everything that can be turned.\n\
+        Example: bgcam look light_wrap=30 softness=10\n\
+        Example: bgcam look --reset")]
+    Look {
+        /// What to turn, as NAME=VALUE; with --reset, the names to turn back
+        #[arg(value_name = "NAME=VALUE")]
+        knobs: Vec<String>,
+        /// Turn back to what the settings say: all, or the names that are given
+        #[arg(long)]
+        reset: bool,
+        /// Print JSON
+        #[arg(long, conflicts_with_all = ["knobs", "reset"])]
+        json: bool,
+    },
+
     /// Tell how the daemon is: camera, rates, background, readers, errors
     #[command(after_help = "Example: bgcam status --watch")]
     Status {

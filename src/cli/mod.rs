@@ -5,6 +5,7 @@
 pub mod args;
 mod devices;
 mod gallery;
+mod look;
 mod prompt;
 mod show;
 
@@ -107,6 +108,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Pause => ask(&Request::Pause),
         Verb::Resume => ask(&Request::Resume),
         Verb::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
+        Verb::Look { knobs, reset, json } => look::run(&knobs, reset, json),
         Verb::Status { json, watch } => status(json, watch),
         Verb::Devices { verb, json } => devices::run(verb, json),
         Verb::Models { json, no_speed } => models(json, !no_speed),

@@ -1,6 +1,9 @@
 //! What others are to see.
 
-use crate::background::{Background, BackgroundSpec};
+use crate::{
+    background::{Background, BackgroundSpec},
+    look::Look,
+};
 
 /// What others are to see; immutable once published, so that a frame is made of one scene or another, never of both.
 #[derive(Debug, Clone)]
@@ -13,6 +16,8 @@ pub struct Scene {
     pub spec: BackgroundSpec,
     /// The same, ready to blend.
     pub background: Background,
+    /// How the person and their edge are shown.
+    pub look: Look,
     /// Whether the camera's picture is mirrored; a background picture never is.
     pub mirror: bool,
     /// Whether a card is shown instead of the camera.
@@ -32,6 +37,7 @@ impl Scene {
             label: BackgroundSpec::Off.to_string(),
             spec: BackgroundSpec::Off,
             background: Background::Off,
+            look: Look::plain(),
             mirror: false,
             paused: false,
         }

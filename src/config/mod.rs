@@ -30,6 +30,7 @@ use crate::{
     camera,
     error::chain,
     frame::Size,
+    look::{Look, LookError},
     mask, paths,
     prompt::settings::PromptSettings,
     sink::SinkSpec,
@@ -53,6 +54,8 @@ pub struct Config {
     pub fps: u32,
     /// The model.
     pub mask: mask::Settings,
+    /// How the picture looks until the user turns something.
+    pub look: Look,
     /// What is shown until the user chooses something.
     pub background: BackgroundSpec,
     /// How pictures are fitted.
@@ -127,6 +130,7 @@ impl Config {
         let timeout = within("camera.timeout_ms", raw.camera.timeout_ms, 100, 5_000)?;
         let outputs = raw.output.to.iter().map(|to| parse("output.to", to)).collect::<Result<_, _>>()?;
         raw.prompt.check().map_err(|error| parse_error("settings", &chain(&error)))?;
+        raw.look.check().map_err(|error| look_error(&error))?;
         let fit = parse_fit(&raw.background.fit)?;
         let [low, high] = raw.mask.edge;
         if !(0.0..1.0).contains(&low) || !(low..=1.0).contains(&high) || low == high {
@@ -162,6 +166,7 @@ impl Config {
             size,
             fps,
             mask,
+            look: raw.look.clone(),
             background: parse::<BackgroundSpec>("background.default", &raw.background.default)?.fitted(fit),
             fit,
             limits: Limits {
@@ -173,6 +178,13 @@ impl Config {
             files,
             raw,
         })
+    }
+}
+
+fn look_error(error: &LookError) -> ConfigError {
+    match error {
+        LookError::Unknown { .. } => parse_error("settings", &error.to_string()),
+        LookError::Value { name, value: found, expected } => value(name, found, expected),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{mask::catalogue::ModelSpec, prompt::settings::PromptSettings};
+use crate::{look::Look, mask::catalogue::ModelSpec, prompt::settings::PromptSettings};
 
 /// The settings as they stand in a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -12,6 +12,7 @@ pub(super) struct Raw {
     pub(super) output: RawOutput,
     pub(super) background: RawBackground,
     pub(super) mask: RawMask,
+    pub(super) look: Look,
     pub(super) gallery: RawGallery,
     pub(super) prompt: PromptSettings,
 }

@@ -14,6 +14,7 @@ use crate::{
     background::{BackgroundSpec, Fit},
     camera::SourceInfo,
     error::Failure,
+    look::{Changes, Look},
     mask::Quality,
     prompt::{gallery::Entry, job::JobStatus},
     sink::{OutputStatus, Reader},
@@ -55,6 +56,17 @@ pub enum Request {
     Mirror {
         /// Whether it is flipped.
         on: bool,
+    },
+    /// Turns some of what [`KNOBS`](crate::look::KNOBS) lists. All of it is done or, when one is wrong, nothing.
+    SetLook {
+        /// Values by name.
+        change: Changes,
+    },
+    /// Turns the look back to what the settings say.
+    ResetLook {
+        /// These names only; all without any.
+        #[serde(default)]
+        names: Vec<String>,
     },
     /// Reads the settings again; the old ones stay when the new ones are bad.
     Reload,
@@ -170,6 +182,8 @@ pub struct SceneStatus {
     pub label: String,
     /// The background as it was asked for.
     pub background: BackgroundSpec,
+    /// How the picture looks.
+    pub look: Look,
     /// Whether the camera's picture is flipped left to right.
     pub mirror: bool,
     /// Whether a card stands in place of the camera.

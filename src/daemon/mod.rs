@@ -2,6 +2,7 @@
 
 mod choice;
 mod files;
+mod look;
 mod prompt;
 
 use std::{
@@ -20,6 +21,7 @@ use tokio::{
 use self::{
     choice::{Choice, remember, remembered},
     files::Files,
+    look::look_of,
 };
 use crate::{
     background::{Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
@@ -233,6 +235,7 @@ impl Daemon {
         let follows = lock(&self.choice).background.is_none();
         let default = new.background.clone();
         let text = self.take_over(new);
+        self.follow_look().await?;
         if follows && self.pipeline.scene().spec != default {
             self.show_default().await?;
         }
@@ -334,6 +337,8 @@ impl Service for Arc<Daemon> {
                 self.adjust(|choice| choice.mirror = on).await;
                 Ok(Response::Done(format!("mirror: {}", if on { "on" } else { "off" })))
             }
+            Request::SetLook { change } => self.set_look(change).await,
+            Request::ResetLook { names } => self.reset_look(&names).await,
             Request::Reload => Ok(Response::Done(self.reload().await?)),
             Request::Stop => {
                 self.stop.notify_one();
@@ -360,6 +365,7 @@ impl Service for Arc<Daemon> {
                 version: scene.version,
                 label: scene.label.clone(),
                 background: scene.spec.clone(),
+                look: scene.look.clone(),
                 mirror: scene.mirror,
                 paused: scene.paused,
             },
@@ -426,7 +432,7 @@ async fn load_scene(choice: &Choice, config: &Config, version: u64) -> Result<Sc
     let loaded = loading.await.map_err(|error| internal(&error))?;
     let (background, label) = loaded.map_err(|error: BackgroundError| Failure::from(&error))?;
     let Choice { mirror, paused, .. } = *choice;
-    Ok(Scene { version, label, spec, background, mirror, paused })
+    Ok(Scene { version, label, spec, background, look: look_of(choice, config), mirror, paused })
 }
 
 /// The scene in place of one that can't be loaded: never the plain room.
