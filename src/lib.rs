@@ -11,7 +11,7 @@
 //!
 //! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
-//! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]. The stations share [`regular`], which reads
+//! ([`cli`]) talks to it, [`web`], the page through which a browser does, [`config`] with [`paths`], [`stats`] and [`error`]. The stations share [`regular`], which reads
 //! files that users name, [`picture`], which decodes them, `v4l2`, which calls device drivers, [`holders`], which sees who
 //! has a device open, and `child`, which ends other programs. [`render`] sends files the same way, and [`mod@bench`]
 //! measures it.
@@ -40,3 +40,4 @@ pub mod render;
 pub mod sink;
 pub mod stats;
 mod v4l2;
+pub mod web;

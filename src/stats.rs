@@ -147,6 +147,16 @@ pub fn rss_mib() -> f64 {
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
+/// The CPU time that this process has taken, in all its threads.
+pub fn cpu_time() -> Duration {
+    // SAFETY: an all-zero `rusage` is a valid one.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is alive during the call, and RUSAGE_SELF is always known.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
 /// Gives memory that was freed back to the system, where the C library would keep it: a picture takes tens of MiB for a
 /// moment, and glibc leaves its arenas as large as they ever were.
 pub fn give_memory_back() {

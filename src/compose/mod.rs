@@ -7,6 +7,7 @@ mod paint;
 mod pyramid;
 mod scene;
 
+pub(crate) use blend::halve;
 pub use scene::Scene;
 
 use self::blur::Blur;

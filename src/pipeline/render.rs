@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Cut, Shared, Shot};
+use super::{
+    Cut, Shared, Shot,
+    tap::{Everywhere, Feed, View},
+};
 use crate::{
     compose::{
         Compositor, Scene,
@@ -57,6 +60,7 @@ pub(super) struct Render {
     outputs: Outputs,
     compositor: Compositor,
     picture: Frame,
+    feed: Feed,
     cut: Option<Cut>,
     shown: Option<Shown>,
     last_live: Option<Instant>,
@@ -67,11 +71,13 @@ pub(super) struct Render {
 impl Render {
     pub(super) fn new(shared: Arc<Shared>, outputs: Outputs) -> Self {
         let size = shared.size;
+        let feed = Feed::new(Arc::clone(&shared.tap), size);
         Self {
             shared,
             outputs,
             compositor: Compositor::new(size),
             picture: Frame::new(size),
+            feed,
             cut: None,
             shown: None,
             last_live: None,
@@ -148,6 +154,8 @@ impl Render {
             Way::Earlier(frame, mask) => (frame, Some(mask)),
         };
         self.compositor.compose(frame, mask.map(|mask| &**mask), scene, &mut self.picture);
+        self.feed.frame(View::Camera, frame, now);
+        self.feed.matte(mask.map(|mask| &**mask).ok_or(Everywhere(!scene.needs_mask())), now);
         let captured_at = frame.captured_at;
         self.shared.stats.compose_time.record(now.elapsed());
         self.shared.stats.composed.add_one();
@@ -213,6 +221,9 @@ impl Render {
         }
         self.picture.captured_at = now;
         self.picture.seq += 1;
+        // there is no camera to be seen, and the card says why
+        self.feed.frame(View::Camera, &self.picture, now);
+        self.feed.frame(View::Matte, &self.picture, now);
         self.write(scene.version, now);
     }
 
@@ -232,6 +243,7 @@ impl Render {
 
     fn write(&mut self, version: u64, now: Instant) {
         self.outputs.write(&self.picture, now);
+        self.feed.frame(View::Output, &self.picture, now);
         self.shared.shown.store(version, Ordering::Release);
         self.shared.stats.write_time.record(now.elapsed());
         self.shared.stats.written.add_one();
