@@ -110,6 +110,13 @@ struct Pulse {
     files: Files,
 }
 
+impl Pulse {
+    /// Frames a second, and CPU time in per cent of a core.
+    fn measured(&self) -> (Rates, f64) {
+        (self.rates, self.cpu_percent)
+    }
+}
+
 impl Daemon {
     async fn start(config: Config, options: &Options) -> Result<Self, Failure> {
         let mut choice = remembered(&paths::state_file());
@@ -381,14 +388,16 @@ impl Service for Arc<Daemon> {
         let stations = self.pipeline.stations();
         let (dropped_for_mask, dropped_for_render) = self.pipeline.dropped();
         let (on, why) = self.pipeline.wanted();
+        let (rates, cpu_percent) = lock(&self.pulse).measured();
+        let page = lock(&self.page).clone();
         let config = lock(&self.config);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs_f64(),
             rss_mib: stats::rss_mib(),
-            cpu_percent: lock(&self.pulse).cpu_percent,
-            page: lock(&self.page).clone(),
+            cpu_percent,
+            page,
             scene: SceneStatus {
                 version: scene.version,
                 label: scene.label.clone(),
@@ -415,7 +424,7 @@ impl Service for Arc<Daemon> {
             },
             prompt: self.jobs.status(),
             provider: config.prompt.provider.clone(),
-            rates: lock(&self.pulse).rates,
+            rates,
             dropped_for_mask,
             dropped_for_render,
             counters: self.pipeline.stats().snapshot(),

@@ -187,7 +187,7 @@ struct Shrink {
 impl Shrink {
     fn new(from: Size) -> Self {
         let factor = from.width().max(from.height()).div_ceil(LONGEST);
-        let side = |side: usize| (side / factor & !1) as u32;
+        let side = |side: usize| ((side / factor) & !1) as u32;
         let sums = vec![0; from.width()].into_boxed_slice();
         match Size::new(side(from.width()), side(from.height())) {
             Ok(size) => Self { from, size, factor, sums },

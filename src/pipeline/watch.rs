@@ -159,7 +159,7 @@ fn standing_reason(shared: &Shared, board: &Board) -> Option<&'static str> {
     } else if board.specs().any(tells) {
         None
     } else {
-        Some("the output has no readers to be asked for")
+        Some("there is no virtual camera to be read")
     }
 }
 

@@ -3,7 +3,7 @@
 //! It has a thread and a runtime of its own, so that neither the camera nor the control socket waits for a browser. It
 //! asks for the same [`Request`](crate::control::protocol::Request)s as the command line, through the same [`Service`].
 //!
-//! `serve` takes connections, `guard` says who may come in, `api` and `gallery` do what the page asks for, `events` pushes
+//! `serve` takes connections of this user's programs (`peer`), `guard` says who may come in, `api` and `gallery` do what the page asks for, `events` pushes
 //! the status, `live` the picture (encoded by `jpeg`), `answer` says what comes back. The page itself is in `page/`.
 
 mod answer;
@@ -14,6 +14,7 @@ mod gallery;
 mod guard;
 mod jpeg;
 mod live;
+mod peer;
 mod serve;
 
 use std::{

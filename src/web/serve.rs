@@ -11,6 +11,8 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
 use tokio_io_timeout::TimeoutStream;
 
+use super::peer::may_be_ours;
+
 /// Connections served at once; more are closed at once.
 const MAX_CONNECTIONS: usize = 32;
 
@@ -36,6 +38,11 @@ pub(super) async fn serve(listener: TcpListener, app: Router) {
                 continue;
             }
         };
+        let (Ok(peer), Ok(us)) = (stream.peer_addr(), stream.local_addr()) else { continue };
+        if !may_be_ours(peer, us) {
+            tracing::warn!("another user's program was refused at the control page");
+            continue;
+        }
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);

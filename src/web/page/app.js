@@ -99,14 +99,14 @@ function toast(text, { bad = false, hint, action, onEnd } = {}) {
       onEnd?.();
     }
   };
-  box.append(make("p", { textContent: text }));
+  box.append(make("p", { textContent: capital(text) }));
   if (action) {
     box.append(make("button", { textContent: action.name, onclick: () => { onEnd = null; end(); action.run(); } }));
   }
   const close = make("button", { className: "close", "aria-label": "Close this message", onclick: end }, icon("x"));
   box.append(close);
   if (hint) box.append(make("p", { className: "hint", textContent: hint }));
-  const same = [...$("toasts").children].find((other) => other.firstChild.textContent === text && bad);
+  const same = [...$("toasts").children].find((other) => other.firstChild.textContent === capital(text) && bad);
   same?.remove();
   $("toasts").append(box);
   timer = setTimeout(end, bad ? 15000 : 6000);
@@ -218,8 +218,9 @@ function headline(kind, text, detail) {
   if (announced !== text) say($("announce"), (announced = text));
 }
 
+/** With a capital, unless it begins with the name of a file. */
 function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return /^\S*[./]\S/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function list(names) {
@@ -228,7 +229,7 @@ function list(names) {
 
 /** What to say of the state: how it is, in what words, and the numbers. */
 function summary({ camera, scene, mask, rates, outputs, readers, cpu_percent }) {
-  const cpu = `${Math.round(cpu_percent)} % of a core`;
+  const cpu = `${Math.round(cpu_percent)}\u00a0%\u00a0of\u00a0a\u00a0core`;
   if (scene.paused) return ["warn", "Paused: others see a still card", `The webcam is off · ${cpu}`];
   if (camera.error) return ["bad", capital(camera.error.message), camera.error.hint || "It is tried again and again"];
   if (mask.error) return ["bad", capital(mask.error.message), mask.error.hint || "It is tried again and again"];
@@ -240,7 +241,7 @@ function summary({ camera, scene, mask, rates, outputs, readers, cpu_percent }) 
   if (failed) return ["warn", capital(failed.failure.message), failed.failure.hint || ""];
   const source = camera.source ? `${camera.source.name} ${camera.source.native.join("×")}` : "Opening the webcam";
   const why = camera.source ? `on because ${camera.why}` : camera.wanted;
-  return [apps.length ? "good" : "", text, [source, why, `${rates.output.toFixed(0)} fps`, cpu].join(" · ")];
+  return [apps.length ? "good" : "", text, [source, why, `${rates.output.toFixed(0)}\u00a0fps`, cpu].join(" · ")];
 }
 
 function render(next) {
@@ -249,7 +250,7 @@ function render(next) {
   const { scene, mask } = next;
   headline(...summary(next));
   $("foot").textContent = `bgcam ${next.version}`;
-  say($("label"), scene.paused ? "" : kindOf(scene.background) === "off" ? "Your room is visible" : scene.label);
+  say($("label"), scene.paused ? "" : kindOf(scene.background) === "off" ? "Your room is visible" : capital(scene.label));
   const pause = $("pause");
   setIcon(pause, scene.paused ? "play" : "pause");
   say(pause.lastElementChild, scene.paused ? "Resume" : "Pause");
@@ -489,7 +490,7 @@ let providers = [], asking = false;
 /** The user's own words, and ideas while there are few. */
 function showChips() {
   const words = entries.filter((entry) => !entry.imported).map((entry) => entry.recipe.words);
-  const rows = [...new Set([...words.slice(0, 3), ...IDEAS])].slice(0, 5);
+  const rows = [...new Set([...words.slice(0, 2), ...IDEAS])].slice(0, 4);
   if ([...$("chips").children].map((chip) => chip.title).join("\n") === rows.join("\n")) return;
   $("chips").replaceChildren(...rows.map((text) => make("button", {
     type: "button",
@@ -525,15 +526,22 @@ async function loadStyles() {
   $("style").append(...names.map((name) => new Option(capital(name), name)));
 }
 
+let wishes = 0;
 $("prompt").onsubmit = async (event) => {
   event.preventDefault();
   const words = $("words").value.trim();
   if (!words) return $("words").focus();
+  const number = (wishes += 1);
   asking = true;
   showJob(status?.prompt);
   const wish = { words, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 };
-  await attempt(() => request({ "set-prompt": { wish } }));
-  asking = false;
+  try {
+    await request({ "set-prompt": { wish } });
+  } catch (error) {
+    // one that was cancelled, or replaced by a newer, has ended as its user wanted
+    if (number === wishes) toast(error.message, { bad: true, hint: error.hint });
+  }
+  if (number === wishes) asking = false;
   showJob(status?.prompt);
 };
 
@@ -544,7 +552,11 @@ $("words").onkeydown = (event) => {
   }
 };
 
-$("cancel").onclick = () => attempt(() => request("cancel-prompt"));
+$("cancel").onclick = () => {
+  wishes += 1;
+  asking = false;
+  attempt(() => request("cancel-prompt"));
+};
 
 function showJob(job) {
   const busy = asking || Boolean(job);
@@ -620,7 +632,7 @@ function knobRow(knob, label) {
   const does = make("p", { className: "does", id: `${id}-does`, textContent: capital(knob.does) });
   const reset = make("button", { className: "reset", title: "Reset", "aria-label": `Reset ${label}` }, icon("undo"));
   reset.onclick = () => attempt(() => request({ "reset-look": { names: [knob.name] } }));
-  const row = make("div", { className: "knob" }, make("label", { htmlFor: id, textContent: label }), parts[0] || make("span"), reset, ...below, does);
+  const row = make("div", { className: "knob" }, make("label", { htmlFor: id, textContent: label }), reset, parts[0] || make("span"), ...below, does);
   row.querySelector(`#${id}`).setAttribute("aria-describedby", `${id}-does`);
   knobs.set(knob.name, { row, show, settings: knob.settings });
   return row;
