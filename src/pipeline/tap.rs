@@ -257,9 +257,8 @@ fn add_up(rows: &[u8], width: usize, sums: &mut [u16]) {
 
 /// A sum of `side` x `side` bytes, divided by a multiplication.
 fn rounded(sum: u32, side: usize) -> u8 {
-    let count = (side * side) as u32;
-    let scale = (1 << 16) / count + 1;
-    (((sum + count / 2) * scale) >> 16).min(255) as u8
+    let count = (side * side) as u64;
+    (((u64::from(sum) + count / 2) * ((1 << 32) / count + 1)) >> 32) as u8
 }
 
 #[cfg(test)]
