@@ -27,6 +27,7 @@ pub mod control;
 pub mod daemon;
 pub mod error;
 pub mod frame;
+mod grid;
 pub mod holders;
 pub mod latest;
 pub mod look;

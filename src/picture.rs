@@ -7,7 +7,9 @@ use std::{
     path::Path,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage, metadata::Orientation};
+use image::{
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage, RgbaImage, metadata::Orientation,
+};
 
 use crate::{
     error::{Kind, nearest},
@@ -110,6 +112,18 @@ pub fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, PictureError>
 /// # Errors
 /// When `bytes` are something else, damaged, cut off, or larger than `limits`.
 pub fn decode(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbImage, PictureError> {
+    decode_as_is(bytes, name, limits).map(on_black)
+}
+
+/// Decodes a PNG, JPEG or WebP picture with its transparency, upright.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_rgba(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbaImage, PictureError> {
+    decode_as_is(bytes, name, limits).map(DynamicImage::into_rgba8)
+}
+
+fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImage, PictureError> {
     let (length, limit) = (bytes.len() as u64, limits.max_bytes);
     if length > limit {
         return Err(PictureError::Read { name: name.to_owned(), source: FileError::TooLarge { bytes: length, limit } });
@@ -133,7 +147,7 @@ pub fn decode(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbImage, Pic
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
     picture.apply_orientation(orientation);
-    Ok(on_black(picture))
+    Ok(picture)
 }
 
 /// 8-bit RGB, with what is transparent blended over black, in the memory of `picture` where that has 8 bits.

@@ -15,7 +15,7 @@ use crate::{
         file::{self, FileOptions},
     },
     cli::args::RenderArgs,
-    compose::{Compositor, Scene},
+    compose::{Compositor, Overlay, Scene},
     config::Config,
     error::{Failure, Kind},
     frame::{Frame, Mask, Pool, Size},
@@ -71,8 +71,10 @@ impl Stations {
     fn open(args: &RenderArgs, config: &Config, settings: &mask::Settings, size: Size) -> Result<Self, Failure> {
         let spec = args.background.clone().map(|spec| spec.fitted(config.fit));
         let spec = spec.unwrap_or_else(|| config.background.clone());
+        let mut segmenter = mask::open(settings, size).map_err(|error| Failure::from(&error))?;
+        segmenter.show_nearest_only(config.look.nearest_only);
         Ok(Self {
-            segmenter: mask::open(settings, size).map_err(|error| Failure::from(&error))?,
+            segmenter,
             compositor: Compositor::new(size),
             scene: scene(spec, size, config)?,
             mask: Mask::new(size),
@@ -105,15 +107,9 @@ impl Stations {
 /// When the background can't be loaded.
 pub fn scene(spec: BackgroundSpec, size: Size, config: &Config) -> Result<Scene, Failure> {
     let background = Background::load(&spec, size, &config.limits).map_err(|error| Failure::from(&error))?;
-    Ok(Scene {
-        version: 1,
-        label: spec.to_string(),
-        spec,
-        background,
-        look: config.look.clone(),
-        mirror: false,
-        paused: false,
-    })
+    let look = config.look.clone();
+    let overlay = Overlay::load(&look, size, &config.limits).map_err(|error| Failure::from(&error))?;
+    Ok(Scene { version: 1, label: spec.to_string(), spec, background, look, overlay, mirror: false, paused: false })
 }
 
 fn picture(

@@ -17,6 +17,24 @@ pub(super) fn over(front: &[u8], back: &[u8], alpha: &[u8], into: &mut [u8]) {
     }
 }
 
+/// `front` over what stands in `into`, by `alpha`, rounded as in [`over`].
+#[multiversion(targets = "simd")]
+pub(super) fn onto(front: &[u8], alpha: &[u8], into: &mut [u8]) {
+    for ((into, &front), &alpha) in into.iter_mut().zip(front).zip(alpha) {
+        let (front, back, alpha) = (u16::from(front), u16::from(*into), u16::from(alpha));
+        let sum = front * alpha + back * (255 - alpha) + 128;
+        *into = ((sum + (sum >> 8)) >> 8) as u8;
+    }
+}
+
+/// `share` 256ths of `from` and the rest of what stands in `into`.
+#[multiversion(targets = "simd")]
+pub(super) fn mix(from: &[u8], share: u16, into: &mut [u8]) {
+    for (into, &from) in into.iter_mut().zip(from) {
+        *into = ((u16::from(from) * share + u16::from(*into) * (256 - share) + 127) >> 8) as u8;
+    }
+}
+
 /// `from` backwards.
 #[multiversion(targets = "simd")]
 pub(super) fn flip(from: &[u8], into: &mut [u8]) {

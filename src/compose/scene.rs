@@ -1,5 +1,6 @@
 //! What others are to see.
 
+use super::Overlay;
 use crate::{
     background::{Background, BackgroundSpec},
     look::Look,
@@ -18,6 +19,8 @@ pub struct Scene {
     pub background: Background,
     /// How the person and their edge are shown.
     pub look: Look,
+    /// What lies over everything.
+    pub overlay: Option<Overlay>,
     /// Whether the camera's picture is mirrored; a background picture never is.
     pub mirror: bool,
     /// Whether a card is shown instead of the camera.
@@ -25,9 +28,14 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// Whether the room must not be seen.
+    pub fn hides_room(&self) -> bool {
+        !matches!(self.background, Background::Off)
+    }
+
     /// Whether the person has to be found for it.
     pub fn needs_mask(&self) -> bool {
-        !self.paused && !matches!(self.background, Background::Off)
+        !self.paused && (self.hides_room() || self.look.auto_frame || self.look.low_light > 0)
     }
 
     /// The plain camera, the scene before anything was asked for.
@@ -38,6 +46,7 @@ impl Scene {
             spec: BackgroundSpec::Off,
             background: Background::Off,
             look: Look::plain(),
+            overlay: None,
             mirror: false,
             paused: false,
         }

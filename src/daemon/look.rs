@@ -1,8 +1,8 @@
 //! How the picture looks: turned by requests, laid over what the settings say, remembered.
 
-use super::{Choice, Daemon, load_scene, lock};
+use super::{Choice, Daemon, internal, load_scene, lock};
 use crate::{
-    compose::Scene,
+    compose::{Overlay, Scene},
     config::Config,
     control::protocol::Response,
     error::Failure,
@@ -46,10 +46,11 @@ impl Daemon {
     /// The scene of now with another look.
     async fn looked(&self, look: Look, choice: &Choice, config: &Config) -> Result<Scene, Failure> {
         let old = self.pipeline.scene();
-        if needs_loading(&old.look, &look) {
-            return load_scene(choice, config, old.version + 1).await;
+        let overlay = if lies_as(&old.look, &look) { old.overlay.clone() } else { load_overlay(&look, config).await? };
+        if is_treated_as(&old.look, &look) {
+            return Ok(Scene { version: old.version + 1, look, overlay, ..(*old).clone() });
         }
-        Ok(Scene { version: old.version + 1, look, ..(*old).clone() })
+        load_scene(choice, config, overlay, old.version + 1).await
     }
 
     /// Shows the settings' look after they were read again.
@@ -76,9 +77,28 @@ pub(super) fn look_of(choice: &Choice, config: &Config) -> Look {
     })
 }
 
-/// Whether something of a scene has to be made anew, away from the frames.
-fn needs_loading(old: &Look, new: &Look) -> bool {
+/// The overlay to start with; one that can't be shown is no reason not to start.
+pub(super) async fn first_overlay(choice: &Choice, config: &Config) -> Option<Overlay> {
+    load_overlay(&look_of(choice, config), config).await.unwrap_or_else(|failure| {
+        tracing::warn!(hint = failure.hint, "nothing is laid over the picture: {failure}");
+        None
+    })
+}
+
+async fn load_overlay(look: &Look, config: &Config) -> Result<Option<Overlay>, Failure> {
+    let (look, size, limits) = (look.clone(), config.size, config.limits);
+    let loading = tokio::task::spawn_blocking(move || Overlay::load(&look, size, &limits));
+    loading.await.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))
+}
+
+/// Whether the background is treated alike in both; else it has to be loaded anew.
+fn is_treated_as(old: &Look, new: &Look) -> bool {
     let treatment = |look: &Look| (look.background_blur, look.background_brightness, look.background_saturation);
+    treatment(old) == treatment(new)
+}
+
+/// Whether the overlay is the same in both.
+fn lies_as(old: &Look, new: &Look) -> bool {
     let overlay = |look: &Look| (look.overlay.clone(), look.overlay_place, look.overlay_size, look.overlay_opacity);
-    treatment(old) != treatment(new) || overlay(old) != overlay(new)
+    overlay(old) == overlay(new)
 }

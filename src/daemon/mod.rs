@@ -25,7 +25,7 @@ use self::{
 };
 use crate::{
     background::{Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
-    compose::Scene,
+    compose::{Overlay, Scene},
     config::{Config, Flags},
     control::{
         protocol::{CameraStatus, MaskStatus, Request, Response, SceneStatus, Status},
@@ -108,8 +108,9 @@ impl Daemon {
         if let Some(background) = &options.background {
             choice.background = Some(background.clone().fitted(config.fit));
         }
-        let scene = match load_scene(&choice, &config, 1).await {
-            Err(failure) if options.background.is_none() => blurred(&choice, &config, &failure).await?,
+        let overlay = look::first_overlay(&choice, &config).await;
+        let scene = match load_scene(&choice, &config, overlay.clone(), 1).await {
+            Err(failure) if options.background.is_none() => blurred(&choice, &config, overlay, &failure).await?,
             scene => scene?,
         };
         let mut specs = config.outputs.clone();
@@ -246,7 +247,8 @@ impl Daemon {
     async fn show_default(&self) -> Result<(), Failure> {
         let _in_order = self.change.lock().await;
         let (choice, config) = (lock(&self.choice).clone(), lock(&self.config).clone());
-        let scene = load_scene(&choice, &config, self.pipeline.scene().version + 1).await?;
+        let old = self.pipeline.scene();
+        let scene = load_scene(&choice, &config, old.overlay.clone(), old.version + 1).await?;
         self.pipeline.publish(scene);
         Ok(())
     }
@@ -278,7 +280,8 @@ impl Daemon {
         let config = lock(&self.config).clone();
         let spec = spec.fitted(fit.unwrap_or(config.fit));
         let choice = Choice { background: Some(spec), ..lock(&self.choice).clone() };
-        let scene = load_scene(&choice, &config, self.pipeline.scene().version + 1).await?;
+        let old = self.pipeline.scene();
+        let scene = load_scene(&choice, &config, old.overlay.clone(), old.version + 1).await?;
         self.show(scene, choice).await;
         stats::give_memory_back();
         Ok(())
@@ -422,7 +425,13 @@ fn readers_of(nodes: &[PathBuf]) -> Vec<sink::Reader> {
     nodes.iter().flat_map(|node| sink::readers(node).unwrap_or_default()).collect()
 }
 
-async fn load_scene(choice: &Choice, config: &Config, version: u64) -> Result<Scene, Failure> {
+/// Makes what was chosen ready to be shown, under `overlay`.
+async fn load_scene(
+    choice: &Choice,
+    config: &Config,
+    overlay: Option<Overlay>,
+    version: u64,
+) -> Result<Scene, Failure> {
     let spec = choice.background.clone().unwrap_or_else(|| config.background.clone());
     let (wanted, size, limits, bound) = (spec.clone(), config.size, config.limits, config.gallery_bytes);
     let loading = tokio::task::spawn_blocking(move || {
@@ -432,14 +441,19 @@ async fn load_scene(choice: &Choice, config: &Config, version: u64) -> Result<Sc
     let loaded = loading.await.map_err(|error| internal(&error))?;
     let (background, label) = loaded.map_err(|error: BackgroundError| Failure::from(&error))?;
     let Choice { mirror, paused, .. } = *choice;
-    Ok(Scene { version, label, spec, background, look: look_of(choice, config), mirror, paused })
+    Ok(Scene { version, label, spec, background, look: look_of(choice, config), overlay, mirror, paused })
 }
 
 /// The scene in place of one that can't be loaded: never the plain room.
-async fn blurred(choice: &Choice, config: &Config, failure: &Failure) -> Result<Scene, Failure> {
+async fn blurred(
+    choice: &Choice,
+    config: &Config,
+    overlay: Option<Overlay>,
+    failure: &Failure,
+) -> Result<Scene, Failure> {
     tracing::warn!(hint = failure.hint, "{failure}; showing a blurred room in its place");
     let background = Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR });
-    load_scene(&Choice { background, ..choice.clone() }, config, 1).await
+    load_scene(&Choice { background, ..choice.clone() }, config, overlay, 1).await
 }
 
 // Every value behind these locks is replaced whole, so a panic elsewhere leaves nothing half-done.

@@ -137,6 +137,9 @@ pub trait Segmenter: Send {
     /// model alone.
     fn ease(&mut self, _step: u8) {}
 
+    /// Shows only the person in front from the next frame on, or all.
+    fn show_nearest_only(&mut self, _on: bool) {}
+
     /// How long the last key frame took on its thread, by the clock.
     fn key_time(&self) -> Option<Duration> {
         None

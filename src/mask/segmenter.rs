@@ -187,6 +187,10 @@ impl Segmenter for TwoRate {
         }
     }
 
+    fn show_nearest_only(&mut self, on: bool) {
+        self.matte.show_nearest_only(on);
+    }
+
     fn key_time(&self) -> Option<Duration> {
         self.keys.as_ref()?.keys.took()
     }

@@ -84,10 +84,13 @@ fn run_once(
             Taken::TimedOut => continue,
             Taken::Closed => break,
         };
-        if !shared.scene.load().needs_mask() {
+        let scene = shared.scene.load();
+        if !scene.needs_mask() {
             last_session = 0; // what was seen before is of no use when masks are wanted again
             continue;
         }
+        segmenter.show_nearest_only(scene.look.nearest_only);
+        drop(scene);
         if shot.session != last_session {
             segmenter.reset();
             last_session = shot.session;

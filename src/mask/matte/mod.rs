@@ -5,19 +5,22 @@ use self::{
     apply::Apply,
     carry::{Calm, Carry, Snapshot},
     flow::Pyramid,
-    grid::{Cells, Grid, Guide, Plane},
     guided::Guided,
+    islands::Islands,
     memory::Memory,
     resample::Resample,
 };
 use super::input::Region;
-use crate::frame::{Frame, Size};
+use crate::{
+    frame::{Frame, Size},
+    grid::{Cells, Grid, Guide, Plane},
+};
 
 mod apply;
 mod carry;
 mod flow;
-mod grid;
 mod guided;
+mod islands;
 mod memory;
 mod resample;
 
@@ -77,6 +80,8 @@ pub struct Matte {
     /// Whether the key that is carried came from the key model.
     is_keyed: bool,
     memory: Memory,
+    islands: Islands,
+    nearest_only: bool,
     guided: Guided,
     apply: Apply,
 }
@@ -109,6 +114,8 @@ impl Matte {
             carry: Carry::new(width, height),
             is_keyed: false,
             memory: Memory::new(width, height, tuning.memory * STILL_MEMORY),
+            islands: Islands::new(width, height),
+            nearest_only: false,
             guided: Guided::new(width, height),
             apply: Apply::new(grid, size, tuning.edge),
         }
@@ -169,6 +176,11 @@ impl Matte {
         }
     }
 
+    /// Shows only the person in front, or all.
+    pub fn show_nearest_only(&mut self, on: bool) {
+        self.nearest_only = on;
+    }
+
     /// Goes on with the fast model alone.
     pub fn forget_key(&mut self) {
         self.is_keyed = false;
@@ -177,6 +189,7 @@ impl Matte {
     /// Writes the alpha of the frame that was looked at last, at its full size.
     pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
         self.memory.steady(&self.guide.y, &mut self.alpha);
+        self.islands.drop_small(&mut self.alpha, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
         self.apply.run(functions, frame, into);
     }
@@ -185,6 +198,7 @@ impl Matte {
     pub fn reset(&mut self) {
         self.carry.forget();
         self.memory.forget();
+        self.islands.forget();
         self.is_keyed = false;
     }
 }
