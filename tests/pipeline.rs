@@ -2,12 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -19,35 +15,11 @@ use bgcam::{
     mask::{self, MaskError, ModelInfo, Place, Quality, Segmenter, catalogue::BUILT_IN},
     pipeline::{Pipeline, Settings},
     sink::{Outputs, SinkSpec, memory::Memory},
+    stats::{CountingAllocator, allocations},
 };
 
-/// Counts what the whole process allocates.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is handed on to the system's allocator unchanged; counting touches no memory of the caller.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same here.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `System.alloc` with this layout, as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as for `dealloc`, and the caller promises that `size` is valid.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// One test at a time: the allocations of all threads are counted.
 fn alone() -> MutexGuard<'static, ()> {
@@ -112,9 +84,9 @@ fn no_thread_allocates_while_frames_go_by() {
         let stats = pipeline.stats();
         let count = || stats.composed.get();
         wait_for("the first second has gone by", || count() > 40);
-        let (before, frames) = (ALLOCATIONS.load(Ordering::Relaxed), count());
+        let (before, frames) = (allocations(), count());
         wait_for("another second has gone by", || count() > frames + 30);
-        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let allocations = allocations() - before;
         assert_eq!(allocations, 0, "{spec}: {allocations} allocations in {} frames", count() - frames);
         assert!(spec == "off" || stats.masks.get() > 30, "{spec}: {} masks", stats.masks.get());
     }

@@ -401,6 +401,12 @@ pub struct BenchArgs {
     /// How much the matte may cost: eco, balanced, high or auto
     #[arg(long, value_name = "NAME")]
     pub quality: Option<Quality>,
+    /// Write the figures to a file, to compare others with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub save: Option<PathBuf>,
+    /// Compare with figures that were saved before; the more alike the machine's load is, the better
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub compare: Option<PathBuf>,
     /// How many frames
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     pub frames: u32,

@@ -221,12 +221,17 @@ fn config(verb: ConfigVerb) -> Result<(), Trouble> {
 }
 
 fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
+    let before = args.compare.as_deref().map(bench::Report::load).transpose()?;
     let report = bench::run(args, &settings(&args.model, args.quality)?)?;
+    args.save.as_deref().map_or(Ok(()), |path| report.save(path))?;
     let mut stdout = io::stdout().lock();
     if args.json {
         show::json(&report)?;
     } else {
         write!(stdout, "{report}")?;
+        if let Some(before) = before {
+            write!(stdout, "{}", report.compared_with(&before))?;
+        }
     }
     Ok(())
 }

@@ -140,6 +140,11 @@ pub trait Segmenter: Send {
     /// Shows only the person in front from the next frame on, or all.
     fn show_nearest_only(&mut self, _on: bool) {}
 
+    /// The CPU time that the fast model has taken so far.
+    fn model_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// How long the last key frame took on its thread, by the clock.
     fn key_time(&self) -> Option<Duration> {
         None

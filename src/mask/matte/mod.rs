@@ -9,6 +9,7 @@ use self::{
     islands::Islands,
     memory::Memory,
     resample::Resample,
+    still::Stillness,
 };
 use super::input::Region;
 use crate::{
@@ -23,6 +24,7 @@ mod guided;
 mod islands;
 mod memory;
 mod resample;
+mod still;
 
 /// What the matte is made with.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,6 +68,7 @@ pub struct Matte {
     fast: Resample,
     key: Option<Resample>,
     landscape: Plane<f32>,
+    stillness: Stillness,
     /// The alpha of the frame that was looked at last.
     alpha: Plane<f32>,
     /// What a key frame becomes, before it is carried.
@@ -106,6 +109,7 @@ impl Matte {
             fast: resample(fast),
             key: key.map(resample),
             landscape: plane(),
+            stillness: Stillness::new(width, height),
             alpha: plane(),
             fresh: plane(),
             kept: snapshot(),
@@ -121,12 +125,19 @@ impl Matte {
         }
     }
 
-    /// Takes in a frame and the fast model's alpha of it.
-    pub fn look(&mut self, frame: &Frame, fast: &[f32]) {
+    /// Takes in a frame. True when the fast model has to see it too; else it shows what that saw last, and its last alpha is
+    /// good for this frame as well.
+    pub fn look(&mut self, frame: &Frame) -> bool {
         self.cells.fill(frame, &mut self.guide);
         self.pyramid.build(&self.guide.y);
-        self.fast.run(fast, &mut self.landscape);
         self.kept_is_last = false;
+        !self.stillness.holds(&self.guide.y)
+    }
+
+    /// Takes the fast model's alpha of the frame that was looked at last.
+    pub fn set_fast(&mut self, alpha: &[f32]) {
+        self.fast.run(alpha, &mut self.landscape);
+        self.stillness.ran(&self.guide.y);
     }
 
     /// Finds the alpha of the frame: the last key's, carried here and mended, or the fast model's own, drawn towards
@@ -199,6 +210,7 @@ impl Matte {
         self.carry.forget();
         self.memory.forget();
         self.islands.forget();
+        self.stillness.forget();
         self.is_keyed = false;
     }
 }
