@@ -93,6 +93,7 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         mjpeg_meter.measure(|| decoder.decode(&jpegs[index], &mut decoded)).map_err(|error| Failure::from(&error))?;
         all.measure(|| {
             mask_meter.measure(|| segmenter.segment(frame, &mut mask))?;
+            scene.background.seek(Duration::from_secs(1) * number / config.fps.max(1));
             compose_meter.measure(|| compositor.compose(frame, Some(&mask), &scene, &mut picture));
             Ok(())
         })

@@ -96,13 +96,15 @@ pub fn read(path: &Path, limits: &Limits) -> Result<RgbImage, PictureError> {
 /// # Errors
 /// When it can't be read, is no regular file, or has more bytes than `limits` allow.
 pub fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, PictureError> {
-    let name = path.display().to_string();
     regular::read(path, limits.max_bytes).map_err(|error| match error {
-        FileError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-            PictureError::NotFound { name, near: near(path) }
-        }
-        source => PictureError::Read { name, source },
+        FileError::Io(error) if error.kind() == io::ErrorKind::NotFound => not_found(path),
+        source => PictureError::Read { name: path.display().to_string(), source },
     })
+}
+
+/// There is no file at `path`; names one beside it with nearly its name.
+pub(crate) fn not_found(path: &Path) -> PictureError {
+    PictureError::NotFound { name: path.display().to_string(), near: near(path) }
 }
 
 /// Decodes a PNG, JPEG or WebP picture, turns it upright and lays it on black where it is transparent.
@@ -137,7 +139,7 @@ pub fn decode(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbImage, Pic
 }
 
 /// 8-bit RGB, with what is transparent blended over black, in the memory of `picture` where that has 8 bits.
-fn on_black(picture: DynamicImage) -> RgbImage {
+pub(crate) fn on_black(picture: DynamicImage) -> RgbImage {
     if !picture.color().has_alpha() {
         return picture.into_rgb8();
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bgcam::{
-    background::{Background, BackgroundSpec, Limits},
+    background::{Background, BackgroundSpec, Options},
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
@@ -60,7 +60,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn scene(spec: &str) -> Scene {
     let spec: BackgroundSpec = spec.parse().unwrap();
-    let background = Background::load(&spec, SIZE, &Limits::default()).unwrap();
+    let background = Background::load(&spec, &Options::new(SIZE)).unwrap();
     Scene { version: 1, label: spec.to_string(), spec, background, mirror: false, paused: false }
 }
 

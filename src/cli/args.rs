@@ -63,13 +63,28 @@ pub enum Verb {
         test: Option<String>,
     },
 
-    /// Put a picture behind you
-    #[command(after_help = "Example: bgcam set-image ~/Pictures/beach.jpg")]
+    /// Put a picture behind you, still or animated
+    #[command(
+        after_help = "Example: bgcam set-image ~/Pictures/beach.jpg\nExample: bgcam set-image fire.gif --fit contain"
+    )]
     SetImage {
-        /// A PNG, JPEG or WebP file
+        /// A PNG, JPEG, WebP or GIF file
         #[arg(value_hint = ValueHint::FilePath)]
         path: PathBuf,
         /// How a picture of another shape is fitted
+        #[arg(long)]
+        fit: Option<Fit>,
+    },
+
+    /// Put a video behind you, without sound, round and round
+    #[command(after_help = "Example: bgcam set-video ~/Videos/waves.mp4\n\
+        Example: bgcam set-video aquarium.webm --fit stretch\n\
+        MP4, WebM, MKV, MOV and all else that ffmpeg reads; animated GIF, WebP and PNG need no ffmpeg.")]
+    SetVideo {
+        /// The file; what it is shows by its content, not by its name
+        #[arg(value_hint = ValueHint::FilePath)]
+        path: PathBuf,
+        /// How a video of another shape is fitted
         #[arg(long)]
         fit: Option<Fit>,
     },
@@ -159,6 +174,7 @@ pub enum Verb {
 
     /// Put another background into a picture or a video file
     #[command(after_help = "Example: bgcam render me.png me-at-the-beach.png --background beach.jpg\n\
+        Example: bgcam render talk.mp4 out.mp4 --background waves.mp4\n\
         Example: bgcam render talk.y4m out.y4m --background '#20a040' --mask alpha.y4m")]
     Render(RenderArgs),
 
@@ -312,7 +328,7 @@ pub struct DaemonArgs {
     /// Frames a second, 1 to 120
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=120))]
     pub fps: Option<u32>,
-    /// What to start with: off, blur, blur:40, a colour or a picture's path
+    /// What to start with: off, blur, blur:40, a colour, or the path of a picture or video
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
     /// The model that finds you
@@ -353,7 +369,7 @@ pub struct RenderArgs {
     /// Where the result goes: .png or .jpg for a picture, .y4m or .mp4 for a video
     #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// What to put behind: off, blur, blur:40, a colour or a picture's path
+    /// What to put behind: off, blur, blur:40, a colour, or the path of a picture or video
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
     /// Where the alpha that was blended goes: .png for a picture, .y4m for a video

@@ -77,12 +77,8 @@ impl Compositor {
                 let back = [Back::Color(*y), Back::Color(*u), Back::Color(*v)];
                 self.over(frame, mask, back, scene.mirror, into);
             }
-            (Background::Picture(picture), None) => into.data_mut().copy_from_slice(picture.data()),
-            (Background::Picture(picture), Some(mask)) => {
-                assert_eq!(picture.size(), self.size, "a picture of another size");
-                let (y, u, v) = picture.planes();
-                self.over(frame, mask, [Back::Picture(y), Back::Picture(u), Back::Picture(v)], scene.mirror, into);
-            }
+            (Background::Picture(picture), _) => self.pictured(frame, mask, picture, scene.mirror, into),
+            (Background::Moving(player), _) => self.pictured(frame, mask, &player.picture(), scene.mirror, into),
             (Background::Blur { strength }, None) => {
                 self.blur.make(frame, None, (*strength).max(BLIND_BLUR), scene.mirror);
                 self.blurred(into);
@@ -104,6 +100,13 @@ impl Compositor {
                 blend::flip(from, into);
             }
         }
+    }
+
+    fn pictured(&mut self, frame: &Frame, mask: Option<&Mask>, picture: &Frame, mirror: bool, into: &mut Frame) {
+        assert_eq!(picture.size(), self.size, "a picture of another size");
+        let Some(mask) = mask else { return into.data_mut().copy_from_slice(picture.data()) };
+        let (y, u, v) = picture.planes();
+        self.over(frame, mask, [Back::Picture(y), Back::Picture(u), Back::Picture(v)], mirror, into);
     }
 
     fn blurred(&mut self, into: &mut Frame) {

@@ -22,7 +22,7 @@ use self::{
     files::Files,
 };
 use crate::{
-    background::{Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
+    background::{self, Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
     compose::Scene,
     config::{Config, Flags},
     control::{
@@ -266,9 +266,7 @@ impl Daemon {
 
     /// Shows something else behind the person; when it can't be loaded, everything stays.
     async fn set_background(&self, spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Failure> {
-        if let BackgroundSpec::Picture { path, .. } = &spec
-            && !path.is_absolute()
-        {
+        if let Some(path) = spec.path().filter(|path| !path.is_absolute()) {
             return Err(Failure::new(Kind::BadInput, format!("path {} is not absolute", path.display())));
         }
         let _in_order = self.change.lock().await;
@@ -418,9 +416,10 @@ fn readers_of(nodes: &[PathBuf]) -> Vec<sink::Reader> {
 
 async fn load_scene(choice: &Choice, config: &Config, version: u64) -> Result<Scene, Failure> {
     let spec = choice.background.clone().unwrap_or_else(|| config.background.clone());
-    let (wanted, size, limits, bound) = (spec.clone(), config.size, config.limits, config.gallery_bytes);
+    let options = background::Options { size: config.size, limits: config.limits };
+    let (wanted, bound) = (spec.clone(), config.gallery_bytes);
     let loading = tokio::task::spawn_blocking(move || {
-        let background = Background::load(&wanted, size, &limits)?;
+        let background = Background::load(&wanted, &options)?;
         Ok((background, prompt::label(&wanted, bound)))
     });
     let loaded = loading.await.map_err(|error| internal(&error))?;

@@ -147,6 +147,7 @@ impl Render {
             Way::CutOut(mask) => (&shot.frame, Some(mask)),
             Way::Earlier(frame, mask) => (frame, Some(mask)),
         };
+        scene.background.play(now);
         self.compositor.compose(frame, mask.map(|mask| &**mask), scene, &mut self.picture);
         let captured_at = frame.captured_at;
         self.shared.stats.compose_time.record(now.elapsed());
