@@ -214,7 +214,8 @@ fn near(path: &Path) -> Option<String> {
     Some(path.with_file_name(near).display().to_string())
 }
 
-fn is_picture_name(name: &str) -> bool {
+/// Whether a file of this name should be a picture that [`decode`] reads.
+pub(crate) fn is_picture_name(name: &str) -> bool {
     let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
     ["png", "jpg", "jpeg", "webp"].iter().any(|known| known.eq_ignore_ascii_case(extension))
 }

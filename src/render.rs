@@ -123,9 +123,9 @@ fn time_of(number: u64, (frames, seconds): (u32, u32)) -> Duration {
 /// # Errors
 /// When the background can't be loaded.
 pub fn scene(spec: BackgroundSpec, size: Size, config: &Config) -> Result<Scene, Failure> {
-    let options = Options { size, limits: config.limits };
+    let options = Options { limits: config.limits, crossfade: config.crossfade, ..Options::new(size) };
     let background = Background::load(&spec, &options).map_err(|error| Failure::from(&error))?;
-    Ok(Scene { version: 1, label: spec.to_string(), spec, background, mirror: false, paused: false })
+    Ok(Scene { version: 1, label: spec.to_string(), spec, background, ..Scene::off() })
 }
 
 fn picture(

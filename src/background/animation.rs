@@ -210,7 +210,10 @@ pub(super) mod tests {
     };
 
     use super::*;
-    use crate::{background::player::Player, frame::Size};
+    use crate::{
+        background::{Options, player::Player},
+        frame::Size,
+    };
 
     /// A GIF of flat grey pictures with these levels, each standing so many milliseconds.
     pub(crate) fn gif(pictures: &[(u8, u32)]) -> Vec<u8> {
@@ -357,7 +360,7 @@ pub(super) mod tests {
     fn a_player_shows_it_by_the_clock() {
         let source = source(gif(&[(0, 100), (90, 200), (255, 100)]));
         let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), Fit::Cover)?) as Box<dyn Reel>);
-        let player = Player::start(size(), Box::new(open)).unwrap();
+        let player = Player::start(&Options::new(size()), Box::new(open)).unwrap();
         for (at, level) in [(0, 0), (99, 0), (100, 90), (299, 90), (300, 255), (400, 0), (4_150, 90)] {
             player.seek(Duration::from_millis(at));
             assert_eq!(player.picture().planes().0[0], luma(level), "at {at} ms");

@@ -7,6 +7,7 @@ use image::ImageError;
 use crate::{
     error::{Failure, Kind, chain},
     picture::PictureError,
+    regular::FileError,
 };
 
 /// What can go wrong with a background.
@@ -25,6 +26,9 @@ pub enum BackgroundError {
     /// Not a strength.
     #[error("blur strength {text:?} is not a whole number from 1 to 100")]
     BadStrength { text: String },
+    /// Not a time.
+    #[error("a picture of a slideshow stands for 1 to 86400 seconds, not {text:?}")]
+    BadSeconds { text: String },
     /// Something is wrong with the picture.
     #[error(transparent)]
     Picture(#[from] PictureError),
@@ -43,6 +47,12 @@ pub enum BackgroundError {
     /// Videos need `ffmpeg`.
     #[error("cannot play {}: ffmpeg is not installed", path.display())]
     NoFfmpeg { path: PathBuf },
+    /// A folder that can't be read.
+    #[error("cannot read the folder {}", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    /// No picture in it can be shown.
+    #[error("the folder {} has no picture that can be shown", path.display())]
+    NoPictures { path: PathBuf },
     /// The first frame did not come.
     #[error("no first picture came within {waited:?}")]
     Late { waited: Duration },
@@ -57,11 +67,15 @@ pub enum BackgroundError {
 impl BackgroundError {
     fn kind(&self) -> Kind {
         match self {
-            Self::BadSpec { .. } | Self::BadColor { .. } | Self::ClearColor { .. } | Self::BadStrength { .. } => {
-                Kind::BadInput
-            }
+            Self::BadSpec { .. }
+            | Self::BadColor { .. }
+            | Self::ClearColor { .. }
+            | Self::BadStrength { .. }
+            | Self::BadSeconds { .. } => Kind::BadInput,
             Self::Picture(error) => error.kind(),
             Self::Neither { .. } | Self::Animation { .. } | Self::Video { .. } => Kind::BadInput,
+            Self::NoPictures { .. } => Kind::NotFound,
+            Self::Folder { source, .. } => FileError::kind_of(source),
             Self::Huge { .. } => Kind::Unsupported,
             Self::NoFfmpeg { .. } => Kind::Missing,
             Self::Late { .. } | Self::Thread(_) => Kind::Io,
@@ -82,6 +96,7 @@ impl BackgroundError {
                 Some(format!("make it a video: ffmpeg -i {path:?} -vf scale=1280:-2 smaller.mp4"))
             }
             Self::Video { path, .. } => Some(format!("try `ffmpeg -i {path:?}` to see what it is")),
+            Self::NoPictures { .. } => Some("put PNG, JPEG or WebP files there".to_owned()),
             Self::NoFfmpeg { .. } => Some("sudo apt install ffmpeg".to_owned()),
             _ => None,
         }

@@ -9,7 +9,9 @@ mod fit;
 mod moving;
 pub mod picture;
 mod player;
+mod slideshow;
 mod spec;
+mod treatment;
 mod video;
 
 use std::{
@@ -20,7 +22,8 @@ use std::{
 pub use error::BackgroundError;
 pub use fit::Fit;
 pub use player::Player;
-pub use spec::{BackgroundSpec, DEFAULT_BLUR, Rgb};
+pub use spec::{BackgroundSpec, DEFAULT_BLUR, Rgb, Slides, parse_seconds};
+pub use treatment::Treatment;
 
 use crate::frame::{Frame, Size, Yuv};
 pub use crate::picture::Limits;
@@ -34,7 +37,7 @@ pub enum Background {
     Color(Yuv),
     /// A picture of the size of the frames.
     Picture(Arc<Frame>),
-    /// Pictures of the size of the frames, one after another: a video, an animated picture.
+    /// Pictures of the size of the frames, one after another: a video, an animated picture, a folder of pictures.
     Moving(Arc<Player>),
     /// The room itself, blurred.
     Blur {
@@ -50,12 +53,16 @@ pub struct Options {
     pub size: Size,
     /// What a picture may cost.
     pub limits: Limits,
+    /// What is done to pictures and videos.
+    pub treatment: Treatment,
+    /// How long the pictures of a slideshow take to come in.
+    pub crossfade: Duration,
 }
 
 impl Options {
-    /// For frames of `size`, with the usual limits.
+    /// For frames of `size`, with the usual limits, untreated and without fades.
     pub fn new(size: Size) -> Self {
-        Self { size, limits: Limits::default() }
+        Self { size, limits: Limits::default(), treatment: Treatment::default(), crossfade: Duration::ZERO }
     }
 }
 
@@ -71,6 +78,7 @@ impl Background {
             BackgroundSpec::Picture { path, fit } | BackgroundSpec::Video { path, fit } => {
                 moving::load(path, *fit, options)?
             }
+            BackgroundSpec::Slideshow(slides) => moving::slideshow(slides, options)?,
             BackgroundSpec::Blur { strength } => Self::Blur { strength: (*strength).clamp(1, 100) },
         })
     }

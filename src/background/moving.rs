@@ -3,10 +3,12 @@
 use std::{io, io::Read, path::Path, sync::Arc};
 
 use super::{
-    Background, BackgroundError, Fit, Options,
+    Background, BackgroundError, Fit, Options, Slides,
     animation::{self, Animation, Source},
     fit,
     player::{Player, Reel},
+    slideshow::Slideshow,
+    treatment::Treat,
     video::Video,
 };
 use crate::{
@@ -52,12 +54,14 @@ fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Backg
     let bytes = picture::read_bytes(path, &options.limits)?;
     let Some(format) = animation::recognise(&bytes) else {
         let picture = picture::decode(&bytes, name, &options.limits)?;
-        return Ok(Background::Picture(Arc::new(fit::to_frame(picture, fit, options.size))));
+        let mut frame = fit::to_frame(picture, fit, options.size);
+        Treat::new(options.treatment, options.size).apply(&mut frame);
+        return Ok(Background::Picture(Arc::new(frame)));
     };
     let source = Source::new(path, format, bytes);
     let moves = source.moves()?;
     let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), fit)?) as Box<dyn Reel>);
-    let player = Player::start(options.size, Box::new(open))?;
+    let player = Player::start(options, Box::new(open))?;
     // what stands needs no thread
     Ok(if moves { Background::Moving(Arc::new(player)) } else { Background::Picture(player.picture()) })
 }
@@ -65,7 +69,14 @@ fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Backg
 fn video(path: &Path, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
     let (path, size) = (path.to_owned(), options.size);
     let open = move |stop: &_| Ok(Box::new(Video::open(&path, fit, size, stop)?) as Box<dyn Reel>);
-    Ok(Background::Moving(Arc::new(Player::start(size, Box::new(open))?)))
+    Ok(Background::Moving(Arc::new(Player::start(options, Box::new(open))?)))
+}
+
+/// Makes a slideshow ready.
+pub(super) fn slideshow(slides: &Slides, options: &Options) -> Result<Background, BackgroundError> {
+    let (slides, shown) = (slides.clone(), options.clone());
+    let open = move |_: &_| Ok(Box::new(Slideshow::open(&slides, &shown)?) as Box<dyn Reel>);
+    Ok(Background::Moving(Arc::new(Player::start(options, Box::new(open))?)))
 }
 
 #[cfg(test)]

@@ -15,10 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::BackgroundError;
+use super::{BackgroundError, Options, treatment::Treat};
 use crate::{
     error::Failure,
-    frame::{Frame, Pool, Size},
+    frame::{Frame, Pool},
 };
 
 /// Frames that are decoded ahead.
@@ -79,9 +79,9 @@ struct State {
 
 impl Player {
     /// Starts playing and waits until the first frame is there.
-    pub(super) fn start(size: Size, open: Open) -> Result<Self, BackgroundError> {
+    pub(super) fn start(options: &Options, open: Open) -> Result<Self, BackgroundError> {
         let state = State {
-            shown: Arc::new(Frame::new(size)),
+            shown: Arc::new(Frame::new(options.size)),
             ready: VecDeque::with_capacity(AHEAD),
             decoded: Duration::ZERO,
             position: Duration::ZERO,
@@ -91,7 +91,9 @@ impl Player {
         let ring = Arc::new(Ring { state: Mutex::new(state), changed: Condvar::new(), stop: Arc::default() });
         let player = Self { ring: Arc::clone(&ring) }; // ends the thread when we return early
         let (told, first) = sync_channel(1);
-        let spawned = thread::Builder::new().name("bgcam-play".to_owned()).spawn(move || run(&ring, size, open, &told));
+        let options = options.clone();
+        let thread = thread::Builder::new().name("bgcam-play".to_owned());
+        let spawned = thread.spawn(move || run(&ring, &options, open, &told));
         spawned.map_err(BackgroundError::Thread)?;
         match first.recv_timeout(FIRST_WITHIN) {
             Ok(result) => result?,
@@ -218,14 +220,15 @@ fn due(begins: impl Iterator<Item = Duration>, position: Duration) -> usize {
 }
 
 /// The thread: opens the reel again and again until the player is dropped, but for the first time.
-fn run(ring: &Ring, size: Size, mut open: Open, told: &SyncSender<Result<(), BackgroundError>>) {
-    let mut pool = Pool::new(BUFFERS, || Frame::new(size));
+fn run(ring: &Ring, options: &Options, mut open: Open, told: &SyncSender<Result<(), BackgroundError>>) {
+    let mut pool = Pool::new(BUFFERS, || Frame::new(options.size));
+    let mut treat = Treat::new(options.treatment, options.size);
     let mut retry = FIRST_RETRY;
     let mut begun = false;
     while !ring.is_stopped() {
         let mut played = 0u64;
         let result = open(&ring.stop).and_then(|mut reel| {
-            play(ring, reel.as_mut(), &mut pool, || {
+            play(ring, reel.as_mut(), &mut treat, &mut pool, || {
                 if !std::mem::replace(&mut begun, true) {
                     let _ = told.try_send(Ok(()));
                 }
@@ -258,6 +261,7 @@ fn run(ring: &Ring, size: Size, mut open: Open, told: &SyncSender<Result<(), Bac
 fn play(
     ring: &Ring,
     reel: &mut dyn Reel,
+    treat: &mut Treat,
     pool: &mut Pool<Frame>,
     mut came: impl FnMut(),
 ) -> Result<(), BackgroundError> {
@@ -265,6 +269,7 @@ fn play(
         let mut stands = Duration::ZERO;
         let filled = pool.fill(|frame| {
             stands = reel.next(frame)?;
+            treat.apply(frame);
             Ok::<_, BackgroundError>(())
         })?;
         match filled {
@@ -286,12 +291,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::Yuv;
+    use crate::frame::{Size, Yuv};
 
     const STEP: Duration = Duration::from_millis(40);
 
-    fn size() -> Size {
-        Size::new(16, 16).unwrap()
+    fn options() -> Options {
+        Options::new(Size::new(16, 16).unwrap())
     }
 
     /// Pictures whose luma counts up, 40 ms each; every `breaks`th can't be had.
@@ -317,7 +322,7 @@ mod tests {
             let made = Arc::clone(&made);
             move |_: &Arc<AtomicBool>| Ok(Box::new(Counting { made: Arc::clone(&made), breaks }) as Box<dyn Reel>)
         };
-        (Player::start(size(), Box::new(open)).unwrap(), made)
+        (Player::start(&options(), Box::new(open)).unwrap(), made)
     }
 
     fn shows(player: &Player) -> u8 {
@@ -371,7 +376,7 @@ mod tests {
             let answer = answer.take().ok_or(BackgroundError::Broken)?;
             Ok(Box::new(Slow(answer, 0)) as Box<dyn Reel>)
         };
-        let player = Player::start(size(), Box::new(open)).unwrap();
+        let player = Player::start(&options(), Box::new(open)).unwrap();
         let start = Instant::now();
         for tick in 0..100 {
             player.play(start + STEP * tick);
@@ -399,7 +404,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_opened_is_an_error_and_so_is_a_decoder_that_dies() {
-        let error = Player::start(size(), Box::new(|_| Err(BackgroundError::Broken))).unwrap_err();
+        let error = Player::start(&options(), Box::new(|_| Err(BackgroundError::Broken))).unwrap_err();
         assert!(matches!(error, BackgroundError::Broken));
         struct Dying;
         impl Reel for Dying {
@@ -407,7 +412,7 @@ mod tests {
                 std::panic::resume_unwind(Box::new("as a decoder's bug does"))
             }
         }
-        let error = Player::start(size(), Box::new(|_| Ok(Box::new(Dying) as Box<dyn Reel>))).unwrap_err();
+        let error = Player::start(&options(), Box::new(|_| Ok(Box::new(Dying) as Box<dyn Reel>))).unwrap_err();
         assert!(matches!(error, BackgroundError::Broken));
     }
 

@@ -23,8 +23,9 @@ const VIDEO_ENDINGS: [&str; 14] =
 /// What the user wants behind them.
 ///
 /// As words ([`FromStr`]): `off`, `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a path, or `image:PATH` or
-/// `video:PATH` for a file with one of these names. As JSON: `"off"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg",
-/// "fit":"cover"}}`, `{"video":{"path":"/a/b.mp4","fit":"cover"}}`, `{"blur":{"strength":40}}`.
+/// `video:PATH` for a file with one of these names, `slideshow:FOLDER`. As JSON: `"off"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg",
+/// "fit":"cover"}}`, `{"video":{"path":"/a/b.mp4","fit":"cover"}}`,
+/// `{"slideshow":{"path":"/a","seconds":30,"shuffle":false,"fit":"cover"}}`, `{"blur":{"strength":40}}`.
 ///
 /// A file is shown as what its content is: a picture, one that moves, or a video, whichever it was called here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub enum BackgroundSpec {
         #[serde(default)]
         fit: Fit,
     },
+    /// The pictures of a folder, one after another.
+    Slideshow(Slides),
     /// The room itself, blurred.
     Blur {
         /// 1 (barely) to 100 (nothing to be made out).
@@ -58,11 +61,61 @@ pub enum BackgroundSpec {
     },
 }
 
+/// The pictures of a folder, one after another, sorted by name; the folder is read again on every round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slides {
+    /// The folder; a daemon wants it absolute.
+    pub path: PathBuf,
+    /// How long each picture stands, 1 to 86400.
+    #[serde(default = "default_seconds", deserialize_with = "seconds")]
+    pub seconds: u32,
+    /// In an order of chance.
+    #[serde(default)]
+    pub shuffle: bool,
+    /// How they fill the frame.
+    #[serde(default)]
+    pub fit: Fit,
+}
+
+impl Slides {
+    /// Those of `path`, half a minute each.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, seconds: default_seconds(), shuffle: false, fit: Fit::default() }
+    }
+}
+
+fn default_seconds() -> u32 {
+    30
+}
+
+/// The time that a picture stands, in seconds: `45`, `30s`, `2m`, `1h`.
+///
+/// # Errors
+/// When it is none, or not from 1 second to a day.
+pub fn parse_seconds(text: &str) -> Result<u32, BackgroundError> {
+    let text = text.trim();
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1),
+        Some((at, 'm')) => (&text[..at], 60),
+        Some((at, 'h')) => (&text[..at], 3600),
+        _ => (text, 1),
+    };
+    let seconds = number.trim().parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
+    let seconds = seconds.filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.ok_or_else(|| BackgroundError::BadSeconds { text: text.to_owned() })
+}
+
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let number = u64::deserialize(from)?;
+    parse_seconds(&number.to_string()).map_err(serde::de::Error::custom)
+}
+
 impl BackgroundSpec {
-    /// The file that it is made of.
+    /// The file or folder that it is made of.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Picture { path, .. } | Self::Video { path, .. } => Some(path),
+            Self::Picture { path, .. } | Self::Video { path, .. } | Self::Slideshow(Slides { path, .. }) => Some(path),
             Self::Off | Self::Color(_) | Self::Blur { .. } => None,
         }
     }
@@ -89,7 +142,9 @@ impl BackgroundSpec {
 
     fn file_mut(&mut self) -> Option<(&mut PathBuf, &mut Fit)> {
         match self {
-            Self::Picture { path, fit } | Self::Video { path, fit } => Some((path, fit)),
+            Self::Picture { path, fit } | Self::Video { path, fit } | Self::Slideshow(Slides { path, fit, .. }) => {
+                Some((path, fit))
+            }
             Self::Off | Self::Color(_) | Self::Blur { .. } => None,
         }
     }
@@ -101,12 +156,15 @@ impl fmt::Display for BackgroundSpec {
         match self {
             Self::Off => f.write_str("off"),
             Self::Color(colour) => colour.fmt(f),
-            Self::Picture { path, .. } | Self::Video { path, .. } => {
-                path.file_name().unwrap_or(path.as_os_str()).display().fmt(f)
-            }
+            Self::Picture { path, .. } | Self::Video { path, .. } => name(path).fmt(f),
+            Self::Slideshow(Slides { path, seconds, .. }) => write!(f, "slideshow of {}, {seconds} s each", name(path)),
             Self::Blur { strength } => write!(f, "blur {strength}"),
         }
     }
+}
+
+fn name(path: &Path) -> impl fmt::Display {
+    path.file_name().unwrap_or(path.as_os_str()).display()
 }
 
 impl FromStr for BackgroundSpec {
@@ -114,7 +172,7 @@ impl FromStr for BackgroundSpec {
 
     fn from_str(text: &str) -> Result<Self, BackgroundError> {
         let text = text.trim();
-        for (word, make) in [("image:", picture as fn(PathBuf) -> Self), ("video:", video)] {
+        for (word, make) in [("image:", picture as fn(PathBuf) -> Self), ("video:", video), ("slideshow:", slideshow)] {
             if let Some(path) = text.strip_prefix(word) {
                 return if path.is_empty() { Err(empty(word)) } else { Ok(make(at_home(path))) };
             }
@@ -150,6 +208,10 @@ fn picture(path: PathBuf) -> BackgroundSpec {
 
 fn video(path: PathBuf) -> BackgroundSpec {
     BackgroundSpec::Video { path, fit: Fit::default() }
+}
+
+fn slideshow(path: PathBuf) -> BackgroundSpec {
+    BackgroundSpec::Slideshow(Slides::new(path))
 }
 
 fn empty(word: &str) -> BackgroundError {
@@ -309,19 +371,40 @@ mod tests {
             (colour(32, 160, 64), r##"{"color":"#20a040"}"##),
             (file("/a/b.jpg").fitted(Fit::Contain), r#"{"picture":{"path":"/a/b.jpg","fit":"contain"}}"#),
             (clip("/a/b.mp4"), r#"{"video":{"path":"/a/b.mp4","fit":"cover"}}"#),
+            (
+                BackgroundSpec::Slideshow(Slides { seconds: 60, shuffle: true, ..Slides::new("/a".into()) }),
+                r#"{"slideshow":{"path":"/a","seconds":60,"shuffle":true,"fit":"cover"}}"#,
+            ),
             (BackgroundSpec::Blur { strength: 40 }, r#"{"blur":{"strength":40}}"#),
         ] {
             assert_eq!(serde_json::to_string(&spec).unwrap(), json);
             assert_eq!(serde_json::from_str::<BackgroundSpec>(json).unwrap(), spec);
         }
-        for bad in [r#"{"blur":{"strength":0}}"#, r#"{"blur":{"strength":256}}"#, r#"{"color":"gren"}"#] {
+        for bad in [
+            r#"{"slideshow":{"path":"/a","seconds":0}}"#,
+            r#"{"blur":{"strength":0}}"#,
+            r#"{"blur":{"strength":256}}"#,
+            r#"{"color":"gren"}"#,
+        ] {
             assert!(serde_json::from_str::<BackgroundSpec>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, seconds) in [("45", 45), ("30s", 30), (" 2m ", 120), ("1h", 3600), ("24h", 86_400)] {
+            assert_eq!(parse_seconds(text).unwrap(), seconds, "{text}");
+        }
+        for bad in ["", "s", "0", "25h", "1.5m", "-3", "9999999999", "30 seconds", "5\u{1f}m\u{e9}"] {
+            assert!(parse_seconds(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse("slideshow:/a/photos").unwrap().to_string(), "slideshow of photos, 30 s each");
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in any::<String>()) {
+            let _ = parse_seconds(&text);
             let _ = text.parse::<BackgroundSpec>();
         }
     }

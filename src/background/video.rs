@@ -136,7 +136,10 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::background::player::{Open, Player};
+    use crate::background::{
+        Options,
+        player::{Open, Player},
+    };
 
     fn size() -> Size {
         Size::new(64, 48).unwrap()
@@ -179,7 +182,7 @@ mod tests {
     fn a_video_goes_round_without_a_jump_at_its_own_rate() {
         for name in ["clip.mp4", "clip.mkv", "clip.mov"] {
             let Some((_folder, path)) = stairs(name) else { return };
-            let player = Player::start(size(), open(&path)).unwrap();
+            let player = Player::start(&Options::new(size()), open(&path)).unwrap();
             for tick in 0..60 {
                 // thirty looks a second at ten frames: each is seen three times
                 player.seek(Duration::from_millis(tick * 1000 / 30 + 1));
@@ -192,7 +195,7 @@ mod tests {
     #[test]
     fn the_child_ends_with_the_player_and_leaves_no_zombie() {
         let Some((_folder, path)) = stairs("zombie.mp4") else { return };
-        let player = Player::start(size(), open(&path)).unwrap();
+        let player = Player::start(&Options::new(size()), open(&path)).unwrap();
         assert!(!children(&path).is_empty());
         drop(player);
         while !children(&path).is_empty() {
@@ -221,13 +224,13 @@ mod tests {
     #[test]
     fn a_removed_file_plays_on_and_a_damaged_one_says_so_at_once() {
         let Some((_folder, path)) = stairs("gone.mkv") else { return };
-        let player = Player::start(size(), open(&path)).unwrap();
+        let player = Player::start(&Options::new(size()), open(&path)).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         player.seek(Duration::from_millis(1250));
         assert!(near(player.picture().planes().0[100], 16 + 40 * 2));
         std::fs::write(&path, &bytes[..bytes.len() / 8]).unwrap();
-        let error = Player::start(size(), open(&path)).unwrap_err();
+        let error = Player::start(&Options::new(size()), open(&path)).unwrap_err();
         assert!(matches!(&error, BackgroundError::Video { why, .. } if !why.is_empty()), "{error:?}");
     }
 
@@ -238,7 +241,7 @@ mod tests {
         let middle = bytes.len() / 2;
         bytes[middle..middle + 40].fill(0x55);
         std::fs::write(&path, &bytes).unwrap();
-        let player = Player::start(size(), open(&path)).unwrap();
+        let player = Player::start(&Options::new(size()), open(&path)).unwrap();
         player.seek(Duration::from_secs(3)); // returns: frames go on coming, or it is opened again
     }
 

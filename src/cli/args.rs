@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::{
-    background::{BackgroundError, BackgroundSpec, Fit},
+    background::{BackgroundError, BackgroundSpec, Fit, parse_seconds},
     control::protocol::MAX_COUNT,
     error::Failure,
     frame::Size,
@@ -85,6 +85,25 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::FilePath)]
         path: PathBuf,
         /// How a video of another shape is fitted
+        #[arg(long)]
+        fit: Option<Fit>,
+    },
+
+    /// Put the pictures of a folder behind you, one after another
+    #[command(after_help = "Example: bgcam set-slideshow ~/Pictures/beaches --every 5m\n\
+        Example: bgcam set-slideshow ~/Pictures --every 30s --shuffle\n\
+        PNG, JPEG and WebP files, by name; what is put there later comes in the next round.")]
+    SetSlideshow {
+        /// The folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        path: PathBuf,
+        /// How long each stands: 45 or 45s, 5m, 1h
+        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_every)]
+        every: u32,
+        /// In an order of chance
+        #[arg(long)]
+        shuffle: bool,
+        /// How pictures of another shape are fitted
         #[arg(long)]
         fit: Option<Fit>,
     },
@@ -419,6 +438,10 @@ pub enum OnOff {
 
 fn parse_colour(text: &str) -> Result<BackgroundSpec, String> {
     text.parse().map(BackgroundSpec::Color).map_err(|error| with_hint(&error))
+}
+
+fn parse_every(text: &str) -> Result<u32, String> {
+    parse_seconds(text).map_err(|error| with_hint(&error))
 }
 
 fn parse_background(text: &str) -> Result<BackgroundSpec, String> {

@@ -20,7 +20,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb};
 use crate::{
-    background::{BackgroundSpec, Fit},
+    background::{BackgroundSpec, Fit, Slides},
     bench,
     config::{self, Config, Flags},
     control::{
@@ -102,6 +102,9 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Providers { json, test } => prompt::providers(json, test.as_deref()),
         Verb::SetImage { path, fit } => set_file(BackgroundSpec::Picture { path, fit: Fit::default() }, fit),
         Verb::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
+        Verb::SetSlideshow { path, every, shuffle, fit } => {
+            set_file(BackgroundSpec::Slideshow(Slides { seconds: every, shuffle, ..Slides::new(path) }), fit)
+        }
         Verb::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
         Verb::SetColor { colour } => set(colour),
         Verb::Off => set(BackgroundSpec::Off),

@@ -44,6 +44,22 @@ enum Back<'a> {
     Blur(usize),
 }
 
+/// Blurs whole pictures, as the room is blurred.
+#[derive(Debug)]
+pub(crate) struct Defocus(Blur);
+
+impl Defocus {
+    pub(crate) fn new(size: Size) -> Self {
+        Self(Blur::new(size))
+    }
+
+    /// Blurs `frame` by 1 to 100. Allocates nothing.
+    pub(crate) fn apply(&mut self, frame: &mut Frame, strength: u8) {
+        self.0.make(frame, None, strength, false);
+        self.0.write(frame);
+    }
+}
+
 impl Compositor {
     /// A compositor for frames of `size`.
     pub fn new(size: Size) -> Self {
@@ -81,7 +97,7 @@ impl Compositor {
             (Background::Moving(player), _) => self.pictured(frame, mask, &player.picture(), scene.mirror, into),
             (Background::Blur { strength }, None) => {
                 self.blur.make(frame, None, (*strength).max(BLIND_BLUR), scene.mirror);
-                self.blurred(into);
+                self.blur.write(into);
             }
             (Background::Blur { strength }, Some(mask)) => {
                 self.blur.make(frame, Some(mask), *strength, scene.mirror);
@@ -107,16 +123,6 @@ impl Compositor {
         let Some(mask) = mask else { return into.data_mut().copy_from_slice(picture.data()) };
         let (y, u, v) = picture.planes();
         self.over(frame, mask, [Back::Picture(y), Back::Picture(u), Back::Picture(v)], mirror, into);
-    }
-
-    fn blurred(&mut self, into: &mut Frame) {
-        let width = self.size.width();
-        let (y, u, v) = into.planes_mut();
-        for (plane, (into, width)) in [(y, width), (u, width / 2), (v, width / 2)].into_iter().enumerate() {
-            for (row, into) in into.chunks_exact_mut(width).enumerate() {
-                self.blur.row(plane, row, into);
-            }
-        }
     }
 
     fn over(&mut self, frame: &Frame, mask: &Mask, back: [Back<'_>; 3], mirror: bool, into: &mut Frame) {
@@ -151,6 +157,15 @@ impl Compositor {
             }
         }
     }
+}
+
+/// Lays `into` over `before` by `share` of 256: 0 is all of `before`, 256 all of `into`.
+///
+/// # Panics
+/// When the sizes differ.
+pub fn crossfade(before: &Frame, share: u16, into: &mut Frame) {
+    assert_eq!(before.size(), into.size(), "frames of different sizes");
+    blend::mix(before.data(), share.min(256), into.data_mut());
 }
 
 /// The planes of two frames in pairs, each with its width.

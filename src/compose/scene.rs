@@ -1,5 +1,7 @@
 //! What others are to see.
 
+use std::time::Duration;
+
 use crate::background::{Background, BackgroundSpec};
 
 /// What others are to see; immutable once published, so that a frame is made of one scene or another, never of both.
@@ -17,6 +19,8 @@ pub struct Scene {
     pub mirror: bool,
     /// Whether a card is shown instead of the camera.
     pub paused: bool,
+    /// How long it takes to come in over the scene before; zero cuts.
+    pub fade: Duration,
 }
 
 impl Scene {
@@ -34,6 +38,7 @@ impl Scene {
             background: Background::Off,
             mirror: false,
             paused: false,
+            fade: Duration::ZERO,
         }
     }
 }

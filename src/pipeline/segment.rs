@@ -84,7 +84,7 @@ fn run_once(
             Taken::TimedOut => continue,
             Taken::Closed => break,
         };
-        if !shared.scene.load().needs_mask() {
+        if !shared.masks_wanted() {
             last_session = 0; // what was seen before is of no use when masks are wanted again
             continue;
         }
