@@ -2,6 +2,7 @@
 
 use std::{
     fmt, fs,
+    path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    background::Background,
+    background::{Background, PLAYER},
     camera::{self, mjpeg::Mjpeg, sample},
     cli::args::BenchArgs,
     compose::{Compositor, Scene},
@@ -80,12 +81,12 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let (mut mask, mut picture, mut decoded) = (Mask::new(args.size), Frame::new(args.size), Frame::new(args.size));
     let mut meters = ["mjpeg", "mask", "compose", "all but mjpeg"].map(|name| Meter::new(name, args.frames));
     let mut keys = Meter::new("key frames", args.frames);
-    let mut others = Duration::ZERO;
+    let (mut others, mut played) = (Duration::ZERO, Duration::ZERO);
     let mut pace = Pace::new(config.fps);
     for number in 0..args.frames + WARM_UP {
         if number == WARM_UP {
             meters.iter_mut().for_each(Meter::clear);
-            others = other_threads_cpu_time();
+            (others, played) = (other_threads_cpu_time(), player_cpu_time());
         }
         let index = to_and_fro(number as usize, frames.len());
         let frame = &frames[index];
@@ -105,11 +106,16 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         }
     }
     let [.., all] = &mut meters;
+    let mut player = Meter::new("background", args.frames);
+    player.cpu = player_cpu_time().saturating_sub(played);
     keys.cpu = other_threads_cpu_time().saturating_sub(others);
     all.cpu += keys.cpu;
     let mut stations: Vec<_> = meters.into_iter().map(|meter| meter.station(args.frames)).collect();
     if !keys.walls.is_empty() {
         stations.insert(2, keys.station(args.frames));
+    }
+    if matches!(scene.background, Background::Moving(_)) {
+        stations.insert(2, player.station(args.frames));
     }
     Ok(Report {
         size: args.size.to_string(),
@@ -237,6 +243,23 @@ fn other_threads_cpu_time() -> Duration {
 /// The CPU time that this thread has used.
 fn thread_cpu_time() -> Duration {
     cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// The CPU time of what decodes a moving background: the thread of its player, and an `ffmpeg`.
+fn player_cpu_time() -> Duration {
+    let tasks = || fs::read_dir("/proc/self/task").into_iter().flatten().flatten().map(|task| task.path());
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    let time_of = |task: &Path| {
+        let spent = read(&task.join("schedstat"));
+        Duration::from_nanos(spent.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+    };
+    let threads = tasks().filter(|task| read(&task.join("comm")).trim() == PLAYER);
+    let children = tasks().map(|task| read(&task.join("children")));
+    let children: Vec<String> =
+        children.flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let of_children =
+        children.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
+    threads.chain(of_children.map(|task| task.path())).map(|task| time_of(&task)).sum()
 }
 
 fn cpu_time(clock: libc::clockid_t) -> Duration {

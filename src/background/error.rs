@@ -15,7 +15,9 @@ use crate::{
 #[allow(missing_docs)]
 pub enum BackgroundError {
     /// Neither a word that we know nor a path.
-    #[error("background {text:?} is not off, blur, blur:1 to blur:100, a colour or the path of a picture or video")]
+    #[error(
+        "background {text:?} is not off, blur, blur:1 to blur:100, a colour, the path of a picture or video, or slideshow:FOLDER"
+    )]
     BadSpec { text: String, near: Option<String> },
     /// Not a colour.
     #[error("colour {text:?} is not #rgb, #rrggbb or a CSS colour name")]
@@ -90,6 +92,9 @@ impl BackgroundError {
             }
             Self::BadSpec { text, near: None } if !text.is_empty() && !text.ends_with(':') => {
                 Some(format!("a picture whose name is a plain word is written image:{text}"))
+            }
+            Self::Picture(PictureError::Read { name, source: FileError::NotRegular("a folder") }) => {
+                Some(format!("`bgcam set-slideshow {name:?}` shows the pictures in it"))
             }
             Self::Picture(error) => error.hint(),
             Self::Huge { path, .. } => {

@@ -21,6 +21,7 @@ use std::{
 
 pub use error::BackgroundError;
 pub use fit::Fit;
+pub(crate) use player::PLAYER;
 pub use player::Player;
 pub use spec::{BackgroundSpec, DEFAULT_BLUR, Rgb, Slides, parse_seconds};
 pub use treatment::Treatment;

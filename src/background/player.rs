@@ -21,6 +21,9 @@ use crate::{
     frame::{Frame, Pool},
 };
 
+/// The name of the thread that plays.
+pub(crate) const PLAYER: &str = "bgcam-play";
+
 /// Frames that are decoded ahead.
 const AHEAD: usize = 4;
 
@@ -92,7 +95,7 @@ impl Player {
         let player = Self { ring: Arc::clone(&ring) }; // ends the thread when we return early
         let (told, first) = sync_channel(1);
         let options = options.clone();
-        let thread = thread::Builder::new().name("bgcam-play".to_owned());
+        let thread = thread::Builder::new().name(PLAYER.to_owned());
         let spawned = thread.spawn(move || run(&ring, &options, open, &told));
         spawned.map_err(BackgroundError::Thread)?;
         match first.recv_timeout(FIRST_WITHIN) {
