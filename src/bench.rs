@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    background::Background,
+    background::{Background, PLAYER},
     camera::{self, mjpeg::Mjpeg, sample},
     cli::args::BenchArgs,
     compose::{Compositor, Scene},
@@ -89,12 +89,12 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let mut meters = ["mjpeg", "mask", "compose", "all but mjpeg"].map(|name| Meter::new(name, args.frames));
     let mut model = Duration::ZERO;
     let mut keys = Meter::new("key frames", args.frames);
-    let mut others = Duration::ZERO;
+    let (mut others, mut played) = (Duration::ZERO, Duration::ZERO);
     let mut pace = Pace::new(config.fps);
     for number in 0..args.frames + WARM_UP {
         if number == WARM_UP {
             meters.iter_mut().for_each(Meter::clear);
-            others = other_threads_time();
+            (others, played) = (other_threads_time(), player_cpu_time());
             model = segmenter.model_time();
         }
         let index = to_and_fro(number as usize, frames.len());
@@ -103,6 +103,7 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         mjpeg_meter.measure(|| decoder.decode(&jpegs[index], &mut decoded)).map_err(|error| Failure::from(&error))?;
         all.measure(|| {
             mask_meter.measure(|| segmenter.segment(frame, &mut mask))?;
+            scene.background.seek(Duration::from_secs(1) * number / config.fps.max(1));
             compose_meter.measure(|| compositor.compose(frame, Some(&mask), &scene, &mut picture));
             Ok(())
         })
@@ -114,6 +115,8 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         }
     }
     let [.., all] = &mut meters;
+    let mut player = Meter::new("background", args.frames);
+    player.cpu = player_cpu_time().saturating_sub(played);
     keys.cpu = other_threads_time().saturating_sub(others);
     all.cpu += keys.cpu;
     let model = segmenter.model_time().saturating_sub(model);
@@ -121,6 +124,9 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let mut stations: Vec<_> = meters.into_iter().map(|meter| meter.station(args.frames)).collect();
     if !keys.walls.is_empty() {
         stations.insert(2, keys.station(args.frames));
+    }
+    if matches!(scene.background, Background::Moving(_)) {
+        stations.insert(2, player.station(args.frames));
     }
     Ok(Report {
         size: args.size.to_string(),
@@ -303,6 +309,23 @@ impl Pace {
         self.next = (self.next + self.frame_time).max(Instant::now());
         thread::sleep(self.next.saturating_duration_since(Instant::now()));
     }
+}
+
+/// The CPU time of what decodes a moving background: the thread of its player, and an `ffmpeg`.
+fn player_cpu_time() -> Duration {
+    let tasks = || fs::read_dir("/proc/self/task").into_iter().flatten().flatten().map(|task| task.path());
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    let time_of = |task: &Path| {
+        let spent = read(&task.join("schedstat"));
+        Duration::from_nanos(spent.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+    };
+    let threads = tasks().filter(|task| read(&task.join("comm")).trim() == PLAYER);
+    let children = tasks().map(|task| read(&task.join("children")));
+    let children: Vec<String> =
+        children.flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let of_children =
+        children.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
+    threads.chain(of_children.map(|task| task.path())).map(|task| time_of(&task)).sum()
 }
 
 fn load_average() -> f64 {

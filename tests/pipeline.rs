@@ -8,7 +8,7 @@ use std::{
 };
 
 use bgcam::{
-    background::{Background, BackgroundSpec, Limits},
+    background::{Background, BackgroundSpec, Options},
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn scene(spec: &str) -> Scene {
     let spec: BackgroundSpec = spec.parse().unwrap();
-    let background = Background::load(&spec, SIZE, &Limits::default()).unwrap();
+    let background = Background::load(&spec, &Options::new(SIZE)).unwrap();
     Scene { version: 1, label: spec.to_string(), spec, background, ..Scene::off() }
 }
 
@@ -73,13 +73,32 @@ fn runtime_is_there() -> bool {
     }
 }
 
+/// Three seconds of video, or nothing where there is no ffmpeg.
+fn clip(folder: &std::path::Path) -> Option<String> {
+    let path = folder.join("clip.mp4").display().to_string();
+    let source = "testsrc2=s=640x360:r=30:d=3,format=yuv420p";
+    let made = std::process::Command::new("ffmpeg").args(["-v", "error", "-f", "lavfi", "-i", source, &path]).status();
+    match made {
+        Ok(status) => {
+            assert!(status.success());
+            Some(path)
+        }
+        Err(_) => {
+            eprintln!("skipped: ffmpeg is not installed");
+            None
+        }
+    }
+}
+
 #[test]
 fn no_thread_allocates_while_frames_go_by() {
     let _alone = alone();
     if !runtime_is_there() {
         return;
     }
-    for spec in ["#20a040", "blur:50", "off"] {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = clip(folder.path());
+    for spec in ["#20a040", "blur:50", "off"].into_iter().chain(clip.as_deref()) {
         let (pipeline, _memory) = start("demo", mask::Settings::default(), scene(spec), 1);
         let stats = pipeline.stats();
         let count = || stats.composed.get();
@@ -297,4 +316,81 @@ fn the_built_in_model_takes_the_place_of_one_that_fails() {
     wait_for("another choice is taken", || pipeline.stations().model.as_deref() == Some("3"));
     assert_eq!(pipeline.stations().quality_failure, None);
     assert!(memory.frames().iter().all(|frame| share_of(frame, ROOM) <= 0.51));
+}
+
+/// The luma of the background in each frame, oldest first.
+fn luma_of(memory: &Memory) -> Vec<u8> {
+    // on the right, where nobody is
+    memory.frames().iter().map(|frame| frame.planes().0[SIZE.width() * 400 + 1200]).collect()
+}
+
+#[test]
+fn a_background_fades_into_the_next_and_counts_when_it_is_there() {
+    let _alone = alone();
+    let fade = Duration::from_millis(400);
+    let (pipeline, memory) = start_twins("2", Scene { fade, ..scene("#000") }, 200);
+    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
+    wait_for("the fade is over", || pipeline.shown() == 2);
+    let lumas = luma_of(&memory);
+    assert!(lumas.last().is_some_and(|luma| *luma == 235), "{lumas:?}");
+    let fading: Vec<u8> = lumas.iter().copied().filter(|luma| (20..230).contains(luma)).collect();
+    assert!(fading.len() >= 3 && fading.is_sorted(), "{fading:?}");
+    // the person stands there all the while
+    let frames = memory.frames();
+    assert!(frames.iter().rev().take(10).all(|frame| frame.planes().0[SIZE.width() * 400 + 80] == ROOM.y));
+}
+
+#[test]
+fn a_fade_that_is_interrupted_goes_on_without_a_jump() {
+    let _alone = alone();
+    let fade = Duration::from_millis(800);
+    let (pipeline, memory) = start_twins("2", Scene { fade, ..scene("#000") }, 300);
+    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    let middle = |low, high| move |lumas: Vec<u8>| lumas.last().is_some_and(|luma| (low..high).contains(luma));
+    pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
+    wait_for("it is half there", || middle(100, 230)(luma_of(&memory)));
+    pipeline.publish(Scene { version: 3, fade, ..scene("#000") });
+    wait_for("the last one is there", || pipeline.shown() == 3);
+    let lumas = luma_of(&memory);
+    let jump = lumas.windows(2).map(|pair| pair[0].abs_diff(pair[1])).max();
+    assert!(jump.is_some_and(|jump| jump < 100), "{lumas:?}");
+    assert_eq!(lumas.last(), Some(&16));
+}
+
+#[test]
+fn a_pause_cuts_and_so_does_what_comes_after_it() {
+    let _alone = alone();
+    let fade = Duration::from_secs(5);
+    let (pipeline, memory) = start_twins("2", Scene { fade, ..scene("off") }, 300);
+    wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
+    pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
+    let count = memory.count();
+    wait_for("it fades", || memory.count() > count + 5);
+    pipeline.publish(Scene { version: 3, paused: true, ..scene("#fff") });
+    wait_for("the card is shown", || pipeline.shown() == 3);
+    assert_eq!(share_of(&memory.last().unwrap(), ROOM), 0.0);
+    let count = memory.count();
+    pipeline.publish(Scene { version: 4, ..scene("#fff") });
+    wait_for("it goes on", || pipeline.shown() == 4 && memory.count() > count + 10);
+    let after: Vec<f64> = memory.frames().iter().rev().take(8).map(|frame| share_of(frame, ROOM)).collect();
+    assert!(after.iter().all(|share| *share <= 0.51), "{after:?}");
+}
+
+#[test]
+fn the_person_stays_while_a_background_fades_into_the_plain_camera() {
+    let _alone = alone();
+    let fade = Duration::from_millis(600);
+    let (pipeline, memory) = start_twins("2", scene("#fff"), 100);
+    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    pipeline.publish(Scene { version: 2, fade, ..scene("off") });
+    wait_for("the room is there", || pipeline.shown() == 2);
+    let frames = memory.frames();
+    let left = |frame: &Frame| frame.planes().0[SIZE.width() * 400 + 80];
+    let since = frames.iter().position(|frame| left(frame) == ROOM.y).unwrap();
+    assert!(frames[since..].iter().all(|frame| left(frame).abs_diff(ROOM.y) <= 1), "the person went away");
+    let masks = pipeline.stats().masks.get();
+    let count = memory.count();
+    wait_for("the room stays", || memory.count() > count + 10);
+    assert!(pipeline.stats().masks.get() <= masks + 1, "nobody wants masks now");
 }

@@ -21,7 +21,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb};
 use crate::{
-    background::BackgroundSpec,
+    background::{BackgroundSpec, Fit, Slides},
     bench,
     config::{self, Config, Flags},
     control::{
@@ -101,7 +101,11 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::SetPrompt(args) => prompt::set_prompt(args),
         Verb::Gallery { verb, json } => gallery::run(verb.unwrap_or(GalleryVerb::List), json),
         Verb::Providers { json, test } => prompt::providers(json, test.as_deref()),
-        Verb::SetImage { path, fit } => set_image(&path, fit),
+        Verb::SetImage { path, fit } => set_file(BackgroundSpec::Picture { path, fit: Fit::default() }, fit),
+        Verb::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
+        Verb::SetSlideshow { path, every, shuffle, fit } => {
+            set_file(BackgroundSpec::Slideshow(Slides { seconds: every, shuffle, ..Slides::new(path) }), fit)
+        }
         Verb::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
         Verb::SetColor { colour } => set(colour),
         Verb::Off => set(BackgroundSpec::Off),
@@ -140,9 +144,8 @@ fn set(spec: BackgroundSpec) -> Result<(), Trouble> {
     ask(&Request::SetBackground { spec, fit: None })
 }
 
-fn set_image(path: &Path, fit: Option<crate::background::Fit>) -> Result<(), Trouble> {
-    let spec = absolute(BackgroundSpec::Picture { path: path.to_owned(), fit: fit.unwrap_or_default() })?;
-    ask(&Request::SetBackground { spec, fit })
+fn set_file(spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Trouble> {
+    ask(&Request::SetBackground { spec: absolute(spec)?, fit })
 }
 
 /// The daemon has another working directory.

@@ -79,15 +79,11 @@ impl Layers {
                 let back = [Back::Color(*y), Back::Color(*u), Back::Color(*v)];
                 self.over(frame, mask, back, finish, into);
             }
-            (Background::Picture(picture), None) => into.data_mut().copy_from_slice(picture.data()),
-            (Background::Picture(picture), Some(mask)) => {
-                assert_eq!(picture.size(), self.size, "a picture of another size");
-                let (y, u, v) = picture.planes();
-                self.over(frame, mask, [Back::Picture(y), Back::Picture(u), Back::Picture(v)], finish, into);
-            }
+            (Background::Picture(picture), _) => self.pictured(frame, mask, picture, finish, into),
+            (Background::Moving(player), _) => self.pictured(frame, mask, &player.picture(), finish, into),
             (Background::Blur { strength }, None) => {
                 self.blur.make(frame, None, (*strength).max(BLIND_BLUR), scene.mirror);
-                self.blurred(into);
+                self.blur.write(into);
             }
             (Background::Blur { strength }, Some(mask)) => {
                 self.blur.make(frame, Some(mask), *strength, scene.mirror);
@@ -137,14 +133,11 @@ impl Layers {
         }
     }
 
-    fn blurred(&mut self, into: &mut Frame) {
-        let width = self.size.width();
-        let (y, u, v) = into.planes_mut();
-        for (plane, (into, width)) in [(y, width), (u, width / 2), (v, width / 2)].into_iter().enumerate() {
-            for (row, into) in into.chunks_exact_mut(width).enumerate() {
-                self.blur.row(plane, row, into);
-            }
-        }
+    fn pictured(&mut self, frame: &Frame, mask: Option<&Mask>, picture: &Frame, finish: Finish, into: &mut Frame) {
+        assert_eq!(picture.size(), self.size, "a picture of another size");
+        let Some(mask) = mask else { return into.data_mut().copy_from_slice(picture.data()) };
+        let (y, u, v) = picture.planes();
+        self.over(frame, mask, [Back::Picture(y), Back::Picture(u), Back::Picture(v)], finish, into);
     }
 
     fn over(&mut self, frame: &Frame, mask: &Mask, back: [Back<'_>; 3], finish: Finish, into: &mut Frame) {
@@ -197,7 +190,7 @@ impl Layers {
                     if finish.mirror {
                         rows.room[..width].reverse();
                     }
-                    blend::mix(behind, finish.opacity, &mut rows.room[..width]);
+                    blend::mix(behind, 256 - finish.opacity, &mut rows.room[..width]);
                     behind = &rows.room[..width];
                 }
                 blend::over(front, behind, alpha, into);

@@ -1,5 +1,7 @@
 //! What others are to see.
 
+use std::time::Duration;
+
 use super::Overlay;
 use crate::{
     background::{Background, BackgroundSpec},
@@ -25,6 +27,8 @@ pub struct Scene {
     pub mirror: bool,
     /// Whether a card is shown instead of the camera.
     pub paused: bool,
+    /// How long it takes to come in over the scene before; zero cuts.
+    pub fade: Duration,
 }
 
 impl Scene {
@@ -49,6 +53,7 @@ impl Scene {
             overlay: None,
             mirror: false,
             paused: false,
+            fade: Duration::ZERO,
         }
     }
 }

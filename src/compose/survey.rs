@@ -48,16 +48,19 @@ impl Survey {
                 self.behind.u.raw_mut().fill(colour.u);
                 self.behind.v.raw_mut().fill(colour.v);
             }
-            Background::Picture(picture) => {
-                self.cells.fill(picture, &mut self.behind);
-                if mirror {
-                    for plane in [&mut self.behind.y, &mut self.behind.u, &mut self.behind.v] {
-                        (0..plane.height).for_each(|y| plane.row_mut(y).reverse());
-                        plane.replicate();
-                    }
-                }
-            }
+            Background::Picture(picture) => self.look_at(picture, mirror),
+            Background::Moving(player) => self.look_at(&player.picture(), mirror),
         }
         true
+    }
+
+    fn look_at(&mut self, picture: &Frame, mirror: bool) {
+        self.cells.fill(picture, &mut self.behind);
+        if mirror {
+            for plane in [&mut self.behind.y, &mut self.behind.u, &mut self.behind.v] {
+                (0..plane.height).for_each(|y| plane.row_mut(y).reverse());
+                plane.replicate();
+            }
+        }
     }
 }

@@ -45,6 +45,7 @@ pub(super) struct RawOutput {
 pub(super) struct RawBackground {
     pub(super) default: String,
     pub(super) fit: String,
+    pub(super) crossfade_ms: u64,
     pub(super) max_megabytes: u64,
     pub(super) max_megapixels: u64,
 }
