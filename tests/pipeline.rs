@@ -12,7 +12,7 @@ use bgcam::{
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
-    mask::{self, MaskError, ModelInfo, Place, Quality, Segmenter, catalogue::BUILT_IN},
+    mask::{self, MaskError, ModelInfo, Place, Processor, Quality, Segmenter, catalogue::BUILT_IN},
     pipeline::{Pipeline, Settings},
     sink::{Outputs, SinkSpec, memory::Memory},
     stats::{CountingAllocator, allocations},
@@ -223,7 +223,15 @@ impl Segmenter for LeftHalf {
 
 fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     let spec = mask::catalogue::ours()[0].clone();
-    let info = ModelInfo { spec, place: Place::BuiltIn, library: PathBuf::new(), quality: Quality::Eco, missing: None };
+    let info = ModelInfo {
+        spec,
+        place: Place::BuiltIn,
+        library: PathBuf::new(),
+        quality: Quality::Eco,
+        processor: Processor::Cpu,
+        processor_error: None,
+        missing: None,
+    };
     match settings.model.as_str() {
         "broken" => Err(MaskError::NotFinite { model: "broken".to_owned(), count: 1 }),
         BUILT_IN => Ok(Box::new(LeftHalf(info, Duration::from_millis(2)))),

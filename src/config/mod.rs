@@ -149,6 +149,7 @@ impl Config {
             quality: parse("mask.quality", &raw.mask.quality)?,
             latency: parse("mask.latency", &raw.mask.latency)?,
             effort: mask::Effort::Live,
+            processor: parse("mask.processor", &raw.mask.processor)?,
             threads: 1,
             memory: raw.mask.memory,
             edge: (low, high),

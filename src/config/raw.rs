@@ -56,6 +56,7 @@ pub(super) struct RawMask {
     pub(super) model: String,
     pub(super) quality: String,
     pub(super) latency: String,
+    pub(super) processor: String,
     pub(super) library: String,
     pub(super) memory: f32,
     pub(super) edge: [f32; 2],

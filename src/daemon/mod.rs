@@ -401,6 +401,8 @@ impl Service for Arc<Daemon> {
                 model: stations.model,
                 wanted_quality: config.mask.quality,
                 quality: stations.quality,
+                processor: stations.processor,
+                processor_error: stations.processor_failure,
                 eased: stations.eased,
                 quality_error: stations.quality_failure,
                 error: stations.mask_failure,

@@ -138,6 +138,10 @@ pub struct Stations {
     pub eased: u8,
     /// Why that is less than the settings ask for.
     pub quality_failure: Option<Failure>,
+    /// What runs the models.
+    pub processor: Option<mask::Processor>,
+    /// Why that is not what the settings ask for.
+    pub processor_failure: Option<Failure>,
     /// Why there is no model.
     pub mask_failure: Option<Failure>,
 }
@@ -167,6 +171,8 @@ impl Stations {
     fn found_model(&mut self, model: &str, info: &ModelInfo, instead_of: Option<&Failure>) {
         self.model = Some(model.to_owned());
         self.quality = Some(info.quality);
+        self.processor = Some(info.processor);
+        self.processor_failure.clone_from(&info.processor_error);
         self.quality_failure = instead_of.or(info.missing.as_ref()).cloned();
         self.mask_failure = None;
     }
@@ -174,6 +180,7 @@ impl Stations {
     /// True when this is news.
     fn lose_model(&mut self, failure: &Failure) -> bool {
         (self.model, self.quality, self.quality_failure) = (None, None, None);
+        (self.processor, self.processor_failure) = (None, None);
         self.mask_failure.replace(failure.clone()).as_ref() != Some(failure)
     }
 }
