@@ -13,7 +13,8 @@
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
 //! ([`cli`]) talks to it, [`web`], the page through which a browser does, [`config`] with [`paths`], [`stats`] and [`error`]. The stations share [`regular`], which reads
 //! files that users name, [`picture`], which decodes them, `v4l2`, which calls device drivers, [`holders`], which sees who
-//! has a device open, and `child`, which ends other programs. [`render`] sends files the same way, and [`mod@bench`]
+//! has a device open, `child`, which ends other programs, and `ffmpeg`, which
+//! decodes videos with one. [`render`] sends files the same way, and [`mod@bench`]
 //! measures it.
 
 pub mod background;
@@ -26,7 +27,9 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod error;
+mod ffmpeg;
 pub mod frame;
+mod grid;
 pub mod holders;
 pub mod latest;
 pub mod look;

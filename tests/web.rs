@@ -286,7 +286,8 @@ fn a_person_can_do_everything_in_a_browser() {
     browser.js("document.getElementById('words').value = 'beach'");
     click(&mut browser, "#generate");
     daemon.wait_until("the beach is shown", |status| status.scene.label.contains("beach"));
-    browser.until("document.querySelectorAll('[data-file]').length === 1 && document.getElementById('progress').hidden");
+    browser
+        .until("document.querySelectorAll('[data-file]').length === 1 && document.getElementById('progress').hidden");
     browser.until("document.querySelector('[data-file]').getAttribute('aria-pressed') === 'true'");
     browser.until(&format!("!{}", corner_is([0x20, 0xa0, 0x40])));
     browser.until("document.querySelector('[data-file] img').naturalWidth === 320");
@@ -314,11 +315,15 @@ fn a_person_can_do_everything_in_a_browser() {
     // blur and its strength
     click(&mut browser, "[data-kind=blur]");
     browser.until("!document.getElementById('blur-option').hidden");
-    browser.js("{ const s = document.getElementById('blur-strength'); s.value = 73; s.dispatchEvent(new Event('input')); }");
+    browser.js(
+        "{ const s = document.getElementById('blur-strength'); s.value = 73; s.dispatchEvent(new Event('input')); }",
+    );
     daemon.wait_until("it is blurred so", |status| status.scene.label == "blur 73");
 
     // a slider, and back
-    browser.js("{ const s = document.getElementById('look-softness'); s.value = 33; s.dispatchEvent(new Event('input')); }");
+    browser.js(
+        "{ const s = document.getElementById('look-softness'); s.value = 33; s.dispatchEvent(new Event('input')); }",
+    );
     daemon.wait_until("it is turned", |status| status.scene.look.softness == 33);
     browser.until("document.querySelector('.knob.changed label').textContent === 'Softness'");
     click(&mut browser, ".knob.changed .reset");
@@ -335,7 +340,8 @@ fn a_person_can_do_everything_in_a_browser() {
     // mirror and quality
     click(&mut browser, "#mirror");
     daemon.wait_until("it is mirrored", |status| status.scene.mirror);
-    browser.js("{ const s = document.getElementById('quality'); s.value = 'eco'; s.dispatchEvent(new Event('change')); }");
+    browser
+        .js("{ const s = document.getElementById('quality'); s.value = 'eco'; s.dispatchEvent(new Event('change')); }");
     daemon.wait_until("it is cheap", |status| status.mask.wanted_quality == bgcam::mask::Quality::Eco);
 
     // the cut-out, which is grey
@@ -377,7 +383,8 @@ fn a_viewer_who_stands_still_stops_nobody() {
     let site = Site::of(&home);
     // takes the head of the answer, and nothing more
     let mut stalled = TcpStream::connect(&site.host).unwrap();
-    let head = format!("GET /live/output HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n", site.host, site.token);
+    let head =
+        format!("GET /live/output HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n", site.host, site.token);
     stalled.write_all(head.as_bytes()).unwrap();
     stalled.read_exact(&mut [0; 12]).unwrap();
     let written = status(&daemon).counters.written;

@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb};
 use crate::{
-    background::BackgroundSpec,
+    background::{BackgroundSpec, Fit, Slides},
     bench,
     config::{self, Config, Flags},
     control::{
@@ -102,7 +102,11 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::SetPrompt(args) => prompt::set_prompt(args),
         Verb::Gallery { verb, json } => gallery::run(verb.unwrap_or(GalleryVerb::List), json),
         Verb::Providers { json, test } => prompt::providers(json, test.as_deref()),
-        Verb::SetImage { path, fit } => set_image(&path, fit),
+        Verb::SetImage { path, fit } => set_file(BackgroundSpec::Picture { path, fit: Fit::default() }, fit),
+        Verb::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
+        Verb::SetSlideshow { path, every, shuffle, fit } => {
+            set_file(BackgroundSpec::Slideshow(Slides { seconds: every, shuffle, ..Slides::new(path) }), fit)
+        }
         Verb::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
         Verb::SetColor { colour } => set(colour),
         Verb::Off => set(BackgroundSpec::Off),
@@ -144,9 +148,8 @@ fn set(spec: BackgroundSpec) -> Result<(), Trouble> {
     ask(&Request::SetBackground { spec, fit: None })
 }
 
-fn set_image(path: &Path, fit: Option<crate::background::Fit>) -> Result<(), Trouble> {
-    let spec = absolute(BackgroundSpec::Picture { path: path.to_owned(), fit: fit.unwrap_or_default() })?;
-    ask(&Request::SetBackground { spec, fit })
+fn set_file(spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Trouble> {
+    ask(&Request::SetBackground { spec: absolute(spec)?, fit })
 }
 
 /// The daemon has another working directory.
@@ -233,12 +236,17 @@ fn config(verb: ConfigVerb) -> Result<(), Trouble> {
 }
 
 fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
+    let before = args.compare.as_deref().map(bench::Report::load).transpose()?;
     let report = bench::run(args, &settings(&args.model, args.quality)?)?;
+    args.save.as_deref().map_or(Ok(()), |path| report.save(path))?;
     let mut stdout = io::stdout().lock();
     if args.json {
         show::json(&report)?;
     } else {
         write!(stdout, "{report}")?;
+        if let Some(before) = before {
+            write!(stdout, "{}", report.compared_with(&before))?;
+        }
     }
     Ok(())
 }

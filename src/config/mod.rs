@@ -61,6 +61,8 @@ pub struct Config {
     pub background: BackgroundSpec,
     /// How pictures are fitted.
     pub fit: Fit,
+    /// How long a new background takes to come in over the old one; zero cuts.
+    pub crossfade: Duration,
     /// How large a picture may be.
     pub limits: Limits,
     /// Who makes pictures of words.
@@ -160,6 +162,7 @@ impl Config {
             quality: parse("mask.quality", &raw.mask.quality)?,
             latency: parse("mask.latency", &raw.mask.latency)?,
             effort: mask::Effort::Live,
+            processor: parse("mask.processor", &raw.mask.processor)?,
             threads: 1,
             memory: raw.mask.memory,
             edge: (low, high),
@@ -181,6 +184,7 @@ impl Config {
             look: raw.look.clone(),
             background: parse::<BackgroundSpec>("background.default", &raw.background.default)?.fitted(fit),
             fit,
+            crossfade: Duration::from_millis(within("background.crossfade_ms", raw.background.crossfade_ms, 0, 5_000)?),
             limits: Limits {
                 max_bytes: within("background.max_megabytes", raw.background.max_megabytes, 1, 200)? << 20,
                 max_pixels: within("background.max_megapixels", raw.background.max_megapixels, 1, 400)? * 1_000_000,

@@ -53,6 +53,7 @@ pub(super) struct RawOutput {
 pub(super) struct RawBackground {
     pub(super) default: String,
     pub(super) fit: String,
+    pub(super) crossfade_ms: u64,
     pub(super) max_megabytes: u64,
     pub(super) max_megapixels: u64,
 }
@@ -63,6 +64,7 @@ pub(super) struct RawMask {
     pub(super) model: String,
     pub(super) quality: String,
     pub(super) latency: String,
+    pub(super) processor: String,
     pub(super) library: String,
     pub(super) memory: f32,
     pub(super) edge: [f32; 2],

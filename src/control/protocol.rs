@@ -15,7 +15,7 @@ use crate::{
     camera::SourceInfo,
     error::Failure,
     look::{Changes, Look},
-    mask::Quality,
+    mask::{Processor, Quality},
     prompt::{gallery::Entry, job::JobStatus},
     sink::{OutputStatus, Reader},
     stats::{Rates, Snapshot},
@@ -230,6 +230,10 @@ pub struct MaskStatus {
     pub wanted_quality: Quality,
     /// The quality that it runs in.
     pub quality: Option<Quality>,
+    /// What runs it.
+    pub processor: Option<Processor>,
+    /// Why that is not what the settings ask for.
+    pub processor_error: Option<Failure>,
     /// By how many steps of three it is eased because the machine is busy.
     pub eased: u8,
     /// Why that is less than was asked for.

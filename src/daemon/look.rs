@@ -1,8 +1,11 @@
 //! How the picture looks: turned by requests, laid over what the settings say, remembered.
 
-use super::{Choice, Daemon, load_scene, lock};
+use std::time::Duration;
+
+use super::{Choice, Daemon, Looks, Ready, internal, lock};
 use crate::{
-    compose::Scene,
+    background::{Background, Treatment},
+    compose::Overlay,
     config::Config,
     control::protocol::Response,
     error::Failure,
@@ -34,32 +37,42 @@ impl Daemon {
     }
 
     async fn turn(&self, change: impl FnOnce(&mut Changes)) -> Result<(), Failure> {
-        let _in_order = self.change.lock().await;
-        let (mut choice, config) = (lock(&self.choice).clone(), lock(&self.config).clone());
-        change(&mut choice.look);
-        let look = config.look.with(&choice.look).map_err(|error| Failure::from(&error))?;
-        let scene = self.looked(look, &choice, &config).await?;
-        self.show(scene, choice).await;
+        let version = {
+            let _in_order = self.change.lock().await;
+            let mut turned = lock(&self.choice).look.clone();
+            change(&mut turned);
+            let config = lock(&self.config).clone();
+            let look = config.look.with(&turned).map_err(|error| Failure::from(&error))?;
+            let (ready, looks) = self.looked(look, &config).await?;
+            self.show(ready, Some(looks), |choice| choice.look = turned)
+        };
+        self.until_shown(version).await;
         Ok(())
     }
 
-    /// The scene of now with another look.
-    async fn looked(&self, look: Look, choice: &Choice, config: &Config) -> Result<Scene, Failure> {
+    /// What of a scene has to be made anew for another look.
+    async fn looked(&self, look: Look, config: &Config) -> Result<(Option<Ready>, Looks), Failure> {
         let old = self.pipeline.scene();
-        if needs_loading(&old.look, &look) {
-            return load_scene(choice, config, old.version + 1).await;
-        }
-        Ok(Scene { version: old.version + 1, look, ..(*old).clone() })
+        let overlay = if lies_as(&old.look, &look) { old.overlay.clone() } else { load_overlay(&look, config).await? };
+        let is_treated_alike = Treatment::of(&old.look) == Treatment::of(&look);
+        let ready = match &old.background {
+            Background::Picture(_) | Background::Moving(_) if !is_treated_alike => {
+                // whoever turns a knob wants to see at once what it does
+                Some(Ready { fade: Duration::ZERO, ..Ready::load(&old.spec, &look, config).await? })
+            }
+            _ => None,
+        };
+        Ok((ready, (look, overlay)))
     }
 
     /// Shows the settings' look after they were read again.
     pub(super) async fn follow_look(&self) -> Result<(), Failure> {
         let _in_order = self.change.lock().await;
-        let (choice, config) = (lock(&self.choice).clone(), lock(&self.config).clone());
-        let look = look_of(&choice, &config);
+        let config = lock(&self.config).clone();
+        let look = look_of(&lock(&self.choice), &config);
         if look != self.pipeline.scene().look {
-            let scene = self.looked(look, &choice, &config).await?;
-            self.pipeline.publish(scene);
+            let (ready, looks) = self.looked(look, &config).await?;
+            self.show(ready, Some(looks), |_| {});
         }
         Ok(())
     }
@@ -76,9 +89,22 @@ pub(super) fn look_of(choice: &Choice, config: &Config) -> Look {
     })
 }
 
-/// Whether something of a scene has to be made anew, away from the frames.
-fn needs_loading(old: &Look, new: &Look) -> bool {
-    let treatment = |look: &Look| (look.background_blur, look.background_brightness, look.background_saturation);
+/// The overlay to start with; one that can't be shown is no reason not to start.
+pub(super) async fn first_overlay(choice: &Choice, config: &Config) -> Option<Overlay> {
+    load_overlay(&look_of(choice, config), config).await.unwrap_or_else(|failure| {
+        tracing::warn!(hint = failure.hint, "nothing is laid over the picture: {failure}");
+        None
+    })
+}
+
+async fn load_overlay(look: &Look, config: &Config) -> Result<Option<Overlay>, Failure> {
+    let (look, size, limits) = (look.clone(), config.size, config.limits);
+    let loading = tokio::task::spawn_blocking(move || Overlay::load(&look, size, &limits));
+    loading.await.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))
+}
+
+/// Whether the overlay is the same in both.
+fn lies_as(old: &Look, new: &Look) -> bool {
     let overlay = |look: &Look| (look.overlay.clone(), look.overlay_place, look.overlay_size, look.overlay_opacity);
-    treatment(old) != treatment(new) || overlay(old) != overlay(new)
+    overlay(old) == overlay(new)
 }

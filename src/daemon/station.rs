@@ -18,7 +18,7 @@ impl Daemon {
         self.try_mask(&new).await?;
         let text = format!("quality: {}", new.mask.quality);
         self.take_over(new);
-        self.keep(choice);
+        self.choose(|choice| choice.quality = quality);
         Ok(Response::Done(text))
     }
 
@@ -26,7 +26,7 @@ impl Daemon {
     pub(super) async fn set_camera(&self, camera: Option<String>) -> Result<Response, Failure> {
         let _in_order = self.change.lock().await;
         let wanted = camera.is_some();
-        let choice = Choice { camera, ..lock(&self.choice).clone() };
+        let choice = Choice { camera: camera.clone(), ..lock(&self.choice).clone() };
         let new = chosen(lock(&self.config).clone(), &choice);
         let device = new.camera.device.clone();
         if let Some(path) = device.strip_prefix("file:").filter(|path| !path.starts_with('/')) {
@@ -38,8 +38,15 @@ impl Daemon {
             found.await.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))?;
         }
         self.take_over(new);
-        self.keep(choice);
+        self.choose(|choice| choice.camera = camera);
         Ok(Response::Done(format!("camera: {device}")))
+    }
+
+    fn choose(&self, change: impl FnOnce(&mut Choice)) {
+        let mut choice = lock(&self.choice);
+        let before = choice.clone();
+        change(&mut choice);
+        self.keep(&before, &choice);
     }
 
     /// Whether the model of these settings runs, where it is not the one that does: it must not take that one's place.

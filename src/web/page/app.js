@@ -314,8 +314,9 @@ $("camera").onchange = (event) => {
 const COLOURS = ["#204060", "#1d6b57", "#5753c6", "#8a3b52", "#c77d3a", "#d9d5cc", "#6c7280", "#1b1b22"];
 let entries = [], maxBytes = 25 << 20, many = 24;
 const removed = new Map();
+let asksForPath = false;
 
-/** `off`, `blur`, `color`, `picture`, or what a newer daemon has. */
+/** `off`, `blur`, `color`, `picture`, `video` or `slideshow`. */
 const kindOf = (background) => (typeof background === "string" ? background : Object.keys(background)[0]);
 
 const setBackground = (spec) => request({ "set-background": { spec } });
@@ -324,6 +325,29 @@ const kinds = {
   off: { name: "None", note: "shows your room", icon: "room", run: askForRoom },
   blur: { name: "Blur", icon: "blur", run: () => setBackground({ blur: { strength: Number($("blur-strength").value) } }) },
   color: { name: "Colour", icon: "colour", run: () => setBackground({ color: $("own-colour").value }) },
+  video: { name: "Video", icon: "video", run: askForPath },
+};
+
+/** Shows where a path is typed: a browser does not tell the paths of files that are chosen in it. */
+function askForPath() {
+  asksForPath = true;
+  showKind(status.scene.background);
+  $("moving-path").focus();
+}
+
+function showMoving() {
+  const slides = $("moving-kind").value === "slideshow";
+  $("moving-path").placeholder = slides ? "/home/you/Pictures" : "/home/you/Videos/waves.mp4";
+  $("moving-seconds-label").hidden = !slides;
+}
+
+$("moving-kind").onchange = showMoving;
+$("moving-option").onsubmit = (event) => {
+  event.preventDefault();
+  const path = $("moving-path").value.trim();
+  const kind = $("moving-kind").value;
+  const seconds = Number($("moving-seconds").value) || 0;
+  attempt(() => setBackground({ [kind]: kind === "video" ? { path } : { path, seconds } }));
 };
 
 function askForRoom() {
@@ -413,14 +437,27 @@ $("more").onclick = () => {
   showGallery();
 };
 
+let kindShown = "";
 /** Marks what is behind the person, and shows what belongs to it. */
 function showKind(background) {
   const kind = kindOf(background);
   const file = background.picture?.path.split("/").at(-1);
   for (const pick of $("tiles").querySelectorAll(".pick")) {
-    const on = pick.dataset.kind === kind || (file && pick.dataset.file === file);
+    const on = pick.dataset.kind === (kind === "slideshow" ? "video" : kind) || (file && pick.dataset.file === file);
     if (pick.dataset.kind || pick.dataset.file) pick.setAttribute("aria-pressed", Boolean(on));
   }
+  const moving = background.video || background.slideshow;
+  if (JSON.stringify(background) !== kindShown) {
+    kindShown = JSON.stringify(background);
+    asksForPath = false;
+    if (moving) {
+      $("moving-kind").value = kind;
+      $("moving-path").value = moving.path;
+      if (moving.seconds) $("moving-seconds").value = moving.seconds;
+    }
+    showMoving();
+  }
+  $("moving-option").hidden = !(moving || asksForPath);
   $("blur-option").hidden = kind !== "blur";
   $("colour-option").hidden = kind !== "color";
   if (kind === "blur" && !held($("blur-strength"))) setRange($("blur-strength"), background.blur.strength, $("blur-value"));
