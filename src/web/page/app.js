@@ -425,8 +425,8 @@ function showGallery() {
   const now = JSON.stringify([sorted.slice(0, many).map((entry) => [entry.id, entry.favourite]), there.length]);
   if (now !== galleryShown) {
     galleryShown = now;
-    const tiles = Object.entries(kinds).map(([kind, it]) => kindTile(kind, it));
-    $("tiles").replaceChildren(...tiles, uploadTile(), ...sorted.slice(0, many).map(pictureTile));
+    $("tiles").replaceChildren(...sorted.slice(0, many).map(pictureTile));
+    $("tiles").hidden = !sorted.length;
     $("more").hidden = sorted.length <= many;
     $("empty").hidden = sorted.length > 0;
   }
@@ -443,7 +443,7 @@ let kindShown = "";
 function showKind(background) {
   const kind = kindOf(background);
   const file = background.picture?.path.split("/").at(-1);
-  for (const pick of $("tiles").querySelectorAll(".pick")) {
+  for (const pick of document.querySelectorAll(".pick")) {
     const on = pick.dataset.kind === (kind === "slideshow" ? "video" : kind) || (file && pick.dataset.file === file);
     if (pick.dataset.kind || pick.dataset.file) pick.setAttribute("aria-pressed", Boolean(on));
   }
@@ -724,6 +724,7 @@ addEventListener("pagehide", () => {
   for (const { erase } of removed.values()) erase({ keepalive: true });
 });
 
+$("kinds").append(...Object.entries(kinds).map(([kind, it]) => kindTile(kind, it)), uploadTile());
 watch();
 follow();
 showChips();
