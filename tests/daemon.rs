@@ -38,6 +38,43 @@ fn verbs_change_the_scene_and_it_survives_a_restart() {
 }
 
 #[test]
+fn the_look_is_turned_live_and_kept_and_a_wrong_turn_changes_nothing() {
+    let home = Home::new();
+    home.write_config("[look]\nzoom = 120\n");
+    write_png(&home.path("logo.png"), 64, 36, [250, 250, 250]);
+    let logo = home.path("logo.png");
+    let mut daemon = home.start(&["--camera", "demo"]);
+    daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
+    home.expect(&["look", "softness=20", "light-wrap=30", &format!("overlay={}", logo.display())], 0);
+    let look = daemon.wait_until("it answers", |_| true).scene.look;
+    assert_eq!((look.softness, look.light_wrap, look.zoom), (20, 30, 120));
+    for (wrong, told) in [
+        (["softness=10", "zoom=9000"], "from 100 to 400"),
+        (["softness=10", "softnes=1"], "did you mean \"softness\"?"),
+        (["softness=10", "overlay=/nowhere.png"], "/nowhere.png"),
+        (["softness=10", "zoom"], "is not NAME=VALUE"),
+    ] {
+        let said = home.expect(&["look", wrong[0], wrong[1]], 1);
+        assert!(said.contains(told), "{said}");
+        assert_eq!(daemon.wait_until("it answers", |_| true).scene.look, look, "{wrong:?}");
+    }
+    daemon.kill();
+    fs::remove_file(&logo).unwrap();
+
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let status = daemon.wait_until("an overlay that is gone is no reason not to run", |status| status.counters.composed > 5);
+    assert_eq!((status.scene.look.softness, status.scene.look.zoom), (20, 120));
+    home.expect(&["look", "--reset", "softness"], 0);
+    let look = daemon.wait_until("it answers", |_| true).scene.look;
+    assert_eq!((look.softness, look.light_wrap), (0, 30));
+    home.write_config("[look]\nzoom = 150\n");
+    home.expect(&["reload"], 0);
+    daemon.wait_until("the settings are followed", |status| status.scene.look.zoom == 150);
+    home.expect(&["look", "--reset"], 0);
+    assert_eq!(daemon.wait_until("it answers", |_| true).scene.look.light_wrap, 0);
+}
+
+#[test]
 fn a_bad_picture_leaves_the_old_background() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
