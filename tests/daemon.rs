@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use support::{Home, text, write_png};
+use support::{Home, text, write_gif, write_png};
 
 #[test]
 fn verbs_change_the_scene_and_it_survives_a_restart() {
@@ -62,7 +62,8 @@ fn the_look_is_turned_live_and_kept_and_a_wrong_turn_changes_nothing() {
     fs::remove_file(&logo).unwrap();
 
     let mut daemon = home.start(&["--camera", "demo"]);
-    let status = daemon.wait_until("an overlay that is gone is no reason not to run", |status| status.counters.composed > 5);
+    let status =
+        daemon.wait_until("an overlay that is gone is no reason not to run", |status| status.counters.composed > 5);
     assert_eq!((status.scene.look.softness, status.scene.look.zoom), (20, 120));
     home.expect(&["look", "--reset", "softness"], 0);
     let look = daemon.wait_until("it answers", |_| true).scene.look;
@@ -99,8 +100,8 @@ fn what_moves_is_put_behind_as_what_it_is() {
     daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
     fs::create_dir(home.path("photos")).unwrap();
     write_png(&home.path("photos/good.png"), 64, 36, [1, 2, 3]);
-    write_gif(&home.path("fire.gif"));
-    write_gif(&home.path("disguised.png"));
+    write_gif(&home.path("fire.gif"), &[50, 200]);
+    write_gif(&home.path("disguised.png"), &[50, 200]);
     fs::write(home.path("not.mp4"), "hello").unwrap();
     for (verb, file, label) in [
         ("set-image", "fire.gif", "fire.gif"),
@@ -139,15 +140,6 @@ fn a_pause_does_not_wait_for_a_fade() {
     home.expect(&["pause"], 0);
     assert!(fading.wait().unwrap().success());
     assert!(daemon.wait_until("it answers", |_| true).scene.paused);
-}
-
-fn write_gif(path: &std::path::Path) {
-    let mut encoder = image::codecs::gif::GifEncoder::new(fs::File::create(path).unwrap());
-    for level in [50, 200] {
-        let picture = image::RgbaImage::from_pixel(64, 36, image::Rgba([level, level, level, 255]));
-        let delay = image::Delay::from_numer_denom_ms(50, 1);
-        encoder.encode_frame(image::Frame::from_parts(picture, 0, 0, delay)).unwrap();
-    }
 }
 
 #[test]

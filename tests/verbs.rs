@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 
 use bgcam::mask;
-use support::{Home, write_png};
+use support::{Home, write_gif, write_png};
 
 fn runtime_is_there() -> bool {
     let found = mask::library(&mask::Settings::default());
@@ -62,6 +62,23 @@ fn a_clip_is_rendered_frame_by_frame() {
         assert!(bytes.starts_with(b"YUV4MPEG2 W320 H180 F30:1"), "{name}");
         assert_eq!(bytes.len() - header, 7 * (6 + 320 * 180 * 3 / 2), "{name}");
     }
+}
+
+/// Thirty frames a second before ten: each picture of the background is seen three times, however long rendering takes.
+#[test]
+fn what_moves_behind_goes_by_the_time_of_the_frames() {
+    if !runtime_is_there() {
+        return;
+    }
+    let home = Home::new();
+    let path = |name: &str| home.path(name).display().to_string();
+    write_clip(&home.path("in.y4m"), 320, 180, 15);
+    write_gif(&home.path("steps.gif"), &[0, 120, 255]);
+    home.expect(&["render", &path("in.y4m"), &path("out.y4m"), "--background", &path("steps.gif")], 0);
+    let bytes = fs::read(path("out.y4m")).unwrap();
+    let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let corners: Vec<u8> = bytes[header..].chunks_exact(6 + 320 * 180 * 3 / 2).map(|frame| frame[6]).collect();
+    assert_eq!(corners, [16, 16, 16, 119, 119, 119, 235, 235, 235, 16, 16, 16, 119, 119, 119]);
 }
 
 #[test]
