@@ -13,7 +13,7 @@
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
 //! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]. The stations share [`regular`], which reads
 //! files that users name, [`picture`], which decodes them, `v4l2`, which calls device drivers, [`holders`], which sees who
-//! has a device open, and `child`, which ends other programs. [`render`] sends files the same way, and [`mod@bench`]
+//! has a device open, and `child`, which ends other programs. [`doctor`] looks for what is wrong with the machine, as [`system`] shows it. [`render`] sends files the same way, and [`mod@bench`]
 //! measures it.
 
 pub mod background;
@@ -25,6 +25,7 @@ pub mod compose;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 pub mod error;
 pub mod frame;
 pub mod holders;
@@ -38,4 +39,5 @@ pub mod regular;
 pub mod render;
 pub mod sink;
 pub mod stats;
+pub mod system;
 mod v4l2;

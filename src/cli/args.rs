@@ -145,6 +145,16 @@ pub enum Verb {
         no_speed: bool,
     },
 
+    /// Look for what is wrong with this machine, and say what mends it
+    ///
+    /// Exits with 1 when bgcam cannot run here at all.
+    #[command(after_help = "Example: bgcam doctor\nExample: bgcam doctor --json")]
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+
     /// Show and check the settings
     #[command(after_help = "Example: bgcam config check")]
     Config {

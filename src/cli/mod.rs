@@ -4,9 +4,11 @@
 
 pub mod args;
 mod devices;
+mod doctor;
 mod gallery;
 mod prompt;
 mod show;
+pub(crate) mod style;
 
 use std::{
     fs,
@@ -18,7 +20,10 @@ use std::{
 
 use clap::{CommandFactory, Parser};
 
-use self::args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb};
+use self::{
+    args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb},
+    style::{BAD, DIM},
+};
 use crate::{
     background::BackgroundSpec,
     bench,
@@ -40,6 +45,8 @@ enum Trouble {
     Failed(Failure),
     /// No daemon runs.
     NoDaemon,
+    /// It could not be done, and why stands on stdout.
+    Said,
     /// Whoever read our output went away.
     Unheard,
 }
@@ -72,6 +79,7 @@ impl From<ConnectError> for Trouble {
 pub fn main() -> ExitCode {
     match run(Cli::parse().verb) {
         Ok(()) | Err(Trouble::Unheard) => ExitCode::SUCCESS,
+        Err(Trouble::Said) => ExitCode::from(1),
         Err(Trouble::Failed(failure)) => {
             complain(&failure);
             ExitCode::from(1)
@@ -87,10 +95,10 @@ pub fn main() -> ExitCode {
 }
 
 fn complain(failure: &Failure) {
-    let mut stderr = io::stderr().lock();
-    let _ = writeln!(stderr, "error: {failure}");
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "{BAD}error:{BAD:#} {failure}");
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(stderr, "hint: {hint}");
+        let _ = writeln!(stderr, "{DIM}hint: {hint}{DIM:#}");
     }
 }
 
@@ -114,6 +122,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Reload => ask(&Request::Reload),
         Verb::Render(args) => Ok(render::run(&args, &settings(&args.model, args.quality)?)?),
         Verb::Bench(args) => bench(&args),
+        Verb::Doctor { json } => doctor::run(json),
         Verb::Stop => stop(),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "bgcam", &mut io::stdout());

@@ -91,6 +91,17 @@ fn choose() -> SinkSpec {
     SinkSpec::Loopback(Wanted::Auto)
 }
 
+/// Loads the library of PipeWire, where that has not been done.
+///
+/// # Errors
+/// When it is not installed, is another library, or was left out of this program.
+pub fn pipewire_library() -> Result<(), SinkError> {
+    #[cfg(feature = "pipewire")]
+    return pipewire::load();
+    #[cfg(not(feature = "pipewire"))]
+    Err(SinkError::NoPipeWire { reason: "bgcam was built without it".to_owned() })
+}
+
 /// The output `none`.
 #[derive(Debug)]
 struct Nowhere {
