@@ -13,7 +13,8 @@
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
 //! ([`cli`]) talks to it, [`config`] with [`paths`], [`stats`] and [`error`]. The stations share [`regular`], which reads
 //! files that users name, [`picture`], which decodes them, `v4l2`, which calls device drivers, [`holders`], which sees who
-//! has a device open, and `child`, which ends other programs. [`doctor`] looks for what is wrong with the machine, as [`system`] shows it. [`render`] sends files the same way, and [`mod@bench`]
+//! has a device open, and `child`, which ends other programs. [`doctor`] says what is wrong with the machine, as [`system`] shows it, and
+//! [`setup`] sets it up. [`render`] sends files the same way, and [`mod@bench`]
 //! measures it.
 
 pub mod background;
@@ -37,6 +38,7 @@ pub mod pipeline;
 pub mod prompt;
 pub mod regular;
 pub mod render;
+pub mod setup;
 pub mod sink;
 pub mod stats;
 pub mod system;

@@ -7,6 +7,7 @@ mod devices;
 mod doctor;
 mod gallery;
 mod prompt;
+mod setup;
 mod show;
 pub(crate) mod style;
 
@@ -123,6 +124,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Render(args) => Ok(render::run(&args, &settings(&args.model, args.quality)?)?),
         Verb::Bench(args) => bench(&args),
         Verb::Doctor { json } => doctor::run(json),
+        Verb::Setup(args) => setup::run(&args),
         Verb::Stop => stop(),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "bgcam", &mut io::stdout());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     Facts, Finding, Module,
-    module::{Why, packages},
+    module::{Why, loads_at_boot, packages},
     pipewire, secure_boot,
 };
 use crate::{
@@ -198,12 +198,7 @@ fn max_buffers(system: &System) -> Finding {
 
 fn at_boot(system: &System) -> Finding {
     const CHECK: &str = "virtual-camera-at-boot";
-    let dirs =
-        ["/etc/modules-load.d", "/usr/lib/modules-load.d", "/usr/local/lib/modules-load.d", "/run/modules-load.d"];
-    let files =
-        dirs.into_iter().flat_map(|dir| system.names(dir).into_iter().map(move |name| Path::new(dir).join(name)));
-    let named = |text: String| text.lines().any(|line| line.trim() == "v4l2loopback");
-    if files.chain([Path::new("/etc/modules").to_owned()]).any(|file| system.read(file).is_some_and(named)) {
+    if loads_at_boot(system) {
         return Finding::ok(CHECK, "it is there again after a restart of the computer");
     }
     Finding::warn(CHECK, "it will be gone after a restart of the computer").mend(SETUP, "has it loaded at every start")

@@ -7,12 +7,12 @@ mod apps;
 mod loopback;
 mod machine;
 mod model;
-mod module;
+pub(crate) mod module;
 mod pipewire;
 mod prompt;
 mod report;
 mod secure_boot;
-mod service;
+pub(crate) mod service;
 mod settings;
 mod webcam;
 
@@ -20,7 +20,7 @@ use std::thread;
 
 use serde::Serialize;
 
-pub(crate) use self::module::Module;
+use self::module::Module;
 pub use self::report::Text;
 use crate::{config::Config, control::protocol::Status, error::Failure, system::System};
 

@@ -64,6 +64,15 @@ pub(crate) fn packages(system: &System) -> Option<String> {
     system.install(&debian, "v4l2loopback", "v4l2loopback-dkms linux-headers", "v4l2loopback-kmp-default")
 }
 
+/// Whether the module is loaded at every start of the computer, by our file or another.
+pub(crate) fn loads_at_boot(system: &System) -> bool {
+    const DIRS: [&str; 4] =
+        ["/etc/modules-load.d", "/usr/lib/modules-load.d", "/usr/local/lib/modules-load.d", "/run/modules-load.d"];
+    let files = DIRS.iter().flat_map(|dir| system.names(dir).into_iter().map(move |name| Path::new(dir).join(name)));
+    let named = |text: String| text.lines().any(|line| line.trim() == "v4l2loopback");
+    files.chain([Path::new("/etc/modules").to_owned()]).any(|file| system.read(file).is_some_and(named))
+}
+
 fn why(system: &System, modules: &Path) -> Why {
     if system.is_container() {
         return Why::Container;

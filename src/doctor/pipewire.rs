@@ -116,9 +116,9 @@ mod tests {
     use crate::{
         doctor::{
             Level,
-            tests::{finding, report, status},
+            tests::{finding, report},
         },
-        system::twin::{Twin, missing},
+        system::twin::{Twin, missing, status},
     };
 
     #[test]

@@ -53,9 +53,9 @@ mod tests {
     use crate::{
         doctor::{
             Level,
-            tests::{finding, report, status},
+            tests::{finding, report},
         },
-        system::twin::Twin,
+        system::twin::{Twin, status},
     };
 
     fn openai(twin: Twin) -> Twin {

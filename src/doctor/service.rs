@@ -11,7 +11,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 /// What `systemctl --user show` says of the unit.
-fn shown(system: &System) -> Option<impl Fn(&str) -> String> {
+pub(crate) fn shown(system: &System) -> Option<impl Fn(&str) -> String + use<>> {
     let properties = "--property=LoadState,ActiveState,UnitFileState,Result,FragmentPath";
     let ran = system.probe().run(&["systemctl", "--user", "show", UNIT, properties]).ok().filter(|ran| ran.ok)?;
     Some(move |key: &str| {
@@ -100,9 +100,9 @@ mod tests {
         control::protocol::Status,
         doctor::{
             Level,
-            tests::{finding, report, status},
+            tests::{finding, report},
         },
-        system::twin::{Twin, missing},
+        system::twin::{Twin, missing, status},
     };
 
     const UNIT: &str = "/home/ada/.config/systemd/user/bgcam.service";

@@ -1,11 +1,9 @@
 //! What the tests of the checks share, and the tests of the whole report.
 
 use super::*;
-use crate::{
-    control::protocol::{CameraStatus, MaskStatus, SceneStatus},
-    sink::OutputStatus,
-    stats::{Rates, Snapshot},
-    system::{Cameras, twin::Twin},
+use crate::system::{
+    Cameras,
+    twin::{Twin, status},
 };
 
 pub(super) fn report(twin: &Twin) -> Report {
@@ -17,51 +15,6 @@ pub(super) fn finding(twin: &Twin, check: &str) -> Finding {
     let report = report(twin);
     let found = report.findings().find(|finding| finding.check == check);
     found.unwrap_or_else(|| panic!("no {check} in {report:#?}")).clone()
-}
-
-/// A daemon with nothing wrong.
-pub(super) fn status() -> Status {
-    let background: crate::background::BackgroundSpec = "blur".parse().unwrap();
-    Status {
-        version: env!("CARGO_PKG_VERSION").into(),
-        pid: 4711,
-        uptime_s: 60.0,
-        rss_mib: 100.0,
-        scene: SceneStatus { version: 1, label: "blur".into(), background, mirror: false, paused: false },
-        camera: CameraStatus {
-            wanted: "auto".into(),
-            on: false,
-            why: "nobody reads".into(),
-            source: None,
-            error: None,
-        },
-        mask: MaskStatus {
-            wanted: "landscape".into(),
-            model: Some("landscape".into()),
-            wanted_quality: crate::mask::Quality::Auto,
-            quality: None,
-            eased: 0,
-            quality_error: None,
-            error: None,
-        },
-        prompt: None,
-        provider: "builtin".into(),
-        rates: Rates::default(),
-        dropped_for_mask: 0,
-        dropped_for_render: 0,
-        counters: Snapshot::default(),
-        outputs: vec![OutputStatus {
-            output: "v4l2".parse().unwrap(),
-            name: "/dev/video10".into(),
-            read: None,
-            written: 1,
-            dropped: 0,
-            failure: None,
-            failed_for: None,
-            retries: 0,
-        }],
-        readers: Vec::new(),
-    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The webcam: there, allowed, free, and good enough.
 
-use std::path::Path;
+use std::{cmp::Reverse, path::Path};
 
 use super::{Facts, Finding};
 use crate::{
@@ -66,10 +66,7 @@ fn there(system: &System, cameras: &Cameras, wanted: &str) -> Finding {
 fn denied(system: &System, node: &Path) -> Finding {
     const CHECK: &str = "webcam-permission";
     let text = format!("you may not open {}", node.display());
-    let video = system.read("/etc/group").unwrap_or_default();
-    let video = video.lines().find_map(|line| line.strip_prefix("video:")).unwrap_or_default().to_owned();
-    let member = video.rsplit(':').next().is_some_and(|names| names.split(',').any(|name| name == system.user.name));
-    let gid = video.split(':').nth(1).and_then(|gid| gid.parse().ok());
+    let (member, gid) = system.is_in_group("video");
     if member && !gid.is_some_and(|gid| system.user.groups.contains(&gid)) {
         return Finding::fail(CHECK, text)
             .advice("you are in the group video since a moment ago: log out and in again");
@@ -116,7 +113,13 @@ fn formats(facts: &Facts<'_>, camera: &Device) -> Finding {
     }
     let size = facts.config.size;
     let enough = |format: &&Format| format.size.width() >= size.width() && format.size.height() >= size.height();
-    let best = readable(camera).filter(enough).max_by(|a, b| fastest(a).total_cmp(&fastest(b)));
+    // in colour, fast enough, and then no larger than needed
+    let worth = |format: &&Format| {
+        let rate = fastest(format);
+        let smooth = format.rates.is_empty() || rate >= SMOOTH;
+        (format.fourcc != "GREY", smooth, Reverse(format.size.luma_len()), rate as u32)
+    };
+    let best = readable(camera).filter(enough).max_by_key(worth);
     match best {
         None => {
             let largest =
@@ -206,6 +209,17 @@ mod tests {
     #[test]
     fn what_it_gives_is_weighed() {
         assert_eq!(finding(&with("MJPG", "1280x720", 30.0), "webcam-formats").text, "it gives MJPG 1280x720 at 30 fps");
+        let many = Twin::new().fake(|fake| {
+            let each = [
+                ("GREY", "1280x720", 60.0),
+                ("YUYV", "1280x720", 10.0),
+                ("MJPG", "1920x1080", 60.0),
+                ("MJPG", "1280x720", 30.0),
+            ];
+            fake.cameras.devices[0].formats =
+                each.iter().flat_map(|(fourcc, size, rate)| webcam(0, fourcc, size, *rate).formats).collect();
+        });
+        assert_eq!(finding(&many, "webcam-formats").text, "it gives MJPG 1280x720 at 30 fps");
         let slow = finding(&with("YUYV", "1280x720", 10.0), "webcam-formats");
         assert!(slow.level == Level::Warn && slow.text.contains("no more than 10"), "{slow:?}");
         let small = finding(&with("YUYV", "640x480", 30.0), "webcam-formats");

@@ -18,7 +18,7 @@ mod worker;
 pub mod y4m;
 
 pub use audience::{Audience, Readers};
-pub use error::{MAKE_CAMERA, SinkError};
+pub use error::SinkError;
 use mp4::Mp4;
 pub use outputs::{Board, OutputStatus, Outputs};
 use snapshot::Snapshot;

@@ -116,6 +116,8 @@ pub struct System {
     pub user: User,
     /// Whether this process may do everything.
     pub as_root: bool,
+    /// The running program.
+    pub program: PathBuf,
     probe: Box<dyn Probe>,
 }
 
@@ -126,9 +128,10 @@ impl System {
         variables: BTreeMap<String, String>,
         user: User,
         as_root: bool,
+        program: PathBuf,
         probe: Box<dyn Probe>,
     ) -> Self {
-        Self { root: root.to_owned(), variables, user, as_root, probe }
+        Self { root: root.to_owned(), variables, user, as_root, program, probe }
     }
 
     /// What files do not tell.
@@ -194,6 +197,15 @@ impl System {
     pub fn has_program(&self, name: &str) -> bool {
         let dirs = self.var("PATH").unwrap_or_default().split(':').chain(["/usr/sbin", "/sbin"]);
         dirs.filter(|dir| dir.starts_with('/')).any(|dir| self.path(dir).join(name).is_file())
+    }
+
+    /// Whether the user is in a group, maybe since after this session began; and the group's number.
+    pub fn is_in_group(&self, name: &str) -> (bool, Option<u32>) {
+        let groups = self.read("/etc/group").unwrap_or_default();
+        let fields = groups.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name);
+        let Some(fields) = fields else { return (false, None) };
+        let member = fields.get(3).is_some_and(|names| names.split(',').any(|name| name == self.user.name));
+        (member, fields.get(2).and_then(|gid| gid.parse().ok()))
     }
 
     /// The running kernel's release, as `uname -r` says it.

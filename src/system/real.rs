@@ -6,7 +6,7 @@ use std::{
     ffi::CString,
     fs, io,
     os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     sync::mpsc,
     thread,
@@ -56,7 +56,8 @@ impl System {
                 User { groups: session_groups(), home, ..named }
             }
         };
-        Self::new(Path::new("/"), variables, user, as_root, Box::new(Real))
+        let program = env::current_exe().and_then(|path| path.canonicalize()).unwrap_or_else(|_| "bgcam".into());
+        Self::new(Path::new("/"), variables, user, as_root, program, Box::new(Real))
     }
 }
 
@@ -161,14 +162,6 @@ fn listen(pipe: Option<impl io::Read + Send + 'static>) -> mpsc::Receiver<String
         let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     told
-}
-
-/// The path of the running program.
-///
-/// # Errors
-/// When the system does not say.
-pub fn this_program() -> io::Result<PathBuf> {
-    env::current_exe()?.canonicalize()
 }
 
 #[cfg(test)]

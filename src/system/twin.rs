@@ -10,11 +10,12 @@ use std::{
 use super::{Cameras, Library, Probe, Ran, System, User};
 use crate::{
     camera::{Device, Format},
-    control::protocol::Status,
+    control::protocol::{CameraStatus, MaskStatus, SceneStatus, Status},
     error::{Failure, Kind},
     holders::Holder,
     mask,
-    sink::LABEL,
+    sink::{LABEL, OutputStatus},
+    stats::{Rates, Snapshot},
 };
 
 /// The running kernel of the twin.
@@ -27,6 +28,7 @@ pub(crate) struct Twin {
     variables: BTreeMap<String, String>,
     groups: Vec<u32>,
     as_root: bool,
+    program: PathBuf,
     pub(crate) fake: Fake,
 }
 
@@ -45,6 +47,7 @@ pub(crate) struct Fake {
     pub(crate) daemon: Result<Option<Box<Status>>, Failure>,
     /// The changes that were made, with their input.
     pub(crate) changes: Arc<Mutex<Vec<String>>>,
+    root: PathBuf,
     /// Changes that fail, by the start of their command line.
     pub(crate) refuses: Vec<String>,
 }
@@ -69,6 +72,51 @@ pub(crate) fn missing(text: &str) -> Failure {
     Failure::new(Kind::Missing, text).hint("scripts/setup")
 }
 
+/// A daemon with nothing wrong.
+pub(crate) fn status() -> Status {
+    let background: crate::background::BackgroundSpec = "blur".parse().unwrap();
+    Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: 4711,
+        uptime_s: 60.0,
+        rss_mib: 100.0,
+        scene: SceneStatus { version: 1, label: "blur".into(), background, mirror: false, paused: false },
+        camera: CameraStatus {
+            wanted: "auto".into(),
+            on: false,
+            why: "nobody reads".into(),
+            source: None,
+            error: None,
+        },
+        mask: MaskStatus {
+            wanted: "landscape".into(),
+            model: Some("landscape".into()),
+            wanted_quality: crate::mask::Quality::Auto,
+            quality: None,
+            eased: 0,
+            quality_error: None,
+            error: None,
+        },
+        prompt: None,
+        provider: "builtin".into(),
+        rates: Rates::default(),
+        dropped_for_mask: 0,
+        dropped_for_render: 0,
+        counters: Snapshot::default(),
+        outputs: vec![OutputStatus {
+            output: "v4l2".parse().unwrap(),
+            name: "/dev/video10".into(),
+            read: None,
+            written: 1,
+            dropped: 0,
+            failure: None,
+            failed_for: None,
+            retries: 0,
+        }],
+        readers: Vec::new(),
+    }
+}
+
 impl Twin {
     /// A Debian with nothing wrong: a webcam, a virtual camera, a desktop session. No daemon runs.
     pub(crate) fn new() -> Self {
@@ -85,13 +133,21 @@ impl Twin {
             pipewire: Ok(()),
             daemon: Ok(None),
             changes: Arc::default(),
+            root: PathBuf::new(),
             refuses: Vec::new(),
         };
         let variables =
             [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/home/ada"), ("XDG_RUNTIME_DIR", "/run/user/1000")];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let root = tempfile::tempdir().unwrap();
-        let twin = Self { root, variables, groups: vec![1000, 44], as_root: false, fake };
+        let twin = Self {
+            root,
+            variables,
+            groups: vec![1000, 44],
+            as_root: false,
+            program: "/home/ada/.cargo/bin/bgcam".into(),
+            fake,
+        };
         FILES
             .iter()
             .fold(twin, |twin, (path, text)| twin.with(&path.replace("KERNEL", KERNEL), text.replace("KERNEL", KERNEL)))
@@ -135,6 +191,11 @@ impl Twin {
         self
     }
 
+    pub(crate) fn program(mut self, program: &str) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// Changes what the probe answers.
     pub(crate) fn fake(mut self, change: impl FnOnce(&mut Fake)) -> Self {
         change(&mut self.fake);
@@ -164,8 +225,8 @@ impl Twin {
     pub(crate) fn system(&self) -> System {
         let user =
             User { uid: 1000, gid: 1000, name: "ada".into(), home: "/home/ada".into(), groups: self.groups.clone() };
-        let probe = Box::new(self.fake.clone());
-        System::new(self.root.path(), self.variables.clone(), user, self.as_root, probe)
+        let probe = Box::new(Fake { root: self.root.path().to_owned(), ..self.fake.clone() });
+        System::new(self.root.path(), self.variables.clone(), user, self.as_root, self.program.clone(), probe)
     }
 }
 
@@ -180,6 +241,14 @@ impl Probe for Fake {
         let line = command.join(" ");
         if self.refuses.iter().any(|start| line.starts_with(start)) {
             return Err(io::Error::other("it ended with exit status: 1"));
+        }
+        // what `install` and `rm` do is done, so that a second look finds it
+        let last = command.last().map(|path| self.root.join(path.trim_start_matches('/')));
+        if let Some(path) = last.as_ref().filter(|_| line.contains("install -D -m 644 /dev/stdin ")) {
+            fs::create_dir_all(path.parent().unwrap())?;
+            fs::write(path, input)?;
+        } else if let Some(path) = last.filter(|_| line.starts_with("rm ") || line.starts_with("sudo rm ")) {
+            fs::remove_file(path)?;
         }
         let input = if input.is_empty() { String::new() } else { format!(" < {} bytes", input.len()) };
         self.changes.lock().unwrap().push(line + &input);
