@@ -10,10 +10,11 @@ mod prompt;
 mod setup;
 mod show;
 pub(crate) mod style;
+mod watch;
 
 use std::{
     fs,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
     time::{Duration, Instant},
@@ -184,9 +185,12 @@ fn settings(model: &Option<String>, quality: Option<Quality>) -> Result<Config, 
 fn status(json: bool, watch: bool) -> Result<(), Trouble> {
     let mut client = client()?;
     let mut response = client.call(if watch { &Request::Watch } else { &Request::Status })?;
+    let mut shown = watch::Watch::new(io::stdout().is_terminal());
     loop {
-        if let Response::Status(status) = &response {
-            show::status(status, json, watch)?;
+        match &response {
+            Response::Status(status) if watch && !json => shown.show(&mut anstream::stdout().lock(), status)?,
+            Response::Status(status) => show::status(status, json, watch)?,
+            _ => {}
         }
         if !watch {
             return Ok(());
