@@ -63,10 +63,10 @@ fn flatpacked(system: &System, name: &str, id: &str, dir: &str) -> Finding {
     files.extend(
         flatpak_dirs(system).iter().flat_map(|dir| ["global", id].map(|file| format!("{dir}/overrides/{file}"))),
     );
-    let devices = files.iter().filter_map(|file| system.read(file)).filter_map(|text| {
+    let mut devices = files.iter().filter_map(|file| system.read(file)).filter_map(|text| {
         text.lines().find_map(|line| Some(line.strip_prefix("devices=")?.split(';').any(|device| device == "all")))
     });
-    if devices.last().unwrap_or(false) {
+    if devices.next_back().unwrap_or(false) {
         return Finding::ok(CHECK, format!("{name} is a flatpak, and may use cameras"));
     }
     Finding::warn(CHECK, format!("{name} is a flatpak, and sees cameras in PipeWire only"))

@@ -82,8 +82,8 @@ fn unit(system: &System) -> String {
     if system.program == usual {
         return UNIT.to_owned();
     }
-    // as systemd.service(5) and systemd.unit(5) have it
+    // as systemd.service(5) has it, where a dollar in the name of the program is none but a dollar
     let program = system.program.display().to_string();
-    let program = program.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    let program = program.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
     UNIT.replace("%h/.cargo/bin/bgcam", &format!("\"{program}\""))
 }

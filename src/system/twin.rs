@@ -186,7 +186,7 @@ impl Twin {
         self
     }
 
-    pub(crate) fn as_root(mut self) -> Self {
+    pub(crate) fn with_root(mut self) -> Self {
         self.as_root = true;
         self
     }
