@@ -2,15 +2,16 @@
 
 use std::{
     fmt, fs,
+    path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    background::Background,
+    background::{Background, PLAYER},
     camera::{self, mjpeg::Mjpeg, sample},
     cli::args::BenchArgs,
     compose::{Compositor, Scene},
@@ -18,14 +19,15 @@ use crate::{
     error::{Failure, Kind},
     frame::{Frame, Mask, Size},
     mask::{self, Quality},
-    render, stats,
+    render,
+    stats::{self, allocations, other_threads_time, thread_time},
 };
 
 /// Frames that are not counted: caches, lazily made buffers.
 const WARM_UP: u32 = 10;
 
 /// What was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Width and height.
     pub size: String,
@@ -37,6 +39,10 @@ pub struct Report {
     pub model: String,
     /// The quality that it ran in.
     pub quality: Quality,
+    /// CPU milliseconds a frame of the model that sees every frame; part of the mask.
+    pub model_ms: f64,
+    /// CPU milliseconds a frame of everything but the models and MJPEG.
+    pub without_models_ms: f64,
     /// The stations in a frame's order, then their sum.
     pub stations: Vec<Station>,
     /// The process's memory at the end, in MiB.
@@ -46,10 +52,10 @@ pub struct Report {
 }
 
 /// The cost of one station.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Station {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// CPU milliseconds a frame, mean.
     pub cpu_ms: f64,
     /// Wall milliseconds a frame that half, 95 % and 99 % of the frames stay within.
@@ -58,6 +64,8 @@ pub struct Station {
     pub p95_ms: f64,
     #[allow(missing_docs)]
     pub p99_ms: f64,
+    /// Allocations a frame, of all threads; those of C libraries are not counted.
+    pub allocations: f64,
 }
 
 /// Runs `args.frames` frames through the stations.
@@ -79,13 +87,15 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let mut compositor = Compositor::new(args.size);
     let (mut mask, mut picture, mut decoded) = (Mask::new(args.size), Frame::new(args.size), Frame::new(args.size));
     let mut meters = ["mjpeg", "mask", "compose", "all but mjpeg"].map(|name| Meter::new(name, args.frames));
+    let mut model = Duration::ZERO;
     let mut keys = Meter::new("key frames", args.frames);
-    let mut others = Duration::ZERO;
+    let (mut others, mut played) = (Duration::ZERO, Duration::ZERO);
     let mut pace = Pace::new(config.fps);
     for number in 0..args.frames + WARM_UP {
         if number == WARM_UP {
             meters.iter_mut().for_each(Meter::clear);
-            others = other_threads_cpu_time();
+            (others, played) = (other_threads_time(), player_cpu_time());
+            model = segmenter.model_time();
         }
         let index = to_and_fro(number as usize, frames.len());
         let frame = &frames[index];
@@ -93,6 +103,7 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         mjpeg_meter.measure(|| decoder.decode(&jpegs[index], &mut decoded)).map_err(|error| Failure::from(&error))?;
         all.measure(|| {
             mask_meter.measure(|| segmenter.segment(frame, &mut mask))?;
+            scene.background.seek(Duration::from_secs(1) * number / config.fps.max(1));
             compose_meter.measure(|| compositor.compose(frame, Some(&mask), &scene, &mut picture));
             Ok(())
         })
@@ -104,11 +115,18 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         }
     }
     let [.., all] = &mut meters;
-    keys.cpu = other_threads_cpu_time().saturating_sub(others);
+    let mut player = Meter::new("background", args.frames);
+    player.cpu = player_cpu_time().saturating_sub(played);
+    keys.cpu = other_threads_time().saturating_sub(others);
     all.cpu += keys.cpu;
+    let model = segmenter.model_time().saturating_sub(model);
+    let without = all.cpu.saturating_sub(keys.cpu).saturating_sub(model);
     let mut stations: Vec<_> = meters.into_iter().map(|meter| meter.station(args.frames)).collect();
     if !keys.walls.is_empty() {
         stations.insert(2, keys.station(args.frames));
+    }
+    if matches!(scene.background, Background::Moving(_)) {
+        stations.insert(2, player.station(args.frames));
     }
     Ok(Report {
         size: args.size.to_string(),
@@ -116,6 +134,8 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         background: scene.label,
         model: config.mask.model.clone(),
         quality: segmenter.info().quality,
+        model_ms: model.as_secs_f64() * 1e3 / f64::from(args.frames),
+        without_models_ms: without.as_secs_f64() * 1e3 / f64::from(args.frames),
         stations,
         rss_mib: stats::rss_mib(),
         load,
@@ -154,22 +174,25 @@ struct Meter {
     name: &'static str,
     cpu: Duration,
     walls: Vec<Duration>,
+    allocations: u64,
 }
 
 impl Meter {
     fn new(name: &'static str, frames: u32) -> Self {
-        Self { name, cpu: Duration::ZERO, walls: Vec::with_capacity((frames + WARM_UP) as usize) }
+        Self { name, cpu: Duration::ZERO, walls: Vec::with_capacity((frames + WARM_UP) as usize), allocations: 0 }
     }
 
     fn clear(&mut self) {
         self.cpu = Duration::ZERO;
         self.walls.clear();
+        self.allocations = 0;
     }
 
     fn measure<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let (wall, cpu) = (Instant::now(), thread_cpu_time());
+        let (wall, cpu, allocated) = (Instant::now(), thread_time(), allocations());
         let result = work();
-        self.cpu += thread_cpu_time().saturating_sub(cpu);
+        self.allocations += allocations() - allocated;
+        self.cpu += thread_time().saturating_sub(cpu);
         self.walls.push(wall.elapsed());
         result
     }
@@ -182,7 +205,8 @@ impl Meter {
             self.walls.get(index).map_or(0.0, |wall| wall.as_secs_f64() * 1e3)
         };
         Station {
-            name: self.name,
+            name: self.name.to_owned(),
+            allocations: self.allocations as f64 / f64::from(frames),
             cpu_ms: self.cpu.as_secs_f64() * 1e3 / f64::from(frames),
             p50_ms: at(50),
             p95_ms: at(95),
@@ -195,12 +219,71 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { frames, size, background, model, quality, .. } = self;
         writeln!(f, "{frames} frames of {size}, {background} behind, model {model}, quality {quality}")?;
-        writeln!(f, "{:13} {:>8} {:>8} {:>8} {:>8}", "station", "CPU ms", "p50 ms", "p95 ms", "p99 ms")?;
+        writeln!(
+            f,
+            "{:13} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            "station", "CPU ms", "p50 ms", "p95 ms", "p99 ms", "allocs"
+        )?;
         for station in &self.stations {
-            let Station { name, cpu_ms, p50_ms, p95_ms, p99_ms } = station;
-            writeln!(f, "{name:13} {cpu_ms:8.2} {p50_ms:8.2} {p95_ms:8.2} {p99_ms:8.2}")?;
+            let Station { name, cpu_ms, p50_ms, p95_ms, p99_ms, allocations } = station;
+            writeln!(f, "{name:13} {cpu_ms:8.2} {p50_ms:8.2} {p95_ms:8.2} {p99_ms:8.2} {allocations:8.1}")?;
         }
+        writeln!(
+            f,
+            "CPU ms of the model for every frame {:.2}, of all but models and mjpeg {:.2}",
+            self.model_ms, self.without_models_ms
+        )?;
         writeln!(f, "memory {:.0} MiB; the machine's load was {:.1} before", self.rss_mib, self.load)
+    }
+}
+
+impl Report {
+    /// Writes it to `path`, for a later comparison.
+    ///
+    /// # Errors
+    /// When that can't be written.
+    pub fn save(&self, path: &Path) -> Result<(), Failure> {
+        let failed = |error: &dyn std::error::Error| {
+            Failure::new(Kind::Io, format!("cannot save the measurement to {}: {error}", path.display()))
+        };
+        let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
+        fs::write(path, text + "\n").map_err(|error| failed(&error))
+    }
+
+    /// Reads one that was saved.
+    ///
+    /// # Errors
+    /// When it can't be read or is none.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        let failed = |error: &dyn std::error::Error| {
+            Failure::new(Kind::BadInput, format!("cannot read a measurement from {}: {error}", path.display()))
+                .hint(format!("`bgcam bench --save {}` makes one", path.display()))
+        };
+        let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
+        serde_json::from_str(&text).map_err(|error| failed(&error))
+    }
+
+    /// What has changed since `before`: CPU milliseconds then and now, and their ratio.
+    pub fn compared_with(&self, before: &Self) -> String {
+        use std::fmt::Write;
+
+        let mut text = String::new();
+        let of = |report: &Self| (report.size.clone(), report.background.clone(), report.quality);
+        if of(self) != of(before) {
+            let Self { size, background, quality, .. } = before;
+            let _ = writeln!(text, "not the same work: before it was {size}, {background} behind, quality {quality}");
+        }
+        let _ = writeln!(text, "{:13} {:>8} {:>8} {:>8}", "CPU ms", "before", "now", "ratio");
+        let mut line = |name: &str, before: f64, now: f64| {
+            let _ = writeln!(text, "{name:13} {before:8.2} {now:8.2} {:7.2}x", now / before.max(1e-6));
+        };
+        for now in &self.stations {
+            if let Some(before) = before.stations.iter().find(|before| before.name == now.name) {
+                line(&now.name, before.cpu_ms, now.cpu_ms);
+            }
+        }
+        line("all - models", before.without_models_ms, self.without_models_ms);
+        text
     }
 }
 
@@ -228,21 +311,21 @@ impl Pace {
     }
 }
 
-/// The CPU time that all threads but this one have used.
-fn other_threads_cpu_time() -> Duration {
-    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID).saturating_sub(thread_cpu_time())
-}
-
-/// The CPU time that this thread has used.
-fn thread_cpu_time() -> Duration {
-    cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
-}
-
-fn cpu_time(clock: libc::clockid_t) -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the answer; these clocks exist on every Linux, so the call cannot fail.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+/// The CPU time of what decodes a moving background: the thread of its player, and an `ffmpeg`.
+fn player_cpu_time() -> Duration {
+    let tasks = || fs::read_dir("/proc/self/task").into_iter().flatten().flatten().map(|task| task.path());
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    let time_of = |task: &Path| {
+        let spent = read(&task.join("schedstat"));
+        Duration::from_nanos(spent.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+    };
+    let threads = tasks().filter(|task| read(&task.join("comm")).trim() == PLAYER);
+    let children = tasks().map(|task| read(&task.join("children")));
+    let children: Vec<String> =
+        children.flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let of_children =
+        children.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
+    threads.chain(of_children.map(|task| task.path())).map(|task| time_of(&task)).sum()
 }
 
 fn load_average() -> f64 {

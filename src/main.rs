@@ -5,7 +5,11 @@ use std::{
     process::ExitCode,
 };
 
+use bgcam::stats::CountingAllocator;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     let filter = EnvFilter::builder()

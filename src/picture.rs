@@ -7,7 +7,9 @@ use std::{
     path::Path,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage, metadata::Orientation};
+use image::{
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage, RgbaImage, metadata::Orientation,
+};
 
 use crate::{
     error::{Kind, nearest},
@@ -96,13 +98,15 @@ pub fn read(path: &Path, limits: &Limits) -> Result<RgbImage, PictureError> {
 /// # Errors
 /// When it can't be read, is no regular file, or has more bytes than `limits` allow.
 pub fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, PictureError> {
-    let name = path.display().to_string();
     regular::read(path, limits.max_bytes).map_err(|error| match error {
-        FileError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-            PictureError::NotFound { name, near: near(path) }
-        }
-        source => PictureError::Read { name, source },
+        FileError::Io(error) if error.kind() == io::ErrorKind::NotFound => not_found(path),
+        source => PictureError::Read { name: path.display().to_string(), source },
     })
+}
+
+/// There is no file at `path`; names one beside it with nearly its name.
+pub(crate) fn not_found(path: &Path) -> PictureError {
+    PictureError::NotFound { name: path.display().to_string(), near: near(path) }
 }
 
 /// Decodes a PNG, JPEG or WebP picture, turns it upright and lays it on black where it is transparent.
@@ -110,6 +114,18 @@ pub fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, PictureError>
 /// # Errors
 /// When `bytes` are something else, damaged, cut off, or larger than `limits`.
 pub fn decode(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbImage, PictureError> {
+    decode_as_is(bytes, name, limits).map(on_black)
+}
+
+/// Decodes a PNG, JPEG or WebP picture with its transparency, upright.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_rgba(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbaImage, PictureError> {
+    decode_as_is(bytes, name, limits).map(DynamicImage::into_rgba8)
+}
+
+fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImage, PictureError> {
     let (length, limit) = (bytes.len() as u64, limits.max_bytes);
     if length > limit {
         return Err(PictureError::Read { name: name.to_owned(), source: FileError::TooLarge { bytes: length, limit } });
@@ -133,11 +149,11 @@ pub fn decode(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbImage, Pic
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
     picture.apply_orientation(orientation);
-    Ok(on_black(picture))
+    Ok(picture)
 }
 
 /// 8-bit RGB, with what is transparent blended over black, in the memory of `picture` where that has 8 bits.
-fn on_black(picture: DynamicImage) -> RgbImage {
+pub(crate) fn on_black(picture: DynamicImage) -> RgbImage {
     if !picture.color().has_alpha() {
         return picture.into_rgb8();
     }
@@ -212,7 +228,8 @@ fn near(path: &Path) -> Option<String> {
     Some(path.with_file_name(near).display().to_string())
 }
 
-fn is_picture_name(name: &str) -> bool {
+/// Whether a file of this name should be a picture that [`decode`] reads.
+pub(crate) fn is_picture_name(name: &str) -> bool {
     let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
     ["png", "jpg", "jpeg", "webp"].iter().any(|known| known.eq_ignore_ascii_case(extension))
 }

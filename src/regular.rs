@@ -32,13 +32,17 @@ impl FileError {
     /// What the user meets, by kind.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Io(error) => match error.kind() {
-                io::ErrorKind::NotFound => Kind::NotFound,
-                io::ErrorKind::PermissionDenied => Kind::Denied,
-                _ => Kind::Io,
-            },
+            Self::Io(error) => Self::kind_of(error),
             Self::NotRegular(_) => Kind::BadInput,
             Self::TooLarge { .. } => Kind::Unsupported,
+        }
+    }
+
+    pub(crate) fn kind_of(error: &io::Error) -> Kind {
+        match error.kind() {
+            io::ErrorKind::NotFound => Kind::NotFound,
+            io::ErrorKind::PermissionDenied => Kind::Denied,
+            _ => Kind::Io,
         }
     }
 }

@@ -6,16 +6,17 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{self, Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
-    background::{Background, BackgroundSpec},
+    background::{Background, BackgroundSpec, Options},
     camera::{
         CameraError, FrameSource,
         file::{self, FileOptions},
     },
     cli::args::RenderArgs,
-    compose::{Compositor, Scene},
+    compose::{Compositor, Overlay, Scene},
     config::Config,
     error::{Failure, Kind},
     frame::{Frame, Mask, Pool, Size},
@@ -65,18 +66,31 @@ struct Stations {
     scene: Scene,
     mask: Mask,
     picture: Frame,
+    /// Frames a second, as a fraction, and how many were composed: what moves goes by the time of the frame.
+    rate: (u32, u32),
+    composed: u64,
 }
 
 impl Stations {
-    fn open(args: &RenderArgs, config: &Config, settings: &mask::Settings, size: Size) -> Result<Self, Failure> {
+    fn open(
+        args: &RenderArgs,
+        config: &Config,
+        settings: &mask::Settings,
+        size: Size,
+        rate: (u32, u32),
+    ) -> Result<Self, Failure> {
         let spec = args.background.clone().map(|spec| spec.fitted(config.fit));
         let spec = spec.unwrap_or_else(|| config.background.clone());
+        let mut segmenter = mask::open(settings, size).map_err(|error| Failure::from(&error))?;
+        segmenter.show_nearest_only(config.look.nearest_only);
         Ok(Self {
-            segmenter: mask::open(settings, size).map_err(|error| Failure::from(&error))?,
+            segmenter,
             compositor: Compositor::new(size),
             scene: scene(spec, size, config)?,
             mask: Mask::new(size),
             picture: Frame::new(size),
+            rate,
+            composed: 0,
         })
     }
 
@@ -94,9 +108,16 @@ impl Stations {
 
     fn compose(&mut self, ready: Option<Arc<Frame>>) -> bool {
         let Some(frame) = ready else { return false };
+        self.scene.background.seek(time_of(self.composed, self.rate));
+        self.composed += 1;
         self.compositor.compose(&frame, Some(&self.mask), &self.scene, &mut self.picture);
         true
     }
+}
+
+/// When frame `number` is shown, counted from the first.
+fn time_of(number: u64, (frames, seconds): (u32, u32)) -> Duration {
+    Duration::from_nanos(number * u64::from(seconds) * 1_000_000_000 / u64::from(frames.max(1)))
 }
 
 /// A scene with `spec` behind the person, for files: neither mirrored nor paused.
@@ -104,8 +125,11 @@ impl Stations {
 /// # Errors
 /// When the background can't be loaded.
 pub fn scene(spec: BackgroundSpec, size: Size, config: &Config) -> Result<Scene, Failure> {
-    let background = Background::load(&spec, size, &config.limits).map_err(|error| Failure::from(&error))?;
-    Ok(Scene { version: 1, label: spec.to_string(), spec, background, mirror: false, paused: false })
+    let look = config.look.clone();
+    let options = Options { crossfade: config.crossfade, ..Options::for_look(&look, size, config.limits) };
+    let background = Background::load(&spec, &options).map_err(|error| Failure::from(&error))?;
+    let overlay = Overlay::load(&look, size, &config.limits).map_err(|error| Failure::from(&error))?;
+    Ok(Scene { version: 1, label: spec.to_string(), spec, background, look, overlay, ..Scene::off() })
 }
 
 fn picture(
@@ -118,7 +142,7 @@ fn picture(
     let mut frame = Frame::new(source.size());
     source.next(&mut frame).map_err(|error| Failure::from(&error))?;
     let settings = mask::Settings { effort: Effort::Still, ..config.mask.clone() };
-    let mut stations = Stations::open(args, config, &settings, frame.size())?;
+    let mut stations = Stations::open(args, config, &settings, frame.size(), source.rate())?;
     stations.run(&Arc::new(frame))?;
     // the frame may have a column and a row more than the picture: 4:2:0 needs even sides
     let shown = source.info().native;
@@ -137,8 +161,8 @@ fn video(
 ) -> Result<(), Failure> {
     let size = source.size();
     let settings = mask::Settings { effort: Effort::File, ..config.mask.clone() };
-    let mut stations = Stations::open(args, config, &settings, size)?;
     let rate = source.rate();
+    let mut stations = Stations::open(args, config, &settings, size, rate)?;
     let mut pictures = sink::open(output, size, rate).map_err(|error| Failure::from(&error))?;
     let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, rate)).transpose()?;
     let mut write = |stations: &Stations| {

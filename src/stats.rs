@@ -1,6 +1,7 @@
 //! Counters of the way of a frame: written by the three threads without locks, read by `status`.
 
 use std::{
+    alloc::{GlobalAlloc, Layout, System},
     fs,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -154,6 +155,60 @@ pub fn give_memory_back() {
     // SAFETY: it takes no pointer and may be called at any time from any thread.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// The CPU time that all threads but this one have used.
+pub fn other_threads_time() -> Duration {
+    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID).saturating_sub(thread_time())
+}
+
+/// The CPU time that this thread has used.
+pub fn thread_time() -> Duration {
+    cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn cpu_time(clock: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the answer; these clocks exist on every Linux, so the call cannot fail.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The system's allocator, which counts what is asked for: for `bgcam bench`, and for tests that nothing is.
+#[derive(Debug)]
+pub struct CountingAllocator;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// How often the process has allocated so far, where [`CountingAllocator`] is its allocator.
+pub fn allocations() -> u64 {
+    ALLOCATIONS.load(Relaxed)
+}
+
+// SAFETY: every call is handed on to the system's allocator unchanged; counting touches no memory of the caller.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same here.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: as for `alloc`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: `pointer` came from the system's allocator with this layout, as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: as for `dealloc`, and the caller promises that `size` is valid.
+        unsafe { System.realloc(pointer, layout, size) }
     }
 }
 

@@ -56,6 +56,64 @@ fn a_bad_picture_leaves_the_old_background() {
 }
 
 #[test]
+fn what_moves_is_put_behind_as_what_it_is() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
+    fs::create_dir(home.path("photos")).unwrap();
+    write_png(&home.path("photos/good.png"), 64, 36, [1, 2, 3]);
+    write_gif(&home.path("fire.gif"));
+    write_gif(&home.path("disguised.png"));
+    fs::write(home.path("not.mp4"), "hello").unwrap();
+    for (verb, file, label) in [
+        ("set-image", "fire.gif", "fire.gif"),
+        ("set-video", "disguised.png", "disguised.png"),
+        ("set-slideshow", "photos", "slideshow of photos, 30 s each"),
+        ("set-video", "photos/good.png", "good.png"),
+    ] {
+        home.expect(&[verb, home.path(file).to_str().unwrap()], 0);
+        let status = daemon.wait_until("pictures go on", |_| true);
+        assert_eq!(status.scene.label, label);
+        let before = status.counters.composed;
+        daemon.wait_until("pictures go on", |status| status.counters.composed > before + 10);
+    }
+    for (verb, file, said) in [
+        ("set-video", "not.mp4", "is a text file"),
+        ("set-video", "photos", "set-slideshow"),
+        ("set-slideshow", "none", "cannot read the folder"),
+        ("set-slideshow", "not.mp4", "cannot read the folder"),
+    ] {
+        let told = home.expect(&[verb, home.path(file).to_str().unwrap()], 1);
+        assert!(told.contains(said), "{verb} {file}: {told}");
+        assert_eq!(daemon.wait_until("it answers", |_| true).scene.label, "good.png");
+    }
+    let told = home.expect(&["set-slideshow", "/", "--every", "soon"], 2);
+    assert!(told.contains("1 to 86400 seconds"), "{told}");
+}
+
+#[test]
+fn a_pause_does_not_wait_for_a_fade() {
+    let home = Home::new();
+    home.write_config("background.crossfade_ms = 5000\n");
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
+    let mut fading = home.bgcam(&["set-color", "teal"]).spawn().unwrap();
+    daemon.wait_until("it is on its way", |status| status.scene.label == "#008080");
+    home.expect(&["pause"], 0);
+    assert!(fading.wait().unwrap().success());
+    assert!(daemon.wait_until("it answers", |_| true).scene.paused);
+}
+
+fn write_gif(path: &std::path::Path) {
+    let mut encoder = image::codecs::gif::GifEncoder::new(fs::File::create(path).unwrap());
+    for level in [50, 200] {
+        let picture = image::RgbaImage::from_pixel(64, 36, image::Rgba([level, level, level, 255]));
+        let delay = image::Delay::from_numer_denom_ms(50, 1);
+        encoder.encode_frame(image::Frame::from_parts(picture, 0, 0, delay)).unwrap();
+    }
+}
+
+#[test]
 fn wrong_use_and_a_missing_daemon_have_their_own_exit_status() {
     let home = Home::new();
     assert_eq!(home.run(&["status"]).status.code(), Some(3));

@@ -3,8 +3,10 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, process::Command, time::Duration};
 
+use bgcam::frame::{Size, Yuv};
+use image::codecs::gif::GifEncoder;
 use support::{Guest, VERSIONS};
 
 /// Runs a script, which must succeed, in a guest with a daemon's helpers; says what it said.
@@ -107,6 +109,59 @@ fn nothing_grows(version: &str) {
     script(version, r#"start --camera /dev/video0 --background '#20a040'; must python3 "$SUPPORT/soak.py" $W 0.5"#);
 }
 
+/// What moves behind the person moves at the reader; its child sleeps while the scene is paused, and dies with the daemon.
+fn a_moving_background(version: &str) {
+    let testbed = testbed_or_skip!();
+    let guest = Guest::new(&testbed).v4l2loopback(version);
+    write_gif(&guest.path("clip.gif"));
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:d=2"]);
+    let has_ffmpeg = ffmpeg.arg(guest.path("clip.mp4")).status().is_ok_and(|status| status.success());
+    if !has_ffmpeg {
+        eprintln!("the video is left out: ffmpeg is not installed");
+    }
+    let script = r##"
+        start --camera /dev/video0 --background "$SHARE/clip.gif"
+        watch; more live 10; leave
+        must timeout 60 v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=40 --stream-to="$SHARE/frames.yuv"
+        [ -e "$SHARE/clip.mp4" ] || exit 0
+        must "$BGCAM" set-video "$SHARE/clip.mp4"
+        must is label '"clip.mp4"'
+        back; more frames 20
+        child() { grep -lx 'Name:.ffmpeg' /proc/[0-9]*/status; }
+        work() { cut -d ' ' -f 14,15 "$(dirname "$(child)")/stat"; }
+        must child
+        must "$BGCAM" pause; more frames 5
+        # what was under way is done by now
+        rests() { local before="$(work)"; sleep 1; [ "$before" = "$(work)" ]; }
+        must until_ok 20 rests
+        must "$BGCAM" resume; more frames 20
+        slay
+        gone() { ! child; }
+        must until_ok 20 gone
+        "##;
+    let output = guest.daemon(script).success();
+    let frames = std::fs::read(output.file("frames.yuv")).unwrap();
+    let seen: BTreeSet<u8> =
+        frames.chunks_exact(Size::HD.i420_len()).map(|frame| frame[Size::HD.width() * 360]).collect();
+    let levels = GIF_COLOURS.map(|[r, g, b]| Yuv::from_rgb(r, g, b).y);
+    assert!(levels.iter().all(|level| seen.contains(level)), "{seen:?} is not {levels:?}");
+}
+
+/// Two colours, neither blue nor dark.
+const GIF_COLOURS: [[u8; 3]; 2] = [[200, 180, 40], [120, 200, 60]];
+
+/// [`GIF_COLOURS`] in turn, a fifth of a second each.
+fn write_gif(path: &std::path::Path) {
+    let mut encoder = GifEncoder::new(std::fs::File::create(path).unwrap());
+    for [r, g, b] in GIF_COLOURS {
+        let picture = image::RgbaImage::from_pixel(64, 36, image::Rgba([r, g, b, 255]));
+        let delay = image::Delay::from_numer_denom_ms(200, 1);
+        encoder.encode_frame(image::Frame::from_parts(picture, 0, 0, delay)).unwrap();
+    }
+}
+
+on_versions!(a_moving_background: v0_15_4);
 on_versions!(readers_churn: v0_12_7, v0_13_2, v0_15_4);
 on_versions!(killed_again_and_again: v0_12_7, v0_13_2, v0_15_4);
 on_versions!(odd_readers: v0_12_7, v0_13_2, v0_15_4);

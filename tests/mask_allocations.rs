@@ -1,39 +1,15 @@
-//! A segmenter allocates nothing once it runs.
+//! A segmenter allocates nothing once it runs, on no thread of its own.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use bgcam::{
     frame::{Frame, Mask, Size},
     mask::{self, MaskError, Quality, Settings},
+    stats::{CountingAllocator, allocations},
 };
 
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's allocator, counting what this thread asks for.
-struct Counting;
-
-// SAFETY: everything is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are those of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the memory came from `alloc`, thus from the system's allocator.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[test]
 fn a_segmenter_allocates_nothing_per_frame() {
@@ -53,12 +29,12 @@ fn a_segmenter_allocates_nothing_per_frame() {
         let mut mask = Mask::new(Size::HD);
         let frames: Vec<_> = (0..20).map(|seq| Arc::new(frame(seq))).collect();
         frames[..2].iter().for_each(|frame| drop(segmenter.segment(frame, &mut mask).unwrap()));
-        let before = COUNT.get();
+        let before = allocations();
         for frame in &frames[2..] {
             let of = segmenter.segment(frame, &mut mask).unwrap().unwrap();
             assert_eq!((mask.seq, of.seq + segmenter.delay() as u64), (of.seq, frame.seq));
         }
-        assert_eq!(COUNT.get() - before, 0, "{quality}");
+        assert_eq!(allocations() - before, 0, "{quality}");
     }
 }
 

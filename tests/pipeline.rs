@@ -2,52 +2,24 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bgcam::{
-    background::{Background, BackgroundSpec, Limits},
+    background::{Background, BackgroundSpec, Options},
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
-    mask::{self, MaskError, ModelInfo, Place, Quality, Segmenter, catalogue::BUILT_IN},
+    mask::{self, MaskError, ModelInfo, Place, Processor, Quality, Segmenter, catalogue::BUILT_IN},
     pipeline::{Pipeline, Settings},
     sink::{Outputs, SinkSpec, memory::Memory},
+    stats::{CountingAllocator, allocations},
 };
 
-/// Counts what the whole process allocates.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is handed on to the system's allocator unchanged; counting touches no memory of the caller.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same here.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `System.alloc` with this layout, as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as for `dealloc`, and the caller promises that `size` is valid.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// One test at a time: the allocations of all threads are counted.
 fn alone() -> MutexGuard<'static, ()> {
@@ -60,8 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn scene(spec: &str) -> Scene {
     let spec: BackgroundSpec = spec.parse().unwrap();
-    let background = Background::load(&spec, SIZE, &Limits::default()).unwrap();
-    Scene { version: 1, label: spec.to_string(), spec, background, mirror: false, paused: false }
+    let background = Background::load(&spec, &Options::new(SIZE)).unwrap();
+    Scene { version: 1, label: spec.to_string(), spec, background, ..Scene::off() }
 }
 
 fn camera(device: &str) -> camera::Settings {
@@ -101,20 +73,39 @@ fn runtime_is_there() -> bool {
     }
 }
 
+/// Three seconds of video, or nothing where there is no ffmpeg.
+fn clip(folder: &std::path::Path) -> Option<String> {
+    let path = folder.join("clip.mp4").display().to_string();
+    let source = "testsrc2=s=640x360:r=30:d=3,format=yuv420p";
+    let made = std::process::Command::new("ffmpeg").args(["-v", "error", "-f", "lavfi", "-i", source, &path]).status();
+    match made {
+        Ok(status) => {
+            assert!(status.success());
+            Some(path)
+        }
+        Err(_) => {
+            eprintln!("skipped: ffmpeg is not installed");
+            None
+        }
+    }
+}
+
 #[test]
 fn no_thread_allocates_while_frames_go_by() {
     let _alone = alone();
     if !runtime_is_there() {
         return;
     }
-    for spec in ["#20a040", "blur:50", "off"] {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = clip(folder.path());
+    for spec in ["#20a040", "blur:50", "off"].into_iter().chain(clip.as_deref()) {
         let (pipeline, _memory) = start("demo", mask::Settings::default(), scene(spec), 1);
         let stats = pipeline.stats();
         let count = || stats.composed.get();
         wait_for("the first second has gone by", || count() > 40);
-        let (before, frames) = (ALLOCATIONS.load(Ordering::Relaxed), count());
+        let (before, frames) = (allocations(), count());
         wait_for("another second has gone by", || count() > frames + 30);
-        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let allocations = allocations() - before;
         assert_eq!(allocations, 0, "{spec}: {allocations} allocations in {} frames", count() - frames);
         assert!(spec == "off" || stats.masks.get() > 30, "{spec}: {} masks", stats.masks.get());
     }
@@ -232,7 +223,15 @@ impl Segmenter for LeftHalf {
 
 fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     let spec = mask::catalogue::ours()[0].clone();
-    let info = ModelInfo { spec, place: Place::BuiltIn, library: PathBuf::new(), quality: Quality::Eco, missing: None };
+    let info = ModelInfo {
+        spec,
+        place: Place::BuiltIn,
+        library: PathBuf::new(),
+        quality: Quality::Eco,
+        processor: Processor::Cpu,
+        processor_error: None,
+        missing: None,
+    };
     match settings.model.as_str() {
         "broken" => Err(MaskError::NotFinite { model: "broken".to_owned(), count: 1 }),
         BUILT_IN => Ok(Box::new(LeftHalf(info, Duration::from_millis(2)))),
@@ -325,4 +324,81 @@ fn the_built_in_model_takes_the_place_of_one_that_fails() {
     wait_for("another choice is taken", || pipeline.stations().model.as_deref() == Some("3"));
     assert_eq!(pipeline.stations().quality_failure, None);
     assert!(memory.frames().iter().all(|frame| share_of(frame, ROOM) <= 0.51));
+}
+
+/// The luma of the background in each frame, oldest first.
+fn luma_of(memory: &Memory) -> Vec<u8> {
+    // on the right, where nobody is
+    memory.frames().iter().map(|frame| frame.planes().0[SIZE.width() * 400 + 1200]).collect()
+}
+
+#[test]
+fn a_background_fades_into_the_next_and_counts_when_it_is_there() {
+    let _alone = alone();
+    let fade = Duration::from_millis(400);
+    let (pipeline, memory) = start_twins("2", Scene { fade, ..scene("#000") }, 200);
+    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
+    wait_for("the fade is over", || pipeline.shown() == 2);
+    let lumas = luma_of(&memory);
+    assert!(lumas.last().is_some_and(|luma| *luma == 235), "{lumas:?}");
+    let fading: Vec<u8> = lumas.iter().copied().filter(|luma| (20..230).contains(luma)).collect();
+    assert!(fading.len() >= 3 && fading.is_sorted(), "{fading:?}");
+    // the person stands there all the while
+    let frames = memory.frames();
+    assert!(frames.iter().rev().take(10).all(|frame| frame.planes().0[SIZE.width() * 400 + 80] == ROOM.y));
+}
+
+#[test]
+fn a_fade_that_is_interrupted_goes_on_without_a_jump() {
+    let _alone = alone();
+    let fade = Duration::from_millis(800);
+    let (pipeline, memory) = start_twins("2", Scene { fade, ..scene("#000") }, 300);
+    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    let middle = |low, high| move |lumas: Vec<u8>| lumas.last().is_some_and(|luma| (low..high).contains(luma));
+    pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
+    wait_for("it is half there", || middle(100, 230)(luma_of(&memory)));
+    pipeline.publish(Scene { version: 3, fade, ..scene("#000") });
+    wait_for("the last one is there", || pipeline.shown() == 3);
+    let lumas = luma_of(&memory);
+    let jump = lumas.windows(2).map(|pair| pair[0].abs_diff(pair[1])).max();
+    assert!(jump.is_some_and(|jump| jump < 100), "{lumas:?}");
+    assert_eq!(lumas.last(), Some(&16));
+}
+
+#[test]
+fn a_pause_cuts_and_so_does_what_comes_after_it() {
+    let _alone = alone();
+    let fade = Duration::from_secs(5);
+    let (pipeline, memory) = start_twins("2", Scene { fade, ..scene("off") }, 300);
+    wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
+    pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
+    let count = memory.count();
+    wait_for("it fades", || memory.count() > count + 5);
+    pipeline.publish(Scene { version: 3, paused: true, ..scene("#fff") });
+    wait_for("the card is shown", || pipeline.shown() == 3);
+    assert_eq!(share_of(&memory.last().unwrap(), ROOM), 0.0);
+    let count = memory.count();
+    pipeline.publish(Scene { version: 4, ..scene("#fff") });
+    wait_for("it goes on", || pipeline.shown() == 4 && memory.count() > count + 10);
+    let after: Vec<f64> = memory.frames().iter().rev().take(8).map(|frame| share_of(frame, ROOM)).collect();
+    assert!(after.iter().all(|share| *share <= 0.51), "{after:?}");
+}
+
+#[test]
+fn the_person_stays_while_a_background_fades_into_the_plain_camera() {
+    let _alone = alone();
+    let fade = Duration::from_millis(600);
+    let (pipeline, memory) = start_twins("2", scene("#fff"), 100);
+    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    pipeline.publish(Scene { version: 2, fade, ..scene("off") });
+    wait_for("the room is there", || pipeline.shown() == 2);
+    let frames = memory.frames();
+    let left = |frame: &Frame| frame.planes().0[SIZE.width() * 400 + 80];
+    let since = frames.iter().position(|frame| left(frame) == ROOM.y).unwrap();
+    assert!(frames[since..].iter().all(|frame| left(frame).abs_diff(ROOM.y) <= 1), "the person went away");
+    let masks = pipeline.stats().masks.get();
+    let count = memory.count();
+    wait_for("the room stays", || memory.count() > count + 10);
+    assert!(pipeline.stats().masks.get() <= masks + 1, "nobody wants masks now");
 }

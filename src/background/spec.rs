@@ -1,6 +1,11 @@
 //! What the user asks for: "blur:40", "tomato", "~/beach.jpg", in words and in the saved state.
 
-use std::{fmt, io, path::PathBuf, str::FromStr};
+use std::{
+    ffi::OsStr,
+    fmt, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use csscolorparser::NAMED_COLORS;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,11 +16,18 @@ use crate::error::nearest;
 /// The strength of `blur` without a number.
 pub const DEFAULT_BLUR: u8 = 50;
 
+/// Endings that videos and animated pictures usually have.
+const VIDEO_ENDINGS: [&str; 14] =
+    ["mp4", "m4v", "mov", "mkv", "webm", "avi", "ogv", "mpg", "mpeg", "ts", "wmv", "y4m", "gif", "apng"];
+
 /// What the user wants behind them.
 ///
-/// As words ([`FromStr`]): `off`, `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a path, or `image:PATH`
-/// for a file with one of these names. As JSON: `"off"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg",
-/// "fit":"cover"}}`, `{"blur":{"strength":40}}`.
+/// As words ([`FromStr`]): `off`, `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a path, or `image:PATH` or
+/// `video:PATH` for a file with one of these names, `slideshow:FOLDER`. As JSON: `"off"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg",
+/// "fit":"cover"}}`, `{"video":{"path":"/a/b.mp4","fit":"cover"}}`,
+/// `{"slideshow":{"path":"/a","seconds":30,"shuffle":false,"fit":"cover"}}`, `{"blur":{"strength":40}}`.
+///
+/// A file is shown as what its content is: a picture, one that moves, or a video, whichever it was called here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackgroundSpec {
@@ -31,6 +43,16 @@ pub enum BackgroundSpec {
         #[serde(default)]
         fit: Fit,
     },
+    /// A video file, or an animated picture.
+    Video {
+        /// Where it is; a daemon wants it absolute.
+        path: PathBuf,
+        /// How it fills the frame.
+        #[serde(default)]
+        fit: Fit,
+    },
+    /// The pictures of a folder, one after another.
+    Slideshow(Slides),
     /// The room itself, blurred.
     Blur {
         /// 1 (barely) to 100 (nothing to be made out).
@@ -39,38 +61,110 @@ pub enum BackgroundSpec {
     },
 }
 
+/// The pictures of a folder, one after another, sorted by name; the folder is read again on every round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slides {
+    /// The folder; a daemon wants it absolute.
+    pub path: PathBuf,
+    /// How long each picture stands, 1 to 86400.
+    #[serde(default = "default_seconds", deserialize_with = "seconds")]
+    pub seconds: u32,
+    /// In an order of chance.
+    #[serde(default)]
+    pub shuffle: bool,
+    /// How they fill the frame.
+    #[serde(default)]
+    pub fit: Fit,
+}
+
+impl Slides {
+    /// Those of `path`, half a minute each.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, seconds: default_seconds(), shuffle: false, fit: Fit::default() }
+    }
+}
+
+fn default_seconds() -> u32 {
+    30
+}
+
+/// The time that a picture stands, in seconds: `45`, `30s`, `2m`, `1h`.
+///
+/// # Errors
+/// When it is none, or not from 1 second to a day.
+pub fn parse_seconds(text: &str) -> Result<u32, BackgroundError> {
+    let text = text.trim();
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1),
+        Some((at, 'm')) => (&text[..at], 60),
+        Some((at, 'h')) => (&text[..at], 3600),
+        _ => (text, 1),
+    };
+    let seconds = number.trim().parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
+    let seconds = seconds.filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.ok_or_else(|| BackgroundError::BadSeconds { text: text.to_owned() })
+}
+
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let number = u64::deserialize(from)?;
+    parse_seconds(&number.to_string()).map_err(serde::de::Error::custom)
+}
+
 impl BackgroundSpec {
-    /// The same background; where it is a picture, fitted in this way.
+    /// The file or folder that it is made of.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Picture { path, .. } | Self::Video { path, .. } | Self::Slideshow(Slides { path, .. }) => Some(path),
+            Self::Off | Self::Color(_) | Self::Blur { .. } => None,
+        }
+    }
+
+    /// The same background; where it is made of a file, fitted in this way.
     #[must_use]
     pub fn fitted(mut self, wanted: Fit) -> Self {
-        if let Self::Picture { fit, .. } = &mut self {
+        if let Some((_, fit)) = self.file_mut() {
             *fit = wanted;
         }
         self
     }
 
-    /// The same background; where it is a picture with a relative path, from the current directory.
+    /// The same background; where it is a file with a relative path, from the current directory.
     ///
     /// # Errors
     /// When there is no current directory, or the path is empty.
     pub fn absolute(mut self) -> io::Result<Self> {
-        if let Self::Picture { path, .. } = &mut self {
+        if let Some((path, _)) = self.file_mut() {
             *path = std::path::absolute(&*path)?;
         }
         Ok(self)
     }
+
+    fn file_mut(&mut self) -> Option<(&mut PathBuf, &mut Fit)> {
+        match self {
+            Self::Picture { path, fit } | Self::Video { path, fit } | Self::Slideshow(Slides { path, fit, .. }) => {
+                Some((path, fit))
+            }
+            Self::Off | Self::Color(_) | Self::Blur { .. } => None,
+        }
+    }
 }
 
-/// As a label: a picture shows the name of its file.
+/// As a label: a file goes by its name.
 impl fmt::Display for BackgroundSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => f.write_str("off"),
             Self::Color(colour) => colour.fmt(f),
-            Self::Picture { path, .. } => path.file_name().unwrap_or(path.as_os_str()).display().fmt(f),
+            Self::Picture { path, .. } | Self::Video { path, .. } => name(path).fmt(f),
+            Self::Slideshow(Slides { path, seconds, .. }) => write!(f, "slideshow of {}, {seconds} s each", name(path)),
             Self::Blur { strength } => write!(f, "blur {strength}"),
         }
     }
+}
+
+fn name(path: &Path) -> impl fmt::Display {
+    path.file_name().unwrap_or(path.as_os_str()).display()
 }
 
 impl FromStr for BackgroundSpec {
@@ -78,8 +172,10 @@ impl FromStr for BackgroundSpec {
 
     fn from_str(text: &str) -> Result<Self, BackgroundError> {
         let text = text.trim();
-        if let Some(path) = text.strip_prefix("image:") {
-            return picture(path);
+        for (word, make) in [("image:", picture as fn(PathBuf) -> Self), ("video:", video), ("slideshow:", slideshow)] {
+            if let Some(path) = text.strip_prefix(word) {
+                return if path.is_empty() { Err(empty(word)) } else { Ok(make(at_home(path))) };
+            }
         }
         if let Some(number) = text.strip_prefix("blur:") {
             return Ok(Self::Blur { strength: parse_strength(number)? });
@@ -92,7 +188,8 @@ impl FromStr for BackgroundSpec {
             _ if !text.contains(['/', '.']) => {
                 Err(BackgroundError::BadSpec { text: text.to_owned(), near: nearest(text, words()) })
             }
-            _ => picture(text),
+            _ if has_video_name(text) => Ok(video(at_home(text))),
+            _ => Ok(picture(at_home(text))),
         }
     }
 }
@@ -105,16 +202,34 @@ fn is_css_function(text: &str) -> bool {
     text.ends_with(')') && text.split_once('(').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_alphabetic()))
 }
 
-fn picture(path: &str) -> Result<BackgroundSpec, BackgroundError> {
-    if path.is_empty() {
-        return Err(BackgroundError::BadSpec { text: "image:".to_owned(), near: None });
-    }
-    // The shell does this for an argument, nobody does it for a line of the config.
-    let path = match (path.strip_prefix("~/"), std::env::home_dir()) {
+fn picture(path: PathBuf) -> BackgroundSpec {
+    BackgroundSpec::Picture { path, fit: Fit::default() }
+}
+
+fn video(path: PathBuf) -> BackgroundSpec {
+    BackgroundSpec::Video { path, fit: Fit::default() }
+}
+
+fn slideshow(path: PathBuf) -> BackgroundSpec {
+    BackgroundSpec::Slideshow(Slides::new(path))
+}
+
+fn empty(word: &str) -> BackgroundError {
+    BackgroundError::BadSpec { text: word.to_owned(), near: None }
+}
+
+/// The shell does this for an argument, nobody does it for a line of the config.
+fn at_home(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(path),
-    };
-    Ok(BackgroundSpec::Picture { path, fit: Fit::default() })
+    }
+}
+
+/// Only what it is called; what it is shows when it is loaded.
+fn has_video_name(path: &str) -> bool {
+    let ending = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default();
+    VIDEO_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
 }
 
 fn parse_strength(text: &str) -> Result<u8, BackgroundError> {
@@ -200,6 +315,10 @@ mod tests {
         BackgroundSpec::Picture { path: path.into(), fit: Fit::Cover }
     }
 
+    fn clip(path: &str) -> BackgroundSpec {
+        BackgroundSpec::Video { path: path.into(), fit: Fit::Cover }
+    }
+
     #[test]
     fn words_become_specs() {
         assert_eq!(parse("off"), Ok(BackgroundSpec::Off));
@@ -212,6 +331,10 @@ mod tests {
         assert_eq!(parse("a/beach"), Ok(file("a/beach")));
         assert_eq!(parse("beach.jpg"), Ok(file("beach.jpg")));
         assert_eq!(parse("image:tomato"), Ok(file("tomato")));
+        assert_eq!(parse("clips/waves.MP4"), Ok(clip("clips/waves.MP4")));
+        assert_eq!(parse("cat.gif"), Ok(clip("cat.gif")));
+        assert_eq!(parse("video:tomato"), Ok(clip("tomato")));
+        assert_eq!(parse("image:clip.mp4"), Ok(file("clip.mp4")));
         assert_eq!(parse("/p/photo (1)"), Ok(file("/p/photo (1)")));
     }
 
@@ -223,9 +346,20 @@ mod tests {
             };
             assert_eq!(found.as_deref(), Some(near), "{slip}");
         }
-        for bad in
-            ["", "add", "face", "#12", "#20a04g", "#20a04080", "transparent(", "blur:0", "blur:101", "blur:x", "image:"]
-        {
+        for bad in [
+            "",
+            "add",
+            "face",
+            "#12",
+            "#20a04g",
+            "#20a04080",
+            "transparent(",
+            "blur:0",
+            "blur:101",
+            "blur:x",
+            "image:",
+            "video:",
+        ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -236,19 +370,41 @@ mod tests {
             (BackgroundSpec::Off, r#""off""#),
             (colour(32, 160, 64), r##"{"color":"#20a040"}"##),
             (file("/a/b.jpg").fitted(Fit::Contain), r#"{"picture":{"path":"/a/b.jpg","fit":"contain"}}"#),
+            (clip("/a/b.mp4"), r#"{"video":{"path":"/a/b.mp4","fit":"cover"}}"#),
+            (
+                BackgroundSpec::Slideshow(Slides { seconds: 60, shuffle: true, ..Slides::new("/a".into()) }),
+                r#"{"slideshow":{"path":"/a","seconds":60,"shuffle":true,"fit":"cover"}}"#,
+            ),
             (BackgroundSpec::Blur { strength: 40 }, r#"{"blur":{"strength":40}}"#),
         ] {
             assert_eq!(serde_json::to_string(&spec).unwrap(), json);
             assert_eq!(serde_json::from_str::<BackgroundSpec>(json).unwrap(), spec);
         }
-        for bad in [r#"{"blur":{"strength":0}}"#, r#"{"blur":{"strength":256}}"#, r#"{"color":"gren"}"#] {
+        for bad in [
+            r#"{"slideshow":{"path":"/a","seconds":0}}"#,
+            r#"{"blur":{"strength":0}}"#,
+            r#"{"blur":{"strength":256}}"#,
+            r#"{"color":"gren"}"#,
+        ] {
             assert!(serde_json::from_str::<BackgroundSpec>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, seconds) in [("45", 45), ("30s", 30), (" 2m ", 120), ("1h", 3600), ("24h", 86_400)] {
+            assert_eq!(parse_seconds(text).unwrap(), seconds, "{text}");
+        }
+        for bad in ["", "s", "0", "25h", "1.5m", "-3", "9999999999", "30 seconds", "5\u{1f}m\u{e9}"] {
+            assert!(parse_seconds(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse("slideshow:/a/photos").unwrap().to_string(), "slideshow of photos, 30 s each");
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in any::<String>()) {
+            let _ = parse_seconds(&text);
             let _ = text.parse::<BackgroundSpec>();
         }
     }

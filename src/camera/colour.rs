@@ -18,7 +18,7 @@ use crate::frame::Frame;
 
 /// Which share of luma is red and which is blue, as each standard defines it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Matrix {
+pub(crate) enum Matrix {
     Bt601,
     Bt709,
     Bt2020,
@@ -39,7 +39,7 @@ impl Matrix {
 
 /// What the numbers of a source mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Colour {
+pub(crate) struct Colour {
     pub matrix: Matrix,
     /// Black is 0 and white 255, and chroma has all of 0 to 255.
     pub full: bool,
@@ -47,7 +47,7 @@ pub(super) struct Colour {
 
 impl Colour {
     /// That of our own frames.
-    pub(super) const HOUSE: Self = Self { matrix: Matrix::Bt601, full: false };
+    pub(crate) const HOUSE: Self = Self { matrix: Matrix::Bt601, full: false };
     /// That of JPEG files (JFIF).
     pub(super) const JFIF: Self = Self { matrix: Matrix::Bt601, full: true };
 
@@ -76,7 +76,7 @@ impl Colour {
 
 /// The way from a source's numbers to ours, in place on the planes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum ToHouse {
+pub(crate) enum ToHouse {
     /// They are ours.
     Same,
     /// Only the range differs.
@@ -86,7 +86,7 @@ pub(super) enum ToHouse {
 }
 
 impl ToHouse {
-    pub(super) fn new(from: Colour) -> Self {
+    pub(crate) fn new(from: Colour) -> Self {
         match from {
             Colour::HOUSE => Self::Same,
             Colour::JFIF => Self::Range {
@@ -98,7 +98,7 @@ impl ToHouse {
     }
 
     /// Converts all of `frame`.
-    pub(super) fn apply(&self, frame: &mut Frame) {
+    pub(crate) fn apply(&self, frame: &mut Frame) {
         let width = frame.size().width();
         let (y, u, v) = frame.planes_mut();
         match self {
@@ -122,7 +122,7 @@ impl ToHouse {
 
 /// `x * factor + offset` in 16 bits: the factor in 1/65536, the offset in 1/256 with a half for rounding.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Affine {
+pub(crate) struct Affine {
     factor: u16,
     offset: u16,
 }
@@ -146,7 +146,7 @@ fn scale(plane: &mut [u8], by: Affine) {
 
 /// The 3x3 matrix from a source's YCbCr to ours, in 1/8192; luma does not reach into chroma, so two of nine are zero.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Mix {
+pub(crate) struct Mix {
     y_from: [i32; 3],
     u_from: [i32; 2],
     v_from: [i32; 2],

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +12,6 @@ use std::{
 use super::{
     CameraError, FrameSource, SourceInfo,
     colour::{Colour, ToHouse},
-    ffmpeg::Ffmpeg,
     pace::Pace,
     scale::Scaler,
     still,
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     error::chain,
+    ffmpeg::{self, Decode, Ffmpeg, FfmpegError},
     frame::{Frame, Size},
     picture,
     regular::{self, FileError},
@@ -27,8 +28,6 @@ use crate::{
 /// The rate of a picture, which has none of its own.
 const STILL_FPS: u32 = 30;
 
-/// How long a slow disk or a huge picture may take where nobody waits for the next frame.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a paced file may go without a frame: whoever waits for one also waits for the end of the pipeline.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -107,9 +106,26 @@ fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), 
             Err(error) => return Err(bad(path, error)),
         }
     }
-    let child = Ffmpeg::open(path, options.looped, options.timeout.unwrap_or(PATIENCE))?;
+    let decode = Decode {
+        path,
+        looped: options.looped,
+        filters: "scale=out_color_matrix=bt601:out_range=tv",
+        thrifty: false,
+        timeout: options.timeout.unwrap_or(ffmpeg::PATIENCE),
+        stop: Arc::default(),
+    };
+    let child = Ffmpeg::open(&decode).map_err(|error| not_decoded(path, error))?;
     let info = video(child.header(), "YU12");
     Ok((Input::Ffmpeg(child), info))
+}
+
+fn not_decoded(path: &Path, error: FfmpegError) -> CameraError {
+    let path = path.to_owned();
+    match error {
+        FfmpegError::NotInstalled => CameraError::NoFfmpeg { path },
+        FfmpegError::Stalled(waited) => CameraError::Stalled { device: path.display().to_string(), waited },
+        FfmpegError::Failed(why) => CameraError::NotVideo { path, why },
+    }
 }
 
 fn bad(path: &Path, error: Y4mError) -> CameraError {
@@ -185,7 +201,7 @@ impl FileSource {
                 into.copy_from(frame);
                 Ok(true)
             }
-            Input::Ffmpeg(child) => child.read(into),
+            Input::Ffmpeg(child) => child.read(into).map_err(|error| not_decoded(path, error)),
             Input::Y4m(reader) => {
                 if reader.read(into).map_err(|error| bad(path, error))? {
                     return Ok(true);

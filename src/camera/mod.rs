@@ -1,10 +1,9 @@
 //! Station 1: a frame comes in, from a webcam, a file or the demo scene, decoded to I420.
 
-mod colour;
+pub(crate) mod colour;
 mod convert;
 mod demo;
 mod error;
-mod ffmpeg;
 pub mod file;
 mod list;
 pub mod mjpeg;

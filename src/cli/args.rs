@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::{
-    background::{BackgroundError, BackgroundSpec, Fit},
+    background::{BackgroundError, BackgroundSpec, Fit, parse_seconds},
     control::protocol::MAX_COUNT,
     error::Failure,
     frame::Size,
@@ -63,13 +63,47 @@ pub enum Verb {
         test: Option<String>,
     },
 
-    /// Put a picture behind you
-    #[command(after_help = "Example: bgcam set-image ~/Pictures/beach.jpg")]
+    /// Put a picture behind you, still or animated
+    #[command(
+        after_help = "Example: bgcam set-image ~/Pictures/beach.jpg\nExample: bgcam set-image fire.gif --fit contain"
+    )]
     SetImage {
-        /// A PNG, JPEG or WebP file
+        /// A PNG, JPEG, WebP or GIF file
         #[arg(value_hint = ValueHint::FilePath)]
         path: PathBuf,
         /// How a picture of another shape is fitted
+        #[arg(long)]
+        fit: Option<Fit>,
+    },
+
+    /// Put a video behind you, without sound, round and round
+    #[command(after_help = "Example: bgcam set-video ~/Videos/waves.mp4\n\
+        Example: bgcam set-video aquarium.webm --fit stretch\n\
+        MP4, WebM, MKV, MOV and all else that ffmpeg reads; animated GIF, WebP and PNG need no ffmpeg.")]
+    SetVideo {
+        /// The file; what it is shows by its content, not by its name
+        #[arg(value_hint = ValueHint::FilePath)]
+        path: PathBuf,
+        /// How a video of another shape is fitted
+        #[arg(long)]
+        fit: Option<Fit>,
+    },
+
+    /// Put the pictures of a folder behind you, one after another
+    #[command(after_help = "Example: bgcam set-slideshow ~/Pictures/beaches --every 5m\n\
+        Example: bgcam set-slideshow ~/Pictures --every 30s --shuffle\n\
+        PNG, JPEG and WebP files, by name; what is put there later comes in the next round.")]
+    SetSlideshow {
+        /// The folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        path: PathBuf,
+        /// How long each stands: 45 or 45s, 5m, 1h
+        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_every)]
+        every: u32,
+        /// In an order of chance
+        #[arg(long)]
+        shuffle: bool,
+        /// How pictures of another shape are fitted
         #[arg(long)]
         fit: Option<Fit>,
     },
@@ -107,6 +141,22 @@ pub enum Verb {
     Mirror {
         /// on or off
         state: OnOff,
+    },
+
+    /// Turn how you look: edges, light, framing, an overlay
+    #[command(after_help = "Without arguments it lists everything that can be turned.\n\
+        Example: bgcam look light_wrap=30 softness=10\n\
+        Example: bgcam look --reset")]
+    Look {
+        /// What to turn, as NAME=VALUE; with --reset, the names to turn back
+        #[arg(value_name = "NAME=VALUE")]
+        knobs: Vec<String>,
+        /// Turn back to what the settings say: all, or the names that are given
+        #[arg(long)]
+        reset: bool,
+        /// Print JSON
+        #[arg(long, conflicts_with_all = ["knobs", "reset"])]
+        json: bool,
     },
 
     /// Tell how the daemon is: camera, rates, background, readers, errors
@@ -176,6 +226,7 @@ pub enum Verb {
 
     /// Put another background into a picture or a video file
     #[command(after_help = "Example: bgcam render me.png me-at-the-beach.png --background beach.jpg\n\
+        Example: bgcam render talk.mp4 out.mp4 --background waves.mp4\n\
         Example: bgcam render talk.y4m out.y4m --background '#20a040' --mask alpha.y4m")]
     Render(RenderArgs),
 
@@ -353,7 +404,7 @@ pub struct DaemonArgs {
     /// Frames a second, 1 to 120
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=120))]
     pub fps: Option<u32>,
-    /// What to start with: off, blur, blur:40, a colour or a picture's path
+    /// What to start with: off, blur, blur:40, a colour, the path of a picture or video, or slideshow:FOLDER
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
     /// The model that finds you
@@ -397,7 +448,7 @@ pub struct RenderArgs {
     /// Where the result goes: .png or .jpg for a picture, .y4m or .mp4 for a video
     #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// What to put behind: off, blur, blur:40, a colour or a picture's path
+    /// What to put behind: off, blur, blur:40, a colour, the path of a picture or video, or slideshow:FOLDER
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
     /// Where the alpha that was blended goes: .png for a picture, .y4m for a video
@@ -429,6 +480,12 @@ pub struct BenchArgs {
     /// How much the matte may cost: eco, balanced, high or auto
     #[arg(long, value_name = "NAME")]
     pub quality: Option<Quality>,
+    /// Write the figures to a file, to compare others with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub save: Option<PathBuf>,
+    /// Compare with figures that were saved before; the more alike the machine's load is, the better
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub compare: Option<PathBuf>,
     /// How many frames
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     pub frames: u32,
@@ -447,6 +504,10 @@ pub enum OnOff {
 
 fn parse_colour(text: &str) -> Result<BackgroundSpec, String> {
     text.parse().map(BackgroundSpec::Color).map_err(|error| with_hint(&error))
+}
+
+fn parse_every(text: &str) -> Result<u32, String> {
+    parse_seconds(text).map_err(|error| with_hint(&error))
 }
 
 fn parse_background(text: &str) -> Result<BackgroundSpec, String> {

@@ -6,6 +6,7 @@ pub mod args;
 mod devices;
 mod doctor;
 mod gallery;
+mod look;
 mod prompt;
 mod setup;
 mod show;
@@ -27,7 +28,7 @@ use self::{
     style::{BAD, DIM},
 };
 use crate::{
-    background::BackgroundSpec,
+    background::{BackgroundSpec, Fit, Slides},
     bench,
     config::{self, Config, Flags},
     control::{
@@ -110,13 +111,18 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::SetPrompt(args) => prompt::set_prompt(args),
         Verb::Gallery { verb, json } => gallery::run(verb.unwrap_or(GalleryVerb::List), json),
         Verb::Providers { json, test } => prompt::providers(json, test.as_deref()),
-        Verb::SetImage { path, fit } => set_image(&path, fit),
+        Verb::SetImage { path, fit } => set_file(BackgroundSpec::Picture { path, fit: Fit::default() }, fit),
+        Verb::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
+        Verb::SetSlideshow { path, every, shuffle, fit } => {
+            set_file(BackgroundSpec::Slideshow(Slides { seconds: every, shuffle, ..Slides::new(path) }), fit)
+        }
         Verb::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
         Verb::SetColor { colour } => set(colour),
         Verb::Off => set(BackgroundSpec::Off),
         Verb::Pause => ask(&Request::Pause),
         Verb::Resume => ask(&Request::Resume),
         Verb::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
+        Verb::Look { knobs, reset, json } => look::run(&knobs, reset, json),
         Verb::Status { json, watch } => status(json, watch),
         Verb::Devices { verb, json } => devices::run(verb, json),
         Verb::Models { json, no_speed } => models(json, !no_speed),
@@ -150,9 +156,8 @@ fn set(spec: BackgroundSpec) -> Result<(), Trouble> {
     ask(&Request::SetBackground { spec, fit: None })
 }
 
-fn set_image(path: &Path, fit: Option<crate::background::Fit>) -> Result<(), Trouble> {
-    let spec = absolute(BackgroundSpec::Picture { path: path.to_owned(), fit: fit.unwrap_or_default() })?;
-    ask(&Request::SetBackground { spec, fit })
+fn set_file(spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Trouble> {
+    ask(&Request::SetBackground { spec: absolute(spec)?, fit })
 }
 
 /// The daemon has another working directory.
@@ -234,12 +239,17 @@ fn config(verb: ConfigVerb) -> Result<(), Trouble> {
 }
 
 fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
+    let before = args.compare.as_deref().map(bench::Report::load).transpose()?;
     let report = bench::run(args, &settings(&args.model, args.quality)?)?;
+    args.save.as_deref().map_or(Ok(()), |path| report.save(path))?;
     let mut stdout = io::stdout().lock();
     if args.json {
         show::json(&report)?;
     } else {
         write!(stdout, "{report}")?;
+        if let Some(before) = before {
+            write!(stdout, "{}", report.compared_with(&before))?;
+        }
     }
     Ok(())
 }

@@ -64,6 +64,9 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
         (Some(model), _) => {
             let quality = mask.quality.unwrap_or_default();
             writeln!(out, "model       {model}, quality {quality}, {:.1} ms a mask", counters.mask_ms)?;
+            if let Some(failure) = &mask.processor_error {
+                writeln!(out, "            on the CPU: {failure}")?;
+            }
             if mask.eased > 0 {
                 writeln!(out, "            eased by {} of {} steps: the machine is busy", mask.eased, mask::LOWEST)?;
             }

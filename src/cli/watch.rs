@@ -149,6 +149,7 @@ fn failures(status: &Status) -> Vec<(String, &Failure)> {
     let mut failures: Vec<_> = status.camera.error.iter().map(|failure| one("camera", failure)).collect();
     failures.extend(status.mask.error.iter().map(|failure| one("model", failure)));
     failures.extend(status.mask.quality_error.iter().map(|failure| one("edges", failure)));
+    failures.extend(status.mask.processor_error.iter().map(|failure| one("processor", failure)));
     let failed = status.outputs.iter().filter_map(|output| Some((&output.name, output.failure.as_ref()?)));
     failures.extend(failed.map(|(name, failure)| one(name, failure)));
     failures

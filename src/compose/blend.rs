@@ -17,6 +17,25 @@ pub(super) fn over(front: &[u8], back: &[u8], alpha: &[u8], into: &mut [u8]) {
     }
 }
 
+/// `front` over what stands in `into`, by `alpha`, rounded as in [`over`].
+#[multiversion(targets = "simd")]
+pub(super) fn onto(front: &[u8], alpha: &[u8], into: &mut [u8]) {
+    for ((into, &front), &alpha) in into.iter_mut().zip(front).zip(alpha) {
+        let (front, back, alpha) = (u16::from(front), u16::from(*into), u16::from(alpha));
+        let sum = front * alpha + back * (255 - alpha) + 128;
+        *into = ((sum + (sum >> 8)) >> 8) as u8;
+    }
+}
+
+/// `into` over `before` by `share` of 256, rounded to nearest.
+#[multiversion(targets = "simd")]
+pub(super) fn mix(before: &[u8], share: u16, into: &mut [u8]) {
+    for (into, &before) in into.iter_mut().zip(before) {
+        // 255 * 256 + 128 is the most, which 16 bits hold
+        *into = ((u16::from(*into) * share + u16::from(before) * (256 - share) + 128) >> 8) as u8;
+    }
+}
+
 /// `from` backwards.
 #[multiversion(targets = "simd")]
 pub(super) fn flip(from: &[u8], into: &mut [u8]) {
@@ -66,6 +85,15 @@ mod tests {
             for (got, &(front, back, alpha)) in into.iter().zip(&pixels) {
                 let sum = u32::from(front) * u32::from(alpha) + u32::from(back) * (255 - u32::from(alpha));
                 prop_assert_eq!(u32::from(*got), (2 * sum + 255) / 510);
+            }
+            for share in [0, 1, 77, 128, 255, 256] {
+                let mut into = back.clone();
+                mix(&front, share, &mut into);
+                for ((got, &front), &back) in into.iter().zip(&front).zip(&back) {
+                    let share = u32::from(share);
+                    let sum = u32::from(back) * share + u32::from(front) * (256 - share);
+                    prop_assert_eq!(u32::from(*got), (sum + 128) / 256);
+                }
             }
             flip(&front, &mut into);
             into.reverse();

@@ -69,6 +69,17 @@ impl Blur {
         }
     }
 
+    /// The whole blurred picture.
+    pub(super) fn write(&mut self, into: &mut Frame) {
+        let width = self.size.width();
+        let (y, u, v) = into.planes_mut();
+        for (plane, (into, width)) in [(y, width), (u, width / 2), (v, width / 2)].into_iter().enumerate() {
+            for (row, into) in into.chunks_exact_mut(width).enumerate() {
+                self.row(plane, row, into);
+            }
+        }
+    }
+
     /// Row `y` of plane 0 (Y), 1 (U) or 2 (V) at full size, dithered, since a blurred wall would show bands.
     pub(super) fn row(&mut self, plane: usize, y: usize, into: &mut [u8]) {
         let level = &self.pyramid.levels[0];

@@ -47,10 +47,8 @@ impl Card {
 /// When the scene's picture is not of the size of `into`.
 pub fn draw(card: Card, detail: &str, scene: Option<&Scene>, into: &mut Frame) {
     match scene.map(|scene| &scene.background) {
-        Some(Background::Picture(picture)) => {
-            into.data_mut().copy_from_slice(picture.data());
-            dim(into);
-        }
+        Some(Background::Picture(picture)) => dimmed(picture, into),
+        Some(Background::Moving(player)) => dimmed(&player.picture(), into),
         Some(Background::Color(colour)) => {
             into.fill(*colour);
             dim(into);
@@ -69,6 +67,11 @@ pub fn draw(card: Card, detail: &str, scene: Option<&Scene>, into: &mut Frame) {
     ink.text(title, (middle.0, middle.1 + unit * 0.235), unit * 0.082, 0.94);
     ink.text(line, (middle.0, middle.1 + unit * 0.305), unit * 0.046, 0.62);
     ink.lay_on(into);
+}
+
+fn dimmed(picture: &Frame, into: &mut Frame) {
+    into.data_mut().copy_from_slice(picture.data());
+    dim(into);
 }
 
 /// A third of the light and half of the colour, so that white words can be read on anything.

@@ -1,65 +1,66 @@
 //! Station 4: the person over the background.
+//!
+//! In the order of a frame: `framing` picks the part of the camera's picture that is shown, `edge` moves and feathers the
+//! mask, `survey` looks at all on a grid of cells, from which `fringe` takes the room's colour out of the edge and `tone`
+//! fits the person's brightness; `layers` blends them over the background (`blur` makes that of the room), and an
+//! [`Overlay`] comes last. What of this is done is up to the scene's [`Look`](crate::look::Look).
 
 mod blend;
 mod blur;
 pub mod card;
+mod edge;
+mod framing;
+mod fringe;
+mod layers;
+mod overlay;
 mod paint;
 mod pyramid;
 mod scene;
+mod survey;
+mod tone;
 
+pub use overlay::Overlay;
 pub use scene::Scene;
 
-use self::blur::Blur;
-use crate::{
-    background::Background,
-    frame::{Frame, Mask, Size, Yuv},
-};
-
-/// The least strength of blur when nobody knows where the person is: the whole picture is shown, so it has to hide all.
-const BLIND_BLUR: u8 = 80;
+use self::{blur::Blur, edge::Edge, framing::Framing, layers::Layers};
+use crate::frame::{Frame, Mask, Size};
 
 /// Puts the person of a frame over the background of a [`Scene`]; owns every buffer that this takes.
 #[derive(Debug)]
 pub struct Compositor {
     size: Size,
-    blur: Blur,
-    chroma_alpha: Box<[u8]>,
-    rows: Rows,
+    framing: Framing,
+    edge: Edge,
+    layers: Layers,
 }
 
-/// Rows in the making.
+/// Blurs whole pictures, as the room is blurred.
 #[derive(Debug)]
-struct Rows {
-    front: Box<[u8]>,
-    alpha: Box<[u8]>,
-    back: Box<[u8]>,
-}
+pub(crate) struct Defocus(Blur);
 
-/// One plane of what stands behind the person.
-#[derive(Clone, Copy)]
-enum Back<'a> {
-    Color(u8),
-    Picture(&'a [u8]),
-    /// Of the blurred room: 0 = Y, 1 = U, 2 = V.
-    Blur(usize),
+impl Defocus {
+    pub(crate) fn new(size: Size) -> Self {
+        Self(Blur::new(size))
+    }
+
+    /// Blurs `frame` by 1 to 100. Allocates nothing.
+    pub(crate) fn apply(&mut self, frame: &mut Frame, strength: u8) {
+        self.0.make(frame, None, strength, false);
+        self.0.write(frame);
+    }
 }
 
 impl Compositor {
     /// A compositor for frames of `size`.
     pub fn new(size: Size) -> Self {
-        let row = || vec![0; size.width()].into_boxed_slice();
-        Self {
-            size,
-            blur: Blur::new(size),
-            chroma_alpha: vec![0; size.chroma_len()].into_boxed_slice(),
-            rows: Rows { front: row(), alpha: row(), back: row() },
-        }
+        Self { size, framing: Framing::new(size), edge: Edge::new(size), layers: Layers::new(size) }
     }
 
     /// Writes `frame` as `scene` wants it to `into`, with the frame's number and time. Allocates nothing.
     ///
     /// Without a mask nobody knows where the person is, so nothing of the frame is shown but under
-    /// [`Background::Off`]: the background stands alone, and a blurred room is blurred strongly and as a whole.
+    /// [`Background::Off`](crate::background::Background::Off): the background stands alone, and a blurred room is blurred
+    /// strongly and as a whole.
     ///
     /// [`Scene::mirror`] mirrors what comes from the camera; a picture stays as it is, so that its words can be read.
     /// [`Scene::paused`] is not looked at: a [`card`] is shown then.
@@ -70,91 +71,22 @@ impl Compositor {
         assert_eq!((frame.size(), into.size()), (self.size, self.size), "frames of another size");
         assert!(mask.is_none_or(|mask| mask.size() == self.size), "a mask of another size");
         (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
-        match (&scene.background, mask) {
-            (Background::Off, _) => self.plain(frame, scene.mirror, into),
-            (Background::Color(colour), None) => into.fill(*colour),
-            (Background::Color(Yuv { y, u, v }), Some(mask)) => {
-                let back = [Back::Color(*y), Back::Color(*u), Back::Color(*v)];
-                self.over(frame, mask, back, scene.mirror, into);
-            }
-            (Background::Picture(picture), None) => into.data_mut().copy_from_slice(picture.data()),
-            (Background::Picture(picture), Some(mask)) => {
-                assert_eq!(picture.size(), self.size, "a picture of another size");
-                let (y, u, v) = picture.planes();
-                self.over(frame, mask, [Back::Picture(y), Back::Picture(u), Back::Picture(v)], scene.mirror, into);
-            }
-            (Background::Blur { strength }, None) => {
-                self.blur.make(frame, None, (*strength).max(BLIND_BLUR), scene.mirror);
-                self.blurred(into);
-            }
-            (Background::Blur { strength }, Some(mask)) => {
-                self.blur.make(frame, Some(mask), *strength, scene.mirror);
-                self.over(frame, mask, [0, 1, 2].map(Back::Blur), scene.mirror, into);
-            }
-        }
-    }
-
-    fn plain(&mut self, frame: &Frame, mirror: bool, into: &mut Frame) {
-        if !mirror {
-            into.data_mut().copy_from_slice(frame.data());
-            return;
-        }
-        for (from, into, width) in planes(self.size, frame, into) {
-            for (from, into) in from.chunks_exact(width).zip(into.chunks_exact_mut(width)) {
-                blend::flip(from, into);
-            }
-        }
-    }
-
-    fn blurred(&mut self, into: &mut Frame) {
-        let width = self.size.width();
-        let (y, u, v) = into.planes_mut();
-        for (plane, (into, width)) in [(y, width), (u, width / 2), (v, width / 2)].into_iter().enumerate() {
-            for (row, into) in into.chunks_exact_mut(width).enumerate() {
-                self.blur.row(plane, row, into);
-            }
-        }
-    }
-
-    fn over(&mut self, frame: &Frame, mask: &Mask, back: [Back<'_>; 3], mirror: bool, into: &mut Frame) {
-        let width = self.size.width();
-        let rows = mask.alpha().chunks_exact(2 * width).zip(self.chroma_alpha.chunks_exact_mut(width / 2));
-        for (pair, into) in rows {
-            let (above, below) = pair.split_at(width);
-            blend::halve(above, below, into);
-        }
-        let Self { blur, rows, chroma_alpha, .. } = self;
-        let alphas = [mask.alpha(), chroma_alpha, chroma_alpha];
-        for (((front, into, width), alpha), back) in planes(self.size, frame, into).into_iter().zip(alphas).zip(back) {
-            let lines = into.chunks_exact_mut(width).zip(front.chunks_exact(width)).zip(alpha.chunks_exact(width));
-            for (y, ((into, mut front), mut alpha)) in lines.enumerate() {
-                if mirror {
-                    blend::flip(front, &mut rows.front[..width]);
-                    blend::flip(alpha, &mut rows.alpha[..width]);
-                    (front, alpha) = (&rows.front[..width], &rows.alpha[..width]);
-                }
-                let back = match back {
-                    Back::Picture(plane) => &plane[y * width..][..width],
-                    Back::Color(value) => {
-                        rows.back[..width].fill(value);
-                        &rows.back[..width]
-                    }
-                    Back::Blur(plane) => {
-                        blur.row(plane, y, &mut rows.back[..width]);
-                        &rows.back[..width]
-                    }
-                };
-                blend::over(front, back, alpha, into);
-            }
+        let (frame, mask) = self.framing.frame(frame, mask, &scene.look);
+        let mask = mask.map(|mask| self.edge.shape(mask, &scene.look));
+        self.layers.compose(frame, mask, scene, into);
+        if let Some(overlay) = &scene.overlay {
+            overlay.blend(into);
         }
     }
 }
 
-/// The planes of two frames in pairs, each with its width.
-fn planes<'a>(size: Size, from: &'a Frame, into: &'a mut Frame) -> [(&'a [u8], &'a mut [u8], usize); 3] {
-    let (from, into) = (from.planes(), into.planes_mut());
-    let width = size.width();
-    [(from.0, into.0, width), (from.1, into.1, width / 2), (from.2, into.2, width / 2)]
+/// Lays `into` over `before` by `share` of 256: 0 is all of `before`, 256 all of `into`.
+///
+/// # Panics
+/// When the sizes differ.
+pub fn crossfade(before: &Frame, share: u16, into: &mut Frame) {
+    assert_eq!(before.size(), into.size(), "frames of different sizes");
+    blend::mix(before.data(), share.min(256), into.data_mut());
 }
 
 #[cfg(test)]
@@ -162,6 +94,7 @@ mod tests {
     use std::{sync::Arc, time::Instant};
 
     use super::*;
+    use crate::{background::Background, frame::Yuv};
 
     /// Stands for the room: no background below comes near it.
     const FORBIDDEN: Yuv = Yuv { y: 235, u: 240, v: 16 };

@@ -1,6 +1,12 @@
 //! What others are to see.
 
-use crate::background::{Background, BackgroundSpec};
+use std::time::Duration;
+
+use super::Overlay;
+use crate::{
+    background::{Background, BackgroundSpec},
+    look::Look,
+};
 
 /// What others are to see; immutable once published, so that a frame is made of one scene or another, never of both.
 #[derive(Debug, Clone)]
@@ -13,16 +19,27 @@ pub struct Scene {
     pub spec: BackgroundSpec,
     /// The same, ready to blend.
     pub background: Background,
+    /// How the person and their edge are shown.
+    pub look: Look,
+    /// What lies over everything.
+    pub overlay: Option<Overlay>,
     /// Whether the camera's picture is mirrored; a background picture never is.
     pub mirror: bool,
     /// Whether a card is shown instead of the camera.
     pub paused: bool,
+    /// How long it takes to come in over the scene before; zero cuts.
+    pub fade: Duration,
 }
 
 impl Scene {
+    /// Whether the room must not be seen.
+    pub fn hides_room(&self) -> bool {
+        !matches!(self.background, Background::Off)
+    }
+
     /// Whether the person has to be found for it.
     pub fn needs_mask(&self) -> bool {
-        !self.paused && !matches!(self.background, Background::Off)
+        !self.paused && (self.hides_room() || self.look.auto_frame || self.look.low_light > 0)
     }
 
     /// The plain camera, the scene before anything was asked for.
@@ -32,8 +49,11 @@ impl Scene {
             label: BackgroundSpec::Off.to_string(),
             spec: BackgroundSpec::Off,
             background: Background::Off,
+            look: Look::plain(),
+            overlay: None,
             mirror: false,
             paused: false,
+            fade: Duration::ZERO,
         }
     }
 }

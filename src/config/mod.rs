@@ -30,6 +30,7 @@ use crate::{
     camera,
     error::chain,
     frame::Size,
+    look::{Look, LookError},
     mask, paths,
     prompt::settings::PromptSettings,
     sink::SinkSpec,
@@ -53,10 +54,14 @@ pub struct Config {
     pub fps: u32,
     /// The model.
     pub mask: mask::Settings,
+    /// How the picture looks until the user turns something.
+    pub look: Look,
     /// What is shown until the user chooses something.
     pub background: BackgroundSpec,
     /// How pictures are fitted.
     pub fit: Fit,
+    /// How long a new background takes to come in over the old one; zero cuts.
+    pub crossfade: Duration,
     /// How large a picture may be.
     pub limits: Limits,
     /// Who makes pictures of words.
@@ -127,6 +132,7 @@ impl Config {
         let timeout = within("camera.timeout_ms", raw.camera.timeout_ms, 100, 5_000)?;
         let outputs = raw.output.to.iter().map(|to| parse("output.to", to)).collect::<Result<_, _>>()?;
         raw.prompt.check().map_err(|error| parse_error("settings", &chain(&error)))?;
+        raw.look.check().map_err(|error| look_error(&error))?;
         let fit = parse_fit(&raw.background.fit)?;
         let [low, high] = raw.mask.edge;
         if !(0.0..1.0).contains(&low) || !(low..=1.0).contains(&high) || low == high {
@@ -143,6 +149,7 @@ impl Config {
             quality: parse("mask.quality", &raw.mask.quality)?,
             latency: parse("mask.latency", &raw.mask.latency)?,
             effort: mask::Effort::Live,
+            processor: parse("mask.processor", &raw.mask.processor)?,
             threads: 1,
             memory: raw.mask.memory,
             edge: (low, high),
@@ -162,8 +169,10 @@ impl Config {
             size,
             fps,
             mask,
+            look: raw.look.clone(),
             background: parse::<BackgroundSpec>("background.default", &raw.background.default)?.fitted(fit),
             fit,
+            crossfade: Duration::from_millis(within("background.crossfade_ms", raw.background.crossfade_ms, 0, 5_000)?),
             limits: Limits {
                 max_bytes: within("background.max_megabytes", raw.background.max_megabytes, 1, 200)? << 20,
                 max_pixels: within("background.max_megapixels", raw.background.max_megapixels, 1, 400)? * 1_000_000,
@@ -173,6 +182,13 @@ impl Config {
             files,
             raw,
         })
+    }
+}
+
+fn look_error(error: &LookError) -> ConfigError {
+    match error {
+        LookError::Unknown { .. } => parse_error("settings", &error.to_string()),
+        LookError::Value { name, value: found, expected } => value(name, found, expected),
     }
 }
 

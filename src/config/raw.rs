@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{mask::catalogue::ModelSpec, prompt::settings::PromptSettings};
+use crate::{look::Look, mask::catalogue::ModelSpec, prompt::settings::PromptSettings};
 
 /// The settings as they stand in a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -12,6 +12,7 @@ pub(super) struct Raw {
     pub(super) output: RawOutput,
     pub(super) background: RawBackground,
     pub(super) mask: RawMask,
+    pub(super) look: Look,
     pub(super) gallery: RawGallery,
     pub(super) prompt: PromptSettings,
 }
@@ -44,6 +45,7 @@ pub(super) struct RawOutput {
 pub(super) struct RawBackground {
     pub(super) default: String,
     pub(super) fit: String,
+    pub(super) crossfade_ms: u64,
     pub(super) max_megabytes: u64,
     pub(super) max_megapixels: u64,
 }
@@ -54,6 +56,7 @@ pub(super) struct RawMask {
     pub(super) model: String,
     pub(super) quality: String,
     pub(super) latency: String,
+    pub(super) processor: String,
     pub(super) library: String,
     pub(super) memory: f32,
     pub(super) edge: [f32; 2],

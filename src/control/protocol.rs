@@ -14,7 +14,8 @@ use crate::{
     background::{BackgroundSpec, Fit},
     camera::SourceInfo,
     error::Failure,
-    mask::Quality,
+    look::{Changes, Look},
+    mask::{Processor, Quality},
     prompt::{gallery::Entry, job::JobStatus},
     sink::{OutputStatus, Reader},
     stats::{Rates, Snapshot},
@@ -55,6 +56,17 @@ pub enum Request {
     Mirror {
         /// Whether it is flipped.
         on: bool,
+    },
+    /// Turns some of what [`KNOBS`](crate::look::KNOBS) lists. All of it is done or, when one is wrong, nothing.
+    SetLook {
+        /// Values by name.
+        change: Changes,
+    },
+    /// Turns the look back to what the settings say.
+    ResetLook {
+        /// These names only; all without any.
+        #[serde(default)]
+        names: Vec<String>,
     },
     /// Reads the settings again; the old ones stay when the new ones are bad.
     Reload,
@@ -170,6 +182,8 @@ pub struct SceneStatus {
     pub label: String,
     /// The background as it was asked for.
     pub background: BackgroundSpec,
+    /// How the picture looks.
+    pub look: Look,
     /// Whether the camera's picture is flipped left to right.
     pub mirror: bool,
     /// Whether a card stands in place of the camera.
@@ -202,6 +216,10 @@ pub struct MaskStatus {
     pub wanted_quality: Quality,
     /// The quality that it runs in.
     pub quality: Option<Quality>,
+    /// What runs it.
+    pub processor: Option<Processor>,
+    /// Why that is not what the settings ask for.
+    pub processor_error: Option<Failure>,
     /// By how many steps of three it is eased because the machine is busy.
     pub eased: u8,
     /// Why that is less than was asked for.

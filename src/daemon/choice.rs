@@ -8,7 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::background::{BackgroundSpec, DEFAULT_BLUR};
+use crate::{
+    background::{BackgroundSpec, DEFAULT_BLUR},
+    look::Changes,
+};
 
 /// What the user chose; survives a restart. It is kept when it can't be shown: the disk may be mounted later.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -16,6 +19,9 @@ pub(super) struct Choice {
     /// `None` for what the settings say.
     #[serde(default)]
     pub(super) background: Option<BackgroundSpec>,
+    /// What was turned of the look.
+    #[serde(default)]
+    pub(super) look: Changes,
     #[serde(default)]
     pub(super) mirror: bool,
     #[serde(default)]
@@ -55,7 +61,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/scene.json");
         assert_eq!(remembered(&path), Choice::default());
-        let choice = Choice { background: "#20a040".parse().ok(), mirror: true, paused: true };
+        let choice = Choice { background: "#20a040".parse().ok(), mirror: true, paused: true, ..Choice::default() };
         remember(&choice, &path).unwrap();
         assert_eq!(remembered(&path), choice);
         fs::write(&path, "{\"background\":").unwrap();

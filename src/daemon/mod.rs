@@ -2,6 +2,7 @@
 
 mod choice;
 mod files;
+mod look;
 mod prompt;
 
 use std::{
@@ -20,10 +21,11 @@ use tokio::{
 use self::{
     choice::{Choice, remember, remembered},
     files::Files,
+    look::look_of,
 };
 use crate::{
-    background::{Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
-    compose::Scene,
+    background::{self, Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
+    compose::{Overlay, Scene},
     config::{Config, Flags},
     control::{
         protocol::{CameraStatus, MaskStatus, Request, Response, SceneStatus, Status},
@@ -31,6 +33,7 @@ use crate::{
         socket,
     },
     error::{Failure, Kind},
+    look::Look,
     mask, paths,
     pipeline::{self, Pipeline},
     prompt::job::Jobs,
@@ -38,7 +41,8 @@ use crate::{
     stats::{self, Rates, Snapshot},
 };
 
-/// How long an answer waits for the outputs to have what was asked for; they have it within a tenth of a second.
+/// How long an answer waits for the outputs to have what was asked for, beside the time that it fades in; they have it
+/// within a tenth of a second.
 const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// How the daemon is started.
@@ -79,7 +83,8 @@ struct Daemon {
     pipeline: Pipeline,
     config: Mutex<Config>,
     choice: Mutex<Choice>,
-    /// Held while a scene is being made, so that scenes are published in the order they were asked for.
+    /// Held while a background is being loaded, so that they are shown in the order they were asked for. Nothing else waits
+    /// for that: a pause is done at once.
     change: tokio::sync::Mutex<()>,
     outputs: Arc<Board>,
     /// The picture that is being made of words.
@@ -106,8 +111,9 @@ impl Daemon {
         if let Some(background) = &options.background {
             choice.background = Some(background.clone().fitted(config.fit));
         }
-        let scene = match load_scene(&choice, &config, 1).await {
-            Err(failure) if options.background.is_none() => blurred(&choice, &config, &failure).await?,
+        let overlay = look::first_overlay(&choice, &config).await;
+        let scene = match first_scene(&choice, &config, overlay.clone()).await {
+            Err(failure) if options.background.is_none() => blurred(&choice, &config, overlay, &failure).await?,
             scene => scene?,
         };
         let mut specs = config.outputs.clone();
@@ -233,6 +239,7 @@ impl Daemon {
         let follows = lock(&self.choice).background.is_none();
         let default = new.background.clone();
         let text = self.take_over(new);
+        self.follow_look().await?;
         if follows && self.pipeline.scene().spec != default {
             self.show_default().await?;
         }
@@ -242,9 +249,9 @@ impl Daemon {
     /// The settings' own background, in place of an older one of theirs.
     async fn show_default(&self) -> Result<(), Failure> {
         let _in_order = self.change.lock().await;
-        let (choice, config) = (lock(&self.choice).clone(), lock(&self.config).clone());
-        let scene = load_scene(&choice, &config, self.pipeline.scene().version + 1).await?;
-        self.pipeline.publish(scene);
+        let config = lock(&self.config).clone();
+        let ready = Ready::load(&config.background, &self.pipeline.scene().look, &config).await?;
+        self.show(Some(ready), None, |_| {});
         Ok(())
     }
 
@@ -266,47 +273,63 @@ impl Daemon {
 
     /// Shows something else behind the person; when it can't be loaded, everything stays.
     async fn set_background(&self, spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Failure> {
-        if let BackgroundSpec::Picture { path, .. } = &spec
-            && !path.is_absolute()
-        {
+        if let Some(path) = spec.path().filter(|path| !path.is_absolute()) {
             return Err(Failure::new(Kind::BadInput, format!("path {} is not absolute", path.display())));
         }
-        let _in_order = self.change.lock().await;
-        let config = lock(&self.config).clone();
-        let spec = spec.fitted(fit.unwrap_or(config.fit));
-        let choice = Choice { background: Some(spec), ..lock(&self.choice).clone() };
-        let scene = load_scene(&choice, &config, self.pipeline.scene().version + 1).await?;
-        self.show(scene, choice).await;
+        let version = {
+            let _in_order = self.change.lock().await;
+            let config = lock(&self.config).clone();
+            let spec = spec.fitted(fit.unwrap_or(config.fit));
+            let ready = Ready::load(&spec, &self.pipeline.scene().look, &config).await?;
+            self.show(Some(ready), None, |choice| choice.background = Some(spec))
+        };
+        self.until_shown(version).await;
         stats::give_memory_back();
         Ok(())
     }
 
-    /// Changes how the scene is shown, with the same background.
+    /// Changes how the scene is shown, with the same background: at once, whatever is being loaded or fades in.
     async fn adjust(&self, change: impl FnOnce(&mut Choice)) {
-        let _in_order = self.change.lock().await;
-        let mut choice = lock(&self.choice).clone();
-        change(&mut choice);
-        let old = self.pipeline.scene();
-        let scene = Scene { version: old.version + 1, mirror: choice.mirror, paused: choice.paused, ..(*old).clone() };
-        self.show(scene, choice).await;
+        let version = self.show(None, None, change);
+        self.until_shown(version).await;
     }
 
-    /// Shows a scene, and returns when the outputs have it.
-    async fn show(&self, scene: Scene, choice: Choice) {
-        let version = scene.version;
-        self.pipeline.publish(scene);
+    /// Publishes the scene that follows from a change of the choice, with another background or look where one is ready,
+    /// and remembers the choice. Returns the scene's version.
+    fn show(&self, ready: Option<Ready>, looks: Option<Looks>, change: impl FnOnce(&mut Choice)) -> u64 {
+        let mut choice = lock(&self.choice);
+        let before = choice.clone();
+        change(&mut choice);
+        let old = self.pipeline.scene();
+        let version = old.version + 1;
+        let looks = looks.unwrap_or_else(|| (old.look.clone(), old.overlay.clone()));
+        self.pipeline.publish(match ready {
+            Some(ready) => ready.scene(version, looks, &choice),
+            None => {
+                let (Choice { mirror, paused, .. }, (look, overlay)) = (&*choice, looks);
+                let (mirror, paused) = (*mirror, *paused);
+                Scene { version, look, overlay, mirror, paused, fade: Duration::ZERO, ..(*old).clone() }
+            }
+        });
+        if *choice != before
+            && let Err(error) = remember(&choice, &paths::state_file())
+        {
+            tracing::warn!("the choice will be forgotten at the next start: {error}");
+        }
+        version
+    }
+
+    /// Waits until the outputs have a scene, as a whole.
+    async fn until_shown(&self, version: u64) {
         let shown = async {
             while self.pipeline.shown() < version {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        if tokio::time::timeout(SHOWN_WITHIN, shown).await.is_err() {
+        let within = SHOWN_WITHIN + self.pipeline.scene().fade;
+        if tokio::time::timeout(within, shown).await.is_err() {
             tracing::debug!("the outputs are late with scene {version}");
         }
-        if let Err(error) = remember(&choice, &paths::state_file()) {
-            tracing::warn!("the choice will be forgotten at the next start: {error}");
-        }
-        *lock(&self.choice) = choice;
     }
 }
 
@@ -334,6 +357,8 @@ impl Service for Arc<Daemon> {
                 self.adjust(|choice| choice.mirror = on).await;
                 Ok(Response::Done(format!("mirror: {}", if on { "on" } else { "off" })))
             }
+            Request::SetLook { change } => self.set_look(change).await,
+            Request::ResetLook { names } => self.reset_look(&names).await,
             Request::Reload => Ok(Response::Done(self.reload().await?)),
             Request::Stop => {
                 self.stop.notify_one();
@@ -360,6 +385,7 @@ impl Service for Arc<Daemon> {
                 version: scene.version,
                 label: scene.label.clone(),
                 background: scene.spec.clone(),
+                look: scene.look.clone(),
                 mirror: scene.mirror,
                 paused: scene.paused,
             },
@@ -375,6 +401,8 @@ impl Service for Arc<Daemon> {
                 model: stations.model,
                 wanted_quality: config.mask.quality,
                 quality: stations.quality,
+                processor: stations.processor,
+                processor_error: stations.processor_failure,
                 eased: stations.eased,
                 quality_error: stations.quality_failure,
                 error: stations.mask_failure,
@@ -416,24 +444,55 @@ fn readers_of(nodes: &[PathBuf]) -> Vec<sink::Reader> {
     nodes.iter().flat_map(|node| sink::readers(node).unwrap_or_default()).collect()
 }
 
-async fn load_scene(choice: &Choice, config: &Config, version: u64) -> Result<Scene, Failure> {
-    let spec = choice.background.clone().unwrap_or_else(|| config.background.clone());
-    let (wanted, size, limits, bound) = (spec.clone(), config.size, config.limits, config.gallery_bytes);
-    let loading = tokio::task::spawn_blocking(move || {
-        let background = Background::load(&wanted, size, &limits)?;
-        Ok((background, prompt::label(&wanted, bound)))
-    });
-    let loaded = loading.await.map_err(|error| internal(&error))?;
-    let (background, label) = loaded.map_err(|error: BackgroundError| Failure::from(&error))?;
-    let Choice { mirror, paused, .. } = *choice;
-    Ok(Scene { version, label, spec, background, mirror, paused })
+/// A background that is ready to be shown.
+struct Ready {
+    spec: BackgroundSpec,
+    label: String,
+    background: Background,
+    fade: Duration,
+}
+
+impl Ready {
+    /// Treats it as `look` wants it.
+    async fn load(spec: &BackgroundSpec, look: &Look, config: &Config) -> Result<Self, Failure> {
+        let crossfade = config.crossfade;
+        let options = background::Options::for_look(look, config.size, config.limits);
+        let options = background::Options { crossfade, ..options };
+        let (wanted, bound) = (spec.clone(), config.gallery_bytes);
+        let loading = tokio::task::spawn_blocking(move || {
+            let background = Background::load(&wanted, &options)?;
+            let label = prompt::label(&wanted, bound);
+            Ok(Self { spec: wanted, label, background, fade: crossfade })
+        });
+        let loaded = loading.await.map_err(|error| internal(&error))?;
+        loaded.map_err(|error: BackgroundError| Failure::from(&error))
+    }
+
+    fn scene(self, version: u64, (look, overlay): Looks, &Choice { mirror, paused, .. }: &Choice) -> Scene {
+        let Self { spec, label, background, fade } = self;
+        Scene { version, label, spec, background, look, overlay, mirror, paused, fade }
+    }
+}
+
+/// A look, with the overlay that it names.
+type Looks = (Look, Option<Overlay>);
+
+async fn first_scene(choice: &Choice, config: &Config, overlay: Option<Overlay>) -> Result<Scene, Failure> {
+    let spec = choice.background.as_ref().unwrap_or(&config.background);
+    let look = look_of(choice, config);
+    Ok(Ready::load(spec, &look, config).await?.scene(1, (look, overlay), choice))
 }
 
 /// The scene in place of one that can't be loaded: never the plain room.
-async fn blurred(choice: &Choice, config: &Config, failure: &Failure) -> Result<Scene, Failure> {
+async fn blurred(
+    choice: &Choice,
+    config: &Config,
+    overlay: Option<Overlay>,
+    failure: &Failure,
+) -> Result<Scene, Failure> {
     tracing::warn!(hint = failure.hint, "{failure}; showing a blurred room in its place");
     let background = Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR });
-    load_scene(&Choice { background, ..choice.clone() }, config, 1).await
+    first_scene(&Choice { background, ..choice.clone() }, config, overlay).await
 }
 
 // Every value behind these locks is replaced whole, so a panic elsewhere leaves nothing half-done.

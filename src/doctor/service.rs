@@ -89,6 +89,7 @@ pub(super) fn said(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings: Vec<_> = camera.error.iter().map(|error| finding("daemon-camera", Level::Fail, error)).collect();
     findings.extend(mask.error.iter().map(|error| finding("daemon-model", Level::Fail, error)));
     findings.extend(mask.quality_error.iter().map(|error| finding("daemon-quality", Level::Warn, error)));
+    findings.extend(mask.processor_error.iter().map(|error| finding("daemon-processor", Level::Warn, error)));
     let failed = outputs.iter().filter_map(|output| output.failure.as_ref());
     findings.extend(failed.map(|error| finding("daemon-output", Level::Fail, error)));
     findings
@@ -160,14 +161,15 @@ mod tests {
         assert!(report(&with(|_| {})).findings().all(|finding| !finding.check.starts_with("daemon-")));
         let wrong = || missing("cannot use camera /dev/video0: busy");
         let twin = with(|status| {
-            (status.camera.error, status.mask.error, status.mask.quality_error) =
-                (Some(wrong()), Some(wrong()), Some(wrong()));
+            (status.camera.error, status.mask.error) = (Some(wrong()), Some(wrong()));
+            (status.mask.quality_error, status.mask.processor_error) = (Some(wrong()), Some(wrong()));
             status.outputs[0].failure = Some(wrong());
         });
         for (check, level) in [
             ("daemon-camera", Level::Fail),
             ("daemon-model", Level::Fail),
             ("daemon-quality", Level::Warn),
+            ("daemon-processor", Level::Warn),
             ("daemon-output", Level::Fail),
         ] {
             let found = finding(&twin, check);

@@ -14,6 +14,7 @@ use std::{
 pub use self::{
     catalogue::{ModelSpec, ModelStatus, Place, list},
     error::MaskError,
+    processor::Processor,
     quality::{Latency, Quality},
     schedule::LOWEST,
     segmenter::KEY_MODEL,
@@ -31,6 +32,7 @@ mod keys;
 pub mod matte;
 pub(crate) mod model;
 mod onnx;
+mod processor;
 pub(crate) mod quality;
 mod runtime;
 pub(crate) mod schedule;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub latency: Latency,
     /// What the masks are for.
     pub effort: Effort,
+    /// What runs the models; the CPU takes over where that can't.
+    pub processor: Processor,
     /// Threads of one inference, at least 1.
     pub threads: usize,
     /// How much of the last mask stays in the next where they differ little, 0 to 0.95.
@@ -84,6 +88,7 @@ impl Default for Settings {
             quality: Quality::Auto,
             latency: Latency::Auto,
             effort: Effort::Live,
+            processor: Processor::Cpu,
             threads: 1,
             memory: 0.9,
             edge: (0.12, 0.88),
@@ -102,6 +107,10 @@ pub struct ModelInfo {
     pub library: PathBuf,
     /// The quality that it runs in, with its key model: what was asked for, or [`Quality::Eco`] without one.
     pub quality: Quality,
+    /// What runs it.
+    pub processor: Processor,
+    /// Why that is not what the settings ask for.
+    pub processor_error: Option<Failure>,
     /// Why there is no key model although the quality asks for one.
     pub missing: Option<Failure>,
 }
@@ -137,6 +146,14 @@ pub trait Segmenter: Send {
     /// Takes less of the CPU, at once and without loading anything: 0 is what the quality says, [`LOWEST`] is the fast
     /// model alone.
     fn ease(&mut self, _step: u8) {}
+
+    /// Shows only the person in front from the next frame on, or all.
+    fn show_nearest_only(&mut self, _on: bool) {}
+
+    /// The CPU time that the fast model has taken so far.
+    fn model_time(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// How long the last key frame took on its thread, by the clock.
     fn key_time(&self) -> Option<Duration> {

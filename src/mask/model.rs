@@ -27,7 +27,7 @@ impl Model {
     pub(crate) fn open(spec: &ModelSpec, settings: &Settings, size: Size) -> Result<Self, MaskError> {
         let (place, bytes) = catalogue::load(spec, settings)?;
         let runtime = onnx::runtime(settings.library.as_deref())?;
-        let mut model = OnnxModel::load(&runtime, spec, &bytes, settings.threads)?;
+        let mut model = OnnxModel::load(&runtime, spec, &bytes, settings)?;
         let region = match spec.aspect {
             Aspect::Stretch => Region::whole(spec),
             Aspect::Letterbox => Region::letterbox(spec, size),
@@ -35,8 +35,15 @@ impl Model {
         let shrink = Shrink::new(size, spec, region);
         shrink.clear(model.input());
         let alpha = vec![0.0; spec.width * spec.height].into();
-        let info =
-            ModelInfo { spec: spec.clone(), place, library: runtime.library, quality: Quality::Eco, missing: None };
+        let info = ModelInfo {
+            spec: spec.clone(),
+            place,
+            library: runtime.library,
+            quality: Quality::Eco,
+            processor: model.processor(),
+            processor_error: model.processor_error().cloned(),
+            missing: None,
+        };
         Ok(Self { info, shrink, region, model, alpha })
     }
 

@@ -8,6 +8,7 @@ use std::{
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, Zip};
 use ort::{
     environment::Environment,
+    ep::{self, ExecutionProviderDispatch},
     logging::LogLevel,
     session::{
         HasSelectedOutputs, OutputSelector, RunOptions, Session,
@@ -17,11 +18,11 @@ use ort::{
 };
 
 use super::{
-    MaskError,
+    MaskError, Processor, Settings,
     catalogue::{Layout, ModelSpec, Output},
     runtime::{self, Search},
 };
-use crate::error::chain;
+use crate::error::{Failure, Kind, chain};
 
 /// ONNX Runtime as this process loaded it; a process can load it only once.
 #[derive(Clone)]
@@ -100,16 +101,42 @@ pub(super) struct OnnxModel {
     input: Tensor<f32>,
     options: RunOptions<HasSelectedOutputs>,
     session: Session,
+    processor: Processor,
+    processor_error: Option<Failure>,
 }
 
 impl OnnxModel {
-    /// Builds a session for `bytes` and runs it once on black.
+    /// Builds a session for `bytes` and runs it once on black; where the settings' processor can't, the CPU does.
     ///
     /// # Errors
     /// When the bytes are no ONNX model, or it is another one than `spec` says.
-    pub(super) fn load(runtime: &Runtime, spec: &ModelSpec, bytes: &[u8], threads: usize) -> Result<Self, MaskError> {
+    pub(super) fn load(
+        runtime: &Runtime,
+        spec: &ModelSpec,
+        bytes: &[u8],
+        settings: &Settings,
+    ) -> Result<Self, MaskError> {
+        let Settings { processor, threads, .. } = *settings;
+        match Self::load_on(processor, runtime, spec, bytes, threads) {
+            Err(MaskError::NotOnnx { reason, .. } | MaskError::Run { reason, .. }) if processor != Processor::Cpu => {
+                let failure = no_processor(processor, &reason, &runtime.library);
+                tracing::warn!(hint = failure.hint, "model {} runs on the CPU: {failure}", spec.name);
+                let model = Self::load_on(Processor::Cpu, runtime, spec, bytes, threads)?;
+                Ok(Self { processor_error: Some(failure), ..model })
+            }
+            loaded => loaded,
+        }
+    }
+
+    fn load_on(
+        processor: Processor,
+        runtime: &Runtime,
+        spec: &ModelSpec,
+        bytes: &[u8],
+        threads: usize,
+    ) -> Result<Self, MaskError> {
         let not_onnx = |error: ort::Error| MaskError::NotOnnx { model: spec.name.clone(), reason: error.to_string() };
-        let session = commit(&runtime.environment, bytes, threads).map_err(not_onnx)?;
+        let session = commit(&runtime.environment, bytes, processor, threads).map_err(not_onnx)?;
         check_input(spec, &session)?;
         let (dims, channels) = check_output(spec, &session)?;
         let prepare = || -> ort::Result<_> {
@@ -121,9 +148,20 @@ impl OnnxModel {
         };
         let (input, options) = prepare().map_err(not_onnx)?;
         let decode = Decode::new(spec, channels);
-        let mut model = Self { name: spec.name.clone(), decode, input, options, session };
+        let name = spec.name.clone();
+        let mut model = Self { name, decode, input, options, session, processor, processor_error: None };
         model.run(&mut vec![0.0; spec.width * spec.height])?;
         Ok(model)
+    }
+
+    /// What runs it.
+    pub(super) fn processor(&self) -> Processor {
+        self.processor
+    }
+
+    /// Why that is not what was asked for.
+    pub(super) fn processor_error(&self) -> Option<&Failure> {
+        self.processor_error.as_ref()
     }
 
     /// The input tensor, in the order and range of the model's traits.
@@ -148,8 +186,9 @@ impl OnnxModel {
 }
 
 /// One thread is right for models of a few milliseconds, and a thread that spins between frames doubles the CPU time.
-fn commit(environment: &Environment, bytes: &[u8], threads: usize) -> ort::Result<Session> {
+fn commit(environment: &Environment, bytes: &[u8], processor: Processor, threads: usize) -> ort::Result<Session> {
     SessionBuilder::new(environment)?
+        .with_execution_providers(provider(processor, threads).as_slice())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
@@ -157,6 +196,28 @@ fn commit(environment: &Environment, bytes: &[u8], threads: usize) -> ort::Resul
         .with_inter_op_spinning(false)?
         .with_log_level(LogLevel::Warning)?
         .commit_from_memory(bytes)
+}
+
+/// The execution provider, which has to be there when it is named.
+fn provider(processor: Processor, threads: usize) -> Option<ExecutionProviderDispatch> {
+    let provider = match processor {
+        Processor::Cpu => return None,
+        Processor::Cuda => ep::CUDA::default().build(),
+        Processor::OpenVino => ep::OpenVINO::default().with_device_type("AUTO").with_num_threads(threads).build(),
+    };
+    Some(provider.error_on_failure())
+}
+
+fn no_processor(processor: Processor, reason: &str, library: &Path) -> Failure {
+    let reason = reason.lines().next().unwrap_or_default();
+    let text = format!("processor {processor} can't be used by {}: {reason}", library.display());
+    Failure::new(Kind::Missing, text).hint(match processor {
+        Processor::Cpu => "set mask.processor to \"cpu\"",
+        Processor::Cuda => {
+            "name a library of the package onnxruntime-gpu as mask.library, and see that nvidia-smi works"
+        }
+        Processor::OpenVino => "name a library of the package onnxruntime-openvino as mask.library",
+    })
 }
 
 fn shape(spec: &ModelSpec, channels: usize) -> [usize; 4] {
@@ -352,7 +413,7 @@ mod tests {
         let Some(runtime) = runtime_or_skip() else { return };
         let spec = &catalogue::ours()[0];
         let (_, bytes) = catalogue::load(spec, &Settings::default()).unwrap();
-        let mut model = OnnxModel::load(&runtime, spec, &bytes, 1).unwrap();
+        let mut model = OnnxModel::load(&runtime, spec, &bytes, &Settings::default()).unwrap();
         let mut alpha = vec![1.0; spec.width * spec.height];
         model.run(&mut alpha).unwrap();
         assert!(alpha.iter().all(|&alpha| alpha < 0.5));
@@ -363,7 +424,8 @@ mod tests {
         let Some(runtime) = runtime_or_skip() else { return };
         for (layout, dims) in [(Layout::Nchw, [1, 3, 16, 18]), (Layout::Nhwc, [1, 16, 18, 3])] {
             let spec = spec(layout, Output::Logits);
-            let mut model = OnnxModel::load(&runtime, &spec, &model("Identity", 1, &dims), 1).unwrap();
+            let mut model =
+                OnnxModel::load(&runtime, &spec, &model("Identity", 1, &dims), &Settings::default()).unwrap();
             let place = |pixel: usize, class: usize| match layout {
                 Layout::Nchw => class * 16 * 18 + pixel,
                 Layout::Nhwc => pixel * 3 + class,
@@ -386,7 +448,7 @@ mod tests {
         let Some(runtime) = runtime_or_skip() else { return };
         let spec = spec(Layout::Nchw, Output::Logits);
         // The logarithm of black is minus infinity.
-        match OnnxModel::load(&runtime, &spec, &model("Log", 1, &[1, 3, 16, 18]), 1).map(|_| ()) {
+        match OnnxModel::load(&runtime, &spec, &model("Log", 1, &[1, 3, 16, 18]), &Settings::default()).map(|_| ()) {
             Err(MaskError::NotFinite { count, .. }) => assert_eq!(count, 3 * 16 * 18),
             other => panic!("{other:?}"),
         }
@@ -396,7 +458,10 @@ mod tests {
     fn other_models_are_refused_with_what_was_expected() {
         let Some(runtime) = runtime_or_skip() else { return };
         let refused = |output, bytes: &[u8]| {
-            OnnxModel::load(&runtime, &spec(Layout::Nchw, output), bytes, 1).map(|_| ()).unwrap_err().to_string()
+            OnnxModel::load(&runtime, &spec(Layout::Nchw, output), bytes, &Settings::default())
+                .map(|_| ())
+                .unwrap_err()
+                .to_string()
         };
         let expected = "expected one input of float32 [1, 3, 16, 18]";
         for (element_type, dims) in

@@ -37,7 +37,7 @@ pub enum Latency {
 /// A word that is no preset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not one of {1}")]
-pub struct UnknownWord(String, &'static str);
+pub struct UnknownWord(pub(super) String, pub(super) &'static str);
 
 impl FromStr for Quality {
     type Err = UnknownWord;

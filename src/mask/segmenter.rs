@@ -14,6 +14,7 @@ use super::{
 use crate::{
     error::Failure,
     frame::{Frame, Mask, Size},
+    stats::thread_time,
 };
 
 /// The model of the key frames.
@@ -29,6 +30,8 @@ pub(super) struct TwoRate {
     /// By how many frames masks follow: 0 or 1.
     delay: usize,
     held: Option<Arc<Frame>>,
+    /// CPU time of the fast model.
+    spent: Duration,
 }
 
 struct KeyFrames {
@@ -71,7 +74,7 @@ impl TwoRate {
         let tuning = Tuning { memory, edge: settings.edge, haze };
         let matte = Matte::new(size, fast.shape(), shape, tuning);
         let delay = if keys.is_some() && effort != Effort::Still { settings.latency.frames(info.quality) } else { 0 };
-        Ok(Self { info, size, fast, keys, matte, delay, held: None })
+        Ok(Self { info, size, fast, keys, matte, delay, held: None, spent: Duration::ZERO })
     }
 
     /// Takes the key model's answer, if there is one now.
@@ -92,8 +95,12 @@ impl TwoRate {
 
     /// Takes in the next frame.
     fn observe(&mut self, frame: &Frame) -> Result<(), MaskError> {
-        self.fast.fill(frame);
-        self.matte.look(frame, self.fast.run()?);
+        if self.matte.look(frame) {
+            let start = thread_time();
+            self.fast.fill(frame);
+            self.matte.set_fast(self.fast.run()?);
+            self.spent += thread_time().saturating_sub(start);
+        }
         let drift = self.matte.carry();
         let Some(key_frames) = &mut self.keys else { return Ok(()) };
         if key_frames.schedule.is_off() {
@@ -185,6 +192,14 @@ impl Segmenter for TwoRate {
         if let Some(key_frames) = &mut self.keys {
             key_frames.schedule.ease(step);
         }
+    }
+
+    fn show_nearest_only(&mut self, on: bool) {
+        self.matte.show_nearest_only(on);
+    }
+
+    fn model_time(&self) -> Duration {
+        self.spent
     }
 
     fn key_time(&self) -> Option<Duration> {

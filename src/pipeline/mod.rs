@@ -16,6 +16,7 @@
 
 mod capture;
 mod demand;
+mod fade;
 mod load;
 mod pace;
 mod render;
@@ -80,6 +81,8 @@ struct Shared {
     scene: ArcSwap<Scene>,
     /// The version of the scene that the outputs had last.
     shown: AtomicU64,
+    /// The version of the scene that comes in over one that needs masks; 0 when none does.
+    fading_to: AtomicU64,
     camera: ArcSwap<camera::Settings>,
     mask: ArcSwap<mask::Settings>,
     frames_to_segment: Latest<Shot>,
@@ -135,6 +138,10 @@ pub struct Stations {
     pub eased: u8,
     /// Why that is less than the settings ask for.
     pub quality_failure: Option<Failure>,
+    /// What runs the models.
+    pub processor: Option<mask::Processor>,
+    /// Why that is not what the settings ask for.
+    pub processor_failure: Option<Failure>,
     /// Why there is no model.
     pub mask_failure: Option<Failure>,
 }
@@ -164,6 +171,8 @@ impl Stations {
     fn found_model(&mut self, model: &str, info: &ModelInfo, instead_of: Option<&Failure>) {
         self.model = Some(model.to_owned());
         self.quality = Some(info.quality);
+        self.processor = Some(info.processor);
+        self.processor_failure.clone_from(&info.processor_error);
         self.quality_failure = instead_of.or(info.missing.as_ref()).cloned();
         self.mask_failure = None;
     }
@@ -171,6 +180,7 @@ impl Stations {
     /// True when this is news.
     fn lose_model(&mut self, failure: &Failure) -> bool {
         (self.model, self.quality, self.quality_failure) = (None, None, None);
+        (self.processor, self.processor_failure) = (None, None);
         self.mask_failure.replace(failure.clone()).as_ref() != Some(failure)
     }
 }
@@ -200,6 +210,7 @@ impl Pipeline {
             fps: settings.fps.max(1),
             scene: ArcSwap::from_pointee(settings.scene),
             shown: AtomicU64::default(),
+            fading_to: AtomicU64::default(),
             camera: ArcSwap::from_pointee(settings.camera),
             mask: ArcSwap::from_pointee(settings.mask),
             frames_to_segment: Latest::default(),
@@ -228,8 +239,11 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Puts a new scene in place of the old one, from the next frame on.
+    /// Puts a new scene in place of the old one, from the next frame on, or within [`Scene::fade`].
     pub fn publish(&self, scene: Scene) {
+        if !scene.fade.is_zero() && self.shared.scene.load().needs_mask() {
+            self.shared.fading_to.store(scene.version, Ordering::Release);
+        }
         let old = self.shared.scene.swap(Arc::new(scene));
         self.shared.switch.wake(); // whoever waits shows it at once, and a paused camera is closed
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,7 +251,7 @@ impl Pipeline {
         retired.retain(|scene| Arc::strong_count(scene) > 1);
     }
 
-    /// The version of the scene that the outputs had last.
+    /// The version of the scene that the outputs had last; one that fades in counts when it is there as a whole.
     pub fn shown(&self) -> u64 {
         self.shared.shown.load(Ordering::Acquire)
     }
@@ -333,6 +347,13 @@ impl Shared {
     /// Whether the camera is to be open: somebody reads, and the user has not paused it.
     fn camera_wanted(&self) -> bool {
         self.wanted.is_on() && !self.scene.load().paused
+    }
+
+    /// Whether masks are wanted: by the scene, or by the one that it takes the place of.
+    fn masks_wanted(&self) -> bool {
+        let scene = self.scene.load();
+        let fading = self.fading_to.load(Ordering::Acquire) == scene.version;
+        scene.needs_mask() || (fading && !scene.paused && scene.version > 0)
     }
 
     fn frame_time(&self) -> Duration {

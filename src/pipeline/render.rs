@@ -5,11 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Cut, Shared, Shot};
+use super::{
+    Cut, Shared, Shot,
+    fade::{Before, Fader},
+};
 use crate::{
     compose::{
         Compositor, Scene,
         card::{self, Card},
+        crossfade,
     },
     error::Kind,
     frame::{Frame, Mask},
@@ -57,6 +61,9 @@ pub(super) struct Render {
     outputs: Outputs,
     compositor: Compositor,
     picture: Frame,
+    /// What the picture comes in over while a scene fades in.
+    before: Frame,
+    fader: Fader,
     cut: Option<Cut>,
     shown: Option<Shown>,
     last_live: Option<Instant>,
@@ -72,6 +79,8 @@ impl Render {
             outputs,
             compositor: Compositor::new(size),
             picture: Frame::new(size),
+            before: Frame::new(size),
+            fader: Fader::default(),
             cut: None,
             shown: None,
             last_live: None,
@@ -95,7 +104,7 @@ impl Render {
         }
         let taken = shared.frames_to_render.take(Instant::now() + IDLE);
         // one look a frame: a picture is made of one scene, never of two
-        let scene = shared.scene.load();
+        let scene = shared.scene.load_full();
         match taken {
             Taken::Closed => return false,
             // one of before the camera was closed is no picture of now
@@ -130,8 +139,11 @@ impl Render {
         true
     }
 
-    fn show_live(&mut self, shot: &Shot, scene: &Scene) {
-        let way = if scene.needs_mask() { self.way_of(shot) } else { Way::Alone };
+    fn show_live(&mut self, shot: &Shot, scene: &Arc<Scene>) {
+        if self.fader.look(scene, Instant::now()) {
+            self.before.copy_from(&self.picture);
+        }
+        let way = if scene.needs_mask() || self.fader.needs_mask() { self.way_of(shot) } else { Way::Alone };
         let now = Instant::now();
         if scene.needs_mask() && matches!(way, Way::Alone) {
             let since = *self.unmasked_since.get_or_insert(now);
@@ -147,14 +159,35 @@ impl Render {
             Way::CutOut(mask) => (&shot.frame, Some(mask)),
             Way::Earlier(frame, mask) => (frame, Some(mask)),
         };
-        self.compositor.compose(frame, mask.map(|mask| &**mask), scene, &mut self.picture);
+        self.compose(frame, mask.map(|mask| &**mask), scene, now);
         let captured_at = frame.captured_at;
         self.shared.stats.compose_time.record(now.elapsed());
         self.shared.stats.composed.add_one();
-        self.shown = Some(Shown::Live(scene.version));
+        let version = self.fader.over().unwrap_or(scene.version);
+        self.shown = Some(Shown::Live(version));
         self.last_live = Some(now);
-        self.write(scene.version, Instant::now());
+        self.write(version, Instant::now());
         self.shared.stats.latency.record(captured_at.elapsed());
+        if self.fader.over().is_none() {
+            self.end_fade(scene.version);
+        }
+    }
+
+    /// Composes the picture, over what goes while the scene comes in.
+    fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, now: Instant) {
+        scene.background.play(now);
+        self.compositor.compose(frame, mask, scene, &mut self.picture);
+        let Some((before, share)) = self.fader.at(now) else { return };
+        if let Before::Scene(old) = before {
+            old.background.play(now);
+            self.compositor.compose(frame, mask, old, &mut self.before);
+        }
+        crossfade(&self.before, share, &mut self.picture);
+    }
+
+    /// Masks for what has gone are wanted no longer.
+    fn end_fade(&self, version: u64) {
+        let _ = self.shared.fading_to.compare_exchange(version, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// How a frame can be shown without showing the room where the person has moved since.
@@ -204,6 +237,8 @@ impl Render {
         let in_a_gap = self.last_live.is_some_and(|live| now.duration_since(live) < HOLD);
         let holds = in_a_gap && self.unmasked_since.is_none() && self.shown == Some(Shown::Live(scene.version));
         if !holds {
+            self.fader.cut();
+            self.end_fade(scene.version);
             let (card, detail) = self.card(scene);
             let wanted = Shown::Card(card, scene.version);
             if self.shown != Some(wanted) {

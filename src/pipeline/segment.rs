@@ -84,10 +84,11 @@ fn run_once(
             Taken::TimedOut => continue,
             Taken::Closed => break,
         };
-        if !shared.scene.load().needs_mask() {
+        if !shared.masks_wanted() {
             last_session = 0; // what was seen before is of no use when masks are wanted again
             continue;
         }
+        segmenter.show_nearest_only(shared.scene.load().look.nearest_only);
         if shot.session != last_session {
             segmenter.reset();
             last_session = shot.session;

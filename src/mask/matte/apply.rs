@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::{
+use super::guided::{Functions, LANE, SHIFT};
+use crate::{
+    frame::{Frame, Size},
     grid::Grid,
-    guided::{Functions, LANE, SHIFT},
 };
-use crate::frame::{Frame, Size};
 
 /// Weights between two cells are in 256ths.
 const ONE: i32 = 256;
@@ -228,7 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::mask::matte::grid::Plane;
+    use crate::grid::Plane;
 
     const EDGE: (f32, f32) = (0.12, 0.88);
 

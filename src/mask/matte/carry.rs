@@ -4,9 +4,9 @@ use multiversion::multiversion;
 
 use super::{
     flow::{Flow, Pyramid, STEP, UNIT, Vector},
-    grid::{PAD, Plane},
     smoothstep,
 };
+use crate::grid::{PAD, Plane};
 
 /// Alpha and landscape in whole numbers while they are carried: 16ths of a byte.
 const FINE: f32 = 16.0 * 255.0;

@@ -5,21 +5,26 @@ use self::{
     apply::Apply,
     carry::{Calm, Carry, Snapshot},
     flow::Pyramid,
-    grid::{Cells, Grid, Guide, Plane},
     guided::Guided,
+    islands::Islands,
     memory::Memory,
     resample::Resample,
+    still::Stillness,
 };
 use super::input::Region;
-use crate::frame::{Frame, Size};
+use crate::{
+    frame::{Frame, Size},
+    grid::{Cells, Grid, Guide, Plane},
+};
 
 mod apply;
 mod carry;
 mod flow;
-mod grid;
 mod guided;
+mod islands;
 mod memory;
 mod resample;
+mod still;
 
 /// What the matte is made with.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,6 +68,7 @@ pub struct Matte {
     fast: Resample,
     key: Option<Resample>,
     landscape: Plane<f32>,
+    stillness: Stillness,
     /// The alpha of the frame that was looked at last.
     alpha: Plane<f32>,
     /// What a key frame becomes, before it is carried.
@@ -77,6 +83,8 @@ pub struct Matte {
     /// Whether the key that is carried came from the key model.
     is_keyed: bool,
     memory: Memory,
+    islands: Islands,
+    nearest_only: bool,
     guided: Guided,
     apply: Apply,
 }
@@ -101,6 +109,7 @@ impl Matte {
             fast: resample(fast),
             key: key.map(resample),
             landscape: plane(),
+            stillness: Stillness::new(width, height),
             alpha: plane(),
             fresh: plane(),
             kept: snapshot(),
@@ -109,17 +118,26 @@ impl Matte {
             carry: Carry::new(width, height),
             is_keyed: false,
             memory: Memory::new(width, height, tuning.memory * STILL_MEMORY),
+            islands: Islands::new(width, height),
+            nearest_only: false,
             guided: Guided::new(width, height),
             apply: Apply::new(grid, size, tuning.edge),
         }
     }
 
-    /// Takes in a frame and the fast model's alpha of it.
-    pub fn look(&mut self, frame: &Frame, fast: &[f32]) {
+    /// Takes in a frame. True when the fast model has to see it too; else it shows what that saw last, and its last alpha is
+    /// good for this frame as well.
+    pub fn look(&mut self, frame: &Frame) -> bool {
         self.cells.fill(frame, &mut self.guide);
         self.pyramid.build(&self.guide.y);
-        self.fast.run(fast, &mut self.landscape);
         self.kept_is_last = false;
+        !self.stillness.holds(&self.guide.y)
+    }
+
+    /// Takes the fast model's alpha of the frame that was looked at last.
+    pub fn set_fast(&mut self, alpha: &[f32]) {
+        self.fast.run(alpha, &mut self.landscape);
+        self.stillness.ran(&self.guide.y);
     }
 
     /// Finds the alpha of the frame: the last key's, carried here and mended, or the fast model's own, drawn towards
@@ -169,6 +187,11 @@ impl Matte {
         }
     }
 
+    /// Shows only the person in front, or all.
+    pub fn show_nearest_only(&mut self, on: bool) {
+        self.nearest_only = on;
+    }
+
     /// Goes on with the fast model alone.
     pub fn forget_key(&mut self) {
         self.is_keyed = false;
@@ -177,6 +200,7 @@ impl Matte {
     /// Writes the alpha of the frame that was looked at last, at its full size.
     pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
         self.memory.steady(&self.guide.y, &mut self.alpha);
+        self.islands.drop_small(&mut self.alpha, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
         self.apply.run(functions, frame, into);
     }
@@ -185,6 +209,8 @@ impl Matte {
     pub fn reset(&mut self) {
         self.carry.forget();
         self.memory.forget();
+        self.islands.forget();
+        self.stillness.forget();
         self.is_keyed = false;
     }
 }

@@ -1,4 +1,4 @@
-//! The working grid: frames shrunk by a whole number to about 320 pixels, and planes with a replicated border.
+//! Working grids: frames shrunk by a whole number, and planes with a replicated border.
 
 use multiversion::multiversion;
 
@@ -26,7 +26,12 @@ impl Grid {
     pub(crate) fn new(size: Size) -> Self {
         let (width, height) = (size.width(), size.height());
         let factor = ((width.max(height) + SIDE / 2) / SIDE).max(1);
-        Self { factor, width: width.div_ceil(factor), height: height.div_ceil(factor) }
+        Self::of_cells(factor, size)
+    }
+
+    /// Cells of `factor` pixels of frames of `size`.
+    pub(crate) fn of_cells(factor: usize, size: Size) -> Self {
+        Self { factor, width: size.width().div_ceil(factor), height: size.height().div_ceil(factor) }
     }
 }
 
@@ -126,6 +131,11 @@ impl Cells {
         self.plane(y, (width, height), (self.grid.factor, 1), &mut guide.y);
         self.plane(u, (width / 2, height / 2), (self.grid.factor, 2), &mut guide.u);
         self.plane(v, (width / 2, height / 2), (self.grid.factor, 2), &mut guide.v);
+    }
+
+    /// The same of one plane of the size of a frame's luma.
+    pub(crate) fn luma(&mut self, from: &[u8], size: Size, into: &mut Plane<u8>) {
+        self.plane(from, (size.width(), size.height()), (self.grid.factor, 1), into);
     }
 
     /// Means over cells of `step.0 / step.1` pixels; where that is no whole number, of the pixels that a cell touches.

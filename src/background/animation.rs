@@ -1,0 +1,369 @@
+//! Animated pictures as a reel: GIF, WebP and PNG, decoded one picture at a time.
+//!
+//! A short loop is kept as the frames that it became; of a long one only the file's bytes are, and it is decoded again on
+//! every round.
+
+use std::{
+    io::Cursor,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use image::{
+    AnimationDecoder, DynamicImage, Frames, ImageDecoder, ImageError, ImageResult,
+    codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
+};
+
+use super::{BackgroundError, Fit, fit, player::Reel};
+use crate::{frame::Frame, picture};
+
+/// Pixels of a picture at the most, 4096x2160: there are three in memory while one is decoded.
+const MOST_PIXELS: u64 = 4096 * 2160;
+
+/// Pictures of a round at the most; then it starts again.
+const MOST_PICTURES: u32 = 20_000;
+
+/// Bytes of the frames that are kept: two seconds of 720p at 23 pictures a second.
+const MOST_KEPT: usize = 64 << 20;
+
+/// A time as short as this is an old way to say nothing; browsers take it for [`USUAL_TIME`].
+const NO_TIME: Duration = Duration::from_millis(10);
+const USUAL_TIME: Duration = Duration::from_millis(100);
+
+/// The formats that move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Gif,
+    WebP,
+    Png,
+}
+
+/// Which animation these first bytes of a file begin; those of a still picture begin none, but a GIF may have one picture.
+pub(super) fn recognise(bytes: &[u8]) -> Option<Format> {
+    /// In the flags of the chunk VP8X.
+    const ANIMATION: u8 = 2;
+    if bytes.starts_with(b"GIF8") {
+        return Some(Format::Gif);
+    }
+    if bytes.starts_with(b"RIFF") && bytes.get(8..16) == Some(b"WEBPVP8X") {
+        return bytes.get(20).filter(|flags| *flags & ANIMATION != 0).map(|_| Format::WebP);
+    }
+    is_apng(bytes).then_some(Format::Png)
+}
+
+/// Whether a chunk `acTL` comes before the pixels, as the standard wants it.
+fn is_apng(bytes: &[u8]) -> bool {
+    let mut rest = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n").unwrap_or_default();
+    while let Some(&[a, b, c, d, ref name @ ..]) = rest.first_chunk::<8>() {
+        match name {
+            b"acTL" => return true,
+            b"IDAT" => return false,
+            _ => {
+                let length = u32::from_be_bytes([a, b, c, d]) as usize;
+                rest = rest.get(length.saturating_add(12)..).unwrap_or_default();
+            }
+        }
+    }
+    false
+}
+
+/// The bytes of an animated picture, checked.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    path: PathBuf,
+    format: Format,
+    bytes: Arc<[u8]>,
+}
+
+impl Source {
+    pub(super) fn new(path: &Path, format: Format, bytes: Vec<u8>) -> Self {
+        Self { path: path.to_owned(), format, bytes: bytes.into() }
+    }
+
+    /// Whether there is a second picture.
+    pub(super) fn moves(&self) -> Result<bool, BackgroundError> {
+        let mut pictures = self.pictures()?;
+        match pictures.next() {
+            None => Err(self.failed(None)),
+            Some(Err(error)) => Err(self.failed(Some(error))),
+            // a second one that is damaged is none
+            Some(Ok(_)) => Ok(matches!(pictures.next(), Some(Ok(_)))),
+        }
+    }
+
+    fn pictures(&self) -> Result<Frames<'static>, BackgroundError> {
+        let decode = || -> ImageResult<_> {
+            let input = Cursor::new(Arc::clone(&self.bytes));
+            let mut limits = image::Limits::default();
+            limits.max_alloc = Some(MOST_PIXELS * 4 * 4); // three canvases and some tables
+            Ok(match self.format {
+                Format::Gif => {
+                    let mut decoder = GifDecoder::new(input)?;
+                    decoder.set_limits(limits)?;
+                    (decoder.dimensions(), decoder.into_frames())
+                }
+                Format::WebP => {
+                    let decoder = WebPDecoder::new(input)?;
+                    (decoder.dimensions(), decoder.into_frames())
+                }
+                Format::Png => {
+                    let decoder = PngDecoder::with_limits(input, limits)?;
+                    (decoder.dimensions(), decoder.apng()?.into_frames())
+                }
+            })
+        };
+        let ((width, height), frames) = decode().map_err(|error| self.failed(Some(error)))?;
+        if width == 0 || height == 0 || u64::from(width) * u64::from(height) > MOST_PIXELS {
+            return Err(BackgroundError::Huge { path: self.path.clone(), width, height, limit: MOST_PIXELS });
+        }
+        Ok(frames)
+    }
+
+    fn failed(&self, source: Option<ImageError>) -> BackgroundError {
+        BackgroundError::Animation { path: self.path.clone(), source }
+    }
+}
+
+/// An animated picture, round and round.
+pub(super) struct Animation {
+    source: Source,
+    fit: Fit,
+    /// What is left of this round; `None` once all is kept.
+    pictures: Option<Frames<'static>>,
+    /// Pictures of this round.
+    count: u32,
+    kept: Vec<(Frame, Duration)>,
+    /// Whether all pictures so far are kept.
+    keeps: bool,
+}
+
+impl Animation {
+    pub(super) fn open(source: Source, fit: Fit) -> Result<Self, BackgroundError> {
+        let pictures = Some(source.pictures()?);
+        Ok(Self { source, fit, pictures, count: 0, kept: Vec::new(), keeps: true })
+    }
+
+    /// The next picture of the file.
+    fn decode(&mut self, into: &mut Frame) -> Result<Option<Duration>, BackgroundError> {
+        let next = match &mut self.pictures {
+            Some(pictures) if self.count < MOST_PICTURES => pictures.next(),
+            _ => None,
+        };
+        let picture = match next {
+            None => return Ok(None),
+            // as browsers do: what is damaged ends the round, if there was something
+            Some(Err(_)) if self.count > 1 => return Ok(None),
+            Some(Err(error)) => return Err(self.source.failed(Some(error))),
+            Some(Ok(picture)) => picture,
+        };
+        let time = Duration::from(picture.delay());
+        let time = if time <= NO_TIME { USUAL_TIME } else { time };
+        let rgb = picture::on_black(DynamicImage::ImageRgba8(picture.into_buffer()));
+        into.copy_from(&fit::to_frame(rgb, self.fit, into.size()));
+        self.count += 1;
+        self.keep(into, time);
+        Ok(Some(time))
+    }
+
+    fn keep(&mut self, frame: &Frame, time: Duration) {
+        self.keeps &= (self.kept.len() + 1) * frame.data().len() <= MOST_KEPT;
+        if self.keeps {
+            self.kept.push((frame.clone(), time));
+        } else {
+            self.kept = Vec::new();
+        }
+    }
+
+    fn kept(&mut self, into: &mut Frame) -> Option<Duration> {
+        let (frame, time) = self.kept.get(self.count as usize % self.kept.len().max(1))?;
+        into.copy_from(frame);
+        self.count = (self.count + 1) % self.kept.len() as u32;
+        Some(*time)
+    }
+}
+
+impl Reel for Animation {
+    fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
+        if self.pictures.is_some() {
+            if let Some(time) = self.decode(into)? {
+                return Ok(time);
+            }
+            if self.count == 0 {
+                return Err(self.source.failed(None));
+            }
+            self.count = 0;
+            self.pictures = if self.keeps { None } else { Some(self.source.pictures()?) };
+        }
+        if let Some(time) = self.kept(into) {
+            return Ok(time);
+        }
+        self.decode(into)?.ok_or_else(|| self.source.failed(None))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use image::{
+        Delay, RgbaImage,
+        codecs::gif::{GifEncoder, Repeat},
+    };
+
+    use super::*;
+    use crate::{
+        background::{Options, player::Player},
+        frame::Size,
+    };
+
+    /// A GIF of flat grey pictures with these levels, each standing so many milliseconds.
+    pub(crate) fn gif(pictures: &[(u8, u32)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = GifEncoder::new(&mut bytes);
+        encoder.set_repeat(Repeat::Infinite).unwrap();
+        for (level, time) in pictures {
+            let picture = RgbaImage::from_pixel(32, 24, image::Rgba([*level, *level, *level, 255]));
+            let delay = Delay::from_numer_denom_ms(*time, 1);
+            encoder.encode_frame(image::Frame::from_parts(picture, 0, 0, delay)).unwrap();
+        }
+        drop(encoder);
+        bytes
+    }
+
+    /// A PNG of flat grey pictures with these levels, 50 ms each.
+    pub(crate) fn apng(levels: &[u8]) -> Vec<u8> {
+        let chunk = |name: &[u8; 4], data: &[u8]| {
+            let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
+            chunk.extend(name);
+            chunk.extend(data);
+            let check = crc(&chunk[4..]);
+            chunk.extend(check.to_be_bytes());
+            chunk
+        };
+        let still = |level: u8| {
+            let mut bytes = Cursor::new(Vec::new());
+            let picture = image::GrayImage::from_pixel(32, 24, image::Luma([level]));
+            picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+            let bytes = bytes.into_inner();
+            let at = bytes.windows(4).position(|name| name == b"IDAT").unwrap();
+            let length = u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
+            (bytes[..at - 4].to_vec(), bytes[at + 4..][..length].to_vec())
+        };
+        let mut bytes = still(0).0;
+        bytes.extend(chunk(b"acTL", &[(levels.len() as u32).to_be_bytes(), [0; 4]].concat()));
+        let mut number = 0u32;
+        for (index, level) in levels.iter().enumerate() {
+            let numbers = [number, 32, 24, 0, 0].map(u32::to_be_bytes).concat();
+            bytes.extend(chunk(b"fcTL", &[&numbers[..], &[0, 50, 3, 232, 0, 0]].concat()));
+            number += 1;
+            let data = still(*level).1;
+            if index == 0 {
+                bytes.extend(chunk(b"IDAT", &data));
+            } else {
+                bytes.extend(chunk(b"fdAT", &[&number.to_be_bytes()[..], &data].concat()));
+                number += 1;
+            }
+        }
+        bytes.extend(chunk(b"IEND", &[]));
+        bytes
+    }
+
+    fn crc(bytes: &[u8]) -> u32 {
+        let step = |crc: u32, byte: &u8| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & 0u32.wrapping_sub(crc & 1)))
+        };
+        !bytes.iter().fold(u32::MAX, step)
+    }
+
+    fn size() -> Size {
+        Size::new(32, 24).unwrap()
+    }
+
+    fn source(bytes: Vec<u8>) -> Source {
+        let format = recognise(&bytes).expect("an animation");
+        Source::new(Path::new("test"), format, bytes)
+    }
+
+    /// Luma and milliseconds of the first pictures.
+    fn look(animation: &mut Animation, count: usize, size: Size) -> Vec<(u8, u128)> {
+        let mut frame = Frame::new(size);
+        let mut next = || {
+            let time = animation.next(&mut frame).unwrap();
+            (frame.planes().0[100], time.as_millis())
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    fn luma(level: u8) -> u8 {
+        crate::frame::Yuv::from_rgb(level, level, level).y
+    }
+
+    #[test]
+    fn a_gif_goes_round_at_its_own_times() {
+        let mut animation =
+            Animation::open(source(gif(&[(0, 50), (90, 0), (255, 10), (200, 70)])), Fit::Cover).unwrap();
+        let round = [(luma(0), 50), (luma(90), 100), (luma(255), 100), (luma(200), 70)];
+        assert_eq!(look(&mut animation, 12, size()), round.repeat(3));
+        assert!(animation.pictures.is_none(), "a short loop is kept");
+    }
+
+    #[test]
+    fn a_long_one_is_decoded_again_and_not_held() {
+        let large = Size::new(3840, 2160).unwrap(); // five frames of it are kept
+        let levels = [(0, 50), (40, 50), (80, 50), (120, 50), (160, 50), (200, 50), (240, 50)];
+        let mut animation = Animation::open(source(gif(&levels)), Fit::Stretch).unwrap();
+        let round = levels.map(|(level, time)| (luma(level), u128::from(time)));
+        assert_eq!(look(&mut animation, 14, large), round.repeat(2));
+        assert!(animation.kept.is_empty() && animation.pictures.is_some());
+    }
+
+    #[test]
+    fn a_png_that_moves_is_told_from_a_still_one() {
+        let mut animation = Animation::open(source(apng(&[0, 100, 250])), Fit::Cover).unwrap();
+        let round = [0, 100, 250].map(|level| (luma(level), 50));
+        assert_eq!(look(&mut animation, 6, size()), round.repeat(2));
+        let mut still = Cursor::new(Vec::new());
+        image::RgbImage::new(8, 8).write_to(&mut still, image::ImageFormat::Png).unwrap();
+        assert_eq!(recognise(&still.into_inner()), None);
+        assert!(!source(apng(&[0])).moves().unwrap() && source(apng(&[0, 1])).moves().unwrap());
+        assert!(!source(gif(&[(1, 50)])).moves().unwrap());
+    }
+
+    #[test]
+    fn a_webp_that_moves_is_known_by_its_flag() {
+        let head = |flags: u8| [&b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0"[..], &[flags, 0, 0, 0]].concat();
+        assert_eq!(recognise(&head(2)), Some(Format::WebP));
+        assert_eq!(recognise(&head(0x10)), None);
+        assert_eq!(recognise(b"RIFF\x40\0\0\0WEBPVP8X"), None);
+    }
+
+    #[test]
+    fn one_that_claims_to_be_huge_is_refused_before_it_is_decoded() {
+        let mut bytes = gif(&[(1, 50), (2, 50)]);
+        bytes[6..10].copy_from_slice(&[0xff; 4]); // 65535 x 65535
+        let error = source(bytes).moves().unwrap_err();
+        assert!(matches!(error, BackgroundError::Huge { width: 65535, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn what_is_cut_plays_as_far_as_it_goes() {
+        let whole = gif(&[(0, 50), (90, 50), (255, 50)]);
+        let mut animation = Animation::open(source(whole[..whole.len() - 20].to_vec()), Fit::Cover).unwrap();
+        let round = [(luma(0), 50), (luma(90), 50)];
+        assert_eq!(look(&mut animation, 4, size()), round.repeat(2));
+        for cut in 0..whole.len() {
+            let cut = source([&whole[..6], &whole[6.min(cut)..cut.max(6)]].concat());
+            let _ = cut.moves(); // an error or not, but no panic
+        }
+    }
+
+    #[test]
+    fn a_player_shows_it_by_the_clock() {
+        let source = source(gif(&[(0, 100), (90, 200), (255, 100)]));
+        let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), Fit::Cover)?) as Box<dyn Reel>);
+        let player = Player::start(&Options::new(size()), Box::new(open)).unwrap();
+        for (at, level) in [(0, 0), (99, 0), (100, 90), (299, 90), (300, 255), (400, 0), (4_150, 90)] {
+            player.seek(Duration::from_millis(at));
+            assert_eq!(player.picture().planes().0[0], luma(level), "at {at} ms");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A file behind the person, known by its content: a picture that stands, one that moves, or a video.
+
+use std::{io, io::Read, path::Path, sync::Arc};
+
+use super::{
+    Background, BackgroundError, Fit, Options, Slides,
+    animation::{self, Animation, Source},
+    fit,
+    player::{Player, Reel},
+    slideshow::Slideshow,
+    treatment::Treat,
+    video::Video,
+};
+use crate::{
+    picture::{self, PictureError},
+    regular::{self, FileError},
+};
+
+/// Bytes that tell what a file is.
+const HEAD: u64 = 1024;
+
+/// Makes the file at `path` ready, whatever it is; its first frame is decoded when this returns.
+pub(super) fn load(path: &Path, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
+    let head = head(path)?;
+    let name = path.display().to_string();
+    let known = picture::sniff(&head, &name);
+    if known.is_ok() || head.starts_with(b"GIF8") {
+        return picture(path, &name, fit, options);
+    }
+    match known {
+        Err(PictureError::NotAPicture { found, .. }) if may_be_video(&head, found) => video(path, fit, options),
+        Err(PictureError::NotAPicture { found, .. }) => Err(BackgroundError::Neither { path: path.to_owned(), found }),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(BackgroundError::Broken),
+    }
+}
+
+fn head(path: &Path) -> Result<Vec<u8>, BackgroundError> {
+    let mut head = Vec::with_capacity(HEAD as usize);
+    let read = regular::open(path).and_then(|file| Ok(file.take(HEAD).read_to_end(&mut head)?));
+    match read {
+        Ok(_) => Ok(head),
+        Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Err(picture::not_found(path).into()),
+        Err(source) => Err(PictureError::Read { name: path.display().to_string(), source }.into()),
+    }
+}
+
+/// What the first bytes look like, where they are no picture's, leaves it to ffmpeg to say what it is.
+fn may_be_video(head: &[u8], found: &str) -> bool {
+    head.starts_with(b"YUV4MPEG2") || ["a video", "a video or sound file", "something unknown"].contains(&found)
+}
+
+fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
+    let bytes = picture::read_bytes(path, &options.limits)?;
+    let Some(format) = animation::recognise(&bytes) else {
+        let picture = picture::decode(&bytes, name, &options.limits)?;
+        let mut frame = fit::to_frame(picture, fit, options.size);
+        Treat::new(options.treatment, options.size).apply(&mut frame);
+        return Ok(Background::Picture(Arc::new(frame)));
+    };
+    let source = Source::new(path, format, bytes);
+    let moves = source.moves()?;
+    let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), fit)?) as Box<dyn Reel>);
+    let player = Player::start(options, Box::new(open))?;
+    // what stands needs no thread
+    Ok(if moves { Background::Moving(Arc::new(player)) } else { Background::Picture(player.picture()) })
+}
+
+fn video(path: &Path, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
+    let (path, size) = (path.to_owned(), options.size);
+    let open = move |stop: &_| Ok(Box::new(Video::open(&path, fit, size, stop)?) as Box<dyn Reel>);
+    Ok(Background::Moving(Arc::new(Player::start(options, Box::new(open))?)))
+}
+
+/// Makes a slideshow ready.
+pub(super) fn slideshow(slides: &Slides, options: &Options) -> Result<Background, BackgroundError> {
+    let (slides, shown) = (slides.clone(), options.clone());
+    let open = move |_: &_| Ok(Box::new(Slideshow::open(&slides, &shown)?) as Box<dyn Reel>);
+    Ok(Background::Moving(Arc::new(Player::start(options, Box::new(open))?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        background::animation::tests::{apng, gif},
+        error::{Failure, Kind},
+        frame::Size,
+    };
+
+    fn load_bytes(name: &str, bytes: &[u8]) -> Result<Background, BackgroundError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        load(&path, Fit::Cover, &Options::new(Size::new(32, 24).unwrap()))
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_content_and_not_by_its_name() {
+        let moving =
+            [("still.png", gif(&[(1, 50), (2, 50)])), ("clip.mp4", apng(&[1, 2])), ("x", gif(&[(1, 50), (2, 50)]))];
+        for (name, bytes) in moving {
+            assert!(matches!(load_bytes(name, &bytes), Ok(Background::Moving(_))), "{name}");
+        }
+        for (name, bytes) in [("moving.gif", gif(&[(1, 50)])), ("clip.mp4", apng(&[1]))] {
+            assert!(matches!(load_bytes(name, &bytes), Ok(Background::Picture(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_picture_nor_video_says_what_it_is() {
+        for (bytes, said) in
+            [(&b"nonsense"[..], "is a text file"), (b"", "is empty"), (b"%PDF-1.4", "is a PDF document")]
+        {
+            let failure = Failure::from(&load_bytes("clip.mp4", bytes).unwrap_err());
+            assert!(failure.message.contains(said) && failure.kind == Kind::BadInput, "{failure}");
+        }
+        let failure = Failure::from(&load_bytes("clip.mp4", b"\0\0\0\x18ftypisom nothing more").unwrap_err());
+        assert!(failure.message.contains("clip.mp4"), "{failure}");
+        let path = Path::new("/no/such/clip.mp4");
+        let error = load(path, Fit::Cover, &Options::new(Size::HD)).unwrap_err();
+        assert_eq!(Failure::from(&error).kind, Kind::NotFound);
+    }
+}

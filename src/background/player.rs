@@ -1,0 +1,451 @@
+//! Plays what moves behind the person: decoded ahead on a thread of its own, taken by the clock, never waited for.
+//!
+//! The thread fills a few frames ahead and then sleeps until one is taken: while nobody looks, nothing is decoded. Frames
+//! are made once and used again; the lock is held for moving pointers only.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{BackgroundError, Options, treatment::Treat};
+use crate::{
+    error::Failure,
+    frame::{Frame, Pool},
+};
+
+/// The name of the thread that plays.
+pub(crate) const PLAYER: &str = "bgcam-play";
+
+/// Frames that are decoded ahead.
+const AHEAD: usize = 4;
+
+/// Beside those: the shown one, two in the hands of the render thread while scenes change, and the one being filled.
+const BUFFERS: usize = AHEAD + 4;
+
+/// How far the clock runs on over a look that comes late, and ahead of a decoder that does: a hiccup is caught up, what
+/// lasts longer (a paused scene, a clip being opened again) is not.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// How long the first frame may take.
+const FIRST_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long a file is given when a frame is waited for.
+const FRAME_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long to wait before a clip that failed is opened again: doubles from the first to the longest.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// What a player plays: pictures one after another, for ever.
+pub(super) trait Reel {
+    /// Writes the next picture to `into` and tells how long it stands.
+    ///
+    /// # Errors
+    /// When it can't go on; then it is opened anew.
+    fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError>;
+}
+
+/// Opens a reel, on the thread that plays it; whoever waits in it stops when the flag is set.
+pub(super) type Open = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<Box<dyn Reel>, BackgroundError> + Send>;
+
+/// A background that moves. Dropping it ends the thread and what it has opened, without waiting for that.
+pub struct Player {
+    ring: Arc<Ring>,
+}
+
+struct Ring {
+    state: Mutex<State>,
+    /// A frame was taken or came, or the end.
+    changed: Condvar,
+    stop: Arc<AtomicBool>,
+}
+
+struct State {
+    shown: Arc<Frame>,
+    /// Frames to come, with the time from which they are shown.
+    ready: VecDeque<(Duration, Arc<Frame>)>,
+    /// Up to when there are frames.
+    decoded: Duration,
+    position: Duration,
+    looked: Option<Instant>,
+    /// The reel could not go on and is not open again yet.
+    failing: bool,
+}
+
+impl Player {
+    /// Starts playing and waits until the first frame is there.
+    pub(super) fn start(options: &Options, open: Open) -> Result<Self, BackgroundError> {
+        let state = State {
+            shown: Arc::new(Frame::new(options.size)),
+            ready: VecDeque::with_capacity(AHEAD),
+            decoded: Duration::ZERO,
+            position: Duration::ZERO,
+            looked: None,
+            failing: false,
+        };
+        let ring = Arc::new(Ring { state: Mutex::new(state), changed: Condvar::new(), stop: Arc::default() });
+        let player = Self { ring: Arc::clone(&ring) }; // ends the thread when we return early
+        let (told, first) = sync_channel(1);
+        let options = options.clone();
+        let thread = thread::Builder::new().name(PLAYER.to_owned());
+        let spawned = thread.spawn(move || run(&ring, &options, open, &told));
+        spawned.map_err(BackgroundError::Thread)?;
+        match first.recv_timeout(FIRST_WITHIN) {
+            Ok(result) => result?,
+            Err(RecvTimeoutError::Timeout) => return Err(BackgroundError::Late { waited: FIRST_WITHIN }),
+            Err(RecvTimeoutError::Disconnected) => return Err(BackgroundError::Broken),
+        }
+        player.go_to(player.ring.lock(), Duration::ZERO);
+        Ok(player)
+    }
+
+    /// Goes on to the frame of `now`, or as far as there are frames. Never waits, allocates nothing.
+    pub fn play(&self, now: Instant) {
+        let mut state = self.ring.lock();
+        let before = state.looked.replace(now).unwrap_or(now);
+        let step = now.saturating_duration_since(before).min(SLACK);
+        let wanted = (state.position + step).min(state.decoded + SLACK);
+        self.go_to(state, wanted);
+    }
+
+    /// Goes on to the frame that is due at `position`, counted from the first, and waits until it is decoded: for files,
+    /// whose pictures do not depend on how fast they are made. Never goes back.
+    pub fn seek(&self, position: Duration) {
+        let deadline = Instant::now() + FRAME_WITHIN;
+        let mut state = self.ring.lock();
+        while state.decoded <= position && !state.failing {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state.position = state.position.max(position);
+            if state.take_due() {
+                self.ring.changed.notify_all();
+            }
+            state = self.ring.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        self.go_to(state, position);
+    }
+
+    fn go_to(&self, mut state: MutexGuard<'_, State>, position: Duration) {
+        state.position = state.position.max(position);
+        if state.take_due() {
+            drop(state);
+            self.ring.changed.notify_all();
+        }
+    }
+
+    /// The frame of the last [`Player::play`] or [`Player::seek`].
+    pub fn picture(&self) -> Arc<Frame> {
+        Arc::clone(&self.ring.lock().shown)
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        self.ring.stop.store(true, Ordering::Relaxed);
+        drop(self.ring.lock()); // whoever looked at the flag before is waiting now
+        self.ring.changed.notify_all();
+    }
+}
+
+impl fmt::Debug for Player {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Player").field("position", &self.ring.lock().position).finish_non_exhaustive()
+    }
+}
+
+impl Ring {
+    // Nothing in this lock is left half-changed: what is done under it can't panic.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a frame is wanted; false at the end.
+    fn wait_for_room(&self) -> bool {
+        let mut state = self.lock();
+        while state.ready.len() >= AHEAD && !self.is_stopped() {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        !self.is_stopped()
+    }
+
+    fn wait(&self, time: Duration) {
+        let deadline = Instant::now() + time;
+        let mut state = self.lock();
+        while !self.is_stopped() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn push(&self, frame: Arc<Frame>, stands: Duration) {
+        let mut state = self.lock();
+        let at = state.decoded;
+        state.ready.push_back((at, frame));
+        // a picture without a time would turn the clip round for ever
+        state.decoded = at + stands.max(Duration::from_millis(1));
+        state.failing = false;
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    /// Shows the frame of the position; true when that is another.
+    fn take_due(&mut self) -> bool {
+        let due = due(self.ready.iter().map(|(at, _)| *at), self.position);
+        if let Some((_, frame)) = self.ready.drain(..due).last() {
+            self.shown = frame;
+        }
+        due > 0
+    }
+}
+
+/// How many of the frames that begin at these rising times have begun at `position`: the last of them is shown.
+fn due(begins: impl Iterator<Item = Duration>, position: Duration) -> usize {
+    begins.take_while(|at| *at <= position).count()
+}
+
+/// The thread: opens the reel again and again until the player is dropped, but for the first time.
+fn run(ring: &Ring, options: &Options, mut open: Open, told: &SyncSender<Result<(), BackgroundError>>) {
+    let mut pool = Pool::new(BUFFERS, || Frame::new(options.size));
+    let mut treat = Treat::new(options.treatment, options.size);
+    let mut retry = FIRST_RETRY;
+    let mut begun = false;
+    while !ring.is_stopped() {
+        let mut played = 0u64;
+        let result = open(&ring.stop).and_then(|mut reel| {
+            play(ring, reel.as_mut(), &mut treat, &mut pool, || {
+                if !std::mem::replace(&mut begun, true) {
+                    let _ = told.try_send(Ok(()));
+                }
+                played += 1;
+            })
+        });
+        let Err(error) = result else { return };
+        if ring.is_stopped() {
+            return;
+        }
+        if !begun {
+            let _ = told.try_send(Err(error));
+            return;
+        }
+        let news = !std::mem::replace(&mut ring.lock().failing, true);
+        ring.changed.notify_all();
+        if played > BUFFERS as u64 {
+            retry = FIRST_RETRY;
+        }
+        if news && retry == FIRST_RETRY {
+            let failure = Failure::from(&error);
+            tracing::warn!(hint = failure.hint, "{failure}; its last picture stays until it can be played again");
+        }
+        ring.wait(retry);
+        retry = (retry * 2).min(LONGEST_RETRY);
+    }
+}
+
+/// Plays until the end of the player, or an error.
+fn play(
+    ring: &Ring,
+    reel: &mut dyn Reel,
+    treat: &mut Treat,
+    pool: &mut Pool<Frame>,
+    mut came: impl FnMut(),
+) -> Result<(), BackgroundError> {
+    while ring.wait_for_room() {
+        let mut stands = Duration::ZERO;
+        let filled = pool.fill(|frame| {
+            stands = reel.next(frame)?;
+            treat.apply(frame);
+            Ok::<_, BackgroundError>(())
+        })?;
+        match filled {
+            Some(frame) => {
+                ring.push(frame, stands);
+                came();
+            }
+            // the render thread has all: one comes back within a frame time
+            None => ring.wait(Duration::from_millis(5)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::{Size, Yuv};
+
+    const STEP: Duration = Duration::from_millis(40);
+
+    fn options() -> Options {
+        Options::new(Size::new(16, 16).unwrap())
+    }
+
+    /// Pictures whose luma counts up, 40 ms each; every `breaks`th can't be had.
+    struct Counting {
+        made: Arc<AtomicU64>,
+        breaks: u64,
+    }
+
+    impl Reel for Counting {
+        fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
+            let number = self.made.fetch_add(1, Ordering::SeqCst);
+            if number % self.breaks == self.breaks - 1 {
+                return Err(BackgroundError::Broken);
+            }
+            into.fill(Yuv { y: number as u8, u: 128, v: 128 });
+            Ok(STEP)
+        }
+    }
+
+    fn counting(breaks: u64) -> (Player, Arc<AtomicU64>) {
+        let made = Arc::new(AtomicU64::new(0));
+        let open = {
+            let made = Arc::clone(&made);
+            move |_: &Arc<AtomicBool>| Ok(Box::new(Counting { made: Arc::clone(&made), breaks }) as Box<dyn Reel>)
+        };
+        (Player::start(&options(), Box::new(open)).unwrap(), made)
+    }
+
+    fn shows(player: &Player) -> u8 {
+        player.picture().planes().0[0]
+    }
+
+    #[test]
+    fn a_file_gets_the_frame_of_its_time_whatever_the_clock_says() {
+        let (player, _) = counting(u64::MAX);
+        for number in [0, 1, 2, 7, 30, 200] {
+            player.seek(STEP * number + STEP / 2);
+            assert_eq!(shows(&player), number as u8);
+        }
+        player.seek(STEP);
+        assert_eq!(shows(&player), 200, "never back");
+    }
+
+    #[test]
+    fn nothing_is_decoded_while_nobody_looks_and_the_clock_waits_too() {
+        let (player, made) = counting(u64::MAX);
+        let start = Instant::now();
+        player.play(start);
+        player.seek(Duration::ZERO);
+        while made.load(Ordering::SeqCst) < AHEAD as u64 + 1 {
+            thread::yield_now();
+        }
+        player.play(start + Duration::from_secs(3600));
+        assert!(player.ring.lock().position <= SLACK, "an hour was caught up");
+        // it decodes what was taken, and no more
+        player.seek(SLACK);
+        assert_eq!(u128::from(shows(&player)), SLACK.as_millis() / STEP.as_millis());
+        assert!(made.load(Ordering::SeqCst) <= u64::from(shows(&player)) + AHEAD as u64 + 2);
+    }
+
+    #[test]
+    fn a_late_decoder_means_the_last_frame_again_and_no_wait() {
+        let (asked, answer) = sync_channel::<()>(0);
+        struct Slow(std::sync::mpsc::Receiver<()>, u8);
+        impl Reel for Slow {
+            fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
+                if self.1 > 0 {
+                    self.0.recv().map_err(|_| BackgroundError::Broken)?;
+                }
+                into.fill(Yuv { y: self.1, u: 128, v: 128 });
+                self.1 += 1;
+                Ok(STEP)
+            }
+        }
+        let mut answer = Some(answer);
+        let open = move |_: &Arc<AtomicBool>| {
+            let answer = answer.take().ok_or(BackgroundError::Broken)?;
+            Ok(Box::new(Slow(answer, 0)) as Box<dyn Reel>)
+        };
+        let player = Player::start(&options(), Box::new(open)).unwrap();
+        let start = Instant::now();
+        for tick in 0..100 {
+            player.play(start + STEP * tick);
+        }
+        assert_eq!(shows(&player), 0);
+        assert!(player.ring.lock().position <= STEP + SLACK);
+        asked.send(()).unwrap();
+        player.seek(STEP);
+        assert_eq!(shows(&player), 1);
+    }
+
+    #[test]
+    fn the_last_picture_stays_while_a_reel_fails_and_it_plays_on_after() {
+        let (player, _) = counting(4); // 0 1 2, then 4 5 6
+        player.seek(STEP * 2);
+        assert_eq!(shows(&player), 2);
+        player.seek(STEP * 3); // it fails here and is opened again half a second later
+        assert!(shows(&player) == 2 || shows(&player) == 4, "{}", shows(&player));
+        while player.ring.lock().failing {
+            thread::sleep(Duration::from_millis(5));
+        }
+        player.seek(STEP * 3);
+        assert_eq!(shows(&player), 4);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_an_error_and_so_is_a_decoder_that_dies() {
+        let error = Player::start(&options(), Box::new(|_| Err(BackgroundError::Broken))).unwrap_err();
+        assert!(matches!(error, BackgroundError::Broken));
+        struct Dying;
+        impl Reel for Dying {
+            fn next(&mut self, _: &mut Frame) -> Result<Duration, BackgroundError> {
+                std::panic::resume_unwind(Box::new("as a decoder's bug does"))
+            }
+        }
+        let error = Player::start(&options(), Box::new(|_| Ok(Box::new(Dying) as Box<dyn Reel>))).unwrap_err();
+        assert!(matches!(error, BackgroundError::Broken));
+    }
+
+    #[test]
+    fn its_thread_ends_with_it() {
+        let (player, made) = counting(u64::MAX);
+        let ring = Arc::downgrade(&player.ring);
+        drop(player);
+        while ring.strong_count() > 0 {
+            thread::yield_now();
+        }
+        assert_eq!(Arc::strong_count(&made), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn the_frame_of_a_time_is_the_last_that_has_begun(
+            stands in proptest::collection::vec(1..300u64, 1..20),
+            position in 0..6000u64,
+        ) {
+            let mut begins = Vec::new();
+            let mut at = 0;
+            for time in stands {
+                begins.push(Duration::from_millis(at));
+                at += time;
+            }
+            let position = Duration::from_millis(position);
+            let count = due(begins.iter().copied(), position);
+            prop_assert!(count >= 1 && begins[count - 1] <= position);
+            prop_assert!(begins.get(count).is_none_or(|next| *next > position));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What is done to a picture or video before it stands behind the person: out of focus, darker, less colourful.
+
+use multiversion::multiversion;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    compose::Defocus,
+    frame::{Frame, Size},
+    look::Look,
+};
+
+/// What is done to a picture or video before it stands behind the person; each does nothing at 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Treatment {
+    /// 0 to 100 (nothing to be made out), as strong as the blurred room of that strength.
+    pub blur: u8,
+    /// -100 (black) to 100 (white).
+    pub brightness: i8,
+    /// -100 (grey) to 100 (twice as colourful).
+    pub saturation: i8,
+}
+
+impl Treatment {
+    /// What of `look` is about the background.
+    pub fn of(look: &Look) -> Self {
+        Self {
+            blur: look.background_blur.clamp(0, 100) as u8,
+            brightness: look.background_brightness.clamp(-100, 100) as i8,
+            saturation: look.background_saturation.clamp(-100, 100) as i8,
+        }
+    }
+
+    /// Whether it changes anything.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Treats one frame after another; owns the buffers that this takes.
+#[derive(Debug)]
+pub(super) struct Treat {
+    treatment: Treatment,
+    defocus: Option<Defocus>,
+}
+
+impl Treat {
+    pub(super) fn new(treatment: Treatment, size: Size) -> Self {
+        Self { treatment, defocus: (treatment.blur > 0).then(|| Defocus::new(size)) }
+    }
+
+    /// Treats `frame` in place. Allocates nothing.
+    pub(super) fn apply(&mut self, frame: &mut Frame) {
+        let Treatment { blur, brightness, saturation } = self.treatment;
+        if let Some(defocus) = &mut self.defocus {
+            defocus.apply(frame, blur);
+        }
+        if brightness == 0 && saturation == 0 {
+            return;
+        }
+        let (keep, to) = light(brightness);
+        let colour = i32::from(keep) * (100 + i32::from(saturation.clamp(-100, 100))) / 200;
+        let (y, u, v) = frame.planes_mut();
+        lighten(y, keep, to);
+        saturate(u, colour as i16); // 0 to 256
+        saturate(v, colour as i16);
+    }
+}
+
+/// How much of the light is kept, in 1/256, and the luma that the rest goes to: black or white.
+fn light(brightness: i8) -> (u16, u16) {
+    let brightness = brightness.clamp(-100, 100);
+    let keep = 256 - u16::from(brightness.unsigned_abs()) * 256 / 100;
+    (keep, if brightness < 0 { 16 } else { 235 })
+}
+
+/// Luma on the way to `to`.
+#[multiversion(targets = "simd")]
+fn lighten(plane: &mut [u8], keep: u16, to: u16) {
+    let add = to * (256 - keep) + 128;
+    for luma in plane {
+        *luma = ((u16::from(*luma) * keep + add) >> 8) as u8; // 255 * 256 + 128 at the most
+    }
+}
+
+/// Chroma times `factor`, in 1/128.
+#[multiversion(targets = "simd")]
+fn saturate(plane: &mut [u8], factor: i16) {
+    for chroma in plane {
+        let colour = (i16::from(*chroma) - 128) * factor; // -128 * 256 at the least
+        *chroma = (128 + (colour >> 7)).clamp(16, 240) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::Yuv;
+
+    fn treated(colour: Yuv, treatment: Treatment) -> Yuv {
+        let size = Size::new(16, 16).unwrap();
+        let mut frame = Frame::new(size);
+        frame.fill(colour);
+        Treat::new(treatment, size).apply(&mut frame);
+        let (y, u, v) = frame.planes();
+        Yuv { y: y[33], u: u[9], v: v[9] }
+    }
+
+    #[test]
+    fn the_ends_are_black_white_and_grey() {
+        let red = Yuv::from_rgb(200, 30, 30);
+        let of = |brightness, saturation| treated(red, Treatment { blur: 0, brightness, saturation });
+        assert_eq!(of(-100, 0), Yuv::BLACK);
+        assert_eq!(of(100, 0), Yuv::from_rgb(255, 255, 255));
+        assert_eq!(of(0, -100), Yuv { u: 128, v: 128, ..red });
+        assert_eq!(of(0, 0), red);
+        assert!(of(0, 50).v > red.v && of(0, 50).y == red.y);
+        assert_eq!(treated(red, Treatment { blur: 70, ..Treatment::default() }), red, "a flat picture stays flat");
+    }
+
+    #[test]
+    fn a_blur_takes_the_detail() {
+        let size = Size::new(64, 64).unwrap();
+        let mut frame = Frame::new(size);
+        frame
+            .planes_mut()
+            .0
+            .iter_mut()
+            .enumerate()
+            .for_each(|(at, luma)| *luma = if at / 4 % 2 == 0 { 40 } else { 200 });
+        Treat::new(Treatment { blur: 100, ..Treatment::default() }, size).apply(&mut frame);
+        assert!(frame.planes().0.iter().all(|luma| (80..160).contains(luma)));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_its_formula_says(
+            y in 16..=235u8, u in 16..=240u8, v in 16..=240u8, brightness in -100..=100i8, saturation in -100..=100i8,
+        ) {
+            let got = treated(Yuv { y, u, v }, Treatment { blur: 0, brightness, saturation });
+            let keep = 1.0 - f64::from(brightness).abs() / 100.0;
+            let to = if brightness < 0 { 16.0 } else { 235.0 };
+            prop_assert!((f64::from(got.y) - (f64::from(y) * keep + to * (1.0 - keep))).abs() <= 1.6);
+            for (got, chroma) in [(got.u, u), (got.v, v)] {
+                let exact = 128.0 + (f64::from(chroma) - 128.0) * keep * (1.0 + f64::from(saturation) / 100.0);
+                prop_assert!((f64::from(got) - exact.clamp(16.0, 240.0)).abs() <= 2.5, "{got} for {exact}");
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A video file as a reel: decoded by an `ffmpeg` child, at the output's size and in its colours.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use super::{BackgroundError, Fit, player::Reel};
+use crate::{
+    camera::colour::{Colour, Matrix, ToHouse},
+    ffmpeg::{self, Decode, Ffmpeg, FfmpegError, Traits},
+    frame::{Frame, Size},
+};
+
+/// Frames a second at the most: a background needs no more, and each costs.
+const MOST_FPS: u32 = 30;
+
+/// How long a frame may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A video that starts again at its end.
+#[derive(Debug)]
+pub(super) struct Video {
+    path: PathBuf,
+    filters: String,
+    colour: ToHouse,
+    stop: Arc<AtomicBool>,
+    child: Ffmpeg,
+    /// Frames of this child.
+    count: u64,
+}
+
+impl Video {
+    pub(super) fn open(path: &Path, fit: Fit, size: Size, stop: &Arc<AtomicBool>) -> Result<Self, BackgroundError> {
+        let traits = ffmpeg::probe(path).unwrap_or_default();
+        let filters = filters(fit, size);
+        let child = start(path, &filters, stop)?;
+        if child.header().size() != size {
+            let why = format!("ffmpeg made frames of {}, not of {size}", child.header().size());
+            return Err(BackgroundError::Video { path: path.to_owned(), why });
+        }
+        let colour = ToHouse::new(Colour { matrix: matrix(&traits), full: false });
+        Ok(Self { path: path.to_owned(), filters, colour, stop: Arc::clone(stop), child, count: 0 })
+    }
+
+    fn read(&mut self, into: &mut Frame) -> Result<bool, BackgroundError> {
+        self.child.read(into).map_err(|error| failed(&self.path, error))
+    }
+}
+
+impl Reel for Video {
+    fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
+        if !self.read(into)? {
+            // It loops by itself; where a file can't be wound back it ends instead, and another child takes over while
+            // there are frames ahead.
+            if self.count == 0 {
+                return Err(BackgroundError::Video { path: self.path.clone(), why: "it has no pictures".to_owned() });
+            }
+            self.child = start(&self.path, &self.filters, &self.stop)?;
+            self.count = 0;
+            if !self.read(into)? {
+                return Err(BackgroundError::Video { path: self.path.clone(), why: "it has no pictures".to_owned() });
+            }
+        }
+        self.colour.apply(into);
+        self.count += 1;
+        let (frames, seconds) = self.child.header().rate;
+        Ok(begin(self.count, frames, seconds) - begin(self.count - 1, frames, seconds))
+    }
+}
+
+/// When frame `number` begins at `frames` in `seconds`, so that nothing adds up to a drift.
+fn begin(number: u64, frames: u32, seconds: u32) -> Duration {
+    let nanos = u128::from(number) * u128::from(seconds) * 1_000_000_000 / u128::from(frames.max(1));
+    Duration::from_nanos(nanos as u64) // 580 years
+}
+
+fn start(path: &Path, filters: &str, stop: &Arc<AtomicBool>) -> Result<Ffmpeg, BackgroundError> {
+    let stop = Arc::clone(stop);
+    Ffmpeg::open(&Decode { path, looped: true, filters, thrifty: true, timeout: PATIENCE, stop })
+        .map_err(|error| failed(path, error))
+}
+
+fn failed(path: &Path, error: FfmpegError) -> BackgroundError {
+    let path = path.to_owned();
+    match error {
+        FfmpegError::NotInstalled => BackgroundError::NoFfmpeg { path },
+        error => BackgroundError::Video { path, why: error.to_string() },
+    }
+}
+
+/// ffmpeg's chain of filters that fits a video to the frames, as `fit` does pictures.
+///
+/// Where size and format are those of the video already, scaling costs nothing.
+fn filters(fit: Fit, size: Size) -> String {
+    let (width, height) = (size.width(), size.height());
+    let rate = format!("fps=min(source_fps\\,{MOST_FPS})");
+    let cover = |width: usize, height: usize| {
+        format!("scale={width}:{height}:force_original_aspect_ratio=increase:out_range=tv,crop={width}:{height}")
+    };
+    match fit {
+        Fit::Cover => format!("{rate},{}", cover(width, height)),
+        Fit::Stretch => format!("{rate},scale={width}:{height}:out_range=tv"),
+        Fit::Contain => {
+            let small = |side: usize| (side / 48).max(2) * 2;
+            format!(
+                "{rate},split[a][b];[a]{},scale={width}:{height}:flags=bicubic,format=yuv420p,\
+                 lutyuv=y=16+(val-16)*2/5:u=128+(val-128)*2/5:v=128+(val-128)*2/5[back];\
+                 [b]scale={width}:{height}:force_original_aspect_ratio=decrease:out_range=tv,format=yuv420p[front];\
+                 [back][front]overlay=(W-w)/2:(H-h)/2",
+                cover(small(width), small(height))
+            )
+        }
+    }
+}
+
+/// What the numbers of a video mean. Most say nothing; then players go by its height, and so do we.
+fn matrix(traits: &Traits) -> Matrix {
+    match &*traits.matrix {
+        "bt709" => Matrix::Bt709,
+        "bt2020nc" | "bt2020c" => Matrix::Bt2020,
+        "smpte240m" => Matrix::Smpte240m,
+        "unknown" if is_yuv(&traits.pixels) && traits.height >= 720 => Matrix::Bt709,
+        // what ffmpeg makes of RGB is BT.601
+        _ => Matrix::Bt601,
+    }
+}
+
+fn is_yuv(pixels: &str) -> bool {
+    ["yuv", "nv", "p0"].iter().any(|start| pixels.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::background::{
+        Options,
+        player::{Open, Player},
+    };
+
+    fn size() -> Size {
+        Size::new(64, 48).unwrap()
+    }
+
+    /// A clip made by these arguments of ffmpeg, or nothing where there is none.
+    fn clip(name: &str, arguments: &[&str]) -> Option<(tempfile::TempDir, PathBuf)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        let mut command = Command::new("ffmpeg");
+        command.args(["-nostdin", "-v", "error"]).args(arguments).arg(&path).stdin(Stdio::null());
+        match command.status() {
+            Ok(status) => {
+                assert!(status.success(), "{arguments:?}");
+                Some((folder, path))
+            }
+            Err(_) => {
+                eprintln!("skipped: ffmpeg is not installed");
+                None
+            }
+        }
+    }
+
+    /// Five frames at 10 a second, each 40 brighter than the one before, from 16 on.
+    fn stairs(name: &str) -> Option<(tempfile::TempDir, PathBuf)> {
+        let source = "color=black:s=64x48:r=10:d=0.5,format=yuv420p,geq=lum=16+40*N:cb=128:cr=128";
+        clip(name, &["-f", "lavfi", "-i", source, "-c:v", "libx264", "-qp", "8"])
+    }
+
+    fn open(path: &Path) -> Open {
+        let path = path.to_owned();
+        Box::new(move |stop| Ok(Box::new(Video::open(&path, Fit::Cover, size(), stop)?)))
+    }
+
+    fn near(found: u8, expected: u8) -> bool {
+        found.abs_diff(expected) <= 4
+    }
+
+    #[test]
+    fn a_video_goes_round_without_a_jump_at_its_own_rate() {
+        for name in ["clip.mp4", "clip.mkv", "clip.mov"] {
+            let Some((_folder, path)) = stairs(name) else { return };
+            let player = Player::start(&Options::new(size()), open(&path)).unwrap();
+            for tick in 0..60 {
+                // thirty looks a second at ten frames: each is seen three times
+                player.seek(Duration::from_millis(tick * 1000 / 30 + 1));
+                let (found, expected) = (player.picture().planes().0[100], 16 + 40 * (tick / 3 % 5) as u8);
+                assert!(near(found, expected), "{name}: look {tick} shows {found}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_child_ends_with_the_player_and_leaves_no_zombie() {
+        let Some((_folder, path)) = stairs("zombie.mp4") else { return };
+        let player = Player::start(&Options::new(size()), open(&path)).unwrap();
+        assert!(!children(&path).is_empty());
+        drop(player);
+        while !children(&path).is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Our children that were started on `path`, zombies of ours included: those have no command line.
+    fn children(path: &Path) -> Vec<String> {
+        let name = path.display().to_string();
+        let ours = format!("PPid:\t{}\n", std::process::id());
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+            let line = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+            if status.contains(&ours)
+                && status.starts_with("Name:\tffmpeg")
+                && (line.contains(&name) || line.is_empty())
+            {
+                found.push(line);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_removed_file_plays_on_and_a_damaged_one_says_so_at_once() {
+        let Some((_folder, path)) = stairs("gone.mkv") else { return };
+        let player = Player::start(&Options::new(size()), open(&path)).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        player.seek(Duration::from_millis(1250));
+        assert!(near(player.picture().planes().0[100], 16 + 40 * 2));
+        std::fs::write(&path, &bytes[..bytes.len() / 8]).unwrap();
+        let error = Player::start(&Options::new(size()), open(&path)).unwrap_err();
+        assert!(matches!(&error, BackgroundError::Video { why, .. } if !why.is_empty()), "{error:?}");
+    }
+
+    #[test]
+    fn one_that_is_damaged_in_the_middle_still_plays() {
+        let Some((_folder, path)) = stairs("hole.mkv") else { return };
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 40].fill(0x55);
+        std::fs::write(&path, &bytes).unwrap();
+        let player = Player::start(&Options::new(size()), open(&path)).unwrap();
+        player.seek(Duration::from_secs(3)); // returns: frames go on coming, or it is opened again
+    }
+
+    #[test]
+    fn each_fit_fills_the_frame() {
+        // left half white, right half black, twice as wide as high
+        let source = "color=white:s=128x64:r=5:d=0.4,drawbox=x=64:w=64:h=64:c=black:t=fill,format=yuv420p";
+        let Some((_folder, path)) = clip("wide.mkv", &["-f", "lavfi", "-i", source, "-c:v", "libx264"]) else { return };
+        for (fit, top_is_dimmed) in [(Fit::Cover, false), (Fit::Stretch, false), (Fit::Contain, true)] {
+            let mut video = Video::open(&path, fit, size(), &Arc::default()).unwrap();
+            let mut frame = Frame::new(size());
+            assert_eq!(video.next(&mut frame).unwrap(), Duration::from_millis(200));
+            let luma = |x: usize, y: usize| frame.planes().0[y * 64 + x];
+            assert!(luma(8, 24) > 220 && luma(56, 24) < 30, "{fit:?}");
+            assert_eq!(luma(8, 1) < 130, top_is_dimmed, "{fit:?}: {}", luma(8, 1));
+        }
+    }
+
+    #[test]
+    fn colours_are_those_that_other_players_show() {
+        // 0x20a040 as BT.709 in a clip that says so
+        let source = "color=0x20a040:s=1280x720:r=5:d=0.4";
+        let to_709 = "scale=out_color_matrix=bt709,format=yuv420p";
+        let arguments =
+            ["-f", "lavfi", "-i", source, "-vf", to_709, "-colorspace", "bt709", "-c:v", "libx264", "-qp", "4"];
+        let Some((_folder, path)) = clip("green.mp4", &arguments) else { return };
+        let mut video = Video::open(&path, Fit::Cover, size(), &Arc::default()).unwrap();
+        let mut frame = Frame::new(size());
+        video.next(&mut frame).unwrap();
+        let (y, u, v) = frame.planes();
+        let meant = crate::frame::Yuv::from_rgb(0x20, 0xa0, 0x40);
+        let found = (y[700], u[170], v[170]);
+        assert!(near(found.0, meant.y) && near(found.1, meant.u) && near(found.2, meant.v), "{found:?} for {meant:?}");
+    }
+
+    #[test]
+    fn times_do_not_drift() {
+        assert_eq!(begin(30_000, 30_000, 1001), Duration::from_secs(1001));
+        assert_eq!(begin(3, 30, 1), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn what_says_nothing_of_its_colours_is_taken_as_players_do() {
+        let traits = |matrix: &str, pixels: &str, height| {
+            super::matrix(&Traits { matrix: matrix.to_owned(), pixels: pixels.to_owned(), height })
+        };
+        assert_eq!(traits("unknown", "yuv420p", 1080), Matrix::Bt709);
+        assert_eq!(traits("unknown", "yuv420p", 480), Matrix::Bt601);
+        assert_eq!(traits("unknown", "gbrp", 1080), Matrix::Bt601);
+        assert_eq!(traits("bt709", "yuv420p", 480), Matrix::Bt709);
+        assert_eq!(super::matrix(&Traits::default()), Matrix::Bt601);
+    }
+}

@@ -1,0 +1,183 @@
+//! The edge of the person as people want it: moved, and feathered.
+//!
+//! A feathered edge lies within the person, since what lies outside of them is the room.
+
+use multiversion::multiversion;
+
+use crate::{frame::Mask, look::Look};
+
+/// The longest way that an edge can be moved or feathered, in 720ths of the frame's height.
+const REACH: usize = 10;
+
+/// A mask in the making.
+#[derive(Debug)]
+pub(super) struct Edge {
+    mask: Mask,
+    half_done: Box<[u8]>,
+    row: Box<[u8]>,
+    sums: Box<[u16]>,
+}
+
+impl Edge {
+    pub(super) fn new(size: crate::frame::Size) -> Self {
+        let reach = 2 * pixels(100, size.height());
+        Self {
+            mask: Mask::new(size),
+            half_done: vec![0; size.luma_len()].into(),
+            row: vec![0; size.width() + 2 * reach].into(),
+            sums: vec![0; size.width() + 2 * reach].into(),
+        }
+    }
+
+    /// `mask` with its edge as `look` wants it; the same mask when it wants nothing.
+    pub(super) fn shape<'a>(&'a mut self, mask: &'a Mask, look: &Look) -> &'a Mask {
+        let height = mask.size().height();
+        let feather = pixels(look.softness, height);
+        let moved = if look.edge_shift < 0 { -1 } else { 1 } * pixels(look.edge_shift.abs(), height) as isize;
+        // the feather falls inwards: half of it goes to each side of an edge that is moved by as much
+        let moved = moved - feather as isize;
+        if moved == 0 && feather == 0 {
+            return mask;
+        }
+        self.mask.alpha_mut().copy_from_slice(mask.alpha());
+        (self.mask.seq, self.mask.captured_at) = (mask.seq, mask.captured_at);
+        let width = mask.size().width();
+        if moved != 0 {
+            self.spread(width, moved.unsigned_abs(), moved > 0);
+        }
+        if feather > 0 {
+            // two boxes make a slope without corners
+            let (one, other) = (feather.div_ceil(2), feather / 2);
+            [one, other].into_iter().filter(|radius| *radius > 0).for_each(|radius| self.blur(width, radius));
+        }
+        &self.mask
+    }
+
+    /// Takes the greatest alpha within `radius`, or the least.
+    fn spread(&mut self, width: usize, radius: usize, outwards: bool) {
+        let alpha = self.mask.alpha_mut();
+        let height = alpha.len() / width;
+        let row = &mut self.row[..width + 2 * radius];
+        for (from, into) in alpha.chunks_exact(width).zip(self.half_done.chunks_exact_mut(width)) {
+            pad(from, radius, row);
+            into.copy_from_slice(&row[..width]);
+            (1..=2 * radius).for_each(|k| pick(&row[k..][..width], into, outwards));
+        }
+        for (y, into) in alpha.chunks_exact_mut(width).enumerate() {
+            let rows = y.saturating_sub(radius)..(y + radius + 1).min(height);
+            into.copy_from_slice(&self.half_done[y * width..][..width]);
+            rows.for_each(|y| pick(&self.half_done[y * width..][..width], into, outwards));
+        }
+    }
+
+    /// Takes the mean within `radius`.
+    fn blur(&mut self, width: usize, radius: usize) {
+        let alpha = self.mask.alpha_mut();
+        let height = alpha.len() / width;
+        let row = &mut self.row[..width + 2 * radius];
+        let sums = &mut self.sums[..width];
+        for (from, into) in alpha.chunks_exact(width).zip(self.half_done.chunks_exact_mut(width)) {
+            pad(from, radius, row);
+            sums.fill(0);
+            (0..=2 * radius).for_each(|k| add(&row[k..][..width], sums));
+            divide(sums, radius, into);
+        }
+        sums.fill(0);
+        let rows = |y: isize| y.clamp(0, height as isize - 1) as usize * width;
+        let reach = radius as isize;
+        (-reach..=reach).for_each(|y| add(&self.half_done[rows(y)..][..width], sums));
+        for (y, into) in alpha.chunks_exact_mut(width).enumerate() {
+            divide(sums, radius, into);
+            let y = y as isize;
+            add(&self.half_done[rows(y + reach + 1)..][..width], sums);
+            take(&self.half_done[rows(y - reach)..][..width], sums);
+        }
+    }
+}
+
+/// Per cent of [`REACH`] in a frame of this height; something is at least one pixel.
+fn pixels(per_cent: i32, height: usize) -> usize {
+    let per_cent = per_cent.clamp(0, 100) as usize;
+    (per_cent * REACH * height).div_ceil(100 * 720)
+}
+
+/// A row with its ends repeated.
+fn pad(from: &[u8], radius: usize, row: &mut [u8]) {
+    let width = from.len();
+    row[..radius].fill(from[0]);
+    row[radius..][..width].copy_from_slice(from);
+    row[radius + width..].fill(from[width - 1]);
+}
+
+#[multiversion(targets = "simd")]
+fn pick(from: &[u8], into: &mut [u8], greatest: bool) {
+    if greatest {
+        into.iter_mut().zip(from).for_each(|(into, from)| *into = (*into).max(*from));
+    } else {
+        into.iter_mut().zip(from).for_each(|(into, from)| *into = (*into).min(*from));
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn add(row: &[u8], sums: &mut [u16]) {
+    sums.iter_mut().zip(row).for_each(|(sum, byte)| *sum += u16::from(*byte));
+}
+
+#[multiversion(targets = "simd")]
+fn take(row: &[u8], sums: &mut [u16]) {
+    sums.iter_mut().zip(row).for_each(|(sum, byte)| *sum -= u16::from(*byte));
+}
+
+/// Sums of `2 radius + 1` bytes over their count.
+#[multiversion(targets = "simd")]
+fn divide(sums: &[u16], radius: usize, into: &mut [u8]) {
+    let count = (2 * radius + 1) as u32;
+    let inverse = (1 << 20) / count + 1; // exact enough to give 0 for 0 and 255 for 255
+    for (into, &sum) in into.iter_mut().zip(sums) {
+        *into = (((u32::from(sum) + count / 2) * inverse) >> 20) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Size;
+
+    /// The alpha of a middle row across the right edge of a person that ends at column 400.
+    fn row(softness: i32, edge_shift: i32) -> Vec<u8> {
+        let mut mask = Mask::new(Size::HD);
+        mask.alpha_mut().iter_mut().enumerate().for_each(|(at, alpha)| *alpha = u8::from(at % 1280 < 400) * 255);
+        let look = Look { softness, edge_shift, ..Look::plain() };
+        Edge::new(Size::HD).shape(&mask, &look).alpha()[360 * 1280..][..1280].to_vec()
+    }
+
+    #[test]
+    fn the_edge_moves_by_what_was_asked_for() {
+        let edge = |shift| row(0, shift).iter().filter(|alpha| **alpha == 255).count();
+        assert_eq!([edge(0), edge(100), edge(-100), edge(50), edge(1)], [400, 410, 390, 405, 401]);
+    }
+
+    #[test]
+    fn a_feather_falls_inwards() {
+        let row = row(100, 0);
+        assert!(row[400..].iter().all(|alpha| *alpha < 3), "{:?}", &row[395..410]);
+        assert_eq!(row[..379], [255; 379]);
+        assert!(row[380..400].windows(2).all(|pair| pair[0] >= pair[1]));
+        assert!(row[389].abs_diff(128) < 30, "{}", row[389]);
+    }
+
+    #[test]
+    fn all_and_nothing_stay_at_every_setting() {
+        for size in [Size::new(64, 48).unwrap(), Size::new(640, 480).unwrap(), Size::new(16, 16).unwrap()] {
+            let mut edge = Edge::new(size);
+            for value in [0, 255] {
+                let mut mask = Mask::new(size);
+                mask.alpha_mut().fill(value);
+                for (softness, edge_shift) in [(100, 100), (100, -100), (1, 0), (33, 7)] {
+                    let look = Look { softness, edge_shift, ..Look::plain() };
+                    assert!(edge.shape(&mask, &look).alpha().iter().all(|alpha| *alpha == value));
+                }
+            }
+        }
+    }
+}

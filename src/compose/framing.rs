@@ -1,0 +1,303 @@
+//! Which part of the camera's picture is shown: enlarged, moved, or following the person.
+
+use multiversion::multiversion;
+
+use crate::{
+    frame::{Frame, Mask, Size},
+    look::Look,
+};
+
+/// Pixels from sample to sample when the person is looked for.
+const STRIDE: usize = 8;
+
+/// A sample's alpha from which on the person is there.
+const INSIDE: u8 = 128;
+
+/// The share of a person's height, from the top, in which their head is.
+const HEAD: f32 = 0.3;
+
+/// Of a picture that follows: its height in widths of the head, and the room above the head in the same.
+const TALL: f32 = 3.2;
+const HEADROOM: f32 = 0.45;
+
+/// The greatest enlargement of a picture that follows, where the zoom is not set.
+const FOLLOWED: f32 = 2.0;
+
+/// By how much of the picture's height the person may move before the picture follows.
+const SLACK: f32 = 0.06;
+
+/// How much of the way to where it should be the picture goes in a frame.
+const PACE: f32 = 0.06;
+
+/// A part of a frame, in pixels of luma, of the frame's shape.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct View {
+    /// The middle.
+    x: f32,
+    y: f32,
+    /// 1 is the whole frame.
+    zoom: f32,
+}
+
+/// The virtual camera operator.
+#[derive(Debug)]
+pub(super) struct Framing {
+    size: Size,
+    frame: Frame,
+    mask: Mask,
+    /// Where it looks, and where it is going.
+    now: Option<(View, View)>,
+    scaler: Scaler,
+}
+
+impl Framing {
+    pub(super) fn new(size: Size) -> Self {
+        Self { size, frame: Frame::new(size), mask: Mask::new(size), now: None, scaler: Scaler::new(size) }
+    }
+
+    /// The part of `frame` and `mask` that `look` wants, at their full size; themselves when that is all of it.
+    pub(super) fn frame<'a>(
+        &'a mut self,
+        frame: &'a Frame,
+        mask: Option<&'a Mask>,
+        look: &Look,
+    ) -> (&'a Frame, Option<&'a Mask>) {
+        let view = if look.auto_frame {
+            self.follow(mask, look)
+        } else {
+            self.now = None;
+            self.fixed(look)
+        };
+        let view = self.within(view);
+        if view.zoom <= 1.001 {
+            return (frame, mask);
+        }
+        let (width, height) = (self.size.width() as f32 / view.zoom, self.size.height() as f32 / view.zoom);
+        let (left, top) = (view.x - width / 2.0, view.y - height / 2.0);
+        let (columns, rows) = (self.size.width(), self.size.height());
+        let (y, u, v) = frame.planes();
+        let (into_y, into_u, into_v) = self.frame.planes_mut();
+        self.scaler.run(y, (columns, rows), (left, top), view.zoom, into_y);
+        for (from, into) in [(u, into_u), (v, into_v)] {
+            self.scaler.run(from, (columns / 2, rows / 2), (left / 2.0, top / 2.0), view.zoom, into);
+        }
+        (self.frame.seq, self.frame.captured_at) = (frame.seq, frame.captured_at);
+        let mask = mask.map(|mask| {
+            self.scaler.run(mask.alpha(), (columns, rows), (left, top), view.zoom, self.mask.alpha_mut());
+            (self.mask.seq, self.mask.captured_at) = (mask.seq, mask.captured_at);
+            &self.mask
+        });
+        (&self.frame, mask)
+    }
+
+    fn whole(&self) -> View {
+        View { x: self.size.width() as f32 / 2.0, y: self.size.height() as f32 / 2.0, zoom: 1.0 }
+    }
+
+    fn fixed(&self, look: &Look) -> View {
+        let (width, height) = (self.size.width() as f32, self.size.height() as f32);
+        let zoom = look.zoom.max(100) as f32 / 100.0;
+        let off = |pan: i32, side: f32| side / 2.0 * (1.0 + (1.0 - 1.0 / zoom) * pan as f32 / 100.0);
+        View { x: off(look.pan_x, width), y: off(look.pan_y, height), zoom }
+    }
+
+    /// Goes towards the person's head; towards the whole picture where nobody is.
+    fn follow(&mut self, mask: Option<&Mask>, look: &Look) -> View {
+        let most = if look.zoom > 100 { look.zoom as f32 / 100.0 } else { FOLLOWED };
+        let seen = mask.and_then(|mask| self.target(mask, most));
+        let wanted = self.within(seen.unwrap_or_else(|| self.whole()));
+        let (now, goal) = self.now.unwrap_or((wanted, wanted));
+        let height = self.size.height() as f32 / goal.zoom;
+        let has_moved = (wanted.x - goal.x).hypot(wanted.y - goal.y) > SLACK * height
+            || (wanted.zoom / goal.zoom - 1.0).abs() > 2.0 * SLACK;
+        let goal = if has_moved { wanted } else { goal };
+        let step = |from: f32, to: f32| from + (to - from) * PACE;
+        let now = View { x: step(now.x, goal.x), y: step(now.y, goal.y), zoom: step(now.zoom, goal.zoom) };
+        self.now = Some((now, goal));
+        now
+    }
+
+    /// The view in which the person's head has its place.
+    fn target(&self, mask: &Mask, most: f32) -> Option<View> {
+        let (width, height) = (self.size.width(), self.size.height());
+        let rows = || mask.alpha().chunks_exact(width).step_by(STRIDE);
+        let inside = |row: &[u8]| row.iter().step_by(STRIDE).filter(|alpha| **alpha >= INSIDE).count();
+        let top = rows().position(|row| inside(row) >= 2)?;
+        let head = (((height / STRIDE - top) as f32 * HEAD) as usize).max(1);
+        let (mut count, mut sum, mut widest) = (0_usize, 0_usize, 0_usize);
+        for row in rows().skip(top).take(head) {
+            let columns = row.iter().step_by(STRIDE).enumerate().filter(|(_, alpha)| **alpha >= INSIDE);
+            let (n, at) = columns.fold((0, 0), |(n, at), (x, _)| (n + 1, at + x));
+            (count, sum, widest) = (count + n, sum + at, widest.max(n));
+        }
+        let head_width = (count as f32 / head as f32 * STRIDE as f32).max(1.0);
+        let zoom = (height as f32 / (TALL * head_width)).clamp(1.0, most);
+        let x = (sum as f32 / count.max(1) as f32 + 0.5) * STRIDE as f32;
+        let shown = height as f32 / zoom;
+        let y = (top * STRIDE) as f32 - HEADROOM * head_width + shown / 2.0;
+        Some(View { x, y, zoom })
+    }
+
+    /// The nearest view that does not reach over the frame's rim.
+    fn within(&self, View { x, y, zoom }: View) -> View {
+        let zoom = zoom.max(1.0);
+        let keep = |at: f32, side: usize| {
+            let half = side as f32 / zoom / 2.0;
+            at.clamp(half, side as f32 - half)
+        };
+        View { x: keep(x, self.size.width()), y: keep(y, self.size.height()), zoom }
+    }
+}
+
+/// Enlarges a part of a plane, bilinear.
+#[derive(Debug)]
+struct Scaler {
+    /// For each column: the first of its two source columns, and the weight of the second in 256ths.
+    columns: Box<[(u32, u16)]>,
+    /// Two source rows at the full width, and which they are.
+    rows: [Box<[u8]>; 2],
+    held: [Option<usize>; 2],
+}
+
+impl Scaler {
+    fn new(size: Size) -> Self {
+        let row = || vec![0; size.width()].into_boxed_slice();
+        Self { columns: vec![(0, 0); size.width()].into(), rows: [row(), row()], held: [None; 2] }
+    }
+
+    fn run(
+        &mut self,
+        from: &[u8],
+        (width, height): (usize, usize),
+        (left, top): (f32, f32),
+        zoom: f32,
+        into: &mut [u8],
+    ) {
+        let columns = &mut self.columns[..width];
+        for (x, column) in columns.iter_mut().enumerate() {
+            let (first, weight) = source(x, left, zoom, width);
+            *column = (first as u32, weight);
+        }
+        self.held = [None; 2];
+        for (y, into) in into.chunks_exact_mut(width).enumerate() {
+            let (first, weight) = source(y, top, zoom, height);
+            for row in [first, (first + 1).min(height - 1)] {
+                let slot = &mut self.rows[row % 2][..width];
+                if self.held[row % 2] != Some(row) {
+                    widen(&from[row * width..][..width], columns, slot);
+                    self.held[row % 2] = Some(row);
+                }
+            }
+            let (above, below) = (&self.rows[first % 2][..width], &self.rows[(first + 1).min(height - 1) % 2][..width]);
+            between(above, below, weight, into);
+        }
+    }
+}
+
+/// Where pixel `at` comes from: the first of two pixels, and the weight of the second in 256ths.
+fn source(at: usize, start: f32, zoom: f32, side: usize) -> (usize, u16) {
+    let place = (start + (at as f32 + 0.5) / zoom - 0.5).clamp(0.0, (side - 1) as f32);
+    let first = place as usize;
+    (first, ((place - first as f32) * 256.0) as u16)
+}
+
+fn widen(from: &[u8], columns: &[(u32, u16)], into: &mut [u8]) {
+    let last = from.len() - 1;
+    for (into, &(first, weight)) in into.iter_mut().zip(columns) {
+        let first = first as usize;
+        let (a, b) = (u16::from(from[first]), u16::from(from[(first + 1).min(last)]));
+        *into = ((u32::from(a) * u32::from(256 - weight) + u32::from(b) * u32::from(weight) + 128) >> 8) as u8;
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn between(above: &[u8], below: &[u8], weight: u16, into: &mut [u8]) {
+    for ((into, &above), &below) in into.iter_mut().zip(above).zip(below) {
+        *into = ((u16::from(above) * (256 - weight) + u16::from(below) * weight + 127) >> 8) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A person whose head of `width` pixels is centred at `x` and begins at `top`.
+    fn person(x: usize, top: usize, width: usize) -> Mask {
+        let mut mask = Mask::new(Size::HD);
+        for (at, alpha) in mask.alpha_mut().iter_mut().enumerate() {
+            *alpha = u8::from((at % 1280).abs_diff(x) < width / 2 && at / 1280 >= top) * 255;
+        }
+        mask
+    }
+
+    fn gradient() -> Frame {
+        let mut frame = Frame::new(Size::HD);
+        frame.data_mut().iter_mut().enumerate().for_each(|(at, byte)| *byte = (at % 640 / 3) as u8);
+        frame
+    }
+
+    #[test]
+    fn nothing_is_touched_at_no_zoom() {
+        let (frame, mask) = (gradient(), person(640, 200, 200));
+        let mut framing = Framing::new(Size::HD);
+        let (shown, cut) = framing.frame(&frame, Some(&mask), &Look::plain());
+        assert!(std::ptr::eq(shown, &frame) && std::ptr::eq(cut.unwrap(), &mask));
+    }
+
+    #[test]
+    fn zoom_and_pan_show_that_part() {
+        let mut frame = Frame::new(Size::HD);
+        let (y, ..) = frame.planes_mut();
+        y.iter_mut()
+            .enumerate()
+            .for_each(|(at, y)| *y = u8::from(at % 1280 >= 640) * 100 + u8::from(at / 1280 >= 360) * 50);
+        let quarter = |pan_x, pan_y| {
+            let look = Look { zoom: 200, pan_x, pan_y, ..Look::plain() };
+            let mut framing = Framing::new(Size::HD);
+            let (shown, _) = framing.frame(&frame, None, &look);
+            (shown.planes().0[10 * 1280 + 10], shown.planes().0[700 * 1280 + 1270])
+        };
+        assert_eq!(quarter(0, 0), (0, 150));
+        assert_eq!(quarter(-100, -100), (0, 0));
+        assert_eq!(quarter(100, 100), (150, 150));
+        assert_eq!(quarter(100, -100), (100, 100));
+    }
+
+    #[test]
+    fn it_follows_the_head_smoothly_and_rests_when_it_rests() {
+        let (frame, look) = (gradient(), Look { auto_frame: true, ..Look::plain() });
+        let mut framing = Framing::new(Size::HD);
+        let run = |framing: &mut Framing, mask: &Mask, frames: usize| {
+            let mut last = None;
+            let mut longest: f32 = 0.0;
+            for _ in 0..frames {
+                framing.frame(&frame, Some(mask), &look);
+                let (now, _) = framing.now.unwrap();
+                longest = longest.max(last.map_or(0.0, |last: f32| (now.x - last).abs()));
+                last = Some(now.x);
+            }
+            (framing.now.unwrap().0, longest)
+        };
+        let (first, _) = run(&mut framing, &person(500, 200, 120), 1);
+        assert!((first.x - 500.0).abs() < 12.0 && first.zoom > 1.7, "it begins where the person is: {first:?}");
+        let (moved, longest) = run(&mut framing, &person(800, 200, 120), 150);
+        assert!((moved.x - 800.0).abs() < 12.0 && longest < 25.0, "{moved:?}, steps up to {longest}");
+        let (rested, _) = run(&mut framing, &person(810, 204, 120), 60);
+        assert!((rested.x - moved.x).abs() < 2.0, "a small move moves nothing");
+        let (empty, _) = run(&mut framing, &Mask::new(Size::HD), 200);
+        assert!(empty.zoom < 1.01, "{empty:?}");
+    }
+
+    #[test]
+    fn a_large_head_is_not_enlarged_and_a_view_never_leaves_the_frame() {
+        let (frame, look) = (gradient(), Look { auto_frame: true, zoom: 400, ..Look::plain() });
+        for (x, top, width) in [(640, 40, 500), (5, 0, 60), (1275, 700, 60), (0, 360, 16)] {
+            let mut framing = Framing::new(Size::HD);
+            framing.frame(&frame, Some(&person(x, top, width)), &look);
+            let view = framing.within(framing.now.unwrap().0);
+            let (half_x, half_y) = (640.0 / view.zoom, 360.0 / view.zoom);
+            assert!(view.x - half_x > -0.1 && view.x + half_x < 1280.1, "{view:?}");
+            assert!(view.y - half_y > -0.1 && view.y + half_y < 720.1, "{view:?}");
+        }
+    }
+}

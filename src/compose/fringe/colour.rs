@@ -1,0 +1,140 @@
+//! The colours of rows of cells and pixels: means, what is left of a mixture, light.
+//!
+//! Plain loops, compiled for several generations of processors as in [`blend`](super::super::blend).
+
+use multiversion::multiversion;
+
+use super::{OWN, WIDE};
+
+/// `pixels * alpha / 255`.
+#[multiversion(targets = "simd")]
+pub(super) fn weigh(pixels: &[u8], alpha: &[u8], into: &mut [u8]) {
+    for ((into, &pixel), &alpha) in into.iter_mut().zip(pixels).zip(alpha) {
+        let product = u16::from(pixel) * u16::from(alpha) + 128;
+        *into = ((product + (product >> 8)) >> 8) as u8;
+    }
+}
+
+const fn cells(radius: usize) -> f32 {
+    ((2 * radius + 1) * (2 * radius + 1)) as f32
+}
+
+/// The mean colour of the person and of the room around each cell.
+#[multiversion(targets = "simd")]
+pub(super) fn divide<const RADIUS: usize>(
+    [alpha, person, all]: [&[u16]; 3],
+    pixels: &[u8],
+    front: &mut [u8],
+    back: &mut [u8],
+) {
+    let length = pixels.len();
+    let (alpha, person, all) = (&alpha[..length], &person[..length], &all[..length]);
+    let (front, back) = (&mut front[..length], &mut back[..length]);
+    for x in 0..length {
+        let own = OWN * f32::from(pixels[x]);
+        let inside = f32::from(alpha[x]) * (1.0 / 255.0);
+        let (person, all) = (f32::from(person[x]), f32::from(all[x]));
+        front[x] = ((person + own) / (inside + OWN) + 0.5).min(255.0) as u8;
+        back[x] = (((all - person).max(0.0) + own) / (cells(RADIUS) - inside + OWN) + 0.5).min(255.0) as u8;
+    }
+}
+
+/// The mean colour of the person around each cell; what stands there already counts a little.
+#[multiversion(targets = "simd")]
+pub(super) fn mean(alpha: &[u16], person: &[u16], front: &mut [u8]) {
+    for ((front, &alpha), &person) in front.iter_mut().zip(alpha).zip(person) {
+        let own = OWN * f32::from(*front);
+        *front = ((f32::from(person) + own) / (f32::from(alpha) * (1.0 / 255.0) + OWN) + 0.5).min(255.0) as u8;
+    }
+}
+
+/// A number up to 65025 either way over 255, rounded to nearest.
+#[inline(always)]
+pub(super) fn over_255(number: i32) -> i32 {
+    (number * 257 + (1 << 15)) >> 16
+}
+
+/// What is left of `pixel` for the person by the means of person and room: between itself and the person's mean, so that
+/// no rim is darker or lighter than both, and itself where alpha is 255.
+#[inline(always)]
+pub(super) fn own_colour(pixel: u8, alpha: u8, front: u8, back: u8) -> i32 {
+    let (pixel, alpha, front, back) = (i32::from(pixel), i32::from(alpha), i32::from(front), i32::from(back));
+    let mixture = over_255(front * alpha + back * (255 - alpha));
+    let own = front + over_255((pixel - mixture) * alpha);
+    own.clamp(pixel.min(front), pixel.max(front))
+}
+
+/// The light on the cells of a row: the brighter the background and the nearer the edge, the more.
+#[multiversion(targets = "simd")]
+pub(super) fn shine(alpha: &[u16], behind: &[u8], wrap: i32, light: &mut [u8]) {
+    for ((light, &alpha), &behind) in light.iter_mut().zip(alpha).zip(behind) {
+        let inside = f32::from(alpha) * (1.0 / (255.0 * cells(WIDE)));
+        let near = (2.0 * (1.0 - inside)).clamp(0.0, 1.0);
+        let bright = (f32::from(behind) - 16.0).clamp(0.0, 219.0) * (255.0 / 219.0);
+        *light = (near * near * bright * (wrap as f32 * 0.006)).min(255.0) as u8;
+    }
+}
+
+/// Screens luma with light: the brighter it is, the less it gains.
+#[multiversion(targets = "simd")]
+pub(super) fn brighten(light: &[u8], pixels: &mut [u8]) {
+    for (pixel, &light) in pixels.iter_mut().zip(light) {
+        let seen = i32::from(*pixel);
+        *pixel = (seen + over_255(i32::from(light) * (235 - seen).max(0))) as u8;
+    }
+}
+
+/// Draws chroma towards that of the light.
+#[multiversion(targets = "simd")]
+pub(super) fn tint(light: &[u8], behind: &[u8], pixels: &mut [u8]) {
+    for ((pixel, &light), &behind) in pixels.iter_mut().zip(light).zip(behind) {
+        let seen = i32::from(*pixel);
+        *pixel = (seen + over_255(i32::from(light) * (i32::from(behind) - seen))) as u8;
+    }
+}
+
+#[multiversion(targets = "simd")]
+pub(super) fn unmix(pixels: &[u8], alpha: &[u8], front: &mut [u8], back: &[u8]) {
+    for (((front, &back), &pixel), &alpha) in front.iter_mut().zip(back).zip(pixels).zip(alpha) {
+        *front = own_colour(pixel, alpha, *front, back) as u8;
+    }
+}
+
+#[multiversion(targets = "simd")]
+pub(super) fn is_mixed(alpha: &[u8]) -> bool {
+    alpha.iter().fold(0, |any, &alpha| any | u8::from(alpha.wrapping_sub(1) < 254)) != 0
+}
+
+/// Takes the room out of `pixels`.
+#[multiversion(targets = "simd")]
+pub(super) fn take_out([front, back, person]: [&[u8]; 3], alpha: &[u8], strength: i32, pixels: &mut [u8]) {
+    for ((((pixel, &alpha), &front), &back), &person) in pixels.iter_mut().zip(alpha).zip(front).zip(back).zip(person) {
+        // a mask tends to be a little wide: within a cell of the edge it is believed less
+        let alpha = over_255(i32::from(alpha) * i32::from(person)) as u8;
+        let (own, seen) = (own_colour(*pixel, alpha, front, back), i32::from(*pixel));
+        *pixel = (seen + (((own - seen) * strength + 128) >> 8)) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_colour_stays_between_itself_and_the_persons(pixel: u8, alpha: u8, front: u8, back: u8) {
+            let own = own_colour(pixel, alpha, front, back);
+            prop_assert!(own >= i32::from(pixel.min(front)) && own <= i32::from(pixel.max(front)));
+            if alpha == 255 {
+                prop_assert_eq!(own, i32::from(pixel));
+            }
+        }
+
+        #[test]
+        fn division_is_rounded(number in -65025i32..=65025) {
+            prop_assert!((f64::from(over_255(number)) - f64::from(number) / 255.0).abs() < 0.51);
+        }
+    }
+}

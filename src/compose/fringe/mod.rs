@@ -1,0 +1,325 @@
+//! What the person's edge would look like without the room behind it, and with the light of the new background.
+//!
+//! In a soft edge the camera saw a mixture `I = αF + (1-α)B` of the person and the room. Blended as it is, the room's
+//! colour stays around hair and shoulders. `F` is estimated by blur fusion (M. Forte, "Approximate Fast Foreground Colour
+//! Estimation", ICIP 2021): local means of person and room, weighted by α, corrected by what they fail to explain, twice,
+//! first over a wide and then over a narrow neighbourhood. That is done on the cells of a [`Survey`]; at full size the last
+//! correction is made again, and only where α is neither nothing nor all.
+//!
+//! Light wrap is what a lens does: light from behind falls around the person's edge.
+
+mod colour;
+mod lines;
+mod sums;
+
+use std::ops::Range;
+
+use self::{
+    colour::{brighten, divide, is_mixed, mean, shine, take_out, tint, unmix, weigh},
+    lines::Lines,
+    sums::Sums,
+};
+use super::survey::{FACTOR, Survey};
+use crate::{
+    frame::Size,
+    grid::{Grid, Plane},
+};
+
+/// Cells around a cell in the first, wide pass.
+const WIDE: usize = 6;
+
+/// Cells around a cell in the second, narrow pass.
+const NARROW: usize = 2;
+
+/// Cells in a row that are looked at together for whether an edge is near.
+const RUN: usize = 16;
+
+/// The weight of a cell's own colour where next to nothing of the person, or of the room, is near: 1 is a whole cell.
+const OWN: f32 = 0.25;
+
+/// Pixels that are looked at together for whether any is mixed.
+const CHUNK: usize = 32;
+
+/// Estimates the person's own colour along the edges of frames of one size.
+#[derive(Debug)]
+pub(super) struct Fringe {
+    grid: Grid,
+    /// The planes of the frame times alpha.
+    weighted: [Plane<u8>; 3],
+    /// The person's colour around each cell.
+    front: [Plane<u8>; 3],
+    /// The room's.
+    back: [Plane<u8>; 3],
+    /// How much of the background's light falls on each cell of the person.
+    light: Plane<u8>,
+    /// For each run of [`RUN`] cells of each row whether it lies near an edge.
+    near: Box<[bool]>,
+    sums: Sums<7>,
+    lines: Lines,
+}
+
+impl Fringe {
+    pub(super) fn new(size: Size) -> Self {
+        let grid = Grid::of_cells(FACTOR, size);
+        let plane = || Plane::new(grid.width, grid.height);
+        let three = || [plane(), plane(), plane()];
+        Self {
+            grid,
+            weighted: three(),
+            front: three(),
+            back: three(),
+            light: plane(),
+            near: vec![false; grid.width.div_ceil(RUN) * grid.height].into(),
+            sums: Sums::new(grid.width),
+            lines: Lines::new(grid.width),
+        }
+    }
+
+    /// Looks at a frame and its mask, for [`Fringe::row`]; `wrap` is 0 to 100, and for more than 0 the survey has to have
+    /// looked behind.
+    pub(super) fn look(&mut self, survey: &Survey, wrap: i32) {
+        let frame = [&survey.frame.y, &survey.frame.u, &survey.frame.v];
+        for (into, from) in self.weighted.iter_mut().zip(frame) {
+            weigh(from.raw().0, survey.person.raw().0, into.raw_mut());
+        }
+        self.find_edges(&survey.person, if wrap > 0 { WIDE } else { NARROW + 1 });
+        self.wide(survey, wrap);
+        self.weighted.iter_mut().for_each(Plane::replicate);
+        self.narrow(&survey.person);
+    }
+
+    /// Finds the runs that have mixed cells, or a neighbour within `reach` rows that has.
+    fn find_edges(&mut self, person: &Plane<u8>, reach: usize) {
+        let runs = self.grid.width.div_ceil(RUN);
+        self.near.fill(false);
+        for y in 0..self.grid.height {
+            for (run, alpha) in person.row(y).chunks(RUN).enumerate() {
+                if !is_mixed(alpha) {
+                    continue;
+                }
+                for y in y.saturating_sub(reach)..(y + reach + 1).min(self.grid.height) {
+                    self.near[y * runs..][run.saturating_sub(1)..(run + 2).min(runs)].fill(true);
+                }
+            }
+        }
+    }
+
+    /// The means over the wide neighbourhood, and the person's colour that they leave: times alpha to `weighted`.
+    fn wide(&mut self, survey: &Survey, wrap: i32) {
+        let Self { sums, weighted, front, back, light, near, .. } = self;
+        let (person, frame) = (&survey.person, &survey.frame);
+        if wrap > 0 {
+            light.raw_mut().fill(0);
+        }
+        let runs = self.grid.width.div_ceil(RUN);
+        let planes = [person, &weighted[0], &weighted[1], &weighted[2], &frame.y, &frame.u, &frame.v];
+        sums.start(planes, WIDE);
+        for (y, near) in near.chunks_exact(runs).enumerate() {
+            sums.next(planes, WIDE, y);
+            for span in spans(near, self.grid.width) {
+                let alpha = &person.row(y)[span.clone()];
+                if wrap > 0 {
+                    let behind = &survey.behind.y.row(y)[span.clone()];
+                    shine(&sums.rows[0][span.clone()], behind, wrap, &mut light.row_mut(y)[span.clone()]);
+                }
+                for (plane, (front, back)) in front.iter_mut().zip(back.iter_mut()).enumerate() {
+                    let pixels = &planes[4 + plane].row(y)[span.clone()];
+                    let means = [0, 1 + plane, 4 + plane].map(|row| &sums.rows[row][span.clone()]);
+                    let (front, back) = (&mut front.row_mut(y)[span.clone()], &mut back.row_mut(y)[span.clone()]);
+                    divide::<WIDE>(means, pixels, front, back);
+                    unmix(pixels, alpha, front, back);
+                }
+            }
+        }
+        for (y, near) in self.near.chunks_exact(runs).enumerate() {
+            for span in spans(near, self.grid.width) {
+                let alpha = &person.row(y)[span.clone()];
+                for (front, weighted) in self.front.iter().zip(&mut self.weighted) {
+                    weigh(&front.row(y)[span.clone()], alpha, &mut weighted.row_mut(y)[span.clone()]);
+                }
+            }
+        }
+        self.light.replicate();
+    }
+
+    /// The means of the person's colour over the narrow neighbourhood.
+    fn narrow(&mut self, person: &Plane<u8>) {
+        let Self { sums, weighted, front, near, .. } = self;
+        let runs = self.grid.width.div_ceil(RUN);
+        let planes = [person, &weighted[0], &weighted[1], &weighted[2]];
+        sums.start(planes, NARROW);
+        for (y, near) in near.chunks_exact(runs).enumerate() {
+            sums.next(planes, NARROW, y);
+            for span in spans(near, self.grid.width) {
+                for (plane, front) in front.iter_mut().enumerate() {
+                    let [alpha, person] = [0, 1 + plane].map(|row| &sums.rows[row][span.clone()]);
+                    mean(alpha, person, &mut front.row_mut(y)[span.clone()]);
+                }
+            }
+        }
+        self.front.iter_mut().chain(&mut self.back).for_each(Plane::replicate);
+    }
+
+    /// Takes the room out of row `y` of a plane (0 Y, 1 U, 2 V), and lets light fall on it: `pixels` are the frame's, with
+    /// their `alpha`.
+    pub(super) fn row(
+        &mut self,
+        (plane, y): (usize, usize),
+        survey: &Survey,
+        alpha: &[u8],
+        touch: Touch,
+        pixels: &mut [u8],
+    ) {
+        let chunks = alpha.len().div_ceil(CHUNK);
+        let is_touched = |chunk: usize| {
+            let alpha = &alpha[chunk * CHUNK..((chunk + 1) * CHUNK).min(alpha.len())];
+            // with light, pixels further in are touched as well
+            is_mixed(alpha) || (touch.wrap && alpha[0] > 0)
+        };
+        let mut end = 0;
+        while end < chunks {
+            let start = end;
+            let touched = is_touched(start);
+            while end < chunks && is_touched(end) == touched {
+                end += 1;
+            }
+            if touched {
+                self.run((plane, y), survey, start * CHUNK..(end * CHUNK).min(alpha.len()), alpha, touch, pixels);
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        (plane, y): (usize, usize),
+        survey: &Survey,
+        span: Range<usize>,
+        alpha: &[u8],
+        touch: Touch,
+        pixels: &mut [u8],
+    ) {
+        let (alpha, pixels) = (&alpha[span.clone()], &mut pixels[span.clone()]);
+        let expand = if plane == 0 { Lines::expand::<FACTOR, 3> } else { Lines::expand::<{ FACTOR / 2 }, 3> };
+        if touch.strength > 0 {
+            let planes = [&self.front[plane], &self.back[plane], &survey.person];
+            take_out(expand(&mut self.lines, planes, y, span.clone()), alpha, touch.strength, pixels);
+        }
+        if touch.wrap {
+            let behind = [&survey.behind.y, &survey.behind.u, &survey.behind.v][plane];
+            let [light, behind, _] = expand(&mut self.lines, [&self.light, behind, behind], y, span);
+            if plane == 0 {
+                brighten(light, pixels);
+            } else {
+                tint(light, behind, pixels);
+            }
+        }
+    }
+}
+
+/// What is done to a fringe.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Touch {
+    /// How much of the room is taken out, in 256ths.
+    pub(super) strength: i32,
+    /// Whether the background's light falls on it.
+    pub(super) wrap: bool,
+}
+
+/// The cells of runs that are near an edge, side by side ones together.
+fn spans(near: &[bool], width: usize) -> impl Iterator<Item = Range<usize>> {
+    let parts = near.chunk_by(|a, b| a == b).scan(0, |start, part| {
+        let first = *start;
+        *start += part.len();
+        Some((part[0], first..*start))
+    });
+    parts.filter(|(is_near, _)| *is_near).map(move |(_, runs)| runs.start * RUN..(runs.end * RUN).min(width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        background::Background,
+        frame::{Frame, Mask, Yuv},
+    };
+
+    const SIZES: [(u32, u32); 4] = [(128, 96), (320, 180), (130, 98), (1280, 720)];
+    const PERSON: Yuv = Yuv { y: 180, u: 100, v: 160 };
+    const ROOM: Yuv = Yuv { y: 60, u: 170, v: 90 };
+
+    fn mix(alpha: u8, a: u8, b: u8) -> u8 {
+        ((u32::from(a) * u32::from(alpha) + u32::from(b) * (255 - u32::from(alpha)) + 127) / 255) as u8
+    }
+
+    /// Half person, half room, with an edge of `soft` pixels, as a camera would see it.
+    fn edge(size: Size, soft: usize) -> (Frame, Mask) {
+        let (mut frame, mut mask) = (Frame::new(size), Mask::new(size));
+        let width = size.width();
+        let middle = width / 2;
+        let alpha = |x: usize| ((x + soft / 2).saturating_sub(middle) * 255 / soft.max(1)).min(255) as u8;
+        mask.alpha_mut().iter_mut().enumerate().for_each(|(at, a)| *a = alpha(at % width));
+        let (y, u, v) = frame.planes_mut();
+        y.iter_mut().enumerate().for_each(|(at, y)| *y = mix(alpha(at % width), PERSON.y, ROOM.y));
+        for (plane, person, room) in [(u, PERSON.u, ROOM.u), (v, PERSON.v, ROOM.v)] {
+            let half = |at: usize| alpha(at % (width / 2) * 2);
+            plane.iter_mut().enumerate().for_each(|(at, c)| *c = mix(half(at), person, room));
+        }
+        (frame, mask)
+    }
+
+    /// The luma of a middle row with the room taken out.
+    fn cleaned(frame: &Frame, mask: &Mask, touch: Touch, background: &Background) -> Vec<u8> {
+        let size = frame.size();
+        let (mut survey, mut fringe) = (Survey::new(size), Fringe::new(size));
+        survey.look(frame, mask);
+        survey.look_behind(background, false);
+        fringe.look(&survey, if touch.wrap { 100 } else { 0 });
+        let (y, width) = (size.height() / 2, size.width());
+        let mut row = frame.planes().0[y * width..][..width].to_vec();
+        fringe.row((0, y), &survey, &mask.alpha()[y * width..][..width], touch, &mut row);
+        row
+    }
+
+    #[test]
+    fn a_soft_edge_keeps_little_of_the_room() {
+        for (width, height) in SIZES {
+            let size = Size::new(width, height).unwrap();
+            let (frame, mask) = edge(size, 16);
+            let row = cleaned(&frame, &mask, Touch { strength: 256, wrap: false }, &Background::Off);
+            let start = size.height() / 2 * size.width();
+            for (x, &found) in row.iter().enumerate() {
+                let alpha = mask.alpha()[start + x];
+                if alpha >= 64 {
+                    assert!(found.abs_diff(PERSON.y) < 22, "{size} at {x}, alpha {alpha}: {found}");
+                }
+                if alpha == 0 {
+                    assert_eq!(found, frame.planes().0[start + x], "nothing to be seen, nothing to be done");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn off_at_nothing_and_a_hard_edge_is_left_alone() {
+        let size = Size::new(320, 180).unwrap();
+        let (frame, mask) = edge(size, 16);
+        let untouched = cleaned(&frame, &mask, Touch { strength: 0, wrap: false }, &Background::Off);
+        assert_eq!(untouched, frame.planes().0[90 * 320..][..320]);
+        let (frame, mask) = edge(size, 0);
+        let row = cleaned(&frame, &mask, Touch { strength: 256, wrap: false }, &Background::Off);
+        assert_eq!(row, frame.planes().0[90 * 320..][..320]);
+    }
+
+    #[test]
+    fn light_falls_on_the_edge_and_not_on_the_heart() {
+        let size = Size::new(320, 180).unwrap();
+        let (frame, mask) = edge(size, 8);
+        let touch = Touch { strength: 0, wrap: true };
+        let before = frame.planes().0[90 * 320..][..320].to_vec();
+        let sun = cleaned(&frame, &mask, touch, &Background::Color(Yuv { y: 235, u: 128, v: 128 }));
+        assert!(sun[166] > before[166] + 8, "{} after {}", sun[166], before[166]);
+        assert_eq!(sun[220..], before[220..], "further in nothing changes");
+        let night = cleaned(&frame, &mask, touch, &Background::Color(Yuv { y: 16, u: 128, v: 128 }));
+        assert_eq!(night, before);
+    }
+}

@@ -1,0 +1,66 @@
+//! A frame, its mask and its background on a grid of small cells: what the fringe and the tone look at.
+
+use crate::{
+    background::Background,
+    frame::{Frame, Mask, Size},
+    grid::{Cells, Grid, Guide, Plane},
+};
+
+/// Pixels of luma on a side of a cell; half as many of chroma.
+pub(super) const FACTOR: usize = 4;
+
+/// The means of the cells.
+#[derive(Debug)]
+pub(super) struct Survey {
+    pub(super) grid: Grid,
+    cells: Cells,
+    /// Of the frame.
+    pub(super) frame: Guide,
+    /// Of the mask.
+    pub(super) person: Plane<u8>,
+    /// Of a background that is not the room itself; see [`Survey::look_behind`].
+    pub(super) behind: Guide,
+}
+
+impl Survey {
+    pub(super) fn new(size: Size) -> Self {
+        let grid = Grid::of_cells(FACTOR, size);
+        Self {
+            grid,
+            cells: Cells::new(grid, size),
+            frame: Guide::new(grid),
+            person: Plane::new(grid.width, grid.height),
+            behind: Guide::new(grid),
+        }
+    }
+
+    pub(super) fn look(&mut self, frame: &Frame, mask: &Mask) {
+        self.cells.fill(frame, &mut self.frame);
+        self.cells.luma(mask.alpha(), mask.size(), &mut self.person);
+    }
+
+    /// Looks at the background, in the camera's directions where the camera is mirrored; false when it is the room.
+    pub(super) fn look_behind(&mut self, background: &Background, mirror: bool) -> bool {
+        match background {
+            Background::Off | Background::Blur { .. } => return false,
+            Background::Color(colour) => {
+                self.behind.y.raw_mut().fill(colour.y);
+                self.behind.u.raw_mut().fill(colour.u);
+                self.behind.v.raw_mut().fill(colour.v);
+            }
+            Background::Picture(picture) => self.look_at(picture, mirror),
+            Background::Moving(player) => self.look_at(&player.picture(), mirror),
+        }
+        true
+    }
+
+    fn look_at(&mut self, picture: &Frame, mirror: bool) {
+        self.cells.fill(picture, &mut self.behind);
+        if mirror {
+            for plane in [&mut self.behind.y, &mut self.behind.u, &mut self.behind.v] {
+                (0..plane.height).for_each(|y| plane.row_mut(y).reverse());
+                plane.replicate();
+            }
+        }
+    }
+}

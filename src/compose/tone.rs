@@ -1,0 +1,161 @@
+//! The person's brightness: fitted to the background's, and lifted in the dark.
+
+use multiversion::multiversion;
+
+use super::survey::Survey;
+use crate::look::Look;
+
+/// How much of the way to another brightness is gone in one frame: half in about half a second.
+const PACE: f32 = 0.05;
+
+/// The least and the greatest exposure that a background asks for, as studio lights would be set.
+const EXPOSURE: (f32, f32) = (0.7, 1.4);
+
+/// Mean luma, from black 0 to white 1, from which on nobody sits in the dark.
+const BRIGHT: f32 = 0.45;
+
+/// The tone of the moment: `y + gain (y - 16) + lift (y - 16) (235 - y)`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Tone {
+    /// 256ths.
+    gain: i32,
+    /// 2^-16ths.
+    lift: i32,
+    /// What chroma gains, in 256ths.
+    chroma: i32,
+}
+
+/// Follows the brightness of person and background.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    /// The exposure and the lift of the last frame.
+    last: Option<(f32, f32)>,
+}
+
+impl Meter {
+    /// The tone for the frame that was surveyed, with its background when `behind`; nothing when both knobs are at 0.
+    pub(super) fn tone(&mut self, survey: &Survey, behind: bool, look: &Look) -> Option<Tone> {
+        if look.exposure_match == 0 && look.low_light == 0 {
+            self.last = None;
+            return None;
+        }
+        let (person, room) = means(survey);
+        let back = if behind { mean(&survey.behind.y) } else { room };
+        let wanted = (back.max(0.02) / person.max(0.02)).powf(0.6).clamp(EXPOSURE.0, EXPOSURE.1);
+        let exposure = 1.0 + (wanted - 1.0) * look.exposure_match as f32 / 100.0;
+        let dark = ((BRIGHT - person * exposure) / BRIGHT).clamp(0.0, 1.0);
+        let lift = (1.6 * dark).min(1.0) * look.low_light as f32 / 100.0;
+        let (exposure, lift) = match self.last {
+            None => (exposure, lift),
+            Some((was, lifted)) => (was + (exposure - was) * PACE, lifted + (lift - lifted) * PACE),
+        };
+        self.last = Some((exposure, lift));
+        // chroma grows as luma does where the person is
+        let slope = exposure * (1.0 + lift * (1.0 - 2.0 * person).max(0.0));
+        Some(Tone {
+            gain: ((exposure - 1.0) * 256.0) as i32,
+            lift: (lift * 65_536.0 / 219.0) as i32,
+            chroma: ((slope - 1.0) * 0.7 * 256.0) as i32,
+        })
+    }
+}
+
+impl Tone {
+    /// Gives a row of plane 0 (Y), 1 (U) or 2 (V) this tone.
+    pub(super) fn apply(self, plane: usize, row: &mut [u8]) {
+        if plane == 0 { luma(row, self.gain, self.lift) } else { chroma(row, self.chroma) }
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn luma(row: &mut [u8], gain: i32, lift: i32) {
+    for pixel in row {
+        let y = i32::from(*pixel).clamp(16, 235);
+        let lifted = y + (((y - 16) * (235 - y) * lift + (1 << 15)) >> 16);
+        *pixel = (lifted + (((lifted - 16) * gain + 128) >> 8)).clamp(16, 235) as u8;
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn chroma(row: &mut [u8], gain: i32) {
+    for pixel in row {
+        let c = i32::from(*pixel) - 128;
+        *pixel = (128 + c + ((c * gain + 128) >> 8)).clamp(16, 240) as u8;
+    }
+}
+
+/// The mean luma of person and room, from black 0 to white 1; a middle one where nobody is.
+fn means(survey: &Survey) -> (f32, f32) {
+    let (mut person, mut weight, mut all) = (0_u64, 0_u64, 0_u64);
+    for y in 0..survey.grid.height {
+        let rows = survey.frame.y.row(y).iter().zip(survey.person.row(y));
+        let (p, w, a) = rows.fold((0_u32, 0_u32, 0_u32), |(p, w, a), (&luma, &alpha)| {
+            let (luma, alpha) = (u32::from(luma), u32::from(alpha));
+            (p + luma * alpha, w + alpha, a + luma)
+        });
+        (person, weight, all) = (person + u64::from(p), weight + u64::from(w), all + u64::from(a));
+    }
+    let cells = (survey.grid.width * survey.grid.height) as f32;
+    let share =
+        |sum: f32, count: f32| if count < 1.0 { BRIGHT } else { ((sum / count - 16.0) / 219.0).clamp(0.0, 1.0) };
+    let (person, inside) = (person as f32 / 255.0, weight as f32 / 255.0);
+    (share(person, inside), share(all as f32 - person, cells - inside))
+}
+
+fn mean(plane: &crate::grid::Plane<u8>) -> f32 {
+    let sum: u64 = (0..plane.height).map(|y| plane.row(y).iter().map(|&luma| u64::from(luma)).sum::<u64>()).sum();
+    ((sum as f32 / (plane.width * plane.height) as f32 - 16.0) / 219.0).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        background::Background,
+        frame::{Frame, Mask, Size, Yuv},
+    };
+
+    /// The tone for a person of luma `person` before a background of luma `behind`, after many frames.
+    fn tone(person: u8, behind: u8, look: &Look) -> Option<Tone> {
+        let size = Size::new(64, 48).unwrap();
+        let (mut frame, mut mask) = (Frame::new(size), Mask::new(size));
+        frame.fill(Yuv { y: person, u: 120, v: 140 });
+        mask.alpha_mut()[..64 * 24].fill(255);
+        let (mut survey, mut meter) = (Survey::new(size), Meter::default());
+        survey.look(&frame, &mask);
+        survey.look_behind(&Background::Color(Yuv { y: behind, u: 128, v: 128 }), false);
+        meter.tone(&survey, true, look)
+    }
+
+    fn toned(tone: Tone, y: u8) -> u8 {
+        let mut row = [y];
+        tone.apply(0, &mut row);
+        row[0]
+    }
+
+    #[test]
+    fn nothing_is_done_at_nothing() {
+        assert_eq!(tone(40, 200, &Look::plain()), None);
+    }
+
+    #[test]
+    fn a_person_in_the_dark_is_lit_and_one_in_the_light_is_not() {
+        let look = Look { low_light: 100, ..Look::plain() };
+        let dark = tone(40, 40, &look).unwrap();
+        assert!(toned(dark, 40) > 55, "{}", toned(dark, 40));
+        assert_eq!((toned(dark, 16), toned(dark, 235)), (16, 235), "black and white stay");
+        assert!((16..235).all(|y| toned(dark, y) <= toned(dark, y + 1)), "no step goes back");
+        let bright = tone(180, 40, &look).unwrap();
+        assert_eq!(toned(bright, 180), 180);
+    }
+
+    #[test]
+    fn exposure_follows_the_background_within_bounds() {
+        let look = Look { exposure_match: 100, ..Look::plain() };
+        assert!(toned(tone(100, 220, &look).unwrap(), 100) > 115);
+        assert!(toned(tone(180, 30, &look).unwrap(), 180) < 150);
+        let (same, extreme) = (tone(120, 120, &look).unwrap(), tone(30, 235, &look).unwrap());
+        assert!(toned(same, 120).abs_diff(120) <= 1);
+        assert!(toned(extreme, 100) <= 16 + (84.0 * 1.41) as u8);
+    }
+}

@@ -1,0 +1,120 @@
+//! Whether a frame still shows what the fast model saw last: then its answer of then is good now.
+
+use multiversion::multiversion;
+
+use crate::grid::Plane;
+
+/// Cells on a side of a block: small enough that a finger's move is not lost in a block's mean.
+const BLOCK: usize = 10;
+
+/// The mean difference of luma over a block from which on something has moved. The noise of a webcam in a dim room stays
+/// below: 4 levels a pixel are less than 1 a cell.
+const MOVED: u32 = 2;
+
+/// The most frames for which an answer is good.
+const LONGEST: u32 = 15;
+
+/// Remembers what the model saw.
+#[derive(Debug)]
+pub(super) struct Stillness {
+    seen: Plane<u8>,
+    /// Frames since.
+    age: Option<u32>,
+    sums: Box<[u32]>,
+}
+
+impl Stillness {
+    pub(super) fn new(width: usize, height: usize) -> Self {
+        Self { seen: Plane::new(width, height), age: None, sums: vec![0; width].into() }
+    }
+
+    /// Whether `luma` shows what was there when the model ran last; counts the frames for which it did.
+    pub(super) fn holds(&mut self, luma: &Plane<u8>) -> bool {
+        let Some(age) = &mut self.age else { return false };
+        *age += 1;
+        *age <= LONGEST && self.is_alike(luma)
+    }
+
+    /// The model ran on `luma`.
+    pub(super) fn ran(&mut self, luma: &Plane<u8>) {
+        self.seen.copy_from(luma);
+        self.age = Some(0);
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.age = None;
+    }
+
+    fn is_alike(&mut self, luma: &Plane<u8>) -> bool {
+        let height = luma.height;
+        (0..height).step_by(BLOCK).all(|top| {
+            let rows = top..(top + BLOCK).min(height);
+            self.sums.fill(0);
+            for y in rows.clone() {
+                add_differences(luma.row(y), self.seen.row(y), &mut self.sums);
+            }
+            let blocks = self.sums.chunks(BLOCK);
+            blocks.into_iter().all(|block| block.iter().sum::<u32>() < MOVED * (block.len() * rows.len()) as u32)
+        })
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn add_differences(a: &[u8], b: &[u8], sums: &mut [u32]) {
+    for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+        *sum += u32::from(a.abs_diff(b));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture with some texture and noise of up to `noise` levels either way.
+    fn picture(seed: usize, noise: usize, shift: usize) -> Plane<u8> {
+        let mut plane = Plane::new(64, 36);
+        for y in 0..36 {
+            for (x, cell) in plane.row_mut(y).iter_mut().enumerate() {
+                let hash = (x * 7919 + y * 104_729 + seed * 1_299_709) % 9973;
+                *cell = (100 + (x + shift) / 8 % 2 * 60 + hash % (2 * noise + 1)) as u8;
+            }
+        }
+        plane
+    }
+
+    #[test]
+    fn noise_is_still_and_a_move_is_not() {
+        let mut stillness = Stillness::new(64, 36);
+        assert!(!stillness.holds(&picture(0, 1, 0)), "nothing was seen yet");
+        stillness.ran(&picture(0, 1, 0));
+        assert!((1..10).all(|seed| stillness.holds(&picture(seed, 1, 0))));
+        assert!(!stillness.holds(&picture(1, 1, 1)), "a cell's move");
+        let mut hand = picture(3, 1, 0);
+        (20..25).for_each(|y| hand.row_mut(y)[40..45].fill(220));
+        assert!(!stillness.holds(&hand), "something small that came");
+    }
+
+    #[test]
+    fn an_answer_is_not_good_for_ever() {
+        let mut stillness = Stillness::new(64, 36);
+        stillness.ran(&picture(0, 0, 0));
+        let good = (0..100).take_while(|_| stillness.holds(&picture(0, 0, 0))).count();
+        assert_eq!(good, LONGEST as usize);
+        stillness.ran(&picture(0, 0, 0));
+        stillness.forget();
+        assert!(!stillness.holds(&picture(0, 0, 0)));
+    }
+
+    #[test]
+    fn slow_changes_add_up() {
+        let mut stillness = Stillness::new(64, 36);
+        let gray = |level: u8| {
+            let mut plane = Plane::new(64, 36);
+            (0..36).for_each(|y| plane.row_mut(y).fill(level));
+            plane
+        };
+        stillness.ran(&gray(100));
+        assert!(stillness.holds(&gray(101)));
+        assert!(!stillness.holds(&gray(102)));
+    }
+}
