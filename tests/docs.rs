@@ -1,5 +1,6 @@
-//! What the documents show must work: TOML blocks are settings that bgcam takes, commands are verbs that it has.
-#![allow(clippy::unwrap_used)]
+//! What the documents show must work: TOML blocks are settings that bgcam takes, commands are verbs that it has, troubles
+//! are messages of ours.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
 mod support;
@@ -128,4 +129,57 @@ fn the_document_of_the_settings_is_theirs() {
     }
     let found = fs::read_to_string(&path).unwrap();
     assert!(found == expected, "docs/config.md is out of date: run `UPDATE_DOCS=1 cargo test --test docs`");
+}
+
+/// The sources, one text a line.
+fn sources() -> Vec<String> {
+    fn all(dir: &Path, texts: &mut Vec<String>) {
+        for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                all(&path, texts);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                texts.extend(fs::read_to_string(path).unwrap().lines().map(|line| line.replace("\\\"", "\"")));
+            }
+        }
+    }
+    let mut texts = Vec::new();
+    all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut texts);
+    texts
+}
+
+#[test]
+fn every_heading_of_troubleshooting_is_a_message_of_ours() {
+    let sources = sources();
+    let text = include_str!("../docs/troubleshooting.md");
+    let headings: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    for heading in &headings {
+        // the parts between the names and numbers, in this order in one line of the sources
+        let says = |line: &&String| {
+            let mut rest = line.as_str();
+            heading.split('…').all(|part| match rest.find(part) {
+                Some(at) => {
+                    rest = &rest[at + part.len()..];
+                    true
+                }
+                None => false,
+            })
+        };
+        let code = |line: &&String| !line.trim_start().starts_with("//");
+        assert!(sources.iter().filter(code).any(|line| says(&line)), "nobody says: {heading}");
+    }
+    assert!(headings.len() > 30, "{} headings", headings.len());
+}
+
+#[test]
+fn the_desktop_entry_starts_us() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/desktop/bgcam.desktop");
+    let text = fs::read_to_string(&path).unwrap();
+    for line in ["[Desktop Entry]", "Type=Application", "Exec=bgcam preview", "Icon=bgcam"] {
+        assert!(text.lines().any(|found| found == line), "no {line}");
+    }
+    assert!(path.with_extension("svg").exists());
+    match std::process::Command::new("desktop-file-validate").arg(&path).output() {
+        Ok(output) => assert!(output.status.success() && output.stdout.is_empty(), "{output:?}"),
+        Err(_) => eprintln!("skipped: desktop-file-validate is not there"),
+    }
 }
