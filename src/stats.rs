@@ -158,9 +158,14 @@ pub fn give_memory_back() {
     }
 }
 
+/// The CPU time that all threads have used.
+pub fn process_time() -> Duration {
+    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
 /// The CPU time that all threads but this one have used.
 pub fn other_threads_time() -> Duration {
-    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID).saturating_sub(thread_time())
+    process_time().saturating_sub(thread_time())
 }
 
 /// The CPU time that this thread has used.

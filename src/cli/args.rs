@@ -170,6 +170,36 @@ pub enum Verb {
         watch: bool,
     },
 
+    /// Open the control page in the browser: what others see, and everything to turn
+    #[command(after_help = "Example: bgcam preview\nExample: bgcam preview --print")]
+    Preview {
+        /// Only print its address; whoever has that controls the camera
+        #[arg(long)]
+        print: bool,
+    },
+
+    /// Change to another camera
+    #[command(after_help = "Example: bgcam set-camera brio\nExample: bgcam set-camera --reset")]
+    SetCamera {
+        /// auto, a path, a part of its name, file:PATH or demo; `bgcam devices` lists what there is
+        #[arg(required_unless_present = "reset")]
+        camera: Option<String>,
+        /// Back to what the settings say
+        #[arg(long, conflicts_with = "camera")]
+        reset: bool,
+    },
+
+    /// Set how much the edges around you may cost
+    #[command(after_help = "Example: bgcam set-quality eco\nExample: bgcam set-quality --reset")]
+    SetQuality {
+        /// eco, balanced, high or auto
+        #[arg(required_unless_present = "reset")]
+        quality: Option<Quality>,
+        /// Back to what the settings say
+        #[arg(long, conflicts_with = "quality")]
+        reset: bool,
+    },
+
     /// List webcams and virtual cameras, make or remove virtual ones
     #[command(
         after_help = "Example: bgcam devices --json\nExample: sudo bgcam devices add \"Second Cam\"",

@@ -7,6 +7,7 @@ mod devices;
 mod doctor;
 mod gallery;
 mod look;
+mod preview;
 mod prompt;
 mod setup;
 mod show;
@@ -123,6 +124,9 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Resume => ask(&Request::Resume),
         Verb::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
         Verb::Look { knobs, reset, json } => look::run(&knobs, reset, json),
+        Verb::Preview { print } => preview::run(print),
+        Verb::SetCamera { camera, .. } => ask(&Request::SetCamera { camera: camera.map(whole_camera).transpose()? }),
+        Verb::SetQuality { quality, .. } => ask(&Request::SetQuality { quality }),
         Verb::Status { json, watch } => status(json, watch),
         Verb::Devices { verb, json } => devices::run(verb, json),
         Verb::Models { json, no_speed } => models(json, !no_speed),
@@ -164,6 +168,14 @@ fn set_file(spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Trouble> {
 fn absolute(spec: BackgroundSpec) -> Result<BackgroundSpec, Failure> {
     let name = spec.to_string();
     spec.absolute().map_err(|error| Failure::new(Kind::BadInput, format!("cannot resolve the path {name:?}: {error}")))
+}
+
+/// The same camera; a file's path from the root on.
+fn whole_camera(camera: String) -> Result<String, Failure> {
+    let Some(path) = camera.strip_prefix("file:") else { return Ok(camera) };
+    let whole = std::path::absolute(path)
+        .map_err(|error| Failure::new(Kind::BadInput, format!("cannot resolve the path {path:?}: {error}")))?;
+    Ok(format!("file:{}", whole.display()))
 }
 
 fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, Trouble> {

@@ -106,10 +106,17 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     if let Some(node) = serves_one(status) {
         writeln!(out, "            a second app finds {node} busy: `bgcam devices add` makes it a camera of its own")?;
     }
+    if let Some(page) = &status.page {
+        writeln!(out, "page        {page} (`bgcam preview` opens it)")?;
+    }
     let minutes = (status.uptime_s / 60.0) as u64;
     let (hours, minutes) = (minutes / 60, minutes % 60);
     let (version, pid, rss) = (&status.version, status.pid, status.rss_mib);
-    writeln!(out, "daemon      bgcam {version}, pid {pid}, up {hours}:{minutes:02} h, {rss:.0} MiB")
+    writeln!(
+        out,
+        "daemon      bgcam {version}, pid {pid}, up {hours}:{minutes:02} h, {rss:.0} MiB, {:.0} % of a core",
+        status.cpu_percent
+    )
 }
 
 /// The node that is read, where its driver serves one reader at a time: v4l2loopback 0.13 and later.

@@ -46,7 +46,7 @@ pub(super) fn flip(from: &[u8], into: &mut [u8]) {
 
 /// The rounded mean of each 2x2 pixels of two rows: the alpha of a chroma sample.
 #[multiversion(targets = "simd")]
-pub(super) fn halve(above: &[u8], below: &[u8], into: &mut [u8]) {
+pub(crate) fn halve(above: &[u8], below: &[u8], into: &mut [u8]) {
     let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0);
     for (into, (&[a, b], &[c, d])) in into.iter_mut().zip(pairs) {
         let sum = u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d);

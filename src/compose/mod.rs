@@ -19,6 +19,7 @@ mod scene;
 mod survey;
 mod tone;
 
+pub(crate) use blend::halve;
 pub use overlay::Overlay;
 pub use scene::Scene;
 

@@ -31,7 +31,8 @@ use crate::{
     error::chain,
     frame::Size,
     look::{Look, LookError},
-    mask, paths,
+    mask::{self, Quality},
+    paths,
     prompt::settings::PromptSettings,
     sink::SinkSpec,
 };
@@ -68,8 +69,12 @@ pub struct Config {
     pub prompt: PromptSettings,
     /// How many bytes the gallery may hold.
     pub gallery_bytes: u64,
+    /// Whether there is a control page, and at which port of this machine; 0 is any that is free.
+    pub page: Option<u16>,
     /// The files that were read, weakest first.
     pub files: Vec<PathBuf>,
+    /// That of the files, environment and flags.
+    own_quality: Quality,
     raw: Raw,
 }
 
@@ -121,6 +126,14 @@ impl Config {
         Self::check(raw, read)
     }
 
+    /// The same settings with another camera and quality, or with their own.
+    #[must_use]
+    pub fn with(mut self, camera: Option<&str>, quality: Option<Quality>) -> Self {
+        self.camera.device = camera.unwrap_or(&self.raw.camera.device).to_owned();
+        self.mask.quality = quality.unwrap_or(self.own_quality);
+        self
+    }
+
     /// The joined settings as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(&self.raw).unwrap_or_default()
@@ -168,7 +181,6 @@ impl Config {
             outputs,
             size,
             fps,
-            mask,
             look: raw.look.clone(),
             background: parse::<BackgroundSpec>("background.default", &raw.background.default)?.fitted(fit),
             fit,
@@ -179,7 +191,10 @@ impl Config {
             },
             prompt: raw.prompt.clone(),
             gallery_bytes: within("gallery.max_megabytes", raw.gallery.max_megabytes, 10, 1_000_000)? << 20,
+            page: raw.web.enabled.then_some(raw.web.port),
             files,
+            own_quality: mask.quality,
+            mask,
             raw,
         })
     }
@@ -269,6 +284,15 @@ mod tests {
             let text = error(text);
             assert!(text.contains(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_chosen_lies_over_the_settings_and_can_be_taken_off() {
+        let config = load("[camera]\ndevice = \"brio\"\n[mask]\nquality = \"eco\"\n", &[]).unwrap();
+        let chosen = config.with(Some("demo"), Some(Quality::High));
+        assert_eq!((chosen.camera.device.as_str(), chosen.mask.quality), ("demo", Quality::High));
+        let own = chosen.with(None, None);
+        assert_eq!((own.camera.device.as_str(), own.mask.quality), ("brio", Quality::Eco));
     }
 
     #[test]

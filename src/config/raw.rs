@@ -15,12 +15,20 @@ pub(super) struct Raw {
     pub(super) look: Look,
     pub(super) gallery: RawGallery,
     pub(super) prompt: PromptSettings,
+    pub(super) web: RawWeb,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawGallery {
     pub(super) max_megabytes: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWeb {
+    pub(super) enabled: bool,
+    pub(super) port: u16,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

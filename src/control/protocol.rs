@@ -68,6 +68,16 @@ pub enum Request {
         #[serde(default)]
         names: Vec<String>,
     },
+    /// Sets what the matte may cost, until it is set anew.
+    SetQuality {
+        /// `null` for what the settings say.
+        quality: Option<Quality>,
+    },
+    /// Changes to another camera, until it is changed anew; the old one stays when that is not there.
+    SetCamera {
+        /// As `camera.device` in the settings; `null` for what stands there.
+        camera: Option<String>,
+    },
     /// Reads the settings again; the old ones stay when the new ones are bad.
     Reload,
     /// Ends the daemon in good order.
@@ -149,6 +159,10 @@ pub struct Status {
     pub uptime_s: f64,
     /// The memory that the daemon holds, in MiB.
     pub rss_mib: f64,
+    /// The CPU time that it took over about the last second, in per cent of one core.
+    pub cpu_percent: f64,
+    /// Where the control page is, without the token that it wants; `bgcam preview` has that.
+    pub page: Option<String>,
     /// What is shown.
     pub scene: SceneStatus,
     /// The camera.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     background::{BackgroundSpec, DEFAULT_BLUR},
     look::Changes,
+    mask::Quality,
 };
 
 /// What the user chose; survives a restart. It is kept when it can't be shown: the disk may be mounted later.
@@ -22,6 +23,12 @@ pub(super) struct Choice {
     /// What was turned of the look.
     #[serde(default)]
     pub(super) look: Changes,
+    /// The camera in place of the settings' one.
+    #[serde(default)]
+    pub(super) camera: Option<String>,
+    /// What the matte may cost, in place of what the settings say.
+    #[serde(default)]
+    pub(super) quality: Option<Quality>,
     #[serde(default)]
     pub(super) mirror: bool,
     #[serde(default)]

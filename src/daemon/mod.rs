@@ -1,9 +1,11 @@
-//! The service: owns the pipeline, does the requests of the socket, remembers the scene, tells systemd how it is.
+//! The service: owns the pipeline, does the requests of the socket and of the control page, remembers the scene, tells systemd how it is.
 
 mod choice;
 mod files;
 mod look;
+mod page;
 mod prompt;
+mod station;
 
 use std::{
     path::PathBuf,
@@ -14,7 +16,7 @@ use std::{
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 
@@ -22,6 +24,7 @@ use self::{
     choice::{Choice, remember, remembered},
     files::Files,
     look::look_of,
+    station::{chosen, give_way},
 };
 use crate::{
     background::{self, Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
@@ -34,7 +37,7 @@ use crate::{
     },
     error::{Failure, Kind},
     look::Look,
-    mask, paths,
+    paths,
     pipeline::{self, Pipeline},
     prompt::job::Jobs,
     sink::{self, Board, OutputStatus, Outputs, SinkSpec},
@@ -92,6 +95,10 @@ struct Daemon {
     flags: Flags,
     started: Instant,
     pulse: Mutex<Pulse>,
+    /// Where the control page is.
+    page: Mutex<Option<String>>,
+    /// Wakes those who follow the status.
+    news: watch::Sender<()>,
     stop: Notify,
 }
 
@@ -101,13 +108,24 @@ struct Pulse {
     at: Instant,
     counters: Snapshot,
     rates: Rates,
+    cpu: Duration,
+    cpu_percent: f64,
     files: Files,
+}
+
+impl Pulse {
+    /// Frames a second, and CPU time in per cent of a core.
+    fn measured(&self) -> (Rates, f64) {
+        (self.rates, self.cpu_percent)
+    }
 }
 
 impl Daemon {
     async fn start(config: Config, options: &Options) -> Result<Self, Failure> {
         let mut choice = remembered(&paths::state_file());
         choice.paused &= !options.once;
+        give_way(&mut choice, &options.flags);
+        let config = chosen(config, &choice);
         if let Some(background) = &options.background {
             choice.background = Some(background.clone().fitted(config.fit));
         }
@@ -134,6 +152,8 @@ impl Daemon {
             at: Instant::now(),
             counters: Snapshot::default(),
             rates: Rates::default(),
+            cpu: stats::process_time(),
+            cpu_percent: 0.0,
             files: Files::look_first(),
         };
         Ok(Self {
@@ -146,6 +166,8 @@ impl Daemon {
             flags: options.flags.clone(),
             started: Instant::now(),
             pulse: Mutex::new(pulse),
+            page: Mutex::default(),
+            news: watch::Sender::new(()),
             stop: Notify::new(),
         })
     }
@@ -156,6 +178,7 @@ impl Daemon {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| internal(&error))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| internal(&error))?;
         let server = tokio::spawn(server::serve(listener, Arc::new(Arc::clone(self))));
+        let page = if once { None } else { self.open_page() };
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tracing::info!("bgcam {} is up", env!("CARGO_PKG_VERSION"));
@@ -173,6 +196,7 @@ impl Daemon {
                 () = self.stop.notified() => break Ok(()),
             }
         };
+        drop(page);
         server.abort();
         let _ = server.await;
         tracing::info!("bgcam ends");
@@ -185,9 +209,12 @@ impl Daemon {
         let counters = self.pipeline.stats().snapshot();
         let (alive, changed) = {
             let mut pulse = lock(&self.pulse);
-            let now = Instant::now();
+            let (now, cpu) = (Instant::now(), stats::process_time());
+            let apart = now - pulse.at;
             let alive = counters.written > pulse.counters.written;
-            pulse.rates = Rates::between(&pulse.counters, &counters, now - pulse.at);
+            pulse.rates = Rates::between(&pulse.counters, &counters, apart);
+            pulse.cpu_percent = 100.0 * (cpu - pulse.cpu).as_secs_f64() / apart.as_secs_f64().max(1e-3);
+            pulse.cpu = cpu;
             (pulse.at, pulse.counters) = (now, counters.clone());
             (alive, pulse.files.look_again())
         };
@@ -229,13 +256,8 @@ impl Daemon {
         let flags = self.flags.clone();
         let loaded =
             tokio::task::spawn_blocking(move || Config::load(&flags)).await.map_err(|error| internal(&error))?;
-        let new = loaded.map_err(|error| Failure::from(&error))?;
-        if new.mask != lock(&self.config).mask {
-            // a model that can't be run must not take the place of one that runs
-            let (settings, size) = (new.mask.clone(), lock(&self.config).size);
-            let tried = tokio::task::spawn_blocking(move || mask::open(&settings, size).map(|_| ()));
-            tried.await.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))?;
-        }
+        let new = chosen(loaded.map_err(|error| Failure::from(&error))?, &lock(&self.choice));
+        self.try_mask(&new).await?;
         let follows = lock(&self.choice).background.is_none();
         let default = new.background.clone();
         let text = self.take_over(new);
@@ -243,6 +265,7 @@ impl Daemon {
         if follows && self.pipeline.scene().spec != default {
             self.show_default().await?;
         }
+        self.news.send_replace(());
         Ok(text)
     }
 
@@ -258,16 +281,18 @@ impl Daemon {
     fn take_over(&self, mut new: Config) -> String {
         let mut config = lock(&self.config);
         let fixed = new.size == config.size && new.fps == config.fps && new.outputs == config.outputs;
+        let fixed = fixed && new.page == config.page;
         new.size = config.size;
         new.fps = config.fps;
         new.outputs.clone_from(&config.outputs);
+        new.page = config.page;
         new.camera.size = config.size;
         new.camera.fps = config.fps;
         self.pipeline.set_camera(new.camera.clone());
         self.pipeline.set_mask(new.mask.clone());
         self.pipeline.set_always_on(new.always_on);
         *config = new;
-        let later = if fixed { "" } else { "; those of [output] take effect when the daemon starts again" };
+        let later = if fixed { "" } else { "; those of [output] and [web] take effect when the daemon starts again" };
         format!("settings reloaded{later}")
     }
 
@@ -311,12 +336,18 @@ impl Daemon {
                 Scene { version, look, overlay, mirror, paused, fade: Duration::ZERO, ..(*old).clone() }
             }
         });
-        if *choice != before
-            && let Err(error) = remember(&choice, &paths::state_file())
+        self.keep(&before, &choice);
+        version
+    }
+
+    /// Remembers a new choice, and tells those who follow the status.
+    fn keep(&self, before: &Choice, choice: &Choice) {
+        if choice != before
+            && let Err(error) = remember(choice, &paths::state_file())
         {
             tracing::warn!("the choice will be forgotten at the next start: {error}");
         }
-        version
+        self.news.send_replace(());
     }
 
     /// Waits until the outputs have a scene, as a whole.
@@ -359,6 +390,8 @@ impl Service for Arc<Daemon> {
             }
             Request::SetLook { change } => self.set_look(change).await,
             Request::ResetLook { names } => self.reset_look(&names).await,
+            Request::SetQuality { quality } => self.set_quality(quality).await,
+            Request::SetCamera { camera } => self.set_camera(camera).await,
             Request::Reload => Ok(Response::Done(self.reload().await?)),
             Request::Stop => {
                 self.stop.notify_one();
@@ -375,12 +408,16 @@ impl Service for Arc<Daemon> {
         let stations = self.pipeline.stations();
         let (dropped_for_mask, dropped_for_render) = self.pipeline.dropped();
         let (on, why) = self.pipeline.wanted();
+        let (rates, cpu_percent) = lock(&self.pulse).measured();
+        let page = lock(&self.page).clone();
         let config = lock(&self.config);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs_f64(),
             rss_mib: stats::rss_mib(),
+            cpu_percent,
+            page,
             scene: SceneStatus {
                 version: scene.version,
                 label: scene.label.clone(),
@@ -409,7 +446,7 @@ impl Service for Arc<Daemon> {
             },
             prompt: self.jobs.status(),
             provider: config.prompt.provider.clone(),
-            rates: lock(&self.pulse).rates,
+            rates,
             dropped_for_mask,
             dropped_for_render,
             counters: self.pipeline.stats().snapshot(),

@@ -40,8 +40,10 @@ impl Daemon {
         let mut state = self.jobs.start(&words, &provider, |reporter| async move {
             let end = job.run(&daemon, &reporter).await;
             stats::give_memory_back();
+            daemon.news.send_replace(());
             end
         });
+        self.news.send_replace(());
         if no_wait {
             return Ok(Response::Done(format!("{provider} is making {words:?}; `bgcam status` tells how far it is")));
         }
@@ -74,7 +76,7 @@ impl Daemon {
     }
 
     /// The gallery's name for the picture on screen, which must not be evicted.
-    fn on_screen(&self) -> Vec<String> {
+    pub(super) fn on_screen(&self) -> Vec<String> {
         gallery_id(&self.pipeline.scene().spec).into_iter().collect()
     }
 }

@@ -12,7 +12,7 @@
 //! The capture thread never waits for the others; a mailbox holds one value, the newest wins. The render thread waits a
 //! part of a frame time for the mask of its own frame, then takes the last one; when that is too old for the frame, it
 //! shows the frame that the mask was made of, and no person at all when there is none. Nothing here allocates once the
-//! buffers are made.
+//! buffers are made. Whoever wants to watch gets small copies from the [`Tap`].
 
 mod capture;
 mod demand;
@@ -21,6 +21,7 @@ mod load;
 mod pace;
 mod render;
 mod segment;
+mod tap;
 mod watch;
 
 use std::{
@@ -36,6 +37,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use self::pace::Switch;
+pub use self::tap::{Tap, View, Watching};
 use crate::{
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
@@ -91,6 +93,7 @@ struct Shared {
     /// By how many frames masks follow their frames: the picture waits for them.
     delay: AtomicUsize,
     switch: Switch,
+    tap: Arc<Tap>,
     wanted: watch::Wanted,
     stats: Stats,
     stations: Mutex<Stations>,
@@ -218,6 +221,7 @@ impl Pipeline {
             masks: Latest::default(),
             delay: AtomicUsize::new(0),
             switch: Switch::default(),
+            tap: Arc::default(),
             wanted: watch::Wanted::new(settings.always_on),
             stats: Stats::default(),
             stations: Mutex::default(),
@@ -291,6 +295,11 @@ impl Pipeline {
     /// Whether somebody wants the camera, and why or why not.
     pub fn wanted(&self) -> (bool, String) {
         (self.shared.wanted.is_on(), self.shared.wanted.why())
+    }
+
+    /// Where the pictures can be watched.
+    pub fn tap(&self) -> Arc<Tap> {
+        Arc::clone(&self.shared.tap)
     }
 
     /// The counters.

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Cut, Shared, Shot,
     fade::{Before, Fader},
+    tap::{Everywhere, Feed, View},
 };
 use crate::{
     compose::{
@@ -61,6 +62,7 @@ pub(super) struct Render {
     outputs: Outputs,
     compositor: Compositor,
     picture: Frame,
+    feed: Feed,
     /// What the picture comes in over while a scene fades in.
     before: Frame,
     fader: Fader,
@@ -74,11 +76,13 @@ pub(super) struct Render {
 impl Render {
     pub(super) fn new(shared: Arc<Shared>, outputs: Outputs) -> Self {
         let size = shared.size;
+        let feed = Feed::new(Arc::clone(&shared.tap), size);
         Self {
             shared,
             outputs,
             compositor: Compositor::new(size),
             picture: Frame::new(size),
+            feed,
             before: Frame::new(size),
             fader: Fader::default(),
             cut: None,
@@ -160,6 +164,8 @@ impl Render {
             Way::Earlier(frame, mask) => (frame, Some(mask)),
         };
         self.compose(frame, mask.map(|mask| &**mask), scene, now);
+        self.feed.frame(View::Camera, frame, now);
+        self.feed.matte(mask.map(|mask| &**mask).ok_or(Everywhere(!scene.needs_mask())), now);
         let captured_at = frame.captured_at;
         self.shared.stats.compose_time.record(now.elapsed());
         self.shared.stats.composed.add_one();
@@ -248,6 +254,9 @@ impl Render {
         }
         self.picture.captured_at = now;
         self.picture.seq += 1;
+        // there is no camera to be seen, and the card says why
+        self.feed.frame(View::Camera, &self.picture, now);
+        self.feed.frame(View::Matte, &self.picture, now);
         self.write(scene.version, now);
     }
 
@@ -267,6 +276,7 @@ impl Render {
 
     fn write(&mut self, version: u64, now: Instant) {
         self.outputs.write(&self.picture, now);
+        self.feed.frame(View::Output, &self.picture, now);
         self.shared.shown.store(version, Ordering::Release);
         self.shared.stats.write_time.record(now.elapsed());
         self.shared.stats.written.add_one();

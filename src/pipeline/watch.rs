@@ -61,12 +61,12 @@ impl Wanted {
         self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a decision; true when it is another than before.
-    fn decide(&self, on: bool, why: impl FnOnce() -> String) -> bool {
+    /// Takes a decision, for a reason that is asked for when it may be a new one; true when it is another than before.
+    fn decide(&self, on: bool, may_be_new: bool, why: impl FnOnce() -> String) -> bool {
         let changed = self.on.swap(on, Ordering::AcqRel) != on;
-        let mut known = self.why.lock().unwrap_or_else(PoisonError::into_inner);
-        if changed || known.is_empty() {
-            *known = why();
+        if changed || may_be_new {
+            let why = why();
+            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
         }
         changed
     }
@@ -80,6 +80,7 @@ pub(super) fn run(shared: &Shared, board: &Board) {
         let _ = inotify.watches().add("/dev", plugged); // without it a camera is found some seconds later
     }
     let (mut watch, mut demand) = (Watch::default(), Demand::default());
+    let mut known = None;
     while !shared.switch.is_stopped() {
         let now = Instant::now();
         match standing_reason(shared, board) {
@@ -87,7 +88,8 @@ pub(super) fn run(shared: &Shared, board: &Board) {
                 // news that nobody takes would end each wait at once
                 watch.nodes.clear();
                 watch.surveyed = None;
-                decide(shared, true, || why.to_owned());
+                decide(shared, true, known != Some(Cause::Standing(why)), || why.to_owned());
+                known = Some(Cause::Standing(why));
             }
             None => {
                 if watch.surveyed.is_none_or(|last| now.duration_since(last) >= SURVEY) {
@@ -95,9 +97,12 @@ pub(super) fn run(shared: &Shared, board: &Board) {
                     watch.surveyed = Some(now);
                 }
                 let told = board.readers().borrow().contains(&Some(true));
-                let seen = watch.look(told);
-                let on = demand.look(&seen, now);
-                decide(shared, on, || watch.reason(on, told));
+                let page = shared.tap.is_watched();
+                let apps = watch.look(told);
+                let on = demand.look(&Seen { streaming: apps.streaming || page, ..apps.clone() }, now);
+                let cause = Cause::Seen { apps, told, page };
+                decide(shared, on, known.as_ref() != Some(&cause), || watch.reason(on, &cause));
+                known = Some(cause);
             }
         }
         if watch.wait(inotify.as_ref()) {
@@ -108,6 +113,13 @@ pub(super) fn run(shared: &Shared, board: &Board) {
             plugged_in(shared, board);
         }
     }
+}
+
+/// What the camera is on or off for.
+#[derive(Debug, PartialEq)]
+enum Cause {
+    Standing(&'static str),
+    Seen { apps: Seen, told: bool, page: bool },
 }
 
 /// A node has appeared: what is missing may be it, and it may be the camera that is meant.
@@ -129,8 +141,8 @@ fn plugged_in(shared: &Shared, board: &Board) {
     }
 }
 
-fn decide(shared: &Shared, on: bool, why: impl FnOnce() -> String) {
-    if shared.wanted.decide(on, why) {
+fn decide(shared: &Shared, on: bool, may_be_new: bool, why: impl FnOnce() -> String) {
+    if shared.wanted.decide(on, may_be_new, why) {
         tracing::info!("camera {}: {}", if on { "on" } else { "off" }, shared.wanted.why());
         shared.switch.wake();
     }
@@ -147,7 +159,7 @@ fn standing_reason(shared: &Shared, board: &Board) -> Option<&'static str> {
     } else if board.specs().any(tells) {
         None
     } else {
-        Some("the output has no readers to be asked for")
+        Some("there is no virtual camera to be read")
     }
 }
 
@@ -232,16 +244,22 @@ impl Watch {
         }
     }
 
-    fn reason(&self, on: bool, told: bool) -> String {
-        if !on {
-            return "nobody reads".to_owned();
-        }
+    /// Why, for people: an app comes before the control page, which knows of itself.
+    fn reason(&self, on: bool, cause: &Cause) -> String {
         let name = |node: &Node| {
             let holder = holders::first(&node.path)?;
             Some(format!("{holder} reads {}", node.path.display()))
         };
-        let through_pipewire = || if told { "an app reads through PipeWire" } else { "an app reads" };
-        self.nodes.iter().find_map(name).unwrap_or_else(|| through_pipewire().to_owned())
+        let unnamed = match cause {
+            _ if !on => return "nobody reads".to_owned(),
+            Cause::Standing(why) => why,
+            Cause::Seen { told: true, .. } => "an app reads through PipeWire",
+            Cause::Seen { apps: Seen { streaming: true, .. }, .. } => "an app reads",
+            Cause::Seen { page: true, .. } => "the control page watches",
+            Cause::Seen { apps, .. } if !apps.holding.is_empty() => "an app reads",
+            Cause::Seen { .. } => "it was read a moment ago",
+        };
+        self.nodes.iter().find_map(name).unwrap_or_else(|| unnamed.to_owned())
     }
 }
 

@@ -149,10 +149,26 @@ impl Gallery {
         keep: &[String],
     ) -> Result<Entry, GalleryError> {
         let bytes = picture::read_bytes(path, limits)?;
-        let size = picture::decode(&bytes, &path.display().to_string(), limits)?.dimensions();
         let words = words.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy(), Into::into);
+        self.import_bytes(bytes, &path.display().to_string(), &words, limits, now, keep)
+    }
+
+    /// The same for a picture that is here already; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// As for [`import`](Self::import).
+    pub fn import_bytes(
+        &self,
+        bytes: Vec<u8>,
+        name: &str,
+        words: &str,
+        limits: &Limits,
+        now: SystemTime,
+        keep: &[String],
+    ) -> Result<Entry, GalleryError> {
+        let size = picture::decode(&bytes, name, limits)?.dimensions();
         let recipe = Recipe {
-            words: words.into_owned(),
+            words: words.to_owned(),
             prompt: String::new(),
             negative: String::new(),
             provider: IMPORTED.to_owned(),
@@ -258,7 +274,11 @@ impl Gallery {
         Ok(entry)
     }
 
-    fn entry(&self, id: &str) -> Result<Entry, GalleryError> {
+    /// The picture with just this id.
+    ///
+    /// # Errors
+    /// When there is no such id, or it is damaged.
+    pub fn entry(&self, id: &str) -> Result<Entry, GalleryError> {
         if !entry::is_id(id) {
             return Err(unknown(id));
         }

@@ -1,0 +1,81 @@
+//! What the page asks for: the requests of the control socket, and lists.
+
+use std::time::Duration;
+
+use axum::{body::Body, extract::State, http::StatusCode, response::Response};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::{
+    Here, Host, Site,
+    answer::{Refusal, beside, json, read},
+};
+use crate::{
+    camera,
+    control::protocol::{MAX_LINE, Reply, Request, Response as Answer},
+    error::{Failure, Kind},
+    look::KNOBS,
+    prompt::{provider, template::STYLES},
+    sink,
+};
+
+/// How long a request may take to come in.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// `POST /api/request`: a [`Request`], answered with a [`Reply`], as on the control socket.
+pub(super) async fn request<H: Host>(State(site): Here<H>, body: Body) -> Result<Response, Refusal> {
+    let bytes = read(body, MAX_LINE, PATIENCE).await?;
+    let request: Request = serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::new(Kind::BadInput, format!("request is not understood: {error}")))?;
+    if matches!(request, Request::Stop | Request::Watch) {
+        let failure = Failure::new(Kind::Denied, "the control page may not ask for that");
+        return Err(Refusal(StatusCode::FORBIDDEN, failure.hint("`bgcam stop` ends the daemon")));
+    }
+    Ok(json(&Reply::Ok(ask(&site, request).await?)))
+}
+
+/// Has the daemon do a request, on its own runtime. A browser that leaves ends the waiting, not the work.
+pub(super) async fn ask<H: Host>(site: &Site<H>, request: Request) -> Result<Answer, Failure> {
+    let host = site.host.clone();
+    let (talk, _) = mpsc::channel(1); // progress is in the events
+    let work = site.control.spawn(async move { host.call(request, talk).await });
+    work.await.map_err(|error| Failure::new(Kind::Internal, error.to_string()))?
+}
+
+/// `GET /api/knobs`: all there is to turn, with the values that the settings have.
+pub(super) async fn knobs<H: Host>(State(site): Here<H>) -> Response {
+    #[derive(Serialize)]
+    struct Row {
+        #[serde(flatten)]
+        knob: crate::look::Knob,
+        /// What a reset turns it back to.
+        settings: Value,
+    }
+    let look = site.host.config().look.to_map();
+    let row =
+        |knob: &crate::look::Knob| Row { knob: *knob, settings: look.get(knob.name).cloned().unwrap_or_default() };
+    json(&KNOBS.iter().map(row).collect::<Vec<_>>())
+}
+
+/// `GET /api/devices`: as `bgcam devices --json`.
+pub(super) async fn devices() -> Result<Response, Refusal> {
+    #[derive(Serialize)]
+    struct Devices {
+        cameras: Vec<camera::Device>,
+        outputs: Vec<sink::loopback::Loopback>,
+    }
+    let devices = beside(|| Devices { cameras: camera::list(), outputs: sink::loopback::list() }).await?;
+    Ok(json(&devices))
+}
+
+/// `GET /api/providers`: as `bgcam providers --json`.
+pub(super) async fn providers<H: Host>(State(site): Here<H>) -> Result<Response, Refusal> {
+    let settings = site.host.config().prompt;
+    Ok(json(&beside(move || provider::list(&settings)).await?))
+}
+
+/// `GET /api/styles`: their names.
+pub(super) async fn styles() -> Response {
+    json(&STYLES.map(|(name, _)| name))
+}

@@ -1,0 +1,82 @@
+//! Small pictures become JPEG for the browser.
+
+use axum::body::Bytes;
+use turbojpeg::{Compressor, Subsamp, YuvImage};
+
+use crate::frame::Frame;
+
+/// Good enough that nobody sees the difference at this size.
+const QUALITY: i32 = 82;
+
+/// Bytes of the length before each picture.
+const PREFIX: usize = 4;
+
+/// Encodes one picture after another, each in the size that it has.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    compressor: Compressor,
+    /// The planes in the full range, as JPEG wants them.
+    full: Vec<u8>,
+    encoded: Vec<u8>,
+}
+
+impl Encoder {
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn new() -> turbojpeg::Result<Self> {
+        let mut compressor = Compressor::new()?;
+        compressor.set_quality(QUALITY)?;
+        Ok(Self { compressor, full: Vec::new(), encoded: Vec::new() })
+    }
+
+    /// The length of the JPEG, four bytes with the highest first, and the JPEG itself.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn encode(&mut self, frame: &Frame) -> turbojpeg::Result<Bytes> {
+        let size = frame.size();
+        self.full.resize(size.i420_len(), 0);
+        expand(frame, &mut self.full);
+        let (width, height, subsamp) = (size.width(), size.height(), Subsamp::Sub2x2);
+        self.encoded.resize(PREFIX + turbojpeg::compressed_buf_len(width, height, subsamp)?, 0);
+        let image = YuvImage { pixels: self.full.as_slice(), width, align: 1, height, subsamp };
+        let length = self.compressor.compress_yuv_to_slice(image, &mut self.encoded[PREFIX..])?;
+        self.encoded[..PREFIX].copy_from_slice(&(length as u32).to_be_bytes());
+        Ok(Bytes::copy_from_slice(&self.encoded[..PREFIX + length]))
+    }
+}
+
+/// From limited range (16..=235, 16..=240) to the full range, in fixed point with seven digits.
+fn expand(frame: &Frame, full: &mut [u8]) {
+    let (luma, chroma) = full.split_at_mut(frame.size().luma_len());
+    for (full, y) in luma.iter_mut().zip(frame.planes().0) {
+        *full = ((u16::from(y.saturating_sub(16)) * 149 + 64) >> 7).min(255) as u8; // 255 / 219
+    }
+    for (full, c) in chroma.iter_mut().zip(&frame.data()[frame.size().luma_len()..]) {
+        *full = (((i16::from(*c) - 128) * 146 + 64) >> 7).saturating_add(128).clamp(0, 255) as u8; // 255 / 224
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Size, Yuv};
+
+    #[test]
+    fn colours_are_what_they_were() {
+        let mut encoder = Encoder::new().unwrap();
+        for size in [Size::new(64, 32).unwrap(), Size::new(34, 18).unwrap()] {
+            let mut frame = Frame::new(size);
+            for colour in [[0, 0, 0], [255, 255, 255], [0x20, 0xa0, 0x40], [200, 30, 30], [12, 34, 200]] {
+                frame.fill(Yuv::from_rgb(colour[0], colour[1], colour[2]));
+                let bytes = encoder.encode(&frame).unwrap();
+                let length = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+                assert_eq!(length, bytes.len() - 4);
+                let picture = image::load_from_memory(&bytes[4..]).unwrap().to_rgb8();
+                assert_eq!(picture.dimensions(), (size.width() as u32, size.height() as u32));
+                let seen = picture.get_pixel(5, 5).0;
+                assert!(seen.iter().zip(colour).all(|(seen, meant)| seen.abs_diff(meant) < 6), "{colour:?}: {seen:?}");
+            }
+        }
+    }
+}

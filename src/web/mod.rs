@@ -1,0 +1,230 @@
+//! The control page: what others see, and everything to turn, in a browser on this machine.
+//!
+//! It has a thread and a runtime of its own, so that neither the camera nor the control socket waits for a browser. It
+//! asks for the same [`Request`](crate::control::protocol::Request)s as the command line, through the same [`Service`].
+//!
+//! `serve` takes connections of this user's programs (`peer`), `guard` says who may come in, `api` and `gallery` do what the page asks for, `events` pushes
+//! the status, `live` the picture (encoded by `jpeg`), `answer` says what comes back. The page itself is in `page/`.
+
+mod answer;
+mod api;
+mod error;
+mod events;
+mod gallery;
+mod guard;
+mod jpeg;
+mod live;
+mod peer;
+mod serve;
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::header::CONTENT_TYPE,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, delete, get, post},
+};
+pub use error::WebError;
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    runtime::{Builder, Handle},
+    sync::{Semaphore, oneshot, watch},
+};
+
+use self::{answer::Refusal, gallery::Thumbs, guard::Guard, live::Live};
+use crate::{
+    config::Config,
+    control::server::Service,
+    error::{Failure, Kind},
+    pipeline::Tap,
+    prompt::gallery::Gallery,
+};
+
+/// What stands behind the page: the daemon.
+pub trait Host: Service + Clone {
+    /// The settings of now.
+    fn config(&self) -> Config;
+
+    /// The pictures that were made and imported.
+    ///
+    /// # Errors
+    /// When they can't be reached.
+    fn gallery(&self) -> Result<Gallery, Failure>;
+
+    /// The gallery's names for what is shown, which may not be evicted.
+    fn on_screen(&self) -> Vec<String>;
+
+    /// Where the pictures can be watched.
+    fn tap(&self) -> Arc<Tap>;
+
+    /// Changes whenever the status has changed by somebody's doing.
+    fn news(&self) -> watch::Receiver<()>;
+}
+
+/// The open page; closed when dropped.
+#[derive(Debug)]
+pub struct Page {
+    address: String,
+    file: PathBuf,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the handlers share.
+struct Site<H> {
+    host: H,
+    /// The daemon's runtime, where its work is done.
+    control: Handle,
+    live: Live,
+    thumbs: Thumbs,
+    /// Those who follow the status.
+    followers: Arc<Semaphore>,
+    /// One picture at a time is taken in: it lies in memory.
+    uploads: Semaphore,
+}
+
+/// Followers of the status at once; more are sent away.
+const MAX_FOLLOWERS: usize = 8;
+
+/// How much of a picture waits in the kernel for a viewer, in bytes: a slow one should not see what was seconds ago.
+const SEND_BUFFER: u32 = 128 << 10;
+
+/// Connections that wait to be taken.
+const BACKLOG: u32 = 64;
+
+/// How long a picture that is being decoded may hold up the daemon's end.
+const LAST_WORK: Duration = Duration::from_millis(200);
+
+/// The file in the runtime directory that has the address with the token.
+pub fn address_file(dir: &Path) -> PathBuf {
+    dir.join("page.url")
+}
+
+impl Page {
+    /// Opens the page at `port` of this machine's loopback, 0 for any that is free, and writes its address with the token
+    /// to a file in `dir`, which is the user's alone. Requests are done on the current runtime.
+    ///
+    /// # Errors
+    /// When the port is taken, or the system gives no thread, no random numbers or no file.
+    pub fn open<H: Host>(host: H, port: u16, dir: &Path) -> Result<Self, WebError> {
+        let listener = bind(port).map_err(|source| WebError::Bind { port, source })?;
+        let port = listener.local_addr().map_err(|source| WebError::Bind { port, source })?.port();
+        let guard = Guard::new(port)?;
+        let (address, file) = (format!("http://127.0.0.1:{port}/"), address_file(dir));
+        write_private(&file, &format!("{address}?token={}\n", guard.token()))
+            .map_err(|source| WebError::File { path: file.clone(), source })?;
+        let site = Arc::new(Site {
+            live: Live::new(host.tap()),
+            host,
+            control: Handle::current(),
+            thumbs: Thumbs::default(),
+            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+            uploads: Semaphore::new(1),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("bgcam-page".to_owned());
+        let thread = thread.spawn(move || run(listener, &site, guard, stopped)).map_err(WebError::Thread)?;
+        Ok(Self { address, file, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it is, without the token.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.file);
+        drop(self.stop.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread of the control page panicked");
+        }
+    }
+}
+
+fn bind(port: u16) -> std::io::Result<std::net::TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    // a temporary file is its owner's alone
+    let file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    fs::write(file.path(), text)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn run<H: Host>(listener: std::net::TcpListener, site: &Arc<Site<H>>, guard: Guard, stopped: oneshot::Receiver<()>) {
+    let runtime = match Builder::new_current_thread().enable_all().max_blocking_threads(4).build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::warn!("the control page cannot be served: {error}"),
+    };
+    runtime.block_on(async {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::warn!("the control page cannot be served: {error}"),
+        };
+        tokio::select! {
+            () = serve::serve(listener, router(site, guard)) => {}
+            () = site.live.encode() => {}
+            _ = stopped => {}
+        }
+    });
+    runtime.shutdown_timeout(LAST_WORK);
+}
+
+fn router<H: Host>(site: &Arc<Site<H>>, guard: Guard) -> Router {
+    let html = "text/html; charset=utf-8";
+    Router::new()
+        .route("/", asset(html, include_str!("page/index.html")))
+        .route("/app.js", asset("text/javascript; charset=utf-8", include_str!("page/app.js")))
+        .route("/style.css", asset("text/css; charset=utf-8", include_str!("page/style.css")))
+        .route("/icon.svg", asset("image/svg+xml", include_str!("page/icon.svg")))
+        .route("/live/{view}", get(live::watch::<H>))
+        .route("/api/request", post(api::request::<H>))
+        .route("/api/events", get(events::follow::<H>))
+        .route("/api/knobs", get(api::knobs::<H>))
+        .route("/api/devices", get(api::devices))
+        .route("/api/providers", get(api::providers::<H>))
+        .route("/api/styles", get(api::styles))
+        .route("/api/gallery", get(gallery::list::<H>))
+        .route("/api/gallery/{id}", delete(gallery::remove::<H>))
+        .route("/api/gallery/{id}/thumb", get(gallery::thumb::<H>))
+        .route("/api/gallery/{id}/use", post(gallery::put_on::<H>))
+        .route("/api/gallery/{id}/favourite", post(gallery::favourite::<H>))
+        .route("/api/upload/{name}", post(gallery::upload::<H>))
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::new(guard), guard::check))
+        .with_state(Arc::clone(site))
+}
+
+fn asset<S: Clone + Send + Sync + 'static>(kind: &'static str, text: &'static str) -> MethodRouter<S> {
+    get(move || std::future::ready(([(CONTENT_TYPE, kind)], text).into_response()))
+}
+
+async fn nothing_there() -> Refusal {
+    Refusal::from(Failure::new(Kind::NotFound, "the control page has nothing at this address"))
+}
+
+async fn wrong_method() -> Response {
+    Refusal::method().into_response()
+}
+
+/// What handlers take.
+type Here<H> = State<Arc<Site<H>>>;

@@ -1,0 +1,414 @@
+//! The control page, served by the real daemon with the demo camera: over plain HTTP, and in a real Chromium.
+//!
+//! With `SHOTS=DIRECTORY` in the environment, pictures of the page are left there to be looked at.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "support/browser.rs"]
+mod browser;
+#[path = "support/daemon.rs"]
+mod support;
+
+use std::{
+    env, fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::Stdio,
+};
+
+use bgcam::control::protocol::{Request, Response};
+use browser::Browser;
+use serde_json::{Value, json};
+use support::{Daemon, Home, write_png};
+
+/// The address of the page with the token, as `bgcam preview` prints it.
+fn address(home: &Home) -> String {
+    let output = home.run(&["preview", "--print"]);
+    assert!(output.status.success(), "{}", support::text(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// What a request was answered with.
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// The page as a program sees it.
+struct Site {
+    /// Such as `127.0.0.1:40000`.
+    host: String,
+    token: String,
+}
+
+impl Site {
+    fn of(home: &Home) -> Self {
+        let address = address(home);
+        let (host, token) = address.strip_prefix("http://").unwrap().split_once("/?token=").unwrap();
+        Self { host: host.to_owned(), token: token.to_owned() }
+    }
+
+    /// Sends a head and a body just as they are.
+    fn raw(&self, head: &str, body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap();
+        // one that is refused half-way is not read to its end
+        let _ = stream.write_all(body);
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let end = bytes.windows(4).position(|part| part == b"\r\n\r\n").unwrap_or(bytes.len());
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Answer { status, head: head.to_lowercase(), body: bytes.get(end + 4..).unwrap_or_default().to_vec() }
+    }
+
+    fn with(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+        let (host, length) = (&self.host, body.len());
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}");
+        self.raw(&format!("{head}\r\n{headers}"), body)
+    }
+
+    /// As somebody who has the token.
+    fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        self.with(method, path, &format!("X-Bgcam: 1\r\nAuthorization: Bearer {}", self.token), body)
+    }
+}
+
+fn status(daemon: &Daemon<'_>) -> bgcam::control::protocol::Status {
+    match daemon.call(&Request::Status).unwrap() {
+        Response::Status(status) => *status,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn strangers_are_refused_and_the_token_stays_secret() {
+    let home = Home::new();
+    let _daemon = home.start(&["--camera", "demo"]);
+    let site = Site::of(&home);
+    let bearer = format!("Authorization: Bearer {}", site.token);
+    for (what, method, path, headers) in [
+        ("no token", "GET", "/", ""),
+        ("a wrong token", "GET", "/?token=00000000000000000000000000000000", ""),
+        ("no cookie", "GET", "/api/events", ""),
+        ("no cookie", "GET", "/live/camera", ""),
+        ("no Origin", "POST", "/api/request", &bearer),
+        ("another Origin", "POST", "/api/request", &format!("{bearer}\r\nOrigin: http://evil.example")),
+        ("no Origin", "DELETE", "/api/gallery/x", &bearer),
+    ] {
+        assert_eq!(site.with(method, path, headers, b"").status, 403, "{what}: {method} {path}");
+    }
+    let foreign = site.raw(&format!("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n{bearer}"), b"");
+    assert_eq!(foreign.status, 403);
+    let welcome = site.with("GET", &format!("/?token={}", site.token), "", b"");
+    assert_eq!(welcome.status, 303);
+    assert!(welcome.head.contains("location: /\r\n") && welcome.head.contains("httponly; samesite=strict"));
+    let cookie = welcome.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    let page = site.with("GET", "/", &format!("Cookie: {}", cookie.split(';').next().unwrap()), b"");
+    assert_eq!(page.status, 200);
+    for header in ["content-security-policy: default-src 'none'", "cache-control: no-store", "nosniff", "no-referrer"] {
+        assert!(page.head.contains(header), "{header}: {}", page.head);
+    }
+    assert!(!home.log().contains(&site.token) && !home.expect(&["status"], 0).contains(&site.token));
+    let file = fs::metadata(home.path("run/bgcam/page.url")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&file) & 0o777, 0o600);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_its_reason() {
+    let home = Home::new();
+    let daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let site = Site::of(&home);
+    let color = br##"{"set-background":{"spec":{"color":"#102030"}}}"##;
+    for (method, path, body, expected) in [
+        ("POST", "/api/request", &b"{"[..], 400),
+        ("POST", "/api/request", br#""explode""#, 400),
+        ("POST", "/api/request", br#""stop""#, 403),
+        ("POST", "/api/request", br#""watch""#, 403),
+        ("POST", "/api/request", br#"{"set-look":{"change":{"zoom":1}}}"#, 400),
+        ("POST", "/api/request", br#"{"set-background":{"spec":{"picture":{"path":"/no/such.png"}}}}"#, 404),
+        ("POST", "/api/request", br#"{"set-camera":{"camera":"no such camera"}}"#, 404),
+        ("POST", "/api/request", &[b' '; 70_000], 413),
+        ("POST", "/api/upload/notes.txt", b"hello", 400),
+        ("POST", "/api/upload/cut.png", b"\x89PNG\r\n\x1a\n\0\0", 400),
+        ("GET", "/api/request", b"", 405),
+        ("DELETE", "/", b"", 405),
+        ("GET", "/etc/passwd", b"", 404),
+        ("GET", "/live/room", b"", 404),
+        ("GET", "/api/gallery/..%2f..%2fetc%2fpasswd/thumb", b"", 404),
+        ("DELETE", "/api/gallery/none-12345678", b"", 404),
+        ("POST", "/api/gallery/none-12345678/use", b"", 404),
+    ] {
+        let answer = site.ask(method, path, body);
+        assert_eq!(answer.status, expected, "{method} {path} {}", String::from_utf8_lossy(&answer.body));
+        assert!(answer.json()["error"]["message"].is_string(), "{method} {path}");
+    }
+    // a length that is a lie, and one that is no number
+    for length in ["99999999999", "-1", "x"] {
+        let head = format!(
+            "POST /api/upload/a.png HTTP/1.1\r\nHost: {}\r\nX-Bgcam: 1\r\nAuthorization: Bearer {}\r\nContent-Length: {length}",
+            site.host, site.token
+        );
+        assert!([400, 413].contains(&site.raw(&head, b"").status), "{length}");
+    }
+    assert_eq!(status(&daemon).scene.label, "#20a040", "nothing has changed");
+    assert_eq!(site.ask("POST", "/api/request", color).json(), json!({"ok": {"done": "background: #102030"}}));
+}
+
+#[test]
+fn the_gallery_is_served() {
+    let home = Home::new();
+    let daemon = home.start(&["--camera", "demo"]);
+    let site = Site::of(&home);
+    write_png(&home.path("green.png"), 640, 480, [10, 200, 30]);
+    let picture = fs::read(home.path("green.png")).unwrap();
+    let answer = site.ask("POST", "/api/upload/My%20%3Cgreen%3E%20wall.png", &picture);
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    let id = answer.json()["ok"]["pictures"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(status(&daemon).scene.label, "My <green> wall");
+    let listing = site.ask("GET", "/api/gallery", b"").json();
+    assert_eq!((&listing["entries"][0]["id"], &listing["max_bytes"]), (&json!(id), &json!(25 << 20)));
+    for _ in 0..2 {
+        let thumb = site.ask("GET", &format!("/api/gallery/{id}/thumb"), b"");
+        assert_eq!(image::load_from_memory(&thumb.body).unwrap().width(), 320);
+    }
+    let kept = site.ask("POST", &format!("/api/gallery/{id}/favourite"), br#"{"on":true}"#);
+    assert_eq!(kept.json()["favourite"], true);
+    site.ask("POST", "/api/request", br#"{"set-background":{"spec":{"blur":{"strength":40}}}}"#);
+    assert_eq!(site.ask("POST", &format!("/api/gallery/{id}/use"), b"").status, 200);
+    assert_eq!(status(&daemon).scene.label, "My <green> wall");
+    assert_eq!(site.ask("DELETE", &format!("/api/gallery/{id}"), b"").status, 200);
+    assert_eq!(site.ask("GET", "/api/gallery", b"").json()["entries"], json!([]));
+}
+
+#[test]
+fn lists_have_what_the_page_is_made_of() {
+    let home = Home::new();
+    let _daemon = home.start(&["--camera", "demo"]);
+    let site = Site::of(&home);
+    let get = |path: &str| site.ask("GET", path, b"").json();
+    assert_eq!(get("/api/knobs")[0]["name"], "softness");
+    assert_eq!(get("/api/knobs")[0]["takes"], json!({"number": [0, 100]}));
+    assert!(get("/api/devices")["cameras"].is_array());
+    assert_eq!(get("/api/providers")[0]["name"], "builtin");
+    assert!(get("/api/styles").as_array().unwrap().len() > 5);
+}
+
+#[test]
+fn a_page_that_is_not_wanted_is_not_served() {
+    let home = Home::new();
+    home.write_config("[web]\nenabled = false\n");
+    let daemon = home.start(&["--camera", "demo"]);
+    assert_eq!(status(&daemon).page, None);
+    let said = home.expect(&["preview", "--print"], 1);
+    assert!(said.contains("web.enabled"), "{said}");
+    drop(daemon);
+    assert_eq!(home.run(&["preview", "--print"]).status.code(), Some(3));
+}
+
+#[test]
+fn a_port_that_is_taken_stops_nothing() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = Home::new();
+    home.write_config(&format!("[web]\nport = {}\n", taken.local_addr().unwrap().port()));
+    let daemon = home.start(&["--camera", "demo"]);
+    assert_eq!(status(&daemon).page, None);
+    assert!(home.log().contains("cannot serve the control page at port"), "{}", home.log());
+}
+
+/// Whether the mean of the picture's left upper corner is near this colour.
+fn corner_is(rgb: [u8; 3]) -> String {
+    let [r, g, b] = rgb;
+    format!(
+        "(() => {{ const c = document.getElementById('screen'); const p = c.getContext('2d').getImageData(4, c.height - 12, 8, 8).data; \
+         return Math.abs(p[0] - {r}) + Math.abs(p[1] - {g}) + Math.abs(p[2] - {b}) < 40; }})()"
+    )
+}
+
+/// A number that stands for the whole picture of the moment.
+const PICTURE: &str = "(() => { const c = document.getElementById('screen'); let sum = 0; \
+                       for (const value of c.getContext('2d').getImageData(0, 0, c.width, c.height).data) sum = (sum * 31 + value) | 0; return sum; })()";
+
+fn click(browser: &mut Browser, selector: &str) {
+    browser.js(&format!("document.querySelector({selector:?}).click()"));
+}
+
+fn shots(browser: &mut Browser, name: &str) {
+    let Some(dir) = env::var_os("SHOTS") else { return };
+    for (width, height) in [(1280, 800), (390, 844)] {
+        for scheme in ["light", "dark"] {
+            browser.size(width, height);
+            browser.scheme(scheme);
+            browser.js("new Promise((done) => setTimeout(done, 400))");
+            browser.screenshot(&Path::new(&dir).join(format!("{name}-{width}-{scheme}.png")));
+        }
+    }
+    browser.size(1280, 800);
+}
+
+#[test]
+fn a_person_can_do_everything_in_a_browser() {
+    let Some(program) = browser::find() else {
+        eprintln!("skipped: no Chromium (scripts/setup --tests installs it)");
+        return;
+    };
+    if bgcam::mask::library(&bgcam::mask::Settings::default()).is_err() {
+        eprintln!("skipped: no ONNX Runtime (scripts/setup installs it)");
+        return;
+    }
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let address = address(&home);
+    let mut browser = Browser::start(&program);
+    browser.size(1280, 800);
+    browser.go(&address);
+
+    // it is there, alive, and has put the token away
+    browser.until("Number(document.getElementById('screen')?.dataset.frames) > 5");
+    browser.until("document.querySelectorAll('.knob').length > 10");
+    assert!(!browser.js("location.href").as_str().unwrap().contains("token"));
+    let paint = browser.js("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+    eprintln!("first paint after {paint} ms");
+    browser.until(&corner_is([0x20, 0xa0, 0x40]));
+    let before = browser.js(PICTURE);
+    browser.until(&format!("{PICTURE} !== {before}"));
+    browser.until("document.getElementById('headline').textContent.startsWith('Ready')");
+    shots(&mut browser, "empty");
+
+    // words become a picture
+    browser.js("document.getElementById('words').value = 'beach'");
+    click(&mut browser, "#generate");
+    daemon.wait_until("the beach is shown", |status| status.scene.label.contains("beach"));
+    browser
+        .until("document.querySelectorAll('[data-file]').length === 1 && document.getElementById('progress').hidden");
+    browser.until("document.querySelector('[data-file]').getAttribute('aria-pressed') === 'true'");
+    browser.until(&format!("!{}", corner_is([0x20, 0xa0, 0x40])));
+    browser.until("document.querySelector('[data-file] img').naturalWidth === 320");
+
+    // a picture of one's own
+    write_png(&home.path("violet.png"), 640, 360, [120, 40, 200]);
+    browser.choose_file("#file", &home.path("violet.png"));
+    browser.until(&corner_is([120, 40, 200]));
+    browser.until("document.querySelectorAll('[data-file]').length === 2");
+    shots(&mut browser, "pictures");
+
+    // one that is none
+    fs::write(home.path("notes.txt"), "hello").unwrap();
+    browser.choose_file("#file", &home.path("notes.txt"));
+    browser.until("document.querySelector('.toast.bad')?.textContent.includes('notes.txt is a text file')");
+    shots(&mut browser, "error");
+    click(&mut browser, ".toast .close");
+
+    // removed, and wanted back
+    browser.js("document.querySelector('[data-file] ~ .tools [title=Remove]').click()");
+    browser.until("document.querySelectorAll('[data-file]').length === 1");
+    click(&mut browser, ".toast button");
+    browser.until("document.querySelectorAll('[data-file]').length === 2");
+
+    // blur and its strength
+    click(&mut browser, "[data-kind=blur]");
+    browser.until("!document.getElementById('blur-option').hidden");
+    browser.js(
+        "{ const s = document.getElementById('blur-strength'); s.value = 73; s.dispatchEvent(new Event('input')); }",
+    );
+    daemon.wait_until("it is blurred so", |status| status.scene.label == "blur 73");
+
+    // a slider, and back
+    browser.js(
+        "{ const s = document.getElementById('look-softness'); s.value = 33; s.dispatchEvent(new Event('input')); }",
+    );
+    daemon.wait_until("it is turned", |status| status.scene.look.softness == 33);
+    browser.until("document.querySelector('.knob.changed label').textContent === 'Softness'");
+    click(&mut browser, ".knob.changed .reset");
+    daemon.wait_until("it is turned back", |status| status.scene.look.softness == 0);
+
+    // the plain room only after a question
+    click(&mut browser, "[data-kind=off]");
+    browser.until("document.getElementById('room').open");
+    shots(&mut browser, "question");
+    click(&mut browser, "#room [value=no]");
+    browser.until("!document.getElementById('room').open");
+    assert_eq!(status(&daemon).scene.label, "blur 73");
+
+    // mirror and quality
+    click(&mut browser, "#mirror");
+    daemon.wait_until("it is mirrored", |status| status.scene.mirror);
+    browser
+        .js("{ const s = document.getElementById('quality'); s.value = 'eco'; s.dispatchEvent(new Event('change')); }");
+    daemon.wait_until("it is cheap", |status| status.mask.wanted_quality == bgcam::mask::Quality::Eco);
+
+    // the cut-out, which is grey
+    click(&mut browser, "[value=matte]");
+    browser.until(&corner_is([0, 0, 0]));
+    shots(&mut browser, "matte");
+
+    // paused by the space bar, and seen by others' doings too
+    browser.js("document.activeElement.blur()");
+    browser.press(" ");
+    daemon.wait_until("it is paused", |status| status.scene.paused);
+    browser.until("document.getElementById('headline').textContent.startsWith('Paused')");
+    shots(&mut browser, "paused");
+    home.expect(&["resume"], 0);
+    browser.until("document.getElementById('pause').textContent === 'Pause'");
+
+    // nothing left the machine, and the policy had nothing to stop
+    let origin = address.split("?").next().unwrap();
+    for sent in browser.events("Network.requestWillBeSent") {
+        let url = sent["request"]["url"].as_str().unwrap();
+        assert!(url.starts_with(origin) || url.starts_with("blob:") || url.starts_with("data:"), "{url}");
+    }
+    for entry in browser.events("Log.entryAdded") {
+        let text = entry["entry"]["text"].as_str().unwrap();
+        assert!(text.contains("400 (Bad Request)"), "{text}");
+    }
+    assert_eq!(browser.events("Runtime.exceptionThrown").count(), 0);
+
+    // without the cookie the door is shut
+    browser.call("Network.clearBrowserCookies", json!({}));
+    browser.go(origin);
+    browser.until("document.title.includes('not valid')");
+}
+
+#[test]
+fn a_viewer_who_stands_still_stops_nobody() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let site = Site::of(&home);
+    // takes the head of the answer, and nothing more
+    let mut stalled = TcpStream::connect(&site.host).unwrap();
+    let head =
+        format!("GET /live/output HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n", site.host, site.token);
+    stalled.write_all(head.as_bytes()).unwrap();
+    stalled.read_exact(&mut [0; 12]).unwrap();
+    let written = status(&daemon).counters.written;
+    daemon.wait_until("pictures go on", |status| status.counters.written > written + 60);
+    assert_eq!(site.ask("GET", "/api/styles", b"").status, 200);
+}
+
+#[test]
+fn the_page_is_light() {
+    let home = Home::new();
+    let _daemon = home.start(&["--camera", "demo"]);
+    let site = Site::of(&home);
+    let files = ["/", "/app.js", "/style.css", "/icon.svg"].map(|path| site.ask("GET", path, b"").body.len());
+    let weight: usize = files.iter().sum();
+    eprintln!("the page has {weight} bytes");
+    assert!(weight < 100_000, "{files:?}");
+}
+
+#[test]
+fn preview_prints_where_no_desktop_is() {
+    let home = Home::new();
+    let _daemon = home.start(&["--camera", "demo"]);
+    // no xdg-open in an empty PATH
+    let output = home.bgcam(&["preview"]).env("PATH", home.path("")).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8(output.stdout).unwrap().contains("/?token="));
+}
