@@ -80,6 +80,8 @@ pub(crate) fn status() -> Status {
         pid: 4711,
         uptime_s: 60.0,
         rss_mib: 100.0,
+        cpu_percent: 0.0,
+        page: None,
         scene: SceneStatus {
             version: 1,
             label: "blur".into(),
