@@ -74,3 +74,13 @@ fn blur<const STRENGTH: u8>(bencher: Bencher<'_, '_>, size: &str) {
 fn blur_mirrored(bencher: Bencher<'_, '_>, size: &str) {
     compose(bencher, size, true, |_| Background::Blur { strength: 50 });
 }
+
+/// What a frame costs more while a scene fades in, beside composing the scene before.
+#[divan::bench(args = SIZES)]
+fn crossfade(bencher: Bencher<'_, '_>, size: &str) {
+    let size: Size = size.parse().expect("one of SIZES");
+    let (before, mut into) = (camera(size).0, Frame::new(size));
+    bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
+        bgcam::compose::crossfade(black_box(&before), 100, &mut into);
+    });
+}

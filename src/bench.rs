@@ -2,7 +2,7 @@
 
 use std::{
     fmt, fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -89,7 +89,7 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let mut meters = ["mjpeg", "mask", "compose", "all but mjpeg"].map(|name| Meter::new(name, args.frames));
     let mut model = Duration::ZERO;
     let mut keys = Meter::new("key frames", args.frames);
-    let (mut others, mut played) = (Duration::ZERO, Duration::ZERO);
+    let (mut others, mut played) = (Duration::ZERO, [Duration::ZERO; 2]);
     let mut pace = Pace::new(config.fps);
     for number in 0..args.frames + WARM_UP {
         if number == WARM_UP {
@@ -116,11 +116,13 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     }
     let [.., all] = &mut meters;
     let mut player = Meter::new("background", args.frames);
-    player.cpu = player_cpu_time().saturating_sub(played);
-    keys.cpu = other_threads_time().saturating_sub(others);
-    all.cpu += keys.cpu;
+    let [thread, child] = player_cpu_time();
+    let (thread, child) = (thread.saturating_sub(played[0]), child.saturating_sub(played[1]));
+    player.cpu = thread + child;
+    keys.cpu = other_threads_time().saturating_sub(others + thread);
     let model = segmenter.model_time().saturating_sub(model);
-    let without = all.cpu.saturating_sub(keys.cpu).saturating_sub(model);
+    let without = (all.cpu + player.cpu).saturating_sub(model);
+    all.cpu += keys.cpu + player.cpu;
     let mut stations: Vec<_> = meters.into_iter().map(|meter| meter.station(args.frames)).collect();
     if !keys.walls.is_empty() {
         stations.insert(2, keys.station(args.frames));
@@ -311,21 +313,29 @@ impl Pace {
     }
 }
 
-/// The CPU time of what decodes a moving background: the thread of its player, and an `ffmpeg`.
-fn player_cpu_time() -> Duration {
-    let tasks = || fs::read_dir("/proc/self/task").into_iter().flatten().flatten().map(|task| task.path());
-    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
-    let time_of = |task: &Path| {
-        let spent = read(&task.join("schedstat"));
-        Duration::from_nanos(spent.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
-    };
-    let threads = tasks().filter(|task| read(&task.join("comm")).trim() == PLAYER);
-    let children = tasks().map(|task| read(&task.join("children")));
-    let children: Vec<String> =
-        children.flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
-    let of_children =
-        children.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
-    threads.chain(of_children.map(|task| task.path())).map(|task| time_of(&task)).sum()
+/// The CPU time of what decodes a moving background: the thread of its player, and the threads of an `ffmpeg`.
+fn player_cpu_time() -> [Duration; 2] {
+    let threads = tasks(Path::new("/proc/self"));
+    let children = threads.iter().map(|thread| read(&thread.join("children"))).collect::<String>();
+    let children = children.split_whitespace().flat_map(|pid| tasks(&Path::new("/proc").join(pid)));
+    let ours = threads.iter().filter(|thread| read(&thread.join("comm")).trim() == PLAYER);
+    [ours.map(|thread| time_of(thread)).sum(), children.map(|thread| time_of(&thread)).sum()]
+}
+
+/// The threads of a process.
+fn tasks(process: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(process.join("task")).into_iter().flatten();
+    entries.flatten().map(|task| task.path()).collect()
+}
+
+/// How long a thread has run, by its first number in `schedstat`.
+fn time_of(task: &Path) -> Duration {
+    let spent = read(&task.join("schedstat"));
+    Duration::from_nanos(spent.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 fn load_average() -> f64 {

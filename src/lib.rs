@@ -13,9 +13,9 @@
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
 //! ([`cli`]) talks to it, [`web`], the page through which a browser does, [`config`] with [`paths`], [`stats`] and [`error`]. The stations share [`regular`], which reads
 //! files that users name, [`picture`], which decodes them, `v4l2`, which calls device drivers, [`holders`], which sees who
-//! has a device open, `child`, which ends other programs, and `ffmpeg`, which
-//! decodes videos with one. [`render`] sends files the same way, and [`mod@bench`]
-//! measures it.
+//! has a device open, `child`, which ends other programs, and `ffmpeg`, which decodes videos with one. [`doctor`] says what
+//! is wrong with the machine, as [`system`] shows it, and [`setup`] sets it up. [`render`] sends files the same way, and
+//! [`mod@bench`] measures it.
 
 pub mod background;
 pub mod bench;
@@ -26,6 +26,7 @@ pub mod compose;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 pub mod error;
 mod ffmpeg;
 pub mod frame;
@@ -40,7 +41,9 @@ pub mod pipeline;
 pub mod prompt;
 pub mod regular;
 pub mod render;
+pub mod setup;
 pub mod sink;
 pub mod stats;
+pub mod system;
 mod v4l2;
 pub mod web;

@@ -1,10 +1,17 @@
 //! Where things lie, by the XDG base directory rules.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
+
+/// The settings for all users.
+pub const SYSTEM_CONFIG: &str = "/etc/bgcam/bgcam.toml";
 
 /// The settings files, weakest first; they need not be there.
 pub fn config_files() -> Vec<PathBuf> {
-    vec![PathBuf::from("/etc/bgcam/bgcam.toml"), home("XDG_CONFIG_HOME", ".config").join("bgcam/bgcam.toml")]
+    vec![PathBuf::from(SYSTEM_CONFIG), home("XDG_CONFIG_HOME", ".config").join("bgcam/bgcam.toml")]
 }
 
 /// Where the scene is remembered from one start to the next.
@@ -25,7 +32,7 @@ pub fn gallery_dir() -> PathBuf {
 /// The directory of the daemon's socket: `$XDG_RUNTIME_DIR/bgcam`, or one of the user's own under the temporary
 /// directory where a session sets none (containers, `sudo`).
 pub fn runtime_dir() -> PathBuf {
-    match absolute("XDG_RUNTIME_DIR") {
+    match absolute(env::var_os("XDG_RUNTIME_DIR")) {
         Some(dir) => dir.join("bgcam"),
         // SAFETY: getuid only reads and cannot fail.
         None => env::temp_dir().join(format!("bgcam-{}", unsafe { libc::getuid() })),
@@ -33,10 +40,11 @@ pub fn runtime_dir() -> PathBuf {
 }
 
 fn home(variable: &str, below_home: &str) -> PathBuf {
-    absolute(variable).unwrap_or_else(|| env::home_dir().unwrap_or_else(|| PathBuf::from("/")).join(below_home))
+    absolute(env::var_os(variable))
+        .unwrap_or_else(|| env::home_dir().unwrap_or_else(|| PathBuf::from("/")).join(below_home))
 }
 
 /// The XDG rules say that a relative path in such a variable is to be ignored.
-fn absolute(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+pub(crate) fn absolute(value: Option<impl AsRef<OsStr>>) -> Option<PathBuf> {
+    value.map(|value| Path::new(value.as_ref()).to_owned()).filter(|path| path.is_absolute())
 }

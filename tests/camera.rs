@@ -135,7 +135,7 @@ fn an_unplugged_camera_is_found_again_and_readers_stay() {
     )
     .success();
     let lost = fs::read_to_string(output.file("lost")).unwrap();
-    assert!(lost.contains("camera      ERROR: "), "{lost}");
+    assert!(lost.contains("camera      error: "), "{lost}");
     assert!(share_of_background(&output, "seen.png") > 0.9);
 }
 

@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use support::{Home, text, write_png};
+use support::{Home, text, write_gif, write_png};
 
 #[test]
 fn verbs_change_the_scene_and_it_survives_a_restart() {
@@ -38,6 +38,44 @@ fn verbs_change_the_scene_and_it_survives_a_restart() {
 }
 
 #[test]
+fn the_look_is_turned_live_and_kept_and_a_wrong_turn_changes_nothing() {
+    let home = Home::new();
+    home.write_config("[look]\nzoom = 120\n");
+    write_png(&home.path("logo.png"), 64, 36, [250, 250, 250]);
+    let logo = home.path("logo.png");
+    let mut daemon = home.start(&["--camera", "demo"]);
+    daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
+    home.expect(&["look", "softness=20", "light-wrap=30", &format!("overlay={}", logo.display())], 0);
+    let look = daemon.wait_until("it answers", |_| true).scene.look;
+    assert_eq!((look.softness, look.light_wrap, look.zoom), (20, 30, 120));
+    for (wrong, told) in [
+        (["softness=10", "zoom=9000"], "from 100 to 400"),
+        (["softness=10", "softnes=1"], "did you mean \"softness\"?"),
+        (["softness=10", "overlay=/nowhere.png"], "/nowhere.png"),
+        (["softness=10", "zoom"], "is not NAME=VALUE"),
+    ] {
+        let said = home.expect(&["look", wrong[0], wrong[1]], 1);
+        assert!(said.contains(told), "{said}");
+        assert_eq!(daemon.wait_until("it answers", |_| true).scene.look, look, "{wrong:?}");
+    }
+    daemon.kill();
+    fs::remove_file(&logo).unwrap();
+
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let status =
+        daemon.wait_until("an overlay that is gone is no reason not to run", |status| status.counters.composed > 5);
+    assert_eq!((status.scene.look.softness, status.scene.look.zoom), (20, 120));
+    home.expect(&["look", "--reset", "softness"], 0);
+    let look = daemon.wait_until("it answers", |_| true).scene.look;
+    assert_eq!((look.softness, look.light_wrap), (0, 30));
+    home.write_config("[look]\nzoom = 150\n");
+    home.expect(&["reload"], 0);
+    daemon.wait_until("the settings are followed", |status| status.scene.look.zoom == 150);
+    home.expect(&["look", "--reset"], 0);
+    assert_eq!(daemon.wait_until("it answers", |_| true).scene.look.light_wrap, 0);
+}
+
+#[test]
 fn a_bad_picture_leaves_the_old_background() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
@@ -62,8 +100,8 @@ fn what_moves_is_put_behind_as_what_it_is() {
     daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
     fs::create_dir(home.path("photos")).unwrap();
     write_png(&home.path("photos/good.png"), 64, 36, [1, 2, 3]);
-    write_gif(&home.path("fire.gif"));
-    write_gif(&home.path("disguised.png"));
+    write_gif(&home.path("fire.gif"), &[50, 200]);
+    write_gif(&home.path("disguised.png"), &[50, 200]);
     fs::write(home.path("not.mp4"), "hello").unwrap();
     for (verb, file, label) in [
         ("set-image", "fire.gif", "fire.gif"),
@@ -102,15 +140,6 @@ fn a_pause_does_not_wait_for_a_fade() {
     home.expect(&["pause"], 0);
     assert!(fading.wait().unwrap().success());
     assert!(daemon.wait_until("it answers", |_| true).scene.paused);
-}
-
-fn write_gif(path: &std::path::Path) {
-    let mut encoder = image::codecs::gif::GifEncoder::new(fs::File::create(path).unwrap());
-    for level in [50, 200] {
-        let picture = image::RgbaImage::from_pixel(64, 36, image::Rgba([level, level, level, 255]));
-        let delay = image::Delay::from_numer_denom_ms(50, 1);
-        encoder.encode_frame(image::Frame::from_parts(picture, 0, 0, delay)).unwrap();
-    }
 }
 
 #[test]

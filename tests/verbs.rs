@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 
 use bgcam::mask;
-use support::{Home, write_png};
+use support::{Home, write_gif, write_png};
 
 fn runtime_is_there() -> bool {
     let found = mask::library(&mask::Settings::default());
@@ -64,6 +64,23 @@ fn a_clip_is_rendered_frame_by_frame() {
     }
 }
 
+/// Thirty frames a second before ten: each picture of the background is seen three times, however long rendering takes.
+#[test]
+fn what_moves_behind_goes_by_the_time_of_the_frames() {
+    if !runtime_is_there() {
+        return;
+    }
+    let home = Home::new();
+    let path = |name: &str| home.path(name).display().to_string();
+    write_clip(&home.path("in.y4m"), 320, 180, 15);
+    write_gif(&home.path("steps.gif"), &[0, 120, 255]);
+    home.expect(&["render", &path("in.y4m"), &path("out.y4m"), "--background", &path("steps.gif")], 0);
+    let bytes = fs::read(path("out.y4m")).unwrap();
+    let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let corners: Vec<u8> = bytes[header..].chunks_exact(6 + 320 * 180 * 3 / 2).map(|frame| frame[6]).collect();
+    assert_eq!(corners, [16, 16, 16, 119, 119, 119, 235, 235, 235, 16, 16, 16, 119, 119, 119]);
+}
+
 #[test]
 fn what_render_cannot_do_is_said_and_harms_no_file() {
     let home = Home::new();
@@ -111,11 +128,58 @@ fn lists_and_pages_are_printed() {
     assert!(serde_json::from_slice::<serde_json::Value>(&devices.stdout).unwrap()["cameras"].is_array());
     assert!(home.expect(&["config", "path"], 0).contains("bgcam/bgcam.toml"));
     assert!(home.expect(&["config", "show"], 0).contains("[camera]"));
+}
+
+#[test]
+fn every_shell_takes_its_completions() {
+    let home = Home::new();
     for shell in ["bash", "zsh", "fish"] {
-        assert!(home.expect(&["completions", shell], 0).contains("set-color"), "{shell}");
+        let script = home.expect(&["completions", shell], 0);
+        for verb in ["set-color", "doctor", "setup"] {
+            assert!(script.contains(verb), "{shell}: {verb}");
+        }
+        let path = home.path(shell);
+        fs::write(&path, script).unwrap();
+        match std::process::Command::new(shell).arg("-n").arg(&path).output() {
+            Ok(output) => assert!(output.status.success(), "{shell}: {}", support::text(&output)),
+            Err(_) => eprintln!("skipped: {shell} is not there to read its completions"),
+        }
     }
+}
+
+#[test]
+fn every_verb_has_a_page_with_an_example() {
+    use clap::CommandFactory;
+    fn check(command: &clap::Command, name: &str, dir: &std::path::Path) {
+        for verb in command.get_subcommands() {
+            let name = format!("{name}-{}", verb.get_name());
+            let page =
+                fs::read_to_string(dir.join(format!("{name}.1"))).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(page.contains("Example: "), "{name} has no example");
+            check(verb, &name, dir);
+        }
+    }
+    let home = Home::new();
     home.expect(&["man", home.path("man").to_str().unwrap()], 0);
-    assert!(home.path("man/bgcam-set-blur.1").exists());
+    check(&bgcam::cli::args::Cli::command(), "bgcam", &home.path("man"));
+    // groff complains of what it does not understand
+    let page = home.path("man/bgcam.1");
+    match std::process::Command::new("man").args(["--warnings", "-l"]).arg(&page).env("MANPAGER", "cat").output() {
+        Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{}", support::text(&output)),
+        Err(_) => eprintln!("skipped: man is not there to read the page"),
+    }
+}
+
+#[test]
+fn setup_shows_what_it_would_do_and_asks() {
+    let home = Home::new();
+    let before = home.run(&["setup", "--dry-run", "--no-service"]);
+    assert!(before.status.success(), "{}", support::text(&before));
+    let there_is_nothing = String::from_utf8_lossy(&before.stderr).contains("nothing to change");
+    // nobody is there to say yes
+    let said = home.expect(&["setup", "--no-service"], if there_is_nothing { 0 } else { 1 });
+    assert!(there_is_nothing || said.contains("nobody said yes"), "{said}");
+    assert!(home.expect(&["setup", "--remove"], 0).contains("nothing to change"));
 }
 
 #[test]

@@ -209,6 +209,8 @@ pub(super) mod tests {
         codecs::gif::{GifEncoder, Repeat},
     };
 
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
     use crate::{
         background::{Options, player::Player},
@@ -353,6 +355,28 @@ pub(super) mod tests {
         for cut in 0..whole.len() {
             let cut = source([&whole[..6], &whole[6.min(cut)..cut.max(6)]].concat());
             let _ = cut.moves(); // an error or not, but no panic
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn no_bytes_panic(format in 0..3usize, changes in vec((any::<u16>(), any::<u8>()), 1..12), cut in any::<u16>()) {
+            let webp = [&b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x07\0\0\x07\0\0ANIM"[..], &[7; 90]].concat();
+            let mut bytes = [gif(&[(0, 50), (90, 0)]), apng(&[0, 100]), webp][format].clone();
+            let length = bytes.len();
+            for (at, value) in changes {
+                bytes[usize::from(at) % length] = value;
+            }
+            bytes.truncate(length - usize::from(cut) % 40);
+            if let Some(format) = recognise(&bytes) {
+                let source = Source::new(Path::new("test"), format, bytes);
+                let _ = source.moves();
+                if let Ok(mut animation) = Animation::open(source, Fit::Contain) {
+                    let mut frame = Frame::new(size());
+                    let _ = (0..5).try_for_each(|_| animation.next(&mut frame).map(|_| ()));
+                }
+            }
         }
     }
 

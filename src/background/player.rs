@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{BackgroundError, Options, treatment::Treat};
+use super::{BackgroundError, Options, Treatment, treatment::Treat};
 use crate::{
     error::Failure,
     frame::{Frame, Pool},
@@ -78,6 +78,8 @@ struct State {
     looked: Option<Instant>,
     /// The reel could not go on and is not open again yet.
     failing: bool,
+    /// What is done to frames from now on.
+    treatment: Treatment,
 }
 
 impl Player {
@@ -90,6 +92,7 @@ impl Player {
             position: Duration::ZERO,
             looked: None,
             failing: false,
+            treatment: options.treatment,
         };
         let ring = Arc::new(Ring { state: Mutex::new(state), changed: Condvar::new(), stop: Arc::default() });
         let player = Self { ring: Arc::clone(&ring) }; // ends the thread when we return early
@@ -143,6 +146,11 @@ impl Player {
         }
     }
 
+    /// Treats the pictures to come in another way, without starting anew; those that are decoded already stay as they are.
+    pub fn treat(&self, treatment: Treatment) {
+        self.ring.lock().treatment = treatment;
+    }
+
     /// The frame of the last [`Player::play`] or [`Player::seek`].
     pub fn picture(&self) -> Arc<Frame> {
         Arc::clone(&self.ring.lock().shown)
@@ -173,13 +181,13 @@ impl Ring {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Waits until a frame is wanted; false at the end.
-    fn wait_for_room(&self) -> bool {
+    /// Waits until a frame is wanted, and tells how it is to be treated; `None` at the end.
+    fn wait_for_room(&self) -> Option<Treatment> {
         let mut state = self.lock();
         while state.ready.len() >= AHEAD && !self.is_stopped() {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        !self.is_stopped()
+        (!self.is_stopped()).then_some(state.treatment)
     }
 
     fn wait(&self, time: Duration) {
@@ -210,7 +218,7 @@ impl State {
     /// Shows the frame of the position; true when that is another.
     fn take_due(&mut self) -> bool {
         let due = due(self.ready.iter().map(|(at, _)| *at), self.position);
-        if let Some((_, frame)) = self.ready.drain(..due).last() {
+        if let Some((_, frame)) = self.ready.drain(..due).next_back() {
             self.shown = frame;
         }
         due > 0
@@ -268,7 +276,8 @@ fn play(
     pool: &mut Pool<Frame>,
     mut came: impl FnMut(),
 ) -> Result<(), BackgroundError> {
-    while ring.wait_for_room() {
+    while let Some(treatment) = ring.wait_for_room() {
+        treat.change(treatment);
         let mut stands = Duration::ZERO;
         let filled = pool.fill(|frame| {
             stands = reel.next(frame)?;
@@ -403,6 +412,16 @@ mod tests {
         }
         player.seek(STEP * 3);
         assert_eq!(shows(&player), 4);
+    }
+
+    #[test]
+    fn another_treatment_takes_hold_while_it_plays() {
+        let (player, _) = counting(u64::MAX);
+        player.seek(STEP * 40);
+        assert_eq!(shows(&player), 40);
+        player.treat(Treatment { brightness: 100, ..Treatment::default() });
+        player.seek(STEP * 40 + STEP * 2 * AHEAD as u32);
+        assert_eq!(shows(&player), 235);
     }
 
     #[test]

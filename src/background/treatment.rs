@@ -40,19 +40,25 @@ impl Treatment {
 #[derive(Debug)]
 pub(super) struct Treat {
     treatment: Treatment,
+    size: Size,
+    /// Made when it is first wanted.
     defocus: Option<Defocus>,
 }
 
 impl Treat {
     pub(super) fn new(treatment: Treatment, size: Size) -> Self {
-        Self { treatment, defocus: (treatment.blur > 0).then(|| Defocus::new(size)) }
+        Self { treatment, size, defocus: None }
     }
 
-    /// Treats `frame` in place. Allocates nothing.
+    pub(super) fn change(&mut self, treatment: Treatment) {
+        self.treatment = treatment;
+    }
+
+    /// Treats `frame` in place. Allocates nothing once it has blurred.
     pub(super) fn apply(&mut self, frame: &mut Frame) {
         let Treatment { blur, brightness, saturation } = self.treatment;
-        if let Some(defocus) = &mut self.defocus {
-            defocus.apply(frame, blur);
+        if blur > 0 {
+            self.defocus.get_or_insert_with(|| Defocus::new(self.size)).apply(frame, blur);
         }
         if brightness == 0 && saturation == 0 {
             return;
@@ -130,7 +136,9 @@ mod tests {
             .enumerate()
             .for_each(|(at, luma)| *luma = if at / 4 % 2 == 0 { 40 } else { 200 });
         Treat::new(Treatment { blur: 100, ..Treatment::default() }, size).apply(&mut frame);
-        assert!(frame.planes().0.iter().all(|luma| (80..160).contains(luma)));
+        // at the sides the outermost stripes go on
+        let middle = frame.planes().0.chunks_exact(64).flat_map(|row| &row[16..48]);
+        assert!(middle.into_iter().all(|luma| (100..140).contains(luma)));
     }
 
     proptest! {

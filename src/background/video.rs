@@ -132,6 +132,7 @@ fn is_yuv(pixels: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stderr)] // a test that is skipped says so
 mod tests {
     use std::process::{Command, Stdio};
 
@@ -207,7 +208,7 @@ mod tests {
     fn children(path: &Path) -> Vec<String> {
         let name = path.display().to_string();
         let ours = format!("PPid:\t{}\n", std::process::id());
-        let mut found = Vec::new();
+        let mut found = Vec::new(); // their process ids
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
             let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
             let line = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
@@ -215,10 +216,30 @@ mod tests {
                 && status.starts_with("Name:\tffmpeg")
                 && (line.contains(&name) || line.is_empty())
             {
-                found.push(line);
+                found.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
         found
+    }
+
+    #[test]
+    fn another_child_takes_the_place_of_one_that_was_killed() {
+        let Some((_folder, path)) = stairs("killed.mp4") else { return };
+        let player = Player::start(&Options::new(size()), open(&path)).unwrap();
+        let first = children(&path);
+        Command::new("kill").arg("-9").args(&first).status().unwrap();
+        let mut position = Duration::ZERO;
+        // what it had written is shown, then the last picture stays until the next child is there
+        while children(&path) == first || children(&path).is_empty() {
+            position += Duration::from_millis(100);
+            player.seek(position);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let shown = player.picture();
+        while Arc::ptr_eq(&shown, &player.picture()) {
+            position += Duration::from_millis(100);
+            player.seek(position);
+        }
     }
 
     #[test]

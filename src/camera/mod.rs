@@ -109,6 +109,12 @@ pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
     }
 }
 
+/// Every camera with those of its formats that can be decoded, and a node that we were not allowed to open.
+pub fn look_around() -> (Vec<Device>, Option<PathBuf>) {
+    let list::Scan { devices, denied } = list::scan();
+    (devices, denied)
+}
+
 /// The node that [`open`] would open now; `None` where `settings` name no webcam.
 ///
 /// # Errors

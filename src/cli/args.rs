@@ -165,7 +165,7 @@ pub enum Verb {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Go on printing, once a second
+        /// Go on, once a second: in place on a terminal, a line each elsewhere
         #[arg(long)]
         watch: bool,
     },
@@ -224,6 +224,23 @@ pub enum Verb {
         #[arg(long)]
         no_speed: bool,
     },
+
+    /// Look for what is wrong with this machine, and say what mends it
+    ///
+    /// Exits with 1 when bgcam cannot run here at all.
+    #[command(after_help = "Example: bgcam doctor\nExample: bgcam doctor --json")]
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Make the virtual camera and the service; shows what it will change, and asks
+    ///
+    /// Root's part is done by `sudo`. What is there already is left alone, so a second run changes nothing; `--remove`
+    /// undoes all of it, and keeps what you have changed since.
+    #[command(after_help = "Example: bgcam setup --dry-run\nExample: bgcam setup --remove")]
+    Setup(SetupArgs),
 
     /// Show and check the settings
     #[command(after_help = "Example: bgcam config check")]
@@ -332,23 +349,28 @@ pub enum DevicesVerb {
 #[derive(Debug, Subcommand)]
 pub enum GalleryVerb {
     /// List all pictures, newest first
+    #[command(after_help = "Example: bgcam gallery list")]
     List,
     /// Put a picture behind you
+    #[command(after_help = "Example: bgcam gallery use beach")]
     Use {
         /// The picture
         name: String,
     },
     /// Tell all about a picture
+    #[command(after_help = "Example: bgcam gallery show beach")]
     Show {
         /// The picture
         name: String,
     },
     /// Remove a picture
+    #[command(after_help = "Example: bgcam gallery remove beach")]
     Remove {
         /// The picture
         name: String,
     },
     /// Keep a picture for good
+    #[command(after_help = "Example: bgcam gallery favourite beach")]
     Favourite {
         /// The picture
         name: String,
@@ -357,6 +379,7 @@ pub enum GalleryVerb {
         not: bool,
     },
     /// Copy a picture to a file or directory
+    #[command(after_help = "Example: bgcam gallery export beach ~/Pictures")]
     Export {
         /// The picture
         name: String,
@@ -368,6 +391,7 @@ pub enum GalleryVerb {
         force: bool,
     },
     /// Take a picture file in
+    #[command(after_help = "Example: bgcam gallery import ~/Pictures/office.jpg --words office")]
     Import {
         /// A PNG, JPEG or WebP file
         #[arg(value_hint = ValueHint::FilePath)]
@@ -376,6 +400,23 @@ pub enum GalleryVerb {
         #[arg(long)]
         words: Option<String>,
     },
+}
+
+/// Flags of `bgcam setup`.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Undo what was set up
+    #[arg(long)]
+    pub remove: bool,
+    /// Do it without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Only show what would be done
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Only the virtual camera: leave the service as it is
+    #[arg(long)]
+    pub no_service: bool,
 }
 
 /// Flags of `bgcam daemon`; each wins over the settings.
@@ -414,14 +455,17 @@ pub struct DaemonArgs {
 #[derive(Debug, Subcommand)]
 pub enum ConfigVerb {
     /// Print all settings that hold now, as TOML
+    #[command(after_help = "Example: bgcam config show")]
     Show,
     /// Say what is wrong in the settings, or in a file
+    #[command(after_help = "Example: bgcam config check")]
     Check {
         /// A file to check in place of those in force
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
     /// Print where settings are looked for
+    #[command(after_help = "Example: bgcam config path")]
     Path,
 }
 
@@ -518,9 +562,16 @@ mod tests {
 
     #[test]
     fn every_verb_shows_an_example() {
-        for verb in Cli::command().get_subcommands() {
-            let help = verb.clone().render_long_help().to_string();
-            assert!(help.contains("Example: bgcam"), "{}", verb.get_name());
+        fn check(command: &clap::Command, line: &str) {
+            for verb in command.get_subcommands() {
+                let (line, help) = (format!("{line} {}", verb.get_name()), verb.clone().render_long_help().to_string());
+                assert!(
+                    help.contains(&format!("Example: {line}")) || help.contains(&format!("Example: sudo {line}")),
+                    "{line}"
+                );
+                check(verb, &line);
+            }
         }
+        check(&Cli::command(), "bgcam");
     }
 }

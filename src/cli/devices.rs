@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Trouble, args::DevicesVerb, show};
+use super::{Trouble, args::DevicesVerb, show, style::DIM};
 use crate::{camera, error::Failure, sink};
 
 pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), Trouble> {
@@ -15,7 +15,8 @@ pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), Trouble> 
             let node = sink::loopback::control::add(&label).map_err(fail)?;
             writeln!(io::stdout(), "{}", node.display())?;
             writeln!(io::stderr(), "made {label:?}; it is gone after a restart of the machine")?;
-            writeln!(io::stderr(), "hint: name it in output.to, such as [\"v4l2\", \"v4l2:{}\"]", node.display())?;
+            let hint = format!("hint: name it in output.to, such as [\"v4l2\", \"v4l2:{}\"]", node.display());
+            writeln!(anstream::stderr(), "{DIM}{hint}{DIM:#}")?;
             Ok(())
         }
         Some(DevicesVerb::Remove { node }) => {
@@ -45,7 +46,7 @@ fn list(as_json: bool) -> io::Result<()> {
         write_camera(&mut out, camera)?;
     }
     if devices.outputs.is_empty() {
-        writeln!(io::stderr(), "no virtual camera found; make one with:\n{}", sink::MAKE_CAMERA)?;
+        writeln!(io::stderr(), "no virtual camera found; `bgcam setup` makes one")?;
     }
     for output in &devices.outputs {
         writeln!(out, "virtual camera  {}  {}", output.path.display(), output.label)?;

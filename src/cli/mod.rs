@@ -4,15 +4,19 @@
 
 pub mod args;
 mod devices;
+mod doctor;
 mod gallery;
 mod look;
 mod preview;
 mod prompt;
+mod setup;
 mod show;
+pub(crate) mod style;
+mod watch;
 
 use std::{
     fs,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
     time::{Duration, Instant},
@@ -20,7 +24,10 @@ use std::{
 
 use clap::{CommandFactory, Parser};
 
-use self::args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb};
+use self::{
+    args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb},
+    style::{BAD, DIM},
+};
 use crate::{
     background::{BackgroundSpec, Fit, Slides},
     bench,
@@ -42,6 +49,8 @@ enum Trouble {
     Failed(Failure),
     /// No daemon runs.
     NoDaemon,
+    /// It could not be done, and why stands on stdout.
+    Said,
     /// Whoever read our output went away.
     Unheard,
 }
@@ -74,6 +83,7 @@ impl From<ConnectError> for Trouble {
 pub fn main() -> ExitCode {
     match run(Cli::parse().verb) {
         Ok(()) | Err(Trouble::Unheard) => ExitCode::SUCCESS,
+        Err(Trouble::Said) => ExitCode::from(1),
         Err(Trouble::Failed(failure)) => {
             complain(&failure);
             ExitCode::from(1)
@@ -89,10 +99,10 @@ pub fn main() -> ExitCode {
 }
 
 fn complain(failure: &Failure) {
-    let mut stderr = io::stderr().lock();
-    let _ = writeln!(stderr, "error: {failure}");
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "{BAD}error:{BAD:#} {failure}");
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(stderr, "hint: {hint}");
+        let _ = writeln!(stderr, "{DIM}hint: {hint}{DIM:#}");
     }
 }
 
@@ -124,6 +134,8 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Reload => ask(&Request::Reload),
         Verb::Render(args) => Ok(render::run(&args, &settings(&args.model, args.quality)?)?),
         Verb::Bench(args) => bench(&args),
+        Verb::Doctor { json } => doctor::run(json),
+        Verb::Setup(args) => setup::run(&args),
         Verb::Stop => stop(),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "bgcam", &mut io::stdout());
@@ -190,9 +202,12 @@ fn settings(model: &Option<String>, quality: Option<Quality>) -> Result<Config, 
 fn status(json: bool, watch: bool) -> Result<(), Trouble> {
     let mut client = client()?;
     let mut response = client.call(if watch { &Request::Watch } else { &Request::Status })?;
+    let mut shown = watch::Watch::new(io::stdout().is_terminal());
     loop {
-        if let Response::Status(status) = &response {
-            show::status(status, json, watch)?;
+        match &response {
+            Response::Status(status) if watch && !json => shown.show(&mut anstream::stdout().lock(), status)?,
+            Response::Status(status) => show::status(status, json, watch)?,
+            _ => {}
         }
         if !watch {
             return Ok(());

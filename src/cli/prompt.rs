@@ -2,7 +2,12 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{Trouble, args::PromptArgs, ask, client, gallery, settings, show};
+use super::{
+    Trouble,
+    args::PromptArgs,
+    ask, client, gallery, settings, show,
+    style::{DIM, GOOD},
+};
 use crate::{
     control::protocol::{PromptWish, Request, Response},
     error::Failure,
@@ -124,15 +129,16 @@ pub(super) fn providers(json: bool, test: Option<&str>) -> Result<(), Trouble> {
     if json {
         return Ok(show::json(&list)?);
     }
-    let mut out = io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     for info in &list {
         let name = info.name.to_string();
         let chosen = if name == settings.provider { "*" } else { " " };
         match &info.why_not {
-            None => writeln!(out, "{chosen} {name:10} ready     {} {}", info.model, info.note)?,
+            None => writeln!(out, "{chosen} {name:10} {GOOD}ready{GOOD:#}     {} {}", info.model, info.note)?,
             Some(failure) => {
                 writeln!(out, "{chosen} {name:10} not ready {failure}")?;
-                failure.hint.iter().try_for_each(|hint| writeln!(out, "                       hint: {hint}"))?;
+                let hint = |hint| writeln!(out, "                       {DIM}hint: {hint}{DIM:#}");
+                failure.hint.iter().try_for_each(hint)?;
             }
         }
     }

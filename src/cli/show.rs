@@ -1,12 +1,13 @@
 //! What the verbs print: tables for people, JSON for programs.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::Path,
 };
 
 use serde::Serialize;
 
+use super::style::{BAD, DIM};
 use crate::{control::protocol::Status, error::Failure, mask, sink};
 
 /// Prints `value` as JSON, on one line or as a block.
@@ -16,24 +17,17 @@ pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     writeln!(stdout)
 }
 
-/// Prints the daemon's status; while watching a terminal, in place of the last one.
+/// Prints the daemon's status: for people, as JSON, or while watching as JSON on one line.
 pub(super) fn status(status: &Status, as_json: bool, watch: bool) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
     if as_json && watch {
+        let mut stdout = io::stdout().lock();
         serde_json::to_writer(&mut stdout, status)?;
         return writeln!(stdout);
     }
     if as_json {
-        drop(stdout);
         return json(status);
     }
-    let mut text = Vec::new();
-    write_status(&mut text, status)?;
-    if watch && stdout.is_terminal() {
-        write!(stdout, "\x1b[H\x1b[2J")?; // cursor home, clear the screen
-    }
-    stdout.write_all(&text)?;
-    stdout.flush()
+    write_status(&mut anstream::stdout().lock(), status)
 }
 
 fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
@@ -135,9 +129,9 @@ fn serves_one(status: &Status) -> Option<String> {
 }
 
 fn write_failure(out: &mut impl Write, what: &str, failure: &Failure) -> io::Result<()> {
-    writeln!(out, "{what:11} ERROR: {failure}")?;
+    writeln!(out, "{what:11} {BAD}error:{BAD:#} {failure}")?;
     match &failure.hint {
-        Some(hint) => writeln!(out, "            hint: {hint}"),
+        Some(hint) => writeln!(out, "            {DIM}hint: {hint}{DIM:#}"),
         None => Ok(()),
     }
 }
@@ -148,7 +142,7 @@ pub(super) fn models(settings: &mask::Settings, as_json: bool, measure: bool) ->
     if as_json {
         return json(&rows);
     }
-    let mut out = io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     for row in &rows {
         let spec = &row.spec;
         let chosen = if spec.name == settings.model { "*" } else { " " };
@@ -158,8 +152,8 @@ pub(super) fn models(settings: &mask::Settings, as_json: bool, measure: bool) ->
         match (&row.place, &row.error) {
             (Some(place), None) => writeln!(out, "    {place}")?,
             (_, Some(Failure { message, hint, .. })) => {
-                writeln!(out, "    cannot be used: {message}")?;
-                hint.iter().try_for_each(|hint| writeln!(out, "    hint: {hint}"))?;
+                writeln!(out, "    {BAD}cannot be used:{BAD:#} {message}")?;
+                hint.iter().try_for_each(|hint| writeln!(out, "    {DIM}hint: {hint}{DIM:#}"))?;
             }
             (None, None) => {}
         }

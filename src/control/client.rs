@@ -37,6 +37,14 @@ impl Client {
     /// # Errors
     /// When no daemon serves there, or the directory is not the user's alone.
     pub fn connect(dir: &Path) -> Result<Self, ConnectError> {
+        Self::connect_within(dir, PATIENCE)
+    }
+
+    /// The same, with another limit for the time that a request may take.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn connect_within(dir: &Path, patience: Duration) -> Result<Self, ConnectError> {
         match socket::check_private(dir) {
             Ok(()) => {}
             Err(SocketError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -48,7 +56,7 @@ impl Client {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectError::NoDaemon,
             _ => ConnectError::Failed(lost(&error)),
         })?;
-        let set = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
+        let set = stream.set_read_timeout(Some(patience)).and_then(|()| stream.set_write_timeout(Some(patience)));
         set.map_err(|error| ConnectError::Failed(lost(&error)))?;
         Ok(Self { stream: BufReader::new(stream) })
     }
@@ -86,7 +94,7 @@ impl Client {
 fn lost(error: &io::Error) -> Failure {
     let text = match error.kind() {
         io::ErrorKind::UnexpectedEof => "the daemon hung up".to_owned(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!("the daemon did not answer within {PATIENCE:?}"),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "the daemon did not answer in time".to_owned(),
         _ => format!("the daemon was lost: {error}"),
     };
     Failure::new(Kind::Io, text).hint("`journalctl --user -u bgcam` shows what it said last")

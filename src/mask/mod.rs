@@ -6,7 +6,7 @@
 //! the outcome to the frame's size. `segmenter` joins them.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,6 +17,7 @@ pub use self::{
     processor::Processor,
     quality::{Latency, Quality},
     schedule::LOWEST,
+    segmenter::KEY_MODEL,
 };
 use self::{model::Model, segmenter::TwoRate};
 use crate::{
@@ -175,6 +176,11 @@ pub fn open(settings: &Settings, size: Size) -> Result<Box<dyn Segmenter>, MaskE
 /// When there is none that can be used.
 pub fn library(settings: &Settings) -> Result<PathBuf, MaskError> {
     Ok(onnx::runtime(settings.library.as_deref())?.library)
+}
+
+/// The version of the ONNX Runtime at `path`, as it says itself; `None` for what is none.
+pub fn library_version(path: &Path) -> Option<String> {
+    runtime::version_of(path)
 }
 
 /// The median time of one inference of the model that `settings` name, out of `runs` (at least one) after a few others.

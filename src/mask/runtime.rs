@@ -3,8 +3,9 @@
 
 use std::{
     env,
-    ffi::OsString,
-    fs,
+    ffi::{CStr, CString, OsString, c_char, c_void},
+    fs, mem,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -64,6 +65,34 @@ fn dirs() -> Vec<PathBuf> {
     beside.chain(fetched).chain(SYSTEM_DIRS.map(PathBuf::from)).collect()
 }
 
+/// `OrtApiBase` of `onnxruntime_c_api.h`, which has been the same in all versions.
+#[repr(C)]
+struct ApiBase {
+    get_api: *const c_void,
+    version_string: Option<unsafe extern "C" fn() -> *const c_char>,
+}
+
+/// The version of the library at `path`, as it says itself; loads it where that has not been done.
+pub(super) fn version_of(path: &Path) -> Option<String> {
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+    // SAFETY: the path is a C string. The library's initialisers run, as they do when its models are to be run; it stays
+    // loaded for good.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY) };
+    if library.is_null() {
+        return None;
+    }
+    // SAFETY: the handle is a library's, and the name a C string.
+    let symbol = unsafe { libc::dlsym(library, c"OrtGetApiBase".as_ptr()) };
+    if symbol.is_null() {
+        return None;
+    }
+    // SAFETY: the function of this name has this type in all versions, and returns a pointer to a static or null.
+    let base = unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ApiBase>(symbol)().as_ref()? };
+    // SAFETY: it takes nothing and returns a static C string.
+    let text = unsafe { CStr::from_ptr(base.version_string?()) };
+    text.to_str().ok().map(str::to_owned)
+}
+
 fn search_in(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, dirs: &[PathBuf]) -> Search {
     if let Some(path) = configured {
         return Search::Named(path.to_owned(), "named in the config");
@@ -113,6 +142,17 @@ mod tests {
         let both = |name: &str| Some(OsString::from(format!("/{name}")));
         assert_eq!(search_in(None, both, &[]), Search::Named("/BGCAM_ONNXRUNTIME".into(), "BGCAM_ONNXRUNTIME"));
         assert_eq!(found(search_in(None, |_| Some(OsString::new()), &[])), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn only_the_runtime_tells_a_version() {
+        assert_eq!(version_of(Path::new("/no/such.so")), None);
+        assert_eq!(version_of(Path::new("libc.so.6")), None);
+        if let Search::Found { libraries, .. } = search(None) {
+            assert!(
+                libraries.first().is_none_or(|library| version_of(library).is_some_and(|text| text.starts_with("1.")))
+            );
+        }
     }
 
     #[test]

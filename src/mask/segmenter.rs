@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The model of the key frames.
-pub(super) const KEY_MODEL: &str = "multiclass";
+pub const KEY_MODEL: &str = "multiclass";
 
 /// Joins the models for frames of one size.
 pub(super) struct TwoRate {

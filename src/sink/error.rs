@@ -7,10 +7,6 @@ use crate::{
     frame::Size,
 };
 
-/// What installs v4l2loopback and makes the virtual camera.
-pub const MAKE_CAMERA: &str = "sudo apt install v4l2loopback-dkms && \
-     sudo modprobe v4l2loopback exclusive_caps=1 card_label=\"Virtual Background Cam\"";
-
 /// What makes the virtual camera anew.
 const REMAKE_CAMERA: &str = "sudo rmmod v4l2loopback && \
      sudo modprobe v4l2loopback exclusive_caps=1 card_label=\"Virtual Background Cam\"";
@@ -194,7 +190,7 @@ impl SinkError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoModule => MAKE_CAMERA.to_owned(),
+            Self::NoModule => "`bgcam setup` makes one; `bgcam doctor` says what is in the way".to_owned(),
             Self::NotFound { .. } => "`bgcam devices` lists the virtual cameras".to_owned(),
             Self::NotLoopback { .. } => {
                 "`bgcam devices` lists the virtual cameras; `v4l2` picks one by itself".to_owned()
@@ -257,7 +253,7 @@ mod tests {
     fn each_failure_has_its_way_out() {
         let failure = Failure::from(&SinkError::NoModule);
         assert_eq!(failure.kind, Kind::Missing);
-        assert!(failure.hint.unwrap().contains("modprobe v4l2loopback exclusive_caps=1"));
+        assert!(failure.hint.unwrap().contains("`bgcam setup`"));
         let denied = Failure::from(&open("/dev/video10", libc::EACCES));
         assert_eq!(denied.kind, Kind::Denied);
         assert!(denied.hint.unwrap().contains("usermod -aG video"));

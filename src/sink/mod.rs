@@ -18,7 +18,7 @@ mod worker;
 pub mod y4m;
 
 pub use audience::{Audience, Readers};
-pub use error::{MAKE_CAMERA, SinkError};
+pub use error::SinkError;
 use mp4::Mp4;
 pub use outputs::{Board, OutputStatus, Outputs};
 use snapshot::Snapshot;
@@ -89,6 +89,17 @@ fn choose() -> SinkSpec {
         return SinkSpec::PipeWire(None);
     }
     SinkSpec::Loopback(Wanted::Auto)
+}
+
+/// Loads the library of PipeWire, where that has not been done.
+///
+/// # Errors
+/// When it is not installed, is another library, or was left out of this program.
+pub fn pipewire_library() -> Result<(), SinkError> {
+    #[cfg(feature = "pipewire")]
+    return pipewire::load();
+    #[cfg(not(feature = "pipewire"))]
+    Err(SinkError::NoPipeWire { reason: "bgcam was built without it".to_owned() })
 }
 
 /// The output `none`.

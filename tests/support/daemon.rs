@@ -147,3 +147,13 @@ pub fn text(output: &Output) -> String {
 pub fn write_png(path: &Path, width: u32, height: u32, rgb: [u8; 3]) {
     image::RgbImage::from_pixel(width, height, image::Rgb(rgb)).save(path).unwrap();
 }
+
+/// Plain grey pictures, a tenth of a second each, as a file.
+pub fn write_gif(path: &Path, levels: &[u8]) {
+    let mut encoder = image::codecs::gif::GifEncoder::new(fs::File::create(path).unwrap());
+    for level in levels {
+        let picture = image::RgbaImage::from_pixel(64, 36, image::Rgba([*level, *level, *level, 255]));
+        let delay = image::Delay::from_numer_denom_ms(100, 1);
+        encoder.encode_frame(image::Frame::from_parts(picture, 0, 0, delay)).unwrap();
+    }
+}

@@ -98,7 +98,8 @@ fn not_found(wanted: &Wanted, have: &[Loopback]) -> SinkError {
     SinkError::NotFound { wanted, have }
 }
 
-fn list_in(sys: &Path) -> Vec<Loopback> {
+/// The same, from a `sysfs` that lies elsewhere.
+pub(crate) fn list_in(sys: &Path) -> Vec<Loopback> {
     let module = sys.join("module/v4l2loopback");
     let driver_version = read(&module.join("version"));
     let mut devices: Vec<_> = numbered_nodes(&sys.join("devices/virtual/video4linux"))

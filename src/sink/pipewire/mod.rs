@@ -190,6 +190,14 @@ pub(super) fn is_here() -> bool {
     library::get().is_ok() && socket(|name| env::var_os(name).map(PathBuf::from)).is_some_and(|path| path.exists())
 }
 
+/// Loads the library.
+///
+/// # Errors
+/// When that can't be done.
+pub(super) fn load() -> Result<(), SinkError> {
+    library::get().map(drop)
+}
+
 /// Where the server listens, as the library looks for it.
 fn socket(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let remote = var("PIPEWIRE_REMOTE").unwrap_or_else(|| "pipewire-0".into());

@@ -1,0 +1,92 @@
+//! What finds the person: ONNX Runtime and the models.
+
+use super::{Facts, Finding, Level};
+use crate::mask::{self, Quality};
+
+pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
+    let settings = &facts.config.mask;
+    let models = mask::list(settings);
+    let found = |name: &str| models.iter().find(|model| model.spec.name == name).map(|model| &model.found);
+    let mut findings = vec![runtime(facts), model(&settings.model, found(&settings.model))];
+    if settings.quality != Quality::Eco && settings.model != mask::KEY_MODEL {
+        findings.extend(found(mask::KEY_MODEL).map(|found| better(settings.quality, found)));
+    }
+    findings
+}
+
+fn runtime(facts: &Facts<'_>) -> Finding {
+    const CHECK: &str = "onnx-runtime";
+    match facts.system.probe().onnx_runtime(&facts.config.mask) {
+        Ok(library) => {
+            let version = library.version.unwrap_or_else(|| "of an unknown version".to_owned());
+            Finding::ok(CHECK, format!("ONNX Runtime {version} runs the model ({})", library.path.display()))
+        }
+        Err(failure) => Finding::of(CHECK, Level::Fail, &failure).blocks(),
+    }
+}
+
+type Found = Result<mask::Place, crate::error::Failure>;
+
+fn model(name: &str, found: Option<&Found>) -> Finding {
+    const CHECK: &str = "model";
+    match found {
+        Some(Ok(place)) => Finding::ok(CHECK, format!("the model {name:?} is there ({place})")),
+        Some(Err(failure)) => Finding::of(CHECK, Level::Fail, failure).blocks(),
+        // the settings were bad then, and that is said
+        None => Finding::ok(CHECK, "the settings name no model that can be looked for"),
+    }
+}
+
+fn better(quality: Quality, found: &Found) -> Finding {
+    const CHECK: &str = "better-model";
+    match found {
+        Ok(place) => Finding::ok(CHECK, format!("the model for finer edges is there ({place})")),
+        Err(failure) => {
+            let text = format!("hair and hands look rougher than quality {quality} could make them: {failure}");
+            let hint = failure.hint.clone().unwrap_or_default();
+            match hint.strip_prefix("run ") {
+                Some(command) => Finding::warn(CHECK, text).mend(command, "places the model for finer edges"),
+                None => Finding::warn(CHECK, text).advice(hint),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        doctor::tests::{finding, report},
+        error::{Failure, Kind},
+        system::twin::{Twin, missing},
+    };
+
+    #[test]
+    fn without_the_runtime_nothing_runs() {
+        assert!(finding(&Twin::new(), "onnx-runtime").text.starts_with("ONNX Runtime 1.31.1 runs"));
+        let twin = Twin::new().fake(|fake| fake.onnx_runtime = Err(missing("cannot find the ONNX Runtime library")));
+        let found = finding(&twin, "onnx-runtime");
+        assert!(found.level == Level::Fail && found.blocks && !report(&twin).can_run);
+        assert_eq!(found.mend.unwrap().why, "scripts/setup");
+    }
+
+    #[test]
+    fn the_chosen_model_is_there() {
+        assert!(finding(&Twin::new(), "model").text.contains("built in"));
+        let own = "[mask]\nmodel = \"own\"\n[[mask.custom]]\nname = \"own\"\nfile = \"/no/such.onnx\"\nlayout = \"nchw\"\n\
+                   width = 256\nheight = 144\nrange = \"0..1\"\noutput = \"alpha\"\n";
+        let found = finding(&Twin::new().with("/etc/bgcam/bgcam.toml", own), "model");
+        assert!(found.level == Level::Fail && found.blocks && found.text.contains("/no/such.onnx"), "{found:?}");
+    }
+
+    #[test]
+    fn a_missing_better_model_is_only_a_pity() {
+        let none = Failure::new(Kind::NotFound, "model \"multiclass\": no file").hint("run scripts/models multiclass");
+        let found = better(Quality::Balanced, &Err(none));
+        assert!(found.level == Level::Warn && found.text.contains("quality balanced"));
+        assert_eq!(found.mend.unwrap().command.unwrap(), "scripts/models multiclass");
+        assert_eq!(better(Quality::High, &Ok(mask::Place::BuiltIn)).level, Level::Ok);
+        let eco = Twin::new().with("/etc/bgcam/bgcam.toml", "[mask]\nquality = \"eco\"\n");
+        assert!(report(&eco).findings().all(|finding| finding.check != "better-model"));
+    }
+}

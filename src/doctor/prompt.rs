@@ -1,0 +1,99 @@
+//! Who makes pictures of words: set up, and the key where the daemon finds it. No key is ever printed.
+
+use std::fs;
+
+use super::{Facts, Finding, Level};
+use crate::{error::Failure, prompt::Provider};
+
+pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
+    let settings = &facts.config.prompt;
+    let name = &settings.provider;
+    let mut findings = vec![match Provider::open(name, settings) {
+        Ok(Provider::Builtin) => {
+            Finding::ok("prompt-provider", "they are painted on this computer; `bgcam providers` tells who else could")
+        }
+        Ok(_) => Finding::ok("prompt-provider", format!("{name} is set up; `bgcam providers --test {name}` tries it")),
+        Err(error) => Finding::of("prompt-provider", Level::Warn, &Failure::from(&error)),
+    }];
+    findings.extend(variable_of(facts).and_then(|variable| heard(facts, variable)));
+    findings
+}
+
+/// The variable of the environment that holds the chosen provider's key here.
+fn variable_of<'a>(facts: &Facts<'a>) -> Option<&'a str> {
+    let settings = &facts.config.prompt;
+    let variable = match settings.provider.as_str() {
+        "openai" => &settings.openai.key_env,
+        "bedrock" => &settings.bedrock.key_env,
+        "gateway" => &settings.gateway.key_env,
+        "sdwebui" => &settings.sdwebui.key_env,
+        "stability" => &settings.stability.key_env,
+        "gemini" => &settings.gemini.key_env,
+        _ => return None,
+    };
+    facts.system.var(variable).map(|_| variable.as_str())
+}
+
+/// Whether the daemon has a variable that this terminal has: the service has another environment.
+fn heard(facts: &Facts<'_>, variable: &str) -> Option<Finding> {
+    const CHECK: &str = "prompt-key";
+    let environment = fs::read(facts.system.path(format!("/proc/{}/environ", facts.status()?.pid))).ok()?;
+    let mut names = environment.split(|byte| *byte == 0).map(|pair| pair.split(|byte| *byte == b'=').next());
+    if names.any(|name| name == Some(variable.as_bytes())) {
+        return Some(Finding::ok(CHECK, format!("the daemon has {variable}")));
+    }
+    Some(
+        Finding::warn(CHECK, format!("this terminal has {variable}, but the daemon does not"))
+            .mend(format!("systemctl --user import-environment {variable}"), "then: systemctl --user restart bgcam"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        doctor::{
+            Level,
+            tests::{finding, report},
+        },
+        system::twin::{Twin, status},
+    };
+
+    fn openai(twin: Twin) -> Twin {
+        let text = "[prompt]\nprovider = \"openai\"\n[prompt.openai]\nkey_env = \"NO_SUCH_KEY_OF_A_TEST\"\n";
+        twin.with("/etc/bgcam/bgcam.toml", text)
+    }
+
+    #[test]
+    fn a_provider_without_a_key_is_no_more_than_a_warning() {
+        assert_eq!(finding(&Twin::new(), "prompt-provider").level, Level::Ok);
+        let twin = openai(Twin::new());
+        let found = finding(&twin, "prompt-provider");
+        assert!(found.level == Level::Warn && found.text.contains("NO_SUCH_KEY_OF_A_TEST is not set"), "{found:?}");
+        assert!(report(&twin).can_run);
+    }
+
+    #[test]
+    fn a_key_in_a_file_is_found_and_never_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key");
+        std::fs::write(&key, "sk-canary").unwrap();
+        let text =
+            format!("[prompt]\nprovider = \"stability\"\n[prompt.stability]\nkey_env = \"\"\nkey_file = {key:?}\n");
+        let twin = Twin::new().with("/etc/bgcam/bgcam.toml", text);
+        assert_eq!(finding(&twin, "prompt-provider").level, Level::Ok);
+        let all = serde_json::to_string(&report(&twin)).unwrap();
+        assert!(!all.contains("canary"), "{all}");
+    }
+
+    #[test]
+    fn a_key_that_only_the_terminal_has_is_noticed() {
+        let twin = |environ: &str| {
+            let twin = openai(Twin::new()).var("NO_SUCH_KEY_OF_A_TEST", "sk-canary");
+            twin.with("/proc/4711/environ", environ).fake(|fake| fake.daemon = Ok(Some(Box::new(status()))))
+        };
+        let deaf = finding(&twin("PATH=/bin\0NO_SUCH_KEY_OF_A_TEST_2=x\0"), "prompt-key");
+        assert!(deaf.level == Level::Warn && !format!("{deaf:?}").contains("canary"));
+        assert!(deaf.mend.unwrap().command.unwrap().ends_with("import-environment NO_SUCH_KEY_OF_A_TEST"));
+        assert_eq!(finding(&twin("NO_SUCH_KEY_OF_A_TEST=sk\0"), "prompt-key").level, Level::Ok);
+    }
+}

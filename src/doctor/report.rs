@@ -1,0 +1,54 @@
+//! The report as people read it.
+
+use std::fmt;
+
+use super::{Finding, Level, Report};
+use crate::cli::style::{BAD, BOLD, DIM, GOOD, WARNING};
+
+/// A report as text, with colours that whoever prints it may take away.
+#[derive(Debug)]
+pub struct Text<'a>(pub &'a Report);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for group in &self.0.groups {
+            writeln!(f, "{BOLD}{}{BOLD:#}", group.name)?;
+            group.findings.iter().try_for_each(|finding| write_finding(f, finding))?;
+        }
+        writeln!(f, "\n{}", self.0.summary())
+    }
+}
+
+fn write_finding(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+    let (style, word) = match finding.level {
+        Level::Ok => (GOOD, "ok"),
+        Level::Warn => (WARNING, "warn"),
+        Level::Fail => (BAD, "fail"),
+    };
+    writeln!(f, "  {style}{word:4}{style:#}  {}", finding.text)?;
+    match finding.mend.as_ref().map(|mend| (&mend.command, &mend.why)) {
+        None => Ok(()),
+        Some((None, why)) => writeln!(f, "        {DIM}{why}{DIM:#}"),
+        Some((Some(command), why)) => writeln!(f, "        {BOLD}{command}{BOLD:#}  {DIM}# {why}{DIM:#}"),
+    }
+}
+
+impl Report {
+    /// All findings, in the order of the report.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.groups.iter().flat_map(|group| &group.findings)
+    }
+
+    /// The report in one line.
+    pub fn summary(&self) -> String {
+        let counted = |count: usize, word: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            _ => Some(format!("{count} {word}s")),
+        };
+        let counts: Vec<_> =
+            [counted(self.fails, "failure"), counted(self.warnings, "warning")].into_iter().flatten().collect();
+        let can = if self.can_run { "bgcam can run" } else { "bgcam cannot run" };
+        if counts.is_empty() { format!("{can}: all is well") } else { format!("{can}: {}", counts.join(", ")) }
+    }
+}

@@ -1,0 +1,179 @@
+//! The service: set up, running, and what the daemon says is wrong with itself.
+
+use super::{Facts, Finding, Level};
+use crate::{control::protocol::Status, error::Failure, system::System};
+
+const UNIT: &str = "bgcam.service";
+const SETUP: &str = "bgcam setup";
+
+pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
+    vec![service(facts), daemon(facts)]
+}
+
+/// What `systemctl --user show` says of the unit.
+pub(crate) fn shown(system: &System) -> Option<impl Fn(&str) -> String + use<>> {
+    let properties = "--property=LoadState,ActiveState,UnitFileState,Result,FragmentPath";
+    let ran = system.probe().run(&["systemctl", "--user", "show", UNIT, properties]).ok().filter(|ran| ran.ok)?;
+    Some(move |key: &str| {
+        let value = ran.stdout.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.unwrap_or_default().to_owned()
+    })
+}
+
+fn service(facts: &Facts<'_>) -> Finding {
+    const CHECK: &str = "service";
+    let system = facts.system;
+    let Some(property) = system.has_user_systemd().then(|| shown(system)).flatten() else {
+        return Finding::warn(CHECK, "there is no systemd for this user here, so nothing starts bgcam by itself")
+            .advice("have your desktop start `bgcam daemon` with the session");
+    };
+    if property("LoadState") != "loaded" {
+        return Finding::warn(CHECK, "bgcam is not set up as a service, and does not start by itself")
+            .mend(SETUP, "sets it up");
+    }
+    if let Some(program) = missing_program(system, &property("FragmentPath")) {
+        return Finding::fail(CHECK, format!("the service starts {program}, which is not there"))
+            .mend(SETUP, "sets up the service for the bgcam that runs this");
+    }
+    let says = "journalctl --user -u bgcam -n 30";
+    match (property("ActiveState").as_str(), property("UnitFileState").as_str()) {
+        ("failed", _) => Finding::fail(CHECK, format!("the service has failed ({})", property("Result")))
+            .mend(says, "says why; systemctl --user restart bgcam tries again"),
+        ("active", "enabled") => Finding::ok(CHECK, "the service runs, and starts with your session"),
+        ("active", _) => Finding::warn(CHECK, "the service runs, but will not start with your next session")
+            .mend("systemctl --user enable bgcam", "has it start with every session"),
+        (_, "enabled") => Finding::warn(CHECK, "the service is set up, but does not run now")
+            .mend("systemctl --user start bgcam", "starts it"),
+        _ => Finding::warn(CHECK, "the service is there, but turned off")
+            .mend("systemctl --user enable --now bgcam", "starts it, now and with every session"),
+    }
+}
+
+/// The program that the unit starts, when it is not there.
+fn missing_program(system: &System, unit: &str) -> Option<String> {
+    let text = system.read(unit)?;
+    let line = text.lines().find_map(|line| line.strip_prefix("ExecStart="))?;
+    let program =
+        shlex::split(line)?.first()?.replace("%h", &system.user.home.display().to_string()).replace("%%", "%");
+    (program.starts_with('/') && !system.exists(&program)).then_some(program)
+}
+
+fn daemon(facts: &Facts<'_>) -> Finding {
+    const CHECK: &str = "daemon";
+    match facts.daemon {
+        Ok(None) => {
+            let finding = Finding::warn(CHECK, "no bgcam daemon runs now, so apps have no camera from it");
+            match facts.system.has_user_systemd() {
+                true => finding.mend("systemctl --user start bgcam", "starts it"),
+                false => finding.mend("bgcam daemon", "starts it in this terminal"),
+            }
+        }
+        Err(failure) if facts.system.as_root && facts.system.user.uid != 0 => {
+            Finding::warn(CHECK, format!("root may not ask the daemon: {failure}"))
+                .mend("bgcam doctor", "asks it, without sudo")
+        }
+        Err(failure) => Finding::of(CHECK, Level::Fail, failure),
+        Ok(Some(status)) if status.version != env!("CARGO_PKG_VERSION") => {
+            let (runs, this) = (&status.version, env!("CARGO_PKG_VERSION"));
+            Finding::warn(CHECK, format!("the daemon that runs is bgcam {runs}, and this is bgcam {this}"))
+                .mend("systemctl --user restart bgcam", "starts the new one; calls lose the camera for a second")
+        }
+        Ok(Some(status)) => Finding::ok(CHECK, format!("the daemon answers (pid {})", status.pid)),
+    }
+}
+
+/// The failures that a running daemon reports.
+pub(super) fn said(facts: &Facts<'_>) -> Vec<Finding> {
+    let Some(Status { camera, mask, outputs, .. }) = facts.status() else { return Vec::new() };
+    let finding = |check: &'static str, level: Level, failure: &Failure| Finding::of(check, level, failure);
+    let mut findings: Vec<_> = camera.error.iter().map(|error| finding("daemon-camera", Level::Fail, error)).collect();
+    findings.extend(mask.error.iter().map(|error| finding("daemon-model", Level::Fail, error)));
+    findings.extend(mask.quality_error.iter().map(|error| finding("daemon-quality", Level::Warn, error)));
+    findings.extend(mask.processor_error.iter().map(|error| finding("daemon-processor", Level::Warn, error)));
+    let failed = outputs.iter().filter_map(|output| output.failure.as_ref());
+    findings.extend(failed.map(|error| finding("daemon-output", Level::Fail, error)));
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        control::protocol::Status,
+        doctor::{
+            Level,
+            tests::{finding, report},
+        },
+        system::twin::{Twin, missing, status},
+    };
+
+    const UNIT: &str = "/home/ada/.config/systemd/user/bgcam.service";
+
+    fn shown(load: &str, active: &str, file: &str) -> Twin {
+        let path = "FragmentPath=/home/ada/.config/systemd/user/bgcam.service";
+        let text = format!("LoadState={load}\nActiveState={active}\nUnitFileState={file}\nResult=exit-code\n{path}\n");
+        Twin::new().says("systemctl --user show", &text)
+    }
+
+    fn with(change: impl FnOnce(&mut Status)) -> Twin {
+        let mut status = status();
+        change(&mut status);
+        Twin::new().fake(|fake| fake.daemon = Ok(Some(Box::new(status))))
+    }
+
+    #[test]
+    fn the_service_runs_or_has_what_starts_it() {
+        assert_eq!(finding(&Twin::new(), "service").level, Level::Ok);
+        for (twin, level, command) in [
+            (shown("not-found", "inactive", ""), Level::Warn, "bgcam setup"),
+            (shown("loaded", "failed", "enabled"), Level::Fail, "journalctl --user -u bgcam -n 30"),
+            (shown("loaded", "active", "disabled"), Level::Warn, "systemctl --user enable bgcam"),
+            (shown("loaded", "inactive", "enabled"), Level::Warn, "systemctl --user start bgcam"),
+            (shown("loaded", "inactive", "disabled"), Level::Warn, "systemctl --user enable --now bgcam"),
+            (Twin::new().without("/home/ada/.cargo/bin/bgcam"), Level::Fail, "bgcam setup"),
+        ] {
+            let found = finding(&twin, "service");
+            assert_eq!(
+                (found.level, found.mend.unwrap().command.unwrap().as_str()),
+                (level, command),
+                "{}",
+                found.text
+            );
+        }
+        let without = Twin::new().without("/run/user/1000/systemd");
+        assert!(finding(&without, "service").mend.unwrap().why.contains("bgcam daemon"));
+        let spaced = Twin::new().with(UNIT, "[Service]\nExecStart=\"/opt/my apps/bgcam\" daemon\n");
+        assert!(finding(&spaced, "service").text.contains("/opt/my apps/bgcam, which is not there"));
+    }
+
+    #[test]
+    fn the_daemon_answers_and_is_of_this_version() {
+        let none = |twin: Twin| finding(&twin, "daemon").mend.unwrap().command.unwrap();
+        assert_eq!(none(Twin::new()), "systemctl --user start bgcam");
+        assert_eq!(none(Twin::new().without("/run/user/1000/systemd")), "bgcam daemon");
+        assert_eq!(finding(&with(|_| {}), "daemon").text, "the daemon answers (pid 4711)");
+        assert!(finding(&with(|status| status.version = "0.0.9".into()), "daemon").text.contains("0.0.9"));
+        let deaf = Twin::new().fake(|fake| fake.daemon = Err(missing("the daemon did not answer within 1s")));
+        assert_eq!(finding(&deaf, "daemon").level, Level::Fail);
+    }
+
+    #[test]
+    fn what_the_daemon_says_is_passed_on() {
+        assert!(report(&with(|_| {})).findings().all(|finding| !finding.check.starts_with("daemon-")));
+        let wrong = || missing("cannot use camera /dev/video0: busy");
+        let twin = with(|status| {
+            (status.camera.error, status.mask.error) = (Some(wrong()), Some(wrong()));
+            (status.mask.quality_error, status.mask.processor_error) = (Some(wrong()), Some(wrong()));
+            status.outputs[0].failure = Some(wrong());
+        });
+        for (check, level) in [
+            ("daemon-camera", Level::Fail),
+            ("daemon-model", Level::Fail),
+            ("daemon-quality", Level::Warn),
+            ("daemon-processor", Level::Warn),
+            ("daemon-output", Level::Fail),
+        ] {
+            let found = finding(&twin, check);
+            assert!(found.level == level && found.text.contains("busy") && found.mend.is_some(), "{found:?}");
+        }
+    }
+}

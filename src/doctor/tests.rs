@@ -1,0 +1,62 @@
+//! What the tests of the checks share, and the tests of the whole report.
+
+use super::*;
+use crate::system::{
+    Cameras,
+    twin::{Twin, status},
+};
+
+pub(super) fn report(twin: &Twin) -> Report {
+    examine(&twin.system())
+}
+
+/// What the check of that name finds.
+pub(super) fn finding(twin: &Twin, check: &str) -> Finding {
+    let report = report(twin);
+    let found = report.findings().find(|finding| finding.check == check);
+    found.unwrap_or_else(|| panic!("no {check} in {report:#?}")).clone()
+}
+
+#[test]
+fn a_healthy_machine_has_nothing_to_say() {
+    let twin = Twin::new().fake(|fake| fake.daemon = Ok(Some(Box::new(status()))));
+    let report = report(&twin);
+    // whether the better model lies on this machine is not the twin's business
+    let bad: Vec<_> = report.findings().filter(|f| f.level != Level::Ok && f.check != "better-model").collect();
+    assert!(bad.is_empty() && report.can_run, "{bad:#?}");
+}
+
+#[test]
+fn whatever_is_not_well_says_what_mends_it_in_plain_words() {
+    let broken = Twin::new()
+        .without("/sys/module/v4l2loopback")
+        .without("/run/user/1000")
+        .without("/usr/bin/ffmpeg")
+        .fake(|fake| (fake.cameras, fake.free) = (Cameras::default(), 0));
+    for twin in [Twin::new(), broken] {
+        for finding in report(&twin).findings() {
+            assert_eq!(finding.mend.is_none(), finding.level == Level::Ok, "{finding:?}");
+            assert!(!finding.text.ends_with('.') && !finding.text.contains('\n'), "{finding:?}");
+        }
+    }
+}
+
+#[test]
+fn the_summary_counts() {
+    let groups = |findings| vec![Group { name: "A", findings }];
+    let ok = Finding::ok("a", "fine");
+    assert_eq!(Report::new(groups(vec![ok.clone()])).summary(), "bgcam can run: all is well");
+    let bad = vec![
+        ok,
+        Finding::warn("b", "hm").advice("x"),
+        Finding::fail("c", "no").mend("do it", "why"),
+        Finding::warn("d", "hm"),
+    ];
+    assert_eq!(Report::new(groups(bad.clone())).summary(), "bgcam can run: 1 failure, 2 warnings");
+    let mut blocked = bad;
+    blocked[2].blocks = true;
+    let report = Report::new(groups(blocked));
+    assert_eq!(report.summary(), "bgcam cannot run: 1 failure, 2 warnings");
+    let text = anstream::adapter::strip_str(&Text(&report).to_string()).to_string();
+    assert!(text.starts_with("A\n  ok    fine\n  warn  hm\n        x\n  fail  no\n        do it  # why\n"), "{text}");
+}

@@ -1,0 +1,332 @@
+//! A machine in a temporary folder, for tests: all is well with it until a test breaks something.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use super::{Cameras, Library, Probe, Ran, System, User};
+use crate::{
+    camera::{Device, Format},
+    control::protocol::{CameraStatus, MaskStatus, SceneStatus, Status},
+    error::{Failure, Kind},
+    holders::Holder,
+    mask,
+    sink::{LABEL, OutputStatus},
+    stats::{Rates, Snapshot},
+};
+
+/// The running kernel of the twin.
+pub(crate) const KERNEL: &str = "6.1.0-30-amd64";
+
+/// A machine to break.
+#[derive(Debug)]
+pub(crate) struct Twin {
+    root: tempfile::TempDir,
+    variables: BTreeMap<String, String>,
+    groups: Vec<u32>,
+    as_root: bool,
+    program: PathBuf,
+    pub(crate) fake: Fake,
+}
+
+/// The answers of the twin's probe.
+#[derive(Debug, Clone)]
+pub(crate) struct Fake {
+    /// What programs say, by the start of their command line; the first that fits counts.
+    pub(crate) says: Vec<(String, Ran)>,
+    pub(crate) cameras: Cameras,
+    pub(crate) holders: Vec<(PathBuf, Holder)>,
+    /// Files that may not be written to.
+    pub(crate) locked: Vec<PathBuf>,
+    pub(crate) free: u64,
+    pub(crate) onnx_runtime: Result<Library, Failure>,
+    pub(crate) pipewire: Result<(), Failure>,
+    pub(crate) daemon: Result<Option<Box<Status>>, Failure>,
+    /// The changes that were made, with their input.
+    pub(crate) changes: Arc<Mutex<Vec<String>>>,
+    root: PathBuf,
+    /// Changes that fail, by the start of their command line.
+    pub(crate) refuses: Vec<String>,
+}
+
+pub(crate) fn webcam(number: u32, fourcc: &str, size: &str, rate: f64) -> Device {
+    Device {
+        name: "Logitech BRIO".to_owned(),
+        path: format!("/dev/video{number}").into(),
+        id: None,
+        driver: "uvcvideo".to_owned(),
+        bus: "usb-1".to_owned(),
+        virtual_: false,
+        formats: vec![Format { fourcc: fourcc.to_owned(), size: size.parse().unwrap(), rates: vec![rate] }],
+    }
+}
+
+pub(crate) fn holder(pid: u32, name: &str) -> Holder {
+    Holder { pid, name: name.to_owned() }
+}
+
+pub(crate) fn missing(text: &str) -> Failure {
+    Failure::new(Kind::Missing, text).hint("scripts/setup")
+}
+
+/// A daemon with nothing wrong.
+pub(crate) fn status() -> Status {
+    let background: crate::background::BackgroundSpec = "blur".parse().unwrap();
+    Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: 4711,
+        uptime_s: 60.0,
+        rss_mib: 100.0,
+        cpu_percent: 0.0,
+        page: None,
+        scene: SceneStatus {
+            version: 1,
+            label: "blur".into(),
+            background,
+            look: crate::look::Look::plain(),
+            mirror: false,
+            paused: false,
+        },
+        camera: CameraStatus {
+            wanted: "auto".into(),
+            on: false,
+            why: "nobody reads".into(),
+            source: None,
+            error: None,
+        },
+        mask: MaskStatus {
+            wanted: "landscape".into(),
+            model: Some("landscape".into()),
+            wanted_quality: crate::mask::Quality::Auto,
+            quality: None,
+            processor: None,
+            processor_error: None,
+            eased: 0,
+            quality_error: None,
+            error: None,
+        },
+        prompt: None,
+        provider: "builtin".into(),
+        rates: Rates::default(),
+        dropped_for_mask: 0,
+        dropped_for_render: 0,
+        counters: Snapshot::default(),
+        outputs: vec![OutputStatus {
+            output: "v4l2".parse().unwrap(),
+            name: "/dev/video10".into(),
+            read: None,
+            written: 1,
+            dropped: 0,
+            failure: None,
+            failed_for: None,
+            retries: 0,
+        }],
+        readers: Vec::new(),
+    }
+}
+
+impl Twin {
+    /// A Debian with nothing wrong: a webcam, a virtual camera, a desktop session. No daemon runs.
+    pub(crate) fn new() -> Self {
+        let fake = Fake {
+            says: vec![(
+                "systemctl --user show".to_owned(),
+                Ran { ok: true, stdout: SERVICE.to_owned(), stderr: String::new() },
+            )],
+            cameras: Cameras { devices: vec![webcam(0, "MJPG", "1280x720", 30.0)], denied: None },
+            holders: Vec::new(),
+            locked: Vec::new(),
+            free: 50 << 30,
+            onnx_runtime: Ok(Library { path: "/lib/libonnxruntime.so".into(), version: Some("1.31.1".to_owned()) }),
+            pipewire: Ok(()),
+            daemon: Ok(None),
+            changes: Arc::default(),
+            root: PathBuf::new(),
+            refuses: Vec::new(),
+        };
+        let variables =
+            [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/home/ada"), ("XDG_RUNTIME_DIR", "/run/user/1000")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let root = tempfile::tempdir().unwrap();
+        let twin = Self {
+            root,
+            variables,
+            groups: vec![1000, 44],
+            as_root: false,
+            program: "/home/ada/.cargo/bin/bgcam".into(),
+            fake,
+        };
+        FILES
+            .iter()
+            .fold(twin, |twin, (path, text)| twin.with(&path.replace("KERNEL", KERNEL), text.replace("KERNEL", KERNEL)))
+            .with_socket()
+    }
+
+    /// A file more, or another text in it.
+    pub(crate) fn with(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    /// A file or folder less.
+    pub(crate) fn without(self, path: &str) -> Self {
+        let path = self.at(path);
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        self
+    }
+
+    fn with_socket(self) -> Self {
+        let path = self.at("/run/user/1000/pipewire-0");
+        // it stays in the folder, and nobody accepts: that is enough for who looks whether somebody listens
+        std::mem::forget(std::os::unix::net::UnixListener::bind(path).unwrap());
+        self
+    }
+
+    pub(crate) fn var(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn groups(mut self, groups: &[u32]) -> Self {
+        self.groups = groups.to_vec();
+        self
+    }
+
+    pub(crate) fn with_root(mut self) -> Self {
+        self.as_root = true;
+        self
+    }
+
+    pub(crate) fn program(mut self, program: &str) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    /// Changes what the probe answers.
+    pub(crate) fn fake(mut self, change: impl FnOnce(&mut Fake)) -> Self {
+        change(&mut self.fake);
+        self
+    }
+
+    /// What a program says from now on.
+    pub(crate) fn says(self, command: &str, stdout: &str) -> Self {
+        let ran = Ran { ok: true, stdout: stdout.to_owned(), stderr: String::new() };
+        self.fake(|fake| fake.says.insert(0, (command.to_owned(), ran)))
+    }
+
+    /// Where a file of the twin really lies.
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
+        self.root.path().join(path.trim_start_matches('/'))
+    }
+
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.at(path)).ok()
+    }
+
+    /// The changes that were made so far.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        self.fake.changes.lock().unwrap().clone()
+    }
+
+    pub(crate) fn system(&self) -> System {
+        let user =
+            User { uid: 1000, gid: 1000, name: "ada".into(), home: "/home/ada".into(), groups: self.groups.clone() };
+        let probe = Box::new(Fake { root: self.root.path().to_owned(), ..self.fake.clone() });
+        System::new(self.root.path(), self.variables.clone(), user, self.as_root, self.program.clone(), probe)
+    }
+}
+
+impl Probe for Fake {
+    fn run(&self, command: &[&str]) -> io::Result<Ran> {
+        let line = command.join(" ");
+        let found = self.says.iter().find(|(start, _)| line.starts_with(start));
+        found.map(|(_, ran)| ran.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn change(&self, command: &[String], input: &str) -> io::Result<()> {
+        let line = command.join(" ");
+        if self.refuses.iter().any(|start| line.starts_with(start)) {
+            return Err(io::Error::other("it ended with exit status: 1"));
+        }
+        // what `install` and `rm` do is done, so that a second look finds it
+        let last = command.last().map(|path| self.root.join(path.trim_start_matches('/')));
+        if let Some(path) = last.as_ref().filter(|_| line.contains("install -D -m 644 /dev/stdin ")) {
+            fs::create_dir_all(path.parent().unwrap())?;
+            fs::write(path, input)?;
+        } else if let Some(path) = last.filter(|_| line.starts_with("rm ") || line.starts_with("sudo rm ")) {
+            fs::remove_file(path)?;
+        }
+        let input = if input.is_empty() { String::new() } else { format!(" < {} bytes", input.len()) };
+        self.changes.lock().unwrap().push(line + &input);
+        Ok(())
+    }
+
+    fn cameras(&self) -> Cameras {
+        self.cameras.clone()
+    }
+
+    fn holders(&self, node: &Path) -> Vec<Holder> {
+        let here = self.holders.iter().filter(|(path, _)| node.ends_with(path.strip_prefix("/").unwrap()));
+        here.map(|(_, holder)| holder.clone()).collect()
+    }
+
+    fn may_write(&self, path: &Path) -> bool {
+        !self.locked.iter().any(|locked| path.ends_with(locked.strip_prefix("/").unwrap()))
+    }
+
+    fn free_bytes(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.free)
+    }
+
+    fn onnx_runtime(&self, _: &mask::Settings) -> Result<Library, Failure> {
+        self.onnx_runtime.clone()
+    }
+
+    fn pipewire_library(&self) -> Result<(), Failure> {
+        self.pipewire.clone()
+    }
+
+    fn daemon(&self, _: &Path) -> Result<Option<Status>, Failure> {
+        self.daemon.clone().map(|status| status.map(|status| *status))
+    }
+}
+
+/// What `systemctl --user show` says of the service.
+const SERVICE: &str = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nResult=success\n\
+     FragmentPath=/home/ada/.config/systemd/user/bgcam.service\n";
+
+const FILES: &[(&str, &str)] = &[
+    ("/etc/os-release", "ID=debian\n"),
+    ("/etc/group", "root:x:0:\nvideo:x:44:ada\nada:x:1000:\n"),
+    ("/proc/sys/kernel/osrelease", "KERNEL\n"),
+    ("/proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu avx avx2\n\nprocessor\t: 1\nflags\t\t: fpu avx avx2\n"),
+    ("/proc/900/comm", "wireplumber\n"),
+    ("/usr/bin/ffmpeg", ""),
+    ("/usr/bin/sudo", ""),
+    ("/usr/bin/systemctl", ""),
+    ("/usr/share/dbus-1/services/org.freedesktop.portal.Desktop.service", ""),
+    ("/run/user/1000/systemd/private", ""),
+    ("/home/ada/.config/systemd/user/bgcam.service", "[Service]\nExecStart=%h/.cargo/bin/bgcam daemon\n"),
+    ("/home/ada/.cargo/bin/bgcam", ""),
+    ("/dev/video0", ""),
+    ("/dev/video10", ""),
+    ("/dev/v4l2loopback", ""),
+    ("/lib/modules/KERNEL/modules.dep", "updates/dkms/v4l2loopback.ko: kernel/videodev.ko\n"),
+    ("/lib/modules/KERNEL/build/Makefile", ""),
+    ("/sys/module/v4l2loopback/version", "0.15.4\n"),
+    ("/sys/module/v4l2loopback/parameters/exclusive_caps", "Y,N,N,N,N,N,N,N\n"),
+    ("/sys/module/v4l2loopback/parameters/video_nr", "10,-1,-1,-1,-1,-1,-1,-1\n"),
+    ("/sys/module/v4l2loopback/parameters/max_buffers", "4\n"),
+    ("/sys/devices/virtual/video4linux/video10/name", LABEL),
+    ("/sys/devices/virtual/video4linux/video10/format", "\n"),
+    ("/sys/devices/virtual/video4linux/video10/max_openers", "10\n"),
+    ("/sys/devices/virtual/video4linux/video10/state", "output\n"),
+    ("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", "\x06\0\0\0\0"),
+    ("/etc/modprobe.d/bgcam.conf", include_str!("../../systemd/modprobe.d/bgcam.conf")),
+    ("/etc/modules-load.d/bgcam.conf", include_str!("../../systemd/modules-load.d/bgcam.conf")),
+];
