@@ -76,6 +76,33 @@ fn the_look_is_turned_live_and_kept_and_a_wrong_turn_changes_nothing() {
 }
 
 #[test]
+fn a_camera_and_a_quality_are_changed_while_it_runs_and_kept() {
+    let home = Home::new();
+    home.write_config("[camera]\ndevice = \"demo\"\n[mask]\nquality = \"eco\"\n");
+    let mut daemon = home.start(&[]);
+    write_png(&home.path("room.png"), 64, 36, [1, 2, 3]);
+    let file = format!("file:{}", home.path("room.png").display());
+    home.expect(&["set-camera", &file], 0);
+    let source = daemon.wait_until("it films the picture", |status| status.camera.source.is_some());
+    assert_eq!(source.camera.wanted, file);
+    assert!(home.expect(&["set-camera", "no such camera"], 1).contains("no such camera"));
+    home.expect(&["set-quality", "eco"], 0);
+    home.expect(&["reload"], 0);
+    daemon.kill();
+
+    let mut daemon = home.start(&[]);
+    assert_eq!(daemon.wait_until("it is back", |_| true).camera.wanted, file);
+    home.expect(&["set-camera", "--reset"], 0);
+    assert_eq!(daemon.wait_until("it answers", |_| true).camera.wanted, "demo");
+    home.expect(&["set-camera", &file], 0);
+    daemon.kill();
+
+    // whoever names a camera when he starts it means that one
+    let mut daemon = home.start(&["--camera", "demo"]);
+    assert_eq!(daemon.wait_until("it is there", |_| true).camera.wanted, "demo");
+}
+
+#[test]
 fn a_bad_picture_leaves_the_old_background() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
