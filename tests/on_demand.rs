@@ -65,6 +65,39 @@ fn the_light_follows_the_readers(version: &str) {
 on_versions!(the_light_follows_the_readers: v0_12_7, v0_13_2, v0_15_4);
 
 #[test]
+fn the_control_page_is_a_reader_too() {
+    script(
+        "0.15.4",
+        r##"
+        begin /dev/video0
+        must until_ok 10 asleep
+        url=$("$BGCAM" preview --print); token=${url#*token=}; host=${url#http://}; host=${host%%/*}
+        page() {
+            exec 5<> "/dev/tcp/${host%:*}/${host#*:}"
+            printf 'GET /live/output HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n' "$host" "$token" >&5
+            exec cat <&5 > /tmp/stream
+        }
+        page & V=$!
+        must until_ok 20 awake
+        must is why '"the control page watches"'
+        # An app beside it is what is named, and keeps the camera when the page is closed.
+        reader 9999 & R=$!
+        must until_ok 20 is why "\"v4l2-ctl (pid $R) reads /dev/video10\""
+        kill $V; sleep 5
+        must lit; must is camera_opens 1
+        kill $R
+        must until_ok 20 asleep
+        # A browser that stands still is gone as well.
+        page & V=$!
+        must until_ok 20 awake
+        kill -STOP $V
+        must until_ok 60 asleep
+        kill -KILL $V
+        "##,
+    );
+}
+
+#[test]
 fn a_second_app_has_a_camera_of_its_own() {
     script(
         "0.15.4",

@@ -13,7 +13,7 @@ use bgcam::{
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
     mask::{self, MaskError, ModelInfo, Place, Processor, Quality, Segmenter, catalogue::BUILT_IN},
-    pipeline::{Pipeline, Settings},
+    pipeline::{Pipeline, Settings, View},
     sink::{Outputs, SinkSpec, memory::Memory},
     stats::{CountingAllocator, allocations},
 };
@@ -100,6 +100,7 @@ fn no_thread_allocates_while_frames_go_by() {
     let clip = clip(folder.path());
     for spec in ["#20a040", "blur:50", "off"].into_iter().chain(clip.as_deref()) {
         let (pipeline, _memory) = start("demo", mask::Settings::default(), scene(spec), 1);
+        let _watched = View::ALL.map(|view| pipeline.tap().watch(view));
         let stats = pipeline.stats();
         let count = || stats.composed.get();
         wait_for("the first second has gone by", || count() > 40);

@@ -325,7 +325,7 @@ fn a_person_can_do_everything_in_a_browser() {
         "{ const s = document.getElementById('look-softness'); s.value = 33; s.dispatchEvent(new Event('input')); }",
     );
     daemon.wait_until("it is turned", |status| status.scene.look.softness == 33);
-    browser.until("document.querySelector('.knob.changed label').textContent === 'Softness'");
+    browser.until("document.querySelector('.knob.changed label')?.textContent === 'Softness'");
     click(&mut browser, ".knob.changed .reset");
     daemon.wait_until("it is turned back", |status| status.scene.look.softness == 0);
 

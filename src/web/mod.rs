@@ -194,7 +194,7 @@ fn router<H: Host>(site: &Arc<Site<H>>, guard: Guard) -> Router {
         .route("/", asset(html, include_str!("page/index.html")))
         .route("/app.js", asset("text/javascript; charset=utf-8", include_str!("page/app.js")))
         .route("/style.css", asset("text/css; charset=utf-8", include_str!("page/style.css")))
-        .route("/icon.svg", asset("image/svg+xml", include_str!("page/icon.svg")))
+        .route("/icon.svg", asset("image/svg+xml", include_str!("../../config/desktop/bgcam.svg")))
         .route("/live/{view}", get(live::watch::<H>))
         .route("/api/request", post(api::request::<H>))
         .route("/api/events", get(events::follow::<H>))

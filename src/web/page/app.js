@@ -241,7 +241,8 @@ function summary({ camera, scene, mask, rates, outputs, readers, cpu_percent }) 
   if (failed) return ["warn", capital(failed.failure.message), failed.failure.hint || ""];
   const source = camera.source ? `${camera.source.name} ${camera.source.native.join("×")}` : "Opening the webcam";
   const why = camera.source ? `on because ${camera.why}` : camera.wanted;
-  return [apps.length ? "good" : "", text, [source, why, `${rates.output.toFixed(0)}\u00a0fps`, cpu].join(" · ")];
+  const eased = mask.eased ? ["simpler edges while the machine is busy"] : [];
+  return [apps.length ? "good" : "", text, [source, why, `${rates.output.toFixed(0)}\u00a0fps`, cpu, ...eased].join(" · ")];
 }
 
 function render(next) {
@@ -256,7 +257,7 @@ function render(next) {
   say(pause.lastElementChild, scene.paused ? "Resume" : "Pause");
   $("mirror").setAttribute("aria-pressed", scene.mirror);
   if (document.activeElement !== $("quality")) $("quality").value = mask.wanted_quality;
-  $("quality").title = mask.quality_error?.message || (mask.eased ? "The machine is busy: the edges are simpler for now" : "");
+  $("quality").title = mask.quality_error?.message || "";
   showCamera(next.camera.wanted);
   showJob(next.prompt);
   showKind(scene.background);
@@ -424,8 +425,8 @@ function showGallery() {
   const now = JSON.stringify([sorted.slice(0, many).map((entry) => [entry.id, entry.favourite]), there.length]);
   if (now !== galleryShown) {
     galleryShown = now;
-    const tiles = Object.entries(kinds).map(([kind, it]) => kindTile(kind, it));
-    $("tiles").replaceChildren(...tiles, uploadTile(), ...sorted.slice(0, many).map(pictureTile));
+    $("tiles").replaceChildren(...sorted.slice(0, many).map(pictureTile));
+    $("tiles").hidden = !sorted.length;
     $("more").hidden = sorted.length <= many;
     $("empty").hidden = sorted.length > 0;
   }
@@ -442,7 +443,7 @@ let kindShown = "";
 function showKind(background) {
   const kind = kindOf(background);
   const file = background.picture?.path.split("/").at(-1);
-  for (const pick of $("tiles").querySelectorAll(".pick")) {
+  for (const pick of document.querySelectorAll(".pick")) {
     const on = pick.dataset.kind === (kind === "slideshow" ? "video" : kind) || (file && pick.dataset.file === file);
     if (pick.dataset.kind || pick.dataset.file) pick.setAttribute("aria-pressed", Boolean(on));
   }
@@ -470,6 +471,7 @@ function showKind(background) {
 const sendBlur = newestWins((strength) => setBackground({ blur: { strength } }));
 const sendColour = newestWins((color) => setBackground({ color }));
 $("blur-strength").oninput = (event) => {
+  event.target.touched = Date.now();
   setRange(event.target, event.target.value, $("blur-value"));
   sendBlur(Number(event.target.value));
 };
@@ -634,7 +636,6 @@ const held = (input) => document.activeElement === input && Date.now() - (input.
 
 function setRange(input, value, output, unit = "") {
   input.value = value;
-  input.touched = Date.now();
   const share = (100 * (input.value - input.min)) / (input.max - input.min);
   input.style.setProperty("--share", `${share}%`);
   say(output, `${input.value}${unit}`);
@@ -651,7 +652,7 @@ function control(knob, id) {
     const [min, max] = takes.number;
     const output = make("output");
     const input = make("input", { type: "range", id, min, max });
-    input.oninput = () => { setRange(input, input.value, output); sendLook(name, Number(input.value)); };
+    input.oninput = () => { input.touched = Date.now(); setRange(input, input.value, output); sendLook(name, Number(input.value)); };
     return { parts: [output], below: [input], show: (value) => held(input) || setRange(input, value, output) };
   }
   if (takes.word) {
@@ -723,6 +724,7 @@ addEventListener("pagehide", () => {
   for (const { erase } of removed.values()) erase({ keepalive: true });
 });
 
+$("kinds").append(...Object.entries(kinds).map(([kind, it]) => kindTile(kind, it)), uploadTile());
 watch();
 follow();
 showChips();
