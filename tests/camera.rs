@@ -200,7 +200,7 @@ fn what_is_missing_or_taken_is_said_with_the_way_out() {
         "#,
     )
     .success();
-    for expected in ["v4l2loopback", "modprobe", "/dev/video0", "busy"] {
+    for expected in ["v4l2loopback", "bgcam setup", "/dev/video0", "busy"] {
         assert!(output.stdout.contains(expected), "no {expected} in\n{}", output.stdout);
     }
 }

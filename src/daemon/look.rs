@@ -54,11 +54,15 @@ impl Daemon {
     async fn looked(&self, look: Look, config: &Config) -> Result<(Option<Ready>, Looks), Failure> {
         let old = self.pipeline.scene();
         let overlay = if lies_as(&old.look, &look) { old.overlay.clone() } else { load_overlay(&look, config).await? };
-        let is_treated_alike = Treatment::of(&old.look) == Treatment::of(&look);
+        let treatment = Treatment::of(&look);
         let ready = match &old.background {
-            Background::Picture(_) | Background::Moving(_) if !is_treated_alike => {
+            Background::Picture(_) if treatment != Treatment::of(&old.look) => {
                 // whoever turns a knob wants to see at once what it does
                 Some(Ready { fade: Duration::ZERO, ..Ready::load(&old.spec, &look, config).await? })
+            }
+            Background::Moving(player) => {
+                player.treat(treatment);
+                None
             }
             _ => None,
         };

@@ -13,6 +13,10 @@ pub(super) fn install(system: &System, plan: &mut Plan) {
         plan.note("there is no systemd for this user here, so nothing starts bgcam by itself: `bgcam daemon` does");
         return;
     }
+    if system.program.display().to_string().contains(['"', '\'', '\\']) {
+        plan.note(format!("systemd starts no program with quotes in its path: move {}", system.program.display()));
+        return;
+    }
     let is_new = !is_packaged(system) && {
         let steps = plan.steps.len();
         plan.write(system, Who::User, &path(system), unit(system), "how bgcam is started");
@@ -84,6 +88,6 @@ fn unit(system: &System) -> String {
     }
     // as systemd.service(5) has it, where a dollar in the name of the program is none but a dollar
     let program = system.program.display().to_string();
-    let program = program.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
+    let program = program.replace('%', "%%");
     UNIT.replace("%h/.cargo/bin/bgcam", &format!("\"{program}\""))
 }

@@ -208,6 +208,8 @@ fn the_unit_starts_this_program_wherever_it_is() {
     let twin = fresh().program("/opt/100% $mine/bgcam");
     do_all(&twin, false);
     assert!(twin.text(UNIT).unwrap().contains("ExecStart=\"/opt/100%% $mine/bgcam\" daemon\n"));
+    let quoted = fresh().program("/opt/\"mine\"/bgcam");
+    assert!(!lines(&quoted).iter().any(|line| line.contains("bgcam.service")) && notes(&quoted).contains("quotes"));
     let packaged = fresh().program("/usr/bin/bgcam").with("/usr/lib/systemd/user/bgcam.service", "");
     assert!(!lines(&packaged).iter().any(|line| line.contains("write /home")));
     assert!(lines(&packaged).contains(&"systemctl --user enable --now bgcam.service".to_owned()));
@@ -228,7 +230,7 @@ fn a_step_that_fails_stops_no_other_and_is_not_taken_for_done() {
 fn systemd_takes_the_unit_and_finds_the_program() {
     use std::{os::unix::fs::PermissionsExt, process::Command};
     let dir = tempfile::tempdir().unwrap();
-    let program = dir.path().join("a 100% \"odd\" $name").join("bgcam");
+    let program = dir.path().join("a 100% odd $name").join("bgcam");
     fs::create_dir(program.parent().unwrap()).unwrap();
     fs::write(&program, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
