@@ -78,7 +78,7 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let frames = frames_of(&source_settings)?;
     let scene = match &args.background {
         Some(spec) => render::scene(spec.clone().fitted(config.fit), args.size, config)?,
-        None => picture_scene(args.size),
+        None => Scene { look: config.look.clone(), ..picture_scene(args.size) },
     };
     let jpegs = frames.iter().map(|frame| sample::mjpeg(frame)).collect::<Result<Vec<_>, _>>();
     let jpegs = jpegs.map_err(|error| Failure::new(Kind::Internal, format!("cannot make a JPEG: {error}")))?;

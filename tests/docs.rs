@@ -98,8 +98,8 @@ fn every_command_is_one_that_bgcam_has() {
 fn config_document() -> String {
     let mut text = String::from(
         "# Settings\n\n\
-         Made from [config/bgcam.toml](../config/bgcam.toml) by `UPDATE_DOCS=1 cargo test --test docs`. Where the files are, \n\
-         `bgcam config path` tells; `bgcam config check` finds mistakes, `bgcam reload` takes changes over while a call goes on.\n\
+         Made from [config/bgcam.toml](../config/bgcam.toml) by `UPDATE_DOCS=1 cargo test --test docs`. `bgcam config path` tells\n\
+         where the files are, `bgcam config check` finds mistakes, `bgcam reload` takes changes over while a call goes on.\n\
          Each setting is an environment variable too: `output.fps` is `BGCAM_OUTPUT_FPS`.\n",
     );
     let (mut section, mut comment, mut started) = (String::new(), Vec::new(), false);
@@ -119,7 +119,7 @@ fn config_document() -> String {
             text += &format!("- `{section}.{key}` = `{value}`");
             text += &if comment.is_empty() { "\n".to_owned() } else { format!(": {}\n", comment.join(" ")) };
             comment.clear();
-        } else if !started {
+        } else if !started || line.is_empty() {
             comment.clear();
         }
     }
@@ -143,7 +143,7 @@ fn sources() -> Vec<String> {
         for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
                 all(&path, texts);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
+            } else if path.extension().is_some_and(|ending| ["rs", "html", "js"].iter().any(|known| ending == *known)) {
                 texts.extend(fs::read_to_string(path).unwrap().lines().map(|line| line.replace("\\\"", "\"")));
             }
         }
