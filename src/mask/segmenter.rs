@@ -212,7 +212,10 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::{frame::Yuv, mask::keys::KeyModel};
+    use crate::{
+        frame::Yuv,
+        mask::{Processor, keys::KeyModel},
+    };
 
     const SIZE: Size = Size::HD;
 
@@ -336,6 +339,19 @@ mod tests {
         (0..5).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
         assert_eq!(segmenter.info().quality, Quality::Eco);
         assert!(segmenter.info().missing.as_ref().unwrap().message.contains("left half"));
+    }
+
+    #[test]
+    fn what_the_library_has_no_processor_for_runs_on_the_cpu_and_says_why() {
+        let settings = Settings { quality: Quality::Eco, processor: Processor::Cuda, ..Settings::default() };
+        let Ok(segmenter) = TwoRate::open(&settings, SIZE) else { return };
+        let info = segmenter.info();
+        if info.processor == Processor::Cuda {
+            return; // a machine that can
+        }
+        let failure = info.processor_error.as_ref().unwrap();
+        assert!(failure.message.starts_with("processor cuda can't be used by "), "{failure}");
+        assert!(failure.hint.as_ref().unwrap().contains("onnxruntime-gpu"), "{failure:?}");
     }
 
     #[test]
