@@ -6,7 +6,7 @@
 use std::{
     ffi::OsString,
     io::{self, BufReader, Read},
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::process::CommandExt},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
@@ -130,6 +130,7 @@ fn command(decode: &Decode<'_>) -> Command {
     // V: the picture of a song's cover is no video
     command.args(["-map", "0:V:0", "-vf", decode.filters, "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0); // Ctrl-C is for us; ffmpeg ends with us
     command
 }
 

@@ -11,11 +11,13 @@
 //!
 //! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
 //! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
-//! ([`cli`]) talks to it, [`web`], the page through which a browser does, [`config`] with [`paths`], [`stats`] and [`error`]. The stations share [`regular`], which reads
-//! files that users name, [`picture`], which decodes them, `v4l2`, which calls device drivers, [`holders`], which sees who
-//! has a device open, `child`, which ends other programs, and `ffmpeg`, which decodes videos with one. [`doctor`] says what
-//! is wrong with the machine, as [`system`] shows it, and [`setup`] sets it up. [`render`] sends files the same way, and
-//! [`mod@bench`] measures it.
+//! ([`cli`]) talks to it, [`web`], the page through which a browser does, [`config`] with [`paths`], [`look`], what people turn
+//! while they see themselves, [`stats`] and [`error`].
+//!
+//! The stations share `grid`, frames shrunk to cells, [`regular`], which reads files that users name, [`picture`], which decodes
+//! them, `v4l2`, which calls device drivers, [`holders`], which sees who has a device open, `child`, which ends other programs,
+//! and `ffmpeg`, which decodes videos with one. [`doctor`] says what is wrong with the machine, as [`system`] shows it, and
+//! [`setup`] sets it up. [`render`] sends files the same way, and [`mod@bench`] measures it.
 
 pub mod background;
 pub mod bench;

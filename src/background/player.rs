@@ -34,8 +34,8 @@ const BUFFERS: usize = AHEAD + 4;
 /// lasts longer (a paused scene, a clip being opened again) is not.
 const SLACK: Duration = Duration::from_millis(500);
 
-/// How long the first frame may take.
-const FIRST_WITHIN: Duration = Duration::from_secs(20);
+/// How long the first frame may take: less than the service is given to start.
+const FIRST_WITHIN: Duration = Duration::from_secs(15);
 
 /// How long a file is given when a frame is waited for.
 const FRAME_WITHIN: Duration = Duration::from_secs(20);
