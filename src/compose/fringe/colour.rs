@@ -4,7 +4,7 @@
 
 use multiversion::multiversion;
 
-use super::{OWN, WIDE};
+use super::{CHUNK, OWN, WIDE};
 
 /// `pixels * alpha / 255`.
 #[multiversion(targets = "simd")]
@@ -97,6 +97,15 @@ pub(super) fn tint(light: &[u8], behind: &[u8], pixels: &mut [u8]) {
 pub(super) fn unmix(pixels: &[u8], alpha: &[u8], front: &mut [u8], back: &[u8]) {
     for (((front, &back), &pixel), &alpha) in front.iter_mut().zip(back).zip(pixels).zip(alpha) {
         *front = own_colour(pixel, alpha, *front, back) as u8;
+    }
+}
+
+/// For each chunk of a row whether any pixel is neither background nor person: in one call, since a call for each chunk costs
+/// more than the work.
+#[multiversion(targets = "simd")]
+pub(super) fn find_mixed(alpha: &[u8], mixed: &mut [bool]) {
+    for (mixed, alpha) in mixed.iter_mut().zip(alpha.chunks(CHUNK)) {
+        *mixed = alpha.iter().fold(0, |any, &alpha| any | u8::from(alpha.wrapping_sub(1) < 254)) != 0;
     }
 }
 

@@ -15,7 +15,7 @@ mod sums;
 use std::ops::Range;
 
 use self::{
-    colour::{brighten, divide, is_mixed, mean, shine, take_out, tint, unmix, weigh},
+    colour::{brighten, divide, find_mixed, is_mixed, mean, shine, take_out, tint, unmix, weigh},
     lines::Lines,
     sums::Sums,
 };
@@ -54,6 +54,8 @@ pub(super) struct Fringe {
     light: Plane<u8>,
     /// For each run of [`RUN`] cells of each row whether it lies near an edge.
     near: Box<[bool]>,
+    /// For each chunk of a row of pixels whether any is mixed.
+    mixed: Box<[bool]>,
     sums: Sums<7>,
     lines: Lines,
 }
@@ -69,6 +71,7 @@ impl Fringe {
             front: three(),
             back: three(),
             light: plane(),
+            mixed: vec![false; size.width().div_ceil(CHUNK)].into(),
             near: vec![false; grid.width.div_ceil(RUN) * grid.height].into(),
             sums: Sums::new(grid.width),
             lines: Lines::new(grid.width),
@@ -171,16 +174,14 @@ impl Fringe {
         pixels: &mut [u8],
     ) {
         let chunks = alpha.len().div_ceil(CHUNK);
-        let is_touched = |chunk: usize| {
-            let alpha = &alpha[chunk * CHUNK..((chunk + 1) * CHUNK).min(alpha.len())];
-            // with light, pixels further in are touched as well
-            is_mixed(alpha) || (touch.wrap && alpha[0] > 0)
-        };
+        find_mixed(alpha, &mut self.mixed[..chunks]);
+        // with light, pixels further in are touched as well
+        let is_touched = |mixed: &[bool], chunk: usize| mixed[chunk] || (touch.wrap && alpha[chunk * CHUNK] > 0);
         let mut end = 0;
         while end < chunks {
             let start = end;
-            let touched = is_touched(start);
-            while end < chunks && is_touched(end) == touched {
+            let touched = is_touched(&self.mixed, start);
+            while end < chunks && is_touched(&self.mixed, end) == touched {
                 end += 1;
             }
             if touched {
