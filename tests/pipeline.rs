@@ -12,6 +12,7 @@ use bgcam::{
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
+    look::Look,
     mask::{self, MaskError, ModelInfo, Place, Processor, Quality, Segmenter, catalogue::BUILT_IN},
     pipeline::{Pipeline, Settings, View},
     sink::{Outputs, SinkSpec, memory::Memory},
@@ -282,6 +283,16 @@ fn a_model_that_is_far_too_slow_ends_in_a_card_and_not_in_the_room() {
     wait_for("a card takes its place", || memory.last().is_some_and(|frame| share_of(&frame, green) < 0.5));
     assert!(memory.frames().iter().all(|frame| share_of(frame, ROOM) == 0.0));
     std::mem::forget(pipeline); // its model sleeps for a minute
+}
+
+#[test]
+fn the_plain_camera_goes_on_when_nobody_can_be_found_to_be_lit() {
+    let _alone = alone();
+    let look = Look { low_light: 50, ..Look::plain() };
+    let (pipeline, memory) = start_twins("4000", Scene { look, ..scene("off") }, 300);
+    // longer than a background may lack its person before a card says so
+    wait_for("pictures go out for a while", || pipeline.stats().composed.get() > 110);
+    assert!(memory.frames().iter().skip(30).all(|frame| share_of(frame, ROOM) > 0.9), "no card in their place");
 }
 
 #[test]

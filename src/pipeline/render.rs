@@ -149,7 +149,8 @@ impl Render {
         }
         let way = if scene.needs_mask() || self.fader.needs_mask() { self.way_of(shot) } else { Way::Alone };
         let now = Instant::now();
-        if scene.needs_mask() && matches!(way, Way::Alone) {
+        // the plain camera is shown as it is where nobody could be found to be lit or followed
+        if scene.hides_room() && matches!(way, Way::Alone) {
             let since = *self.unmasked_since.get_or_insert(now);
             if now.duration_since(since) > MODEL_LOST {
                 return self.show_card(scene, now);
