@@ -105,12 +105,19 @@ pub(super) fn unmix(pixels: &[u8], alpha: &[u8], front: &mut [u8], back: &[u8]) 
 #[multiversion(targets = "simd")]
 pub(super) fn find_mixed(alpha: &[u8], mixed: &mut [bool]) {
     for (mixed, alpha) in mixed.iter_mut().zip(alpha.chunks(CHUNK)) {
-        *mixed = alpha.iter().fold(0, |any, &alpha| any | u8::from(alpha.wrapping_sub(1) < 254)) != 0;
+        *mixed = any_mixed(alpha);
     }
 }
 
+/// The same of a few cells.
 #[multiversion(targets = "simd")]
 pub(super) fn is_mixed(alpha: &[u8]) -> bool {
+    any_mixed(alpha)
+}
+
+/// Neither 0 nor 255; without a branch.
+#[inline(always)]
+fn any_mixed(alpha: &[u8]) -> bool {
     alpha.iter().fold(0, |any, &alpha| any | u8::from(alpha.wrapping_sub(1) < 254)) != 0
 }
 
