@@ -31,7 +31,8 @@ pub(super) struct Layers {
 #[derive(Debug)]
 struct Rows {
     front: Box<[u8]>,
-    alpha: Box<[u8]>,
+    /// The same and its alpha, mirrored.
+    turned: [Box<[u8]>; 2],
     back: Box<[u8]>,
     room: Box<[u8]>,
 }
@@ -65,7 +66,7 @@ impl Layers {
             fringe: Fringe::new(size),
             meter: Meter::default(),
             chroma_alpha: vec![0; size.chroma_len()].into_boxed_slice(),
-            rows: Rows { front: row(), alpha: row(), back: row(), room: row() },
+            rows: Rows { front: row(), turned: [row(), row()], back: row(), room: row() },
         }
     }
 
@@ -141,61 +142,90 @@ impl Layers {
     }
 
     fn over(&mut self, frame: &Frame, mask: &Mask, back: [Back<'_>; 3], finish: Finish, into: &mut Frame) {
+        self.halve(mask);
+        let Self { blur, rows, chroma_alpha, fringe, survey, .. } = self;
+        let alphas = [mask.alpha(), chroma_alpha, chroma_alpha];
+        let layers = planes(self.size, frame, into).into_iter().zip(alphas).zip(back).enumerate();
+        for (plane, (((camera, into, width), alpha), back)) in layers {
+            let lines = into.chunks_exact_mut(width).zip(camera.chunks_exact(width)).zip(alpha.chunks_exact(width));
+            for (y, ((into, camera), mut alpha)) in lines.enumerate() {
+                let at = (plane, y);
+                let mut front = finish.person(at, camera, alpha, (fringe, survey), &mut rows.front[..width]);
+                if finish.mirror {
+                    let [turned, turned_alpha] = rows.turned.each_mut().map(|row| &mut row[..width]);
+                    blend::flip(front, turned);
+                    blend::flip(alpha, turned_alpha);
+                    (front, alpha) = (turned, turned_alpha);
+                }
+                let mut behind = back.row(at, blur, finish.tone, &mut rows.back[..width]);
+                if finish.opacity < 256 {
+                    behind = finish.thin(behind, camera, &mut rows.room[..width]);
+                }
+                blend::over(front, behind, alpha, into);
+            }
+        }
+    }
+
+    /// Finds the alpha of the chroma samples.
+    fn halve(&mut self, mask: &Mask) {
         let width = self.size.width();
         let rows = mask.alpha().chunks_exact(2 * width).zip(self.chroma_alpha.chunks_exact_mut(width / 2));
         for (pair, into) in rows {
             let (above, below) = pair.split_at(width);
             blend::halve(above, below, into);
         }
-        let Self { blur, rows, chroma_alpha, fringe, survey, .. } = self;
-        let alphas = [mask.alpha(), chroma_alpha, chroma_alpha];
-        let layers = planes(self.size, frame, into).into_iter().zip(alphas).zip(back).enumerate();
-        for (plane, (((front, into, width), alpha), back)) in layers {
-            let lines = into.chunks_exact_mut(width).zip(front.chunks_exact(width)).zip(alpha.chunks_exact(width));
-            for (y, ((into, camera), mut alpha)) in lines.enumerate() {
-                let mut front = camera;
-                if finish.touch.is_some() || finish.tone.is_some() {
-                    let row = &mut rows.front[..width];
-                    row.copy_from_slice(front);
-                    if let Some(touch) = finish.touch {
-                        fringe.row((plane, y), survey, alpha, touch, row);
-                    }
-                    if let Some(tone) = finish.tone {
-                        tone.apply(plane, row);
-                    }
-                    front = row;
+    }
+}
+
+impl<'a> Back<'a> {
+    /// A row of the plane; made in `row` where it is not there yet.
+    fn row(self, (plane, y): (usize, usize), blur: &mut Blur, tone: Option<Tone>, row: &'a mut [u8]) -> &'a [u8] {
+        match self {
+            Self::Picture(picture) => return &picture[y * row.len()..][..row.len()],
+            Self::Color(value) => row.fill(value),
+            Self::Blur(of) => {
+                blur.row(of, y, row);
+                if let Some(tone) = tone {
+                    tone.apply(plane, row);
                 }
-                if finish.mirror {
-                    blend::flip(front, &mut rows.room[..width]);
-                    rows.front[..width].copy_from_slice(&rows.room[..width]);
-                    blend::flip(alpha, &mut rows.alpha[..width]);
-                    (front, alpha) = (&rows.front[..width], &rows.alpha[..width]);
-                }
-                let mut behind = match back {
-                    Back::Picture(picture) => &picture[y * width..][..width],
-                    Back::Color(value) => {
-                        rows.back[..width].fill(value);
-                        &rows.back[..width]
-                    }
-                    Back::Blur(of) => {
-                        blur.row(of, y, &mut rows.back[..width]);
-                        if let Some(tone) = finish.tone {
-                            tone.apply(plane, &mut rows.back[..width]);
-                        }
-                        &rows.back[..width]
-                    }
-                };
-                if finish.opacity < 256 {
-                    rows.room[..width].copy_from_slice(camera);
-                    if finish.mirror {
-                        rows.room[..width].reverse();
-                    }
-                    blend::mix(behind, 256 - finish.opacity, &mut rows.room[..width]);
-                    behind = &rows.room[..width];
-                }
-                blend::over(front, behind, alpha, into);
             }
         }
+        row
+    }
+}
+
+impl Finish {
+    /// A row of the person: the camera's own, or made in `row` where anything is done to it.
+    fn person<'a>(
+        &self,
+        at: (usize, usize),
+        camera: &'a [u8],
+        alpha: &[u8],
+        (fringe, survey): (&mut Fringe, &Survey),
+        row: &'a mut [u8],
+    ) -> &'a [u8] {
+        let touch = self.touch.filter(|touch| fringe.find(alpha, *touch));
+        if touch.is_none() && self.tone.is_none() {
+            return camera;
+        }
+        row.copy_from_slice(camera);
+        if let Some(touch) = touch {
+            fringe.row(at, survey, alpha, touch, row);
+        }
+        if let Some(tone) = self.tone {
+            tone.apply(at.0, row);
+        }
+        row
+    }
+
+    /// A row of the background with the room shining through.
+    fn thin<'a>(&self, behind: &[u8], camera: &[u8], row: &'a mut [u8]) -> &'a [u8] {
+        row.copy_from_slice(camera);
+        if self.mirror {
+            row.reverse();
+        }
+        blend::mix(behind, 256 - self.opacity, row);
+        row
     }
 }
 

@@ -156,7 +156,9 @@ impl Axis {
     fn new(from: usize, to: usize) -> Self {
         let scale = from as f64 / to as f64;
         let reach = scale.max(1.0);
-        let taps = (reach.ceil() as usize + 1).min(from);
+        // where whole pixels fall into each other there is no rest to the next
+        let rest = usize::from(reach.fract() != 0.0 || scale < 1.0);
+        let taps = (reach.ceil() as usize + rest).min(from);
         let mut axis = Self { taps, starts: vec![0; to].into(), weights: vec![0; to * taps].into() };
         for target in 0..to {
             let middle = (target as f64 + 0.5) * scale;

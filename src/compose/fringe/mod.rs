@@ -54,8 +54,8 @@ pub(super) struct Fringe {
     light: Plane<u8>,
     /// For each run of [`RUN`] cells of each row whether it lies near an edge.
     near: Box<[bool]>,
-    /// For each chunk of a row of pixels whether any is mixed.
-    mixed: Box<[bool]>,
+    /// For each chunk of a row of pixels whether any has to be touched.
+    touched: Box<[bool]>,
     sums: Sums<7>,
     lines: Lines,
 }
@@ -71,7 +71,7 @@ impl Fringe {
             front: three(),
             back: three(),
             light: plane(),
-            mixed: vec![false; size.width().div_ceil(CHUNK)].into(),
+            touched: vec![false; size.width().div_ceil(CHUNK)].into(),
             near: vec![false; grid.width.div_ceil(RUN) * grid.height].into(),
             sums: Sums::new(grid.width),
             lines: Lines::new(grid.width),
@@ -118,7 +118,7 @@ impl Fringe {
         let planes = [person, &weighted[0], &weighted[1], &weighted[2], &frame.y, &frame.u, &frame.v];
         sums.start(planes, WIDE);
         for (y, near) in near.chunks_exact(runs).enumerate() {
-            sums.next(planes, WIDE, y);
+            sums.next(planes, WIDE, y, spans(near, self.grid.width));
             for span in spans(near, self.grid.width) {
                 let alpha = &person.row(y)[span.clone()];
                 if wrap > 0 {
@@ -152,7 +152,7 @@ impl Fringe {
         let planes = [person, &weighted[0], &weighted[1], &weighted[2]];
         sums.start(planes, NARROW);
         for (y, near) in near.chunks_exact(runs).enumerate() {
-            sums.next(planes, NARROW, y);
+            sums.next(planes, NARROW, y, spans(near, self.grid.width));
             for span in spans(near, self.grid.width) {
                 for (plane, front) in front.iter_mut().enumerate() {
                     let [alpha, person] = [0, 1 + plane].map(|row| &sums.rows[row][span.clone()]);
@@ -163,8 +163,19 @@ impl Fringe {
         self.front.iter_mut().chain(&mut self.back).for_each(Plane::replicate);
     }
 
+    /// Looks for what [`Fringe::row`] has to touch in a row of pixels with this alpha; false when that is nothing.
+    pub(super) fn find(&mut self, alpha: &[u8], touch: Touch) -> bool {
+        let touched = &mut self.touched[..alpha.len().div_ceil(CHUNK)];
+        find_mixed(alpha, touched);
+        if touch.wrap {
+            // with light, pixels further in are touched as well
+            touched.iter_mut().zip(alpha.chunks(CHUNK)).for_each(|(touched, alpha)| *touched |= alpha[0] > 0);
+        }
+        touched.contains(&true)
+    }
+
     /// Takes the room out of row `y` of a plane (0 Y, 1 U, 2 V), and lets light fall on it: `pixels` are the frame's, with
-    /// their `alpha`.
+    /// their `alpha`, for which [`Fringe::find`] was asked last.
     pub(super) fn row(
         &mut self,
         (plane, y): (usize, usize),
@@ -174,14 +185,11 @@ impl Fringe {
         pixels: &mut [u8],
     ) {
         let chunks = alpha.len().div_ceil(CHUNK);
-        find_mixed(alpha, &mut self.mixed[..chunks]);
-        // with light, pixels further in are touched as well
-        let is_touched = |mixed: &[bool], chunk: usize| mixed[chunk] || (touch.wrap && alpha[chunk * CHUNK] > 0);
         let mut end = 0;
         while end < chunks {
             let start = end;
-            let touched = is_touched(&self.mixed, start);
-            while end < chunks && is_touched(&self.mixed, end) == touched {
+            let touched = self.touched[start];
+            while end < chunks && self.touched[end] == touched {
                 end += 1;
             }
             if touched {
@@ -227,7 +235,7 @@ pub(super) struct Touch {
 }
 
 /// The cells of runs that are near an edge, side by side ones together.
-fn spans(near: &[bool], width: usize) -> impl Iterator<Item = Range<usize>> {
+fn spans(near: &[bool], width: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     let parts = near.chunk_by(|a, b| a == b).scan(0, |start, part| {
         let first = *start;
         *start += part.len();
@@ -277,7 +285,10 @@ mod tests {
         fringe.look(&survey, if touch.wrap { 100 } else { 0 });
         let (y, width) = (size.height() / 2, size.width());
         let mut row = frame.planes().0[y * width..][..width].to_vec();
-        fringe.row((0, y), &survey, &mask.alpha()[y * width..][..width], touch, &mut row);
+        let alpha = &mask.alpha()[y * width..][..width];
+        if fringe.find(alpha, touch) {
+            fringe.row((0, y), &survey, alpha, touch, &mut row);
+        }
         row
     }
 

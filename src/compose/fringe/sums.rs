@@ -1,5 +1,7 @@
 //! Sums over squares of cells, of several planes at once.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 
 use super::WIDE;
@@ -37,15 +39,23 @@ impl<const N: usize> Sums<N> {
         }
     }
 
-    /// The sums of the squares of `radius` around the cells of row `y`; rows come one after another.
-    pub(super) fn next<const P: usize>(&mut self, planes: [&Plane<u8>; P], radius: usize, y: usize) {
+    /// The sums of the squares of `radius` around the cells `spans` of row `y`; rows come one after another.
+    pub(super) fn next<const P: usize>(
+        &mut self,
+        planes: [&Plane<u8>; P],
+        radius: usize,
+        y: usize,
+        spans: impl Iterator<Item = Range<usize>> + Clone,
+    ) {
         let (y, reach) = (y as isize, radius as isize);
         for ((columns, rows), plane) in self.columns.iter_mut().zip(&mut self.rows).zip(planes) {
             slide(plane.wide_row(y + reach, PAD), plane.wide_row(y - reach - 1, PAD), columns);
-            let from = &columns[PAD - radius..];
-            match radius {
-                WIDE => thirteen(from, &mut self.steps, rows),
-                _ => five(from, rows),
+            for span in spans.clone() {
+                let (from, into) = (&columns[PAD - radius + span.start..], &mut rows[span]);
+                match radius {
+                    WIDE => thirteen(from, &mut self.steps, into),
+                    _ => five(from, into),
+                }
             }
         }
     }
@@ -106,7 +116,7 @@ mod tests {
                 let mut sums = Sums::<1>::new(40);
                 sums.start([&plane], radius);
                 for y in 0..20 {
-                    sums.next([&plane], radius, y);
+                    sums.next([&plane], radius, y, [0..16, 16..40].into_iter());
                     let reach = -(radius as isize)..=radius as isize;
                     for x in [0, 1, 17, 39] {
                         let cell = |dx: isize, dy: isize| plane.raw().0[plane.index(x as isize + dx, y as isize + dy)];

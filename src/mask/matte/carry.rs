@@ -1,5 +1,7 @@
 //! A good alpha of an earlier frame, carried to this one along the flow, and mended where the picture tells otherwise.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 
 use super::{
@@ -37,28 +39,16 @@ pub(crate) struct Calm {
 pub(crate) struct Snapshot {
     pyramid: Pyramid,
     landscape: Plane<f32>,
-    /// What was carried to it from the key before, where there was one.
-    carried: Plane<f32>,
-    has_carried: bool,
 }
 
 impl Snapshot {
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        Self {
-            pyramid: Pyramid::new(width, height),
-            landscape: Plane::new(width, height),
-            carried: Plane::new(width, height),
-            has_carried: false,
-        }
+        Self { pyramid: Pyramid::new(width, height), landscape: Plane::new(width, height) }
     }
 
-    pub(crate) fn take(&mut self, pyramid: &Pyramid, landscape: &Plane<f32>, carried: Option<&Plane<f32>>) {
+    pub(crate) fn take(&mut self, pyramid: &Pyramid, landscape: &Plane<f32>) {
         self.pyramid.copy_from(pyramid);
         self.landscape.copy_from(landscape);
-        self.has_carried = carried.is_some();
-        if let Some(carried) = carried {
-            self.carried.copy_from(carried);
-        }
     }
 }
 
@@ -88,24 +78,35 @@ pub(crate) struct Carry {
     packed: Plane<[i16; 2]>,
     /// Of each [`STEP`] x [`STEP`] pixels of it.
     classes: Box<[Class]>,
+    /// The same of such a cell and the eight around it.
+    wide_classes: Box<[Class]>,
+    /// Of what the vectors of each cell of a row lead to.
+    along: Box<[Class]>,
     flow: Flow,
     /// The fast model's alpha of the key frame along the flow, then by how much today's differs.
     differs: Plane<f32>,
     tall: Plane<f32>,
     lost: Box<[f32]>,
+    /// In each row of cells, the pixels from the first to the last that may be lost.
+    lost_spans: Box<[Range<usize>]>,
 }
 
 impl Carry {
     pub(crate) fn new(width: usize, height: usize) -> Self {
+        let (columns, rows) = (width.div_ceil(STEP), height.div_ceil(STEP));
+        let classes = |cells| vec![Class::Mixed; cells].into();
         Self {
             key: Snapshot::new(width, height),
             has_key: false,
             packed: Plane::new(width, height),
-            classes: vec![Class::Mixed; width.div_ceil(STEP) * height.div_ceil(STEP)].into(),
+            classes: classes(columns * rows),
+            wide_classes: classes(columns * rows),
+            along: classes(columns),
             flow: Flow::new(width, height),
             differs: Plane::new(width, height),
             tall: Plane::new(width, height),
             lost: vec![0.0; width.next_multiple_of(STEP)].into(),
+            lost_spans: vec![0..0; rows].into(),
         }
     }
 
@@ -117,27 +118,21 @@ impl Carry {
         self.has_key = false;
     }
 
-    /// From now on the alpha of the frame of `snapshot` is carried, which it takes in exchange for the old one.
-    ///
-    /// `alpha` is first drawn towards what the last key promised.
-    pub(crate) fn set_key(&mut self, snapshot: &mut Snapshot, alpha: &mut Plane<f32>, calm: Calm) {
-        if snapshot.has_carried {
-            draw_towards(snapshot.carried.raw().0, calm, alpha.raw_mut());
-        }
+    /// From now on `alpha` is carried, that of the frame of `snapshot`, which it takes in exchange for the old one.
+    pub(crate) fn set_key(&mut self, snapshot: &mut Snapshot, alpha: &Plane<f32>) {
         std::mem::swap(&mut self.key, snapshot);
         self.has_key = true;
         self.flow.restart();
-        for y in 0..alpha.height {
-            let sources = alpha.row(y).iter().zip(self.key.landscape.row(y));
-            for (packed, (&alpha, &landscape)) in self.packed.row_mut(y).iter_mut().zip(sources) {
-                *packed = [(alpha * FINE) as i16, (landscape * FINE) as i16];
-            }
-        }
-        self.packed.replicate();
+        pack(alpha.raw().0, self.key.landscape.raw().0, self.packed.raw_mut());
         let columns = alpha.width.div_ceil(STEP);
         for (at, class) in self.classes.iter_mut().enumerate() {
             let start = self.packed.index((at % columns * STEP) as isize, (at / columns * STEP) as isize);
             *class = class_of(&self.packed, start);
+        }
+        for (at, wide) in self.wide_classes.iter_mut().enumerate() {
+            let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
+            let (across, down) = (around(at % columns, columns), around(at / columns, self.lost_spans.len()));
+            *wide = common_class(&self.classes, columns, across, down);
         }
     }
 
@@ -145,21 +140,23 @@ impl Carry {
     pub(crate) fn apply(&mut self, now: &Pyramid, landscape: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
         self.flow.find(now, &self.key.pyramid);
         self.warp(into);
-        for y in 0..into.height {
-            difference(landscape.row(y), self.differs.row_mut(y));
-        }
-        self.differs.replicate();
-        for y in -2..into.height as isize + 2 {
-            let from = self.differs.wide_row(y, 2);
-            let start = self.tall.index(0, y);
-            sum_across(from, &mut self.tall.raw_mut()[start..start + into.width]);
-        }
+        self.find_lost(into.width);
+        self.mend(landscape, into)
+    }
+
+    /// Mends `into` where the picture was lost.
+    fn mend(&mut self, landscape: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
+        self.differ(landscape);
         let mut drift = Drift::default();
         for y in 0..into.height {
+            let span = self.lost_spans[y / STEP].clone();
+            if span.is_empty() {
+                continue;
+            }
             self.lost_row(y);
-            let differs = [-2, -1, 0, 1, 2].map(|by| self.tall.wide_row(y as isize + by, 0));
-            let then = self.differs.row(y);
-            let row = mend(differs, &self.lost, (landscape.row(y), then), into.row_mut(y));
+            let differs = [-2, -1, 0, 1, 2].map(|by| &self.tall.wide_row(y as isize + by, 0)[span.clone()]);
+            let fast = (&landscape.row(y)[span.clone()], &self.differs.row(y)[span.clone()]);
+            let row = mend_row(differs, &self.lost[span.clone()], fast, &mut into.row_mut(y)[span]);
             drift.lost += row.lost;
             drift.mended += row.mended;
         }
@@ -167,25 +164,64 @@ impl Carry {
         Drift { lost: drift.lost / area, mended: drift.mended / area }
     }
 
+    /// Finds the spans outside of which the flow left so little that nothing is lost.
+    fn find_lost(&mut self, width: usize) {
+        let columns = self.flow.columns();
+        for (rows, span) in self.flow.left().windows(2 * columns).step_by(columns).zip(&mut self.lost_spans) {
+            let (above, below) = rows.split_at(columns);
+            let is_lost = |corner: usize| above[corner].max(below[corner]) > LOST.0;
+            // a corner's difference reaches into the cells on both sides of it
+            let first = (0..columns).find(|&corner| is_lost(corner));
+            let last = (0..columns).rfind(|&corner| is_lost(corner));
+            *span = match (first, last) {
+                (Some(first), Some(last)) => first.saturating_sub(1) * STEP..((last + 1) * STEP).min(width),
+                _ => 0..0,
+            };
+        }
+    }
+
+    /// Sums by how much the fast model differs, around the rows that have lost pixels.
+    fn differ(&mut self, landscape: &Plane<f32>) {
+        let (width, height) = (landscape.width, landscape.height as isize);
+        let Self { differs, tall, lost_spans, .. } = self;
+        let is_needed = |y: isize| {
+            let band = |y: isize| y.clamp(0, height - 1) as usize / STEP;
+            !lost_spans[band(y - 2)].is_empty()
+                || !lost_spans[band(y)].is_empty()
+                || !lost_spans[band(y + 2)].is_empty()
+        };
+        for y in (0..height).filter(|&y| is_needed(y)) {
+            difference(landscape.row(y as usize), differs.row_mut(y as usize));
+        }
+        differs.replicate();
+        for y in (-2..height + 2).filter(|&y| is_needed(y)) {
+            let start = tall.index(0, y);
+            sum_across(differs.wide_row(y, 2), &mut tall.raw_mut()[start..start + width]);
+        }
+    }
+
     /// Fetches alpha into `into` and the fast model's alpha into `differs`, each vector smoothly between its neighbours.
     fn warp(&mut self, into: &mut Plane<f32>) {
-        let (columns, vectors) = (self.flow.columns(), self.flow.vectors());
-        for row in 0..into.height.div_ceil(STEP) {
-            for column in 0..into.width.div_ceil(STEP) {
-                let at = row * columns + column;
-                let corners = [vectors[at], vectors[at + 1], vectors[at + columns], vectors[at + columns + 1]];
-                let class = self.class_along(column, row, &corners);
-                let height = STEP.min(into.height - row * STEP);
-                let width = STEP.min(into.width - column * STEP);
-                for y in 0..height {
-                    let (into, then) = (into.row_mut(row * STEP + y), self.differs.row_mut(row * STEP + y));
-                    let (into, then) = (&mut into[column * STEP..][..width], &mut then[column * STEP..][..width]);
-                    match class {
+        let width = into.width;
+        for row in 0..self.lost_spans.len() {
+            self.classify(row);
+            let corners = Corners { vectors: self.flow.vectors(), columns: self.flow.columns(), row };
+            let mut end = 0;
+            for cells in self.along.chunk_by(|a, b| a == b) {
+                let columns = end..end + cells.len();
+                end = columns.end;
+                let pixels = columns.start * STEP..(columns.end * STEP).min(width);
+                for y in row * STEP..((row + 1) * STEP).min(into.height) {
+                    let into = &mut into.row_mut(y)[pixels.clone()];
+                    let then = &mut self.differs.row_mut(y)[pixels.clone()];
+                    match cells[0] {
                         Class::Nobody => [into, then].into_iter().for_each(|line| line.fill(0.0)),
                         Class::Person => [into, then].into_iter().for_each(|line| line.fill(1.0)),
                         Class::Mixed => {
-                            let start = (column * STEP, row * STEP + y);
-                            warp_line(&self.packed, &corners, y, start, into, then);
+                            let lines = into.chunks_mut(STEP).zip(then.chunks_mut(STEP));
+                            for (column, (into, then)) in columns.clone().zip(lines) {
+                                warp_line(&self.packed, &corners.of(column), y % STEP, (column * STEP, y), into, then);
+                            }
                         }
                     }
                 }
@@ -193,20 +229,32 @@ impl Carry {
         }
     }
 
+    /// Finds the classes of what the vectors of a row of cells lead to.
+    fn classify(&mut self, row: usize) {
+        // from one cell before to the last pixel of one cell after
+        const NEAR: Range<i16> = -((STEP as i32 * UNIT) as i16)..(STEP as i32 * UNIT) as i16;
+        let corners = Corners { vectors: self.flow.vectors(), columns: self.flow.columns(), row };
+        let columns = self.along.len();
+        for column in 0..columns {
+            let corners = corners.of(column);
+            let wide = self.wide_classes[row * columns + column];
+            let is_near = corners.iter().all(|vector| NEAR.contains(&vector.x) && NEAR.contains(&vector.y));
+            self.along[column] =
+                if is_near && wide != Class::Mixed { wide } else { self.class_along(column, row, &corners) };
+        }
+    }
+
     /// The class of all that a cell's vectors lead to.
     fn class_along(&self, column: usize, row: usize, corners: &[Vector; 4]) -> Class {
-        let (columns, rows) = (self.packed.width.div_ceil(STEP), self.packed.height.div_ceil(STEP));
+        let (columns, rows) = (self.along.len(), self.lost_spans.len());
         let span = |at: usize, end: usize, part: fn(&Vector) -> i16| {
             let parts = corners.map(|corner| i32::from(part(&corner)));
             let (least, most) = parts.iter().fold((i32::MAX, i32::MIN), |(a, b), &v| (a.min(v), b.max(v)));
             let cell = |pixel: i32| pixel.div_euclid(STEP as i32).clamp(0, end as i32 - 1) as usize;
             let at = (at * STEP) as i32;
-            cell(at + least.div_euclid(UNIT))..=cell(at + STEP as i32 + most.div_euclid(UNIT))
+            cell(at + least.div_euclid(UNIT))..cell(at + STEP as i32 + most.div_euclid(UNIT)) + 1
         };
-        let (across, down) = (span(column, columns, |v| v.x), span(row, rows, |v| v.y));
-        let first = self.classes[down.start() * columns + across.start()];
-        let same = down.into_iter().all(|y| self.classes[y * columns..][across.clone()].iter().all(|&c| c == first));
-        if same { first } else { Class::Mixed }
+        common_class(&self.classes, columns, span(column, columns, |v| v.x), span(row, rows, |v| v.y))
     }
 
     /// What the flow left in each pixel of row `y`, from what it left in the blocks around.
@@ -223,6 +271,27 @@ impl Carry {
             first = second;
         }
     }
+}
+
+/// The vectors at the corners of the cells of a row.
+struct Corners<'a> {
+    vectors: &'a [Vector],
+    columns: usize,
+    row: usize,
+}
+
+impl Corners<'_> {
+    fn of(&self, column: usize) -> [Vector; 4] {
+        let at = self.row * self.columns + column;
+        [0, 1, self.columns, self.columns + 1].map(|by| self.vectors[at + by])
+    }
+}
+
+/// The class that all of these cells have; mixed when they differ.
+fn common_class(classes: &[Class], columns: usize, across: Range<usize>, mut down: Range<usize>) -> Class {
+    let first = classes[down.start * columns + across.start];
+    let same = down.all(|y| classes[y * columns..][across.clone()].iter().all(|&class| class == first));
+    if same { first } else { Class::Mixed }
 }
 
 fn class_of(packed: &Plane<[i16; 2]>, start: usize) -> Class {
@@ -275,7 +344,7 @@ fn warp_line(
 
 /// Mixes a row of the carried alpha with the fast model's where that is to be believed.
 #[multiversion(targets = "simd")]
-fn mend(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
+fn mend_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
     // sums in 1024ths: whole numbers may be added in any order, so in vectors
     let (mut sum_lost, mut sum_mended) = (0, 0);
     let width = alpha.len();
@@ -311,9 +380,18 @@ fn sum_across(from: &[f32], into: &mut [f32]) {
     }
 }
 
+/// Alpha and landscape in whole numbers, side by side.
+#[multiversion(targets = "simd")]
+fn pack(alpha: &[f32], landscape: &[f32], into: &mut [[i16; 2]]) {
+    for ((into, &alpha), &landscape) in into.iter_mut().zip(alpha).zip(landscape) {
+        // through i32: only that has a vector conversion
+        *into = [(alpha * FINE) as i32 as i16, (landscape * FINE) as i32 as i16];
+    }
+}
+
 /// Draws a new key's alpha towards what the last one promised, where the two differ little.
 #[multiversion(targets = "simd")]
-fn draw_towards(promised: &[f32], calm: Calm, alpha: &mut [f32]) {
+pub(crate) fn draw_towards(promised: &[f32], calm: Calm, alpha: &mut [f32]) {
     let slope = 1.0 / calm.change;
     for (alpha, &promised) in alpha.iter_mut().zip(promised) {
         let change = promised - *alpha;
@@ -360,8 +438,8 @@ mod tests {
     /// A key frame of `scene` with the key model's `alpha` and the fast model's `fast`.
     fn keyed(scene: &Scene, alpha: &Plane<f32>, fast: &Plane<f32>) -> Carry {
         let (mut carry, mut snapshot) = (Carry::new(SIZE.0, SIZE.1), Snapshot::new(SIZE.0, SIZE.1));
-        snapshot.take(&scene.pyramid, fast, None);
-        carry.set_key(&mut snapshot, &mut alpha.clone(), Calm { weight: 0.0, change: 1.0 });
+        snapshot.take(&scene.pyramid, fast);
+        carry.set_key(&mut snapshot, alpha);
         carry
     }
 
@@ -424,11 +502,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_lost_needs_no_mending() {
+        let (then, now) = (disc(40.0, 14.0, 0.0), disc(52.0, 14.0, 1.0));
+        let mut carry = keyed(&then, &then.alpha, &then.alpha);
+        let mut alpha = empty();
+        let drift = carry.apply(&now.pyramid, &now.alpha, &mut alpha);
+        assert!(carry.lost_spans.iter().any(Range::is_empty) && drift.lost > 0.0, "{:?}", carry.lost_spans);
+        // the same with nothing left out
+        let mut all = empty();
+        carry.warp(&mut all);
+        carry.lost_spans.fill(0..SIZE.0);
+        assert_eq!(carry.mend(&now.alpha, &mut all), drift);
+        assert!((0..SIZE.1).all(|y| all.row(y) == alpha.row(y)));
+    }
+
+    #[test]
     fn plain_cells_are_what_the_warp_would_fetch() {
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(44.0, 14.0, 0.0));
         let mut sparse = keyed(&then, &then.alpha, &then.alpha);
         let mut dense = keyed(&then, &then.alpha, &then.alpha);
-        dense.classes.fill(Class::Mixed);
+        [&mut dense.classes, &mut dense.wide_classes].into_iter().for_each(|classes| classes.fill(Class::Mixed));
         let (mut a, mut b) = (empty(), empty());
         sparse.apply(&now.pyramid, &now.alpha, &mut a);
         dense.apply(&now.pyramid, &now.alpha, &mut b);

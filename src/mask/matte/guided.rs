@@ -35,7 +35,8 @@ const NEAR: usize = 8;
 /// Coefficients are in 128ths of an alpha byte per step of a sample byte.
 pub(crate) const SHIFT: u32 = 7;
 
-/// One linear function a cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 128ths of a byte.
+/// One linear function a cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 128ths of a byte. Far from all mixed
+/// runs only `base` of a run's first cell is there.
 #[derive(Debug)]
 pub(crate) struct Functions {
     pub(crate) planes: [Plane<i32>; 4],
@@ -58,7 +59,11 @@ pub(crate) struct Guided {
     guide: [Plane<f32>; 3],
     alpha: Plane<f32>,
     raw: [Plane<f32>; 4],
-    ranges: Box<[(u32, u32)]>,
+    /// The least and the largest alpha in and near each run of each row, then of the rows around one.
+    ranges: [Box<[u32]>; 2],
+    around: [Box<[u32]>; 2],
+    /// Whether the functions of a run are read by windows or pixels of a mixed one.
+    is_read: Box<[bool]>,
     functions: Functions,
 }
 
@@ -70,7 +75,9 @@ impl Guided {
             guide: [plane(), plane(), plane()],
             alpha: plane(),
             raw: [plane(), plane(), plane(), plane()],
-            ranges: vec![(0, 0); runs * height].into(),
+            ranges: [0; 2].map(|_| vec![0; runs * height].into()),
+            around: [0; 2].map(|_| vec![0; runs].into()),
+            is_read: vec![false; runs * height].into(),
             functions: Functions {
                 planes: [0; 4].map(|_| Plane::new(width, height)),
                 mixed: vec![false; runs * height].into(),
@@ -92,7 +99,7 @@ impl Guided {
         // the border's functions are the constants of its pixels
         for y in 0..height {
             for run in 0..runs {
-                self.raw_run(run, y, self.functions.mixed[y * runs + run]);
+                self.raw_run(run, y);
             }
         }
         self.raw.iter_mut().for_each(Plane::replicate);
@@ -104,31 +111,33 @@ impl Guided {
         &self.functions
     }
 
-    /// Marks the runs near a change of alpha.
+    /// Marks the runs near a change of alpha, and those beside them.
     fn mark(&mut self) {
-        let (height, runs) = (self.alpha.height, self.functions.runs);
+        let Self { alpha, ranges, around, is_read, functions, .. } = self;
+        let (height, runs) = (alpha.height, functions.runs);
+        let rows = |y: usize, reach: usize| y.saturating_sub(reach) * runs..(y + reach + 1).min(height) * runs;
+        let [low, high] = ranges;
         for y in 0..height {
-            let start = self.alpha.index(-(NEAR as isize), y as isize);
-            ranges(&self.alpha.raw().0[start..], &mut self.ranges[y * runs..][..runs]);
+            let start = alpha.index(-(NEAR as isize), y as isize);
+            find_ranges(&alpha.raw().0[start..], &mut low[rows(y, 0)], &mut high[rows(y, 0)]);
         }
         for y in 0..height {
-            for run in 0..runs {
-                let rows = y.saturating_sub(MARGIN)..(y + MARGIN + 1).min(height);
-                let (mut low, mut high) = (u32::MAX, 0);
-                for row in rows {
-                    let (a, b) = self.ranges[row * runs + run];
-                    (low, high) = (low.min(a), high.max(b));
-                }
-                self.functions.mixed[y * runs + run] = low < high;
-            }
+            let near = rows(y, MARGIN);
+            find_changes([&low[near.clone()], &high[near]], around, &mut functions.mixed[rows(y, 0)]);
+        }
+        for y in 0..height {
+            find_neighbours(&functions.mixed[rows(y, RADIUS)], &mut is_read[rows(y, 0)]);
         }
     }
 
-    fn raw_run(&mut self, run: usize, y: usize, mixed: bool) {
-        let x = run * LANE;
+    fn raw_run(&mut self, run: usize, y: usize) {
+        let (x, index) = (run * LANE, y * self.functions.runs + run);
+        if !self.is_read[index] {
+            return;
+        }
         let into = self.raw[0].index(x as isize, y as isize);
         let planes = self.raw.each_mut().map(|plane| lane_mut(plane.raw_mut(), into));
-        if !mixed {
+        if !self.functions.mixed[index] {
             let constant = *lane::<LANE>(self.alpha.raw().0, into);
             let [a, b, c, base] = planes;
             (*a, *b, *c, *base) = ([0.0; LANE], [0.0; LANE], [0.0; LANE], constant);
@@ -141,18 +150,22 @@ impl Guided {
     }
 
     fn mean_run(&mut self, run: usize, y: usize) {
-        let at = self.raw[0].index((run * LANE) as isize, y as isize);
-        let stride = self.raw[0].raw().1;
+        let (at, stride) = (self.raw[0].index((run * LANE) as isize, y as isize), self.raw[0].raw().1);
         let functions = &mut self.functions;
+        let index = y * functions.runs + run;
         let into = functions.planes.each_mut().map(|plane| lane_mut(plane.raw_mut(), at));
-        if functions.mixed[y * functions.runs + run] {
+        if functions.mixed[index] {
             let first = at - RADIUS - RADIUS * stride;
             means([0, 1, 2, 3].map(|plane: usize| &self.raw[plane].raw().0[first..]), stride, into);
-        } else {
-            let base = (self.alpha.raw().0[at] * 255.0 * 128.0) as i32;
+            return;
+        }
+        let base = (self.alpha.raw().0[at] * 255.0 * 128.0) as i32;
+        if self.is_read[index] {
             for (into, value) in into.into_iter().zip([0, 0, 0, base]) {
                 *into = [value; LANE];
             }
+        } else {
+            into[3][0] = base;
         }
     }
 }
@@ -184,14 +197,37 @@ fn snap(from: &[f32], into: &mut [f32]) {
 
 /// The least and the largest alpha in and near each run of a row, as bits, which are in the order of the numbers.
 #[multiversion(targets = "simd")]
-fn ranges(row: &[f32], out: &mut [(u32, u32)]) {
-    for (run, out) in out.iter_mut().enumerate() {
+fn find_ranges(row: &[f32], low: &mut [u32], high: &mut [u32]) {
+    for (run, (low, high)) in low.iter_mut().zip(high).enumerate() {
         let near = lane::<{ LANE + 2 * NEAR }>(row, run * LANE);
-        let (mut low, mut high) = (u32::MAX, 0);
+        (*low, *high) = (u32::MAX, 0);
         for value in near {
-            (low, high) = (low.min(value.to_bits()), high.max(value.to_bits()));
+            (*low, *high) = ((*low).min(value.to_bits()), (*high).max(value.to_bits()));
         }
-        *out = (low, high);
+    }
+}
+
+/// Whether alpha changes in each run of some rows with these ranges.
+#[multiversion(targets = "simd")]
+fn find_changes([lows, highs]: [&[u32]; 2], [low, high]: &mut [Box<[u32]>; 2], mixed: &mut [bool]) {
+    let runs = mixed.len();
+    low.fill(u32::MAX);
+    high.fill(0);
+    for (lows, highs) in lows.chunks_exact(runs).zip(highs.chunks_exact(runs)) {
+        low.iter_mut().zip(lows).for_each(|(low, &value)| *low = value.min(*low));
+        high.iter_mut().zip(highs).for_each(|(high, &value)| *high = value.max(*high));
+    }
+    for ((mixed, low), high) in mixed.iter_mut().zip(&**low).zip(&**high) {
+        *mixed = low < high;
+    }
+}
+
+/// Whether any of some rows is mixed in each run or one beside it.
+fn find_neighbours(rows: &[bool], into: &mut [bool]) {
+    let runs = into.len();
+    for run in 0..runs {
+        let beside = run.saturating_sub(1)..(run + 2).min(runs);
+        into[run] = rows.chunks_exact(runs).any(|row| row[beside.clone()].contains(&true));
     }
 }
 
@@ -371,16 +407,23 @@ mod tests {
         let hazy = alpha.clone();
         snap(hazy.raw().0, alpha.raw_mut());
         let mut guided = Guided::new(SIZE.0, SIZE.1);
-        let functions = guided.fit(&guide, &alpha);
+        guided.fit(&guide, &alpha);
+        let Guided { functions, is_read, .. } = &guided;
         let share = functions.mixed.iter().filter(|mixed| **mixed).count() as f64 / functions.mixed.len() as f64;
         assert!((0.1..0.9).contains(&share), "{share}");
         for y in 0..SIZE.1 {
             for x in 0..SIZE.0 {
-                if functions.mixed[y * functions.runs + x / LANE] {
+                let run = y * functions.runs + x / LANE;
+                if functions.mixed[run] {
                     continue;
                 }
                 let found = functions.planes.each_ref().map(|plane| plane.row(y)[x]);
-                assert_eq!(found, [0, 0, 0, (alpha.row(y)[x] * 255.0) as i32 * (1 << SHIFT)]);
+                let base = (alpha.row(y)[x] * 255.0) as i32 * (1 << SHIFT);
+                if is_read[run] {
+                    assert_eq!(found, [0, 0, 0, base]);
+                } else if x % LANE == 0 {
+                    assert_eq!(found[3], base);
+                }
                 let near = (-4..=4).flat_map(|dy| (-4..=4).map(move |dx| (x as isize + dx, y as isize + dy)));
                 for (x2, y2) in near {
                     assert_eq!(alpha.raw().0[alpha.index(x2, y2)], alpha.row(y)[x], "({x}, {y})");

@@ -1,8 +1,12 @@
 //! Islands of alpha that are nobody: specks beside the person, which models see in skies, lamps and patterned walls.
 //!
-//! Parts of the alpha that hang together are found (two passes and a union-find, Rosenfeld and Pfaltz 1966) at half the
-//! grid's size; those that are small beside the largest go. What was kept a frame before is kept down to half that size,
-//! so that a hand at the rim of the picture does not flicker.
+//! Parts of the alpha that hang together are found at half the grid's size, as runs of cells that are joined to those of the
+//! row above by a union-find (Rosenfeld and Pfaltz 1966, for runs); those that are small beside the largest go. What was
+//! kept a frame before is kept down to half that size, so that a hand at the rim of the picture does not flicker.
+
+use std::ops::Range;
+
+use multiversion::multiversion;
 
 use crate::grid::Plane;
 
@@ -29,13 +33,31 @@ const LEAD: f32 = 1.3;
 pub(super) struct Islands {
     width: usize,
     height: usize,
-    /// One row of labels above and one column before the cells are always 0, nobody's.
-    labels: Box<[u16]>,
-    /// Where labels point that were found to be one; itself for others. Index 0 is nobody.
-    parents: Vec<u16>,
-    found: Vec<Island>,
+    /// The greatest alpha in each cell of a row.
+    most: Box<[f32]>,
+    /// All runs of cells inside, row by row.
+    runs: Vec<Run>,
+    /// Of each run: where it points when it is joined to another, else itself.
+    parents: Vec<u32>,
+    /// Of each run that points to itself: the island.
+    islands: Vec<Island>,
     /// Which cells were kept in the frame before.
     kept: Box<[bool]>,
+}
+
+/// Neighbours in a row that are inside.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    row: usize,
+    start: usize,
+    end: usize,
+}
+
+impl Run {
+    /// Whether cells of the two touch, if only at a corner.
+    fn touches(&self, other: &Self) -> bool {
+        self.start <= other.end && other.start <= self.end
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,8 +65,8 @@ struct Island {
     /// The sum of its alphas.
     area: f32,
     /// How many of its cells were kept in the frame before.
-    known: u32,
-    cells: u32,
+    known: usize,
+    cells: usize,
     is_kept: bool,
 }
 
@@ -52,21 +74,21 @@ impl Islands {
     /// For grids of `width` x `height`.
     pub(super) fn new(width: usize, height: usize) -> Self {
         let (width, height) = (width.div_ceil(STEP), height.div_ceil(STEP));
-        let most = width * height / 2 + 2;
+        let most_runs = width.div_ceil(2) * height;
         Self {
             width,
             height,
-            labels: vec![0; (width + 2) * (height + 1)].into(),
-            parents: Vec::with_capacity(most),
-            found: Vec::with_capacity(most),
+            most: vec![0.0; width].into(),
+            runs: Vec::with_capacity(most_runs),
+            parents: Vec::with_capacity(most_runs),
+            islands: Vec::with_capacity(most_runs),
             kept: vec![false; width * height].into(),
         }
     }
 
     /// Sets the alpha of small islands to 0; with `nearest_only` that of all but the largest.
     pub(super) fn drop_small(&mut self, alpha: &mut Plane<f32>, nearest_only: bool) {
-        self.label(alpha);
-        self.measure(alpha);
+        self.find(alpha);
         let all = self.choose(nearest_only);
         self.remember();
         if !all {
@@ -78,104 +100,108 @@ impl Islands {
         self.kept.fill(false);
     }
 
-    /// Gives every cell inside the number of an island; islands may have several numbers yet.
-    fn label(&mut self, alpha: &Plane<f32>) {
+    /// Finds the runs, and joins those that hang together to islands.
+    fn find(&mut self, alpha: &Plane<f32>) {
+        self.runs.clear();
         self.parents.clear();
-        self.parents.push(0);
-        let stride = self.width + 2;
-        for y in 0..self.height {
-            for x in 0..self.width {
-                let at = (y + 1) * stride + x + 1;
-                if most(alpha, x, y) <= INSIDE {
-                    self.labels[at] = 0;
-                    continue;
-                }
-                // west, north-west, north, north-east
-                let around = [at - 1, at - stride - 1, at - stride, at - stride + 1].map(|at| self.labels[at]);
-                let known = around.into_iter().filter(|label| *label != 0).map(|label| self.root(label)).min();
-                let label = known.unwrap_or_else(|| {
-                    let fresh = self.parents.len() as u16;
-                    self.parents.push(fresh);
-                    fresh
-                });
-                for other in around.into_iter().filter(|label| *label != 0) {
-                    let root = self.root(other);
-                    self.parents[usize::from(root)] = label;
-                }
-                self.labels[at] = label;
+        self.islands.clear();
+        let mut above = 0..0;
+        for row in 0..self.height {
+            // the border repeats the last column and row where a cell reaches over the edge
+            let lines = [0, 1].map(|line| &alpha.wide_row((row * STEP + line) as isize, 1)[1..]);
+            greatest(lines, &mut self.most);
+            let first = self.runs.len();
+            let mut from = 0;
+            while let Some(start) = self.most[from..].iter().position(|&most| most > INSIDE).map(|at| from + at) {
+                let length = self.most[start..].iter().position(|&most| most <= INSIDE);
+                let end = length.map_or(self.width, |length| start + length);
+                self.add(Run { row, start, end }, &above);
+                from = end;
+            }
+            above = first..self.runs.len();
+        }
+        for run in 0..self.runs.len() {
+            let (root, island) = (self.root(run), self.islands[run]);
+            if root != run {
+                let whole = &mut self.islands[root];
+                whole.area += island.area;
+                whole.known += island.known;
+                whole.cells += island.cells;
             }
         }
     }
 
-    fn root(&self, mut label: u16) -> u16 {
-        while self.parents[usize::from(label)] != label {
-            label = self.parents[usize::from(label)];
+    /// Adds a run, joined to those `above` that it touches.
+    fn add(&mut self, run: Run, above: &Range<usize>) {
+        let own = self.runs.len();
+        self.runs.push(run);
+        self.parents.push(own as u32);
+        let known = self.kept[run.row * self.width..][run.start..run.end].iter().filter(|&&kept| kept).count();
+        let area = self.most[run.start..run.end].iter().sum();
+        self.islands.push(Island { area, known, cells: run.end - run.start, is_kept: false });
+        for other in above.clone().filter(|&other| self.runs[other].touches(&run)) {
+            let (a, b) = (self.root(other), self.root(own));
+            self.parents[a.max(b)] = a.min(b) as u32;
         }
-        label
     }
 
-    fn measure(&mut self, alpha: &Plane<f32>) {
-        self.found.clear();
-        self.found.resize(self.parents.len(), Island::default());
-        for y in 0..self.height {
-            for x in 0..self.width {
-                let at = (y + 1) * (self.width + 2) + x + 1;
-                let label = self.labels[at];
-                if label == 0 {
-                    continue;
-                }
-                let root = self.root(label);
-                self.labels[at] = root;
-                let island = &mut self.found[usize::from(root)];
-                island.area += most(alpha, x, y);
-                island.cells += 1;
-                island.known += u32::from(self.kept[y * self.width + x]);
-            }
+    /// The run that stands for all that a run hangs together with.
+    fn root(&self, mut run: usize) -> usize {
+        while self.parents[run] as usize != run {
+            run = self.parents[run] as usize;
         }
+        run
     }
 
     /// Decides which islands are kept; true when all are.
     fn choose(&mut self, nearest_only: bool) -> bool {
         let weight = |island: &Island| island.area * if island.known * 2 > island.cells { LEAD } else { 1.0 };
-        let Some(largest) = self.found.iter().copied().max_by(|a, b| weight(a).total_cmp(&weight(b))) else {
+        let Self { parents, islands, .. } = self;
+        // a run that points to another is no island
+        let own = |(at, island)| (parents[at] as usize == at).then_some(island);
+        let Some(largest) =
+            islands.iter().enumerate().filter_map(own).copied().max_by(|a, b| weight(a).total_cmp(&weight(b)))
+        else {
             return true;
         };
-        let all = (self.width * self.height) as f32 * LEAST_OF_ALL;
-        let least = (largest.area * LEAST_OF_LARGEST).max(all);
-        for island in &mut self.found {
+        let least_of_all = (self.width * self.height) as f32 * LEAST_OF_ALL;
+        let least = (largest.area * LEAST_OF_LARGEST).max(least_of_all);
+        let mut all = true;
+        for (at, island) in islands.iter_mut().enumerate() {
+            if parents[at] as usize != at {
+                continue;
+            }
             let least = if island.known * 2 > island.cells { least * LINGER } else { least };
             let is_nearest = weight(island) >= weight(&largest);
             island.is_kept = island.area >= least && (is_nearest || !nearest_only);
+            all &= island.is_kept;
         }
-        self.found.iter().all(|island| island.is_kept || island.cells == 0)
+        all
+    }
+
+    fn is_kept(&self, run: usize) -> bool {
+        self.islands[self.root(run)].is_kept
     }
 
     fn remember(&mut self) {
-        let rows = self.labels[self.width + 2..].chunks_exact(self.width + 2);
-        for (kept, labels) in self.kept.chunks_exact_mut(self.width).zip(rows) {
-            for (kept, &label) in kept.iter_mut().zip(&labels[1..]) {
-                *kept = label != 0 && self.found[usize::from(label)].is_kept;
+        self.kept.fill(false);
+        for (at, run) in self.runs.iter().enumerate() {
+            if self.is_kept(at) {
+                self.kept[run.row * self.width..][run.start..run.end].fill(true);
             }
         }
     }
 
     /// Takes away what is not kept, with the haze around it.
     fn clear(&self, alpha: &mut Plane<f32>) {
-        let is_kept = |x: usize, y: usize| self.kept[y * self.width + x];
-        let is_dropped = |x: usize, y: usize| {
-            let label = self.labels[(y + 1) * (self.width + 2) + x + 1];
-            label != 0 && !self.found[usize::from(label)].is_kept
-        };
-        for y in 0..self.height {
-            for x in 0..self.width {
-                let (mut dropped, mut kept) = (false, false);
-                for y in y.saturating_sub(1)..(y + 2).min(self.height) {
-                    for x in x.saturating_sub(1)..(x + 2).min(self.width) {
-                        dropped |= is_dropped(x, y);
-                        kept |= is_kept(x, y);
+        let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
+        for (_, run) in self.runs.iter().enumerate().filter(|(at, _)| !self.is_kept(*at)) {
+            for y in around(run.row, self.height) {
+                for x in run.start.saturating_sub(1)..(run.end + 1).min(self.width) {
+                    let columns = around(x, self.width);
+                    if around(y, self.height).any(|y| self.kept[y * self.width..][columns.clone()].contains(&true)) {
+                        continue;
                     }
-                }
-                if dropped && !kept {
                     let columns = x * STEP..((x + 1) * STEP).min(alpha.width);
                     for row in y * STEP..((y + 1) * STEP).min(alpha.height) {
                         alpha.row_mut(row)[columns.clone()].fill(0.0);
@@ -187,11 +213,14 @@ impl Islands {
     }
 }
 
-/// The greatest alpha in a cell.
-fn most(alpha: &Plane<f32>, x: usize, y: usize) -> f32 {
-    let rows = y * STEP..((y + 1) * STEP).min(alpha.height);
-    let columns = x * STEP..((x + 1) * STEP).min(alpha.width);
-    rows.flat_map(|y| &alpha.row(y)[columns.clone()]).copied().fold(0.0, f32::max)
+/// The greatest alpha in each cell, of two rows.
+#[multiversion(targets = "simd")]
+fn greatest([above, below]: [&[f32]; 2], into: &mut [f32]) {
+    let more = |a: f32, b: f32| if a > b { a } else { b };
+    let cells = above.as_chunks::<STEP>().0.iter().zip(below.as_chunks::<STEP>().0);
+    for (into, (&[a, b], &[c, d])) in into.iter_mut().zip(cells) {
+        *into = more(more(a, b), more(c, d));
+    }
 }
 
 #[cfg(test)]
@@ -264,7 +293,49 @@ mod tests {
         assert_eq!(area(&alpha), 40.0 + 40.0 + 44.0);
     }
 
+    /// The cells of the largest part that hangs together, found the slow way.
+    fn largest(inside: &[bool], width: usize) -> Vec<usize> {
+        let (mut left, mut best): (Vec<bool>, Vec<usize>) = (inside.to_vec(), Vec::new());
+        for start in 0..inside.len() {
+            let (mut part, mut open) = (Vec::new(), vec![start]);
+            while let Some(at) = open.pop() {
+                if !std::mem::take(&mut left[at]) {
+                    continue;
+                }
+                part.push(at);
+                let (x, y) = ((at % width) as isize, (at / width) as isize);
+                let around = (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (x + dx, y + dy)));
+                let rows = (inside.len() / width) as isize;
+                let near = around.filter(|&(x, y)| (0..width as isize).contains(&x) && (0..rows).contains(&y));
+                open.extend(near.map(|(x, y)| y as usize * width + x as usize));
+            }
+            if part.len() > best.len() {
+                best = part;
+            }
+        }
+        best.sort_unstable();
+        best
+    }
+
     proptest! {
+        #[test]
+        fn the_largest_is_all_that_hangs_together(
+            inside in (32usize..64, 16usize..24).prop_flat_map(|(w, h)| prop::collection::vec(prop::bool::weighted(0.4), w * h).prop_map(move |v| (w, v)))
+        ) {
+            let (width, inside) = inside;
+            let height = inside.len() / width;
+            let mut alpha = Plane::new(width * STEP, height * STEP);
+            for (at, _) in inside.iter().enumerate().filter(|(_, inside)| **inside) {
+                alpha.row_mut(at / width * STEP)[at % width * STEP] = 1.0;
+            }
+            let mut islands = Islands::new(width * STEP, height * STEP);
+            islands.find(&alpha);
+            let wanted = largest(&inside, width);
+            let at_root = |run: usize| islands.islands[islands.root(run)].cells;
+            let most = (0..islands.runs.len()).map(at_root).max().unwrap_or(0);
+            prop_assert_eq!(most, wanted.len());
+        }
+
         #[test]
         fn alpha_only_ever_goes_to_nothing(cells in prop::collection::vec(0.0f32..1.0, WIDTH * HEIGHT), one in any::<bool>()) {
             let mut alpha = Plane::new(WIDTH, HEIGHT);

@@ -3,7 +3,7 @@
 pub use self::carry::Drift;
 use self::{
     apply::Apply,
-    carry::{Calm, Carry, Snapshot},
+    carry::{Calm, Carry, Snapshot, draw_towards},
     flow::Pyramid,
     guided::Guided,
     islands::Islands,
@@ -71,10 +71,14 @@ pub struct Matte {
     stillness: Stillness,
     /// The alpha of the frame that was looked at last.
     alpha: Plane<f32>,
+    /// The key model's answer, on the grid.
+    answer: Plane<f32>,
     /// What a key frame becomes, before it is carried.
     fresh: Plane<f32>,
     /// The frame that the key model was asked about.
     kept: Snapshot,
+    /// What its alpha was without that answer.
+    promised: Plane<f32>,
     /// Whether that is still the frame that was looked at last.
     kept_is_last: bool,
     /// The last frame, as its own key.
@@ -111,8 +115,10 @@ impl Matte {
             landscape: plane(),
             stillness: Stillness::new(width, height),
             alpha: plane(),
+            answer: plane(),
             fresh: plane(),
             kept: snapshot(),
+            promised: plane(),
             kept_is_last: false,
             own: snapshot(),
             carry: Carry::new(width, height),
@@ -153,19 +159,21 @@ impl Matte {
         if self.is_keyed {
             return drift;
         }
-        let carried = self.carry.has_key().then_some(&self.alpha);
-        self.own.take(&self.pyramid, &self.landscape, carried);
-        self.fresh.copy_from(&self.landscape);
-        stretch(self.fresh.raw_mut(), self.tuning.haze);
-        let calm = Calm { weight: self.tuning.memory, change: FAST_CHANGE };
-        self.carry.set_key(&mut self.own, &mut self.fresh, calm);
-        self.alpha.copy_from(&self.fresh);
+        self.own.take(&self.pyramid, &self.landscape);
+        stretch(self.landscape.raw().0, self.tuning.haze, self.fresh.raw_mut());
+        if self.carry.has_key() {
+            let calm = Calm { weight: self.tuning.memory, change: FAST_CHANGE };
+            draw_towards(self.alpha.raw().0, calm, self.fresh.raw_mut());
+        }
+        self.carry.set_key(&mut self.own, &self.fresh);
+        std::mem::swap(&mut self.alpha, &mut self.fresh);
         drift
     }
 
     /// Keeps what is needed to use the key model's answer to this frame.
     pub fn keep(&mut self) {
-        self.kept.take(&self.pyramid, &self.landscape, Some(&self.alpha));
+        self.kept.take(&self.pyramid, &self.landscape);
+        self.promised.copy_from(&self.alpha);
         self.kept_is_last = true;
     }
 
@@ -174,13 +182,14 @@ impl Matte {
     /// When other frames have come since, the one that was looked at last gets its alpha anew.
     pub fn set_key(&mut self, alpha: &[f32]) {
         let Some(key) = &mut self.key else { return };
-        key.run(alpha, &mut self.fresh);
-        stretch(self.fresh.raw_mut(), KEY_HAZE);
+        key.run(alpha, &mut self.answer);
+        stretch(self.answer.raw().0, KEY_HAZE, self.fresh.raw_mut());
         let calm = Calm { weight: self.tuning.memory * KEY_MEMORY, change: KEY_CHANGE };
-        self.carry.set_key(&mut self.kept, &mut self.fresh, calm);
+        draw_towards(self.promised.raw().0, calm, self.fresh.raw_mut());
+        self.carry.set_key(&mut self.kept, &self.fresh);
         self.is_keyed = true;
         if self.kept_is_last {
-            self.alpha.copy_from(&self.fresh);
+            std::mem::swap(&mut self.alpha, &mut self.fresh);
         } else {
             self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
             self.alpha.replicate();
@@ -224,9 +233,9 @@ fn smoothstep(value: f32, low: f32, high: f32) -> f32 {
 
 /// Takes the haze out of alpha: all between `low` and `high` becomes all between 0 and 1.
 #[multiversion::multiversion(targets = "simd")]
-fn stretch(alpha: &mut [f32], (low, high): (f32, f32)) {
+fn stretch(alpha: &[f32], (low, high): (f32, f32), into: &mut [f32]) {
     let factor = 1.0 / (high - low);
-    for alpha in alpha {
-        *alpha = ((*alpha - low) * factor).clamp(0.0, 1.0);
+    for (into, &alpha) in into.iter_mut().zip(alpha) {
+        *into = ((alpha - low) * factor).clamp(0.0, 1.0);
     }
 }
