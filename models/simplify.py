@@ -2,9 +2,9 @@
 """A selfie model made lighter: simplify.py IN.onnx OUT.onnx [--any-size]
 
 Same network, same answer: what is linear is multiplied out or done where the picture is smaller, what only moves numbers
-about is said in fewer steps. With --any-size no step names a size any more, so that the input may have any width and
-height that are multiples of 64 (symbols "width" and "height"), and weights are stored as float16, which ONNX Runtime
-widens when it loads them. Deps: numpy, onnx.
+about is said in fewer steps. With --any-size, for multiclass, no step names a size any more, so that the input may have any
+width and height that are multiples of 64 (symbols "width" and "height"), the output is alpha instead of six classes, and
+weights are stored as float16, which ONNX Runtime widens when it loads them. Deps: numpy, onnx.
 """
 import sys
 import numpy as np
@@ -180,19 +180,28 @@ def join_convolutions():
     prune()
 
 
-def double_once():
-    """The last doubling and the classes after it: one convolution at half the size, and a depth-to-space."""
+def tell_alpha_only():
+    """The last doubling, the classes and what follows them: one convolution and the softmax at half the size.
+
+    Alpha is what the softmax leaves of the background, class 0: s / (1 + s), where s sums exp(class - background) over the
+    others. Differences are linear as well, and only alpha is spread out to the full size.
+    """
     up = next(n for n in nodes if n.op_type == "ConvTranspose")
     last = consumers(up.output[0])[0]
-    if kernel(last) is None:
-        return
     spread, spread_bias = weights[up.input[1]].astype(np.float64), weights[up.input[2]].astype(np.float64)
     classes, classes_bias = kernel(last)
-    weight = np.einsum("iohw,ko->hwki", spread, classes).reshape(-1, spread.shape[0])
-    bias = np.tile(classes_bias + classes @ spread_bias, 4)
+    weight, bias = np.einsum("iohw,ko->hwki", spread, classes), classes_bias + classes @ spread_bias
     half = insert_before(up, "Conv", [up.input[0], "", ""], kernel_shape=[1, 1], strides=[1, 1], group=1)
-    set_kernel(producer(half), weight, bias)
-    nodes[nodes.index(last)] = helper.make_node("DepthToSpace", [half], list(last.output), blocksize=2, mode="DCR")
+    others = weight[:, :, 1:] - weight[:, :, :1]
+    set_kernel(producer(half), others.reshape(-1, spread.shape[0]), np.tile(bias[1:] - bias[0], 4))
+    limit = constant(np.array(60, np.float32))  # far beyond what tells from 1, far below what float32 holds
+    each = insert_before(up, "Exp", [insert_before(up, "Clip", [half, "", limit])])
+    total = insert_before(up, "Conv", [each, "", ""], kernel_shape=[1, 1])
+    set_kernel(producer(total), np.kron(np.eye(4), np.ones(len(bias) - 1)), np.zeros(4))
+    more = insert_before(up, "Add", [total, constant(np.array(1, np.float32))])
+    alpha = insert_before(up, "Div", [total, more])
+    nodes[nodes.index(last)] = helper.make_node("DepthToSpace", [alpha], list(last.output), blocksize=2, mode="DCR")
+    graph.output[0].type.tensor_type.shape.dim[1].dim_value = 1
     prune()
 
 
@@ -298,7 +307,8 @@ if any_size:
     attend_in_place()
 fold_factors()
 join_convolutions()
-double_once()
+if any_size:
+    tell_alpha_only()
 enlarge_last()
 enlarge_in_steps()
 if any_size:

@@ -67,9 +67,10 @@ impl TwoRate {
         let effort = settings.effort;
         let memory = if effort == Effort::Still { 0.0 } else { settings.memory };
         let haze = match info.spec.output {
-            Output::Logits => KEY_HAZE,
             _ if is_ours_and_fast(&info) => FAST_HAZE,
-            _ => (0.0, 1.0),
+            _ if catalogue::is_ours(&info.spec) => KEY_HAZE,
+            Output::Logits => KEY_HAZE,
+            Output::Alpha | Output::SigmoidLogits => (0.0, 1.0),
         };
         let tuning = Tuning { memory, edge: settings.edge, haze };
         let matte = Matte::new(size, fast.shape(), shape, tuning);
@@ -125,7 +126,7 @@ impl TwoRate {
 }
 
 fn is_ours_and_fast(info: &ModelInfo) -> bool {
-    catalogue::is_ours(&info.spec) && info.spec.output == Output::Alpha
+    catalogue::is_ours(&info.spec) && info.spec.name != KEY_MODEL
 }
 
 fn open_keys(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape, KeyFrames), Failure> {
