@@ -6,6 +6,7 @@ use bgcam::{
     background::Background,
     compose::{Compositor, Scene},
     frame::{Frame, Mask, Size, Yuv},
+    look::Look,
 };
 use divan::{Bencher, black_box, counter::ItemsCount};
 
@@ -32,11 +33,14 @@ fn camera(size: Size) -> (Frame, Mask) {
 
 fn compose(bencher: Bencher<'_, '_>, size: &str, mirror: bool, background: impl Fn(Size) -> Background) {
     let size: Size = size.parse().expect("one of SIZES");
+    run(bencher, size, &Scene { background: background(size), mirror, ..Scene::off() });
+}
+
+fn run(bencher: Bencher<'_, '_>, size: Size, scene: &Scene) {
     let (frame, mask) = camera(size);
-    let scene = Scene { background: background(size), mirror, ..Scene::off() };
     let (mut compositor, mut into) = (Compositor::new(size), Frame::new(size));
     bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
-        compositor.compose(black_box(&frame), Some(black_box(&mask)), &scene, &mut into);
+        compositor.compose(black_box(&frame), Some(black_box(&mask)), scene, &mut into);
     });
 }
 
@@ -73,6 +77,25 @@ fn blur<const STRENGTH: u8>(bencher: Bencher<'_, '_>, size: &str) {
 #[divan::bench(args = SIZES)]
 fn blur_mirrored(bencher: Bencher<'_, '_>, size: &str) {
     compose(bencher, size, true, |_| Background::Blur { strength: 50 });
+}
+
+/// A picture behind, at 1280x720, with one knob of the look turned and all others at nothing.
+#[divan::bench(args = ["(none)", "softness", "edge_shift", "decontaminate", "light_wrap", "exposure_match", "low_light", "zoom", "background_opacity"])]
+fn look(bencher: Bencher<'_, '_>, knob: &str) {
+    let mut look = Look::plain();
+    match knob {
+        "softness" => look.softness = 30,
+        "edge_shift" => look.edge_shift = -30,
+        "decontaminate" => look.decontaminate = 80,
+        "light_wrap" => look.light_wrap = 50,
+        "exposure_match" => look.exposure_match = 50,
+        "low_light" => look.low_light = 50,
+        "zoom" => look.zoom = 150,
+        "background_opacity" => look.background_opacity = 80,
+        _ => {}
+    }
+    look.check().expect("values that are allowed");
+    run(bencher, Size::HD, &Scene { background: beach(Size::HD), look, ..Scene::off() });
 }
 
 /// What a frame costs more while a scene fades in, beside composing the scene before.

@@ -1,9 +1,10 @@
 //! Station 2: who is in front? Two ONNX models' answers, joined, made steady over time and sharp at the edge.
 //!
-//! [`catalogue`] knows the models, `runtime` finds the library that runs them, `onnx` runs one, `input` shrinks a frame
-//! to its input, and `model` is all of these. A fast model sees every frame. Where the [`Quality`] allows, `keys` runs a
-//! slow and good one on the frames that `schedule` picks; [`matte`] carries its alpha along to all others and refines
-//! the outcome to the frame's size. `segmenter` joins them.
+//! [`catalogue`] knows the models, `runtime` finds the library that runs them, `onnx` runs one (`tensors` checks what it
+//! takes and gives, `decode` reads its answer), `input` shrinks a frame to its input, and `model` is all of these. A fast
+//! model sees every frame. Where the [`Quality`] allows, `keys` runs a slow and good one on the frames that `schedule`
+//! picks; [`matte`] carries its alpha along to all others and refines the outcome to the frame's size. `segmenter` joins
+//! them.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub mod catalogue;
+mod decode;
 mod error;
 pub mod input;
 mod keys;
@@ -37,6 +39,7 @@ pub(crate) mod quality;
 mod runtime;
 pub(crate) mod schedule;
 mod segmenter;
+mod tensors;
 
 /// Which models to use, and how.
 #[derive(Debug, Clone, PartialEq)]

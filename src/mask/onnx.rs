@@ -1,11 +1,10 @@
-//! One ONNX model on the CPU: the only file that knows `ort` and `ndarray`.
+//! One ONNX model and ONNX Runtime, which runs it.
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ndarray::{Array2, ArrayView2, ArrayView3, Axis, Zip};
 use ort::{
     environment::Environment,
     ep::{self, ExecutionProviderDispatch},
@@ -14,13 +13,15 @@ use ort::{
         HasSelectedOutputs, OutputSelector, RunOptions, Session,
         builder::{GraphOptimizationLevel, SessionBuilder},
     },
-    value::{Outlet, Tensor, TensorElementType, ValueType},
+    value::Tensor,
 };
 
 use super::{
     MaskError, Processor, Settings,
-    catalogue::{Layout, ModelSpec, Output},
+    catalogue::ModelSpec,
+    decode::{Decode, count_not_finite},
     runtime::{self, Search},
+    tensors::{check_input, check_output, shape},
 };
 use crate::error::{Failure, Kind, chain};
 
@@ -220,145 +221,12 @@ fn no_processor(processor: Processor, reason: &str, library: &Path) -> Failure {
     })
 }
 
-fn shape(spec: &ModelSpec, channels: usize) -> [usize; 4] {
-    match spec.layout {
-        Layout::Nchw => [1, channels, spec.height, spec.width],
-        Layout::Nhwc => [1, spec.height, spec.width, channels],
-    }
-}
-
-fn check_input(spec: &ModelSpec, session: &Session) -> Result<(), MaskError> {
-    let expected = shape(spec, 3);
-    match session.inputs() {
-        [input] if dims(input).is_some_and(|dims| fits(dims, &expected)) => Ok(()),
-        inputs => Err(mismatch(spec, format!("one input of float32 {expected:?}"), "input", inputs)),
-    }
-}
-
-/// The shape of the first output as the model gives it, and its number of channels.
-fn check_output(spec: &ModelSpec, session: &Session) -> Result<(Vec<usize>, usize), MaskError> {
-    let outputs = session.outputs();
-    let dims = outputs.first().and_then(dims).unwrap_or_default();
-    let channels = match (spec.output, dims) {
-        (Output::Alpha | Output::SigmoidLogits, _) => 1,
-        (Output::Logits, &[_, channels, ..]) if spec.layout == Layout::Nchw => usize::try_from(channels).unwrap_or(0),
-        (Output::Logits, dims) => dims.last().map_or(0, |&channels| usize::try_from(channels).unwrap_or(0)),
-    };
-    let expected = shape(spec, channels);
-    let wanted = match spec.output {
-        Output::Logits => format!("an output of float32 {} with a channel {}", shape_of_classes(spec), spec.background),
-        _ => format!("an output of float32 {expected:?}"),
-    };
-    let enough = spec.output != Output::Logits || (channels >= 2 && spec.background < channels);
-    if !enough || !fits(dims, &expected) {
-        return Err(mismatch(spec, wanted, "output", outputs));
-    }
-    // Unknown sides are known now; a missing axis of one stays missing.
-    let known = if dims.len() == 4 { expected.to_vec() } else { dims.iter().map(|&side| side as usize).collect() };
-    Ok((known, channels))
-}
-
-fn shape_of_classes(spec: &ModelSpec) -> String {
-    match spec.layout {
-        Layout::Nchw => format!("[1, classes, {}, {}]", spec.height, spec.width),
-        Layout::Nhwc => format!("[1, {}, {}, classes]", spec.height, spec.width),
-    }
-}
-
-/// The sides of a float tensor, -1 where the model leaves it open.
-fn dims(outlet: &Outlet) -> Option<&[i64]> {
-    match outlet.dtype() {
-        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => Some(shape),
-        _ => None,
-    }
-}
-
-/// Whether a tensor of `dims` can hold what we expect: an open side fits, and axes of one may be missing.
-fn fits(dims: &[i64], expected: &[usize; 4]) -> bool {
-    if dims.len() == 4 {
-        return dims.iter().zip(expected).all(|(&side, &wanted)| side == -1 || side == wanted as i64);
-    }
-    let wanted = expected.iter().map(|&side| side as i64).filter(|&side| side != 1);
-    dims.iter().copied().filter(|&side| side != 1).eq(wanted)
-}
-
-fn mismatch(spec: &ModelSpec, expected: String, what: &str, outlets: &[Outlet]) -> MaskError {
-    let found = outlets.iter().map(|outlet| format!("{what} {:?} of {}", outlet.name(), outlet.dtype()));
-    let found = found.collect::<Vec<_>>().join(", ");
-    let found = if found.is_empty() { format!("no {what}") } else { found };
-    MaskError::Shape { model: spec.name.clone(), expected, found }
-}
-
-/// Infinite and not-a-number values, seen by an exponent of all ones.
-fn count_not_finite(values: &[f32]) -> usize {
-    const EXPONENT: u32 = 0x7f80_0000;
-    values.iter().map(|value| u32::from(value.to_bits() & EXPONENT == EXPONENT)).sum::<u32>() as usize
-}
-
-/// Turns a model's output into alpha.
-struct Decode {
-    output: Output,
-    layout: Layout,
-    background: usize,
-    channels: usize,
-    height: usize,
-    width: usize,
-    peak: Array2<f32>,
-    sum: Array2<f32>,
-}
-
-impl Decode {
-    fn new(spec: &ModelSpec, channels: usize) -> Self {
-        let scratch = if spec.output == Output::Logits { (spec.height, spec.width) } else { (0, 0) };
-        Self {
-            output: spec.output,
-            layout: spec.layout,
-            background: spec.background,
-            channels,
-            height: spec.height,
-            width: spec.width,
-            peak: Array2::zeros(scratch),
-            sum: Array2::zeros(scratch),
-        }
-    }
-
-    fn alpha(&mut self, values: &[f32], alpha: &mut [f32]) {
-        match self.output {
-            Output::Alpha => alpha.iter_mut().zip(values).for_each(|(a, &v)| *a = v.clamp(0.0, 1.0)),
-            Output::SigmoidLogits => alpha.iter_mut().zip(values).for_each(|(a, &v)| *a = 1.0 / (1.0 + (-v).exp())),
-            Output::Logits => self.softmax(values, alpha),
-        }
-    }
-
-    /// One minus the softmax of the background, made safe by subtracting the largest logit.
-    fn softmax(&mut self, values: &[f32], alpha: &mut [f32]) {
-        let (c, h, w) = (self.channels, self.height, self.width);
-        let logits = match self.layout {
-            Layout::Nchw => ArrayView3::from_shape((c, h, w), values),
-            Layout::Nhwc => ArrayView3::from_shape((h, w, c), values).map(|view| view.permuted_axes([2, 0, 1])),
-        };
-        let (Ok(logits), Ok(mut alpha)) = (logits, ndarray::ArrayViewMut2::from_shape((h, w), alpha)) else {
-            unreachable!("the tensors were made with these shapes")
-        };
-        self.peak.fill(f32::MIN);
-        self.sum.fill(0.0);
-        let raise = |peak: &mut f32, &logit: &f32| *peak = peak.max(logit);
-        logits.axis_iter(Axis(0)).for_each(|class| Zip::from(&mut self.peak).and(class).for_each(raise));
-        let add = |sum: &mut f32, &logit: &f32, &peak: &f32| *sum += (logit - peak).exp();
-        logits.axis_iter(Axis(0)).for_each(|class| Zip::from(&mut self.sum).and(class).and(&self.peak).for_each(add));
-        let background: ArrayView2<'_, f32> = logits.index_axis(Axis(0), self.background);
-        Zip::from(&mut alpha).and(background).and(&self.peak).and(&self.sum).for_each(|a, &logit, &peak, &sum| {
-            *a = 1.0 - (logit - peak).exp() / sum;
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mask::{
         Settings,
-        catalogue::{self, Range},
+        catalogue::{self, Layout, Output, Range},
     };
 
     /// ONNX Runtime, or `None` and a word where it is not installed.
@@ -490,13 +358,5 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-    }
-
-    #[test]
-    fn an_open_side_fits_and_an_axis_of_one_may_be_missing() {
-        assert!(fits(&[-1, 3, -1, -1], &[1, 3, 16, 18]));
-        assert!(fits(&[16, 18], &[1, 1, 16, 18]));
-        assert!(!fits(&[1, 3, 18, 16], &[1, 3, 16, 18]));
-        assert!(!fits(&[-1, -1], &[1, 1, 16, 18]));
     }
 }

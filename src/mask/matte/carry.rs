@@ -5,13 +5,11 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use super::{
-    flow::{Flow, Pyramid, STEP, UNIT, Vector},
+    flow::{Flow, Pyramid, STEP},
     smoothstep,
+    warp::Warp,
 };
-use crate::grid::{PAD, Plane};
-
-/// Alpha and landscape in whole numbers while they are carried: 16ths of a byte.
-const FINE: f32 = 16.0 * 255.0;
+use crate::grid::Plane;
 
 /// The mean difference of luma along the flow where the picture begins to be another, and where it is one.
 const LOST: (f32, f32) = (3.0, 10.0);
@@ -61,27 +59,12 @@ pub struct Drift {
     pub mended: f32,
 }
 
-/// What a cell of the key frame shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Nobody,
-    Person,
-    Mixed,
-}
-
 /// Carries the alpha of a key frame.
 #[derive(Debug)]
 pub(crate) struct Carry {
     key: Snapshot,
     has_key: bool,
-    /// Alpha and landscape of the key frame, side by side for the warp.
-    packed: Plane<[i16; 2]>,
-    /// Of each [`STEP`] x [`STEP`] pixels of it.
-    classes: Box<[Class]>,
-    /// The same of such a cell and the eight around it.
-    wide_classes: Box<[Class]>,
-    /// Of what the vectors of each cell of a row lead to.
-    along: Box<[Class]>,
+    warp: Warp,
     flow: Flow,
     /// The fast model's alpha of the key frame along the flow, then by how much today's differs.
     differs: Plane<f32>,
@@ -93,20 +76,15 @@ pub(crate) struct Carry {
 
 impl Carry {
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        let (columns, rows) = (width.div_ceil(STEP), height.div_ceil(STEP));
-        let classes = |cells| vec![Class::Mixed; cells].into();
         Self {
             key: Snapshot::new(width, height),
             has_key: false,
-            packed: Plane::new(width, height),
-            classes: classes(columns * rows),
-            wide_classes: classes(columns * rows),
-            along: classes(columns),
+            warp: Warp::new(width, height),
             flow: Flow::new(width, height),
             differs: Plane::new(width, height),
             tall: Plane::new(width, height),
             lost: vec![0.0; width.next_multiple_of(STEP)].into(),
-            lost_spans: vec![0..0; rows].into(),
+            lost_spans: vec![0..0; height.div_ceil(STEP)].into(),
         }
     }
 
@@ -123,23 +101,13 @@ impl Carry {
         std::mem::swap(&mut self.key, snapshot);
         self.has_key = true;
         self.flow.restart();
-        pack(alpha.raw().0, self.key.landscape.raw().0, self.packed.raw_mut());
-        let columns = alpha.width.div_ceil(STEP);
-        for (at, class) in self.classes.iter_mut().enumerate() {
-            let start = self.packed.index((at % columns * STEP) as isize, (at / columns * STEP) as isize);
-            *class = class_of(&self.packed, start);
-        }
-        for (at, wide) in self.wide_classes.iter_mut().enumerate() {
-            let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
-            let (across, down) = (around(at % columns, columns), around(at / columns, self.lost_spans.len()));
-            *wide = common_class(&self.classes, columns, across, down);
-        }
+        self.warp.set(alpha, &self.key.landscape);
     }
 
     /// Writes the carried and mended alpha of the frame to `into`.
     pub(crate) fn apply(&mut self, now: &Pyramid, landscape: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
         self.flow.find(now, &self.key.pyramid);
-        self.warp(into);
+        self.warp.run(&self.flow, into, &mut self.differs);
         self.find_lost(into.width);
         self.mend(landscape, into)
     }
@@ -200,63 +168,6 @@ impl Carry {
         }
     }
 
-    /// Fetches alpha into `into` and the fast model's alpha into `differs`, each vector smoothly between its neighbours.
-    fn warp(&mut self, into: &mut Plane<f32>) {
-        let width = into.width;
-        for row in 0..self.lost_spans.len() {
-            self.classify(row);
-            let corners = Corners { vectors: self.flow.vectors(), columns: self.flow.columns(), row };
-            let mut end = 0;
-            for cells in self.along.chunk_by(|a, b| a == b) {
-                let columns = end..end + cells.len();
-                end = columns.end;
-                let pixels = columns.start * STEP..(columns.end * STEP).min(width);
-                for y in row * STEP..((row + 1) * STEP).min(into.height) {
-                    let into = &mut into.row_mut(y)[pixels.clone()];
-                    let then = &mut self.differs.row_mut(y)[pixels.clone()];
-                    match cells[0] {
-                        Class::Nobody => [into, then].into_iter().for_each(|line| line.fill(0.0)),
-                        Class::Person => [into, then].into_iter().for_each(|line| line.fill(1.0)),
-                        Class::Mixed => {
-                            let lines = into.chunks_mut(STEP).zip(then.chunks_mut(STEP));
-                            for (column, (into, then)) in columns.clone().zip(lines) {
-                                warp_line(&self.packed, &corners.of(column), y % STEP, (column * STEP, y), into, then);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Finds the classes of what the vectors of a row of cells lead to.
-    fn classify(&mut self, row: usize) {
-        // from one cell before to the last pixel of one cell after
-        const NEAR: Range<i16> = -((STEP as i32 * UNIT) as i16)..(STEP as i32 * UNIT) as i16;
-        let corners = Corners { vectors: self.flow.vectors(), columns: self.flow.columns(), row };
-        let columns = self.along.len();
-        for column in 0..columns {
-            let corners = corners.of(column);
-            let wide = self.wide_classes[row * columns + column];
-            let is_near = corners.iter().all(|vector| NEAR.contains(&vector.x) && NEAR.contains(&vector.y));
-            self.along[column] =
-                if is_near && wide != Class::Mixed { wide } else { self.class_along(column, row, &corners) };
-        }
-    }
-
-    /// The class of all that a cell's vectors lead to.
-    fn class_along(&self, column: usize, row: usize, corners: &[Vector; 4]) -> Class {
-        let (columns, rows) = (self.along.len(), self.lost_spans.len());
-        let span = |at: usize, end: usize, part: fn(&Vector) -> i16| {
-            let parts = corners.map(|corner| i32::from(part(&corner)));
-            let (least, most) = parts.iter().fold((i32::MAX, i32::MIN), |(a, b), &v| (a.min(v), b.max(v)));
-            let cell = |pixel: i32| pixel.div_euclid(STEP as i32).clamp(0, end as i32 - 1) as usize;
-            let at = (at * STEP) as i32;
-            cell(at + least.div_euclid(UNIT))..cell(at + STEP as i32 + most.div_euclid(UNIT)) + 1
-        };
-        common_class(&self.classes, columns, span(column, columns, |v| v.x), span(row, rows, |v| v.y))
-    }
-
     /// What the flow left in each pixel of row `y`, from what it left in the blocks around.
     fn lost_row(&mut self, y: usize) {
         let columns = self.flow.columns();
@@ -270,75 +181,6 @@ impl Carry {
             *pixels = std::array::from_fn(|x| first + step * x as f32);
             first = second;
         }
-    }
-}
-
-/// The vectors at the corners of the cells of a row.
-struct Corners<'a> {
-    vectors: &'a [Vector],
-    columns: usize,
-    row: usize,
-}
-
-impl Corners<'_> {
-    fn of(&self, column: usize) -> [Vector; 4] {
-        let at = self.row * self.columns + column;
-        [0, 1, self.columns, self.columns + 1].map(|by| self.vectors[at + by])
-    }
-}
-
-/// The class that all of these cells have; mixed when they differ.
-fn common_class(classes: &[Class], columns: usize, across: Range<usize>, mut down: Range<usize>) -> Class {
-    let first = classes[down.start * columns + across.start];
-    let same = down.all(|y| classes[y * columns..][across.clone()].iter().all(|&class| class == first));
-    if same { first } else { Class::Mixed }
-}
-
-fn class_of(packed: &Plane<[i16; 2]>, start: usize) -> Class {
-    const LITTLE: i16 = (0.03 * FINE) as i16;
-    const MUCH: i16 = (0.97 * FINE) as i16;
-    let (data, stride) = packed.raw();
-    let mut pixels = (0..STEP).flat_map(|y| &data[start + y * stride..][..STEP]).flatten();
-    if data[start][0] < LITTLE {
-        if pixels.all(|&value| value < LITTLE) { Class::Nobody } else { Class::Mixed }
-    } else if pixels.all(|&value| value > MUCH) {
-        Class::Person
-    } else {
-        Class::Mixed
-    }
-}
-
-/// Fetches the pixels of one line of a cell from where its corners' vectors lead.
-fn warp_line(
-    packed: &Plane<[i16; 2]>,
-    corners: &[Vector; 4],
-    down: usize,
-    start: (usize, usize),
-    alpha: &mut [f32],
-    landscape: &mut [f32],
-) {
-    const SHIFT: u32 = STEP.ilog2();
-    let [left, right] = [0, 1].map(|side| {
-        let (above, below) = (corners[side], corners[side + 2]);
-        let down = down as i32;
-        let mix = |above: i16, below: i16| i32::from(above) * (STEP as i32 - down) + i32::from(below) * down;
-        (mix(above.x, below.x), mix(above.y, below.y))
-    });
-    let limit = |value: i32, size: usize| value.clamp(-(PAD as i32) * UNIT, (size + PAD - 2) as i32 * UNIT);
-    let (data, stride) = packed.raw();
-    for (x, (alpha, landscape)) in alpha.iter_mut().zip(landscape).enumerate() {
-        let (a, b) = ((STEP - x) as i32, x as i32);
-        let mean = |left: i32, right: i32| (left * a + right * b + (1 << (2 * SHIFT - 1))) >> (2 * SHIFT);
-        let at_x = limit((start.0 + x) as i32 * UNIT + mean(left.0, right.0), packed.width);
-        let at_y = limit(start.1 as i32 * UNIT + mean(left.1, right.1), packed.height);
-        let first = packed.index((at_x >> 4) as isize, (at_y >> 4) as isize);
-        let (fx, fy) = (at_x & 15, at_y & 15);
-        let (above, below) = (&data[first..first + 2], &data[first + stride..first + stride + 2]);
-        let mix = |channel: usize| {
-            let across = |row: &[[i16; 2]]| i32::from(row[0][channel]) * (16 - fx) + i32::from(row[1][channel]) * fx;
-            (across(above) * (16 - fy) + across(below) * fy) as f32 * (1.0 / (256.0 * FINE))
-        };
-        (*alpha, *landscape) = (mix(0), mix(1));
     }
 }
 
@@ -377,15 +219,6 @@ fn sum_across(from: &[f32], into: &mut [f32]) {
     let from = &from[..into.len() + 4];
     for (x, into) in into.iter_mut().enumerate() {
         *into = from[x].abs() + from[x + 1].abs() + from[x + 2].abs() + from[x + 3].abs() + from[x + 4].abs();
-    }
-}
-
-/// Alpha and landscape in whole numbers, side by side.
-#[multiversion(targets = "simd")]
-fn pack(alpha: &[f32], landscape: &[f32], into: &mut [[i16; 2]]) {
-    for ((into, &alpha), &landscape) in into.iter_mut().zip(alpha).zip(landscape) {
-        // through i32: only that has a vector conversion
-        *into = [(alpha * FINE) as i32 as i16, (landscape * FINE) as i32 as i16];
     }
 }
 
@@ -510,23 +343,9 @@ mod tests {
         assert!(carry.lost_spans.iter().any(Range::is_empty) && drift.lost > 0.0, "{:?}", carry.lost_spans);
         // the same with nothing left out
         let mut all = empty();
-        carry.warp(&mut all);
+        carry.warp.run(&carry.flow, &mut all, &mut carry.differs);
         carry.lost_spans.fill(0..SIZE.0);
         assert_eq!(carry.mend(&now.alpha, &mut all), drift);
         assert!((0..SIZE.1).all(|y| all.row(y) == alpha.row(y)));
-    }
-
-    #[test]
-    fn plain_cells_are_what_the_warp_would_fetch() {
-        let (then, now) = (disc(40.0, 14.0, 0.0), disc(44.0, 14.0, 0.0));
-        let mut sparse = keyed(&then, &then.alpha, &then.alpha);
-        let mut dense = keyed(&then, &then.alpha, &then.alpha);
-        [&mut dense.classes, &mut dense.wide_classes].into_iter().for_each(|classes| classes.fill(Class::Mixed));
-        let (mut a, mut b) = (empty(), empty());
-        sparse.apply(&now.pyramid, &now.alpha, &mut a);
-        dense.apply(&now.pyramid, &now.alpha, &mut b);
-        let most =
-            (0..SIZE.1).flat_map(|y| a.row(y).iter().zip(b.row(y))).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(most < 0.035, "{most}");
     }
 }

@@ -25,6 +25,7 @@ mod islands;
 mod memory;
 mod resample;
 mod still;
+mod warp;
 
 /// What the matte is made with.
 #[derive(Debug, Clone, Copy, PartialEq)]

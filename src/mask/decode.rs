@@ -1,0 +1,71 @@
+//! A model's output becomes alpha.
+
+use ndarray::{Array2, ArrayView2, ArrayView3, Axis, Zip};
+
+use super::catalogue::{Layout, ModelSpec, Output};
+
+/// Infinite and not-a-number values, seen by an exponent of all ones.
+pub(super) fn count_not_finite(values: &[f32]) -> usize {
+    const EXPONENT: u32 = 0x7f80_0000;
+    values.iter().map(|value| u32::from(value.to_bits() & EXPONENT == EXPONENT)).sum::<u32>() as usize
+}
+
+/// Turns a model's output into alpha.
+pub(super) struct Decode {
+    output: Output,
+    layout: Layout,
+    background: usize,
+    channels: usize,
+    height: usize,
+    width: usize,
+    peak: Array2<f32>,
+    sum: Array2<f32>,
+}
+
+impl Decode {
+    /// For outputs of as many channels as `check_output` found.
+    pub(super) fn new(spec: &ModelSpec, channels: usize) -> Self {
+        let scratch = if spec.output == Output::Logits { (spec.height, spec.width) } else { (0, 0) };
+        Self {
+            output: spec.output,
+            layout: spec.layout,
+            background: spec.background,
+            channels,
+            height: spec.height,
+            width: spec.width,
+            peak: Array2::zeros(scratch),
+            sum: Array2::zeros(scratch),
+        }
+    }
+
+    /// Writes the alpha, 0 to 1, row by row, that `values` mean.
+    pub(super) fn alpha(&mut self, values: &[f32], alpha: &mut [f32]) {
+        match self.output {
+            Output::Alpha => alpha.iter_mut().zip(values).for_each(|(a, &v)| *a = v.clamp(0.0, 1.0)),
+            Output::SigmoidLogits => alpha.iter_mut().zip(values).for_each(|(a, &v)| *a = 1.0 / (1.0 + (-v).exp())),
+            Output::Logits => self.softmax(values, alpha),
+        }
+    }
+
+    /// One minus the softmax of the background, made safe by subtracting the largest logit.
+    fn softmax(&mut self, values: &[f32], alpha: &mut [f32]) {
+        let (c, h, w) = (self.channels, self.height, self.width);
+        let logits = match self.layout {
+            Layout::Nchw => ArrayView3::from_shape((c, h, w), values),
+            Layout::Nhwc => ArrayView3::from_shape((h, w, c), values).map(|view| view.permuted_axes([2, 0, 1])),
+        };
+        let (Ok(logits), Ok(mut alpha)) = (logits, ndarray::ArrayViewMut2::from_shape((h, w), alpha)) else {
+            unreachable!("the tensors were made with these shapes")
+        };
+        self.peak.fill(f32::MIN);
+        self.sum.fill(0.0);
+        let raise = |peak: &mut f32, &logit: &f32| *peak = peak.max(logit);
+        logits.axis_iter(Axis(0)).for_each(|class| Zip::from(&mut self.peak).and(class).for_each(raise));
+        let add = |sum: &mut f32, &logit: &f32, &peak: &f32| *sum += (logit - peak).exp();
+        logits.axis_iter(Axis(0)).for_each(|class| Zip::from(&mut self.sum).and(class).and(&self.peak).for_each(add));
+        let background: ArrayView2<'_, f32> = logits.index_axis(Axis(0), self.background);
+        Zip::from(&mut alpha).and(background).and(&self.peak).and(&self.sum).for_each(|a, &logit, &peak, &sum| {
+            *a = 1.0 - (logit - peak).exp() / sum;
+        });
+    }
+}

@@ -1,0 +1,99 @@
+//! Whether a model file takes and gives the tensors that its entry in the catalogue says.
+
+use ort::{
+    session::Session,
+    value::{Outlet, TensorElementType, ValueType},
+};
+
+use super::{
+    MaskError,
+    catalogue::{Layout, ModelSpec, Output},
+};
+
+/// The shape of a picture of `channels` as the model takes or gives it.
+pub(super) fn shape(spec: &ModelSpec, channels: usize) -> [usize; 4] {
+    match spec.layout {
+        Layout::Nchw => [1, channels, spec.height, spec.width],
+        Layout::Nhwc => [1, spec.height, spec.width, channels],
+    }
+}
+
+/// # Errors
+/// When the model takes anything else.
+pub(super) fn check_input(spec: &ModelSpec, session: &Session) -> Result<(), MaskError> {
+    let expected = shape(spec, 3);
+    match session.inputs() {
+        [input] if dims(input).is_some_and(|dims| fits(dims, &expected)) => Ok(()),
+        inputs => Err(mismatch(spec, format!("one input of float32 {expected:?}"), "input", inputs)),
+    }
+}
+
+/// The shape of the first output as the model gives it, and its number of channels.
+///
+/// # Errors
+/// When that is another than the spec says.
+pub(super) fn check_output(spec: &ModelSpec, session: &Session) -> Result<(Vec<usize>, usize), MaskError> {
+    let outputs = session.outputs();
+    let dims = outputs.first().and_then(dims).unwrap_or_default();
+    let channels = match (spec.output, dims) {
+        (Output::Alpha | Output::SigmoidLogits, _) => 1,
+        (Output::Logits, &[_, channels, ..]) if spec.layout == Layout::Nchw => usize::try_from(channels).unwrap_or(0),
+        (Output::Logits, dims) => dims.last().map_or(0, |&channels| usize::try_from(channels).unwrap_or(0)),
+    };
+    let expected = shape(spec, channels);
+    let wanted = match spec.output {
+        Output::Logits => format!("an output of float32 {} with a channel {}", shape_of_classes(spec), spec.background),
+        _ => format!("an output of float32 {expected:?}"),
+    };
+    let enough = spec.output != Output::Logits || (channels >= 2 && spec.background < channels);
+    if !enough || !fits(dims, &expected) {
+        return Err(mismatch(spec, wanted, "output", outputs));
+    }
+    // Unknown sides are known now; a missing axis of one stays missing.
+    let known = if dims.len() == 4 { expected.to_vec() } else { dims.iter().map(|&side| side as usize).collect() };
+    Ok((known, channels))
+}
+
+fn shape_of_classes(spec: &ModelSpec) -> String {
+    match spec.layout {
+        Layout::Nchw => format!("[1, classes, {}, {}]", spec.height, spec.width),
+        Layout::Nhwc => format!("[1, {}, {}, classes]", spec.height, spec.width),
+    }
+}
+
+/// The sides of a float tensor, -1 where the model leaves it open.
+fn dims(outlet: &Outlet) -> Option<&[i64]> {
+    match outlet.dtype() {
+        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => Some(shape),
+        _ => None,
+    }
+}
+
+/// Whether a tensor of `dims` can hold what we expect: an open side fits, and axes of one may be missing.
+fn fits(dims: &[i64], expected: &[usize; 4]) -> bool {
+    if dims.len() == 4 {
+        return dims.iter().zip(expected).all(|(&side, &wanted)| side == -1 || side == wanted as i64);
+    }
+    let wanted = expected.iter().map(|&side| side as i64).filter(|&side| side != 1);
+    dims.iter().copied().filter(|&side| side != 1).eq(wanted)
+}
+
+fn mismatch(spec: &ModelSpec, expected: String, what: &str, outlets: &[Outlet]) -> MaskError {
+    let found = outlets.iter().map(|outlet| format!("{what} {:?} of {}", outlet.name(), outlet.dtype()));
+    let found = found.collect::<Vec<_>>().join(", ");
+    let found = if found.is_empty() { format!("no {what}") } else { found };
+    MaskError::Shape { model: spec.name.clone(), expected, found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_side_fits_and_an_axis_of_one_may_be_missing() {
+        assert!(fits(&[-1, 3, -1, -1], &[1, 3, 16, 18]));
+        assert!(fits(&[16, 18], &[1, 1, 16, 18]));
+        assert!(!fits(&[1, 3, 18, 16], &[1, 3, 16, 18]));
+        assert!(!fits(&[-1, -1], &[1, 1, 16, 18]));
+    }
+}
