@@ -191,25 +191,37 @@ pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(Place, Cow<
         return Ok((Place::BuiltIn, Cow::Borrowed(BUILT_IN_BYTES)));
     }
     // `join` with a whole path gives that path.
-    let places: Vec<_> = settings.models_dirs.iter().map(|dir| dir.join(&spec.file)).collect();
-    let whole = spec.file.is_absolute().then(|| spec.file.clone());
-    let Some(path) = whole.or_else(|| places.into_iter().find(|path| path.is_file())) else {
-        return Err(MaskError::NoFile {
-            model: spec.name.clone(),
-            file: spec.file.clone(),
-            searched: settings.models_dirs.clone(),
-            ours: is_ours(spec),
-        });
+    let places: Vec<_> = match spec.file.is_absolute() {
+        true => vec![spec.file.clone()],
+        false => settings.models_dirs.iter().map(|dir| dir.join(&spec.file)).filter(|path| path.is_file()).collect(),
     };
-    let bytes = regular::read(&path, MAX_FILE_BYTES).map_err(|source| MaskError::Read {
+    // the first that is right: an older bgcam may have left its own in a better place
+    let mut wrong = None;
+    for path in places {
+        match read(spec, &path) {
+            Ok(bytes) => return Ok((Place::File(path), Cow::Owned(bytes))),
+            Err(error) => wrong = wrong.or(Some(error)),
+        }
+    }
+    Err(wrong.unwrap_or_else(|| MaskError::NoFile {
         model: spec.name.clone(),
-        path: path.clone(),
+        file: spec.file.clone(),
+        searched: settings.models_dirs.clone(),
+        ours: is_ours(spec),
+    }))
+}
+
+/// The bytes of a file, with their sum checked.
+fn read(spec: &ModelSpec, path: &Path) -> Result<Vec<u8>, MaskError> {
+    let bytes = regular::read(path, MAX_FILE_BYTES).map_err(|source| MaskError::Read {
+        model: spec.name.clone(),
+        path: path.to_owned(),
         source,
     })?;
     if let Some(expected) = &spec.sha256 {
-        check_sum(spec, &path, &bytes, expected)?;
+        check_sum(spec, path, &bytes, expected)?;
     }
-    Ok((Place::File(path), Cow::Owned(bytes)))
+    Ok(bytes)
 }
 
 fn all(settings: &Settings) -> impl Iterator<Item = &ModelSpec> {
@@ -292,6 +304,22 @@ mod tests {
         regular::make_fifo(&fifo);
         let error = load(&own(&fifo), &with(own(&fifo))).unwrap_err();
         assert!(matches!(error, MaskError::Read { source: FileError::NotRegular("a named pipe"), .. }), "{error:?}");
+    }
+
+    #[test]
+    fn an_older_file_in_a_better_place_is_passed_over() {
+        let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(old.path().join("own.onnx"), b"of last year").unwrap();
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"; // the sum of nothing
+        let spec = ModelSpec { sha256: Some(empty.into()), ..own(Path::new("own.onnx")) };
+        let dirs = [&old, &new].map(|dir| dir.path().to_owned()).to_vec();
+        let settings = Settings { models_dirs: dirs, ..with(spec.clone()) };
+        match load(&spec, &settings) {
+            Err(MaskError::Checksum { path, .. }) => assert!(path.starts_with(old.path())),
+            other => panic!("{other:?}"),
+        }
+        std::fs::write(new.path().join("own.onnx"), b"").unwrap();
+        assert_eq!(load(&spec, &settings).unwrap().0, Place::File(new.path().join("own.onnx")));
     }
 
     #[test]
