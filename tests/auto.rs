@@ -1,5 +1,5 @@
 //! Quality `auto` goes up and comes back while pictures go out, and masks that follow by a frame: with numbered frames.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
     path::PathBuf,
@@ -249,20 +249,21 @@ struct Stage {
 fn start(settings: mask::Settings, room: Room) -> Stage {
     SLOW.store(false, Ordering::Relaxed);
     [&EASED, &EASED_HIGH, &OPENED].iter().for_each(|count| count.store(0, Ordering::Relaxed));
-    let reader = Reader::default();
-    let sink = reader.clone();
+    let (reader, office) = (Reader::default(), Office(Arc::new(Mutex::new(room))));
+    let machine = Box::new(office.clone());
+    let edges = Edges { open_camera: numbered, open_model: open_twin, machine, second: SECOND };
+    Stage { pipeline: play(edges, FPS, settings, reader.clone()), reader, office }
+}
+
+fn play(edges: Edges, fps: u32, mask: mask::Settings, sink: impl FrameSink + Clone + 'static) -> Pipeline {
     let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.clone()) as _));
-    let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, FPS, Instant::now());
+    let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, fps, Instant::now());
     let spec: BackgroundSpec = BACKGROUND.parse().unwrap();
     let background = Background::load(&spec, &Options::new(SIZE)).unwrap();
     let scene = Scene { version: 1, label: spec.to_string(), spec, background, ..Scene::off() };
-    let device = "twin".to_owned();
-    let camera = camera::Settings { device, size: SIZE, fps: FPS, fourcc: None, timeout: Duration::from_secs(2) };
-    let office = Office(Arc::new(Mutex::new(room)));
-    let machine = Box::new(office.clone());
-    let edges = Edges { open_camera: numbered, open_model: open_twin, machine, second: SECOND };
-    let settings = Settings { size: SIZE, fps: FPS, camera, mask: settings, scene, always_on: false };
-    Stage { pipeline: Pipeline::start_with(edges, settings, outputs).unwrap(), reader, office }
+    let device = "demo".to_owned();
+    let camera = camera::Settings { device, size: SIZE, fps, fourcc: None, timeout: Duration::from_secs(2) };
+    Pipeline::start_with(edges, Settings { size: SIZE, fps, camera, mask, scene, always_on: false }, outputs).unwrap()
 }
 
 fn model(name: &str) -> mask::Settings {
@@ -298,7 +299,12 @@ impl Stage {
         let wrong: Vec<_> = shown.iter().filter(|shown| shown.frame != shown.mask).collect();
         let late = self.pipeline.stats().late_masks.get();
         assert!(wrong.len() as u64 <= late, "{late} late masks of {}, {wrong:?}", shown.len());
-        assert!(late * 4 < shown.len() as u64, "{late} late masks of {}", shown.len());
+    }
+
+    /// Hardly a mask was late.
+    fn is_in_time(&self) {
+        let (late, shown) = (self.pipeline.stats().late_masks.get(), self.shown().len());
+        assert!(late * 10 < shown as u64, "{late} late masks of {shown}");
     }
 }
 
@@ -326,6 +332,7 @@ fn it_goes_up_and_comes_back_and_every_mask_meets_its_frame() {
     stage.reaches(Quality::High);
     stage.goes_on(10);
     stage.is_true();
+    stage.is_in_time();
     wait_for("the other one is gone", || ALIVE.load(Ordering::Relaxed) == 1);
     stage.becomes(Room { on_battery: true, ..ROOM });
     stage.reaches(Quality::Balanced);
@@ -421,9 +428,70 @@ fn with_latency_best_the_picture_waits_a_frame_for_its_mask() {
         stage.reaches(Quality::Balanced);
         stage.goes_on(60);
         stage.is_true();
+        stage.is_in_time();
         let shown = stage.shown();
         let lag = |shown: &Shown| (shown.newest + NUMBERS - shown.frame) % NUMBERS;
         let right = shown.iter().filter(|shown| lag(shown) == expected).count();
         assert!(right * 10 > shown.len() * 9, "{latency:?}: {shown:?}");
     }
+}
+
+/// Keeps how much of each picture is background.
+#[derive(Debug, Clone, Default)]
+struct Shares(Arc<Mutex<Vec<f64>>>);
+
+impl FrameSink for Shares {
+    fn name(&self) -> &str {
+        "shares"
+    }
+
+    fn size(&self) -> Size {
+        SIZE
+    }
+
+    fn write(&mut self, picture: &Frame) -> Result<(), SinkError> {
+        let luma = picture.planes().0;
+        let black = luma.iter().filter(|luma| **luma <= 17).count();
+        self.0.lock().unwrap().push(black as f64 / luma.len() as f64);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_real_models_take_over_from_each_other_without_a_flash() {
+    let _alone = alone();
+    let settings = mask::Settings::default();
+    if let Err(error) = mask::library(&settings) {
+        eprintln!("skipped: {error} (scripts/setup fetches it)");
+        return;
+    }
+    let (shares, office) = (Shares::default(), Office(Arc::new(Mutex::new(ROOM))));
+    let edges = Edges { machine: Box::new(office.clone()), second: SECOND, ..Edges::default() };
+    // so slow that any machine makes a key frame of `high` in time
+    let pipeline = play(edges, 6, settings, shares.clone());
+    let more = |frames: u64| {
+        let masks = pipeline.stats().masks.get();
+        wait_for("masks are made", || pipeline.stats().masks.get() > masks + frames);
+    };
+    let reaches = |quality| wait_for(&format!("{quality}"), || pipeline.stations().quality == Some(quality));
+    reaches(Quality::Balanced);
+    if pipeline.stations().quality_failure.is_some() {
+        eprintln!("skipped: no key model (scripts/models fetches it)");
+        return;
+    }
+    more(5);
+    let (first, unmasked) = (shares.0.lock().unwrap().len(), pipeline.stats().unmasked.get());
+    reaches(Quality::High);
+    more(10);
+    *office.0.lock().unwrap() = Room { on_battery: true, ..ROOM };
+    reaches(Quality::Balanced);
+    more(10);
+    assert_eq!(pipeline.stats().unmasked.get(), unmasked, "the person was hidden");
+    let shares = shares.0.lock().unwrap();
+    let steps: Vec<f64> = shares[first..].windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+    assert!(steps.iter().all(|step| *step < 0.02), "{steps:?}");
 }

@@ -28,8 +28,8 @@ const ROOMY: f32 = 0.6;
 /// The idle share below which the others need what we take. Going up never leads here: it costs less than a tenth.
 const CROWDED: f32 = 0.3;
 
-/// Key frames of `high` run on two cores at once, beside everything else. Where they are fast enough it takes at most a
-/// quarter of a core more than `balanced`, less than a tenth of such a machine.
+/// Key frames of `high` run on two cores at once, beside everything else. Where they are fast enough it takes less than a
+/// third of a core more than `balanced`, not a tenth of such a machine.
 const FEWEST_CORES: usize = 4;
 
 /// What a second has shown.
