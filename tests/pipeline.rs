@@ -14,7 +14,7 @@ use bgcam::{
     frame::{Frame, Mask, Size, Yuv},
     look::Look,
     mask::{self, MaskError, ModelInfo, Place, Processor, Quality, Segmenter, catalogue::BUILT_IN},
-    pipeline::{Pipeline, Settings, View},
+    pipeline::{Edges, Pipeline, Settings, View},
     sink::{Outputs, SinkSpec, memory::Memory},
     stats::{CountingAllocator, allocations},
 };
@@ -248,7 +248,8 @@ fn start_twins(milliseconds: &str, scene: Scene, keep: usize) -> (Pipeline, Memo
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
     let mask = mask::Settings { model: milliseconds.to_owned(), ..mask::Settings::default() };
     let settings = Settings { size: SIZE, fps: 30, camera: camera("twin"), mask, scene, always_on: false };
-    (Pipeline::start_with(old_stamps, left_half, settings, outputs).unwrap(), memory)
+    let edges = Edges { open_camera: old_stamps, open_model: left_half, ..Edges::default() };
+    (Pipeline::start_with(edges, settings, outputs).unwrap(), memory)
 }
 
 #[test]

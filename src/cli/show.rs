@@ -62,8 +62,7 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     }
     match (&mask.model, &mask.error) {
         (Some(model), _) => {
-            let quality = mask.quality.unwrap_or_default();
-            writeln!(out, "model       {model}, quality {quality}, {:.1} ms a mask", counters.mask_ms)?;
+            writeln!(out, "model       {model}, quality {}, {:.1} ms a mask", mask.quality_now(), counters.mask_ms)?;
             if let Some(failure) = &mask.processor_error {
                 writeln!(out, "            on the CPU: {failure}")?;
             }

@@ -115,8 +115,7 @@ fn readers(status: &Status) -> String {
 fn edges(status: &Status) -> Option<Line> {
     let mask = &status.mask;
     let model = mask.model.as_ref()?;
-    let text =
-        format!("{model}, quality {}, {:.1} ms a mask", mask.quality.unwrap_or_default(), status.counters.mask_ms);
+    let text = format!("{model}, quality {}, {:.1} ms a mask", mask.quality_now(), status.counters.mask_ms);
     Some(match mask.eased {
         0 => ("edges", Style::new(), text),
         steps => ("edges", WARNING, format!("{text}; eased by {steps} of {} steps, the machine is busy", mask::LOWEST)),
@@ -207,7 +206,7 @@ mod tests {
     fn busy() -> Status {
         let mut status = a_status();
         status.readers = vec![Holder { pid: 812, name: "zoom".into() }];
-        status.mask.eased = 1;
+        (status.mask.quality, status.mask.eased) = (Some(crate::mask::Quality::Balanced), 1);
         status.prompt = Some(JobStatus {
             words: "beach".into(),
             provider: "openai".into(),
@@ -225,7 +224,7 @@ mod tests {
             "camera      not to be had",
             "shows       blur",
             "read by     zoom (pid 812)",
-            "eased by 1 of 3 steps",
+            "edges       landscape, quality auto (eased), 0.0 ms a mask; eased by 1 of 3 steps",
             "prompt      ██████████░░░░░░░░░░ openai makes \"beach\": 50 %, 12 s",
             "daemon      8 % of a core, 100 MiB, up 0:01:00",
             "error       camera: cannot use camera /dev/video0: busy\n            hint: close zoom\n",

@@ -228,7 +228,7 @@ pub struct MaskStatus {
     pub model: Option<String>,
     /// The quality that the settings ask for.
     pub wanted_quality: Quality,
-    /// The quality that it runs in.
+    /// The quality that it runs in: with `auto` what that means at the moment.
     pub quality: Option<Quality>,
     /// What runs it.
     pub processor: Option<Processor>,
@@ -240,6 +240,18 @@ pub struct MaskStatus {
     pub quality_error: Option<Failure>,
     /// Why there is none.
     pub error: Option<Failure>,
+}
+
+impl MaskStatus {
+    /// The quality that it runs in, and where `auto` has chosen it, that too.
+    pub fn quality_now(&self) -> String {
+        let quality = self.quality.unwrap_or(self.wanted_quality);
+        match (self.wanted_quality, quality) {
+            (Quality::Auto, Quality::Balanced | Quality::High) if self.eased > 0 => "auto (eased)".to_owned(),
+            (Quality::Auto, Quality::Balanced | Quality::High) => format!("auto ({quality})"),
+            _ => quality.to_string(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -268,5 +280,22 @@ mod tests {
         let line = serde_json::to_string(&reply).unwrap();
         assert_eq!(line, r#"{"error":{"kind":"busy","message":"camera busy","hint":"close the other app"}}"#);
         assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply);
+    }
+
+    #[test]
+    fn what_auto_means_at_the_moment_is_told() {
+        use Quality::{Auto, Balanced, Eco, High};
+        for (wanted, quality, eased, expected) in [
+            (Auto, Some(Balanced), 0, "auto (balanced)"),
+            (Auto, Some(High), 0, "auto (high)"),
+            (Auto, Some(Balanced), 2, "auto (eased)"),
+            (Auto, Some(Eco), 0, "eco"),
+            (Auto, None, 0, "auto"),
+            (High, Some(High), 1, "high"),
+        ] {
+            let status = crate::system::twin::status().mask;
+            let status = MaskStatus { wanted_quality: wanted, quality, eased, ..status };
+            assert_eq!(status.quality_now(), expected);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a matte may cost: the presets, and what each means in key frames.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub enum Quality {
     Balanced,
     /// With larger and more key frames.
     High,
-    /// Begins as [`Quality::Balanced`] and goes where the CPU's head-room allows.
+    /// Begins as [`Quality::Balanced`]; live, it goes where the CPU's head-room allows.
     #[default]
     Auto,
 }
@@ -117,6 +117,15 @@ impl Quality {
             Self::High => Some(HIGH),
         }
     }
+}
+
+/// How much longer a key frame of [`HIGH`] takes by the clock than one of [`BALANCED`]: 1.24 to 1.34 times as long was
+/// measured, for 2.4 times the CPU time.
+const LONGER: f32 = 1.3;
+
+/// How long a key frame of [`Quality::High`] would take by the clock, told from one of [`Quality::Balanced`].
+pub(crate) fn high_from_balanced(key_time: Duration) -> Duration {
+    key_time.mul_f32(LONGER)
 }
 
 impl Plan {

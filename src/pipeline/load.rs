@@ -40,6 +40,11 @@ impl Load {
         Self { last: counted, step: 0, lowest, bad: 0, good: 0, calm: CALM, tried: false }
     }
 
+    /// Whether all was well in the last second, without easing anything.
+    pub(super) fn is_calm(&self) -> bool {
+        self.step == 0 && self.good > 0
+    }
+
     /// Looks at another second; the new step, when it is another.
     pub(super) fn second(&mut self, counted: Counted) -> Option<u8> {
         let frames = counted.frames.saturating_sub(self.last.frames);

@@ -17,8 +17,11 @@
 mod capture;
 mod demand;
 mod fade;
+mod headroom;
 mod load;
+mod machine;
 mod pace;
+mod relay;
 mod render;
 mod segment;
 mod tap;
@@ -26,9 +29,10 @@ mod watch;
 
 use std::{
     io,
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -36,8 +40,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use self::pace::Switch;
-pub use self::tap::{Tap, View, Watching};
+use self::{machine::ThisMachine, pace::Switch};
+pub use self::{
+    machine::{Machine, Room},
+    tap::{Tap, View, Watching},
+};
 use crate::{
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
@@ -90,8 +97,8 @@ struct Shared {
     frames_to_segment: Latest<Shot>,
     frames_to_render: Latest<Shot>,
     masks: Latest<Cut>,
-    /// By how many frames masks follow their frames: the picture waits for them.
-    delay: AtomicUsize,
+    /// What the machine has left, as it was seen last.
+    room: Mutex<Option<Room>>,
     switch: Switch,
     tap: Arc<Tap>,
     wanted: watch::Wanted,
@@ -99,6 +106,31 @@ struct Shared {
     stations: Mutex<Stations>,
     open_camera: OpenCamera,
     open_model: OpenModel,
+    second: Duration,
+}
+
+/// Where the pipeline meets the world; tests put twins here.
+#[derive(Debug)]
+pub struct Edges {
+    /// How a camera is opened.
+    pub open_camera: OpenCamera,
+    /// How a model is opened.
+    pub open_model: OpenModel,
+    /// Who tells how much room the machine has.
+    pub machine: Box<dyn Machine>,
+    /// How often the load is looked at: the second in which its rules count.
+    pub second: Duration,
+}
+
+impl Default for Edges {
+    fn default() -> Self {
+        Self {
+            open_camera: camera::open,
+            open_model: mask::open,
+            machine: Box::new(ThisMachine::new(Path::new("/"))),
+            second: Duration::from_secs(1),
+        }
+    }
 }
 
 /// How a camera is opened: [`camera::open`], or a twin of it.
@@ -122,6 +154,8 @@ struct Cut {
     session: u64,
     frame: Arc<Frame>,
     mask: Arc<Mask>,
+    /// By how many frames masks follow their frames where this one was made: the picture waits for them.
+    delay: u64,
 }
 
 /// How the camera and the model are; touched only when one is opened or fails.
@@ -195,19 +229,15 @@ impl Pipeline {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(settings: Settings, outputs: Outputs) -> io::Result<Self> {
-        Self::start_with(camera::open, mask::open, settings, outputs)
+        Self::start_with(Edges::default(), settings, outputs)
     }
 
-    /// The same, with other ways to open a camera and a model: for tests.
+    /// The same, with other edges: for tests.
     ///
     /// # Errors
     /// As [`Pipeline::start`].
-    pub fn start_with(
-        open_camera: OpenCamera,
-        open_model: OpenModel,
-        settings: Settings,
-        outputs: Outputs,
-    ) -> io::Result<Self> {
+    pub fn start_with(edges: Edges, settings: Settings, outputs: Outputs) -> io::Result<Self> {
+        let Edges { open_camera, open_model, machine, second } = edges;
         let shared = Arc::new(Shared {
             size: settings.size,
             fps: settings.fps.max(1),
@@ -219,7 +249,7 @@ impl Pipeline {
             frames_to_segment: Latest::default(),
             frames_to_render: Latest::default(),
             masks: Latest::default(),
-            delay: AtomicUsize::new(0),
+            room: Mutex::default(),
             switch: Switch::default(),
             tap: Arc::default(),
             wanted: watch::Wanted::new(settings.always_on),
@@ -227,13 +257,14 @@ impl Pipeline {
             stations: Mutex::default(),
             open_camera,
             open_model,
+            second,
         });
         let mut pipeline = Self { shared, threads: Vec::with_capacity(4), retired: Mutex::default() };
         let board = outputs.board();
         pipeline.spawn("bgcam-render", move |shared| render::Render::new(shared, outputs).run())?;
         pipeline.spawn("bgcam-mask", |shared| segment::run(&shared))?;
         pipeline.spawn("bgcam-camera", |shared| capture::run(&shared))?;
-        pipeline.spawn("bgcam-watch", move |shared| watch::run(&shared, &board))?;
+        pipeline.spawn("bgcam-watch", move |shared| watch::run(&shared, &board, machine))?;
         Ok(pipeline)
     }
 
@@ -351,6 +382,10 @@ impl Shared {
     // Nothing in this lock can be left half-changed: fields are replaced one by one.
     fn stations(&self) -> std::sync::MutexGuard<'_, Stations> {
         self.stations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn room(&self) -> Option<Room> {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the camera is to be open: somebody reads, and the user has not paused it.

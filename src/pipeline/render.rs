@@ -200,26 +200,20 @@ impl Render {
     /// How a frame can be shown without showing the room where the person has moved since.
     fn way_of(&mut self, shot: &Shot) -> Way {
         self.fetch_cut(shot);
-        let Some(Cut { session, frame, mask }) = &self.cut else { return Way::Alone };
+        let Some(Cut { session, frame, mask, delay }) = &self.cut else { return Way::Alone };
         let age = shot.frame.captured_at.saturating_duration_since(frame.captured_at);
         if *session != shot.session || age > STALE {
             return Way::Alone;
         }
-        let delay = self.delay();
         if frame.seq + delay < shot.frame.seq {
             self.shared.stats.late_masks.add_one();
         }
         // where masks follow by a frame the picture does too, so that each mask meets its own frame
-        if delay == 0 && age <= self.shared.frame_time() * LATE_FRAMES {
+        if *delay == 0 && age <= self.shared.frame_time() * LATE_FRAMES {
             Way::CutOut(Arc::clone(mask))
         } else {
             Way::Earlier(Arc::clone(frame), Arc::clone(mask))
         }
-    }
-
-    /// By how many frames masks follow their frames.
-    fn delay(&self) -> u64 {
-        self.shared.delay.load(Ordering::Relaxed) as u64
     }
 
     /// Waits for the mask of this very frame, or of that before where masks follow, but no longer than leaves time to
@@ -228,8 +222,7 @@ impl Render {
     /// The time runs from the frame's arrival: webcams stamp it at the start of exposure, long before.
     fn fetch_cut(&mut self, shot: &Shot) {
         let deadline = shot.arrived + self.shared.frame_time() * 3 / 4;
-        let delay = self.delay();
-        let wanted = |cut: &Cut| cut.session == shot.session && cut.frame.seq + delay >= shot.frame.seq;
+        let wanted = |cut: &Cut| cut.session == shot.session && cut.frame.seq + cut.delay >= shot.frame.seq;
         let cut = match self.shared.masks.take_if(deadline, wanted) {
             Taken::Value(cut) => Some(cut),
             Taken::TimedOut | Taken::Closed => self.shared.masks.try_take(),

@@ -1,20 +1,22 @@
 //! The mask thread: keeps the model loaded and makes a mask of the newest frame.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
     Cut, Shared, Shot,
+    headroom::{Change, Headroom, Seen},
     load::{Counted, Load},
     pace::Backoff,
+    relay::{News, Relay},
 };
 use crate::{
     error::{Failure, Recovery},
     frame::{Mask, Pool},
     latest::Taken,
-    mask::{self, MaskError, Segmenter, catalogue::BUILT_IN},
+    mask::{self, MaskError, Quality, Segmenter, catalogue::BUILT_IN},
 };
 
 /// One mask being filled, one in the mailbox, one in the render thread's hands, one to spare.
@@ -25,9 +27,6 @@ const PATIENCE: u32 = 10;
 
 /// How often to look at the stop switch and the settings while no frame comes.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// How often to look at the load.
-const SECOND: Duration = Duration::from_secs(1);
 
 /// How often to try again what only other settings or another file can mend.
 const HOPELESS: Duration = Duration::from_secs(30);
@@ -69,15 +68,8 @@ fn run_once(
     backoff: &mut Backoff,
 ) -> Result<(), MaskError> {
     let other = failed.map(|_| mask::Settings { model: BUILT_IN.to_owned(), ..(**settings).clone() });
-    let model = &other.as_ref().unwrap_or(settings).model;
-    let mut segmenter = (shared.open_model)(other.as_ref().unwrap_or(settings), shared.size)?;
-    shared.delay.store(segmenter.delay(), Ordering::Relaxed);
-    let mut quality = segmenter.info().quality;
-    shared.stations().found_model(model, segmenter.info(), failed);
+    let mut work = Work::open(shared, other.as_ref().unwrap_or(settings), failed)?;
     let (mut last_session, mut failures) = (0, 0);
-    shared.stations().eased = 0;
-    let mut load = Load::new(mask::LOWEST, counted(shared));
-    let mut second = Instant::now() + SECOND;
     while !shared.switch.is_stopped() && Arc::ptr_eq(settings, &shared.mask.load()) {
         let shot = match shared.frames_to_segment.take(Instant::now() + LOOK) {
             Taken::Value(shot) => shot,
@@ -88,25 +80,16 @@ fn run_once(
             last_session = 0; // what was seen before is of no use when masks are wanted again
             continue;
         }
-        segmenter.show_nearest_only(shared.scene.load().look.nearest_only);
         if shot.session != last_session {
-            segmenter.reset();
+            work.relay.reset();
             last_session = shot.session;
         }
-        if Instant::now() >= second {
-            second = Instant::now() + SECOND;
-            if let Some(step) = load.second(counted(shared)) {
-                ease(shared, segmenter.as_mut(), step);
-            }
-        }
-        match segment(shared, segmenter.as_mut(), pool, shot) {
+        work.relay.show_nearest_only(shared.scene.load().look.nearest_only);
+        work.look(Instant::now());
+        match work.segment(pool, &shot) {
             Ok(()) => {
                 backoff.reset();
                 failures = 0;
-                if segmenter.info().quality != quality {
-                    quality = segmenter.info().quality;
-                    shared.stations().found_model(model, segmenter.info(), failed);
-                }
             }
             // without its mask the frame is shown without the person
             Err(error) if error.recovery() == Recovery::SkipFrame && failures < PATIENCE => failures += 1,
@@ -116,20 +99,147 @@ fn run_once(
     Ok(())
 }
 
+/// The loaded model, and what decides how much it may cost.
+struct Work<'a> {
+    shared: &'a Shared,
+    settings: &'a mask::Settings,
+    /// Why it is not the model that the settings name.
+    failed: Option<&'a Failure>,
+    relay: Relay,
+    /// What `status` says that it runs in.
+    quality: Quality,
+    load: Load,
+    /// In quality `auto`.
+    headroom: Option<Headroom>,
+    /// Why another quality is on its way.
+    why: &'static str,
+    next_look: Instant,
+}
+
+impl<'a> Work<'a> {
+    fn open(shared: &'a Shared, settings: &'a mask::Settings, failed: Option<&'a Failure>) -> Result<Self, MaskError> {
+        let is_auto = settings.quality == Quality::Auto;
+        let first = if is_auto { Quality::Balanced } else { settings.quality };
+        let segmenter = (shared.open_model)(&mask::Settings { quality: first, ..settings.clone() }, shared.size)?;
+        let quality = segmenter.info().quality;
+        let mut work = Self {
+            shared,
+            settings,
+            failed,
+            relay: Relay::new(segmenter),
+            quality,
+            load: Load::new(mask::LOWEST, counted(shared)),
+            headroom: is_auto.then(Headroom::new),
+            why: "",
+            next_look: Instant::now() + shared.second,
+        };
+        work.begin();
+        Ok(work)
+    }
+
+    /// Another segmenter is at work.
+    fn begin(&mut self) {
+        self.load = Load::new(mask::LOWEST, counted(self.shared));
+        self.shared.stations().eased = 0;
+        self.tell();
+    }
+
+    /// Tells `status` what is at work now.
+    fn tell(&mut self) {
+        let info = self.relay.at_work().info();
+        self.quality = info.quality;
+        let mut stations = self.shared.stations();
+        stations.found_model(&self.settings.model, info, self.failed);
+    }
+
+    /// Looks at the load once a second.
+    fn look(&mut self, now: Instant) {
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + self.shared.second;
+        let step = self.load.second(counted(self.shared));
+        let seen = Seen {
+            room: self.shared.room(),
+            key_time: self.relay.at_work().key_time(),
+            frame_time: self.shared.frame_time(),
+            is_calm: self.load.is_calm(),
+            is_late: step.is_some_and(|step| step > 0),
+        };
+        if let Some(change) = self.headroom.as_mut().and_then(|headroom| headroom.second(&seen)) {
+            self.change(change);
+        } else if let Some(step) = step
+            && !self.relay.is_changing()
+        {
+            self.ease(step);
+        }
+    }
+
+    /// Takes less of the CPU, or more again.
+    fn ease(&mut self, step: u8) {
+        self.relay.at_work().ease(step);
+        let worse = std::mem::replace(&mut self.shared.stations().eased, step) < step;
+        let why = if worse { "the machine is busy, masks come too late" } else { "there is room again" };
+        tracing::info!("{why}: masks are eased by {step} of {} steps", mask::LOWEST);
+    }
+
+    /// Begins to change to another quality, or stays with the one at work when that is meant.
+    fn change(&mut self, Change { to, why }: Change) {
+        self.load = Load::new(mask::LOWEST, counted(self.shared));
+        self.why = why;
+        if self.quality == to {
+            return self.relay.cancel();
+        }
+        let settings = mask::Settings { quality: to, ..self.settings.clone() };
+        if let Err(failure) = self.relay.open(self.shared.open_model, settings, self.shared.size) {
+            self.stay(&failure);
+        }
+    }
+
+    /// What came of it.
+    fn hear(&mut self, news: News) {
+        match news {
+            News::TookOver => {
+                self.begin();
+                tracing::info!("{}: quality auto is {} now", self.why, self.quality);
+            }
+            News::Failed(failure) => self.stay(&failure),
+        }
+    }
+
+    /// There is no other quality.
+    fn stay(&mut self, failure: &Failure) {
+        tracing::info!(hint = failure.hint, "quality auto stays {}: {failure}", self.quality);
+        if let Some(headroom) = &mut self.headroom {
+            headroom.settle();
+        }
+    }
+
+    /// Makes the mask of a frame, and then shows the frame to a segmenter that is to take over.
+    fn segment(&mut self, pool: &mut Pool<Mask>, shot: &Shot) -> Result<(), MaskError> {
+        segment(self.shared, self.relay.at_work(), pool, shot)?;
+        if self.relay.at_work().info().quality != self.quality {
+            self.tell();
+        }
+        if let Some(news) = self.relay.follow(&shot.frame) {
+            self.hear(news);
+        }
+        Ok(())
+    }
+}
+
 /// What tells of the load: frames that the model did not come to, or came to too late.
 fn counted(shared: &Shared) -> Counted {
     let late = shared.frames_to_segment.dropped() + shared.stats.late_masks.get();
     Counted { frames: shared.stats.captured.get(), late }
 }
 
-fn ease(shared: &Shared, segmenter: &mut dyn Segmenter, step: u8) {
-    segmenter.ease(step);
-    let worse = std::mem::replace(&mut shared.stations().eased, step) < step;
-    let why = if worse { "the machine is busy, masks come too late" } else { "there is room again" };
-    tracing::info!("{why}: masks are eased by {step} of {} steps", mask::LOWEST);
-}
-
-fn segment(shared: &Shared, segmenter: &mut dyn Segmenter, pool: &mut Pool<Mask>, shot: Shot) -> Result<(), MaskError> {
+fn segment(
+    shared: &Shared,
+    segmenter: &mut dyn Segmenter,
+    pool: &mut Pool<Mask>,
+    shot: &Shot,
+) -> Result<(), MaskError> {
     let start = Instant::now();
     let mut ready = None;
     let filled = pool.fill(|mask| {
@@ -144,6 +254,6 @@ fn segment(shared: &Shared, segmenter: &mut dyn Segmenter, pool: &mut Pool<Mask>
     // the first frame of a session may be held back
     let Some(frame) = ready else { return Ok(()) };
     shared.stats.masks.add_one();
-    shared.masks.put(Cut { session: shot.session, frame, mask });
+    shared.masks.put(Cut { session: shot.session, frame, mask, delay: segmenter.delay() as u64 });
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The watch thread: sees who reads the virtual cameras and says whether the camera is wanted, and what is plugged in.
+//! The watch thread: sees who reads the virtual cameras and says whether the camera is wanted, what is plugged in, and how
+//! much room the machine has.
 //!
 //! v4l2loopback 0.13 and later tell who streams. Of older ones inotify tells that somebody opens the node, and `/proc` whether
 //! he keeps it open and has its buffers mapped. PipeWire tells by itself.
@@ -19,10 +20,12 @@ use inotify::{EventMask, Inotify, WatchMask};
 use super::{
     Shared,
     demand::{Demand, Seen},
+    machine::Machine,
 };
 use crate::{
     camera,
     holders::{self, Holder},
+    mask::Quality,
     sink::{Board, SinkSpec, loopback::usage::Usage},
 };
 
@@ -73,14 +76,14 @@ impl Wanted {
 }
 
 /// Looks until the pipeline stops.
-pub(super) fn run(shared: &Shared, board: &Board) {
+pub(super) fn run(shared: &Shared, board: &Board, mut machine: Box<dyn Machine>) {
     let mut inotify = Inotify::init().inspect_err(|error| tracing::warn!("no inotify: {error}")).ok();
     if let Some(inotify) = &mut inotify {
         let plugged = WatchMask::CREATE | WatchMask::ATTRIB;
         let _ = inotify.watches().add("/dev", plugged); // without it a camera is found some seconds later
     }
     let (mut watch, mut demand) = (Watch::default(), Demand::default());
-    let mut known = None;
+    let (mut known, mut measured) = (None, None);
     while !shared.switch.is_stopped() {
         let now = Instant::now();
         match standing_reason(shared, board) {
@@ -104,6 +107,13 @@ pub(super) fn run(shared: &Shared, board: &Board) {
                 decide(shared, on, known.as_ref() != Some(&cause), || watch.reason(on, &cause));
                 known = Some(cause);
             }
+        }
+        // here and not on the way of a frame: the kernel may take its time
+        let is_due = measured.is_none_or(|last| now.duration_since(last) >= shared.second);
+        if is_due && shared.wanted.is_on() && shared.mask.load().quality == Quality::Auto {
+            measured = Some(now);
+            let room = machine.look();
+            *shared.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
         }
         if watch.wait(inotify.as_ref()) {
             watch.take_news(inotify.as_mut());

@@ -258,6 +258,8 @@ function render(next) {
   $("mirror").setAttribute("aria-pressed", scene.mirror);
   if (document.activeElement !== $("quality")) $("quality").value = mask.wanted_quality;
   $("quality").title = mask.quality_error?.message || "";
+  const chosen = mask.wanted_quality === "auto" && ["balanced", "high"].includes(mask.quality);
+  say($("auto"), chosen ? `Automatic (${mask.eased ? "eased" : mask.quality})` : "Automatic");
   showCamera(next.camera.wanted);
   showJob(next.prompt);
   showKind(scene.background);

@@ -1,0 +1,497 @@
+//! Quality `auto` goes up and comes back while pictures go out, and masks that follow by a frame: with numbered frames.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bgcam::{
+    background::{Background, BackgroundSpec, Options},
+    camera::{self, CameraError, FrameSource, SourceInfo},
+    compose::Scene,
+    frame::{Frame, Mask, Size, Yuv},
+    mask::{self, Latency, MaskError, ModelInfo, Place, Processor, Quality, Segmenter},
+    pipeline::{Edges, Machine, Pipeline, Room, Settings},
+    sink::{FrameSink, Outputs, SinkError, SinkSpec},
+};
+
+const SIZE: Size = Size::HD;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Slow enough that a busy machine makes no mask late.
+const FPS: u32 = 20;
+
+/// A second of the rules is shorter here.
+const SECOND: Duration = Duration::from_millis(50);
+
+/// A laptop on mains with little to do.
+const ROOM: Room = Room { cores: 8, idle: Some(0.9), on_battery: false };
+
+/// One test at a time: the twins are known by statics.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait_for(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A camera whose pictures carry their number, in the brightness of the whole and in bits that a mask can show.
+struct Numbered(SourceInfo, Instant, u64);
+
+/// The number of the newest frame that the camera gave.
+static CAPTURED: AtomicU64 = AtomicU64::new(0);
+
+impl FrameSource for Numbered {
+    fn info(&self) -> &SourceInfo {
+        &self.0
+    }
+
+    fn size(&self) -> Size {
+        SIZE
+    }
+
+    fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
+        self.1 += Duration::from_secs(1) / FPS;
+        std::thread::sleep(self.1.saturating_duration_since(Instant::now()));
+        self.2 += 1;
+        into.fill(Yuv { y: DARKEST + STEP * (self.2 % NUMBERS) as u8, u: 200, v: 90 });
+        (into.seq, into.captured_at) = (self.2, Instant::now());
+        CAPTURED.store(self.2, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Numbers are told apart up to this many.
+const NUMBERS: u64 = 64;
+const DARKEST: u8 = 80;
+const STEP: u8 = 2;
+
+fn numbered(settings: &camera::Settings) -> Result<Box<dyn FrameSource>, CameraError> {
+    let name = settings.device.clone();
+    let fps = f64::from(FPS);
+    let info = SourceInfo { name, path: None, id: None, fourcc: "YU12".to_owned(), native: (1280, 720), fps };
+    Ok(Box::new(Numbered(info, Instant::now(), 0)))
+}
+
+/// The background: black, as no picture of the camera is.
+const BACKGROUND: &str = "#000";
+
+/// Blocks of a mask that carry a bit each; the left half of the picture is the person, but for them.
+const BITS: u32 = 6;
+const BLOCK: usize = 80;
+
+fn block(bit: u32) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+    let left = 40 + bit as usize * BLOCK;
+    (left..left + BLOCK, 320..400)
+}
+
+/// Sees the number of each frame, and shows it in its mask.
+struct Twin {
+    info: ModelInfo,
+    model: String,
+    delay: usize,
+    held: Option<Arc<Frame>>,
+    seen: u32,
+}
+
+impl Twin {
+    fn write(frame: &Frame, into: &mut Mask) {
+        let number = u64::from((frame.planes().0[0] - DARKEST) / STEP);
+        let width = SIZE.width();
+        for row in into.alpha_mut().chunks_exact_mut(width) {
+            row[..width / 2].fill(255);
+            row[width / 2..].fill(0);
+        }
+        for bit in (0..BITS).filter(|bit| number >> bit & 1 == 0) {
+            let (columns, rows) = block(bit);
+            rows.for_each(|row| into.alpha_mut()[row * width..][columns.clone()].fill(0));
+        }
+        (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
+    }
+}
+
+impl Segmenter for Twin {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn delay(&self) -> usize {
+        self.delay
+    }
+
+    fn segment(&mut self, frame: &Arc<Frame>, into: &mut Mask) -> Result<Option<Arc<Frame>>, MaskError> {
+        self.seen += 1;
+        if SLOW.load(Ordering::Relaxed) && self.info.quality == Quality::High {
+            std::thread::sleep(Duration::from_millis(120));
+        }
+        let ready = if self.delay == 1 { self.held.replace(Arc::clone(frame)) } else { Some(Arc::clone(frame)) };
+        ready.iter().for_each(|ready| Self::write(ready, into));
+        Ok(ready)
+    }
+
+    fn reset(&mut self) {
+        self.held = None;
+    }
+
+    fn ease(&mut self, step: u8) {
+        let of = if self.info.quality == Quality::High { &EASED_HIGH } else { &EASED };
+        of.fetch_max(usize::from(step), Ordering::Relaxed);
+    }
+
+    fn key_time(&self) -> Option<Duration> {
+        (self.seen > 1).then_some(Duration::from_millis(8))
+    }
+}
+
+impl Drop for Twin {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, Ordering::Relaxed);
+        if self.model == "slow" && self.info.quality == Quality::High {
+            OPENING.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether `high` takes longer than a frame.
+static SLOW: AtomicBool = AtomicBool::new(false);
+/// Whether `high` is being opened, or was and is not gone yet, where that is slow.
+static OPENING: AtomicBool = AtomicBool::new(false);
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+static OPENED: AtomicUsize = AtomicUsize::new(0);
+static EASED: AtomicUsize = AtomicUsize::new(0);
+static EASED_HIGH: AtomicUsize = AtomicUsize::new(0);
+
+/// A model "refused" is none in `high`; one called "slow" takes a while to open there.
+fn open_twin(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
+    let is_high = settings.quality == Quality::High;
+    OPENED.fetch_add(1, Ordering::Relaxed);
+    match &*settings.model {
+        "refused" if is_high => return Err(MaskError::NotFinite { model: "twin".to_owned(), count: 1 }),
+        "slow" if is_high => {
+            OPENING.store(true, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        _ => {}
+    }
+    ALIVE.fetch_add(1, Ordering::Relaxed);
+    let info = ModelInfo {
+        spec: mask::catalogue::ours()[0].clone(),
+        place: Place::BuiltIn,
+        library: PathBuf::new(),
+        quality: settings.quality,
+        processor: Processor::Cpu,
+        processor_error: None,
+        missing: None,
+    };
+    let best = settings.latency == Latency::Best || (settings.latency == Latency::Auto && is_high);
+    Ok(Box::new(Twin { info, model: settings.model.clone(), delay: usize::from(best), held: None, seen: 0 }))
+}
+
+#[derive(Debug, Clone)]
+struct Office(Arc<Mutex<Room>>);
+
+impl Machine for Office {
+    fn look(&mut self) -> Room {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// What a picture with a person shows: the number of the frame, that of the frame that its mask is of, and that of the
+/// newest frame of the camera.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    frame: u64,
+    mask: u64,
+    newest: u64,
+}
+
+/// Reads the numbers in what goes out.
+#[derive(Debug, Clone, Default)]
+struct Reader(Arc<Mutex<Vec<Shown>>>);
+
+impl FrameSink for Reader {
+    fn name(&self) -> &str {
+        "reader"
+    }
+
+    fn size(&self) -> Size {
+        SIZE
+    }
+
+    fn write(&mut self, picture: &Frame) -> Result<(), SinkError> {
+        let newest = CAPTURED.load(Ordering::Relaxed) % NUMBERS;
+        self.0.lock().unwrap().extend(numbers(picture).map(|(frame, mask)| Shown { frame, mask, newest }));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+struct Stage {
+    pipeline: Pipeline,
+    reader: Reader,
+    office: Office,
+}
+
+fn start(settings: mask::Settings, room: Room) -> Stage {
+    SLOW.store(false, Ordering::Relaxed);
+    [&EASED, &EASED_HIGH, &OPENED].iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    let (reader, office) = (Reader::default(), Office(Arc::new(Mutex::new(room))));
+    let machine = Box::new(office.clone());
+    let edges = Edges { open_camera: numbered, open_model: open_twin, machine, second: SECOND };
+    Stage { pipeline: play(edges, FPS, settings, reader.clone()), reader, office }
+}
+
+fn play(edges: Edges, fps: u32, mask: mask::Settings, sink: impl FrameSink + Clone + 'static) -> Pipeline {
+    let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.clone()) as _));
+    let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, fps, Instant::now());
+    let spec: BackgroundSpec = BACKGROUND.parse().unwrap();
+    let background = Background::load(&spec, &Options::new(SIZE)).unwrap();
+    let scene = Scene { version: 1, label: spec.to_string(), spec, background, ..Scene::off() };
+    let device = "demo".to_owned();
+    let camera = camera::Settings { device, size: SIZE, fps, fourcc: None, timeout: Duration::from_secs(2) };
+    Pipeline::start_with(edges, Settings { size: SIZE, fps, camera, mask, scene, always_on: false }, outputs).unwrap()
+}
+
+fn model(name: &str) -> mask::Settings {
+    mask::Settings { model: name.to_owned(), ..mask::Settings::default() }
+}
+
+impl Stage {
+    fn quality(&self) -> Option<Quality> {
+        self.pipeline.stations().quality
+    }
+
+    fn reaches(&self, quality: Quality) {
+        wait_for(&format!("it runs in {quality}"), || self.quality() == Some(quality));
+    }
+
+    /// Waits for more frames with masks.
+    fn goes_on(&self, frames: u64) {
+        let masks = self.pipeline.stats().masks.get();
+        wait_for("masks are made", || self.pipeline.stats().masks.get() > masks + frames);
+    }
+
+    fn becomes(&self, room: Room) {
+        *self.office.0.lock().unwrap() = room;
+    }
+
+    fn shown(&self) -> Vec<Shown> {
+        self.reader.0.lock().unwrap().clone()
+    }
+
+    /// No picture was cut out with the mask of another frame, but where the machine was too busy to make its own.
+    fn is_true(&self) {
+        let shown = self.shown();
+        let wrong: Vec<_> = shown.iter().filter(|shown| shown.frame != shown.mask).collect();
+        let late = self.pipeline.stats().late_masks.get();
+        assert!(wrong.len() as u64 <= late, "{late} late masks of {}, {wrong:?}", shown.len());
+    }
+
+    /// Hardly a mask was late.
+    fn is_in_time(&self) {
+        let (late, shown) = (self.pipeline.stats().late_masks.get(), self.shown().len());
+        assert!(late * 10 < shown as u64, "{late} late masks of {shown}");
+    }
+}
+
+/// What a picture shows; `None` for a card or the background alone.
+fn numbers(picture: &Frame) -> Option<(u64, u64)> {
+    let luma = picture.planes().0;
+    let at = |x: usize, y: usize| luma[y * SIZE.width() + x];
+    let (person, right) = (at(300, 100), at(1200, 400));
+    if right > 20 || person < DARKEST - STEP || at(300, 600).abs_diff(person) > 1 {
+        return None;
+    }
+    let frame = u64::from((person + STEP / 2 - DARKEST) / STEP);
+    let bit = |bit: u32| {
+        let (columns, rows) = block(bit);
+        u64::from(at(columns.start + BLOCK / 2, rows.start + BLOCK / 2) > DARKEST / 2) << bit
+    };
+    Some((frame, (0..BITS).map(bit).sum()))
+}
+
+#[test]
+fn it_goes_up_and_comes_back_and_every_mask_meets_its_frame() {
+    let _alone = alone();
+    let stage = start(model("twin"), ROOM);
+    stage.reaches(Quality::Balanced);
+    stage.reaches(Quality::High);
+    stage.goes_on(10);
+    stage.is_true();
+    stage.is_in_time();
+    wait_for("the other one is gone", || ALIVE.load(Ordering::Relaxed) == 1);
+    stage.becomes(Room { on_battery: true, ..ROOM });
+    stage.reaches(Quality::Balanced);
+    stage.goes_on(10);
+    stage.is_true();
+    let shown = stage.shown();
+    assert!(shown.len() > 40, "{} pictures", shown.len());
+    // a frame is shown twice on the way up, and one is left out on the way down; nothing else is seen of it
+    let stats = stage.pipeline.stats();
+    let step = |pair: &[Shown]| (pair[1].frame + NUMBERS - pair[0].frame) % NUMBERS;
+    let skips = shown.windows(2).filter(|pair| step(pair) > 2).count() as u64;
+    assert!(skips <= stats.late_masks.get() + stage.pipeline.dropped().1, "{shown:?}");
+    stage.becomes(ROOM);
+    stage.reaches(Quality::High);
+    assert_eq!(EASED_HIGH.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn without_room_it_stays() {
+    let _alone = alone();
+    for room in [Room { on_battery: true, ..ROOM }, Room { cores: 2, ..ROOM }, Room { idle: Some(0.4), ..ROOM }] {
+        let stage = start(model("twin"), room);
+        stage.reaches(Quality::Balanced);
+        stage.goes_on(50);
+        assert_eq!((stage.quality(), OPENED.load(Ordering::Relaxed)), (Some(Quality::Balanced), 1), "{room:?}");
+    }
+    let chosen = mask::Settings { quality: Quality::Balanced, ..model("twin") };
+    let stage = start(chosen, ROOM);
+    stage.reaches(Quality::Balanced);
+    stage.goes_on(50);
+    assert_eq!(OPENED.load(Ordering::Relaxed), 1, "what the user chose is not changed");
+}
+
+#[test]
+fn late_masks_bring_it_back_before_anything_is_eased() {
+    let _alone = alone();
+    let stage = start(model("twin"), ROOM);
+    stage.reaches(Quality::High);
+    SLOW.store(true, Ordering::Relaxed);
+    stage.reaches(Quality::Balanced);
+    assert_eq!(EASED_HIGH.load(Ordering::Relaxed), 0);
+    stage.goes_on(20);
+    stage.is_true();
+}
+
+#[test]
+fn what_can_not_be_opened_is_tried_once_and_nothing_is_seen_of_it() {
+    let _alone = alone();
+    let stage = start(model("refused"), ROOM);
+    wait_for("it is tried", || OPENED.load(Ordering::Relaxed) == 2);
+    stage.goes_on(50);
+    assert_eq!((stage.quality(), OPENED.load(Ordering::Relaxed)), (Some(Quality::Balanced), 2));
+    assert_eq!(stage.pipeline.stations().mask_failure, None);
+    stage.is_true();
+    stage.pipeline.set_mask(model("twin"));
+    stage.reaches(Quality::High);
+}
+
+#[test]
+fn other_settings_and_the_end_do_not_mind_one_that_is_being_opened() {
+    let _alone = alone();
+    let stage = start(model("slow"), ROOM);
+    wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
+    stage.pipeline.set_mask(mask::Settings { quality: Quality::Eco, ..model("other") });
+    stage.reaches(Quality::Eco);
+    assert!(!OPENING.load(Ordering::Relaxed), "it was opened and dropped");
+    stage.goes_on(10);
+    assert_eq!(ALIVE.load(Ordering::Relaxed), 1);
+    stage.is_true();
+    stage.pipeline.set_mask(model("slow"));
+    wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
+    drop(stage);
+    assert_eq!(ALIVE.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_battery_while_it_is_being_opened_leaves_it_where_it_is() {
+    let _alone = alone();
+    let stage = start(model("slow"), ROOM);
+    wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
+    stage.becomes(Room { on_battery: true, ..ROOM });
+    wait_for("it was opened and dropped", || !OPENING.load(Ordering::Relaxed));
+    stage.goes_on(20);
+    assert_eq!((stage.quality(), ALIVE.load(Ordering::Relaxed)), (Some(Quality::Balanced), 1));
+    stage.is_true();
+}
+
+#[test]
+fn with_latency_best_the_picture_waits_a_frame_for_its_mask() {
+    let _alone = alone();
+    for (latency, expected) in [(Latency::Best, 1), (Latency::Low, 0)] {
+        let stage = start(mask::Settings { latency, quality: Quality::Balanced, ..model("twin") }, ROOM);
+        stage.reaches(Quality::Balanced);
+        stage.goes_on(60);
+        stage.is_true();
+        stage.is_in_time();
+        let shown = stage.shown();
+        let lag = |shown: &Shown| (shown.newest + NUMBERS - shown.frame) % NUMBERS;
+        let right = shown.iter().filter(|shown| lag(shown) == expected).count();
+        assert!(right * 10 > shown.len() * 9, "{latency:?}: {shown:?}");
+    }
+}
+
+/// Keeps how much of each picture is background.
+#[derive(Debug, Clone, Default)]
+struct Shares(Arc<Mutex<Vec<f64>>>);
+
+impl FrameSink for Shares {
+    fn name(&self) -> &str {
+        "shares"
+    }
+
+    fn size(&self) -> Size {
+        SIZE
+    }
+
+    fn write(&mut self, picture: &Frame) -> Result<(), SinkError> {
+        let luma = picture.planes().0;
+        let black = luma.iter().filter(|luma| **luma <= 17).count();
+        self.0.lock().unwrap().push(black as f64 / luma.len() as f64);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_real_models_take_over_from_each_other_without_a_flash() {
+    let _alone = alone();
+    let settings = mask::Settings::default();
+    if let Err(error) = mask::library(&settings) {
+        eprintln!("skipped: {error} (scripts/setup fetches it)");
+        return;
+    }
+    let (shares, office) = (Shares::default(), Office(Arc::new(Mutex::new(ROOM))));
+    let edges = Edges { machine: Box::new(office.clone()), second: SECOND, ..Edges::default() };
+    // so slow that any machine makes a key frame of `high` in time
+    let pipeline = play(edges, 6, settings, shares.clone());
+    let more = |frames: u64| {
+        let masks = pipeline.stats().masks.get();
+        wait_for("masks are made", || pipeline.stats().masks.get() > masks + frames);
+    };
+    let reaches = |quality| wait_for(&format!("{quality}"), || pipeline.stations().quality == Some(quality));
+    reaches(Quality::Balanced);
+    if pipeline.stations().quality_failure.is_some() {
+        eprintln!("skipped: no key model (scripts/models fetches it)");
+        return;
+    }
+    more(5);
+    let (first, unmasked) = (shares.0.lock().unwrap().len(), pipeline.stats().unmasked.get());
+    reaches(Quality::High);
+    more(10);
+    *office.0.lock().unwrap() = Room { on_battery: true, ..ROOM };
+    reaches(Quality::Balanced);
+    more(10);
+    assert_eq!(pipeline.stats().unmasked.get(), unmasked, "the person was hidden");
+    let shares = shares.0.lock().unwrap();
+    let steps: Vec<f64> = shares[first..].windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+    assert!(steps.iter().all(|step| *step < 0.02), "{steps:?}");
+}
