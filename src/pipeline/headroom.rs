@@ -123,8 +123,9 @@ impl Headroom {
         let why = match seen {
             _ if seen.is_on_battery() => "the machine runs on battery",
             _ if seen.is_late => "masks come too late",
-            _ if self.bad >= PATIENCE => "the machine is busy",
-            _ => return None,
+            _ if self.bad < PATIENCE => return None,
+            Seen { key_time: None, .. } => "the better model gives no answers",
+            _ => "the machine is busy",
         };
         if !seen.is_on_battery() {
             self.wait = (self.wait * 2).min(LONGEST_WAIT);
