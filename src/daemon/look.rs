@@ -1,8 +1,9 @@
 //! How the picture looks: turned by requests, laid over what the settings say, remembered.
 
-use std::time::Duration;
-
-use super::{Choice, Daemon, Looks, Ready, internal, lock};
+use super::{
+    Choice, Daemon, internal, lock,
+    scene::{Looks, Ready},
+};
 use crate::{
     background::{Background, Treatment},
     compose::Overlay,
@@ -58,7 +59,7 @@ impl Daemon {
         let ready = match &old.background {
             Background::Picture(_) if treatment != Treatment::of(&old.look) => {
                 // whoever turns a knob wants to see at once what it does
-                Some(Ready { fade: Duration::ZERO, ..Ready::load(&old.spec, &look, config).await? })
+                Some(Ready::load(&old.spec, &look, config).await?.at_once())
             }
             Background::Moving(player) => {
                 player.treat(treatment);

@@ -225,9 +225,9 @@ fn find_changes([lows, highs]: [&[u32]; 2], [low, high]: &mut [Box<[u32]>; 2], m
 /// Whether any of some rows is mixed in each run or one beside it.
 fn find_neighbours(rows: &[bool], into: &mut [bool]) {
     let runs = into.len();
-    for run in 0..runs {
+    for (run, into) in into.iter_mut().enumerate() {
         let beside = run.saturating_sub(1)..(run + 2).min(runs);
-        into[run] = rows.chunks_exact(runs).any(|row| row[beside.clone()].contains(&true));
+        *into = rows.chunks_exact(runs).any(|row| row[beside.clone()].contains(&true));
     }
 }
 
