@@ -29,6 +29,9 @@ const SLACK: f32 = 0.06;
 /// How much of the way to where it should be the picture goes in a frame.
 const PACE: f32 = 0.06;
 
+/// Frames that are made up for after a gap, at the most.
+const LONGEST_GAP: u64 = 8;
+
 /// A part of a frame, in pixels of luma, of the frame's shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct View {
@@ -47,12 +50,14 @@ pub(super) struct Framing {
     mask: Mask,
     /// Where it looks, and where it is going.
     now: Option<(View, View)>,
+    /// The number of the frame that it looked at last.
+    seq: u64,
     scaler: Scaler,
 }
 
 impl Framing {
     pub(super) fn new(size: Size) -> Self {
-        Self { size, frame: Frame::new(size), mask: Mask::new(size), now: None, scaler: Scaler::new(size) }
+        Self { size, frame: Frame::new(size), mask: Mask::new(size), now: None, seq: 0, scaler: Scaler::new(size) }
     }
 
     /// The part of `frame` and `mask` that `look` wants, at their full size; themselves when that is all of it.
@@ -63,7 +68,7 @@ impl Framing {
         look: &Look,
     ) -> (&'a Frame, Option<&'a Mask>) {
         let view = if look.auto_frame {
-            self.follow(mask, look)
+            self.follow(frame.seq, mask, look)
         } else {
             self.now = None;
             self.fixed(look)
@@ -101,8 +106,13 @@ impl Framing {
         View { x: off(look.pan_x, width), y: off(look.pan_y, height), zoom }
     }
 
-    /// Goes towards the person's head; towards the whole picture where nobody is.
-    fn follow(&mut self, mask: Option<&Mask>, look: &Look) -> View {
+    /// Goes towards the person's head; towards the whole picture where nobody is. A frame that is composed twice, as while
+    /// one background fades into another, is one step all the same.
+    fn follow(&mut self, seq: u64, mask: Option<&Mask>, look: &Look) -> View {
+        let frames = match seq.checked_sub(std::mem::replace(&mut self.seq, seq)) {
+            Some(frames) => frames.min(LONGEST_GAP) as i32,
+            None => 1, // another stream
+        };
         let most = if look.zoom > 100 { look.zoom as f32 / 100.0 } else { FOLLOWED };
         let seen = mask.and_then(|mask| self.target(mask, most));
         let wanted = self.within(seen.unwrap_or_else(|| self.whole()));
@@ -111,7 +121,8 @@ impl Framing {
         let has_moved = (wanted.x - goal.x).hypot(wanted.y - goal.y) > SLACK * height
             || (wanted.zoom / goal.zoom - 1.0).abs() > 2.0 * SLACK;
         let goal = if has_moved { wanted } else { goal };
-        let step = |from: f32, to: f32| from + (to - from) * PACE;
+        let left = (1.0 - PACE).powi(frames);
+        let step = |from: f32, to: f32| to + (from - to) * left;
         let now = View { x: step(now.x, goal.x), y: step(now.y, goal.y), zoom: step(now.zoom, goal.zoom) };
         self.now = Some((now, goal));
         now
@@ -265,13 +276,17 @@ mod tests {
 
     #[test]
     fn it_follows_the_head_smoothly_and_rests_when_it_rests() {
-        let (frame, look) = (gradient(), Look { auto_frame: true, ..Look::plain() });
+        let (mut frame, look) = (gradient(), Look { auto_frame: true, ..Look::plain() });
         let mut framing = Framing::new(Size::HD);
-        let run = |framing: &mut Framing, mask: &Mask, frames: usize| {
+        let mut run = |framing: &mut Framing, mask: &Mask, frames: usize| {
             let mut last = None;
             let mut longest: f32 = 0.0;
             for _ in 0..frames {
+                frame.seq += 1;
                 framing.frame(&frame, Some(mask), &look);
+                let once = framing.now;
+                framing.frame(&frame, Some(mask), &look);
+                assert_eq!(framing.now, once, "the same frame again");
                 let (now, _) = framing.now.unwrap();
                 longest = longest.max(last.map_or(0.0, |last: f32| (now.x - last).abs()));
                 last = Some(now.x);
