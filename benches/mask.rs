@@ -51,7 +51,7 @@ fn shrink(bencher: Bencher<'_, '_>, size: &str) {
 fn matte(bencher: Bencher<'_, '_>, size: &str) {
     let spec = &catalogue::ours()[0];
     let settings = Settings::default();
-    let tuning = Tuning { memory: settings.memory, edge: settings.edge, haze: FAST_HAZE };
+    let tuning = Tuning { memory: settings.memory, edge: settings.edge, haze: FAST_HAZE, trusts_key: false };
     let shape = (spec.width, spec.height, Region::whole(spec));
     let frame = frame(size);
     let mut matte = Matte::new(frame.size(), shape, None, tuning);
@@ -70,7 +70,7 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
 fn key(bencher: Bencher<'_, '_>) {
     let spec = &catalogue::ours()[0];
     let shape = (spec.width, spec.height, Region::whole(spec));
-    let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: KEY_HAZE };
+    let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: KEY_HAZE, trusts_key: false };
     let frame = frame("1280x720");
     let mut matte = Matte::new(frame.size(), shape, Some(shape), tuning);
     let alpha = person(spec.width, spec.height);

@@ -72,7 +72,7 @@ impl TwoRate {
             Output::Logits => KEY_HAZE,
             Output::Alpha | Output::SigmoidLogits => (0.0, 1.0),
         };
-        let tuning = Tuning { memory, edge: settings.edge, haze };
+        let tuning = Tuning { memory, edge: settings.edge, haze, trusts_key: false };
         let matte = Matte::new(size, fast.shape(), shape, tuning);
         let delay = if keys.is_some() && effort != Effort::Still { settings.latency.frames(info.quality) } else { 0 };
         Ok(Self { info, size, fast, keys, matte, delay, held: None, spent: Duration::ZERO })
@@ -255,7 +255,8 @@ mod tests {
         let shape = segmenter.fast.shape();
         let twin = LeftHalf { width: shape.0, asked: Arc::clone(&asked), refuses };
         let keys = Keys::new(Box::new(twin), shape.0 * shape.1, false).unwrap();
-        let tuning = Tuning { memory: 0.9, edge: settings.edge, haze: FAST_HAZE };
+        // the fast model, which is no twin, sees nobody in these frames
+        let tuning = Tuning { memory: 0.9, edge: settings.edge, haze: FAST_HAZE, trusts_key: true };
         segmenter.matte = Matte::new(SIZE, shape, Some(shape), tuning);
         let schedule = Schedule::new(quality.plan().unwrap());
         segmenter.keys = Some(KeyFrames { keys, schedule, every: false });

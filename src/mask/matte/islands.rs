@@ -1,4 +1,5 @@
-//! Islands of alpha that are nobody: specks beside the person, which models see in skies, lamps and patterned walls.
+//! Islands of alpha that are nobody: specks beside the person, which models see in skies, lamps and patterned walls, and
+//! whole lamps and chairs, which the key model takes for something that is worn and the fast model does not see.
 //!
 //! Parts of the alpha that hang together are found at half the grid's size, as runs of cells that are joined to those of the
 //! row above by a union-find (Rosenfeld and Pfaltz 1966, for runs); those that are small beside the largest go. What was
@@ -24,6 +25,13 @@ const LEAST_OF_ALL: f32 = 0.002;
 
 /// What was kept before may shrink to this share of both.
 const LINGER: f32 = 0.5;
+
+/// The mean alpha of the fast model that a key model's island needs. Of people it has .9 and more, of what is none .1, and
+/// .4 at the most (a lamp, 206 key frames); a hand alone may lie between.
+const BELIEVED: f32 = 0.45;
+
+/// The same for the largest island, and for what was kept before.
+const BARELY_BELIEVED: f32 = 0.25;
 
 /// By how much another person has to be larger than the nearest of before to take their place.
 const LEAD: f32 = 1.3;
@@ -64,10 +72,19 @@ impl Run {
 struct Island {
     /// The sum of its alphas.
     area: f32,
+    /// The same of the fast model's.
+    believed: f32,
     /// How many of its cells were kept in the frame before.
     known: usize,
     cells: usize,
     is_kept: bool,
+}
+
+impl Island {
+    /// Whether most of it was kept in the frame before.
+    fn was_kept(&self) -> bool {
+        self.known * 2 > self.cells
+    }
 }
 
 impl Islands {
@@ -86,10 +103,11 @@ impl Islands {
         }
     }
 
-    /// Sets the alpha of small islands to 0; with `nearest_only` that of all but the largest.
-    pub(super) fn drop_small(&mut self, alpha: &mut Plane<f32>, nearest_only: bool) {
-        self.find(alpha);
-        let all = self.choose(nearest_only);
+    /// Sets the alpha of small islands to 0, and of those that the fast model does not see where its alpha is given; with
+    /// `nearest_only` that of all but the largest.
+    pub(super) fn drop_nobody(&mut self, alpha: &mut Plane<f32>, fast: Option<&Plane<f32>>, nearest_only: bool) {
+        self.find(alpha, fast);
+        let all = self.choose(fast.is_some(), nearest_only);
         self.remember();
         if !all {
             self.clear(alpha);
@@ -101,7 +119,7 @@ impl Islands {
     }
 
     /// Finds the runs, and joins those that hang together to islands.
-    fn find(&mut self, alpha: &Plane<f32>) {
+    fn find(&mut self, alpha: &Plane<f32>, fast: Option<&Plane<f32>>) {
         self.runs.clear();
         self.parents.clear();
         self.islands.clear();
@@ -115,7 +133,7 @@ impl Islands {
             while let Some(start) = self.most[from..].iter().position(|&most| most > INSIDE).map(|at| from + at) {
                 let length = self.most[start..].iter().position(|&most| most <= INSIDE);
                 let end = length.map_or(self.width, |length| start + length);
-                self.add(Run { row, start, end }, &above);
+                self.add(Run { row, start, end }, &above, fast);
                 from = end;
             }
             above = first..self.runs.len();
@@ -125,6 +143,7 @@ impl Islands {
             if root != run {
                 let whole = &mut self.islands[root];
                 whole.area += island.area;
+                whole.believed += island.believed;
                 whole.known += island.known;
                 whole.cells += island.cells;
             }
@@ -132,13 +151,17 @@ impl Islands {
     }
 
     /// Adds a run, joined to those `above` that it touches.
-    fn add(&mut self, run: Run, above: &Range<usize>) {
+    fn add(&mut self, run: Run, above: &Range<usize>, fast: Option<&Plane<f32>>) {
         let own = self.runs.len();
         self.runs.push(run);
         self.parents.push(own as u32);
         let known = self.kept[run.row * self.width..][run.start..run.end].iter().filter(|&&kept| kept).count();
         let area = self.most[run.start..run.end].iter().sum();
-        self.islands.push(Island { area, known, cells: run.end - run.start, is_kept: false });
+        // one pixel a cell is enough: this model's alpha is smooth
+        let samples = fast.map(|fast| &fast.row(run.row * STEP)[run.start * STEP..]);
+        let cells = run.end - run.start;
+        let believed = samples.map_or(0.0, |samples| samples.iter().step_by(STEP).take(cells).sum());
+        self.islands.push(Island { area, believed, known, cells, is_kept: false });
         for other in above.clone().filter(|&other| self.runs[other].touches(&run)) {
             let (a, b) = (self.root(other), self.root(own));
             self.parents[a.max(b)] = a.min(b) as u32;
@@ -154,8 +177,8 @@ impl Islands {
     }
 
     /// Decides which islands are kept; true when all are.
-    fn choose(&mut self, nearest_only: bool) -> bool {
-        let weight = |island: &Island| island.area * if island.known * 2 > island.cells { LEAD } else { 1.0 };
+    fn choose(&mut self, has_fast: bool, nearest_only: bool) -> bool {
+        let weight = |island: &Island| island.area * if island.was_kept() { LEAD } else { 1.0 };
         let Self { parents, islands, .. } = self;
         // a run that points to another is no island
         let own = |(at, island)| (parents[at] as usize == at).then_some(island);
@@ -171,9 +194,11 @@ impl Islands {
             if parents[at] as usize != at {
                 continue;
             }
-            let least = if island.known * 2 > island.cells { least * LINGER } else { least };
+            let least = if island.was_kept() { least * LINGER } else { least };
             let is_nearest = weight(island) >= weight(&largest);
-            island.is_kept = island.area >= least && (is_nearest || !nearest_only);
+            let doubtful = if is_nearest || island.was_kept() { BARELY_BELIEVED } else { BELIEVED };
+            let is_believed = !has_fast || island.believed >= doubtful * island.cells as f32;
+            island.is_kept = is_believed && island.area >= least && (is_nearest || !nearest_only);
             all &= island.is_kept;
         }
         all
@@ -250,10 +275,10 @@ mod tests {
     fn specks_go_and_people_and_hands_stay() {
         let mut islands = Islands::new(WIDTH, HEIGHT);
         let mut alpha = blocks(&[PERSON, (2, 2, 2, 2), (54, 10, 9, 27), (50, 2, 8, 6)]);
-        islands.drop_small(&mut alpha, false);
+        islands.drop_nobody(&mut alpha, None, false);
         assert_eq!(area(&alpha), 720.0 + 243.0 + 48.0, "the speck of 4 cells alone is gone");
         let mut alone = blocks(&[(4, 4, 1, 1)]);
-        islands.drop_small(&mut alone, false);
+        islands.drop_nobody(&mut alone, None, false);
         assert_eq!(area(&alone), 0.0, "a speck is nobody also where nobody else is");
     }
 
@@ -264,7 +289,7 @@ mod tests {
         let left = (2, 2, 18, 30);
         for (width, expected) in [(16, 18), (20, 18), (22, 18), (26, 26)] {
             let mut alpha = blocks(&[left, other(width)]);
-            islands.drop_small(&mut alpha, true);
+            islands.drop_nobody(&mut alpha, None, true);
             assert_eq!(area(&alpha), (expected * 30) as f32, "the other is {width} wide");
         }
     }
@@ -274,7 +299,7 @@ mod tests {
         let mut islands = Islands::new(WIDTH, HEIGHT);
         let kept = |islands: &mut Islands, width: usize| {
             let mut alpha = blocks(&[PERSON, (2, 2, width, 4)]);
-            islands.drop_small(&mut alpha, false);
+            islands.drop_nobody(&mut alpha, None, false);
             area(&alpha) > 720.0
         };
         assert!(!kept(&mut islands, 4), "too small to come");
@@ -286,10 +311,30 @@ mod tests {
     }
 
     #[test]
+    fn a_lamp_that_only_the_key_model_sees_goes_and_a_hand_that_fades_stays_a_while() {
+        const LAMP: (usize, usize, usize, usize) = (0, 20, 12, 17);
+        let mut islands = Islands::new(WIDTH, HEIGHT);
+        let mut shown = |fast: f32| {
+            let mut believed = blocks(&[PERSON]);
+            (20..37).for_each(|y| believed.row_mut(y)[..12].fill(fast));
+            let mut alpha = blocks(&[PERSON, LAMP]);
+            islands.drop_nobody(&mut alpha, Some(&believed), false);
+            area(&alpha) > 720.0
+        };
+        assert!(!shown(0.4), "doubtful, and new");
+        assert!(shown(0.5));
+        assert!(shown(0.4), "doubtful, but it was there");
+        assert!(!shown(0.1));
+        let mut alone = blocks(&[LAMP]);
+        Islands::new(WIDTH, HEIGHT).drop_nobody(&mut alone, Some(&blocks(&[])), false);
+        assert_eq!(area(&alone), 0.0, "nobody is in the room");
+    }
+
+    #[test]
     fn parts_that_meet_further_down_are_one_island() {
         // a fork: two prongs that only their handle joins
         let mut alpha = blocks(&[(10, 2, 2, 20), (30, 2, 2, 20), (10, 22, 22, 2), (2, 30, 2, 2)]);
-        Islands::new(WIDTH, HEIGHT).drop_small(&mut alpha, true);
+        Islands::new(WIDTH, HEIGHT).drop_nobody(&mut alpha, None, true);
         assert_eq!(area(&alpha), 40.0 + 40.0 + 44.0);
     }
 
@@ -329,7 +374,7 @@ mod tests {
                 alpha.row_mut(at / width * STEP)[at % width * STEP] = 1.0;
             }
             let mut islands = Islands::new(width * STEP, height * STEP);
-            islands.find(&alpha);
+            islands.find(&alpha, None);
             let wanted = largest(&inside, width);
             let at_root = |run: usize| islands.islands[islands.root(run)].cells;
             let most = (0..islands.runs.len()).map(at_root).max().unwrap_or(0);
@@ -341,7 +386,7 @@ mod tests {
             let mut alpha = Plane::new(WIDTH, HEIGHT);
             (0..HEIGHT).for_each(|y| alpha.row_mut(y).copy_from_slice(&cells[y * WIDTH..][..WIDTH]));
             let before = alpha.clone();
-            Islands::new(WIDTH, HEIGHT).drop_small(&mut alpha, one);
+            Islands::new(WIDTH, HEIGHT).drop_nobody(&mut alpha, None, one);
             for y in 0..HEIGHT {
                 for (after, before) in alpha.row(y).iter().zip(before.row(y)) {
                     prop_assert!(*after == 0.0 || after == before);

@@ -36,6 +36,8 @@ pub struct Tuning {
     pub edge: (f32, f32),
     /// The fast model's alphas up to which it means nobody, and from which on somebody.
     pub haze: (f32, f32),
+    /// Whether the key model is believed in a person of whom the fast model sees nothing.
+    pub trusts_key: bool,
 }
 
 /// A key model's word is steadier than that of a model that runs on every frame: its past weighs less.
@@ -210,7 +212,8 @@ impl Matte {
     /// Writes the alpha of the frame that was looked at last, at its full size.
     pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
         self.memory.steady(&self.guide.y, &mut self.alpha);
-        self.islands.drop_small(&mut self.alpha, self.nearest_only);
+        let fast = (self.is_keyed && !self.tuning.trusts_key).then_some(&self.landscape);
+        self.islands.drop_nobody(&mut self.alpha, fast, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
         self.apply.run(functions, frame, into);
     }
