@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A selfie model made lighter: simplify.py IN.onnx OUT.onnx [--any-size]
 
-Same network, same answer: what is linear is multiplied out or done where the picture is smaller, what only moves numbers
-about is said in fewer steps. With --any-size, for multiclass, no step names a size any more, so that the input may have any
-width and height that are multiples of 64 (symbols "width" and "height"), the output is alpha instead of six classes, and
-weights are stored as float16, which ONNX Runtime widens when it loads them. Deps: numpy, onnx.
+The same network and, but for enlarge_in_steps and float16, the same answer: what is linear is multiplied out or done where
+the picture is smaller, what only moves numbers about is said in fewer steps. With --any-size, for multiclass, no step names a
+size any more, so that the input may have any width and height that are multiples of 64 (symbols "width" and "height"), the
+output is alpha instead of six classes, and weights are stored as float16, which ONNX Runtime widens when it loads them.
+Deps: numpy, onnx.
 """
 import sys
 import numpy as np

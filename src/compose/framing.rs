@@ -109,10 +109,14 @@ impl Framing {
     /// Goes towards the person's head; towards the whole picture where nobody is. A frame that is composed twice, as while
     /// one background fades into another, is one step all the same.
     fn follow(&mut self, seq: u64, mask: Option<&Mask>, look: &Look) -> View {
-        let frames = match seq.checked_sub(std::mem::replace(&mut self.seq, seq)) {
+        let frames = match seq.checked_sub(self.seq) {
             Some(frames) => frames.min(LONGEST_GAP) as i32,
-            None => 1, // another stream
+            None if self.seq - seq <= LONGEST_GAP => 0, // an earlier one, where its mask comes late
+            None => 1,                                  // another stream
         };
+        if frames > 0 {
+            self.seq = seq;
+        }
         let most = if look.zoom > 100 { look.zoom as f32 / 100.0 } else { FOLLOWED };
         let seen = mask.and_then(|mask| self.target(mask, most));
         let wanted = self.within(seen.unwrap_or_else(|| self.whole()));
@@ -277,6 +281,7 @@ mod tests {
     #[test]
     fn it_follows_the_head_smoothly_and_rests_when_it_rests() {
         let (mut frame, look) = (gradient(), Look { auto_frame: true, ..Look::plain() });
+        frame.seq = 100;
         let mut framing = Framing::new(Size::HD);
         let mut run = |framing: &mut Framing, mask: &Mask, frames: usize| {
             let mut last = None;
@@ -287,6 +292,10 @@ mod tests {
                 let once = framing.now;
                 framing.frame(&frame, Some(mask), &look);
                 assert_eq!(framing.now, once, "the same frame again");
+                frame.seq -= 1;
+                framing.frame(&frame, Some(mask), &look);
+                assert_eq!(framing.now, once, "the one before it");
+                frame.seq += 1;
                 let (now, _) = framing.now.unwrap();
                 longest = longest.max(last.map_or(0.0, |last: f32| (now.x - last).abs()));
                 last = Some(now.x);

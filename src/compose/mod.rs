@@ -95,7 +95,7 @@ mod tests {
     use std::{sync::Arc, time::Instant};
 
     use super::*;
-    use crate::{background::Background, frame::Yuv};
+    use crate::{background::Background, frame::Yuv, look::Look};
 
     /// Stands for the room: no background below comes near it.
     const FORBIDDEN: Yuv = Yuv { y: 235, u: 240, v: 16 };
@@ -243,6 +243,24 @@ mod tests {
             let (plain, turned) = (blurred(false), mirrored(&blurred(true)));
             // Only the thresholds of the dither stay in their place.
             assert!(plain.data().iter().zip(turned.data()).all(|(a, b)| a.abs_diff(*b) <= 1));
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_picture_is_never_seen_in_the_next() {
+        for (width, height) in [(66, 50), (130, 98), (854, 480), (1280, 720)] {
+            let size = Size::new(width, height).unwrap();
+            let mut used = Compositor::new(size);
+            for seed in 1..5 {
+                let frame = texture(size, seed);
+                let edge = size.width() * seed / 5;
+                let mask = mask(size, |at| ((at % size.width()).saturating_sub(edge) * 16).min(255) as u8);
+                let look = Look { light_wrap: if seed % 2 == 0 { 60 } else { 0 }, decontaminate: 80, ..Look::plain() };
+                let scene = Scene { look, ..scene(Background::Picture(Arc::new(texture(size, 9)))) };
+                let mut into = Frame::new(size);
+                used.compose(&frame, Some(&mask), &scene, &mut into);
+                assert!(into.data() == compose(&frame, Some(&mask), &scene).data(), "{size}, picture {seed}");
+            }
         }
     }
 

@@ -190,7 +190,6 @@ pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(Place, Cow<
     if spec.name == BUILT_IN && ours().contains(spec) {
         return Ok((Place::BuiltIn, Cow::Borrowed(BUILT_IN_BYTES)));
     }
-    // `join` with a whole path gives that path.
     let places: Vec<_> = match spec.file.is_absolute() {
         true => vec![spec.file.clone()],
         false => settings.models_dirs.iter().map(|dir| dir.join(&spec.file)).filter(|path| path.is_file()).collect(),
@@ -200,7 +199,10 @@ pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(Place, Cow<
     for path in places {
         match read(spec, &path) {
             Ok(bytes) => return Ok((Place::File(path), Cow::Owned(bytes))),
-            Err(error) => wrong = wrong.or(Some(error)),
+            Err(error) => {
+                tracing::debug!("passed over: {error}");
+                wrong = wrong.or(Some(error));
+            }
         }
     }
     Err(wrong.unwrap_or_else(|| MaskError::NoFile {

@@ -62,10 +62,14 @@ impl Seen {
         self.room.is_some_and(|room| room.on_battery)
     }
 
-    /// Whether `high` takes what others need, or is of no use: an answer has to be there a frame later.
+    /// Whether `high` takes what others need.
     fn is_crowded(&self) -> bool {
-        let little = self.room.and_then(|room| room.idle).is_some_and(|idle| idle < CROWDED);
-        little || self.key_time.is_none_or(|time| time > self.frame_time)
+        self.room.and_then(|room| room.idle).is_some_and(|idle| idle < CROWDED)
+    }
+
+    /// Whether `high` is of no use: an answer has to be there a frame later.
+    fn is_slow(&self) -> bool {
+        self.key_time.is_none_or(|time| time > self.frame_time)
     }
 }
 
@@ -83,17 +87,29 @@ pub(super) struct Headroom {
     good: u32,
     bad: u32,
     wait: u32,
+    /// Seconds before another attempt to go back.
+    hold: u32,
+    key_time: Option<Duration>,
     is_settled: bool,
 }
 
 impl Headroom {
     pub(super) fn new() -> Self {
-        Self { is_high: false, good: 0, bad: 0, wait: WAIT, is_settled: false }
+        Self { is_high: false, good: 0, bad: 0, wait: WAIT, hold: 0, key_time: None, is_settled: false }
     }
 
-    /// It stays as it is from now on: there is no other.
-    pub(super) fn settle(&mut self) {
-        self.is_settled = true;
+    /// The last change could not be made. Without a way up it stays where it is from now on; back it goes a while later.
+    pub(super) fn fail(&mut self) {
+        if self.is_high {
+            self.is_settled = true;
+        } else {
+            (self.is_high, self.hold) = (true, WAIT);
+        }
+    }
+
+    /// Another stream begins: what was seen of the last says nothing.
+    pub(super) fn begin_anew(&mut self) {
+        (self.good, self.bad) = (0, 0);
     }
 
     /// Looks at another second; what to change to, when it is another than before.
@@ -116,7 +132,17 @@ impl Headroom {
 
     fn look_down(&mut self, seen: &Seen) -> Option<Change> {
         self.good += 1;
-        self.bad = if seen.is_crowded() { self.bad + 1 } else { 0 };
+        // one slow answer is looked at second after second while nothing moves, and counts once
+        let is_news = std::mem::replace(&mut self.key_time, seen.key_time) != seen.key_time || seen.key_time.is_none();
+        self.bad = match (seen.is_crowded(), seen.is_slow()) {
+            (false, false) => 0,
+            (false, true) if !is_news => self.bad,
+            _ => self.bad + 1,
+        };
+        if self.hold > 0 {
+            self.hold -= 1;
+            return None;
+        }
         if self.good >= PROVEN {
             self.wait = WAIT;
         }
@@ -214,9 +240,11 @@ mod tests {
         };
         assert_eq!(changes(100, busy(40, 42)), [(30, Quality::High)]);
         assert_eq!(changes(100, busy(40, 60)), [(30, Quality::High), (42, Quality::Balanced)]);
-        let slow =
-            |second, _| Seen { key_time: Some(Duration::from_millis(if second < 40 { 14 } else { 40 })), ..WELL };
+        let key_time = |millis: u32| Some(Duration::from_millis(millis.into()));
+        let slow = |second, _| Seen { key_time: key_time(if second < 40 { 14 } else { second }), ..WELL };
         assert_eq!(changes(100, slow), [(30, Quality::High), (42, Quality::Balanced)]);
+        let once = |second, _| Seen { key_time: key_time(if (40..50).contains(&second) { 40 } else { 14 }), ..WELL };
+        assert_eq!(changes(100, once), [(30, Quality::High)], "one slow answer, seen ten times");
     }
 
     #[test]
@@ -238,7 +266,34 @@ mod tests {
     #[test]
     fn what_can_not_be_opened_is_not_tried_again() {
         let mut headroom = Headroom::new();
-        headroom.settle();
+        assert!((0..100).any(|_| headroom.second(&WELL).is_some()));
+        headroom.fail();
         assert!((0..1000).all(|_| headroom.second(&WELL).is_none()));
+    }
+
+    #[test]
+    fn a_way_back_that_fails_is_tried_again_a_while_later() {
+        let mut headroom = Headroom::new();
+        assert!((0..100).any(|_| headroom.second(&WELL).is_some()));
+        let unplugged = with(Room { on_battery: true, ..ROOM });
+        assert_eq!(headroom.second(&unplugged).unwrap().to, Quality::Balanced);
+        headroom.fail();
+        let mut tries = 0;
+        for _ in 0..100 {
+            if headroom.second(&unplugged).is_some() {
+                headroom.fail();
+                tries += 1;
+            }
+        }
+        assert_eq!(tries, 3);
+    }
+
+    #[test]
+    fn room_that_was_there_yesterday_does_not_count() {
+        let mut headroom = Headroom::new();
+        assert!((1..WAIT).all(|_| headroom.second(&WELL).is_none()));
+        headroom.begin_anew();
+        assert!((1..WAIT).all(|_| headroom.second(&WELL).is_none()));
+        assert!(headroom.second(&WELL).is_some());
     }
 }

@@ -12,7 +12,8 @@
 //! The capture thread never waits for the others; a mailbox holds one value, the newest wins. The render thread waits a
 //! part of a frame time for the mask of its own frame, then takes the last one; when that is too old for the frame, it
 //! shows the frame that the mask was made of, and no person at all when there is none. Nothing here allocates once the
-//! buffers are made. Whoever wants to watch gets small copies from the [`Tap`].
+//! buffers are made, but when quality `auto` lets another model take over. Whoever wants to watch gets small copies from the
+//! [`Tap`].
 
 mod capture;
 mod demand;
@@ -382,6 +383,10 @@ impl Shared {
     // Nothing in this lock can be left half-changed: fields are replaced one by one.
     fn stations(&self) -> std::sync::MutexGuard<'_, Stations> {
         self.stations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_room(&self, room: Option<Room>) {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = room;
     }
 
     fn room(&self) -> Option<Room> {

@@ -17,6 +17,7 @@ use crate::{
     error::{Failure, Kind},
     frame::{Frame, Mask, Size},
     mask::{MaskError, Segmenter, Settings},
+    stats,
 };
 
 /// Frames that the next one sees at least before it takes over: its memory settles.
@@ -79,6 +80,7 @@ impl Relay {
         let body = move || {
             if ready.send(open(&settings, size)).is_ok() {
                 left.into_iter().for_each(drop);
+                stats::give_memory_back();
             }
         };
         let helper = thread::Builder::new()

@@ -28,6 +28,9 @@ const PATIENCE: u32 = 10;
 /// How often to look at the stop switch and the settings while no frame comes.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How far what leaves is eased until the cheaper one is there.
+const HURRY: u8 = 2;
+
 /// How often to try again what only other settings or another file can mend.
 const HOPELESS: Duration = Duration::from_secs(30);
 
@@ -81,7 +84,7 @@ fn run_once(
             continue;
         }
         if shot.session != last_session {
-            work.relay.reset();
+            work.begin_stream();
             last_session = shot.session;
         }
         work.relay.show_nearest_only(shared.scene.load().look.nearest_only);
@@ -144,6 +147,14 @@ impl<'a> Work<'a> {
         self.tell();
     }
 
+    /// Another stream begins.
+    fn begin_stream(&mut self) {
+        self.relay.reset();
+        if let Some(headroom) = &mut self.headroom {
+            headroom.begin_anew();
+        }
+    }
+
     /// Tells `status` what is at work now.
     fn tell(&mut self) {
         let info = self.relay.at_work().info();
@@ -190,6 +201,10 @@ impl<'a> Work<'a> {
         if self.quality == to {
             return self.relay.cancel();
         }
+        if to == Quality::Balanced {
+            // relief at once: opening the other one takes its time, and more of the CPU
+            self.relay.at_work().ease(HURRY);
+        }
         let settings = mask::Settings { quality: to, ..self.settings.clone() };
         if let Err(failure) = self.relay.open(self.shared.open_model, settings, self.shared.size) {
             self.stay(&failure);
@@ -210,8 +225,9 @@ impl<'a> Work<'a> {
     /// There is no other quality.
     fn stay(&mut self, failure: &Failure) {
         tracing::info!(hint = failure.hint, "quality auto stays {}: {failure}", self.quality);
+        self.relay.at_work().ease(0);
         if let Some(headroom) = &mut self.headroom {
-            headroom.settle();
+            headroom.fail();
         }
     }
 

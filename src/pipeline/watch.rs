@@ -110,10 +110,13 @@ pub(super) fn run(shared: &Shared, board: &Board, mut machine: Box<dyn Machine>)
         }
         // here and not on the way of a frame: the kernel may take its time
         let is_due = measured.is_none_or(|last| now.duration_since(last) >= shared.second);
-        if is_due && shared.wanted.is_on() && shared.mask.load().quality == Quality::Auto {
-            measured = Some(now);
+        if !shared.wanted.is_on() || shared.mask.load().quality != Quality::Auto {
+            measured = None;
+            shared.set_room(None);
+        } else if is_due {
+            // the first look after a pause tells of the pause
             let room = machine.look();
-            *shared.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
+            shared.set_room(measured.replace(now).map(|_| room));
         }
         if watch.wait(inotify.as_ref()) {
             watch.take_news(inotify.as_mut());

@@ -114,6 +114,9 @@ impl Carry {
 
     /// Mends `into` where the picture was lost.
     fn mend(&mut self, landscape: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
+        if self.lost_spans.iter().all(Range::is_empty) {
+            return Drift::default();
+        }
         self.differ(landscape);
         let mut drift = Drift::default();
         for y in 0..into.height {

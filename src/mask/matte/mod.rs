@@ -243,3 +243,68 @@ fn stretch(alpha: &[f32], (low, high): (f32, f32), into: &mut [f32]) {
         *into = ((alpha - low) * factor).clamp(0.0, 1.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{frame::Size, mask::input::Region};
+
+    const MODEL: (usize, usize) = (64, 36);
+
+    /// A frame with a disc of another texture at (x, y), in shares of its sides, and the models' idea of it.
+    fn scene(size: Size, x: f32, y: f32, radius: f32) -> (Frame, Vec<f32>) {
+        let inside = |at: usize, width: usize, height: usize| {
+            let (u, v) = ((at % width) as f32 / width as f32 - x, (at / width) as f32 / height as f32 - y);
+            ((radius - u.hypot(v)) * 30.0).clamp(0.0, 1.0)
+        };
+        let mut frame = Frame::new(size);
+        let (width, height) = (size.width(), size.height());
+        let (luma, u, v) = frame.planes_mut();
+        for (at, luma) in luma.iter_mut().enumerate() {
+            let (wall, person) = (60.0 + (at * 7919 % 23) as f32, 170.0 + (at * 104_729 % 31) as f32);
+            *luma = (wall + (person - wall) * inside(at, width, height)) as u8;
+        }
+        u.iter_mut().enumerate().for_each(|(at, u)| *u = (110.0 + 40.0 * inside(at, width / 2, height / 2)) as u8);
+        v.fill(120);
+        (frame, (0..MODEL.0 * MODEL.1).map(|at| inside(at, MODEL.0, MODEL.1)).collect())
+    }
+
+    fn matte(size: Size) -> Matte {
+        let shape = (MODEL.0, MODEL.1, Region { x: 0, y: 0, width: MODEL.0, height: MODEL.1 });
+        let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: FAST_HAZE, trusts_key: false };
+        Matte::new(size, shape, Some(shape), tuning)
+    }
+
+    /// The masks of a few frames of a disc that moves, with a key frame on the first.
+    fn play(matte: &mut Matte, size: Size, from: (f32, f32), radius: f32) -> Vec<u8> {
+        let mut masks = Vec::new();
+        for step in 0..4 {
+            let (frame, alpha) = scene(size, from.0 + 0.02 * step as f32, from.1, radius);
+            if matte.look(&frame) {
+                matte.set_fast(&alpha);
+            }
+            matte.carry();
+            if step == 0 {
+                matte.keep();
+                matte.set_key(&alpha);
+            }
+            let mut mask = vec![77; size.luma_len()];
+            matte.finish(&frame, &mut mask);
+            masks.extend(mask);
+        }
+        masks
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_picture_is_never_seen_in_the_next() {
+        for size in [(66, 50), (130, 98), (854, 480), (480, 854), (1280, 720)] {
+            let size = Size::new(size.0, size.1).unwrap();
+            let mut used = matte(size);
+            for (from, radius) in [((0.9, 0.1), 0.3), ((0.2, 0.95), 0.5), ((0.5, 0.5), 0.05), ((0.5, 0.4), 0.9)] {
+                used.reset();
+                let found = play(&mut used, size, from, radius);
+                assert!(found == play(&mut matte(size), size, from, radius), "{size}: disc of {radius} at {from:?}");
+            }
+        }
+    }
+}
