@@ -30,7 +30,7 @@ const LINGER: f32 = 0.5;
 /// .4 at the most (a lamp, 206 key frames); a hand alone may lie between.
 const BELIEVED: f32 = 0.45;
 
-/// The same for the largest island, and for what was kept before.
+/// The same for the largest island, and for what was believed before.
 const BARELY_BELIEVED: f32 = 0.25;
 
 /// By how much the doubt in a cell grows with each frame in which it lies in an island that is not believed, and shrinks
@@ -221,7 +221,8 @@ impl Islands {
             }
             let least = if island.was_kept() { least * LINGER } else { least };
             let is_nearest = weight(island) >= weight(&largest);
-            let doubtful = if is_nearest || island.was_kept() { BARELY_BELIEVED } else { BELIEVED };
+            let was_believed = island.was_kept() && island.doubt == 0;
+            let doubtful = if is_nearest || was_believed { BARELY_BELIEVED } else { BELIEVED };
             island.is_believed = !has_fast || island.believed >= doubtful * island.cells as f32;
             let is_anybody = island.is_believed || island.doubt < TOO_DOUBTFUL * island.cells as u32;
             island.is_kept = is_anybody && island.area >= least && (is_nearest || !nearest_only);
@@ -383,6 +384,12 @@ mod tests {
         }
         assert!((0..6).all(|_| keeps_lamp(&mut islands, 0.2)));
         assert!((0..100).all(|_| keeps_lamp(&mut islands, 0.9)));
+        let mut islands = Islands::new(WIDTH, HEIGHT);
+        for _ in 0..80 {
+            islands.drop_nobody(&mut blocks(&[PERSON]), Some(&blocks(&[PERSON])), false);
+        }
+        let shown = (0..100).filter(|_| keeps_lamp(&mut islands, 0.4)).count();
+        assert_eq!(shown, 8, "to be shown on trial is no reason to be believed");
     }
 
     #[test]
