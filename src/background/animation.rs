@@ -16,7 +16,7 @@ use image::{
 };
 
 use super::{BackgroundError, Fit, fit, player::Reel};
-use crate::{frame::Frame, picture};
+use crate::{frame::Frame, picture, webp};
 
 /// Pixels of a picture at the most, 4096x2160: there are three in memory while one is decoded.
 const MOST_PIXELS: u64 = 4096 * 2160;
@@ -104,6 +104,7 @@ impl Source {
                     (decoder.dimensions(), decoder.into_frames())
                 }
                 Format::WebP => {
+                    webp::check(&self.bytes)?;
                     let decoder = WebPDecoder::new(input)?;
                     (decoder.dimensions(), decoder.into_frames())
                 }
@@ -355,6 +356,15 @@ pub(super) mod tests {
             assert!(flat(y, meant.y) && flat(u, meant.u) && flat(v, meant.v), "{rgb:?}");
         }
         assert!(animation.pictures.is_none(), "a short loop is kept");
+    }
+
+    #[test]
+    fn a_webp_whose_frames_are_not_what_it_says_is_refused() {
+        let frames_of = |size| source(crate::webp::tests::moving((24, 16), (24, 16), size)).moves();
+        assert!(frames_of((24, 16)).unwrap());
+        for size in [(32, 16), (16383, 16383)] {
+            assert!(matches!(frames_of(size), Err(BackgroundError::Animation { .. })), "{size:?}");
+        }
     }
 
     #[test]
