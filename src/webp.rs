@@ -42,10 +42,13 @@ fn frames_fit(bytes: &[u8]) -> bool {
 /// Whether a frame of an animation has the size of its place, and that is on the canvas.
 fn frame_fits(frame: &[u8], canvas: Option<Pixels>) -> bool {
     let (Some(place), Some(canvas)) = (size_at(frame, 6), canvas) else { return true };
-    let mut parts = chunks(frame.get(16..).unwrap_or_default()).take(2); // transparency, then colours
-    place.0 <= canvas.0
-        && place.1 <= canvas.1
-        && parts.all(|part| part.name != *b"VP8 " || has_size(part.data, Some(place)))
+    let mut parts = chunks(frame.get(16..).unwrap_or_default());
+    let lossy = match parts.next() {
+        // the decoder takes what follows for lossy data, whatever its name
+        Some(first) if first.name == *b"ALPH" => parts.next(),
+        first => first.filter(|first| first.name == *b"VP8 "),
+    };
+    place.0 <= canvas.0 && place.1 <= canvas.1 && lossy.is_none_or(|part| has_size(part.data, Some(place)))
 }
 
 /// Whether lossy data have this size; what is no such data is left to the decoder.
@@ -155,10 +158,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_frame_is_not_hidden_by_an_odd_length() {
+    fn a_frame_is_not_hidden_by_an_odd_length_or_a_false_name() {
+        let at = |bytes: &[u8], name| bytes.windows(4).position(|part| part == name).unwrap();
         let mut bytes = moving(REAL, REAL, REAL);
-        let at = bytes.windows(4).position(|name| name == b"ANMF").unwrap();
-        bytes[at + 4] += 1;
+        let frame = at(&bytes, b"ANMF");
+        bytes[frame + 4] += 1;
+        assert!(check(&bytes).is_err());
+        let mut bytes = moving(REAL, REAL, (32, 16));
+        let name = at(&bytes, b"VP8 ");
+        bytes[name + 2] = b'6';
         assert!(check(&bytes).is_err());
     }
 }
