@@ -15,9 +15,9 @@
 //! while they see themselves, [`stats`] and [`error`].
 //!
 //! The stations share `grid`, frames shrunk to cells, [`regular`], which reads files that users name, [`picture`], which decodes
-//! them, `v4l2`, which calls device drivers, [`holders`], which sees who has a device open, `child`, which ends other programs,
-//! and `ffmpeg`, which decodes videos with one. [`doctor`] says what is wrong with the machine, as [`system`] shows it, and
-//! [`setup`] sets it up. [`render`] sends files the same way, and [`mod@bench`] measures it.
+//! them, `webp`, which looks at those of that kind before, `v4l2`, which calls device drivers, [`holders`], which sees who has a
+//! device open, `child`, which ends other programs, and `ffmpeg`, which decodes videos with one. [`doctor`] says what is wrong with
+//! the machine, as [`system`] shows it, and [`setup`] sets it up. [`render`] sends files the same way, and [`mod@bench`] measures it.
 
 pub mod background;
 pub mod bench;
@@ -49,3 +49,4 @@ pub mod stats;
 pub mod system;
 mod v4l2;
 pub mod web;
+mod webp;

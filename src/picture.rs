@@ -15,6 +15,7 @@ use crate::{
     error::{Kind, nearest},
     frame::{BadSize, Frame, Size},
     regular::{self, FileError},
+    webp,
 };
 
 /// What a picture may cost before it is refused.
@@ -135,6 +136,9 @@ fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImag
         return Err(PictureError::Truncated { name: name.to_owned() });
     }
     let failed = |source| decode_error(source, name);
+    if format == ImageFormat::WebP {
+        webp::check(bytes).map_err(failed)?;
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut bounds = image::Limits::default();
     // 16-bit RGBA is the widest pixel; the decoders' own tables are small beside it.

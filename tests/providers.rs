@@ -467,6 +467,17 @@ async fn redirects_stay_at_home() {
     let reply = Reply::Full(307, "Location: https://evil.example/x?key=1\r\n", Vec::new());
     let error = answered("openai", reply).await.unwrap_err();
     assert!(matches!(&error, PromptError::Redirected { to, .. } if to == "https://evil.example"), "{error:?}");
+
+    let server = Server::start(|number, _| match number {
+        0 => Reply::Full(303, "Location: /sk-canary-0123456789abcdef\r\n", Vec::new()),
+        _ => text(404, "no"),
+    })
+    .await;
+    let error = generate("openai", &set(&server.url).settings).await.unwrap_err();
+    assert!(matches!(&error, PromptError::NoSuchPath { path, .. } if path == "/***"), "{error:?}");
+    let reply = Reply::Full(307, "Location: https://sk-canary-0123456789abcdef.example/\r\n", Vec::new());
+    let error = answered("openai", reply).await.unwrap_err();
+    assert!(matches!(&error, PromptError::Redirected { to, .. } if to == "https://***.example"), "{error:?}");
 }
 
 #[tokio::test]
@@ -548,6 +559,7 @@ async fn keys_never_reach_a_message_or_a_log() {
             (401, json!({"error": {"message": echo}})),
             (429, json!({"message": echo})),
             (200, json!({"error": echo, "finish_reason": echo, "promptFeedback": {"blockReason": echo}})),
+            (200, json!(echo)),
         ] {
             let server = Server::always(Reply::Full(status, "Retry-After: 0\r\n", body.to_string().into())).await;
             let set = set(&server.url);

@@ -4,20 +4,22 @@
 use std::cell::RefCell;
 
 use bgcam::{
-    camera::mjpeg::Mjpeg,
+    camera::{mjpeg::Mjpeg, sample},
     frame::{Frame, Size},
 };
 
 thread_local! {
-    static STATE: RefCell<Option<(Mjpeg, Frame)>> = RefCell::new(None);
+    static STATE: RefCell<Option<(Mjpeg, Frame, Vec<u8>)>> = const { RefCell::new(None) };
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     STATE.with_borrow_mut(|state| {
-        let (decoder, frame) = state.get_or_insert_with(|| {
+        let (decoder, frame, good) = state.get_or_insert_with(|| {
             let size = Size::new(64, 48).unwrap();
-            (Mjpeg::new(size).unwrap(), Frame::new(size))
+            let good = sample::mjpeg(&Frame::new(size)).unwrap();
+            (Mjpeg::new(size).unwrap(), Frame::new(size), good)
         });
         let _ = decoder.decode(bytes, frame);
+        decoder.decode(good, frame).expect("a bad frame does not spoil the next");
     });
 });

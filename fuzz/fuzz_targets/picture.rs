@@ -9,7 +9,8 @@ use bgcam::{
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
     let size = Size::new(64, 48).unwrap();
-    if let Ok(frame) = picture::from_bytes(bytes, "fuzz", Fit::Cover, size, &limits) {
+    let fit = [Fit::Cover, Fit::Contain, Fit::Stretch][bytes.len() % 3];
+    if let Ok(frame) = picture::from_bytes(bytes, "fuzz", fit, size, &limits) {
         assert_eq!(frame.size(), size);
     }
 });

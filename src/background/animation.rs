@@ -16,7 +16,7 @@ use image::{
 };
 
 use super::{BackgroundError, Fit, fit, player::Reel};
-use crate::{frame::Frame, picture};
+use crate::{frame::Frame, picture, webp};
 
 /// Pixels of a picture at the most, 4096x2160: there are three in memory while one is decoded.
 const MOST_PIXELS: u64 = 4096 * 2160;
@@ -104,6 +104,7 @@ impl Source {
                     (decoder.dimensions(), decoder.into_frames())
                 }
                 Format::WebP => {
+                    webp::check(&self.bytes)?;
                     let decoder = WebPDecoder::new(input)?;
                     (decoder.dimensions(), decoder.into_frames())
                 }
@@ -269,6 +270,15 @@ pub(super) mod tests {
         bytes
     }
 
+    /// A lossless WebP of three pictures of 16x16, as libwebp makes it: the colours and times of [`WEBP_ROUND`].
+    pub(crate) const WEBP: &[u8] = b"RIFF\xba\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x0f\0\0\x0f\0\0ANIM\x06\0\0\0\0\0\0\0\0\0\
+        ANMF\x2a\0\0\0\0\0\0\0\0\0\x0f\0\0\x0f\0\0\x28\0\0\x02VP8L\x11\0\0\0\x2f\x0f\xc0\x03\0\x07P\x8f\x22\xd7\xa3\xff\x81\x88\xe8\x7f\0\0\
+        ANMF\x2a\0\0\0\0\0\0\0\0\0\x0f\0\0\x0f\0\0\x78\0\0\x02VP8L\x11\0\0\0\x2f\x0f\xc0\x03\0\x07P\xd0\x7a\x94\xa7\xff\x81\x88\xe8\x7f\0\0\
+        ANMF\x2a\0\0\0\0\0\0\0\0\0\x0f\0\0\x0f\0\0\xfa\0\0\x02VP8L\x11\0\0\0\x2f\x0f\xc0\x03\0\x07P\x9e\xa2\x94\xbb\xff\x81\x88\xe8\x7f\0\0";
+
+    /// RGB and milliseconds.
+    const WEBP_ROUND: [([u8; 3], u128); 3] = [([200, 30, 30], 40), ([30, 160, 60], 120), ([40, 60, 220], 250)];
+
     fn crc(bytes: &[u8]) -> u32 {
         let step = |crc: u32, byte: &u8| {
             (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & 0u32.wrapping_sub(crc & 1)))
@@ -331,6 +341,33 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_webp_goes_round_in_its_colours_at_its_own_times() {
+        let source = source(WEBP.to_vec());
+        assert!(source.moves().unwrap());
+        let sizes: Vec<_> = source.pictures().unwrap().map(|picture| picture.unwrap().buffer().dimensions()).collect();
+        assert_eq!(sizes, [(16, 16); 3]);
+        let mut animation = Animation::open(source, Fit::Cover).unwrap();
+        let mut frame = Frame::new(size());
+        for (rgb, time) in WEBP_ROUND.repeat(3) {
+            assert_eq!(animation.next(&mut frame).unwrap().as_millis(), time);
+            let (y, u, v) = frame.planes();
+            let flat = |plane: &[u8], level: u8| plane.iter().all(|found| found.abs_diff(level) <= 1);
+            let meant = crate::frame::Yuv::from_rgb(rgb[0], rgb[1], rgb[2]);
+            assert!(flat(y, meant.y) && flat(u, meant.u) && flat(v, meant.v), "{rgb:?}");
+        }
+        assert!(animation.pictures.is_none(), "a short loop is kept");
+    }
+
+    #[test]
+    fn a_webp_whose_frames_are_not_what_it_says_is_refused() {
+        let frames_of = |size| source(crate::webp::tests::moving((24, 16), (24, 16), size)).moves();
+        assert!(frames_of((24, 16)).unwrap());
+        for size in [(32, 16), (16383, 16383)] {
+            assert!(matches!(frames_of(size), Err(BackgroundError::Animation { .. })), "{size:?}");
+        }
+    }
+
+    #[test]
     fn a_webp_that_moves_is_known_by_its_flag() {
         let head = |flags: u8| [&b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0"[..], &[flags, 0, 0, 0]].concat();
         assert_eq!(recognise(&head(2)), Some(Format::WebP));
@@ -362,8 +399,7 @@ pub(super) mod tests {
         #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn no_bytes_panic(format in 0..3usize, changes in vec((any::<u16>(), any::<u8>()), 1..12), cut in any::<u16>()) {
-            let webp = [&b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x07\0\0\x07\0\0ANIM"[..], &[7; 90]].concat();
-            let mut bytes = [gif(&[(0, 50), (90, 0)]), apng(&[0, 100]), webp][format].clone();
+            let mut bytes = [gif(&[(0, 50), (90, 0)]), apng(&[0, 100]), WEBP.to_vec()][format].clone();
             let length = bytes.len();
             for (at, value) in changes {
                 bytes[usize::from(at) % length] = value;

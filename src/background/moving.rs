@@ -83,7 +83,7 @@ pub(super) fn slideshow(slides: &Slides, options: &Options) -> Result<Background
 mod tests {
     use super::*;
     use crate::{
-        background::animation::tests::{apng, gif},
+        background::animation::tests::{WEBP, apng, gif},
         error::{Failure, Kind},
         frame::Size,
     };
@@ -97,8 +97,12 @@ mod tests {
 
     #[test]
     fn a_file_is_known_by_its_content_and_not_by_its_name() {
-        let moving =
-            [("still.png", gif(&[(1, 50), (2, 50)])), ("clip.mp4", apng(&[1, 2])), ("x", gif(&[(1, 50), (2, 50)]))];
+        let moving = [
+            ("still.png", gif(&[(1, 50), (2, 50)])),
+            ("clip.mp4", apng(&[1, 2])),
+            ("x", gif(&[(1, 50), (2, 50)])),
+            ("beach.jpg", WEBP.to_vec()),
+        ];
         for (name, bytes) in moving {
             assert!(matches!(load_bytes(name, &bytes), Ok(Background::Moving(_))), "{name}");
         }

@@ -28,6 +28,20 @@ struct Handle(raw::tjhandle);
 // SAFETY: a libjpeg-turbo handle has no ties to the thread that made it.
 unsafe impl Send for Handle {}
 
+impl Handle {
+    /// A new decoder; `None` when there is no memory for it.
+    fn new() -> Option<Self> {
+        // SAFETY: no arguments to get wrong; null means that it failed.
+        let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as c_int) };
+        if handle.is_null() {
+            return None;
+        }
+        // SAFETY: sets a number of the handle. It can't fail, as any limit is valid.
+        unsafe { raw::tj3Set(handle, raw::TJPARAM_TJPARAM_SCANLIMIT as c_int, MOST_SCANS) };
+        Some(Self(handle))
+    }
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
         // SAFETY: made by tj3Init and destroyed once.
@@ -46,15 +60,7 @@ struct Subsampling {
 impl Mjpeg {
     /// For frames of `size`; `None` when there is no memory for a decoder.
     pub fn new(size: Size) -> Option<Self> {
-        // SAFETY: no arguments to get wrong; null means that it failed.
-        let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as c_int) };
-        if handle.is_null() {
-            return None;
-        }
-        let handle = Handle(handle);
-        // SAFETY: sets a number of the handle. It can't fail, as any limit is valid.
-        unsafe { raw::tj3Set(handle.0, raw::TJPARAM_TJPARAM_SCANLIMIT as c_int, MOST_SCANS) };
-        Some(Self { handle, size, scratch: vec![0; 2 * size.luma_len()].into_boxed_slice() })
+        Some(Self { handle: Handle::new()?, size, scratch: vec![0; 2 * size.luma_len()].into_boxed_slice() })
     }
 
     /// Writes the picture in `jpeg` to `into`, which has the size that this was made for. Levels stay those of the JPEG.
@@ -91,6 +97,10 @@ impl Mjpeg {
         // SAFETY: the buffer is as long as said, and only read.
         let status = unsafe { raw::tj3DecompressHeader(handle, jpeg.as_ptr(), jpeg.len() as raw::size_t) };
         if status != 0 && self.is_damage(jpeg) {
+            // libjpeg-turbo stays in the midst of a header that it gave up, and would refuse each good one that follows.
+            if let Some(fresh) = Handle::new() {
+                self.handle = fresh;
+            }
             return Err(CameraError::Corrupt("no JPEG header"));
         }
         // SAFETY: reads a number of the handle.
@@ -290,6 +300,19 @@ mod tests {
         assert_eq!(decode(size("640x480"), &stray).unwrap().data(), decode(size("640x480"), &whole).unwrap().data());
         for keep in [whole.len() - 20, whole.len() / 2, 700, 100, 3, 0] {
             assert!(matches!(decode(size("640x480"), &whole[..keep]), Err(CameraError::Corrupt(_))), "{keep}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_header_does_not_spoil_the_frames_that_follow() {
+        let whole = jpeg(size("64x48"), Subsamp::Sub2x1);
+        let (mut decoder, mut frame) = (Mjpeg::new(size("64x48")).unwrap(), Frame::new(size("64x48")));
+        let header = whole.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap();
+        for at in 0..header {
+            let mut bad = whole.clone();
+            bad[at] ^= 0x1f;
+            let _ = decoder.decode(&bad, &mut frame);
+            decoder.decode(&whole, &mut frame).unwrap_or_else(|error| panic!("after damage at {at}: {error}"));
         }
     }
 

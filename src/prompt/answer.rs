@@ -21,12 +21,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub(super) fn json<T: DeserializeOwned>(provider: Name, body: &[u8]) -> Result<T, PromptError> {
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
-            serde_json::error::Category::Data => format!("the answer has another shape: {error}"),
+            serde_json::error::Category::Data => format!("the answer has another shape: {}", without_value(&error)),
             serde_json::error::Category::Eof if !body.is_empty() => "the answer is cut off".to_owned(),
             _ => format!("the answer is {}, not JSON", kind_of(body)),
         };
         bad(provider, what)
     })
+}
+
+/// What serde expected, and where. What it found instead is quoted whole, which may be a picture or a key: that is left out.
+fn without_value(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(", expected ").map_or_else(|| text.clone(), |(_, expected)| format!("expected {expected}"))
 }
 
 /// The picture in `text`, which is base64, with or without a `data:` in front.
@@ -168,6 +174,14 @@ mod tests {
         assert!(json::<Value>(Name::Gateway, b"<html>").unwrap_err().to_string().contains("a web page, not JSON"));
         assert!(json::<Value>(Name::Gateway, b"{\"a\":").unwrap_err().to_string().contains("cut off"));
         assert!(json::<Value>(Name::Gateway, b"").unwrap_err().to_string().contains("empty, not JSON"));
+    }
+
+    #[test]
+    fn an_answer_of_another_shape_is_not_quoted() {
+        let answer = format!("[{:?}]", "sk-canary, expected ".repeat(100_000));
+        let error = json::<Vec<u8>>(Name::Gateway, answer.as_bytes()).unwrap_err();
+        let what = "the answer has another shape: expected u8 at line 1 column 2000003";
+        assert!(matches!(&error, PromptError::BadAnswer { what: found, .. } if found == what), "{error}");
     }
 
     #[test]

@@ -75,7 +75,9 @@ impl Http {
             401 | 403 => PromptError::KeyRefused { provider, status, said },
             404 | 410 if complaint.has(&["model"]) => model_gone(said),
             404 | 405 | 410 => {
-                PromptError::NoSuchPath { provider, host: host(&reply.url), path: reply.url.path().to_owned(), said }
+                // a redirect may have led there
+                let path = self.clean(reply.url.path());
+                PromptError::NoSuchPath { provider, host: host(&reply.url), path, said }
             }
             // 424 is Bedrock's: the model itself failed
             408 | 424 | 500.. => PromptError::Server { provider, status, said },
@@ -86,7 +88,7 @@ impl Http {
     fn redirected(&self, reply: &Reply) -> PromptError {
         let location = reply.headers.get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
         let to = reply.url.join(location).map_or_else(|_| "somewhere else".to_owned(), |to| origin(&to));
-        PromptError::Redirected { provider: self.provider, host: host(&reply.url), to }
+        PromptError::Redirected { provider: self.provider, host: host(&reply.url), to: self.clean(&to) }
     }
 
     /// What a failed connection means.
