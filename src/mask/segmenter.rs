@@ -66,11 +66,12 @@ impl TwoRate {
         }
         let effort = settings.effort;
         let memory = if effort == Effort::Still { 0.0 } else { settings.memory };
-        let haze = match info.spec.output {
-            _ if is_ours_and_fast(&info) => FAST_HAZE,
-            _ if catalogue::is_ours(&info.spec) => KEY_HAZE,
-            Output::Logits => KEY_HAZE,
-            Output::Alpha | Output::SigmoidLogits => (0.0, 1.0),
+        let haze = if is_ours_and_fast(&info) {
+            FAST_HAZE
+        } else if catalogue::is_ours(&info.spec) || info.spec.output == Output::Logits {
+            KEY_HAZE
+        } else {
+            (0.0, 1.0)
         };
         let tuning = Tuning { memory, edge: settings.edge, haze, trusts_key: false };
         let matte = Matte::new(size, fast.shape(), shape, tuning);
