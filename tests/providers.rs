@@ -3,10 +3,12 @@
 
 #[path = "support/http.rs"]
 mod http;
+#[path = "support/providers.rs"]
+mod support;
 
 use std::{
     fs,
-    io::{self, Cursor, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -16,84 +18,14 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bgcam::{
     error::Failure,
     prompt::{
-        Picture, Progress, PromptError, Provider, Recipe, Wish,
+        Progress, PromptError, Provider,
         provider::{self, Name},
         settings::PromptSettings,
-        template,
     },
 };
 use http::{Reply, Server, json, text};
 use serde_json::{Value, json};
-
-/// No message, log line or debug text may hold this.
-const CANARY: &str = "sk-canary-0123456789abcdef";
-
-fn png() -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    image::RgbImage::from_pixel(32, 18, image::Rgb([10, 200, 90]))
-        .write_to(&mut bytes, image::ImageFormat::Png)
-        .unwrap();
-    bytes.into_inner()
-}
-
-fn base64() -> String {
-    BASE64_STANDARD.encode(png())
-}
-
-/// Settings in which every provider has its key in a file and its server at `url`.
-struct Set {
-    settings: PromptSettings,
-    folder: tempfile::TempDir,
-}
-
-fn set(url: &str) -> Set {
-    let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("key");
-    fs::write(&key, CANARY).unwrap();
-    let key = key.display().to_string();
-    let mut settings = PromptSettings::default();
-    let none = String::new();
-    let at = || url.to_owned();
-    (settings.openai.base_url, settings.openai.key_env, settings.openai.key_file) = (at(), none.clone(), key.clone());
-    (settings.gateway.url, settings.gateway.key_env, settings.gateway.key_file) =
-        (format!("{url}/image/make"), none.clone(), key.clone());
-    (settings.sdwebui.url, settings.sdwebui.key_env) = (at(), none.clone());
-    settings.comfyui.url = at();
-    (settings.stability.base_url, settings.stability.key_env, settings.stability.key_file) =
-        (at(), none.clone(), key.clone());
-    (settings.gemini.base_url, settings.gemini.key_env, settings.gemini.key_file) = (at(), none.clone(), key.clone());
-    (settings.bedrock.endpoint, settings.bedrock.key_env, settings.bedrock.key_file) = (at(), none, key);
-    Set { settings, folder }
-}
-
-fn recipe(name: &str, settings: &PromptSettings) -> (Provider, Recipe) {
-    let provider = Provider::open(name, settings).unwrap();
-    let wish = Wish { words: "beach".to_owned(), seed: Some(7), size: (1280, 720), ..Wish::default() };
-    let recipe = template::recipe(settings, &provider, &wish).unwrap();
-    (provider, recipe)
-}
-
-async fn generate(name: &str, settings: &PromptSettings) -> Result<Picture, PromptError> {
-    let (provider, recipe) = recipe(name, settings);
-    provider.generate(&recipe, &|_| {}).await
-}
-
-/// Asks `name`, whose server answers everything with `reply`.
-async fn answered(name: &str, reply: Reply) -> Result<Picture, PromptError> {
-    let server = Server::always(reply).await;
-    generate(name, &set(&server.url).settings).await
-}
-
-fn workflow(set: &mut Set) {
-    let path = set.folder.path().join("workflow.json");
-    let nodes = json!({
-        "1": {"class_type": "CLIPTextEncode", "inputs": {"text": "masterpiece, %prompt%"}},
-        "2": {"class_type": "EmptyLatentImage", "inputs": {"width": "%width%", "height": "%height%"}},
-        "3": {"class_type": "KSampler", "inputs": {"seed": "%seed%", "steps": 4}},
-    });
-    fs::write(&path, nodes.to_string()).unwrap();
-    set.settings.comfyui.workflow = path.display().to_string();
-}
+use support::{CANARY, answered, base64, generate, png, recipe, set, workflow};
 
 #[tokio::test]
 async fn openai_is_asked_and_answers() {
@@ -343,7 +275,7 @@ fn refusals() -> Vec<(&'static str, u16, Value, &'static str)> {
         ("gateway", 400, lambda("blocked by our content filters"), "refused this prompt"),
         ("gateway", 500, json!({"message": "Internal Server Error"}), "failed (status 500)"),
         ("gateway", 404, json!({"message": "Not Found"}), "does not know the path"),
-        ("gateway", 200, json!({"image": "x"}), "another shape"),
+        ("gateway", 200, json!({"image": "x"}), "no picture in it"),
         ("stability", 403, stability("content_moderation", "flagged"), "refused this prompt"),
         ("stability", 402, stability("payment_required", "no credits"), "is used up"),
         ("stability", 401, stability("unauthorized", "bad key"), "refused the key"),

@@ -18,7 +18,7 @@ use crate::{
         Progress, Provider, Recipe, Wish,
         gallery::{Entry, Gallery},
         job::{JobState, Reporter},
-        template,
+        notes, template,
     },
     stats,
 };
@@ -36,6 +36,7 @@ impl Daemon {
         let no_wait = wish.no_wait;
         let job = Job::plan(self, wish)?;
         let (words, provider) = (job.recipes[0].words.clone(), job.recipes[0].provider.clone());
+        let notes = job.notes.clone();
         let daemon = Arc::clone(self);
         let mut state = self.jobs.start(&words, &provider, |reporter| async move {
             let end = job.run(&daemon, &reporter).await;
@@ -45,7 +46,9 @@ impl Daemon {
         });
         self.news.send_replace(());
         if no_wait {
-            return Ok(Response::Done(format!("{provider} is making {words:?}; `bgcam status` tells how far it is")));
+            let notes: String = notes.iter().map(|note| format!("\nnote: {note}")).collect();
+            let done = format!("{provider} is making {words:?}; `bgcam status` tells how far it is{notes}");
+            return Ok(Response::Done(done));
         }
         loop {
             let now = state.borrow_and_update().clone();
@@ -102,6 +105,8 @@ struct Job {
     provider: Arc<Provider>,
     gallery: Gallery,
     recipes: Vec<Recipe>,
+    /// Which options of the request have no effect.
+    notes: Vec<String>,
     /// Make it even when the gallery has it.
     again: bool,
     size: Size,
@@ -115,21 +120,25 @@ impl Job {
         let provider = Provider::open(name, &config.prompt).map_err(|error| Failure::from(&error))?;
         let camera = (config.size.width() as u32, config.size.height() as u32);
         let first = wish.seed.or_else(|| (wish.again || wish.count > 1).then(fresh_seed));
+        let asked = Wish {
+            words: wish.words,
+            style: wish.style,
+            negative: wish.negative,
+            model: wish.model,
+            seed: wish.seed,
+            size: wish.size.unwrap_or(camera),
+            size_is_asked: wish.size.is_some(),
+            raw: wish.raw,
+        };
+        let notes = notes::ignored_options(&provider, &asked);
         let recipe = |index: u32| {
-            let wish = Wish {
-                words: wish.words.clone(),
-                style: wish.style.clone(),
-                negative: wish.negative.clone(),
-                model: wish.model.clone(),
-                seed: first.map(|seed| (seed + u64::from(index)) & SEED_MASK),
-                size: wish.size.unwrap_or(camera),
-                raw: wish.raw,
-            };
+            let seed = first.map(|seed| seed.wrapping_add(u64::from(index)) & SEED_MASK);
+            let wish = Wish { seed, ..asked.clone() };
             template::recipe(&config.prompt, &provider, &wish).map_err(|error| Failure::from(&error))
         };
         let recipes = (0..wish.count).map(recipe).collect::<Result<_, _>>()?;
         let (size, limits, gallery) = (config.size, config.limits, daemon.gallery()?);
-        Ok(Self { provider: Arc::new(provider), gallery, recipes, again: wish.again, size, limits })
+        Ok(Self { provider: Arc::new(provider), gallery, recipes, notes, again: wish.again, size, limits })
     }
 
     /// Makes all pictures; the first is shown as soon as it is ready.
@@ -151,6 +160,8 @@ impl Job {
             }
             entries.push(entry);
         }
+        // they are about this request, not about the picture, which another request may find in the gallery
+        entries.iter_mut().take(1).for_each(|entry| drop(entry.notes.splice(0..0, self.notes.iter().cloned())));
         Ok(entries)
     }
 

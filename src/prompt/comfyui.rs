@@ -1,7 +1,7 @@
 //! ComfyUI: the user's own workflow, with the prompt put into its places.
 
 use std::{
-    collections::{BTreeMap, hash_map::RandomState},
+    collections::hash_map::RandomState,
     fs::File,
     hash::BuildHasher,
     io::{self, Read},
@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::{
-    Picture, PromptError, Recipe,
-    answer::{bad, check_picture, json},
+    Picture, PromptError, Recipe, Wish,
+    answer::{bad, check_picture, filled, members},
     http::{Http, Report, StopServer},
     provider::Name,
     settings::{ComfyUi as Settings, url},
@@ -36,32 +36,12 @@ pub struct ComfyUi {
     size: Option<Pixels>,
 }
 
-#[derive(Deserialize)]
-struct Queued {
-    prompt_id: String,
-}
-
-#[derive(Deserialize)]
-struct Job {
-    #[serde(default)]
-    outputs: BTreeMap<String, Output>,
-    #[serde(default)]
-    status: Value,
-}
-
-#[derive(Deserialize)]
-struct Output {
-    #[serde(default)]
-    images: Vec<Image>,
-}
-
-#[derive(Deserialize)]
-struct Image {
-    filename: String,
-    #[serde(default)]
-    subfolder: String,
-    #[serde(default, rename = "type")]
-    kind: String,
+/// A picture that a job has made, on the server.
+#[derive(Debug)]
+struct Image<'a> {
+    filename: &'a str,
+    subfolder: &'a str,
+    kind: &'a str,
 }
 
 impl ComfyUi {
@@ -80,8 +60,14 @@ impl ComfyUi {
         &self.http
     }
 
-    pub(super) fn size_for(&self, wish: Pixels) -> Pixels {
-        self.size.unwrap_or_else(|| sizes::of_area(wish, 1344.0 * 768.0, 64))
+    pub(super) fn size_for(&self, wish: &Wish) -> Pixels {
+        let asked = wish.asked_size().map(|size| sizes::bounded(size, 8));
+        asked.or(self.size).unwrap_or_else(|| sizes::of_area(wish.size, 1344.0 * 768.0, 64))
+    }
+
+    /// Whether the workflow has a place such as `%seed%`.
+    pub(super) fn has_place(&self, place: &str) -> bool {
+        contains(&self.workflow, place)
     }
 
     pub(super) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
@@ -91,40 +77,61 @@ impl ComfyUi {
         let body = json!({"prompt": workflow, "client_id": "bgcam"});
         let url = self.http.url("prompt");
         let reply = self.http.ask("", progress, || Ok(self.http.post_json(url.clone(), &body))).await?;
-        let Queued { prompt_id: id } = json(ME, &reply.body)?;
+        let answer = self.http.json(&reply.body)?;
+        let id = filled(&answer["prompt_id"]).ok_or_else(|| self.http.no_picture("", &answer))?.to_owned();
         let stop = StopServer(vec![
             self.http.post_json(self.http.url("queue"), &json!({"delete": [id]})),
             self.http.post_json(self.http.url("interrupt"), &json!({"prompt_id": id})),
         ]);
-        let image = self.wait(&id, progress).await?;
+        let url = self.wait(&id, progress).await?;
         stop.disarm();
-        let mut url = self.http.url("view");
-        url.query_pairs_mut()
-            .append_pair("filename", &image.filename)
-            .append_pair("subfolder", &image.subfolder)
-            .append_pair("type", &image.kind);
         let reply = self.http.ask("", progress, || Ok(self.http.get(url.clone()))).await?;
         check_picture(ME, &reply.body)?;
         Ok(Picture { bytes: reply.body, seed: Some(seed), ..Picture::default() })
     }
 
-    /// Waits until the job `id` has a picture.
-    async fn wait(&self, id: &str, progress: Report<'_>) -> Result<Image, PromptError> {
+    /// Waits until the job `id` has a picture, and tells where.
+    async fn wait(&self, id: &str, progress: Report<'_>) -> Result<Url, PromptError> {
         let path: String = id.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
         let url = self.http.url(&format!("history/{path}"));
         loop {
             tokio::time::sleep(LOOK).await;
             let reply = self.http.ask("", progress, || Ok(self.http.get(url.clone()))).await?;
-            let mut jobs: BTreeMap<String, Job> = json(ME, &reply.body)?;
-            let Some(job) = jobs.remove(id) else { continue };
-            if job.status["status_str"] == "error" {
-                return Err(bad(ME, format!("the workflow failed: {}", self.http.clean(&failure(&job.status)))));
+            let answer = self.http.json(&reply.body)?;
+            let job = &answer[id];
+            if job.is_null() && !answer["error"].is_null() {
+                return Err(self.http.no_picture("", &answer));
             }
-            let images: Vec<Image> = job.outputs.into_values().flat_map(|output| output.images).collect();
-            let saved = images.iter().position(|image| image.kind == "output").unwrap_or(0);
-            return images.into_iter().nth(saved).ok_or_else(|| bad(ME, "the workflow saved no picture"));
+            if job["status"]["status_str"] == "error" {
+                return Err(bad(ME, format!("the workflow failed: {}", self.http.clean(&failure(&job["status"])))));
+            }
+            if !job.is_null() {
+                let image = image_of(job).ok_or_else(|| bad(ME, "the workflow saved no picture"))?;
+                return Ok(self.view(&image));
+            }
         }
     }
+
+    fn view(&self, image: &Image<'_>) -> Url {
+        let mut url = self.http.url("view");
+        url.query_pairs_mut()
+            .append_pair("filename", image.filename)
+            .append_pair("subfolder", image.subfolder)
+            .append_pair("type", image.kind);
+        url
+    }
+}
+
+/// The picture of a job that was saved, or else the first.
+fn image_of(job: &Value) -> Option<Image<'_>> {
+    let outputs = job["outputs"].as_object().into_iter().flat_map(|outputs| outputs.values());
+    let images = outputs.flat_map(|output| members(&output["images"])).filter_map(|image| {
+        let text = |key: &str| image[key].as_str().unwrap_or_default();
+        Some(Image { filename: filled(&image["filename"])?, subfolder: text("subfolder"), kind: text("type") })
+    });
+    let images: Vec<_> = images.collect();
+    let saved = images.iter().position(|image| image.kind == "output").unwrap_or(0);
+    images.into_iter().nth(saved)
 }
 
 /// What a failed job says in its messages `[kind, {exception_message}]`.
@@ -151,6 +158,16 @@ fn read(path: PathBuf) -> Result<Value, PromptError> {
         Ok(value) if !value.is_object() => wrong("is no object of nodes".to_owned()),
         Ok(_) if !text.windows(8).any(|part| part == b"%prompt%") => wrong("has no %prompt% in it".to_owned()),
         Ok(value) => Ok(value),
+    }
+}
+
+/// Whether one of the strings in `value` has `place` in it.
+fn contains(value: &Value, place: &str) -> bool {
+    match value {
+        Value::String(text) => text.contains(place),
+        Value::Array(list) => list.iter().any(|value| contains(value, place)),
+        Value::Object(map) => map.values().any(|value| contains(value, place)),
+        _ => false,
     }
 }
 

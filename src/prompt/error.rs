@@ -42,6 +42,12 @@ pub enum PromptError {
     /// Anybody on the way could read the key.
     #[error("the key of provider {provider} would go to {host} unencrypted")]
     PlainKey { provider: Name, host: String },
+    /// A proxy on the way could read the key.
+    #[error("the key of provider {provider} would go to {host} unencrypted, through the proxy {proxy}")]
+    PlainKeyToProxy { provider: Name, host: String, proxy: String, variable: &'static str },
+    /// The proxy fails or refuses, not the server; `status` is its answer where it gave one.
+    #[error("provider {provider}: the proxy {proxy} {why}")]
+    Proxy { provider: Name, proxy: String, variable: &'static str, host: String, status: Option<u16>, why: String },
     /// The name of the host has no address.
     #[error("provider {provider}: cannot find host {host}")]
     Dns { provider: Name, host: String },
@@ -136,7 +142,9 @@ impl PromptError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Throttled { .. } => true,
-            Self::Server { status, .. } => matches!(status, 408 | 424 | 502 | 503 | 504),
+            Self::Server { status, .. } | Self::Proxy { status: Some(status), .. } => {
+                matches!(status, 408 | 424 | 502 | 503 | 504)
+            }
             _ => false,
         }
     }
@@ -155,9 +163,11 @@ impl PromptError {
             | Self::Workflow { .. } => Kind::BadInput,
             Self::NotSetUp { .. } | Self::NoKey { .. } => Kind::Missing,
             Self::ModelGone { .. } => Kind::NotFound,
-            Self::PlainKey { .. } | Self::KeyRefused { .. } | Self::Moderated { .. } | Self::Quota { .. } => {
-                Kind::Denied
-            }
+            Self::PlainKey { .. }
+            | Self::PlainKeyToProxy { .. }
+            | Self::KeyRefused { .. }
+            | Self::Moderated { .. }
+            | Self::Quota { .. } => Kind::Denied,
             Self::KeyFile { source, .. } | Self::ReadWorkflow { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => Kind::NotFound,
                 io::ErrorKind::PermissionDenied => Kind::Denied,
@@ -167,6 +177,7 @@ impl PromptError {
             Self::Throttled { .. } => Kind::Busy,
             Self::NotAPicture { .. } | Self::TooManyBytes { .. } | Self::ForeignPicture { .. } => Kind::Unsupported,
             Self::Dns { .. }
+            | Self::Proxy { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
             | Self::TimedOut { .. }
@@ -191,6 +202,15 @@ impl PromptError {
             Self::BadKey { .. } => "the key stands there alone, on one line".to_owned(),
             Self::Profile { .. } => "aws configure list-profiles".to_owned(),
             Self::PlainKey { provider, .. } => format!("use an https:// address in prompt.{provider}"),
+            Self::PlainKeyToProxy { provider, host, variable, .. } => format!(
+                "use an https:// address in prompt.{provider}, or bypass the proxy: add {} to NO_PROXY, or unset \
+                 {variable}, in the daemon's environment",
+                without_port(host)
+            ),
+            Self::Proxy { variable, host, .. } => format!(
+                "{variable} in the daemon's environment names this proxy: correct or unset it, or add {} to NO_PROXY",
+                without_port(host)
+            ),
             Self::Dns { .. } => "is this machine online, and the address right?".to_owned(),
             Self::Connect { provider, .. } => connect_hint(*provider),
             Self::Tls { .. } => {
@@ -231,6 +251,16 @@ fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> 
     let scored = known.map(|known| (strsim::jaro_winkler(name, known), known));
     let (score, best) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (score > 0.8).then(|| format!("did you mean {best:?}?"))
+}
+
+/// A host as NO_PROXY takes it.
+fn without_port(host: &str) -> &str {
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let bare = match host.rsplit_once(':') {
+        Some((bare, port)) if is_port(port) && (!bare.contains(':') || bare.ends_with(']')) => bare,
+        _ => host,
+    };
+    bare.trim_matches(['[', ']'])
 }
 
 fn key_hint(provider: Name, variable: &str, setting: &str) -> String {

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderName};
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    Picture, PromptError, Recipe,
-    answer::{json, picture_in},
+    Picture, PromptError, Recipe, Wish,
+    answer::{filled, first_picture},
     http::{Http, Report},
     key::KeyPlaces,
     provider::Name,
@@ -26,11 +25,6 @@ pub struct Gateway {
     http: Http,
     header: HeaderName,
     size: Option<Pixels>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    base64_image: String,
 }
 
 impl Gateway {
@@ -51,8 +45,9 @@ impl Gateway {
         &self.http
     }
 
-    pub(super) fn size_for(&self, wish: Pixels) -> Pixels {
-        self.size.unwrap_or(wish)
+    pub(super) fn size_for(&self, wish: &Wish) -> Pixels {
+        let asked = wish.asked_size().map(|size| sizes::bounded(size, 1));
+        asked.or(self.size).unwrap_or(wish.size)
     }
 
     pub(super) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
@@ -68,7 +63,12 @@ impl Gateway {
         };
         // The function sets no content type, so that of the answer tells nothing.
         let reply = self.http.ask("", progress, make).await?;
-        let answer: Answer = json(ME, &reply.body)?;
-        Ok(Picture { bytes: picture_in(ME, &answer.base64_image)?, ..Picture::default() })
+        self.http.picture("", reply, |answer| {
+            // A function that is wired up without proxy integration has its whole answer passed on: the body in a text.
+            let inner = answer["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
+            let places = [&answer["base64_image"], inner.as_ref().map_or(&Value::Null, |inner| &inner["base64_image"])];
+            let bytes = first_picture(ME, places.into_iter().filter_map(filled))?;
+            Ok(bytes.map(|bytes| Picture { bytes, ..Picture::default() }))
+        })
     }
 }

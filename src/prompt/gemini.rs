@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderName;
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Picture, PromptError, Recipe,
-    answer::{bad, json, picture_in},
-    http::{Http, Report},
+    answer::{bad, filled, first_picture, members},
+    http::{Http, Pointer, Report},
     key::KeyPlaces,
     provider::Name,
     settings::{Gemini as Settings, url},
@@ -37,50 +36,13 @@ pub struct Gemini {
     pub(super) settings: Settings,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    #[serde(default)]
-    candidates: Vec<Candidate>,
-    #[serde(default)]
-    prompt_feedback: Feedback,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Feedback {
-    #[serde(default)]
-    block_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Candidate {
-    #[serde(default)]
-    content: Content,
-    #[serde(default)]
-    finish_reason: String,
-}
-
-#[derive(Deserialize, Default)]
-struct Content {
-    #[serde(default)]
-    parts: Vec<Part>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Part {
-    #[serde(default)]
-    text: Option<String>,
-    #[serde(default)]
-    inline_data: Option<Data>,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    data: String,
-}
+/// The fields that not every model takes.
+const OPTIONAL: [Pointer; 4] = [
+    "/generationConfig/seed",
+    "/generationConfig/imageConfig/aspectRatio",
+    "/generationConfig/imageConfig",
+    "/generationConfig/responseModalities",
+];
 
 impl Gemini {
     pub(super) fn open(settings: &Settings) -> Result<Self, PromptError> {
@@ -107,34 +69,34 @@ impl Gemini {
         let model = recipe.model.replace(['/', '?', '#', ':'], "");
         let url = self.http.url(&format!("v1beta/models/{model}:generateContent"));
         let key_header = HeaderName::from_static("x-goog-api-key");
-        let make = || Ok(self.http.keyed(self.http.post_json(url.clone(), &body), key_header.clone()));
-        let reply = self.http.ask(&recipe.model, progress, make).await?;
-        let text = self.find_picture(json(ME, &reply.body)?)?;
-        Ok(Picture { bytes: picture_in(ME, &text)?, cost: cost(&recipe.model), ..Picture::default() })
+        let make = |body: &Value| Ok(self.http.keyed(self.http.post_json(url.clone(), body), key_header.clone()));
+        let (reply, left_out) = self.http.ask_without(&recipe.model, progress, body, &OPTIONAL, make).await?;
+        let picture = self.http.picture(&recipe.model, reply, |answer| self.find_picture(answer))?;
+        Ok(Picture { cost: cost(&recipe.model), notes: self.http.left_out_notes(&left_out), ..picture })
     }
 
-    fn find_picture(&self, answer: Answer) -> Result<String, PromptError> {
+    /// The picture among the parts of an answer, or of the answers of a stream.
+    fn find_picture(&self, answer: &Value) -> Result<Option<Picture>, PromptError> {
+        let candidates = || members(answer).iter().flat_map(|answer| members(&answer["candidates"]));
+        let parts = || candidates().flat_map(|candidate| members(&candidate["content"]["parts"]));
+        let data = parts().flat_map(|part| [&part["inlineData"]["data"], &part["inline_data"]["data"]]);
+        if let Some(bytes) = first_picture(ME, data.filter_map(filled))? {
+            return Ok(Some(Picture { bytes, ..Picture::default() }));
+        }
         let moderated = |reason: &str| PromptError::Moderated { provider: ME, said: self.http.clean(reason) };
-        if let Some(reason) = answer.prompt_feedback.block_reason {
-            return Err(moderated(&reason));
+        let blocked = members(answer).iter().find_map(|answer| filled(&answer["promptFeedback"]["blockReason"]));
+        if let Some(reason) = blocked {
+            return Err(moderated(reason));
         }
-        let Some(candidate) = answer.candidates.into_iter().next() else {
-            return Err(bad(ME, "the answer has no picture in it"));
-        };
-        let mut words = String::new();
-        for part in candidate.content.parts {
-            match part {
-                Part { inline_data: Some(data), .. } => return Ok(data.data),
-                Part { text: Some(text), .. } => words.push_str(&text),
-                _ => {}
+        let words: String = parts().filter_map(|part| filled(&part["text"])).collect();
+        match candidates().find_map(|candidate| filled(&candidate["finishReason"])) {
+            None | Some("STOP" | "MAX_TOKENS") if words.is_empty() => Ok(None),
+            None | Some("STOP" | "MAX_TOKENS") => {
+                Err(bad(ME, format!("it answered in words: {}", self.http.clean(&words))))
             }
+            Some("NO_IMAGE") => Err(bad(ME, "it made no picture of this prompt")),
+            Some(reason) => Err(moderated(reason)),
         }
-        Err(match &*candidate.finish_reason {
-            "" | "STOP" | "MAX_TOKENS" if words.is_empty() => bad(ME, "the answer has no picture in it"),
-            "" | "STOP" | "MAX_TOKENS" => bad(ME, format!("it answered in words: {}", self.http.clean(&words))),
-            "NO_IMAGE" => bad(ME, "it made no picture of this prompt"),
-            reason => moderated(reason),
-        })
     }
 }
 

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use reqwest::Url;
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    Picture, PromptError, Recipe,
-    answer::{bad, check_picture, json, picture_in},
-    http::{Http, Report, host, same_origin},
+    Picture, PromptError, Recipe, Wish,
+    answer::{bad, check_picture, filled, members, picture_in},
+    http::{Http, Pointer, Report, host, same_origin},
     key::KeyPlaces,
     provider::{Name, Negative},
     settings::{OpenAi as Settings, url},
@@ -27,19 +26,17 @@ pub struct OpenAi {
     size: Option<Pixels>,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    data: Vec<Datum>,
-}
-
-#[derive(Deserialize)]
-struct Datum {
-    #[serde(default)]
-    b64_json: Option<String>,
-    #[serde(default)]
-    url: Option<String>,
-}
+/// The fields that not every server knows.
+const OPTIONAL: [Pointer; 8] = [
+    "/n",
+    "/size",
+    "/quality",
+    "/seed",
+    "/negative_prompt",
+    "/response_format",
+    "/output_format",
+    "/output_compression",
+];
 
 impl OpenAi {
     pub(super) fn open(settings: &Settings) -> Result<Self, PromptError> {
@@ -64,39 +61,61 @@ impl OpenAi {
         if is_gpt(model) { Negative::InWords } else { Negative::Field }
     }
 
-    pub(super) fn size_for(&self, model: &str, wish: Pixels) -> Pixels {
+    /// OpenAI's models take no seed.
+    pub(super) fn takes_seed(model: &str) -> bool {
+        !is_gpt(model)
+    }
+
+    pub(super) fn size_for(&self, model: &str, wish: &Wish) -> Pixels {
         const OLD: &sizes::Ratios = &[("3:2", (1536, 1024)), ("1:1", (1024, 1024)), ("2:3", (1024, 1536))];
+        let (asked, wish) = (wish.asked_size(), wish.size);
         match self.size {
-            Some(size) => size,
-            None if is_gpt(model) && model.contains("gpt-image-1") => sizes::nearest_ratio(OLD, wish).1,
+            Some(size) if asked.is_none() => size,
+            _ if is_gpt(model) && model.contains("gpt-image-1") => sizes::nearest_ratio(OLD, wish).1,
             // Any size in steps of 16 from about 0.7 megapixels; above 2560x1440 it is called experimental.
-            None if is_gpt(model) => {
+            _ if is_gpt(model) => {
                 let area = wish.0 as f32 * wish.1 as f32;
                 sizes::of_area(wish, area.clamp(1536.0 * 864.0, 2560.0 * 1440.0), 16)
             }
-            None => sizes::of_area(wish, 768.0 * 448.0, 64),
+            _ => asked.map_or_else(|| sizes::of_area(wish, 768.0 * 448.0, 64), |size| sizes::bounded(size, 8)),
         }
     }
 
     pub(super) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
-        let body = self.body(recipe);
         let url = self.http.url("images/generations");
-        let make = || Ok(self.http.bearer(self.http.post_json(url.clone(), &body)));
-        let reply = self.http.ask(&recipe.model, progress, make).await?;
-        let answer: Answer = json(ME, &reply.body)?;
-        let Some(datum) = answer.data.into_iter().next() else {
-            return Err(bad(ME, "the answer has no picture in it"));
-        };
-        let bytes = match (datum.b64_json, datum.url) {
-            (Some(text), _) => picture_in(ME, &text)?,
-            (None, Some(text)) if text.starts_with("data:") => picture_in(ME, &text)?,
-            (None, Some(text)) => self.fetch(&text, progress).await?,
-            (None, None) => return Err(bad(ME, "the answer has no picture in it")),
-        };
-        Ok(Picture { bytes, ..Picture::default() })
+        let make = |body: &Value| Ok(self.http.bearer(self.http.post_json(url.clone(), body)));
+        let (reply, left_out) =
+            self.http.ask_without(&recipe.model, progress, self.body(recipe), &OPTIONAL, make).await?;
+        let notes = self.http.left_out_notes(&left_out);
+        if check_picture(ME, &reply.body).is_ok() {
+            return Ok(Picture { bytes: reply.body, notes, ..Picture::default() });
+        }
+        let answer = self.http.json(&reply.body)?;
+        match self.find(&answer, progress).await? {
+            Some(bytes) => Ok(Picture { bytes, notes, ..Picture::default() }),
+            None => Err(self.http.no_picture(&recipe.model, &answer)),
+        }
     }
 
-    fn body(&self, recipe: &Recipe) -> serde_json::Value {
+    /// The first picture in an answer: in base64, or at an address.
+    async fn find(&self, answer: &Value, progress: Report<'_>) -> Result<Option<Vec<u8>>, PromptError> {
+        let data = members(&answer["data"]).iter().chain(members(&answer["images"]));
+        let places =
+            data.flat_map(|datum| [(&datum["b64_json"], false), (&datum["url"], true), (datum, is_address(datum))]);
+        let mut first_error = None;
+        for (place, is_address) in places {
+            let Some(text) = filled(place) else { continue };
+            let is_address = is_address && !text.trim_start().starts_with("data:");
+            let found = if is_address { self.fetch(text, progress).await } else { picture_in(ME, text) };
+            match found {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        first_error.map_or(Ok(None), Err)
+    }
+
+    fn body(&self, recipe: &Recipe) -> Value {
         let (width, height) = recipe.size;
         let mut body = json!({
             "model": recipe.model, "prompt": recipe.prompt, "n": 1, "size": format!("{width}x{height}"),
@@ -136,6 +155,11 @@ impl OpenAi {
         check_picture(ME, &reply.body)?;
         Ok(reply.body)
     }
+}
+
+/// Whether a text that could be either is the address of a picture, not the picture in base64.
+fn is_address(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains("://"))
 }
 
 fn host_or_scheme(url: &Url) -> String {

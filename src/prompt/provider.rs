@@ -5,9 +5,9 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Picture, Progress, PromptError, Recipe, bedrock::Bedrock, builtin, comfyui::ComfyUi, command, command::Command,
-    gateway::Gateway, gemini, gemini::Gemini, http::Http, http::Report, openai::OpenAi, sdwebui::SdWebUi,
-    settings::PromptSettings, sizes, sizes::Pixels, stability::Stability,
+    Picture, Progress, PromptError, Recipe, Wish, bedrock::Bedrock, builtin, comfyui::ComfyUi, command,
+    command::Command, gateway::Gateway, gemini, gemini::Gemini, http::Http, http::Report, openai::OpenAi,
+    sdwebui::SdWebUi, settings::PromptSettings, sizes, sizes::Pixels, stability::Stability,
 };
 use crate::error::Failure;
 
@@ -165,27 +165,62 @@ impl Provider {
             Self::OpenAi(_) => OpenAi::negative(model),
             Self::Gemini(_) => Negative::InWords,
             Self::Gateway(_) => Negative::Never,
+            Self::ComfyUi(comfyui) if !comfyui.has_place("%negative%") => Negative::Never,
             Self::Bedrock(_) | Self::SdWebUi(_) | Self::ComfyUi(_) | Self::Stability(_) | Self::Command(_) => {
                 Negative::Field
             }
         }
     }
 
-    /// The size nearest to `wish` that its model makes; of those that are equally near, the one in 16:9.
-    pub fn recipe_size(&self, wish: (u32, u32)) -> (u32, u32) {
-        self.size_for(self.model(), wish)
+    /// The model to ask for: that of `wish`, else that of the settings; empty where there is none to choose.
+    pub(super) fn model_for(&self, wish: &Wish) -> String {
+        let asked = wish.model.as_deref().filter(|_| self.has_models());
+        asked.unwrap_or_else(|| self.model()).to_owned()
     }
 
-    pub(super) fn size_for(&self, model: &str, wish: Pixels) -> Pixels {
+    /// Whether there are models to choose from.
+    pub(super) fn has_models(&self) -> bool {
         match self {
-            Self::Builtin | Self::Command(_) => (wish.0.clamp(64, 4096), wish.1.clamp(64, 4096)),
+            Self::OpenAi(_) | Self::Bedrock(_) | Self::SdWebUi(_) | Self::Stability(_) | Self::Gemini(_) => true,
+            Self::Builtin | Self::Gateway(_) | Self::ComfyUi(_) | Self::Command(_) => false,
+        }
+    }
+
+    /// Whether a seed has an effect.
+    pub(super) fn takes_seed(&self, model: &str) -> bool {
+        match self {
+            Self::OpenAi(_) => OpenAi::takes_seed(model),
+            Self::ComfyUi(comfyui) => comfyui.has_place("%seed%"),
+            Self::Gateway(_) => false,
+            Self::Builtin
+            | Self::Bedrock(_)
+            | Self::SdWebUi(_)
+            | Self::Stability(_)
+            | Self::Gemini(_)
+            | Self::Command(_) => true,
+        }
+    }
+
+    /// Whether a size has an effect.
+    pub(super) fn takes_size(&self) -> bool {
+        match self {
+            Self::ComfyUi(comfyui) => comfyui.has_place("%width%") && comfyui.has_place("%height%"),
+            _ => true,
+        }
+    }
+
+    /// The size to ask for: the nearest to that of `wish` that the model makes, or of the settings where the user did not
+    /// ask for one.
+    pub(super) fn size_for(&self, model: &str, wish: &Wish) -> Pixels {
+        match self {
+            Self::Builtin | Self::Command(_) => sizes::bounded(wish.size, 1),
             Self::OpenAi(openai) => openai.size_for(model, wish),
-            Self::Bedrock(bedrock) => bedrock.size_for(model, wish),
+            Self::Bedrock(bedrock) => bedrock.size_for(model, wish.size),
             Self::Gateway(gateway) => gateway.size_for(wish),
             Self::SdWebUi(sdwebui) => sdwebui.size_for(wish),
             Self::ComfyUi(comfyui) => comfyui.size_for(wish),
-            Self::Stability(_) => sizes::nearest_ratio(sizes::STABLE_IMAGE, wish).1,
-            Self::Gemini(_) => sizes::nearest_ratio(gemini::SHAPES, wish).1,
+            Self::Stability(_) => sizes::nearest_ratio(sizes::STABLE_IMAGE, wish.size).1,
+            Self::Gemini(_) => sizes::nearest_ratio(gemini::SHAPES, wish.size).1,
         }
     }
 

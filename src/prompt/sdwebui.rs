@@ -2,13 +2,12 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    Picture, Progress, PromptError, Recipe,
-    answer::{bad, json, picture_in},
-    http::{Http, Report, StopServer},
+    Picture, Progress, PromptError, Recipe, Wish,
+    answer::{filled, first_picture, members, number},
+    http::{Http, Pointer, Report, StopServer},
     key::KeyPlaces,
     provider::Name,
     settings::{SdWebUi as Settings, url},
@@ -28,24 +27,19 @@ pub struct SdWebUi {
     size: Option<Pixels>,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    images: Vec<String>,
-    /// JSON in a string; empty on sd-server.
-    #[serde(default)]
-    info: String,
-}
-
-#[derive(Deserialize)]
-struct Info {
-    seed: u64,
-}
-
-#[derive(Deserialize)]
-struct Share {
-    progress: f32,
-}
+/// The fields that not every server knows.
+const OPTIONAL: [Pointer; 10] = [
+    "/negative_prompt",
+    "/steps",
+    "/cfg_scale",
+    "/seed",
+    "/sampler_name",
+    "/override_settings",
+    "/batch_size",
+    "/n_iter",
+    "/send_images",
+    "/save_images",
+];
 
 impl SdWebUi {
     pub(super) fn open(settings: &Settings) -> Result<Self, PromptError> {
@@ -59,27 +53,29 @@ impl SdWebUi {
         &self.http
     }
 
-    pub(super) fn size_for(&self, wish: Pixels) -> Pixels {
-        self.size.unwrap_or_else(|| sizes::of_area(wish, 768.0 * 448.0, 64))
+    pub(super) fn size_for(&self, wish: &Wish) -> Pixels {
+        let asked = wish.asked_size().map(|size| sizes::bounded(size, 8));
+        asked.or(self.size).unwrap_or_else(|| sizes::of_area(wish.size, 768.0 * 448.0, 64))
     }
 
     pub(super) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
-        let body = self.body(recipe);
         let url = self.http.url("sdapi/v1/txt2img");
-        let make = || Ok(self.http.basic(self.http.post_json(url.clone(), &body)));
+        let make = |body: &Value| Ok(self.http.basic(self.http.post_json(url.clone(), body)));
         let stop = StopServer(vec![self.http.basic(self.http.post(self.http.url("sdapi/v1/interrupt")))]);
         let reply = tokio::select! {
-            reply = self.http.ask(&recipe.model, progress, make) => reply,
+            reply = self.http.ask_without(&recipe.model, progress, self.body(recipe), &OPTIONAL, make) => reply,
             never = self.watch(progress) => match never {},
         };
         stop.disarm();
-        let answer: Answer = json(ME, &reply?.body)?;
-        let text = answer.images.first().ok_or_else(|| bad(ME, "the answer has no picture in it"))?;
-        let seed = serde_json::from_str(&answer.info).ok().map(|info: Info| info.seed);
-        Ok(Picture { bytes: picture_in(ME, text)?, seed, ..Picture::default() })
+        let (reply, left_out) = reply?;
+        let picture = self.http.picture(&recipe.model, reply, |answer| {
+            let bytes = first_picture(ME, members(&answer["images"]).iter().filter_map(filled))?;
+            Ok(bytes.map(|bytes| Picture { bytes, seed: seed(&answer["info"]), ..Picture::default() }))
+        })?;
+        Ok(Picture { notes: self.http.left_out_notes(&left_out), ..picture })
     }
 
-    fn body(&self, recipe: &Recipe) -> serde_json::Value {
+    fn body(&self, recipe: &Recipe) -> Value {
         let (width, height) = recipe.size;
         let seed = recipe.seed.map_or(-1, |seed| i64::from(seed as u32));
         let mut body = json!({
@@ -104,15 +100,22 @@ impl SdWebUi {
             tokio::time::sleep(LOOK).await;
             let request = self.http.basic(self.http.get(url.clone())).timeout(Duration::from_secs(5));
             let share = match self.http.once(request).await {
-                Ok(reply) if reply.status.is_success() => json::<Share>(ME, &reply.body).ok(),
+                Ok(reply) if reply.status.is_success() => self.http.json(&reply.body).ok(),
                 // sd-server has no such path.
                 Ok(reply) if reply.status.is_client_error() => return std::future::pending().await,
                 _ => None,
             };
             // 0 is said too while the job waits for another.
-            if let Some(Share { progress: share }) = share.filter(|share| share.progress > 0.0) {
-                progress(Progress::Done(share.min(1.0)));
-            }
+            let share = share.and_then(|share| share["progress"].as_f64()).filter(|share| *share > 0.0);
+            share.into_iter().for_each(|share| progress(Progress::Done(share.min(1.0) as f32)));
         }
+    }
+}
+
+/// The seed in what the server tells of a picture: JSON in a text, or as it is; nothing of it on sd-server.
+fn seed(info: &Value) -> Option<u64> {
+    match info {
+        Value::String(text) => number(&serde_json::from_str::<Value>(text).ok()?["seed"]),
+        info => number(&info["seed"]),
     }
 }

@@ -10,6 +10,8 @@ pub(super) type Ratios = [(&'static str, Pixels)];
 
 /// The largest picture that anybody is asked for.
 const MOST: u32 = 4096;
+/// The shortest side of it.
+const LEAST: u32 = 64;
 
 /// Reads a setting `WIDTHxHEIGHT`; empty is `None`.
 pub(super) fn parse(key: &'static str, text: &str) -> Result<Option<Pixels>, PromptError> {
@@ -18,11 +20,17 @@ pub(super) fn parse(key: &'static str, text: &str) -> Result<Option<Pixels>, Pro
     }
     let size = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     match size {
-        Some((width, height)) if (64..=MOST).contains(&width) && (64..=MOST).contains(&height) => {
+        Some((width, height)) if (LEAST..=MOST).contains(&width) && (LEAST..=MOST).contains(&height) => {
             Ok(Some((width, height)))
         }
         _ => Err(wrong(key, text, "WIDTHxHEIGHT, each from 64 to 4096, such as 1536x864")),
     }
+}
+
+/// A size that a user asked for, within bounds and in steps of `step`, which divides both bounds.
+pub(super) fn bounded((width, height): Pixels, step: u32) -> Pixels {
+    let side = |side: u32| (side.clamp(LEAST, MOST) + step / 2) / step * step;
+    (side(width), side(height))
 }
 
 /// The entry whose shape is nearest to `wish`.
@@ -76,6 +84,13 @@ mod tests {
         for bad in ["1536", "x", "1536x", "0x0", "9999x9999", "-5x5", "1536X864"] {
             assert!(parse("k", bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_a_user_asks_for_is_bounded() {
+        assert_eq!(bounded((1000, 499), 8), (1000, 496));
+        assert_eq!(bounded((0, u32::MAX), 8), (64, 4096));
+        assert_eq!(bounded((641, 480), 1), (641, 480));
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use reqwest::{header::ACCEPT, multipart::Form};
-use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::{
     Picture, PromptError, Recipe,
-    answer::{bad, json, picture_in},
-    http::{Http, Report},
+    answer::{filled, first_picture, number},
+    http::{Http, Pointer, Report},
     key::KeyPlaces,
     provider::Name,
     settings::{Stability as Settings, url},
@@ -27,15 +27,8 @@ pub struct Stability {
     pub(super) settings: Settings,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    image: Option<String>,
-    #[serde(default)]
-    finish_reason: Option<String>,
-    #[serde(default)]
-    seed: Option<u64>,
-}
+/// The fields that not every model takes.
+const OPTIONAL: [Pointer; 4] = ["/aspect_ratio", "/output_format", "/negative_prompt", "/seed"];
 
 impl Stability {
     pub(super) fn open(settings: &Settings) -> Result<Self, PromptError> {
@@ -52,37 +45,43 @@ impl Stability {
         let path = if recipe.model.starts_with("sd3") { "sd3" } else { recipe.model.as_str() };
         let path = path.replace(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter), "");
         let url = self.http.url(&format!("v2beta/stable-image/generate/{path}"));
-        let make = || {
-            let request = self.http.post(url.clone()).header(ACCEPT, "application/json").multipart(form(recipe));
+        let make = |fields: &Value| {
+            let request = self.http.post(url.clone()).header(ACCEPT, "application/json").multipart(form(fields));
             Ok(self.http.bearer(request))
         };
-        let reply = self.http.ask(&recipe.model, progress, make).await?;
-        let answer: Answer = json(ME, &reply.body)?;
-        match answer.finish_reason.as_deref() {
-            None | Some("SUCCESS") => {}
-            Some(reason) => return Err(PromptError::Moderated { provider: ME, said: self.http.clean(reason) }),
-        }
-        let text = answer.image.ok_or_else(|| bad(ME, "the answer has no picture in it"))?;
-        let cost = cost(&recipe.model);
-        Ok(Picture { bytes: picture_in(ME, &text)?, seed: answer.seed, cost, ..Picture::default() })
+        let (reply, left_out) = self.http.ask_without(&recipe.model, progress, fields(recipe), &OPTIONAL, make).await?;
+        let picture = self.http.picture(&recipe.model, reply, |answer| {
+            match filled(&answer["finish_reason"]) {
+                None | Some("SUCCESS") => {}
+                Some(reason) => return Err(PromptError::Moderated { provider: ME, said: self.http.clean(reason) }),
+            }
+            let bytes = first_picture(ME, filled(&answer["image"]))?;
+            Ok(bytes.map(|bytes| Picture { bytes, seed: number(&answer["seed"]), ..Picture::default() }))
+        })?;
+        Ok(Picture { cost: cost(&recipe.model), notes: self.http.left_out_notes(&left_out), ..picture })
     }
 }
 
-fn form(recipe: &Recipe) -> Form {
-    let mut form = Form::new()
-        .text("prompt", recipe.prompt.clone())
-        .text("aspect_ratio", nearest_ratio(STABLE_IMAGE, recipe.size).0)
-        .text("output_format", "png");
+fn fields(recipe: &Recipe) -> Value {
+    let mut fields = json!({
+        "prompt": recipe.prompt, "aspect_ratio": nearest_ratio(STABLE_IMAGE, recipe.size).0, "output_format": "png",
+    });
     if !recipe.negative.is_empty() {
-        form = form.text("negative_prompt", recipe.negative.clone());
+        fields["negative_prompt"] = recipe.negative.as_str().into();
     }
     if let Some(seed) = recipe.seed {
-        form = form.text("seed", (seed % (MOST_SEED + 1)).to_string());
+        fields["seed"] = (seed % (MOST_SEED + 1)).into();
     }
     if recipe.model.starts_with("sd3") {
-        form = form.text("model", recipe.model.clone());
+        fields["model"] = recipe.model.as_str().into();
     }
-    form
+    fields
+}
+
+fn form(fields: &Value) -> Form {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let fields = fields.as_object().into_iter().flatten();
+    fields.fold(Form::new(), |form, (name, value)| form.text(name.clone(), text(value)))
 }
 
 /// US dollars a picture, as of November 2026.

@@ -43,10 +43,19 @@ pub struct Wish {
     pub model: Option<String>,
     /// The seed.
     pub seed: Option<u64>,
-    /// The camera's size, which the provider comes as near to as it can.
+    /// The size, which the provider comes as near to as it can.
     pub size: (u32, u32),
+    /// Whether the user asked for this size, which then overrides that of the settings; otherwise it is the camera's.
+    pub size_is_asked: bool,
     /// The words go out untouched: no template, no negative prompt but one that was asked for.
     pub raw: bool,
+}
+
+impl Wish {
+    /// The size that the user asked for.
+    pub(super) fn asked_size(&self) -> Option<(u32, u32)> {
+        self.size_is_asked.then_some(self.size)
+    }
 }
 
 /// What `provider` is to be asked for.
@@ -56,7 +65,7 @@ pub struct Wish {
 pub fn recipe(settings: &PromptSettings, provider: &Provider, wish: &Wish) -> Result<Recipe, PromptError> {
     let words = wish.words.trim();
     check_words(words)?;
-    let model = wish.model.clone().unwrap_or_else(|| provider.model().to_owned());
+    let model = provider.model_for(wish);
     let unwanted = match &wish.negative {
         Some(negative) => negative.trim(),
         None if wish.raw => "",
@@ -71,7 +80,7 @@ pub fn recipe(settings: &PromptSettings, provider: &Provider, wish: &Wish) -> Re
         prompt.push_str(unwanted);
     }
     let negative = if takes == Negative::Field { unwanted.to_owned() } else { String::new() };
-    let (provider_name, size) = (provider.name().to_string(), provider.size_for(&model, wish.size));
+    let (provider_name, size) = (provider.name().to_string(), provider.size_for(&model, wish));
     Ok(Recipe { words: words.to_owned(), prompt, negative, provider: provider_name, model, seed: wish.seed, size })
 }
 

@@ -1,12 +1,11 @@
 //! How each family of models on Bedrock is asked, and how all of them answer.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::prompt::{
     Picture, PromptError, Recipe,
-    answer::{bad, json as read_json, picture_in},
-    http::Http,
+    answer::{bad, filled, first_picture, members, number},
+    http::{Http, Pointer, Reply},
     provider::Name,
     sizes::{Pixels, Ratios, STABLE_IMAGE, nearest_ratio, of_area},
 };
@@ -75,9 +74,26 @@ impl Family {
         match self {
             Self::StableImage => stable_image(recipe),
             Self::Sdxl => sdxl(recipe),
-            Self::Titan => titan(recipe, 512),
-            Self::Nova => titan(recipe, 1024),
+            Self::Titan | Self::Nova => titan(recipe, self.max_prompt()),
         }
+    }
+
+    /// The most characters of a prompt that are sent.
+    fn max_prompt(self) -> usize {
+        match self {
+            Self::Titan => 512,
+            Self::Nova => 1024,
+            Self::StableImage | Self::Sdxl => usize::MAX,
+        }
+    }
+
+    /// What the user should know about what is sent.
+    pub(super) fn note(self, recipe: &Recipe) -> Option<String> {
+        let max = self.max_prompt();
+        let is_cut = recipe.prompt.chars().count() > max;
+        is_cut.then(|| {
+            format!("model {:?} takes prompts of at most {max} characters, so the rest was cut off", recipe.model)
+        })
     }
 }
 
@@ -121,46 +137,39 @@ fn titan(recipe: &Recipe, most: usize) -> Value {
     json!({"taskType": "TEXT_IMAGE", "textToImageParams": prompts, "imageGenerationConfig": config})
 }
 
-/// What every family answers, as far as it is of interest.
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    images: Vec<String>,
-    #[serde(default)]
-    finish_reasons: Vec<Option<String>>,
-    #[serde(default)]
-    seeds: Vec<u64>,
-    #[serde(default)]
-    artifacts: Vec<Artifact>,
-    #[serde(default)]
-    error: Option<String>,
-}
+/// The fields that not every model takes, of all families.
+pub(super) const OPTIONAL: [Pointer; 11] = [
+    "/negative_prompt",
+    "/seed",
+    "/aspect_ratio",
+    "/output_format",
+    "/cfg_scale",
+    "/steps",
+    "/textToImageParams/negativeText",
+    "/imageGenerationConfig/seed",
+    "/imageGenerationConfig/cfgScale",
+    "/imageGenerationConfig/quality",
+    "/imageGenerationConfig/numberOfImages",
+];
 
-#[derive(Deserialize)]
-struct Artifact {
-    #[serde(default)]
-    seed: Option<u64>,
-    #[serde(default)]
-    base64: String,
-    #[serde(default, rename = "finishReason")]
-    finish_reason: Option<String>,
-}
-
-/// The picture in an answer. A refused prompt comes with status 200 here.
-pub(super) fn picture(model: &str, body: &[u8], http: &Http) -> Result<Picture, PromptError> {
-    let answer: Answer = read_json(ME, body)?;
-    let artifact = answer.artifacts.into_iter().next();
-    let artifact_reason = artifact.as_ref().and_then(|artifact| artifact.finish_reason.clone());
-    let reason = answer.finish_reasons.into_iter().flatten().next().or(artifact_reason).or(answer.error);
-    match reason.as_deref() {
-        None | Some("SUCCESS" | "") => {}
-        Some(reason @ ("Inference error" | "ERROR")) => return Err(bad(ME, format!("it says {reason:?}"))),
-        Some(reason) => return Err(PromptError::Moderated { provider: ME, said: http.clean(reason) }),
-    }
-    let first = answer.images.into_iter().next().map(|text| (text, answer.seeds.first().copied()));
-    let found = first.or(artifact.map(|artifact| (artifact.base64, artifact.seed)));
-    let Some((text, seed)) = found else { return Err(bad(ME, "the answer has no picture in it")) };
-    Ok(Picture { bytes: picture_in(ME, &text)?, seed, cost: cost(model), ..Picture::default() })
+/// The picture in an answer of any family. A refused prompt comes with status 200 here.
+pub(super) fn picture(model: &str, reply: Reply, http: &Http) -> Result<Picture, PromptError> {
+    let picture = http.picture(model, reply, |answer| {
+        let artifacts = members(&answer["artifacts"]);
+        let reasons = members(&answer["finish_reasons"]).iter();
+        let reasons = reasons.chain(artifacts.iter().map(|artifact| &artifact["finishReason"]));
+        let mut reasons = reasons.chain([&answer["error"]]).filter_map(filled).filter(|reason| *reason != "SUCCESS");
+        match reasons.next() {
+            None => {}
+            Some(reason @ ("Inference error" | "ERROR")) => return Err(bad(ME, format!("it says {reason:?}"))),
+            Some(reason) => return Err(PromptError::Moderated { provider: ME, said: http.clean(reason) }),
+        }
+        let texts = members(&answer["images"]).iter().chain(artifacts.iter().map(|artifact| &artifact["base64"]));
+        let seeds = members(&answer["seeds"]).iter().chain(artifacts.iter().map(|artifact| &artifact["seed"]));
+        let (bytes, seed) = (first_picture(ME, texts.filter_map(filled))?, seeds.filter_map(number).next());
+        Ok(bytes.map(|bytes| Picture { bytes, seed, ..Picture::default() }))
+    })?;
+    Ok(Picture { cost: cost(model), ..picture })
 }
 
 /// US dollars a picture, as of November 2026.

@@ -14,10 +14,11 @@ use std::{
 use codec::Family;
 use credentials::Access;
 use reqwest::{RequestBuilder, Url, header::ACCEPT};
+use serde_json::Value;
 
 use super::{
     Picture, PromptError, Recipe,
-    http::{Http, Report},
+    http::{Http, Report, check_secrecy},
     key::KeyPlaces,
     provider::Name,
     settings::{Bedrock as Settings, url},
@@ -60,6 +61,10 @@ impl Bedrock {
         } else {
             url("prompt.bedrock.endpoint", &settings.endpoint)?
         };
+        if access.is_some() {
+            // A session token in a request is as good as a key, and a signature can be used again.
+            check_secrecy(ME, &base)?;
+        }
         Ok(Self { http: Http::open(ME, base, PATIENCE, key)?, settings: settings.clone(), region, access })
     }
 
@@ -81,22 +86,25 @@ impl Bedrock {
     }
 
     pub(super) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
-        let body = Family::of(&recipe.model, &self.settings.family).body(recipe);
+        let family = Family::of(&recipe.model, &self.settings.family);
         let url = self.http.url(&format!("model/{}/invoke", encoded(&recipe.model)));
         let keys = match &self.access {
             Some(access) => Some(access.keys().await?),
             None => None,
         };
         self.http.hide(keys.as_ref().map(credentials::secrets).unwrap_or_default());
-        let make = || self.request(url.clone(), &body, keys.as_ref());
-        let reply = self.http.ask(&recipe.model, progress, make).await.map_err(|error| self.placed(error))?;
-        codec::picture(&recipe.model, &reply.body, &self.http)
+        let make = |body: &Value| self.request(url.clone(), body, keys.as_ref());
+        let asked = self.http.ask_without(&recipe.model, progress, family.body(recipe), &codec::OPTIONAL, make).await;
+        let (reply, left_out) = asked.map_err(|error| self.placed(error))?;
+        let picture = codec::picture(&recipe.model, reply, &self.http).map_err(|error| self.placed(error))?;
+        let notes = family.note(recipe).into_iter().chain(self.http.left_out_notes(&left_out)).collect();
+        Ok(Picture { notes, ..picture })
     }
 
     fn request(
         &self,
         url: Url,
-        body: &serde_json::Value,
+        body: &Value,
         keys: Option<&aws_credential_types::Credentials>,
     ) -> Result<RequestBuilder, PromptError> {
         let request = self.http.post_json(url, body).header(ACCEPT, "application/json");

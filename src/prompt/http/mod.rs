@@ -1,7 +1,10 @@
 //! One HTTP client for all providers: bounded, retried where that helps, and silent about keys.
 
 mod address;
+mod optional;
+mod proxy;
 mod refusal;
+mod reply;
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,6 +13,8 @@ use std::{
 
 pub(super) use address::{host, same_origin};
 use address::{is_loopback, is_near};
+pub(super) use optional::Pointer;
+use proxy::Proxy;
 use reqwest::{
     Client, RequestBuilder, StatusCode, Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -17,7 +22,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Progress, PromptError, key::clean, provider::Name};
+use super::{Progress, PromptError, complaint::Complaint, key::clean, provider::Name};
 
 /// How a job tells how far it is.
 pub type Report<'a> = &'a (dyn Fn(Progress) + Send + Sync);
@@ -53,6 +58,37 @@ pub(super) struct Reply {
     url: Url,
 }
 
+/// A request that got no good answer, and what the server said about it.
+struct Refused {
+    error: PromptError,
+    complaint: Complaint,
+}
+
+impl From<PromptError> for Refused {
+    fn from(error: PromptError) -> Self {
+        Self { error, complaint: Complaint::default() }
+    }
+}
+
+/// Checks that a key sent to `base` stays secret on the way: it needs encryption, except to machines of the same network
+/// without a proxy in between.
+///
+/// # Errors
+/// When it would not.
+pub(super) fn check_secrecy(provider: Name, base: &Url) -> Result<(), PromptError> {
+    if base.scheme() != "http" || is_loopback(base) {
+        return Ok(());
+    }
+    let host = host(base);
+    match Proxy::of(base) {
+        Some(Proxy { address, variable, .. }) => {
+            Err(PromptError::PlainKeyToProxy { provider, host, proxy: address, variable })
+        }
+        None if is_near(base) => Ok(()),
+        None => Err(PromptError::PlainKey { provider, host }),
+    }
+}
+
 impl Http {
     /// A client for the server at `base`. `total` is how long one picture may take with all its tries.
     ///
@@ -64,8 +100,8 @@ impl Http {
         total: Duration,
         key: Option<SecretString>,
     ) -> Result<Self, PromptError> {
-        if key.is_some() && base.scheme() == "http" && !is_near(&base) {
-            return Err(PromptError::PlainKey { provider, host: host(&base) });
+        if key.is_some() {
+            check_secrecy(provider, &base)?;
         }
         // Fails when it was done before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -74,7 +110,7 @@ impl Http {
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(0) // a picture an hour needs no open connection
             .redirect(redirect::Policy::custom(within_origin));
-        if is_loopback(&base) {
+        if is_loopback(&base) || proxy::are_off() {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| PromptError::Tls {
@@ -163,6 +199,15 @@ impl Http {
         progress: Report<'_>,
         make: impl Fn() -> Result<RequestBuilder, PromptError>,
     ) -> Result<Reply, PromptError> {
+        self.try_ask(model, progress, make).await.map_err(|refused| refused.error)
+    }
+
+    async fn try_ask(
+        &self,
+        model: &str,
+        progress: Report<'_>,
+        make: impl Fn() -> Result<RequestBuilder, PromptError>,
+    ) -> Result<Reply, Refused> {
         let started = Instant::now();
         progress(Progress::Working);
         let mut attempt = 0;
@@ -171,9 +216,9 @@ impl Http {
             if reply.status.is_success() {
                 return Ok(reply);
             }
-            let error = self.refusal(model, &reply);
+            let (error, complaint) = self.refusal(model, &reply);
             let Some(wait) = pause(attempt, &error, retry_after(&reply.headers), started.elapsed(), self.total) else {
-                return Err(error);
+                return Err(Refused { error, complaint });
             };
             tracing::info!("{error}; trying again in {} s", wait.as_secs());
             progress(Progress::Waiting(wait.as_secs_f32()));
@@ -203,6 +248,11 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         Ok(Reply { status, headers, body, url })
+    }
+
+    /// The proxy on the way to `url`, which is of the server or one that it names.
+    fn proxy(&self, url: &Url) -> Option<Proxy> {
+        if is_loopback(&self.base) { None } else { Proxy::of(url) }
     }
 
     /// `text` of the server, fit to be shown.

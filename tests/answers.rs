@@ -1,0 +1,265 @@
+//! Answers that are good JSON and yet differ: nulls, blanks, other places, errors in the place of pictures, and servers that
+//! do not know a field of ours. Each gives a picture or an error in the server's own words.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/http.rs"]
+mod http;
+#[path = "support/providers.rs"]
+mod support;
+
+use bgcam::prompt::{Picture, PromptError};
+use http::{Reply, Server, json, text};
+use serde_json::{Value, json};
+use support::{base64, generate, png, set, workflow};
+
+/// The providers that answer a request with the picture itself.
+const DIRECT: [&str; 6] = ["openai", "bedrock", "gateway", "sdwebui", "stability", "gemini"];
+
+/// Asks `name`, whose server answers requests for a picture with `answer` and has a picture at /a.png.
+async fn answered(name: &str, status: u16, answer: Value) -> Result<Picture, PromptError> {
+    let server = Server::start(move |_, request| match &*request.line {
+        "GET /a.png" => Reply::Full(200, "Content-Type: text/plain\r\n", png()),
+        _ => json(status, &answer),
+    })
+    .await;
+    generate(name, &set(&server.url).settings).await
+}
+
+#[tokio::test]
+async fn pictures_are_found_in_answers_that_differ() {
+    let picture = base64();
+    let (data_url, spaced) = (format!("data:image/png;base64,{picture}"), format!("\n{picture}\n"));
+    let url = "/a.png";
+    let part =
+        |data: Value| json!({"candidates": [{"content": {"parts": [{"text": null}, data]}, "finishReason": null}]});
+    let body = json!({"base64_image": picture}).to_string();
+    for (name, answer) in [
+        ("openai", json!({"data": [{"url": url}]})),
+        ("openai", json!({"data": [{"b64_json": "", "url": url}]})),
+        ("openai", json!({"data": [{"b64_json": null, "url": url}], "error": null})),
+        ("openai", json!({"data": [{"b64_json": " \n", "url": data_url}]})),
+        ("openai", json!({"data": [{"b64_json": picture, "url": ""}]})),
+        ("openai", json!({"data": [{"b64_json": data_url, "url": null}]})),
+        ("openai", json!({"data": [{"b64_json": spaced}]})),
+        ("openai", json!({"data": [{"b64_json": "AAAA", "url": url}]})),
+        ("openai", json!({"data": [{}, null, {"b64_json": picture}]})),
+        ("openai", json!({"data": {"b64_json": picture}})),
+        ("openai", json!({"data": [picture]})),
+        ("openai", json!({"data": null, "images": [{"url": url}]})),
+        ("sdwebui", json!({"images": [picture], "parameters": {}, "info": null})),
+        ("sdwebui", json!({"images": [picture], "info": {"seed": 5}})),
+        ("sdwebui", json!({"images": [picture], "info": "not JSON"})),
+        ("sdwebui", json!({"images": [null, "", data_url]})),
+        ("sdwebui", json!({"images": picture, "error": ""})),
+        ("gateway", json!({"base64_image": data_url})),
+        ("gateway", json!({"statusCode": 200, "body": body})),
+        ("stability", json!({"image": picture, "finish_reason": null, "seed": "7", "errors": null})),
+        ("stability", json!({"image": data_url, "finish_reason": "SUCCESS", "seed": null})),
+        ("bedrock", json!({"images": [picture], "finish_reasons": null, "seeds": null, "error": ""})),
+        ("bedrock", json!({"images": [null, picture], "finish_reasons": [""], "seeds": ["7"], "artifacts": null})),
+        ("bedrock", json!({"images": null, "artifacts": [{"base64": spaced, "finishReason": null, "seed": null}]})),
+        ("gemini", part(json!({"inlineData": {"data": picture}}))),
+        ("gemini", part(json!({"inline_data": {"mime_type": "image/png", "data": data_url}}))),
+        (
+            "gemini",
+            json!([{"candidates": null, "promptFeedback": null}, part(json!({"inlineData": {"data": picture}}))]),
+        ),
+    ] {
+        let told = answer.to_string().replace(&picture, "...");
+        match answered(name, 200, answer).await {
+            Ok(found) => assert_eq!(found.bytes, png(), "{name} {told}"),
+            Err(error) => panic!("{name} {told}: {error}"),
+        }
+    }
+    let seed = |picture: Result<Picture, PromptError>| picture.unwrap().seed;
+    assert_eq!(seed(answered("sdwebui", 200, json!({"images": [picture], "info": {"seed": 5}})).await), Some(5));
+    assert_eq!(seed(answered("sdwebui", 200, json!({"images": [picture], "info": "{\"seed\": -1}"})).await), None);
+}
+
+#[tokio::test]
+async fn a_picture_in_place_of_json_is_taken() {
+    for name in DIRECT {
+        let server = Server::always(Reply::Full(200, "Content-Type: application/json\r\n", png())).await;
+        assert_eq!(generate(name, &set(&server.url).settings).await.unwrap().bytes, png(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn errors_with_status_200_are_quoted() {
+    let long = format!("model is overloaded {}", "x".repeat(100_000));
+    for (answer, told) in [
+        (json!({"error": {"message": "insufficient balance", "type": "billing"}}), "insufficient balance"),
+        (json!({"data": null, "error": {"message": "model is overloaded"}}), "model is overloaded"),
+        (json!({"error": "out of disk"}), "out of disk"),
+        (json!({"error": ["out of disk", {"message": "and hope"}]}), "out of disk; and hope"),
+        (json!({"error": {"error": {"message": "out of disk"}}}), "out of disk"),
+        (json!({"error": {"code": 1302, "status": null}}), r#"{"code":1302,"status":null}"#),
+        (json!({"error": null, "message": "out of disk", "data": [], "images": []}), "out of disk"),
+        (json!({"errors": [{"message": "out of disk"}], "images": null}), "out of disk"),
+        (json!({"detail": [{"loc": ["body"], "msg": "out of disk"}]}), "out of disk"),
+        (json!({"errorMessage": "'prompt'", "errorType": "KeyError", "stackTrace": []}), "'prompt'"),
+        (json!({"error": {"message": long}}), "model is overloaded xxx"),
+        (json!("out of disk"), "out of disk"),
+        (json!({"error": {"message": "flagged", "code": "moderation_blocked"}}), "flagged"),
+        (json!({"error": null, "data": null}), "no picture in it"),
+        (json!({}), "no picture in it"),
+        (json!([]), "no picture in it"),
+        (json!(null), "no picture in it"),
+        (json!(17), "no picture in it"),
+    ] {
+        for name in DIRECT {
+            let error = answered(name, 200, answer.clone()).await.unwrap_err().to_string();
+            let brief = answer.to_string().chars().take(100).collect::<String>();
+            assert!(error.contains(told) && error.contains(name), "{name} {brief}: {error}");
+            assert!(error.len() < 500, "{name} {brief}: {error}");
+        }
+    }
+    for (body, told) in [
+        ("<!doctype html><html><head><title>Sign in to Wi-Fi</title>", "a web page, not JSON: Sign in to Wi-Fi"),
+        ("quota of this month is used", "not JSON: quota of this month is used"),
+    ] {
+        let server = Server::always(text(200, body)).await;
+        let error = generate("openai", &set(&server.url).settings).await.unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn comfyui_gives_reasons_too() {
+    for (queued, history, told) in [
+        (json!({"prompt_id": null, "error": {"message": "no"}}), json!({}), "no"),
+        (
+            json!({"error": {"type": "t", "message": "Prompt outputs failed validation", "details": ""},
+                "node_errors": {"4": {"errors": [{"message": "Value not in list", "details": "ckpt_name: 'x'"}]}}}),
+            json!({}),
+            "failed validation: Value not in list: ckpt_name: 'x'",
+        ),
+        (json!([]), json!({}), "no picture in it"),
+        (json!({"prompt_id": "a"}), json!({"a": {"outputs": null, "status": null}}), "saved no picture"),
+        (json!({"prompt_id": "a"}), json!({"a": {"outputs": {"1": {"images": null}, "2": null}}}), "saved no picture"),
+        (
+            json!({"prompt_id": "a"}),
+            json!({"a": {"outputs": {"1": {"images": [{"filename": ""}]}}}}),
+            "saved no picture",
+        ),
+        (json!({"prompt_id": "a"}), json!({"error": "database is locked"}), "database is locked"),
+        (json!({"prompt_id": "a"}), json!({"a": {"outputs": {"1": {"images": [{"filename": "x"}]}}}}), "a text file"),
+    ] {
+        let shown = queued.to_string();
+        let server = Server::start(move |_, request| match request.line.split(['?', ' ', '/']).nth(2).unwrap() {
+            "prompt" => json(200, &queued),
+            "history" => json(200, &history),
+            _ => json(200, &json!({"error": "no such file"})),
+        })
+        .await;
+        let mut set = set(&server.url);
+        workflow(&mut set);
+        let error = generate("comfyui", &set.settings).await.unwrap_err().to_string();
+        assert!(error.contains(told), "{shown}: {error}");
+    }
+}
+
+/// A server that knows just `known`, and names the first field that it does not know.
+async fn strict(known: &'static [&'static str], complain: fn(&str) -> Value, status: u16) -> Server {
+    Server::start(move |_, request| {
+        let sent = request.json();
+        match sent.as_object().unwrap().keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => json(status, &complain(key)),
+            None => json(200, &json!({"data": [{"b64_json": base64()}], "images": [base64()]})),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn fields_that_a_server_does_not_know_are_left_out_and_remembered() {
+    let openai: fn(&str) -> Value = |key| {
+        let message = format!("Unknown parameter: '{key}'.");
+        json!({"error": {"message": message, "type": "invalid_request_error", "param": key, "code": "unknown_parameter"}})
+    };
+    let quoted: fn(&str) -> Value =
+        |key| json!({"error": format!("unknown field `{key}`, expected `model` or `prompt`")});
+    let fastapi: fn(&str) -> Value =
+        |key| json!({"detail": [{"loc": ["body", key], "msg": "Extra inputs are not permitted"}]});
+    for (model, complain, status) in
+        [("my-deployment", openai, 400), ("gpt-image-2", openai, 400), ("flux", quoted, 400), ("flux", fastapi, 422)]
+    {
+        let server = strict(&["model", "prompt", "n", "size"], complain, status).await;
+        let mut set = set(&server.url);
+        set.settings.openai.model = model.to_owned();
+        let first = generate("openai", &set.settings).await.unwrap();
+        assert_eq!(first.bytes, png(), "{model}");
+        let requests = server.requests();
+        assert!((3..=5).contains(&requests.len()), "each field once: {requests:?}");
+        assert!(requests.iter().all(|request| request.json()["prompt"].as_str().unwrap().starts_with("beach")));
+        let again = generate("openai", &set.settings).await.unwrap();
+        assert_eq!(server.requests().len(), requests.len() + 1, "what it does not know is remembered");
+        assert_eq!(first.notes, again.notes, "and told again");
+        let told = if model == "gpt-image-2" { &["quality"][..] } else { &["negative_prompt", "seed"] };
+        assert_eq!(first.notes.len(), told.len(), "{:?}", first.notes);
+        for field in told {
+            assert!(first.notes.iter().any(|note| note.contains(&format!("does not accept {field:?}"))), "{field}");
+        }
+        // another model there may know more
+        set.settings.openai.model = format!("{model}-2");
+        generate("openai", &set.settings).await.unwrap();
+        assert_eq!(server.requests().len(), 2 * requests.len() + 1, "{model}");
+    }
+}
+
+#[tokio::test]
+async fn every_provider_can_leave_out_what_is_refused() {
+    let google = json!({"error": {"code": 400, "status": "INVALID_ARGUMENT",
+        "message": "Invalid JSON payload received. Unknown name \"seed\" at 'generation_config': Cannot find field."}});
+    let amazon = json!({"message": "Malformed input request: #: extraneous key [negative_prompt] is not permitted"});
+    let stability = json!({"id": "1", "name": "bad_request", "errors": ["negative_prompt: is not allowed"]});
+    let part = json!({"inlineData": {"data": base64()}});
+    let good = json!({"images": [base64()], "image": base64(), "candidates": [{"content": {"parts": [part]}}]});
+    for (name, complaint, field) in [
+        ("gemini", google, "seed"),
+        ("bedrock", amazon, "negative_prompt"),
+        ("stability", stability, "negative_prompt"),
+        ("sdwebui", json!({"detail": [{"loc": ["body", "cfg_scale"], "msg": "no"}]}), "cfg_scale"),
+    ] {
+        let good = good.clone();
+        let server = Server::start(move |_, request| {
+            let sent = String::from_utf8_lossy(&request.body).contains(&format!("\"{field}\""));
+            if sent { json(if name == "sdwebui" { 422 } else { 400 }, &complaint) } else { json(200, &good) }
+        })
+        .await;
+        let picture = generate(name, &set(&server.url).settings).await.unwrap();
+        assert_eq!(picture.bytes, png(), "{name}");
+        assert!(picture.notes[0].contains(&format!("does not accept {field:?}")), "{:?}", picture.notes);
+        let posts = server.requests().iter().filter(|request| request.line.starts_with("POST")).count();
+        assert_eq!(posts, 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_prompt_is_never_left_out_and_nothing_is_asked_without_end() {
+    for (complaint, requests) in [
+        (json!({"error": {"message": "'prompt' is too long", "param": "prompt"}}), 1),
+        (json!({"error": {"message": "model 'x' has no such size", "param": "model"}}), 1),
+        (json!({"error": {"message": "something is wrong with the size of the seed"}}), 1),
+        (json!({"error": {"message": "unknown field 'seed'"}}), 2), // it goes on saying so, also without the field
+    ] {
+        let server = Server::always(json(400, &complaint)).await;
+        let mut set = set(&server.url);
+        set.settings.openai.model = "flux".to_owned();
+        let error = generate("openai", &set.settings).await.unwrap_err();
+        assert!(matches!(error, PromptError::BadRequest { .. }), "{error}");
+        assert_eq!(server.requests().len(), requests, "{complaint}");
+    }
+    // what failed in the end is not remembered
+    let server = Server::start(|number, request| match number {
+        0 => json(400, &json!({"error": "unknown field 'seed'"})),
+        1 => json(400, &json!({"error": "no"})),
+        _ if request.json()["seed"] == 7 => json(200, &json!({"data": [{"b64_json": base64()}]})),
+        _ => json(400, &json!({"error": "the seed is missing"})),
+    })
+    .await;
+    let mut set = set(&server.url);
+    set.settings.openai.model = "flux".to_owned();
+    assert!(generate("openai", &set.settings).await.is_err());
+    generate("openai", &set.settings).await.unwrap();
+}
