@@ -173,3 +173,43 @@ fn the_picture_goes_on_while_pictures_are_made() {
     let status = daemon.wait_until("it goes on", |status| status.counters.written > before + 10);
     assert!(status.scene.label.starts_with("gradient"), "{}", status.scene.label);
 }
+
+#[test]
+fn options_without_effect_are_noted_each_time() {
+    let home = home_with(r#"cat "$1""#);
+    let _daemon = home.start(&["--camera", "demo"]);
+    let args = ["set-prompt", "beach", "--model", "sdxl", "--negative", "people"];
+    for time in ["painted", "found in the gallery"] {
+        let said = home.expect(&args, 0);
+        assert!(said.contains("note: the built-in painter has no models to choose from"), "{time}: {said}");
+        assert!(said.contains("note: the built-in painter takes no negative prompt"), "{time}: {said}");
+    }
+    let list: serde_json::Value = serde_json::from_str(&home.expect(&["gallery", "list", "--json"], 0)).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 1, "what is ignored makes no other picture");
+    let said = home.expect(&["set-prompt", "beach"], 0);
+    assert!(!said.contains("models"), "they are about the request, not the picture: {said}");
+    let said = home.expect(&["set-prompt", "beach", "--no-wait", "--model", "sdxl"], 0);
+    assert!(said.contains("note: the built-in painter has no models"), "{said}");
+    let said = home.expect(&["set-prompt", "beach", "--provider", "command", "--model", "sdxl"], 0);
+    assert!(said.contains("note: provider command has no models") && !said.contains("negative"), "{said}");
+}
+
+#[test]
+fn of_pictures_with_the_same_words_the_newest_is_used_and_none_is_removed_unasked() {
+    let home = Home::new();
+    for (name, colour) in [("a.png", [1, 2, 3]), ("b.png", [4, 5, 6])] {
+        write_png(&home.path(name), 160, 90, colour);
+        home.expect(&["gallery", "import", home.path(name).to_str().unwrap(), "--words", "Beach"], 0);
+    }
+    let list: serde_json::Value = serde_json::from_str(&home.expect(&["gallery", "list", "--json"], 0)).unwrap();
+    let newest = list[0]["id"].as_str().unwrap();
+    for args in [&["gallery", "show", "beach"][..], &["gallery", "favourite", "bea"]] {
+        let said = home.expect(args, 0);
+        assert!(said.contains(&format!("2 pictures are called \"Beach\"; this is the newest, {newest}")), "{said}");
+    }
+    let said = home.expect(&["gallery", "remove", "beach"], 1);
+    assert!(said.contains("may be any of 2 pictures") && said.contains(newest), "{said}");
+    for entry in list.as_array().unwrap() {
+        home.expect(&["gallery", "remove", entry["id"].as_str().unwrap()], 0);
+    }
+}

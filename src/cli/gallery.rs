@@ -29,20 +29,23 @@ pub(super) fn run(verb: GalleryVerb, json: bool) -> Result<(), Trouble> {
     let gallery = Gallery::open(paths::gallery_dir(), config.gallery_bytes)?;
     match verb {
         GalleryVerb::List => list(&gallery, json),
-        GalleryVerb::Use { name } => put_on(&gallery.get(&name)?.id),
-        GalleryVerb::Show { name } => tell(&gallery, &gallery.get(&name)?, json),
+        GalleryVerb::Use { name } => put_on(&newest(&gallery, &name)?.id),
+        GalleryVerb::Show { name } => tell(&gallery, &newest(&gallery, &name)?, json),
         GalleryVerb::Remove { name } => {
-            // a damaged entry has no words, but can be removed by its id
-            let id = gallery.get(&name).map_or(name, |entry| entry.id);
+            let id = match gallery.get(&name) {
+                Ok(entry) => entry.id,
+                Err(error @ GalleryError::Ambiguous { .. }) => return Err(error.into()),
+                Err(_) => name, // a damaged one has no words, but can be removed by its id
+            };
             gallery.remove(&id)?;
             said(&format!("removed {id}"))
         }
         GalleryVerb::Favourite { name, not } => {
-            let entry = gallery.set_favourite(&gallery.get(&name)?.id, !not)?;
+            let entry = gallery.set_favourite(&newest(&gallery, &name)?.id, !not)?;
             said(&format!("{} {}", entry.id, if entry.favourite { "is kept for good" } else { "is kept like others" }))
         }
         GalleryVerb::Export { name, to, force } => {
-            let path = gallery.export(&gallery.get(&name)?.id, &to, force)?;
+            let path = gallery.export(&newest(&gallery, &name)?.id, &to, force)?;
             said(&format!("written to {}", path.display()))
         }
         GalleryVerb::Import { path, words } => {
@@ -50,6 +53,17 @@ pub(super) fn run(verb: GalleryVerb, json: bool) -> Result<(), Trouble> {
             said(&format!("imported as {}", entry.id))
         }
     }
+}
+
+/// The picture that the user calls `name`; of several with the same words the newest, and says so.
+fn newest(gallery: &Gallery, name: &str) -> Result<Entry, Trouble> {
+    let mut found = gallery.named(name)?.into_iter();
+    let entry = found.next().ok_or_else(|| GalleryError::Unknown { name: name.to_owned(), near: None })?;
+    if found.len() > 0 {
+        let (count, words, id) = (found.len() + 1, one_line(&entry.recipe.words), &entry.id);
+        writeln!(io::stderr(), "note: {count} pictures are called {words:?}; this is the newest, {id}")?;
+    }
+    Ok(entry)
 }
 
 /// Puts the picture with this id behind the person.

@@ -11,27 +11,55 @@ const NAMED: usize = 5;
 /// Longer names and words are not compared for likeness: it takes time by the product of their lengths.
 const MAX_COMPARED: usize = 200;
 
-/// Finds `name`: an id (or its file), else the words in any case, else the start of an id, where only one has it.
-pub(super) fn get(listing: &Listing, name: &str) -> Result<Entry, GalleryError> {
+/// The pictures that `name` means, the newest first: the one with this id or file; else those with these words, those whose
+/// id is these words and a fingerprint, or those whose id starts so, if all of them have the same words.
+pub(super) fn all(listing: &Listing, name: &str) -> Result<Vec<Entry>, GalleryError> {
     let entries = &listing.entries;
     if let Some(entry) = entries.iter().find(|entry| entry.id == name || entry.file == name) {
-        return Ok(entry.clone());
+        return Ok(vec![entry.clone()]);
     }
     if let Some((path, why)) = listing.damaged.iter().find(|(path, _)| is_record(path, name)) {
         return Err(GalleryError::Damaged { id: name.to_owned(), path: path.clone(), why: why.clone() });
     }
     let lower = name.trim().to_lowercase();
-    let by_words: Vec<_> = entries.iter().filter(|entry| entry.recipe.words.trim().to_lowercase() == lower).collect();
-    let by_start = || entries.iter().filter(|entry| !lower.is_empty() && entry.id.starts_with(&lower)).collect();
-    let found: Vec<_> = if by_words.is_empty() { by_start() } else { by_words };
-    match found[..] {
-        [] => Err(GalleryError::Unknown { name: name.to_owned(), near: nearest(&lower, entries) }),
-        [entry] => Ok(entry.clone()),
-        _ => {
-            let candidates = found.iter().take(NAMED).map(|entry| entry.id.clone()).collect();
-            Err(GalleryError::Ambiguous { name: name.to_owned(), candidates, count: found.len() })
-        }
+    let found = if lower.is_empty() { Vec::new() } else { best_matches(entries, name.trim(), &lower) };
+    let Some(first) = found.first() else {
+        return Err(GalleryError::Unknown { name: name.to_owned(), near: nearest(&lower, entries) });
+    };
+    if found.iter().any(|entry| words(entry) != words(first)) {
+        return Err(ambiguous(name, &found));
     }
+    Ok(found.into_iter().cloned().collect())
+}
+
+/// The one picture that `name` means.
+pub(super) fn one(listing: &Listing, name: &str) -> Result<Entry, GalleryError> {
+    let mut found = all(listing, name)?;
+    match (found.pop(), &*found) {
+        (Some(entry), []) => Ok(entry),
+        (last, newer) => Err(ambiguous(name, &newer.iter().chain(&last).collect::<Vec<_>>())),
+    }
+}
+
+/// The matches of the best kind that there are.
+fn best_matches<'a>(entries: &'a [Entry], name: &str, lower: &str) -> Vec<&'a Entry> {
+    let kinds: [&dyn Fn(&Entry) -> bool; 4] = [
+        &|entry| entry.recipe.words.trim() == name,
+        &|entry| words(entry) == lower,
+        &|entry| entry.id.rsplit_once('-').is_some_and(|(slug, _)| slug == lower),
+        &|entry| entry.id.starts_with(lower),
+    ];
+    let matches = kinds.iter().map(|is_match| entries.iter().filter(|entry| is_match(entry)).collect::<Vec<_>>());
+    matches.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+fn ambiguous(name: &str, found: &[&Entry]) -> GalleryError {
+    let candidates = found.iter().take(NAMED).map(|entry| entry.id.clone()).collect();
+    GalleryError::Ambiguous { name: name.to_owned(), candidates, count: found.len() }
+}
+
+fn words(entry: &Entry) -> String {
+    entry.recipe.words.trim().to_lowercase()
 }
 
 fn is_record(path: &Path, id: &str) -> bool {
@@ -42,7 +70,6 @@ fn nearest(lower: &str, entries: &[Entry]) -> Option<String> {
     if lower.len() > MAX_COMPARED {
         return None;
     }
-    let words = |entry: &Entry| entry.recipe.words.trim().to_lowercase();
     let known: Vec<_> = entries.iter().flat_map(|entry| [words(entry), entry.id.clone()]).collect();
     error::nearest(lower, known.iter().map(String::as_str).filter(|known| known.len() <= MAX_COMPARED))
 }
@@ -63,6 +90,8 @@ mod tests {
                 named("beach-at-sunset-22222222", "beach at sunset"),
                 named("forest-33333333", "forest"),
                 named("forest-44444444", "Forest "),
+                named("city-lights-66666666", "City lights!"),
+                named("city-lights-at-night-77777777", "city lights, at night"),
             ],
             damaged: vec![("there/city-55555555.json".into(), "it is empty".to_owned())],
         }
@@ -77,31 +106,45 @@ mod tests {
             ("Beach At Sunset", "beach-at-sunset-22222222"),
             ("beach-a", "beach-at-sunset-22222222"),
             ("Beach-1", "beach-11111111"),
-            ("forest-3", "forest-33333333"),
+            ("forest-4", "forest-44444444"),
+            ("city-lights", "city-lights-66666666"),
         ] {
-            assert_eq!(get(&listing(), name).unwrap().id, id, "{name}");
+            assert_eq!(one(&listing(), name).unwrap().id, id, "{name}");
         }
     }
 
     #[test]
+    fn of_pictures_with_the_same_words_the_newest_comes_first() {
+        let ids = |name| all(&listing(), name).unwrap().into_iter().map(|entry| entry.id).collect::<Vec<_>>();
+        assert_eq!(ids("FOREST"), ["forest-33333333", "forest-44444444"]);
+        assert_eq!(ids("fore"), ["forest-33333333", "forest-44444444"]);
+        assert_eq!(ids("forest "), ["forest-33333333"], "words as they are written come first");
+        assert_eq!(ids("beach"), ["beach-11111111"], "not the longer words that start so");
+    }
+
+    #[test]
     fn the_candidates_are_named_when_it_may_be_any() {
-        let failure = Failure::from(&get(&listing(), "forest").unwrap_err());
-        let expected = "\"forest\" may be any of 2 pictures in the gallery: forest-33333333, forest-44444444";
+        let failure = Failure::from(&one(&listing(), "FOREST").unwrap_err());
+        let expected = "\"FOREST\" may be any of 2 pictures in the gallery: forest-33333333, forest-44444444";
         assert_eq!(failure.message, expected);
-        assert!(matches!(get(&listing(), "bea"), Err(GalleryError::Ambiguous { count: 2, .. })));
+        let GalleryError::Ambiguous { count, candidates, .. } = all(&listing(), "bea").unwrap_err() else { panic!() };
+        assert_eq!(count, 2);
+        for id in candidates {
+            assert_eq!(one(&listing(), &id).unwrap().id, id, "what is offered works");
+        }
     }
 
     #[test]
     fn a_typing_error_is_told() {
-        let failure = Failure::from(&get(&listing(), "baech").unwrap_err());
+        let failure = Failure::from(&all(&listing(), "baech").unwrap_err());
         assert_eq!((failure.kind, failure.hint.as_deref()), (Kind::NotFound, Some("did you mean \"beach\"?")));
-        assert!(matches!(get(&listing(), ""), Err(GalleryError::Unknown { near: None, .. })));
-        assert!(matches!(get(&listing(), &"a".repeat(1 << 20)), Err(GalleryError::Unknown { near: None, .. })));
+        assert!(matches!(all(&listing(), ""), Err(GalleryError::Unknown { near: None, .. })));
+        assert!(matches!(all(&listing(), &"a".repeat(1 << 20)), Err(GalleryError::Unknown { near: None, .. })));
     }
 
     #[test]
     fn a_damaged_one_says_why() {
-        let failure = Failure::from(&get(&listing(), "city-55555555").unwrap_err());
+        let failure = Failure::from(&all(&listing(), "city-55555555").unwrap_err());
         assert!(failure.message.contains("city-55555555.json in the gallery is damaged: it is empty"), "{failure}");
         assert_eq!(failure.hint.unwrap(), "`bgcam gallery remove city-55555555` removes what is left of it");
     }

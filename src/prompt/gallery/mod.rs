@@ -109,13 +109,22 @@ impl Gallery {
         self.list().entries.into_iter().find(|entry| !entry.imported && entry.recipe == *recipe)
     }
 
-    /// The picture that a user calls `name`: its id, else its words in any case, else the start of its id.
+    /// The pictures that a user calls `name`, the newest first: by id, by words, or by the start of an id. There are several
+    /// only where they have the same words.
     ///
     /// # Errors
     /// [`Unknown`](GalleryError::Unknown), [`Ambiguous`](GalleryError::Ambiguous) or
     /// [`Damaged`](GalleryError::Damaged).
+    pub fn named(&self, name: &str) -> Result<Vec<Entry>, GalleryError> {
+        lookup::all(&self.list(), name)
+    }
+
+    /// The only picture that a user calls `name`.
+    ///
+    /// # Errors
+    /// As for [`named`](Self::named), and [`Ambiguous`](GalleryError::Ambiguous) when there are several.
     pub fn get(&self, name: &str) -> Result<Entry, GalleryError> {
-        lookup::get(&self.list(), name)
+        lookup::one(&self.list(), name)
     }
 
     /// Keeps `picture`, which the caller has decoded before. What is already there is not stored again.
