@@ -96,6 +96,7 @@ fn tell(gallery: &Gallery, entry: &Entry, json: bool) -> Result<(), Trouble> {
     entry.seed.iter().try_for_each(|seed| writeln!(out, "seed      {seed}"))?;
     entry.cost.iter().try_for_each(|cost| writeln!(out, "cost      ${cost:.3}"))?;
     writeln!(out, "made      {} ago, {} kB", age(entry), entry.bytes / 1024)?;
+    entry.notes.iter().try_for_each(|note| writeln!(out, "note      {}", one_line(note)))?;
     Ok(writeln!(out, "file      {}", gallery.path(entry).display())?)
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     control::protocol::{PromptWish, Request, Response},
     error::Failure,
-    prompt::{Progress, Provider, Wish, gallery::Entry, job::JobStatus, provider, template},
+    prompt::{Progress, Provider, Wish, gallery::Entry, job::JobStatus, one_line, provider, template},
 };
 
 /// Asks the daemon for a picture and waits until it is shown.
@@ -55,8 +55,21 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), Trouble> {
 fn finish(entries: &[Entry]) -> Result<(), Trouble> {
     let Some(first) = entries.first() else { return Ok(()) };
     writeln!(io::stderr(), "background: {}", first.label())?;
+    show_notes(entries.iter().flat_map(|entry| &entry.notes))?;
     if entries.len() > 1 {
         choose(entries)?;
+    }
+    Ok(())
+}
+
+/// Prints each note once.
+fn show_notes<'a>(notes: impl Iterator<Item = &'a String>) -> io::Result<()> {
+    let mut shown: Vec<&str> = Vec::new();
+    for note in notes {
+        if !shown.contains(&&**note) {
+            writeln!(io::stderr(), "note: {}", one_line(note))?;
+            shown.push(note);
+        }
     }
     Ok(())
 }
@@ -155,5 +168,5 @@ fn try_one(name: &str, settings: &crate::prompt::settings::PromptSettings) -> Re
     let picture = runtime.block_on(provider.generate(&recipe, &|_| {})).map_err(fail)?;
     let (size, seconds) = (picture.bytes.len() / 1024, started.elapsed().as_secs_f32());
     writeln!(io::stderr(), "{name} works: a picture of {size} kB in {seconds:.1} s")?;
-    Ok(())
+    Ok(show_notes(picture.notes.iter())?)
 }

@@ -105,7 +105,7 @@ impl ComfyUi {
             .append_pair("type", &image.kind);
         let reply = self.http.ask("", progress, || Ok(self.http.get(url.clone()))).await?;
         check_picture(ME, &reply.body)?;
-        Ok(Picture { bytes: reply.body, seed: Some(seed), cost: None })
+        Ok(Picture { bytes: reply.body, seed: Some(seed), ..Picture::default() })
     }
 
     /// Waits until the job `id` has a picture.

@@ -60,7 +60,7 @@ impl Command {
             return Err(bad(ME, format!("nothing on its standard output and no file BGCAM_OUTPUT; it said {said:?}")));
         }
         check_picture(ME, &bytes)?;
-        Ok(Picture { bytes, seed: recipe.seed, cost: None })
+        Ok(Picture { bytes, seed: recipe.seed, ..Picture::default() })
     }
 
     fn process(&self, recipe: &Recipe, output: &Path) -> Process {

@@ -69,6 +69,6 @@ impl Gateway {
         // The function sets no content type, so that of the answer tells nothing.
         let reply = self.http.ask("", progress, make).await?;
         let answer: Answer = json(ME, &reply.body)?;
-        Ok(Picture { bytes: picture_in(ME, &answer.base64_image)?, seed: None, cost: None })
+        Ok(Picture { bytes: picture_in(ME, &answer.base64_image)?, ..Picture::default() })
     }
 }

@@ -110,7 +110,7 @@ impl Gemini {
         let make = || Ok(self.http.keyed(self.http.post_json(url.clone(), &body), key_header.clone()));
         let reply = self.http.ask(&recipe.model, progress, make).await?;
         let text = self.find_picture(json(ME, &reply.body)?)?;
-        Ok(Picture { bytes: picture_in(ME, &text)?, seed: None, cost: cost(&recipe.model) })
+        Ok(Picture { bytes: picture_in(ME, &text)?, cost: cost(&recipe.model), ..Picture::default() })
     }
 
     fn find_picture(&self, answer: Answer) -> Result<String, PromptError> {

@@ -54,7 +54,7 @@ pub struct Recipe {
 }
 
 /// A picture that a provider made: still encoded, not yet looked at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Picture {
     /// PNG, JPEG or WebP, at most 25 MB.
     pub bytes: Vec<u8>,
@@ -62,6 +62,9 @@ pub struct Picture {
     pub seed: Option<u64>,
     /// What it cost in US dollars, where that is known.
     pub cost: Option<f64>,
+    /// What the user should know about it, such as a part of the prompt that it does not show: one plain line each,
+    /// lower case without a full stop.
+    pub notes: Vec<String>,
 }
 
 /// How far a provider is.

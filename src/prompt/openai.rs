@@ -93,7 +93,7 @@ impl OpenAi {
             (None, Some(text)) => self.fetch(&text, progress).await?,
             (None, None) => return Err(bad(ME, "the answer has no picture in it")),
         };
-        Ok(Picture { bytes, seed: None, cost: None })
+        Ok(Picture { bytes, ..Picture::default() })
     }
 
     fn body(&self, recipe: &Recipe) -> serde_json::Value {

@@ -251,7 +251,7 @@ async fn paint(recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptE
     });
     let internal = |error: &dyn std::error::Error| PromptError::Internal(error.to_string());
     let bytes = painted.await.map_err(|error| internal(&error))?.map_err(|error| internal(&error))?;
-    Ok(Picture { bytes, seed: Some(seed), cost: Some(0.0) })
+    Ok(Picture { bytes, seed: Some(seed), cost: Some(0.0), notes: Vec::new() })
 }
 
 /// What there is to know of a provider without asking it.

@@ -76,7 +76,7 @@ impl SdWebUi {
         let answer: Answer = json(ME, &reply?.body)?;
         let text = answer.images.first().ok_or_else(|| bad(ME, "the answer has no picture in it"))?;
         let seed = serde_json::from_str(&answer.info).ok().map(|info: Info| info.seed);
-        Ok(Picture { bytes: picture_in(ME, text)?, seed, cost: None })
+        Ok(Picture { bytes: picture_in(ME, text)?, seed, ..Picture::default() })
     }
 
     fn body(&self, recipe: &Recipe) -> serde_json::Value {

@@ -63,7 +63,8 @@ impl Stability {
             Some(reason) => return Err(PromptError::Moderated { provider: ME, said: self.http.clean(reason) }),
         }
         let text = answer.image.ok_or_else(|| bad(ME, "the answer has no picture in it"))?;
-        Ok(Picture { bytes: picture_in(ME, &text)?, seed: answer.seed, cost: cost(&recipe.model) })
+        let cost = cost(&recipe.model);
+        Ok(Picture { bytes: picture_in(ME, &text)?, seed: answer.seed, cost, ..Picture::default() })
     }
 }
 

@@ -160,7 +160,7 @@ pub(super) fn picture(model: &str, body: &[u8], http: &Http) -> Result<Picture, 
     let first = answer.images.into_iter().next().map(|text| (text, answer.seeds.first().copied()));
     let found = first.or(artifact.map(|artifact| (artifact.base64, artifact.seed)));
     let Some((text, seed)) = found else { return Err(bad(ME, "the answer has no picture in it")) };
-    Ok(Picture { bytes: picture_in(ME, &text)?, seed, cost: cost(model) })
+    Ok(Picture { bytes: picture_in(ME, &text)?, seed, cost: cost(model), ..Picture::default() })
 }
 
 /// US dollars a picture, as of November 2026.

@@ -52,6 +52,9 @@ pub struct Entry {
     /// Brought by the user, not made from words.
     #[serde(default)]
     pub imported: bool,
+    /// What the user should know about it, as in [`Picture`](crate::prompt::Picture::notes).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Entry {

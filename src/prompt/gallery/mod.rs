@@ -176,7 +176,7 @@ impl Gallery {
             seed: None,
             size,
         };
-        let picture = Picture { bytes, seed: None, cost: None };
+        let picture = Picture { bytes, ..Picture::default() };
         let entry = Entry { imported: true, ..new_entry(recipe, &picture, now)? };
         self.store(entry, &picture.bytes, now, keep)
     }
@@ -234,7 +234,7 @@ impl Gallery {
         let _lock = disk::lock(&self.dir)?;
         disk::sweep(&self.dir, now);
         if let Ok(Some(there)) = Entry::read(&self.dir, &entry.id) {
-            let there = Entry { used: entry.used, ..there };
+            let there = Entry { used: entry.used, notes: entry.notes, ..there };
             return self.write_record(&there).map(|()| there);
         }
         let record = record(&entry)?;
@@ -320,6 +320,7 @@ fn new_entry(recipe: Recipe, picture: &Picture, now: SystemTime) -> Result<Entry
         bytes: picture.bytes.len() as u64,
         favourite: false,
         imported: false,
+        notes: picture.notes.clone(),
     })
 }
 

@@ -41,6 +41,7 @@ pub(super) fn entry(id: &str) -> Entry {
         bytes: 0,
         favourite: false,
         imported: false,
+        notes: Vec::new(),
     }
 }
 
@@ -51,7 +52,7 @@ fn encoded(shade: u8, format: ImageFormat) -> Vec<u8> {
 }
 
 fn picture(shade: u8) -> Picture {
-    Picture { bytes: encoded(shade, ImageFormat::Png), seed: Some(7), cost: Some(0.04) }
+    Picture { bytes: encoded(shade, ImageFormat::Png), seed: Some(7), cost: Some(0.04), notes: Vec::new() }
 }
 
 /// So many seconds after some moment.
@@ -156,6 +157,22 @@ fn the_same_picture_again_is_the_same_entry() {
 }
 
 #[test]
+fn notes_are_kept_and_those_of_the_last_time_win() {
+    let fixture = Fixture::new();
+    let add = |notes: &[&str]| {
+        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        fixture.gallery.add(&recipe("beach"), &Picture { notes, ..picture(1) }, at(0), &[]).unwrap()
+    };
+    let old = add(&[]);
+    let record = fs::read_to_string(fixture.gallery.dir().join(format!("{}.json", old.id))).unwrap();
+    assert!(!record.contains("notes"), "a record of an older version reads the same: {record}");
+    assert_eq!(fixture.gallery.entry(&old.id).unwrap().notes, Vec::<String>::new());
+    let new = add(&["no palms"]);
+    assert_eq!((&new.id, &*new.notes), (&old.id, &["no palms".to_owned()][..]));
+    assert_eq!(fixture.gallery.find(&recipe("beach")).unwrap().notes, ["no palms"]);
+}
+
+#[test]
 fn the_newest_is_listed_first() {
     let fixture = Fixture::new();
     for (words, seconds) in [("b", 2), ("c", 3), ("a", 1)] {
@@ -168,12 +185,12 @@ fn the_newest_is_listed_first() {
 fn every_format_keeps_its_ending_and_nothing_else_is_kept() {
     let fixture = Fixture::new();
     for (format, ending) in [(ImageFormat::Png, ".png"), (ImageFormat::Jpeg, ".jpg"), (ImageFormat::WebP, ".webp")] {
-        let picture = Picture { bytes: encoded(1, format), seed: None, cost: None };
+        let picture = Picture { bytes: encoded(1, format), ..Picture::default() };
         let entry = fixture.gallery.add(&recipe("beach"), &picture, at(0), &[]).unwrap();
         assert_eq!(entry.file, entry.id.clone() + ending);
     }
     for bytes in [&b"GIF89a"[..], b"<svg></svg>", b""] {
-        let picture = Picture { bytes: bytes.to_vec(), seed: None, cost: None };
+        let picture = Picture { bytes: bytes.to_vec(), ..Picture::default() };
         let error = fixture.gallery.add(&recipe("beach"), &picture, at(0), &[]).unwrap_err();
         assert!(matches!(error, GalleryError::Picture(_)), "{error:?}");
     }

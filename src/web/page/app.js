@@ -377,7 +377,8 @@ function uploadTile() {
 function pictureTile(entry) {
   const words = entry.recipe.words || "Picture";
   const image = make("img", { src: `/api/gallery/${encodeURIComponent(entry.id)}/thumb`, alt: "", loading: "lazy", decoding: "async" });
-  const pick = make("button", { className: "pick", title: words, "aria-pressed": "false" }, image,
+  const title = [words, ...(entry.notes || [])].join("\n");
+  const pick = make("button", { className: "pick", title, "aria-pressed": "false" }, image,
     make("span", { className: "name", textContent: words }));
   pick.dataset.file = entry.file;
   pick.onclick = async () => {
@@ -567,6 +568,12 @@ async function loadStyles() {
   $("style").append(...names.map((name) => new Option(capital(name), name)));
 }
 
+/** Shows what the user should know about new pictures, such as a part of the prompt that was left out. */
+function showNotes(entries) {
+  const notes = new Set((entries || []).flatMap((entry) => entry.notes || []));
+  say($("result-notes"), [...notes].map((note) => `${capital(note)}.`).join(" "));
+}
+
 let wishes = 0;
 $("prompt").onsubmit = async (event) => {
   event.preventDefault();
@@ -575,9 +582,11 @@ $("prompt").onsubmit = async (event) => {
   const number = (wishes += 1);
   asking = true;
   showJob(status?.prompt);
+  say($("result-notes"), "");
   const wish = { words, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 };
   try {
-    await request({ "set-prompt": { wish } });
+    const { pictures } = await request({ "set-prompt": { wish } });
+    if (number === wishes) showNotes(pictures);
   } catch (error) {
     // one that was cancelled, or replaced by a newer, has ended as its user wanted
     if (number === wishes) toast(error.message, { bad: true, hint: error.hint });
