@@ -68,6 +68,50 @@ fn words_are_painted_shown_kept_and_found_again() {
 }
 
 #[test]
+fn what_the_painter_cannot_paint_is_said_and_kept() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let said = home.expect(&["set-prompt", "Taj Mahal"], 0);
+    for expected in [
+        "background: abstract colours (painted)",
+        "note: the built-in painter can't paint \"Taj Mahal\"; it painted abstract colours instead",
+        "bgcam providers",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is missing: {said}");
+    }
+    assert_eq!(label(&mut daemon), "abstract colours (painted)");
+    assert_eq!(home.expect(&["set-prompt", "Taj Mahal"], 0), said, "the gallery says the same again");
+    let shown = home.expect(&["gallery", "show", "Taj Mahal"], 0);
+    assert!(shown.contains("shows     abstract colours") && shown.contains("note      the built-in"), "{shown}");
+    let list = home.expect(&["gallery", "list"], 0);
+    assert!(list.contains("abstract-colours-") && !list.contains("Taj Mahal"), "{list}");
+
+    let said = home.expect(&["set-prompt", "forest cabin"], 0);
+    assert!(said.contains("background: forest (painted)") && said.contains("left out \"cabin\""), "{said}");
+    let said = home.expect(&["set-prompt", "a beautiful photo of a beach, no water"], 0);
+    assert!(!said.contains("note:"), "all of it was painted: {said}");
+}
+
+#[test]
+fn the_painter_takes_styles_and_what_is_not_wanted() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let mut pictures = Vec::new();
+    for options in [&[][..], &["--style", "minimal"], &["--style", "3d"], &["--style", "oil"], &["--negative", "water"]]
+    {
+        let said = home.expect(&[&["set-prompt", "--size", "320x180", "beach"], options].concat(), 0);
+        assert!(!said.contains("note:"), "{options:?}: {said}");
+        assert_eq!(label(&mut daemon), "beach (painted)");
+        pictures.push(shown(&mut daemon));
+    }
+    pictures.sort();
+    pictures.dedup();
+    assert_eq!(pictures.len(), 5, "each option makes another picture");
+    let said = home.expect(&["set-prompt", "--size", "320x180", "--negative", "trees", "forest"], 0);
+    assert!(said.contains("can't paint \"forest\" without \"trees\"; it painted a meadow instead"), "{said}");
+}
+
+#[test]
 fn several_are_made_to_choose_from() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);

@@ -90,7 +90,7 @@ fn list(gallery: &Gallery, json: bool) -> Result<(), Trouble> {
     for entry in &listing.entries {
         let star = if entry.favourite { "*" } else { " " };
         let (provider, age) = (&entry.recipe.provider, age(entry));
-        writeln!(out, "{star} {:50} {provider:10} {age:>9}  {}", entry.id, one_line(&entry.recipe.words))?;
+        writeln!(out, "{star} {:50} {provider:10} {age:>9}  {}", entry.id, one_line(entry.name()))?;
     }
     if listing.entries.is_empty() {
         writeln!(io::stderr(), "the gallery is empty; `bgcam set-prompt \"beach at sunset\"` begins it")?;
@@ -105,6 +105,8 @@ fn tell(gallery: &Gallery, entry: &Entry, json: bool) -> Result<(), Trouble> {
     let mut out = io::stdout().lock();
     let recipe = &entry.recipe;
     writeln!(out, "words     {}", one_line(&recipe.words))?;
+    let other = entry.title.iter().filter(|title| **title != recipe.words);
+    other.into_iter().try_for_each(|title| writeln!(out, "shows     {}", one_line(title)))?;
     writeln!(out, "prompt    {}", one_line(&recipe.prompt))?;
     writeln!(out, "made by   {} {}", recipe.provider, one_line(&recipe.model))?;
     entry.seed.iter().try_for_each(|seed| writeln!(out, "seed      {seed}"))?;

@@ -43,6 +43,9 @@ pub struct Recipe {
     /// What the picture should not have; empty for nothing.
     #[serde(default)]
     pub negative: String,
+    /// A style that the provider takes by name; empty where there is none, or its words are in the prompt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub style: String,
     /// The provider's name, such as `builtin` or `openai`.
     pub provider: String,
     /// The provider's model id; empty where it has none.
@@ -64,6 +67,8 @@ pub struct Picture {
     pub seed: Option<u64>,
     /// What it cost in US dollars, where that is known.
     pub cost: Option<f64>,
+    /// What it shows, in a few words, where the provider knows that; otherwise it goes by the words of the user.
+    pub title: Option<String>,
     /// What the user should know about it, such as a part of the prompt that it does not show: one plain line each,
     /// lower case without a full stop.
     pub notes: Vec<String>,

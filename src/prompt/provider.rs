@@ -108,7 +108,7 @@ pub enum Negative {
     InWords,
     /// It can't be told.
     Never,
-    /// It paints what the words name, and nothing else.
+    /// It paints: words, style and what is not wanted are read one by one, without a template.
     Painted,
 }
 
@@ -278,15 +278,17 @@ impl Provider {
 
 async fn paint(recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
     progress(Progress::Working);
-    let (words, seed, (width, height)) = (recipe.prompt.clone(), recipe.seed.unwrap_or_default(), recipe.size);
+    let reading = builtin::read(&recipe.prompt, &recipe.negative, builtin::Style::named(&recipe.style));
+    let report = reading.report.clone();
+    let (seed, (width, height)) = (recipe.seed.unwrap_or_default(), recipe.size);
     let painted = tokio::task::spawn_blocking(move || {
-        let picture = builtin::paint(&words, seed, width, height);
+        let picture = builtin::paint(&reading, seed, width, height);
         let mut bytes = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut bytes, image::ImageFormat::Png).map(|()| bytes.into_inner())
     });
     let internal = |error: &dyn std::error::Error| PromptError::Internal(error.to_string());
     let bytes = painted.await.map_err(|error| internal(&error))?.map_err(|error| internal(&error))?;
-    Ok(Picture { bytes, seed: Some(seed), cost: Some(0.0), notes: Vec::new() })
+    Ok(Picture { bytes, seed: Some(seed), cost: Some(0.0), title: Some(report.title), notes: report.notes })
 }
 
 /// What there is to know of a provider without asking it.

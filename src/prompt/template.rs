@@ -72,16 +72,22 @@ pub fn recipe(settings: &PromptSettings, provider: &Provider, wish: &Wish) -> Re
         None => settings.negative.trim(),
     };
     let takes = provider.negative(&model);
-    // The painter reads the words one by one, so a template would only lead it astray.
-    let template = if wish.raw || takes == Negative::Painted { PLACEHOLDER } else { &settings.template };
-    let mut prompt = fill(template, words, wish.style.as_deref())?;
+    // The painter reads the words one by one: those of a template or a style would only mislead it.
+    let painted = takes == Negative::Painted;
+    let template = if wish.raw || painted { PLACEHOLDER } else { &settings.template };
+    let named = wish.style.as_deref().filter(|_| painted);
+    named.map(style_words).transpose()?;
+    let mut prompt = fill(template, words, wish.style.as_deref().filter(|_| !painted))?;
     if takes == Negative::InWords && !unwanted.is_empty() {
         prompt.push_str(". Do not show: ");
         prompt.push_str(unwanted);
     }
-    let negative = if takes == Negative::Field { unwanted.to_owned() } else { String::new() };
+    let negative =
+        if matches!(takes, Negative::Field | Negative::Painted) { unwanted.to_owned() } else { String::new() };
+    let style = named.unwrap_or_default().to_owned();
     let (provider_name, size) = (provider.name().to_string(), provider.size_for(&model, wish));
-    Ok(Recipe { words: words.to_owned(), prompt, negative, provider: provider_name, model, seed: wish.seed, size })
+    let words = words.to_owned();
+    Ok(Recipe { words, prompt, negative, style, provider: provider_name, model, seed: wish.seed, size })
 }
 
 /// The words and the style in their places.
@@ -159,11 +165,21 @@ mod tests {
 
     #[test]
     fn styles_are_added_and_braces_in_words_are_words() {
+        let recipe = ask("sdwebui", Wish { style: Some("minimal".to_owned()), ..beach() }).unwrap();
+        assert!(recipe.prompt.contains("soft even light, minimalist") && recipe.style.is_empty(), "{recipe:?}");
         let recipe = ask("builtin", Wish { style: Some("minimal".to_owned()), ..beach() }).unwrap();
-        assert!(recipe.prompt.starts_with("a beach, minimalist"));
+        assert_eq!((&*recipe.prompt, &*recipe.style), ("a beach", "minimal"));
         let error = ask("builtin", Wish { style: Some("minimall".to_owned()), ..beach() }).unwrap_err();
         assert!(matches!(error, PromptError::UnknownStyle { .. }));
         assert_eq!(fill("<{prompt}>", "a {prompt}", None).unwrap(), "<a {prompt}>");
+    }
+
+    #[test]
+    fn the_painter_knows_every_style_and_what_is_not_wanted() {
+        use crate::prompt::builtin::Style;
+        assert_eq!(Style::ALL.map(Style::name), STYLES.map(|(name, _)| name));
+        let recipe = ask("builtin", Wish { negative: Some("palms".to_owned()), ..beach() }).unwrap();
+        assert_eq!((&*recipe.prompt, &*recipe.negative), ("a beach", "palms"));
     }
 
     #[test]

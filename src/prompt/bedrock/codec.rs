@@ -188,6 +188,7 @@ mod tests {
             words: "beach".to_owned(),
             prompt: "a beach".to_owned(),
             negative: "people".to_owned(),
+            style: String::new(),
             provider: "bedrock".to_owned(),
             model: model.to_owned(),
             seed: Some(7),

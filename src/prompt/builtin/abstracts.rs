@@ -3,7 +3,8 @@
 use super::Stage;
 use super::colour::{Ramp, Rgb, from_oklab, hex, srgb, to_oklab};
 use super::noise::{Rng, fbm, hash, lerp, noise, smooth, unit};
-use super::words::{Mood, Reading, Time, Weather};
+use super::scene::{Time, Weather};
+use super::words::{Mood, Reading};
 
 /// Colours that go well together, dark to light.
 const SETS: [[u32; 4]; 10] = [

@@ -13,11 +13,13 @@ pub(super) struct Canvas {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) pixels: Vec<Rgb>,
+    /// What [`defocus`](Self::defocus) multiplies its radius by: how soft the scene is to be.
+    pub(super) lens: f32,
 }
 
 impl Canvas {
     pub(super) fn new(width: usize, height: usize) -> Self {
-        Self { width, height, pixels: vec![Rgb::default(); width * height] }
+        Self { width, height, pixels: vec![Rgb::default(); width * height], lens: 1.0 }
     }
 
     /// How far `u` reaches to each side.
@@ -156,7 +158,7 @@ impl Canvas {
 
     /// Blurs as an open lens does: every point becomes an even disc of this radius, in heights.
     pub(super) fn defocus(&mut self, radius: f32) {
-        let r = radius * self.scale();
+        let r = radius * self.lens * self.scale();
         if r < 0.6 {
             return;
         }
@@ -192,6 +194,55 @@ impl Canvas {
             for pixel in row {
                 sum = std::array::from_fn(|k| sum[k] + f64::from(pixel.0[k]));
                 sums.push(sum);
+            }
+        }
+        sums
+    }
+
+    /// Flattens fields of one colour and keeps the edges between them (Kuwahara): every pixel takes the mean of the
+    /// calmest of the four squares beside it, each `radius` heights wide.
+    pub(super) fn smooth_regions(&mut self, radius: f32) {
+        let r = ((radius * self.scale()).round() as usize).max(1);
+        let (w, h) = (self.width, self.height);
+        let mut lumas = self.clone();
+        for pixel in &mut lumas.pixels {
+            let luma = pixel.luma().max(0.0).sqrt();
+            *pixel = Rgb([luma, luma * luma, 0.0]);
+        }
+        let (colours, lumas) = (self.area_sums(), lumas.area_sums());
+        let square = |sums: &[[f64; 3]], [x0, y0, x1, y1]: [usize; 4]| -> [f64; 3] {
+            let at = |x: usize, y: usize| sums[y * (w + 1) + x];
+            let area = ((x1 - x0) * (y1 - y0)) as f64;
+            std::array::from_fn(|k| (at(x1, y1)[k] - at(x0, y1)[k] - at(x1, y0)[k] + at(x0, y0)[k]) / area)
+        };
+        for y in 0..h {
+            let (up, down) = (y.saturating_sub(r), (y + r + 1).min(h));
+            for x in 0..w {
+                let (left, right) = (x.saturating_sub(r), (x + r + 1).min(w));
+                let squares =
+                    [[left, up, x + 1, y + 1], [x, up, right, y + 1], [left, y, x + 1, down], [x, y, right, down]];
+                let spread = |area: [usize; 4]| {
+                    let [mean, squared, _] = square(&lumas, area);
+                    squared - mean * mean
+                };
+                let calmest = squares.into_iter().map(|area| (spread(area), area)).min_by(|a, b| a.0.total_cmp(&b.0));
+                if let Some((_, area)) = calmest {
+                    self.pixels[y * w + x] = Rgb(square(&colours, area).map(|c| c as f32));
+                }
+            }
+        }
+    }
+
+    /// Sums over all that is above and to the left, with one row and column of zeros before.
+    fn area_sums(&self) -> Vec<[f64; 3]> {
+        let stride = self.width + 1;
+        let mut sums = vec![[0.0f64; 3]; stride * (self.height + 1)];
+        for y in 0..self.height {
+            let mut row = [0.0f64; 3];
+            for x in 0..self.width {
+                row = std::array::from_fn(|k| row[k] + f64::from(self.pixels[y * self.width + x].0[k]));
+                let above = sums[y * stride + x + 1];
+                sums[(y + 1) * stride + x + 1] = std::array::from_fn(|k| above[k] + row[k]);
             }
         }
         sums

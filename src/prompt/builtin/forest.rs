@@ -3,8 +3,8 @@
 use super::Stage;
 use super::colour::{Rgb, hex};
 use super::noise::{fbm, lerp, noise, smooth};
+use super::scene::{Season, Thing, Time, Weather};
 use super::sky::Air;
-use super::words::{Season, Time, Weather};
 
 /// The colours of a wood.
 #[derive(Debug, Clone, Copy)]
@@ -80,10 +80,12 @@ pub(super) fn forest(stage: &mut Stage<'_>) {
         floor(stage, wood, near, ground, sun);
         stage.canvas.defocus(0.0022);
     }
-    if stage.reading.heard.iter().any(|word| matches!(word.as_str(), "jungle" | "rainforest" | "tropical" | "bamboo")) {
+    if stage.reading.heard.iter().any(|word| matches!(word.as_str(), "jungle" | "rainforest" | "tropical")) {
         undergrowth(stage, wood);
     }
-    rays(stage, wood, sun);
+    if !stage.lacks(Thing::Sun) {
+        rays(stage, wood, sun);
+    }
     spots(stage, wood, sun, ground);
     stage.canvas.bloom(0.7, 0.06, 0.5);
     stage.canvas.defocus(0.0075);

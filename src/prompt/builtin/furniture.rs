@@ -4,14 +4,17 @@ use super::Stage;
 use super::colour::{Rgb, hex};
 use super::noise::{fbm, hash, lerp, noise, smooth, unit};
 use super::rooms::Indoors;
+use super::scene::{Scene, Thing, Time};
 use super::sky::Air;
-use super::words::{Scene, Time};
 
 /// A window onto trees or a town; `grid` gives it many panes.
 pub(super) fn window(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4], grid: bool) {
     let [left, top, right, bottom] = area;
     let air = Air::new(stage.reading, light.time, 0.62, &mut stage.rng);
-    let town = stage.reading.has(Scene::City) || stage.reading.scene == Scene::Cafe || (grid && stage.rng.chance(0.5));
+    let reading = stage.reading;
+    let town = reading.has(Scene::City) || reading.scene == Scene::Cafe || (grid && stage.rng.chance(0.5));
+    let trees = reading.wants(Thing::Trees) || reading.has(Scene::Forest) || stage.lacks(Thing::Buildings);
+    let town = (town && !trees) || reading.wants(Thing::Buildings) || stage.lacks(Thing::Trees);
     let seed = stage.rng.seed();
     // A camera set for the room lets the day outside burn out.
     let burn = if light.time == Time::Day { 0.5 } else { 0.1 };

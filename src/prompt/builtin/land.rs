@@ -4,9 +4,9 @@ use super::Stage;
 use super::canvas::Canvas;
 use super::colour::{Rgb, hex};
 use super::noise::{fbm, hash, noise, ridged, smooth, unit};
+use super::scene::{Scene, Season, Thing, Time, Weather};
 use super::sky::Air;
 use super::terrain::{self, Spot, View};
-use super::words::{Scene, Season, Time, Weather};
 
 /// Fills the picture with a sky.
 pub(super) fn heaven(canvas: &mut Canvas, air: &Air) {
@@ -63,6 +63,8 @@ pub(super) fn mountains(stage: &mut Stage<'_>) {
 pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
     let seed = stage.seed;
     let winter = stage.reading.season == Some(Season::Winter);
+    let (bare, flat, thawed) =
+        (stage.lacks(Thing::Trees), stage.lacks(Thing::Mountains), stage.lacks(Thing::Snow) && !winter);
     let autumn = stage.reading.season == Some(Season::Autumn);
     let (left, right) = (stage.rng.range(0.75, 1.15), stage.rng.range(0.75, 1.15));
     let start = if water > -1.0 { 5.0 } else { 4.0 };
@@ -77,18 +79,25 @@ pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
             return hills;
         }
         let bend = 0.3 * fbm(x * 0.13, z * 0.13, 2, seed ^ 3);
+        if flat {
+            return hills + rise * (0.9 + 0.7 * bend);
+        }
         let crest = ridged(x * 0.1 + bend, z * 0.1 - bend, 7, seed);
         hills + rise * tall * (crest.powf(1.4) * 8.6 - 0.5)
     };
     let wooded = move |x: f32, z: f32| {
         let ground = base(x, z);
-        if !(2.7..11.0).contains(&z) || ground > 1.0 || ground < water + 0.02 {
+        if bare || !(2.7..11.0).contains(&z) || ground > 1.0 || ground < water + 0.02 {
             return ground;
         }
         let grove = smooth(-0.02, 0.22, fbm(x * 0.5, z * 0.5, 2, seed ^ 21) + 0.1 * (x / z).abs());
         if grove > 0.0 { ground + spruces(x, z, 0.085, seed ^ 5) * grove } else { ground }
     };
-    let snowline = if winter { -1.0 } else { 2.0 };
+    let snowline = match (winter, thawed) {
+        (true, _) => -1.0,
+        (_, true) => 99.0,
+        _ => 2.0,
+    };
     let albedo = move |s: Spot| {
         let grain = fbm(s.x * 3.0, s.z * 3.0, 4, seed ^ 11);
         let rock = hex(0x82807f).mix(hex(0x575a62), 0.5 + grain);
@@ -104,6 +113,7 @@ pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
             wood
         };
         let snow = hex(0xf1f4f8);
+        let wood = if bare { grass * 0.8 } else { wood };
         let low = if s.z < 11.0 { grass.mix(wood, smooth(0.9, 0.6, s.flat)) } else { wood };
         let steep = if s.z < 11.0 { 1.0 } else { smooth(0.25, 0.5, s.flat) };
         let ground = rock.mix(low, smooth(1.9, 1.0, s.height + 0.35 * grain) * steep);
@@ -126,7 +136,8 @@ pub(super) fn meadow(stage: &mut Stage<'_>) {
 fn hills(stage: &mut Stage<'_>, air: &Air) {
     let seed = stage.seed;
     let season = stage.reading.season;
-    let far_peaks = stage.reading.has(Scene::Mountains);
+    let far_peaks = stage.reading.has(Scene::Mountains) && !stage.lacks(Thing::Mountains);
+    let (bare, plain) = (stage.lacks(Thing::Trees), stage.lacks(Thing::Flowers));
     let base = move |x: f32, z: f32| {
         let swell = fbm(x * 0.16, z * 0.14, 3, seed) * 1.5;
         let peaks = if far_peaks { smooth(18.0, 30.0, z) * ridged(x * 0.09, z * 0.09, 6, seed ^ 2) * 7.0 } else { 0.0 };
@@ -135,7 +146,7 @@ fn hills(stage: &mut Stage<'_>, air: &Air) {
     let height = move |x: f32, z: f32| {
         let ground = base(x, z);
         let grove = smooth(0.16, 0.24, fbm(x * 0.33, z * 0.42, 3, seed ^ 31));
-        if !(6.0..26.0).contains(&z) || grove <= 0.0 {
+        if bare || !(6.0..26.0).contains(&z) || grove <= 0.0 {
             return ground;
         }
         ground + grove * (crowns(x, z, 0.17, seed ^ 6) + 0.03 * noise(x * 19.0, z * 19.0, seed ^ 8))
@@ -153,7 +164,7 @@ fn hills(stage: &mut Stage<'_>, air: &Air) {
         let patch = fbm(s.x * 0.5, s.z * 0.5, 3, seed ^ 12);
         let blades = fbm(s.x * 8.0, s.z * 15.0, 3, seed ^ 13) * smooth(30.0, 3.0, s.z);
         let mut ground = grass.mix(dry, smooth(-0.25, 0.45, patch)) * (0.85 + 0.5 * blades);
-        if season == Some(Season::Spring) {
+        if season == Some(Season::Spring) && !plain {
             let dots = noise(s.x * 34.0, s.z * 26.0, seed ^ 14) * smooth(9.0, 1.0, s.z);
             let drift = if lavender {
                 0.35 + 0.4 * (s.x * 8.0 + 0.8 * fbm(s.x, s.z * 0.4, 2, seed)).sin()
@@ -165,7 +176,7 @@ fn hills(stage: &mut Stage<'_>, air: &Air) {
         let trees = smooth(0.16, 0.22, fbm(s.x * 0.33, s.z * 0.42, 3, seed ^ 31))
             * smooth(5.9, 6.1, s.z)
             * smooth(26.1, 25.9, s.z);
-        ground.mix(wood * (0.75 + 0.8 * blades.abs()), trees)
+        if bare { ground } else { ground.mix(wood * (0.75 + 0.8 * blades.abs()), trees) }
     };
     let view = View { eye: 0.62, near: 0.9, far: 46.0, sight: 36.0, steps: 460, water: -9.0 };
     terrain::paint(&mut stage.canvas, air, view, height, albedo);
@@ -204,18 +215,20 @@ pub(super) fn snow(stage: &mut Stage<'_>) {
     let mut air = Air::new(stage.reading, time, stage.rng.range(0.52, 0.58), &mut stage.rng);
     air.thickness *= 1.5;
     heaven(&mut stage.canvas, &air);
-    snowfield(stage, &air, 1.0);
+    snowfield(stage, &air);
     lens(stage, 0.0058);
     flakes(stage);
 }
 
-/// Snow-covered ground with woods to both sides; `woods` tells how thick they are.
-pub(super) fn snowfield(stage: &mut Stage<'_>, air: &Air, woods: f32) {
+/// Snow-covered ground with woods to both sides.
+pub(super) fn snowfield(stage: &mut Stage<'_>, air: &Air) {
     let seed = stage.seed;
+    let flat = stage.lacks(Thing::Mountains);
+    let woods = if stage.lacks(Thing::Trees) { 0.0 } else { 1.0 };
     let base = move |x: f32, z: f32| {
         let swell = fbm(x * 0.25, z * 0.2, 4, seed) * 0.5;
         let near = swell * smooth(0.8, 5.0, z);
-        if z < 7.0 {
+        if flat || z < 7.0 {
             return near;
         }
         near + smooth(7.0, 34.0, z) * (0.6 + 3.6 * ridged(x * 0.1, z * 0.1, 5, seed ^ 2))
@@ -261,16 +274,11 @@ fn flakes(stage: &mut Stage<'_>) {
 /// Mostly sky, over ridge behind ridge.
 pub(super) fn sky(stage: &mut Stage<'_>) {
     let reading = stage.reading;
-    match (reading.season, reading.weather) {
-        (Some(Season::Spring | Season::Autumn), _) => return meadow(stage),
-        (Some(Season::Winter), _) => return snow(stage),
-        _ => {}
-    }
     let time = stage.time(Time::Day);
     let mut air = Air::new(reading, time, stage.rng.range(0.74, 0.8), &mut stage.rng);
     air.thickness = air.thickness.max(1.0);
     heaven(&mut stage.canvas, &air);
-    let layers = 5;
+    let layers = if stage.lacks(Thing::Hills) { 0 } else { 5 };
     for layer in 0..layers {
         let near = layer as f32 / (layers - 1) as f32;
         ridge(stage, &air, near);

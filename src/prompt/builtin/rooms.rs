@@ -4,7 +4,7 @@ use super::Stage;
 use super::colour::{Rgb, hex};
 use super::furniture::{frame, lamp, pendant, plant, sideboard, sofa, window};
 use super::noise::{fbm, lerp, noise, smooth};
-use super::words::Time;
+use super::scene::{Thing, Time};
 
 /// The light in a room.
 #[derive(Debug, Clone, Copy)]
@@ -60,14 +60,25 @@ pub(super) fn office(stage: &mut Stage<'_>) {
     slats(stage, light, paint);
     let inner = side * stage.rng.range(0.3, 0.4);
     let (near, far) = (inner, side * (reach + 0.1));
-    window(stage, light, [near.min(far), -0.05, near.max(far), 0.73], true);
+    if !stage.lacks(Thing::Windows) {
+        window(stage, light, [near.min(far), -0.05, near.max(far), 0.73], true);
+    }
     let end = -side * (reach + 0.1);
-    sideboard(stage, light, [end.min(inner * 0.55), 0.75, end.max(inner * 0.55), 1.05]);
-    shelf(stage, light, at);
-    lamp(stage, light, [at[0], 0.75], 0.17);
+    let (cupboard, lamps) = (!stage.lacks(Thing::Cupboard), !stage.lacks(Thing::Lamps));
+    if cupboard {
+        sideboard(stage, light, [end.min(inner * 0.55), 0.75, end.max(inner * 0.55), 1.05]);
+    }
+    if !stage.lacks(Thing::Books) {
+        shelf(stage, light, at);
+    }
+    if lamps && cupboard {
+        lamp(stage, light, [at[0], 0.75], 0.17);
+    }
     let pot = [side * stage.rng.range(0.26, 0.3), 1.0];
-    plant(stage, light, pot, 0.4);
-    for i in 0..3 {
+    if !stage.lacks(Thing::Plants) {
+        plant(stage, light, pot, 0.4);
+    }
+    for i in 0..if lamps { 3 } else { 0 } {
         let hang = stage.rng.range(0.08, 0.1);
         pendant(stage, light, [-side * 0.05 - side * 0.3 * i as f32, hang], 0.042);
     }
@@ -107,7 +118,9 @@ fn shelf(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
         stage.canvas.block([u, level - tall, u + width, level], 0.0, |across, _| cloth * lit * (1.0 - 0.5 * across));
         u += width + 0.001;
     }
-    plant(stage, light, [right - 0.07, level], 0.12);
+    if !stage.lacks(Thing::Plants) {
+        plant(stage, light, [right - 0.07, level], 0.12);
+    }
     stage.canvas.block([left, level, right, level + 0.016], 0.0, |x, _| wood * light.on(left + x * 0.48, level, at));
 }
 
@@ -122,12 +135,25 @@ pub(super) fn living_room(stage: &mut Stage<'_>) {
     wall(stage, light, paint, at);
     let near = side * stage.rng.range(0.42, 0.5);
     let far = side * (reach - 0.1);
-    window(stage, light, [near.min(far), 0.06, near.max(far), 0.7], false);
-    curtain(stage, light, near);
-    pictures(stage, light, at);
-    sofa(stage, light, at);
-    lamp(stage, light, [at[0], 1.02], 0.5);
-    plant(stage, light, [side * (reach - 0.16), 1.04], 0.5);
+    let windows = !stage.lacks(Thing::Windows);
+    if windows {
+        window(stage, light, [near.min(far), 0.06, near.max(far), 0.7], false);
+    }
+    if windows && !stage.lacks(Thing::Curtains) {
+        curtain(stage, light, near);
+    }
+    if !stage.lacks(Thing::Pictures) {
+        pictures(stage, light, at);
+    }
+    if !stage.lacks(Thing::Sofa) {
+        sofa(stage, light, at);
+    }
+    if !stage.lacks(Thing::Lamps) {
+        lamp(stage, light, [at[0], 1.02], 0.5);
+    }
+    if !stage.lacks(Thing::Plants) {
+        plant(stage, light, [side * (reach - 0.16), 1.04], 0.5);
+    }
     stage.canvas.bloom(0.75, 0.07, 0.5);
     stage.canvas.defocus(0.0092);
 }
@@ -162,23 +188,26 @@ pub(super) fn cafe(stage: &mut Stage<'_>) {
     wall(stage, light, paint, at);
     let near = light.side * 0.46;
     let far = light.side * (reach + 0.1);
-    window(stage, light, [near.min(far), -0.05, near.max(far), 0.72], true);
-    for row in 0..2 {
+    if !stage.lacks(Thing::Windows) {
+        window(stage, light, [near.min(far), -0.05, near.max(far), 0.72], true);
+    }
+    for row in 0..if stage.lacks(Thing::Bottles) { 0 } else { 2 } {
         bar(stage, light, 0.34 + 0.2 * row as f32, at);
     }
     let end = -light.side * (reach + 0.1);
-    sideboard(stage, light, [end.min(near * 0.8), 0.74, end.max(near * 0.8), 1.05]);
+    if !stage.lacks(Thing::Cupboard) {
+        sideboard(stage, light, [end.min(near * 0.8), 0.74, end.max(near * 0.8), 1.05]);
+    }
     stage.canvas.defocus(0.008);
-    for i in 0..5 {
+    for i in 0..if stage.lacks(Thing::Lamps) { 0 } else { 5 } {
         let u = -0.78 + 0.39 * i as f32 + stage.rng.range(-0.04, 0.04);
         let v = stage.rng.range(0.1, 0.17);
         pendant(stage, light, [u, v], 0.05);
     }
     stage.canvas.bloom(0.6, 0.06, 0.6);
     stage.canvas.defocus(0.0075);
-    for _ in 0..40 {
+    for _ in 0..if stage.lacks(Thing::Lights) { 0 } else { 40 } {
         let place = [light.side * stage.rng.range(0.5, reach), stage.rng.range(0.25, 0.7)];
-
         let tone = hex(stage.rng.pick(&[0xffb568, 0xffd29a, 0xff9a50]));
         let size = stage.rng.range(0.008, 0.024);
         stage.canvas.bokeh(place, size * 1.4, tone * stage.rng.range(0.03, 0.16));

@@ -4,7 +4,7 @@ use super::Stage;
 use super::canvas::Canvas;
 use super::colour::{Rgb, hex};
 use super::noise::{Rng, fbm, lerp, noise, smooth};
-use super::words::Time;
+use super::scene::Time;
 
 /// Cloth, leather and paper: the colours of spines, quiet ones first.
 const SPINES: [u32; 18] = [

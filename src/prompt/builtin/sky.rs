@@ -2,7 +2,8 @@
 
 use super::colour::{Ramp, Rgb, hex};
 use super::noise::{Rng, fbm, hash, lerp, smooth, unit};
-use super::words::{Reading, Time, Weather};
+use super::scene::{Thing, Time, Weather};
+use super::words::Reading;
 
 /// The light of one scene.
 #[derive(Debug)]
@@ -133,7 +134,27 @@ impl Air {
             time,
         };
         air.weather(reading.weather, hour.ramp);
+        air.leave_out(reading);
         air
+    }
+
+    fn leave_out(&mut self, reading: &Reading) {
+        if reading.lacks(Thing::Clouds) {
+            self.cover = 0.0;
+        }
+        if reading.lacks(Thing::Stars) {
+            self.stars = 0.0;
+        }
+        if reading.lacks(if self.time == Time::Night { Thing::Moon } else { Thing::Sun }) {
+            self.disc = 0.0;
+            self.glow = self.glow * 0.3;
+            self.sun[0] *= 3.0;
+        }
+    }
+
+    /// Whether the sun or the moon can be seen, or would be but for the weather.
+    pub(super) fn disc_shows(&self) -> bool {
+        self.sun[0].abs() < 1.0
     }
 
     fn weather(&mut self, weather: Option<Weather>, ramp: &[u32]) {

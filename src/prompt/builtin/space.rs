@@ -4,8 +4,8 @@ use super::Stage;
 use super::colour::{Rgb, hex};
 use super::land::{heaven, snowfield};
 use super::noise::{fbm, lerp, noise, smooth};
+use super::scene::{Thing, Time, Weather};
 use super::sky::{Air, normal, star};
-use super::words::{Time, Weather};
 
 /// A nebula, many stars, and a planet on one side.
 pub(super) fn space(stage: &mut Stage<'_>) {
@@ -20,10 +20,14 @@ pub(super) fn space(stage: &mut Stage<'_>) {
     for (slot, &colour) in gas.iter_mut().zip(&own) {
         *slot = colour;
     }
-    nebula(stage, gas);
+    if !stage.lacks(Thing::Nebula) {
+        nebula(stage, gas);
+    }
     stage.canvas.defocus(0.003);
-    stars(stage);
-    if stage.rng.chance(0.85) || stage.reading.heard.iter().any(|word| word.starts_with("planet")) {
+    if !stage.lacks(Thing::Stars) {
+        stars(stage);
+    }
+    if (stage.rng.chance(0.85) || stage.reading.wants(Thing::Planet)) && !stage.lacks(Thing::Planet) {
         planet(stage, gas);
     }
     stage.canvas.bloom(0.5, 0.02, 0.5);
@@ -111,7 +115,7 @@ pub(super) fn aurora(stage: &mut Stage<'_>) {
     let night = super::words::Reading { weather: Some(Weather::Clear), ..stage.reading.clone() };
     let mut air = Air::new(&night, Time::Night, stage.rng.range(0.7, 0.76), &mut stage.rng);
     air.sun = [9.0, 0.2];
-    air.stars = 0.4;
+    air.stars = if stage.lacks(Thing::Stars) { 0.0 } else { 0.4 };
     heaven(&mut stage.canvas, &air);
     let mut tones = [hex(0x38f0a0), hex(0x2fc8c0), hex(0x8a5ae0)];
     for (slot, colour) in tones.iter_mut().zip(stage.colours()) {
@@ -122,7 +126,7 @@ pub(super) fn aurora(stage: &mut Stage<'_>) {
     air.ambient = tones[0].mix(hex(0x6f86b8), 0.78) * 0.15;
     air.haze = tones[0].mix(hex(0x24406a), 0.88) * 0.6;
     air.sunlight = tones[0].mix(hex(0x9fb6de), 0.6) * 0.14;
-    snowfield(stage, &air, 1.0);
+    snowfield(stage, &air);
     stage.canvas.bloom(0.25, 0.06, 0.35);
     stage.canvas.defocus(0.0038);
 }

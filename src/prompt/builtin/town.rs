@@ -4,8 +4,8 @@ use super::Stage;
 use super::colour::{Rgb, hex};
 use super::land::heaven;
 use super::noise::{fbm, hash, lerp, noise, smooth, unit};
+use super::scene::{Thing, Time};
 use super::sky::Air;
-use super::words::Time;
 
 const WATER: f32 = 0.77;
 
@@ -20,15 +20,22 @@ pub(super) fn city(stage: &mut Stage<'_>) {
         Time::Sunset | Time::Sunrise => 0.16,
         Time::Day => 0.0,
     };
+    let lights = if stage.lacks(Thing::Lights) { 0.0 } else { lights };
     glow(stage, lights);
     for layer in 0..4 {
         let near = layer as f32 / 3.0;
         row(stage, &air, near, lights);
         stage.canvas.defocus(0.0018);
     }
-    trees(stage, &air);
+    if !stage.lacks(Thing::Trees) {
+        trees(stage, &air);
+    }
     lamps(stage, lights);
-    river(stage, &air);
+    if stage.lacks(Thing::Water) {
+        lawn(stage, &air);
+    } else {
+        river(stage, &air);
+    }
     stage.canvas.bloom(0.6, 0.04, 0.5);
     stage.canvas.defocus(0.0065);
     discs(stage, lights);
@@ -125,6 +132,19 @@ fn lamps(stage: &mut Stage<'_>, lights: f32) {
         stage.canvas.bokeh(at, 0.0028, hex(tone) * strength);
         stage.canvas.halo(at, 0.02, hex(tone) * (0.05 * strength));
     }
+}
+
+/// A park in place of the river.
+fn lawn(stage: &mut Stage<'_>, air: &Air) {
+    let seed = stage.seed ^ 0x6b;
+    let lit = air.ambient * 0.8 + air.sunlight * if air.backlit() { 0.15 } else { 0.5 };
+    stage.canvas.within([-9.0, WATER, 9.0, 1.0], |u, v, _| {
+        let z = 0.3 / (v - WATER + 0.05);
+        let tuft = fbm(u * z * 5.0, z * 9.0, 4, seed);
+        let path = smooth(0.14, 0.06, (u * z - 0.5 * noise(z * 0.7, 2.5, seed)).abs() / 3.0);
+        let grass = hex(0x5f7d42).mix(hex(0x7f8f4c), 0.5 + tuft) * (0.8 + 0.3 * tuft);
+        grass.mix(hex(0xb8ac98) * (0.9 + 0.1 * tuft), path) * lit
+    });
 }
 
 fn river(stage: &mut Stage<'_>, air: &Air) {

@@ -1,11 +1,19 @@
 //! The words that the painter knows, and what each of them means.
 
-use super::words::{Scene, Season, Time, Weather};
+use super::scene::{Scene, Season, Thing, Time, Weather};
+use super::style::Style;
 
 /// One meaning of a word; a word may have several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Sense {
+    /// The scene itself.
     Place(Scene),
+    /// Something else, for which the scene is the nearest that there is.
+    Near(Scene),
+    /// Suggests the scene where no other is named.
+    Hint(Scene),
+    /// A part of scenes.
+    Part(Thing),
     At(Time),
     In(Weather),
     During(Season),
@@ -14,17 +22,81 @@ pub(super) enum Sense {
     Warm(f32),
     Vivid(f32),
     Bright(f32),
+    /// No colours at all.
+    Monochrome,
+    Look(Style),
 }
 
-use Sense::{At, Bright, Colour, During, In, Place, Vivid, Warm};
+use Sense::{At, Bright, Colour, During, Hint, In, Look, Monochrome, Near, Part, Place, Vivid, Warm};
 
-/// What a word or a pair of words means, also in the plural or with one slip of the finger.
-pub(super) fn senses(word: &str) -> Option<&'static [Sense]> {
-    exact(word).or_else(|| stems(word).find_map(exact)).or_else(|| slip(word)).or_else(|| stems(word).find_map(slip))
+/// A word of the vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Known {
+    /// As the vocabulary spells it; a colour that only CSS names is spelt "colour".
+    pub(super) word: &'static str,
+    pub(super) senses: Senses,
+    /// The user spelt it differently, and not as its plural.
+    pub(super) corrected: bool,
 }
 
-fn exact(word: &str) -> Option<&'static [Sense]> {
-    TABLE.iter().find(|(words, _)| words.split('|').any(|known| known == word)).map(|(_, senses)| *senses)
+/// The meanings of one word.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Senses {
+    Listed(&'static [Sense]),
+    Css([Sense; 1]),
+}
+
+impl Known {
+    pub(super) fn senses(&self) -> &[Sense] {
+        match &self.senses {
+            Senses::Listed(senses) => senses,
+            Senses::Css(colour) => colour,
+        }
+    }
+
+    /// Whether it names a thing or a place, not just a quality.
+    pub(super) fn is_noun(&self) -> bool {
+        let noun = |sense: &Sense| matches!(sense, Place(_) | Near(_) | Part(_));
+        self.senses().iter().any(noun) && !self.senses().iter().any(|sense| matches!(sense, Bright(_)))
+    }
+
+    fn exact(word: &str) -> Option<Self> {
+        let find = |(words, senses): &(&'static str, &'static [Sense])| {
+            let word = words.split('|').find(|known| *known == word)?;
+            Some(Self { word, senses: Senses::Listed(senses), corrected: false })
+        };
+        TABLE.iter().find_map(find)
+    }
+}
+
+/// What a word or a few words mean, also in the plural or with one typing error.
+pub(super) fn look_up(word: &str) -> Option<Known> {
+    let listed = Known::exact(word).or_else(|| stems(word).find_map(Known::exact));
+    let colour = || {
+        let [r, g, b] = css_colour(word)?;
+        let senses = Senses::Css([Colour(u32::from_be_bytes([0, r, g, b]))]);
+        Some(Known { word: "colour", senses, corrected: false })
+    };
+    listed.or_else(colour).or_else(|| typo(word)).or_else(|| stems(word).find_map(typo))
+}
+
+/// The word that a longer unknown one may have been meant as.
+pub(super) fn suggestion(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    if word.contains(' ') || !(5..=20).contains(&word.len()) || look_up(&word).is_some() {
+        return None;
+    }
+    let most = if word.len() < 7 { 1 } else { 2 };
+    words()
+        .filter(|known| known.len() > 3 && known.as_bytes().first() == word.as_bytes().first())
+        .map(|known| (strsim::osa_distance(known, &word), known))
+        .filter(|(distance, _)| *distance <= most)
+        .min()
+        .map(|(_, known)| known)
+}
+
+fn words() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().flat_map(|(words, _)| words.split('|'))
 }
 
 fn stems(word: &str) -> impl Iterator<Item = &str> {
@@ -35,8 +107,8 @@ fn stems(word: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Long words may be one edit away, from the second letter on: shorter ones are too near to each other.
-fn slip(word: &str) -> Option<&'static [Sense]> {
-    let near = |known: &str| {
+fn typo(word: &str) -> Option<Known> {
+    let near = |known: &&str| {
         known.len() > 5
             && known.as_bytes().first() == word.as_bytes().first()
             && known.len().abs_diff(word.len()) <= 1
@@ -45,61 +117,108 @@ fn slip(word: &str) -> Option<&'static [Sense]> {
     if !(7..=20).contains(&word.len()) || word.contains(' ') {
         return None;
     }
-    TABLE.iter().find(|(words, _)| words.split('|').any(near)).map(|(_, senses)| *senses)
+    Known::exact(words().find(near)?).map(|known| Known { corrected: true, ..known })
+}
+
+/// A colour that CSS names, or `#` and hex digits; "facade" and "decade" are words, not colours.
+fn css_colour(word: &str) -> Option<[u8; 3]> {
+    if !word.starts_with('#') && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let [r, g, b, alpha] = csscolorparser::parse(word).ok()?.to_rgba8();
+    (alpha == 255).then_some([r, g, b])
 }
 
 const TABLE: &[(&str, &[Sense])] = &[
     // Rooms
-    (
-        "library|libraries|bookshelf|bookshelves|bookcase|book|bookshop|bookstore|shelf|shelves|study|reading room|📚",
-        &[Place(Scene::Library)],
-    ),
-    ("café|cafe|coffee|coffeehouse|coffee shop|restaurant|bistro|bakery|pub|bar|☕", &[Place(Scene::Cafe)]),
-    (
-        "living room|livingroom|lounge|room|bedroom|sofa|couch|apartment|flat|home|house|interior|scandinavian|🛋",
-        &[Place(Scene::LivingRoom)],
-    ),
-    ("cosy|cozy|cabin|fireplace|hygge|candle|candlelight|chalet", &[Place(Scene::LivingRoom), Warm(0.35)]),
-    (
-        "office|workspace|workplace|desk|meeting room|conference room|boardroom|coworking|open space|loft|🏢",
-        &[Place(Scene::Office)],
-    ),
+    ("library|libraries|bookshop|bookstore|study|reading room|📚", &[Place(Scene::Library)]),
+    ("bookshelf|bookshelves|bookcase|book|shelf|shelves", &[Part(Thing::Books), Hint(Scene::Library)]),
+    ("café|cafe|coffeehouse|coffee shop|bistro|pub|bar", &[Place(Scene::Cafe)]),
+    ("restaurant|bakery|coffee|☕", &[Near(Scene::Cafe)]),
+    ("bottle", &[Part(Thing::Bottles), Hint(Scene::Cafe)]),
+    ("living room|livingroom|lounge|sitting room|wohnzimmer|🛋", &[Place(Scene::LivingRoom)]),
+    ("room|apartment|flat|home|interior|indoors", &[Hint(Scene::LivingRoom)]),
+    ("scandinavian", &[Hint(Scene::LivingRoom)]),
+    ("sofa|couch", &[Part(Thing::Sofa), Hint(Scene::LivingRoom)]),
+    ("furniture", &[Part(Thing::Sofa), Part(Thing::Cupboard), Hint(Scene::LivingRoom)]),
+    ("cupboard|sideboard|cabinet", &[Part(Thing::Cupboard), Hint(Scene::Office)]),
+    ("curtain|drapes", &[Part(Thing::Curtains), Hint(Scene::LivingRoom)]),
+    ("window", &[Part(Thing::Windows), Hint(Scene::LivingRoom)]),
+    ("lamp|lampshade", &[Part(Thing::Lamps), Hint(Scene::LivingRoom)]),
+    ("plant|houseplant|potted plant|🪴", &[Part(Thing::Plants), Hint(Scene::LivingRoom)]),
+    ("picture frame|framed picture|wall art", &[Part(Thing::Pictures), Hint(Scene::LivingRoom)]),
+    ("house|bedroom|kitchen|dining room|bathroom|hotel|hotel room|loft|attic", &[Near(Scene::LivingRoom)]),
+    ("cosy|cozy|hygge", &[Hint(Scene::LivingRoom), Warm(0.35)]),
+    ("cabin|fireplace|candle|candlelight|chalet", &[Near(Scene::LivingRoom), Warm(0.35)]),
+    ("office|workspace|workplace|coworking|open space|home office|büro|🏢", &[Place(Scene::Office)]),
+    ("meeting room|conference room|boardroom|desk|classroom", &[Near(Scene::Office)]),
     // Plain
     ("gradient|abstract|aura|blend|mesh", &[Place(Scene::Gradient)]),
     ("bokeh|fairy lights|light dots|blurry lights|blurred lights|glitter|sparkle|✨", &[Place(Scene::Bokeh)]),
-    ("christmas|xmas|festive|party|🎄", &[Place(Scene::Bokeh), Colour(0xd8403a), Colour(0xf3b04a), Colour(0x2f8f57)]),
-    ("brick|brick wall|bricks|brickwork", &[Place(Scene::Brick)]),
+    ("light", &[Part(Thing::Lights), Part(Thing::Lamps), Bright(0.5)]),
+    ("lights", &[Part(Thing::Lights), Part(Thing::Lamps), Hint(Scene::Bokeh)]),
     (
-        "studio|plain|wall|plain wall|backdrop|seamless|plaster|concrete|solid|minimal|minimalist|minimalistic",
-        &[Place(Scene::Studio)],
+        "christmas|xmas|festive|party|christmas tree|🎄",
+        &[Near(Scene::Bokeh), Colour(0xd8403a), Colour(0xf3b04a), Colour(0x2f8f57)],
     ),
+    ("brick wall|brickwork", &[Place(Scene::Brick)]),
+    ("brick|bricks", &[Part(Thing::Bricks), Place(Scene::Brick)]),
+    ("studio|plain wall|seamless|plaster", &[Place(Scene::Studio)]),
+    ("wall|backdrop", &[Part(Thing::Wall), Hint(Scene::Studio)]),
+    ("concrete", &[Near(Scene::Studio)]),
+    ("plain|solid", &[Hint(Scene::Studio)]),
+    ("minimal|minimalist|minimalistic|minimalism", &[Look(Style::Minimal), Hint(Scene::Studio)]),
     // Water
-    ("beach|beaches|sand|shore|seashore|coast|seaside|island|strand|playa|plage|lagoon|🏖|🏝", &[Place(Scene::Beach)]),
-    ("tropical|palm|caribbean|hawaii|maldives|paradise|🌴", &[Place(Scene::Beach), Vivid(0.2)]),
-    ("sea|ocean|wave|horizon|meer|mer|mar|🌊", &[Place(Scene::Sea)]),
-    ("lake|pond|fjord|river|reservoir|loch", &[Place(Scene::Lake)]),
+    ("beach|beaches|shore|seashore|coast|seaside|strand|playa|plage|spiaggia|🏖", &[Place(Scene::Beach)]),
+    ("sand", &[Part(Thing::Sand), Hint(Scene::Beach)]),
+    ("tropical|palm|palms|palm tree|palm trees|🌴", &[Part(Thing::Palms), Hint(Scene::Beach), Vivid(0.2)]),
+    ("caribbean|hawaii|maldives|paradise|bali|🏝", &[Near(Scene::Beach), Part(Thing::Palms), Vivid(0.2)]),
+    ("island|lagoon", &[Near(Scene::Beach)]),
+    ("sea|ocean|meer|mer|mar|🌊", &[Place(Scene::Sea)]),
+    ("water|wasser|eau|agua", &[Part(Thing::Water), Hint(Scene::Sea)]),
+    ("wave|waves", &[Part(Thing::Waves), Hint(Scene::Sea)]),
+    ("horizon", &[Hint(Scene::Sea)]),
+    ("coastline|shoreline|headland", &[Part(Thing::Coast), Hint(Scene::Beach)]),
+    ("lake|pond|fjord|reservoir|loch|lac|lago", &[Place(Scene::Lake)]),
+    ("river", &[Near(Scene::Lake), Part(Thing::Water)]),
+    ("waterfall|falls|stream|fountain|harbour|harbor", &[Near(Scene::Lake)]),
+    ("aquarium|underwater|coral reef|reef", &[Near(Scene::Sea)]),
     // Land
-    ("forest|wood|woods|woodland|tree|trees|pine|birch|grove|redwood|wald|bosque|forêt|🌲|🌳", &[Place(Scene::Forest)]),
-    ("jungle|rainforest|bamboo", &[Place(Scene::Forest), Vivid(0.3)]),
+    ("forest|wood|woods|woodland|pine|grove|wald|bosque|forêt|🌲|🌳", &[Place(Scene::Forest)]),
+    ("tree|trees|bäume|arbres", &[Part(Thing::Trees), Hint(Scene::Forest)]),
+    ("birch|redwood|bamboo|bamboo forest|treehouse", &[Near(Scene::Forest)]),
+    ("jungle|rainforest", &[Place(Scene::Forest), Vivid(0.3)]),
+    ("mountain|mountains|alp|alpine|peak|summit|berge|montaña|montagne|⛰|🗻", &[Place(Scene::Mountains)]),
     (
-        "mountain|alps|alp|alpine|peak|summit|himalaya|himalayas|andes|rockies|dolomites|berge|montaña|montagne|volcano|cliff|canyon|valley|⛰|🗻",
-        &[Place(Scene::Mountains)],
+        "alps|himalaya|himalayas|andes|rockies|dolomites|everest|fuji|matterhorn|volcano|cliff|canyon|valley|grand canyon|\
+         mount fuji|mount everest",
+        &[Near(Scene::Mountains)],
     ),
     ("🏔", &[Place(Scene::Mountains), During(Season::Winter)]),
-    (
-        "meadow|hill|hills|countryside|field|grass|grassland|pasture|prairie|plains|farm|garden|park|tuscany|wiese|rural|nature|landscape|outdoors",
-        &[Place(Scene::Meadow)],
-    ),
-    ("flower|flowers|wildflower|lavender", &[Place(Scene::Meadow), During(Season::Spring)]),
-    ("desert|dune|dunes|sahara|wüste|🏜|🐫", &[Place(Scene::Desert)]),
-    ("snow|snowfall|arctic|antarctica|ice|glacier|tundra|❄|☃", &[Place(Scene::Snow), During(Season::Winter)]),
-    ("snowy|winter|wintry|icy|frozen|frosty|frost", &[Place(Scene::Snow), During(Season::Winter)]),
+    ("meadow|countryside|field|grassland|pasture|prairie|plains|wiese", &[Place(Scene::Meadow)]),
+    ("grass", &[Part(Thing::Grass), Hint(Scene::Meadow)]),
+    ("hill|hills", &[Part(Thing::Hills), Hint(Scene::Meadow)]),
+    ("rural|nature|landscape|outdoors|outdoor", &[Hint(Scene::Meadow)]),
+    ("farm|garden|park|tuscany|vineyard", &[Near(Scene::Meadow)]),
+    ("flower|flowers|wildflower|lavender", &[Part(Thing::Flowers), Hint(Scene::Meadow), During(Season::Spring)]),
+    ("blossom|cherry blossom|cherry blossoms|sakura|🌸", &[Near(Scene::Meadow), During(Season::Spring)]),
+    ("desert|dune|dunes|wüste|🏜", &[Place(Scene::Desert)]),
+    ("sahara|🐫", &[Near(Scene::Desert)]),
+    ("snow|snowfield|snowfall|tundra|schnee|neige|nieve|❄", &[Place(Scene::Snow), During(Season::Winter)]),
+    ("arctic|antarctica|ice|glacier|☃|north pole|south pole", &[Near(Scene::Snow), During(Season::Winter)]),
+    ("snowy|winter|wintry|icy|frozen|frosty|frost", &[Hint(Scene::Snow), During(Season::Winter)]),
     // Town
     (
-        "city|cities|skyline|town|downtown|urban|skyscraper|metropolis|street|rooftop|manhattan|new york|tokyo|london|paris|berlin|stadt|ciudad|ville|🏙|🌇",
+        "city|cities|skyline|town|downtown|urban|skyscraper|metropolis|cityscape|stadt|ciudad|ville|🏙|🌇",
         &[Place(Scene::City)],
     ),
-    ("cyberpunk|neon", &[Place(Scene::City), At(Time::Night), Colour(0xff2d95), Colour(0x22d3ee), Vivid(0.3)]),
+    ("building|buildings|tower block", &[Part(Thing::Buildings), Hint(Scene::City)]),
+    (
+        "street|rooftop|manhattan|new york|tokyo|london|paris|berlin|rome|sydney|dubai|hong kong|singapore|chicago|\
+         san francisco|venice|village|bridge",
+        &[Near(Scene::City)],
+    ),
+    ("cyberpunk|neon", &[Hint(Scene::City), At(Time::Night), Colour(0xff2d95), Colour(0x22d3ee), Vivid(0.3)]),
     ("🌃|🌆|city lights", &[Place(Scene::City), At(Time::Night)]),
     // Sky and beyond
     (
@@ -107,30 +226,39 @@ const TABLE: &[(&str, &[Sense])] = &[
         &[Place(Scene::Aurora), At(Time::Night)],
     ),
     (
-        "space|outer space|galaxy|galaxies|nebula|nebulae|planet|cosmos|cosmic|universe|star|stars|orbit|milky way|starry|constellation|🌌|🪐|🚀|⭐",
+        "space|outer space|galaxy|galaxies|cosmos|cosmic|universe|orbit|milky way|constellation|🌌",
         &[Place(Scene::Space)],
     ),
-    ("sky|skies|heaven|☁", &[Place(Scene::Sky)]),
+    ("star|stars|starry|⭐", &[Part(Thing::Stars), Hint(Scene::Space)]),
+    ("planet|🪐", &[Part(Thing::Planet), Hint(Scene::Space)]),
+    ("nebula|nebulae", &[Part(Thing::Nebula), Hint(Scene::Space)]),
+    ("mars|jupiter|saturn|venus|earth|🚀|spaceship|space station|spacecraft", &[Near(Scene::Space)]),
+    ("sky|skies|heaven|himmel|ciel|cielo", &[Place(Scene::Sky)]),
     // Time
     ("sunset|sundown|golden hour|evening|sonnenuntergang|🌅", &[At(Time::Sunset)]),
     ("sunrise|dawn|morning|daybreak|sonnenaufgang|🌄", &[At(Time::Sunrise)]),
     ("dusk|twilight|blue hour|nightfall", &[At(Time::Dusk)]),
-    ("night|midnight|nighttime|moon|moonlight|moonlit|full moon|nacht|noche|nuit|🌙", &[At(Time::Night)]),
-    ("day|daytime|daylight|noon|midday|afternoon|sunlight|☀", &[At(Time::Day)]),
-    ("sunny|sunshine|clear|summer|summery", &[At(Time::Day), In(Weather::Clear)]),
+    ("night|midnight|nighttime|nacht|noche|nuit", &[At(Time::Night)]),
+    ("moon|moonlight|moonlit|full moon|🌙", &[At(Time::Night), Part(Thing::Moon)]),
+    ("day|daytime|daylight|noon|midday|afternoon", &[At(Time::Day)]),
+    ("sunlight|☀", &[At(Time::Day)]),
+    ("sun", &[Part(Thing::Sun), In(Weather::Clear)]),
+    ("sunny|sunshine|summer|summery", &[At(Time::Day), In(Weather::Clear)]),
+    ("clear", &[At(Time::Day), In(Weather::Clear)]),
     // Weather and season
     ("rain|rainy|raining|drizzle|wet|storm|stormy|thunderstorm|🌧", &[In(Weather::Rain)]),
     ("fog|foggy|mist|misty|haze|hazy|smoky|🌫", &[In(Weather::Fog)]),
-    ("cloud|clouds|cloudy|overcast|grey sky|gray sky", &[In(Weather::Cloudy)]),
+    ("cloud|clouds|wolken|nuages|nubes|☁", &[Part(Thing::Clouds), In(Weather::Cloudy)]),
+    ("cloudy|overcast|grey sky|gray sky", &[Part(Thing::Clouds), In(Weather::Cloudy)]),
     ("autumn|fall|autumnal|october|🍂|🍁", &[During(Season::Autumn)]),
-    ("spring|springtime|blossom|cherry blossom|sakura|🌸", &[During(Season::Spring)]),
+    ("spring|springtime", &[During(Season::Spring)]),
     // Colours that CSS does not name, or names otherwise
     ("peach|apricot", &[Colour(0xffc9a3)]),
     ("gold|golden", &[Colour(0xe6b450)]),
     ("emerald", &[Colour(0x1f9d6b)]),
-    ("blue", &[Colour(0x2f6fde)]),
-    ("green", &[Colour(0x3a9a4e)]),
-    ("red", &[Colour(0xd23b3b)]),
+    ("blue|blau|bleu|azul", &[Colour(0x2f6fde)]),
+    ("green|grün|vert|verde", &[Colour(0x3a9a4e)]),
+    ("red|rot|rouge|rojo", &[Colour(0xd23b3b)]),
     ("yellow", &[Colour(0xf2cf4a)]),
     ("purple|violet", &[Colour(0x7a4fc9)]),
     ("pink", &[Colour(0xf29ac0)]),
@@ -149,8 +277,18 @@ const TABLE: &[(&str, &[Sense])] = &[
     ("muted|desaturated|subtle|calm|faded", &[Vivid(-0.45)]),
     ("vivid|vibrant|colorful|colourful|saturated|bold|bright colours|bright colors", &[Vivid(0.6)]),
     ("dark|dim|moody|gloomy|noir|deep", &[Bright(-0.6)]),
-    ("bright|light|airy|luminous", &[Bright(0.5)]),
-    ("vintage|retro|sepia", &[Vivid(-0.4), Warm(0.4)]),
+    ("bright|airy|luminous", &[Bright(0.5)]),
+    ("vintage|retro", &[Vivid(-0.4), Warm(0.4)]),
+    ("sepia", &[Vivid(-0.4), Warm(0.4)]),
+    ("black and white|monochrome|monochromatic|greyscale|grayscale|colourless|colorless", &[Monochrome]),
+    // Styles
+    ("watercolour|watercolor|aquarelle|aquarell", &[Look(Style::Watercolour)]),
+    ("oil|oil painting|impressionist|brush strokes", &[Look(Style::Oil)]),
+    ("anime|manga|cartoon|comic|ghibli", &[Look(Style::Anime)]),
+    ("illustration|illustrated|flat design|vector", &[Look(Style::Illustration)]),
+    ("cinematic|film still|movie still", &[Look(Style::Cinematic)]),
+    ("fantasy|magical|enchanted|fairytale", &[Look(Style::Fantasy)]),
+    ("3d|3d render|cgi", &[Look(Style::Render3d)]),
 ];
 
 #[cfg(test)]
@@ -167,8 +305,18 @@ mod tests {
 
     #[test]
     fn short_words_are_not_guessed_at() {
-        assert_eq!(senses("peach"), exact("peach"));
-        assert_eq!(senses("toast"), None);
-        assert_eq!(senses("string"), None);
+        assert_eq!(look_up("peach"), Known::exact("peach"));
+        assert_eq!(look_up("toast"), None);
+        assert_eq!(look_up("string"), None);
+        assert!(look_up("dessert").is_some_and(|known| known.corrected && known.word == "desert"));
+        assert!(look_up("lakes").is_some_and(|known| !known.corrected));
+    }
+
+    #[test]
+    fn longer_unknown_words_get_a_suggestion() {
+        assert_eq!(suggestion("Foerst"), Some("forest"));
+        assert_eq!(suggestion("asdkjh"), None);
+        assert_eq!(suggestion("Taj Mahal"), None);
+        assert_eq!(suggestion("toast"), None);
     }
 }

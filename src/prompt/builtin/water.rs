@@ -5,8 +5,8 @@ use super::canvas::Canvas;
 use super::colour::{Rgb, hex};
 use super::land::{heaven, lens, range};
 use super::noise::{fbm, lerp, noise, smooth};
+use super::scene::{Scene, Thing, Time};
 use super::sky::Air;
-use super::words::{Scene, Time};
 
 /// A sheet of water.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ impl Water {
 
     /// The road of light below a low sun or the moon.
     fn glitter(&self, air: &Air, [u, v]: [f32; 2], [across, along]: [f32; 2]) -> Rgb {
-        if air.sun[1] < 0.0 {
+        if air.sun[1] < 0.0 || !air.disc_shows() {
             return Rgb::default();
         }
         let drop = v - air.horizon;
@@ -79,7 +79,13 @@ fn deep(air: &Air) -> Rgb {
 /// A far shore that rises out of the sea on one side.
 fn headland(stage: &mut Stage<'_>, air: &Air) {
     let (seed, side) = (stage.seed ^ 77, stage.rng.sign());
-    let tall = stage.rng.range(0.03, 0.075);
+    let mut tall = stage.rng.range(0.03, 0.075);
+    if [Thing::Coast, Thing::Hills, Thing::Mountains].iter().any(|&thing| stage.lacks(thing)) {
+        return;
+    }
+    if stage.reading.has(Scene::Mountains) {
+        tall *= 3.0;
+    }
     let green = hex(0x5a7358) * (air.ambient.luma() + air.sunlight.luma() * if air.backlit() { 0.1 } else { 0.5 });
     let fine = 1.0 / stage.canvas.height as f32;
     for (layer, reach) in [(1.0, 0.12), (0.7, 0.4)] {
@@ -100,7 +106,7 @@ pub(super) fn sea(stage: &mut Stage<'_>) {
     if stage.rng.chance(0.6) || stage.reading.has(Scene::Mountains) {
         headland(stage, &air);
     }
-    let water = Water { eye: 0.55, rough: 1.0, deep: deep(&air), seed: stage.seed };
+    let water = Water { eye: 0.55, rough: calm(stage, 1.0), deep: deep(&air), seed: stage.seed };
     flood(stage, &air, water, air.horizon);
     lens(stage, 0.0048);
 }
@@ -122,18 +128,20 @@ pub(super) fn beach(stage: &mut Stage<'_>) {
     heaven(&mut stage.canvas, &air);
     headland(stage, &air);
     let body = if time == Time::Day { hex(0x17809a) } else { deep(&air) };
-    let water = Water { eye: 0.5, rough: 0.8, deep: body, seed: stage.seed };
-    flood(stage, &air, water, air.horizon);
+    let water = Water { eye: 0.5, rough: calm(stage, 0.8), deep: body, seed: stage.seed };
+    if !stage.lacks(Thing::Water) {
+        flood(stage, &air, water, air.horizon);
+    }
     shore(stage, &air, water);
-    if stage
-        .reading
-        .heard
-        .iter()
-        .any(|word| matches!(word.as_str(), "tropical" | "palm" | "palms" | "caribbean" | "🌴" | "🏝"))
-    {
+    if stage.reading.wants(Thing::Palms) {
         super::forest::palm(stage, &air);
     }
     lens(stage, 0.0052);
+}
+
+/// How rough the water is: `usual`, or nearly still where waves are unwanted.
+fn calm(stage: &Stage<'_>, usual: f32) -> f32 {
+    if stage.lacks(Thing::Waves) { 0.18 } else { usual }
 }
 
 /// The edge of the water, seen from the dry sand.
@@ -141,12 +149,14 @@ fn shore(stage: &mut Stage<'_>, air: &Air, water: Water) {
     let seed = stage.seed ^ 0x51;
     let slant = stage.rng.range(0.12, 0.4) * stage.rng.sign();
     let start = stage.rng.range(1.35, 1.6);
+    let (dry, still) = (stage.lacks(Thing::Water), stage.lacks(Thing::Waves));
     let lamp = air.ambient * 0.9 + air.sunlight * if air.backlit() { 0.32 } else { 0.62 };
     let (sand, damp) = (hex(0xe6cfa8) * lamp, hex(0xa08a6c) * lamp);
     let shallow = hex(0x6fd0c8) * lamp;
     let foam = hex(0xfbfaf6) * (air.ambient * 0.95 + air.sunlight * if air.backlit() { 0.3 } else { 0.5 });
     let mirror = stage.canvas.clone();
-    stage.canvas.within([-9.0, air.horizon + 0.02, 9.0, 1.0], |u, v, under| {
+    let top = air.horizon + if dry { 0.001 } else { 0.02 };
+    stage.canvas.within([-9.0, top, 9.0, 1.0], |u, v, under| {
         let z = water.eye / (v - air.horizon);
         let x = u * z;
         // How far out from the water's edge; negative is on land.
@@ -156,16 +166,21 @@ fn shore(stage: &mut Stage<'_>, air: &Air, water: Water) {
         let tone = fbm(x * 1.4, z * 2.2, 3, seed ^ 4);
         // Land: dry sand, then damp sand that mirrors the sky.
         let wet = smooth(-0.34 - 0.08 * tone, -0.05, out);
-        let dry = sand * (1.0 + 0.1 * grain + 0.1 * tone);
+        let bare = sand * (1.0 + 0.1 * grain + 0.1 * tone);
+        if dry {
+            // sand up to the horizon, in low drifts
+            let drift = fbm(x * 0.5, z * 0.9, 3, seed ^ 5) * smooth(1.0, 3.0, z);
+            return air.through(bare * (1.0 + 0.22 * drift), 0.05 * z, u);
+        }
         let sheen = mirror.sample(u, (2.0 * air.horizon - v - 0.02).max(0.0));
-        let land = dry.mix(damp.mix(sheen, 0.42), wet);
+        let land = bare.mix(damp.mix(sheen, 0.42), wet);
         // Water: clear over the sand, then its own colour.
         let clear = smooth(1.5, 0.05, out) * if air.time == Time::Day { 0.62 } else { 0.22 };
         let sea = under.mix(shallow, clear);
         let ground = land.mix(sea, smooth(-0.012, 0.03, out));
         let edge = smooth(-0.03, 0.0, out) * smooth(0.16, 0.015, out) * smooth(-0.55, 0.12, lace);
         let surf = breakers(x, out, lace, seed);
-        ground.mix(foam, (edge * 0.85).max(surf))
+        if still { ground } else { ground.mix(foam, (edge * 0.85).max(surf)) }
     });
 }
 

@@ -104,9 +104,10 @@ impl Gallery {
         listing
     }
 
-    /// The newest picture that was asked for with `recipe`.
+    /// The newest picture that was asked for with `recipe`, and of which is known what it shows.
     pub fn find(&self, recipe: &Recipe) -> Option<Entry> {
-        self.list().entries.into_iter().find(|entry| !entry.imported && entry.recipe == *recipe)
+        let fits = |entry: &Entry| !entry.imported && !entry.is_untold() && entry.recipe == *recipe;
+        self.list().entries.into_iter().find(fits)
     }
 
     /// The pictures that a user calls `name`, the newest first: by id, by words, or by the start of an id. There are several
@@ -180,6 +181,7 @@ impl Gallery {
             words: words.to_owned(),
             prompt: String::new(),
             negative: String::new(),
+            style: String::new(),
             provider: IMPORTED.to_owned(),
             model: String::new(),
             seed: None,
@@ -243,7 +245,7 @@ impl Gallery {
         let _lock = disk::lock(&self.dir)?;
         disk::sweep(&self.dir, now);
         if let Ok(Some(there)) = Entry::read(&self.dir, &entry.id) {
-            let there = Entry { used: entry.used, notes: entry.notes, ..there };
+            let there = Entry { used: entry.used, title: entry.title, notes: entry.notes, ..there };
             return self.write_record(&there).map(|()| there);
         }
         let record = record(&entry)?;
@@ -317,7 +319,8 @@ fn new_entry(recipe: Recipe, picture: &Picture, now: SystemTime) -> Result<Entry
         name: format!("the answer to {:?}", recipe.words),
         found: "something unknown",
     })?;
-    let id = entry::make_id(&recipe, picture.seed, &picture.bytes).map_err(cannot_encode)?;
+    let id = entry::make_id(picture.title.as_deref().unwrap_or(&recipe.words), &recipe, picture.seed, &picture.bytes)
+        .map_err(cannot_encode)?;
     Ok(Entry {
         file: format!("{id}.{ending}"),
         id,
@@ -329,6 +332,7 @@ fn new_entry(recipe: Recipe, picture: &Picture, now: SystemTime) -> Result<Entry
         bytes: picture.bytes.len() as u64,
         favourite: false,
         imported: false,
+        title: picture.title.clone(),
         notes: picture.notes.clone(),
     })
 }

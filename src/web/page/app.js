@@ -375,7 +375,7 @@ function uploadTile() {
 }
 
 function pictureTile(entry) {
-  const words = entry.recipe.words || "Picture";
+  const words = entry.title || entry.recipe.words || "Picture";
   const image = make("img", { src: `/api/gallery/${encodeURIComponent(entry.id)}/thumb`, alt: "", loading: "lazy", decoding: "async" });
   const title = [words, ...(entry.notes || [])].join("\n");
   const pick = make("button", { className: "pick", title, "aria-pressed": "false" }, image,
@@ -404,7 +404,7 @@ function remove(entry) {
   const erase = (options) => {
     if (removed.delete(entry.id)) return call("DELETE", `/api/gallery/${encodeURIComponent(entry.id)}`, null, options);
   };
-  const end = toast(`Removed ${entry.recipe.words || "the picture"}`, {
+  const end = toast(`Removed ${entry.title || entry.recipe.words || "the picture"}`, {
     action: { name: "Undo", run: () => { removed.delete(entry.id); showGallery(); } },
     onEnd: () => attempt(async () => { await erase(); await loadGallery(); }),
   });

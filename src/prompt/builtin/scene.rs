@@ -1,0 +1,317 @@
+//! What the painter can paint: scenes, the things in each of them, and what each can show of time, weather and season.
+
+/// A kind of picture. The order settles which one a prompt gets that names several: the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Scene {
+    Library,
+    Cafe,
+    LivingRoom,
+    Office,
+    Gradient,
+    Bokeh,
+    Brick,
+    Studio,
+    Beach,
+    Lake,
+    City,
+    Aurora,
+    Forest,
+    Desert,
+    Sea,
+    Mountains,
+    Meadow,
+    Snow,
+    Space,
+    Sky,
+}
+
+/// Where the sun stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Time {
+    Day,
+    Sunrise,
+    Sunset,
+    Dusk,
+    Night,
+}
+
+/// What is in the air.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Weather {
+    Clear,
+    Cloudy,
+    Rain,
+    Fog,
+}
+
+/// What grows, and in which colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Season {
+    Spring,
+    Autumn,
+    Winter,
+}
+
+/// A part of a scene that can be asked for or left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Thing {
+    Aurora,
+    Books,
+    Bottles,
+    Bricks,
+    Buildings,
+    Clouds,
+    Coast,
+    Cupboard,
+    Curtains,
+    Flowers,
+    Grass,
+    Hills,
+    Lamps,
+    Lights,
+    Moon,
+    Mountains,
+    Nebula,
+    Palms,
+    Pictures,
+    Planet,
+    Plants,
+    Sand,
+    Sky,
+    Snow,
+    Sofa,
+    Stars,
+    Sun,
+    Trees,
+    Wall,
+    Water,
+    Waves,
+    Windows,
+}
+
+impl Scene {
+    /// All of them, for lists and tests.
+    pub const ALL: [Self; 20] = [
+        Self::Library,
+        Self::Cafe,
+        Self::LivingRoom,
+        Self::Office,
+        Self::Gradient,
+        Self::Bokeh,
+        Self::Brick,
+        Self::Studio,
+        Self::Beach,
+        Self::Lake,
+        Self::City,
+        Self::Aurora,
+        Self::Forest,
+        Self::Desert,
+        Self::Sea,
+        Self::Mountains,
+        Self::Meadow,
+        Self::Snow,
+        Self::Space,
+        Self::Sky,
+    ];
+
+    /// Its name in plain words, which as a prompt gives this scene.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Library => "library",
+            Self::Cafe => "café",
+            Self::LivingRoom => "living room",
+            Self::Office => "office",
+            Self::Gradient => "gradient",
+            Self::Bokeh => "bokeh",
+            Self::Brick => "brick wall",
+            Self::Studio => "studio",
+            Self::Beach => "beach",
+            Self::Lake => "lake",
+            Self::City => "city",
+            Self::Aurora => "aurora",
+            Self::Forest => "forest",
+            Self::Desert => "desert",
+            Self::Sea => "sea",
+            Self::Mountains => "mountains",
+            Self::Meadow => "meadow",
+            Self::Snow => "snow",
+            Self::Space => "space",
+            Self::Sky => "sky",
+        }
+    }
+
+    /// What its picture shows, as the object of "it painted".
+    pub(super) fn phrase(self) -> &'static str {
+        match self {
+            Self::Library => "a library",
+            Self::Cafe => "a café",
+            Self::LivingRoom => "a living room",
+            Self::Office => "an office",
+            Self::Gradient => "abstract colours",
+            Self::Bokeh => "blurred lights",
+            Self::Brick => "a brick wall",
+            Self::Studio => "a plain wall",
+            Self::Beach => "a beach",
+            Self::Lake => "a lake",
+            Self::City => "a city",
+            Self::Aurora => "an aurora",
+            Self::Forest => "a forest",
+            Self::Desert => "a desert",
+            Self::Sea => "the sea",
+            Self::Mountains => "mountains",
+            Self::Meadow => "a meadow",
+            Self::Snow => "a snowfield",
+            Self::Space => "outer space",
+            Self::Sky => "a sky",
+        }
+    }
+
+    /// The things without which it would be another scene, and the scene to paint when one of them is unwanted.
+    pub(super) fn essentials(self) -> (&'static [Thing], Self) {
+        match self {
+            Self::Library => (&[Thing::Books], Self::LivingRoom),
+            Self::Cafe | Self::LivingRoom | Self::Office => (&[Thing::Wall], Self::Gradient),
+            Self::Gradient => (&[], Self::Gradient),
+            Self::Bokeh => (&[Thing::Lights], Self::Gradient),
+            Self::Brick => (&[Thing::Bricks, Thing::Wall], Self::Gradient),
+            Self::Studio => (&[Thing::Wall], Self::Gradient),
+            Self::Beach => (&[Thing::Sand], Self::Sea),
+            Self::Lake => (&[Thing::Water], Self::Mountains),
+            Self::City => (&[Thing::Buildings], Self::Sky),
+            Self::Aurora => (&[Thing::Aurora, Thing::Snow], Self::Space),
+            Self::Forest => (&[Thing::Trees], Self::Meadow),
+            Self::Desert => (&[Thing::Sand], Self::Sky),
+            Self::Sea => (&[Thing::Water], Self::Sky),
+            Self::Mountains => (&[Thing::Mountains], Self::Meadow),
+            Self::Meadow => (&[Thing::Grass], Self::Sky),
+            Self::Snow => (&[Thing::Snow], Self::Mountains),
+            Self::Space => (&[], Self::Gradient),
+            Self::Sky => (&[Thing::Sky], Self::Gradient),
+        }
+    }
+
+    /// The things that it paints, or paints when they are named, and can leave out.
+    pub(super) fn extras(self) -> &'static [Thing] {
+        use Thing::*;
+        match self {
+            Self::Library | Self::Gradient | Self::Bokeh | Self::Brick | Self::Studio => &[],
+            Self::Cafe => &[Windows, Cupboard, Bottles, Lamps, Lights],
+            Self::LivingRoom => &[Windows, Curtains, Pictures, Sofa, Lamps, Plants, Trees, Buildings],
+            Self::Office => &[Windows, Cupboard, Books, Lamps, Plants, Trees, Buildings],
+            Self::Beach => &[Water, Waves, Coast, Hills, Mountains, Palms, Clouds, Sun, Moon, Stars],
+            Self::Lake => &[Mountains, Trees, Snow, Clouds, Sun, Moon, Stars],
+            Self::City => &[Water, Trees, Lights, Clouds, Sun, Moon, Stars],
+            Self::Aurora => &[Trees, Stars],
+            Self::Forest => &[Sun],
+            Self::Desert => &[Clouds, Sun, Moon, Stars],
+            Self::Sea => &[Waves, Coast, Hills, Mountains, Clouds, Sun, Moon, Stars],
+            Self::Mountains => &[Trees, Snow, Clouds, Sun, Moon, Stars],
+            Self::Meadow => &[Trees, Flowers, Mountains, Clouds, Sun, Moon, Stars],
+            Self::Snow => &[Trees, Mountains, Clouds, Sun, Moon, Stars],
+            Self::Space => &[Stars, Planet, Nebula],
+            Self::Sky => &[Hills, Clouds, Sun, Moon, Stars],
+        }
+    }
+
+    /// What else is in its picture and can't be left out.
+    pub(super) fn fixed(self) -> &'static [Thing] {
+        match self {
+            Self::Beach | Self::City | Self::Sea => &[Thing::Sky],
+            Self::Lake | Self::Desert | Self::Meadow | Self::Snow | Self::Aurora => &[Thing::Sky, Thing::Hills],
+            Self::Mountains => &[Thing::Sky, Thing::Hills, Thing::Grass],
+            Self::Forest => &[Thing::Grass],
+            _ => &[],
+        }
+    }
+
+    /// The thing that a scene is named after: "a city without mountains" means the thing, not the scene.
+    pub(super) fn thing(self) -> Option<Thing> {
+        Some(match self {
+            Self::Library => Thing::Books,
+            Self::Aurora => Thing::Aurora,
+            Self::Beach | Self::Desert => Thing::Sand,
+            Self::Bokeh => Thing::Lights,
+            Self::Brick => Thing::Bricks,
+            Self::City => Thing::Buildings,
+            Self::Forest => Thing::Trees,
+            Self::Lake | Self::Sea => Thing::Water,
+            Self::Meadow => Thing::Grass,
+            Self::Mountains => Thing::Mountains,
+            Self::Sky => Thing::Sky,
+            Self::Snow => Thing::Snow,
+            Self::Space => Thing::Stars,
+            Self::Studio => Thing::Wall,
+            Self::Cafe | Self::LivingRoom | Self::Office | Self::Gradient => return None,
+        })
+    }
+
+    /// Whether a picture of `scene` shows it too, where that has the thing that it is named after.
+    pub(super) fn fits_into(self, scene: Self) -> bool {
+        let rooms = matches!(scene, Self::Cafe | Self::LivingRoom | Self::Office);
+        match self {
+            Self::Sea => matches!(scene, Self::Beach | Self::City),
+            Self::Forest => scene != Self::City,
+            Self::City => rooms,
+            Self::Bokeh => scene == Self::Cafe,
+            Self::Mountains | Self::Meadow | Self::Snow | Self::Space | Self::Sky => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is under the open sky, lit by the sun and the weather.
+    fn outdoors(self) -> bool {
+        matches!(
+            self,
+            Self::Beach
+                | Self::Lake
+                | Self::City
+                | Self::Forest
+                | Self::Desert
+                | Self::Sea
+                | Self::Mountains
+                | Self::Meadow
+                | Self::Snow
+                | Self::Sky
+        )
+    }
+
+    /// Whether it has a window that shows the weather.
+    fn windows(self) -> bool {
+        matches!(self, Self::Cafe | Self::LivingRoom | Self::Office)
+    }
+
+    /// Whether its picture shows `time`. `coloured`: the user named colours, which replace those of the hour in
+    /// abstract pictures.
+    pub(super) fn shows_time(self, time: Time, coloured: bool) -> bool {
+        match self {
+            Self::Gradient | Self::Bokeh => !coloured,
+            Self::Library => time != Time::Sunrise,
+            Self::Aurora => time == Time::Night,
+            _ => self.outdoors() || self.windows(),
+        }
+    }
+
+    /// Whether its picture shows the weather; `plain` as no colours and no time were named.
+    pub(super) fn shows_weather(self, weather: Weather, plain: bool) -> bool {
+        match self {
+            Self::Gradient => plain && weather != Weather::Clear,
+            Self::Aurora => weather == Weather::Clear,
+            _ => self.outdoors() || self.windows(),
+        }
+    }
+
+    /// Whether its picture shows `season`.
+    pub(super) fn shows_season(self, season: Season) -> bool {
+        match self {
+            Self::Meadow | Self::Sky => true,
+            Self::Forest | Self::Mountains | Self::Lake => season != Season::Spring,
+            Self::Snow | Self::Aurora => season == Season::Winter,
+            _ => false,
+        }
+    }
+}

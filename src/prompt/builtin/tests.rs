@@ -1,0 +1,221 @@
+//! The painter as a whole: what it shows, leaves out, and does the same every time.
+
+use super::*;
+
+const SMALL: (u32, u32) = (160, 90);
+
+fn small(words: &str, seed: u64) -> RgbImage {
+    paint(&understand(words), seed, SMALL.0, SMALL.1)
+}
+
+/// Mean of the absolute difference of two pictures of one size, in levels.
+fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
+    let sum: u64 = a.as_raw().iter().zip(b.as_raw()).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum();
+    sum as f64 / a.as_raw().len() as f64
+}
+
+#[test]
+fn the_same_prompt_and_seed_give_the_same_picture() {
+    for scene in Scene::ALL {
+        assert_eq!(small(scene.name(), 7), small(scene.name(), 7), "{scene:?}");
+    }
+    assert_eq!(small("Beach ", 7), small("beach", 7));
+}
+
+#[test]
+fn another_seed_or_wording_gives_another_picture() {
+    for scene in Scene::ALL {
+        assert!(difference(&small(scene.name(), 1), &small(scene.name(), 2)) > 2.0, "{scene:?}");
+    }
+    assert!(difference(&small("beach", 1), &small("a quiet beach", 1)) > 2.0);
+}
+
+#[test]
+fn every_scene_is_a_picture_at_every_hour_and_in_every_weather() {
+    for scene in Scene::ALL {
+        for rest in [
+            "",
+            "at night",
+            "at sunset",
+            "at sunrise in rain",
+            "at dusk in fog",
+            "in cloudy autumn",
+            "in winter, dark teal",
+        ] {
+            let picture = small(&format!("{} {rest}", scene.name()), 3);
+            let (low, high) = picture.as_raw().iter().fold((255, 0), |(low, high), &c| (c.min(low), c.max(high)));
+            assert!(high - low > 12, "{scene:?} {rest}: {low}..{high} is a blank");
+            let mean = picture.as_raw().iter().map(|&c| f64::from(c)).sum::<f64>() / picture.as_raw().len() as f64;
+            assert!((5.0..248.0).contains(&mean), "{scene:?} {rest}: mean {mean}");
+        }
+    }
+}
+
+#[test]
+fn any_prompt_gives_a_picture() {
+    let long = "beach ".repeat(2000);
+    let odd = "\u{0}\u{202e}#ff #ffffffffff rgb( \n\t ' ''";
+    for words in ["", " ", "🦀🏖️👩‍💻", "背景をぼかす", "ظلام", "no", odd, &long] {
+        assert_eq!(small(words, 1).dimensions(), SMALL);
+    }
+}
+
+#[test]
+fn odd_sizes_are_painted() {
+    for (width, height) in [(1, 1), (2, 1), (1, 40), (40, 1), (16, 16), (33, 17), (9, 64)] {
+        for scene in Scene::ALL {
+            assert_eq!(paint(&understand(scene.name()), 1, width, height).dimensions(), (width, height));
+        }
+    }
+    assert_eq!(paint(&understand("studio"), 1, 0, 0).dimensions(), (1, 1));
+    assert_eq!(paint(&understand("studio"), 1, u32::MAX, 1).dimensions(), (LONGEST, 1));
+}
+
+#[test]
+fn the_work_size_keeps_shape_and_bound() {
+    assert_eq!(work_size(1920, 1080, 540), (960, 540));
+    assert_eq!(work_size(640, 360, 540), (640, 360));
+    let (w, h) = work_size(4096, 1, 540);
+    assert_eq!((w, h), (4096, 1));
+    let (w, h) = work_size(4096, 4096, 540);
+    assert!(w == h && w * h <= 960 * 541);
+}
+
+#[test]
+fn gradients_do_not_band() {
+    // With dither no level may fill a wide flat field: few neighbours along a row are equal for long.
+    let picture = paint(&understand("blue gradient"), 4, 320, 180);
+    for row in picture.rows() {
+        let green: Vec<u8> = row.map(|pixel| pixel.0[1]).collect();
+        let longest = green.chunk_by(|a, b| a == b).map(<[u8]>::len).max().unwrap_or(0);
+        assert!(longest < 32, "a run of {longest} equal pixels");
+    }
+}
+
+#[test]
+fn night_is_darker_than_day_and_colours_show() {
+    let mean = |picture: RgbImage, k: usize| picture.pixels().map(|p| f64::from(p.0[k])).sum::<f64>();
+    for place in ["beach", "city", "mountains", "meadow", "office"] {
+        let (day, night) = (small(&format!("{place} by day"), 1), small(&format!("{place} at night"), 1));
+        assert!(mean(day, 1) > 1.3 * mean(night, 1), "{place}");
+    }
+    assert!(mean(small("red studio", 1), 0) > 1.5 * mean(small("red studio", 1), 2));
+    assert!(mean(small("blue gradient", 1), 2) > 1.5 * mean(small("blue gradient", 1), 0));
+}
+
+/// Paints a scene with `change` made to what was read of its name.
+fn changed(scene: Scene, change: impl Fn(&mut Reading)) -> RgbImage {
+    let mut reading = understand(scene.name());
+    change(&mut reading);
+    paint(&reading, 3, SMALL.0, SMALL.1)
+}
+
+#[test]
+fn what_can_be_left_out_is_left_out() {
+    for scene in Scene::ALL {
+        for &thing in scene.extras() {
+            let named = |reading: &mut Reading| {
+                reading.things = vec![thing];
+                reading.season = (thing == Thing::Flowers).then_some(Season::Spring);
+                reading.time = match thing {
+                    Thing::Moon | Thing::Stars | Thing::Lights => Some(Time::Night),
+                    Thing::Sun => Some(Time::Sunset),
+                    _ => reading.time,
+                };
+                if thing == Thing::Mountains {
+                    reading.also = vec![Scene::Mountains];
+                }
+            };
+            let with = changed(scene, named);
+            let without = changed(scene, |reading| {
+                named(reading);
+                reading.things.clear();
+                reading.without = vec![thing];
+            });
+            assert!(difference(&with, &without) > 0.05, "{scene:?} without {thing:?} is the same picture");
+        }
+    }
+}
+
+#[test]
+fn what_a_scene_is_said_to_show_changes_it_and_the_rest_does_not() {
+    for scene in Scene::ALL {
+        let usual = changed(scene, |_| {});
+        let check = |shows: bool, usually: bool, picture: &RgbImage, what: &str| {
+            let same = difference(&usual, picture) == 0.0;
+            assert!(same != shows || usually, "{scene:?} with {what}: shown {shows}, same picture {same}");
+        };
+        for time in [Time::Day, Time::Sunrise, Time::Sunset, Time::Dusk, Time::Night] {
+            let picture = changed(scene, |reading| reading.time = Some(time));
+            check(scene.shows_time(time, false), true, &picture, "");
+            let usually = same_as_usual(scene, time);
+            check(scene.shows_time(time, false), usually, &picture, &format!("{time:?}"));
+        }
+        for weather in [Weather::Clear, Weather::Cloudy, Weather::Rain, Weather::Fog] {
+            let picture = changed(scene, |reading| reading.weather = Some(weather));
+            let usually = scene == Scene::Aurora || (scene == Scene::Forest && weather == Weather::Clear);
+            check(scene.shows_weather(weather, true), usually, &picture, &format!("{weather:?}"));
+        }
+        for season in [Season::Spring, Season::Autumn, Season::Winter] {
+            let picture = changed(scene, |reading| reading.season = Some(season));
+            let usually = matches!(scene, Scene::Snow | Scene::Aurora | Scene::Sky);
+            check(scene.shows_season(season), usually, &picture, &format!("{season:?}"));
+        }
+    }
+}
+
+/// The hour at which a scene is painted when none is named.
+fn same_as_usual(scene: Scene, time: Time) -> bool {
+    match scene {
+        Scene::City | Scene::Cafe => time == Time::Dusk,
+        Scene::Aurora => time == Time::Night,
+        _ => time == Time::Day,
+    }
+}
+
+#[test]
+fn a_beach_without_water_is_dry_and_a_picture_without_blue_is_not_blue() {
+    let blue = |words: &str| {
+        let picture = small(words, 1);
+        let lower = picture.enumerate_pixels().filter(|(_, y, _)| *y > SMALL.1 * 6 / 10);
+        lower.filter(|(_, _, p)| p.0[2] > p.0[0]).count()
+    };
+    assert!(blue("beach by day") > 1000);
+    assert_eq!(blue("beach by day without water"), 0);
+    assert_eq!(blue("beach by day, no sea"), 0);
+    let chroma = |words: &str| {
+        let picture = small(words, 1);
+        picture.pixels().filter(|p| i32::from(p.0[2]) > i32::from(p.0[0]) + 24).count()
+    };
+    assert!(chroma("sea by day") > 5000);
+    assert_eq!(chroma("sea by day, not blue"), 0);
+    let grey = small("black and white beach", 1);
+    assert!(grey.pixels().all(|p| p.0[0].abs_diff(p.0[2]) <= 4));
+}
+
+#[test]
+fn every_style_looks_different_and_keeps_the_scene() {
+    for words in ["beach at sunset", "office", "forest", "gradient"] {
+        let looks: Vec<(&str, RgbImage)> = std::iter::once(None)
+            .chain(Style::ALL.map(Some))
+            .map(|style| (style.map_or("none", Style::name), paint(&read(words, "", style), 5, 320, 180)))
+            .collect();
+        for (i, (name, look)) in looks.iter().enumerate() {
+            for (other, another) in &looks[i + 1..] {
+                let apart = difference(look, another);
+                assert!(apart > 1.5, "{words}: {name} and {other} differ by {apart}");
+            }
+        }
+    }
+}
+
+#[test]
+fn styles_are_the_same_every_time_and_take_any_size() {
+    for style in Style::ALL {
+        let reading = read("lake at night", "", Some(style));
+        assert_eq!(paint(&reading, 1, 64, 36), paint(&reading, 1, 64, 36), "{style:?}");
+        for (width, height) in [(1, 1), (2, 1), (1, 40), (40, 1), (33, 17)] {
+            assert_eq!(paint(&reading, 1, width, height).dimensions(), (width, height), "{style:?}");
+        }
+    }
+}
