@@ -97,3 +97,35 @@ fn a_machine_is_set_up_and_put_back_as_it_was() {
     assert_eq!(left, ["/etc/modules-load.d/bgcam.conf"], "what was changed is kept, all else is gone");
     assert!(said("removed").contains("/etc/modules-load.d/bgcam.conf is kept"), "{}", said("removed"));
 }
+
+/// Nothing is changed that could not be shown; and after a real kill in the middle of a step, what was begun is undone or
+/// continued.
+#[test]
+fn a_setup_that_is_killed_is_undone_and_continued() {
+    let testbed = testbed_or_skip!();
+    let output = Guest::new(&testbed).v4l2loopback(VERSIONS[3]).no_loopback().daemon(
+        r#"
+        rm -f /etc/modprobe.d/bgcam.conf /etc/modules-load.d/bgcam.conf
+        left() { ls -A /etc/modprobe.d /etc/modules-load.d | grep bgcam; ls -d /sys/module/v4l2loopback; }
+        "$BGCAM" setup --yes > /dev/full 2> "$SHARE/unshown"; echo "unshown $?"
+        left 2> /dev/null
+        # it loads the module, and kills whoever called it
+        mkdir /tmp/killer
+        printf '#!/bin/sh\n%s "$@"\nkill -9 $PPID\n' "$(command -v modprobe)" > /tmp/killer/modprobe
+        chmod +x /tmp/killer/modprobe
+        PATH=/tmp/killer:$PATH "$BGCAM" setup --yes > "$SHARE/killed" 2>&1; echo "killed $?"
+        must "$BGCAM" setup --remove --yes > "$SHARE/removed" 2>&1
+        left 2> /dev/null; echo undone
+        PATH=/tmp/killer:$PATH "$BGCAM" setup --yes > /dev/null 2>&1; echo "killed $?"
+        must "$BGCAM" setup --yes > "$SHARE/continued" 2>&1
+        must "$BGCAM" setup --remove --yes > /dev/null 2>&1
+        left 2> /dev/null; echo undone
+        "#,
+    );
+    let output = output.success();
+    assert_eq!(output.stdout, "unshown 1\nkilled 137\nundone\nkilled 137\nundone\n");
+    let said = |name: &str| fs::read_to_string(output.file(name)).unwrap();
+    assert!(said("unshown").contains("nothing was changed: cannot print"), "{}", said("unshown"));
+    assert!(said("removed").contains("modprobe -r v4l2loopback"), "{}", said("removed"));
+    assert!(!said("continued").contains("write /etc/"), "{}", said("continued"));
+}

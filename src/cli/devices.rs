@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Trouble, args::DevicesVerb, show, style::DIM};
+use super::{Trouble, args::DevicesVerb, note, show, style::DIM};
 use crate::{camera, error::Failure, sink};
 
 pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), Trouble> {
@@ -14,14 +14,15 @@ pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), Trouble> 
         Some(DevicesVerb::Add { label }) => {
             let node = sink::loopback::control::add(&label).map_err(fail)?;
             writeln!(io::stdout(), "{}", node.display())?;
-            writeln!(io::stderr(), "made {label:?}; it is gone after a restart of the machine")?;
+            note(format_args!("made {label:?}; it is gone after a restart of the machine"));
             let hint = format!("hint: name it in output.to, such as [\"v4l2\", \"v4l2:{}\"]", node.display());
-            writeln!(anstream::stderr(), "{DIM}{hint}{DIM:#}")?;
+            let _ = writeln!(anstream::stderr(), "{DIM}{hint}{DIM:#}");
             Ok(())
         }
         Some(DevicesVerb::Remove { node }) => {
             sink::loopback::control::remove(&node).map_err(fail)?;
-            Ok(writeln!(io::stderr(), "removed {}", node.display())?)
+            note(format_args!("removed {}", node.display()));
+            Ok(())
         }
     }
 }
@@ -40,13 +41,13 @@ fn list(as_json: bool) -> io::Result<()> {
     }
     let mut out = io::stdout().lock();
     if devices.cameras.is_empty() {
-        writeln!(io::stderr(), "no webcam found; `bgcam daemon --camera demo` needs none")?;
+        note("no webcam found; `bgcam daemon --camera demo` needs none");
     }
     for camera in &devices.cameras {
         write_camera(&mut out, camera)?;
     }
     if devices.outputs.is_empty() {
-        writeln!(io::stderr(), "no virtual camera found; `bgcam setup` makes one")?;
+        note("no virtual camera found; `bgcam setup` makes one");
     }
     for output in &devices.outputs {
         writeln!(out, "virtual camera  {}  {}", output.path.display(), output.label)?;

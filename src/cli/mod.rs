@@ -15,7 +15,7 @@ pub(crate) mod style;
 mod watch;
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
@@ -31,7 +31,7 @@ use self::{
 use crate::{
     background::{BackgroundSpec, Fit, Slides},
     bench,
-    config::{self, Config, Flags},
+    config::{self, Config, ConfigError, Flags},
     control::{
         client::{Client, ConnectError},
         protocol::{Request, Response},
@@ -49,7 +49,7 @@ enum Trouble {
     Failed(Failure),
     /// No daemon runs.
     NoDaemon,
-    /// It could not be done, and why stands on stdout.
+    /// It could not be done, and the reasons are printed already.
     Said,
     /// Whoever read our output went away.
     Unheard,
@@ -81,7 +81,17 @@ impl From<ConnectError> for Trouble {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    match run(Cli::parse().verb) {
+    let done = match Cli::try_parse() {
+        Ok(cli) => run(cli.verb),
+        // help and version are output like any other, so a disk that is full makes them fail
+        Err(help) if !help.use_stderr() => help.print().map_err(Trouble::from),
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
+    };
+    // what is left in the buffer would otherwise be lost without a word
+    match done.and_then(|()| Ok(io::stdout().flush()?)) {
         Ok(()) | Err(Trouble::Unheard) => ExitCode::SUCCESS,
         Err(Trouble::Said) => ExitCode::from(1),
         Err(Trouble::Failed(failure)) => {
@@ -96,6 +106,11 @@ pub fn main() -> ExitCode {
             ExitCode::from(3)
         }
     }
+}
+
+/// Prints a message for the user. There is nowhere to report that it failed, and the verb has done its work all the same.
+fn note(message: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{message}");
 }
 
 fn complain(failure: &Failure) {
@@ -138,8 +153,10 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Setup(args) => setup::run(&args),
         Verb::Stop => stop(),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "bgcam", &mut io::stdout());
-            Ok(())
+            // into memory first: clap panics when it cannot write
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "bgcam", &mut script);
+            Ok(io::stdout().write_all(&script)?)
         }
         Verb::Man { dir } => man(dir.as_deref()),
     }
@@ -151,7 +168,7 @@ fn client() -> Result<Client, Trouble> {
 
 fn ask(request: &Request) -> Result<(), Trouble> {
     if let Response::Done(text) = client()?.call(request)? {
-        writeln!(io::stderr(), "{text}")?;
+        note(text);
     }
     Ok(())
 }
@@ -226,19 +243,19 @@ fn config(verb: ConfigVerb) -> Result<(), Trouble> {
         ConfigVerb::Show => {
             let config = settings(&None, None)?;
             for file in &config.files {
-                writeln!(io::stderr(), "from {}", file.display())?;
+                note(format_args!("from {}", file.display()));
             }
             write!(stdout, "{}", config.to_toml())?;
         }
         ConfigVerb::Check { file: Some(file) } => {
-            config::check_file(&file).map_err(|error| Failure::from(&error))?;
-            writeln!(io::stderr(), "{} is good", file.display())?;
+            checked(config::check_file(&file))?;
+            note(format_args!("{} is good", file.display()));
         }
         ConfigVerb::Check { file: None } => {
-            let files = settings(&None, None)?.files;
+            let files = checked(Config::load(&Flags::new()))?.files;
             let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
             let from = if files.is_empty() { "the defaults".to_owned() } else { files.join(", ") };
-            writeln!(io::stderr(), "the settings are good ({from})")?;
+            note(format_args!("the settings are good ({from})"));
         }
         ConfigVerb::Path => {
             for file in paths::config_files() {
@@ -248,6 +265,14 @@ fn config(verb: ConfigVerb) -> Result<(), Trouble> {
         }
     }
     Ok(())
+}
+
+/// The settings, or every mistake in them on stderr.
+fn checked<T>(settings: Result<T, ConfigError>) -> Result<T, Trouble> {
+    settings.map_err(|error| {
+        error.mistakes().for_each(|mistake| complain(&Failure::from(mistake)));
+        Trouble::Said
+    })
 }
 
 fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
@@ -283,7 +308,7 @@ fn stop() -> Result<(), Trouble> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    writeln!(io::stderr(), "stopped")?;
+    note("stopped");
     Ok(())
 }
 
@@ -294,6 +319,6 @@ fn man(dir: Option<&Path>) -> Result<(), Trouble> {
     let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
     let cannot = |error| Failure::new(Kind::Io, format!("cannot write manual pages to {}: {error}", dir.display()));
     written.map_err(cannot)?;
-    writeln!(io::stderr(), "manual pages written to {}", dir.display())?;
+    note(format_args!("manual pages written to {}", dir.display()));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{Trouble, args::SetupArgs, style::DIM};
+use super::{Trouble, args::SetupArgs, note, style::DIM};
 use crate::{
     error::{Failure, Kind},
     setup::{self, Options, Text},
@@ -13,12 +13,21 @@ pub(super) fn run(args: &SetupArgs) -> Result<(), Trouble> {
     let system = System::real();
     let options = Options { remove: args.remove, no_service: args.no_service };
     let plan = setup::plan(&system, options);
-    write!(anstream::stdout().lock(), "{}", Text(&plan, &system))?;
-    if plan.is_empty() {
-        writeln!(io::stderr(), "nothing to change")?;
-        return Ok(());
+    // nothing is done that could not be shown
+    let shown = write!(anstream::stdout().lock(), "{}", Text(&plan, &system)).and_then(|()| io::stdout().flush());
+    match shown {
+        Err(error) if !args.dry_run && !plan.is_empty() => {
+            let text = format!("nothing was changed: cannot print what would be: {error}");
+            return Err(Failure::new(Kind::Io, text).hint("`bgcam setup --yes > FILE` keeps it in a file").into());
+        }
+        shown => shown?,
     }
     if args.dry_run {
+        return Ok(());
+    }
+    if plan.is_empty() {
+        plan.carry_out(&system, |_| {})?;
+        note("nothing to change");
         return Ok(());
     }
     if !args.yes && !agreed()? {
@@ -28,8 +37,8 @@ pub(super) fn run(args: &SetupArgs) -> Result<(), Trouble> {
     }
     plan.carry_out(&system, |line| drop(writeln!(anstream::stderr(), "{DIM}{line}{DIM:#}")))?;
     match args.remove {
-        true => writeln!(io::stderr(), "done: removed")?,
-        false => writeln!(io::stderr(), "done; `bgcam doctor` says whether all is well")?,
+        true => note("done: removed"),
+        false => note("done; `bgcam doctor` says whether all is well"),
     }
     Ok(())
 }
@@ -39,7 +48,7 @@ fn agreed() -> io::Result<bool> {
     if !io::stdin().is_terminal() {
         return Ok(false);
     }
-    write!(io::stderr(), "Do this? [Y/n] ")?;
+    write!(io::stderr(), "Do this? [Y/n] ")?; // a question that cannot be asked has no answer
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer)?;
     Ok(read > 0 && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))

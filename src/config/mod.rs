@@ -1,10 +1,11 @@
 //! Settings: the compiled-in defaults, the files, the environment and the flags, checked and joined.
 //!
-//! Raw settings (`raw`) are what stands in the files; checked settings ([`Config`]) are what the stations take. Every
-//! file is checked by itself first (`text`), so that an error can name its file and line; `variables` finds settings in
-//! the environment, `values` checks single values.
+//! Raw settings (`raw`) are what stands in the files; checked settings ([`Config`]) are what the stations take. `text` reads
+//! a file and keeps the line of each setting, `variables` finds settings in the environment, `layers` lays them over each
+//! other and collects every mistake with its place, `values` checks single values.
 
 mod error;
+mod layers;
 mod raw;
 mod text;
 mod values;
@@ -13,17 +14,17 @@ mod variables;
 use std::{
     env,
     ffi::OsString,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-pub use self::{error::ConfigError, text::check_text};
+pub use self::error::{ConfigError, Mistake, Place};
 use self::{
-    error::{parse_error, value},
+    error::{Wrong, value},
+    layers::Layers,
     raw::Raw,
-    values::{fourcc, parse, parse_fit, within},
-    variables::settings_in,
+    values::{expected, fourcc, parse, parse_fit, within},
 };
 use crate::{
     background::{BackgroundSpec, Fit, Limits},
@@ -33,12 +34,16 @@ use crate::{
     look::{Look, LookError},
     mask::{self, Quality},
     paths,
-    prompt::settings::PromptSettings,
+    prompt::{PromptError, settings::PromptSettings},
+    regular::{self, FileError},
     sink::SinkSpec,
 };
 
 /// The defaults, which are also the documentation of every setting.
 pub const DEFAULTS: &str = include_str!("../../config/bgcam.toml");
+
+/// The largest settings file that is read.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The checked settings.
 #[derive(Debug, Clone)]
@@ -85,7 +90,7 @@ impl Config {
     /// Reads the files that are there, the environment and the flags.
     ///
     /// # Errors
-    /// When a file can't be read, a key is unknown or a value makes no sense.
+    /// Every file that can't be read, every key that is unknown and every value that makes no sense.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         Self::layered(&paths::config_files(), env::vars_os(), flags)
     }
@@ -99,31 +104,18 @@ impl Config {
         variables: impl Iterator<Item = (OsString, OsString)>,
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
-        let mut builder =
-            config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
-        let mut read = Vec::new();
+        let (mut layers, mut read) = (Layers::new(), Vec::new());
         for path in files {
-            let Some(text) = read_file(path)? else { continue };
-            check_text(&text, &path.display().to_string())?;
-            builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
+            match read_file(path) {
+                Ok(text) => layers.file(&text, &path.display().to_string()),
+                Err(why) if why.is_missing => continue,
+                Err(why) => layers.note(&path.display().to_string(), why.text, why.hint),
+            }
             read.push(path.clone());
         }
-        let variables = settings_in(variables)?;
-        for (name, key, value) in &variables {
-            let set = builder.set_override(key, value.clone());
-            builder = set.map_err(|error| parse_error(name, &error.to_string()))?;
-        }
-        for (key, value) in flags {
-            builder =
-                builder.set_override(*key, value.clone()).map_err(|error| parse_error(key, &error.to_string()))?;
-        }
-        // the files were checked one by one, so what is wrong now came by the environment or a flag
-        let raw: Raw = builder.build().and_then(config::Config::try_deserialize).map_err(|error| {
-            let text = error.to_string();
-            let from = variables.iter().find(|(_, key, _)| text.contains(&format!("`{key}`")));
-            parse_error(from.map_or("settings", |(name, ..)| name), &text)
-        })?;
-        Self::check(raw, read)
+        layers.variables(variables);
+        layers.flags(flags);
+        layers.finish(read)
     }
 
     /// The same settings with another camera and quality, or with their own.
@@ -139,20 +131,20 @@ impl Config {
         toml::to_string(&self.raw).unwrap_or_default()
     }
 
-    fn check(raw: Raw, files: Vec<PathBuf>) -> Result<Self, ConfigError> {
+    fn check(raw: Raw, files: Vec<PathBuf>) -> Result<Self, Wrong> {
         let size: Size = parse("output.size", &raw.output.size)?;
-        let fps = within("output.fps", raw.output.fps, 1, 120)?;
-        let timeout = within("camera.timeout_ms", raw.camera.timeout_ms, 100, 5_000)?;
+        let fps = within("output.fps", raw.output.fps)?;
+        let timeout = within("camera.timeout_ms", raw.camera.timeout_ms)?;
         let outputs = raw.output.to.iter().map(|to| parse("output.to", to)).collect::<Result<_, _>>()?;
-        raw.prompt.check().map_err(|error| parse_error("settings", &chain(&error)))?;
+        raw.prompt.check().map_err(|error| prompt_error(&error))?;
         raw.look.check().map_err(|error| look_error(&error))?;
         let fit = parse_fit(&raw.background.fit)?;
         let [low, high] = raw.mask.edge;
         if !(0.0..1.0).contains(&low) || !(low..=1.0).contains(&high) || low == high {
-            return Err(value("mask.edge", format!("[{low}, {high}]"), "two rising numbers from 0 to 1"));
+            return Err(value("mask.edge", format!("[{low}, {high}]"), expected("mask.edge").unwrap_or_default()));
         }
         if !(0.0..=0.95).contains(&raw.mask.memory) {
-            return Err(value("mask.memory", raw.mask.memory, "a number from 0 to 0.95"));
+            return Err(value("mask.memory", raw.mask.memory, expected("mask.memory").unwrap_or_default()));
         }
         let mask = mask::Settings {
             model: raw.mask.model.clone(),
@@ -184,13 +176,13 @@ impl Config {
             look: raw.look.clone(),
             background: parse::<BackgroundSpec>("background.default", &raw.background.default)?.fitted(fit),
             fit,
-            crossfade: Duration::from_millis(within("background.crossfade_ms", raw.background.crossfade_ms, 0, 5_000)?),
+            crossfade: Duration::from_millis(within("background.crossfade_ms", raw.background.crossfade_ms)?),
             limits: Limits {
-                max_bytes: within("background.max_megabytes", raw.background.max_megabytes, 1, 200)? << 20,
-                max_pixels: within("background.max_megapixels", raw.background.max_megapixels, 1, 400)? * 1_000_000,
+                max_bytes: within("background.max_megabytes", raw.background.max_megabytes)? << 20,
+                max_pixels: within("background.max_megapixels", raw.background.max_megapixels)? * 1_000_000,
             },
             prompt: raw.prompt.clone(),
-            gallery_bytes: within("gallery.max_megabytes", raw.gallery.max_megabytes, 10, 1_000_000)? << 20,
+            gallery_bytes: within("gallery.max_megabytes", raw.gallery.max_megabytes)? << 20,
             page: raw.web.enabled.then_some(raw.web.port),
             files,
             own_quality: mask.quality,
@@ -200,34 +192,79 @@ impl Config {
     }
 }
 
-fn look_error(error: &LookError) -> ConfigError {
+fn look_error(error: &LookError) -> Wrong {
     match error {
-        LookError::Unknown { .. } => parse_error("settings", &error.to_string()),
-        LookError::Value { name, value: found, expected } => value(name, found, expected),
+        LookError::Unknown { name, .. } => Wrong { key: format!("look.{name}"), text: error.to_string() },
+        LookError::Value { name, value: found, expected } => value(&format!("look.{name}"), found, expected),
     }
 }
 
-/// Checks one file's text by itself: TOML, known keys, right types, values in range.
+fn prompt_error(error: &PromptError) -> Wrong {
+    match error {
+        PromptError::Setting { key, value: found, expected } if found.parse::<f64>().is_ok() => {
+            value(key, found, expected)
+        }
+        PromptError::Setting { key, value: found, expected } => value(key, format!("{found:?}"), expected),
+        _ => Wrong { key: "prompt".to_owned(), text: chain(error) },
+    }
+}
+
+/// Checks one file by itself: TOML, known keys, right types, values in range.
 ///
 /// # Errors
-/// What is wrong, with `origin` and the line.
+/// Everything that is wrong, with the line.
 pub fn check_file(path: &Path) -> Result<(), ConfigError> {
-    let text = read_file(path)?
-        .ok_or_else(|| ConfigError::Read { path: path.to_owned(), source: io::Error::from(io::ErrorKind::NotFound) })?;
-    check_text(&text, &path.display().to_string())?;
-    Config::layered(&[path.to_owned()], std::iter::empty(), &Flags::new()).map(|_| ())
+    let (mut layers, source) = (Layers::new(), path.display().to_string());
+    match read_file(path) {
+        Ok(text) => layers.file(&text, &source),
+        Err(why) => layers.note(&source, why.text, why.hint),
+    }
+    layers.finish(Vec::new()).map(drop)
 }
 
-fn read_file(path: &Path) -> Result<Option<String>, ConfigError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
-    }
+/// Checks one file's text by itself; `origin` is its name in mistakes.
+///
+/// # Errors
+/// As [`check_file`].
+pub fn check_text(text: &str, origin: &str) -> Result<(), ConfigError> {
+    let mut layers = Layers::new();
+    layers.file(text, origin);
+    layers.finish(Vec::new()).map(drop)
+}
+
+/// Why a settings file gave no text.
+struct Unread {
+    is_missing: bool,
+    text: String,
+    hint: String,
+}
+
+fn read_file(path: &Path) -> Result<String, Unread> {
+    let bytes = regular::read(path, MAX_BYTES).map_err(|error| {
+        let kind = if let FileError::Io(error) = &error { Some(error.kind()) } else { None };
+        let is_missing = matches!(kind, Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory));
+        let text = match is_missing {
+            true => "there is no such settings file".to_owned(),
+            false => format!("cannot read these settings: {error}"),
+        };
+        let hint = match is_missing {
+            true => "`bgcam config path` prints where settings are looked for".to_owned(),
+            false => format!("ls -l {}", path.display()),
+        };
+        Unread { is_missing, text, hint }
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let hint = "save it as UTF-8".to_owned();
+        Unread { is_missing: false, text: format!("line {line} is not UTF-8 text"), hint }
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::error::Failure;
 
@@ -277,12 +314,115 @@ mod tests {
                 "setting output.size = \"big\" is not valid: size \"big\" is not WIDTHxHEIGHT",
             ),
             ("[mask]\nedge = [0.7, 0.3]", "setting mask.edge = [0.7, 0.3] is not two rising numbers"),
-            ("[output]\nfps = \"fast\"", "bgcam.toml:2: output.fps: invalid type: string \"fast\""),
+            ("\n[output]\nfps = \"fast\"", "bgcam.toml:3: setting output.fps = \"fast\" is not a number from 1 to 120"),
+            ("[web]\nport = 70000", "bgcam.toml:2: setting web.port = 70000 is not a number from 0 to 65535"),
+            ("[web]\nport = -1", "bgcam.toml:2: setting web.port = -1 is not a number from 0 to 65535"),
+            ("[output]\nfps = 99999999999999999999", "setting output.fps = \"99999999999999999999\" is not a number"),
+            ("[look]\nzoom = 99999999999", "setting look.zoom = 99999999999 is not a whole number from 100 to 400"),
+            (
+                "[look]\noverlay_place = \"left\"",
+                "setting look.overlay_place = \"left\" is not one of top-left, top-right",
+            ),
+            ("[camera]\nalways_on = \"yes\"", "setting camera.always_on = \"yes\" is not true or false"),
+            ("[mask]\nmemory = nan", "setting mask.memory = NaN is not a number from 0 to 0.95"),
+            ("[mask]\nedge = [0.5]", "setting mask.edge = [0.5] is not two rising numbers from 0 to 1"),
+            ("[prompt.sdwebui]\nsteps = -3", "setting prompt.sdwebui.steps = -3 is not a whole number, 0 or more"),
+            ("[prompt.sdwebui]\nsteps = 900", ":2: setting prompt.sdwebui.steps = 900 is not a number from 1 to 150"),
+            ("camera = 1", ":1: camera is a section: write [camera]"),
             ("[mask]\nmodel = \"landscap\"", "setting mask.model = \"landscap\" is not valid"),
             ("[output\n", ":1: "),
         ] {
             let text = error(text);
             assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    /// All mistakes of these files, environment and flags, in their order.
+    fn mistakes(files: &[&str], variables: &[(&str, &str)], flags: &Flags) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..files.len()).map(|number| dir.path().join(format!("{number}.toml"))).collect();
+        for (path, text) in paths.iter().zip(files) {
+            fs::write(path, text).unwrap();
+        }
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let error = Config::layered(&paths, variables, flags).unwrap_err();
+        let folder = format!("{}/", dir.path().display());
+        error.mistakes().map(|mistake| mistake.to_string().replace(&folder, "")).collect()
+    }
+
+    #[test]
+    fn every_mistake_of_every_layer_is_reported_with_its_place() {
+        let files = [
+            "[output]\nfps = 0\nsiez = 1\n[prompt.openai]\nsize = \"huge\"\n[mask]\nmodel = \"nope\"\n",
+            "[output]\nfps = 500\n[mask]\nedge = [1, 0]\nmemory = 7\n[look]\nzoom = 1\nsoftness = 500\n",
+        ];
+        let variables = [("BGCAM_OUTPUT_FPS", "fast"), ("BGCAM_OUTPUT_SIZ", "1"), ("BGCAM_LOOK_ZOOM", "120")];
+        let flags = vec![("mask.quality", "best".into()), ("mask.model", "landscape".into())];
+        let found = mistakes(&files, &variables, &flags);
+        let expected = [
+            "0.toml:2: setting output.fps = 0 is not a number from 1 to 120",
+            "0.toml:3: unknown setting \"siez\"",
+            "0.toml:5: setting prompt.openai.size = ",
+            "0.toml:7: setting mask.model = \"nope\"",
+            "1.toml:2: setting output.fps = 500 is not a number from 1 to 120",
+            "1.toml:4: setting mask.edge = [1, 0] is not two rising numbers",
+            "1.toml:5: setting mask.memory = 7 is not",
+            "1.toml:7: setting look.zoom = 1 is not a whole number from 100 to 400",
+            "1.toml:8: setting look.softness = 500 is not a whole number from 0 to 100",
+            "BGCAM_OUTPUT_FPS: setting output.fps = \"fast\" is not a number from 1 to 120",
+            "BGCAM_OUTPUT_SIZ: no setting has this name",
+            "--quality: setting mask.quality = \"best\" is not valid",
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn every_line_that_is_no_toml_is_reported_beside_other_mistakes() {
+        let found =
+            mistakes(&["[output]\nfps = \nsize = big\nto = [\"auto\"]\n[look]\nzoom = 1\n"], &[], &Flags::new());
+        let lines: Vec<_> = found.iter().map(|text| text.split(": ").next().unwrap()).collect();
+        assert_eq!(lines, ["0.toml:2", "0.toml:3", "0.toml:6"], "{found:#?}");
+        assert!(found[2].contains("look.zoom = 1"), "{found:#?}");
+    }
+
+    #[test]
+    fn the_first_of_several_says_how_many_more_there_are() {
+        let text = error("[output]\nfps = 0\n[mask]\nmemory = 2\n[look]\nzoom = 1\n");
+        assert!(text.contains("output.fps = 0") && text.contains("(and 2 more mistakes)"), "{text}");
+        assert!(text.ends_with("| `bgcam config check` lists all of them"), "{text}");
+    }
+
+    #[test]
+    fn a_model_of_ones_own_may_be_in_a_weaker_file_than_its_choice() {
+        let dir = tempfile::tempdir().unwrap();
+        let (weak, strong) = (dir.path().join("weak.toml"), dir.path().join("strong.toml"));
+        let custom = "[[mask.custom]]\nname = \"mine\"\nfile = \"/mine.onnx\"\nlayout = \"nchw\"\nwidth = 256\nheight = 144\n\
+            range = \"0..1\"\noutput = \"alpha\"\n";
+        fs::write(&weak, custom).unwrap();
+        fs::write(&strong, "[mask]\nmodel = \"mine\"\n").unwrap();
+        let load = |files: &[PathBuf]| Config::layered(files, std::iter::empty(), &Flags::new());
+        assert_eq!(load(&[weak, strong.clone()]).unwrap().mask.model, "mine");
+        assert!(load(&[strong]).is_err());
+        let found = mistakes(&["[[mask.custom]]\nname = \"mine\"\nwidth = \"wide\"\n"], &[], &Flags::new());
+        assert!(found[0].starts_with("0.toml:1: mask.custom"), "{found:?}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("latin1.toml"), b"[output]\n# \xe9\n").unwrap();
+        fs::create_dir(path("folder.toml")).unwrap();
+        for (name, expected) in [
+            ("none.toml", "there is no such settings file"),
+            ("latin1.toml", "line 2 is not UTF-8 text"),
+            ("folder.toml", "it is a folder, not a regular file"),
+        ] {
+            let failure = Failure::from(&check_file(&path(name)).unwrap_err());
+            assert!(failure.message.contains(name) && failure.message.contains(expected), "{failure}");
         }
     }
 

@@ -1,90 +1,129 @@
-//! One file's text, checked by itself, so that an error can name its line.
+//! One file's text: its known settings, the line of each, and what is wrong with the others.
+
+use std::collections::BTreeMap;
+
+use toml::de::{DeTable, DeValue};
 
 use super::{
     DEFAULTS,
-    error::{ConfigError, parse_error},
-    raw::Raw,
+    error::{Mistake, Place},
 };
 use crate::error::nearest;
 
-/// Lays `text` over the defaults, so that a file may name any part of the settings, and keeps the line of an error.
-pub fn check_text(text: &str, origin: &str) -> Result<(), ConfigError> {
-    let parsed: toml::Table = toml::from_str(text).map_err(|error| located(origin, text, &error))?;
-    let known = defaults();
-    check_keys(origin, text, &parsed, &known)?;
-    let mut whole = known;
-    merge(&mut whole, parsed);
-    whole.try_into::<Raw>().map(|_| ()).map_err(|error: toml::de::Error| mistyped(origin, text, &error))
+/// What a file says.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    /// The settings that we know, whatever their values are.
+    pub(super) table: toml::Table,
+    /// Where each of them is, by key (`output.fps`); tables too.
+    pub(super) places: BTreeMap<String, Place>,
+    pub(super) mistakes: Vec<Mistake>,
 }
 
-fn check_keys(origin: &str, text: &str, parsed: &toml::Table, known: &toml::Table) -> Result<(), ConfigError> {
-    for (key, value) in parsed {
-        match (known.get(key), value) {
-            // a list of tables has no default
-            (None, _) if key == "custom" && known.contains_key("model") => {}
-            (None, _) => return Err(unknown(origin, text, key, known.keys())),
-            (Some(toml::Value::Table(known)), toml::Value::Table(value)) => check_keys(origin, text, value, known)?,
-            (Some(toml::Value::Table(_)), _) => {
-                let line = line_with(text, key);
-                return Err(parse_error(&format!("{origin}:{line}"), &format!("{key} is not a table of settings")));
-            }
-            (Some(_), _) => {}
-        }
+/// Reads the text of the file `source`, which is applied after `layer` others.
+pub(super) fn read(text: &str, source: &str, layer: usize) -> Document {
+    let place = |offset: usize| Place { layer, line: Some(line_of(text, offset)), source: source.to_owned() };
+    let (parsed, errors) = DeTable::parse_recoverable(text);
+    let mut document = Document::default();
+    for error in &errors {
+        let offset = error.span().map_or(0, |span| span.start);
+        document.mistakes.push(Mistake {
+            place: Some(place(offset)),
+            text: error.message().trim_end().to_owned(),
+            hint: "settings are TOML: [section], then key = value; texts are in \"quotes\"".to_owned(),
+        });
     }
-    Ok(())
+    // what was recovered from a broken line is not what its author meant
+    let broken: Vec<_> = document.mistakes.iter().filter_map(|mistake| mistake.place.clone()).collect();
+    document.table = known_part(parsed.get_ref(), &defaults(), "", &place, &mut document);
+    for key in document.places.iter().filter(|(_, place)| broken.contains(place)).map(|(key, _)| key) {
+        remove(&mut document.table, key);
+    }
+    document
 }
 
-fn merge(into: &mut toml::Table, from: toml::Table) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new),
-            (_, value) => {
-                into.insert(key, value);
+/// The part of a table that has a place in the settings; what has none is a mistake.
+fn known_part(
+    parsed: &DeTable<'_>,
+    known: &toml::Table,
+    above: &str,
+    place: &impl Fn(usize) -> Place,
+    document: &mut Document,
+) -> toml::Table {
+    let mut table = toml::Table::new();
+    for (key, value) in parsed {
+        let (name, place_of_key) = (key.get_ref().as_ref(), place(key.span().start));
+        let path = if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
+        let value = match (known.get(name), value.get_ref()) {
+            // a list of tables has no default
+            (None, value) if path == "mask.custom" => plain(value),
+            (None, _) => {
+                document.mistakes.push(unknown(name, place_of_key, known));
+                continue;
+            }
+            (Some(toml::Value::Table(known)), DeValue::Table(inner)) => {
+                Some(known_part(inner, known, &path, place, document).into())
+            }
+            (Some(toml::Value::Table(_)), _) => {
+                let text = format!("{path} is a section: write [{path}], and its settings below");
+                let hint = "`bgcam config show` prints every section with its settings".to_owned();
+                document.mistakes.push(Mistake { place: Some(place_of_key), text, hint });
+                continue;
+            }
+            (Some(_), value) => plain(value),
+        };
+        document.places.insert(path, place_of_key);
+        table.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    table
+}
+
+fn plain(value: &DeValue<'_>) -> Option<toml::Value> {
+    Some(match value {
+        DeValue::String(text) => text.as_ref().into(),
+        // a number too large for us is kept as text, which is then not the number that was expected
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => number.into(),
+            Err(_) => number.as_str().into(),
+        },
+        DeValue::Float(number) => number.as_str().parse::<f64>().ok()?.into(),
+        DeValue::Boolean(on) => (*on).into(),
+        DeValue::Datetime(time) => (*time).into(),
+        DeValue::Array(values) => values.iter().filter_map(|value| plain(value.get_ref())).collect::<Vec<_>>().into(),
+        DeValue::Table(table) => {
+            let values =
+                table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), plain(value.get_ref())?)));
+            values.collect::<toml::Table>().into()
+        }
+    })
+}
+
+fn unknown(name: &str, place: Place, known: &toml::Table) -> Mistake {
+    let names: Vec<&str> = known.keys().map(String::as_str).collect();
+    let hint = match nearest(name, &names) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => "`bgcam config show` prints every setting".to_owned(),
+    };
+    Mistake {
+        place: Some(place),
+        text: format!("unknown setting {name:?}, expected one of {}", names.join(", ")),
+        hint,
+    }
+}
+
+fn remove(table: &mut toml::Table, path: &str) {
+    match path.split_once('.') {
+        Some((name, rest)) => {
+            if let Some(toml::Value::Table(inner)) = table.get_mut(name) {
+                remove(inner, rest);
             }
         }
+        None => drop(table.remove(path)),
     }
 }
 
 pub(super) fn defaults() -> toml::Table {
     toml::from_str(DEFAULTS).unwrap_or_default()
-}
-
-fn located(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
-    let origin = match error.span() {
-        Some(span) => format!("{origin}:{}", line_of(text, span.start)),
-        None => origin.to_owned(),
-    };
-    parse_error(&origin, error.message())
-}
-
-/// An error in the whole, which has no place in the text: its last line names the key, in `backticks`.
-fn mistyped(origin: &str, text: &str, error: &toml::de::Error) -> ConfigError {
-    let said = error.to_string();
-    let path = said.split('`').rev().nth(1).unwrap_or_default();
-    let key = path.rsplit('.').next().unwrap_or_default();
-    parse_error(&format!("{origin}:{}", line_with(text, key)), &format!("{path}: {}", error.message()))
-}
-
-fn unknown<'a>(origin: &str, text: &str, key: &str, known: impl Iterator<Item = &'a String>) -> ConfigError {
-    let line = line_with(text, key);
-    let known: Vec<&str> = known.map(String::as_str).collect();
-    ConfigError::Parse {
-        origin: format!("{origin}:{line}"),
-        text: format!("unknown setting {key:?}, expected one of {}", known.join(", ")),
-        near: nearest(key, known),
-    }
-}
-
-fn line_with(text: &str, key: &str) -> usize {
-    text.lines().position(|line| names_key(line, key)).map_or(1, |index| index + 1)
-}
-
-fn names_key(line: &str, key: &str) -> bool {
-    line.trim_start()
-        .trim_start_matches('[')
-        .trim_start()
-        .strip_prefix(key)
-        .is_some_and(|rest| rest.trim_start().starts_with(['=', ']', '.']))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

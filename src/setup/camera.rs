@@ -59,6 +59,10 @@ fn load(why: &'static str) -> Step {
 
 /// Plans what installs the module; false when it cannot be loaded afterwards.
 fn get_module(system: &System, plan: &mut Plan, module: &Module) -> bool {
+    if plan.record.packages_unfinished && system.has_program("dpkg") {
+        let go_on = ["dpkg", "--configure", "-a"];
+        plan.push(Step::run(Who::Root, &go_on, "completes the installation that was interrupted", Mark::Packages));
+    }
     match module {
         Module::Loaded { .. } | Module::Installed => return true,
         Module::Missing(Why::NeverInstalled | Why::NoHeaders) => match packages(system) {
@@ -138,33 +142,38 @@ fn join_group(system: &System, plan: &mut Plan) {
     plan.push(Step::run(Who::Root, &join, "lets you open cameras, from your next login on", Mark::Group(true)));
 }
 
+/// Plans to undo it, in the reverse order.
 pub(super) fn remove(system: &System, plan: &mut Plan) {
-    plan.delete(system, Who::Root, Path::new(OPTIONS.0), OPTIONS.1, "the options of the virtual camera");
-    plan.delete(system, Who::Root, Path::new(AT_BOOT.0), AT_BOOT.1, "no virtual camera at the next start");
-    if plan.record.loaded && matches!(Module::of(system), Module::Loaded { .. }) {
-        let devices = list_in(&system.path("/sys"));
-        let others = |device: &Loopback| {
-            let holders = system.probe().holders(&system.path(&device.path));
-            holders.into_iter().find(|holder| holder.name != "bgcam").map(|holder| holder.to_string())
-        };
-        match devices.iter().find_map(others) {
-            Some(holder) => {
-                plan.note(format!("{holder} uses the virtual camera: it is there until the next start of the computer"))
-            }
-            None => plan.push(Step::run(
-                Who::Root,
-                &["modprobe", "-r", "v4l2loopback"],
-                "takes the virtual camera away",
-                Mark::Loaded(false),
-            )),
-        }
-    }
-    if plan.record.group {
+    if plan.record.group && system.is_in_group("video").0 {
         let leave = ["gpasswd", "-d", &system.user.name, "video"];
         plan.push(Step::run(Who::Root, &leave, "you were put into that group for bgcam", Mark::Group(false)));
     }
+    if plan.record.loaded && matches!(Module::of(system), Module::Loaded { .. }) {
+        unload(system, plan);
+    }
+    plan.delete(system, Who::Root, Path::new(AT_BOOT.0), AT_BOOT.1, "no virtual camera at the next start");
+    plan.delete(system, Who::Root, Path::new(OPTIONS.0), OPTIONS.1, "the options of the virtual camera");
     if plan.record.packages {
         plan.note("the package of v4l2loopback stays: other programs may use it");
+    }
+}
+
+fn unload(system: &System, plan: &mut Plan) {
+    let devices = list_in(&system.path("/sys"));
+    let others = |device: &Loopback| {
+        let holders = system.probe().holders(&system.path(&device.path));
+        holders.into_iter().find(|holder| holder.name != "bgcam").map(|holder| holder.to_string())
+    };
+    match devices.iter().find_map(others) {
+        Some(holder) => {
+            plan.note(format!("{holder} uses the virtual camera: it is there until the next start of the computer"))
+        }
+        None => plan.push(Step::run(
+            Who::Root,
+            &["modprobe", "-r", "v4l2loopback"],
+            "takes the virtual camera away",
+            Mark::Loaded(false),
+        )),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `bgcam setup`: makes the virtual camera and the service, says beforehand what it will do, and undoes all of it.
 //!
-//! [`plan`] looks at the machine ([`crate::system`]) and says what is still to be done, [`Plan::carry_out`] does it. What
-//! was done is recorded, so that a later `--remove` takes back that and nothing else; a file that somebody has changed
-//! since is kept.
+//! [`plan`] looks at the machine ([`crate::system`]) and says what is still to be done, [`Plan::carry_out`] does it. Each
+//! step is recorded before it is done, so that `--remove` undoes that and nothing else, even after an interrupted setup,
+//! and a second setup continues it; a file that the user has changed since is kept.
 
 mod camera;
 mod record;
@@ -105,6 +105,12 @@ pub struct Plan {
 /// Looks at the machine and says what is to be done; changes nothing.
 pub fn plan(system: &System, options: Options) -> Plan {
     let mut plan = Plan { record: Record::read(system), ..Plan::default() };
+    if plan.record.is_damaged {
+        plan.note(format!(
+            "{} is damaged: what an earlier setup changed is known only as far as it is to be seen",
+            record::path(system).display()
+        ));
+    }
     match options.remove {
         // the daemon holds the camera, so it goes first
         true => {
@@ -112,6 +118,7 @@ pub fn plan(system: &System, options: Options) -> Plan {
                 service::remove(system, &mut plan);
             }
             camera::remove(system, &mut plan);
+            plan.record.forget_missing(system);
         }
         false => {
             camera::install(system, &mut plan);
@@ -170,34 +177,45 @@ impl Plan {
 
     /// Plans that the file that we wrote at `path` goes; `ours` is what we write today.
     fn delete(&mut self, system: &System, who: Who, path: &Path, ours: &str, why: &'static str) -> bool {
+        let step = |path: PathBuf, why| Step { who, action: Action::Delete { path }, why, mark: Mark::File };
+        let half_written = temporary(path);
+        if system.exists(&half_written) {
+            self.push(step(half_written, "was being written when setup was interrupted"));
+        }
         let Ok(text) = fs::read_to_string(system.path(path)) else { return false };
         if text != ours && self.record.files.get(path) != Some(&text) {
             self.note(format!("{} is kept: somebody has changed it", path.display()));
             return false;
         }
-        self.push(Step { who, action: Action::Delete { path: path.to_owned() }, why, mark: Mark::File });
+        self.push(step(path.to_owned(), why));
         true
     }
 
     /// Does it, step by step; goes on after a failure with what can still be done. `tell` hears of each step before it.
     ///
     /// # Errors
-    /// The first failure.
+    /// The first failure; nothing more is done when it cannot be recorded.
     pub fn carry_out(mut self, system: &System, mut tell: impl FnMut(&str)) -> Result<(), Failure> {
         let mut result = Ok(());
         for step in std::mem::take(&mut self.steps) {
             let line = step.command_line(system);
             tell(&line);
-            match step.perform(system) {
-                Ok(()) => self.record.take(&step),
-                Err(error) => {
-                    tell(&format!("failed: {error}"));
-                    result = result.and(Err(failure(&line, &error)));
-                }
+            self.begin(system, &step)?;
+            let done = step.perform(system);
+            self.record.end(&step, done.is_ok());
+            if let Err(error) = done {
+                tell(&format!("failed: {error}"));
+                result = result.and(Err(failure(&line, &error)));
             }
         }
         let kept = self.record.write(system);
         result.and(kept.map_err(|error| failure("remember what was changed", &error)))
+    }
+
+    /// Records a step that is about to be done: what is not recorded could not be undone, so it is not done either.
+    fn begin(&mut self, system: &System, step: &Step) -> Result<(), Failure> {
+        self.record.begin(step);
+        self.record.write(system).map_err(|error| failure("remember what is about to be changed", &error))
     }
 }
 
@@ -207,7 +225,7 @@ fn failure(line: &str, error: &io::Error) -> Failure {
         true => {
             failure.hint("`bgcam doctor` says why v4l2loopback does not load; \"Key was rejected\" means Secure Boot")
         }
-        false => failure.hint("mend that and run it again: what is done already stays"),
+        false => failure.hint("fix that and run `bgcam setup` again: finished steps are skipped"),
     }
 }
 
@@ -230,12 +248,12 @@ impl Step {
     /// The command that does it, and whether that is what is really run: files that are ours to write need none.
     fn command(&self, system: &System) -> Vec<String> {
         let words = match &self.action {
-            Action::Write { path, .. } => vec!["install", "-D", "-m", "644", "/dev/stdin"]
-                .into_iter()
+            Action::Write { path, .. } => ["sh", "-c", WRITE, "sh"]
                 .map(str::to_owned)
-                .chain([text(path)])
+                .into_iter()
+                .chain([text(&temporary(path)), text(path)])
                 .collect(),
-            Action::Delete { path } => vec!["rm".to_owned(), text(path)],
+            Action::Delete { path } => vec!["rm".to_owned(), "-f".to_owned(), text(path)],
             Action::Run { command } => command.clone(),
         };
         self.becoming(system).into_iter().chain(words).collect()
@@ -254,7 +272,7 @@ impl Step {
         let direct = self.becoming(system).is_empty();
         match &self.action {
             Action::Write { path, text, .. } if direct => write(&system.path(path), text),
-            Action::Delete { path } if direct => fs::remove_file(system.path(path)),
+            Action::Delete { path } if direct => delete(&system.path(path)),
             Action::Write { text, .. } => system.probe().change(&self.command(system), text),
             _ => system.probe().change(&self.command(system), ""),
         }
@@ -271,16 +289,34 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Writes a file that is there whole or not at all.
+/// Writes standard input to the file `$2` by way of `$1`: it is there whole or not at all, and survives a crash.
+const WRITE: &str =
+    "set -e; install -D -m 644 /dev/stdin \"$1\"; sync \"$1\"; mv -f \"$1\" \"$2\"; sync \"$(dirname \"$2\")\"";
+
+/// Where the text of `path` is until it is complete: hidden, which modprobe and systemd overlook.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+/// The same as [`WRITE`].
 fn write(path: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let dir = path.parent().unwrap_or(Path::new("/"));
+    let (dir, new) = (path.parent().unwrap_or(Path::new("/")), temporary(path));
     fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    let mut file = fs::File::create(&new)?;
     io::Write::write_all(&mut file, text.as_bytes())?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    file.persist(path)?;
-    Ok(())
+    file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    fs::File::open(dir)?.sync_all()
+}
+
+/// Deletes a file, which may be gone already.
+fn delete(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 #[cfg(test)]

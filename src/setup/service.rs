@@ -58,6 +58,8 @@ pub(super) fn remove(system: &System, plan: &mut Plan) {
                 "ends bgcam, and starts it no more",
                 Mark::Enabled(false),
             ));
+        } else {
+            plan.record.enabled = false;
         }
     }
     if plan.delete(system, Who::User, &path, &unit(system), "how bgcam was started") && system.has_user_systemd() {

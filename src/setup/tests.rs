@@ -75,9 +75,9 @@ fn all_is_set_up_once_and_undone_without_a_trace() {
         "systemctl --user disable --now bgcam.service",
         "delete /home/ada/.config/systemd/user/bgcam.service",
         "systemctl --user daemon-reload",
-        "delete /etc/modprobe.d/bgcam.conf",
-        "delete /etc/modules-load.d/bgcam.conf",
         "sudo modprobe -r v4l2loopback",
+        "delete /etc/modules-load.d/bgcam.conf",
+        "delete /etc/modprobe.d/bgcam.conf",
     ];
     assert_eq!(planned(&twin, REMOVE).0, undo);
     do_all(&twin, true);
@@ -95,8 +95,8 @@ fn what_the_user_has_changed_is_kept_and_said() {
         steps,
         [
             "systemctl --user disable --now bgcam.service",
-            "delete /etc/modules-load.d/bgcam.conf",
-            "sudo modprobe -r v4l2loopback"
+            "sudo modprobe -r v4l2loopback",
+            "delete /etc/modules-load.d/bgcam.conf"
         ]
     );
     assert!(said.iter().any(|note| note.contains(CONF)) && said.iter().any(|note| note.contains(UNIT)), "{said:?}");
@@ -199,8 +199,9 @@ fn root_writes_itself_and_does_the_users_part_as_the_user() {
     assert!(all.contains(&enable.to_owned()), "{all:?}");
     do_all(&twin, false);
     assert!(twin.text(CONF).is_some());
-    let by_ada = format!("runuser -u ada -- env XDG_RUNTIME_DIR=/run/user/1000 install -D -m 644 /dev/stdin {UNIT}");
-    assert!(twin.changes().iter().any(|change| change.starts_with(&by_ada)), "{:?}", twin.changes());
+    let by_ada = "runuser -u ada -- env XDG_RUNTIME_DIR=/run/user/1000 sh -c ";
+    let writes_unit = |change: &String| change.starts_with(by_ada) && change.contains(&format!(" {UNIT} <"));
+    assert!(twin.changes().iter().any(writes_unit), "{:?}", twin.changes());
 }
 
 #[test]
@@ -224,6 +225,148 @@ fn a_step_that_fails_stops_no_other_and_is_not_taken_for_done() {
     assert!(failure.hint.unwrap().contains("Key was rejected"));
     assert!(twin.text(UNIT).is_some());
     assert!(!Record::read(&system).loaded && Record::read(&system).enabled);
+}
+
+/// When a run of setup is interrupted, in the middle of a step.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// It was recorded, and nothing of it done.
+    Recorded,
+    /// Half of a file was written.
+    HalfWritten,
+    /// It was done, and that was not recorded.
+    Done,
+}
+
+const MOMENTS: [Moment; 3] = [Moment::Recorded, Moment::HalfWritten, Moment::Done];
+
+/// A machine on which every kind of step is necessary: packages, files, the module, the group, the service.
+fn bare() -> Twin {
+    let twin = fresh().without(&format!("/lib/modules/{KERNEL}/modules.dep")).with("/etc/group", "video:x:44:\n");
+    twin.with("/usr/bin/dpkg", "").fake(|fake| fake.cameras.denied = Some("/dev/video0".into()))
+}
+
+/// What a command does to the machine.
+fn effect(twin: Twin, line: &str) -> Twin {
+    let loaded = "/sys/module/v4l2loopback";
+    match line.trim_start_matches("sudo ") {
+        line if line.starts_with("apt-get -y install") => {
+            twin.with(&format!("/lib/modules/{KERNEL}/modules.dep"), "updates/dkms/v4l2loopback.ko:\n")
+        }
+        "modprobe v4l2loopback" => twin
+            .with(&format!("{loaded}/version"), "0.15.4")
+            .with(&format!("{loaded}/parameters/exclusive_caps"), "Y,N")
+            .with(&format!("{loaded}/parameters/video_nr"), "10,-1")
+            .with(&format!("{NODE}/name"), LABEL)
+            .with(&format!("{NODE}/max_openers"), "10")
+            .with(&format!("{NODE}/state"), "output"),
+        "modprobe -r v4l2loopback" => twin.without(loaded).without(NODE),
+        "usermod -aG video ada" => twin.with("/etc/group", "video:x:44:ada\n"),
+        "gpasswd -d ada video" => twin.with("/etc/group", "video:x:44:\n"),
+        line if line.contains("enable --now") => {
+            twin.says("systemctl --user show", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
+        }
+        line if line.contains("disable --now") => {
+            twin.says("systemctl --user show", "LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n")
+        }
+        _ => twin,
+    }
+}
+
+/// Sets up or undoes, as [`Plan::carry_out`] does; to its end, or until it is interrupted in the step of that number.
+fn run_until(mut twin: Twin, options: Options, end: Option<(usize, Moment)>) -> Twin {
+    let mut plan = plan(&twin.system(), options);
+    for (number, step) in std::mem::take(&mut plan.steps).into_iter().enumerate() {
+        let (system, moment) = (twin.system(), end.filter(|(last, _)| *last == number).map(|(_, moment)| moment));
+        plan.begin(&system, &step).unwrap();
+        match (moment, &step.action) {
+            (Some(Moment::Recorded), _) => return twin,
+            (Some(Moment::HalfWritten), Action::Write { path, text, .. }) => {
+                return twin.with(temporary(path).to_str().unwrap(), &text[..text.len() / 2]);
+            }
+            _ => {}
+        }
+        step.perform(&system).unwrap();
+        twin = effect(twin, &step.command_line(&system));
+        if moment.is_some() {
+            return twin;
+        }
+        plan.record.end(&step, true);
+    }
+    plan.record.write(&twin.system()).unwrap();
+    twin
+}
+
+/// What setup can leave behind.
+fn traces(twin: &Twin) -> Vec<String> {
+    let files = [CONF, BOOT, UNIT, RECORD].into_iter().flat_map(|path| [path.into(), temporary(Path::new(path))]);
+    let mut left: Vec<_> =
+        files.filter(|path| twin.at(path.to_str().unwrap()).exists()).map(|path| text(&path)).collect();
+    let (system, group) = (twin.system(), twin.text("/etc/group").unwrap());
+    left.extend(twin.at("/sys/module/v4l2loopback").exists().then(|| "the module".to_owned()));
+    left.extend(group.contains("ada").then_some(group));
+    let state = system.probe().run(&["systemctl", "--user", "show"]).unwrap().stdout;
+    left.extend((state.contains("=enabled") || state.contains("=active")).then_some(state));
+    left
+}
+
+#[test]
+fn a_setup_that_is_interrupted_at_any_step_is_undone_without_a_trace() {
+    let steps = lines(&bare()).len();
+    assert_eq!(steps, 9, "{:?}", lines(&bare()));
+    for end in (0..steps).flat_map(|step| MOMENTS.map(|moment| (step, moment))) {
+        let twin = run_until(run_until(bare(), Options::default(), Some(end)), REMOVE, None);
+        assert_eq!(traces(&twin), Vec::<String>::new(), "interrupted at {end:?}");
+        assert!(lines(&twin).len() >= 7, "all is to be set up again after {end:?}");
+    }
+}
+
+#[test]
+fn a_setup_that_is_interrupted_at_any_step_is_continued() {
+    for end in (0..lines(&bare()).len()).flat_map(|step| MOMENTS.map(|moment| (step, moment))) {
+        let twin = run_until(run_until(bare(), Options::default(), Some(end)), Options::default(), None);
+        assert_eq!(lines(&twin), Vec::<String>::new(), "interrupted at {end:?}, then continued");
+        let record = Record::read(&twin.system());
+        assert!(record.loaded && record.group && record.packages && record.enabled, "{end:?}: {record:?}");
+        assert_eq!(record.files.len(), 3, "{end:?}: {record:?}");
+        assert_eq!(traces(&run_until(twin, REMOVE, None)), Vec::<String>::new(), "{end:?}");
+    }
+}
+
+#[test]
+fn an_undoing_that_is_interrupted_at_any_step_is_continued() {
+    let set_up = || run_until(bare(), Options::default(), None);
+    let steps = planned(&set_up(), REMOVE).0.len();
+    assert!(steps >= 7);
+    for end in (0..steps).flat_map(|step| [Moment::Recorded, Moment::Done].map(|moment| (step, moment))) {
+        let twin = run_until(run_until(set_up(), REMOVE, Some(end)), REMOVE, None);
+        assert_eq!(traces(&twin), Vec::<String>::new(), "interrupted at {end:?}");
+    }
+}
+
+#[test]
+fn an_installation_that_was_interrupted_is_completed_first() {
+    let twin = run_until(bare(), Options::default(), Some((1, Moment::Recorded)));
+    assert_eq!(lines(&twin)[0], "sudo dpkg --configure -a");
+    assert!(lines(&twin)[2].contains("apt-get -y install"), "{:?}", lines(&twin));
+    let fedora = twin.without("/usr/bin/dpkg");
+    assert!(!lines(&fedora).iter().any(|line| line.contains("dpkg --configure")));
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_done() {
+    // a file where the folder of the record would be
+    let twin = fresh().with("/home/ada/.local/state/bgcam", "");
+    let system = twin.system();
+    let failure = plan(&system, Options::default()).carry_out(&system, |_| {}).unwrap_err();
+    assert!(failure.message.contains("remember what is about to be changed"), "{failure}");
+    assert_eq!((twin.changes(), twin.text(CONF)), (vec![], None));
+}
+
+#[test]
+fn a_record_that_is_damaged_is_reported() {
+    let twin = fresh().with(RECORD, "{\"files\": {");
+    assert!(notes(&twin).contains("setup.json is damaged"), "{}", notes(&twin));
 }
 
 #[test]

@@ -258,8 +258,8 @@ impl Probe for Fake {
         if let Some(path) = last.as_ref().filter(|_| line.contains("install -D -m 644 /dev/stdin ")) {
             fs::create_dir_all(path.parent().unwrap())?;
             fs::write(path, input)?;
-        } else if let Some(path) = last.filter(|_| line.starts_with("rm ") || line.starts_with("sudo rm ")) {
-            fs::remove_file(path)?;
+        } else if let Some(path) = last.filter(|_| line.contains("rm -f /")) {
+            let _ = fs::remove_file(path);
         }
         let input = if input.is_empty() { String::new() } else { format!(" < {} bytes", input.len()) };
         self.changes.lock().unwrap().push(line + &input);

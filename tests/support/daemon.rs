@@ -69,9 +69,14 @@ impl Home {
         all.extend(args);
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let child = self.bgcam(&all).stderr(log).stdout(Stdio::null()).spawn().unwrap();
-        let mut daemon = Daemon { home: self, child };
+        let mut daemon = self.watch(child);
         daemon.wait_until("the daemon answers", |_| true);
         daemon
+    }
+
+    /// A daemon that was started in another way.
+    pub fn watch(&self, child: Child) -> Daemon<'_> {
+        Daemon { home: self, child }
     }
 
     pub fn log(&self) -> String {

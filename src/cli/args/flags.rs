@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::values::parse_background;
+use super::values::{parse_background, whole};
 use crate::{background::BackgroundSpec, control::protocol::MAX_COUNT, frame::Size, mask::Quality, sink::SinkSpec};
 
 /// Flags of `bgcam set-prompt`.
@@ -20,7 +20,7 @@ pub struct PromptArgs {
     #[arg(long, value_name = "ID")]
     pub model: Option<String>,
     /// The seed: the same one gives the same picture, where the provider can do that
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = whole::<u64, 0, { u64::MAX }>)]
     pub seed: Option<u64>,
     /// Width and height to ask for; the camera's when nothing is said
     #[arg(long, value_name = "WxH")]
@@ -35,7 +35,7 @@ pub struct PromptArgs {
     #[arg(long)]
     pub raw: bool,
     /// Make so many, then choose one
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_COUNT)))]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = whole::<u32, 1, { MAX_COUNT as u64 }>)]
     pub count: u32,
     /// Make a new one, even when the gallery has one for these words
     #[arg(long)]
@@ -155,7 +155,7 @@ pub struct DaemonArgs {
     #[arg(long, value_name = "WxH")]
     pub size: Option<Size>,
     /// Frames a second, 1 to 120
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=120))]
+    #[arg(long, allow_negative_numbers = true, value_parser = whole::<u32, 1, 120>)]
     pub fps: Option<u32>,
     /// What to start with: off, blur, blur:40, a colour, the path of a picture or video, or slideshow:FOLDER
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
@@ -240,7 +240,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub compare: Option<PathBuf>,
     /// How many frames
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    #[arg(long, default_value_t = 300, allow_negative_numbers = true, value_parser = whole::<u32, 10, 100_000>)]
     pub frames: u32,
     /// Print JSON
     #[arg(long)]

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub use self::flags::{BenchArgs, ConfigVerb, DaemonArgs, DevicesVerb, GalleryVerb, PromptArgs, RenderArgs, SetupArgs};
-use self::values::{parse_colour, parse_every};
+use self::values::{parse_colour, parse_every, whole};
 use crate::{
     background::{BackgroundSpec, Fit},
     mask::Quality,
@@ -99,7 +99,7 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         path: PathBuf,
         /// How long each stands: 45 or 45s, 5m, 1h
-        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_every)]
+        #[arg(long, value_name = "TIME", default_value = "30s", allow_hyphen_values = true, value_parser = parse_every)]
         every: u32,
         /// In an order of chance
         #[arg(long)]
@@ -113,7 +113,7 @@ pub enum Verb {
     #[command(after_help = "Example: bgcam set-blur 70")]
     SetBlur {
         /// How strongly, 1 to 100
-        #[arg(default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
+        #[arg(default_value_t = 50, allow_negative_numbers = true, value_parser = whole::<u8, 1, 100>)]
         strength: u8,
     },
 

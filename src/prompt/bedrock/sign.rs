@@ -116,11 +116,19 @@ mod tests {
         }
     }
     /// Where the source of Amazon's crate lies, which carries the signing test suite of its tools.
+    ///
+    /// Only this platform's packages are asked for: those of others were never downloaded on a machine that built nothing else.
     fn suite() -> PathBuf {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["metadata", "--format-version=1", "--offline", "--locked"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        let cargo = cargo.output().unwrap();
-        let metadata: Value = serde_json::from_slice(&cargo.stdout).expect("what cargo metadata says");
+        let cargo = |args: &[&str]| {
+            let output =
+                Command::new(env!("CARGO")).args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+            assert!(output.status.success(), "cargo {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        let version = String::from_utf8(cargo(&["-vV"])).unwrap();
+        let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("the host in `cargo -vV`");
+        let metadata = ["metadata", "--format-version=1", "--offline", "--locked", "--filter-platform", host];
+        let metadata: Value = serde_json::from_slice(&cargo(&metadata)).expect("JSON from cargo metadata");
         let mut packages = metadata["packages"].as_array().unwrap().iter();
         let ours = packages.find(|package| package["name"] == "aws-sigv4").unwrap();
         PathBuf::from(ours["manifest_path"].as_str().unwrap()).with_file_name("aws-signing-test-suite").join("v4")

@@ -1,0 +1,168 @@
+//! Every command with an output that is closed, full, or that nobody reads any more: none panics, none claims success.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "support/daemon.rs"]
+mod support;
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    process::{Command, Output, Stdio},
+};
+
+use bgcam::cli::args::Cli;
+use clap::CommandFactory;
+use support::{Home, text};
+
+/// Words for the verbs that need some, or do too much without; those that are missing here are run without any.
+const ARGUMENTS: &[(&str, &[&str])] = &[
+    ("set-prompt", &["beach --size 320x180", "--cancel"]),
+    ("gallery list", &["", "--json"]),
+    ("gallery use", &["none"]),
+    ("gallery show", &["none", "none --json"]),
+    ("gallery remove", &["none"]),
+    ("gallery favourite", &["none"]),
+    ("gallery export", &["none /none"]),
+    ("gallery import", &["/none.png"]),
+    ("providers", &["", "--json", "--test none"]),
+    ("set-image", &["/none.png"]),
+    ("set-video", &["/none.mp4"]),
+    ("set-slideshow", &["/none"]),
+    ("set-color", &["teal", "none-such"]),
+    ("mirror", &["on"]),
+    ("look", &["", "--json", "zoom=120", "zoom", "--reset"]),
+    ("status", &["", "--json"]),
+    ("preview", &["--print"]),
+    ("set-camera", &["demo"]),
+    ("set-quality", &["eco"]),
+    ("devices", &["", "--json"]),
+    ("devices add", &["a-label-that-is-longer-than-the-driver-has-room-for"]),
+    ("devices remove", &["/dev/null"]),
+    ("models", &["--no-speed", "--no-speed --json"]),
+    ("doctor", &["", "--json"]),
+    ("setup", &["--dry-run --no-service", "--remove --no-service"]),
+    ("config check", &["", "/none.toml"]),
+    ("render", &["/none.png /none.jpg"]),
+    ("bench", &["--frames 10 --size 64x64 --quality eco", "--frames 10 --size 64x64 --quality eco --json"]),
+    ("completions", &["bash", "zsh", "fish"]),
+    ("man", &[""]),
+];
+
+/// All command lines: every verb, the help of every verb, and what is no verb at all.
+fn lines() -> Vec<String> {
+    fn walk(command: &clap::Command, above: &str, lines: &mut Vec<String>) {
+        for verb in command.get_subcommands() {
+            let line = format!("{above}{}", verb.get_name());
+            walk(verb, &format!("{line} "), lines);
+            let known = ARGUMENTS.iter().find(|(known, _)| *known == line);
+            match known {
+                Some((_, arguments)) => lines.extend(arguments.iter().map(|words| format!("{line} {words}"))),
+                // it ends the daemon that the others talk to
+                None if line == "stop" => {}
+                None => lines.push(line.clone()),
+            }
+            lines.push(format!("{line} --help"));
+        }
+    }
+    let mut lines = ["", "--version", "--help", "help", "help daemon", "no-such-verb", "status --no-such-flag"]
+        .map(str::to_owned)
+        .to_vec();
+    walk(&Cli::command(), "", &mut lines);
+    lines
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+/// A pipe whose reader has gone.
+fn unread() -> Stdio {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+fn full() -> File {
+    OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
+/// The same command with that descriptor closed.
+fn closed(command: &Command, descriptor: u32) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("exec \"$@\" {descriptor}>&-"), "sh"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    shell
+}
+
+/// The status of a command that neither panicked nor was killed.
+fn status(line: &str, how: &str, output: &Output) -> i32 {
+    let said = text(output);
+    let code = output.status.code();
+    assert!(code.is_some_and(|code| code <= 3) && !said.contains("panicked"), "`bgcam {line}` {how}: {code:?}\n{said}");
+    code.unwrap()
+}
+
+#[test]
+fn no_command_panics_whatever_becomes_of_its_output() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let lines = lines();
+    assert!(lines.len() > 80, "{} commands", lines.len());
+    for line in &lines {
+        let command = || home.bgcam(&words(line));
+        let usual = command().output().unwrap();
+        let expected = status(line, "as usual", &usual);
+        status(line, "without stdout", &closed(&command(), 1).output().unwrap());
+        status(line, "without stderr", &closed(&command(), 2).output().unwrap());
+        status(line, "with an unread stdout", &command().stdout(unread()).output().unwrap());
+        status(line, "with an unread stderr", &command().stderr(unread()).output().unwrap());
+        status(line, "with a full stderr", &command().stderr(full()).output().unwrap());
+        let cut = command().stdout(full()).output().unwrap();
+        let found = status(line, "with a full stdout", &cut);
+        if expected == 0 && !usual.stdout.is_empty() {
+            assert!(found == 1 && text(&cut).contains("cannot print: "), "`bgcam {line}`: {found}\n{}", text(&cut));
+        }
+    }
+    daemon.wait_until("it is as well as before", |_| true);
+}
+
+#[test]
+fn watching_ends_when_nobody_reads_any_more() {
+    let home = Home::new();
+    let _daemon = home.start(&["--camera", "demo"]);
+    for line in ["status --watch", "status --watch --json"] {
+        let unread = home.bgcam(&words(line)).stdout(unread()).output().unwrap();
+        assert_eq!(status(line, "with an unread stdout", &unread), 0);
+        let full = home.bgcam(&words(line)).stdout(full()).output().unwrap();
+        assert_eq!(status(line, "with a full stdout", &full), 1);
+    }
+}
+
+#[test]
+fn a_message_that_cannot_be_printed_is_no_failure() {
+    let home = Home::new();
+    let _daemon = home.start(&["--camera", "demo"]);
+    for line in ["set-blur 30", "pause", "resume", "reload", "config check", "setup --dry-run --no-service"] {
+        for stderr in [unread(), full().into()] {
+            let output = home.bgcam(&words(line)).stderr(stderr).output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_daemon_whose_log_nobody_reads_goes_on() {
+    let home = Home::new();
+    let mut command = home.bgcam(&["daemon", "--output", "none", "--camera", "demo"]);
+    let child = command.env("BGCAM_LOG", "no-such-level").stdout(unread()).stderr(unread()).spawn().unwrap();
+    let mut daemon = home.watch(child);
+    daemon.wait_until("the daemon answers", |_| true);
+    home.expect(&["reload"], 0);
+    home.expect(&["set-color", "teal"], 0);
+    daemon.wait_until("it shows the colour", |status| status.scene.label.contains("#008080"));
+    home.expect(&["stop"], 0);
+    assert!(daemon.wait_for_end().success());
+}
