@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use crate::{
+    duration::Human,
     error::{Failure, Kind, Recovery, chain},
     holders::Holder,
     picture::PictureError,
@@ -27,7 +28,7 @@ pub enum CameraError {
     Unsupported { device: String, offered: String, wanted: Option<String> },
     #[error("cannot {doing} on camera {device}")]
     Io { device: String, doing: &'static str, source: io::Error },
-    #[error("camera {device} gave no frame for {waited:?}")]
+    #[error("camera {device} gave no frame for {}", Human(*.waited))]
     Stalled { device: String, waited: Duration },
     #[error("camera {device} has gone away")]
     Gone { device: String, source: io::Error },
@@ -35,7 +36,7 @@ pub enum CameraError {
     #[error("corrupt frame: {0}")]
     Corrupt(&'static str),
     /// Frames come, and none can be decoded.
-    #[error("camera {device} has sent only damaged frames for {waited:?}: {why}")]
+    #[error("camera {device} has sent only damaged frames for {}: {why}", Human(*.waited))]
     AllCorrupt { device: String, why: &'static str, waited: Duration },
     #[error("cannot read {}", .path.display())]
     File { path: PathBuf, source: FileError },
