@@ -34,6 +34,11 @@ impl Interval {
         }
     }
 
+    /// The pause up to the next frame says nothing.
+    pub(crate) fn skip(&mut self) {
+        self.last = None;
+    }
+
     /// The median of the last intervals; before there are any, what the camera says. From 4 ms to 2 s.
     pub(crate) fn get(&self) -> Duration {
         let mut recent = self.recent;
