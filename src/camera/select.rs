@@ -51,7 +51,10 @@ impl Wish {
 pub fn select<'a>(settings: &Settings, cameras: &'a Cameras) -> Result<&'a Device, CameraError> {
     match Wish::parse(&settings.device) {
         Wish::Auto => automatic(settings, cameras),
-        Wish::Node(path) => by_path(&path, cameras).ok_or_else(|| not_found(&path.display().to_string(), cameras)),
+        Wish::Node(path) => by_path(&path, cameras).ok_or_else(|| {
+            let unreadable = cameras.unreadable.iter().find(|camera| camera.path == path).cloned();
+            unreadable.map_or_else(|| not_found(&settings.device, cameras), CameraError::Unreadable)
+        }),
         Wish::Name(name) => match by_link_name(&name, cameras) {
             Some(device) => Ok(device),
             None => by_name(&name, settings, cameras),
@@ -226,7 +229,9 @@ mod tests {
         few.unreadable = vec![Unreadable { name: "ISP".into(), path: "/dev/video3".into(), why: MULTI_PLANAR }];
         let failure = crate::error::Failure::from(&taken("auto", &few).unwrap_err());
         assert!(failure.message.contains("multi-planar") && failure.message.contains("/dev/video3"), "{failure}");
-        assert!(matches!(taken("isp", &few), Err(CameraError::Unreadable(_))));
+        for device in ["isp", "/dev/video3"] {
+            assert!(matches!(taken(device, &few), Err(CameraError::Unreadable(_))), "{device}");
+        }
         few.denied = Some("/dev/video9".into());
         assert!(matches!(taken("auto", &few), Err(CameraError::Denied { device }) if device == "/dev/video9"));
     }

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, path::Path};
 
 use super::{Facts, Finding};
 use crate::{
-    camera::{self, Device, Format},
+    camera::{self, CameraError, Device, Format, Unreadable},
     frame::Size,
     sink::LABEL,
     system::{Cameras, System},
@@ -21,10 +21,12 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let cameras = facts.system.probe().cameras();
     // the one that the daemon takes, or the one that it would take if it could
     let first = || cameras.devices.iter().find(|device| is_auto(wanted) && !device.virtual_);
-    let chosen = camera::select(&facts.config.camera, &cameras).ok().or_else(first);
-    let mut findings = vec![match chosen {
-        Some(camera) => there(camera, wanted),
-        None => missing(facts.system, &cameras, wanted),
+    let selected = camera::select(&facts.config.camera, &cameras);
+    let chosen = selected.as_ref().ok().copied().or_else(first);
+    let mut findings = vec![match (chosen, &selected) {
+        (Some(camera), _) => there(camera, wanted),
+        (None, Err(CameraError::Unreadable(camera))) => unreadable(camera),
+        (None, _) => missing(facts.system, &cameras, wanted),
     }];
     findings.extend(cameras.denied.as_deref().map(|node| denied(facts.system, node)));
     if let Some(camera) = chosen {
@@ -49,6 +51,11 @@ fn is_auto(wanted: &str) -> bool {
     matches!(wanted, "" | "auto")
 }
 
+fn unreadable(camera: &Unreadable) -> Finding {
+    Finding::fail(CHECK, format!("{} ({}) {}", camera.name, camera.path.display(), camera.why))
+        .advice("a USB webcam works; so does this one once GStreamer, say, copies it to a v4l2loopback")
+}
+
 /// Why there is no webcam.
 fn missing(system: &System, cameras: &Cameras, wanted: &str) -> Finding {
     let real: Vec<_> = cameras.devices.iter().filter(|device| !device.virtual_).collect();
@@ -57,10 +64,6 @@ fn missing(system: &System, cameras: &Cameras, wanted: &str) -> Finding {
         let text = format!("the settings want the camera {wanted:?}, which is not there");
         return Finding::fail(CHECK, text)
             .advice(format!("set camera.device to \"auto\" or one of {}", names.join(", ")));
-    }
-    if let Some(camera) = cameras.unreadable.first() {
-        return Finding::fail(CHECK, format!("{} ({}) {}", camera.name, camera.path.display(), camera.why))
-            .advice("a USB webcam works; so does this one once GStreamer, say, copies it to a v4l2loopback");
     }
     if cameras.denied.is_some() {
         return Finding::fail(CHECK, "there is a webcam, but bgcam cannot look at it").advice("the next line says why");
@@ -217,10 +220,14 @@ mod tests {
     fn a_camera_that_nobody_can_read_is_not_called_missing() {
         let camera =
             Unreadable { name: "ISP".into(), path: "/dev/video3".into(), why: "speaks only the multi-planar API" };
-        let twin = Twin::new().fake(|fake| fake.cameras = Cameras { unreadable: vec![camera], ..Cameras::default() });
-        let found = finding(&twin, "webcam");
-        assert_eq!(found.text, "ISP (/dev/video3) speaks only the multi-planar API");
-        assert!(found.level == Level::Fail && found.mend.unwrap().why.contains("USB webcam"));
+        let file = "/home/ada/.config/bgcam/bgcam.toml";
+        for device in ["auto", "isp", "/dev/video3"] {
+            let text = format!("[camera]\ndevice = {device:?}");
+            let cameras = Cameras { unreadable: vec![camera.clone()], ..Cameras::default() };
+            let found = finding(&Twin::new().fake(|fake| fake.cameras = cameras).with(file, text), "webcam");
+            assert_eq!(found.text, "ISP (/dev/video3) speaks only the multi-planar API", "{device}");
+            assert!(found.level == Level::Fail && found.mend.unwrap().why.contains("USB webcam"));
+        }
     }
 
     #[test]
