@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::duration::Human;
+
 /// How much of what a child says last is kept, in bytes.
 const LAST_WORDS: usize = 2048;
 
@@ -24,7 +26,7 @@ pub(crate) fn wait(child: &mut Child, patience: Duration) -> io::Result<ExitStat
         if Instant::now() >= deadline {
             child.kill()?;
             child.wait()?;
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {patience:?}")));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {}", Human(patience))));
         }
         thread::sleep(Duration::from_millis(10));
     }

@@ -20,6 +20,7 @@ use std::{
 use crate::{
     camera::y4m::{Header, Reader, Y4mError},
     child,
+    duration::Human,
     frame::Frame,
 };
 
@@ -42,7 +43,7 @@ pub(crate) enum FfmpegError {
     #[error("ffmpeg is not installed")]
     NotInstalled,
     /// Nothing came for so long.
-    #[error("ffmpeg gave nothing for {0:?}")]
+    #[error("ffmpeg gave nothing for {}", Human(*.0))]
     Stalled(Duration),
     /// It says why, or its output does.
     #[error("{0}")]

@@ -79,6 +79,11 @@ impl<T> Latest<T> {
         }
     }
 
+    /// Whether something is there that `wanted` accepts; it stays in its place.
+    pub fn has(&self, wanted: impl Fn(&T) -> bool) -> bool {
+        self.lock().value.as_ref().is_some_and(wanted)
+    }
+
     /// Takes what is there, without waiting.
     pub fn try_take(&self) -> Option<T> {
         self.lock().value.take()

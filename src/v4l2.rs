@@ -8,9 +8,9 @@ use std::{
 
 use v4l::{
     v4l_sys::{
-        V4L2_CAP_DEVICE_CAPS, V4L2_CAP_STREAMING, V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, v4l2_buffer,
-        v4l2_capability, v4l2_event, v4l2_event_subscription, v4l2_fmtdesc, v4l2_format, v4l2_frmivalenum,
-        v4l2_frmsizeenum, v4l2_pix_format, v4l2_requestbuffers, v4l2_streamparm,
+        V4L2_CAP_DEVICE_CAPS, V4L2_CAP_STREAMING, V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_CAPTURE_MPLANE,
+        V4L2_CAP_VIDEO_OUTPUT, v4l2_buffer, v4l2_capability, v4l2_event, v4l2_event_subscription, v4l2_fmtdesc,
+        v4l2_format, v4l2_frmivalenum, v4l2_frmsizeenum, v4l2_pix_format, v4l2_requestbuffers, v4l2_streamparm,
     },
     v4l2::{self, vidioc},
 };
@@ -90,6 +90,11 @@ impl Caps {
     /// Whether it can be read from now, one plane after the other in one buffer.
     pub(crate) fn captures(&self) -> bool {
         self.flags & V4L2_CAP_VIDEO_CAPTURE != 0
+    }
+
+    /// Whether it is a camera that speaks only the multi-planar API, each plane in a buffer of its own.
+    pub(crate) fn is_multi_planar(&self) -> bool {
+        !self.captures() && self.flags & V4L2_CAP_VIDEO_CAPTURE_MPLANE != 0
     }
 
     /// Whether it can be written to now.

@@ -251,7 +251,7 @@ fn start(settings: mask::Settings, room: Room) -> Stage {
     [&EASED, &EASED_HIGH, &OPENED].iter().for_each(|count| count.store(0, Ordering::Relaxed));
     let (reader, office) = (Reader::default(), Office(Arc::new(Mutex::new(room))));
     let machine = Box::new(office.clone());
-    let edges = Edges { open_camera: numbered, open_model: open_twin, machine, second: SECOND };
+    let edges = Edges { open_camera: numbered, open_model: open_twin, machine, second: SECOND, ..Edges::default() };
     Stage { pipeline: play(edges, FPS, settings, reader.clone()), reader, office }
 }
 

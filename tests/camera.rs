@@ -226,3 +226,91 @@ fn chromium_lists_and_reads_it() {
     let share = share_of_background(&output, "chromium.png");
     assert!(share > 0.9, "{share} of what Chromium shows is background");
 }
+
+/// The plain camera, which needs no model.
+fn plain(guest: Guest, text: &str) -> Output {
+    script(guest, &format!("export BGCAM_WEB_ENABLED=false\n{text}")).success()
+}
+
+/// A laptop's colour and infrared camera are one USB device and claim one link, which leads to the infrared one.
+#[test]
+fn the_infrared_camera_takes_the_place_of_no_webcam() {
+    let testbed = testbed_or_skip!();
+    if !support::has_udev() {
+        return;
+    }
+    for (options, camera) in
+        [("--ir", "/dev/v4l/by-id/usb-Testbed_UVC_Webcam_TB0001-video-index0"), ("--ir-first", "auto")]
+    {
+        let output = plain(
+            Guest::new(&testbed).uvc(options),
+            &format!(
+                r#"
+                sees_colour() {{ says '"RGB" in s["camera"]["source"]["name"] and s["camera"]["source"]["fourcc"] != "GREY"'; }}
+                must start --camera {camera} --background off
+                must until_ok 40 sees_colour
+                readlink -f /dev/v4l/by-id/usb-Testbed_UVC_Webcam_TB0001-video-index0 > "$SHARE/leads"
+                for round in 1 2; do
+                    opened=$("$BGCAM" status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["counters"]["camera_opens"])')
+                    "$TESTBED/tools/uvc-webcam" ctl unplug
+                    must until_ok 20 says 'not s["camera"]["source"]'
+                    "$TESTBED/tools/uvc-webcam" ctl plug
+                    must until_ok 40 says "s['camera']['source'] and s['counters']['camera_opens'] > $opened"
+                    must until_ok 10 sees_colour
+                done
+                BGCAM_CAMERA_DEVICE={camera} "$BGCAM" devices --json > "$SHARE/devices.json"
+                BGCAM_CAMERA_DEVICE={camera} "$BGCAM" doctor > "$SHARE/doctor"
+                must "$BGCAM" stop
+                # named, it is used
+                must start --camera "uvc webcam ir" --background off
+                must until_ok 20 says 's["camera"]["source"]["fourcc"] == "GREY"'
+                "#
+            ),
+        );
+        let devices: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(output.file("devices.json")).unwrap()).unwrap();
+        let cameras = devices["cameras"].as_array().unwrap();
+        let find = |infrared: bool| cameras.iter().find(|camera| camera["infrared"] == infrared).unwrap();
+        let (colour, infrared) = (find(false), find(true));
+        assert!(colour["name"].as_str().unwrap().contains("RGB") && colour["selected"] == true, "{colour}");
+        assert!(colour["id"].as_str().unwrap().starts_with("/dev/v4l/by-id/"), "{colour}");
+        assert!(infrared["id"].as_str().unwrap().starts_with("/dev/v4l/by-path/"), "{infrared}");
+        let doctor = fs::read_to_string(output.file("doctor")).unwrap();
+        assert!(doctor.contains("RGB is there"), "{doctor}");
+    }
+}
+
+#[test]
+fn a_multi_planar_camera_is_named_and_not_called_missing() {
+    let testbed = testbed_or_skip!();
+    let vivid = "n_devs=1 node_types=0x1 num_inputs=1 input_types=0x0 vid_cap_nr=0 multiplanar=2";
+    let output = plain(
+        Guest::new(&testbed).vivid_options(vivid),
+        r#"
+        "$BGCAM" doctor | sed -n '/^Webcam/,/^Virtual/p'
+        "$BGCAM" devices
+        for camera in auto /dev/video0 vivid; do
+            start --camera $camera --background off
+            must until_ok 20 says '"multi-planar" in s["camera"]["error"]["message"]'
+            must "$BGCAM" stop
+        done
+        "#,
+    );
+    let said = output.stdout.matches("speaks only the multi-planar API, which bgcam cannot read").count();
+    assert!(said >= 2 && !output.stdout.contains("plugged in, or"), "{}", output.stdout);
+}
+
+/// vivid's S-Video input gives interlaced pictures only.
+#[test]
+fn interlaced_video_is_shown() {
+    let testbed = testbed_or_skip!();
+    let vivid = "n_devs=1 node_types=0x1 num_inputs=1 input_types=0x2 vid_cap_nr=0";
+    plain(
+        Guest::new(&testbed).vivid_options(vivid),
+        r#"
+        v4l2-ctl -d /dev/video0 --get-fmt-video | grep -i 'field.*interlaced' || { v4l2-ctl -d /dev/video0 --get-fmt-video; exit 1; }
+        must start --camera /dev/video0 --background off
+        must until_ok 30 says 's["counters"]["composed"] > 5 and s["counters"]["corrupt"] == 0'
+        "#,
+    );
+}

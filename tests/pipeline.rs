@@ -3,7 +3,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,7 +17,7 @@ use bgcam::{
     frame::{Frame, Mask, Size, Yuv},
     look::Look,
     mask::{self, MaskError, ModelInfo, Place, Processor, Quality, Segmenter, catalogue::BUILT_IN},
-    pipeline::{Edges, Pipeline, Settings, View},
+    pipeline::{Clock, Edges, Pipeline, Settings, View},
     sink::{Outputs, SinkSpec, memory::Memory},
     stats::{CountingAllocator, allocations},
 };
@@ -337,6 +340,64 @@ fn the_built_in_model_takes_the_place_of_one_that_fails() {
     wait_for("another choice is taken", || pipeline.stations().model.as_deref() == Some("3"));
     assert_eq!(pipeline.stations().quality_failure, None);
     assert!(memory.frames().iter().all(|frame| share_of(frame, ROOM) <= 0.51));
+}
+
+/// How long the machine has been suspended, in seconds, as the next test says.
+static SUSPENDED: AtomicU64 = AtomicU64::new(0);
+
+/// A camera that is gone after a suspend.
+struct GoneInSleep(OldStamps);
+
+impl FrameSource for GoneInSleep {
+    fn info(&self) -> &SourceInfo {
+        self.0.info()
+    }
+
+    fn size(&self) -> Size {
+        SIZE
+    }
+
+    fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
+        if SUSPENDED.load(Ordering::Relaxed) > 0 {
+            let source = std::io::Error::from_raw_os_error(19);
+            return Err(CameraError::Gone { device: "twin".to_owned(), source });
+        }
+        self.0.next(into)
+    }
+}
+
+fn gone_in_sleep(settings: &camera::Settings) -> Result<Box<dyn FrameSource>, CameraError> {
+    if SUSPENDED.load(Ordering::Relaxed) > 0 {
+        return Err(CameraError::NoCamera);
+    }
+    let name = settings.device.clone();
+    let info = SourceInfo { name, path: None, id: None, fourcc: "YU12".to_owned(), native: (1280, 720), fps: 30.0 };
+    Ok(Box::new(GoneInSleep(OldStamps(info, 0))))
+}
+
+#[test]
+fn after_a_suspend_the_picture_of_before_is_not_held() {
+    let _alone = alone();
+    let memory = Memory::new(SIZE, 200);
+    let sink = memory.clone();
+    let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.sink()) as _));
+    let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
+    let mask = mask::Settings { model: "2".to_owned(), ..mask::Settings::default() };
+    let settings =
+        Settings { size: SIZE, fps: 30, camera: camera("twin"), mask, scene: scene("off"), always_on: false };
+    let clock = Clock { suspended: || Duration::from_secs(SUSPENDED.load(Ordering::Relaxed)), ..Clock::default() };
+    let edges = Edges { open_camera: gone_in_sleep, open_model: left_half, clock, ..Edges::default() };
+    let pipeline = Pipeline::start_with(edges, settings, outputs).unwrap();
+    wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
+    SUSPENDED.store(3600, Ordering::Relaxed);
+    let count = memory.count();
+    wait_for("pictures go out", || memory.count() > count + 5);
+    // one may have been on its way
+    let after = (memory.count() - count - 1) as usize;
+    let frames = memory.frames();
+    let shares: Vec<f64> = frames.iter().rev().take(after).map(|frame| share_of(frame, ROOM)).collect();
+    assert!(shares.iter().all(|share| *share == 0.0), "{shares:?}");
+    drop(pipeline);
 }
 
 /// The luma of the background in each frame, oldest first.

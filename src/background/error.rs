@@ -5,6 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 use image::ImageError;
 
 use crate::{
+    duration::Human,
     error::{Failure, Kind, chain},
     picture::PictureError,
     regular::FileError,
@@ -56,7 +57,7 @@ pub enum BackgroundError {
     #[error("the folder {} has no picture that can be shown", path.display())]
     NoPictures { path: PathBuf },
     /// The first frame did not come.
-    #[error("no first picture came within {waited:?}")]
+    #[error("no first picture came within {}", Human(*.waited))]
     Late { waited: Duration },
     /// The system gives no thread.
     #[error("cannot start a thread to play a background")]

@@ -264,7 +264,8 @@ mod tests {
             let fourcc = FourCC::new(b"YUYV");
             let (width, height, stride) = (16, 16, 32);
             let pixel = Some(pixel);
-            Colour::of(&Given { pixel, fourcc, width, height, stride, colorspace, ycbcr_enc, quantization })
+            let lines = crate::camera::field::Lines::Whole;
+            Colour::of(&Given { pixel, fourcc, width, height, stride, colorspace, ycbcr_enc, quantization, lines })
         };
         assert_eq!(of(Pixel::Yuyv, 0, 0, 0), Colour::HOUSE);
         assert_eq!(of(Pixel::Yuyv, JPEG, 0, 0), Colour::JFIF);

@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+use super::Unreadable;
 use crate::{
+    duration::Human,
     error::{Failure, Kind, Recovery, chain},
     holders::Holder,
     picture::PictureError,
@@ -21,13 +23,17 @@ pub enum CameraError {
     Denied { device: String },
     #[error("cannot use camera {device}: busy{}", by(.holder))]
     Busy { device: String, holder: Option<Holder> },
+    #[error("camera {} ({}) {}", .0.name, .0.path.display(), .0.why)]
+    Unreadable(Unreadable),
+    #[error("camera {device} sends interlaced video as separate fields, which bgcam cannot join")]
+    Fields { device: String },
     #[error("{device} is not a camera: {why}")]
     NotCapture { device: String, why: String },
     #[error("camera {device} offers {offered}{}", expected(.wanted))]
     Unsupported { device: String, offered: String, wanted: Option<String> },
     #[error("cannot {doing} on camera {device}")]
     Io { device: String, doing: &'static str, source: io::Error },
-    #[error("camera {device} gave no frame for {waited:?}")]
+    #[error("camera {device} gave no frame for {}", Human(*.waited))]
     Stalled { device: String, waited: Duration },
     #[error("camera {device} has gone away")]
     Gone { device: String, source: io::Error },
@@ -35,7 +41,7 @@ pub enum CameraError {
     #[error("corrupt frame: {0}")]
     Corrupt(&'static str),
     /// Frames come, and none can be decoded.
-    #[error("camera {device} has sent only damaged frames for {waited:?}: {why}")]
+    #[error("camera {device} has sent only damaged frames for {}: {why}", Human(*.waited))]
     AllCorrupt { device: String, why: &'static str, waited: Duration },
     #[error("cannot read {}", .path.display())]
     File { path: PathBuf, source: FileError },
@@ -74,6 +80,8 @@ impl CameraError {
             | Self::Denied { .. }
             | Self::Busy { .. }
             | Self::NotCapture { .. }
+            | Self::Unreadable(_)
+            | Self::Fields { .. }
             | Self::Io { .. }
             | Self::Unsupported { .. }
             | Self::Stalled { .. }
@@ -95,7 +103,9 @@ impl CameraError {
             Self::Picture(error) => error.kind(),
             Self::Denied { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
-            Self::NotCapture { .. } | Self::Unsupported { .. } => Kind::Unsupported,
+            Self::NotCapture { .. } | Self::Unreadable(_) | Self::Fields { .. } | Self::Unsupported { .. } => {
+                Kind::Unsupported
+            }
             Self::NotVideo { .. } => Kind::BadInput,
             Self::NoFfmpeg { .. } => Kind::Missing,
             Self::Io { .. }
@@ -117,6 +127,10 @@ impl CameraError {
             Self::Denied { .. } => "run `sudo usermod -aG video $USER` and log in again",
             Self::Busy { .. } => {
                 "close the program that holds it; video apps must read \"Virtual Background Cam\" instead"
+            }
+            Self::Fields { .. } => "set the source or the capture device to a progressive mode, such as 720p",
+            Self::Unreadable(_) => {
+                "use a USB webcam, or copy this camera to a v4l2loopback, with GStreamer for example"
             }
             Self::Unsupported { wanted: Some(_), .. } => "remove camera.format from the settings",
             Self::AllCorrupt { .. } => "choose another format with camera.format, or plug the camera in again",
@@ -169,6 +183,15 @@ mod tests {
         assert_eq!(failure.message, "camera v0 offers YUYV, NV12; the settings ask for MJPG");
         assert_eq!(failure.hint.as_deref(), Some("remove camera.format from the settings"));
         assert!(said(None).message.contains("expected one of"));
+    }
+
+    #[test]
+    fn people_read_how_long_it_took() {
+        let waited = Duration::from_nanos(2_000_534_784);
+        let stalled = CameraError::Stalled { device: "/dev/video0".into(), waited };
+        assert_eq!(stalled.to_string(), "camera /dev/video0 gave no frame for 2 s");
+        let corrupt = CameraError::AllCorrupt { device: "auto".into(), why: "damaged or cut JPEG", waited };
+        assert_eq!(corrupt.to_string(), "camera auto has sent only damaged frames for 2 s: damaged or cut JPEG");
     }
 
     #[test]

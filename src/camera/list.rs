@@ -8,7 +8,7 @@ use std::{
 use nokhwa::utils::ApiBackend;
 use serde::Serialize;
 
-use super::{negotiate::Pixel, v4l2::Node};
+use super::{infrared, links, negotiate::Pixel, v4l2::Node};
 use crate::{frame::Size, sink::LABEL};
 
 /// A node that gives frames.
@@ -18,7 +18,8 @@ pub struct Device {
     pub name: String,
     /// The node, such as `/dev/video0`; may change from boot to boot.
     pub path: PathBuf,
-    /// The link that stays, `/dev/v4l/by-id/...`, where udev has made one.
+    /// The link that stays, where udev has made one: in `/dev/v4l/by-id`, or in `/dev/v4l/by-path` where another camera
+    /// in the same device has the former. [`super::select()`] finds the camera by it after a replug too.
     pub id: Option<PathBuf>,
     /// The kernel driver, such as `uvcvideo`.
     pub driver: String,
@@ -29,7 +30,37 @@ pub struct Device {
     pub virtual_: bool,
     /// Every format that it offers, also those that bgcam cannot read.
     pub formats: Vec<Format>,
+    /// What tells it from other cameras in the same USB device.
+    #[serde(skip)]
+    pub function: Function,
 }
+
+/// A camera's place in its USB device, as udev and the device itself name it; all empty for others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Function {
+    /// The name of this camera alone, where [`Device::name`] may be cut off or that of the whole device.
+    pub name: String,
+    /// The number of its USB interface.
+    pub interface: Option<u8>,
+    /// The number of the node among those of its interface; metadata is another one.
+    pub index: u32,
+    /// All links of udev's that lead to it now, in `/dev/v4l/by-id` and `/dev/v4l/by-path`.
+    pub links: Vec<PathBuf>,
+}
+
+/// A camera that bgcam cannot read, whatever the settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// The name that the driver gives it, for people.
+    pub name: String,
+    /// The node.
+    pub path: PathBuf,
+    /// Why, in a few words that follow its name.
+    pub why: &'static str,
+}
+
+/// Why a camera with the multi-planar API cannot be read.
+pub(super) const MULTI_PLANAR: &str = "speaks only the multi-planar API, which bgcam cannot read";
 
 /// One pixel format at one size.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,62 +79,74 @@ impl Device {
         self.virtual_ && self.name == LABEL
     }
 
-    /// Whether any format is one that we can decode, and whether one of these has colour.
-    pub(super) fn usable(&self) -> (bool, bool) {
-        let pixels = || self.formats.iter().filter_map(|format| Pixel::from_fourcc(&format.fourcc));
-        (pixels().next().is_some(), pixels().any(|pixel| pixel != Pixel::Grey))
+    /// Whether any format is one that bgcam can decode.
+    pub fn is_readable(&self) -> bool {
+        self.formats.iter().any(|format| Pixel::from_fourcc(&format.fourcc).is_some())
+    }
+
+    /// Whether it is an infrared camera, as laptops have for logging in: by its name, or because it sends gray only.
+    pub fn is_infrared(&self) -> bool {
+        infrared::is_named(&self.name, &self.function.name) || infrared::is_gray(&self.formats)
     }
 }
 
-/// Every camera that this process may open, in the order of the node numbers; never nodes for output or metadata only.
-pub fn list() -> Vec<Device> {
-    scan_with(|node| node.formats(None, |_| true)).devices
-}
-
-/// What a look around found.
-#[derive(Debug, Default)]
-pub(super) struct Scan {
+/// The cameras of this machine.
+#[derive(Debug, Clone, Default)]
+pub struct Cameras {
+    /// Those that can be opened, virtual ones too, in the order of the node numbers.
     pub devices: Vec<Device>,
     /// A node that we were not allowed to open.
     pub denied: Option<PathBuf>,
+    /// Cameras that can't be read.
+    pub unreadable: Vec<Unreadable>,
 }
 
-/// Looks around for cameras, and only at those of their formats that can be decoded.
-pub(super) fn scan() -> Scan {
+/// Every camera, with all its formats; never nodes for output or metadata only.
+pub fn list() -> Cameras {
+    scan_with(|node| node.formats(None, |_| true))
+}
+
+/// Every camera, and of its formats those that can be decoded, if there are any.
+pub fn look_around() -> Cameras {
     scan_with(|node| node.usable_formats(None))
 }
 
-fn scan_with(formats: impl Fn(&Node) -> io::Result<Vec<Format>>) -> Scan {
-    let mut scan = Scan::default();
+fn scan_with(formats: impl Fn(&Node) -> io::Result<Vec<Format>>) -> Cameras {
+    let mut cameras = Cameras::default();
     for number in nodes() {
         let path = PathBuf::from(format!("/dev/video{number}"));
-        match describe(&path, &formats) {
-            Ok(device) => scan.devices.extend(device),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                scan.denied.get_or_insert(path);
+        if let Err(error) = describe(&path, &formats, &mut cameras) {
+            if error.kind() == io::ErrorKind::PermissionDenied {
+                cameras.denied.get_or_insert(path);
+            } else {
+                tracing::debug!("passed over {}: {error}", path.display());
             }
-            Err(error) => tracing::debug!("passed over {}: {error}", path.display()),
         }
     }
-    scan
+    let ids: Vec<_> = cameras.devices.iter().map(|device| links::stable_id(device, &cameras.devices)).collect();
+    cameras.devices.iter_mut().zip(ids).for_each(|(device, id)| device.id = id);
+    cameras
 }
 
-/// What the node at `path` can do; `None` when it gives no frames.
-fn describe(path: &Path, formats: impl Fn(&Node) -> io::Result<Vec<Format>>) -> io::Result<Option<Device>> {
+/// Adds the node at `path` to `cameras`, unless it gives no frames.
+fn describe(path: &Path, formats: impl Fn(&Node) -> io::Result<Vec<Format>>, cameras: &mut Cameras) -> io::Result<()> {
     let node = Node::open(path)?;
     let caps = node.caps()?;
-    if !(caps.captures() && caps.streams()) {
-        return Ok(None);
+    if caps.is_multi_planar() && caps.streams() {
+        cameras.unreadable.push(Unreadable { name: caps.card, path: path.to_owned(), why: MULTI_PLANAR });
+    } else if caps.captures() && caps.streams() {
+        cameras.devices.push(Device {
+            virtual_: caps.is_loopback(),
+            name: caps.card,
+            path: path.to_owned(),
+            id: None,
+            driver: caps.driver,
+            bus: caps.bus,
+            formats: formats(&node)?,
+            function: links::function(path),
+        });
     }
-    Ok(Some(Device {
-        virtual_: caps.is_loopback(),
-        name: caps.card,
-        path: path.to_owned(),
-        id: stable_id(path),
-        driver: caps.driver,
-        bus: caps.bus,
-        formats: formats(&node)?,
-    }))
+    Ok(())
 }
 
 /// The numbers of the video nodes, in order.
@@ -123,10 +166,4 @@ fn nodes() -> Vec<u32> {
     };
     numbers.sort_unstable();
     numbers
-}
-
-/// The link in `/dev/v4l/by-id` that leads to `path`.
-pub(super) fn stable_id(path: &Path) -> Option<PathBuf> {
-    let links = fs::read_dir("/dev/v4l/by-id").ok()?.flatten().map(|entry| entry.path());
-    links.filter(|link| fs::canonicalize(link).is_ok_and(|target| target == path)).min()
 }

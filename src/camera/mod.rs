@@ -4,7 +4,11 @@ pub(crate) mod colour;
 mod convert;
 mod demo;
 mod error;
+mod field;
 pub mod file;
+mod infrared;
+pub(crate) mod interval;
+mod links;
 mod list;
 pub mod mjpeg;
 mod negotiate;
@@ -24,7 +28,8 @@ use self::select::Wish;
 pub use self::{
     error::CameraError,
     file::FileOptions,
-    list::{Device, Format, list},
+    list::{Cameras, Device, Format, Function, Unreadable, list, look_around},
+    select::select,
 };
 use crate::frame::{Frame, Size};
 
@@ -43,8 +48,8 @@ pub trait FrameSource: Send {
 
     /// Waits for the next frame and decodes it into `into`, which has [`FrameSource::size`].
     ///
-    /// Sets `seq` and `captured_at` too. Never waits longer than the time-out in [`Settings`] for a webcam or `ffmpeg`, nor
-    /// longer than a second for the beat of a file. Allocates nothing once
+    /// Sets `seq` and `captured_at` too. Never waits longer than the time-out in [`Settings`] for a webcam or `ffmpeg`, or
+    /// four frame times of a slow webcam, nor longer than a second for the beat of a file. Allocates nothing once
     /// the first second has gone by.
     ///
     /// # Errors
@@ -80,7 +85,8 @@ pub struct Settings {
     pub fps: u32,
     /// The only pixel format to take from a webcam, as V4L2 spells it; `None` for the best.
     pub fourcc: Option<String>,
-    /// How long to wait for one frame before it is an error.
+    /// How long to wait for one frame before it is an error; longer for a webcam that gives less than a frame in a quarter
+    /// of this.
     pub timeout: Duration,
 }
 
@@ -90,8 +96,7 @@ pub const FOURCCS: [&str; 8] = ["MJPG", "JPEG", "YUYV", "UYVY", "NV12", "YU12", 
 /// Opens the source that `settings` name, which delivers frames of exactly `settings.size`: what differs is scaled to
 /// cover it and cropped in the middle.
 ///
-/// `auto` takes the first real camera, never a v4l2loopback; one that is named in full is taken, unless it is our own
-/// output. A file is looped at its own rate.
+/// [`select()`] says which camera that is. A file is looped at its own rate.
 ///
 /// # Errors
 /// When there is no such source, or it cannot be used; [`CameraError::recovery`] says whether to try again.
@@ -109,29 +114,18 @@ pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
     }
 }
 
-/// Every camera with those of its formats that can be decoded, and a node that we were not allowed to open.
-pub fn look_around() -> (Vec<Device>, Option<PathBuf>) {
-    let list::Scan { devices, denied } = list::scan();
-    (devices, denied)
-}
-
 /// The node that [`open`] would open now; `None` where `settings` name no webcam.
 ///
 /// # Errors
 /// When there is no such camera.
 pub fn locate(settings: &Settings) -> Result<Option<PathBuf>, CameraError> {
-    Ok(Some(match Wish::parse(&settings.device) {
-        Wish::Demo | Wish::File(_) => return Ok(None),
-        Wish::Auto => select::first(&list::scan())?.path.clone(),
-        Wish::Node(path) => node(path)?,
-        Wish::Name(name) => match select::link(&name) {
-            Some(link) => node(link)?,
-            None => select::by_name(&name, &list::scan())?.path.clone(),
+    match Wish::parse(&settings.device) {
+        Wish::Demo | Wish::File(_) => Ok(None),
+        // a node that is no camera is opened all the same: that says why it is none
+        Wish::Node(path) if !links::is_by_id(&path) => match path.canonicalize() {
+            Ok(node) => Ok(Some(node)),
+            Err(_) => Err(select::not_found(&settings.device, &look_around())),
         },
-    }))
-}
-
-/// The node that `path`, which may be a link, stands for.
-fn node(path: PathBuf) -> Result<PathBuf, CameraError> {
-    path.canonicalize().map_err(|_| select::not_found(&path.display().to_string(), &list::scan()))
+        _ => select(settings, &look_around()).map(|device| Some(device.path.clone())),
+    }
 }

@@ -58,6 +58,16 @@ pub(super) struct Choice {
 /// Costs are in octaves: half the rate and half the pixels weigh the same, pixels beyond the wish weigh a little (bus and
 /// scaling), pixels that a crop to the wished aspect throws away weigh as if they were missing.
 pub(super) fn choose(formats: &[Format], size: Size, fps: u32) -> Option<Choice> {
+    best(formats, size, fps).map(|(_, choice)| choice)
+}
+
+/// How far the best of these formats is from `size` at `fps`, in octaves: 0 is all that is wished for, 1 half the pixels or
+/// half the rate. `None` when there is none that we can decode.
+pub(super) fn cost(formats: &[Format], size: Size, fps: u32) -> Option<f64> {
+    best(formats, size, fps).map(|(cost, _)| cost)
+}
+
+fn best(formats: &[Format], size: Size, fps: u32) -> Option<(f64, Choice)> {
     let wish = f64::from(fps.max(1));
     let candidate = |format: &Format| {
         let pixel = Pixel::from_fourcc(&format.fourcc)?;
@@ -65,7 +75,7 @@ pub(super) fn choose(formats: &[Format], size: Size, fps: u32) -> Option<Choice>
         let cost = pixel.cost() + size_cost(format.size, size) + (wish / rate).log2().max(0.0);
         Some((cost, Choice { fourcc: format.fourcc.clone(), size: format.size, fps: rate }))
     };
-    formats.iter().filter_map(candidate).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, choice)| choice)
+    formats.iter().filter_map(candidate).min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// The slowest rate that is not below the wish, else the fastest; the wish when the driver lists none.

@@ -1,11 +1,16 @@
-//! Which source a device setting means.
+//! Which camera a device setting means: the one place where that is decided, for the daemon, `doctor` and `devices`.
 
 use std::path::{Path, PathBuf};
 
 use super::{
-    CameraError,
-    list::{Device, Scan},
+    CameraError, Settings, infrared, links,
+    list::{Cameras, Device},
+    negotiate,
 };
+
+/// By how many octaves of pixels or frames a camera must serve the settings better to go before one with a lower number:
+/// half as many pixels is far worse.
+const FAR_BETTER: f64 = 1.0;
 
 /// What the setting says, before looking at the machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,54 +36,134 @@ impl Wish {
     }
 }
 
-/// Where a wished node may be, before names are compared.
-pub(super) fn link(name: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return None;
-    }
-    let folders = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"].map(Path::new);
-    let is_node = |path: &PathBuf| path.exists() && (path.starts_with("/dev/v4l") || name.starts_with("video"));
-    folders.iter().map(|folder| folder.join(name)).find(is_node)
-}
-
-/// The first camera that is none of v4l2loopback's, one with colour before one without: the infrared camera beside a
-/// laptop's webcam is gray, and on some models comes first.
-pub(super) fn first(scan: &Scan) -> Result<&Device, CameraError> {
-    let real = || scan.devices.iter().filter(|device| !device.virtual_ && device.usable().0);
-    let denied = || scan.denied.as_ref().map(|path| CameraError::Denied { device: path.display().to_string() });
-    real()
-        .find(|device| device.usable().1)
-        .or_else(|| real().next())
-        .ok_or_else(|| denied().unwrap_or(CameraError::NoCamera))
-}
-
-/// The camera whose name is `name`, or else the first whose name contains it, whatever the case; a real one before a
-/// v4l2loopback, one that can be decoded before one that can't, and one with colour before one without.
+/// The camera that `settings` mean.
 ///
-/// A v4l2loopback has to be named in full, and our own output is never taken: the daemon would film itself.
-pub(super) fn by_name<'a>(name: &str, scan: &'a Scan) -> Result<&'a Device, CameraError> {
+/// - `auto` is a real camera that bgcam can read: a colour camera goes before an infrared one, then one that serves size and
+///   rate far better, then the one with the lower number.
+/// - A part of a name is the same among those whose name has it, where a whole name goes before a part. Whoever writes
+///   "infrared" means it. A v4l2loopback has to be named in full, and our own output is never taken: the daemon would film
+///   itself.
+/// - A link in `/dev/v4l/by-id` is the camera of that device that somebody would call the webcam, wherever udev has it lead.
+/// - A node, or a link in `/dev/v4l/by-path`, is just that camera.
+///
+/// # Errors
+/// When there is no such camera, or the setting names none, as `demo` does.
+pub fn select<'a>(settings: &Settings, cameras: &'a Cameras) -> Result<&'a Device, CameraError> {
+    match Wish::parse(&settings.device) {
+        Wish::Auto => automatic(settings, cameras),
+        Wish::Node(path) => by_path(&path, cameras).ok_or_else(|| {
+            let unreadable = cameras.unreadable.iter().find(|camera| camera.path == path).cloned();
+            unreadable.map_or_else(|| not_found(&settings.device, cameras), CameraError::Unreadable)
+        }),
+        Wish::Name(name) => match by_link_name(&name, cameras) {
+            Some(device) => Ok(device),
+            None => by_name(&name, settings, cameras),
+        },
+        Wish::Demo | Wish::File(_) => Err(not_found(&settings.device, cameras)),
+    }
+}
+
+/// The best real camera.
+fn automatic<'a>(settings: &Settings, cameras: &'a Cameras) -> Result<&'a Device, CameraError> {
+    let real = cameras.devices.iter().filter(|device| !device.virtual_ && device.is_readable());
+    best(real.collect(), true, settings, cameras).ok_or_else(|| match (&cameras.denied, cameras.unreadable.first()) {
+        (Some(path), _) => CameraError::Denied { device: path.display().to_string() },
+        (None, Some(camera)) => CameraError::Unreadable(camera.clone()),
+        (None, None) => CameraError::NoCamera,
+    })
+}
+
+/// The camera whose name is `name`, or else one whose name contains it, whatever the case.
+fn by_name<'a>(name: &str, settings: &Settings, cameras: &'a Cameras) -> Result<&'a Device, CameraError> {
     let wanted = name.to_lowercase();
     let rank = |device: &Device| {
         let found = device.name.to_lowercase();
         let meant = found == wanted || !device.virtual_ && found.contains(&wanted);
-        let (decodable, colour) = device.usable();
-        (meant && !device.is_own_output()).then_some((found != wanted, device.virtual_, !decodable, !colour))
+        (meant && !device.is_own_output()).then_some((found != wanted, device.virtual_, !device.is_readable()))
     };
-    let matching = scan.devices.iter().filter_map(|device| Some((rank(device)?, device)));
-    matching.min_by_key(|(rank, _)| *rank).map(|(_, device)| device).ok_or_else(|| not_found(name, scan))
+    let first = cameras.devices.iter().filter_map(rank).min();
+    let named = cameras.devices.iter().filter(|device| first.is_some() && rank(device) == first);
+    let unreadable = || cameras.unreadable.iter().find(|camera| camera.name.to_lowercase().contains(&wanted));
+    best(named.collect(), !infrared::is_named(name, ""), settings, cameras).ok_or_else(|| match unreadable() {
+        Some(camera) => CameraError::Unreadable(camera.clone()),
+        None => not_found(name, cameras),
+    })
+}
+
+/// The best of some cameras: one with colour where `colour_first`, then one that serves the settings far better than
+/// others, then the first in its device, and the device with the lowest node number.
+fn best<'a>(
+    mut devices: Vec<&'a Device>,
+    colour_first: bool,
+    settings: &Settings,
+    cameras: &Cameras,
+) -> Option<&'a Device> {
+    if colour_first && devices.iter().any(|device| !device.is_infrared()) {
+        devices.retain(|device| !device.is_infrared());
+    }
+    let cost = |device: &Device| cost(settings, device);
+    let least = devices.iter().map(|device| cost(device)).min_by(f64::total_cmp)?;
+    devices.retain(|device| cost(device) <= least + FAR_BETTER);
+    devices.into_iter().min_by_key(|device| place(device, cameras))
+}
+
+/// How far a camera is from what `settings` ask for, in octaves; infinite where it has nothing that can be used.
+fn cost(settings: &Settings, device: &Device) -> f64 {
+    let is_wanted = |fourcc: &str| settings.fourcc.as_deref().is_none_or(|wanted| wanted == fourcc);
+    let formats: Vec<_> = device.formats.iter().filter(|format| is_wanted(&format.fourcc)).cloned().collect();
+    negotiate::cost(&formats, settings.size, settings.fps).unwrap_or(f64::INFINITY)
+}
+
+/// The order of cameras that are equally good: by the lowest number in their device, then by their interface in it, which
+/// stays after a replug where node numbers change places.
+fn place(device: &Device, cameras: &Cameras) -> (u32, Option<u8>, u32) {
+    let same_device = cameras.devices.iter().filter(|other| other.bus == device.bus);
+    let first = same_device.map(number).min().unwrap_or_default();
+    (first, device.function.interface, number(device))
+}
+
+fn number(device: &Device) -> u32 {
+    let name = device.path.file_name().unwrap_or_default().to_string_lossy();
+    name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(u32::MAX)
+}
+
+/// The camera at a node, or at the end of a link.
+fn by_path<'a>(path: &Path, cameras: &'a Cameras) -> Option<&'a Device> {
+    let leads_to = |device: &&Device| device.path == path || device.function.links.iter().any(|link| link == path);
+    if links::is_by_id(path) {
+        return links::owner(path, &cameras.devices);
+    }
+    cameras.devices.iter().find(leads_to).or_else(|| {
+        let node = path.canonicalize().ok()?;
+        cameras.devices.iter().find(|device| device.path == node)
+    })
+}
+
+/// The camera that has `name` as the last part of its node or of a link of udev's.
+fn by_link_name<'a>(name: &str, cameras: &'a Cameras) -> Option<&'a Device> {
+    if name.contains('/') {
+        return None;
+    }
+    let links = ["/dev/v4l/by-id", "/dev/v4l/by-path"].map(|folder| Path::new(folder).join(name));
+    let node = name.starts_with("video").then(|| Path::new("/dev").join(name));
+    links.iter().chain(&node).find_map(|path| by_path(path, cameras))
 }
 
 /// That there is no `device`, and what there is.
-pub(super) fn not_found(device: &str, scan: &Scan) -> CameraError {
-    let cameras = scan.devices.iter().filter(|device| !device.is_own_output());
-    let there = cameras.map(|device| format!("{} ({})", device.name, device.path.display())).collect();
+pub(super) fn not_found(device: &str, cameras: &Cameras) -> CameraError {
+    let there = cameras.devices.iter().filter(|device| !device.is_own_output());
+    let there = there.map(|device| format!("{} ({})", device.name, device.path.display())).collect();
     CameraError::NotFound { device: device.to_owned(), there }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{camera::list::Format, sink::LABEL};
+    use crate::{
+        camera::list::{Format, Function, MULTI_PLANAR, Unreadable},
+        frame::Size,
+        sink::LABEL,
+    };
 
     fn device(number: u32, name: &str, fourcc: &str, virtual_: bool) -> Device {
         let format = Format { fourcc: fourcc.into(), size: "640x480".parse().unwrap(), rates: vec![30.0] };
@@ -87,13 +172,20 @@ mod tests {
             path: format!("/dev/video{number}").into(),
             id: None,
             driver: String::new(),
-            bus: String::new(),
+            bus: format!("usb-{number}"),
             virtual_,
             formats: vec![format],
+            function: Function::default(),
         }
     }
 
-    fn scan() -> Scan {
+    fn sized(number: u32, name: &str, fourcc: &str, size: &str) -> Device {
+        let mut device = device(number, name, fourcc, false);
+        device.formats[0].size = size.parse().unwrap();
+        device
+    }
+
+    fn machine() -> Cameras {
         let devices = vec![
             device(0, LABEL, "YUYV", true),
             device(1, "Capture card", "H264", false),
@@ -103,7 +195,17 @@ mod tests {
             device(6, "Logitech BRIO", "YUYV", false),
             device(8, "OBS Virtual Camera", "YUYV", true),
         ];
-        Scan { devices, denied: None }
+        Cameras { devices, ..Cameras::default() }
+    }
+
+    fn settings(device: &str) -> Settings {
+        let timeout = std::time::Duration::from_secs(2);
+        Settings { device: device.into(), size: Size::HD, fps: 30, fourcc: None, timeout }
+    }
+
+    /// The number of the node that is taken, or an error.
+    fn taken(device: &str, cameras: &Cameras) -> Result<u32, CameraError> {
+        select(&settings(device), cameras).map(number)
     }
 
     #[test]
@@ -118,34 +220,103 @@ mod tests {
 
     #[test]
     fn auto_takes_the_first_real_camera_with_colour() {
-        assert_eq!(first(&scan()).unwrap().path, Path::new("/dev/video4"));
-        let mut infrared = scan();
-        infrared.devices.truncate(3);
-        assert_eq!(first(&infrared).unwrap().path, Path::new("/dev/video2"));
-        infrared.devices.truncate(2);
-        assert!(matches!(first(&infrared), Err(CameraError::NoCamera)));
-        infrared.denied = Some("/dev/video9".into());
-        assert!(matches!(first(&infrared), Err(CameraError::Denied { device }) if device == "/dev/video9"));
+        assert_eq!(taken("auto", &machine()).unwrap(), 4);
+        let mut few = machine();
+        few.devices.truncate(3);
+        assert_eq!(taken("auto", &few).unwrap(), 2, "an infrared camera is better than none");
+        few.devices.truncate(2);
+        assert!(matches!(taken("auto", &few), Err(CameraError::NoCamera)));
+        few.unreadable = vec![Unreadable { name: "ISP".into(), path: "/dev/video3".into(), why: MULTI_PLANAR }];
+        let failure = crate::error::Failure::from(&taken("auto", &few).unwrap_err());
+        assert!(failure.message.contains("multi-planar") && failure.message.contains("/dev/video3"), "{failure}");
+        for device in ["isp", "/dev/video3"] {
+            assert!(matches!(taken(device, &few), Err(CameraError::Unreadable(_))), "{device}");
+        }
+        few.denied = Some("/dev/video9".into());
+        assert!(matches!(taken("auto", &few), Err(CameraError::Denied { device }) if device == "/dev/video9"));
+    }
+
+    /// What laptops have: an infrared camera that comes first, and offers what a webcam offers.
+    #[test]
+    fn auto_passes_over_an_infrared_camera_whatever_it_offers() {
+        for fourcc in ["YUYV", "MJPG", "GREY"] {
+            let infrared = sized(0, "Integrated IR Camera: Integrate", fourcc, "1280x720");
+            let colour = sized(1, "Integrated Camera: Integrated C", "MJPG", "640x480");
+            let both = Cameras { devices: vec![infrared, colour], ..Cameras::default() };
+            assert_eq!(taken("auto", &both).unwrap(), 1, "{fourcc}");
+            assert_eq!(taken("integrated", &both).unwrap(), 1, "{fourcc}");
+            for named in ["/dev/video0", "Integrated IR Camera", "IR", "integrated ir camera: integrate"] {
+                assert_eq!(taken(named, &both).unwrap(), 0, "{fourcc} {named}: it was asked for");
+            }
+        }
+        let sensor = sized(0, "FHD RGB-IR Camera", "MJPG", "1280x720");
+        let both = Cameras { devices: vec![sensor, sized(1, "Other", "MJPG", "1280x720")], ..Cameras::default() };
+        assert_eq!(taken("auto", &both).unwrap(), 0, "a sensor that sees both gives colour");
+    }
+
+    #[test]
+    fn a_camera_that_serves_far_better_goes_before_one_with_a_lower_number() {
+        let cameras = |first: (&str, &str), second: (&str, &str)| Cameras {
+            devices: vec![sized(0, "A", first.0, first.1), sized(1, "B", second.0, second.1)],
+            ..Cameras::default()
+        };
+        assert_eq!(taken("auto", &cameras(("YUYV", "340x340"), ("MJPG", "1280x720"))).unwrap(), 1);
+        assert_eq!(taken("auto", &cameras(("YUYV", "640x480"), ("MJPG", "1920x1080"))).unwrap(), 1);
+        assert_eq!(taken("auto", &cameras(("MJPG", "1280x720"), ("YUYV", "1280x720"))).unwrap(), 0);
+        assert_eq!(taken("auto", &cameras(("MJPG", "1280x960"), ("NV12", "1280x720"))).unwrap(), 0);
+        assert_eq!(taken("auto", &cameras(("YUYV", "640x480"), ("YUYV", "640x480"))).unwrap(), 0);
+        let wanted = Settings { fourcc: Some("YUYV".into()), ..settings("auto") };
+        let some = cameras(("MJPG", "1280x720"), ("YUYV", "1280x720"));
+        assert_eq!(number(select(&wanted, &some).unwrap()), 1, "the one with the format that the settings ask for");
+    }
+
+    #[test]
+    fn node_numbers_that_change_places_change_nothing() {
+        let mut cameras = Cameras {
+            devices: vec![sized(3, "Cam", "MJPG", "1280x720"), sized(1, "Cam", "MJPG", "1280x720")],
+            ..Cameras::default()
+        };
+        for (device, interface) in cameras.devices.iter_mut().zip([0, 2]) {
+            device.bus = "usb-1".into();
+            device.function.interface = Some(interface);
+        }
+        assert_eq!(taken("auto", &cameras).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_link_is_found_by_its_last_part_and_leads_to_the_webcam() {
+        let mut cameras = machine();
+        let id = "/dev/v4l/by-id/usb-Integrated-video-index0";
+        for (device, interface) in cameras.devices[2..4].iter_mut().zip([2, 0]) {
+            (device.bus, device.function.interface) = ("usb-7".into(), Some(interface));
+        }
+        cameras.devices[2].function.links = vec![id.into(), "/dev/v4l/by-path/pci-usb-0:1:1.2-video-index0".into()];
+        for link in [id, "usb-Integrated-video-index0"] {
+            assert_eq!(taken(link, &cameras).unwrap(), 4, "{link}");
+        }
+        for link in ["/dev/v4l/by-path/pci-usb-0:1:1.2-video-index0", "pci-usb-0:1:1.2-video-index0"] {
+            assert_eq!(taken(link, &cameras).unwrap(), 2, "{link}");
+        }
+        assert!(matches!(taken("/dev/v4l/by-id/gone", &cameras), Err(CameraError::NotFound { .. })));
     }
 
     #[test]
     fn a_part_of_a_name_is_enough() {
-        let scan = scan();
-        let path = |name| by_name(name, &scan).map(|device| device.path.clone());
-        assert_eq!(path("brio").unwrap(), Path::new("/dev/video6"));
-        assert_eq!(path("integrated camera: hd").unwrap(), Path::new("/dev/video4"));
-        assert_eq!(path("ca").unwrap(), Path::new("/dev/video4")); // the first that gives what we can decode, in colour
-        assert!(matches!(path("nikon"), Err(CameraError::NotFound { there, .. }) if there.len() == 6));
+        let cameras = machine();
+        assert_eq!(taken("brio", &cameras).unwrap(), 6);
+        assert_eq!(taken("integrated camera: hd", &cameras).unwrap(), 4);
+        assert_eq!(taken("ca", &cameras).unwrap(), 4, "the first that gives what we can decode, in colour");
+        assert!(matches!(taken("nikon", &cameras), Err(CameraError::NotFound { there, .. }) if there.len() == 6));
     }
 
     #[test]
     fn a_loopback_is_named_in_full_and_never_ours() {
-        let mut scan = scan();
-        let path = |name, scan: &Scan| by_name(name, scan).map(|device| device.path.clone()).ok();
-        assert_eq!(path("obs virtual camera", &scan).unwrap(), Path::new("/dev/video8"));
-        assert_eq!(path("obs", &scan), None);
-        assert_eq!((path("background", &scan), path(LABEL, &scan)), (None, None));
-        scan.devices.truncate(1);
-        assert!(matches!(by_name("cam", &scan), Err(CameraError::NotFound { there, .. }) if there.is_empty()));
+        let mut cameras = machine();
+        assert_eq!(taken("obs virtual camera", &cameras).unwrap(), 8);
+        for name in ["obs", "background", LABEL] {
+            assert!(taken(name, &cameras).is_err(), "{name}");
+        }
+        cameras.devices.truncate(1);
+        assert!(matches!(taken("cam", &cameras), Err(CameraError::NotFound { there, .. }) if there.is_empty()));
     }
 }

@@ -21,12 +21,16 @@ use crate::v4l2::Plain;
 /// Enough that the driver always has one to fill while we decode another.
 const BUFFERS: u32 = 4;
 
+/// Older frames are no pictures of now, or the driver's clock is not ours. The longest exposures are a second.
+const MAX_AGE: Duration = Duration::from_millis(1500);
+
 /// A node that streams; stops when dropped.
 #[derive(Debug)]
 pub(super) struct Stream {
     // Dropped in this order: the driver frees its buffers when the node is closed, after the maps are gone.
     maps: Vec<Map>,
     node: Node,
+    freshness: Freshness,
 }
 
 /// A buffer that the driver has filled and that is ours until it is queued again.
@@ -39,6 +43,34 @@ pub(super) struct Filled {
     /// The driver says that the content is damaged.
     pub damaged: bool,
     pub captured_at: Instant,
+    /// Which lines the buffer holds, as `V4L2_FIELD_*`.
+    pub field: u32,
+    age: Option<Duration>,
+}
+
+/// Whether the driver's time stamps can be believed, and how many buffers were too old by them.
+#[derive(Debug, Default)]
+struct Freshness {
+    /// One was plausible: the driver goes by our clock.
+    is_known: bool,
+    refused: u32,
+}
+
+impl Freshness {
+    /// Whether a buffer of this age is a picture of now. One that was filled before the process or the machine was stopped
+    /// is not. Where each one is old, the stamps are wrong.
+    fn accepts(&mut self, age: Option<Duration>) -> bool {
+        let is_old = age.is_some_and(|age| age >= MAX_AGE);
+        self.is_known |= age.is_some_and(|age| age < MAX_AGE);
+        if is_old && self.is_known && self.refused < 2 * BUFFERS {
+            self.refused += 1;
+            return false;
+        }
+        if !is_old {
+            self.refused = 0;
+        }
+        true
+    }
 }
 
 impl Stream {
@@ -51,7 +83,7 @@ impl Stream {
             ..Plain::zeroed()
         };
         node.ioctl(vidioc::VIDIOC_REQBUFS, &mut request).map_err(|error| ("get buffers", error))?;
-        let mut stream = Self { maps: Vec::new(), node };
+        let mut stream = Self { maps: Vec::new(), node, freshness: Freshness::default() };
         for index in 0..request.count {
             stream.map(index).map_err(|error| ("map buffers", error))?;
             stream.queue(index).map_err(|error| ("queue buffers", error))?;
@@ -76,7 +108,9 @@ impl Stream {
 
     /// The newest frame, waited for at most `timeout`; older ones that nobody fetched go back to the driver. `None` when
     /// the time is over.
-    pub(super) fn next(&self, timeout: Duration) -> io::Result<Option<Filled>> {
+    ///
+    /// Buffers that lay about for longer than [`MAX_AGE`] are passed over.
+    pub(super) fn next(&mut self, timeout: Duration) -> io::Result<Option<Filled>> {
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(mut newest) = self.dequeue()? {
@@ -84,7 +118,10 @@ impl Stream {
                     self.give_back(newest)?;
                     newest = newer;
                 }
-                return Ok(Some(newest));
+                if self.freshness.accepts(newest.age) {
+                    return Ok(Some(newest));
+                }
+                self.give_back(newest)?;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -122,12 +159,15 @@ impl Stream {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error),
         }
+        let age = age(&buffer);
         Ok(Some(Filled {
             index: buffer.index,
             len: buffer.bytesused as usize,
             sequence: buffer.sequence,
             damaged: buffer.flags & V4L2_BUF_FLAG_ERROR != 0,
-            captured_at: captured_at(&buffer),
+            captured_at: captured_at(age),
+            field: buffer.field,
+            age,
         }))
     }
 
@@ -154,19 +194,23 @@ fn blank(index: u32) -> v4l2_buffer {
     v4l2_buffer { index, type_: CAPTURE, memory: v4l2_memory_V4L2_MEMORY_MMAP, ..Plain::zeroed() }
 }
 
-/// When the driver took the frame, on the clock of [`Instant`]; now, where it has another clock or none.
-fn captured_at(buffer: &v4l2_buffer) -> Instant {
-    let now = Instant::now();
+/// How long ago the driver took the frame; `None` where it has another clock than we, or none.
+fn age(buffer: &v4l2_buffer) -> Option<Duration> {
     if buffer.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK != V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC {
-        return now;
+        return None;
     }
     let mut clock = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes to a timespec of ours.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut clock) };
     let stamp = buffer.timestamp;
     let age = (clock.tv_sec - stamp.tv_sec) * 1_000_000 + clock.tv_nsec / 1000 - stamp.tv_usec;
-    let age = u64::try_from(age).ok().filter(|micros| *micros < 1_000_000).map(Duration::from_micros);
-    age.and_then(|age| now.checked_sub(age)).unwrap_or(now)
+    u64::try_from(age).ok().map(Duration::from_micros)
+}
+
+/// When a frame of this age was taken; now, where the age makes no sense.
+fn captured_at(age: Option<Duration>) -> Instant {
+    let now = Instant::now();
+    age.filter(|age| *age < MAX_AGE).and_then(|age| now.checked_sub(age)).unwrap_or(now)
 }
 
 /// One buffer of the driver's in our memory.
@@ -206,5 +250,30 @@ impl Drop for Map {
     fn drop(&mut self) {
         // SAFETY: mapped by `new`, with this length, and not used any more. Cannot fail with such arguments.
         let _ = unsafe { v4l2::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_buffers_are_passed_over_where_the_clock_is_ours() {
+        let (old, fresh) = (Some(MAX_AGE), Some(Duration::from_millis(20)));
+        let mut freshness = Freshness::default();
+        assert!(freshness.accepts(old), "the driver may count from another moment");
+        assert!(freshness.accepts(None));
+        assert!(freshness.accepts(fresh));
+        let found = [old, old, old, old, fresh, old].map(|age| freshness.accepts(age));
+        assert_eq!(found, [false, false, false, false, true, false]);
+        let accepted = (0..20).map(|_| freshness.accepts(old)).filter(|accepted| *accepted).count();
+        assert!(accepted > 10, "a clock that has gone astray stops no camera");
+    }
+
+    #[test]
+    fn an_age_that_makes_no_sense_is_now() {
+        let before = Instant::now();
+        assert!(captured_at(None) >= before && captured_at(Some(Duration::from_secs(3600))) >= before);
+        assert!(captured_at(Some(Duration::from_millis(500))) < Instant::now() - Duration::from_millis(400));
     }
 }

@@ -16,14 +16,16 @@ use std::{
 use v4l::{
     FourCC,
     v4l_sys::{
-        V4L2_CAP_TIMEPERFRAME, v4l2_buf_type, v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE, v4l2_field_V4L2_FIELD_NONE,
-        v4l2_fmtdesc, v4l2_format, v4l2_fract, v4l2_frmivalenum, v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE,
-        v4l2_frmsizeenum, v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE, v4l2_pix_format, v4l2_streamparm,
+        V4L2_CAP_TIMEPERFRAME, v4l2_buf_type, v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE,
+        v4l2_field_V4L2_FIELD_INTERLACED, v4l2_field_V4L2_FIELD_NONE, v4l2_fmtdesc, v4l2_format, v4l2_fract,
+        v4l2_frmivalenum, v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE, v4l2_frmsizeenum,
+        v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE, v4l2_pix_format, v4l2_streamparm,
     },
     v4l2::vidioc,
 };
 
 use super::{
+    field::Lines,
     list::Format,
     negotiate::{Choice, Pixel},
 };
@@ -56,6 +58,8 @@ pub(super) struct Given {
     pub colorspace: u32,
     pub ycbcr_enc: u32,
     pub quantization: u32,
+    /// Which lines its buffers hold.
+    pub lines: Lines,
 }
 
 /// An open device node.
@@ -159,14 +163,23 @@ impl Node {
         self.ioctl(request, &mut entry).map(|()| entry)
     }
 
-    /// Asks for a format and reads back what the driver made of it.
+    /// Asks for a format and reads back what the driver made of it: whole pictures, or those of interlaced video, where the
+    /// driver has either.
     pub(super) fn set_format(&self, choice: &Choice) -> io::Result<Given> {
+        let given = self.set_field(choice, v4l2_field_V4L2_FIELD_NONE)?;
+        match given.lines {
+            Lines::Halves => self.set_field(choice, v4l2_field_V4L2_FIELD_INTERLACED),
+            _ => Ok(given),
+        }
+    }
+
+    fn set_field(&self, choice: &Choice, field: u32) -> io::Result<Given> {
         let mut format = v4l2_format { type_: CAPTURE, ..Plain::zeroed() };
         format.fmt.pix = v4l2_pix_format {
             width: choice.size.width() as u32,
             height: choice.size.height() as u32,
             pixelformat: code(&choice.fourcc),
-            field: v4l2_field_V4L2_FIELD_NONE,
+            field,
             ..Plain::zeroed()
         };
         self.ioctl(vidioc::VIDIOC_S_FMT, &mut format)?;
@@ -181,6 +194,7 @@ impl Node {
             colorspace: pix.colorspace,
             ycbcr_enc,
             quantization: pix.quantization,
+            lines: Lines::of(pix.field),
         })
     }
 

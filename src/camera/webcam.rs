@@ -3,14 +3,18 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
     CameraError, FrameSource, Settings, SourceInfo,
     colour::{Colour, ToHouse},
     convert::Unpacker,
-    list::{Format, stable_id},
+    field::{self, Lines},
+    infrared,
+    interval::Interval,
+    links,
+    list::{Format, MULTI_PLANAR, Unreadable},
     mjpeg::Mjpeg,
     negotiate::{self, Pixel},
     scale::Scaler,
@@ -30,6 +34,7 @@ struct Webcam {
     path: PathBuf,
     size: Size,
     timeout: Duration,
+    interval: Interval,
     stream: Stream,
     decoder: Decoder,
     colour: ToHouse,
@@ -41,14 +46,14 @@ struct Webcam {
 
 #[derive(Debug)]
 enum Decoder {
-    Jpeg(Mjpeg),
+    Jpeg(Box<Mjpeg>),
     Plain(Unpacker),
 }
 
 impl Decoder {
     fn new(pixel: Pixel, size: Size, stride: usize) -> Option<Self> {
         match pixel {
-            Pixel::Mjpg => Mjpeg::new(size).map(Self::Jpeg),
+            Pixel::Mjpg => Mjpeg::new(size).map(|decoder| Self::Jpeg(Box::new(decoder))),
             _ => Some(Self::Plain(Unpacker::new(pixel, size, stride))),
         }
     }
@@ -72,6 +77,9 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
     if caps.is_loopback() && caps.card == LABEL {
         return Err(not_capture(path, "it is bgcam's own output"));
     }
+    if caps.is_multi_planar() {
+        return Err(CameraError::Unreadable(Unreadable { name: caps.card, path: path.to_owned(), why: MULTI_PLANAR }));
+    }
     if !(caps.captures() && caps.streams()) {
         let why = if caps.is_loopback() { "no program writes to this v4l2loopback" } else { "it gives no frames" };
         return Err(not_capture(path, why));
@@ -89,19 +97,24 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
     let given = node.set_format(&choice).map_err(fault("set the format"))?;
     let (pixel, native) = given
         .pixel
-        .zip(Size::new(given.width, given.height).ok())
+        .and_then(|pixel| Some((pixel, native_size(pixel, &given)?)))
         .ok_or_else(|| unsupported(format!("only {} {}x{}", given.fourcc, given.width, given.height), None))?;
+    if given.lines == Lines::Halves {
+        return Err(CameraError::Fields { device: path.display().to_string() });
+    }
     let fps = node.set_rate(choice.fps).unwrap_or(choice.fps);
 
     let decoder = Decoder::new(pixel, native, given.stride)
         .ok_or_else(|| self::fault(path, "make a JPEG decoder", io::ErrorKind::OutOfMemory.into()))?;
     let stream = Stream::start(node).map_err(|(doing, error)| self::fault(path, doing, error))?;
-    let info = describe(path, caps.card, &given, fps);
+    let id = links::link_of(path, infrared::is_named(&caps.card, "") || infrared::is_gray(&formats));
+    let info = describe(path, caps.card, id, &given, fps);
     Ok(Box::new(Webcam {
         info,
         path: path.to_owned(),
         size: settings.size,
         timeout: settings.timeout,
+        interval: Interval::new(fps),
         stream,
         decoder,
         colour: ToHouse::new(Colour::of(&given)),
@@ -109,6 +122,12 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         seq: 0,
         last_sequence: None,
     }))
+}
+
+/// The size that frames are decoded at. JPEGs with an odd side lose a row or column.
+fn native_size(pixel: Pixel, given: &Given) -> Option<Size> {
+    let side = |side: u32| if pixel == Pixel::Mjpg { side & !1 } else { side };
+    Size::new(side(given.width), side(given.height)).ok()
 }
 
 /// The formats in a few words: those that can be decoded, if there are any.
@@ -126,11 +145,11 @@ fn offered(formats: &[Format]) -> String {
     }
 }
 
-fn describe(path: &Path, name: String, given: &Given, fps: f64) -> SourceInfo {
+fn describe(path: &Path, name: String, id: Option<PathBuf>, given: &Given, fps: f64) -> SourceInfo {
     SourceInfo {
         name,
         path: Some(path.to_owned()),
-        id: stable_id(path).map(|id| id.display().to_string()),
+        id: id.map(|id| id.display().to_string()),
         fourcc: given.fourcc.to_string(),
         native: (given.width, given.height),
         fps,
@@ -163,17 +182,18 @@ impl Webcam {
         if filled.damaged {
             return Err(CameraError::Corrupt("the driver says so"));
         }
-        let bytes = self.stream.bytes(filled);
-        match &mut self.fit {
-            None => {
-                self.decoder.decode(bytes, into)?;
-                self.colour.apply(into);
-            }
-            Some((native, scaler)) => {
-                self.decoder.decode(bytes, native)?;
-                self.colour.apply(native);
-                scaler.scale(native, into);
-            }
+        let lines = Lines::of(filled.field);
+        if lines == Lines::Halves {
+            return Err(CameraError::Corrupt("half of an interlaced picture"));
+        }
+        let native = self.fit.as_mut().map_or(&mut *into, |(native, _)| native);
+        self.decoder.decode(self.stream.bytes(filled), native)?;
+        self.colour.apply(native);
+        if lines == Lines::Interlaced {
+            field::blend(native);
+        }
+        if let Some((native, scaler)) = &mut self.fit {
+            scaler.scale(native, into);
         }
         Ok(())
     }
@@ -189,11 +209,13 @@ impl FrameSource for Webcam {
     }
 
     fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
+        let timeout = self.interval.stall(self.timeout);
         let filled = self
             .stream
-            .next(self.timeout)
+            .next(timeout)
             .map_err(|error| self.gone(error))?
-            .ok_or_else(|| CameraError::Stalled { device: self.path.display().to_string(), waited: self.timeout })?;
+            .ok_or_else(|| CameraError::Stalled { device: self.path.display().to_string(), waited: timeout })?;
+        self.interval.frame(Instant::now());
         // The driver's number wraps; a jump back (a driver that counts anew) must not become four thousand million.
         let step = self.last_sequence.map_or(0, |last| filled.sequence.wrapping_sub(last));
         self.last_sequence = Some(filled.sequence);

@@ -5,7 +5,12 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Trouble, args::DevicesVerb, note, show, style::DIM};
-use crate::{camera, error::Failure, sink};
+use crate::{
+    camera,
+    config::{Config, Flags},
+    error::Failure,
+    sink,
+};
 
 pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), Trouble> {
     let fail = |error| Trouble::Failed(Failure::from(&error));
@@ -29,22 +34,52 @@ pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), Trouble> 
 
 #[derive(Serialize)]
 struct Devices {
-    cameras: Vec<camera::Device>,
+    cameras: Vec<Camera>,
+    unreadable: Vec<camera::Unreadable>,
     outputs: Vec<sink::loopback::Loopback>,
+}
+
+#[derive(Serialize)]
+struct Camera {
+    #[serde(flatten)]
+    device: camera::Device,
+    infrared: bool,
+    /// Whether the settings mean it: the daemon takes it.
+    selected: bool,
+}
+
+fn devices() -> Devices {
+    let found = camera::list();
+    let config = Config::load(&Flags::default());
+    let selected = config.ok().and_then(|config| Some(camera::select(&config.camera, &found).ok()?.path.clone()));
+    let camera = |device: camera::Device| Camera {
+        infrared: device.is_infrared(),
+        selected: selected.as_ref() == Some(&device.path),
+        device,
+    };
+    Devices {
+        cameras: found.devices.into_iter().map(camera).collect(),
+        unreadable: found.unreadable,
+        outputs: sink::loopback::list(),
+    }
 }
 
 /// Prints webcams and virtual cameras.
 fn list(as_json: bool) -> io::Result<()> {
-    let devices = Devices { cameras: camera::list(), outputs: sink::loopback::list() };
+    let devices = devices();
     if as_json {
         return show::json(&devices);
     }
     let mut out = io::stdout().lock();
-    if devices.cameras.is_empty() {
+    if devices.cameras.iter().all(|camera| camera.device.virtual_) {
         note("no webcam found; `bgcam daemon --camera demo` needs none");
     }
     for camera in &devices.cameras {
         write_camera(&mut out, camera)?;
+    }
+    for camera in &devices.unreadable {
+        writeln!(out, "camera  {}  {}", camera.path.display(), camera.name)?;
+        writeln!(out, "    {}", camera.why)?;
     }
     if devices.outputs.is_empty() {
         note("no virtual camera found; `bgcam setup` makes one");
@@ -55,8 +90,11 @@ fn list(as_json: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn write_camera(out: &mut impl Write, camera: &camera::Device) -> io::Result<()> {
-    writeln!(out, "camera  {}  {}", camera.path.display(), camera.name)?;
+fn write_camera(out: &mut impl Write, camera: &Camera) -> io::Result<()> {
+    let Camera { device: camera, infrared, selected } = camera;
+    let infrared = if *infrared { "  (infrared)" } else { "" };
+    let selected = if *selected { "  (selected)" } else { "" };
+    writeln!(out, "camera  {}  {}{infrared}{selected}", camera.path.display(), camera.name)?;
     if let Some(id) = &camera.id {
         writeln!(out, "    id {}", id.display())?;
     }

@@ -4,7 +4,8 @@ use std::{cmp::Reverse, path::Path};
 
 use super::{Facts, Finding};
 use crate::{
-    camera::{self, Device, Format},
+    camera::{self, CameraError, Device, Format, Unreadable},
+    frame::Size,
     sink::LABEL,
     system::{Cameras, System},
 };
@@ -18,36 +19,48 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
         return vec![Finding::ok("webcam", format!("the settings choose {wanted:?}, which needs no webcam"))];
     }
     let cameras = facts.system.probe().cameras();
-    let mut findings = vec![there(facts.system, &cameras, wanted)];
+    // the one that the daemon takes, or the one that it would take if it could
+    let first = || cameras.devices.iter().find(|device| is_auto(wanted) && !device.virtual_);
+    let selected = camera::select(&facts.config.camera, &cameras);
+    let chosen = selected.as_ref().ok().copied().or_else(first);
+    let mut findings = vec![match (chosen, &selected) {
+        (Some(camera), _) => there(camera, wanted),
+        (None, Err(CameraError::Unreadable(camera))) => unreadable(camera),
+        (None, _) => missing(facts.system, &cameras, wanted),
+    }];
     findings.extend(cameras.denied.as_deref().map(|node| denied(facts.system, node)));
-    if let Some(camera) = chosen(&cameras.devices, wanted) {
+    if let Some(camera) = chosen {
         findings.push(free(facts, camera));
         findings.push(formats(facts, camera));
     }
     findings
 }
 
-/// The camera that the settings mean; `auto` takes the first that can be read.
-fn chosen<'a>(devices: &'a [Device], wanted: &str) -> Option<&'a Device> {
-    let wanted_name = wanted.to_lowercase();
-    let meant = |device: &&Device| {
-        device.path.as_os_str() == wanted
-            || device.id.as_deref().is_some_and(|id| id.ends_with(wanted) || id == Path::new(wanted))
-            || device.name.to_lowercase().contains(&wanted_name)
-    };
-    match wanted {
-        "" | "auto" => devices.iter().find(|device| readable(device).next().is_some()).or(devices.first()),
-        _ => devices.iter().find(meant),
+const CHECK: &str = "webcam";
+
+fn there(camera: &Device, wanted: &str) -> Finding {
+    let text = format!("{} is there ({})", camera.name, camera.path.display());
+    if camera.is_infrared() && is_auto(wanted) {
+        return Finding::warn(CHECK, format!("{text}, and it is an infrared camera, which shows you in gray"))
+            .advice("no other webcam was found: plug one in, or look for a switch or shutter that turns it off");
     }
+    Finding::ok(CHECK, text)
 }
 
-fn there(system: &System, cameras: &Cameras, wanted: &str) -> Finding {
-    const CHECK: &str = "webcam";
-    if let Some(camera) = chosen(&cameras.devices, wanted) {
-        return Finding::ok(CHECK, format!("{} is there ({})", camera.name, camera.path.display()));
-    }
-    if !cameras.devices.is_empty() {
-        let names: Vec<_> = cameras.devices.iter().map(|device| format!("{:?}", device.name)).collect();
+fn is_auto(wanted: &str) -> bool {
+    matches!(wanted, "" | "auto")
+}
+
+fn unreadable(camera: &Unreadable) -> Finding {
+    Finding::fail(CHECK, format!("{} ({}) {}", camera.name, camera.path.display(), camera.why))
+        .advice("a USB webcam works; so does this one once GStreamer, say, copies it to a v4l2loopback")
+}
+
+/// Why there is no webcam.
+fn missing(system: &System, cameras: &Cameras, wanted: &str) -> Finding {
+    let real: Vec<_> = cameras.devices.iter().filter(|device| !device.virtual_).collect();
+    if !real.is_empty() {
+        let names: Vec<_> = real.iter().map(|device| format!("{:?}", device.name)).collect();
         let text = format!("the settings want the camera {wanted:?}, which is not there");
         return Finding::fail(CHECK, text)
             .advice(format!("set camera.device to \"auto\" or one of {}", names.join(", ")));
@@ -99,13 +112,18 @@ fn readable(camera: &Device) -> impl Iterator<Item = &Format> {
     camera.formats.iter().filter(|format| camera::FOURCCS.contains(&format.fourcc.as_str()))
 }
 
+/// Between 5:4 and 21:9.
+fn is_video_shaped(size: Size) -> bool {
+    (1.25..=2.4).contains(&(size.width() as f64 / size.height() as f64))
+}
+
 fn fastest(format: &Format) -> f64 {
     format.rates.iter().copied().fold(0.0, f64::max)
 }
 
 fn formats(facts: &Facts<'_>, camera: &Device) -> Finding {
     const CHECK: &str = "webcam-formats";
-    if readable(camera).next().is_none() {
+    if !camera.is_readable() {
         let mut offered: Vec<_> = camera.formats.iter().map(|format| format.fourcc.as_str()).collect();
         offered.dedup();
         let text = format!("it gives {} only, which bgcam cannot read", offered.join(", "));
@@ -122,11 +140,17 @@ fn formats(facts: &Facts<'_>, camera: &Device) -> Finding {
     let best = readable(camera).filter(enough).max_by_key(worth);
     match best {
         None => {
-            let largest =
-                readable(camera).max_by_key(|format| format.size.luma_len()).map(|format| format.size.to_string());
-            let largest = largest.unwrap_or_default();
-            Finding::warn(CHECK, format!("its pictures are smaller ({largest}) than those that others see ({size})"))
-                .advice(format!("output.size = {largest:?} in the settings saves work and loses nothing"))
+            let area = |format: &&Format| format.size.luma_len();
+            let largest = readable(camera).max_by_key(area).map(|format| format.size.to_string()).unwrap_or_default();
+            let text = format!("its pictures are smaller ({largest}) than those that others see ({size})");
+            // other people's apps expect the shape of a video, which a sensor for something else does not have
+            let shaped = readable(camera).filter(|format| is_video_shaped(format.size)).max_by_key(area);
+            Finding::warn(CHECK, text).advice(match shaped {
+                Some(format) => {
+                    format!("output.size = \"{}\" in the settings saves work and loses nothing", format.size)
+                }
+                None => format!("a webcam that gives {size} looks sharper"),
+            })
         }
         // a driver that lists no rates may have any
         Some(format) if format.rates.is_empty() || fastest(format) >= SMOOTH => {
@@ -144,6 +168,7 @@ fn formats(facts: &Facts<'_>, camera: &Device) -> Finding {
 #[cfg(test)]
 mod tests {
     use crate::{
+        camera::{Device, Unreadable},
         doctor::{
             Level,
             tests::{finding, report},
@@ -170,6 +195,41 @@ mod tests {
         assert!(ipu.text.contains("Intel IPU"), "{ipu:?}");
     }
 
+    fn named(number: u32, name: &str, fourcc: &str, size: &str) -> Device {
+        Device { name: name.into(), bus: format!("usb-{number}"), ..webcam(number, fourcc, size, 30.0) }
+    }
+
+    /// What the daemon takes is judged, and nobody is told to make a call square.
+    #[test]
+    fn an_infrared_camera_is_judged_only_where_there_is_no_other() {
+        for fourcc in ["YUYV", "MJPG", "GREY"] {
+            let infrared = named(0, "Integrated IR Camera: Integrate", fourcc, "340x340");
+            let colour = named(1, "Integrated Camera: Integrated C", "MJPG", "1280x720");
+            let both = Twin::new().fake(|fake| fake.cameras.devices = vec![infrared.clone(), colour]);
+            assert_eq!(finding(&both, "webcam").text, "Integrated Camera: Integrated C is there (/dev/video1)");
+            assert_eq!(finding(&both, "webcam-formats").level, Level::Ok);
+            let alone = Twin::new().fake(|fake| fake.cameras.devices = vec![infrared]);
+            let found = finding(&alone, "webcam");
+            assert!(found.level == Level::Warn && found.text.contains("infrared"), "{found:?}");
+            let advice = finding(&alone, "webcam-formats").mend.unwrap();
+            assert!(!advice.why.contains("output.size") && advice.why.contains("1280x720"), "{advice:?}");
+        }
+    }
+
+    #[test]
+    fn a_camera_that_nobody_can_read_is_not_called_missing() {
+        let camera =
+            Unreadable { name: "ISP".into(), path: "/dev/video3".into(), why: "speaks only the multi-planar API" };
+        let file = "/home/ada/.config/bgcam/bgcam.toml";
+        for device in ["auto", "isp", "/dev/video3"] {
+            let text = format!("[camera]\ndevice = {device:?}");
+            let cameras = Cameras { unreadable: vec![camera.clone()], ..Cameras::default() };
+            let found = finding(&Twin::new().fake(|fake| fake.cameras = cameras).with(file, text), "webcam");
+            assert_eq!(found.text, "ISP (/dev/video3) speaks only the multi-planar API", "{device}");
+            assert!(found.level == Level::Fail && found.mend.unwrap().why.contains("USB webcam"));
+        }
+    }
+
     #[test]
     fn the_settings_choose_the_webcam() {
         let file = "/home/ada/.config/bgcam/bgcam.toml";
@@ -186,7 +246,7 @@ mod tests {
     fn a_closed_door_has_its_key() {
         let denied = |twin: Twin| {
             let twin =
-                twin.fake(|fake| fake.cameras = Cameras { devices: Vec::new(), denied: Some("/dev/video0".into()) });
+                twin.fake(|fake| fake.cameras = Cameras { denied: Some("/dev/video0".into()), ..Cameras::default() });
             finding(&twin, "webcam-permission")
         };
         let found = denied(Twin::new().with("/etc/group", "video:x:44:\n").groups(&[1000]));

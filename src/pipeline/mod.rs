@@ -16,9 +16,11 @@
 //! [`Tap`].
 
 mod capture;
+mod clock;
 mod demand;
 mod fade;
 mod headroom;
+mod limits;
 mod load;
 mod machine;
 mod pace;
@@ -26,6 +28,8 @@ mod relay;
 mod render;
 mod segment;
 mod tap;
+#[cfg(test)]
+mod twin;
 mod watch;
 
 use std::{
@@ -41,11 +45,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use self::{machine::ThisMachine, pace::Switch};
 pub use self::{
+    clock::Clock,
     machine::{Machine, Room},
     tap::{Tap, View, Watching},
 };
+use self::{limits::Limits, machine::ThisMachine, pace::Switch};
 use crate::{
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
@@ -62,7 +67,7 @@ use crate::{
 pub struct Settings {
     /// The size of every frame from the camera's decoder to the outputs; never changes while the pipeline lives.
     pub size: Size,
-    /// The rate that frames are expected at; sets how long a mask is waited for.
+    /// The rate that frames are expected at, until it is known how fast the camera really is.
     pub fps: u32,
     /// The camera to open.
     pub camera: camera::Settings,
@@ -87,7 +92,8 @@ pub struct Pipeline {
 #[derive(Debug)]
 struct Shared {
     size: Size,
-    fps: u32,
+    /// Nanoseconds from frame to frame, as the camera really is.
+    frame_time: AtomicU64,
     scene: ArcSwap<Scene>,
     /// The version of the scene that the outputs had last.
     shown: AtomicU64,
@@ -108,6 +114,7 @@ struct Shared {
     open_camera: OpenCamera,
     open_model: OpenModel,
     second: Duration,
+    clock: Clock,
 }
 
 /// Where the pipeline meets the world; tests put twins here.
@@ -121,6 +128,8 @@ pub struct Edges {
     pub machine: Box<dyn Machine>,
     /// How often the load is looked at: the second in which its rules count.
     pub second: Duration,
+    /// The clocks by which pictures grow old.
+    pub clock: Clock,
 }
 
 impl Default for Edges {
@@ -130,6 +139,7 @@ impl Default for Edges {
             open_model: mask::open,
             machine: Box::new(ThisMachine::new(Path::new("/"))),
             second: Duration::from_secs(1),
+            clock: Clock::default(),
         }
     }
 }
@@ -146,6 +156,8 @@ struct Shot {
     session: u64,
     /// When it came to us; [`Frame::captured_at`] is when the camera took it.
     arrived: Instant,
+    /// How long the machine had been suspended then, by [`Clock::suspended`].
+    suspended: Duration,
     frame: Arc<Frame>,
 }
 
@@ -238,28 +250,8 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::start`].
     pub fn start_with(edges: Edges, settings: Settings, outputs: Outputs) -> io::Result<Self> {
-        let Edges { open_camera, open_model, machine, second } = edges;
-        let shared = Arc::new(Shared {
-            size: settings.size,
-            fps: settings.fps.max(1),
-            scene: ArcSwap::from_pointee(settings.scene),
-            shown: AtomicU64::default(),
-            fading_to: AtomicU64::default(),
-            camera: ArcSwap::from_pointee(settings.camera),
-            mask: ArcSwap::from_pointee(settings.mask),
-            frames_to_segment: Latest::default(),
-            frames_to_render: Latest::default(),
-            masks: Latest::default(),
-            room: Mutex::default(),
-            switch: Switch::default(),
-            tap: Arc::default(),
-            wanted: watch::Wanted::new(settings.always_on),
-            stats: Stats::default(),
-            stations: Mutex::default(),
-            open_camera,
-            open_model,
-            second,
-        });
+        let (shared, machine) = Shared::new(edges, settings);
+        let shared = Arc::new(shared);
         let mut pipeline = Self { shared, threads: Vec::with_capacity(4), retired: Mutex::default() };
         let board = outputs.board();
         pipeline.spawn("bgcam-render", move |shared| render::Render::new(shared, outputs).run())?;
@@ -380,6 +372,34 @@ impl Drop for Pipeline {
 }
 
 impl Shared {
+    fn new(edges: Edges, settings: Settings) -> (Self, Box<dyn Machine>) {
+        let Edges { open_camera, open_model, machine, second, clock } = edges;
+        let shared = Self {
+            size: settings.size,
+            frame_time: AtomicU64::default(),
+            scene: ArcSwap::from_pointee(settings.scene),
+            shown: AtomicU64::default(),
+            fading_to: AtomicU64::default(),
+            camera: ArcSwap::from_pointee(settings.camera),
+            mask: ArcSwap::from_pointee(settings.mask),
+            frames_to_segment: Latest::default(),
+            frames_to_render: Latest::default(),
+            masks: Latest::default(),
+            room: Mutex::default(),
+            switch: Switch::default(),
+            tap: Arc::default(),
+            wanted: watch::Wanted::new(settings.always_on),
+            stats: Stats::default(),
+            stations: Mutex::default(),
+            open_camera,
+            open_model,
+            second,
+            clock,
+        };
+        shared.set_frame_time(Duration::from_secs(1) / settings.fps.max(1));
+        (shared, machine)
+    }
+
     // Nothing in this lock can be left half-changed: fields are replaced one by one.
     fn stations(&self) -> std::sync::MutexGuard<'_, Stations> {
         self.stations.lock().unwrap_or_else(PoisonError::into_inner)
@@ -405,7 +425,20 @@ impl Shared {
         scene.needs_mask() || (fading && !scene.paused && scene.version > 0)
     }
 
+    /// The time from frame to frame, as the camera really is.
     fn frame_time(&self) -> Duration {
-        Duration::from_secs(1) / self.fps
+        Duration::from_nanos(self.frame_time.load(Ordering::Relaxed))
+    }
+
+    fn set_frame_time(&self, time: Duration) {
+        self.frame_time.store(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    fn limits(&self) -> Limits {
+        Limits(self.frame_time())
+    }
+
+    fn now(&self) -> Instant {
+        (self.clock.now)()
     }
 }

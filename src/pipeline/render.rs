@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Cut, Shared, Shot,
+    clock::{Suspends, was_suspended},
     fade::{Before, Fader},
     tap::{Everywhere, Feed, View},
 };
@@ -28,17 +29,8 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How often the outputs get a picture while nobody reads them: a new reader sees it before the camera is open.
 const ASLEEP: Duration = Duration::from_millis(500);
 
-/// How long the last picture stands when the camera stops, before a card takes its place.
-const HOLD: Duration = Duration::from_secs(1);
-
-/// By how many frame times a mask may be older than the frame that it cuts out: beyond that, what moved shows the room.
-const LATE_FRAMES: u32 = 2;
-
-/// The oldest mask that is shown at all, with the frame that it was made of.
-const STALE: Duration = Duration::from_secs(1);
-
-/// How long the picture may lack a person before a card says so.
-const MODEL_LOST: Duration = Duration::from_secs(3);
+/// A frame that has lain about for so long is no picture of now.
+const OLD_FRAME: Duration = Duration::from_secs(1);
 
 /// What the outputs show, and of which version of the scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,15 +60,20 @@ pub(super) struct Render {
     fader: Fader,
     cut: Option<Cut>,
     shown: Option<Shown>,
-    last_live: Option<Instant>,
+    /// When the last frame came that was shown, or would have been with a mask.
+    last_frame: Option<Instant>,
+    /// The frame that is shown, to be shown in another way while a slow camera gives none.
+    last_shot: Option<Shot>,
     /// Since when live frames have had no mask.
     unmasked_since: Option<Instant>,
+    suspends: Suspends,
 }
 
 impl Render {
     pub(super) fn new(shared: Arc<Shared>, outputs: Outputs) -> Self {
         let size = shared.size;
         let feed = Feed::new(Arc::clone(&shared.tap), size);
+        let suspends = Suspends::new(&shared.clock);
         Self {
             shared,
             outputs,
@@ -87,15 +84,17 @@ impl Render {
             fader: Fader::default(),
             cut: None,
             shown: None,
-            last_live: None,
+            last_frame: None,
+            last_shot: None,
             unmasked_since: None,
+            suspends,
         }
     }
 
     /// Shows a picture at a time until the pipeline stops; a card stands from the first moment on.
     pub(super) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        self.show_card(&shared.scene.load(), Instant::now());
+        self.show_card(&shared.scene.load(), shared.now());
         while self.run_once(&shared) {}
         // what could not be completed is in the log already
         let _ = self.outputs.finish();
@@ -109,23 +108,75 @@ impl Render {
         let taken = shared.frames_to_render.take(Instant::now() + IDLE);
         // one look a frame: a picture is made of one scene, never of two
         let scene = shared.scene.load_full();
-        match taken {
+        let shot = match taken {
             Taken::Closed => return false,
-            // one of before the camera was closed is no picture of now
-            Taken::Value(shot) if !scene.paused && shot.arrived.elapsed() < STALE => self.show_live(&shot, &scene),
-            Taken::Value(_) => {
-                self.unmasked_since = None;
-                self.show_card(&scene, Instant::now());
-                // the camera runs on, but a still picture needs no thirty writes a second
-                drop(scene);
-                shared.switch.wait(Instant::now() + IDLE);
-            }
-            Taken::TimedOut => {
-                self.unmasked_since = None;
-                self.show_card(&scene, Instant::now());
-            }
+            Taken::Value(shot) => Some(shot),
+            Taken::TimedOut => None,
+        };
+        let is_still = shot.is_some() && !self.step(shot, &scene);
+        if is_still {
+            // the camera runs on, but a still picture needs no thirty writes a second
+            drop(scene);
+            shared.switch.wait(Instant::now() + IDLE);
         }
         true
+    }
+
+    /// Shows a frame, or what there is to be shown while none comes; true when it is a live picture.
+    fn step(&mut self, shot: Option<Shot>, scene: &Arc<Scene>) -> bool {
+        let now = self.shared.now();
+        if self.suspends.look(&self.shared.clock) {
+            self.forget();
+        }
+        match shot.filter(|shot| !scene.paused && self.is_of_now(shot, now)) {
+            Some(shot) => {
+                (self.last_frame, self.last_shot) = (Some(now), None);
+                self.show_live(&shot, scene, false);
+                self.last_shot = self.last_frame.map(|_| shot); // unless a suspend has come in between
+                return true;
+            }
+            None if scene.paused => self.forget(),
+            None => {}
+        }
+        if !self.is_in_a_gap(now) {
+            self.forget();
+        }
+        match self.last_shot.take() {
+            Some(shot) if self.is_to_change(&shot, scene) => {
+                self.show_live(&shot, scene, true);
+                self.last_shot = self.last_frame.map(|_| shot);
+                return true;
+            }
+            shot => self.last_shot = shot,
+        }
+        self.show_card(scene, now);
+        false
+    }
+
+    /// Whether a frame is one of before the camera was closed or the machine suspended.
+    fn is_of_now(&self, shot: &Shot, now: Instant) -> bool {
+        let suspended = (self.shared.clock.suspended)();
+        now.saturating_duration_since(shot.arrived) < OLD_FRAME && !was_suspended(shot.suspended, suspended)
+    }
+
+    /// Whether the next frame may still come: cameras are slow, and lose one now and then.
+    fn is_in_a_gap(&self, now: Instant) -> bool {
+        let hold = self.shared.limits().hold();
+        self.last_frame.is_some_and(|last| now.saturating_duration_since(last) < hold)
+    }
+
+    /// Whether the last frame is to be shown once more, because the picture that it gives is another now: of another scene,
+    /// or with a mask that came late.
+    fn is_to_change(&mut self, shot: &Shot, scene: &Scene) -> bool {
+        let Some(Shown::Live(version)) = self.shown else { return false };
+        let is_old = |cut: &Cut| cut.session != shot.session || cut.frame.seq + cut.delay < shot.frame.seq;
+        let waits = scene.needs_mask() && self.cut.as_ref().is_none_or(is_old);
+        version != scene.version || waits && self.shared.masks.has(|cut| !is_old(cut))
+    }
+
+    /// Nothing that was seen before is shown any more.
+    fn forget(&mut self) {
+        (self.last_frame, self.last_shot, self.cut, self.unmasked_since) = (None, None, None, None);
     }
 
     /// Shows a card now and then while nobody reads, until somebody does; false when the pipeline stops.
@@ -134,28 +185,30 @@ impl Render {
         if shared.switch.is_stopped() {
             return false;
         }
-        self.unmasked_since = None;
-        self.last_live = None; // whoever comes next is not shown who was there before
-        self.show_card(&shared.scene.load(), Instant::now());
+        self.forget(); // whoever comes next is not shown who was there before
+        self.show_card(&shared.scene.load(), shared.now());
         if !shared.wanted.is_on() {
             shared.switch.wait_since(ticket, Instant::now() + ASLEEP);
         }
         true
     }
 
-    fn show_live(&mut self, shot: &Shot, scene: &Arc<Scene>) {
-        if self.fader.look(scene, Instant::now()) {
+    /// Shows a frame of the camera, `again` when it was shown before.
+    fn show_live(&mut self, shot: &Shot, scene: &Arc<Scene>, again: bool) {
+        if self.fader.look(scene, self.shared.now()) {
             self.before.copy_from(&self.picture);
         }
-        let way = if scene.needs_mask() || self.fader.needs_mask() { self.way_of(shot) } else { Way::Alone };
-        let now = Instant::now();
+        let way = if scene.needs_mask() || self.fader.needs_mask() { self.way_of(shot, again) } else { Way::Alone };
+        let now = self.shared.now();
         // the plain camera is shown as it is where nobody could be found to be lit or followed
         if scene.hides_room() && matches!(way, Way::Alone) {
-            let since = *self.unmasked_since.get_or_insert(now);
-            if now.duration_since(since) > MODEL_LOST {
+            self.unmasked_since.get_or_insert(now);
+            if self.is_model_lost(now) {
                 return self.show_card(scene, now);
             }
-            self.shared.stats.unmasked.add_one();
+            if !again {
+                self.shared.stats.unmasked.add_one();
+            }
         } else {
             self.unmasked_since = None;
         }
@@ -165,19 +218,32 @@ impl Render {
             Way::Earlier(frame, mask) => (frame, Some(mask)),
         };
         self.compose(frame, mask.map(|mask| &**mask), scene, now);
+        if self.suspends.look(&self.shared.clock) {
+            self.forget(); // while the mask was waited for
+            return self.show_card(scene, now);
+        }
         self.feed.frame(View::Camera, frame, now);
         self.feed.matte(mask.map(|mask| &**mask).ok_or(Everywhere(!scene.needs_mask())), now);
         let captured_at = frame.captured_at;
-        self.shared.stats.compose_time.record(now.elapsed());
-        self.shared.stats.composed.add_one();
+        if !again {
+            self.shared.stats.compose_time.record(self.shared.now().saturating_duration_since(now));
+            self.shared.stats.composed.add_one();
+        }
         let version = self.fader.over().unwrap_or(scene.version);
         self.shown = Some(Shown::Live(version));
-        self.last_live = Some(now);
-        self.write(version, Instant::now());
-        self.shared.stats.latency.record(captured_at.elapsed());
+        self.write(version, self.shared.now());
+        if !again {
+            self.shared.stats.latency.record(self.shared.now().saturating_duration_since(captured_at));
+        }
         if self.fader.over().is_none() {
             self.end_fade(scene.version);
         }
+    }
+
+    /// Whether the person has been missing for so long that a card is to say so.
+    fn is_model_lost(&self, now: Instant) -> bool {
+        let limit = self.shared.limits().model_lost();
+        self.unmasked_since.is_some_and(|since| now.saturating_duration_since(since) > limit)
     }
 
     /// Composes the picture, over what goes while the scene comes in.
@@ -198,18 +264,19 @@ impl Render {
     }
 
     /// How a frame can be shown without showing the room where the person has moved since.
-    fn way_of(&mut self, shot: &Shot) -> Way {
+    fn way_of(&mut self, shot: &Shot, again: bool) -> Way {
         self.fetch_cut(shot);
         let Some(Cut { session, frame, mask, delay }) = &self.cut else { return Way::Alone };
         let age = shot.frame.captured_at.saturating_duration_since(frame.captured_at);
-        if *session != shot.session || age > STALE {
+        let limits = self.shared.limits();
+        if *session != shot.session || age > limits.stale() {
             return Way::Alone;
         }
-        if frame.seq + delay < shot.frame.seq {
+        if frame.seq + delay < shot.frame.seq && !again {
             self.shared.stats.late_masks.add_one();
         }
         // where masks follow by a frame the picture does too, so that each mask meets its own frame
-        if *delay == 0 && age <= self.shared.frame_time() * LATE_FRAMES {
+        if *delay == 0 && age <= limits.late() {
             Way::CutOut(Arc::clone(mask))
         } else {
             Way::Earlier(Arc::clone(frame), Arc::clone(mask))
@@ -221,7 +288,7 @@ impl Render {
     ///
     /// The time runs from the frame's arrival: webcams stamp it at the start of exposure, long before.
     fn fetch_cut(&mut self, shot: &Shot) {
-        let deadline = shot.arrived + self.shared.frame_time() * 3 / 4;
+        let deadline = shot.arrived + self.shared.limits().mask_wait();
         let wanted = |cut: &Cut| cut.session == shot.session && cut.frame.seq + cut.delay >= shot.frame.seq;
         let cut = match self.shared.masks.take_if(deadline, wanted) {
             Taken::Value(cut) => Some(cut),
@@ -234,8 +301,8 @@ impl Render {
 
     /// Shows the card that says why there is no live picture, or the last picture of this scene during a short gap.
     fn show_card(&mut self, scene: &Scene, now: Instant) {
-        let in_a_gap = self.last_live.is_some_and(|live| now.duration_since(live) < HOLD);
-        let holds = in_a_gap && self.unmasked_since.is_none() && self.shown == Some(Shown::Live(scene.version));
+        let is_live = self.shown == Some(Shown::Live(scene.version));
+        let holds = is_live && self.is_in_a_gap(now) && !self.is_model_lost(now);
         if !holds {
             self.fader.cut();
             self.end_fade(scene.version);
@@ -272,7 +339,10 @@ impl Render {
         self.outputs.write(&self.picture, now);
         self.feed.frame(View::Output, &self.picture, now);
         self.shared.shown.store(version, Ordering::Release);
-        self.shared.stats.write_time.record(now.elapsed());
+        self.shared.stats.write_time.record(self.shared.now().saturating_duration_since(now));
         self.shared.stats.written.add_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

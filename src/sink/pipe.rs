@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use crate::duration::Human;
+
 /// A file or pipe; a write that makes no headway for `patience` is an error.
 #[derive(Debug)]
 pub(super) struct Patient {
@@ -36,7 +38,7 @@ impl Patient {
         let millis = self.patience.as_millis().try_into().unwrap_or(libc::c_int::MAX);
         // SAFETY: `poll` is one pollfd, ours for the length of the call.
         match unsafe { libc::poll(&raw mut poll, 1, millis) } {
-            0 => Err(io::Error::new(io::ErrorKind::TimedOut, format!("nobody took data for {:?}", self.patience))),
+            0 => Err(io::Error::new(io::ErrorKind::TimedOut, format!("nobody took data for {}", Human(self.patience)))),
             ready if ready < 0 => Err(io::Error::last_os_error()),
             _ => Ok(()),
         }

@@ -13,7 +13,8 @@ use std::{
 };
 
 pub use self::real::Real;
-use crate::{camera, control::protocol::Status, error::Failure, holders::Holder, mask, paths};
+pub use crate::camera::Cameras;
+use crate::{control::protocol::Status, error::Failure, holders::Holder, mask, paths};
 
 /// What a program said until its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,15 +25,6 @@ pub struct Ran {
     pub stdout: String,
     /// Its standard error.
     pub stderr: String,
-}
-
-/// The webcams, and a node that we were not allowed to open.
-#[derive(Debug, Clone, Default)]
-pub struct Cameras {
-    /// Those that can be opened, v4l2loopback's left out.
-    pub devices: Vec<camera::Device>,
-    /// One that can't.
-    pub denied: Option<PathBuf>,
 }
 
 /// ONNX Runtime as it was found.

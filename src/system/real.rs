@@ -106,8 +106,7 @@ impl Probe for Real {
     }
 
     fn cameras(&self) -> Cameras {
-        let (devices, denied) = camera::look_around();
-        Cameras { devices: devices.into_iter().filter(|device| !device.virtual_).collect(), denied }
+        camera::look_around()
     }
 
     fn holders(&self, node: &Path) -> Vec<Holder> {

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Cameras, Library, Probe, Ran, System, User};
 use crate::{
-    camera::{Device, Format},
+    camera::{Device, Format, Function},
     control::protocol::{CameraStatus, MaskStatus, SceneStatus, Status},
     error::{Failure, Kind},
     holders::Holder,
@@ -60,6 +60,7 @@ pub(crate) fn webcam(number: u32, fourcc: &str, size: &str, rate: f64) -> Device
         driver: "uvcvideo".to_owned(),
         bus: "usb-1".to_owned(),
         virtual_: false,
+        function: Function::default(),
         formats: vec![Format { fourcc: fourcc.to_owned(), size: size.parse().unwrap(), rates: vec![rate] }],
     }
 }
@@ -136,7 +137,7 @@ impl Twin {
                 "systemctl --user show".to_owned(),
                 Ran { ok: true, stdout: SERVICE.to_owned(), stderr: String::new() },
             )],
-            cameras: Cameras { devices: vec![webcam(0, "MJPG", "1280x720", 30.0)], denied: None },
+            cameras: Cameras { devices: vec![webcam(0, "MJPG", "1280x720", 30.0)], ..Cameras::default() },
             holders: Vec::new(),
             locked: Vec::new(),
             free: 50 << 30,

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::{
     control::protocol::Reply,
+    duration::Human,
     error::{Failure, Kind},
 };
 
@@ -78,7 +79,7 @@ pub(super) async fn read(body: Body, limit: usize, patience: Duration) -> Result
             Err(Failure::new(Kind::BadInput, "what was sent is cut off").into())
         }
         Err(_) => {
-            let failure = Failure::new(Kind::BadInput, format!("what was sent took longer than {patience:?}"));
+            let failure = Failure::new(Kind::BadInput, format!("what was sent took longer than {}", Human(patience)));
             Err(Refusal(StatusCode::REQUEST_TIMEOUT, failure))
         }
     }

@@ -65,7 +65,7 @@ pub(super) async fn devices() -> Result<Response, Refusal> {
         cameras: Vec<camera::Device>,
         outputs: Vec<sink::loopback::Loopback>,
     }
-    let devices = beside(|| Devices { cameras: camera::list(), outputs: sink::loopback::list() }).await?;
+    let devices = beside(|| Devices { cameras: camera::list().devices, outputs: sink::loopback::list() }).await?;
     Ok(json(&devices))
 }
 

@@ -63,6 +63,16 @@ pub fn testbed() -> Option<PathBuf> {
     places.into_iter().find(|place| place.join("run").is_file()).and_then(|place| place.canonicalize().ok())
 }
 
+/// Whether this machine has udev, for guests with USB webcams.
+pub fn has_udev() -> bool {
+    let found = ["/lib/systemd/systemd-udevd", "/usr/lib/systemd/systemd-udevd"].map(Path::new);
+    let has = found.iter().any(|path| path.exists());
+    if !has {
+        eprintln!("skipped: no udev (apt install udev)");
+    }
+    has
+}
+
 /// The `bgcam` of this build.
 pub fn bgcam() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_bgcam"))
@@ -122,6 +132,17 @@ impl Guest {
             Some(source) => guest.env("MJPEG_SOURCE", source.to_str().unwrap()),
             None => guest,
         }
+    }
+
+    /// A USB webcam with these options of the testbed's `uvc-webcam`, and udev, which names it in `/dev/v4l`; no vivid.
+    pub fn uvc(self, options: &str) -> Self {
+        let uvc = format!("--uvc={options}");
+        self.option(&[&uvc, "--udev", "--vivid-opts", "none"])
+    }
+
+    /// Other options for vivid, as `insmod` wants them.
+    pub fn vivid_options(self, options: &str) -> Self {
+        self.option(&["--vivid-opts", options])
     }
 
     /// A directory that the guest writes to for real, beside [`Guest::share`].

@@ -1,0 +1,101 @@
+//! Which cameras are infrared ones: laptops have one beside the webcam, for logging in by face, and nobody wants to be seen by it.
+
+use super::list::Format;
+
+/// Whether the names of a camera, of the node and of its USB function, say infrared.
+///
+/// "RGB-IR" is a sensor that sees both, and gives colour; a function that says that it is the colour camera of a device
+/// called after the infrared one is believed.
+pub(super) fn is_named(name: &str, function: &str) -> bool {
+    let is_colour = |text: &str| words(text).iter().any(|word| is_colour_word(word)) && !says_infrared(text);
+    (says_infrared(name) && !is_colour(function)) || says_infrared(function)
+}
+
+/// Whether these are the formats of a sensor without colour: gray of any depth, or depth itself.
+pub(super) fn is_gray(formats: &[Format]) -> bool {
+    let gray = |format: &Format| match format.fourcc.as_bytes() {
+        b"GREY" | b"Z16 " | b"INZI" | b"INVI" => true,
+        [b'Y', depth, ..] => depth.is_ascii_digit(),
+        _ => false,
+    };
+    !formats.is_empty() && formats.iter().all(gray)
+}
+
+/// Whether a word of `text` is infrared, and none beside it is a colour.
+fn says_infrared(text: &str) -> bool {
+    // "DEVICE: FUNCTION", as uvcvideo writes it
+    text.split(':').any(|part| {
+        let words = words(part);
+        let is_colour = |at: usize| words.get(at).is_some_and(|word| is_colour_word(word));
+        let is_infrared = |word: &str| matches!(word, "ir" | "infrared" | "ircam" | "ircamera");
+        words
+            .iter()
+            .enumerate()
+            .any(|(at, word)| is_infrared(word) && !is_colour(at + 1) && !at.checked_sub(1).is_some_and(is_colour))
+    })
+}
+
+fn is_colour_word(word: &str) -> bool {
+    matches!(word, "rgb" | "color" | "colour")
+}
+
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Size;
+
+    #[test]
+    fn infrared_is_a_word_of_the_name() {
+        for name in [
+            "Integrated IR Camera: Integrate",
+            "UVC Webcam: UVC Webcam IR",
+            "HP Infrared Camera",
+            "ir-camera",
+            "Lenovo_IR_0",
+            "Face login: IRCamera",
+        ] {
+            assert!(is_named(name, ""), "{name}");
+        }
+        for name in [
+            "Integrated Camera: Integrated C",
+            "FHD RGB-IR Camera",
+            "RGB IR Webcam",
+            "Colour/IR sensor",
+            "IR+RGB",
+            "Iris Cam",
+            "Firefly",
+            "Virtual Camera",
+            "RGBIR",
+            "",
+        ] {
+            assert!(!is_named(name, ""), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_function_tells_more_than_a_name_that_is_cut_off() {
+        assert!(is_named("Integrated Camera: Integrated I", "Integrated IR Camera"));
+        assert!(!is_named("Integrated Camera: Integrated C", "Integrated Camera"));
+        assert!(!is_named("IR Camera", "RGB Camera"));
+        assert!(is_named("IR Camera", "Camera"));
+    }
+
+    #[test]
+    fn gray_only_is_infrared() {
+        let gray = |codes: &[&str]| {
+            let format = |code: &&str| Format { fourcc: (*code).into(), size: Size::HD, rates: Vec::new() };
+            is_gray(&codes.iter().map(format).collect::<Vec<_>>())
+        };
+        for codes in [&["GREY"][..], &["Y8  "], &["Y16 ", "GREY"], &["Y8I ", "Y12I"], &["Z16 "]] {
+            assert!(gray(codes), "{codes:?}");
+        }
+        for codes in [&["GREY", "YUYV"][..], &["YU12"], &["YVYU"], &["MJPG"], &["H264"], &[]] {
+            assert!(!gray(codes), "{codes:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The links of udev's that name a camera for good, and which camera is meant where two have the same.
+//!
+//! The colour and the infrared camera of a laptop are one USB device, and both claim its link in `/dev/v4l/by-id`: udev gives it
+//! to the one that it looks at last, which may be another after each replug. So the link names the device, and of its cameras
+//! that one is meant which somebody would call the webcam. The other can be named by its link in `/dev/v4l/by-path`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::list::{Device, Function};
+
+const BY_ID: &str = "/dev/v4l/by-id";
+const BY_PATH: &str = "/dev/v4l/by-path";
+
+/// Whether `path` is a link that two cameras of one device may claim.
+pub(super) fn is_by_id(path: &Path) -> bool {
+    path.starts_with(BY_ID)
+}
+
+/// What the system knows of the place of the node at `path`.
+pub(super) fn function(path: &Path) -> Function {
+    let node = Path::new("/sys/class/video4linux").join(path.file_name().unwrap_or_default());
+    let read = |file: &str| fs::read_to_string(node.join(file)).unwrap_or_default().trim().to_owned();
+    let links = [BY_ID, BY_PATH].into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let leads_here = |link: &PathBuf| fs::canonicalize(link).is_ok_and(|target| target == path);
+    let mut links: Vec<_> = links.map(|entry| entry.path()).filter(leads_here).collect();
+    links.sort();
+    Function {
+        name: read("device/interface"),
+        interface: u8::from_str_radix(&read("device/bInterfaceNumber"), 16).ok(),
+        index: read("index").parse().unwrap_or_default(),
+        links,
+    }
+}
+
+/// The camera among `devices` that the link in `/dev/v4l/by-id` means.
+pub(super) fn owner<'a>(link: &Path, devices: &'a [Device]) -> Option<&'a Device> {
+    let target = devices.iter().find(|device| device.function.links.iter().any(|own| own == link))?;
+    let claimants = devices.iter().filter(|device| is_twin(device, target));
+    claimants.min_by_key(|device| (!device.is_readable(), device.is_infrared(), device.function.interface))
+}
+
+/// Whether both are cameras of one USB device that claim the same link.
+fn is_twin(device: &Device, other: &Device) -> bool {
+    let same_device = device.bus == other.bus && device.driver == other.driver && device.function.interface.is_some();
+    device.path == other.path || same_device && device.function.index == other.function.index
+}
+
+/// The link that means `device` and no other, whichever of `devices` udev gives the links to.
+pub(super) fn stable_id(device: &Device, devices: &[Device]) -> Option<PathBuf> {
+    let twins = devices.iter().filter(|other| is_twin(device, other));
+    let by_id: Vec<_> = twins.flat_map(|twin| &twin.function.links).filter(|link| is_by_id(link)).collect();
+    let is_own = |link: &&&PathBuf| owner(link, devices).is_some_and(|owner| owner.path == device.path);
+    match by_id.iter().filter(is_own).min() {
+        Some(link) => Some((*link).clone()),
+        None if by_id.is_empty() => None,
+        None => device.function.links.iter().filter(|link| link.starts_with(BY_PATH)).min().cloned(),
+    }
+}
+
+/// A link that means the node at `path`, seen without its siblings: that of its device only where the node is no infrared
+/// camera, which may have taken it from another.
+pub(super) fn link_of(path: &Path, is_infrared: bool) -> Option<PathBuf> {
+    let links = function(path).links;
+    let is_its_own = |link: &&PathBuf| is_by_id(link) != is_infrared;
+    links.iter().find(is_its_own).or(links.first()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{camera::Format, frame::Size};
+
+    const ID: &str = "/dev/v4l/by-id/usb-Chicony_Integrated_Camera_0001-video-index0";
+
+    /// A camera of a USB device; the links in `links` lead to it.
+    fn camera(number: u32, name: &str, fourcc: &str, interface: u8, links: &[&str]) -> Device {
+        Device {
+            name: name.into(),
+            path: format!("/dev/video{number}").into(),
+            id: None,
+            driver: "uvcvideo".into(),
+            bus: "usb-0000:00:14.0-8".into(),
+            virtual_: false,
+            formats: vec![Format { fourcc: fourcc.into(), size: Size::HD, rates: vec![30.0] }],
+            function: Function {
+                name: name.into(),
+                interface: Some(interface),
+                index: 0,
+                links: links.iter().map(PathBuf::from).collect(),
+            },
+        }
+    }
+
+    /// A laptop's two cameras; `infrared_has_it` says to which of them udev has given the link.
+    fn laptop(infrared_has_it: bool) -> [Device; 2] {
+        let links = |path: &'static str, has: bool| if has { vec![ID, path] } else { vec![path] };
+        let colour = links("/dev/v4l/by-path/pci-usb-0:8:1.0-video-index0", !infrared_has_it);
+        let infrared = links("/dev/v4l/by-path/pci-usb-0:8:1.2-video-index0", infrared_has_it);
+        [camera(0, "Integrated Camera", "MJPG", 0, &colour), camera(2, "Integrated IR Camera", "YUYV", 2, &infrared)]
+    }
+
+    #[test]
+    fn the_link_that_both_claim_means_the_colour_camera_wherever_it_leads() {
+        for infrared_has_it in [false, true] {
+            let mut cameras = laptop(infrared_has_it);
+            let ids = |cameras: &[Device]| cameras.iter().map(|camera| stable_id(camera, cameras)).collect::<Vec<_>>();
+            let expected = [ID, "/dev/v4l/by-path/pci-usb-0:8:1.2-video-index0"].map(|id| Some(PathBuf::from(id)));
+            assert_eq!(ids(&cameras), expected, "{infrared_has_it}");
+            assert_eq!(owner(Path::new(ID), &cameras).unwrap().name, "Integrated Camera");
+            cameras.reverse();
+            assert_eq!(owner(Path::new(ID), &cameras).unwrap().name, "Integrated Camera");
+        }
+    }
+
+    #[test]
+    fn formats_and_interfaces_tell_twins_of_one_name() {
+        let mut cameras = laptop(true);
+        cameras.iter_mut().for_each(|camera| (camera.name, camera.function.name) = ("Cam".into(), "Cam".into()));
+        assert_eq!(owner(Path::new(ID), &cameras).unwrap().function.interface, Some(0));
+        cameras[0].function.interface = Some(4);
+        assert_eq!(owner(Path::new(ID), &cameras).unwrap().function.interface, Some(2), "the lower interface");
+        cameras[1].formats[0].fourcc = "GREY".into();
+        assert_eq!(owner(Path::new(ID), &cameras).unwrap().function.interface, Some(4), "the one with colour");
+    }
+
+    #[test]
+    fn a_device_of_its_own_has_its_own_link() {
+        let mut cameras = laptop(true);
+        cameras[0].bus = "usb-0000:00:14.0-3".into();
+        assert_eq!(owner(Path::new(ID), &cameras).unwrap().name, "Integrated IR Camera", "an infrared camera alone");
+        assert_eq!(stable_id(&cameras[0], &cameras), None);
+        assert_eq!(stable_id(&cameras[1], &cameras), Some(ID.into()));
+        cameras[0].bus = cameras[1].bus.clone();
+        cameras[0].function.index = 1;
+        assert_eq!(owner(Path::new(ID), &cameras).unwrap().name, "Integrated IR Camera", "another index, another link");
+        assert!(owner(Path::new("/dev/v4l/by-id/gone"), &cameras).is_none());
+    }
+}
