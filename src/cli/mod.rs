@@ -119,7 +119,14 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         }
         Verb::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
         Verb::SetColor { colour } => set(colour),
-        Verb::Off => set(BackgroundSpec::Off),
+        Verb::SetNone => set(BackgroundSpec::Off),
+        Verb::Off => {
+            writeln!(
+                io::stderr(),
+                "note: `bgcam off` is now called `bgcam set-none`; it shows your room. `bgcam pause` hides the camera"
+            )?;
+            set(BackgroundSpec::Off)
+        }
         Verb::Pause => ask(&Request::Pause),
         Verb::Resume => ask(&Request::Resume),
         Verb::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
@@ -138,7 +145,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Setup(args) => setup::run(&args),
         Verb::Stop => stop(),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "bgcam", &mut io::stdout());
+            clap_complete::generate(shell, &mut args::without_deprecated(), "bgcam", &mut io::stdout());
             Ok(())
         }
         Verb::Man { dir } => man(dir.as_deref()),
