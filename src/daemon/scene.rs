@@ -64,6 +64,7 @@ impl Daemon {
             }
         });
         self.keep(&before, &choice);
+        self.log_room(Some(&old));
         version
     }
 
