@@ -206,7 +206,7 @@ port = int(host.split(":")[1])
 answers = 0
 for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1")):
     for way in ("close", "half", "reset", "stay"):
-        for _ in range(20):
+        for _ in range(10):
             try:
                 s = socket.socket(family)
                 s.settimeout(20)
@@ -248,7 +248,7 @@ fn another_user_with_the_cookie_can_do_nothing() {
 fn the_room_is_shown_on_the_page_only_after_a_yes() {
     let home = Home::new();
     home.write_config("[look]\nbackground_opacity = 40\n[background]\ndefault = \"#20a040\"\n");
-    let daemon = home.start(&["--camera", "demo"]);
+    let mut daemon = home.start(&["--camera", "demo"]);
     let site = Site::of(&home);
     let scene = status(&daemon).scene;
     assert!(scene.room_visible, "{scene:?}");
@@ -274,8 +274,7 @@ fn the_room_is_shown_on_the_page_only_after_a_yes() {
         (r#""pause""#, r#""resume""#),
     ] {
         assert_eq!(ask(before).status, 200, "{before}");
-        let scene = status(&daemon).scene;
-        assert!(!scene.room_visible, "{before}: {scene:?}");
+        let scene = daemon.wait_until("the room is gone", |status| !status.scene.room_visible).scene;
         let answer = ask(reveals);
         assert_eq!(answer.status, 428, "{reveals}");
         assert!(answer.json()["error"]["message"].as_str().unwrap().starts_with("this shows your real room: "));
@@ -520,7 +519,7 @@ fn a_person_can_do_everything_in_a_browser() {
     click(&mut browser, "[data-kind=none]");
     browser.until(ASKED);
     shots(&mut browser, "question");
-    click(&mut browser, "#room [value=no]");
+    click(&mut browser, "#keep-hidden");
     browser.until(NOT_ASKED);
     assert_eq!(status(&daemon).scene.label, "blur 73");
     assert_eq!(browser.js("document.getElementById('room-banner').hidden"), true);
@@ -529,13 +528,13 @@ fn a_person_can_do_everything_in_a_browser() {
     browser.js(&slide("look-background_opacity", 60));
     browser.until(ASKED);
     browser.js(&slide("look-background_opacity", 50));
-    click(&mut browser, "#room [value=no]");
+    click(&mut browser, "#keep-hidden");
     browser.until(NOT_ASKED);
     browser.until("document.getElementById('look-background_opacity').value === '100'");
     assert_eq!(status(&daemon).scene.look.background_opacity, 100);
     browser.js(&slide("look-background_opacity", 60));
     browser.until(ASKED);
-    click(&mut browser, "#room [value=yes]");
+    click(&mut browser, "#show-room");
     daemon.wait_until("the room shines through", |status| status.scene.look.background_opacity == 60);
     browser.until("!document.getElementById('room-banner').hidden");
     browser.until("document.getElementById('label').textContent === 'Blur 73 (your room is visible)'");
@@ -551,7 +550,7 @@ fn a_person_can_do_everything_in_a_browser() {
     shots(&mut browser, "room-later");
     click(&mut browser, "#pause");
     browser.until(ASKED);
-    click(&mut browser, "#room [value=yes]");
+    click(&mut browser, "#show-room");
     daemon.wait_until("it is resumed", |status| !status.scene.paused);
     click(&mut browser, "#hide-room");
     daemon.wait_until("the room is hidden", |status| !status.scene.room_visible);
@@ -561,7 +560,7 @@ fn a_person_can_do_everything_in_a_browser() {
     // a blur that hides nothing is asked about as well
     browser.js(&slide("blur-strength", 4));
     browser.until(ASKED);
-    click(&mut browser, "#room [value=no]");
+    click(&mut browser, "#keep-hidden");
     browser.until("document.getElementById('blur-strength').value === '73'");
 
     // mirror and quality

@@ -427,12 +427,16 @@ let question = null;
 function agreesToRoom(why) {
   const dialog = $("room");
   question ??= new Promise((done) => {
-    say($("room-question"), `${capital(why)}. Others will see what is behind you.`);
-    dialog.returnValue = "no";
-    dialog.onclose = () => {
+    // not by the event `close`, which comes later: the next question may be asked before it
+    const answer = (yes) => (event) => {
+      event.preventDefault();
       question = null;
-      done(dialog.returnValue === "yes");
+      dialog.close();
+      done(yes);
     };
+    say($("room-question"), `${capital(why)}. Others will see what is behind you.`);
+    $("keep-hidden").onclick = dialog.oncancel = answer(false);
+    $("show-room").onclick = answer(true);
     dialog.showModal();
   });
   return question;
