@@ -16,7 +16,7 @@ fn verbs_change_the_scene_and_it_survives_a_restart() {
     for (args, label) in [
         (&["set-color", "#20a040"][..], "#20a040"),
         (&["set-blur", "70"], "blur"),
-        (&["off"], "off"),
+        (&["set-none"], "none (your room is visible)"),
         (&["set-color", "teal"], "#008080"),
     ] {
         let output = home.run(args);
@@ -35,6 +35,82 @@ fn verbs_change_the_scene_and_it_survives_a_restart() {
     assert!(home.run(&["stop"]).status.success());
     assert!(daemon.wait_for_end().success());
     assert!(!home.path("run/bgcam/control.sock").exists());
+}
+
+#[test]
+fn off_still_works_and_says_what_it_is_called_now() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let said = home.expect(&["off"], 0);
+    assert!(said.contains("`bgcam set-none`") && said.contains("`bgcam pause`"), "{said}");
+    assert!(said.contains("your room is visible: there is no background"), "{said}");
+    daemon.wait_until("the room is shown", |status| status.scene.room_visible);
+    let state = fs::read_to_string(home.path("state/bgcam/scene.json")).unwrap();
+    assert!(state.contains(r#""background": "none""#), "{state}");
+    daemon.kill();
+    // what an older version has written
+    fs::write(home.path("state/bgcam/scene.json"), state.replace("none", "off")).unwrap();
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let scene = daemon.wait_until("it is back", |_| true).scene;
+    assert_eq!(scene.label, "none (your room is visible)");
+    let help = home.expect(&["--help"], 0);
+    assert!(help.contains("  set-none") && help.contains("your real room") && !help.contains("  off"), "{help}");
+}
+
+#[test]
+fn whoever_can_see_the_room_is_said_so_everywhere() {
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    assert!(!home.expect(&["status"], 0).contains("room"));
+    let said = home.expect(&["look", "background_opacity=50"], 0);
+    assert!(said.contains("your room is visible: the background's opacity is 50 %"), "{said}");
+    for (args, told) in [
+        (&["status"][..], "is visible: the background's opacity is 50 %"),
+        (&["status", "--json"], "\"room_visible\": true"),
+    ] {
+        let said = home.expect(args, 0);
+        assert!(said.contains(told), "{said}");
+        assert!(said.contains("#20a040 (your room is visible)"), "{said}");
+    }
+    // as long as it is so, whatever else is done
+    for args in [&["look", "zoom=110"][..], &["set-color", "teal"], &["reload"]] {
+        assert!(home.expect(args, 0).contains("your room is visible"), "{args:?}");
+    }
+    assert!(!home.expect(&["pause"], 0).contains("room"));
+    let scene = daemon.wait_until("it is paused", |status| status.scene.paused).scene;
+    assert!(!scene.room_visible && scene.room_why.is_some(), "{scene:?}");
+    assert!(home.expect(&["status"], 0).contains("your room will be visible when you resume"));
+    assert!(home.expect(&["resume"], 0).contains("your room is visible"));
+    assert!(!home.expect(&["look", "--reset"], 0).contains("room"));
+    assert!(home.expect(&["set-blur", "5"], 0).contains("blur 5 is too weak to hide it"));
+    assert!(!home.expect(&["set-blur", "20"], 0).contains("room"));
+}
+
+#[test]
+fn a_room_that_fades_out_is_visible_until_it_is_gone() {
+    let home = Home::new();
+    home.write_config("[background]\ncrossfade_ms = 3000\n");
+    let mut daemon = home.start(&["--camera", "demo", "--background", "none"]);
+    daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
+    std::thread::scope(|scope| {
+        scope.spawn(|| home.expect(&["set-color", "teal"], 0));
+        let fading = daemon.wait_until("it is chosen", |status| status.scene.background.to_string() == "#008080");
+        assert!(fading.scene.room_visible, "{:?}", fading.scene);
+        assert_eq!(fading.scene.room_why.as_deref(), Some("there is no background"));
+    });
+    assert!(!daemon.wait_until("it is gone", |_| true).scene.room_visible);
+}
+
+#[test]
+fn a_blurred_room_in_place_of_a_missing_picture_is_said() {
+    let home = Home::new();
+    home.write_config("[background]\ndefault = \"/nowhere/beach.jpg\"\n");
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let scene = daemon.wait_until("it answers", |_| true).scene;
+    assert_eq!(scene.label, "blur 50 (your room is visible)");
+    assert_eq!(scene.room_why.as_deref(), Some("beach.jpg can't be shown, the blurred room takes its place"));
+    home.expect(&["set-blur"], 0);
+    assert!(!daemon.wait_until("it answers", |_| true).scene.room_visible, "now it is what was asked for");
 }
 
 #[test]

@@ -71,10 +71,16 @@ fn the_control_page_is_a_reader_too() {
         r##"
         begin /dev/video0
         must until_ok 10 asleep
-        url=$("$BGCAM" preview --print); token=${url#*token=}; host=${url#http://}; host=${host%%/*}
-        page() {
+        url=$("$BGCAM" preview --print); url=${url#http://}; host=${url%%/*}
+        # get PATH HEADER: asks for it on descriptor 5
+        get() {
             exec 5<> "/dev/tcp/${host%:*}/${host#*:}"
-            printf 'GET /live/output HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n' "$host" "$token" >&5
+            printf 'GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n' "$1" "$host" "$2" >&5
+        }
+        get "/${url#*/}" 'Connection: close'
+        cookie=$(grep -io 'bgcam-[^;]*' <&5)
+        page() {
+            get /live/output "Cookie: $cookie"
             exec cat <&5 > /tmp/stream
         }
         page & V=$!

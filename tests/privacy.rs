@@ -86,13 +86,13 @@ fn from_start_to_start(version: &str) {
         run resume; more live 10
 
         phase off
-        run off; more room 10
+        run set-none; more room 10
         leave; run set-color '#20a040'
         shown
         phase a reader comes after the room was shown
         back; more live 10
         phase off once more
-        run off; more room 5
+        run set-none; more room 5
         leave; run pause
         shown
         phase a reader comes to a paused camera
@@ -127,7 +127,7 @@ fn cameras_and_scenes(version: &str) {
         more frames 5
         run set-color '#20a040'; more live 5
         phase off
-        run off; more room 10
+        run set-none; more room 10
         seen frames
         "##,
     );

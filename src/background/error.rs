@@ -17,7 +17,7 @@ use crate::{
 pub enum BackgroundError {
     /// Neither a word that we know nor a path.
     #[error(
-        "background {text:?} is not off, blur, blur:1 to blur:100, a colour, the path of a picture or video, or slideshow:FOLDER"
+        "background {text:?} is not none, blur, blur:1 to blur:100, a colour, the path of a picture or video, or slideshow:FOLDER"
     )]
     BadSpec { text: String, near: Option<String> },
     /// Not a colour.

@@ -22,8 +22,8 @@ const VIDEO_ENDINGS: [&str; 14] =
 
 /// What the user wants behind them.
 ///
-/// As words ([`FromStr`]): `off`, `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a path, or `image:PATH` or
-/// `video:PATH` for a file with one of these names, `slideshow:FOLDER`. As JSON: `"off"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg",
+/// As words ([`FromStr`]): `none` (or, as it was called before, `off`), `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a path, or `image:PATH` or
+/// `video:PATH` for a file with one of these names, `slideshow:FOLDER`. As JSON: `"none"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg",
 /// "fit":"cover"}}`, `{"video":{"path":"/a/b.mp4","fit":"cover"}}`,
 /// `{"slideshow":{"path":"/a","seconds":30,"shuffle":false,"fit":"cover"}}`, `{"blur":{"strength":40}}`.
 ///
@@ -31,7 +31,8 @@ const VIDEO_ENDINGS: [&str; 14] =
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackgroundSpec {
-    /// The plain camera.
+    /// No background: the plain camera, room and all. Written `none`; files of before have `off`.
+    #[serde(rename = "none", alias = "off")]
     Off,
     /// One colour.
     Color(Rgb),
@@ -154,7 +155,7 @@ impl BackgroundSpec {
 impl fmt::Display for BackgroundSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Off => f.write_str("off"),
+            Self::Off => f.write_str("none"),
             Self::Color(colour) => colour.fmt(f),
             Self::Picture { path, .. } | Self::Video { path, .. } => name(path).fmt(f),
             Self::Slideshow(Slides { path, seconds, .. }) => write!(f, "slideshow of {}, {seconds} s each", name(path)),
@@ -181,7 +182,7 @@ impl FromStr for BackgroundSpec {
             return Ok(Self::Blur { strength: parse_strength(number)? });
         }
         match text {
-            "off" => Ok(Self::Off),
+            "none" | "off" => Ok(Self::Off),
             "blur" => Ok(Self::Blur { strength: DEFAULT_BLUR }),
             _ if is_colour(text) => text.parse().map(Self::Color),
             // A bare word is more likely a slip than a file: a picture's name has a dot.
@@ -294,7 +295,7 @@ fn colour_names() -> impl Iterator<Item = &'static str> {
 }
 
 fn words() -> impl Iterator<Item = &'static str> {
-    ["off", "blur"].into_iter().chain(colour_names())
+    ["none", "blur"].into_iter().chain(colour_names())
 }
 
 #[cfg(test)]
@@ -321,7 +322,8 @@ mod tests {
 
     #[test]
     fn words_become_specs() {
-        assert_eq!(parse("off"), Ok(BackgroundSpec::Off));
+        assert_eq!(parse("none"), Ok(BackgroundSpec::Off));
+        assert_eq!(parse("off"), Ok(BackgroundSpec::Off), "settings of before");
         assert_eq!(parse(" blur "), Ok(BackgroundSpec::Blur { strength: DEFAULT_BLUR }));
         assert_eq!(parse("blur:40"), Ok(BackgroundSpec::Blur { strength: 40 }));
         assert_eq!(parse("#20a040"), Ok(colour(0x20, 0xa0, 0x40)));
@@ -340,7 +342,7 @@ mod tests {
 
     #[test]
     fn slips_are_named_with_what_is_near() {
-        for (slip, near) in [("blurr", "blur"), ("of", "off"), ("tomatoe", "tomato"), ("gren", "green")] {
+        for (slip, near) in [("blurr", "blur"), ("non", "none"), ("tomatoe", "tomato"), ("gren", "green")] {
             let Err(BackgroundError::BadSpec { near: found, .. }) = slip.parse::<BackgroundSpec>() else {
                 panic!("{slip} was taken");
             };
@@ -367,7 +369,7 @@ mod tests {
     #[test]
     fn the_saved_form_is_stable() {
         for (spec, json) in [
-            (BackgroundSpec::Off, r#""off""#),
+            (BackgroundSpec::Off, r#""none""#),
             (colour(32, 160, 64), r##"{"color":"#20a040"}"##),
             (file("/a/b.jpg").fitted(Fit::Contain), r#"{"picture":{"path":"/a/b.jpg","fit":"contain"}}"#),
             (clip("/a/b.mp4"), r#"{"video":{"path":"/a/b.mp4","fit":"cover"}}"#),
@@ -380,6 +382,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&spec).unwrap(), json);
             assert_eq!(serde_json::from_str::<BackgroundSpec>(json).unwrap(), spec);
         }
+        assert_eq!(serde_json::from_str::<BackgroundSpec>(r#""off""#).unwrap(), BackgroundSpec::Off, "files of before");
         for bad in [
             r#"{"slideshow":{"path":"/a","seconds":0}}"#,
             r#"{"blur":{"strength":0}}"#,

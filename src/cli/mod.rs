@@ -134,7 +134,14 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         }
         Verb::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
         Verb::SetColor { colour } => set(colour),
-        Verb::Off => set(BackgroundSpec::Off),
+        Verb::SetNone => set(BackgroundSpec::Off),
+        Verb::Off => {
+            writeln!(
+                io::stderr(),
+                "note: `bgcam off` is now called `bgcam set-none`; it shows your room. `bgcam pause` hides the camera"
+            )?;
+            set(BackgroundSpec::Off)
+        }
         Verb::Pause => ask(&Request::Pause),
         Verb::Resume => ask(&Request::Resume),
         Verb::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
@@ -155,7 +162,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Completions { shell } => {
             // into memory first: clap panics when it cannot write
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "bgcam", &mut script);
+            clap_complete::generate(shell, &mut args::without_deprecated(), "bgcam", &mut script);
             Ok(io::stdout().write_all(&script)?)
         }
         Verb::Man { dir } => man(dir.as_deref()),

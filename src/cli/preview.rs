@@ -1,35 +1,32 @@
 //! `bgcam preview`: opens the control page.
 
 use std::{
-    fs,
     io::{self, Write},
     process::{Command, Stdio},
 };
 
 use super::{Trouble, client};
 use crate::{
+    control::protocol::{Request, Response},
     error::{Failure, Kind},
-    paths, web,
 };
 
-/// Opens the control page in the browser, or prints its address where there is none.
+/// Opens the control page in the browser, or prints an address that opens it once where there is none.
 pub(super) fn run(print: bool) -> Result<(), Trouble> {
-    drop(client()?);
-    let file = web::address_file(&paths::runtime_dir());
-    let address = fs::read_to_string(&file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Failure::new(Kind::NotFound, "the daemon serves no control page")
-            .hint("set web.enabled = true and start it anew; its log tells when the port was taken"),
-        _ => Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())),
-    })?;
-    if !print && open(address.trim()) {
-        writeln!(io::stderr(), "the control page is open in your browser")?;
+    let Response::Page(address) = client()?.call(&Request::OpenPage)? else {
+        return Err(Failure::new(Kind::Internal, "the daemon did not answer with the address of its page").into());
+    };
+    if !print && open(&address) {
+        note("the control page is open in your browser");
         return Ok(());
     }
-    write!(io::stdout(), "{address}")?;
+    writeln!(io::stdout(), "{address}")?;
+    note("this address opens the page once, within two minutes");
     Ok(())
 }
 
-/// Whether the desktop has opened it.
+/// Whether the desktop has opened it. Others can see the address in the list of processes: it works once, and for this
+/// user's programs alone.
 fn open(address: &str) -> bool {
     let mut command = Command::new("xdg-open");
     let quiet = command.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -46,7 +46,7 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), Trouble> {
                 writeln!(io::stderr(), "{text}")?;
                 return Ok(());
             }
-            Response::Status(_) => {}
+            Response::Status(_) | Response::Page(_) => {}
         }
         response = client.answer().inspect_err(|_| drop(bar.clear()))?;
     }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::style::{BAD, DIM};
+use super::style::{BAD, DIM, WARNING};
 use crate::{control::protocol::Status, error::Failure, mask, sink};
 
 /// Prints `value` as JSON, on one line or as a block.
@@ -40,6 +40,11 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
         shows = format!("paused (a still card); then {shows}");
     }
     writeln!(out, "background  {shows}")?;
+    if let Some(why) = &scene.room_why {
+        let when =
+            if scene.room_visible { "your room is visible" } else { "your room will be visible when you resume" };
+        writeln!(out, "            {WARNING}{when}: {why}{WARNING:#}")?;
+    }
     if let Some(job) = &status.prompt {
         let how_far = super::prompt::how_far(job);
         writeln!(out, "prompt      {} is making {:?}: {how_far}", job.provider, job.words)?;

@@ -66,7 +66,8 @@ type Line = (&'static str, Style, String);
 /// The state in about ten lines: what is well in plain, what is not in colour.
 fn lines(status: &Status, cpu: Option<f64>) -> Vec<Line> {
     let plain = Style::new();
-    let mut lines = vec![camera(status), ("shows", plain, shows(status)), ("read by", plain, readers(status))];
+    let shown = if status.scene.room_visible { WARNING } else { plain };
+    let mut lines = vec![camera(status), ("shows", shown, shows(status)), ("read by", plain, readers(status))];
     let (rates, counters) = (status.rates, &status.counters);
     let late = counters.latency_ms;
     let text = format!("{:.1} fps from the camera, {:.1} to apps, {late:.0} ms late", rates.camera, rates.output);

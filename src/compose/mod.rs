@@ -15,12 +15,14 @@ mod layers;
 mod overlay;
 mod paint;
 mod pyramid;
+mod room;
 mod scene;
 mod survey;
 mod tone;
 
 pub(crate) use blend::halve;
 pub use overlay::Overlay;
+pub use room::{MIN_HIDING_BLUR, RoomVisible};
 pub use scene::Scene;
 
 use self::{blur::Blur, edge::Edge, framing::Framing, layers::Layers};

@@ -17,7 +17,9 @@ pub struct Scene {
     pub label: String,
     /// What was asked for.
     pub spec: BackgroundSpec,
-    /// The same, ready to blend.
+    /// The background that could not be loaded, where this one takes its place.
+    pub instead_of: Option<String>,
+    /// The same as `spec`, ready to blend.
     pub background: Background,
     /// How the person and their edge are shown.
     pub look: Look,
@@ -32,7 +34,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Whether the room must not be seen.
+    /// Whether the room must not be seen as it is; [`Scene::room_visible`] says whether others can see it all the same.
     pub fn hides_room(&self) -> bool {
         !matches!(self.background, Background::Off)
     }
@@ -48,6 +50,7 @@ impl Scene {
             version: 0,
             label: BackgroundSpec::Off.to_string(),
             spec: BackgroundSpec::Off,
+            instead_of: None,
             background: Background::Off,
             look: Look::plain(),
             overlay: None,

@@ -78,6 +78,8 @@ pub enum Request {
         /// As `camera.device` in the settings; `null` for what stands there.
         camera: Option<String>,
     },
+    /// Gives an address of the control page that opens it once, within two minutes: answered with [`Response::Page`].
+    OpenPage,
     /// Reads the settings again; the old ones stay when the new ones are bad.
     Reload,
     /// Ends the daemon in good order.
@@ -115,6 +117,8 @@ pub enum Response {
     Progress(JobStatus),
     /// The pictures that were made, or found again; the first is shown.
     Pictures(Vec<Entry>),
+    /// Where the control page can be opened once.
+    Page(String),
 }
 
 /// Which picture is wanted; what is left out is as the settings say.
@@ -161,7 +165,7 @@ pub struct Status {
     pub rss_mib: f64,
     /// The CPU time that it took over about the last second, in per cent of one core.
     pub cpu_percent: f64,
-    /// Where the control page is, without the token that it wants; `bgcam preview` has that.
+    /// Where the control page is; only the address that `bgcam preview` asks for opens it.
     pub page: Option<String>,
     /// What is shown.
     pub scene: SceneStatus,
@@ -192,8 +196,15 @@ pub struct Status {
 pub struct SceneStatus {
     /// Counts up with every change.
     pub version: u64,
-    /// The background's name for people.
+    /// The background's name for people; when `room_visible`, it says so too.
     pub label: String,
+    /// Whether others see the user's real room: without a background, through one, hardly blurred, or blurred in place of a
+    /// background that can't be shown.
+    #[serde(default)]
+    pub room_visible: bool,
+    /// Why they do, for people; while paused, why they will when it is resumed.
+    #[serde(default)]
+    pub room_why: Option<String>,
     /// The background as it was asked for.
     pub background: BackgroundSpec,
     /// How the picture looks.
@@ -240,6 +251,9 @@ pub struct MaskStatus {
     pub quality_error: Option<Failure>,
     /// Why there is none.
     pub error: Option<Failure>,
+    /// Whether somebody other than the user is in the picture too.
+    #[serde(default)]
+    pub others_visible: bool,
 }
 
 impl MaskStatus {

@@ -26,7 +26,7 @@ impl Daemon {
             turned.extend(named.into_iter().map(|(name, value)| (name.to_owned(), value)));
         };
         self.turn(turn).await?;
-        Ok(Response::Done(format!("look: {}", told.join(", "))))
+        Ok(self.done(format!("look: {}", told.join(", "))))
     }
 
     /// Takes knobs back to what the settings say; all of them when none is named.
@@ -34,7 +34,7 @@ impl Daemon {
         let knobs = names.iter().map(|name| look::knob(name).map(|knob| knob.name));
         let knobs: Vec<&str> = knobs.collect::<Result<_, _>>().map_err(|error| Failure::from(&error))?;
         self.turn(|turned| turned.retain(|name, _| !knobs.is_empty() && !knobs.contains(&name.as_str()))).await?;
-        Ok(Response::Done("look: as the settings say".to_owned()))
+        Ok(self.done("look: as the settings say".to_owned()))
     }
 
     async fn turn(&self, change: impl FnOnce(&mut Changes)) -> Result<(), Failure> {

@@ -42,6 +42,7 @@ use crate::{
     prompt::job::Jobs,
     sink::{Board, Outputs, SinkSpec},
     stats::{self, Rates, Snapshot},
+    web::Access,
 };
 
 /// How the daemon is started.
@@ -91,8 +92,8 @@ struct Daemon {
     flags: Flags,
     started: Instant,
     pulse: Mutex<Pulse>,
-    /// Where the control page is.
-    page: Mutex<Option<String>>,
+    /// What opens the control page, where it is served.
+    page: Mutex<Option<Arc<Access>>>,
     /// Wakes those who follow the status.
     news: watch::Sender<()>,
     stop: Notify,
@@ -178,6 +179,7 @@ impl Daemon {
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tracing::info!("bgcam {} is up", env!("CARGO_PKG_VERSION"));
+        self.log_room(None);
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let result = loop {
             tokio::select! {

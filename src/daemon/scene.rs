@@ -64,6 +64,7 @@ impl Daemon {
             }
         });
         self.keep(&before, &choice);
+        self.log_room(Some(&old));
         version
     }
 
@@ -132,7 +133,7 @@ impl Ready {
     /// The scene with it behind.
     pub(super) fn scene(self, version: u64, (look, overlay): Looks, &Choice { mirror, paused, .. }: &Choice) -> Scene {
         let Self { spec, label, background, fade } = self;
-        Scene { version, label, spec, background, look, overlay, mirror, paused, fade }
+        Scene { version, label, spec, instead_of: None, background, look, overlay, mirror, paused, fade }
     }
 }
 
@@ -153,6 +154,8 @@ pub(super) async fn blurred(
     failure: &Failure,
 ) -> Result<Scene, Failure> {
     tracing::warn!(hint = failure.hint, "{failure}; showing a blurred room in its place");
+    let instead_of = choice.background.as_ref().unwrap_or(&config.background).to_string();
     let background = Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR });
-    first_scene(&Choice { background, ..choice.clone() }, config, overlay).await
+    let scene = first_scene(&Choice { background, ..choice.clone() }, config, overlay).await?;
+    Ok(Scene { instead_of: Some(instead_of), ..scene })
 }

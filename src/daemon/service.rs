@@ -23,7 +23,7 @@ impl Service for Arc<Daemon> {
                 self.set_background(spec, fit).await?;
                 // whoever chooses something else does not want it replaced by an older wish a minute later
                 self.jobs.cancel();
-                Ok(Response::Done(format!("background: {}", self.pipeline.scene().label)))
+                Ok(self.done(format!("background: {}", self.pipeline.scene().label)))
             }
             Request::SetPrompt { wish } => self.set_prompt(*wish, talk).await,
             Request::CancelPrompt => self.cancel_prompt(),
@@ -33,7 +33,7 @@ impl Service for Arc<Daemon> {
             }
             Request::Resume => {
                 self.adjust(|choice| choice.paused = false).await;
-                Ok(Response::Done("resumed".to_owned()))
+                Ok(self.done("resumed".to_owned()))
             }
             Request::Mirror { on } => {
                 self.adjust(|choice| choice.mirror = on).await;
@@ -43,7 +43,8 @@ impl Service for Arc<Daemon> {
             Request::ResetLook { names } => self.reset_look(&names).await,
             Request::SetQuality { quality } => self.set_quality(quality).await,
             Request::SetCamera { camera } => self.set_camera(camera).await,
-            Request::Reload => Ok(Response::Done(self.reload().await?)),
+            Request::Reload => Ok(self.done(self.reload().await?)),
+            Request::OpenPage => self.page_address(),
             Request::Stop => {
                 self.stop.notify_one();
                 Ok(Response::Done("stopping".to_owned()))
@@ -60,7 +61,8 @@ impl Service for Arc<Daemon> {
         let (dropped_for_mask, dropped_for_render) = self.pipeline.dropped();
         let (on, why) = self.pipeline.wanted();
         let (rates, cpu_percent) = lock(&self.pulse).measured();
-        let page = lock(&self.page).clone();
+        let page = lock(&self.page).as_ref().map(|page| page.address());
+        let (room_visible, room_why) = self.room();
         let config = lock(&self.config);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -71,7 +73,9 @@ impl Service for Arc<Daemon> {
             page,
             scene: SceneStatus {
                 version: scene.version,
-                label: scene.label.clone(),
+                label: scene.label_with_warning(),
+                room_visible,
+                room_why,
                 background: scene.spec.clone(),
                 look: scene.look.clone(),
                 mirror: scene.mirror,
@@ -94,6 +98,7 @@ impl Service for Arc<Daemon> {
                 eased: stations.eased,
                 quality_error: stations.quality_failure,
                 error: stations.mask_failure,
+                others_visible: false,
             },
             prompt: self.jobs.status(),
             provider: config.prompt.provider.clone(),

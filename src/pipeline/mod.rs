@@ -284,6 +284,13 @@ impl Pipeline {
         self.shared.shown.load(Ordering::Acquire)
     }
 
+    /// The scene that others still see, wholly or in part, while the newest fades in.
+    pub fn outgoing(&self) -> Option<Arc<Scene>> {
+        let shown = self.shown();
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.iter().find(|scene| scene.version == shown).filter(|_| shown < self.scene().version).cloned()
+    }
+
     /// Frees the scenes that no thread looks at any more; to be called now and then.
     pub fn free_retired(&self) {
         self.retired.lock().unwrap_or_else(PoisonError::into_inner).retain(|scene| Arc::strong_count(scene) > 1);

@@ -86,6 +86,8 @@ pub(crate) fn status() -> Status {
         scene: SceneStatus {
             version: 1,
             label: "blur".into(),
+            room_visible: false,
+            room_why: None,
             background,
             look: crate::look::Look::plain(),
             mirror: false,
@@ -108,6 +110,7 @@ pub(crate) fn status() -> Status {
             eased: 0,
             quality_error: None,
             error: None,
+            others_visible: false,
         },
         prompt: None,
         provider: "builtin".into(),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    http::{StatusCode, header::CONTENT_TYPE},
+    extract::{FromRequestParts, Path},
+    http::{StatusCode, header::CONTENT_TYPE, request::Parts},
     response::{IntoResponse, Response},
 };
 use http_body::Body as _;
@@ -34,6 +35,21 @@ impl Refusal {
     pub(super) fn crowded(what: &str) -> Self {
         let failure = Failure::new(Kind::Busy, format!("too many {what} at once"));
         Self(StatusCode::SERVICE_UNAVAILABLE, failure.hint("close the control page in other tabs"))
+    }
+}
+
+/// The part of an address that names something, such as a picture; one that can't be read is refused as all else is.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|error| {
+            let failure = Failure::new(Kind::BadInput, format!("address {} can't be read: {error}", parts.uri.path()));
+            Refusal::from(failure.hint("percent-encode names as UTF-8, such as %20 for a space"))
+        })?;
+        Ok(Self(text))
     }
 }
 

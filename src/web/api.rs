@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, extract::State, http::StatusCode, response::Response};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -23,14 +28,31 @@ use crate::{
 /// How long a request may take to come in.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// `POST /api/request`: a [`Request`], answered with a [`Reply`], as on the control socket.
-pub(super) async fn request<H: Host>(State(site): Here<H>, body: Body) -> Result<Response, Refusal> {
+/// The header by which the user has agreed that others see their room.
+const SHOW_ROOM: &str = "x-bgcam-show-room";
+
+/// `POST /api/request`: a [`Request`], answered with a [`Reply`], as on the control socket. One that would show the user's
+/// room is done only with the header [`SHOW_ROOM`], which the page sends after it has asked.
+pub(super) async fn request<H: Host>(
+    State(site): Here<H>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
     let bytes = read(body, MAX_LINE, PATIENCE).await?;
     let request: Request = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::new(Kind::BadInput, format!("request is not understood: {error}")))?;
-    if matches!(request, Request::Stop | Request::Watch) {
+    if matches!(request, Request::Stop | Request::Watch | Request::OpenPage) {
         let failure = Failure::new(Kind::Denied, "the control page may not ask for that");
-        return Err(Refusal(StatusCode::FORBIDDEN, failure.hint("`bgcam stop` ends the daemon")));
+        return Err(Refusal(StatusCode::FORBIDDEN, failure.hint("use the command line: `bgcam --help`")));
+    }
+    if !headers.contains_key(SHOW_ROOM)
+        && let Some(why) = site.host.reveals_room(&request)
+    {
+        let failure = Failure::new(Kind::Denied, format!("this shows your real room: {why}"));
+        return Err(Refusal(
+            StatusCode::PRECONDITION_REQUIRED,
+            failure.hint(format!("to agree, send the header {SHOW_ROOM}: yes")),
+        ));
     }
     Ok(json(&Reply::Ok(ask(&site, request).await?)))
 }

@@ -1,6 +1,6 @@
 //! Why there is no control page.
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use crate::error::{Failure, Kind, chain};
 
@@ -15,17 +15,9 @@ pub enum WebError {
         /// Why.
         source: io::Error,
     },
-    /// The system gives no random numbers for the token.
-    #[error("no random numbers for the control page's token: {0}")]
+    /// The system gives no random numbers for codes and sessions.
+    #[error("no random numbers for the control page's sessions: {0}")]
     Random(getrandom::Error),
-    /// The address can't be written down.
-    #[error("cannot write the control page's address to {path}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// The system gives no thread.
     #[error("no thread for the control page")]
     Thread(#[source] io::Error),

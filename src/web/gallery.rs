@@ -9,7 +9,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::State,
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Here, Host, Site,
-    answer::{Refusal, beside, json, read},
+    answer::{Refusal, Segment, beside, json, read},
     api::ask,
 };
 use crate::{
@@ -95,7 +95,7 @@ pub(super) async fn list<H: Host>(State(site): Here<H>) -> Result<Response, Refu
 }
 
 /// `GET /api/gallery/ID/thumb`
-pub(super) async fn thumb<H: Host>(State(site): Here<H>, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn thumb<H: Host>(State(site): Here<H>, Segment(id): Segment) -> Result<Response, Refusal> {
     let answer = |jpeg: Bytes| ([(CONTENT_TYPE, "image/jpeg")], jpeg).into_response();
     if let Some(jpeg) = site.thumbs.find(&id) {
         return Ok(answer(jpeg));
@@ -136,7 +136,7 @@ fn middle((width, height): (u32, u32), like: (u32, u32)) -> (u32, u32, u32, u32)
 }
 
 /// `POST /api/gallery/ID/use`
-pub(super) async fn put_on<H: Host>(State(site): Here<H>, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn put_on<H: Host>(State(site): Here<H>, Segment(id): Segment) -> Result<Response, Refusal> {
     Ok(json(&Reply::Ok(show(&site, id).await?)))
 }
 
@@ -149,7 +149,7 @@ async fn show<H: Host>(site: &Site<H>, id: String) -> Result<Answer, Failure> {
 /// `POST /api/gallery/ID/favourite` with `{"on": true}` or `{"on": false}`.
 pub(super) async fn favourite<H: Host>(
     State(site): Here<H>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     body: Body,
 ) -> Result<Response, Refusal> {
     #[derive(Deserialize)]
@@ -164,7 +164,7 @@ pub(super) async fn favourite<H: Host>(
 }
 
 /// `DELETE /api/gallery/ID`
-pub(super) async fn remove<H: Host>(State(site): Here<H>, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn remove<H: Host>(State(site): Here<H>, Segment(id): Segment) -> Result<Response, Refusal> {
     let text = format!("removed {id}");
     with(&site, move |gallery| gallery.remove(&id)).await?;
     Ok(json(&Reply::Ok(Answer::Done(text))))
@@ -173,7 +173,7 @@ pub(super) async fn remove<H: Host>(State(site): Here<H>, Path(id): Path<String>
 /// `POST /api/upload/NAME` with a picture: it is kept in the gallery, called as its file, and shown.
 pub(super) async fn upload<H: Host>(
     State(site): Here<H>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     body: Body,
 ) -> Result<Response, Refusal> {
     let _turn = site.uploads.acquire().await.map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;

@@ -1,26 +1,25 @@
-//! Who may come in: browsers on this machine that were given the token, and no other site through them.
+//! Who may come in: browsers on this machine that have a session, and no other site through them.
 //!
-//! The token is new with every start. It comes once, in the address that `bgcam preview` opens, and is changed for a
-//! cookie at once, so that it stays in no history. Names other than those of this machine are refused, so that nobody's
-//! domain can be made to point here, and so are requests that another site's page sends.
+//! The address that `bgcam preview` opens has a one-time code, which is exchanged at once for a session cookie and a clean
+//! address ([`Access`]). Names other than those of this machine are refused, so that nobody's domain can be made to point
+//! here, and so are requests that another site's page sends.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
-            AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, LOCATION, ORIGIN, REFERRER_POLICY,
-            SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+            X_CONTENT_TYPE_OPTIONS,
         },
     },
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
-use subtle::ConstantTimeEq;
 
-use super::{WebError, answer::Refusal};
+use super::{Access, access::code_in, answer::Refusal};
 use crate::error::{Failure, Kind};
 
 /// The header that stands for the `Origin` that programs do not send; no page of another site can.
@@ -40,13 +39,12 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Knows the token and our own names.
+/// Knows who has a session, and our own names.
 #[derive(Debug)]
 pub(super) struct Guard {
-    /// 128 random bits in hexadecimal.
-    token: String,
+    access: Arc<Access>,
     hosts: [String; 3],
-    /// Cookies are shared by all ports of a machine, so its name has ours.
+    /// Cookies are shared by all ports of a machine, so its name has ours: two daemons keep apart.
     cookie: String,
 }
 
@@ -54,23 +52,16 @@ pub(super) struct Guard {
 #[derive(Debug)]
 enum Verdict {
     Pass,
-    /// It brought the token: the cookie takes its place.
-    Welcome,
+    /// It brought a valid code: here is the session.
+    Welcome(String),
     Refuse(Refusal),
 }
 
 impl Guard {
-    /// A guard with a new token, for `port`.
-    pub(super) fn new(port: u16) -> Result<Self, WebError> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(WebError::Random)?;
-        let token = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    pub(super) fn new(access: Arc<Access>) -> Self {
+        let port = access.port();
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}"));
-        Ok(Self { token, hosts, cookie: format!("bgcam-{port}") })
-    }
-
-    pub(super) fn token(&self) -> &str {
-        &self.token
+        Self { access, hosts, cookie: format!("bgcam-{port}") }
     }
 
     fn judge(&self, request: &Request) -> Verdict {
@@ -88,50 +79,43 @@ impl Guard {
         if !is_look && origin.is_none() && !headers.contains_key(OURS) {
             return refuse(format!("a change needs the header Origin or {OURS}"));
         }
-        if uri.path() == "/" && token_in(uri.query()).is_some_and(|token| self.is_token(token)) {
-            return Verdict::Welcome;
+        // a code is looked at before the cookie: one that was used or has expired opens nothing, even here
+        if let Some(code) = code_in(uri.query()).filter(|_| uri.path() == "/" && *request.method() == Method::GET) {
+            return match self.access.exchange(code, Instant::now()) {
+                Ok(Some(session)) => Verdict::Welcome(session),
+                Ok(None) => refuse("this address was used before, or has expired"),
+                Err(error) => Verdict::Refuse(Failure::new(Kind::Internal, error.to_string()).into()),
+            };
         }
-        if self.knows(headers) {
+        if self.has_session(headers) {
             return Verdict::Pass;
         }
-        refuse("this address is not valid, or not any more".to_owned())
+        refuse("this browser has no session with the control page")
     }
 
     fn is_ours(&self, host: &str) -> bool {
         self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))
     }
 
-    fn is_token(&self, token: &str) -> bool {
-        token.as_bytes().ct_eq(self.token.as_bytes()).into()
-    }
-
-    /// Whether the cookie or the header `Authorization: Bearer TOKEN` has the token.
-    fn knows(&self, headers: &HeaderMap) -> bool {
-        let text = |value: &'_ HeaderValue| value.to_str().ok().map(str::to_owned);
-        let bearer = headers.get(AUTHORIZATION).and_then(text);
-        let bearer = bearer.as_deref().and_then(|value| value.strip_prefix("Bearer "));
-        let is_ours = |part: &str| {
+    fn has_session(&self, headers: &HeaderMap) -> bool {
+        let is_valid = |part: &str| {
             let pair = part.trim().split_once('=');
-            pair.is_some_and(|(name, value)| name == self.cookie && self.is_token(value))
+            pair.is_some_and(|(name, value)| name == self.cookie && self.access.admits(value))
         };
-        bearer.is_some_and(|token| self.is_token(token))
-            || headers.get_all(COOKIE).iter().filter_map(text).any(|cookies| cookies.split(';').any(is_ours))
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        cookies.flat_map(|cookies| cookies.split(';')).any(is_valid)
     }
 
-    /// Sends the browser on to the plain address, with the cookie.
-    fn welcome(&self) -> Response {
-        let cookie = format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie, self.token);
+    /// Sends the browser on to the plain address, with the session as a cookie of this host and this page alone.
+    fn welcome(&self, session: &str) -> Response {
+        let cookie = format!("{}={session}; Path=/; HttpOnly; SameSite=Strict", self.cookie);
         (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/".to_owned())]).into_response()
     }
 }
 
-fn refuse(why: String) -> Verdict {
+fn refuse(why: impl Into<String>) -> Verdict {
     let hint = "`bgcam preview` opens the control page";
     Verdict::Refuse(Refusal(StatusCode::FORBIDDEN, Failure::new(Kind::Denied, why).hint(hint)))
-}
-
-fn token_in(query: Option<&str>) -> Option<&str> {
-    query?.split('&').find_map(|pair| pair.strip_prefix("token="))
 }
 
 /// Lets a request pass or not, and seals the answer.
@@ -139,7 +123,7 @@ pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, nex
     let is_page = request.uri().path() == "/";
     let mut response = match guard.judge(&request) {
         Verdict::Pass => next.run(request).await,
-        Verdict::Welcome => guard.welcome(),
+        Verdict::Welcome(session) => guard.welcome(&session),
         // a person reads this one
         Verdict::Refuse(Refusal(status, _)) if is_page => {
             (status, Html(include_str!("page/closed.html"))).into_response()
@@ -162,7 +146,19 @@ mod tests {
     use super::*;
 
     fn guard() -> Guard {
-        Guard::new(8000).unwrap()
+        Guard::new(Arc::new(Access::new(8000)))
+    }
+
+    /// The query of a one-time address.
+    fn code(guard: &Guard) -> String {
+        guard.access.one_time_address().unwrap().split_once('?').unwrap().1.to_owned()
+    }
+
+    /// The cookie of a new session, as a browser sends it.
+    fn cookie(guard: &Guard) -> String {
+        let query = code(guard);
+        let session = guard.access.exchange(code_in(Some(&query)).unwrap(), Instant::now()).unwrap().unwrap();
+        format!("bgcam-8000={session}")
     }
 
     /// What becomes of a request with these headers.
@@ -177,56 +173,66 @@ mod tests {
     const HERE: (&str, &str) = ("host", "127.0.0.1:8000");
 
     #[test]
-    fn the_token_is_new_each_time_and_changed_for_a_cookie() {
-        let (guard, other) = (guard(), Guard::new(8000).unwrap());
-        assert_eq!(guard.token.len(), 32);
-        assert_ne!(guard.token, other.token);
-        let at = |token: &str| judge(&guard, "GET", &format!("/?token={token}"), &[HERE]);
-        assert!(matches!(at(&guard.token), Verdict::Welcome));
-        for wrong in ["", &other.token, &guard.token[..31], &guard.token.to_uppercase()] {
-            assert!(matches!(at(wrong), Verdict::Refuse(_)), "{wrong}");
+    fn a_code_is_exchanged_for_a_cookie_once() {
+        let guard = guard();
+        let path = format!("/?{}", code(&guard));
+        for (method, path) in [("HEAD", path.as_str()), ("GET", &path.replace('/', "/app.js"))] {
+            assert!(matches!(judge(&guard, method, path, &[HERE]), Verdict::Refuse(_)), "{method} {path}");
         }
-        let welcome = guard.welcome();
+        let Verdict::Welcome(session) = judge(&guard, "GET", &path, &[HERE]) else { panic!("{path} is not welcome") };
+        let welcome = guard.welcome(&session);
         let cookie = welcome.headers()[SET_COOKIE].to_str().unwrap();
-        assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{cookie}");
+        assert_eq!(cookie, format!("bgcam-8000={session}; Path=/; HttpOnly; SameSite=Strict"));
         assert_eq!(welcome.headers()[LOCATION], "/");
         let pair = cookie.split(';').next().unwrap();
-        for header in [("cookie", pair), ("authorization", &format!("Bearer {}", guard.token))] {
-            assert!(matches!(judge(&guard, "GET", "/app.js", &[HERE, header]), Verdict::Pass), "{header:?}");
+        for header in [pair.to_owned(), format!("a=1; {pair}"), format!("bgcam-8000=old; {pair}; b=2")] {
+            let verdict = judge(&guard, "GET", "/app.js", &[HERE, ("cookie", &header)]);
+            assert!(matches!(verdict, Verdict::Pass), "{header}");
+        }
+        for headers in [&[HERE][..], &[HERE, ("cookie", pair)]] {
+            assert!(matches!(judge(&guard, "GET", &path, headers), Verdict::Refuse(_)), "used up");
         }
     }
 
     #[test]
-    fn without_the_token_nothing_is_given() {
+    fn without_a_session_nothing_is_given() {
         let guard = guard();
-        let other = format!("bgcam-8001={}", guard.token);
-        for headers in [&[HERE][..], &[HERE, ("cookie", "bgcam-8000=")], &[HERE, ("cookie", &other)]] {
-            for path in ["/", "/app.js", "/live/output", "/api/events", "/?token="] {
-                assert!(matches!(judge(&guard, "GET", path, headers), Verdict::Refuse(_)), "{path} {headers:?}");
+        let other_port = cookie(&guard).replace("8000", "8001");
+        let code = code(&guard).replace("code=", "bgcam-8000=");
+        let bearer = format!("Bearer {}", cookie(&guard).split_once('=').unwrap().1);
+        for header in [
+            ("accept", "*/*"),
+            ("cookie", "bgcam-8000="),
+            ("cookie", &other_port),
+            ("cookie", &code),
+            ("authorization", &bearer),
+        ] {
+            for path in ["/", "/app.js", "/live/output", "/api/events", "/?code=", "/?token="] {
+                assert!(matches!(judge(&guard, "GET", path, &[HERE, header]), Verdict::Refuse(_)), "{path} {header:?}");
             }
         }
     }
 
     #[test]
-    fn other_names_and_other_sites_are_refused_even_with_the_token() {
+    fn other_names_and_other_sites_are_refused_even_with_a_session() {
         let guard = guard();
-        let bearer = format!("Bearer {}", guard.token);
-        let token = ("authorization", bearer.as_str());
+        let cookie = cookie(&guard);
+        let session = ("cookie", cookie.as_str());
         for host in ["evil.example", "evil.example:8000", "127.0.0.1", "127.0.0.1:8001", "127.0.0.1:8000.evil", ""] {
-            assert!(matches!(judge(&guard, "GET", "/", &[("host", host), token]), Verdict::Refuse(_)), "{host}");
+            assert!(matches!(judge(&guard, "GET", "/", &[("host", host), session]), Verdict::Refuse(_)), "{host}");
         }
-        let twice = [HERE, ("host", "evil.example"), token];
+        let twice = [HERE, ("host", "evil.example"), session];
         assert!(matches!(judge(&guard, "GET", "/", &twice), Verdict::Refuse(_)));
-        assert!(matches!(judge(&guard, "GET", "http://evil.example/", &[HERE, token]), Verdict::Refuse(_)));
+        assert!(matches!(judge(&guard, "GET", "http://evil.example/", &[HERE, session]), Verdict::Refuse(_)));
         for origin in
             ["http://evil.example", "null", "https://127.0.0.1:8000", "http://127.0.0.1:8001", "http://localhost:8000"]
         {
-            let verdict = judge(&guard, "POST", "/api/request", &[HERE, ("origin", origin), token]);
+            let verdict = judge(&guard, "POST", "/api/request", &[HERE, ("origin", origin), session]);
             assert!(matches!(verdict, Verdict::Refuse(_)), "{origin}");
         }
         for host in ["localhost:8000", "[::1]:8000", "LOCALHOST:8000"] {
             let origin = format!("http://{host}");
-            let verdict = judge(&guard, "POST", "/api/request", &[("host", host), ("origin", &origin), token]);
+            let verdict = judge(&guard, "POST", "/api/request", &[("host", host), ("origin", &origin), session]);
             assert!(matches!(verdict, Verdict::Pass), "{host}: {verdict:?}");
         }
     }
@@ -234,11 +240,11 @@ mod tests {
     #[test]
     fn a_change_without_origin_needs_our_header() {
         let guard = guard();
-        let bearer = format!("Bearer {}", guard.token);
-        let token = ("authorization", bearer.as_str());
+        let cookie = cookie(&guard);
+        let session = ("cookie", cookie.as_str());
         for method in ["POST", "DELETE", "PUT", "OPTIONS"] {
-            assert!(matches!(judge(&guard, method, "/api/request", &[HERE, token]), Verdict::Refuse(_)), "{method}");
+            assert!(matches!(judge(&guard, method, "/api/request", &[HERE, session]), Verdict::Refuse(_)), "{method}");
         }
-        assert!(matches!(judge(&guard, "POST", "/api/request", &[HERE, token, (OURS, "1")]), Verdict::Pass));
+        assert!(matches!(judge(&guard, "POST", "/api/request", &[HERE, session, (OURS, "1")]), Verdict::Pass));
     }
 }

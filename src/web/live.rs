@@ -12,13 +12,17 @@ use std::{
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::State,
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::{Here, Host, answer::Refusal, jpeg::Encoder};
+use super::{
+    Here, Host,
+    answer::{Refusal, Segment},
+    jpeg::Encoder,
+};
 use crate::{
     error::{Failure, Kind},
     pipeline::{Tap, View, Watching},
@@ -108,7 +112,7 @@ impl http_body::Body for Stream {
 }
 
 /// `GET /live/output`, `/live/camera`, `/live/matte`.
-pub(super) async fn watch<H: Host>(State(site): Here<H>, Path(view): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn watch<H: Host>(State(site): Here<H>, Segment(view): Segment) -> Result<Response, Refusal> {
     let view = match view.as_str() {
         "output" => View::Output,
         "camera" => View::Camera,

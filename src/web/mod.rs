@@ -3,9 +3,11 @@
 //! It has a thread and a runtime of its own, so that neither the camera nor the control socket waits for a browser. It
 //! asks for the same [`Request`](crate::control::protocol::Request)s as the command line, through the same [`Service`].
 //!
-//! `serve` takes connections of this user's programs (`peer`), `guard` says who may come in, `api` and `gallery` do what the page asks for, `events` pushes
-//! the status, `live` the picture (encoded by `jpeg`), `answer` says what comes back. The page itself is in `page/`.
+//! `serve` takes connections of this user's programs (`peer`), `guard` says who may come in and `access` who has a session,
+//! `api` and `gallery` do what the page asks for, `events` pushes the status, `live` the picture (encoded by `jpeg`),
+//! `answer` says what comes back. The page itself is in `page/`.
 
+mod access;
 mod answer;
 mod api;
 mod error;
@@ -18,9 +20,7 @@ mod peer;
 mod serve;
 
 use std::{
-    fs,
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -34,17 +34,18 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, delete, get, post},
 };
-pub use error::WebError;
 use tokio::{
     net::{TcpListener, TcpSocket},
     runtime::{Builder, Handle},
     sync::{Semaphore, oneshot, watch},
 };
 
+pub use self::{access::Access, error::WebError};
 use self::{answer::Refusal, gallery::Thumbs, guard::Guard, live::Live};
 use crate::{
+    compose::RoomVisible,
     config::Config,
-    control::server::Service,
+    control::{protocol::Request, server::Service},
     error::{Failure, Kind},
     pipeline::Tap,
     prompt::gallery::Gallery,
@@ -69,13 +70,15 @@ pub trait Host: Service + Clone {
 
     /// Changes whenever the status has changed by somebody's doing.
     fn news(&self) -> watch::Receiver<()>;
+
+    /// Why others would see the user's room after `request`, if they don't see it before.
+    fn reveals_room(&self, request: &Request) -> Option<RoomVisible>;
 }
 
 /// The open page; closed when dropped.
 #[derive(Debug)]
 pub struct Page {
-    address: String,
-    file: PathBuf,
+    access: Arc<Access>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -105,24 +108,17 @@ const BACKLOG: u32 = 64;
 /// How long a picture that is being decoded may hold up the daemon's end.
 const LAST_WORK: Duration = Duration::from_millis(200);
 
-/// The file in the runtime directory that has the address with the token.
-pub fn address_file(dir: &Path) -> PathBuf {
-    dir.join("page.url")
-}
-
 impl Page {
-    /// Opens the page at `port` of this machine's loopback, 0 for any that is free, and writes its address with the token
-    /// to a file in `dir`, which is the user's alone. Requests are done on the current runtime.
+    /// Opens the page at `port` of this machine's loopback, 0 for any that is free. Requests are done on the current
+    /// runtime.
     ///
     /// # Errors
-    /// When the port is taken, or the system gives no thread, no random numbers or no file.
-    pub fn open<H: Host>(host: H, port: u16, dir: &Path) -> Result<Self, WebError> {
+    /// When the port is taken, or the system gives no thread.
+    pub fn open<H: Host>(host: H, port: u16) -> Result<Self, WebError> {
         let listener = bind(port).map_err(|source| WebError::Bind { port, source })?;
         let port = listener.local_addr().map_err(|source| WebError::Bind { port, source })?.port();
-        let guard = Guard::new(port)?;
-        let (address, file) = (format!("http://127.0.0.1:{port}/"), address_file(dir));
-        write_private(&file, &format!("{address}?token={}\n", guard.token()))
-            .map_err(|source| WebError::File { path: file.clone(), source })?;
+        let access = Arc::new(Access::new(port));
+        let guard = Guard::new(Arc::clone(&access));
         let site = Arc::new(Site {
             live: Live::new(host.tap()),
             host,
@@ -134,18 +130,17 @@ impl Page {
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("bgcam-page".to_owned());
         let thread = thread.spawn(move || run(listener, &site, guard, stopped)).map_err(WebError::Thread)?;
-        Ok(Self { address, file, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { access, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it is, without the token.
-    pub fn address(&self) -> &str {
-        &self.address
+    /// Where it is, and what opens it.
+    pub fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access)
     }
 }
 
 impl Drop for Page {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.file);
         drop(self.stop.take());
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread of the control page panicked");
@@ -159,14 +154,6 @@ fn bind(port: u16) -> std::io::Result<std::net::TcpListener> {
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     socket.listen(BACKLOG)?.into_std()
-}
-
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    // a temporary file is its owner's alone
-    let file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-    fs::write(file.path(), text)?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn run<H: Host>(listener: std::net::TcpListener, site: &Arc<Site<H>>, guard: Guard, stopped: oneshot::Receiver<()>) {

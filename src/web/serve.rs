@@ -1,6 +1,9 @@
 //! Connections: a bounded number of them, none of which is waited for long.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -11,7 +14,7 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
 use tokio_io_timeout::TimeoutStream;
 
-use super::peer::may_be_ours;
+use super::peer::{Peer, owner};
 
 /// Connections served at once; more are closed at once.
 const MAX_CONNECTIONS: usize = 32;
@@ -24,6 +27,9 @@ const STALLED: Duration = Duration::from_secs(10);
 
 /// Bytes that hyper holds for a connection: a head, or what a viewer has not taken.
 const BUFFER: usize = 64 << 10;
+
+/// Another user's program was refused before.
+static REFUSED: Once = Once::new();
 
 /// Serves browsers until the future is dropped.
 pub(super) async fn serve(listener: TcpListener, app: Router) {
@@ -39,11 +45,22 @@ pub(super) async fn serve(listener: TcpListener, app: Router) {
             }
         };
         let (Ok(peer), Ok(us)) = (stream.peer_addr(), stream.local_addr()) else { continue };
-        if !may_be_ours(peer, us) {
-            tracing::warn!("another user's program was refused at the control page");
-            continue;
-        }
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        // before anything that it sent is read: what belongs to a connection stays its owner's
+        match owner(peer, us) {
+            Peer::Ours => {}
+            Peer::OtherUser(user) => {
+                // said once: others could fill the log
+                REFUSED.call_once(|| {
+                    tracing::warn!("another user's program was refused at the control page: user {user}")
+                });
+                continue;
+            }
+            Peer::Unknown => {
+                tracing::debug!("a connection to the control page was closed before it was accepted");
+                continue;
+            }
+        }
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(STALLED));

@@ -157,7 +157,7 @@ pub struct DaemonArgs {
     /// Frames a second, 1 to 120
     #[arg(long, allow_negative_numbers = true, value_parser = whole::<u32, 1, 120>)]
     pub fps: Option<u32>,
-    /// What to start with: off, blur, blur:40, a colour, the path of a picture or video, or slideshow:FOLDER
+    /// What to start with: none, blur, blur:40, a colour, the path of a picture or video, or slideshow:FOLDER
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
     /// The model that finds you
@@ -201,7 +201,7 @@ pub struct RenderArgs {
     /// Where the result goes: .png or .jpg for a picture, .y4m or .mp4 for a video
     #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// What to put behind: off, blur, blur:40, a colour, the path of a picture or video, or slideshow:FOLDER
+    /// What to put behind: none, blur, blur:40, a colour, the path of a picture or video, or slideshow:FOLDER
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
     /// Where the alpha that was blended goes: .png for a picture, .y4m for a video

@@ -5,7 +5,7 @@ mod values;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub use self::flags::{BenchArgs, ConfigVerb, DaemonArgs, DevicesVerb, GalleryVerb, PromptArgs, RenderArgs, SetupArgs};
@@ -125,8 +125,13 @@ pub enum Verb {
         colour: BackgroundSpec,
     },
 
-    /// Show the plain camera, room and all
-    #[command(after_help = "Example: bgcam off")]
+    /// Show your real room: no background at all
+    #[command(after_help = "Others see everything behind you. To hide the camera instead, use `bgcam pause`.\n\
+        Example: bgcam set-none")]
+    SetNone,
+
+    /// Deprecated name of `set-none`
+    #[command(hide = true, after_help = "Example: bgcam set-none")]
     Off,
 
     /// Mute the camera: others see a still card
@@ -174,7 +179,7 @@ pub enum Verb {
     /// Open the control page in the browser: what others see, and everything to turn
     #[command(after_help = "Example: bgcam preview\nExample: bgcam preview --print")]
     Preview {
-        /// Only print its address; whoever has that controls the camera
+        /// Only print an address that opens it once, within two minutes
         #[arg(long)]
         print: bool,
     },
@@ -285,6 +290,17 @@ pub enum Verb {
     },
 }
 
+/// The command line without its deprecated verbs: for completions, which would list them otherwise.
+pub fn without_deprecated() -> clap::Command {
+    let all = Cli::command();
+    let verbs: Vec<_> = all.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned().collect();
+    clap::Command::new("bgcam")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .args(all.get_arguments().cloned())
+        .subcommands(verbs)
+}
+
 /// A switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
@@ -295,8 +311,6 @@ pub enum OnOff {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -307,7 +321,7 @@ mod tests {
     #[test]
     fn every_verb_shows_an_example() {
         fn check(command: &clap::Command, line: &str) {
-            for verb in command.get_subcommands() {
+            for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
                 let (line, help) = (format!("{line} {}", verb.get_name()), verb.clone().render_long_help().to_string());
                 assert!(
                     help.contains(&format!("Example: {line}")) || help.contains(&format!("Example: sudo {line}")),

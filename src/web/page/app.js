@@ -37,11 +37,15 @@ function say(element, text) {
 // Talking to the daemon ------------------------------------------------------------------------------------------------
 
 class Refused extends Error {
-  constructor(failure) {
+  constructor(failure, status) {
     super(failure.message);
     this.hint = failure.hint;
+    this.status = status;
   }
 }
+
+/** The user was asked and said no. */
+class Declined extends Error {}
 
 /** Asks for `path` and gives the JSON of the answer; throws what was refused. */
 async function call(method, path, body, options = {}) {
@@ -52,21 +56,41 @@ async function call(method, path, body, options = {}) {
   } catch (error) {
     throw new Refused({ message: "bgcam does not answer", hint: "is it running? In a terminal: bgcam preview" });
   }
-  if (data && data.error) throw new Refused(data.error);
+  if (data && data.error) throw new Refused(data.error, answer.status);
   return data && "ok" in data ? data.ok : data;
 }
 
 const get = (path) => call("GET", path);
-const request = (what) => call("POST", "/api/request", JSON.stringify(what));
+const PRECONDITION_REQUIRED = 428;
 
-/** Does something and shows what goes wrong; true when it was done. */
+/** Has the daemon do something; asks the user first when the daemon finds that it would show their room. */
+async function request(what) {
+  const body = JSON.stringify(what);
+  try {
+    return await call("POST", "/api/request", body);
+  } catch (error) {
+    if (error.status !== PRECONDITION_REQUIRED) throw error;
+    if (!(await agreesToRoom(error.message))) throw new Declined();
+    return call("POST", "/api/request", body, { headers: { "X-Bgcam-Show-Room": "yes" } });
+  }
+}
+
+/** Shows what went wrong; after a no, everything on the page goes back to how it was. */
+function report(error) {
+  if (error instanceof Declined) {
+    for (const input of document.querySelectorAll("input[type=range]")) input.touched = 0;
+    if (status) render(status);
+  } else {
+    toast(error.message, { bad: true, hint: error.hint });
+  }
+}
+
+/** Does something and shows what goes wrong. */
 async function attempt(work) {
   try {
     await work();
-    return true;
   } catch (error) {
-    toast(error.message, { bad: true, hint: error.hint });
-    return false;
+    report(error);
   }
 }
 
@@ -80,7 +104,12 @@ function newestWins(send) {
     while (waiting) {
       const next = waiting.value;
       waiting = null;
-      await attempt(() => send(next));
+      try {
+        await send(next);
+      } catch (error) {
+        if (error instanceof Declined) waiting = null;
+        report(error);
+      }
     }
     busy = false;
   };
@@ -101,7 +130,7 @@ function toast(text, { bad = false, hint, action, onEnd } = {}) {
   };
   box.append(make("p", { textContent: capital(text) }));
   if (action) {
-    box.append(make("button", { textContent: action.name, onclick: () => { onEnd = null; end(); action.run(); } }));
+    box.append(make("button", { className: "action", textContent: action.name, onclick: () => { onEnd = null; end(); action.run(); } }));
   }
   const close = make("button", { className: "close", "aria-label": "Close this message", onclick: end }, icon("x"));
   box.append(close);
@@ -251,7 +280,9 @@ function render(next) {
   const { scene, mask } = next;
   headline(...summary(next));
   $("foot").textContent = `bgcam ${next.version}`;
-  say($("label"), scene.paused ? "" : kindOf(scene.background) === "off" ? "Your room is visible" : capital(scene.label));
+  say($("label"), scene.paused ? "" : capital(scene.label));
+  showRoom(scene);
+  showOthers(next);
   const pause = $("pause");
   setIcon(pause, scene.paused ? "play" : "pause");
   say(pause.lastElementChild, scene.paused ? "Resume" : "Pause");
@@ -268,19 +299,57 @@ function render(next) {
   if (!old || ended || JSON.stringify(old.scene.background) !== JSON.stringify(scene.background)) loadGallery();
 }
 
+/** A banner for as long as others see the room, or would after a pause. */
+function showRoom(scene) {
+  const banner = $("room-banner");
+  say($("room-what"), scene.room_visible ? "Your room is visible." : "Your room will be visible when you resume.");
+  say($("room-why"), scene.room_why ? `${capital(scene.room_why)}.` : "");
+  say($("hide-room"), blursRoom(scene) ? "Blur my room" : "Hide my room");
+  banner.classList.toggle("later", !scene.room_visible);
+  banner.hidden = !scene.room_why;
+}
+
+const blursRoom = (scene) => ["none", "blur"].includes(kindOf(scene.background));
+
+$("hide-room").onclick = () => attempt(async () => {
+  const { scene } = status;
+  if (scene.look.background_opacity < 100) await request({ "set-look": { change: { background_opacity: 100 } } });
+  if (blursRoom(scene)) await setBackground({ blur: { strength: Math.max(50, scene.background.blur?.strength || 0) } });
+});
+
+let keepsOthers = false;
+/** Offers to leave out whoever else is in the picture, until the user says that they may stay. */
+function showOthers({ scene, mask }) {
+  if (!mask.others_visible) keepsOthers = false;
+  $("others").hidden = !mask.others_visible || keepsOthers || scene.paused || scene.look.nearest_only;
+}
+
+$("only-me").onclick = () => attempt(() => request({ "set-look": { change: { nearest_only: true } } }));
+$("keep-others").onclick = () => {
+  keepsOthers = true;
+  if (status) showOthers(status);
+};
+
 $("pause").onclick = () => attempt(() => request(status?.scene.paused ? "resume" : "pause"));
 $("mirror").onclick = () => attempt(() => request({ mirror: { on: !status?.scene.mirror } }));
 $("quality").onchange = (event) => attempt(() => request({ "set-quality": { quality: event.target.value } }));
 
+// Space scrolls, except where it belongs to what has the focus: on the picture it pauses, as on the button.
+$("stage").addEventListener("keydown", (event) => {
+  const plain = !(event.ctrlKey || event.altKey || event.metaKey || event.shiftKey);
+  if (event.key !== " " || event.target !== $("stage") || !plain) return;
+  event.preventDefault();
+  if (!event.repeat) $("pause").click();
+});
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
-  const free = !event.target.closest("button, input, select, textarea, summary, a");
-  if (event.key === " " && free && !event.repeat) {
-    event.preventDefault();
-    $("pause").click();
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || document.querySelector("dialog[open]")) return;
+  if (event.key === "Enter" && event.repeat && event.target.closest("button, input")) {
+    event.preventDefault(); // a key that is held down means one press
   } else if (event.key === "Escape") {
-    if (status?.prompt) $("cancel").click();
-    else $("toasts").lastElementChild?.querySelector(".close").click();
+    // what is typed belongs to the picture that is being made, a message to the whole page
+    if (status?.prompt && event.target.closest("#create")) $("cancel").click();
+    else [...$("toasts").children].filter((box) => !box.querySelector(".action")).at(-1)?.querySelector(".close").click();
   }
 });
 
@@ -319,13 +388,13 @@ let entries = [], maxBytes = 25 << 20, many = 24;
 const removed = new Map();
 let asksForPath = false;
 
-/** `off`, `blur`, `color`, `picture`, `video` or `slideshow`. */
+/** `none`, `blur`, `color`, `picture`, `video` or `slideshow`. */
 const kindOf = (background) => (typeof background === "string" ? background : Object.keys(background)[0]);
 
 const setBackground = (spec) => request({ "set-background": { spec } });
 
 const kinds = {
-  off: { name: "None", note: "shows your room", icon: "room", run: askForRoom },
+  none: { name: "None", note: "shows your room", icon: "room", run: () => setBackground("none") },
   blur: { name: "Blur", icon: "blur", run: () => setBackground({ blur: { strength: Number($("blur-strength").value) } }) },
   color: { name: "Colour", icon: "colour", run: () => setBackground({ color: $("own-colour").value }) },
   video: { name: "Video", icon: "video", run: askForPath },
@@ -353,13 +422,24 @@ $("moving-option").onsubmit = (event) => {
   attempt(() => setBackground({ [kind]: kind === "video" ? { path } : { path, seconds } }));
 };
 
-function askForRoom() {
+let question = null;
+/** Whether the user agrees that others see their room; one question at a time. */
+function agreesToRoom(why) {
   const dialog = $("room");
-  return new Promise((done) => {
-    dialog.returnValue = "no";
-    dialog.onclose = () => done(dialog.returnValue === "yes" ? setBackground("off") : null);
+  question ??= new Promise((done) => {
+    // not by the event `close`, which comes later: the next question may be asked before it
+    const answer = (yes) => (event) => {
+      event.preventDefault();
+      question = null;
+      dialog.close();
+      done(yes);
+    };
+    say($("room-question"), `${capital(why)}. Others will see what is behind you.`);
+    $("keep-hidden").onclick = dialog.oncancel = answer(false);
+    $("show-room").onclick = answer(true);
     dialog.showModal();
   });
+  return question;
 }
 
 function kindTile(kind, { name, note, icon: sign, run }) {
@@ -596,9 +676,9 @@ $("prompt").onsubmit = async (event) => {
 };
 
 $("words").onkeydown = (event) => {
-  if (event.key === "Enter" && !event.shiftKey) {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
-    $("prompt").requestSubmit();
+    if (!event.repeat) $("prompt").requestSubmit();
   }
 };
 
@@ -632,10 +712,16 @@ const GROUPS = {
 const knobs = new Map();
 const sendLook = (() => {
   let change = {};
-  const flush = newestWins(() => {
+  const flush = newestWins(async () => {
     const all = change;
     change = {};
-    return Object.keys(all).length ? request({ "set-look": { change: all } }) : null;
+    if (!Object.keys(all).length) return;
+    try {
+      await request({ "set-look": { change: all } });
+    } catch (error) {
+      if (error instanceof Declined) change = {};
+      throw error;
+    }
   });
   return (name, value) => {
     change[name] = value;

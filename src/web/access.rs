@@ -1,0 +1,191 @@
+//! Who may use the page: one-time codes that open it, and the sessions that they are exchanged for.
+//!
+//! Whatever is handed to a browser in an address can be seen by others: in the list of processes, in the browser's history.
+//! So an address carries a code that opens the page once and soon expires; what keeps it open is a cookie that no address
+//! ever has. Both are kept in memory only, in bounded numbers, and end with the daemon.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use subtle::ConstantTimeEq;
+
+use super::WebError;
+
+/// How long a code can be used: enough for a browser that has to start first.
+const CODE_LIFETIME: Duration = Duration::from_secs(120);
+
+/// Codes that wait to be used; a further one replaces the oldest.
+const MAX_CODES: usize = 16;
+
+/// Sessions; a further one replaces the one that has been idle for longest.
+const MAX_SESSIONS: usize = 32;
+
+/// The query parameter with the code.
+const CODE: &str = "code";
+
+/// The codes and sessions of a page.
+#[derive(Debug)]
+pub struct Access {
+    port: u16,
+    secrets: Mutex<Secrets>,
+}
+
+#[derive(Debug, Default)]
+struct Secrets {
+    /// Codes and when they were issued, the oldest first.
+    codes: VecDeque<(String, Instant)>,
+    /// Sessions, the least recently used first.
+    sessions: VecDeque<String>,
+}
+
+impl Access {
+    pub(super) fn new(port: u16) -> Self {
+        Self { port, secrets: Mutex::default() }
+    }
+
+    /// Where the page is, without anything that opens it.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+
+    /// An address that opens the page once, within two minutes.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn one_time_address(&self) -> Result<String, WebError> {
+        Ok(format!("{}?{CODE}={}", self.address(), self.issue(Instant::now())?))
+    }
+
+    /// Where this machine's browsers may reach the page.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A new code.
+    fn issue(&self, now: Instant) -> Result<String, WebError> {
+        let code = random()?;
+        let mut secrets = self.secrets();
+        secrets.expire(now);
+        if secrets.codes.len() >= MAX_CODES {
+            secrets.codes.pop_front();
+        }
+        secrets.codes.push_back((code.clone(), now));
+        Ok(code)
+    }
+
+    /// A new session in exchange for a code, which is worthless from then on; `None` when it is so already.
+    pub(super) fn exchange(&self, code: &str, now: Instant) -> Result<Option<String>, WebError> {
+        let mut secrets = self.secrets();
+        secrets.expire(now);
+        let Some(at) = secrets.codes.iter().position(|(known, _)| is_same(known, code)) else { return Ok(None) };
+        secrets.codes.remove(at);
+        let session = random()?;
+        if secrets.sessions.len() >= MAX_SESSIONS {
+            secrets.sessions.pop_front();
+        }
+        secrets.sessions.push_back(session.clone());
+        Ok(Some(session))
+    }
+
+    /// Whether there is such a session; it counts as used then.
+    pub(super) fn admits(&self, session: &str) -> bool {
+        let mut secrets = self.secrets();
+        let Some(at) = secrets.sessions.iter().position(|known| is_same(known, session)) else { return false };
+        if let Some(used) = secrets.sessions.remove(at) {
+            secrets.sessions.push_back(used);
+        }
+        true
+    }
+
+    // Entries are added and removed whole, so a panic elsewhere leaves nothing half-done.
+    fn secrets(&self) -> MutexGuard<'_, Secrets> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Secrets {
+    fn expire(&mut self, now: Instant) {
+        self.codes.retain(|(_, issued)| now.saturating_duration_since(*issued) < CODE_LIFETIME);
+    }
+}
+
+/// The code in the query of an address.
+pub(super) fn code_in(query: Option<&str>) -> Option<&str> {
+    query?.split('&').find_map(|pair| pair.strip_prefix(CODE)?.strip_prefix('='))
+}
+
+/// In constant time, so that a secret can't be guessed piece by piece.
+fn is_same(known: &str, given: &str) -> bool {
+    known.as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+/// 128 random bits in hexadecimal.
+fn random() -> Result<String, WebError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(WebError::Random)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_opens_one_session_and_is_worthless_afterwards() {
+        let (access, now) = (Access::new(8000), Instant::now());
+        let (code, other) = (access.issue(now).unwrap(), access.issue(now).unwrap());
+        assert_eq!(code.len(), 32);
+        assert_ne!(code, other);
+        for wrong in ["", "0", &code[..31], &code.to_uppercase().replace(|c: char| c.is_ascii_digit(), "A")] {
+            assert_eq!(access.exchange(wrong, now).unwrap(), None, "{wrong}");
+        }
+        let session = access.exchange(&code, now).unwrap().unwrap();
+        assert_ne!(session, code, "what an address had opens nothing later");
+        assert!(access.admits(&session) && !access.admits(&code) && !access.admits(""));
+        assert_eq!(access.exchange(&code, now).unwrap(), None, "used up");
+        assert_ne!(access.exchange(&other, now).unwrap(), Some(session), "another browser, another session");
+    }
+
+    #[test]
+    fn a_code_expires() {
+        let (access, now) = (Access::new(8000), Instant::now());
+        let (early, late) = (access.issue(now).unwrap(), access.issue(now).unwrap());
+        assert!(access.exchange(&early, now + CODE_LIFETIME - Duration::from_secs(1)).unwrap().is_some());
+        assert!(access.exchange(&late, now + CODE_LIFETIME).unwrap().is_none());
+    }
+
+    #[test]
+    fn codes_and_sessions_are_bounded_and_the_session_in_use_stays() {
+        let (access, now) = (Access::new(8000), Instant::now());
+        let open = || access.exchange(&access.issue(now).unwrap(), now).unwrap().unwrap();
+        let (used, idle) = (open(), open());
+        for _ in 0..2 * MAX_SESSIONS {
+            open();
+            assert!(access.admits(&used));
+        }
+        assert!(!access.admits(&idle));
+        let codes: Vec<_> = (0..=MAX_CODES).map(|_| access.issue(now).unwrap()).collect();
+        assert_eq!(access.exchange(&codes[0], now).unwrap(), None);
+        assert!(access.exchange(&codes[1], now).unwrap().is_some());
+        let secrets = access.secrets();
+        assert_eq!((secrets.codes.len(), secrets.sessions.len()), (MAX_CODES - 1, MAX_SESSIONS));
+    }
+
+    #[test]
+    fn the_code_is_found_in_an_address() {
+        let access = Access::new(8000);
+        let address = access.one_time_address().unwrap();
+        let query = address.strip_prefix("http://127.0.0.1:8000/?").unwrap();
+        assert_eq!(
+            access.exchange(code_in(Some(query)).unwrap(), Instant::now()).unwrap().map(|id| id.len()),
+            Some(32)
+        );
+        assert_eq!(code_in(Some("a=1&code=7&code=8")), Some("7"));
+        for none in [None, Some(""), Some("code"), Some("codes=7"), Some("token=7")] {
+            assert_eq!(code_in(none), None, "{none:?}");
+        }
+    }
+}
