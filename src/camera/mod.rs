@@ -13,6 +13,7 @@ mod list;
 pub mod mjpeg;
 mod negotiate;
 mod pace;
+mod probe;
 pub mod sample;
 mod scale;
 mod select;
@@ -29,6 +30,7 @@ pub use self::{
     error::CameraError,
     file::FileOptions,
     list::{Cameras, Device, Format, Function, Unreadable, list, look_around},
+    probe::{inspect, probe},
     select::select,
 };
 use crate::frame::{Frame, Size};

@@ -1,0 +1,92 @@
+//! Whether a source works, before it takes the place of another.
+
+use std::{fs::File, io, time::Instant};
+
+use super::{CameraError, FOURCCS, Settings, list, locate, open};
+use crate::{error::Recovery, frame::Frame};
+
+/// Opens the source that `settings` name, takes one frame and closes it again. A webcam's light comes on meanwhile.
+///
+/// # Errors
+/// As [`open`], and when no good frame comes within the time-out of `settings`.
+pub fn probe(settings: &Settings) -> Result<(), CameraError> {
+    let mut source = open(settings)?;
+    let mut frame = Frame::new(source.size());
+    let deadline = Instant::now() + settings.timeout;
+    loop {
+        match source.next(&mut frame) {
+            Ok(()) => return Ok(()),
+            // the first frames of some webcams are damaged
+            Err(error) if error.recovery() == Recovery::SkipFrame && Instant::now() < deadline => {}
+            Err(CameraError::Corrupt(why)) => {
+                let (device, waited) = (settings.device.clone(), settings.timeout);
+                return Err(CameraError::AllCorrupt { device, why, waited });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Asks the webcam that `settings` name what it can do, without starting it: no light comes on, and another program or
+/// we ourselves may be using it. Other sources are not looked at.
+///
+/// # Errors
+/// When it is not there, is not a camera, or has no format that can be decoded and that `settings` allow.
+pub fn inspect(settings: &Settings) -> Result<(), CameraError> {
+    let Some(path) = locate(settings)? else { return Ok(()) };
+    let name = path.display().to_string();
+    let Some(device) = list().into_iter().find(|device| device.path == path) else {
+        let denied = File::open(&path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        let why = "it gives no frames".to_owned();
+        let not_camera = CameraError::NotCapture { device: name.clone(), why };
+        return Err(if denied { CameraError::Denied { device: name } } else { not_camera });
+    };
+    if device.is_own_output() {
+        return Err(CameraError::NotCapture { device: name, why: "it is bgcam's own output".to_owned() });
+    }
+    let mut offered: Vec<String> = device.formats.into_iter().map(|format| format.fourcc).collect();
+    offered.dedup();
+    let usable = |code: &String| match &settings.fourcc {
+        Some(wanted) => code == wanted,
+        None => FOURCCS.contains(&code.as_str()),
+    };
+    if offered.iter().any(usable) {
+        return Ok(());
+    }
+    let offered = if offered.is_empty() { "no format".to_owned() } else { offered.join(", ") };
+    Err(CameraError::Unsupported { device: name, offered, wanted: settings.fourcc.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use super::*;
+    use crate::frame::Size;
+
+    fn settings(device: String) -> Settings {
+        let size = Size::new(64, 48).unwrap();
+        Settings { device, size, fps: 30, fourcc: None, timeout: Duration::from_secs(2) }
+    }
+
+    #[test]
+    fn what_gives_a_frame_is_told_from_what_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        image::RgbImage::new(64, 48).save(path("room.png")).unwrap();
+        fs::write(path("text.mp4"), "hello").unwrap();
+        fs::write(path("empty.y4m"), "YUV4MPEG2 W64 H48 F30:1\n").unwrap();
+        fs::write(path("cut.y4m"), "YUV4MPEG2 W64 H48 F30:1\nFRAME\n").unwrap();
+        for good in ["demo".to_owned(), format!("file:{}", path("room.png"))] {
+            probe(&settings(good)).unwrap();
+        }
+        for bad in ["text.mp4", "empty.y4m", "cut.y4m", "none.mp4", ""] {
+            let device = format!("file:{}", path(bad));
+            assert!(probe(&settings(device)).is_err(), "{bad:?} gave a frame");
+        }
+        for bad in ["/dev/null", "/dev/no-such-camera", "http://127.0.0.1/camera", "no such camera"] {
+            assert!(probe(&settings(bad.to_owned())).is_err(), "{bad} gave a frame");
+            assert!(inspect(&settings(bad.to_owned())).is_err(), "{bad} is a camera");
+        }
+    }
+}
