@@ -476,3 +476,29 @@ fn the_person_stays_while_a_background_fades_into_the_plain_camera() {
     wait_for("the room stays", || memory.count() > count + 10);
     assert!(pipeline.stats().masks.get() <= masks + 1, "nobody wants masks now");
 }
+
+#[test]
+fn a_camera_that_hangs_does_not_hold_up_the_end() {
+    static OPENS: Mutex<bool> = Mutex::new(false);
+    fn hang(_: &camera::Settings) -> Result<Box<dyn FrameSource>, CameraError> {
+        *OPENS.lock().unwrap() = true;
+        loop {
+            std::thread::park();
+        }
+    }
+    let _alone = alone();
+    let memory = Memory::new(SIZE, 1);
+    let sink = memory.clone();
+    let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.sink()) as _));
+    let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
+    let mask = mask::Settings::default();
+    let settings =
+        Settings { size: SIZE, fps: 30, camera: camera("twin"), mask, scene: scene("teal"), always_on: true };
+    let edges = Edges { open_camera: hang, open_model: left_half, ..Edges::default() };
+    let mut pipeline = Pipeline::start_with(edges, settings, outputs).unwrap();
+    wait_for("the camera is being opened", || *OPENS.lock().unwrap());
+    pipeline.request_stop();
+    wait_for("the outputs are completed", || memory.finished());
+    assert!(!pipeline.is_stopped(), "the camera hangs");
+    pipeline.stop(Duration::from_millis(1));
+}

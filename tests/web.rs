@@ -368,6 +368,35 @@ fn the_gallery_is_served() {
     assert_eq!(site.ask("GET", "/api/gallery", b"").json()["entries"], json!([]));
 }
 
+/// The answer to `100-continue` proves that the upload has arrived before something else is chosen.
+#[test]
+fn an_upload_that_comes_late_is_kept_and_does_not_replace_a_newer_choice() {
+    let home = Home::new();
+    let daemon = home.start(&["--camera", "demo"]);
+    let site = Site::of(&home);
+    write_png(&home.path("green.png"), 640, 480, [10, 200, 30]);
+    let picture = fs::read(home.path("green.png")).unwrap();
+    let mut stream = TcpStream::connect(&site.host).unwrap();
+    let (host, cookie, length) = (&site.host, &site.cookie, picture.len());
+    let head = format!(
+        "POST /api/upload/green.png HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         Expect: 100-continue\r\nOrigin: http://{host}\r\nX-Bgcam: 1\r\nCookie: {cookie}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    home.expect(&["set-color", "red"], 0);
+    stream.write_all(&picture).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(status(&daemon).scene.label, "#ff0000");
+    assert_eq!(site.ask("GET", "/api/gallery", b"").json()["entries"].as_array().unwrap().len(), 1);
+    site.ask("POST", "/api/request", br##"{"set-background":{"spec":{"color":"#102030"}}}"##);
+    assert_eq!(status(&daemon).scene.label, "#102030", "a later one is shown");
+}
+
 #[test]
 fn lists_have_what_the_page_is_made_of() {
     let home = Home::new();

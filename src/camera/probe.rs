@@ -35,7 +35,7 @@ pub fn probe(settings: &Settings) -> Result<(), CameraError> {
 pub fn inspect(settings: &Settings) -> Result<(), CameraError> {
     let Some(path) = locate(settings)? else { return Ok(()) };
     let name = path.display().to_string();
-    let Some(device) = list().into_iter().find(|device| device.path == path) else {
+    let Some(device) = list().devices.into_iter().find(|device| device.path == path) else {
         let denied = File::open(&path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
         let why = "it gives no frames".to_owned();
         let not_camera = CameraError::NotCapture { device: name.clone(), why };

@@ -19,7 +19,7 @@ use std::{
     io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use clap::{CommandFactory, Parser};
@@ -31,10 +31,12 @@ use self::{
 use crate::{
     background::{BackgroundSpec, Fit, Slides},
     bench,
+    child::Process,
     config::{self, Config, ConfigError, Flags},
     control::{
         client::{Client, ConnectError},
         protocol::{Request, Response},
+        socket,
     },
     daemon,
     error::{Failure, Kind},
@@ -298,22 +300,22 @@ fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Asks the daemon to end and waits until it has: the camera is free when this returns.
+/// Asks the daemon to end and waits until its process has: the camera is free when this returns, and another daemon may start.
 fn stop() -> Result<(), Trouble> {
-    match client()?.call(&Request::Stop) {
+    let mut client = client()?;
+    let process = socket::pid_in(&paths::runtime_dir()).and_then(Process::find);
+    match client.call(&Request::Stop) {
         Ok(_) => {}
         // it may be gone before its answer is
         Err(failure) if failure.kind == Kind::Io => {}
         Err(failure) => return Err(failure.into()),
     }
-    let patience = Instant::now() + Duration::from_secs(10);
-    while Client::connect(&paths::runtime_dir()).is_ok() {
-        if Instant::now() > patience {
-            return Err(Failure::new(Kind::Busy, "the daemon did not end within 10 s")
-                .hint("`systemctl --user kill -s KILL bgcam`, or `kill -9` with the pid of `bgcam status`, ends it by force")
-                .into());
-        }
-        std::thread::sleep(Duration::from_millis(20));
+    if process.is_some_and(|process| !process.ends_within(Duration::from_secs(10))) {
+        return Err(Failure::new(Kind::Busy, "the daemon did not end within 10 s")
+            .hint(
+                "`systemctl --user kill -s KILL bgcam`, or `kill -9` with the pid of `bgcam status`, ends it by force",
+            )
+            .into());
     }
     note("stopped");
     Ok(())

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{Trouble, client};
+use super::{Trouble, client, note};
 use crate::{
     control::protocol::{Request, Response},
     error::{Failure, Kind},

@@ -45,6 +45,9 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
             if scene.room_visible { "your room is visible" } else { "your room will be visible when you resume" };
         writeln!(out, "            {WARNING}{when}: {why}{WARNING:#}")?;
     }
+    if let Some(failure) = &status.choice_error {
+        write_failure(out, "choice", failure)?;
+    }
     if let Some(job) = &status.prompt {
         let how_far = super::prompt::how_far(job);
         writeln!(out, "prompt      {} is making {:?}: {how_far}", job.provider, job.words)?;

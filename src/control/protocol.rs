@@ -41,7 +41,8 @@ pub enum Request {
         fit: Option<Fit>,
     },
     /// Makes a picture of words and puts it behind the person. Answered with [`Response::Progress`] while it is made
-    /// and [`Response::Pictures`] when it is shown; the old background stays until then, and when it fails.
+    /// and [`Response::Pictures`] when it is shown; the old background stays until then, and when it fails. A background
+    /// that is chosen later wins: a picture that comes after it is kept in the gallery, and [`Response::Done`] says so.
     SetPrompt {
         /// What for.
         wish: Box<PromptWish>,
@@ -73,14 +74,14 @@ pub enum Request {
         /// `null` for what the settings say.
         quality: Option<Quality>,
     },
-    /// Changes to another camera, until it is changed anew; the old one stays when that is not there.
+    /// Changes to another camera, until it is changed anew; the old one stays when that gives no frame.
     SetCamera {
         /// As `camera.device` in the settings; `null` for what stands there.
         camera: Option<String>,
     },
     /// Gives an address of the control page that opens it once, within two minutes: answered with [`Response::Page`].
     OpenPage,
-    /// Reads the settings again; the old ones stay when the new ones are bad.
+    /// Reads the settings again; when anything of the new ones is bad, nothing changes.
     Reload,
     /// Ends the daemon in good order.
     Stop,
@@ -109,7 +110,7 @@ impl From<Result<Response, Failure>> for Reply {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Response {
-    /// What was done, for people.
+    /// What was done, for people; also when it was done and could not be saved.
     Done(String),
     /// How everything is.
     Status(Box<Status>),
@@ -167,6 +168,9 @@ pub struct Status {
     pub cpu_percent: f64,
     /// Where the control page is; only the address that `bgcam preview` asks for opens it.
     pub page: Option<String>,
+    /// Why what was chosen will not survive a restart, or why the daemon started paused.
+    #[serde(default)]
+    pub choice_error: Option<Failure>,
     /// What is shown.
     pub scene: SceneStatus,
     /// The camera.

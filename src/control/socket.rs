@@ -57,20 +57,45 @@ impl From<&SocketError> for Failure {
     }
 }
 
-/// The daemon's end: the lock that keeps a second daemon out, and the listening socket.
+/// The daemon's end: the listening socket, and the lock that keeps a second daemon out.
 #[derive(Debug)]
 pub struct Bound {
     /// Listens, non-blocking, mode 0600 in a directory of mode 0700.
     pub listener: UnixListener,
+    /// To be held until the daemon has ended.
+    pub claim: Claim,
+}
+
+/// The place of the one daemon.
+#[derive(Debug)]
+pub struct Claim {
     path: PathBuf,
     _lock: File,
 }
 
-impl Drop for Bound {
-    fn drop(&mut self) {
+impl Claim {
+    /// Removes the socket, so that clients find no daemon; a second daemon is still kept out.
+    pub fn close_socket(&self) {
         // the lock is still held, so this can only be our own socket
         let _ = fs::remove_file(&self.path);
     }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.close_socket();
+    }
+}
+
+/// The process id of the daemon that serves in `dir`, as its lock file says.
+pub fn pid_in(dir: &Path) -> Option<u32> {
+    let mut text = String::new();
+    File::open(lock_in(dir)).ok()?.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn lock_in(dir: &Path) -> PathBuf {
+    dir.join("daemon.lock")
 }
 
 /// The path of the socket in `dir`.
@@ -84,7 +109,7 @@ pub fn path_in(dir: &Path) -> PathBuf {
 /// When another daemon holds the lock, the directory is not ours alone, or the system refuses.
 pub fn bind(dir: &Path) -> Result<Bound, SocketError> {
     make_private(dir)?;
-    let lock = take_lock(&dir.join("daemon.lock"))?;
+    let lock = take_lock(&lock_in(dir))?;
     let path = path_in(dir);
     let io_error = |source| SocketError::Io { path: path.clone(), source };
     match fs::remove_file(&path) {
@@ -94,7 +119,7 @@ pub fn bind(dir: &Path) -> Result<Bound, SocketError> {
     let listener = UnixListener::bind(&path).map_err(io_error)?;
     fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(io_error)?;
     listener.set_nonblocking(true).map_err(io_error)?;
-    Ok(Bound { listener, path, _lock: lock })
+    Ok(Bound { listener, claim: Claim { path, _lock: lock } })
 }
 
 /// Checks that `dir` is ours alone, so that nobody else can stand in for the daemon.
@@ -131,9 +156,7 @@ fn take_lock(path: &Path) -> Result<File, SocketError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = (&file).take(16).read_to_string(&mut text);
-            return Err(SocketError::Running { pid: text.trim().parse().ok() });
+            return Err(SocketError::Running { pid: path.parent().and_then(pid_in) });
         }
         Err(TryLockError::Error(error)) => return Err(io_error(error)),
     }
@@ -173,6 +196,19 @@ mod tests {
         let error = bind(&dir).unwrap_err();
         assert!(matches!(error, SocketError::Running { pid: Some(pid) } if pid == std::process::id()), "{error}");
         assert!(UnixStream::connect(path_in(&dir)).is_ok(), "the first daemon's socket must stand");
+    }
+
+    #[test]
+    fn a_closed_socket_still_keeps_a_second_daemon_out() {
+        let (_outer, dir) = runtime_dir();
+        let bound = bind(&dir).unwrap();
+        assert_eq!(pid_in(&dir), Some(std::process::id()));
+        drop(bound.listener);
+        bound.claim.close_socket();
+        assert!(UnixStream::connect(path_in(&dir)).is_err());
+        assert!(matches!(bind(&dir), Err(SocketError::Running { .. })));
+        drop(bound.claim);
+        assert!(bind(&dir).is_ok());
     }
 
     #[test]

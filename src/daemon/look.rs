@@ -1,11 +1,14 @@
 //! How the picture looks: turned by requests, laid over what the settings say, remembered.
 
+use tokio::task::spawn_blocking;
+
 use super::{
-    Choice, Daemon, internal, lock,
-    scene::{Looks, Ready},
+    Choice, Daemon,
+    change::{Change, Replacement, loaded},
+    scene::Ready,
 };
 use crate::{
-    background::{Background, Treatment},
+    background::{Background, BackgroundSpec, Treatment},
     compose::Overlay,
     config::Config,
     control::protocol::Response,
@@ -25,61 +28,53 @@ impl Daemon {
         let turn = |turned: &mut Changes| {
             turned.extend(named.into_iter().map(|(name, value)| (name.to_owned(), value)));
         };
-        self.turn(turn).await?;
-        Ok(self.done(format!("look: {}", told.join(", "))))
+        let version = self.turn(turn).await?;
+        Ok(self.done(version, &format!("look: {}", told.join(", "))).await)
     }
 
     /// Takes knobs back to what the settings say; all of them when none is named.
     pub(super) async fn reset_look(&self, names: &[String]) -> Result<Response, Failure> {
         let knobs = names.iter().map(|name| look::knob(name).map(|knob| knob.name));
         let knobs: Vec<&str> = knobs.collect::<Result<_, _>>().map_err(|error| Failure::from(&error))?;
-        self.turn(|turned| turned.retain(|name, _| !knobs.is_empty() && !knobs.contains(&name.as_str()))).await?;
-        Ok(self.done("look: as the settings say".to_owned()))
-    }
-
-    async fn turn(&self, change: impl FnOnce(&mut Changes)) -> Result<(), Failure> {
-        let version = {
-            let _in_order = self.change.lock().await;
-            let mut turned = lock(&self.choice).look.clone();
-            change(&mut turned);
-            let config = lock(&self.config).clone();
-            let look = config.look.with(&turned).map_err(|error| Failure::from(&error))?;
-            let (ready, looks) = self.looked(look, &config).await?;
-            self.show(ready, Some(looks), |choice| choice.look = turned)
+        let keep = |turned: &mut Changes| {
+            turned.retain(|name, _| !knobs.is_empty() && !knobs.contains(&name.as_str()));
         };
-        self.until_shown(version).await;
-        Ok(())
+        let version = self.turn(keep).await?;
+        Ok(self.done(version, "look: as the settings say").await)
     }
 
-    /// What of a scene has to be made anew for another look.
-    async fn looked(&self, look: Look, config: &Config) -> Result<(Option<Ready>, Looks), Failure> {
-        let old = self.pipeline.scene();
-        let overlay = if lies_as(&old.look, &look) { old.overlay.clone() } else { load_overlay(&look, config).await? };
-        let treatment = Treatment::of(&look);
-        let ready = match &old.background {
-            Background::Picture(_) if treatment != Treatment::of(&old.look) => {
-                // whoever turns a knob wants to see at once what it does
-                Some(Ready::load(&old.spec, &look, config).await?.at_once())
-            }
-            Background::Moving(player) => {
-                player.treat(treatment);
-                None
-            }
-            _ => None,
-        };
-        Ok((ready, (look, overlay)))
+    async fn turn(&self, turn: impl FnOnce(&mut Changes)) -> Result<u64, Failure> {
+        let change = self.begin().await;
+        let mut turned = change.choice.look.clone();
+        turn(&mut turned);
+        let look = change.config.look.with(&turned).map_err(|error| Failure::from(&error))?;
+        let new = change.with_look(look, None, &change.config).await?;
+        Ok(change.commit(new, |choice| choice.look = turned))
     }
+}
 
-    /// Shows the settings' look after they were read again.
-    pub(super) async fn follow_look(&self) -> Result<(), Failure> {
-        let _in_order = self.change.lock().await;
-        let config = lock(&self.config).clone();
-        let look = look_of(&lock(&self.choice), &config);
-        if look != self.pipeline.scene().look {
-            let (ready, looks) = self.looked(look, &config).await?;
-            self.show(ready, Some(looks), |_| {});
+impl Change<'_> {
+    /// Loads what has to be replaced for another look, and for another background where one is given.
+    pub(super) async fn with_look(
+        &self,
+        look: Look,
+        spec: Option<&BackgroundSpec>,
+        config: &Config,
+    ) -> Result<Replacement, Failure> {
+        let old = &self.scene;
+        if look == old.look && spec.is_none() {
+            return Ok(Replacement::default());
         }
-        Ok(())
+        let overlay = if lies_as(&old.look, &look) { old.overlay.clone() } else { load_overlay(&look, config).await? };
+        let treated_anew =
+            matches!(old.background, Background::Picture(_)) && Treatment::of(&look) != Treatment::of(&old.look);
+        let background = match spec {
+            Some(spec) => Some(Ready::load(spec, &look, config).await?),
+            // whoever turns a knob wants to see at once what it does
+            None if treated_anew => Some(Ready::load(&old.spec, &look, config).await?.at_once()),
+            None => None,
+        };
+        Ok(Replacement { background, looks: Some((look, overlay)), config: None })
     }
 }
 
@@ -104,8 +99,8 @@ pub(super) async fn first_overlay(choice: &Choice, config: &Config) -> Option<Ov
 
 async fn load_overlay(look: &Look, config: &Config) -> Result<Option<Overlay>, Failure> {
     let (look, size, limits) = (look.clone(), config.size, config.limits);
-    let loading = tokio::task::spawn_blocking(move || Overlay::load(&look, size, &limits));
-    loading.await.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))
+    let load = move || Overlay::load(&look, size, &limits).map_err(|error| Failure::from(&error));
+    loaded(spawn_blocking(load)).await
 }
 
 /// Whether the overlay is the same in both.

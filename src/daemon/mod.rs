@@ -1,11 +1,15 @@
 //! The service: owns the pipeline and lives until somebody stops it.
 //!
 //! `service` does the requests of the socket and of the control page (with `scene`, `look`, `prompt` and `station` for what they
-//! change), `settings` reads the settings again, `choice` remembers what was chosen, `page` serves the control page.
+//! change); each reads, loads and commits as one [`change`]. `settings` reads the settings again when `files` sees that they
+//! have changed, `memory` keeps the user's `choice`, `page` serves the control page, `end` ends everything in time.
 
+mod change;
 mod choice;
+mod end;
 mod files;
 mod look;
+mod memory;
 mod page;
 mod prompt;
 mod scene;
@@ -15,34 +19,40 @@ mod station;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
 use tokio::{
     net::UnixListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, watch},
+    task::{JoinHandle, spawn_blocking},
     time::{MissedTickBehavior, interval},
 };
 
 use self::{
-    choice::{Choice, remembered},
+    choice::Choice,
     files::Files,
+    memory::Memory,
     scene::{blurred, first_scene},
+    settings::{Asked, Reloaded},
     station::{chosen, give_way},
 };
 use crate::{
     background::BackgroundSpec,
     config::{Config, Flags},
-    control::{server, socket},
+    control::{
+        server,
+        socket::{self, Bound},
+    },
     error::{Failure, Kind},
     paths,
     pipeline::{self, Pipeline},
     prompt::job::Jobs,
     sink::{Board, Outputs, SinkSpec},
     stats::{self, Rates, Snapshot},
-    web::Access,
+    web::{Access, Page},
 };
 
 /// How the daemon is started.
@@ -63,29 +73,40 @@ pub struct Options {
 /// # Errors
 /// When another daemon runs, the settings are bad, or with [`Options::once`] no picture could be composed.
 pub fn run(options: Options) -> Result<(), Failure> {
-    let bound = socket::bind(&paths::runtime_dir()).map_err(|error| Failure::from(&error))?;
+    let Bound { listener, claim } = socket::bind(&paths::runtime_dir()).map_err(|error| Failure::from(&error))?;
+    let files = Files::new(files::stamps());
     let config = Config::load(&options.flags).map_err(|error| Failure::from(&error))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| internal(&error))?;
-    runtime.block_on(async {
-        let listener = bound.listener.try_clone().and_then(UnixListener::from_std).map_err(|error| internal(&error))?;
-        let daemon = Arc::new(Daemon::start(config, &options).await?);
-        let result = daemon.live(listener, options.once).await;
-        daemon.pipeline.request_stop();
+    let result = runtime.block_on(async {
+        let listener = UnixListener::from_std(listener).map_err(|error| internal(&error))?;
+        let daemon = Arc::new(Daemon::start(config, files, &options).await?);
+        let (page, server, result) = daemon.live(listener, options.once).await?;
+        let _limit = end::Limit::start();
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        end::close(&claim, server, page).await;
+        end::stop_pipeline(&daemon.pipeline, &claim, &result).await;
+        tracing::info!("bgcam ends");
         result
-    })
-    // the last share of the daemon goes with the runtime's tasks; its pipeline joins its threads in `drop`
+    });
+    end::shut_down(runtime);
+    result
 }
 
 #[derive(Debug)]
 struct Daemon {
     pipeline: Pipeline,
     config: Mutex<Config>,
-    choice: Mutex<Choice>,
-    /// Held while a background is being loaded, so that they are shown in the order they were asked for. Nothing else waits
+    memory: Memory,
+    /// Held by a [`Change`](change::Change), so that changes are made in the order they were asked for. Nothing else waits
     /// for that: a pause is done at once.
     change: tokio::sync::Mutex<()>,
+    /// Requests that have arrived.
+    arrivals: AtomicU64,
+    /// When the request arrived that chose the background.
+    background_chosen: AtomicU64,
+    reloaded: Mutex<Option<Reloaded>>,
+    files: Mutex<Files>,
     outputs: Arc<Board>,
     /// The picture that is being made of words.
     jobs: Jobs,
@@ -107,25 +128,38 @@ struct Pulse {
     rates: Rates,
     cpu: Duration,
     cpu_percent: f64,
-    files: Files,
 }
 
 impl Pulse {
+    fn new() -> Self {
+        let (counters, rates, cpu) = (Snapshot::default(), Rates::default(), stats::process_time());
+        Self { at: Instant::now(), counters, rates, cpu, cpu_percent: 0.0 }
+    }
+
     /// Frames a second, and CPU time in per cent of a core.
     fn measured(&self) -> (Rates, f64) {
         (self.rates, self.cpu_percent)
     }
+
+    /// Measures since the last look; true when pictures went out meanwhile.
+    fn measure(&mut self, counters: &Snapshot) -> bool {
+        let (now, cpu) = (Instant::now(), stats::process_time());
+        let apart = now - self.at;
+        let alive = counters.written > self.counters.written;
+        self.rates = Rates::between(&self.counters, counters, apart);
+        self.cpu_percent = 100.0 * (cpu - self.cpu).as_secs_f64() / apart.as_secs_f64().max(1e-3);
+        (self.at, self.cpu, self.counters) = (now, cpu, counters.clone());
+        alive
+    }
 }
 
+/// The page and the server while they are open, and how the daemon's life ended.
+type Ended = (Option<Page>, JoinHandle<std::io::Result<()>>, Result<(), Failure>);
+
 impl Daemon {
-    async fn start(config: Config, options: &Options) -> Result<Self, Failure> {
-        let mut choice = remembered(&paths::state_file());
-        choice.paused &= !options.once;
-        give_way(&mut choice, &options.flags);
-        let config = chosen(config, &choice);
-        if let Some(background) = &options.background {
-            choice.background = Some(background.clone().fitted(config.fit));
-        }
+    async fn start(config: Config, files: Files, options: &Options) -> Result<Self, Failure> {
+        let memory = Memory::load(paths::state_file());
+        let (choice, config) = first_choice(&memory, config, options);
         let overlay = look::first_overlay(&choice, &config).await;
         let scene = match first_scene(&choice, &config, overlay.clone()).await {
             Err(failure) if options.background.is_none() => blurred(&choice, &config, overlay, &failure).await?,
@@ -145,37 +179,35 @@ impl Daemon {
         };
         let pipeline = Pipeline::start(settings, outputs).map_err(|error| internal(&error))?;
         first_picture(&pipeline).await;
-        let pulse = Pulse {
-            at: Instant::now(),
-            counters: Snapshot::default(),
-            rates: Rates::default(),
-            cpu: stats::process_time(),
-            cpu_percent: 0.0,
-            files: Files::look_first(),
-        };
         Ok(Self {
             pipeline,
             config: Mutex::new(config),
-            choice: Mutex::new(choice),
+            memory,
             change: tokio::sync::Mutex::default(),
+            arrivals: AtomicU64::default(),
+            background_chosen: AtomicU64::default(),
+            reloaded: Mutex::default(),
+            files: Mutex::new(files),
             outputs: board,
             jobs: Jobs::default(),
             flags: options.flags.clone(),
             started: Instant::now(),
-            pulse: Mutex::new(pulse),
+            pulse: Mutex::new(Pulse::new()),
             page: Mutex::default(),
             news: watch::Sender::new(()),
             stop: Notify::new(),
         })
     }
 
-    /// Serves until a signal, a `stop` or, with `once`, the first second of composed pictures.
-    async fn live(self: &Arc<Self>, listener: UnixListener, once: bool) -> Result<(), Failure> {
+    /// Serves until a signal, a `stop` or, with `once`, the first second of composed pictures. Nothing in this loop waits:
+    /// the watchdog is fed from here.
+    async fn live(self: &Arc<Self>, listener: UnixListener, once: bool) -> Result<Ended, Failure> {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| internal(&error))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| internal(&error))?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(|error| internal(&error))?;
+        let hangup = signal(SignalKind::hangup()).map_err(|error| internal(&error))?;
         let server = tokio::spawn(server::serve(listener, Arc::new(Arc::clone(self))));
         let page = if once { None } else { self.open_page() };
+        let settings = tokio::spawn(Arc::clone(self).follow_settings(hangup));
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tracing::info!("bgcam {} is up", env!("CARGO_PKG_VERSION"));
@@ -184,38 +216,24 @@ impl Daemon {
         let result = loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    if let Some(end) = self.tick(once).await {
+                    if let Some(end) = self.tick(once) {
                         break end;
                     }
                 }
-                _ = hangup.recv() => self.reload_and_log().await,
                 _ = terminate.recv() => break Ok(()),
                 _ = interrupt.recv() => break Ok(()),
                 () = self.stop.notified() => break Ok(()),
             }
         };
-        drop(page);
-        server.abort();
-        let _ = server.await;
-        tracing::info!("bgcam ends");
-        result
+        settings.abort();
+        Ok((page, server, result))
     }
 
-    /// Once a second: rates, the watchdog, changed settings, old scenes; `Some` ends the daemon.
-    async fn tick(&self, once: bool) -> Option<Result<(), Failure>> {
+    /// Once a second: rates, the watchdog, old scenes; `Some` ends the daemon.
+    fn tick(&self, once: bool) -> Option<Result<(), Failure>> {
         self.pipeline.free_retired();
         let counters = self.pipeline.stats().snapshot();
-        let (alive, changed) = {
-            let mut pulse = lock(&self.pulse);
-            let (now, cpu) = (Instant::now(), stats::process_time());
-            let apart = now - pulse.at;
-            let alive = counters.written > pulse.counters.written;
-            pulse.rates = Rates::between(&pulse.counters, &counters, apart);
-            pulse.cpu_percent = 100.0 * (cpu - pulse.cpu).as_secs_f64() / apart.as_secs_f64().max(1e-3);
-            pulse.cpu = cpu;
-            (pulse.at, pulse.counters) = (now, counters.clone());
-            (alive, pulse.files.look_again())
-        };
+        let alive = lock(&self.pulse).measure(&counters);
         if self.pipeline.is_broken() {
             // a new start mends more than waiting for the watchdog
             return Some(Err(Failure::new(Kind::Internal, "a thread of the pipeline has died")));
@@ -223,10 +241,26 @@ impl Daemon {
         if alive {
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         }
-        if changed {
-            self.reload_and_log().await;
-        }
         if once { self.first_second(&counters) } else { None }
+    }
+
+    /// Reloads the settings when their files change and on SIGHUP, and saves what could not be saved before.
+    async fn follow_settings(self: Arc<Self>, mut hangup: Signal) {
+        let mut ticks = interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => self.reload_and_log(Asked::ByUser).await,
+                _ = ticks.tick() => {
+                    let Ok(stamps) = spawn_blocking(files::stamps).await else { continue };
+                    let changed = lock(&self.files).look(stamps);
+                    if changed {
+                        self.reload_and_log(Asked::Never).await;
+                    }
+                    self.memory.retry().await;
+                }
+            }
+        }
     }
 
     fn first_second(&self, counters: &Snapshot) -> Option<Result<(), Failure>> {
@@ -241,6 +275,18 @@ impl Daemon {
         let nothing = || Failure::new(Kind::Io, "no picture was composed within 30 s");
         Some(Err(stations.camera_failure.or(stations.mask_failure).unwrap_or_else(nothing)))
     }
+}
+
+/// The remembered choice and the settings with it, after what the flags say otherwise.
+fn first_choice(memory: &Memory, config: Config, options: &Options) -> (Choice, Config) {
+    let mut choice = memory.choice();
+    choice.paused &= !options.once;
+    give_way(&mut choice, &options.flags);
+    let config = chosen(config, &choice);
+    if let Some(background) = &options.background {
+        choice.background = Some(background.clone().fitted(config.fit));
+    }
+    (choice.clone(), config)
 }
 
 /// Waits until the outputs have had a picture, so that whoever is told that we are up finds a camera: from 0.14 on,

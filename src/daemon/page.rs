@@ -1,11 +1,12 @@
 //! The control page's side of the daemon, and what is said of the room that others may see.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::watch;
 
 use super::{Daemon, lock, look::look_of};
 use crate::{
+    background::{BackgroundSpec, Fit},
     compose::{RoomVisible, Scene},
     config::Config,
     control::protocol::{Request, Response},
@@ -52,12 +53,12 @@ impl Daemon {
         (visible.is_some(), why.map(|why| why.to_string()))
     }
 
-    /// What was done, with a note when others see the room now.
-    pub(super) fn done(&self, text: String) -> Response {
-        Response::Done(match self.pipeline.scene().room_visible() {
+    /// The answer to a change, with a line more when others see the room now.
+    pub(super) fn with_room_note(&self, text: String) -> String {
+        match self.pipeline.scene().room_visible() {
             Some(why) => format!("{text}\nyour room is visible: {why}"),
             None => text,
-        })
+        }
     }
 
     /// Notes in the log that others see the room now, unless they did with the scene before.
@@ -82,6 +83,15 @@ impl Host for Arc<Daemon> {
         Daemon::on_screen(self)
     }
 
+    fn arrive(&self) -> u64 {
+        Daemon::arrive(self)
+    }
+
+    async fn show_picture(&self, path: PathBuf, arrived: u64) -> Result<Response, Failure> {
+        let spec = BackgroundSpec::Picture { path, fit: Fit::Cover };
+        self.put_behind(spec, Some(Fit::Cover), arrived).await
+    }
+
     fn tap(&self) -> Arc<Tap> {
         self.pipeline.tap()
     }
@@ -92,7 +102,7 @@ impl Host for Arc<Daemon> {
 
     fn reveals_room(&self, request: &Request) -> Option<RoomVisible> {
         let scene = self.pipeline.scene();
-        let mut choice = lock(&self.choice).clone();
+        let mut choice = self.memory.choice().clone();
         let (spec, look) = match request {
             Request::Resume => return scene.room_when_live().filter(|_| scene.paused),
             Request::SetBackground { spec, .. } => (spec, scene.look.clone()),

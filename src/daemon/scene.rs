@@ -1,103 +1,61 @@
-//! What is shown: a background is loaded, a scene is published, and the choice is remembered.
+//! What is shown: a background is loaded, and a scene is made of it.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::task::spawn_blocking;
 
 use super::{
     Daemon,
-    choice::{Choice, remember},
-    internal, lock,
+    change::{Replacement, loaded},
+    choice::Choice,
     look::look_of,
     prompt,
 };
 use crate::{
-    background::{self, Background, BackgroundError, BackgroundSpec, DEFAULT_BLUR, Fit},
+    background::{self, Background, BackgroundSpec, DEFAULT_BLUR, Fit},
     compose::{Overlay, Scene},
     config::Config,
     error::{Failure, Kind},
     look::Look,
-    paths, stats,
 };
 
-/// How long an answer waits for the outputs to have what was asked for, beside the time that it fades in; they have it
-/// within a tenth of a second.
-const SHOWN_WITHIN: Duration = Duration::from_secs(1);
+/// What became of a background that was asked for.
+pub(super) enum Shown {
+    /// It is shown, from this version of the scene on, under this label.
+    Yes(u64, String),
+    /// The user has chosen another one since.
+    Superseded,
+}
 
 impl Daemon {
-    /// Shows something else behind the person; when it can't be loaded, everything stays.
-    pub(super) async fn set_background(&self, spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Failure> {
+    /// Shows something else behind the person; when it can't be loaded, everything stays. `arrived` is when the user asked
+    /// for it: what was chosen later stays, and what is still being made for an earlier request is given up.
+    pub(super) async fn set_background(
+        &self,
+        spec: BackgroundSpec,
+        fit: Option<Fit>,
+        arrived: u64,
+    ) -> Result<Shown, Failure> {
         if let Some(path) = spec.path().filter(|path| !path.is_absolute()) {
             return Err(Failure::new(Kind::BadInput, format!("path {} is not absolute", path.display())));
         }
-        let version = {
-            let _in_order = self.change.lock().await;
-            let config = lock(&self.config).clone();
-            let spec = spec.fitted(fit.unwrap_or(config.fit));
-            let ready = Ready::load(&spec, &self.pipeline.scene().look, &config).await?;
-            self.show(Some(ready), None, |choice| choice.background = Some(spec))
-        };
-        self.until_shown(version).await;
-        stats::give_memory_back();
-        Ok(())
-    }
-
-    /// Changes how the scene is shown, with the same background: at once, whatever is being loaded or fades in.
-    pub(super) async fn adjust(&self, change: impl FnOnce(&mut Choice)) {
-        let version = self.show(None, None, change);
-        self.until_shown(version).await;
-    }
-
-    /// Publishes the scene that follows from a change of the choice, with another background or look where one is ready,
-    /// and remembers the choice. Returns the scene's version.
-    pub(super) fn show(&self, ready: Option<Ready>, looks: Option<Looks>, change: impl FnOnce(&mut Choice)) -> u64 {
-        let mut choice = lock(&self.choice);
-        let before = choice.clone();
-        change(&mut choice);
-        let old = self.pipeline.scene();
-        let version = old.version + 1;
-        let looks = looks.unwrap_or_else(|| (old.look.clone(), old.overlay.clone()));
-        self.pipeline.publish(match ready {
-            Some(ready) => ready.scene(version, looks, &choice),
-            None => {
-                let (Choice { mirror, paused, .. }, (look, overlay)) = (&*choice, looks);
-                let (mirror, paused) = (*mirror, *paused);
-                Scene { version, look, overlay, mirror, paused, fade: Duration::ZERO, ..(*old).clone() }
-            }
-        });
-        self.keep(&before, &choice);
-        self.log_room(Some(&old));
-        version
-    }
-
-    /// Remembers a new choice, and tells those who follow the status.
-    pub(super) fn keep(&self, before: &Choice, choice: &Choice) {
-        if choice != before
-            && let Err(error) = remember(choice, &paths::state_file())
-        {
-            tracing::warn!("the choice will be forgotten at the next start: {error}");
+        let change = self.begin().await;
+        if self.is_superseded(arrived) {
+            return Ok(Shown::Superseded);
         }
-        self.news.send_replace(());
+        let spec = spec.fitted(fit.unwrap_or(change.config.fit));
+        let ready = Ready::load(&spec, &change.scene.look, &change.config).await?;
+        let label = ready.label.clone();
+        let new = Replacement { background: Some(ready), ..Replacement::default() };
+        let version = change.commit(new, |choice| choice.background = Some(spec));
+        self.background_chosen.store(arrived, Ordering::Relaxed);
+        self.jobs.cancel_older(arrived);
+        Ok(Shown::Yes(version, label))
     }
 
-    /// Waits until the outputs have a scene, as a whole.
-    pub(super) async fn until_shown(&self, version: u64) {
-        let shown = async {
-            while self.pipeline.shown() < version {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let within = SHOWN_WITHIN + self.pipeline.scene().fade;
-        if tokio::time::timeout(within, shown).await.is_err() {
-            tracing::debug!("the outputs are late with scene {version}");
-        }
-    }
-
-    /// The settings' own background, in place of an older one of theirs.
-    pub(super) async fn show_default(&self) -> Result<(), Failure> {
-        let _in_order = self.change.lock().await;
-        let config = lock(&self.config).clone();
-        let ready = Ready::load(&config.background, &self.pipeline.scene().look, &config).await?;
-        self.show(Some(ready), None, |_| {});
-        Ok(())
+    /// Whether a background was chosen by a later request than that which arrived then.
+    pub(super) fn is_superseded(&self, arrived: u64) -> bool {
+        self.background_chosen.load(Ordering::Relaxed) > arrived
     }
 }
 
@@ -115,14 +73,13 @@ impl Ready {
         let crossfade = config.crossfade;
         let options = background::Options::for_look(look, config.size, config.limits);
         let options = background::Options { crossfade, ..options };
-        let (wanted, bound) = (spec.clone(), config.gallery_bytes);
-        let loading = tokio::task::spawn_blocking(move || {
-            let background = Background::load(&wanted, &options)?;
-            let label = prompt::label(&wanted, bound);
-            Ok(Self { spec: wanted, label, background, fade: crossfade })
+        let (spec, bound) = (spec.clone(), config.gallery_bytes);
+        let load = spawn_blocking(move || {
+            let background = Background::load(&spec, &options).map_err(|error| Failure::from(&error))?;
+            let label = prompt::label(&spec, bound);
+            Ok(Self { spec, label, background, fade: crossfade })
         });
-        let loaded = loading.await.map_err(|error| internal(&error))?;
-        loaded.map_err(|error: BackgroundError| Failure::from(&error))
+        loaded(load).await
     }
 
     /// It comes at once, without fading in.

@@ -4,8 +4,9 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Daemon, lock};
+use super::{Daemon, lock, scene::Shown, settings::Asked};
 use crate::{
+    background::{BackgroundSpec, Fit},
     control::{
         protocol::{CameraStatus, MaskStatus, Request, Response, SceneStatus, Status},
         server::Service,
@@ -17,33 +18,29 @@ use crate::{
 
 impl Service for Arc<Daemon> {
     async fn call(&self, request: Request, talk: mpsc::Sender<Response>) -> Result<Response, Failure> {
+        let arrived = self.arrive();
         match request {
             Request::Status | Request::Watch => Ok(Response::Status(Box::new(self.status().await))),
-            Request::SetBackground { spec, fit } => {
-                self.set_background(spec, fit).await?;
-                // whoever chooses something else does not want it replaced by an older wish a minute later
-                self.jobs.cancel();
-                Ok(self.done(format!("background: {}", self.pipeline.scene().label)))
-            }
-            Request::SetPrompt { wish } => self.set_prompt(*wish, talk).await,
+            Request::SetBackground { spec, fit } => self.put_behind(spec, fit, arrived).await,
+            Request::SetPrompt { wish } => self.set_prompt(*wish, arrived, talk).await,
             Request::CancelPrompt => self.cancel_prompt(),
             Request::Pause => {
-                self.adjust(|choice| choice.paused = true).await;
-                Ok(Response::Done("paused: others see a still card".to_owned()))
+                let version = self.adjust(|choice| choice.paused = true);
+                Ok(self.done(version, "paused: others see a still card").await)
             }
             Request::Resume => {
-                self.adjust(|choice| choice.paused = false).await;
-                Ok(self.done("resumed".to_owned()))
+                let version = self.adjust(|choice| choice.paused = false);
+                Ok(self.done(version, "resumed").await)
             }
             Request::Mirror { on } => {
-                self.adjust(|choice| choice.mirror = on).await;
-                Ok(Response::Done(format!("mirror: {}", if on { "on" } else { "off" })))
+                let version = self.adjust(|choice| choice.mirror = on);
+                Ok(self.done(version, if on { "mirror: on" } else { "mirror: off" }).await)
             }
             Request::SetLook { change } => self.set_look(change).await,
             Request::ResetLook { names } => self.reset_look(&names).await,
             Request::SetQuality { quality } => self.set_quality(quality).await,
             Request::SetCamera { camera } => self.set_camera(camera).await,
-            Request::Reload => Ok(self.done(self.reload().await?)),
+            Request::Reload => Ok(Response::Done(self.with_room_note(self.reload(Asked::ByUser).await?))),
             Request::OpenPage => self.page_address(),
             Request::Stop => {
                 self.stop.notify_one();
@@ -71,6 +68,7 @@ impl Service for Arc<Daemon> {
             rss_mib: stats::rss_mib(),
             cpu_percent,
             page,
+            choice_error: self.memory.failure(),
             scene: SceneStatus {
                 version: scene.version,
                 label: scene.label_with_warning(),
@@ -109,6 +107,23 @@ impl Service for Arc<Daemon> {
             outputs,
             readers,
         }
+    }
+}
+
+impl Daemon {
+    /// Shows another background, chosen by a request that arrived then.
+    pub(super) async fn put_behind(
+        &self,
+        spec: BackgroundSpec,
+        fit: Option<Fit>,
+        arrived: u64,
+    ) -> Result<Response, Failure> {
+        let Shown::Yes(version, label) = self.set_background(spec, fit, arrived).await? else {
+            return Ok(Response::Done("not shown: another background was chosen meanwhile".to_owned()));
+        };
+        let response = self.done(version, &format!("background: {label}")).await;
+        stats::give_memory_back(); // that of the old background
+        Ok(response)
     }
 }
 

@@ -62,6 +62,9 @@ use crate::{
     stats::Stats,
 };
 
+/// How long a dropped pipeline waits for its threads: a model that is being loaded takes seconds.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What the pipeline is started with.
 #[derive(Debug)]
 pub struct Settings {
@@ -79,7 +82,7 @@ pub struct Settings {
     pub always_on: bool,
 }
 
-/// A running pipeline; stops when dropped.
+/// A running pipeline; stops when dropped, which takes ten seconds at the most.
 #[derive(Debug)]
 pub struct Pipeline {
     shared: Arc<Shared>,
@@ -353,7 +356,7 @@ impl Pipeline {
         self.threads.iter().any(JoinHandle::is_finished)
     }
 
-    /// Asks the threads to end; [`Drop`] waits for them.
+    /// Asks the threads to end; [`Pipeline::stop`] and [`Drop`] wait for them.
     pub fn request_stop(&self) {
         self.shared.switch.stop();
         self.shared.frames_to_segment.close();
@@ -361,11 +364,24 @@ impl Pipeline {
         self.shared.masks.close();
     }
 
-    fn join(&mut self) {
+    /// Whether all threads have ended, after [`Pipeline::request_stop`].
+    pub fn is_stopped(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Stops the threads and waits for them. One that does not end within `within` (a driver or a model that hangs) is left
+    /// behind, and ends with the process.
+    pub fn stop(&mut self, within: Duration) {
         self.request_stop();
+        let deadline = Instant::now() + within;
+        while !self.is_stopped() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(2));
+        }
         for thread in self.threads.drain(..).rev() {
             let name = thread.thread().name().unwrap_or_default().to_owned();
-            if thread.join().is_err() {
+            if !thread.is_finished() {
+                tracing::warn!("thread {name} did not end in time");
+            } else if thread.join().is_err() {
                 tracing::error!("thread {name} panicked");
             }
         }
@@ -374,7 +390,7 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.join();
+        self.stop(STOP_TIMEOUT);
     }
 }
 

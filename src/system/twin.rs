@@ -83,6 +83,7 @@ pub(crate) fn status() -> Status {
         rss_mib: 100.0,
         cpu_percent: 0.0,
         page: None,
+        choice_error: None,
         scene: SceneStatus {
             version: 1,
             label: "blur".into(),

@@ -57,12 +57,19 @@ pub(super) async fn request<H: Host>(
     Ok(json(&Reply::Ok(ask(&site, request).await?)))
 }
 
-/// Has the daemon do a request, on its own runtime. A browser that leaves ends the waiting, not the work.
+/// Has the daemon do a request.
 pub(super) async fn ask<H: Host>(site: &Site<H>, request: Request) -> Result<Answer, Failure> {
     let host = site.host.clone();
     let (talk, _) = mpsc::channel(1); // progress is in the events
-    let work = site.control.spawn(async move { host.call(request, talk).await });
-    work.await.map_err(|error| Failure::new(Kind::Internal, error.to_string()))?
+    on_control(site, async move { host.call(request, talk).await }).await
+}
+
+/// Does the daemon's work on its own runtime. A browser that leaves ends the waiting, not the work.
+pub(super) async fn on_control<H: Host>(
+    site: &Site<H>,
+    work: impl Future<Output = Result<Answer, Failure>> + Send + 'static,
+) -> Result<Answer, Failure> {
+    site.control.spawn(work).await.map_err(|error| Failure::new(Kind::Internal, error.to_string()))?
 }
 
 /// `GET /api/knobs`: all there is to turn, with the values that the settings have.

@@ -20,11 +20,10 @@ use tokio::sync::Semaphore;
 use super::{
     Here, Host, Site,
     answer::{Refusal, Segment, beside, json, read},
-    api::ask,
+    api::on_control,
 };
 use crate::{
-    background::{BackgroundSpec, Fit},
-    control::protocol::{Reply, Request, Response as Answer},
+    control::protocol::{Reply, Response as Answer},
     error::{Failure, Kind},
     picture,
     prompt::gallery::{Entry, Gallery, GalleryError},
@@ -137,13 +136,15 @@ fn middle((width, height): (u32, u32), like: (u32, u32)) -> (u32, u32, u32, u32)
 
 /// `POST /api/gallery/ID/use`
 pub(super) async fn put_on<H: Host>(State(site): Here<H>, Segment(id): Segment) -> Result<Response, Refusal> {
-    Ok(json(&Reply::Ok(show(&site, id).await?)))
+    let arrived = site.host.arrive();
+    Ok(json(&Reply::Ok(show(&site, id, arrived).await?)))
 }
 
-async fn show<H: Host>(site: &Site<H>, id: String) -> Result<Answer, Failure> {
+/// Shows a picture, unless the user has chosen another background since `arrived`.
+async fn show<H: Host>(site: &Site<H>, id: String, arrived: u64) -> Result<Answer, Failure> {
     let path = with(site, move |gallery| Ok(gallery.path(&gallery.touch(&id, SystemTime::now())?))).await?;
-    let spec = BackgroundSpec::Picture { path, fit: Fit::Cover };
-    ask(site, Request::SetBackground { spec, fit: Some(Fit::Cover) }).await
+    let host = site.host.clone();
+    on_control(site, async move { host.show_picture(path, arrived).await }).await
 }
 
 /// `POST /api/gallery/ID/favourite` with `{"on": true}` or `{"on": false}`.
@@ -176,6 +177,7 @@ pub(super) async fn upload<H: Host>(
     Segment(name): Segment,
     body: Body,
 ) -> Result<Response, Refusal> {
+    let arrived = site.host.arrive();
     let _turn = site.uploads.acquire().await.map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
     let limits = site.host.config().limits;
     let limit = usize::try_from(limits.max_bytes).unwrap_or(usize::MAX);
@@ -187,7 +189,7 @@ pub(super) async fn upload<H: Host>(
         gallery.import_bytes(bytes.into(), &name, words, &limits, SystemTime::now(), &keep)
     });
     let entry = entry.await?;
-    show(&site, entry.id.clone()).await?;
+    show(&site, entry.id.clone(), arrived).await?;
     Ok(json(&Reply::Ok(Answer::Pictures(vec![entry]))))
 }
 

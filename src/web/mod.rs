@@ -21,6 +21,7 @@ mod serve;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -45,7 +46,10 @@ use self::{answer::Refusal, gallery::Thumbs, guard::Guard, live::Live};
 use crate::{
     compose::RoomVisible,
     config::Config,
-    control::{protocol::Request, server::Service},
+    control::{
+        protocol::{Request, Response as Answer},
+        server::Service,
+    },
     error::{Failure, Kind},
     pipeline::Tap,
     prompt::gallery::Gallery,
@@ -64,6 +68,12 @@ pub trait Host: Service + Clone {
 
     /// The gallery's names for what is shown, which may not be evicted.
     fn on_screen(&self) -> Vec<String>;
+
+    /// The number of a request that arrives now; later ones have greater numbers.
+    fn arrive(&self) -> u64;
+
+    /// Shows a picture of the gallery, unless another background was chosen after the request that arrived then.
+    fn show_picture(&self, path: PathBuf, arrived: u64) -> impl Future<Output = Result<Answer, Failure>> + Send;
 
     /// Where the pictures can be watched.
     fn tap(&self) -> Arc<Tap>;

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -38,6 +39,9 @@ impl Home {
         command.args(args).env("XDG_RUNTIME_DIR", self.path("run"));
         command.env("XDG_CONFIG_HOME", self.path("config")).env("XDG_STATE_HOME", self.path("state"));
         command.env("XDG_DATA_HOME", self.path("data")).stdin(Stdio::null());
+        // programs of the test's own come first
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.path("bin").display()));
         if let Ok(library) = bgcam::mask::library(&bgcam::mask::Settings::default()) {
             command.env("BGCAM_ONNXRUNTIME", library);
         }
@@ -65,10 +69,17 @@ impl Home {
 
     /// Starts a daemon without any device and waits until it answers.
     pub fn start(&self, args: &[&str]) -> Daemon<'_> {
+        self.start_with(args, |_| {})
+    }
+
+    /// The same, after a change of how it is started.
+    pub fn start_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Daemon<'_> {
         let mut all = vec!["daemon", "--output", "none"];
         all.extend(args);
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let child = self.bgcam(&all).stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let mut command = self.bgcam(&all);
+        change(&mut command);
+        let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
         let mut daemon = self.watch(child);
         daemon.wait_until("the daemon answers", |_| true);
         daemon
@@ -77,6 +88,24 @@ impl Home {
     /// A daemon that was started in another way.
     pub fn watch(&self, child: Child) -> Daemon<'_> {
         Daemon { home: self, child }
+    }
+
+    /// Makes a program of the test's own, which the daemon finds before the system's.
+    pub fn write_program(&self, name: &str, body: &str) -> PathBuf {
+        let path = self.path("bin").join(name);
+        fs::create_dir_all(self.path("bin")).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// Waits until something is so that no status tells.
+    pub fn wait_for(&self, what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub fn log(&self) -> String {

@@ -1,0 +1,318 @@
+//! Changes that overlap, choices that cannot be read or saved, settings that are gone, cameras that give nothing: the room
+//! is never shown unasked, and what the user chose last stays.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "support/daemon.rs"]
+mod support;
+
+use std::{
+    fs,
+    os::unix::net::UnixDatagram,
+    process::{Child, Stdio},
+};
+
+use bgcam::control::protocol::Status;
+use support::{Daemon, Home, text, write_png};
+
+/// A home where loading `clip.mp4` takes until [`release`], and so does a picture of the provider `command`.
+fn slow_home() -> Home {
+    let home = Home::new();
+    let at = |name: &str| home.path(name).display().to_string();
+    let until = |name: &str| {
+        let (started, go) = (at(&format!("{name}.started")), at(&format!("{name}.go")));
+        format!(": > {started}\nwhile [ ! -e {go} ]; do sleep 0.05; done")
+    };
+    let y4m = "printf 'YUV4MPEG2 W320 H180 F30:1 Ip A1:1 C420jpeg\\n'\n\
+               while printf 'FRAME\\n' && head -c 86400 /dev/zero; do :; done";
+    home.write_program(
+        "ffmpeg",
+        &format!("case \"$*\" in *yuv4mpegpipe*) ;; *) exit 1 ;; esac\n{}\n{y4m}", until("clip")),
+    );
+    home.write_program("ffprobe", "exit 1");
+    home.write_program("maker", &format!("{}\ncat {}", until("prompt"), at("made.png")));
+    write_png(&home.path("made.png"), 320, 180, [10, 20, 30]);
+    write_png(&home.path("room.png"), 320, 180, [90, 80, 70]);
+    fs::write(home.path("clip.mp4"), b"\0\0\0\x18ftypisom nothing more").unwrap();
+    home
+}
+
+/// Settings of a slow home.
+fn settings(home: &Home, more: &str) {
+    let maker = home.path("bin/maker");
+    home.write_config(&format!("[output]\nsize = \"320x180\"\n[prompt.command]\nprogram = {maker:?}\n{more}"));
+}
+
+/// Starts a verb, which loads until [`release`], and waits until it does.
+fn begin(home: &Home, what: &str, args: &[&str]) -> Child {
+    let child = home.bgcam(args).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    home.wait_for(what, || home.path(&format!("{what}.started")).exists());
+    child
+}
+
+fn release(home: &Home, what: &str) {
+    fs::write(home.path(&format!("{what}.go")), "").unwrap();
+}
+
+/// Waits for the end of a verb, which must have done it; what it said.
+fn done(child: Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    text(&output)
+}
+
+fn status(daemon: &mut Daemon<'_>) -> Status {
+    daemon.wait_until("it answers", |_| true)
+}
+
+fn start_verb(home: &Home, args: &[&str]) -> Child {
+    home.bgcam(args).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_reload_does_not_undo_a_background_that_is_being_loaded() {
+    let home = slow_home();
+    settings(&home, "[background]\ndefault = \"off\"\n");
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let clip = home.path("clip.mp4");
+    let loading = begin(&home, "clip", &["set-video", clip.to_str().unwrap()]);
+    let reloads = [start_verb(&home, &["reload"]), start_verb(&home, &["reload"])];
+    status(&mut daemon);
+    release(&home, "clip");
+    assert!(done(loading).contains("background: clip.mp4"));
+    reloads.map(done);
+    assert_eq!(status(&mut daemon).scene.label, "clip.mp4");
+    daemon.kill();
+    assert_eq!(status(&mut home.start(&["--camera", "demo"])).scene.label, "clip.mp4");
+}
+
+#[test]
+fn a_reload_that_is_loading_undoes_nothing_and_a_pause_does_not_wait_for_it() {
+    let home = slow_home();
+    settings(&home, "[camera]\ndevice = \"demo\"\n[background]\ndefault = \"teal\"\n");
+    let mut daemon = home.start(&[]);
+    let clip = home.path("clip.mp4");
+    settings(&home, &format!("[camera]\ndevice = \"demo\"\n[background]\ndefault = {clip:?}\n"));
+    let reload = begin(&home, "clip", &["reload"]);
+    home.expect(&["pause"], 0);
+    home.expect(&["mirror", "on"], 0);
+    let room = format!("file:{}", home.path("room.png").display());
+    let camera = start_verb(&home, &["set-camera", &room]);
+    let scene = status(&mut daemon).scene;
+    assert!(scene.paused && scene.mirror && scene.label == "#008080", "while it loads: {scene:?}");
+    release(&home, "clip");
+    done(reload);
+    assert!(done(camera).contains("room.png"));
+    for round in ["now", "after a restart"] {
+        let now = status(&mut daemon);
+        assert!(now.scene.paused && now.scene.mirror, "{round}: {:?}", now.scene);
+        assert_eq!((&*now.scene.label, &*now.camera.wanted), ("clip.mp4", &*room), "{round}");
+        daemon.kill();
+        daemon = home.start(&[]);
+    }
+}
+
+#[test]
+fn a_reload_that_fails_halfway_changes_nothing() {
+    let home = slow_home();
+    let room = format!("file:{}", home.path("room.png").display());
+    settings(&home, "[camera]\ndevice = \"demo\"\n[background]\ndefault = \"teal\"\n[look]\nzoom = 120\n");
+    let mut daemon = home.start(&[]);
+    for (camera, background, look, said) in [
+        (&*room, "/no/such.png", "zoom = 150", "no/such.png"),
+        (&*room, "red", "zoom = 150\noverlay = \"/no/logo.png\"", "logo.png"),
+        ("file:/no/such.mp4", "red", "zoom = 150", "such.mp4"),
+        ("/dev/null", "red", "zoom = 150", "/dev/null"),
+        ("no such camera", "red", "zoom = 150", "no such camera"),
+    ] {
+        settings(
+            &home,
+            &format!("[camera]\ndevice = {camera:?}\n[background]\ndefault = {background:?}\n[look]\n{look}\n"),
+        );
+        let told = home.expect(&["reload"], 1);
+        assert!(told.contains(said), "{told}");
+        let now = status(&mut daemon);
+        let shown = (&*now.camera.wanted, &*now.scene.label, now.scene.look.zoom);
+        assert_eq!(shown, ("demo", "#008080", 120), "{camera} {background}");
+        assert_eq!(now.counters.camera_opens, 1);
+    }
+    settings(&home, &format!("[camera]\ndevice = {room:?}\n[background]\ndefault = \"red\"\n[look]\nzoom = 150\n"));
+    home.expect(&["reload"], 0);
+    let now = status(&mut daemon);
+    assert_eq!((&*now.camera.wanted, &*now.scene.label, now.scene.look.zoom), (&*room, "#ff0000", 150));
+}
+
+#[test]
+fn the_watchdog_is_fed_while_a_background_is_loaded() {
+    let home = slow_home();
+    settings(&home, "[background]\ndefault = \"teal\"\n");
+    let socket = home.path("notify");
+    let service_manager = UnixDatagram::bind(&socket).unwrap();
+    let daemon = home.start_with(&["--camera", "demo"], |command| {
+        command.env("NOTIFY_SOCKET", &socket);
+    });
+    let clip = home.path("clip.mp4");
+    settings(&home, &format!("[background]\ndefault = {clip:?}\n"));
+    let hangup = std::process::Command::new("kill").arg("-HUP").arg(daemon.child.id().to_string()).status();
+    assert!(hangup.unwrap().success());
+    home.wait_for("clip", || home.path("clip.started").exists());
+    service_manager.set_nonblocking(true).unwrap();
+    while service_manager.recv(&mut [0; 256]).is_ok() {}
+    service_manager.set_nonblocking(false).unwrap();
+    for _ in 0..3 {
+        let mut message = [0; 256];
+        let length = service_manager.recv(&mut message).unwrap();
+        assert!(message[..length].starts_with(b"WATCHDOG=1"));
+    }
+    assert!(!home.log().contains("settings"), "it is still loading: {}", home.log());
+    release(&home, "clip");
+    home.wait_for("it is reloaded", || home.log().contains("settings reloaded"));
+}
+
+#[test]
+fn a_choice_that_can_not_be_read_starts_paused_and_says_why() {
+    let home = Home::new();
+    let file = home.path("state/bgcam/scene.json");
+    for (damage, label, said) in [
+        ("", "blur", "empty"),
+        ("{\n  \"background\": {\n    \"color\": \"#008080\"\n  },\n  \"loo", "#008080", "EOF"),
+        ("{\"background\":{\"hologram\":{}},\"paused\":false,\"mirror\":true}", "blur", "hologram"),
+        ("{\"background\":\"off\",\"paused\":false,\"sealed\":true}", "off", "sealed"),
+    ] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, damage).unwrap();
+        let mut daemon = home.start(&["--camera", "demo"]);
+        let now = status(&mut daemon);
+        assert!(now.scene.paused && now.scene.label.contains(label), "{damage:?}: {:?}", now.scene);
+        let failure = now.choice_error.unwrap().message;
+        assert!(failure.contains(said) && failure.contains("scene.json"), "{damage:?}: {failure}");
+        assert!(home.log().contains(&failure), "{}", home.log());
+        assert!(home.expect(&["status"], 0).contains(said));
+        assert_eq!(now.counters.composed, 0, "no frame of the camera went out");
+        home.expect(&["resume"], 0);
+        assert_eq!(status(&mut daemon).choice_error, None);
+        daemon.kill();
+        assert!(!status(&mut home.start(&["--camera", "demo"])).scene.paused, "{damage:?}: resumed for good");
+    }
+}
+
+#[test]
+fn a_choice_that_can_not_be_saved_is_told_and_saved_when_it_can() {
+    let home = slow_home();
+    settings(&home, "");
+    release(&home, "prompt");
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let state = home.path("state");
+    let _ = fs::remove_dir_all(&state);
+    fs::write(&state, "in the way").unwrap();
+    for args in [
+        &["pause"][..],
+        &["mirror", "on"],
+        &["set-color", "teal"],
+        &["look", "softness=20"],
+        &["set-quality", "eco"],
+        &["set-camera", "demo"],
+        &["set-prompt", "--provider", "command", "beach"],
+    ] {
+        let told = home.expect(args, 0);
+        assert!(
+            told.contains("could not be saved: not a directory; it will not survive a restart"),
+            "{args:?}: {told}"
+        );
+    }
+    let told = home.expect(&["status"], 0);
+    assert!(told.contains("scene.json: not a directory"), "{told}");
+    fs::remove_file(&state).unwrap();
+    daemon.wait_until("it is saved", |status| status.choice_error.is_none());
+    daemon.kill();
+    let now = status(&mut home.start(&[]));
+    assert!(now.scene.paused && now.scene.mirror && now.scene.look.softness == 20, "{:?}", now.scene);
+}
+
+#[test]
+fn a_settings_file_that_is_gone_or_emptied_changes_nothing() {
+    let home = Home::new();
+    home.write_config("[background]\ndefault = \"teal\"\n");
+    let (file, away) = (home.path("config/bgcam/bgcam.toml"), home.path("away.toml"));
+    let mut daemon = home.start(&["--camera", "demo"]);
+    fs::rename(&file, &away).unwrap();
+    home.wait_for("it is missed", || home.log().contains("that was loaded before is gone"));
+    let told = home.expect(&["reload"], 1);
+    assert!(told.contains("bgcam.toml that was loaded before is gone") && told.contains("restart bgcam"), "{told}");
+    assert_eq!(status(&mut daemon).scene.label, "#008080");
+
+    fs::rename(&away, &file).unwrap();
+    home.wait_for("it is back", || home.log().contains("settings reloaded"));
+    fs::write(&file, "").unwrap();
+    home.wait_for("it is missed", || home.log().contains("is empty now"));
+    assert_eq!(status(&mut daemon).scene.label, "#008080");
+    home.expect(&["reload"], 0);
+    assert!(status(&mut daemon).scene.label.starts_with("blur"), "an empty file is what the user asked for");
+
+    // one that was never there is the defaults
+    let other = Home::new();
+    let _daemon = other.start(&["--camera", "demo"]);
+    other.expect(&["reload"], 0);
+}
+
+#[test]
+fn a_camera_that_gives_no_frame_leaves_the_one_that_does() {
+    let home = Home::new();
+    let path = |name: &str| home.path(name).display().to_string();
+    write_png(&home.path("room.png"), 64, 36, [1, 2, 3]);
+    fs::write(home.path("text.mp4"), "hello").unwrap();
+    fs::write(home.path("cut.y4m"), "YUV4MPEG2 W64 H36 F30:1\nFRAME\n").unwrap();
+    fs::create_dir(home.path("folder")).unwrap();
+    home.write_config(&format!("[camera]\ndevice = \"file:{}\"\n", path("room.png")));
+    let mut daemon = home.start(&[]);
+    daemon.wait_until("it films", |status| status.camera.source.is_some() || !status.camera.on);
+    let before = status(&mut daemon).camera.wanted;
+    for bad in [
+        "file:/nope.mp4",
+        &format!("file:{}", path("text.mp4")),
+        &format!("file:{}", path("cut.y4m")),
+        &format!("file:{}", path("folder")),
+        "/dev/null",
+        "/dev/no-such-camera",
+        "http://127.0.0.1/camera",
+        "no such camera",
+    ] {
+        home.expect(&["set-camera", bad], 1);
+        let now = status(&mut daemon);
+        assert_eq!((now.camera.wanted, now.camera.error), (before.clone(), None), "{bad}");
+    }
+    daemon.kill();
+    assert_eq!(status(&mut home.start(&[])).camera.wanted, before, "and nothing is remembered");
+}
+
+#[test]
+fn an_older_background_does_not_cancel_a_newer_prompt() {
+    let home = slow_home();
+    settings(&home, "");
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let clip = home.path("clip.mp4");
+    let video = begin(&home, "clip", &["set-video", clip.to_str().unwrap()]);
+    let prompt = begin(&home, "prompt", &["set-prompt", "--provider", "command", "beach"]);
+    release(&home, "clip");
+    done(video);
+    assert!(status(&mut daemon).prompt.is_some(), "it is still being made");
+    release(&home, "prompt");
+    done(prompt);
+    assert!(status(&mut daemon).scene.label.starts_with("beach"));
+}
+
+#[test]
+fn an_older_prompt_that_ends_late_is_kept_and_not_shown() {
+    let home = slow_home();
+    settings(&home, "");
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let prompt = begin(&home, "prompt", &["set-prompt", "--provider", "command", "beach"]);
+    let clip = home.path("clip.mp4");
+    let video = begin(&home, "clip", &["set-video", clip.to_str().unwrap()]);
+    release(&home, "prompt");
+    home.wait_for("it is in the gallery", || home.expect(&["gallery", "list"], 0).contains("beach"));
+    release(&home, "clip");
+    done(video);
+    let told = done(prompt);
+    assert!(told.contains("kept in the gallery as") && told.contains("not shown"), "{told}");
+    assert_eq!(status(&mut daemon).scene.label, "clip.mp4");
+}
