@@ -11,6 +11,7 @@ mod filler;
 mod flat;
 mod forest;
 mod furniture;
+mod homes;
 mod land;
 mod noise;
 mod report;
@@ -97,6 +98,9 @@ impl Stage<'_> {
             Scene::Cafe => rooms::cafe(self),
             Scene::LivingRoom => rooms::living_room(self),
             Scene::Office => rooms::office(self),
+            Scene::Kitchen => homes::kitchen(self),
+            Scene::Bedroom => homes::bedroom(self),
+            Scene::Classroom => homes::classroom(self),
             Scene::Gradient => abstracts::gradient(self),
             Scene::Bokeh => abstracts::bokeh(self),
             Scene::Brick => abstracts::brick(self),

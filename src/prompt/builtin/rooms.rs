@@ -19,7 +19,7 @@ pub(super) struct Indoors {
 }
 
 impl Indoors {
-    fn new(stage: &mut Stage<'_>, otherwise: Time) -> Self {
+    pub(super) fn new(stage: &mut Stage<'_>, otherwise: Time) -> Self {
         let time = stage.time(otherwise);
         let (day, warm) = match time {
             Time::Day => (hex(0xf4f2ec) * 0.95, hex(0xffcf98) * 0.22),
@@ -41,7 +41,7 @@ impl Indoors {
 }
 
 /// A wall with the light on it; below `skirting` comes the floor.
-fn wall(stage: &mut Stage<'_>, light: Indoors, paint: Rgb, at: [f32; 2]) {
+pub(super) fn wall(stage: &mut Stage<'_>, light: Indoors, paint: Rgb, at: [f32; 2]) {
     let seed = stage.seed;
     stage.canvas.each(|u, v, _| {
         let rough = 1.0 + 0.02 * fbm(u * 3.0, v * 3.0, 4, seed);
@@ -158,7 +158,7 @@ pub(super) fn living_room(stage: &mut Stage<'_>) {
     stage.canvas.defocus(0.0092);
 }
 
-fn curtain(stage: &mut Stage<'_>, light: Indoors, near: f32) {
+pub(super) fn curtain(stage: &mut Stage<'_>, light: Indoors, near: f32) {
     let cloth = hex(stage.rng.pick(&[0xe9e2d4, 0xcfc6b8, 0xb8bfc0]));
     let seed = stage.seed ^ 0x61;
     let end = near + light.side * 0.13;

@@ -6,6 +6,9 @@
 pub enum Scene {
     Library,
     Cafe,
+    Kitchen,
+    Bedroom,
+    Classroom,
     LivingRoom,
     Office,
     Gradient,
@@ -61,6 +64,8 @@ pub enum Season {
 #[allow(missing_docs)]
 pub enum Thing {
     Aurora,
+    Bed,
+    Blackboard,
     Books,
     Bottles,
     Bricks,
@@ -96,9 +101,12 @@ pub enum Thing {
 
 impl Scene {
     /// All of them, for lists and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Library,
         Self::Cafe,
+        Self::Kitchen,
+        Self::Bedroom,
+        Self::Classroom,
         Self::LivingRoom,
         Self::Office,
         Self::Gradient,
@@ -124,6 +132,9 @@ impl Scene {
         match self {
             Self::Library => "library",
             Self::Cafe => "café",
+            Self::Kitchen => "kitchen",
+            Self::Bedroom => "bedroom",
+            Self::Classroom => "classroom",
             Self::LivingRoom => "living room",
             Self::Office => "office",
             Self::Gradient => "gradient",
@@ -150,6 +161,9 @@ impl Scene {
         match self {
             Self::Library => "a library",
             Self::Cafe => "a café",
+            Self::Kitchen => "a kitchen",
+            Self::Bedroom => "a bedroom",
+            Self::Classroom => "a classroom",
             Self::LivingRoom => "a living room",
             Self::Office => "an office",
             Self::Gradient => "abstract colours",
@@ -175,7 +189,9 @@ impl Scene {
     pub(super) fn essentials(self) -> (&'static [Thing], Self) {
         match self {
             Self::Library => (&[Thing::Books], Self::LivingRoom),
-            Self::Cafe | Self::LivingRoom | Self::Office => (&[Thing::Wall], Self::Gradient),
+            Self::Bedroom => (&[Thing::Wall, Thing::Bed], Self::LivingRoom),
+            Self::Classroom => (&[Thing::Wall, Thing::Blackboard], Self::Office),
+            Self::Cafe | Self::Kitchen | Self::LivingRoom | Self::Office => (&[Thing::Wall], Self::Gradient),
             Self::Gradient => (&[], Self::Gradient),
             Self::Bokeh => (&[Thing::Lights], Self::Gradient),
             Self::Brick => (&[Thing::Bricks, Thing::Wall], Self::Gradient),
@@ -201,6 +217,9 @@ impl Scene {
         match self {
             Self::Library | Self::Gradient | Self::Bokeh | Self::Brick | Self::Studio => &[],
             Self::Cafe => &[Windows, Cupboard, Bottles, Lamps, Lights],
+            Self::Kitchen => &[Windows, Cupboard, Bottles, Plants, Lamps, Trees, Buildings],
+            Self::Bedroom => &[Windows, Curtains, Pictures, Lamps, Trees, Buildings],
+            Self::Classroom => &[Windows, Cupboard, Books, Plants, Trees, Buildings],
             Self::LivingRoom => &[Windows, Curtains, Pictures, Sofa, Lamps, Plants, Trees, Buildings],
             Self::Office => &[Windows, Cupboard, Books, Lamps, Plants, Trees, Buildings],
             Self::Beach => &[Water, Waves, Coast, Hills, Mountains, Palms, Clouds, Sun, Moon, Stars],
@@ -246,17 +265,22 @@ impl Scene {
             Self::Snow => Thing::Snow,
             Self::Space => Thing::Stars,
             Self::Studio => Thing::Wall,
-            Self::Cafe | Self::LivingRoom | Self::Office | Self::Gradient => return None,
+            Self::Cafe
+            | Self::Kitchen
+            | Self::Bedroom
+            | Self::Classroom
+            | Self::LivingRoom
+            | Self::Office
+            | Self::Gradient => return None,
         })
     }
 
     /// Whether a picture of `scene` shows it too, where that has the thing that it is named after.
     pub(super) fn fits_into(self, scene: Self) -> bool {
-        let rooms = matches!(scene, Self::Cafe | Self::LivingRoom | Self::Office);
         match self {
             Self::Sea => matches!(scene, Self::Beach | Self::City),
             Self::Forest => scene != Self::City,
-            Self::City => rooms,
+            Self::City => scene.windows(),
             Self::Bokeh => scene == Self::Cafe,
             Self::Mountains | Self::Meadow | Self::Snow | Self::Space | Self::Sky => true,
             _ => false,
@@ -282,7 +306,7 @@ impl Scene {
 
     /// Whether it has a window that shows the weather.
     fn windows(self) -> bool {
-        matches!(self, Self::Cafe | Self::LivingRoom | Self::Office)
+        matches!(self, Self::Cafe | Self::Kitchen | Self::Bedroom | Self::Classroom | Self::LivingRoom | Self::Office)
     }
 
     /// Whether its picture shows `time`. `coloured`: the user named colours, which replace those of the hour in

@@ -318,7 +318,7 @@ mod tests {
         for (text, expected) in [
             ("A beautiful photo of the Taj Mahal, please!", "Taj Mahal?"),
             ("Statue of Liberty at night", "Statue of Liberty?, night"),
-            ("Taj Mahal, kitchenette", "Taj Mahal?, kitchenette?"),
+            ("Taj Mahal, pagoda", "Taj Mahal?, pagoda?"),
             ("asdkjh", "asdkjh?"),
             ("the northern lights over a LAKE", "northern lights, LAKE"),
             ("black and white city", "black and white, city"),
