@@ -79,9 +79,8 @@ impl Record {
     fn settled(mut self, system: &System) -> Self {
         match self.begun.take() {
             Some(Begun::Write { path, text }) => {
-                if fs::read_to_string(system.path(&path)).is_ok_and(|found| found == text) {
-                    self.files.insert(path, text);
-                }
+                let is_written = fs::read_to_string(system.path(&path)).is_ok_and(|found| found == text);
+                self.files.extend(is_written.then_some((path, text)));
             }
             Some(Begun::Load) => self.loaded = matches!(Module::of(system), Module::Loaded { .. }),
             Some(Begun::Group) => self.group = system.is_in_group("video").0,
