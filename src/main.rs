@@ -5,13 +5,14 @@ use std::{
     process::ExitCode,
 };
 
-use bgcam::stats::CountingAllocator;
+use bgcam::{core_dump, stats::CountingAllocator};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
+    let private = core_dump::disable();
     let filter = EnvFilter::builder()
         .with_env_var("BGCAM_LOG")
         .with_default_directive(LevelFilter::INFO.into())
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
         log.without_time().init()
     } else {
         log.init()
+    }
+    if let Err(error) = private {
+        tracing::warn!(%error, "a crash may leave a core dump with frames in it");
     }
     bgcam::cli::main()
 }
