@@ -18,7 +18,7 @@ use std::{
 use self::record::Record;
 pub use self::show::Text;
 use crate::{
-    error::{Failure, Kind},
+    error::{Failure, Kind, io_text},
     system::System,
 };
 
@@ -191,7 +191,7 @@ impl Plan {
             match step.perform(system) {
                 Ok(()) => self.record.take(&step),
                 Err(error) => {
-                    tell(&format!("failed: {error}"));
+                    tell(&format!("failed: {}", io_text(&error)));
                     result = result.and(Err(failure(&line, &error)));
                 }
             }
@@ -202,7 +202,7 @@ impl Plan {
 }
 
 fn failure(line: &str, error: &io::Error) -> Failure {
-    let failure = Failure::new(Kind::Io, format!("cannot set up all: {line}: {error}"));
+    let failure = Failure::new(Kind::Io, format!("cannot set up all: {line}: {}", io_text(error)));
     match line.contains("modprobe") {
         true => {
             failure.hint("`bgcam doctor` says why v4l2loopback does not load; \"Key was rejected\" means Secure Boot")
