@@ -3,11 +3,12 @@
 use std::{
     fs,
     io::{self, Write},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use super::{Trouble, client};
 use crate::{
+    child::{self, Needs},
     error::{Failure, Kind},
     paths, web,
 };
@@ -31,7 +32,7 @@ pub(super) fn run(print: bool) -> Result<(), Trouble> {
 
 /// Whether the desktop has opened it.
 fn open(address: &str) -> bool {
-    let mut command = Command::new("xdg-open");
+    let mut command = child::command("xdg-open", &[Needs::Session, Needs::Desktop, Needs::Network]);
     let quiet = command.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
