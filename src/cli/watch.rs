@@ -210,6 +210,7 @@ mod tests {
         status.prompt = Some(JobStatus {
             words: "beach".into(),
             provider: "openai".into(),
+            key_variables: Vec::new(),
             elapsed_s: 12.0,
             progress: Progress::Done(0.5),
         });
