@@ -16,7 +16,7 @@ use crate::{
     cli::args::BenchArgs,
     compose::{Compositor, Scene},
     config::Config,
-    error::{Failure, Kind},
+    error::{Failure, Kind, chain},
     frame::{Frame, Mask, Size},
     mask::{self, Quality},
     render,
@@ -245,8 +245,8 @@ impl Report {
     /// # Errors
     /// When that can't be written.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
-        let failed = |error: &dyn std::error::Error| {
-            Failure::new(Kind::Io, format!("cannot save the measurement to {}: {error}", path.display()))
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failure::new(Kind::Io, format!("cannot save the measurement to {}: {}", path.display(), chain(error)))
         };
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
         fs::write(path, text + "\n").map_err(|error| failed(&error))
@@ -257,8 +257,8 @@ impl Report {
     /// # Errors
     /// When it can't be read or is none.
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: &dyn std::error::Error| {
-            Failure::new(Kind::BadInput, format!("cannot read a measurement from {}: {error}", path.display()))
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failure::new(Kind::BadInput, format!("cannot read a measurement from {}: {}", path.display(), chain(error)))
                 .hint(format!("`bgcam bench --save {}` makes one", path.display()))
         };
         let text = fs::read_to_string(path).map_err(|error| failed(&error))?;

@@ -1,10 +1,13 @@
-//! Child processes whose end is waited for only so long, and whose last words are kept; and the end of other processes.
+//! Child processes: started with a clean environment, waited for only so long, and the end of their complaints kept; and the
+//! end of other processes.
 
 use std::{
     collections::VecDeque,
+    env,
+    ffi::OsStr,
     io::{self, Read},
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
-    process::{Child, ExitStatus},
+    process::{Child, Command, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
@@ -13,6 +16,143 @@ use crate::duration::Human;
 
 /// How much of what a child says last is kept, in bytes.
 const LAST_WORDS: usize = 2048;
+
+/// What a program needs from our environment besides [`BASE`]. API keys and the like are in none of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// The services of the user's session: D-Bus, `systemctl --user`, PipeWire.
+    Session,
+    /// The screen, to open a window.
+    Desktop,
+    /// Proxies and certificates.
+    Network,
+    /// What package tools and `sudo` ask for.
+    Admin,
+    /// Where Amazon's tools find their settings and which profile is meant, without keys.
+    Aws,
+    /// Amazon's keys themselves.
+    AwsKeys,
+}
+
+/// Every program gets these: where programs, libraries and files are, and which language to speak.
+const BASE: &[&str] = &[
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TZ",
+    "TZDIR",
+    "TMPDIR",
+    "TERM",
+    "COLORTERM",
+    "NO_COLOR",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "XDG_CONFIG_DIRS",
+    "XDG_DATA_HOME",
+    "XDG_DATA_DIRS",
+    "XDG_CACHE_HOME",
+    "XDG_STATE_HOME",
+];
+
+impl Needs {
+    /// Names of variables; one that ends in `*` stands for all that begin like it.
+    fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Session => &[
+                "DBUS_SESSION_BUS_ADDRESS",
+                "DBUS_SYSTEM_BUS_ADDRESS",
+                "PIPEWIRE_REMOTE",
+                "PIPEWIRE_RUNTIME_DIR",
+                "XDG_SESSION_ID",
+                "XDG_SESSION_TYPE",
+                "XDG_SESSION_CLASS",
+                "XDG_CURRENT_DESKTOP",
+                "XDG_SEAT",
+                "XDG_VTNR",
+            ],
+            Self::Desktop => &[
+                "DISPLAY",
+                "WAYLAND_DISPLAY",
+                "XAUTHORITY",
+                "ICEAUTHORITY",
+                "SESSION_MANAGER",
+                "DESKTOP_SESSION",
+                "DESKTOP_STARTUP_ID",
+                "XDG_ACTIVATION_TOKEN",
+                "XDG_MENU_PREFIX",
+                "XDG_SESSION_DESKTOP",
+                "BROWSER",
+                "XMODIFIERS",
+                "XCURSOR_*",
+                "GTK_*",
+                "GDK_*",
+                "QT_*",
+                "KDE_*",
+                "GNOME_DESKTOP_SESSION_ID",
+                "MOZ_ENABLE_WAYLAND",
+            ],
+            Self::Network => &[
+                "http_proxy",
+                "https_proxy",
+                "ftp_proxy",
+                "all_proxy",
+                "no_proxy",
+                "HTTP_PROXY",
+                "HTTPS_PROXY",
+                "FTP_PROXY",
+                "ALL_PROXY",
+                "NO_PROXY",
+                "SSL_CERT_FILE",
+                "SSL_CERT_DIR",
+                "CURL_CA_BUNDLE",
+                "REQUESTS_CA_BUNDLE",
+                "NIX_SSL_CERT_FILE",
+            ],
+            Self::Admin => &["DEBIAN_FRONTEND", "DEBCONF_*", "SUDO_ASKPASS", "SUDO_USER", "SUDO_UID", "SUDO_GID"],
+            Self::Aws => &[
+                "AWS_PROFILE",
+                "AWS_DEFAULT_PROFILE",
+                "AWS_CONFIG_FILE",
+                "AWS_SHARED_CREDENTIALS_FILE",
+                "AWS_REGION",
+                "AWS_DEFAULT_REGION",
+                "AWS_CA_BUNDLE",
+                "AWS_ROLE_ARN",
+                "AWS_ROLE_SESSION_NAME",
+                "AWS_WEB_IDENTITY_TOKEN_FILE",
+                "AWS_EC2_METADATA_*",
+                "AWS_ENDPOINT_URL*",
+                "AWS_STS_REGIONAL_ENDPOINTS",
+                "AWS_USE_*",
+                "GPG_TTY",
+            ],
+            Self::AwsKeys => &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
+        }
+    }
+}
+
+/// The command that runs `program` with [`BASE`] and what it `needs` of our environment, and nothing else of it: API keys,
+/// the sockets of systemd and whatever else is there are not for others to see.
+pub(crate) fn command(program: impl AsRef<OsStr>, needs: &[Needs]) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().envs(env::vars_os().filter(|(name, _)| is_needed(name, needs)));
+    command
+}
+
+fn is_needed(name: &OsStr, needs: &[Needs]) -> bool {
+    let matches = |pattern: &&str| match pattern.strip_suffix('*') {
+        Some(start) => name.as_encoded_bytes().starts_with(start.as_bytes()),
+        None => name == *pattern,
+    };
+    BASE.iter().any(|pattern| matches(pattern))
+        || needs.iter().any(|group| group.variables().iter().any(|pattern| matches(pattern)))
+}
 
 /// Waits until `child` ends; kills it when that takes longer than `patience`.
 ///
@@ -79,9 +219,72 @@ pub(crate) fn last_words(mut pipe: impl Read) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
+
+    const ALL: [Needs; 6] = [Needs::Session, Needs::Desktop, Needs::Network, Needs::Admin, Needs::Aws, Needs::AwsKeys];
+
+    #[test]
+    fn no_secret_is_needed_by_anyone_but_amazons_tools() {
+        let harmless = &ALL[..5];
+        for name in [
+            "OPENAI_API_KEY",
+            "GEMINI_API_KEY",
+            "BGCAM_PROMPT_OPENAI_KEY_FILE",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_BEARER_TOKEN_BEDROCK",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+            "GITHUB_TOKEN",
+            "NOTIFY_SOCKET",
+            "CREDENTIALS_DIRECTORY",
+            "SSH_AUTH_SOCK",
+            "LD_PRELOAD",
+            "PATH_TO_KEY",
+            "ANYTHING_ELSE",
+        ] {
+            assert!(!is_needed(name.as_ref(), harmless), "{name}");
+        }
+        assert!(is_needed("AWS_SECRET_ACCESS_KEY".as_ref(), &ALL));
+        for (name, needs) in [("LC_TIME", None), ("PATH", None), ("https_proxy", Some(Needs::Network))] {
+            assert!(is_needed(name.as_ref(), needs.as_slice()), "{name}");
+        }
+        assert!(!is_needed("https_proxy".as_ref(), &[]));
+    }
+
+    #[test]
+    fn a_child_sees_the_base_environment_only() {
+        // cargo sets variables of its own for every test
+        let output = command("env", &[]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.lines().any(|line| line.starts_with("PATH=")), "{text}");
+        let foreign =
+            text.lines().filter_map(|line| line.split_once('=')).find(|(name, _)| !is_needed(name.as_ref(), &[]));
+        assert_eq!(foreign, None);
+    }
+
+    /// Whoever starts a program without [`command`] passes all of our environment on.
+    #[test]
+    fn every_program_is_started_here() {
+        fn look(folder: &std::path::Path, found: &mut Vec<String>) {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    look(&path, found);
+                } else if path.extension() == Some("rs".as_ref()) && !path.ends_with("child.rs") {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                    let starts = ["Command::new(", "Process::new(\"", "process::Command::new"];
+                    if !path.ends_with("tests.rs") && starts.iter().any(|start| code.contains(start)) {
+                        found.push(path.display().to_string());
+                    }
+                }
+            }
+        }
+        let mut found = Vec::new();
+        look(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        assert!(found.is_empty(), "use child::command in {found:?}");
+    }
 
     #[test]
     fn a_child_that_does_not_end_is_killed() {

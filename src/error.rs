@@ -1,7 +1,8 @@
 //! What went wrong, said once: the kind, the message, and the way out.
 
-use std::fmt;
+use std::{fmt, io};
 
+use image::ImageError;
 use serde::{Deserialize, Serialize};
 
 /// What a thread of the pipeline does about an error.
@@ -82,12 +83,40 @@ pub fn nearest<S: AsRef<str>>(word: &str, candidates: impl IntoIterator<Item = S
     best.filter(|(likeness, _)| *likeness > 0.8).map(|(_, candidate)| candidate.as_ref().to_owned())
 }
 
+/// What an I/O error says to people: `no such file or directory`, without the system's number.
+pub fn io_text(error: &io::Error) -> String {
+    let text = match (error.kind(), error.raw_os_error(), error.get_ref()) {
+        // those that the standard library makes by itself speak of entities
+        (io::ErrorKind::NotFound, None, None) => "no such file or directory".to_owned(),
+        (io::ErrorKind::AlreadyExists, None, None) => "file exists".to_owned(),
+        (_, Some(code), _) => {
+            let text = error.to_string();
+            text.strip_suffix(&format!(" (os error {code})")).map_or_else(|| text.clone(), str::to_owned)
+        }
+        _ => error.to_string(),
+    };
+    let mut letters = text.chars();
+    match (letters.next(), letters.clone().next()) {
+        // not an abbreviation
+        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
+        _ => text,
+    }
+}
+
+/// The text of an error, in the words of [`io_text`] where it is one of I/O.
+fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
+    match (error.downcast_ref::<io::Error>(), error.downcast_ref::<ImageError>()) {
+        (Some(error), _) | (_, Some(ImageError::IoError(error))) => io_text(error),
+        _ => error.to_string(),
+    }
+}
+
 /// The text of an error and of everything beneath it, joined by colons.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = text_of(error);
     let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
+        let cause_text = text_of(cause);
         if !text.ends_with(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
@@ -95,4 +124,32 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::regular::FileError;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read {name}")]
+    struct Wrapped<E: std::error::Error + 'static> {
+        name: &'static str,
+        source: E,
+    }
+
+    #[test]
+    fn io_errors_are_said_in_one_way() {
+        let missing = || io::Error::from_raw_os_error(libc::ENOENT);
+        let full = || io::Error::from_raw_os_error(libc::ENOSPC);
+        assert_eq!(io_text(&missing()), "no such file or directory");
+        assert_eq!(io_text(&io::ErrorKind::NotFound.into()), "no such file or directory");
+        assert_eq!(io_text(&full()), "no space left on device");
+        assert_eq!(io_text(&io::Error::other("JPEG is damaged")), "JPEG is damaged");
+        assert_eq!(chain(&Wrapped { name: "a", source: missing() }), "cannot read a: no such file or directory");
+        let file = FileError::from(missing());
+        assert_eq!(chain(&Wrapped { name: "a", source: file }), "cannot read a: no such file or directory");
+        let image = ImageError::IoError(full());
+        assert_eq!(chain(&Wrapped { name: "a", source: image }), "cannot read a: no space left on device");
+    }
 }

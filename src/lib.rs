@@ -16,8 +16,9 @@
 //!
 //! The stations share `grid`, frames shrunk to cells, [`regular`], which reads files that users name, [`picture`], which decodes
 //! them, `webp`, which looks at those of that kind before, `v4l2`, which calls device drivers, [`holders`], which sees who has a
-//! device open, `child`, which ends other programs, `duration`, which prints durations, and `ffmpeg`, which decodes videos with one. [`doctor`] says what is wrong with
-//! the machine, as [`system`] shows it, and [`setup`] sets it up. [`render`] sends files the same way, and [`mod@bench`] measures it.
+//! device open, `child`, which starts and ends other programs, `duration`, which prints durations, and `ffmpeg`, which decodes
+//! videos with one; [`core_dump`] keeps frames out of crash reports. [`doctor`] says what is wrong with the machine, as [`system`]
+//! shows it, and [`setup`] sets it up. [`render`] sends files the same way, and [`mod@bench`] measures it.
 
 pub mod background;
 pub mod bench;
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod compose;
 pub mod config;
 pub mod control;
+pub mod core_dump;
 pub mod daemon;
 pub mod doctor;
 mod duration;

@@ -6,13 +6,14 @@ use std::{
     process::ExitCode,
 };
 
-use bgcam::stats::CountingAllocator;
+use bgcam::{core_dump, stats::CountingAllocator};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
+    let private = core_dump::disable();
     let (filter, complaint) = filter(std::env::var_os("BGCAM_LOG"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
     }
     if let Some(complaint) = complaint {
         tracing::warn!("{complaint}");
+    }
+    if let Err(error) = private {
+        tracing::warn!(%error, "a crash may leave a core dump with frames in it");
     }
     bgcam::cli::main()
 }

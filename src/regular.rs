@@ -7,13 +7,13 @@ use std::{
     path::Path,
 };
 
-use crate::error::Kind;
+use crate::error::{Kind, io_text};
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The system refuses.
-    #[error(transparent)]
+    #[error("{}", io_text(.0))]
     Io(#[from] io::Error),
     /// A folder, a pipe, a device.
     #[error("it is {0}, not a regular file")]

@@ -18,11 +18,11 @@ use crate::{
     cli::args::RenderArgs,
     compose::{Compositor, Overlay, Scene},
     config::Config,
-    error::{Failure, Kind},
+    error::{Failure, Kind, io_text},
     frame::{Frame, Mask, Pool, Size},
     mask::{self, Effort, Segmenter},
     sink::{
-        self, SinkError, SinkSpec,
+        self, Existing, SinkError, SinkSpec,
         still::{self, Format},
         y4m::{Content, Writer},
     },
@@ -163,7 +163,7 @@ fn video(
     let settings = mask::Settings { effort: Effort::File, ..config.mask.clone() };
     let rate = source.rate();
     let mut stations = Stations::open(args, config, &settings, size, rate)?;
-    let mut pictures = sink::open(output, size, rate).map_err(|error| Failure::from(&error))?;
+    let mut pictures = sink::open(output, size, rate, Existing::Replace).map_err(|error| Failure::from(&error))?;
     let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, rate)).transpose()?;
     let mut write = |stations: &Stations| {
         pictures.write(&stations.picture).map_err(|error: SinkError| Failure::from(&error))?;
@@ -225,7 +225,7 @@ fn picture_format(path: &Path) -> Result<Format, Failure> {
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Kind::Io, format!("cannot write {}: {error}", path.display()))
+    Failure::new(Kind::Io, format!("cannot write {}: {}", path.display(), io_text(error)))
 }
 
 fn ending(path: &Path) -> String {

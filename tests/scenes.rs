@@ -79,7 +79,7 @@ fn a_reload_does_not_undo_a_background_that_is_being_loaded() {
     status(&mut daemon);
     release(&home, "clip");
     assert!(done(loading).contains("background: clip.mp4"));
-    reloads.map(done);
+    reloads.into_iter().for_each(|reload| drop(done(reload)));
     assert_eq!(status(&mut daemon).scene.label, "clip.mp4");
     daemon.kill();
     assert_eq!(status(&mut home.start(&["--camera", "demo"])).scene.label, "clip.mp4");

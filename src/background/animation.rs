@@ -11,12 +11,16 @@ use std::{
 };
 
 use image::{
-    AnimationDecoder, DynamicImage, Frames, ImageDecoder, ImageError, ImageResult,
+    AnimationDecoder, DynamicImage, Frames, ImageDecoder, ImageError, ImageFormat, ImageResult,
     codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
 };
 
-use super::{BackgroundError, Fit, fit, player::Reel};
-use crate::{frame::Frame, picture, webp};
+use super::{BackgroundError, Fit, fit, gif, player::Reel};
+use crate::{
+    frame::Frame,
+    picture::{self, png, profile::ToSrgb},
+    webp,
+};
 
 /// Pixels of a picture at the most, 4096x2160: there are three in memory while one is decoded.
 const MOST_PIXELS: u64 = 4096 * 2160;
@@ -54,18 +58,7 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<Format> {
 
 /// Whether a chunk `acTL` comes before the pixels, as the standard wants it.
 fn is_apng(bytes: &[u8]) -> bool {
-    let mut rest = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n").unwrap_or_default();
-    while let Some(&[a, b, c, d, ref name @ ..]) = rest.first_chunk::<8>() {
-        match name {
-            b"acTL" => return true,
-            b"IDAT" => return false,
-            _ => {
-                let length = u32::from_be_bytes([a, b, c, d]) as usize;
-                rest = rest.get(length.saturating_add(12)..).unwrap_or_default();
-            }
-        }
-    }
-    false
+    png::chunks(bytes).any(|(name, _)| name == *b"acTL")
 }
 
 /// The bytes of an animated picture, checked.
@@ -74,11 +67,17 @@ pub(super) struct Source {
     path: PathBuf,
     format: Format,
     bytes: Arc<[u8]>,
+    /// The way from its colours to ours, where they differ.
+    to_srgb: Option<ToSrgb>,
 }
 
 impl Source {
-    pub(super) fn new(path: &Path, format: Format, bytes: Vec<u8>) -> Self {
-        Self { path: path.to_owned(), format, bytes: bytes.into() }
+    pub(super) fn new(path: &Path, format: Format, mut bytes: Vec<u8>) -> Self {
+        if format == Format::Gif {
+            gif::show_first_picture(&mut bytes);
+        }
+        let to_srgb = colours(&bytes, format).ok().flatten();
+        Self { path: path.to_owned(), format, bytes: bytes.into(), to_srgb }
     }
 
     /// Whether there is a second picture.
@@ -115,7 +114,10 @@ impl Source {
             })
         };
         let ((width, height), frames) = decode().map_err(|error| self.failed(Some(error)))?;
-        if width == 0 || height == 0 || u64::from(width) * u64::from(height) > MOST_PIXELS {
+        if width == 0 || height == 0 {
+            return Err(self.failed(None));
+        }
+        if u64::from(width) * u64::from(height) > MOST_PIXELS {
             return Err(BackgroundError::Huge { path: self.path.clone(), width, height, limit: MOST_PIXELS });
         }
         Ok(frames)
@@ -124,6 +126,19 @@ impl Source {
     fn failed(&self, source: Option<ImageError>) -> BackgroundError {
         BackgroundError::Animation { path: self.path.clone(), source }
     }
+}
+
+/// How an animation's colours become sRGB.
+fn colours(bytes: &[u8], format: Format) -> ImageResult<Option<ToSrgb>> {
+    let input = Cursor::new(bytes);
+    Ok(match format {
+        Format::Gif => ToSrgb::of(&mut GifDecoder::new(input)?, bytes, ImageFormat::Gif),
+        Format::WebP => {
+            webp::check(bytes)?;
+            ToSrgb::of(&mut WebPDecoder::new(input)?, bytes, ImageFormat::WebP)
+        }
+        Format::Png => ToSrgb::of(&mut PngDecoder::new(input)?, bytes, ImageFormat::Png),
+    })
 }
 
 /// An animated picture, round and round.
@@ -160,8 +175,11 @@ impl Animation {
         };
         let time = Duration::from(picture.delay());
         let time = if time <= NO_TIME { USUAL_TIME } else { time };
-        let rgb = picture::on_black(DynamicImage::ImageRgba8(picture.into_buffer()));
-        into.copy_from(&fit::to_frame(rgb, self.fit, into.size()));
+        let mut picture = DynamicImage::ImageRgba8(picture.into_buffer());
+        if let Some(to_srgb) = &self.source.to_srgb {
+            picture = to_srgb.convert(picture);
+        }
+        into.copy_from(&fit::to_frame(picture::on_black(picture), self.fit, into.size()));
         self.count += 1;
         self.keep(into, time);
         Ok(Some(time))
@@ -238,7 +256,7 @@ pub(super) mod tests {
             let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
             chunk.extend(name);
             chunk.extend(data);
-            let check = crc(&chunk[4..]);
+            let check = picture::crc32(&chunk[4..]);
             chunk.extend(check.to_be_bytes());
             chunk
         };
@@ -279,13 +297,6 @@ pub(super) mod tests {
     /// RGB and milliseconds.
     const WEBP_ROUND: [([u8; 3], u128); 3] = [([200, 30, 30], 40), ([30, 160, 60], 120), ([40, 60, 220], 250)];
 
-    fn crc(bytes: &[u8]) -> u32 {
-        let step = |crc: u32, byte: &u8| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & 0u32.wrapping_sub(crc & 1)))
-        };
-        !bytes.iter().fold(u32::MAX, step)
-    }
-
     fn size() -> Size {
         Size::new(32, 24).unwrap()
     }
@@ -316,6 +327,26 @@ pub(super) mod tests {
         let round = [(luma(0), 50), (luma(90), 100), (luma(255), 100), (luma(200), 70)];
         assert_eq!(look(&mut animation, 12, size()), round.repeat(3));
         assert!(animation.pictures.is_none(), "a short loop is kept");
+    }
+
+    #[test]
+    fn a_gif_whose_screen_is_too_small_shows_its_first_picture() {
+        for screen in [[0; 4], [1, 0, 1, 0], [32, 0, 0, 0]] {
+            let mut bytes = gif(&[(200, 50), (90, 50)]);
+            bytes[6..10].copy_from_slice(&screen);
+            let mut animation = Animation::open(source(bytes), Fit::Cover).unwrap();
+            assert_eq!(look(&mut animation, 2, size()), [(luma(200), 50), (luma(90), 50)], "{screen:?}");
+        }
+    }
+
+    #[test]
+    fn a_moving_picture_has_the_colours_of_its_profile() {
+        let mut bytes = apng(&[55, 55]);
+        let mut chunk = b"\0\0\0\x04gAMA\0\x01\x86\xa0".to_vec(); // 1: linear
+        chunk.extend(picture::crc32(&chunk[4..]).to_be_bytes());
+        bytes.splice(33..33, chunk);
+        let mut animation = Animation::open(source(bytes), Fit::Cover).unwrap();
+        assert!(look(&mut animation, 1, size())[0].0.abs_diff(luma(128)) <= 2);
     }
 
     #[test]

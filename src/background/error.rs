@@ -35,6 +35,9 @@ pub enum BackgroundError {
     /// Something is wrong with the picture.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// There is no such file.
+    #[error("no such file: {}", path.display())]
+    NotFound { path: PathBuf, near: Option<String> },
     /// Something else than we can show.
     #[error("{} is {found}, neither a picture nor a video", path.display())]
     Neither { path: PathBuf, found: &'static str },
@@ -77,7 +80,7 @@ impl BackgroundError {
             | Self::BadSeconds { .. } => Kind::BadInput,
             Self::Picture(error) => error.kind(),
             Self::Neither { .. } | Self::Animation { .. } | Self::Video { .. } => Kind::BadInput,
-            Self::NoPictures { .. } => Kind::NotFound,
+            Self::NotFound { .. } | Self::NoPictures { .. } => Kind::NotFound,
             Self::Folder { source, .. } => FileError::kind_of(source),
             Self::Huge { .. } => Kind::Unsupported,
             Self::NoFfmpeg { .. } => Kind::Missing,
@@ -88,9 +91,9 @@ impl BackgroundError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::BadSpec { near: Some(near), .. } | Self::BadColor { near: Some(near), .. } => {
-                Some(format!("did you mean {near:?}?"))
-            }
+            Self::BadSpec { near: Some(near), .. }
+            | Self::BadColor { near: Some(near), .. }
+            | Self::NotFound { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
             Self::BadSpec { text, near: None } if !text.is_empty() && !text.ends_with(':') => {
                 Some(format!("a picture whose name is a plain word is written image:{text}"))
             }

@@ -6,6 +6,7 @@
 mod animation;
 mod error;
 mod fit;
+mod gif;
 mod moving;
 pub mod picture;
 mod player;

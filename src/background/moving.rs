@@ -8,6 +8,7 @@ use super::{
     fit,
     player::{Player, Reel},
     slideshow::Slideshow,
+    spec::has_video_name,
     treatment::Treat,
     video::Video,
 };
@@ -40,7 +41,10 @@ fn head(path: &Path) -> Result<Vec<u8>, BackgroundError> {
     let read = regular::open(path).and_then(|file| Ok(file.take(HEAD).read_to_end(&mut head)?));
     match read {
         Ok(_) => Ok(head),
-        Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Err(picture::not_found(path).into()),
+        Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            let near = picture::near(path, |name| picture::is_picture_name(name) || has_video_name(name));
+            Err(BackgroundError::NotFound { path: path.to_owned(), near })
+        }
         Err(source) => Err(PictureError::Read { name: path.display().to_string(), source }.into()),
     }
 }

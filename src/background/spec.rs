@@ -228,7 +228,7 @@ fn at_home(path: &str) -> PathBuf {
 }
 
 /// Only what it is called; what it is shows when it is loaded.
-fn has_video_name(path: &str) -> bool {
+pub(super) fn has_video_name(path: &str) -> bool {
     let ending = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default();
     VIDEO_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
 }

@@ -8,8 +8,8 @@ use std::{
 
 use super::{BackgroundError, Fit, player::Reel};
 use crate::{
-    camera::colour::{Colour, Matrix, ToHouse},
-    ffmpeg::{self, Decode, Ffmpeg, FfmpegError, Traits},
+    camera::colour::ToHouse,
+    ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
     frame::{Frame, Size},
 };
 
@@ -33,14 +33,14 @@ pub(super) struct Video {
 
 impl Video {
     pub(super) fn open(path: &Path, fit: Fit, size: Size, stop: &Arc<AtomicBool>) -> Result<Self, BackgroundError> {
-        let traits = ffmpeg::probe(path).unwrap_or_default();
-        let filters = filters(fit, size);
+        let conversion = Conversion::of(&ffmpeg::probe(path).map_err(|error| failed(path, error))?);
+        let filters = filters(fit, size, &conversion.filters);
         let child = start(path, &filters, stop)?;
         if child.header().size() != size {
             let why = format!("ffmpeg made frames of {}, not of {size}", child.header().size());
             return Err(BackgroundError::Video { path: path.to_owned(), why });
         }
-        let colour = ToHouse::new(Colour { matrix: matrix(&traits), full: false });
+        let colour = ToHouse::new(conversion.colour);
         Ok(Self { path: path.to_owned(), filters, colour, stop: Arc::clone(stop), child, count: 0 })
     }
 
@@ -90,45 +90,31 @@ fn failed(path: &Path, error: FfmpegError) -> BackgroundError {
     }
 }
 
-/// ffmpeg's chain of filters that fits a video to the frames, as `fit` does pictures.
+/// ffmpeg's chain of filters that fits a video to the frames, as `fit` does pictures, with `colour` (which may be empty) where
+/// there are fewest pixels.
 ///
 /// Where size and format are those of the video already, scaling costs nothing.
-fn filters(fit: Fit, size: Size) -> String {
+fn filters(fit: Fit, size: Size, colour: &str) -> String {
     let (width, height) = (size.width(), size.height());
-    let rate = format!("fps=min(source_fps\\,{MOST_FPS})");
-    let cover = |width: usize, height: usize| {
-        format!("scale={width}:{height}:force_original_aspect_ratio=increase:out_range=tv,crop={width}:{height}")
+    let shape = match fit {
+        Fit::Cover => shape::cover(width, height),
+        Fit::Stretch => shape::stretch(width, height),
+        Fit::Contain => shape::within(width, height),
     };
-    match fit {
-        Fit::Cover => format!("{rate},{}", cover(width, height)),
-        Fit::Stretch => format!("{rate},scale={width}:{height}:out_range=tv"),
-        Fit::Contain => {
-            let small = |side: usize| (side / 48).max(2) * 2;
-            format!(
-                "{rate},split[a][b];[a]{},scale={width}:{height}:flags=bicubic,format=yuv420p,\
-                 lutyuv=y=16+(val-16)*2/5:u=128+(val-128)*2/5:v=128+(val-128)*2/5[back];\
-                 [b]scale={width}:{height}:force_original_aspect_ratio=decrease:out_range=tv,format=yuv420p[front];\
-                 [back][front]overlay=(W-w)/2:(H-h)/2",
-                cover(small(width), small(height))
-            )
-        }
+    let mut chain = format!("fps=min(source_fps\\,{MOST_FPS}),{shape}");
+    if !colour.is_empty() {
+        chain = format!("{chain},{colour}");
     }
-}
-
-/// What the numbers of a video mean. Most say nothing; then players go by its height, and so do we.
-fn matrix(traits: &Traits) -> Matrix {
-    match &*traits.matrix {
-        "bt709" => Matrix::Bt709,
-        "bt2020nc" | "bt2020c" => Matrix::Bt2020,
-        "smpte240m" => Matrix::Smpte240m,
-        "unknown" if is_yuv(&traits.pixels) && traits.height >= 720 => Matrix::Bt709,
-        // what ffmpeg makes of RGB is BT.601
-        _ => Matrix::Bt601,
+    if fit == Fit::Contain {
+        let small = |side: usize| (side / 48).max(2) * 2;
+        let blurred = format!("{},scale={width}:{height}:flags=bicubic", shape::cover(small(width), small(height)));
+        chain = format!(
+            "{chain},format=yuv420p,split[a][front];\
+             [a]{blurred},format=yuv420p,lutyuv=y=16+(val-16)*2/5:u=128+(val-128)*2/5:v=128+(val-128)*2/5[back];\
+             [back][front]overlay=(W-w)/2:(H-h)/2"
+        );
     }
-}
-
-fn is_yuv(pixels: &str) -> bool {
-    ["yuv", "nv", "p0"].iter().any(|start| pixels.starts_with(start))
+    chain
 }
 
 #[cfg(test)]
@@ -302,17 +288,5 @@ mod tests {
     fn times_do_not_drift() {
         assert_eq!(begin(30_000, 30_000, 1001), Duration::from_secs(1001));
         assert_eq!(begin(3, 30, 1), Duration::from_millis(100));
-    }
-
-    #[test]
-    fn what_says_nothing_of_its_colours_is_taken_as_players_do() {
-        let traits = |matrix: &str, pixels: &str, height| {
-            super::matrix(&Traits { matrix: matrix.to_owned(), pixels: pixels.to_owned(), height })
-        };
-        assert_eq!(traits("unknown", "yuv420p", 1080), Matrix::Bt709);
-        assert_eq!(traits("unknown", "yuv420p", 480), Matrix::Bt601);
-        assert_eq!(traits("unknown", "gbrp", 1080), Matrix::Bt601);
-        assert_eq!(traits("bt709", "yuv420p", 480), Matrix::Bt709);
-        assert_eq!(super::matrix(&Traits::default()), Matrix::Bt601);
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::chain,
-    ffmpeg::{self, Decode, Ffmpeg, FfmpegError},
+    ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
     frame::{Frame, Size},
     picture,
     regular::{self, FileError},
@@ -56,7 +56,7 @@ pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, 
     let (native, rate, colour) = match &input {
         Input::Still(frame) => (frame.size(), (STILL_FPS, 1), ToHouse::Same),
         Input::Y4m(reader) => (reader.header().size(), reader.header().rate, to_house(reader.header())),
-        Input::Ffmpeg(child) => (child.header().size(), child.header().rate, ToHouse::Same),
+        Input::Ffmpeg(child, colour) => (child.header().size(), child.header().rate, colour.clone()),
     };
     let size = options.size.unwrap_or(native);
     let mut source = FileSource {
@@ -98,25 +98,30 @@ fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), 
     if start.starts_with(b"YUV4MPEG2") {
         file.rewind().map_err(|error| unreadable(error.into()))?;
         match Reader::new(BufReader::new(file)) {
-            Ok(reader) => {
+            Ok(reader) if reader.header().square => {
                 let info = video(reader.header(), if reader.header().gray { "GREY" } else { "YU12" });
                 return Ok((Input::Y4m(reader), info));
             }
-            Err(Y4mError::Unsupported(_)) => {} // ffmpeg reads the other kinds
+            Ok(_) | Err(Y4mError::Unsupported(_)) => {} // ffmpeg reads the other kinds
             Err(error) => return Err(bad(path, error)),
         }
+    }
+    let conversion = Conversion::of(&ffmpeg::probe(path).map_err(|error| not_decoded(path, error))?);
+    let mut filters = shape::square();
+    if !conversion.filters.is_empty() {
+        filters = format!("{filters},{}", conversion.filters);
     }
     let decode = Decode {
         path,
         looped: options.looped,
-        filters: "scale=out_color_matrix=bt601:out_range=tv",
+        filters: &filters,
         thrifty: false,
         timeout: options.timeout.unwrap_or(ffmpeg::PATIENCE),
         stop: Arc::default(),
     };
     let child = Ffmpeg::open(&decode).map_err(|error| not_decoded(path, error))?;
     let info = video(child.header(), "YU12");
-    Ok((Input::Ffmpeg(child), info))
+    Ok((Input::Ffmpeg(child, ToHouse::new(conversion.colour)), info))
 }
 
 fn not_decoded(path: &Path, error: FfmpegError) -> CameraError {
@@ -124,7 +129,7 @@ fn not_decoded(path: &Path, error: FfmpegError) -> CameraError {
     match error {
         FfmpegError::NotInstalled => CameraError::NoFfmpeg { path },
         FfmpegError::Stalled(waited) => CameraError::Stalled { device: path.display().to_string(), waited },
-        FfmpegError::Failed(why) => CameraError::NotVideo { path, why },
+        error => CameraError::NotVideo { path, why: error.to_string() },
     }
 }
 
@@ -143,7 +148,8 @@ fn to_house(header: &Header) -> ToHouse {
 enum Input {
     Still(Frame),
     Y4m(Reader<BufReader<File>>),
-    Ffmpeg(Ffmpeg),
+    /// And the way from its colours to ours.
+    Ffmpeg(Ffmpeg, ToHouse),
 }
 
 /// A file that is being read.
@@ -201,7 +207,7 @@ impl FileSource {
                 into.copy_from(frame);
                 Ok(true)
             }
-            Input::Ffmpeg(child) => child.read(into).map_err(|error| not_decoded(path, error)),
+            Input::Ffmpeg(child, _) => child.read(into).map_err(|error| not_decoded(path, error)),
             Input::Y4m(reader) => {
                 if reader.read(into).map_err(|error| bad(path, error))? {
                     return Ok(true);

@@ -25,6 +25,8 @@ pub struct Header {
     pub gray: bool,
     /// Full range (0 to 255) instead of limited.
     pub full_range: bool,
+    /// Whether pixels are as wide as high, or of unknown shape.
+    pub square: bool,
 }
 
 /// What is wrong with a Y4M stream.
@@ -53,7 +55,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<(Header, usize), Y4mError> {
     let window = &bytes[..bytes.len().min(MOST_HEADER)];
     let end = window.iter().position(|byte| *byte == b'\n').ok_or(Y4mError::NoHeader)?;
     let tags = window[..end].strip_prefix(MAGIC).ok_or(Y4mError::NoHeader)?;
-    let mut header = Header { width: 0, height: 0, rate: (30, 1), gray: false, full_range: false };
+    let mut header = Header { width: 0, height: 0, rate: (30, 1), gray: false, full_range: false, square: true };
     for tag in tags.split(|byte| *byte == b' ').filter(|tag| !tag.is_empty()) {
         let bad = || Y4mError::BadTag(String::from_utf8_lossy(tag).into_owned());
         let value = std::str::from_utf8(&tag[1..]).map_err(|_| bad())?;
@@ -63,7 +65,8 @@ pub fn parse_header(bytes: &[u8]) -> Result<(Header, usize), Y4mError> {
             b'F' => header.rate = parse_rate(value).ok_or_else(bad)?,
             b'C' => header.gray = parse_chroma(value)?,
             b'X' if value == "COLORRANGE=FULL" => header.full_range = true,
-            _ => {} // interlacing, pixel aspect, comments
+            b'A' => header.square = is_square(value),
+            _ => {} // interlacing, comments
         }
     }
     let ok = |side: u32| (16..=8192).contains(&side);
@@ -88,6 +91,11 @@ fn parse_rate(value: &str) -> Option<(u32, u32)> {
     } else {
         (numerator, denominator)
     })
+}
+
+/// Whether an aspect such as `64:45` is that of a square; `0:0` is unknown.
+fn is_square(value: &str) -> bool {
+    value.split_once(':').is_none_or(|(width, height)| width == height)
 }
 
 /// Whether it is gray; the kinds of 4:2:0 differ in where chroma is sampled, by less than a pixel.

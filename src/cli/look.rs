@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Trouble, ask, client, show};
 use crate::{
     control::protocol::{Request, Response},
-    error::{Failure, Kind},
+    error::{Failure, Kind, io_text},
     look::{self, Changes, KNOBS, Knob, Look, Takes},
 };
 
@@ -48,7 +48,7 @@ fn changes(knobs: &[String]) -> Result<Changes, Failure> {
 /// The daemon has another working directory.
 fn whole_path(path: &str) -> Result<String, Failure> {
     let whole = std::path::absolute(Path::new(path))
-        .map_err(|error| Failure::new(Kind::BadInput, format!("path {path:?} can't be used: {error}")))?;
+        .map_err(|error| Failure::new(Kind::BadInput, format!("path {path:?} can't be used: {}", io_text(&error))))?;
     Ok(whole.to_string_lossy().into_owned())
 }
 

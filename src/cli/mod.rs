@@ -39,7 +39,7 @@ use crate::{
         socket,
     },
     daemon,
-    error::{Failure, Kind},
+    error::{Failure, Kind, io_text},
     mask::Quality,
     paths, render,
 };
@@ -193,14 +193,16 @@ fn set_file(spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Trouble> {
 /// The daemon has another working directory.
 fn absolute(spec: BackgroundSpec) -> Result<BackgroundSpec, Failure> {
     let name = spec.to_string();
-    spec.absolute().map_err(|error| Failure::new(Kind::BadInput, format!("cannot resolve the path {name:?}: {error}")))
+    spec.absolute()
+        .map_err(|error| Failure::new(Kind::BadInput, format!("cannot resolve the path {name:?}: {}", io_text(&error))))
 }
 
 /// The same camera; a file's path from the root on.
 fn whole_camera(camera: String) -> Result<String, Failure> {
     let Some(path) = camera.strip_prefix("file:") else { return Ok(camera) };
-    let whole = std::path::absolute(path)
-        .map_err(|error| Failure::new(Kind::BadInput, format!("cannot resolve the path {path:?}: {error}")))?;
+    let whole = std::path::absolute(path).map_err(|error| {
+        Failure::new(Kind::BadInput, format!("cannot resolve the path {path:?}: {}", io_text(&error)))
+    })?;
     Ok(format!("file:{}", whole.display()))
 }
 
@@ -326,7 +328,8 @@ fn man(dir: Option<&Path>) -> Result<(), Trouble> {
         return Ok(clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?);
     };
     let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
-    let cannot = |error| Failure::new(Kind::Io, format!("cannot write manual pages to {}: {error}", dir.display()));
+    let cannot =
+        |error| Failure::new(Kind::Io, format!("cannot write manual pages to {}: {}", dir.display(), io_text(&error)));
     written.map_err(cannot)?;
     note(format_args!("manual pages written to {}", dir.display()));
     Ok(())

@@ -2,11 +2,12 @@
 
 use std::{
     io::{self, Write},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use super::{Trouble, client, note};
 use crate::{
+    child::{self, Needs},
     control::protocol::{Request, Response},
     error::{Failure, Kind},
 };
@@ -28,7 +29,7 @@ pub(super) fn run(print: bool) -> Result<(), Trouble> {
 /// Whether the desktop has opened it. Others can see the address in the list of processes: it works once, and for this
 /// user's programs alone.
 fn open(address: &str) -> bool {
-    let mut command = Command::new("xdg-open");
+    let mut command = child::command("xdg-open", &[Needs::Session, Needs::Desktop, Needs::Network]);
     let quiet = command.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }

@@ -181,6 +181,10 @@ pub struct Status {
     pub prompt: Option<JobStatus>,
     /// Who makes pictures of words, and what to know of it.
     pub provider: String,
+    /// The environment variables with providers' keys that the daemon has: their names, not the keys. Nobody else can look
+    /// into its environment.
+    #[serde(default)]
+    pub key_variables: Vec<String>,
     /// Frames a second over about the last second.
     pub rates: Rates,
     /// Frames that arrived faster than the model took them.

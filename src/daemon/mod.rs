@@ -306,6 +306,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn internal(error: &dyn std::error::Error) -> Failure {
+fn internal(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::new(Kind::Internal, crate::error::chain(error))
 }

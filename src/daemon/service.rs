@@ -100,6 +100,7 @@ impl Service for Arc<Daemon> {
             },
             prompt: self.jobs.status(),
             provider: config.prompt.provider.clone(),
+            key_variables: config.prompt.key_variables(),
             rates,
             dropped_for_mask,
             dropped_for_render,

@@ -181,7 +181,7 @@ fn writer(facts: &Facts<'_>, device: &Loopback) -> Finding {
     let who: Vec<_> = holders.iter().map(ToString::to_string).collect();
     let who = if who.is_empty() { "a program of another user's".to_owned() } else { who.join(" or ") };
     Finding::warn(CHECK, format!("{who} feeds it already, and only one program can")).mend(
-        format!("fuser -v {node}"),
+        format!("sudo fuser -v {node}"),
         "shows who: stop it, or make bgcam a camera of its own, sudo bgcam devices add",
     )
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Facts, Finding};
-use crate::system::System;
+use crate::{error::io_text, system::System};
 
 /// Less room than this, and a few pictures fill the disk.
 const ROOM: u64 = 200 << 20;
@@ -37,10 +37,11 @@ fn disk(system: &System, check: &'static str, dir: &Path, what: &str) -> Finding
             )
         }
         Ok(free) => Finding::ok(check, format!("{what}: there is room ({} GB)", free >> 30)),
-        Err(error) => {
-            Finding::warn(check, format!("{what}: cannot ask how much room there is in {}: {error}", there.display()))
-                .mend(format!("df -h {}", there.display()), "may tell more")
-        }
+        Err(error) => Finding::warn(
+            check,
+            format!("{what}: cannot ask how much room there is in {}: {}", there.display(), io_text(&error)),
+        )
+        .mend(format!("df -h {}", there.display()), "may tell more"),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Who makes pictures of words: set up, and the key where the daemon finds it. No key is ever printed.
 
-use std::fs;
-
 use super::{Facts, Finding, Level};
 use crate::{error::Failure, prompt::Provider};
 
@@ -22,24 +20,13 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
 /// The variable of the environment that holds the chosen provider's key here.
 fn variable_of<'a>(facts: &Facts<'a>) -> Option<&'a str> {
     let settings = &facts.config.prompt;
-    let variable = match settings.provider.as_str() {
-        "openai" => &settings.openai.key_env,
-        "bedrock" => &settings.bedrock.key_env,
-        "gateway" => &settings.gateway.key_env,
-        "sdwebui" => &settings.sdwebui.key_env,
-        "stability" => &settings.stability.key_env,
-        "gemini" => &settings.gemini.key_env,
-        _ => return None,
-    };
-    facts.system.var(variable).map(|_| variable.as_str())
+    settings.key_variable(&settings.provider).filter(|variable| facts.system.var(variable).is_some())
 }
 
 /// Whether the daemon has a variable that this terminal has: the service has another environment.
 fn heard(facts: &Facts<'_>, variable: &str) -> Option<Finding> {
     const CHECK: &str = "prompt-key";
-    let environment = fs::read(facts.system.path(format!("/proc/{}/environ", facts.status()?.pid))).ok()?;
-    let mut names = environment.split(|byte| *byte == 0).map(|pair| pair.split(|byte| *byte == b'=').next());
-    if names.any(|name| name == Some(variable.as_bytes())) {
+    if facts.status()?.key_variables.iter().any(|name| name == variable) {
         return Some(Finding::ok(CHECK, format!("the daemon has {variable}")));
     }
     Some(
@@ -51,6 +38,7 @@ fn heard(facts: &Facts<'_>, variable: &str) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::{
+        control::protocol::Status,
         doctor::{
             Level,
             tests::{finding, report},
@@ -87,13 +75,14 @@ mod tests {
 
     #[test]
     fn a_key_that_only_the_terminal_has_is_noticed() {
-        let twin = |environ: &str| {
+        let twin = |variable: &str| {
             let twin = openai(Twin::new()).var("NO_SUCH_KEY_OF_A_TEST", "sk-canary");
-            twin.with("/proc/4711/environ", environ).fake(|fake| fake.daemon = Ok(Some(Box::new(status()))))
+            let status = Status { key_variables: vec![variable.to_owned()], ..status() };
+            twin.fake(|fake| fake.daemon = Ok(Some(Box::new(status))))
         };
-        let deaf = finding(&twin("PATH=/bin\0NO_SUCH_KEY_OF_A_TEST_2=x\0"), "prompt-key");
+        let deaf = finding(&twin("NO_SUCH_KEY_OF_A_TEST_2"), "prompt-key");
         assert!(deaf.level == Level::Warn && !format!("{deaf:?}").contains("canary"));
         assert!(deaf.mend.unwrap().command.unwrap().ends_with("import-environment NO_SUCH_KEY_OF_A_TEST"));
-        assert_eq!(finding(&twin("NO_SUCH_KEY_OF_A_TEST=sk\0"), "prompt-key").level, Level::Ok);
+        assert_eq!(finding(&twin("NO_SUCH_KEY_OF_A_TEST"), "prompt-key").level, Level::Ok);
     }
 }

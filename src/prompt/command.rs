@@ -1,7 +1,7 @@
 //! Any program of the user's: the prompt goes in, a picture comes out; never through a shell.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, Read},
     path::Path,
     process::{ExitStatus, Stdio},
@@ -12,6 +12,8 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, Command as Process},
 };
+
+use crate::child::{self, Needs};
 
 use super::{
     Picture, Progress, PromptError, Recipe,
@@ -64,16 +66,18 @@ impl Command {
     }
 
     fn process(&self, recipe: &Recipe, output: &Path) -> Process {
-        let mut process = Process::new(&self.settings.program);
+        let needs = [Needs::Session, Needs::Desktop, Needs::Network];
+        let mut process = Process::from(child::command(&self.settings.program, &needs));
+        let listed = self.settings.env.iter().filter_map(|name| Some((name, env::var_os(name)?)));
         process
             .args(&self.settings.args)
+            .envs(listed)
             .env("BGCAM_PROMPT", nul_free(&recipe.prompt))
             .env("BGCAM_NEGATIVE", nul_free(&recipe.negative))
             .env("BGCAM_WIDTH", recipe.size.0.to_string())
             .env("BGCAM_HEIGHT", recipe.size.1.to_string())
             .env("BGCAM_SEED", recipe.seed.map(|seed| seed.to_string()).unwrap_or_default())
-            .env("BGCAM_OUTPUT", output)
-            .env_remove("NOTIFY_SOCKET"); // only the daemon speaks for the service
+            .env("BGCAM_OUTPUT", output);
         process
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Model ids are settings because they expire about once a year; keys are never settings, only where to find them.
 
+use std::env;
+
 use serde::{Deserialize, Serialize};
 
 use super::{PromptError, provider::Name, sizes, template};
@@ -128,6 +130,29 @@ pub struct Gemini {
 pub struct Command {
     pub program: String,
     pub args: Vec<String>,
+    pub env: Vec<String>,
+}
+
+impl PromptSettings {
+    /// The variable of the environment that holds a provider's key, where it has one.
+    pub fn key_variable(&self, provider: &str) -> Option<&str> {
+        Some(match provider {
+            "openai" => &self.openai.key_env,
+            "bedrock" => &self.bedrock.key_env,
+            "gateway" => &self.gateway.key_env,
+            "sdwebui" => &self.sdwebui.key_env,
+            "stability" => &self.stability.key_env,
+            "gemini" => &self.gemini.key_env,
+            _ => return None,
+        })
+    }
+
+    /// Those of all providers that this process has, by name.
+    pub fn key_variables(&self) -> Vec<String> {
+        let all = ["openai", "bedrock", "gateway", "sdwebui", "stability", "gemini"];
+        let names = all.iter().filter_map(|provider| self.key_variable(provider));
+        names.filter(|name| !name.is_empty() && env::var_os(name).is_some()).map(str::to_owned).collect()
+    }
 }
 
 impl Default for PromptSettings {

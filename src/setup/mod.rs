@@ -18,7 +18,7 @@ use std::{
 use self::record::Record;
 pub use self::show::Text;
 use crate::{
-    error::{Failure, Kind},
+    error::{Failure, Kind, io_text},
     system::System,
 };
 
@@ -204,7 +204,7 @@ impl Plan {
             let done = step.perform(system);
             self.record.end(&step, done.is_ok());
             if let Err(error) = done {
-                tell(&format!("failed: {error}"));
+                tell(&format!("failed: {}", io_text(&error)));
                 result = result.and(Err(failure(&line, &error)));
             }
         }
@@ -220,7 +220,7 @@ impl Plan {
 }
 
 fn failure(line: &str, error: &io::Error) -> Failure {
-    let failure = Failure::new(Kind::Io, format!("cannot set up all: {line}: {error}"));
+    let failure = Failure::new(Kind::Io, format!("cannot set up all: {line}: {}", io_text(error)));
     match line.contains("modprobe") {
         true => {
             failure.hint("`bgcam doctor` says why v4l2loopback does not load; \"Key was rejected\" means Secure Boot")

@@ -195,10 +195,10 @@ impl SinkError {
             Self::NotLoopback { .. } => {
                 "`bgcam devices` lists the virtual cameras; `v4l2` picks one by itself".to_owned()
             }
-            Self::Busy { device } => format!("`fuser -v {device}` shows who; stop it, or choose another output"),
+            Self::Busy { device } => format!("`sudo fuser -v {device}` shows who; stop it, or choose another output"),
             Self::Stuck { .. } => REMAKE_CAMERA.to_owned(),
             Self::Format { device, .. } => format!(
-                "close the apps that have the camera open (`fuser -v {device}` shows them), or set the size to the one it has"
+                "close the apps that have the camera open (`sudo fuser -v {device}` shows them), or set the size to the one it has"
             ),
             Self::Open { name, source } if is_device(name) && io_kind(source) == Kind::Denied => {
                 "sudo usermod -aG video \"$USER\", then log out and in again".to_owned()

@@ -11,6 +11,7 @@ mod outputs;
 mod pipe;
 #[cfg(feature = "pipewire")]
 mod pipewire;
+mod recording;
 mod snapshot;
 mod spec;
 pub mod still;
@@ -21,6 +22,7 @@ pub use audience::{Audience, Readers};
 pub use error::SinkError;
 use mp4::Mp4;
 pub use outputs::{Board, OutputStatus, Outputs};
+pub use recording::Existing;
 use snapshot::Snapshot;
 pub use spec::{BadSpec, SinkSpec, Wanted};
 use worker::Worker;
@@ -51,6 +53,12 @@ pub trait FrameSink: Send {
     /// When what was written can't be completed, such as a video file's index.
     fn finish(&mut self) -> Result<(), SinkError>;
 
+    /// Whether a frame has reached its destination since this was opened. An output that hands frames to a thread of its own
+    /// says so only once that has written one.
+    fn has_delivered(&self) -> bool {
+        true
+    }
+
     /// How many frames found no room and are missing in the output.
     fn dropped(&self) -> u64 {
         0
@@ -63,21 +71,27 @@ pub trait FrameSink: Send {
 /// Opens an output for frames of `size`; `rate` is their number a second as a fraction, such as `(30000, 1001)`.
 ///
 /// Files are written in the calling thread, which waits for the disk or for `ffmpeg`; [`Outputs`] takes that off it.
+/// `existing` says what happens to a video that is there already; pictures are replaced.
 ///
 /// # Errors
 /// Each names the output and what was expected.
-pub fn open(spec: &SinkSpec, size: Size, rate: (u32, u32)) -> Result<Box<dyn FrameSink>, SinkError> {
+pub fn open(
+    spec: &SinkSpec,
+    size: Size,
+    rate: (u32, u32),
+    existing: Existing,
+) -> Result<Box<dyn FrameSink>, SinkError> {
     Ok(match spec {
-        SinkSpec::Auto => return open(&choose(), size, rate),
+        SinkSpec::Auto => return open(&choose(), size, rate, existing),
         SinkSpec::Loopback(wanted) => Box::new(loopback::Writer::open(&loopback::find(wanted)?, size, rate)?),
         #[cfg(feature = "pipewire")]
         SinkSpec::PipeWire(label) => Box::new(pipewire::PipeWire::open(label.as_deref(), size, rate)?),
         #[cfg(not(feature = "pipewire"))]
         SinkSpec::PipeWire(_) => return Err(SinkError::NoPipeWire { reason: "bgcam was built without it".to_owned() }),
-        SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, rate)?),
+        SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, rate, existing)?),
         SinkSpec::Png(path) => Box::new(Snapshot::start(path, still::Format::Png, size)?),
         SinkSpec::Jpeg(path) => Box::new(Snapshot::start(path, still::Format::Jpeg, size)?),
-        SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, rate)?),
+        SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, rate, existing)?),
         SinkSpec::None => Box::new(Nowhere { size }),
     })
 }

@@ -1,18 +1,25 @@
-//! MP4 through an `ffmpeg` child, which gets raw frames on its standard input.
+//! MP4 through an `ffmpeg` child, which gets raw frames on its standard input and writes to the file that we have opened.
+//!
+//! The file is fragmented: each second is complete in itself, so that what was recorded until a crash plays, and nothing is
+//! left to be done at the end.
 
 use std::{
-    ffi::{OsStr, OsString},
+    fs::File,
     io::{self, Write},
-    os::unix::process::CommandExt,
+    os::{fd::AsRawFd, unix::process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use super::{FrameSink, SinkError, check_size, pipe::Patient};
+use super::{
+    FrameSink, SinkError, check_size,
+    pipe::Patient,
+    recording::{self, Existing},
+};
 use crate::{
-    child,
+    child, ffmpeg,
     frame::{Frame, Size},
 };
 
@@ -34,31 +41,40 @@ pub(super) struct Mp4 {
 }
 
 impl Mp4 {
-    /// Starts `ffmpeg` on `path`, in place of a file that is there.
+    /// Starts `ffmpeg` on `path`.
     ///
     /// # Errors
     /// When it is not installed or can't be started.
-    pub(super) fn start(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
-        Self::start_with("ffmpeg".as_ref(), path, size, rate)
+    pub(super) fn start(path: &Path, size: Size, rate: (u32, u32), existing: Existing) -> Result<Self, SinkError> {
+        Self::start_with(ffmpeg::program, path, size, rate, existing)
     }
 
-    fn start_with(program: &OsStr, path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
+    fn start_with(
+        program: impl Fn() -> Command,
+        path: &Path,
+        size: Size,
+        rate: (u32, u32),
+        existing: Existing,
+    ) -> Result<Self, SinkError> {
+        let open = |source| SinkError::Open { name: path.display().to_string(), source };
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => SinkError::NoFfmpeg { path: path.to_owned() },
-            _ => SinkError::Open { name: path.display().to_string(), source },
+            _ => open(source),
         };
-        let encoder = encoder(program).map_err(failed)?;
-        let mut child = Command::new(program)
-            .args(arguments(path, size, rate, encoder))
+        let encoder = encoder(program()).map_err(failed)?;
+        let (file, path) = recording::create(path, existing).map_err(open)?;
+        block(&file).map_err(open)?;
+        let mut child = program()
+            .args(arguments(size, rate, encoder))
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(file)
             .stderr(Stdio::piped())
             .process_group(0) // Ctrl-C is for us; ffmpeg ends when its input does
             .spawn()
             .map_err(failed)?;
         let stdin = child.stdin.take().map(|pipe| Patient::unblock(pipe, PATIENCE)).transpose().map_err(failed)?;
         let stderr = child.stderr.take().map(|pipe| thread::spawn(move || child::last_words(pipe)));
-        Ok(Self { name: path.display().to_string(), path: path.to_owned(), size, child, stdin, stderr })
+        Ok(Self { name: path.display().to_string(), path, size, child, stdin, stderr })
     }
 
     /// Ends the child and says what it left: its status and its last words.
@@ -125,37 +141,48 @@ impl Drop for Mp4 {
 }
 
 /// The first of [`ENCODERS`] that this `ffmpeg` has.
-fn encoder(program: &OsStr) -> io::Result<&'static str> {
-    let list = Command::new(program).args(["-hide_banner", "-encoders"]).stdin(Stdio::null()).output()?;
+fn encoder(mut program: Command) -> io::Result<&'static str> {
+    let list = program.args(["-hide_banner", "-encoders"]).stdin(Stdio::null()).output()?;
     let list = String::from_utf8_lossy(&list.stdout);
     let has = |name: &&&str| list.lines().any(|line| line.split_whitespace().nth(1) == Some(**name));
     Ok(ENCODERS.iter().find(has).unwrap_or(&"mpeg4"))
 }
 
-fn arguments(path: &Path, size: Size, rate: (u32, u32), encoder: &str) -> Vec<OsString> {
+/// Has writes to `file` wait where it is a pipe that is full: `ffmpeg` knows nothing else.
+fn block(file: &File) -> io::Result<()> {
+    // SAFETY: F_GETFL and F_SETFL on a descriptor that we own touch no memory of ours.
+    let done = unsafe {
+        let flags = libc::fcntl(file.as_raw_fd(), libc::F_GETFL);
+        libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags & !libc::O_NONBLOCK)
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn arguments(size: Size, rate: (u32, u32), encoder: &str) -> Vec<String> {
+    // a keyframe every two seconds: players find their way by them
+    let interval = (2 * rate.0).div_ceil(rate.1.max(1)).to_string();
     let (size, rate) = (size.to_string(), format!("{}/{}", rate.0, rate.1));
     let colours =
         ["-color_range", "tv", "-colorspace", "smpte170m", "-color_primaries", "bt709", "-color_trc", "bt709"];
-    let mut all: Vec<OsString> = ["-hide_banner", "-loglevel", "error", "-nostdin", "-y"].map(Into::into).into();
+    let mut all: Vec<String> = ["-hide_banner", "-loglevel", "error", "-nostdin"].map(Into::into).into();
     all.extend(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", &size, "-framerate", &rate].map(Into::into));
     all.extend(colours.map(Into::into));
-    all.extend(["-i", "pipe:0", "-an", "-c:v", encoder, "-pix_fmt", "yuv420p"].map(Into::into));
+    all.extend(["-i", "pipe:0", "-an", "-c:v", encoder, "-pix_fmt", "yuv420p", "-g", &interval].map(Into::into));
     all.extend(colours.map(Into::into));
     all.extend(match encoder {
-        "libx264" => ["-preset", "veryfast", "-crf", "20"].map(OsString::from),
-        _ => ["-b:v", "6M", "-g", "60"].map(OsString::from),
+        "libx264" => ["-preset", "veryfast", "-crf", "20"].map(String::from).to_vec(),
+        _ => ["-b:v", "6M"].map(String::from).to_vec(),
     });
-    all.extend(["-movflags", "+faststart", "-f", "mp4"].map(Into::into));
-    // `file:` so that no name is taken for an option or a network address.
-    let mut file = OsString::from("file:");
-    file.push(path);
-    all.push(file);
+    all.extend(
+        ["-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-frag_duration", "1000000"].map(Into::into),
+    );
+    all.extend(["-flush_packets", "1", "-f", "mp4", "pipe:1"].map(Into::into));
     all
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
     use crate::frame::Yuv;
@@ -169,6 +196,21 @@ mod tests {
         found
     }
 
+    fn size() -> Size {
+        Size::new(320, 180).unwrap()
+    }
+
+    /// Luma of the first pixel of each frame in the file.
+    fn play(path: &Path) -> Vec<u8> {
+        let played = Command::new("ffmpeg")
+            .args(["-loglevel", "error", "-nostdin", "-i"])
+            .arg(path)
+            .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
+            .output()
+            .unwrap();
+        played.stdout.chunks_exact(size().i420_len()).map(|frame| frame[0]).collect()
+    }
+
     #[test]
     fn what_is_recorded_plays_back_in_its_colours() {
         if !installed() {
@@ -176,20 +218,39 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("-a b.mp4");
-        let size = Size::new(320, 180).unwrap();
-        let mut frame = Frame::new(size);
+        fs::write(&path, "an earlier call").unwrap();
+        let mut frame = Frame::new(size());
         frame.fill(Yuv::from_rgb(0x20, 0xa0, 0x40));
-        let mut sink = Mp4::start(&path, size, (30000, 1001)).unwrap();
+        let mut sink = Mp4::start(&path, size(), (30000, 1001), Existing::Keep).unwrap();
+        let new = dir.path().join("-a b-2.mp4");
+        assert_eq!(sink.name(), new.display().to_string());
         (0..15).for_each(|_| sink.write(&frame).unwrap());
         sink.finish().unwrap();
-        let played = Command::new("ffmpeg")
-            .args(["-loglevel", "error", "-nostdin", "-i"])
-            .arg(&path)
-            .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
-            .output()
-            .unwrap();
-        assert_eq!(played.stdout.len(), 15 * size.i420_len());
-        assert!(played.stdout[0].abs_diff(frame.data()[0]) <= 2);
+        let played = play(&new);
+        assert_eq!(played.len(), 15);
+        assert!(played[0].abs_diff(frame.data()[0]) <= 2);
+        assert_eq!(fs::read(&path).unwrap(), b"an earlier call");
+        assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_was_recorded_until_a_crash_plays() {
+        if !installed() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("crash.mp4");
+        let mut sink = Mp4::start(&path, size(), (30, 1), Existing::Keep).unwrap();
+        let fragments = || fs::read(&path).unwrap().windows(4).filter(|name| name == b"moof").count();
+        let mut count = 0;
+        while fragments() < 2 {
+            assert!(count < 3000, "nothing has reached the file");
+            sink.write(&Frame::new(size())).unwrap();
+            count += 1;
+        }
+        sink.child.kill().unwrap();
+        sink.child.wait().unwrap();
+        assert!(play(&path).len() >= 15, "{} of {count} frames", play(&path).len());
     }
 
     #[test]
@@ -197,18 +258,20 @@ mod tests {
         if !installed() {
             return;
         }
-        let mut sink = Mp4::start(Path::new("/nonexistent/a.mp4"), Size::HD, (30, 1)).unwrap();
-        let frame = Frame::new(Size::HD);
-        let error = (0..100).find_map(|_| sink.write(&frame).err()).or_else(|| sink.finish().err());
-        let error = error.expect("there is no such directory").to_string();
-        assert!(error.contains("No such file or directory"), "{error}");
+        let mut sink = Mp4::start(Path::new("/dev/full"), size(), (30, 1), Existing::Keep).unwrap();
+        let frame = Frame::new(size());
+        let error = (0..300).find_map(|_| sink.write(&frame).err()).or_else(|| sink.finish().err());
+        let error = error.expect("the device is full").to_string();
+        assert!(error.contains("No space left on device"), "{error}");
         sink.finish().unwrap();
+        let nowhere = Mp4::start(Path::new("/nonexistent/a.mp4"), size(), (30, 1), Existing::Keep).unwrap_err();
+        assert!(matches!(nowhere, SinkError::Open { .. }), "{nowhere:?}");
     }
 
     #[test]
     fn without_ffmpeg_the_error_says_so() {
-        let error =
-            Mp4::start_with("no-such-ffmpeg".as_ref(), Path::new("a.mp4"), Size::HD, (30, 1)).expect_err("no program");
+        let program = || Command::new("no-such-ffmpeg");
+        let error = Mp4::start_with(program, Path::new("a.mp4"), Size::HD, (30, 1), Existing::Keep).unwrap_err();
         assert!(matches!(error, SinkError::NoFfmpeg { .. }));
         assert!(!fs::exists("a.mp4").unwrap());
     }

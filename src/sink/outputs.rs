@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::{Audience, FrameSink, Readers, SinkError, SinkSpec, Worker, open};
+use super::{Audience, Existing, FrameSink, Readers, SinkError, SinkSpec, Worker, open};
 use crate::{
     error::{Failure, Recovery},
     frame::{Frame, Size},
@@ -216,7 +216,9 @@ impl Outputs {
             Ok(()) => {
                 entry.written.fetch_add(1, Ordering::Relaxed);
                 entry.dropped.store(sink.dropped(), Ordering::Relaxed);
-                if slot.pause != FIRST_PAUSE || matches!(**entry.state.load(), OutputState::Failed { .. }) {
+                // only a frame that has arrived proves it: a thread may have taken this one and fail to write it
+                let failed = matches!(**entry.state.load(), OutputState::Failed { .. });
+                if failed && sink.has_delivered() {
                     slot.pause = FIRST_PAUSE;
                     entry.state.store(Arc::new(OutputState::Ok));
                     info!(output = sink.name(), "output is back");
@@ -271,7 +273,7 @@ impl std::fmt::Debug for Outputs {
 
 /// Opens an output such that writing to it never waits for a disk or a child.
 fn open_beside(spec: &SinkSpec, size: Size, fps: u32) -> Result<Box<dyn FrameSink>, SinkError> {
-    let sink = open(spec, size, (fps, 1))?;
+    let sink = open(spec, size, (fps, 1), Existing::Keep)?;
     Ok(match spec {
         SinkSpec::Y4m(_) | SinkSpec::Mp4(_) => Box::new(Worker::start(sink, fps)?),
         _ => sink,
@@ -344,6 +346,59 @@ mod tests {
         board.entries[1].audience.tell(Some(true));
         assert!(!readers.has_changed().unwrap(), "nothing new");
         assert_eq!(board.status(Instant::now())[1].read, Some(true));
+    }
+
+    /// Takes every frame and saves none, as a picture file on a full disk does.
+    struct Full {
+        frames: u32,
+        room: Arc<AtomicBool>,
+    }
+
+    impl FrameSink for Full {
+        fn name(&self) -> &str {
+            "full"
+        }
+
+        fn size(&self) -> Size {
+            size()
+        }
+
+        fn write(&mut self, _: &Frame) -> Result<(), SinkError> {
+            self.frames += 1;
+            let fails = self.frames > 3 && !self.room.load(Ordering::Relaxed);
+            if fails { Err(SinkError::NoModule) } else { Ok(()) }
+        }
+
+        fn has_delivered(&self) -> bool {
+            self.room.load(Ordering::Relaxed)
+        }
+
+        fn finish(&mut self) -> Result<(), SinkError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_output_is_back_only_when_a_frame_has_arrived() {
+        let (start, room) = (Instant::now(), Arc::<AtomicBool>::default());
+        let given = Arc::clone(&room);
+        let opener: Opener = Box::new(move |_, _, _| Ok(Box::new(Full { frames: 0, room: Arc::clone(&given) })));
+        let mut outputs = Outputs::open_with(opener, &specs()[..1], size(), 30, start);
+        let (board, frame) = (outputs.board(), Frame::new(size()));
+        let mut retries = 0;
+        for tick in 0..400 {
+            let now = start + tick * Duration::from_millis(100);
+            outputs.write(&frame, now);
+            let status = &board.status(now)[0];
+            assert!(tick < 3 || status.failure.is_some(), "it never came back, but said so at {tick}");
+            // a warning for each first failure of a series: the series must not end
+            assert!(status.retries >= retries);
+            retries = status.retries;
+        }
+        assert!(retries > 10);
+        room.store(true, Ordering::Relaxed);
+        outputs.write(&frame, start + Duration::from_secs(100));
+        assert_eq!(board.status(start)[0].failure, None);
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -29,6 +32,7 @@ pub(super) struct Snapshot {
     pool: Pool<Frame>,
     newest: Arc<Latest<Arc<Frame>>>,
     failed: Arc<Latest<SinkError>>,
+    saved: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -46,10 +50,18 @@ impl Snapshot {
         let open = |source: io::Error| SinkError::Open { name: name.clone(), source };
         tempfile::tempfile_in(still::directory(path)).map_err(open)?;
         let (newest, failed) = (Arc::<Latest<_>>::default(), Arc::<Latest<_>>::default());
-        let encoder =
-            Encoder { newest: Arc::clone(&newest), failed: Arc::clone(&failed), path: path.to_owned(), format, every };
+        let saved = Arc::<AtomicBool>::default();
+        let encoder = Encoder {
+            newest: Arc::clone(&newest),
+            failed: Arc::clone(&failed),
+            saved: Arc::clone(&saved),
+            path: path.to_owned(),
+            format,
+            every,
+        };
         let thread = thread::Builder::new().name("snapshot".into()).spawn(move || encoder.run()).map_err(open)?;
-        Ok(Self { size, pool: Pool::new(BUFFERS, || Frame::new(size)), newest, failed, thread: Some(thread), name })
+        let pool = Pool::new(BUFFERS, || Frame::new(size));
+        Ok(Self { size, pool, newest, failed, saved, thread: Some(thread), name })
     }
 }
 
@@ -77,6 +89,10 @@ impl FrameSink for Snapshot {
         Ok(())
     }
 
+    fn has_delivered(&self) -> bool {
+        self.saved.load(Ordering::Relaxed)
+    }
+
     fn finish(&mut self) -> Result<(), SinkError> {
         self.newest.close();
         if let Some(thread) = self.thread.take() {
@@ -96,6 +112,7 @@ impl Drop for Snapshot {
 struct Encoder {
     newest: Arc<Latest<Arc<Frame>>>,
     failed: Arc<Latest<SinkError>>,
+    saved: Arc<AtomicBool>,
     path: PathBuf,
     format: still::Format,
     every: Duration,
@@ -115,8 +132,9 @@ impl Encoder {
     }
 
     fn save(&self, frame: &Frame) {
-        if let Err(error) = still::save_private(frame, &self.path, self.format) {
-            self.failed.put(error);
+        match still::save_private(frame, &self.path, self.format) {
+            Ok(()) => self.saved.store(true, Ordering::Relaxed),
+            Err(error) => self.failed.put(error),
         }
     }
 }
@@ -145,7 +163,7 @@ mod tests {
             sink.write(&frame).unwrap();
         }
         sink.finish().unwrap();
-        assert!(colour(&path)[0] > 250);
+        assert!(colour(&path)[0] > 250 && sink.has_delivered());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
     }
 
@@ -157,7 +175,7 @@ mod tests {
         let mut sink = Snapshot::start_every(Duration::ZERO, &path, still::Format::Jpeg, size).unwrap();
         drop(dir);
         sink.write(&Frame::new(size)).unwrap();
-        assert!(sink.finish().is_err());
+        assert!(sink.finish().is_err() && !sink.has_delivered());
         assert!(matches!(Snapshot::start(&path, still::Format::Jpeg, size), Err(SinkError::Open { .. })));
     }
 }

@@ -6,10 +6,11 @@ use std::{
     io,
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{FrameSink, SinkError, check_size};
@@ -20,6 +21,10 @@ use crate::{
 
 /// Frames that may wait; 12 MB at 1280x720.
 const QUEUE: usize = 8;
+
+/// How long the other sink may take to complete its file: less than systemd gives us to stop. What is written by then stays
+/// playable.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Passes frames on to another sink, in another thread; drops those for which there is no room, and counts them.
 ///
@@ -34,7 +39,11 @@ pub(super) struct Worker {
     beat: Beat,
     failed: Arc<Latest<SinkError>>,
     dropped: u64,
+    /// Whether the other sink has taken a frame.
+    delivered: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    /// Nothing is sent; it disconnects when the thread is through.
+    ended: Receiver<()>,
 }
 
 /// A frame on its way, and how often the one before it is to be repeated first.
@@ -68,15 +77,21 @@ impl Worker {
         let (name, size) = (sink.name().to_owned(), sink.size());
         let (queue, frames) = sync_channel(QUEUE);
         let failed = Arc::<Latest<_>>::default();
-        let report = Arc::clone(&failed);
+        let delivered = Arc::<AtomicBool>::default();
+        let (report, told) = (Arc::clone(&failed), Arc::clone(&delivered));
+        let (through, ended) = sync_channel::<()>(0);
         let thread = thread::Builder::new()
             .name("recorder".into())
-            .spawn(move || run(sink, &frames, &report))
+            .spawn(move || {
+                run(sink, &frames, &report, &told);
+                drop(through);
+            })
             .map_err(|source: io::Error| SinkError::Open { name: name.clone(), source })?;
         // Beside those in the queue, one is being written, one was the last and one is being filled.
         let pool = Pool::new(QUEUE + 3, || Frame::new(size));
         let beat = Beat { fps: f64::from(fps), start: None, written: 0 };
-        Ok(Self { name, size, pool, queue: Some(queue), beat, failed, dropped: 0, thread: Some(thread) })
+        let (queue, thread) = (Some(queue), Some(thread));
+        Ok(Self { name, size, pool, queue, beat, failed, dropped: 0, delivered, thread, ended })
     }
 
     fn write_at(&mut self, frame: &Frame, now: Instant) -> Result<(), SinkError> {
@@ -105,12 +120,14 @@ impl Worker {
     }
 }
 
-fn run(mut sink: Box<dyn FrameSink>, turns: &Receiver<Turn>, failed: &Latest<SinkError>) {
+fn run(mut sink: Box<dyn FrameSink>, turns: &Receiver<Turn>, failed: &Latest<SinkError>, delivered: &AtomicBool) {
     let mut last: Option<Arc<Frame>> = None;
     let written = turns.iter().try_for_each(|(repeats, frame)| {
         let before = last.replace(Arc::clone(&frame)).unwrap_or_else(|| Arc::clone(&frame));
         (0..repeats).try_for_each(|_| sink.write(&before))?;
-        sink.write(&frame)
+        sink.write(&frame)?;
+        delivered.store(true, Ordering::Relaxed);
+        Ok(())
     });
     if let Err(error) = written.and_then(|()| sink.finish()) {
         failed.put(error);
@@ -133,10 +150,19 @@ impl FrameSink for Worker {
     fn finish(&mut self) -> Result<(), SinkError> {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
+            if self.ended.recv_timeout(FINISH_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+                let waited = format!("it was not completed within {} seconds", FINISH_TIMEOUT.as_secs());
+                let source = io::Error::new(io::ErrorKind::TimedOut, waited);
+                return Err(SinkError::Write { name: self.name.clone(), source });
+            }
             // A panic there has been reported by the panic hook.
             let _ = thread.join();
         }
         self.failed.try_take().map_or(Ok(()), Err)
+    }
+
+    fn has_delivered(&self) -> bool {
+        self.delivered.load(Ordering::Relaxed)
     }
 
     fn dropped(&self) -> u64 {

@@ -1,14 +1,16 @@
 //! Y4M: raw video with a line of text before it, which every video tool reads.
 
 use std::{
-    fs::OpenOptions,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
     time::Duration,
 };
 
-use super::{FrameSink, SinkError, check_size, pipe::Patient};
+use super::{
+    FrameSink, SinkError, check_size,
+    pipe::Patient,
+    recording::{self, Existing},
+};
 use crate::frame::{Frame, Mask, Size};
 
 /// How long a reader of a named pipe may stall.
@@ -86,18 +88,15 @@ pub struct File {
 }
 
 impl File {
-    /// Creates the file, in place of one that is there, and writes the header.
+    /// Creates the file and writes the header.
     ///
     /// # Errors
     /// When it can't be created or written.
-    pub fn create(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
-        let name = path.display().to_string();
-        let open = |source| SinkError::Open { name: name.clone(), source };
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).custom_flags(libc::O_NONBLOCK);
-        let out = Patient::new(options.open(path).map_err(open)?, PATIENCE);
-        let writer = Writer::new(out, size, rate, Content::Pictures).map_err(open)?;
-        Ok(Self { name, size, writer })
+    pub fn create(path: &Path, size: Size, rate: (u32, u32), existing: Existing) -> Result<Self, SinkError> {
+        let open = |source| SinkError::Open { name: path.display().to_string(), source };
+        let (file, path) = recording::create(path, existing).map_err(open)?;
+        let writer = Writer::new(Patient::new(file, PATIENCE), size, rate, Content::Pictures).map_err(open)?;
+        Ok(Self { name: path.display().to_string(), size, writer })
     }
 }
 
@@ -134,7 +133,7 @@ mod tests {
         let size = Size::new(16, 16).unwrap();
         let mut frame = Frame::new(size);
         frame.fill(Yuv { y: 1, u: 2, v: 3 });
-        let mut sink = File::create(&path, size, (30, 1)).unwrap();
+        let mut sink = File::create(&path, size, (30, 1), Existing::Keep).unwrap();
         sink.write(&frame).unwrap();
         sink.write(&frame).unwrap();
         sink.finish().unwrap();
@@ -163,14 +162,16 @@ mod tests {
     #[test]
     fn a_frame_of_another_size_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sink = File::create(&dir.path().join("a.y4m"), Size::new(16, 16).unwrap(), (30, 1)).unwrap();
+        let mut sink =
+            File::create(&dir.path().join("a.y4m"), Size::new(16, 16).unwrap(), (30, 1), Existing::Keep).unwrap();
         let error = sink.write(&Frame::new(Size::HD)).expect_err("another size");
         assert!(matches!(error, SinkError::WrongSize { .. }));
     }
 
     #[test]
     fn what_cannot_be_created_is_named() {
-        let error = File::create(Path::new("/nonexistent/a.y4m"), Size::HD, (30, 1)).expect_err("no directory");
+        let error =
+            File::create(Path::new("/nonexistent/a.y4m"), Size::HD, (30, 1), Existing::Keep).expect_err("no directory");
         assert!(error.to_string().contains("/nonexistent/a.y4m"), "{error}");
     }
 }

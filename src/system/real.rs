@@ -1,21 +1,14 @@
 //! The real machine: this process's user, environment and devices.
 
 use std::{
-    collections::BTreeMap,
-    env,
-    ffi::CString,
-    fs, io,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-    process::{Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
+    collections::BTreeMap, env, ffi::CString, fs, io, os::unix::ffi::OsStrExt, path::Path, process::Stdio, sync::mpsc,
+    thread, time::Duration,
 };
 
 use super::{Cameras, Library, Probe, Ran, System, User};
 use crate::{
-    camera, child,
+    camera,
+    child::{self, Needs},
     control::{
         client::{Client, ConnectError},
         protocol::{Request, Response, Status},
@@ -81,7 +74,7 @@ fn session_groups() -> Vec<u32> {
 
 impl Probe for Real {
     fn run(&self, command: &[&str]) -> io::Result<Ran> {
-        let mut child = Command::new(command[0])
+        let mut child = child::command(command[0], &[Needs::Session])
             .args(&command[1..])
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())
@@ -97,7 +90,9 @@ impl Probe for Real {
 
     fn change(&self, command: &[String], input: &str) -> io::Result<()> {
         let stdin = if input.is_empty() { Stdio::inherit() } else { Stdio::piped() };
-        let mut child = Command::new(&command[0]).args(&command[1..]).stdin(stdin).stdout(io::stderr()).spawn()?;
+        let needs = [Needs::Session, Needs::Desktop, Needs::Network, Needs::Admin];
+        let mut command_line = child::command(&command[0], &needs);
+        let mut child = command_line.args(&command[1..]).stdin(stdin).stdout(io::stderr()).spawn()?;
         if let Some(mut pipe) = child.stdin.take() {
             io::Write::write_all(&mut pipe, input.as_bytes())?;
         }

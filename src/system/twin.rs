@@ -115,6 +115,7 @@ pub(crate) fn status() -> Status {
         },
         prompt: None,
         provider: "builtin".into(),
+        key_variables: Vec::new(),
         rates: Rates::default(),
         dropped_for_mask: 0,
         dropped_for_render: 0,

@@ -3,12 +3,18 @@
 //! Profiles that sign in by SSO or take on a role are asked of the `aws` program, or of Amazon's own chain of
 //! credentials where the feature `aws-chain` has it built in.
 
-use std::{collections::BTreeMap, fmt, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use aws_credential_types::Credentials;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::child::{self, Needs};
 use crate::prompt::{
     PromptError,
     command::run,
@@ -79,7 +85,7 @@ impl Access {
             }
         };
         let program = words[0].clone();
-        let mut process = tokio::process::Command::new(&program);
+        let mut process = tokio::process::Command::from(child::command(&program, needs(&program)));
         process.args(&words[1..]);
         let ran = tokio::time::timeout(PATIENCE, run(&program, process, b"", MOST_BYTES)).await;
         let ran = ran.map_err(|_| PromptError::TimedOut { provider: Name::Bedrock, limit: PATIENCE })??;
@@ -93,6 +99,13 @@ impl Access {
         })?;
         Ok(Credentials::new(given.access_key_id, given.secret_access_key, given.session_token, None, NOTE))
     }
+}
+
+/// The environment of a program that gives keys. A profile may tell Amazon's own tool to take them from there.
+fn needs(program: &str) -> &'static [Needs] {
+    let all = &[Needs::Session, Needs::Desktop, Needs::Network, Needs::Aws, Needs::AwsKeys];
+    let is_amazons = Path::new(program).file_name() == Some("aws".as_ref());
+    if is_amazons { all } else { &all[..4] }
 }
 
 /// What a `credential_process` prints.

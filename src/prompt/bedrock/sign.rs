@@ -75,7 +75,7 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), PromptEr
     Ok((name, value))
 }
 
-fn internal(error: &dyn std::error::Error) -> PromptError {
+fn internal(error: &(dyn std::error::Error + 'static)) -> PromptError {
     PromptError::Internal(format!("cannot sign the request: {}", crate::error::chain(error)))
 }
 

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::disk;
-use crate::prompt::{Recipe, one_line, provider::Name};
+use crate::{
+    error::io_text,
+    prompt::{Recipe, one_line, provider::Name},
+};
 
 /// Bytes of a record; one holds the words, the prompt and what it should not have.
 pub(super) const MAX_RECORD: u64 = 64 << 10;
@@ -125,7 +128,7 @@ impl Entry {
         let file = &self.file;
         match fs::symlink_metadata(dir.join(file)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!("{file} is missing")),
-            Err(error) => Err(format!("cannot read {file}: {error}")),
+            Err(error) => Err(format!("cannot read {file}: {}", io_text(&error))),
             Ok(found) if !found.is_file() => Err(format!("{file} is not a regular file")),
             Ok(found) if found.len() != self.bytes => {
                 Err(format!("{file} has {} bytes, its record says {}", found.len(), self.bytes))

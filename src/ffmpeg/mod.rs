@@ -1,7 +1,16 @@
 //! Videos of any kind, decoded by an `ffmpeg` child whose Y4M output we read through a pipe.
 //!
+//! This is the only place that names files to `ffmpeg` and `ffprobe`: [`name_input`] lets them open that one file, and only
+//! as one of [`CONTAINERS`]. Playlists and other formats that name files, which ffmpeg would open, are refused.
+//!
 //! Y4M is raw yuv420p with a line that says size and rate. The child ends with its reader: it is killed when that is
 //! dropped, and a pipe that nobody reads ends it when we are killed ourselves.
+
+pub(crate) mod colour;
+mod probe;
+pub(crate) mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::{
     ffi::OsString,
@@ -17,10 +26,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use probe::probe;
+
 use crate::{
     camera::y4m::{Header, Reader, Y4mError},
     child,
     duration::Human,
+    error::io_text,
     frame::Frame,
 };
 
@@ -33,8 +45,13 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Bytes of the pipe: the most that Linux gives everybody. Fewer turns between the child and us than the usual 64 KiB.
 const PIPE: libc::c_int = 1 << 20;
 
-/// The most that ffprobe may say.
-const MOST_SAID: u64 = 16 << 10;
+/// Demuxers that ffmpeg may use: containers that hold all of their data themselves. None opens another file, runs a script or
+/// is a guess at raw data.
+const CONTAINERS: &str =
+    "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,asf,flv,mxf,dv,yuv4mpegpipe,gif,apng,nut,ivf,h264,hevc,m4v";
+
+/// The same, for people.
+const SUPPORTED: &str = "MP4, MOV, MKV, WebM, AVI, MPEG, OGV, WMV, FLV, MXF, DV and Y4M";
 
 /// Why a video was not read.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +59,12 @@ pub(crate) enum FfmpegError {
     /// There is no such program.
     #[error("ffmpeg is not installed")]
     NotInstalled,
+    /// Not a container that we open; `found` is what it is instead, where that is known.
+    #[error("not a video file{}; supported are {SUPPORTED}", .found.as_ref().map(|what| format!(" but {what}")).unwrap_or_default())]
+    NotVideo { found: Option<String> },
+    /// A song, perhaps with the picture of its cover.
+    #[error("it has only sound, no moving picture")]
+    SoundOnly,
     /// Nothing came for so long.
     #[error("ffmpeg gave nothing for {}", Human(*.0))]
     Stalled(Duration),
@@ -79,7 +102,7 @@ impl Ffmpeg {
     pub(crate) fn open(decode: &Decode<'_>) -> Result<Self, FfmpegError> {
         let mut child = command(decode).spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => FfmpegError::NotInstalled,
-            _ => FfmpegError::Failed(format!("cannot run ffmpeg: {error}")),
+            _ => FfmpegError::Failed(format!("cannot run ffmpeg: {}", io_text(&error))),
         })?;
         let output = child.stdout.take();
         let mut process = Process::new(child);
@@ -111,15 +134,20 @@ impl Ffmpeg {
 }
 
 /// The part of a command that names the input: no shell; `file:` so that a name with a colon or a dash is nothing but a
-/// name, and only files and pipes, so that a playlist in disguise reaches no network.
+/// name; no other protocol, and no format that could name other files.
 fn name_input(command: &mut Command, path: &Path) {
     let mut source = OsString::from("file:");
     source.push(path);
-    command.args(["-protocol_whitelist", "file,pipe", "-i"]).arg(source);
+    command.args(["-protocol_whitelist", "file", "-format_whitelist", CONTAINERS, "-i"]).arg(source);
+}
+
+/// An `ffmpeg` with a clean environment.
+pub(crate) fn program() -> Command {
+    child::command("ffmpeg", &[])
 }
 
 fn command(decode: &Decode<'_>) -> Command {
-    let mut command = Command::new("ffmpeg");
+    let mut command = program();
     command.args(["-nostdin", "-hide_banner", "-v", "error"]);
     if decode.looped {
         command.args(["-stream_loop", "-1"]);
@@ -133,48 +161,6 @@ fn command(decode: &Decode<'_>) -> Command {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0); // Ctrl-C is for us; ffmpeg ends with us
     command
-}
-
-/// What a video says of its pictures.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Traits {
-    pub(crate) height: u32,
-    /// ffmpeg's name of the matrix, such as `bt709`; often `unknown`.
-    pub(crate) matrix: String,
-    /// ffmpeg's name of the pixel format, such as `yuv420p`.
-    pub(crate) pixels: String,
-}
-
-/// Asks `ffprobe` for the traits of a video; `None` where it can't tell, or is not there.
-pub(crate) fn probe(path: &Path) -> Option<Traits> {
-    let mut command = Command::new("ffprobe");
-    command.args(["-v", "error", "-select_streams", "V:0", "-show_entries"]);
-    command.args(["stream=height,color_space,pix_fmt", "-of", "default=noprint_wrappers=1"]);
-    name_input(&mut command, path);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().ok()?;
-    let mut said = String::new();
-    // a child that hangs is killed below: what it says then ends
-    let reader = child.stdout.take().map(|output| {
-        std::thread::spawn(move || {
-            let mut said = String::new();
-            let _ = output.take(MOST_SAID).read_to_string(&mut said);
-            said
-        })
-    });
-    let ended = child::wait(&mut child, PATIENCE);
-    if let Some(reader) = reader {
-        said = reader.join().unwrap_or_default();
-    }
-    ended.is_ok_and(|status| status.success()).then(|| traits(&said))
-}
-
-fn traits(said: &str) -> Traits {
-    let value = |key: &str| {
-        let of = |line: &str| line.strip_prefix(key).and_then(|rest| rest.strip_prefix('=')).map(str::to_owned);
-        said.lines().find_map(of).unwrap_or_default()
-    };
-    Traits { height: value("height").parse().unwrap_or(0), matrix: value("color_space"), pixels: value("pix_fmt") }
 }
 
 /// The output of the child; no read waits longer than the time-out, nor much longer than until it is to stop.
@@ -243,8 +229,7 @@ impl Process {
             return FfmpegError::Stalled(self.timeout);
         }
         let complaint = self.complaint.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        let last = complaint.lines().rfind(|line| !line.trim().is_empty());
-        FfmpegError::Failed(last.map_or_else(|| error.to_string(), |line| format!("ffmpeg: {line}")))
+        if complaint.trim().is_empty() { FfmpegError::Failed(error.to_string()) } else { probe::refusal(&complaint) }
     }
 }
 
@@ -252,28 +237,5 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_ffprobe_says_is_read_and_what_it_does_not_say_is_nothing() {
-        let said = "height=720\npix_fmt=yuv420p\ncolor_space=bt709\n";
-        let expected = Traits { height: 720, matrix: "bt709".to_owned(), pixels: "yuv420p".to_owned() };
-        assert_eq!(traits(said), expected);
-        assert_eq!(traits("height=x\nheightened=9\n"), Traits::default());
-    }
-
-    #[test]
-    fn a_name_is_never_an_option_nor_a_protocol() {
-        for name in ["-y", "concat:a|b", "http://127.0.0.1/x.mp4"] {
-            let mut command = Command::new("ffmpeg");
-            name_input(&mut command, Path::new(name));
-            let last = command.get_args().last().map(|argument| argument.to_string_lossy().into_owned());
-            assert_eq!(last, Some(format!("file:{name}")));
-        }
     }
 }

@@ -1,4 +1,8 @@
-//! From a picture file, however large, odd or hostile, to 8-bit RGB and to the house format.
+//! From a picture file, however large, odd or hostile, to 8-bit sRGB and to the house format.
+
+mod exif;
+pub(crate) mod png;
+pub(crate) mod profile;
 
 use std::{
     ffi::OsStr,
@@ -10,6 +14,8 @@ use std::{
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage, RgbaImage, metadata::Orientation,
 };
+
+use profile::ToSrgb;
 
 use crate::{
     error::{Kind, nearest},
@@ -106,8 +112,8 @@ pub fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, PictureError>
 }
 
 /// There is no file at `path`; names one beside it with nearly its name.
-pub(crate) fn not_found(path: &Path) -> PictureError {
-    PictureError::NotFound { name: path.display().to_string(), near: near(path) }
+fn not_found(path: &Path) -> PictureError {
+    PictureError::NotFound { name: path.display().to_string(), near: near(path, is_picture_name) }
 }
 
 /// Decodes a PNG, JPEG or WebP picture, turns it upright and lays it on black where it is transparent.
@@ -151,7 +157,11 @@ fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImag
     }
     // Broken EXIF data spoils no pixel.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let to_srgb = ToSrgb::of(&mut decoder, bytes, format);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    if let Some(to_srgb) = to_srgb {
+        picture = to_srgb.convert(picture);
+    }
     picture.apply_orientation(orientation);
     Ok(picture)
 }
@@ -223,12 +233,12 @@ fn decode_error(source: ImageError, name: &str) -> PictureError {
     }
 }
 
-/// A file beside the missing one with nearly its name.
-fn near(path: &Path) -> Option<String> {
+/// A file beside the missing one with nearly its name, among those whose names are `wanted`.
+pub(crate) fn near(path: &Path, wanted: impl Fn(&str) -> bool) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let others = fs::read_dir(folder).ok()?.take(2000).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let near = nearest(name, others.filter(|other| is_picture_name(other)))?;
+    let near = nearest(name, others.filter(|other| wanted(other)))?;
     Some(path.with_file_name(near).display().to_string())
 }
 
@@ -297,6 +307,14 @@ pub(crate) fn sniff(bytes: &[u8], name: &str) -> Result<ImageFormat, PictureErro
         b"" if is_text(head) => no_picture("a text file"),
         b"" => no_picture("something unknown"),
         _ => no_picture("a video"),
+    })
+}
+
+/// The checksum of a PNG's chunks, for tests that make some.
+#[cfg(test)]
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
     })
 }
 
@@ -399,12 +417,6 @@ mod tests {
         png[29..33].copy_from_slice(&crc);
         let error = open(&png).unwrap_err();
         assert!(matches!(error, PictureError::TooManyPixels { width: 32768, height: 32768, .. }), "{error:?}");
-    }
-
-    fn crc32(bytes: &[u8]) -> u32 {
-        !bytes.iter().fold(u32::MAX, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
-        })
     }
 
     #[test]

@@ -1,0 +1,76 @@
+//! The headers of a GIF: a screen that is too small for its pictures.
+
+/// Enlarges the screen to hold the first picture, as browsers do: some programs write a screen of 0x0. Where this is no GIF, or
+/// has no picture, nothing changes.
+pub(super) fn show_first_picture(bytes: &mut [u8]) {
+    let Some(at) = first_picture(bytes) else { return };
+    for side in 0..2 {
+        let number = |at: usize| bytes.get(at..)?.first_chunk().map(|number| u16::from_le_bytes(*number));
+        let (Some(start), Some(length), Some(screen)) =
+            (number(at + 2 * side), number(at + 4 + 2 * side), number(6 + 2 * side))
+        else {
+            return;
+        };
+        let needed = screen.max(start.saturating_add(length)).to_le_bytes();
+        bytes[6 + 2 * side..][..2].copy_from_slice(&needed);
+    }
+}
+
+/// Where the first picture's place and size are: left, top, width and height.
+fn first_picture(bytes: &[u8]) -> Option<usize> {
+    const EXTENSION: u8 = 0x21;
+    const PICTURE: u8 = 0x2c;
+    if !bytes.starts_with(b"GIF8") {
+        return None;
+    }
+    let flags = *bytes.get(10)?;
+    let colours = if flags & 0x80 != 0 { 3 << ((flags & 7) + 1) } else { 0 };
+    let mut at = 13 + colours;
+    loop {
+        match *bytes.get(at)? {
+            EXTENSION => at = after_blocks(bytes, at + 2)?,
+            PICTURE => return Some(at + 1),
+            _ => return None,
+        }
+    }
+}
+
+/// The end of the blocks that begin at `at`: each has its length before it, the last one has none.
+fn after_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let length = usize::from(*bytes.get(at)?);
+        at += 1 + length;
+        if length == 0 {
+            return Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TINY: &[u8] = b"GIF89a\0\0\0\0\x80\0\0\xc8\x28\x28\0\0\0\x21\xfe\x03abc\0,\x02\0\x01\0\x08\0\x09\0\0\x02\0;";
+
+    fn screen(mut bytes: Vec<u8>) -> Vec<u8> {
+        show_first_picture(&mut bytes);
+        bytes[6..10].to_vec()
+    }
+
+    #[test]
+    fn the_screen_grows_to_the_first_picture_and_never_shrinks() {
+        assert_eq!(screen(TINY.to_vec()), [10, 0, 10, 0]);
+        let mut large = TINY.to_vec();
+        large[6..10].copy_from_slice(&[20, 0, 1, 0]);
+        assert_eq!(screen(large), [20, 0, 10, 0]);
+    }
+
+    #[test]
+    fn damaged_headers_change_nothing_and_do_no_harm() {
+        for length in 0..TINY.len() {
+            let mut bytes = TINY[..length].to_vec();
+            show_first_picture(&mut bytes);
+            assert!(length >= 33 || bytes == TINY[..length], "{length}");
+        }
+    }
+}
