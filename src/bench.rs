@@ -257,12 +257,11 @@ impl Report {
     /// # Errors
     /// When it can't be read or is none.
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::new(Kind::BadInput, format!("cannot read a measurement from {}: {}", path.display(), chain(error)))
-                .hint(format!("`bgcam bench --save {}` makes one", path.display()))
-        };
-        let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
-        serde_json::from_str(&text).map_err(|error| failed(&error))
+        let failed = |text: String| Failure::new(Kind::BadInput, text).hint("`bgcam bench --save FILE` writes one");
+        let text = fs::read_to_string(path)
+            .map_err(|error| failed(format!("cannot read a measurement from {}: {}", path.display(), chain(&error))))?;
+        serde_json::from_str(&text)
+            .map_err(|_| failed(format!("{} is not a measurement that bgcam bench has saved", path.display())))
     }
 
     /// What has changed since `before`: CPU milliseconds then and now, and their ratio.

@@ -43,7 +43,7 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("setup", &["--dry-run --no-service", "--remove --no-service"]),
     ("config check", &["", "/none.toml"]),
     ("render", &["/none.png /none.jpg"]),
-    ("bench", &["--frames 10 --size 64x64 --quality eco", "--frames 10 --size 64x64 --quality eco --json"]),
+    ("bench", &["--frames 10 --size 64x64 --quality eco"]),
     ("completions", &["bash", "zsh", "fish"]),
     ("man", &[""]),
 ];

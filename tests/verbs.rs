@@ -180,7 +180,9 @@ fn setup_shows_what_it_would_do_and_asks() {
     // nobody is there to say yes
     let said = home.expect(&["setup", "--no-service"], if there_is_nothing { 0 } else { 1 });
     assert!(there_is_nothing || said.contains("nobody said yes"), "{said}");
-    assert!(home.expect(&["setup", "--remove"], 0).contains("nothing to change"));
+    for line in [&["setup", "--remove"][..], &["setup", "--remove", "--dry-run"]] {
+        assert!(home.expect(line, 0).contains("nothing to change"), "{line:?}");
+    }
 }
 
 #[test]
@@ -191,5 +193,36 @@ fn a_settings_file_is_checked_by_itself() {
     home.expect(&["config", "check", file.to_str().unwrap()], 0);
     fs::write(&file, "[output]\nfps = 1000\n").unwrap();
     assert!(home.expect(&["config", "check", file.to_str().unwrap()], 1).contains("output.fps = 1000"));
-    assert!(home.expect(&["config", "check", "/no/such.toml"], 1).contains("/no/such.toml"));
+    let missing = home.expect(&["config", "check", "/no/such.toml"], 1);
+    assert!(missing.contains("/no/such.toml: there is no such settings file"), "{missing}");
+    fs::write(&file, "[output]\nfps = 1000\n[look]\nzoom = 1\n[mask]\nmemory = 3\n").unwrap();
+    let all = home.expect(&["config", "check", file.to_str().unwrap()], 1);
+    for part in
+        ["mine.toml:2: setting output.fps", "mine.toml:4: setting look.zoom", "mine.toml:6: setting mask.memory"]
+    {
+        assert!(all.contains(part), "no {part} in {all}");
+    }
+    assert_eq!(all.matches("hint: ").count(), 1, "{all}");
+}
+
+#[test]
+fn wrong_values_are_told_what_is_expected() {
+    let home = Home::new();
+    for (line, expected) in [
+        ("daemon --fps abc", "'abc' for '--fps <FPS>': expected a whole number from 1 to 120"),
+        ("daemon --fps -1", "'-1' for '--fps <FPS>': expected a whole number from 1 to 120"),
+        ("set-blur NaN", "expected a whole number from 1 to 100"),
+        ("set-blur -5", "expected a whole number from 1 to 100"),
+        ("set-prompt x --count 0", "expected a whole number from 1 to 8"),
+        ("set-prompt x --seed -1", "expected a whole number, 0 or more"),
+        ("set-slideshow . --every 5x", "such as 45s, 5m or 1h"),
+        ("bench --frames x", "expected a whole number from 10 to 100000"),
+        ("set-camera file:", "expected auto, a path"),
+    ] {
+        let words: Vec<_> = line.split(' ').collect();
+        let said = home.expect(&words, 2);
+        assert!(said.contains(expected) && !said.contains("invalid digit"), "{line}: {said}");
+    }
+    let said = home.expect(&["bench", "--compare", "/dev/null"], 1);
+    assert!(said.contains("/dev/null is not a measurement"), "{said}");
 }

@@ -281,7 +281,14 @@ fn config(verb: ConfigVerb) -> Result<(), Trouble> {
 /// The settings, or every mistake in them on stderr.
 fn checked<T>(settings: Result<T, ConfigError>) -> Result<T, Trouble> {
     settings.map_err(|error| {
-        error.mistakes().for_each(|mistake| complain(&Failure::from(mistake)));
+        let mut mistakes = error.mistakes().map(Failure::from).peekable();
+        while let Some(mut mistake) = mistakes.next() {
+            // the same way out is printed once, below all whose it is
+            if mistakes.peek().is_some_and(|next| next.hint == mistake.hint) {
+                mistake.hint = None;
+            }
+            complain(&mistake);
+        }
         Trouble::Said
     })
 }

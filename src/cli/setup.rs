@@ -22,12 +22,14 @@ pub(super) fn run(args: &SetupArgs) -> Result<(), Trouble> {
         }
         shown => shown?,
     }
-    if args.dry_run {
+    if plan.is_empty() {
+        if !args.dry_run {
+            plan.carry_out(&system, |_| {})?; // only the record, of what is gone already
+        }
+        note("nothing to change");
         return Ok(());
     }
-    if plan.is_empty() {
-        plan.carry_out(&system, |_| {})?;
-        note("nothing to change");
+    if args.dry_run {
         return Ok(());
     }
     if !args.yes && !agreed()? {

@@ -440,6 +440,8 @@ mod tests {
         let failure = Failure::from(&load("", &[("BGCAM_OUTPUT_SIZ", "1x1")]).unwrap_err());
         assert!(failure.message.starts_with("BGCAM_OUTPUT_SIZ: "), "{failure}");
         assert_eq!(failure.hint.as_deref(), Some("did you mean \"BGCAM_OUTPUT_SIZE\"?"));
+        let unlike = Failure::from(&load("", &[("BGCAM_NOPE", "1")]).unwrap_err()).hint.unwrap_or_default();
+        assert!(!unlike.contains("did you mean"), "{unlike}");
         assert!(load("", &[("BGCAM_LOG", "debug"), ("HOME", "/")]).is_ok());
         let failure = Failure::from(&load("", &[("BGCAM_OUTPUT_FPS", "fast")]).unwrap_err());
         assert!(failure.message.starts_with("BGCAM_OUTPUT_FPS: "), "{failure}");

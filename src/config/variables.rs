@@ -8,6 +8,8 @@ use super::{
 };
 use crate::error::nearest;
 
+const PREFIX: &str = "BGCAM_";
+
 /// Environment variables with our prefix that are no settings.
 const RESERVED: [&str; 9] = [
     "BGCAM_LOG",
@@ -39,7 +41,7 @@ pub(super) fn settings_in(
     let (mut found, mut mistakes) = (Vec::new(), Vec::new());
     for (name, text) in variables {
         let name = name.to_string_lossy().into_owned();
-        if !name.starts_with("BGCAM_") || RESERVED.contains(&name.as_str()) {
+        if !name.starts_with(PREFIX) || RESERVED.contains(&name.as_str()) {
             continue;
         }
         match (text.into_string(), known.get(&name)) {
@@ -48,7 +50,9 @@ pub(super) fn settings_in(
             }
             (Err(_), _) => mistakes.push(mistake(name, layer, "the value is not UTF-8 text", None)),
             (_, None) => {
-                let near = nearest(&name, known.keys().map(String::as_str));
+                // without the prefix that all have, which would make any two alike
+                let near = nearest(&name[PREFIX.len()..], known.keys().map(|name| &name[PREFIX.len()..]));
+                let near = near.map(|near| format!("{PREFIX}{near}"));
                 mistakes.push(mistake(name, layer, "no setting has this name", near));
             }
         }
@@ -92,7 +96,7 @@ fn env_names() -> BTreeMap<String, (String, toml::Value)> {
             match value {
                 toml::Value::Table(table) => walk(table, &path, names),
                 value => {
-                    names.insert(format!("BGCAM_{}", path.replace('.', "_").to_uppercase()), (path, value));
+                    names.insert(format!("{PREFIX}{}", path.replace('.', "_").to_uppercase()), (path, value));
                 }
             }
         }

@@ -78,15 +78,16 @@ impl Record {
 
     fn settled(mut self, system: &System) -> Self {
         match self.begun.take() {
-            Some(Begun::Write { path, text }) => {
-                let is_written = fs::read_to_string(system.path(&path)).is_ok_and(|found| found == text);
-                self.files.extend(is_written.then_some((path, text)));
+            Some(Begun::Write { path, text })
+                if fs::read_to_string(system.path(&path)).is_ok_and(|found| found == text) =>
+            {
+                self.files.insert(path, text);
             }
             Some(Begun::Load) => self.loaded = matches!(Module::of(system), Module::Loaded { .. }),
             Some(Begun::Group) => self.group = system.is_in_group("video").0,
             Some(Begun::Packages) => (self.packages, self.packages_unfinished) = (true, true),
             Some(Begun::Enable) => self.enabled = true,
-            None => {}
+            Some(Begun::Write { .. }) | None => {}
         }
         self
     }

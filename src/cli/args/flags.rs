@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::values::{parse_background, whole};
+use super::values::{parse_background, parse_camera, whole};
 use crate::{background::BackgroundSpec, control::protocol::MAX_COUNT, frame::Size, mask::Quality, sink::SinkSpec};
 
 /// Flags of `bgcam set-prompt`.
@@ -146,7 +146,7 @@ pub struct SetupArgs {
 #[derive(Debug, Args)]
 pub struct DaemonArgs {
     /// Camera: auto, a path, a part of its name, file:PATH or demo
-    #[arg(long, value_name = "CAMERA")]
+    #[arg(long, value_name = "CAMERA", value_parser = parse_camera)]
     pub camera: Option<String>,
     /// Where pictures go: auto, v4l2, v4l2:/dev/video10, pipewire, y4m:PATH, mp4:PATH, png:PATH, none; repeat for several
     #[arg(long = "output", value_name = "OUTPUT")]

@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub use self::flags::{BenchArgs, ConfigVerb, DaemonArgs, DevicesVerb, GalleryVerb, PromptArgs, RenderArgs, SetupArgs};
-use self::values::{parse_colour, parse_every, whole};
+use self::values::{parse_camera, parse_colour, parse_every, whole};
 use crate::{
     background::{BackgroundSpec, Fit},
     mask::Quality,
@@ -188,7 +188,7 @@ pub enum Verb {
     #[command(after_help = "Example: bgcam set-camera brio\nExample: bgcam set-camera --reset")]
     SetCamera {
         /// auto, a path, a part of its name, file:PATH or demo; `bgcam devices` lists what there is
-        #[arg(required_unless_present = "reset")]
+        #[arg(required_unless_present = "reset", value_parser = parse_camera)]
         camera: Option<String>,
         /// Back to what the settings say
         #[arg(long, conflicts_with = "camera")]

@@ -13,6 +13,14 @@ pub(super) fn parse_every(text: &str) -> Result<u32, String> {
     parse_seconds(text).map_err(|_| "expected a time from 1s to 24h, such as 45s, 5m or 1h".to_owned())
 }
 
+/// The name of a camera, whatever cameras there are.
+pub(super) fn parse_camera(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" | "file:" => Err("expected auto, a path, a part of its name, file:PATH or demo".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
 /// A whole number from `LOW` to `HIGH`.
 pub(super) fn whole<T: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result<T, String> {
     let number = text.trim().parse().ok().filter(|number| (LOW..=HIGH).contains(number));
