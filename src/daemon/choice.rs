@@ -145,7 +145,15 @@ pub(super) fn remember(choice: &Choice, path: &Path) -> io::Result<()> {
     file.flush()?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    File::open(dir)?.sync_all()
+    sync_dir(dir)
+}
+
+/// Makes the new name last; file systems that have no such thing say so and are right.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    match File::open(dir)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        result => result,
+    }
 }
 
 #[cfg(test)]
