@@ -25,13 +25,11 @@ fn model_note(provider: &Provider, wish: &Wish) -> Option<String> {
 
 fn negative_note(provider: &Provider, model: &str, wish: &Wish) -> Option<String> {
     let negative = wish.negative.as_deref().map(str::trim).filter(|negative| !negative.is_empty())?;
-    let takes = provider.negative(model);
-    if matches!(takes, Negative::Field | Negative::InWords) {
+    if provider.negative(model) != Negative::Never {
         return None;
     }
     let lacks = lacks(provider, model, "negative prompt", "%negative%");
-    let instead = if takes == Negative::Painted { "; write \"without ...\" in the prompt instead" } else { "" };
-    Some(format!("{lacks}, so {negative:?} was ignored{instead}"))
+    Some(format!("{lacks}, so {negative:?} was ignored"))
 }
 
 fn seed_note(provider: &Provider, model: &str, wish: &Wish) -> Option<String> {
@@ -111,7 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path(), r#"{"1": {"inputs": {"text": "%prompt%"}}}"#);
         for (name, ignored) in [
-            ("builtin", &["model \"other\"", "write \"without ...\""][..]),
+            ("builtin", &["model \"other\""][..]),
             ("openai", &[]),
             ("bedrock", &["1152x896"]),
             ("gateway", &["model \"other\"", "\"people\"", "seed 7"]),
