@@ -381,11 +381,20 @@ mod tests {
 
     #[test]
     fn every_line_that_is_no_toml_is_reported_beside_other_mistakes() {
-        let found =
-            mistakes(&["[output]\nfps = \nsize = big\nto = [\"auto\"]\n[look]\nzoom = 1\n"], &[], &Flags::new());
-        let lines: Vec<_> = found.iter().map(|text| text.split(": ").next().unwrap()).collect();
-        assert_eq!(lines, ["0.toml:2", "0.toml:3", "0.toml:6"], "{found:#?}");
-        assert!(found[2].contains("look.zoom = 1"), "{found:#?}");
+        for (text, expected) in [
+            ("[output]\nfps = \nsize = big\nto = [\"auto\"]\n[look]\nzoom = 1\n", &["2", "3", "6"][..]),
+            (
+                "broken line\n[output]\nfps = 0\n[mask\nmemory = 0.5\n[look]\nzoom = 1s\nsoftness = -1",
+                &["1", "3", "4", "5", "7", "8"],
+            ),
+            ("[output]\nfps = 30\nfps = 24\n[look]\nzoom = 1", &["3", "5"]),
+            ("[look]\nzoom = 1\noverlay = \"logo.png", &["2", "3"]),
+            ("\u{0}\u{1}\n[look]\nzoom = 1", &["1", "3"]),
+        ] {
+            let found = mistakes(&[text], &[], &Flags::new());
+            let place = |text: &String| text.split(": ").next().unwrap_or_default().replace("0.toml:", "");
+            assert_eq!(found.iter().map(place).collect::<Vec<_>>(), expected, "{text}\n{found:#?}");
+        }
     }
 
     #[test]

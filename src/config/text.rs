@@ -10,6 +10,9 @@ use super::{
 };
 use crate::error::nearest;
 
+/// After so many broken lines, a file is no TOML at all.
+const MAX_BROKEN: usize = 50;
+
 /// What a file says.
 #[derive(Debug, Default)]
 pub(super) struct Document {
@@ -22,24 +25,35 @@ pub(super) struct Document {
 
 /// Reads the text of the file `source`, which is applied after `layer` others.
 pub(super) fn read(text: &str, source: &str, layer: usize) -> Document {
-    let place = |offset: usize| Place { layer, line: Some(line_of(text, offset)), source: source.to_owned() };
-    let (parsed, errors) = DeTable::parse_recoverable(text);
+    let place = |line: usize| Place { layer, line: Some(line), source: source.to_owned() };
+    let (text, broken) = without_broken_lines(text);
     let mut document = Document::default();
-    for error in &errors {
-        let offset = error.span().map_or(0, |span| span.start);
-        document.mistakes.push(Mistake {
-            place: Some(place(offset)),
-            text: error.message().trim_end().to_owned(),
-            hint: "settings are TOML: [section], then key = value; texts are in \"quotes\"".to_owned(),
-        });
-    }
-    // what was recovered from a broken line is not what its author meant
-    let broken: Vec<_> = document.mistakes.iter().filter_map(|mistake| mistake.place.clone()).collect();
-    document.table = known_part(parsed.get_ref(), &defaults(), "", &place, &mut document);
-    for key in document.places.iter().filter(|(_, place)| broken.contains(place)).map(|(key, _)| key) {
-        remove(&mut document.table, key);
-    }
+    document.mistakes.extend(broken.into_iter().map(|(line, message)| Mistake {
+        place: Some(place(line)),
+        text: message,
+        hint: "settings are TOML: [section], then key = value; texts are in \"quotes\"".to_owned(),
+    }));
+    let (parsed, _) = DeTable::parse_recoverable(&text);
+    let place_at = |offset: usize| place(line_of(&text, offset));
+    document.table = known_part(parsed.get_ref(), &defaults(), "", &place_at, &mut document);
     document
+}
+
+/// The text with its lines that are no TOML left empty, so that the others can be read; and why they are none. The parser
+/// gives up at some mistakes, and what it makes of a line with another is not what the author meant.
+fn without_broken_lines(text: &str) -> (String, Vec<(usize, String)>) {
+    let (mut lines, mut broken): (Vec<_>, Vec<_>) = (text.split('\n').collect(), Vec::new());
+    loop {
+        let text = lines.join("\n");
+        let Err(error) = DeTable::parse(&text) else { return (text, broken) };
+        let line = line_of(&text, error.span().map_or(0, |span| span.start));
+        broken.push((line, error.message().trim_end().to_owned()));
+        match lines.get_mut(line - 1) {
+            Some(line) if !line.is_empty() && broken.len() < MAX_BROKEN => *line = "",
+            // nothing is left to take out where the mistake is, such as the end of the file
+            _ => return (text, broken),
+        }
+    }
 }
 
 /// The part of a table that has a place in the settings; what has none is a mistake.
@@ -108,17 +122,6 @@ fn unknown(name: &str, place: Place, known: &toml::Table) -> Mistake {
         place: Some(place),
         text: format!("unknown setting {name:?}, expected one of {}", names.join(", ")),
         hint,
-    }
-}
-
-fn remove(table: &mut toml::Table, path: &str) {
-    match path.split_once('.') {
-        Some((name, rest)) => {
-            if let Some(toml::Value::Table(inner)) = table.get_mut(name) {
-                remove(inner, rest);
-            }
-        }
-        None => drop(table.remove(path)),
     }
 }
 
