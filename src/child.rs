@@ -150,8 +150,7 @@ fn is_needed(name: &OsStr, needs: &[Needs]) -> bool {
         Some(start) => name.as_encoded_bytes().starts_with(start.as_bytes()),
         None => name == *pattern,
     };
-    BASE.iter().any(|pattern| matches(pattern))
-        || needs.iter().any(|group| group.variables().iter().any(|pattern| matches(pattern)))
+    BASE.iter().any(&matches) || needs.iter().any(|group| group.variables().iter().any(&matches))
 }
 
 /// Waits until `child` ends; kills it when that takes longer than `patience`.

@@ -35,7 +35,11 @@ pub fn probe(settings: &Settings) -> Result<(), CameraError> {
 pub fn inspect(settings: &Settings) -> Result<(), CameraError> {
     let Some(path) = locate(settings)? else { return Ok(()) };
     let name = path.display().to_string();
-    let Some(device) = list().devices.into_iter().find(|device| device.path == path) else {
+    let cameras = list();
+    if let Some(camera) = cameras.unreadable.into_iter().find(|camera| camera.path == path) {
+        return Err(CameraError::Unreadable(camera));
+    }
+    let Some(device) = cameras.devices.into_iter().find(|device| device.path == path) else {
         let denied = File::open(&path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
         let why = "it gives no frames".to_owned();
         let not_camera = CameraError::NotCapture { device: name.clone(), why };

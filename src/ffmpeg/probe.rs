@@ -141,7 +141,7 @@ pub(super) fn refusal(complaint: &str) -> FfmpegError {
             format => FfmpegError::NotVideo { found: Some(name(format)) },
         };
     }
-    match lines().last() {
+    match lines().next_back() {
         Some(last) if last.ends_with("Invalid data found when processing input") && lines().count() == 1 => {
             FfmpegError::NotVideo { found: None }
         }
