@@ -275,8 +275,9 @@ impl Render {
         if frame.seq + delay < shot.frame.seq && !again {
             self.shared.stats.late_masks.add_one();
         }
-        // where masks follow by a frame the picture does too, so that each mask meets its own frame
-        if *delay == 0 && age <= limits.late() {
+        // where masks follow by a frame the picture does too, so that each mask meets its own frame; so does one that
+        // overtakes its frame
+        if *delay == 0 && frame.seq <= shot.frame.seq && age <= limits.late() {
             Way::CutOut(Arc::clone(mask))
         } else {
             Way::Earlier(Arc::clone(frame), Arc::clone(mask))
