@@ -216,12 +216,12 @@ fn a_choice_that_can_not_be_saved_is_told_and_saved_when_it_can() {
     ] {
         let told = home.expect(args, 0);
         assert!(
-            told.contains("could not be saved: not a directory; it will not survive a restart"),
+            told.contains("could not be saved: its folder is a file; it will not survive a restart"),
             "{args:?}: {told}"
         );
     }
     let told = home.expect(&["status"], 0);
-    assert!(told.contains("scene.json: not a directory"), "{told}");
+    assert!(told.contains("scene.json: its folder is a file"), "{told}");
     fs::remove_file(&state).unwrap();
     daemon.wait_until("it is saved", |status| status.choice_error.is_none());
     daemon.kill();

@@ -11,7 +11,7 @@ use super::{
     choice::{Choice, remember, remembered},
     lock,
 };
-use crate::error::{Failure, Kind};
+use crate::error::{Failure, Kind, io_text};
 
 /// How long an answer waits for the disk.
 const SAVED_WITHIN: Duration = Duration::from_secs(5);
@@ -112,8 +112,11 @@ impl Inner {
 }
 
 fn unsaved(error: &io::Error) -> Failure {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+    let text = match error.kind() {
+        // the folder of the file is what is made or opened first
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "its folder is a file".to_owned(),
+        _ => io_text(error),
+    };
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some disk space; bgcam then saves it by itself"
@@ -142,8 +145,8 @@ mod tests {
         fs::write(dir.path().join("state"), "in the way").unwrap();
         memory.choice().paused = true;
         let failure = memory.save().await.unwrap();
-        assert_eq!(failure.message, "not a directory");
-        assert!(memory.failure().unwrap().message.contains("scene.json: not a directory"));
+        assert_eq!(failure.message, "its folder is a file");
+        assert!(memory.failure().unwrap().message.contains("scene.json: its folder is a file"));
         fs::remove_file(dir.path().join("state")).unwrap();
         memory.retry().await;
         assert_eq!(memory.failure(), None);
