@@ -77,7 +77,25 @@ impl Source {
             gif::show_first_picture(&mut bytes);
         }
         let to_srgb = colours(&bytes, format).ok().flatten();
-        Self { path: path.to_owned(), format, bytes: bytes.into(), to_srgb }
+        let source = Self { path: path.to_owned(), format, bytes: bytes.into(), to_srgb };
+        if format == Format::Gif { source.with_end() } else { source }
+    }
+
+    /// The same; with an end, where that is all that is missing: some programs leave it out, and browsers show the picture.
+    ///
+    /// All of the picture is there if it is the same whatever follows.
+    fn with_end(self) -> Self {
+        const LONGEST_BLOCK: usize = 256;
+        let first = |source: &Self| Some(source.pictures().ok()?.next()?.ok()?.into_buffer());
+        if first(&self).is_some() {
+            return self;
+        }
+        let ended = |fill: u8| Self {
+            bytes: self.bytes.iter().copied().chain([fill; LONGEST_BLOCK + 1]).collect(),
+            ..self.clone()
+        };
+        let (zeros, ones) = (ended(0), ended(0xff));
+        if first(&zeros).is_some_and(|picture| first(&ones) == Some(picture)) { zeros } else { self }
     }
 
     /// Whether there is a second picture.
@@ -169,7 +187,7 @@ impl Animation {
         let picture = match next {
             None => return Ok(None),
             // as browsers do: what is damaged ends the round, if there was something
-            Some(Err(_)) if self.count > 1 => return Ok(None),
+            Some(Err(_)) if self.count > 0 => return Ok(None),
             Some(Err(error)) => return Err(self.source.failed(Some(error))),
             Some(Ok(picture)) => picture,
         };
@@ -337,6 +355,20 @@ pub(super) mod tests {
             let mut animation = Animation::open(source(bytes), Fit::Cover).unwrap();
             assert_eq!(look(&mut animation, 2, size()), [(luma(200), 50), (luma(90), 50)], "{screen:?}");
         }
+    }
+
+    #[test]
+    fn a_gif_that_lacks_only_its_end_is_shown() {
+        // 8x8 in one colour; the last block says that it is one byte longer than it is
+        let bytes = b"GIF89a\0\0\0\0\x80\0\0\xc8\x28\x28\0\0\0,\0\0\0\0\x08\0\x08\0\0\
+            \x02\x07\x84\x8f\xa9\xcb\xed\x5d\0;";
+        let whole = source(bytes.to_vec());
+        assert!(!whole.moves().unwrap());
+        let mut animation = Animation::open(whole, Fit::Cover).unwrap();
+        let expected = crate::frame::Yuv::from_rgb(200, 40, 40).y;
+        assert_eq!(look(&mut animation, 3, size()), [(expected, 100); 3]);
+        // without half of the pixels it is damaged
+        assert!(source(bytes[..bytes.len() - 6].to_vec()).moves().is_err());
     }
 
     #[test]

@@ -59,10 +59,7 @@ pub(crate) fn probe(path: &Path) -> Result<Traits, FfmpegError> {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(FfmpegError::Stalled(PATIENCE)),
         Err(error) => Err(FfmpegError::Failed(format!("cannot run ffprobe: {}", io_text(&error)))),
         Ok(status) if status.success() => traits(&answer),
-        // what nothing recognises is tried by the ending of its name
-        Ok(_) if complaint.contains("moov atom not found") && !begins_like_mov(path) => {
-            Err(FfmpegError::NotVideo { found: None })
-        }
+        Ok(_) if is_guess(&complaint, path) => Err(FfmpegError::NotVideo { found: None }),
         Ok(_) => Err(refusal(&complaint)),
     }
 }
@@ -78,12 +75,14 @@ fn command(path: &Path) -> Command {
     command
 }
 
-/// Whether the file begins with an atom of MP4 or MOV.
-fn begins_like_mov(path: &Path) -> bool {
+/// Whether ffmpeg took the format from the ending of the name alone, since it did not know the content.
+fn is_guess(complaint: &str, path: &Path) -> bool {
     const ATOMS: [&[u8; 4]; 7] = [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"];
     let mut head = [0; 8];
     let read = regular::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok());
-    read && ATOMS.iter().any(|atom| head.ends_with(*atom))
+    let mov = complaint.contains("moov atom not found") && !ATOMS.iter().any(|atom| head.ends_with(*atom));
+    let mkv = complaint.contains("EBML header parsing failed") && !head.starts_with(b"\x1a\x45\xdf\xa3");
+    read && (mov || mkv)
 }
 
 fn listen(child: &mut Child) -> Option<JoinHandle<String>> {
