@@ -92,6 +92,8 @@ impl Service for Arc<Daemon> {
                 processor: stations.processor,
                 processor_error: stations.processor_failure,
                 eased: stations.eased,
+                models_disagree: stations.masks.models_disagree,
+                others_visible: stations.masks.others_visible,
                 quality_error: stations.quality_failure,
                 error: stations.mask_failure,
             },

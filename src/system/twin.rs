@@ -105,6 +105,8 @@ pub(crate) fn status() -> Status {
             processor: None,
             processor_error: None,
             eased: 0,
+            models_disagree: false,
+            others_visible: false,
             quality_error: None,
             error: None,
         },
