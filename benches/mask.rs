@@ -51,14 +51,15 @@ fn shrink(bencher: Bencher<'_, '_>, size: &str) {
 fn matte(bencher: Bencher<'_, '_>, size: &str) {
     let spec = &catalogue::ours()[0];
     let settings = Settings::default();
-    let tuning = Tuning { memory: settings.memory, edge: settings.edge, haze: FAST_HAZE, trusts_key: false };
+    let tuning =
+        Tuning { memory: settings.memory, edge: settings.edge, haze: FAST_HAZE, trusts_key: false, is_stream: true };
     let shape = (spec.width, spec.height, Region::whole(spec));
     let frame = frame(size);
     let mut matte = Matte::new(frame.size(), shape, None, tuning);
     let alpha = person(spec.width, spec.height);
     let mut mask = Mask::new(frame.size());
     bencher.bench_local(|| {
-        matte.look(&frame);
+        matte.look(&frame, 1);
         matte.set_fast(&alpha);
         matte.carry();
         matte.finish(&frame, divan::black_box(mask.alpha_mut()));
@@ -70,11 +71,11 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
 fn key(bencher: Bencher<'_, '_>) {
     let spec = &catalogue::ours()[0];
     let shape = (spec.width, spec.height, Region::whole(spec));
-    let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: KEY_HAZE, trusts_key: false };
+    let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: KEY_HAZE, trusts_key: false, is_stream: true };
     let frame = frame("1280x720");
     let mut matte = Matte::new(frame.size(), shape, Some(shape), tuning);
     let alpha = person(spec.width, spec.height);
-    matte.look(&frame);
+    matte.look(&frame, 1);
     matte.set_fast(&alpha);
     matte.carry();
     bencher.bench_local(|| {

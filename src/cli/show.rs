@@ -77,6 +77,12 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
             if mask.eased > 0 {
                 writeln!(out, "            eased by {} of {} steps: the machine is busy", mask.eased, mask::LOWEST)?;
             }
+            if mask.models_disagree {
+                writeln!(out, "            edges from the fast model: {}", mask::DISAGREE)?;
+            }
+            if mask.others_visible {
+                writeln!(out, "            another person is visible: bgcam look nearest_only=true hides them")?;
+            }
             if let Some(failure) = &mask.quality_error {
                 let wanted = if *model == mask.wanted { mask.wanted_quality.to_string() } else { mask.wanted.clone() };
                 writeln!(out, "            not {wanted}: {failure}")?;

@@ -118,6 +118,9 @@ fn edges(status: &Status) -> Option<Line> {
     let model = mask.model.as_ref()?;
     let text = format!("{model}, quality {}, {:.1} ms a mask", mask.quality_now(), status.counters.mask_ms);
     Some(match mask.eased {
+        0 if mask.models_disagree => {
+            ("edges", Style::new(), format!("{text}; from the fast model: {}", mask::DISAGREE))
+        }
         0 => ("edges", Style::new(), text),
         steps => ("edges", WARNING, format!("{text}; eased by {steps} of {} steps, the machine is busy", mask::LOWEST)),
     })

@@ -255,13 +255,16 @@ pub struct MaskStatus {
     pub processor_error: Option<Failure>,
     /// By how many steps of three it is eased because the machine is busy.
     pub eased: u8,
+    /// Whether the edges come from the fast model alone because the two models disagree about most of the picture.
+    #[serde(default)]
+    pub models_disagree: bool,
+    /// Whether another person is shown beside the one in front.
+    #[serde(default)]
+    pub others_visible: bool,
     /// Why that is less than was asked for.
     pub quality_error: Option<Failure>,
     /// Why there is none.
     pub error: Option<Failure>,
-    /// Whether somebody other than the user is in the picture too.
-    #[serde(default)]
-    pub others_visible: bool,
 }
 
 impl MaskStatus {

@@ -117,7 +117,7 @@ impl Keys {
         if !self.asked {
             return None;
         }
-        if let Place::Apart { answers, .. } = &self.place {
+        if let (None, Place::Apart { answers, .. }) = (&self.job, &self.place) {
             self.job = Some(answers.try_take()?);
         }
         let job = self.job.as_mut()?;
@@ -127,6 +127,15 @@ impl Keys {
             return None;
         }
         Some(std::mem::replace(&mut job.result, Ok(())).map(|()| &*job.alpha))
+    }
+
+    /// Waits for the answer until `deadline`.
+    pub(crate) fn wait(&mut self, deadline: Instant) {
+        if let (true, None, Place::Apart { answers, .. }) = (self.asked, &self.job, &self.place)
+            && let Taken::Value(job) = answers.take(deadline)
+        {
+            self.job = Some(job);
+        }
     }
 
     /// How long the inference of the last answer took, by the clock.
@@ -213,6 +222,17 @@ mod tests {
                 assert_eq!(wait(&mut keys).unwrap(), seq as f32);
                 assert!(keys.is_free() && keys.answer().is_none());
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_can_be_waited_for() {
+        for apart in [false, true] {
+            let mut keys = Keys::new(Box::new(Number(0)), 4, apart).unwrap();
+            keys.wait(Instant::now());
+            keys.ask(&frame(7));
+            keys.wait(Instant::now() + Duration::from_secs(60));
+            assert_eq!(keys.answer().unwrap().unwrap()[0], 7.0);
         }
     }
 

@@ -118,6 +118,18 @@ pub struct ModelInfo {
     pub missing: Option<Failure>,
 }
 
+/// What is worth knowing about the last masks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Report {
+    /// The edges come from the fast model: the two models disagree about most of the picture.
+    pub models_disagree: bool,
+    /// Another person is shown beside the one in front.
+    pub others_visible: bool,
+}
+
+/// Why [`Report::models_disagree`], for people.
+pub const DISAGREE: &str = "the two models disagree about most of the picture";
+
 /// What finds the person in a frame.
 pub trait Segmenter: Send {
     /// The model that it runs.
@@ -152,6 +164,11 @@ pub trait Segmenter: Send {
 
     /// Shows only the person in front from the next frame on, or all.
     fn show_nearest_only(&mut self, _on: bool) {}
+
+    /// What is worth knowing about the last masks.
+    fn report(&self) -> Report {
+        Report::default()
+    }
 
     /// The CPU time that the fast model has taken so far.
     fn model_time(&self) -> Duration {

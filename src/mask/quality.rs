@@ -88,7 +88,7 @@ impl Latency {
 /// The model's input for a single picture, in every quality: larger ones find less of a person who fills it.
 const STILL: (usize, usize) = (256, 256);
 
-/// Key frames: of which size, and how often.
+/// Key frames: of which size, and how often, at 30 frames a second; with fewer frames, in the same time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Plan {
     /// The longer and the shorter side of the model's input; multiples of 64.

@@ -2,7 +2,7 @@
 
 use super::{matte::Drift, quality::Plan};
 
-/// Frames from key to key while nothing moves: the model may still think better of it.
+/// 30ths of a second from key to key while nothing moves: the model may still change its mind.
 const STILL: u32 = 30;
 
 /// Lost shares of the picture, added up frame by frame, from which on anything moves.
@@ -27,7 +27,7 @@ pub const LOWEST: u8 = EASE.len() as u8;
 #[derive(Debug)]
 pub(crate) struct Schedule {
     plan: Plan,
-    /// Frames since the last key frame; none yet after a reset.
+    /// 30ths of a second since the last key frame; none yet after a reset.
     gap: Option<u32>,
     /// What has changed since.
     change: f32,
@@ -56,14 +56,14 @@ impl Schedule {
         self.step == LOWEST
     }
 
-    /// Whether a key frame is due, one frame after the last call; `drift` is how much of this frame the last key frame
-    /// did not tell.
-    pub(crate) fn is_due(&mut self, drift: Drift) -> bool {
+    /// Whether a key frame is due, `ticks` 30ths of a second after the last call; `drift` is how much of this frame the
+    /// last key frame did not tell.
+    pub(crate) fn is_due(&mut self, drift: Drift, ticks: u8) -> bool {
         let Some(&ease) = EASE.get(usize::from(self.step)) else { return false };
-        self.credit = (self.credit + 1.0 / (self.plan.mean * ease)).min(SAVINGS);
+        self.credit = (self.credit + f32::from(ticks) / (self.plan.mean * ease)).min(SAVINGS);
         self.change += drift.lost + MENDED * drift.mended;
         let Some(gap) = &mut self.gap else { return true };
-        *gap += 1;
+        *gap += u32::from(ticks);
         let gap = *gap as f32 / ease;
         let stirred = gap >= self.plan.most as f32 && self.change > STIRRED;
         let changed = gap >= self.plan.least as f32 && self.change > CHANGED;
@@ -85,7 +85,7 @@ mod tests {
     /// The frames out of `frames` on which a key frame is asked for.
     fn keys(schedule: &mut Schedule, drifts: impl Iterator<Item = f32>) -> Vec<usize> {
         let mut asked = |drift: f32| {
-            let due = schedule.is_due(Drift { lost: drift, mended: 0.0 });
+            let due = schedule.is_due(Drift { lost: drift, mended: 0.0 }, 1);
             if due {
                 schedule.asked();
             }
@@ -130,6 +130,21 @@ mod tests {
             let found = keys(&mut Schedule::new(plan), std::iter::repeat_n(1.0, 600)).len() as f32;
             assert!(found <= 600.0 / plan.mean + SAVINGS + 1.0, "{quality}: {found}");
             assert!(found >= 600.0 / plan.mean - 1.0, "{quality}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_slow_camera_gets_keys_as_often_in_time() {
+        for (ticks, spacing) in [(3, 10), (30, 1)] {
+            let (mut schedule, _) = balanced();
+            let mut asked = Vec::new();
+            for frame in 0..100 {
+                if schedule.is_due(Drift::default(), ticks) {
+                    schedule.asked();
+                    asked.push(frame);
+                }
+            }
+            assert!(asked.windows(2).all(|pair| pair[1] - pair[0] == spacing), "{ticks}: {asked:?}");
         }
     }
 

@@ -1,9 +1,12 @@
 //! The segmenter: a fast model on every frame, a key model on some, and the matte that joins them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
-    Effort, MaskError, ModelInfo, Segmenter, Settings,
+    Effort, MaskError, ModelInfo, Report, Segmenter, Settings,
     catalogue::{self, Output},
     keys::Keys,
     matte::{FAST_HAZE, KEY_HAZE, Matte, Shape, Tuning},
@@ -20,6 +23,16 @@ use crate::{
 /// The model of the key frames.
 pub const KEY_MODEL: &str = "multiclass";
 
+/// 30ths of a second from frame to frame from which on a camera is slow: an answer on the next frame would be late, but
+/// there is time to wait for it on its own.
+const SLOW: u8 = 6;
+
+/// Frames in a row that have to be that far apart, so that a single late frame changes nothing.
+const SLOW_FRAMES: u8 = 2;
+
+/// The share of the time from frame to frame that may be spent on waiting.
+const WAIT: f32 = 0.3;
+
 /// Joins the models for frames of one size.
 pub(super) struct TwoRate {
     info: ModelInfo,
@@ -30,8 +43,33 @@ pub(super) struct TwoRate {
     /// By how many frames masks follow: 0 or 1.
     delay: usize,
     held: Option<Arc<Frame>>,
+    clock: Clock,
     /// CPU time of the fast model.
     spent: Duration,
+}
+
+/// Measures how fast frames come.
+struct Clock {
+    /// Files are read faster than they play.
+    is_live: bool,
+    last: Option<Instant>,
+    /// Slow frames in a row.
+    slow: u8,
+}
+
+impl Clock {
+    /// 30ths of a second from the frame before to this one, 1 to 60.
+    fn ticks(&mut self, captured_at: Instant) -> u8 {
+        let last = self.last.replace(captured_at).filter(|_| self.is_live);
+        let elapsed = last.map_or(Duration::ZERO, |last| captured_at.saturating_duration_since(last));
+        let ticks = (elapsed.as_secs_f32() * 30.0).round().clamp(1.0, 60.0) as u8;
+        self.slow = if ticks >= SLOW { self.slow.saturating_add(1) } else { 0 };
+        ticks
+    }
+
+    fn is_slow(&self) -> bool {
+        self.slow >= SLOW_FRAMES
+    }
 }
 
 struct KeyFrames {
@@ -73,10 +111,12 @@ impl TwoRate {
         } else {
             (0.0, 1.0)
         };
-        let tuning = Tuning { memory, edge: settings.edge, haze, trusts_key: false };
+        let is_stream = effort != Effort::Still;
+        let tuning = Tuning { memory, edge: settings.edge, haze, trusts_key: false, is_stream };
         let matte = Matte::new(size, fast.shape(), shape, tuning);
         let delay = if keys.is_some() && effort != Effort::Still { settings.latency.frames(info.quality) } else { 0 };
-        Ok(Self { info, size, fast, keys, matte, delay, held: None, spent: Duration::ZERO })
+        let clock = Clock { is_live: effort == Effort::Live, last: None, slow: 0 };
+        Ok(Self { info, size, fast, keys, matte, delay, held: None, clock, spent: Duration::ZERO })
     }
 
     /// Takes the key model's answer, if there is one now.
@@ -96,8 +136,8 @@ impl TwoRate {
     }
 
     /// Takes in the next frame.
-    fn observe(&mut self, frame: &Frame) -> Result<(), MaskError> {
-        if self.matte.look(frame) {
+    fn observe(&mut self, frame: &Frame, ticks: u8) -> Result<(), MaskError> {
+        if self.matte.look(frame, ticks) {
             let start = thread_time();
             self.fast.fill(frame);
             self.matte.set_fast(self.fast.run()?);
@@ -108,12 +148,16 @@ impl TwoRate {
         if key_frames.schedule.is_off() {
             self.matte.forget_key();
         }
-        let due = key_frames.every || key_frames.schedule.is_due(drift);
+        let due = key_frames.every || key_frames.schedule.is_due(drift, ticks);
         if due && key_frames.keys.is_free() {
             key_frames.schedule.asked();
             self.matte.keep();
             key_frames.keys.ask(frame);
-            if key_frames.every {
+            let is_slow = self.clock.is_slow();
+            if is_slow {
+                key_frames.keys.wait(Instant::now() + Duration::from_secs_f32(f32::from(ticks) / 30.0 * WAIT));
+            }
+            if key_frames.every || is_slow {
                 self.settle();
             }
         }
@@ -154,7 +198,7 @@ impl Segmenter for TwoRate {
     }
 
     fn delay(&self) -> usize {
-        self.delay
+        if self.clock.is_slow() { 0 } else { self.delay }
     }
 
     fn segment(&mut self, frame: &Arc<Frame>, into: &mut Mask) -> Result<Option<Arc<Frame>>, MaskError> {
@@ -164,13 +208,15 @@ impl Segmenter for TwoRate {
             }
         }
         self.settle();
-        if self.delay == 0 {
-            self.observe(frame)?;
+        let ticks = self.clock.ticks(frame.captured_at);
+        if self.delay() == 0 {
+            self.held = None;
+            self.observe(frame, ticks)?;
             self.write(frame, into);
             return Ok(Some(Arc::clone(frame)));
         }
         let ready = self.flush(into);
-        self.observe(frame)?;
+        self.observe(frame, ticks)?;
         self.held = Some(Arc::clone(frame));
         Ok(ready)
     }
@@ -183,6 +229,7 @@ impl Segmenter for TwoRate {
 
     fn reset(&mut self) {
         self.held = None;
+        (self.clock.last, self.clock.slow) = (None, 0);
         self.matte.reset();
         if let Some(key_frames) = &mut self.keys {
             key_frames.keys.forget();
@@ -198,6 +245,13 @@ impl Segmenter for TwoRate {
 
     fn show_nearest_only(&mut self, on: bool) {
         self.matte.show_nearest_only(on);
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            models_disagree: self.keys.is_some() && self.matte.rejects_key(),
+            others_visible: self.matte.shows_others(),
+        }
     }
 
     fn model_time(&self) -> Duration {
@@ -257,7 +311,7 @@ mod tests {
         let twin = LeftHalf { width: shape.0, asked: Arc::clone(&asked), refuses };
         let keys = Keys::new(Box::new(twin), shape.0 * shape.1, false).unwrap();
         // the fast model, which is no twin, sees nobody in these frames
-        let tuning = Tuning { memory: 0.9, edge: settings.edge, haze: FAST_HAZE, trusts_key: true };
+        let tuning = Tuning { memory: 0.9, edge: settings.edge, haze: FAST_HAZE, trusts_key: true, is_stream: true };
         segmenter.matte = Matte::new(SIZE, shape, Some(shape), tuning);
         let schedule = Schedule::new(quality.plan().unwrap());
         segmenter.keys = Some(KeyFrames { keys, schedule, every: false });
@@ -312,6 +366,31 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_camera_gets_each_answer_on_its_own_frame() {
+        let Some((mut segmenter, asked)) = open(Quality::High, 1, None) else { return };
+        segmenter.clock.is_live = true;
+        let (mut mask, start) = (Mask::new(SIZE), Instant::now());
+        let mut next = |seq: u64, at_ms: u64, luma: u8| {
+            let mut frame = Frame::new(SIZE);
+            frame.fill(Yuv { y: luma, u: 120, v: 140 });
+            (frame.seq, frame.captured_at) = (seq, start + Duration::from_millis(at_ms));
+            let of = segmenter.segment(&Arc::new(frame), &mut mask).unwrap().map(|frame| frame.seq);
+            (of, halves(&mask).0, segmenter.delay())
+        };
+        for seq in 0..2 {
+            next(seq, 1000 * seq, 90);
+        }
+        for seq in 2..12 {
+            // everything changes from frame to frame, so that each is a key frame
+            let (of, left, delay) = next(seq, 1000 * seq, 60 + 40 * (seq % 3) as u8);
+            assert_eq!((of, delay), (Some(seq), 0));
+            assert!(left > 0.98, "frame {seq}: {left}");
+        }
+        assert!(asked.load(Ordering::Relaxed) >= 10);
+        assert_eq!(next(12, 11_033, 90).2, 1, "fast again");
+    }
+
+    #[test]
     fn another_stream_sees_nothing_of_the_last() {
         let Some((mut segmenter, asked)) = open(Quality::Balanced, 0, None) else { return };
         let mut mask = Mask::new(SIZE);
@@ -331,7 +410,8 @@ mod tests {
         (0..40).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
         assert_eq!(asked.load(Ordering::Relaxed), 0);
         segmenter.ease(0);
-        (40..43).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
+        // nothing moves, so it takes a while until what they say is believed
+        (40..120).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
         assert!(halves(&mask).0 > 0.98, "and the key frames come back");
     }
 

@@ -189,6 +189,8 @@ pub struct Stations {
     pub quality: Option<Quality>,
     /// By how many steps, of [`mask::LOWEST`], the masks are cheaper than that because the machine is busy.
     pub eased: u8,
+    /// What is worth knowing about the last masks.
+    pub masks: mask::Report,
     /// Why that is less than the settings ask for.
     pub quality_failure: Option<Failure>,
     /// What runs the models.
@@ -234,6 +236,7 @@ impl Stations {
     fn lose_model(&mut self, failure: &Failure) -> bool {
         (self.model, self.quality, self.quality_failure) = (None, None, None);
         (self.processor, self.processor_failure) = (None, None);
+        self.masks = mask::Report::default();
         self.mask_failure.replace(failure.clone()).as_ref() != Some(failure)
     }
 }

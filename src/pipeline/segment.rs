@@ -16,7 +16,7 @@ use crate::{
     error::{Failure, Recovery},
     frame::{Mask, Pool},
     latest::Taken,
-    mask::{self, MaskError, Quality, Segmenter, catalogue::BUILT_IN},
+    mask::{self, MaskError, Quality, Report, Segmenter, catalogue::BUILT_IN},
 };
 
 /// One mask being filled, one in the mailbox, one in the render thread's hands, one to spare.
@@ -117,6 +117,8 @@ struct Work<'a> {
     /// Why another quality is on its way.
     why: &'static str,
     next_look: Instant,
+    /// What `status` shows of the masks.
+    report: Report,
 }
 
 impl<'a> Work<'a> {
@@ -135,6 +137,7 @@ impl<'a> Work<'a> {
             headroom: is_auto.then(Headroom::new),
             why: "",
             next_look: Instant::now() + shared.second,
+            report: Report::default(),
         };
         work.begin();
         Ok(work)
@@ -211,6 +214,17 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Passes on what is worth knowing about the masks when it changes.
+    fn show_report(&mut self) {
+        let report = self.relay.at_work().report();
+        if std::mem::replace(&mut self.report, report) != report {
+            self.shared.stations().masks = report;
+            if report.models_disagree {
+                tracing::debug!("edges come from the fast model: {}", mask::DISAGREE);
+            }
+        }
+    }
+
     /// What came of it.
     fn hear(&mut self, news: News) {
         match news {
@@ -234,6 +248,7 @@ impl<'a> Work<'a> {
     /// Makes the mask of a frame, and then shows the frame to a segmenter that is to take over.
     fn segment(&mut self, pool: &mut Pool<Mask>, shot: &Shot) -> Result<(), MaskError> {
         segment(self.shared, self.relay.at_work(), pool, shot)?;
+        self.show_report();
         if self.relay.at_work().info().quality != self.quality {
             self.tell();
         }

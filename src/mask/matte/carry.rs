@@ -44,6 +44,11 @@ impl Snapshot {
         Self { pyramid: Pyramid::new(width, height), landscape: Plane::new(width, height) }
     }
 
+    /// The fast model's alpha of the frame.
+    pub(crate) fn landscape(&self) -> &Plane<f32> {
+        &self.landscape
+    }
+
     pub(crate) fn take(&mut self, pyramid: &Pyramid, landscape: &Plane<f32>) {
         self.pyramid.copy_from(pyramid);
         self.landscape.copy_from(landscape);

@@ -50,6 +50,11 @@ impl Pyramid {
         }
     }
 
+    /// The picture at half its size.
+    pub(crate) fn halved(&self) -> &Plane<u8> {
+        &self.levels[1]
+    }
+
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.levels.iter_mut().zip(&other.levels).for_each(|(into, from)| into.copy_from(from));
     }

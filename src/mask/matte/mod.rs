@@ -5,11 +5,15 @@ use self::{
     apply::Apply,
     carry::{Calm, Carry, Snapshot, draw_towards},
     flow::Pyramid,
+    gate::Gate,
     guided::Guided,
+    hold::Hold,
     islands::Islands,
     memory::Memory,
+    motion::Motion,
     resample::Resample,
     still::Stillness,
+    trust::Verdict,
 };
 use super::input::Region;
 use crate::{
@@ -19,12 +23,17 @@ use crate::{
 
 mod apply;
 mod carry;
+mod components;
 mod flow;
+mod gate;
 mod guided;
+mod hold;
 mod islands;
 mod memory;
+mod motion;
 mod resample;
 mod still;
+mod trust;
 mod warp;
 
 /// What the matte is made with.
@@ -38,6 +47,8 @@ pub struct Tuning {
     pub haze: (f32, f32),
     /// Whether the key model is believed in a person of whom the fast model sees nothing.
     pub trusts_key: bool,
+    /// Whether frames follow each other, so that what never moves can be told from people.
+    pub is_stream: bool,
 }
 
 /// A key model's word is steadier than that of a model that runs on every frame: its past weighs less.
@@ -89,7 +100,12 @@ pub struct Matte {
     carry: Carry,
     /// Whether the key that is carried came from the key model.
     is_keyed: bool,
+    gate: Gate,
     memory: Memory,
+    motion: Motion,
+    hold: Hold,
+    /// 30ths of a second from the frame before to the one that was looked at last.
+    ticks: u8,
     islands: Islands,
     nearest_only: bool,
     guided: Guided,
@@ -126,7 +142,11 @@ impl Matte {
             own: snapshot(),
             carry: Carry::new(width, height),
             is_keyed: false,
+            gate: Gate::new(width, height),
             memory: Memory::new(width, height, tuning.memory * STILL_MEMORY),
+            motion: Motion::new(width.div_ceil(2), height.div_ceil(2)),
+            hold: Hold::new(width, height),
+            ticks: 1,
             islands: Islands::new(width, height),
             nearest_only: false,
             guided: Guided::new(width, height),
@@ -134,13 +154,14 @@ impl Matte {
         }
     }
 
-    /// Takes in a frame. True when the fast model has to see it too; else it shows what that saw last, and its last alpha is
-    /// good for this frame as well.
-    pub fn look(&mut self, frame: &Frame) -> bool {
+    /// Takes in a frame, `ticks` 30ths of a second after the last. True when the fast model has to see it too; else it shows
+    /// what that saw last, and its last alpha is good for this frame as well.
+    pub fn look(&mut self, frame: &Frame, ticks: u8) -> bool {
         self.cells.fill(frame, &mut self.guide);
         self.pyramid.build(&self.guide.y);
-        self.kept_is_last = false;
-        !self.stillness.holds(&self.guide.y)
+        self.motion.look(self.pyramid.halved(), ticks);
+        (self.kept_is_last, self.ticks) = (false, ticks);
+        !self.stillness.holds(&self.guide.y, ticks)
     }
 
     /// Takes the fast model's alpha of the frame that was looked at last.
@@ -180,13 +201,24 @@ impl Matte {
         self.kept_is_last = true;
     }
 
-    /// Takes the key model's answer to the frame that was kept.
+    /// Takes the key model's answer to the frame that was kept, as far as it is plausible beside the fast model's.
     ///
     /// When other frames have come since, the one that was looked at last gets its alpha anew.
     pub fn set_key(&mut self, alpha: &[f32]) {
         let Some(key) = &mut self.key else { return };
         key.run(alpha, &mut self.answer);
         stretch(self.answer.raw().0, KEY_HAZE, self.fresh.raw_mut());
+        if !self.tuning.trusts_key {
+            let fast = self.kept.landscape();
+            match self.gate.judge(fast, &self.answer, &self.motion, self.is_keyed) {
+                Verdict::Use => self.gate.apply(fast, self.tuning.haze, &mut self.fresh),
+                Verdict::Skip => return,
+                Verdict::Reject => {
+                    self.is_keyed = false;
+                    return;
+                }
+            }
+        }
         let calm = Calm { weight: self.tuning.memory * KEY_MEMORY, change: KEY_CHANGE };
         draw_towards(self.promised.raw().0, calm, self.fresh.raw_mut());
         self.carry.set_key(&mut self.kept, &self.fresh);
@@ -197,6 +229,16 @@ impl Matte {
             self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
             self.alpha.replicate();
         }
+    }
+
+    /// Whether the edges come from the fast model alone because the two contradict each other.
+    pub fn rejects_key(&self) -> bool {
+        self.gate.rejects()
+    }
+
+    /// Whether somebody else is shown beside the person in front.
+    pub fn shows_others(&self) -> bool {
+        self.islands.shows_others()
     }
 
     /// Shows only the person in front, or all.
@@ -212,8 +254,10 @@ impl Matte {
     /// Writes the alpha of the frame that was looked at last, at its full size.
     pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
         self.memory.steady(&self.guide.y, &mut self.alpha);
+        self.hold.run(&self.motion, self.ticks, &mut self.alpha);
         let fast = (self.is_keyed && !self.tuning.trusts_key).then_some(&self.landscape);
-        self.islands.drop_nobody(&mut self.alpha, fast, self.nearest_only);
+        let motion = self.tuning.is_stream.then_some((&self.motion, self.ticks));
+        self.islands.drop_nobody(&mut self.alpha, fast, motion, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
         self.apply.run(functions, frame, into);
     }
@@ -221,6 +265,8 @@ impl Matte {
     /// Forgets all earlier frames.
     pub fn reset(&mut self) {
         self.carry.forget();
+        self.gate.forget();
+        self.motion.forget();
         self.memory.forget();
         self.islands.forget();
         self.stillness.forget();
@@ -240,8 +286,13 @@ fn smoothstep(value: f32, low: f32, high: f32) -> f32 {
 fn stretch(alpha: &[f32], (low, high): (f32, f32), into: &mut [f32]) {
     let factor = 1.0 / (high - low);
     for (into, &alpha) in into.iter_mut().zip(alpha) {
-        *into = ((alpha - low) * factor).clamp(0.0, 1.0);
+        *into = stretch_one(alpha, low, factor);
     }
+}
+
+#[inline(always)]
+fn stretch_one(alpha: f32, low: f32, factor: f32) -> f32 {
+    ((alpha - low) * factor).clamp(0.0, 1.0)
 }
 
 #[cfg(test)]
@@ -271,7 +322,7 @@ mod tests {
 
     fn matte(size: Size) -> Matte {
         let shape = (MODEL.0, MODEL.1, Region { x: 0, y: 0, width: MODEL.0, height: MODEL.1 });
-        let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: FAST_HAZE, trusts_key: false };
+        let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: FAST_HAZE, trusts_key: false, is_stream: true };
         Matte::new(size, shape, Some(shape), tuning)
     }
 
@@ -280,7 +331,7 @@ mod tests {
         let mut masks = Vec::new();
         for step in 0..4 {
             let (frame, alpha) = scene(size, from.0 + 0.02 * step as f32, from.1, radius);
-            if matte.look(&frame) {
+            if matte.look(&frame, 1) {
                 matte.set_fast(&alpha);
             }
             matte.carry();

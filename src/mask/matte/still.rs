@@ -11,14 +11,14 @@ const BLOCK: usize = 10;
 /// below: 4 levels a pixel are less than 1 a cell.
 const MOVED: u32 = 2;
 
-/// The most frames for which an answer is good.
+/// 30ths of a second for which an answer is good at most.
 const LONGEST: u32 = 15;
 
 /// Remembers what the model saw.
 #[derive(Debug)]
 pub(super) struct Stillness {
     seen: Plane<u8>,
-    /// Frames since.
+    /// 30ths of a second since.
     age: Option<u32>,
     sums: Box<[u32]>,
 }
@@ -28,10 +28,10 @@ impl Stillness {
         Self { seen: Plane::new(width, height), age: None, sums: vec![0; width].into() }
     }
 
-    /// Whether `luma` shows what was there when the model ran last; counts the frames for which it did.
-    pub(super) fn holds(&mut self, luma: &Plane<u8>) -> bool {
+    /// Whether `luma`, `ticks` 30ths of a second after the last, shows what was there when the model ran last.
+    pub(super) fn holds(&mut self, luma: &Plane<u8>, ticks: u8) -> bool {
         let Some(age) = &mut self.age else { return false };
-        *age += 1;
+        *age += u32::from(ticks);
         *age <= LONGEST && self.is_alike(luma)
     }
 
@@ -85,24 +85,24 @@ mod tests {
     #[test]
     fn noise_is_still_and_a_move_is_not() {
         let mut stillness = Stillness::new(64, 36);
-        assert!(!stillness.holds(&picture(0, 1, 0)), "nothing was seen yet");
+        assert!(!stillness.holds(&picture(0, 1, 0), 1), "nothing was seen yet");
         stillness.ran(&picture(0, 1, 0));
-        assert!((1..10).all(|seed| stillness.holds(&picture(seed, 1, 0))));
-        assert!(!stillness.holds(&picture(1, 1, 1)), "a cell's move");
+        assert!((1..10).all(|seed| stillness.holds(&picture(seed, 1, 0), 1)));
+        assert!(!stillness.holds(&picture(1, 1, 1), 1), "a cell's move");
         let mut hand = picture(3, 1, 0);
         (20..25).for_each(|y| hand.row_mut(y)[40..45].fill(220));
-        assert!(!stillness.holds(&hand), "something small that came");
+        assert!(!stillness.holds(&hand, 1), "something small that came");
     }
 
     #[test]
     fn an_answer_is_not_good_for_ever() {
         let mut stillness = Stillness::new(64, 36);
         stillness.ran(&picture(0, 0, 0));
-        let good = (0..100).take_while(|_| stillness.holds(&picture(0, 0, 0))).count();
+        let good = (0..100).take_while(|_| stillness.holds(&picture(0, 0, 0), 1)).count();
         assert_eq!(good, LONGEST as usize);
         stillness.ran(&picture(0, 0, 0));
         stillness.forget();
-        assert!(!stillness.holds(&picture(0, 0, 0)));
+        assert!(!stillness.holds(&picture(0, 0, 0), 1));
     }
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
             plane
         };
         stillness.ran(&gray(100));
-        assert!(stillness.holds(&gray(101)));
-        assert!(!stillness.holds(&gray(102)));
+        assert!(stillness.holds(&gray(101), 1));
+        assert!(!stillness.holds(&gray(102), 1));
     }
 }

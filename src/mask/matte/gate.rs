@@ -1,0 +1,383 @@
+//! Whether the key model's answer is plausible beside the fast model's, and which parts of it are.
+//!
+//! The key model has the better edges, but it can take a whole patterned wall for clothes, or a shirt for a wall. The fast
+//! model is rarely wrong about where a person is. So the key model may add to what the fast model sees only nearby, and
+//! take away from it only where it is sure of itself. When the two contradict each other over a large area, none of the
+//! answer is used.
+
+use multiversion::multiversion;
+
+use super::{
+    components::Components,
+    motion::Motion,
+    stretch_one,
+    trust::{Trust, Verdict},
+};
+use crate::grid::Plane;
+
+/// Grid cells on a side of a cell here.
+const STEP: usize = 2;
+
+/// The fast model's alphas from which on it is sure of a person, and below which it does not see one.
+const CORE: f32 = 0.7;
+const WEAK: f32 = 0.5;
+
+/// The fast model's alpha below which it is sure of the room.
+const FAINT: f32 = 0.2;
+
+/// The key model's raw alpha from which on it sees a person, and below which it sees the room.
+const PERSON: f32 = 0.4;
+const ROOM: f32 = 0.35;
+
+/// Distances are in thirds of a cell.
+const CELL: u8 = 3;
+const DIAGONAL: u8 = 4;
+
+/// How far from what the fast model is sure of the key model is believed: hair and fingers reach that far. In 147 key frames
+/// of people with known alpha, less than a thousandth of a person was further away.
+const REACH: u8 = 5 * CELL;
+
+/// The same where nothing moves and the fast model has no doubt that there is only the room.
+const SHORT_REACH: u8 = 2 * CELL;
+const CERTAIN: f32 = 0.02;
+
+/// The same of what is mostly further away: a wall or a chair that the person touches.
+const TOUCH: u8 = CELL;
+
+/// A part of which this share, and this many cells, are out of reach is such a wall.
+const FAR_SHARE: f32 = 0.25;
+const FAR_CELLS: u32 = 30;
+
+/// Hands and people who come in are seen by the key model first: parts that move, up to these shares of the picture, the
+/// larger at its sides.
+const MOVING_SHARE: f32 = 0.3;
+const MAX_HAND: f32 = 0.04;
+const MAX_ENTRANT: f32 = 0.12;
+
+/// The share of the rim around the person filled by the key model from which on it may as well be a wall that moves, or
+/// that somebody uncovers.
+const DOUBTFUL_RIM: f32 = 0.08;
+
+/// 30ths of a second for which a cell counts as moving.
+const RECENT: u8 = 8;
+
+/// What the fast model calls a person and the key model the room is a hole in the person when the fast model is sure and
+/// the key model is not, by their means over the part. Where the key model was right, it had .084 to .095 and the fast
+/// model .90 to .98; where it was wrong, .10 to .25 and .985 or more. (The key model never says less than .08.)
+const SURE_PERSON: f32 = 0.985;
+const UNSURE_ROOM: f32 = 0.097;
+
+/// Holes smaller than this share of the person are filled only once so many answers had them, and stay so for as many
+/// that do not: an object on the desk must not come and go.
+const LARGE_HOLE: f32 = 0.08;
+const CONFIRMED: u8 = 4;
+const UNSURE_SMALL: f32 = 0.125;
+
+/// The least share of the person that such a hole has, and its least cells: small ones are often real.
+const HOLE_SHARE: f32 = 0.012;
+const HOLE_CELLS: u32 = 25;
+
+/// Key frames for which what was refused stays so where nothing moves.
+const REFUSED: u8 = 24;
+
+/// The contradictions from which on the answer is of no use: the share of the rim around the person that the key model
+/// fills, the shares of the person that it misses while unsure and at all, and what was refused, as a share of the person.
+const MAX_RIM: f32 = 0.3;
+const MAX_UNSURE_HOLES: f32 = 0.25;
+const MAX_HOLES: f32 = 0.3;
+const MAX_REFUSED: f32 = 1.0;
+
+/// The least share of the picture that the fast model has to see for a contradiction to be about a person.
+const SOMEBODY: f32 = 0.02;
+
+/// What becomes of a cell of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cell {
+    /// The key model's word.
+    Key,
+    /// Nobody.
+    Refused,
+    /// At least the fast model's word.
+    Filled,
+}
+
+/// A component of cells of one kind.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    cells: u32,
+    /// Those out of reach, and those that moved.
+    far: u32,
+    moving: u32,
+    at_side: bool,
+    /// Sums of the models' alphas.
+    fast: f32,
+    key: f32,
+}
+
+/// How much an answer contradicts the fast model; 1 is too much.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Contradiction {
+    rim: f32,
+    holes: f32,
+    refused: f32,
+}
+
+impl Contradiction {
+    fn worst(self) -> f32 {
+        self.rim.max(self.holes).max(self.refused)
+    }
+}
+
+/// Judges the answers to the key frames of one stream.
+#[derive(Debug)]
+pub(super) struct Gate {
+    width: usize,
+    height: usize,
+    fast: Box<[f32]>,
+    key: Box<[f32]>,
+    /// From each cell to the nearest with support.
+    distance: Box<[u8]>,
+    cells: Box<[Cell]>,
+    /// For how many more answers each cell stays refused.
+    refused: Box<[u8]>,
+    /// How many answers had a hole in each cell, and more once that is sure.
+    votes: Box<[u8]>,
+    components: Components,
+    parts: Vec<Part>,
+    trust: Trust,
+}
+
+impl Gate {
+    /// For grids of `width` x `height`.
+    pub(super) fn new(width: usize, height: usize) -> Self {
+        let (width, height) = (width.div_ceil(STEP), height.div_ceil(STEP));
+        let cells = width * height;
+        Self {
+            width,
+            height,
+            fast: vec![0.0; cells].into(),
+            key: vec![0.0; cells].into(),
+            distance: vec![0; cells].into(),
+            cells: vec![Cell::Key; cells].into(),
+            refused: vec![0; cells].into(),
+            votes: vec![0; cells].into(),
+            components: Components::new(width, height),
+            parts: Vec::with_capacity(width.div_ceil(2) * height),
+            trust: Trust::default(),
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.refused.fill(0);
+        self.votes.fill(0);
+        self.trust = Trust::default();
+    }
+
+    /// Whether the fast model is used alone because the two contradict each other about a person.
+    pub(super) fn rejects(&self) -> bool {
+        self.trust.rejects && self.trust.is_about_somebody
+    }
+
+    /// Judges `key`, the key model's raw answer, by what the fast model saw in the same frame; `has_key` is whether an
+    /// earlier answer is still in use.
+    pub(super) fn judge(&mut self, fast: &Plane<f32>, key: &Plane<f32>, motion: &Motion, has_key: bool) -> Verdict {
+        shrink(fast, self.width, &mut self.fast);
+        shrink(key, self.width, &mut self.key);
+        let person = self.fast.iter().filter(|&&alpha| alpha > WEAK).count() as f32;
+        let all = self.fast.len() as f32;
+        self.measure_distance();
+        let rim = self.rim();
+        let refused = self.refuse(rim < DOUBTFUL_RIM, motion) as f32;
+        let (unsure, holes) = self.fill(person);
+        let base = person.max(all * SOMEBODY);
+        let contradiction = Contradiction {
+            rim: rim / MAX_RIM,
+            holes: (unsure / base / MAX_UNSURE_HOLES).max(holes / base / MAX_HOLES),
+            refused: refused / base / MAX_REFUSED,
+        };
+        self.trust.judge(contradiction.worst(), has_key, person >= all * SOMEBODY)
+    }
+
+    /// Changes the key model's alpha as it was judged: `fast` is the fast model's of the same frame, with its `haze`.
+    pub(super) fn apply(&self, fast: &Plane<f32>, haze: (f32, f32), alpha: &mut Plane<f32>) {
+        let factor = 1.0 / (haze.1 - haze.0);
+        for y in 0..alpha.height {
+            let cells = &self.cells[y / STEP * self.width..][..self.width];
+            let rows = alpha.row_mut(y).chunks_mut(STEP).zip(fast.row(y).chunks(STEP));
+            for (cell, (alpha, fast)) in cells.iter().zip(rows) {
+                match cell {
+                    Cell::Key => {}
+                    Cell::Refused => alpha.fill(0.0),
+                    Cell::Filled => {
+                        let fast = fast.iter().map(|&fast| stretch_one(fast, haze.0, factor));
+                        alpha.iter_mut().zip(fast).for_each(|(alpha, fast)| *alpha = alpha.max(fast));
+                    }
+                }
+            }
+        }
+        alpha.replicate();
+    }
+
+    /// Finds the distance of each cell to the nearest of which the fast model is sure, in two passes.
+    fn measure_distance(&mut self) {
+        let (width, height) = (self.width, self.height);
+        for (distance, &fast) in self.distance.iter_mut().zip(&self.fast) {
+            *distance = if fast > CORE { 0 } else { u8::MAX };
+        }
+        for y in 0..height {
+            let (above, row) = self.distance.split_at_mut(y * width);
+            let above = y.checked_sub(1).map(|y| &above[y * width..]);
+            for x in 0..width {
+                let left = if x > 0 { row[x - 1].saturating_add(CELL) } else { u8::MAX };
+                row[x] = row[x].min(left).min(near(above, x));
+            }
+        }
+        for y in (0..height).rev() {
+            let (rows, below) = self.distance.split_at_mut((y + 1) * width);
+            let below = (y + 1 < height).then(|| &below[..width]);
+            let row = &mut rows[y * width..];
+            for x in (0..width).rev() {
+                let right = if x + 1 < width { row[x + 1].saturating_add(CELL) } else { u8::MAX };
+                row[x] = row[x].min(right).min(near(below, x));
+            }
+        }
+    }
+
+    /// The share of the cells a little way off the fast model's person in which the key model sees one too.
+    fn rim(&self) -> f32 {
+        let (mut rim, mut filled) = (0, 0);
+        for ((&distance, &key), &fast) in self.distance.iter().zip(&self.key).zip(&self.fast) {
+            let is_rim = (distance > 2 * TOUCH) & (distance <= REACH) & (fast < FAINT);
+            rim += u32::from(is_rim);
+            filled += u32::from(is_rim & (key > PERSON));
+        }
+        filled as f32 / rim.max(1) as f32
+    }
+
+    /// Refuses what the key model sees too far from the fast model's person. Gives how many cells of a person that were.
+    fn refuse(&mut self, believes_motion: bool, motion: &Motion) -> u32 {
+        let Self { width, components, parts, fast, key, distance, cells, refused, .. } = self;
+        let width = *width;
+        components.find(|row, inside| {
+            let start = row * width;
+            for (x, inside) in inside.iter_mut().enumerate() {
+                *inside = (key[start + x] > PERSON) & (fast[start + x] < CORE);
+            }
+        });
+        parts.clear();
+        parts.resize(components.len(), Part::default());
+        for (root, run) in components.runs() {
+            let (part, ages) = (&mut parts[root], &motion.ages(run.row)[run.start..run.end]);
+            part.cells += (run.end - run.start) as u32;
+            let cells = run.cells(width);
+            part.far += cells.map(|at| u32::from((distance[at] > REACH) & (fast[at] < WEAK))).sum::<u32>();
+            part.at_side |= run.start == 0 || run.end == width;
+            part.moving += ages.iter().map(|&age| u32::from(age < RECENT)).sum::<u32>();
+        }
+        for ((cell, &distance), &fast) in cells.iter_mut().zip(&*distance).zip(&*fast) {
+            *cell = if (distance > REACH) & (fast < WEAK) { Cell::Refused } else { Cell::Key };
+        }
+        refused.iter_mut().for_each(|refused| *refused = refused.saturating_sub(1));
+        let all = cells.len() as f32;
+        let mut count = 0;
+        for (root, run) in components.runs() {
+            let part = parts[root];
+            let share = |cells: u32| cells as f32 / part.cells as f32;
+            let max_moving = all * if part.at_side { MAX_ENTRANT } else { MAX_HAND };
+            let comes_in = believes_motion && share(part.moving) > MOVING_SHARE && (part.cells as f32) < max_moving;
+            let is_wall = part.far > FAR_CELLS && share(part.far) > FAR_SHARE;
+            for (at, &age) in run.cells(width).zip(&motion.ages(run.row)[run.start..run.end]) {
+                let stays_refused = refused[at] > 0 && age >= RECENT && distance[at] > TOUCH;
+                let reach = match () {
+                    () if is_wall => TOUCH,
+                    // hands move
+                    () if fast[at] < CERTAIN && age >= RECENT => SHORT_REACH,
+                    () => REACH,
+                };
+                let is_far = distance[at] > reach && fast[at] < if is_wall { CORE } else { WEAK };
+                let is_refused = (is_far || stays_refused) && !comes_in;
+                cells[at] = if is_refused { Cell::Refused } else { Cell::Key };
+                if is_refused && is_wall {
+                    refused[at] = REFUSED;
+                    count += 1;
+                }
+            }
+        }
+        count
+    }
+
+    /// Fills the holes that the key model leaves in a person of this many cells without being sure. Gives their cells,
+    /// and those of all parts of which the fast model is very sure.
+    fn fill(&mut self, person: f32) -> (f32, f32) {
+        let Self { width, components, parts, fast, key, cells, votes, .. } = self;
+        let width = *width;
+        components.find(|row, inside| {
+            let start = row * width;
+            for (x, inside) in inside.iter_mut().enumerate() {
+                *inside = (key[start + x] < ROOM) & (fast[start + x] > CORE);
+            }
+        });
+        parts.clear();
+        parts.resize(components.len(), Part::default());
+        for (root, run) in components.runs() {
+            let part = &mut parts[root];
+            part.cells += (run.end - run.start) as u32;
+            part.fast += fast[run.cells(width)].iter().sum::<f32>();
+            part.key += key[run.cells(width)].iter().sum::<f32>();
+        }
+        let is_large = |part: &Part| part.cells as f32 > LARGE_HOLE * person;
+        let is_hole = |part: &Part| {
+            let count = part.cells as f32;
+            let unsure = if is_large(part) { UNSURE_ROOM } else { UNSURE_SMALL };
+            let is_unsure = part.fast > SURE_PERSON * count && part.key > unsure * count;
+            is_unsure && part.cells >= HOLE_CELLS && count > HOLE_SHARE * person
+        };
+        votes.iter_mut().for_each(|votes| *votes = votes.saturating_sub(1));
+        for (root, run) in components.runs() {
+            let part = &parts[root];
+            for at in run.cells(width) {
+                if is_hole(part) {
+                    votes[at] = if is_large(part) { 2 * CONFIRMED } else { votes[at] + 2 };
+                    votes[at] = if votes[at] > CONFIRMED { 2 * CONFIRMED } else { votes[at] };
+                }
+                if votes[at] > CONFIRMED {
+                    cells[at] = Cell::Filled;
+                }
+            }
+        }
+        let cells_of = |is_one: &dyn Fn(&Part) -> bool| {
+            let parts = parts.iter().filter(|part| is_one(part));
+            parts.map(|part| part.cells).sum::<u32>() as f32
+        };
+        let is_denied = |part: &Part| part.fast > SURE_PERSON * part.cells as f32;
+        (cells_of(&is_hole), cells_of(&is_denied))
+    }
+}
+
+/// The least distance by way of the row above or below.
+fn near(row: Option<&[u8]>, x: usize) -> u8 {
+    let Some(row) = row else { return u8::MAX };
+    let side = |x: Option<&u8>| x.map_or(u8::MAX, |distance| distance.saturating_add(DIAGONAL));
+    let left = x.checked_sub(1).map_or(u8::MAX, |x| side(row.get(x)));
+    row[x].saturating_add(CELL).min(left).min(side(row.get(x + 1)))
+}
+
+/// The means of two by two grid cells.
+fn shrink(from: &Plane<f32>, width: usize, into: &mut [f32]) {
+    for (row, into) in into.chunks_exact_mut(width).enumerate() {
+        // the border repeats the last column and row where a cell reaches over the edge
+        let [above, below] = [0, 1].map(|line| &from.wide_row((row * STEP + line) as isize, 1)[1..]);
+        mean_row(above, below, into);
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn mean_row(above: &[f32], below: &[f32], into: &mut [f32]) {
+    let cells = above.as_chunks::<STEP>().0.iter().zip(below.as_chunks::<STEP>().0);
+    for (into, (&[a, b], &[c, d])) in into.iter_mut().zip(cells) {
+        *into = (a + b + c + d) * 0.25;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! Islands of made-up alphas, one by one and in streams.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const WIDTH: usize = 64;
+const HEIGHT: usize = 37;
+
+fn blocks(blocks: &[(usize, usize, usize, usize)]) -> Plane<f32> {
+    let mut alpha = Plane::new(WIDTH, HEIGHT);
+    for &(x, y, width, height) in blocks {
+        (y..y + height).for_each(|y| alpha.row_mut(y)[x..x + width].fill(1.0));
+    }
+    alpha
+}
+
+fn area(alpha: &Plane<f32>) -> f32 {
+    (0..HEIGHT).flat_map(|y| alpha.row(y)).sum()
+}
+
+const PERSON: (usize, usize, usize, usize) = (20, 7, 24, 30);
+
+#[test]
+fn specks_go_and_people_and_hands_stay() {
+    let mut islands = Islands::new(WIDTH, HEIGHT);
+    let mut alpha = blocks(&[PERSON, (2, 2, 2, 2), (54, 10, 9, 27), (50, 2, 8, 6)]);
+    islands.drop_nobody(&mut alpha, None, None, false);
+    assert_eq!(area(&alpha), 720.0 + 243.0 + 48.0, "the speck of 4 cells alone is gone");
+    let mut alone = blocks(&[(4, 4, 1, 1)]);
+    islands.drop_nobody(&mut alone, None, None, false);
+    assert_eq!(area(&alone), 0.0, "a speck is nobody also where nobody else is");
+}
+
+#[test]
+fn the_nearest_stays_alone_until_another_is_clearly_nearer() {
+    let mut islands = Islands::new(WIDTH, HEIGHT);
+    let other = |width| (52 - width, 2, width, 30);
+    let left = (2, 2, 18, 30);
+    for (width, expected) in [(16, 18), (20, 18), (22, 18), (26, 26)] {
+        let mut alpha = blocks(&[left, other(width)]);
+        islands.drop_nobody(&mut alpha, None, None, true);
+        assert_eq!(area(&alpha), (expected * 30) as f32, "the other is {width} wide");
+    }
+}
+
+#[test]
+fn what_was_kept_may_shrink_before_it_goes() {
+    let mut islands = Islands::new(WIDTH, HEIGHT);
+    let kept = |islands: &mut Islands, width: usize| {
+        let mut alpha = blocks(&[PERSON, (2, 2, width, 4)]);
+        islands.drop_nobody(&mut alpha, None, None, false);
+        area(&alpha) > 720.0
+    };
+    assert!(!kept(&mut islands, 4), "too small to come");
+    assert!(kept(&mut islands, 8));
+    assert!(kept(&mut islands, 4), "large enough to stay");
+    assert!(!kept(&mut islands, 2));
+    islands.forget();
+    assert!(!kept(&mut islands, 4));
+}
+
+const LAMP: (usize, usize, usize, usize) = (0, 20, 12, 17);
+
+/// Whether the lamp beside a person is kept where the fast model has this alpha for it.
+fn keeps_lamp(islands: &mut Islands, fast: f32) -> bool {
+    let mut believed = blocks(&[PERSON]);
+    (20..37).for_each(|y| believed.row_mut(y)[..12].fill(fast));
+    let mut alpha = blocks(&[PERSON, LAMP]);
+    islands.drop_nobody(&mut alpha, Some(&believed), None, false);
+    assert!(area(&alpha) >= 720.0, "the person");
+    area(&alpha) > 720.0
+}
+
+#[test]
+fn a_lamp_that_only_the_key_model_sees_goes() {
+    let mut islands = Islands::new(WIDTH, HEIGHT);
+    assert!((0..100).all(|_| !keeps_lamp(&mut islands, 0.4)), "from the first frame on");
+    assert!(keeps_lamp(&mut islands, 0.5));
+    assert!((0..100).all(|_| keeps_lamp(&mut islands, 0.4)), "doubtful, but it was there");
+    let shown = (0..100).filter(|_| keeps_lamp(&mut islands, 0.1)).count();
+    assert_eq!(shown, 8, "and goes in a quarter of a second");
+    let mut alone = blocks(&[LAMP]);
+    Islands::new(WIDTH, HEIGHT).drop_nobody(&mut alone, Some(&blocks(&[])), None, false);
+    assert_eq!(area(&alone), 0.0, "nobody is in the room");
+}
+
+#[test]
+fn somebody_who_comes_in_is_shown_before_the_fast_model_sees_them() {
+    let mut islands = Islands::new(WIDTH, HEIGHT);
+    for _ in 0..80 {
+        islands.drop_nobody(&mut blocks(&[PERSON]), Some(&blocks(&[PERSON])), None, false);
+    }
+    assert!((0..6).all(|_| keeps_lamp(&mut islands, 0.2)));
+    assert!((0..100).all(|_| keeps_lamp(&mut islands, 0.9)));
+    let mut islands = Islands::new(WIDTH, HEIGHT);
+    for _ in 0..80 {
+        islands.drop_nobody(&mut blocks(&[PERSON]), Some(&blocks(&[PERSON])), None, false);
+    }
+    let shown = (0..100).filter(|_| keeps_lamp(&mut islands, 0.4)).count();
+    assert_eq!(shown, 8, "to be shown on trial is no reason to be believed");
+}
+
+/// A stream of frames in which blocks are seen, and others moved.
+struct Stream {
+    islands: Islands,
+    motion: Motion,
+    luma: Plane<u8>,
+}
+
+type Block = (usize, usize, usize, usize);
+
+impl Stream {
+    fn new() -> Self {
+        let half = (WIDTH.div_ceil(STEP), HEIGHT.div_ceil(STEP));
+        let luma = Plane::new(half.0, half.1);
+        let mut motion = Motion::new(half.0, half.1);
+        motion.look(&luma, 1);
+        Self { islands: Islands::new(WIDTH, HEIGHT), motion, luma }
+    }
+
+    /// The share of each block that is shown in the next frame.
+    fn next<const N: usize>(&mut self, seen: [Block; N], moved: &[Block]) -> [f32; N] {
+        for &(x, y, width, height) in moved {
+            for row in y / STEP..(y + height).div_ceil(STEP) {
+                let cells = &mut self.luma.row_mut(row)[x / STEP..(x + width) / STEP];
+                cells.iter_mut().for_each(|luma| *luma = luma.wrapping_add(40));
+            }
+        }
+        self.motion.look(&self.luma, 1);
+        let mut alpha = blocks(&seen);
+        self.islands.drop_nobody(&mut alpha, None, Some((&self.motion, 1)), false);
+        seen.map(|(x, y, width, height)| {
+            let sum: f32 = (y..y + height).map(|y| alpha.row(y)[x..x + width].iter().sum::<f32>()).sum();
+            sum / (width * height) as f32
+        })
+    }
+}
+
+const PHOTO: Block = (50, 4, 12, 16);
+
+#[test]
+fn a_photo_behind_the_person_goes_from_the_first_frame_on() {
+    let mut stream = Stream::new();
+    for _ in 0..100 {
+        assert_eq!(stream.next([PERSON, PHOTO], &[PERSON]), [1.0, 0.0]);
+    }
+    assert!(!stream.islands.shows_others());
+    // the person leans over to it: what is in front of the photo is the person
+    let arm = (44, 10, 8, 6);
+    let shown = stream.next([PERSON, arm, PHOTO], &[PERSON, arm]);
+    assert_eq!(shown[..2], [1.0, 1.0]);
+    assert!(shown[2] < 0.3, "the rest of the photo does not come with them: {}", shown[2]);
+    let frames = (0..200).take_while(|_| stream.next([PHOTO], &[]) != [0.0]).count();
+    assert!(frames <= usize::from(MOVED), "nor does it stay when they have gone: {frames}");
+    assert!((0..100).all(|_| stream.next([PHOTO], &[]) == [0.0]), "alone");
+}
+
+#[test]
+fn a_second_person_who_moves_or_reaches_the_bottom_stays_and_is_reported() {
+    let (behind, beside) = ((50, 4, 12, 16), (2, 12, 14, 25));
+    let mut stream = Stream::new();
+    for frame in 0..120 {
+        // somebody behind looks up now and then
+        let moved = if frame % 30 == 0 { &[PERSON, behind][..] } else { &[PERSON] };
+        assert_eq!(stream.next([PERSON, behind], moved), [1.0, 1.0], "frame {frame}");
+    }
+    assert!(stream.islands.shows_others());
+    assert!((0..70).all(|_| stream.next([PERSON], &[PERSON]) == [1.0]));
+    assert!(!stream.islands.shows_others(), "alone again");
+    let mut stream = Stream::new();
+    assert!((0..100).all(|_| stream.next([PERSON, beside], &[]) == [1.0, 1.0]), "who sits beside sits still");
+}
+
+#[test]
+fn a_hand_that_is_held_up_stays() {
+    let (arm, hand) = ((44, 10, 8, 6), (52, 4, 8, 12));
+    let mut stream = Stream::new();
+    assert!((0..10).all(|_| stream.next([PERSON, arm, hand], &[PERSON, arm, hand]) == [1.0; 3]));
+    for frame in 0..200 {
+        assert_eq!(stream.next([PERSON, hand], &[]), [1.0, 1.0], "frame {frame} after the arm was lost");
+    }
+}
+
+#[test]
+fn somebody_who_stands_far_away_alone_is_shown() {
+    let mut stream = Stream::new();
+    assert!((0..100).all(|_| stream.next([(28, 4, 8, 20)], &[]) == [1.0]));
+}
+
+#[test]
+fn parts_that_meet_further_down_are_one_island() {
+    // a fork: two prongs that only their handle joins
+    let mut alpha = blocks(&[(10, 2, 2, 20), (30, 2, 2, 20), (10, 22, 22, 2), (2, 30, 2, 2)]);
+    Islands::new(WIDTH, HEIGHT).drop_nobody(&mut alpha, None, None, true);
+    assert_eq!(area(&alpha), 40.0 + 40.0 + 44.0);
+}
+
+/// The cells of the largest part that hangs together, found the slow way.
+fn largest(inside: &[bool], width: usize) -> Vec<usize> {
+    let (mut left, mut best): (Vec<bool>, Vec<usize>) = (inside.to_vec(), Vec::new());
+    for start in 0..inside.len() {
+        let (mut part, mut open) = (Vec::new(), vec![start]);
+        while let Some(at) = open.pop() {
+            if !std::mem::take(&mut left[at]) {
+                continue;
+            }
+            part.push(at);
+            let (x, y) = ((at % width) as isize, (at / width) as isize);
+            let around = (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (x + dx, y + dy)));
+            let rows = (inside.len() / width) as isize;
+            let near = around.filter(|&(x, y)| (0..width as isize).contains(&x) && (0..rows).contains(&y));
+            open.extend(near.map(|(x, y)| y as usize * width + x as usize));
+        }
+        if part.len() > best.len() {
+            best = part;
+        }
+    }
+    best.sort_unstable();
+    best
+}
+
+proptest! {
+    #[test]
+    fn the_largest_is_all_that_hangs_together(
+        inside in (32usize..64, 16usize..24).prop_flat_map(|(w, h)| prop::collection::vec(prop::bool::weighted(0.4), w * h).prop_map(move |v| (w, v)))
+    ) {
+        let (width, inside) = inside;
+        let height = inside.len() / width;
+        let mut alpha = Plane::new(width * STEP, height * STEP);
+        for (at, _) in inside.iter().enumerate().filter(|(_, inside)| **inside) {
+            alpha.row_mut(at / width * STEP)[at % width * STEP] = 1.0;
+        }
+        let mut islands = Islands::new(width * STEP, height * STEP);
+        islands.find(&alpha, None, None);
+        let wanted = largest(&inside, width);
+        let most = islands.islands.iter().map(|island| island.cells).max().unwrap_or(0);
+        prop_assert_eq!(most, wanted.len());
+    }
+
+    #[test]
+    fn alpha_only_ever_goes_to_nothing(cells in prop::collection::vec(0.0f32..1.0, WIDTH * HEIGHT), one in any::<bool>()) {
+        let mut alpha = Plane::new(WIDTH, HEIGHT);
+        (0..HEIGHT).for_each(|y| alpha.row_mut(y).copy_from_slice(&cells[y * WIDTH..][..WIDTH]));
+        let before = alpha.clone();
+        Islands::new(WIDTH, HEIGHT).drop_nobody(&mut alpha, None, None, one);
+        for y in 0..HEIGHT {
+            for (after, before) in alpha.row(y).iter().zip(before.row(y)) {
+                prop_assert!(*after == 0.0 || after == before);
+            }
+        }
+    }
+}
