@@ -206,3 +206,23 @@ impl Row {
         Self { spec: status.spec, place, milliseconds, error }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worth_knowing_about_the_masks_is_shown() {
+        let text = |change: fn(&mut Status)| {
+            let mut status = crate::system::twin::status();
+            change(&mut status);
+            let mut out = Vec::new();
+            write_status(&mut out, &status).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let (disagree, others) = ("edges from the fast model: the two models disagree", "another person is visible");
+        assert!(!text(|_| ()).contains(disagree) && !text(|_| ()).contains(others));
+        assert!(text(|status| status.mask.models_disagree = true).contains(disagree));
+        assert!(text(|status| status.mask.others_visible = true).contains(others));
+    }
+}

@@ -222,6 +222,15 @@ mod tests {
     }
 
     #[test]
+    fn edges_from_the_fast_model_are_explained() {
+        let mut status = busy();
+        (status.mask.eased, status.mask.models_disagree) = (0, true);
+        let text = plain(&lines(&status, None));
+        let expected = "; from the fast model: the two models disagree about most of the picture\n";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
     fn all_that_matters_stands_in_a_few_lines() {
         let text = plain(&lines(&busy(), Some(0.081)));
         for part in [
