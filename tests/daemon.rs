@@ -229,7 +229,7 @@ fn what_moves_is_put_behind_as_what_it_is() {
         assert_eq!(daemon.wait_until("it answers", |_| true).scene.label, "good.png");
     }
     let told = home.expect(&["set-slideshow", "/", "--every", "soon"], 2);
-    assert!(told.contains("1 to 86400 seconds"), "{told}");
+    assert!(told.contains("from 1s to 24h"), "{told}");
 }
 
 #[test]

@@ -113,8 +113,9 @@ impl Render {
             Taken::Value(shot) => Some(shot),
             Taken::TimedOut => None,
         };
-        let is_still = shot.is_some() && !self.step(shot, &scene);
-        if is_still {
+        let has_frame = shot.is_some();
+        let is_live = self.step(shot, &scene);
+        if has_frame && !is_live {
             // the camera runs on, but a still picture needs no thirty writes a second
             drop(scene);
             shared.switch.wait(Instant::now() + IDLE);
