@@ -68,6 +68,10 @@ pub struct Options {
     pub once: bool,
 }
 
+/// How long threads of blocking work are kept without work: shorter than from one look at the settings files to the next, so
+/// that these looks do not keep more threads than they need.
+const IDLE_THREADS: Duration = Duration::from_millis(500);
+
 /// Runs until somebody stops it.
 ///
 /// # Errors
@@ -76,8 +80,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let Bound { listener, claim } = socket::bind(&paths::runtime_dir()).map_err(|error| Failure::from(&error))?;
     let files = Files::new(files::stamps());
     let config = Config::load(&options.flags).map_err(|error| Failure::from(&error))?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| internal(&error))?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().thread_keep_alive(IDLE_THREADS).build().map_err(|error| internal(&error))?;
     let result = runtime.block_on(async {
         let listener = UnixListener::from_std(listener).map_err(|error| internal(&error))?;
         let daemon = Arc::new(Daemon::start(config, files, &options).await?);
