@@ -26,9 +26,9 @@ fn slow_home() -> Home {
                while printf 'FRAME\\n' && head -c 86400 /dev/zero; do :; done";
     home.write_program(
         "ffmpeg",
-        &format!("case \"$*\" in *yuv4mpegpipe*) ;; *) exit 1 ;; esac\n{}\n{y4m}", until("clip")),
+        &format!("case \"$*\" in *'-f yuv4mpegpipe'*) ;; *) exit 1 ;; esac\n{}\n{y4m}", until("clip")),
     );
-    home.write_program("ffprobe", "exit 1");
+    home.write_program("ffprobe", r#"echo '{"streams": [{"codec_type": "video", "height": 180}]}'"#);
     home.write_program("maker", &format!("{}\ncat {}", until("prompt"), at("made.png")));
     write_png(&home.path("made.png"), 320, 180, [10, 20, 30]);
     write_png(&home.path("room.png"), 320, 180, [90, 80, 70]);
@@ -177,7 +177,7 @@ fn a_choice_that_can_not_be_read_starts_paused_and_says_why() {
         ("", "blur", "empty"),
         ("{\n  \"background\": {\n    \"color\": \"#008080\"\n  },\n  \"loo", "#008080", "EOF"),
         ("{\"background\":{\"hologram\":{}},\"paused\":false,\"mirror\":true}", "blur", "hologram"),
-        ("{\"background\":\"off\",\"paused\":false,\"sealed\":true}", "off", "sealed"),
+        ("{\"background\":\"off\",\"paused\":false,\"sealed\":true}", "none", "sealed"),
     ] {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, damage).unwrap();
