@@ -193,7 +193,7 @@ fn a_wrong_output_is_named_with_what_it_is() {
         r#"no virtual camera "/dev/video77"; there is /dev/video10 ("Virtual Background Cam")"#,
         r#"no virtual camera "Nonesuch""#,
         "/etc/passwd is no virtual camera but a file or directory",
-        "cannot open output /dev/video10: Permission denied",
+        "cannot open output /dev/video10: permission denied",
     ] {
         assert!(output.stdout.contains(part), "no {part:?} in {}", output.stdout);
     }
