@@ -104,6 +104,6 @@ fn crossfade(bencher: Bencher<'_, '_>, size: &str) {
     let size: Size = size.parse().expect("one of SIZES");
     let (before, mut into) = (camera(size).0, Frame::new(size));
     bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
-        bgcam::compose::crossfade(black_box(&before), 100, &mut into);
+        bgcam::frame::crossfade(black_box(&before), 100, &mut into);
     });
 }

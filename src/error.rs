@@ -129,7 +129,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::regular::FileError;
+    use crate::media::regular::FileError;
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot read {name}")]

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use bgcam::{core_dump, stats::CountingAllocator};
+use bgcam::{process::core_dump, stats::CountingAllocator};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 #[global_allocator]

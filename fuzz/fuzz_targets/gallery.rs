@@ -5,7 +5,7 @@
 
 use std::{cell::LazyCell, fs, time::SystemTime};
 
-use bgcam::prompt::gallery::Gallery;
+use bgcam::gallery::Gallery;
 
 const ID: &str = "a-00000000";
 

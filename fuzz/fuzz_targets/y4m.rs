@@ -1,10 +1,7 @@
 //! A Y4M file, header and frames.
 #![no_main]
 
-use bgcam::{
-    camera::y4m::{Reader, parse_header},
-    frame::Frame,
-};
+use bgcam::{frame::Frame, media::y4m::{Reader, parse_header}};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _ = parse_header(bytes);

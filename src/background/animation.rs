@@ -18,8 +18,10 @@ use image::{
 use super::{BackgroundError, Fit, fit, gif, player::Reel};
 use crate::{
     frame::Frame,
-    picture::{self, png, profile::ToSrgb},
-    webp,
+    media::{
+        image_file::{self, png, profile::ToSrgb},
+        webp,
+    },
 };
 
 /// Pixels of a picture at the most, 4096x2160: there are three in memory while one is decoded.
@@ -197,7 +199,7 @@ impl Animation {
         if let Some(to_srgb) = &self.source.to_srgb {
             picture = to_srgb.convert(picture);
         }
-        into.copy_from(&fit::to_frame(picture::on_black(picture), self.fit, into.size()));
+        into.copy_from(&fit::to_frame(image_file::on_black(picture), self.fit, into.size()));
         self.count += 1;
         self.keep(into, time);
         Ok(Some(time))
@@ -274,7 +276,7 @@ pub(super) mod tests {
             let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
             chunk.extend(name);
             chunk.extend(data);
-            let check = picture::crc32(&chunk[4..]);
+            let check = image_file::crc32(&chunk[4..]);
             chunk.extend(check.to_be_bytes());
             chunk
         };
@@ -375,7 +377,7 @@ pub(super) mod tests {
     fn a_moving_picture_has_the_colours_of_its_profile() {
         let mut bytes = apng(&[55, 55]);
         let mut chunk = b"\0\0\0\x04gAMA\0\x01\x86\xa0".to_vec(); // 1: linear
-        chunk.extend(picture::crc32(&chunk[4..]).to_be_bytes());
+        chunk.extend(image_file::crc32(&chunk[4..]).to_be_bytes());
         bytes.splice(33..33, chunk);
         let mut animation = Animation::open(source(bytes), Fit::Cover).unwrap();
         assert!(look(&mut animation, 1, size())[0].0.abs_diff(luma(128)) <= 2);
@@ -423,7 +425,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_webp_whose_frames_are_not_what_it_says_is_refused() {
-        let frames_of = |size| source(crate::webp::tests::moving((24, 16), (24, 16), size)).moves();
+        let frames_of = |size| source(crate::media::webp::tests::moving((24, 16), (24, 16), size)).moves();
         assert!(frames_of((24, 16)).unwrap());
         for size in [(32, 16), (16383, 16383)] {
             assert!(matches!(frames_of(size), Err(BackgroundError::Animation { .. })), "{size:?}");

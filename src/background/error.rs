@@ -7,8 +7,7 @@ use image::ImageError;
 use crate::{
     duration::Human,
     error::{Failure, Kind, chain},
-    picture::PictureError,
-    regular::FileError,
+    media::{image_file::PictureError, regular::FileError},
 };
 
 /// What can go wrong with a background.

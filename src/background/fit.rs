@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     frame::{Frame, Size},
-    picture::write_i420,
+    media::image_file::write_i420,
 };
 
 /// How a picture of another shape fills the frame.

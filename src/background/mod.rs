@@ -27,7 +27,7 @@ pub use player::Player;
 pub use spec::{BackgroundSpec, DEFAULT_BLUR, Rgb, Slides, parse_seconds};
 pub use treatment::Treatment;
 
-pub use crate::picture::Limits;
+pub use crate::media::image_file::Limits;
 use crate::{
     frame::{Frame, Size, Yuv},
     look::Look,

@@ -12,8 +12,8 @@ use super::{
     treatment::Treat,
     video::Video,
 };
-use crate::{
-    picture::{self, PictureError},
+use crate::media::{
+    image_file::{self, PictureError},
     regular::{self, FileError},
 };
 
@@ -24,7 +24,7 @@ const HEAD: u64 = 1024;
 pub(super) fn load(path: &Path, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
     let head = head(path)?;
     let name = path.display().to_string();
-    let known = picture::sniff(&head, &name);
+    let known = image_file::sniff(&head, &name);
     if known.is_ok() || head.starts_with(b"GIF8") {
         return picture(path, &name, fit, options);
     }
@@ -42,7 +42,7 @@ fn head(path: &Path) -> Result<Vec<u8>, BackgroundError> {
     match read {
         Ok(_) => Ok(head),
         Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-            let near = picture::near(path, |name| picture::is_picture_name(name) || has_video_name(name));
+            let near = image_file::near(path, |name| image_file::is_picture_name(name) || has_video_name(name));
             Err(BackgroundError::NotFound { path: path.to_owned(), near })
         }
         Err(source) => Err(PictureError::Read { name: path.display().to_string(), source }.into()),
@@ -55,9 +55,9 @@ fn may_be_video(head: &[u8], found: &str) -> bool {
 }
 
 fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
-    let bytes = picture::read_bytes(path, &options.limits)?;
+    let bytes = image_file::read_bytes(path, &options.limits)?;
     let Some(format) = animation::recognise(&bytes) else {
-        let picture = picture::decode(&bytes, name, &options.limits)?;
+        let picture = image_file::decode(&bytes, name, &options.limits)?;
         let mut frame = fit::to_frame(picture, fit, options.size);
         Treat::new(options.treatment, options.size).apply(&mut frame);
         return Ok(Background::Picture(Arc::new(frame)));

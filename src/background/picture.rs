@@ -5,23 +5,23 @@ use std::path::Path;
 use super::{BackgroundError, Fit, Limits, fit};
 use crate::{
     frame::{Frame, Size},
-    picture,
+    media::image_file,
 };
 
 /// Decodes the picture at `path` and fits it to `size`.
 ///
 /// # Errors
-/// As [`picture::read`].
+/// As [`image_file::read`].
 pub fn load(path: &Path, fit: Fit, size: Size, limits: &Limits) -> Result<Frame, BackgroundError> {
-    Ok(fit::to_frame(picture::read(path, limits)?, fit, size))
+    Ok(fit::to_frame(image_file::read(path, limits)?, fit, size))
 }
 
 /// Decodes a picture and fits it to `size`; `name` is what errors call it.
 ///
 /// # Errors
-/// As [`picture::decode`].
+/// As [`image_file::decode`].
 pub fn from_bytes(bytes: &[u8], name: &str, fit: Fit, size: Size, limits: &Limits) -> Result<Frame, BackgroundError> {
-    Ok(fit::to_frame(picture::decode(bytes, name, limits)?, fit, size))
+    Ok(fit::to_frame(image_file::decode(bytes, name, limits)?, fit, size))
 }
 
 #[cfg(test)]

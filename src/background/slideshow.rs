@@ -11,10 +11,10 @@ use std::{
 
 use super::{BackgroundError, Options, Slides, fit, player::Reel};
 use crate::{
-    compose::crossfade,
     error::Failure,
     frame::Frame,
-    picture::{self, is_picture_name},
+    frame::blend::crossfade,
+    media::image_file::{self, is_picture_name},
 };
 
 /// Entries of the folder that are looked at.
@@ -74,7 +74,7 @@ impl Slideshow {
     }
 
     fn load(&self, path: &Path) -> Result<Frame, BackgroundError> {
-        Ok(fit::to_frame(picture::read(path, &self.options.limits)?, self.slides.fit, self.options.size))
+        Ok(fit::to_frame(image_file::read(path, &self.options.limits)?, self.slides.fit, self.options.size))
     }
 
     fn warn(&mut self, path: PathBuf, error: &BackgroundError) {

@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    compose::Defocus,
+    frame::blur::Defocus,
     frame::{Frame, Size},
     look::Look,
 };

@@ -8,9 +8,8 @@ use std::{
 
 use super::{BackgroundError, Fit, player::Reel};
 use crate::{
-    camera::colour::ToHouse,
-    ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
-    frame::{Frame, Size},
+    frame::{Frame, Size, colour::ToHouse},
+    media::ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
 };
 
 /// Frames a second at the most: a background needs no more, and each costs.

@@ -93,7 +93,7 @@ impl Figure {
             scaled.into_raw().into_boxed_slice()
         };
         Ok(Self {
-            picture: crate::picture::to_frame(&picture).map_err(|error| error.to_string())?,
+            picture: crate::media::image_file::to_frame(&picture).map_err(|error| error.to_string())?,
             alpha: alpha(width, height),
             alpha_half: alpha(width / 2, height / 2),
         })

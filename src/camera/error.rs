@@ -6,9 +6,8 @@ use super::Unreadable;
 use crate::{
     duration::Human,
     error::{Failure, Kind, Recovery, chain},
-    holders::Holder,
-    picture::PictureError,
-    regular::FileError,
+    media::{image_file::PictureError, regular::FileError},
+    v4l2::holders::Holder,
 };
 
 /// What can go wrong with a source.

@@ -9,20 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    CameraError, FrameSource, SourceInfo,
-    colour::{Colour, ToHouse},
-    pace::Pace,
-    scale::Scaler,
-    still,
-    y4m::{Header, Reader, Y4mError},
-};
+use super::{CameraError, FrameSource, SourceInfo, pace::Pace, scale::Scaler, still};
 use crate::{
     error::chain,
-    ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
     frame::{Frame, Size},
-    picture,
-    regular::{self, FileError},
+    media::{
+        ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
+        image_file,
+        regular::{self, FileError},
+    },
+};
+use crate::{
+    frame::colour::{Colour, ToHouse},
+    media::y4m::{Header, Reader, Y4mError},
 };
 
 /// The rate of a picture, which has none of its own.
@@ -90,7 +89,7 @@ fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), 
         native,
         fps,
     };
-    if picture::is_picture(&start) {
+    if image_file::is_picture(&start) {
         let (frame, native) = still::read(path)?;
         return Ok((Input::Still(frame), info("RGB3", native, STILL_FPS.into())));
     }
@@ -270,7 +269,7 @@ impl FrameSource for FileSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{error::Recovery, picture::PictureError};
+    use crate::{error::Recovery, media::image_file::PictureError};
 
     /// A clip of 32x16 whose frames have the given levels.
     fn clip(tags: &str, chroma_len: usize, levels: &[u8]) -> tempfile::NamedTempFile {

@@ -1,6 +1,6 @@
 //! Station 1: a frame comes in, from a webcam, a file or the demo scene, decoded to I420.
 
-pub(crate) mod colour;
+mod colour;
 mod convert;
 mod demo;
 mod error;
@@ -21,7 +21,6 @@ mod still;
 mod stream;
 mod v4l2;
 mod webcam;
-pub mod y4m;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -7,7 +7,7 @@ use image::RgbImage;
 use super::CameraError;
 use crate::{
     frame::Frame,
-    picture::{self, Limits},
+    media::image_file::{self, Limits},
 };
 
 /// As large as a frame can be.
@@ -16,13 +16,13 @@ const LIMITS: Limits = Limits { max_bytes: 64 << 20, max_pixels: 8192 * 8192 };
 /// Reads the picture at `path`, and its width and height; the frame has a column or row more where these are odd, a copy
 /// of the last.
 pub(super) fn read(path: &Path) -> Result<(Frame, (u32, u32)), CameraError> {
-    let picture = picture::read(path, &LIMITS)?;
+    let picture = image_file::read(path, &LIMITS)?;
     let native = picture.dimensions();
     let bad_size = |_| CameraError::NotVideo {
         path: path.to_owned(),
         why: format!("it has {}x{} pixels, expected 16 to 8192 a side", native.0, native.1),
     };
-    Ok((picture::to_frame(&pad(picture)).map_err(bad_size)?, native))
+    Ok((image_file::to_frame(&pad(picture)).map_err(bad_size)?, native))
 }
 
 /// Even sides, by repeating the last column and row.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     CameraError, FrameSource, Settings, SourceInfo,
-    colour::{Colour, ToHouse},
+    colour::colour_of,
     convert::Unpacker,
     field::{self, Lines},
     infrared,
@@ -21,10 +21,11 @@ use super::{
     stream::{Filled, Stream},
     v4l2::{Given, Node},
 };
+use crate::frame::colour::ToHouse;
 use crate::{
     frame::{Frame, Size},
-    holders,
     sink::LABEL,
+    v4l2::holders,
 };
 
 /// A webcam that streams.
@@ -117,7 +118,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         interval: Interval::new(fps),
         stream,
         decoder,
-        colour: ToHouse::new(Colour::of(&given)),
+        colour: ToHouse::new(colour_of(&given)),
         fit: Scaler::new(native, settings.size).map(|scaler| (Frame::new(native), scaler)),
         seq: 0,
         last_sequence: None,

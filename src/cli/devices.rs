@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Trouble, args::DevicesVerb, note, show, style::DIM};
+use super::{Trouble, args::DevicesVerb, note, show};
+use crate::style::DIM;
 use crate::{
     camera,
     config::{Config, Flags},

@@ -10,11 +10,9 @@ use crate::{
     background::{BackgroundSpec, Fit},
     control::protocol::Request,
     error::Failure,
+    gallery::{Entry, Gallery, GalleryError},
     paths,
-    prompt::{
-        gallery::{Entry, Gallery, GalleryError},
-        one_line,
-    },
+    prompt::one_line,
 };
 
 impl From<GalleryError> for Trouble {

@@ -11,7 +11,6 @@ mod preview;
 mod prompt;
 mod setup;
 mod show;
-pub(crate) mod style;
 mod watch;
 
 use std::{
@@ -24,14 +23,11 @@ use std::{
 
 use clap::{CommandFactory, Parser};
 
-use self::{
-    args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb},
-    style::{BAD, DIM},
-};
+use self::args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb};
+use crate::style::{BAD, DIM};
 use crate::{
     background::{BackgroundSpec, Fit, Slides},
     bench,
-    child::Process,
     config::{self, Config, ConfigError, Flags},
     control::{
         client::{Client, ConnectError},
@@ -41,7 +37,9 @@ use crate::{
     daemon,
     error::{Failure, Kind, io_text},
     mask::Quality,
-    paths, render,
+    paths,
+    process::child::Process,
+    render,
 };
 
 /// Why a verb was not done; each has its exit status.

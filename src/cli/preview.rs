@@ -7,9 +7,9 @@ use std::{
 
 use super::{Trouble, client, note};
 use crate::{
-    child::{self, Needs},
     control::protocol::{Request, Response},
     error::{Failure, Kind},
+    process::child::{self, Needs},
 };
 
 /// Opens the control page in the browser, or prints an address that opens it once where there is none.

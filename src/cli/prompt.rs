@@ -2,16 +2,13 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{
-    Trouble,
-    args::PromptArgs,
-    ask, client, gallery, settings, show,
-    style::{DIM, GOOD},
-};
+use super::{Trouble, args::PromptArgs, ask, client, gallery, settings, show};
+use crate::style::{DIM, GOOD};
 use crate::{
     control::protocol::{PromptWish, Request, Response},
     error::Failure,
-    prompt::{Progress, Provider, Wish, gallery::Entry, job::JobStatus, one_line, provider, template},
+    gallery::Entry,
+    prompt::{Progress, Provider, Wish, job::JobStatus, one_line, provider, template},
 };
 
 /// Asks the daemon for a picture and waits until it is shown.

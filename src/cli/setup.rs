@@ -2,7 +2,8 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{Trouble, args::SetupArgs, note, style::DIM};
+use super::{Trouble, args::SetupArgs, note};
+use crate::style::DIM;
 use crate::{
     error::{Failure, Kind},
     setup::{self, Options, Text},

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::style::{BAD, DIM, WARNING};
+use crate::style::{BAD, DIM, WARNING};
 use crate::{control::protocol::Status, error::Failure, mask, sink};
 
 /// Prints `value` as JSON, on one line or as a block.

@@ -10,10 +10,8 @@ use std::{
 
 use anstyle::Style;
 
-use super::{
-    prompt::how_far,
-    style::{BAD, DIM, GOOD, WARNING},
-};
+use super::prompt::how_far;
+use crate::style::{BAD, DIM, GOOD, WARNING};
 use crate::{
     control::protocol::Status,
     error::Failure,
@@ -201,7 +199,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{error::Kind, holders::Holder, system::twin::status as a_status};
+    use crate::{error::Kind, system::twin::status as a_status, v4l2::holders::Holder};
 
     fn plain(lines: &[Line]) -> String {
         lines.iter().map(|(label, _, line)| format!("{label:<11} {line}\n")).collect()

@@ -2,9 +2,9 @@
 
 use super::{
     Scene,
-    blur::BAYER,
     paint::{Ink, rounded, stroke},
 };
+use crate::frame::blur::BAYER;
 use crate::{
     background::Background,
     frame::{Frame, Yuv},

@@ -1,12 +1,12 @@
 //! The layers of a picture, row by row: what stands behind, and the person over it.
 
 use super::{
-    Scene, blend,
-    blur::Blur,
+    Scene,
     fringe::{Fringe, Touch},
     survey::Survey,
     tone::{Meter, Tone},
 };
+use crate::frame::{blend, blur::Blur};
 use crate::{
     background::Background,
     frame::{Frame, Mask, Size, Yuv},

@@ -5,8 +5,6 @@
 //! fits the person's brightness; `layers` blends them over the background (`blur` makes that of the room), and an
 //! [`Overlay`] comes last. What of this is done is up to the scene's [`Look`](crate::look::Look).
 
-mod blend;
-mod blur;
 pub mod card;
 mod edge;
 mod framing;
@@ -14,18 +12,16 @@ mod fringe;
 mod layers;
 mod overlay;
 mod paint;
-mod pyramid;
 mod room;
 mod scene;
 mod survey;
 mod tone;
 
-pub(crate) use blend::halve;
 pub use overlay::Overlay;
 pub use room::{MIN_HIDING_BLUR, RoomVisible};
 pub use scene::Scene;
 
-use self::{blur::Blur, edge::Edge, framing::Framing, layers::Layers};
+use self::{edge::Edge, framing::Framing, layers::Layers};
 use crate::frame::{Frame, Mask, Size};
 
 /// Puts the person of a frame over the background of a [`Scene`]; owns every buffer that this takes.
@@ -35,22 +31,6 @@ pub struct Compositor {
     framing: Framing,
     edge: Edge,
     layers: Layers,
-}
-
-/// Blurs whole pictures, as the room is blurred.
-#[derive(Debug)]
-pub(crate) struct Defocus(Blur);
-
-impl Defocus {
-    pub(crate) fn new(size: Size) -> Self {
-        Self(Blur::new(size))
-    }
-
-    /// Blurs `frame` by 1 to 100. Allocates nothing.
-    pub(crate) fn apply(&mut self, frame: &mut Frame, strength: u8) {
-        self.0.make(frame, None, strength, false);
-        self.0.write(frame);
-    }
 }
 
 impl Compositor {
@@ -81,15 +61,6 @@ impl Compositor {
             overlay.blend(into);
         }
     }
-}
-
-/// Lays `into` over `before` by `share` of 256: 0 is all of `before`, 256 all of `into`.
-///
-/// # Panics
-/// When the sizes differ.
-pub fn crossfade(before: &Frame, share: u16, into: &mut Frame) {
-    assert_eq!(before.size(), into.size(), "frames of different sizes");
-    blend::mix(before.data(), share.min(256), into.data_mut());
 }
 
 #[cfg(test)]

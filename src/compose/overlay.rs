@@ -7,12 +7,12 @@ use fast_image_resize::{
     images::{Image, ImageRef},
 };
 
-use super::blend;
+use crate::frame::blend;
 use crate::{
     background::BackgroundError,
     frame::{Frame, Size, Yuv},
     look::{Look, Place},
-    picture::{self, Limits},
+    media::image_file::{self, Limits},
 };
 
 /// Between the overlay and the rim of the picture, as a share of its height.
@@ -40,7 +40,7 @@ impl Overlay {
     /// When it can't be read, is no picture or larger than `limits`.
     pub fn load(look: &Look, size: Size, limits: &Limits) -> Result<Option<Self>, BackgroundError> {
         let Some(path) = look.overlay().filter(|_| look.overlay_opacity > 0) else { return Ok(None) };
-        let bytes = picture::read_bytes(&path, limits)?;
+        let bytes = image_file::read_bytes(&path, limits)?;
         Self::from_bytes(&bytes, &path, look, size, limits).map(Some)
     }
 
@@ -51,7 +51,7 @@ impl Overlay {
         size: Size,
         limits: &Limits,
     ) -> Result<Self, BackgroundError> {
-        let decoded = picture::decode_rgba(bytes, &path.display().to_string(), limits)?;
+        let decoded = image_file::decode_rgba(bytes, &path.display().to_string(), limits)?;
         let margin = size.height() / MARGIN;
         let wanted = size.width() * look.overlay_size.clamp(1, 100) as usize / 100;
         let shape = fit((decoded.width() as usize, decoded.height() as usize), wanted, size);

@@ -2,7 +2,7 @@
 
 use ab_glyph::{Font, FontRef, ScaleFont, point};
 
-use super::blend;
+use crate::frame::blend;
 use crate::frame::{Frame, Size};
 
 /// Inter Display SemiBold in ASCII; its licence lies beside it.

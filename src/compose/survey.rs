@@ -2,8 +2,10 @@
 
 use crate::{
     background::Background,
-    frame::{Frame, Mask, Size},
-    grid::{Cells, Grid, Guide, Plane},
+    frame::{
+        Frame, Mask, Size,
+        grid::{Cells, Grid, Guide, Plane},
+    },
 };
 
 /// Pixels of luma on a side of a cell; half as many of chroma.

@@ -102,7 +102,7 @@ fn means(survey: &Survey) -> (f32, f32) {
     (share(person, inside), share(all as f32 - person, cells - inside))
 }
 
-fn mean(plane: &crate::grid::Plane<u8>) -> f32 {
+fn mean(plane: &crate::frame::grid::Plane<u8>) -> f32 {
     let sum: u64 = (0..plane.height).map(|y| plane.row(y).iter().map(|&luma| u64::from(luma)).sum::<u64>()).sum();
     ((sum as f32 / (plane.width * plane.height) as f32 - 16.0) / 219.0).clamp(0.0, 1.0)
 }

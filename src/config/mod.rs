@@ -33,9 +33,9 @@ use crate::{
     frame::Size,
     look::{Look, LookError},
     mask::{self, Quality},
+    media::regular::{self, FileError},
     paths,
     prompt::{PromptError, settings::PromptSettings},
-    regular::{self, FileError},
     sink::SinkSpec,
 };
 

@@ -14,9 +14,10 @@ use crate::{
     background::{BackgroundSpec, Fit},
     camera::SourceInfo,
     error::Failure,
+    gallery::Entry,
     look::{Changes, Look},
     mask::{Processor, Quality},
-    prompt::{gallery::Entry, job::JobStatus},
+    prompt::job::JobStatus,
     sink::{OutputStatus, Reader},
     stats::{Rates, Snapshot},
 };

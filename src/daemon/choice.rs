@@ -17,7 +17,7 @@ use crate::{
     background::{BackgroundSpec, DEFAULT_BLUR},
     look::{Changes, Look},
     mask::Quality,
-    regular,
+    media::regular,
 };
 
 /// The largest file that is read, in bytes; a saved choice has about a thousand.

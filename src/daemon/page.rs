@@ -11,8 +11,8 @@ use crate::{
     config::Config,
     control::protocol::{Request, Response},
     error::{Failure, Kind},
+    gallery::Gallery,
     pipeline::Tap,
-    prompt::gallery::Gallery,
     web::{Host, Page},
 };
 

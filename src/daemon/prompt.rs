@@ -20,10 +20,10 @@ use crate::{
     control::protocol::{MAX_COUNT, PromptWish, Response},
     error::{Failure, Kind},
     frame::Size,
+    gallery::{Entry, Gallery},
     paths,
     prompt::{
         Progress, Provider, Recipe, Wish,
-        gallery::{Entry, Gallery},
         job::{JobState, Reporter},
         notes, template,
     },

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Finding, Level, Report};
-use crate::cli::style::{BAD, BOLD, DIM, GOOD, WARNING};
+use crate::style::{BAD, BOLD, DIM, GOOD, WARNING};
 
 /// A report as text, with colours that whoever prints it may take away.
 #[derive(Debug)]

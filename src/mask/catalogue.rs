@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{MaskError, Settings, runtime};
-use crate::{error::Failure, regular};
+use crate::{error::Failure, media::regular};
 
 /// The model that is compiled in, so that bgcam works without any file.
 pub const BUILT_IN: &str = "landscape";
@@ -260,7 +260,7 @@ fn check_sum(spec: &ModelSpec, path: &Path, bytes: &[u8], expected: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::regular::FileError;
+    use crate::media::regular::FileError;
 
     /// A model of a user's own, at `file`.
     fn own(file: &Path) -> ModelSpec {

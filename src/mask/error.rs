@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use crate::{
     error::{Failure, Kind, Recovery, chain, nearest},
-    regular::FileError,
+    media::regular::FileError,
 };
 
 /// What mends a missing or too old ONNX Runtime.

@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{MaskError, model::Model};
-use crate::{
-    frame::Frame,
-    latest::{Latest, Taken},
+use crate::frame::{
+    Frame,
+    mailbox::{Latest, Taken},
 };
 
 /// What makes alphas of key frames.

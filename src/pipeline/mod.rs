@@ -19,12 +19,9 @@ mod capture;
 mod clock;
 mod demand;
 mod fade;
-mod headroom;
 mod limits;
-mod load;
-mod machine;
 mod pace;
-mod relay;
+mod quality;
 mod render;
 mod segment;
 mod tap;
@@ -47,16 +44,15 @@ use arc_swap::ArcSwap;
 
 pub use self::{
     clock::Clock,
-    machine::{Machine, Room},
+    quality::machine::{Machine, Room},
     tap::{Tap, View, Watching},
 };
-use self::{limits::Limits, machine::ThisMachine, pace::Switch};
+use self::{limits::Limits, pace::Switch, quality::machine::ThisMachine};
 use crate::{
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     error::Failure,
-    frame::{Frame, Mask, Size},
-    latest::Latest,
+    frame::{Frame, Mask, Size, mailbox::Latest},
     mask::{self, MaskError, ModelInfo, Quality, Segmenter},
     sink::Outputs,
     stats::Stats,

@@ -15,11 +15,9 @@ use crate::{
     compose::{
         Compositor, Scene,
         card::{self, Card},
-        crossfade,
     },
     error::Kind,
-    frame::{Frame, Mask},
-    latest::Taken,
+    frame::{Frame, Mask, blend::crossfade, mailbox::Taken},
     sink::Outputs,
 };
 

@@ -7,15 +7,16 @@ use std::{
 
 use super::{
     Cut, Shared, Shot,
-    headroom::{Change, Headroom, Seen},
-    load::{Counted, Load},
     pace::Backoff,
-    relay::{News, Relay},
+    quality::{
+        headroom::{Change, Headroom, Seen},
+        load::{Counted, Load},
+        relay::{News, Relay},
+    },
 };
 use crate::{
     error::{Failure, Recovery},
-    frame::{Mask, Pool},
-    latest::Taken,
+    frame::{Mask, Pool, mailbox::Taken},
     mask::{self, MaskError, Quality, Report, Segmenter, catalogue::BUILT_IN},
 };
 

@@ -16,9 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::{
-    compose::halve,
-    frame::{Frame, Mask, Pool, Size, Yuv},
-    latest::Latest,
+    frame::blend::halve,
+    frame::{Frame, Mask, Pool, Size, Yuv, mailbox::Latest},
 };
 
 /// How often a picture is taken at most: sixteen times a second.

@@ -20,13 +20,13 @@ use inotify::{EventMask, Inotify, WatchMask};
 use super::{
     Shared,
     demand::{Demand, Seen},
-    machine::Machine,
+    quality::machine::Machine,
 };
 use crate::{
     camera,
-    holders::{self, Holder},
     mask::Quality,
     sink::{Board, SinkSpec, loopback::usage::Usage},
+    v4l2::holders::{self, Holder},
 };
 
 /// How long to wait for news, which is also how late PipeWire's news may be seen.

@@ -10,7 +10,7 @@ use base64::{
 use serde_json::Value;
 
 use super::{PromptError, provider::Name};
-use crate::picture::{self, PictureError};
+use crate::media::image_file::{self, PictureError};
 
 /// Base64 with or without its padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -90,7 +90,7 @@ fn standard_alphabet(text: &str) -> Vec<u8> {
 
 /// Looks whether `bytes` begin as a PNG, JPEG or WebP picture does.
 pub(super) fn check_picture(provider: Name, bytes: &[u8]) -> Result<(), PromptError> {
-    picture::sniff(bytes, "").map(drop).map_err(|error| match error {
+    image_file::sniff(bytes, "").map(drop).map_err(|error| match error {
         PictureError::Unsupported { format: found, .. } | PictureError::NotAPicture { found, .. } => {
             let found = if found == "empty" { "nothing" } else { found };
             PromptError::NotAPicture { provider, found }
@@ -105,7 +105,7 @@ pub(super) fn bad(provider: Name, what: impl Into<String>) -> PromptError {
 
 /// What a body is that is not JSON, such as `a web page`.
 pub(super) fn kind_of(body: &[u8]) -> &'static str {
-    match picture::sniff(body, "") {
+    match image_file::sniff(body, "") {
         Ok(_) => "a picture",
         Err(PictureError::Unsupported { format: found, .. } | PictureError::NotAPicture { found, .. }) => found,
         Err(_) => "something unknown",

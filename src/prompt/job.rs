@@ -12,8 +12,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::{Progress, gallery::Entry};
+use super::Progress;
 use crate::error::{Failure, Kind};
+use crate::gallery::Entry;
 
 /// How a job is.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,25 +1,16 @@
 //! Words become a picture: providers, the one running job, and the gallery on disk.
 
 mod answer;
-pub mod bedrock;
-pub mod builtin;
-pub mod comfyui;
-pub mod command;
 mod complaint;
 mod error;
-pub mod gallery;
-pub mod gateway;
-pub mod gemini;
 mod http;
 pub mod job;
 mod key;
 pub mod notes;
-pub mod openai;
 pub mod provider;
-pub mod sdwebui;
+pub mod providers;
 pub mod settings;
 mod sizes;
-pub mod stability;
 pub mod template;
 
 pub use error::PromptError;

@@ -5,11 +5,23 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Picture, Progress, PromptError, Recipe, Wish, bedrock::Bedrock, builtin, comfyui::ComfyUi, command,
-    command::Command, gateway::Gateway, gemini, gemini::Gemini, http::Http, http::Report, openai::OpenAi,
-    sdwebui::SdWebUi, settings::PromptSettings, sizes, sizes::Pixels, stability::Stability,
+    Picture, Progress, PromptError, Recipe, Wish,
+    http::{Http, Report},
+    providers::{
+        bedrock::Bedrock,
+        comfyui::ComfyUi,
+        command::{self, Command},
+        gateway::Gateway,
+        gemini::{self, Gemini},
+        openai::OpenAi,
+        sdwebui::SdWebUi,
+        stability::Stability,
+    },
+    settings::PromptSettings,
+    sizes::{self, Pixels},
 };
 use crate::error::Failure;
+use crate::painter;
 
 /// The providers that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -278,11 +290,11 @@ impl Provider {
 
 async fn paint(recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
     progress(Progress::Working);
-    let reading = builtin::read(&recipe.prompt, &recipe.negative, builtin::Style::named(&recipe.style));
+    let reading = painter::read(&recipe.prompt, &recipe.negative, painter::Style::named(&recipe.style));
     let report = reading.report.clone();
     let (seed, (width, height)) = (recipe.seed.unwrap_or_default(), recipe.size);
     let painted = tokio::task::spawn_blocking(move || {
-        let picture = builtin::paint(&reading, seed, width, height);
+        let picture = painter::paint(&reading, seed, width, height);
         let mut bytes = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut bytes, image::ImageFormat::Png).map(|()| bytes.into_inner())
     });

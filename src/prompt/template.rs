@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_painter_knows_every_style_and_what_is_not_wanted() {
-        use crate::prompt::builtin::Style;
+        use crate::painter::Style;
         assert_eq!(Style::ALL.map(Style::name), STYLES.map(|(name, _)| name));
         let recipe = ask("builtin", Wish { negative: Some("palms".to_owned()), ..beach() }).unwrap();
         assert_eq!((&*recipe.prompt, &*recipe.negative), ("a beach", "palms"));

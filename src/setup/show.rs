@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Action, Plan, Step};
 use crate::{
-    cli::style::{BAD, BOLD, DIM, GOOD},
+    style::{BAD, BOLD, DIM, GOOD},
     system::System,
 };
 

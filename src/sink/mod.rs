@@ -28,7 +28,7 @@ pub use spec::{BadSpec, SinkSpec, Wanted};
 use worker::Worker;
 
 use crate::frame::{Frame, Size};
-pub use crate::holders::{Holder as Reader, all as readers, maps};
+pub use crate::v4l2::holders::{Holder as Reader, all as readers, maps};
 
 /// The card label of our virtual camera, which apps show.
 pub const LABEL: &str = "Virtual Background Cam";

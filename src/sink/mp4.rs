@@ -19,8 +19,9 @@ use super::{
     recording::{self, Existing},
 };
 use crate::{
-    child, ffmpeg,
     frame::{Frame, Size},
+    media::ffmpeg,
+    process::child,
 };
 
 /// How long `ffmpeg` may take no frame, and how long it may take to end the file.

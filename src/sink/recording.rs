@@ -118,7 +118,7 @@ mod tests {
     fn pipes_and_devices_are_written_to() {
         let folder = tempfile::tempdir().unwrap();
         let (fifo, link) = (folder.path().join("fifo.y4m"), folder.path().join("link.y4m"));
-        crate::regular::make_fifo(&fifo);
+        crate::media::regular::make_fifo(&fifo);
         std::os::unix::fs::symlink(&fifo, &link).unwrap();
         assert_eq!(create(&fifo, Existing::Keep).unwrap_err().raw_os_error(), Some(libc::ENXIO));
         let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&fifo).unwrap();

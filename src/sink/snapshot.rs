@@ -13,9 +13,9 @@ use std::{
 };
 
 use super::{FrameSink, SinkError, check_size, still};
-use crate::{
-    frame::{Frame, Pool, Size},
-    latest::{Latest, Taken},
+use crate::frame::{
+    Frame, Pool, Size,
+    mailbox::{Latest, Taken},
 };
 
 /// How often the file is replaced at most.

@@ -14,10 +14,7 @@ use std::{
 };
 
 use super::{FrameSink, SinkError, check_size};
-use crate::{
-    frame::{Frame, Pool, Size},
-    latest::Latest,
-};
+use crate::frame::{Frame, Pool, Size, mailbox::Latest};
 
 /// Frames that may wait; 12 MB at 1280x720.
 const QUEUE: usize = 8;

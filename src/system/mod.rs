@@ -14,7 +14,7 @@ use std::{
 
 pub use self::real::Real;
 pub use crate::camera::Cameras;
-use crate::{control::protocol::Status, error::Failure, holders::Holder, mask, paths};
+use crate::{control::protocol::Status, error::Failure, mask, paths, v4l2::holders::Holder};
 
 /// What a program said until its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -8,14 +8,15 @@ use std::{
 use super::{Cameras, Library, Probe, Ran, System, User};
 use crate::{
     camera,
-    child::{self, Needs},
     control::{
         client::{Client, ConnectError},
         protocol::{Request, Response, Status},
     },
     error::{Failure, Kind},
-    holders::{self, Holder},
-    mask, sink,
+    mask,
+    process::child::{self, Needs},
+    sink,
+    v4l2::holders::{self, Holder},
 };
 
 /// How long anybody may take to answer.

@@ -12,10 +12,10 @@ use crate::{
     camera::{Device, Format, Function},
     control::protocol::{CameraStatus, MaskStatus, SceneStatus, Status},
     error::{Failure, Kind},
-    holders::Holder,
     mask,
     sink::{LABEL, OutputStatus},
     stats::{Rates, Snapshot},
+    v4l2::holders::Holder,
 };
 
 /// The running kernel of the twin.

@@ -25,8 +25,8 @@ use super::{
 use crate::{
     control::protocol::{Reply, Response as Answer},
     error::{Failure, Kind},
-    picture,
-    prompt::gallery::{Entry, Gallery, GalleryError},
+    gallery::{Entry, Gallery, GalleryError},
+    media::image_file,
 };
 
 /// How long a picture may take to come in: it comes from this machine's disk.
@@ -104,7 +104,7 @@ pub(super) async fn thumb<H: Host>(State(site): Here<H>, Segment(id): Segment) -
     let name = id.clone();
     let jpeg = with(&site, move |gallery| {
         let path = gallery.path(&gallery.entry(&name)?);
-        Ok(shrink(&picture::read(&path, &limits)?))
+        Ok(shrink(&image_file::read(&path, &limits)?))
     });
     let jpeg = Bytes::from(jpeg.await??);
     site.thumbs.keep(id, jpeg.clone());

@@ -51,8 +51,8 @@ use crate::{
         server::Service,
     },
     error::{Failure, Kind},
+    gallery::Gallery,
     pipeline::Tap,
-    prompt::gallery::Gallery,
 };
 
 /// What stands behind the page: the daemon.

@@ -1,6 +1,6 @@
 //! The colours of rows of cells and pixels: means, what is left of a mixture, light.
 //!
-//! Plain loops, compiled for several generations of processors as in [`blend`](super::super::blend).
+//! Plain loops, compiled for several generations of processors as in [`blend`](crate::frame::blend).
 
 use multiversion::multiversion;
 

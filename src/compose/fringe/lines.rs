@@ -5,7 +5,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use super::FACTOR;
-use crate::grid::Plane;
+use crate::frame::grid::Plane;
 
 /// Enlarges planes of one width.
 #[derive(Debug)]

@@ -20,8 +20,8 @@ use self::{
     sums::Sums,
 };
 use super::survey::{FACTOR, Survey};
-use crate::{
-    frame::Size,
+use crate::frame::{
+    Size,
     grid::{Grid, Plane},
 };
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use super::WIDE;
-use crate::grid::{PAD, Plane};
+use crate::frame::grid::{PAD, Plane};
 
 /// Sums over squares of cells, row after row, of `N` planes.
 #[derive(Debug)]

@@ -5,10 +5,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use super::guided::{Functions, LANE, SHIFT};
-use crate::{
-    frame::{Frame, Size},
-    grid::Grid,
-};
+use crate::frame::{Frame, Size, grid::Grid};
 
 /// Weights between two cells are in 256ths.
 const ONE: i32 = 256;
@@ -228,7 +225,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::grid::Plane;
+    use crate::frame::grid::Plane;
 
     const EDGE: (f32, f32) = (0.12, 0.88);
 

@@ -9,7 +9,7 @@ use super::{
     smoothstep,
     warp::Warp,
 };
-use crate::grid::Plane;
+use crate::frame::grid::Plane;
 
 /// The mean difference of luma along the flow where the picture begins to be another, and where it is one.
 const LOST: (f32, f32) = (3.0, 10.0);

@@ -1,6 +1,6 @@
 //! Where each block of the picture was in an earlier one: a small block-matching optical flow, in whole numbers.
 
-use crate::grid::{PAD, Plane};
+use crate::frame::grid::{PAD, Plane};
 
 /// Pixels on a side of a block.
 const BLOCK: usize = 8;

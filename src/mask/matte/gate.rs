@@ -13,7 +13,7 @@ use super::{
     stretch_one,
     trust::{Trust, Verdict},
 };
-use crate::grid::Plane;
+use crate::frame::grid::Plane;
 
 /// Grid cells on a side of a cell here.
 const STEP: usize = 2;

@@ -6,7 +6,7 @@
 
 use multiversion::multiversion;
 
-use crate::grid::{Guide, Plane};
+use crate::frame::grid::{Guide, Plane};
 
 /// Half the side of the window, without its middle.
 const RADIUS: usize = 2;
@@ -319,7 +319,7 @@ fn means(sources: [&[f32]; 4], stride: usize, into: [&mut [i32; LANE]; 4]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::Grid;
+    use crate::frame::grid::Grid;
 
     const SIZE: (usize, usize) = (75, 40);
 

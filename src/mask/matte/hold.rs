@@ -4,7 +4,7 @@
 use multiversion::multiversion;
 
 use super::motion::Motion;
-use crate::grid::Plane;
+use crate::frame::grid::Plane;
 
 /// A change of alpha that is a change of mind; smaller ones are let through.
 const CHANGE: f32 = 0.2;

@@ -10,7 +10,7 @@ use super::{
     components::{Components, Run},
     motion::Motion,
 };
-use crate::grid::Plane;
+use crate::frame::grid::Plane;
 
 /// Grid cells on a side of a cell here.
 const STEP: usize = 2;

@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use crate::grid::Plane;
+use crate::frame::grid::Plane;
 
 /// A change of alpha from which on the memory lets go altogether.
 const REAL_CHANGE: f32 = 0.35;

@@ -16,8 +16,8 @@ use self::{
     trust::Verdict,
 };
 use super::input::Region;
-use crate::{
-    frame::{Frame, Size},
+use crate::frame::{
+    Frame, Size,
     grid::{Cells, Grid, Guide, Plane},
 };
 

@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use crate::grid::Plane;
+use crate::frame::grid::Plane;
 
 /// A change of luma that is no noise: of means over 8x8 pixels of a 720p frame, where a dim room's noise is about half a
 /// level.

@@ -1,6 +1,6 @@
 //! A model's alpha comes to the working grid: bilinear, or the mean of two where the model is larger.
 
-use crate::grid::Plane;
+use crate::frame::grid::Plane;
 use crate::mask::input::Region;
 
 /// Where a pixel lies between two others.

@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use crate::grid::Plane;
+use crate::frame::grid::Plane;
 
 /// Cells on a side of a block: small enough that a finger's move is not lost in a block's mean.
 const BLOCK: usize = 10;

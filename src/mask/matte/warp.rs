@@ -5,7 +5,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use super::flow::{Flow, STEP, UNIT, Vector};
-use crate::grid::{PAD, Plane};
+use crate::frame::grid::{PAD, Plane};
 
 /// Alpha and landscape in whole numbers while they are carried: 16ths of a byte.
 const FINE: f32 = 16.0 * 255.0;

@@ -3,9 +3,7 @@
 //! [`library`] is the C interface, [`pod`] says which pictures we give, [`node`] is one connection. The render thread only
 //! copies a frame into a one-place mailbox; a thread of this output's own speaks to PipeWire.
 
-mod library;
 mod node;
-mod pod;
 
 use std::{
     convert::Infallible,
@@ -19,13 +17,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use library::Api;
 use node::{Node, Traits, c_string};
 
 use super::{Audience, FrameSink, LABEL, SinkError, check_size};
 use crate::{
-    frame::{Frame, Pool, Size},
-    latest::{Latest, Taken},
+    frame::{
+        Frame, Pool, Size,
+        mailbox::{Latest, Taken},
+    },
+    pipewire::library::{self, Api},
 };
 
 /// How long the server may take to make our node; it takes milliseconds.

@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Shared,
+use super::Shared;
+use crate::frame::{Frame, Size};
+use crate::pipewire::{
     library::{self, Api, Buffer, Busy, Dict, DictItem, Header, StreamBuffer, StreamEvents, ThreadLoop, state},
     pod::{self, Pod},
 };
-use crate::frame::{Frame, Size};
 
 /// A buffer that is still marked as busy so long after it was sent was held by a reader that was killed: nobody else
 /// takes that mark away, and when all have it the camera stands still.

@@ -1,0 +1,452 @@
+//! From a picture file, however large, odd or hostile, to 8-bit sRGB and to the house format.
+
+mod exif;
+pub(crate) mod png;
+pub(crate) mod profile;
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, Cursor},
+    path::Path,
+};
+
+use image::{
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage, RgbaImage, metadata::Orientation,
+};
+
+use profile::ToSrgb;
+
+use crate::{
+    error::{Kind, nearest},
+    frame::{BadSize, Frame, Size},
+    media::{
+        regular::{self, FileError},
+        webp,
+    },
+};
+
+/// What a picture may cost before it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the file.
+    pub max_bytes: u64,
+    /// Width x height of the decoded picture.
+    pub max_pixels: u64,
+}
+
+impl Default for Limits {
+    /// 25 MiB and 64 megapixels: any photo of a phone or camera.
+    fn default() -> Self {
+        Self { max_bytes: 25 << 20, max_pixels: 64_000_000 }
+    }
+}
+
+/// What can be wrong with a picture. `name` is its path, or what its bytes were called.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum PictureError {
+    /// There is no such file.
+    #[error("picture {name} does not exist")]
+    NotFound { name: String, near: Option<String> },
+    /// The file is there and can't be read, or has more bytes than [`Limits`] allows.
+    #[error("cannot read picture {name}")]
+    Read { name: String, source: FileError },
+    /// More pixels than [`Limits`] allows.
+    #[error("picture {name} has {width}x{height} pixels, more than {} megapixels", limit / 1_000_000)]
+    TooManyPixels { name: String, width: u32, height: u32, limit: u64 },
+    /// A picture in a format that we don't read.
+    #[error("picture {name} is {format}, not PNG, JPEG or WebP")]
+    Unsupported { name: String, format: &'static str },
+    /// Something else.
+    #[error("{name} is {found}, not a PNG, JPEG or WebP picture")]
+    NotAPicture { name: String, found: &'static str },
+    /// The end is missing.
+    #[error("picture {name} is cut off: its end is missing")]
+    Truncated { name: String },
+    /// Damaged in another way.
+    #[error("cannot decode picture {name}")]
+    Decode { name: String, source: ImageError },
+}
+
+impl PictureError {
+    /// What the user meets, by kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound { .. } => Kind::NotFound,
+            Self::Read { source, .. } => source.kind(),
+            Self::NotAPicture { .. } | Self::Truncated { .. } | Self::Decode { .. } => Kind::BadInput,
+            Self::TooManyPixels { .. } | Self::Unsupported { .. } => Kind::Unsupported,
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
+            Self::Read { name, source: FileError::TooLarge { .. } } | Self::TooManyPixels { name, .. } => {
+                Some(format!("make it smaller: ffmpeg -i {name:?} -vf scale=1920:-2 smaller.jpg"))
+            }
+            Self::Unsupported { name, .. } => Some(format!("convert it: magick {name:?} picture.png")),
+            Self::Truncated { .. } => Some("copy or download the file again".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Reads and decodes the picture at `path`, as [`decode`] does.
+///
+/// # Errors
+/// When it can't be read, is no regular file, is larger than `limits`, or for what [`decode`] refuses.
+pub fn read(path: &Path, limits: &Limits) -> Result<RgbImage, PictureError> {
+    decode(&read_bytes(path, limits)?, &path.display().to_string(), limits)
+}
+
+/// Reads the picture at `path` as it stands there.
+///
+/// # Errors
+/// When it can't be read, is no regular file, or has more bytes than `limits` allow.
+pub fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, PictureError> {
+    regular::read(path, limits.max_bytes).map_err(|error| match error {
+        FileError::Io(error) if error.kind() == io::ErrorKind::NotFound => not_found(path),
+        source => PictureError::Read { name: path.display().to_string(), source },
+    })
+}
+
+/// There is no file at `path`; names one beside it with nearly its name.
+fn not_found(path: &Path) -> PictureError {
+    PictureError::NotFound { name: path.display().to_string(), near: near(path, is_picture_name) }
+}
+
+/// Decodes a PNG, JPEG or WebP picture, turns it upright and lays it on black where it is transparent.
+///
+/// # Errors
+/// When `bytes` are something else, damaged, cut off, or larger than `limits`.
+pub fn decode(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbImage, PictureError> {
+    decode_as_is(bytes, name, limits).map(on_black)
+}
+
+/// Decodes a PNG, JPEG or WebP picture with its transparency, upright.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_rgba(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbaImage, PictureError> {
+    decode_as_is(bytes, name, limits).map(DynamicImage::into_rgba8)
+}
+
+fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImage, PictureError> {
+    let (length, limit) = (bytes.len() as u64, limits.max_bytes);
+    if length > limit {
+        return Err(PictureError::Read { name: name.to_owned(), source: FileError::TooLarge { bytes: length, limit } });
+    }
+    let format = sniff(bytes, name)?;
+    if is_cut(bytes, format) {
+        return Err(PictureError::Truncated { name: name.to_owned() });
+    }
+    let failed = |source| decode_error(source, name);
+    if format == ImageFormat::WebP {
+        webp::check(bytes).map_err(failed)?;
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut bounds = image::Limits::default();
+    // 16-bit RGBA is the widest pixel; the decoders' own tables are small beside it.
+    bounds.max_alloc = Some(limits.max_pixels.saturating_mul(8).saturating_add(16 << 20));
+    reader.limits(bounds);
+    let mut decoder = reader.into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        return Err(PictureError::TooManyPixels { name: name.to_owned(), width, height, limit: limits.max_pixels });
+    }
+    // Broken EXIF data spoils no pixel.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let to_srgb = ToSrgb::of(&mut decoder, bytes, format);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    if let Some(to_srgb) = to_srgb {
+        picture = to_srgb.convert(picture);
+    }
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// 8-bit RGB, with what is transparent blended over black, in the memory of `picture` where that has 8 bits.
+pub(crate) fn on_black(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let over = |value: u8, alpha: u8| ((u32::from(value) * u32::from(alpha) + 127) / 255) as u8;
+    let (width, height) = (picture.width(), picture.height());
+    let mut bytes = picture.into_rgba8().into_raw();
+    let count = bytes.len() / 4;
+    for at in 0..count {
+        let alpha = bytes[4 * at + 3];
+        for channel in 0..3 {
+            bytes[3 * at + channel] = over(bytes[4 * at + channel], alpha);
+        }
+    }
+    bytes.truncate(3 * count);
+    #[allow(clippy::expect_used)] // three bytes for each pixel that there was
+    RgbImage::from_raw(width, height, bytes).expect("as many pixels as before")
+}
+
+/// Whether the first bytes of a file are those of a picture that [`decode`] reads.
+pub fn is_picture(start: &[u8]) -> bool {
+    sniff(start, "").is_ok()
+}
+
+/// The same picture in the house's format.
+///
+/// # Errors
+/// When it has sides that no frame can have.
+pub fn to_frame(picture: &RgbImage) -> Result<Frame, BadSize> {
+    let (width, height) = picture.dimensions();
+    let mut frame = Frame::new(Size::new(width, height)?);
+    write_i420(picture, &mut frame);
+    Ok(frame)
+}
+
+/// ITU-R BT.601, limited range, the same arithmetic as [`Yuv::from_rgb`](crate::frame::Yuv::from_rgb); chroma is that of
+/// the mean colour of 2x2 pixels.
+pub fn write_i420(rgb: &[u8], frame: &mut Frame) {
+    let width = frame.size().width();
+    let (y, u, v) = frame.planes_mut();
+    for (luma, pixel) in y.iter_mut().zip(rgb.as_chunks::<3>().0) {
+        let [r, g, b] = pixel.map(i32::from);
+        *luma = ((16_829 * r + 33_039 * g + 6_416 * b + (16 << 16) + (1 << 15)) >> 16) as u8;
+    }
+    let chroma_rows = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
+    for ((u, v), rows) in chroma_rows.zip(rgb.chunks_exact(width * 6)) {
+        let (above, below) = rows.split_at(width * 3);
+        let pairs = above.as_chunks::<6>().0.iter().zip(below.as_chunks::<6>().0);
+        for ((u, v), (above, below)) in u.iter_mut().zip(v).zip(pairs) {
+            let sum =
+                |at: usize| [above[at], above[at + 3], below[at], below[at + 3]].map(i32::from).iter().sum::<i32>();
+            let (r, g, b) = (sum(0), sum(1), sum(2));
+            *u = ((-9_714 * r - 19_070 * g + 28_784 * b + (128 << 18) + (1 << 17)) >> 18) as u8;
+            *v = ((28_784 * r - 24_103 * g - 4_681 * b + (128 << 18) + (1 << 17)) >> 18) as u8;
+        }
+    }
+}
+
+fn decode_error(source: ImageError, name: &str) -> PictureError {
+    let name = name.to_owned();
+    match source {
+        ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => PictureError::Truncated { name },
+        _ => PictureError::Decode { name, source },
+    }
+}
+
+/// A file beside the missing one with nearly its name, among those whose names are `wanted`.
+pub(crate) fn near(path: &Path, wanted: impl Fn(&str) -> bool) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let others = fs::read_dir(folder).ok()?.take(2000).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let near = nearest(name, others.filter(|other| wanted(other)))?;
+    Some(path.with_file_name(near).display().to_string())
+}
+
+/// Whether a file of this name should be a picture that [`decode`] reads.
+pub(crate) fn is_picture_name(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
+    ["png", "jpg", "jpeg", "webp"].iter().any(|known| known.eq_ignore_ascii_case(extension))
+}
+
+/// Whether the end is missing, where decoders don't say so themselves.
+fn is_cut(bytes: &[u8], format: ImageFormat) -> bool {
+    match (format, bytes) {
+        (ImageFormat::Jpeg, _) => !has_jpeg_end(bytes),
+        (ImageFormat::WebP, &[_, _, _, _, a, b, c, d, ..]) => {
+            (bytes.len() as u64) < u64::from(u32::from_le_bytes([a, b, c, d])) + 8
+        }
+        _ => false,
+    }
+}
+
+/// Whether the mark of a JPEG's end comes after the start of its pixels. The decoder would paint what is missing gray.
+///
+/// Within the pixels every 0xff is escaped, so the mark can't stand there by chance; phones append data behind it.
+fn has_jpeg_end(bytes: &[u8]) -> bool {
+    const START_OF_SCAN: u8 = 0xda;
+    let mut at = 2;
+    // Headers are jumped over: a thumbnail in them has an end of its own.
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        if marker == START_OF_SCAN {
+            return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]);
+        }
+        // Before a marker there may be any number of fill bytes.
+        at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
+    }
+    false
+}
+
+/// UTF-8, whose last letter may be cut in two.
+fn is_text(head: &[u8]) -> bool {
+    !head.contains(&0) && std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true)
+}
+
+/// Tells the format by the first bytes, and names what it is instead.
+pub(crate) fn sniff(bytes: &[u8], name: &str) -> Result<ImageFormat, PictureError> {
+    let starts = |magic: &[u8]| bytes.starts_with(magic);
+    let head = &bytes[..bytes.len().min(1024)];
+    let contains = |text: &[u8]| head.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text));
+    let brand = if bytes.get(4..8) == Some(b"ftyp") { bytes.get(8..12).unwrap_or_default() } else { b"" };
+    let unsupported = |format| PictureError::Unsupported { name: name.to_owned(), format };
+    let no_picture = |found| PictureError::NotAPicture { name: name.to_owned(), found };
+    Err(match brand {
+        b"avif" | b"avis" => unsupported("an AVIF picture"),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1" => unsupported("a HEIC picture"),
+        b"" if starts(b"\x89PNG\r\n\x1a\n") => return Ok(ImageFormat::Png),
+        b"" if starts(b"\xff\xd8\xff") => return Ok(ImageFormat::Jpeg),
+        b"" if starts(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => return Ok(ImageFormat::WebP),
+        b"" if starts(b"GIF8") => unsupported("a GIF"),
+        b"" if starts(b"BM") && bytes.len() > 26 => unsupported("a BMP picture"),
+        b"" if starts(b"II*\0") || starts(b"MM\0*") => unsupported("a TIFF or raw picture"),
+        b"" if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL ") => unsupported("a JPEG XL picture"),
+        b"" if contains(b"<svg") => unsupported("an SVG drawing"),
+        b"" if starts(b"%PDF") => no_picture("a PDF document"),
+        b"" if starts(b"\x1a\x45\xdf\xa3") || starts(b"RIFF") => no_picture("a video or sound file"),
+        b"" if contains(b"<html") => no_picture("a web page"),
+        b"" if bytes.is_empty() => no_picture("empty"),
+        b"" if is_text(head) => no_picture("a text file"),
+        b"" => no_picture("something unknown"),
+        _ => no_picture("a video"),
+    })
+}
+
+/// The checksum of a PNG's chunks, for tests that make some.
+#[cfg(test)]
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageEncoder, Rgb, Rgba, RgbaImage, codecs::jpeg::JpegEncoder};
+
+    use super::*;
+    use crate::frame::Yuv;
+
+    fn open(bytes: &[u8]) -> Result<RgbImage, PictureError> {
+        decode(bytes, "test", &Limits::default())
+    }
+
+    fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    fn flat(colour: [u8; 3]) -> RgbImage {
+        RgbImage::from_pixel(32, 18, Rgb(colour))
+    }
+
+    /// A JPEG, white on its left and black on its right, with this EXIF data.
+    fn halves(exif: &[u8]) -> Vec<u8> {
+        let picture = RgbImage::from_fn(64, 64, |x, _| Rgb(if x < 32 { [255; 3] } else { [0; 3] }));
+        let mut bytes = Vec::new();
+        let mut encoder = JpegEncoder::new(&mut bytes);
+        encoder.set_exif_metadata(exif.to_vec()).unwrap();
+        encoder.encode_image(&picture).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn every_format_is_read_in_its_colours() {
+        for format in [ImageFormat::Png, ImageFormat::WebP] {
+            assert_eq!(open(&encode(flat([200, 40, 90]), format)).unwrap(), flat([200, 40, 90]), "{format:?}");
+        }
+        assert_eq!(open(&encode(flat([90; 3]), ImageFormat::Jpeg)).unwrap(), flat([90; 3]));
+    }
+
+    #[test]
+    fn transparency_lies_on_black() {
+        let half = RgbaImage::from_fn(32, 18, |x, _| Rgba([200, 100, 50, if x < 16 { 128 } else { 0 }]));
+        let expected = RgbImage::from_fn(32, 18, |x, _| Rgb(if x < 16 { [100, 50, 25] } else { [0; 3] }));
+        assert_eq!(open(&encode(half, ImageFormat::Png)).unwrap(), expected);
+        let grey = image::GrayAlphaImage::from_pixel(32, 18, image::LumaA([200, 128]));
+        assert_eq!(open(&encode(grey, ImageFormat::Png)).unwrap(), flat([100; 3]));
+    }
+
+    #[test]
+    fn a_photo_taken_sideways_is_turned_upright() {
+        // Left half white; the camera says: turn me a quarter to the right. Then the top is white.
+        let picture = open(&halves(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")).unwrap();
+        assert!(picture.get_pixel(3, 3)[0] > 250 && picture.get_pixel(60, 3)[0] > 250);
+        assert!(picture.get_pixel(3, 60)[0] < 5 && picture.get_pixel(60, 60)[0] < 5);
+    }
+
+    #[test]
+    fn broken_exif_data_costs_nothing() {
+        for exif in [&b"II*\0\xff\xff\xff\xff"[..], b"MM", b"", b"garbage"] {
+            assert!(open(&halves(exif)).unwrap().get_pixel(3, 60)[0] > 250, "{exif:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_picture_is_called_cut() {
+        let noise = RgbImage::from_fn(200, 200, |x, y| Rgb([(x * y) as u8, (x ^ y) as u8, (x * 7 + y) as u8]));
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+            let bytes = encode(noise.clone(), format);
+            assert!(open(&bytes).is_ok());
+            let error = open(&bytes[..bytes.len() * 2 / 3]).unwrap_err();
+            assert!(matches!(error, PictureError::Truncated { .. }), "{format:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_picture_is_named() {
+        for (bytes, found) in [
+            (&b"GIF89a......"[..], "a GIF"),
+            (b"<?xml version=\"1.0\"?>\n<svg xmlns=\"...\">", "an SVG drawing"),
+            (b"\0\0\0\x1cftypheic\0\0\0\0", "a HEIC picture"),
+            (b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF picture"),
+            (b"\0\0\0\x1cftypisom\0\0\0\0", "a video"),
+            (b"dear diary", "a text file"),
+            (b"\0\x01\x02", "something unknown"),
+            (b"", "empty"),
+        ] {
+            let error = open(bytes).unwrap_err().to_string();
+            assert!(error.contains(found), "{found}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_its_header() {
+        let mut png = encode(flat([0; 3]), ImageFormat::Png);
+        png[16..24].copy_from_slice(&[0, 0, 0x80, 0, 0, 0, 0x80, 0]);
+        let crc = crc32(&png[12..29]).to_be_bytes();
+        png[29..33].copy_from_slice(&crc);
+        let error = open(&png).unwrap_err();
+        assert!(matches!(error, PictureError::TooManyPixels { width: 32768, height: 32768, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn what_is_not_there_or_too_large_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let read = |path: &Path| read(path, &Limits { max_bytes: 1000, ..Limits::default() });
+        fs::write(at("beach.png"), encode(flat([1; 3]), ImageFormat::Png)).unwrap();
+        assert!(read(&at("beach.png")).is_ok());
+
+        let Err(PictureError::NotFound { near, .. }) = read(&at("baech.png")) else { panic!("found") };
+        assert_eq!(near, Some(at("beach.png").display().to_string()));
+
+        fs::write(at("large.png"), [0; 1001]).unwrap();
+        let error = read(&at("large.png")).unwrap_err();
+        assert!(matches!(error, PictureError::Read { source: FileError::TooLarge { bytes: 1001, .. }, .. }));
+        assert!(error.hint().unwrap().contains("smaller"));
+        regular::make_fifo(&at("fifo.png"));
+        let error = read(&at("fifo.png")).unwrap_err();
+        assert!(matches!(error, PictureError::Read { source: FileError::NotRegular("a named pipe"), .. }));
+    }
+
+    #[test]
+    fn a_frame_has_the_colours_of_its_picture() {
+        let frame = to_frame(&flat([230, 120, 20])).unwrap();
+        let (y, u, v) = frame.planes();
+        let seen = Yuv { y: y[99], u: u[99], v: v[99] };
+        assert_eq!(seen, Yuv::from_rgb(230, 120, 20));
+        assert!(to_frame(&RgbImage::new(33, 18)).is_err());
+    }
+}

@@ -1,0 +1,172 @@
+//! Whether the frames of a WebP have the sizes that the file says, before the decoder takes their word for it.
+
+use std::iter;
+
+use image::{
+    ImageError, ImageFormat, ImageResult,
+    error::{DecodingError, ImageFormatHint},
+};
+
+/// Width and height in pixels.
+type Pixels = (u32, u32);
+
+/// Looks at the headers of all frames.
+///
+/// image-webp (0.2.4) makes room for the 16383 x 16383 pixels that a lossy frame claims before it compares them with the
+/// file's, and panics over a transparent one of an animation that is not of its place's size (its issue 182).
+///
+/// # Errors
+/// When a frame has another size than its place, or that is larger than the picture.
+pub(crate) fn check(bytes: &[u8]) -> ImageResult<()> {
+    if frames_fit(bytes) {
+        return Ok(());
+    }
+    let hint = ImageFormatHint::Exact(ImageFormat::WebP);
+    Err(ImageError::Decoding(DecodingError::new(hint, "a frame has another size than the file says")))
+}
+
+fn frames_fit(bytes: &[u8]) -> bool {
+    // without this header, the one frame says how large the picture is
+    if bytes.get(12..16) != Some(b"VP8X") {
+        return true;
+    }
+    let canvas = size_at(bytes, 24);
+    chunks(&bytes[12..]).all(|chunk| match &chunk.name {
+        b"VP8 " => has_size(chunk.data, canvas),
+        // after one of odd length the decoder would look for the next in another place
+        b"ANMF" => chunk.length.is_multiple_of(2) && frame_fits(chunk.data, canvas),
+        _ => true,
+    })
+}
+
+/// Whether a frame of an animation has the size of its place, and that is on the canvas.
+fn frame_fits(frame: &[u8], canvas: Option<Pixels>) -> bool {
+    let (Some(place), Some(canvas)) = (size_at(frame, 6), canvas) else { return true };
+    let mut parts = chunks(frame.get(16..).unwrap_or_default());
+    let lossy = match parts.next() {
+        // the decoder takes what follows for lossy data, whatever its name
+        Some(first) if first.name == *b"ALPH" => parts.next(),
+        first => first.filter(|first| first.name == *b"VP8 "),
+    };
+    place.0 <= canvas.0 && place.1 <= canvas.1 && lossy.is_none_or(|part| has_size(part.data, Some(place)))
+}
+
+/// Whether lossy data have this size; what is no such data is left to the decoder.
+fn has_size(data: &[u8], size: Option<Pixels>) -> bool {
+    let side = |low: u8, high: u8| u32::from(u16::from_le_bytes([low, high]) & 0x3fff); // above it stands a scale
+    match data.first_chunk() {
+        Some(&[_, _, _, 0x9d, 0x01, 0x2a, a, b, c, d]) => size == Some((side(a, b), side(c, d))),
+        _ => true,
+    }
+}
+
+/// A width and a height in 24 bits each, less one.
+fn size_at(bytes: &[u8], at: usize) -> Option<Pixels> {
+    let side = |low, middle, high| u32::from_le_bytes([low, middle, high, 0]) + 1;
+    let &[a, b, c, d, e, f] = bytes.get(at..)?.first_chunk()?;
+    Some((side(a, b, c), side(d, e, f)))
+}
+
+struct Chunk<'a> {
+    name: [u8; 4],
+    /// As it says; less may be there.
+    length: usize,
+    data: &'a [u8],
+}
+
+/// The chunks that stand one after another, padded to even lengths.
+fn chunks(mut bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
+    iter::from_fn(move || {
+        let (&[a, b, c, d, length @ ..], rest) = bytes.split_first_chunk::<8>()?;
+        let length = u32::from_le_bytes(length) as usize;
+        bytes = rest.get(length.saturating_add(length % 2)..).unwrap_or_default();
+        Some(Chunk { name: [a, b, c, d], length, data: &rest[..length.min(rest.len())] })
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::media::image_file::{self, Limits, PictureError};
+
+    /// Transparency and colours of a flat picture of 24x16, as libwebp makes them.
+    const ALPH: &[u8] = b"\x11\x07\x50\xc0\x88\x08\x44\x44\xff\x03";
+    const VP8: &[u8] =
+        b"\xb0\x02\0\x9d\x01\x2a\x18\0\x10\0\x3f\xfd\xfe\xff\x7f\xbf\xbb\x36\xb2\x30\x08\x03\xf0\x3f\x89\x40\
+        \0\x0f\x64\0\0\xfe\xcb\xb7\xca\x93\x8d\xfe\x76\xda\x2d\x2e\xd0\0\0\0";
+
+    fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        [name, &(data.len() as u32).to_le_bytes()[..], data].concat()
+    }
+
+    fn less_one((width, height): Pixels) -> [u8; 6] {
+        let ([a, b, c, _], [d, e, f, _]) = ((width - 1).to_le_bytes(), (height - 1).to_le_bytes());
+        [a, b, c, d, e, f]
+    }
+
+    /// Lossy data that say they have this size.
+    fn lossy((width, height): Pixels) -> Vec<u8> {
+        let mut data = VP8.to_vec();
+        data[6..8].copy_from_slice(&(width as u16).to_le_bytes());
+        data[8..10].copy_from_slice(&(height as u16).to_le_bytes());
+        chunk(b"VP8 ", &data)
+    }
+
+    fn file(flags: u8, canvas: Pixels, chunks: &[u8]) -> Vec<u8> {
+        let header = chunk(b"VP8X", &[&[flags, 0, 0, 0][..], &less_one(canvas)].concat());
+        chunk(b"RIFF", &[b"WEBP", &header[..], chunks].concat())
+    }
+
+    fn still(canvas: Pixels, size: Pixels) -> Vec<u8> {
+        file(0, canvas, &lossy(size))
+    }
+
+    /// Two transparent frames whose data have `size`.
+    pub(crate) fn moving(canvas: Pixels, place: Pixels, size: Pixels) -> Vec<u8> {
+        let head = [&[0; 6][..], &less_one(place), &[50, 0, 0, 0]].concat();
+        let frame = chunk(b"ANMF", &[head, chunk(b"ALPH", ALPH), lossy(size)].concat());
+        file(0x12, canvas, &[chunk(b"ANIM", &[0; 6]), frame.clone(), frame].concat())
+    }
+
+    const REAL: Pixels = (24, 16);
+    const HUGE: Pixels = (16383, 16383);
+
+    #[test]
+    fn what_agrees_is_decoded() {
+        for bytes in [still(REAL, REAL), moving(REAL, REAL, REAL), moving((30, 20), REAL, REAL)] {
+            check(&bytes).unwrap();
+            let picture = image_file::decode(&bytes, "test", &Limits::default()).unwrap();
+            assert!(picture.width() >= 24 && picture.height() >= 16);
+        }
+        assert!(check(b"RIFF\0\0\0\0WEBPVP8 ").is_ok() && check(b"").is_ok());
+    }
+
+    #[test]
+    fn what_differs_is_refused_before_it_is_decoded() {
+        for bytes in [
+            still(REAL, HUGE),
+            still(REAL, (24, 15)),
+            moving(REAL, REAL, (32, 16)), // the decoder would panic
+            moving(REAL, REAL, (0, 16)),
+            moving(REAL, REAL, HUGE),
+            moving(REAL, HUGE, HUGE),
+        ] {
+            assert!(check(&bytes).is_err());
+            let error = image_file::decode(&bytes, "test", &Limits::default()).unwrap_err();
+            assert!(matches!(error, PictureError::Decode { .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_is_not_hidden_by_an_odd_length_or_a_false_name() {
+        let at = |bytes: &[u8], name| bytes.windows(4).position(|part| part == name).unwrap();
+        let mut bytes = moving(REAL, REAL, REAL);
+        let frame = at(&bytes, b"ANMF");
+        bytes[frame + 4] += 1;
+        assert!(check(&bytes).is_err());
+        let mut bytes = moving(REAL, REAL, (32, 16));
+        let name = at(&bytes, b"VP8 ");
+        bytes[name + 2] = b'6';
+        assert!(check(&bytes).is_err());
+    }
+}

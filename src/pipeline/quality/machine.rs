@@ -1,0 +1,209 @@
+//! How much room the machine has: idle processors, mains or battery.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    str, thread,
+};
+
+/// What is left of the machine for us.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Room {
+    /// Processors that we may run on.
+    pub cores: usize,
+    /// The share of all processors' time that nobody used since the last look, 0 to 1; `None` where that is not known.
+    pub idle: Option<f32>,
+    /// Whether it runs on a battery; unknown counts as mains.
+    pub on_battery: bool,
+}
+
+/// What is asked for the room that there is, once a second.
+pub trait Machine: fmt::Debug + Send {
+    /// Looks again. Allocates nothing, but may take its time: the firmware of some laptops answers slowly.
+    fn look(&mut self) -> Room;
+}
+
+/// The machine that we run on, as the kernel tells it.
+#[derive(Debug)]
+pub(crate) struct ThisMachine {
+    cores: usize,
+    stat: PathBuf,
+    last: Option<Ticks>,
+    /// The `online` files of power supplies.
+    mains: Vec<PathBuf>,
+    /// The `status` files of batteries.
+    batteries: Vec<PathBuf>,
+}
+
+impl ThisMachine {
+    /// The machine whose `/proc` and `/sys` are below `root`.
+    ///
+    /// What supplies power is found once: the battery of a laptop stays, and it says itself whether it is being used up.
+    pub(crate) fn new(root: &Path) -> Self {
+        let mut machine = Self {
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            stat: root.join("proc/stat"),
+            last: None,
+            mains: Vec::new(),
+            batteries: Vec::new(),
+        };
+        for entry in fs::read_dir(root.join("sys/class/power_supply")).into_iter().flatten().flatten() {
+            let supply = entry.path();
+            let says = |name: &str, word: &str| says(&supply.join(name), word);
+            if says("type", "Mains") {
+                machine.mains.push(supply.join("online"));
+            } else if says("type", "Battery") && !says("scope", "Device") {
+                machine.batteries.push(supply.join("status")); // not that of a mouse
+            }
+        }
+        machine
+    }
+}
+
+impl Machine for ThisMachine {
+    fn look(&mut self) -> Room {
+        let now = first_line(&self.stat, &mut [0; 512]).and_then(ticks);
+        let before = std::mem::replace(&mut self.last, now);
+        let idle = before.zip(now).and_then(|(before, now)| now.idle_since(before));
+        let plugged_in = self.mains.iter().any(|file| says(file, "1"));
+        let on_battery = !plugged_in && self.batteries.iter().any(|file| says(file, "Discharging"));
+        Room { cores: self.cores, idle, on_battery }
+    }
+}
+
+/// Whether a file holds nothing but `word`.
+fn says(file: &Path, word: &str) -> bool {
+    first_line(file, &mut [0; 32]) == Some(word)
+}
+
+/// The first line of a file, as far as `buffer` takes it in.
+fn first_line<'a>(file: &Path, buffer: &'a mut [u8]) -> Option<&'a str> {
+    let length = File::open(file).ok()?.read(buffer).ok()?;
+    str::from_utf8(&buffer[..length]).ok()?.lines().next()
+}
+
+/// Time of all processors together since they were started, in a unit of the kernel's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ticks {
+    idle: u64,
+    all: u64,
+}
+
+impl Ticks {
+    /// The share of the time since `before` that nobody used. The kernel's count of it may run backwards a little.
+    fn idle_since(self, before: Self) -> Option<f32> {
+        let all = self.all.checked_sub(before.all).filter(|all| *all > 0)?;
+        let idle = self.idle.saturating_sub(before.idle);
+        Some((idle as f32 / all as f32).min(1.0))
+    }
+}
+
+/// Reads the first line of `/proc/stat`, proc(5): user, nice, system, idle, iowait, irq, softirq, steal; what guests take
+/// is part of user.
+fn ticks(line: &str) -> Option<Ticks> {
+    let mut fields = line.strip_prefix("cpu ")?.split_ascii_whitespace().take(8).map(|field| field.parse::<u64>().ok());
+    let (mut idle, mut all) = (0_u64, 0_u64);
+    for at in 0..8 {
+        let Some(field) = fields.next() else {
+            return (at >= 4).then_some(Ticks { idle, all }); // old kernels have fewer
+        };
+        let ticks = field?;
+        all = all.checked_add(ticks)?;
+        if matches!(at, 3 | 4) {
+            idle += ticks;
+        }
+    }
+    Some(Ticks { idle, all })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A machine with these files below its root.
+    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, ThisMachine) {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), files);
+        let machine = ThisMachine::new(root.path());
+        (root, machine)
+    }
+
+    fn write(root: &Path, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    const POWER: &str = "sys/class/power_supply";
+
+    #[test]
+    fn the_idle_share_is_that_since_the_last_look() {
+        let (root, mut machine) = machine(&[("proc/stat", "cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2 3 4\n")]);
+        assert_eq!(machine.look().idle, None, "one look tells nothing");
+        write(root.path(), &[("proc/stat", "cpu  130 0 110 750 110 0 0 0 70 0\n")]);
+        assert_eq!(machine.look().idle, Some(0.6));
+        assert_eq!(machine.look().idle, None, "no time has gone by");
+        write(root.path(), &[("proc/stat", "cpu  230 0 110 740 110 0 0 0 70 0\n")]);
+        assert_eq!(machine.look().idle, Some(0.0), "it ran backwards");
+        fs::remove_file(root.path().join("proc/stat")).unwrap();
+        assert_eq!(machine.look().idle, None);
+    }
+
+    #[test]
+    fn this_very_machine_tells() {
+        let mut machine = ThisMachine::new(Path::new("/"));
+        let first = machine.look();
+        assert!(first.cores > 0 && machine.last.is_some_and(|ticks| ticks.all > 0));
+    }
+
+    #[test]
+    fn text_that_is_none_of_the_kernels_is_refused() {
+        let bad = ["", "cpu", "cpu ", "cpu  1 2 3", "cpu0 1 2 3 4", "cpu  1 2 x 4", "cpu  1 -2 3 4 5", "intr 1 2 3 4"];
+        for line in bad {
+            assert_eq!(ticks(line), None, "{line:?}");
+        }
+        assert_eq!(ticks("cpu  18446744073709551615 1 0 0"), None);
+        assert_eq!(ticks("cpu  1 2 3 4"), Some(Ticks { idle: 4, all: 10 }));
+        assert_eq!(ticks("cpu  1 1 1 1 1 1 1 1 9 9 9"), Some(Ticks { idle: 2, all: 8 }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(line in "(cpu )?[ -~]{0,60}", bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = ticks(&line);
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs::write(file.path(), bytes).unwrap();
+            let _ = first_line(file.path(), &mut [0; 512]).and_then(ticks);
+        }
+    }
+
+    #[test]
+    fn a_battery_that_is_being_used_up_counts_where_no_mains_is() {
+        let at = |name: &str| format!("{POWER}/{name}");
+        let (mains, online) = (at("AC/type"), at("AC/online"));
+        let (battery, status) = (at("BAT0/type"), at("BAT0/status"));
+        let (mouse, scope, of_mouse) = (at("hid-1/type"), at("hid-1/scope"), at("hid-1/status"));
+        for (expected, plugged, says) in [
+            (true, "0\n", "Discharging\n"),
+            (false, "1\n", "Discharging\n"),
+            (false, "0\n", "Charging\n"),
+            (false, "0\n", "Unknown\n"),
+            (true, "nonsense\n", "Discharging\n"),
+        ] {
+            let files = [(&*mains, "Mains\n"), (&online, plugged), (&battery, "Battery\n"), (&status, says)];
+            let (_root, mut machine) = machine(&files);
+            assert_eq!(machine.look().on_battery, expected, "{plugged:?} {says:?}");
+        }
+        let files = [(&*mouse, "Battery\n"), (&scope, "Device\n"), (&of_mouse, "Discharging\n")];
+        let (_root, mut with_mouse) = machine(&files);
+        assert!(!with_mouse.look().on_battery);
+        let (_root, mut desktop) = machine(&[]);
+        assert!(!desktop.look().on_battery);
+    }
+}

@@ -1,0 +1,232 @@
+//! libpipewire-0.3, loaded at run time: bgcam starts where it is missing, and needs none of its headers to be built.
+//!
+//! Only the few calls that a camera needs, as `<pipewire/stream.h>`, `<pipewire/thread-loop.h>` and `<spa/buffer/buffer.h>`
+//! of 0.3.65 declare them; the library promises to keep them as long as its file name stays.
+
+use std::{
+    ffi::{c_char, c_int, c_void},
+    ptr,
+    sync::{OnceLock, atomic::AtomicU32},
+};
+
+use libloading::Library;
+
+use crate::{error::chain, sink::SinkError};
+
+/// The library's name, which stands for its binary interface.
+const FILE: &str = "libpipewire-0.3.so.0";
+
+/// A thread of the library's own; all calls on its streams are made under its lock.
+#[repr(C)]
+pub(crate) struct ThreadLoop([u8; 0]);
+#[repr(C)]
+pub(crate) struct Loop([u8; 0]);
+/// A node of the server's graph, as its owner sees it.
+#[repr(C)]
+pub(crate) struct Stream([u8; 0]);
+#[repr(C)]
+pub(crate) struct Properties([u8; 0]);
+/// A typed value, as [`super::pod`] makes them; 8-byte aligned.
+#[repr(C)]
+pub(crate) struct Pod([u8; 0]);
+
+/// `struct spa_dict`.
+#[repr(C)]
+pub(crate) struct Dict {
+    pub(crate) flags: u32,
+    pub(crate) n_items: u32,
+    pub(crate) items: *const DictItem,
+}
+
+/// `struct spa_dict_item`.
+#[repr(C)]
+pub(crate) struct DictItem {
+    pub(crate) key: *const c_char,
+    pub(crate) value: *const c_char,
+}
+
+/// `struct pw_buffer`, as far as all versions have it; only ever made by the library.
+#[repr(C)]
+pub(crate) struct StreamBuffer {
+    pub(crate) buffer: *mut Buffer,
+    user_data: *mut c_void,
+    size: u64,
+}
+
+/// `struct spa_buffer`.
+#[repr(C)]
+pub(crate) struct Buffer {
+    pub(crate) n_metas: u32,
+    pub(crate) n_datas: u32,
+    pub(crate) metas: *mut Meta,
+    pub(crate) datas: *mut Data,
+}
+
+/// `struct spa_meta`.
+#[repr(C)]
+pub(crate) struct Meta {
+    pub(crate) kind: u32,
+    pub(crate) size: u32,
+    pub(crate) data: *mut c_void,
+}
+
+/// `struct spa_meta_header`.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) flags: u32,
+    pub(crate) offset: u32,
+    /// Nanoseconds of the monotonic clock.
+    pub(crate) pts: i64,
+    pub(crate) dts_offset: i64,
+    pub(crate) seq: u64,
+}
+
+/// `struct spa_meta_busy`.
+#[repr(C)]
+pub(crate) struct Busy {
+    flags: u32,
+    /// How many readers hold the buffer.
+    pub(crate) count: AtomicU32,
+}
+
+/// `SPA_META_Header`.
+pub(crate) const META_HEADER: u32 = 1;
+
+/// `SPA_META_Busy`.
+pub(crate) const META_BUSY: u32 = 7;
+
+/// `struct spa_data`.
+#[repr(C)]
+pub(crate) struct Data {
+    kind: u32,
+    flags: u32,
+    fd: i64,
+    mapoffset: u32,
+    pub(crate) maxsize: u32,
+    /// Where the memory is mapped, if it is.
+    pub(crate) data: *mut c_void,
+    pub(crate) chunk: *mut Chunk,
+}
+
+/// `struct spa_chunk`.
+#[repr(C)]
+pub(crate) struct Chunk {
+    pub(crate) offset: u32,
+    pub(crate) size: u32,
+    pub(crate) stride: i32,
+    pub(crate) flags: i32,
+}
+
+/// `enum pw_stream_state`.
+pub(crate) mod state {
+    pub(crate) const ERROR: i32 = -1;
+    pub(crate) const UNCONNECTED: i32 = 0;
+    pub(crate) const PAUSED: i32 = 2;
+    pub(crate) const STREAMING: i32 = 3;
+}
+
+/// `PW_STREAM_FLAG_MAP_BUFFERS` and `PW_STREAM_FLAG_DRIVER`: shared memory, and frames when we have one.
+pub(crate) const MAP_BUFFERS_AND_DRIVE: u32 = 1 << 2 | 1 << 3;
+
+/// `SPA_DIRECTION_OUTPUT`.
+pub(crate) const OUTPUT: u32 = 1;
+
+/// `PW_ID_ANY`.
+pub(crate) const ANY: u32 = u32::MAX;
+
+/// `struct pw_stream_events`, version 0; those that we leave out are null.
+#[repr(C)]
+pub(crate) struct StreamEvents {
+    pub(crate) version: u32,
+    pub(crate) destroy: Option<unsafe extern "C" fn(*mut c_void)>,
+    pub(crate) state_changed: Option<unsafe extern "C" fn(*mut c_void, c_int, c_int, *const c_char)>,
+    pub(crate) control_info: Option<unsafe extern "C" fn(*mut c_void, u32, *const c_void)>,
+    pub(crate) io_changed: Option<unsafe extern "C" fn(*mut c_void, u32, *mut c_void, u32)>,
+    pub(crate) param_changed: Option<unsafe extern "C" fn(*mut c_void, u32, *const Pod)>,
+    pub(crate) add_buffer: Option<unsafe extern "C" fn(*mut c_void, *mut StreamBuffer)>,
+    pub(crate) remove_buffer: Option<unsafe extern "C" fn(*mut c_void, *mut StreamBuffer)>,
+    pub(crate) process: Option<unsafe extern "C" fn(*mut c_void)>,
+    pub(crate) drained: Option<unsafe extern "C" fn(*mut c_void)>,
+}
+
+macro_rules! api {
+    ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => {
+        /// The library's functions.
+        pub(crate) struct Api { $(pub(crate) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)* }
+
+        impl Api {
+            /// # Safety
+            /// `library` must be libpipewire-0.3, whose functions have these types, and must never be unloaded.
+            unsafe fn of(library: &Library) -> Result<Self, libloading::Error> {
+                // SAFETY: the contract of this function.
+                Ok(unsafe { Self { $($name: *library.get(concat!(stringify!($name), "\0"))?,)* } })
+            }
+        }
+    };
+}
+
+api! {
+    pw_init(*mut c_int, *mut *mut *mut c_char);
+    pw_thread_loop_new(*const c_char, *const Dict) -> *mut ThreadLoop;
+    pw_thread_loop_get_loop(*mut ThreadLoop) -> *mut Loop;
+    pw_thread_loop_start(*mut ThreadLoop) -> c_int;
+    pw_thread_loop_stop(*mut ThreadLoop);
+    pw_thread_loop_destroy(*mut ThreadLoop);
+    pw_thread_loop_lock(*mut ThreadLoop);
+    pw_thread_loop_unlock(*mut ThreadLoop);
+    pw_properties_new_dict(*const Dict) -> *mut Properties;
+    pw_stream_new_simple(*mut Loop, *const c_char, *mut Properties, *const StreamEvents, *mut c_void) -> *mut Stream;
+    pw_stream_connect(*mut Stream, u32, u32, u32, *mut *const Pod, u32) -> c_int;
+    pw_stream_update_params(*mut Stream, *mut *const Pod, u32) -> c_int;
+    pw_stream_dequeue_buffer(*mut Stream) -> *mut StreamBuffer;
+    pw_stream_queue_buffer(*mut Stream, *mut StreamBuffer) -> c_int;
+    pw_stream_trigger_process(*mut Stream) -> c_int;
+    pw_stream_destroy(*mut Stream);
+}
+
+/// The library, loaded and started at the first call that finds it.
+///
+/// # Errors
+/// When it is not installed, or is not what its name says.
+pub(crate) fn get() -> Result<&'static Api, SinkError> {
+    static API: OnceLock<Api> = OnceLock::new();
+    if let Some(api) = API.get() {
+        return Ok(api);
+    }
+    let loaded = load(FILE).map_err(|error| SinkError::NoPipeWire { reason: chain(&error) })?;
+    Ok(API.get_or_init(|| loaded))
+}
+
+fn load(file: &str) -> Result<Api, libloading::Error> {
+    // SAFETY: the library's initialisers only register things of its own.
+    let library = unsafe { Library::new(file) }?;
+    // SAFETY: the name stands for this interface, and the library is leaked below.
+    let api = unsafe { Api::of(&library) }?;
+    std::mem::forget(library);
+    // SAFETY: both may be null; it may be called more than once.
+    unsafe { (api.pw_init)(ptr::null_mut(), ptr::null_mut()) };
+    Ok(api)
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use std::mem::{offset_of, size_of};
+
+    use super::*;
+
+    #[test]
+    fn a_missing_or_wrong_library_is_an_error() {
+        for (file, expected) in [("libpipewire-none.so.0", "libpipewire-none.so.0"), ("libc.so.6", "pw_init")] {
+            let error = load(file).err().map(|error| chain(&error)).unwrap();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_layouts_are_those_that_a_c_compiler_gives() {
+        assert_eq!((size_of::<Buffer>(), size_of::<Meta>(), size_of::<Header>()), (24, 16, 32));
+        assert_eq!((size_of::<Data>(), offset_of!(Data, maxsize), offset_of!(Data, chunk)), (40, 20, 32));
+        assert_eq!((size_of::<Chunk>(), size_of::<Dict>(), offset_of!(Dict, items)), (16, 16, 8));
+        assert_eq!(offset_of!(StreamEvents, param_changed), 40);
+    }
+}

@@ -1,0 +1,150 @@
+//! What a camera tells PipeWire of its pictures, as "plain old data": PipeWire's typed values.
+//!
+//! Numbers and layout: `<spa/pod/pod.h>`, `<spa/param/video/raw.h>`, `<spa/param/buffers.h>`.
+
+use super::library;
+use crate::frame::Size;
+
+/// A value in PipeWire's own layout: 32-bit words of this machine, 8-byte aligned.
+pub(crate) type Pod = Box<[u64]>;
+
+/// `SPA_PARAM_Format`: the parameter that says which format was agreed on.
+pub(crate) const PARAM_FORMAT: u32 = 4;
+
+/// How many buffers there may be.
+pub(crate) const MOST_BUFFERS: u32 = 16;
+
+/// One property of an object.
+enum Value {
+    Id(u32),
+    Int(u32),
+    Rectangle(u32, u32),
+    Fraction(u32, u32),
+    /// The best, the least and the most.
+    Range(u32, u32, u32),
+    /// Any of these bits.
+    Flags(u32),
+}
+
+impl Value {
+    /// Type, bytes and words.
+    fn words(&self) -> (u32, u32, Vec<u32>) {
+        const INT: u32 = 4;
+        match *self {
+            Self::Id(id) => (3, 4, vec![id]),
+            Self::Int(int) => (INT, 4, vec![int]),
+            Self::Rectangle(width, height) => (10, 8, vec![width, height]),
+            Self::Fraction(numerator, denominator) => (11, 8, vec![numerator, denominator]),
+            // a choice: its kind, flags, the size and type of each value, the values
+            Self::Range(best, least, most) => (19, 28, vec![1, 0, 4, INT, best, least, most]),
+            Self::Flags(bits) => (19, 20, vec![4, 0, 4, INT, bits]),
+        }
+    }
+}
+
+/// An object: its type, what it is for, its properties by key.
+fn object(kind: u32, param: u32, properties: &[(u32, Value)]) -> Pod {
+    let mut words = vec![0, 15, kind, param];
+    for (key, value) in properties {
+        let (kind, len, value) = value.words();
+        words.extend([*key, 0, len, kind]);
+        words.extend(value);
+        words.resize(words.len().next_multiple_of(2), 0);
+    }
+    words[0] = (words.len() as u32 - 2) * 4;
+    words.chunks_exact(2).map(|pair| u64::from_ne_bytes(join(pair[0].to_ne_bytes(), pair[1].to_ne_bytes()))).collect()
+}
+
+fn join(first: [u8; 4], second: [u8; 4]) -> [u8; 8] {
+    let mut both = [0; 8];
+    both[..4].copy_from_slice(&first);
+    both[4..].copy_from_slice(&second);
+    both
+}
+
+/// The format that we give: I420 of one size and one rate. Browsers list no camera that leaves them a choice.
+pub(crate) fn format(size: Size, rate: (u32, u32)) -> Pod {
+    let (video, raw, i420) = (2, 1, 2);
+    // where nothing is said, GStreamer takes what is higher than 576 lines for BT.709
+    let (limited, bt601, transfer_bt709, smpte170m) = (2, 4, 5, 4);
+    object(
+        0x4_0003,
+        3,
+        &[
+            (1, Value::Id(video)),
+            (2, Value::Id(raw)),
+            (0x2_0001, Value::Id(i420)),
+            (0x2_0003, Value::Rectangle(size.width() as u32, size.height() as u32)),
+            (0x2_0004, Value::Fraction(rate.0, rate.1)),
+            (0x2_000c, Value::Id(limited)),
+            (0x2_000d, Value::Id(bt601)),
+            (0x2_000e, Value::Id(transfer_bt709)),
+            (0x2_000f, Value::Id(smpte170m)),
+        ],
+    )
+}
+
+/// The buffers that we want: some blocks of shared memory with a whole frame in each.
+pub(crate) fn buffers(size: Size) -> Pod {
+    let shared_memory = 1 << 2;
+    object(
+        0x4_0004,
+        5,
+        &[
+            (1, Value::Range(8, 3, MOST_BUFFERS)),
+            (2, Value::Int(1)),
+            (3, Value::Int(size.i420_len() as u32)),
+            (4, Value::Int(size.width() as u32)),
+            (6, Value::Flags(shared_memory)),
+        ],
+    )
+}
+
+/// That each buffer comes with a time stamp.
+pub(crate) fn header() -> Pod {
+    object(0x4_0005, 6, &[(1, Value::Id(library::META_HEADER)), (2, Value::Int(size_of::<library::Header>() as u32))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words, as `spa_pod_builder_add_object` made them in a C program with the headers of 0.3.65.
+    fn assert_words(pod: &Pod, expected: &[u32]) {
+        let words: Vec<u32> = pod
+            .iter()
+            .flat_map(|pair| {
+                let bytes = pair.to_ne_bytes();
+                [0, 4].map(|at| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]))
+            })
+            .collect();
+        assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn objects_are_what_pipewires_own_builder_makes() {
+        #[rustfmt::skip]
+        assert_words(&format(Size::HD, (30, 1)), &[
+            0xe0, 15, 0x40003, 3,
+            1, 0, 4, 3, 2, 0,
+            2, 0, 4, 3, 1, 0,
+            0x20001, 0, 4, 3, 2, 0,
+            0x20003, 0, 8, 10, 1280, 720,
+            0x20004, 0, 8, 11, 30, 1,
+            0x2000c, 0, 4, 3, 2, 0,
+            0x2000d, 0, 4, 3, 4, 0,
+            0x2000e, 0, 4, 3, 5, 0,
+            0x2000f, 0, 4, 3, 4, 0,
+        ]);
+        #[rustfmt::skip]
+        assert_words(&buffers(Size::HD), &[
+            0xa8, 15, 0x40004, 5,
+            1, 0, 28, 19, 1, 0, 4, 4, 8, 3, 16, 0,
+            2, 0, 4, 4, 1, 0,
+            3, 0, 4, 4, 1_382_400, 0,
+            4, 0, 4, 4, 1280, 0,
+            6, 0, 20, 19, 4, 0, 4, 4, 4, 0,
+        ]);
+        assert_words(&header(), &[0x38, 15, 0x40005, 6, 1, 0, 4, 3, 1, 0, 2, 0, 4, 4, 32, 0]);
+    }
+}

@@ -1,0 +1,4 @@
+//! This process and its children.
+
+pub(crate) mod child;
+pub mod core_dump;
