@@ -83,7 +83,7 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let jpegs = frames.iter().map(|frame| sample::mjpeg(frame)).collect::<Result<Vec<_>, _>>();
     let jpegs = jpegs.map_err(|error| Failure::new(Kind::Internal, format!("cannot make a JPEG: {error}")))?;
     let mut decoder = Mjpeg::new(args.size).ok_or_else(|| Failure::new(Kind::Internal, "no JPEG decoder"))?;
-    let mut segmenter = mask::open(&config.mask, args.size).map_err(|error| Failure::from(&error))?;
+    let mut segmenter = mask::open(&config.mask, args.size)?;
     let mut compositor = Compositor::new(args.size);
     let (mut mask, mut picture, mut decoded) = (Mask::new(args.size), Frame::new(args.size), Frame::new(args.size));
     let mut meters = ["mjpeg", "mask", "compose", "all but mjpeg"].map(|name| Meter::new(name, args.frames));
@@ -100,14 +100,13 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         let index = to_and_fro(number as usize, frames.len());
         let frame = &frames[index];
         let [mjpeg_meter, mask_meter, compose_meter, all] = &mut meters;
-        mjpeg_meter.measure(|| decoder.decode(&jpegs[index], &mut decoded)).map_err(|error| Failure::from(&error))?;
+        mjpeg_meter.measure(|| decoder.decode(&jpegs[index], &mut decoded))?;
         all.measure(|| {
             mask_meter.measure(|| segmenter.segment(frame, &mut mask))?;
             scene.background.seek(Duration::from_secs(1) * number / config.fps.max(1));
             compose_meter.measure(|| compositor.compose(frame, Some(&mask), &scene, &mut picture));
-            Ok(())
-        })
-        .map_err(|error: mask::MaskError| Failure::from(&error))?;
+            Ok::<(), mask::MaskError>(())
+        })?;
         keys.walls.extend(segmenter.key_time().filter(|time| keys.walls.last() != Some(time)));
         if segmenter.info().quality != Quality::Eco {
             // key frames are made meanwhile, as they are between a camera's frames
@@ -161,11 +160,11 @@ fn frames_of(settings: &camera::Settings) -> Result<Vec<Arc<Frame>>, Failure> {
         let text = format!("cannot measure with {:?}, expected demo or file:PATH", settings.device);
         return Err(Failure::new(Kind::BadInput, text));
     }
-    let mut source = camera::open(settings).map_err(|error| Failure::from(&error))?;
+    let mut source = camera::open(settings)?;
     (0..FRAMES)
         .map(|_| {
             let mut frame = Frame::new(settings.size);
-            source.next(&mut frame).map_err(|error| Failure::from(&error))?;
+            source.next(&mut frame)?;
             Ok(Arc::new(frame))
         })
         .collect()

@@ -152,8 +152,8 @@ pub enum LookError {
     },
 }
 
-impl From<&LookError> for Failure {
-    fn from(error: &LookError) -> Self {
+impl From<LookError> for Failure {
+    fn from(error: LookError) -> Self {
         let failure = Self::new(Kind::BadInput, error.to_string());
         match error {
             LookError::Unknown { near: Some(near), .. } => failure.hint(format!("did you mean {near:?}?")),
@@ -322,7 +322,7 @@ mod tests {
             (r#"{"overlay": "logo.png"}"#, "the whole path"),
             (r#"{"overlay_place": "left"}"#, "one of top-left"),
         ] {
-            let failure = Failure::from(&Look::plain().with(&changes(bad)).unwrap_err());
+            let failure = Failure::from(Look::plain().with(&changes(bad)).unwrap_err());
             assert!(failure.message.contains(told), "{failure}");
             assert!(failure.hint.is_some());
         }

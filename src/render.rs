@@ -22,7 +22,7 @@ use crate::{
     frame::{Frame, Mask, Pool, Size},
     mask::{self, Effort, Segmenter},
     sink::{
-        self, Existing, SinkError, SinkSpec,
+        self, Existing, SinkSpec,
         still::{self, Format},
         y4m::{Content, Writer},
     },
@@ -44,7 +44,7 @@ pub fn run(args: &RenderArgs, config: &Config) -> Result<(), Failure> {
     let options = FileOptions::default();
     if let Some(format) = Format::of(&args.output) {
         let mask = args.mask.as_deref().map(picture_format).transpose()?;
-        let source = file::open(&args.input, &options).map_err(|error| Failure::from(&error))?;
+        let source = file::open(&args.input, &options)?;
         return picture(args, config, source, format, mask);
     }
     let output = match ending(&args.output).as_str() {
@@ -55,7 +55,7 @@ pub fn run(args: &RenderArgs, config: &Config) -> Result<(), Failure> {
     if let Some(mask) = args.mask.as_ref().filter(|mask| ending(mask) != "y4m") {
         return Err(bad_ending(mask, ".y4m, as the output is a video"));
     }
-    let source = file::open(&args.input, &options).map_err(|error| Failure::from(&error))?;
+    let source = file::open(&args.input, &options)?;
     video(args, config, source, &output)
 }
 
@@ -81,7 +81,7 @@ impl Stations {
     ) -> Result<Self, Failure> {
         let spec = args.background.clone().map(|spec| spec.fitted(config.fit));
         let spec = spec.unwrap_or_else(|| config.background.clone());
-        let mut segmenter = mask::open(settings, size).map_err(|error| Failure::from(&error))?;
+        let mut segmenter = mask::open(settings, size)?;
         segmenter.show_nearest_only(config.look.nearest_only);
         Ok(Self {
             segmenter,
@@ -96,7 +96,7 @@ impl Stations {
 
     /// Takes in a frame; true when the picture of one is ready, this or the one before.
     fn run(&mut self, frame: &Arc<Frame>) -> Result<bool, Failure> {
-        let ready = self.segmenter.segment(frame, &mut self.mask).map_err(|error| Failure::from(&error))?;
+        let ready = self.segmenter.segment(frame, &mut self.mask)?;
         Ok(self.compose(ready))
     }
 
@@ -127,8 +127,8 @@ fn time_of(number: u64, (frames, seconds): (u32, u32)) -> Duration {
 pub fn scene(spec: BackgroundSpec, size: Size, config: &Config) -> Result<Scene, Failure> {
     let look = config.look.clone();
     let options = Options { crossfade: config.crossfade, ..Options::for_look(&look, size, config.limits) };
-    let background = Background::load(&spec, &options).map_err(|error| Failure::from(&error))?;
-    let overlay = Overlay::load(&look, size, &config.limits).map_err(|error| Failure::from(&error))?;
+    let background = Background::load(&spec, &options)?;
+    let overlay = Overlay::load(&look, size, &config.limits)?;
     Ok(Scene { version: 1, label: spec.to_string(), spec, background, look, overlay, ..Scene::off() })
 }
 
@@ -140,15 +140,15 @@ fn picture(
     mask_format: Option<Format>,
 ) -> Result<(), Failure> {
     let mut frame = Frame::new(source.size());
-    source.next(&mut frame).map_err(|error| Failure::from(&error))?;
+    source.next(&mut frame)?;
     let settings = mask::Settings { effort: Effort::Still, ..config.mask.clone() };
     let mut stations = Stations::open(args, config, &settings, frame.size(), source.rate())?;
     stations.run(&Arc::new(frame))?;
     // the frame may have a column and a row more than the picture: 4:2:0 needs even sides
     let shown = source.info().native;
-    still::save(&stations.picture, shown, &args.output, format).map_err(|error| Failure::from(&error))?;
+    still::save(&stations.picture, shown, &args.output, format)?;
     if let (Some(path), Some(format)) = (&args.mask, mask_format) {
-        still::save_mask(&stations.mask, shown, path, format).map_err(|error| Failure::from(&error))?;
+        still::save_mask(&stations.mask, shown, path, format)?;
     }
     Ok(())
 }
@@ -163,10 +163,10 @@ fn video(
     let settings = mask::Settings { effort: Effort::File, ..config.mask.clone() };
     let rate = source.rate();
     let mut stations = Stations::open(args, config, &settings, size, rate)?;
-    let mut pictures = sink::open(output, size, rate, Existing::Replace).map_err(|error| Failure::from(&error))?;
+    let mut pictures = sink::open(output, size, rate, Existing::Replace)?;
     let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, rate)).transpose()?;
     let mut write = |stations: &Stations| {
-        pictures.write(&stations.picture).map_err(|error: SinkError| Failure::from(&error))?;
+        pictures.write(&stations.picture)?;
         masks.as_mut().map_or(Ok(()), |masks| masks.write(&stations.mask))
     };
     let mut frames = Pool::new(BUFFERS, || Frame::new(size));
@@ -174,7 +174,7 @@ fn video(
         let frame = match frames.fill(|frame| source.next(frame)) {
             Ok(Some(frame)) => frame,
             Err(CameraError::EndOfStream { .. }) => break,
-            Err(error) => return Err(Failure::from(&error)),
+            Err(error) => return Err(Failure::from(error)),
             Ok(None) => return Err(Failure::new(Kind::Internal, "a frame was not given back")),
         };
         if stations.run(&frame)? {
@@ -184,7 +184,7 @@ fn video(
     if stations.flush() {
         write(&stations)?;
     }
-    pictures.finish().map_err(|error| Failure::from(&error))?;
+    pictures.finish()?;
     masks.map_or(Ok(()), MaskFile::finish)
 }
 

@@ -111,8 +111,8 @@ impl BackgroundError {
     }
 }
 
-impl From<&BackgroundError> for Failure {
-    fn from(error: &BackgroundError) -> Self {
-        Self { kind: error.kind(), message: chain(error), hint: error.hint() }
+impl From<BackgroundError> for Failure {
+    fn from(error: BackgroundError) -> Self {
+        Self { kind: error.kind(), message: chain(&error), hint: error.hint() }
     }
 }

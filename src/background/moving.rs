@@ -120,13 +120,13 @@ mod tests {
         for (bytes, said) in
             [(&b"nonsense"[..], "is a text file"), (b"", "is empty"), (b"%PDF-1.4", "is a PDF document")]
         {
-            let failure = Failure::from(&load_bytes("clip.mp4", bytes).unwrap_err());
+            let failure = Failure::from(load_bytes("clip.mp4", bytes).unwrap_err());
             assert!(failure.message.contains(said) && failure.kind == Kind::BadInput, "{failure}");
         }
-        let failure = Failure::from(&load_bytes("clip.mp4", b"\0\0\0\x18ftypisom nothing more").unwrap_err());
+        let failure = Failure::from(load_bytes("clip.mp4", b"\0\0\0\x18ftypisom nothing more").unwrap_err());
         assert!(failure.message.contains("clip.mp4"), "{failure}");
         let path = Path::new("/no/such/clip.mp4");
         let error = load(path, Fit::Cover, &Options::new(Size::HD)).unwrap_err();
-        assert_eq!(Failure::from(&error).kind, Kind::NotFound);
+        assert_eq!(Failure::from(error).kind, Kind::NotFound);
     }
 }

@@ -260,7 +260,7 @@ fn run(ring: &Ring, options: &Options, mut open: Open, told: &SyncSender<Result<
             retry = FIRST_RETRY;
         }
         if news && retry == FIRST_RETRY {
-            let failure = Failure::from(&error);
+            let failure = Failure::from(error);
             tracing::warn!(hint = failure.hint, "{failure}; its last picture stays until it can be played again");
         }
         ring.wait(retry);

@@ -64,7 +64,7 @@ impl Slideshow {
                         self.next = Some((frame, 0, path));
                         return Ok(());
                     }
-                    Err(error) => self.warn(path, &error),
+                    Err(error) => self.warn(path, error),
                 }
             }
             self.round = order(list(&self.slides.path)?, &self.path, self.slides.shuffle.then_some(self.rounds));
@@ -77,7 +77,7 @@ impl Slideshow {
         Ok(fit::to_frame(image_file::read(path, &self.options.limits)?, self.slides.fit, self.options.size))
     }
 
-    fn warn(&mut self, path: PathBuf, error: &BackgroundError) {
+    fn warn(&mut self, path: PathBuf, error: BackgroundError) {
         if self.bad.len() < MOST_ENTRIES && self.bad.insert(path) {
             let failure = Failure::from(error);
             tracing::warn!(hint = failure.hint, "{failure}; the slideshow goes on without it");

@@ -149,9 +149,19 @@ impl CameraError {
     }
 }
 
-impl From<&CameraError> for Failure {
-    fn from(error: &CameraError) -> Self {
-        Self { kind: error.kind(), message: chain(error), hint: error.hint() }
+impl CameraError {
+    /// The program that has the camera open, for a busy camera whose holder is known.
+    pub(crate) fn holder(&self) -> Option<String> {
+        match self {
+            Self::Busy { holder: Some(holder), .. } => Some(holder.name.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl From<CameraError> for Failure {
+    fn from(error: CameraError) -> Self {
+        Self { kind: error.kind(), message: chain(&error), hint: error.hint() }
     }
 }
 
@@ -163,21 +173,20 @@ mod tests {
     fn a_failure_names_the_thing_and_the_way_out() {
         let busy =
             CameraError::Busy { device: "/dev/video0".into(), holder: Some(Holder { pid: 42, name: "zoom".into() }) };
-        let failure = Failure::from(&busy);
+        let failure = Failure::from(busy);
         assert_eq!(failure.kind, Kind::Busy);
         assert_eq!(failure.message, "cannot use camera /dev/video0: busy, in use by zoom (pid 42)");
-        let denied = Failure::from(&CameraError::Denied { device: "/dev/video0".into() });
+        let denied = Failure::from(CameraError::Denied { device: "/dev/video0".into() });
         assert!(denied.hint.is_some_and(|hint| hint.contains("usermod -aG video")));
         let there = vec!["Integrated Camera (/dev/video0)".to_owned()];
-        let missing = Failure::from(&CameraError::NotFound { device: "logi".into(), there });
+        let missing = Failure::from(CameraError::NotFound { device: "logi".into(), there });
         assert_eq!(missing.hint.as_deref(), Some("there are: Integrated Camera (/dev/video0)"));
     }
 
     #[test]
     fn a_format_that_the_settings_ask_for_in_vain_is_named() {
         let offered = || "YUYV, NV12".to_owned();
-        let said =
-            |wanted| Failure::from(&CameraError::Unsupported { device: "v0".into(), offered: offered(), wanted });
+        let said = |wanted| Failure::from(CameraError::Unsupported { device: "v0".into(), offered: offered(), wanted });
         let failure = said(Some("MJPG".to_owned()));
         assert_eq!(failure.message, "camera v0 offers YUYV, NV12; the settings ask for MJPG");
         assert_eq!(failure.hint.as_deref(), Some("remove camera.format from the settings"));

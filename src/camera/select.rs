@@ -227,7 +227,7 @@ mod tests {
         few.devices.truncate(2);
         assert!(matches!(taken("auto", &few), Err(CameraError::NoCamera)));
         few.unreadable = vec![Unreadable { name: "ISP".into(), path: "/dev/video3".into(), why: MULTI_PLANAR }];
-        let failure = crate::error::Failure::from(&taken("auto", &few).unwrap_err());
+        let failure = crate::error::Failure::from(taken("auto", &few).unwrap_err());
         assert!(failure.message.contains("multi-planar") && failure.message.contains("/dev/video3"), "{failure}");
         for device in ["isp", "/dev/video3"] {
             assert!(matches!(taken(device, &few), Err(CameraError::Unreadable(_))), "{device}");

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), Trouble> {
-    let fail = |error| Trouble::Failed(Failure::from(&error));
+    let fail = |error| Trouble::Failed(Failure::from(error));
     match verb {
         None => Ok(list(json)?),
         Some(DevicesVerb::Add { label }) => {

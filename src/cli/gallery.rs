@@ -17,7 +17,7 @@ use crate::{
 
 impl From<GalleryError> for Trouble {
     fn from(error: GalleryError) -> Self {
-        Self::Failed(Failure::from(&error))
+        Self::Failed(Failure::from(error))
     }
 }
 

@@ -34,12 +34,12 @@ fn changes(knobs: &[String]) -> Result<Changes, Failure> {
             Failure::new(Kind::BadInput, format!("{text:?} is not NAME=VALUE"))
                 .hint("for example `bgcam look zoom=150`")
         })?;
-        let knob = look::knob(name).map_err(|error| Failure::from(&error))?;
+        let knob = look::knob(name)?;
         let value = match knob.takes {
             Takes::File if !value.is_empty() => whole_path(value)?,
             _ => value.to_owned(),
         };
-        let value = knob.parse(&value).map_err(|error| Failure::from(&error))?;
+        let value = knob.parse(&value)?;
         Ok((knob.name.to_owned(), value))
     };
     knobs.iter().map(change).collect()

@@ -61,6 +61,12 @@ impl From<Failure> for Trouble {
     }
 }
 
+impl From<ConfigError> for Trouble {
+    fn from(error: ConfigError) -> Self {
+        Self::Failed(Failure::from(error))
+    }
+}
+
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -222,7 +228,7 @@ fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, Trouble> {
 fn settings(model: &Option<String>, quality: Option<Quality>) -> Result<Config, Trouble> {
     let mut flags: Flags = model.iter().map(|model| ("mask.model", model.clone().into())).collect();
     flags.extend(quality.map(|quality| ("mask.quality", quality.to_string().into())));
-    Ok(Config::load(&flags).map_err(|error| Failure::from(&error))?)
+    Ok(Config::load(&flags)?)
 }
 
 fn status(json: bool, watch: bool) -> Result<(), Trouble> {
@@ -279,7 +285,7 @@ fn config(verb: ConfigVerb) -> Result<(), Trouble> {
 /// The settings, or every mistake in them on stderr.
 fn checked<T>(settings: Result<T, ConfigError>) -> Result<T, Trouble> {
     settings.map_err(|error| {
-        let mut mistakes = error.mistakes().map(Failure::from).peekable();
+        let mut mistakes = error.into_mistakes().map(Failure::from).peekable();
         while let Some(mut mistake) = mistakes.next() {
             // the same way out is printed once, below all whose it is
             if mistakes.peek().is_some_and(|next| next.hint == mistake.hint) {

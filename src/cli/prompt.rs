@@ -156,7 +156,7 @@ pub(super) fn providers(json: bool, test: Option<&str>) -> Result<(), Trouble> {
 }
 
 fn try_one(name: &str, settings: &crate::prompt::settings::PromptSettings) -> Result<(), Trouble> {
-    let fail = |error| Trouble::Failed(Failure::from(&error));
+    let fail = |error| Trouble::Failed(Failure::from(error));
     let provider = Provider::open(name, settings).map_err(fail)?;
     let wish = Wish { words: "a plain wall with soft light".to_owned(), size: (1280, 720), ..Wish::default() };
     let recipe = template::recipe(settings, &provider, &wish).map_err(fail)?;

@@ -198,7 +198,7 @@ impl Row {
         let milliseconds = match measured {
             Some(Ok(time)) => Some(time.as_secs_f64() * 1e3),
             Some(Err(failure)) => {
-                error = Some(Failure::from(&failure));
+                error = Some(Failure::from(failure));
                 None
             }
             None => None,

@@ -39,8 +39,8 @@ impl fmt::Display for Mistake {
     }
 }
 
-impl From<&Mistake> for Failure {
-    fn from(mistake: &Mistake) -> Self {
+impl From<Mistake> for Failure {
+    fn from(mistake: Mistake) -> Self {
         Self::new(Kind::BadInput, mistake.to_string()).hint(&mistake.hint)
     }
 }
@@ -61,8 +61,8 @@ impl ConfigError {
     }
 
     /// Every mistake, by file, line, variable and flag.
-    pub fn mistakes(&self) -> impl Iterator<Item = &Mistake> {
-        std::iter::once(&self.first).chain(&self.more)
+    pub fn into_mistakes(self) -> impl Iterator<Item = Mistake> {
+        std::iter::once(self.first).chain(self.more)
     }
 }
 
@@ -78,10 +78,10 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-impl From<&ConfigError> for Failure {
-    fn from(error: &ConfigError) -> Self {
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
         match error.more.is_empty() {
-            true => Self::from(&error.first),
+            true => Self::from(error.first),
             false => Self::new(Kind::BadInput, error.to_string()).hint("`bgcam config check` lists all of them"),
         }
     }

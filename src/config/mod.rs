@@ -277,7 +277,7 @@ mod tests {
     }
 
     fn error(text: &str) -> String {
-        let failure = Failure::from(&load(text, &[]).unwrap_err());
+        let failure = Failure::from(load(text, &[]).unwrap_err());
         format!("{} | {}", failure.message, failure.hint.unwrap_or_default())
     }
 
@@ -347,7 +347,7 @@ mod tests {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let error = Config::layered(&paths, variables, flags).unwrap_err();
         let folder = format!("{}/", dir.path().display());
-        error.mistakes().map(|mistake| mistake.to_string().replace(&folder, "")).collect()
+        error.into_mistakes().map(|mistake| mistake.to_string().replace(&folder, "")).collect()
     }
 
     #[test]
@@ -430,7 +430,7 @@ mod tests {
             ("latin1.toml", "line 2 is not UTF-8 text"),
             ("folder.toml", "it is a folder, not a regular file"),
         ] {
-            let failure = Failure::from(&check_file(&path(name)).unwrap_err());
+            let failure = Failure::from(check_file(&path(name)).unwrap_err());
             assert!(failure.message.contains(name) && failure.message.contains(expected), "{failure}");
         }
     }
@@ -446,13 +446,13 @@ mod tests {
 
     #[test]
     fn an_unknown_variable_is_an_error_too() {
-        let failure = Failure::from(&load("", &[("BGCAM_OUTPUT_SIZ", "1x1")]).unwrap_err());
+        let failure = Failure::from(load("", &[("BGCAM_OUTPUT_SIZ", "1x1")]).unwrap_err());
         assert!(failure.message.starts_with("BGCAM_OUTPUT_SIZ: "), "{failure}");
         assert_eq!(failure.hint.as_deref(), Some("did you mean \"BGCAM_OUTPUT_SIZE\"?"));
-        let unlike = Failure::from(&load("", &[("BGCAM_NOPE", "1")]).unwrap_err()).hint.unwrap_or_default();
+        let unlike = Failure::from(load("", &[("BGCAM_NOPE", "1")]).unwrap_err()).hint.unwrap_or_default();
         assert!(!unlike.contains("did you mean"), "{unlike}");
         assert!(load("", &[("BGCAM_LOG", "debug"), ("HOME", "/")]).is_ok());
-        let failure = Failure::from(&load("", &[("BGCAM_OUTPUT_FPS", "fast")]).unwrap_err());
+        let failure = Failure::from(load("", &[("BGCAM_OUTPUT_FPS", "fast")]).unwrap_err());
         assert!(failure.message.starts_with("BGCAM_OUTPUT_FPS: "), "{failure}");
     }
 
@@ -462,7 +462,7 @@ mod tests {
         let bad = || OsString::from_vec(vec![0xff]);
         let load = |name: OsString| Config::layered(&[], [(name, bad())].into_iter(), &Flags::new());
         assert!(load("FOO".into()).is_ok() && load(bad()).is_ok());
-        let failure = Failure::from(&load("BGCAM_CAMERA_DEVICE".into()).unwrap_err());
+        let failure = Failure::from(load("BGCAM_CAMERA_DEVICE".into()).unwrap_err());
         assert!(failure.message.contains("BGCAM_CAMERA_DEVICE: the value is not UTF-8"), "{failure}");
     }
 }

@@ -50,7 +50,7 @@ impl Client {
             Err(SocketError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 return Err(ConnectError::NoDaemon);
             }
-            Err(error) => return Err(ConnectError::Failed(Failure::from(&error))),
+            Err(error) => return Err(ConnectError::Failed(Failure::from(error))),
         }
         let stream = UnixStream::connect(socket::path_in(dir)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectError::NoDaemon,

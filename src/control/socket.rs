@@ -43,9 +43,9 @@ pub enum SocketError {
     },
 }
 
-impl From<&SocketError> for Failure {
-    fn from(error: &SocketError) -> Self {
-        let text = crate::error::chain(error);
+impl From<SocketError> for Failure {
+    fn from(error: SocketError) -> Self {
+        let text = crate::error::chain(&error);
         match error {
             SocketError::Running { .. } => {
                 Self::new(Kind::Busy, text).hint("`bgcam stop` ends it, `bgcam status` shows it")

@@ -21,7 +21,7 @@ impl Daemon {
     pub(super) async fn set_look(&self, changes: Changes) -> Result<Response, Failure> {
         let mut named = Vec::with_capacity(changes.len());
         for (name, value) in changes {
-            let knob = look::knob(&name).map_err(|error| Failure::from(&error))?;
+            let knob = look::knob(&name)?;
             named.push((knob.name, value));
         }
         let told: Vec<String> = named.iter().map(|(name, value)| format!("{name} = {value}")).collect();
@@ -35,7 +35,7 @@ impl Daemon {
     /// Takes knobs back to what the settings say; all of them when none is named.
     pub(super) async fn reset_look(&self, names: &[String]) -> Result<Response, Failure> {
         let knobs = names.iter().map(|name| look::knob(name).map(|knob| knob.name));
-        let knobs: Vec<&str> = knobs.collect::<Result<_, _>>().map_err(|error| Failure::from(&error))?;
+        let knobs: Vec<&str> = knobs.collect::<Result<_, _>>()?;
         let keep = |turned: &mut Changes| {
             turned.retain(|name, _| !knobs.is_empty() && !knobs.contains(&name.as_str()));
         };
@@ -47,7 +47,7 @@ impl Daemon {
         let change = self.begin().await;
         let mut turned = change.choice.look.clone();
         turn(&mut turned);
-        let look = change.config.look.with(&turned).map_err(|error| Failure::from(&error))?;
+        let look = change.config.look.with(&turned)?;
         let new = change.with_look(look, None, &change.config).await?;
         Ok(change.commit(new, |choice| choice.look = turned))
     }
@@ -99,7 +99,7 @@ pub(super) async fn first_overlay(choice: &Choice, config: &Config) -> Option<Ov
 
 async fn load_overlay(look: &Look, config: &Config) -> Result<Option<Overlay>, Failure> {
     let (look, size, limits) = (look.clone(), config.size, config.limits);
-    let load = move || Overlay::load(&look, size, &limits).map_err(|error| Failure::from(&error));
+    let load = move || Overlay::load(&look, size, &limits).map_err(Failure::from);
     loaded(spawn_blocking(load)).await
 }
 

@@ -77,9 +77,9 @@ const IDLE_THREADS: Duration = Duration::from_millis(500);
 /// # Errors
 /// When another daemon runs, the settings are bad, or with [`Options::once`] no picture could be composed.
 pub fn run(options: Options) -> Result<(), Failure> {
-    let Bound { listener, claim } = socket::bind(&paths::runtime_dir()).map_err(|error| Failure::from(&error))?;
+    let Bound { listener, claim } = socket::bind(&paths::runtime_dir())?;
     let files = Files::new(files::stamps());
-    let config = Config::load(&options.flags).map_err(|error| Failure::from(&error))?;
+    let config = Config::load(&options.flags)?;
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().thread_keep_alive(IDLE_THREADS).build().map_err(|error| internal(&error))?;
     let result = runtime.block_on(async {

@@ -27,7 +27,7 @@ impl Daemon {
                 Some(page)
             }
             Err(error) => {
-                let failure = Failure::from(&error);
+                let failure = Failure::from(error);
                 tracing::warn!(hint = failure.hint, "{failure}");
                 None
             }
@@ -40,7 +40,7 @@ impl Daemon {
             Failure::new(Kind::NotFound, "the daemon serves no control page")
                 .hint("set web.enabled = true and restart bgcam; its log shows whether the port was taken")
         })?;
-        Ok(Response::Page(page.one_time_address().map_err(|error| Failure::from(&error))?))
+        Ok(Response::Page(page.one_time_address()?))
     }
 
     /// Whether others see the user's room, and why; while paused, why they will when it is resumed. A room that fades

@@ -108,7 +108,7 @@ impl Daemon {
 }
 
 fn open_gallery(bytes: u64) -> Result<Gallery, Failure> {
-    Gallery::open(paths::gallery_dir(), bytes).map_err(|error| Failure::from(&error))
+    Gallery::open(paths::gallery_dir(), bytes).map_err(Failure::from)
 }
 
 /// The id that a background has in the gallery, if it is of there.
@@ -152,7 +152,7 @@ struct Job {
 impl Job {
     fn plan(config: &Config, wish: PromptWish, arrived: u64) -> Result<Self, Failure> {
         let name = wish.provider.as_deref().unwrap_or(&config.prompt.provider);
-        let provider = Provider::open(name, &config.prompt).map_err(|error| Failure::from(&error))?;
+        let provider = Provider::open(name, &config.prompt)?;
         let camera = (config.size.width() as u32, config.size.height() as u32);
         let first = wish.seed.or_else(|| (wish.again || wish.count > 1).then(fresh_seed));
         let asked = Wish {
@@ -169,7 +169,7 @@ impl Job {
         let recipe = |index: u32| {
             let seed = first.map(|seed| seed.wrapping_add(u64::from(index)) & SEED_MASK);
             let wish = Wish { seed, ..asked.clone() };
-            template::recipe(&config.prompt, &provider, &wish).map_err(|error| Failure::from(&error))
+            template::recipe(&config.prompt, &provider, &wish).map_err(Failure::from)
         };
         let recipes = (0..wish.count).map(recipe).collect::<Result<_, _>>()?;
         let (size, limits, gallery) = (config.size, config.limits, open_gallery(config.gallery_bytes)?);
@@ -231,16 +231,15 @@ impl Job {
                 return Ok(entry);
             }
         }
-        let made = self.provider.generate(recipe, progress).await.map_err(|error| Failure::from(&error))?;
+        let made = self.provider.generate(recipe, progress).await?;
         reporter.set_keeping(true);
         let keep = daemon.on_screen();
         let (gallery, recipe, size, limits) = (self.gallery.clone(), recipe.clone(), self.size, self.limits);
         let kept = tokio::task::spawn_blocking(move || {
             // what can't be shown is not kept
             let name = format!("from {}", recipe.provider);
-            picture::from_bytes(&made.bytes, &name, Fit::Cover, size, &limits)
-                .map_err(|error| Failure::from(&error))?;
-            gallery.add(&recipe, &made, SystemTime::now(), &keep).map_err(|error| Failure::from(&error))
+            picture::from_bytes(&made.bytes, &name, Fit::Cover, size, &limits)?;
+            gallery.add(&recipe, &made, SystemTime::now(), &keep).map_err(Failure::from)
         });
         kept.await.map_err(|error| internal(&error))?
     }

@@ -75,7 +75,7 @@ impl Ready {
         let options = background::Options { crossfade, ..options };
         let (spec, bound) = (spec.clone(), config.gallery_bytes);
         let load = spawn_blocking(move || {
-            let background = Background::load(&spec, &options).map_err(|error| Failure::from(&error))?;
+            let background = Background::load(&spec, &options)?;
             let label = prompt::label(&spec, bound);
             Ok(Self { spec, label, background, fade: crossfade })
         });

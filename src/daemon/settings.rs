@@ -88,7 +88,7 @@ impl Daemon {
         let flags = self.flags.clone();
         let read = spawn_blocking(move || {
             let stamps = settled_stamps();
-            Ok((Config::load(&flags).map_err(|error| Failure::from(&error)), stamps))
+            Ok((Config::load(&flags).map_err(Failure::from), stamps))
         });
         let (read, stamps) = loaded(read).await?;
         let emptied = {

@@ -62,7 +62,7 @@ impl Daemon {
             let text = format!("camera {device} gave no answer within {} s", CAMERA_TIMEOUT.as_secs());
             return Err(Failure::new(Kind::Io, text).hint("unplug it and plug it in again, then try again"));
         };
-        tried.map_err(|error| internal(&error))?.map_err(|error| Failure::from(&error))
+        tried.map_err(|error| internal(&error))?.map_err(Failure::from)
     }
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn try_mask(old: &Config, new: &Config) -> Result<(), Failure> 
         return Ok(());
     }
     let (settings, size) = (new.mask.clone(), old.size);
-    loaded(spawn_blocking(move || mask::open(&settings, size).map(|_| ()).map_err(|error| Failure::from(&error)))).await
+    loaded(spawn_blocking(move || mask::open(&settings, size).map(|_| ()).map_err(Failure::from))).await
 }
 
 /// The settings with what was chosen since.

@@ -11,7 +11,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
             Finding::ok("prompt-provider", "they are painted on this computer; `bgcam providers` tells who else could")
         }
         Ok(_) => Finding::ok("prompt-provider", format!("{name} is set up; `bgcam providers --test {name}` tries it")),
-        Err(error) => Finding::of("prompt-provider", Level::Warn, &Failure::from(&error)),
+        Err(error) => Finding::of("prompt-provider", Level::Warn, &Failure::from(error)),
     }];
     findings.extend(variable_of(facts).and_then(|variable| heard(facts, variable)));
     findings

@@ -22,7 +22,7 @@ pub(super) fn load(system: &System) -> Result<Box<Config>, Bad> {
     let variables = system.variables().map(|(name, value)| (name.into(), value.into()));
     let loaded = Config::layered(&files.map(|file| system.path(file)), variables, &Flags::new());
     loaded.map(Box::new).map_err(|error| Bad {
-        failure: Failure::from(&error),
+        failure: Failure::from(error),
         defaults: Box::new(Config::layered(&[], std::iter::empty(), &Flags::new()).expect("the defaults are tested")),
     })
 }

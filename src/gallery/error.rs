@@ -83,8 +83,8 @@ fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-impl From<&GalleryError> for Failure {
-    fn from(error: &GalleryError) -> Self {
-        Self { kind: error.kind(), message: chain(error), hint: error.hint() }
+impl From<GalleryError> for Failure {
+    fn from(error: GalleryError) -> Self {
+        Self { kind: error.kind(), message: chain(&error), hint: error.hint() }
     }
 }

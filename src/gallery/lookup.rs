@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_candidates_are_named_when_it_may_be_any() {
-        let failure = Failure::from(&one(&listing(), "FOREST").unwrap_err());
+        let failure = Failure::from(one(&listing(), "FOREST").unwrap_err());
         let expected = "\"FOREST\" may be any of 2 pictures in the gallery: forest-33333333, forest-44444444";
         assert_eq!(failure.message, expected);
         let GalleryError::Ambiguous { count, candidates, .. } = all(&listing(), "bea").unwrap_err() else { panic!() };
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_typing_error_is_told() {
-        let failure = Failure::from(&all(&listing(), "baech").unwrap_err());
+        let failure = Failure::from(all(&listing(), "baech").unwrap_err());
         assert_eq!((failure.kind, failure.hint.as_deref()), (Kind::NotFound, Some("did you mean \"beach\"?")));
         assert!(matches!(all(&listing(), ""), Err(GalleryError::Unknown { near: None, .. })));
         assert!(matches!(all(&listing(), &"a".repeat(1 << 20)), Err(GalleryError::Unknown { near: None, .. })));
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_damaged_one_says_why() {
-        let failure = Failure::from(&all(&listing(), "city-55555555").unwrap_err());
+        let failure = Failure::from(all(&listing(), "city-55555555").unwrap_err());
         assert!(failure.message.contains("city-55555555.json in the gallery is damaged: it is empty"), "{failure}");
         assert_eq!(failure.hint.unwrap(), "`bgcam gallery remove city-55555555` removes what is left of it");
     }

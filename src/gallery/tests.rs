@@ -403,7 +403,7 @@ fn an_export_never_overwrites_unless_told() {
 
     fs::write(&to, "mine").unwrap();
     let error = fixture.gallery.export(&entry.id, &to, false).unwrap_err();
-    assert!(Failure::from(&error).hint.unwrap().contains("--force"));
+    assert!(Failure::from(error).hint.unwrap().contains("--force"));
     assert_eq!(fs::read(&to).unwrap(), b"mine");
     fixture.gallery.export(&entry.id, &to, true).unwrap();
     assert_eq!(fs::read(&to).unwrap(), picture(5).bytes);
@@ -415,7 +415,7 @@ fn an_export_never_overwrites_unless_told() {
         Err(GalleryError::Exists { replaceable: false, .. })
     ));
     let missing = fixture.gallery.export(&entry.id, &fixture.outside("no/where.png"), false).unwrap_err();
-    assert!(Failure::from(&missing).message.contains("no/where.png"));
+    assert!(Failure::from(missing).message.contains("no/where.png"));
 }
 
 #[test]
@@ -453,7 +453,7 @@ fn only_pictures_within_the_limits_are_imported() {
     ] {
         let path = if name.contains("zero") { PathBuf::from("/dev/zero") } else { fixture.outside(name) };
         let error = fixture.gallery.import(&path, None, &limits, at(0), &[]).unwrap_err();
-        let failure = Failure::from(&error);
+        let failure = Failure::from(error);
         assert!(failure.message.contains(message), "{name}: {failure}");
     }
     assert_eq!(fixture.words(), [""; 0]);
@@ -562,7 +562,7 @@ fn a_directory_that_is_gone_or_closed_is_told() {
     let root = File::create(fixture.at("probe")).is_ok(); // whom no mode stops
     if !root {
         let error = fixture.gallery.add(&recipe("sea"), &picture(2), at(0), &[]).unwrap_err();
-        assert_eq!(Failure::from(&error).kind, Kind::Denied);
+        assert_eq!(Failure::from(error).kind, Kind::Denied);
         assert_eq!(fixture.gallery.find(&recipe("beach")), Some(entry));
     }
     fs::set_permissions(fixture.gallery.dir(), Permissions::from_mode(0o700)).unwrap();
@@ -571,7 +571,7 @@ fn a_directory_that_is_gone_or_closed_is_told() {
 #[test]
 fn a_full_disk_says_how_to_go_on() {
     let source = io::Error::from_raw_os_error(libc::ENOSPC);
-    let failure = Failure::from(&GalleryError::Io { what: "write", path: "there/a.png".into(), source });
+    let failure = Failure::from(GalleryError::Io { what: "write", path: "there/a.png".into(), source });
     assert!(failure.message.starts_with("cannot write there/a.png: "), "{failure}");
     assert!(failure.hint.unwrap().contains("make room"));
 }

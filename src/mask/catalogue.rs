@@ -146,7 +146,7 @@ pub fn ours() -> &'static [ModelSpec] {
 
 /// All models of `settings` and where each is, a user's own first.
 pub fn list(settings: &Settings) -> Vec<ModelStatus> {
-    let found = |spec: &ModelSpec| load(spec, settings).map(|(place, _)| place).map_err(|error| Failure::from(&error));
+    let found = |spec: &ModelSpec| load(spec, settings).map(|(place, _)| place).map_err(Failure::from);
     all(settings).map(|spec| ModelStatus { spec: spec.clone(), found: found(spec) }).collect()
 }
 

@@ -177,9 +177,9 @@ impl MaskError {
     }
 }
 
-impl From<&MaskError> for Failure {
-    fn from(error: &MaskError) -> Self {
-        Self { kind: error.kind(), message: chain(error), hint: error.hint() }
+impl From<MaskError> for Failure {
+    fn from(error: MaskError) -> Self {
+        Self { kind: error.kind(), message: chain(&error), hint: error.hint() }
     }
 }
 
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_slip_of_the_finger_is_answered_with_the_right_name() {
         let known = vec!["landscape".to_owned(), "general".to_owned()];
-        let failure = Failure::from(&MaskError::UnknownModel { name: "landcsape".into(), known: known.clone() });
+        let failure = Failure::from(MaskError::UnknownModel { name: "landcsape".into(), known: known.clone() });
         assert_eq!(failure.kind, Kind::NotFound);
         assert_eq!(failure.message, "no model is called \"landcsape\", expected one of landscape, general");
         assert!(failure.hint.unwrap().contains("\"landscape\""));
@@ -212,9 +212,9 @@ mod tests {
     #[test]
     fn a_missing_library_names_the_places_and_the_command() {
         let error = MaskError::NoLibrary { searched: vec!["/usr/lib".into(), "/opt".into()] };
-        let failure = Failure::from(&error);
+        assert_eq!(error.recovery(), Recovery::GiveUp);
+        let failure = Failure::from(error);
         assert!(failure.message.ends_with("in /usr/lib, /opt"), "{}", failure.message);
         assert!(failure.hint.unwrap().contains("scripts/setup"));
-        assert_eq!(error.recovery(), Recovery::GiveUp);
     }
 }

@@ -126,7 +126,7 @@ impl TwoRate {
             None => {}
             Some(Ok(alpha)) => self.matte.set_key(alpha),
             Some(Err(error)) => {
-                let failure = Failure::from(&error);
+                let failure = Failure::from(error);
                 tracing::warn!(hint = failure.hint, "quality {} becomes eco: {failure}", self.info.quality);
                 (self.info.quality, self.info.missing) = (Quality::Eco, Some(failure));
                 self.keys = None;
@@ -180,12 +180,12 @@ fn open_keys(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape, KeyF
     if is_still {
         settings.threads = 1;
     }
-    let mut spec = catalogue::find(&settings).map_err(|error| Failure::from(&error))?.clone();
+    let mut spec = catalogue::find(&settings)?.clone();
     // ours takes any size; a user's own of that name only its own
     if catalogue::is_ours(&spec) {
         (spec.width, spec.height) = plan.input(size, is_still);
     }
-    let model = Model::open(&spec, &settings, size).map_err(|error| Failure::from(&error))?;
+    let model = Model::open(&spec, &settings, size)?;
     let shape = model.shape();
     let keys = Keys::new(Box::new(model), shape.0 * shape.1, settings.effort == Effort::Live)
         .map_err(|error| Failure::new(crate::error::Kind::Io, format!("cannot start a thread: {error}")))?;

@@ -35,12 +35,14 @@ pub(super) fn run(shared: &Shared) {
         }
         let settings = shared.camera.load_full();
         let Err(error) = run_once(shared, &settings, &mut session, &mut pool, &mut backoff) else { continue };
-        let failure = Failure::from(&error);
-        if shared.stations().lose_camera(&error, &failure) {
+        let permanent = error.recovery() == Recovery::GiveUp;
+        let holder = error.holder();
+        let failure = Failure::from(error);
+        if shared.stations().lose_camera(holder, &failure) {
             tracing::warn!(hint = failure.hint, "{failure}");
         }
         let wait = backoff.next();
-        let wait = if error.recovery() == Recovery::GiveUp { HOPELESS } else { wait };
+        let wait = if permanent { HOPELESS } else { wait };
         shared.switch.wait_since(ticket, Instant::now() + wait);
     }
 }

@@ -210,12 +210,9 @@ impl Stations {
     }
 
     /// True when this is news.
-    fn lose_camera(&mut self, error: &CameraError, failure: &Failure) -> bool {
+    fn lose_camera(&mut self, holder: Option<String>, failure: &Failure) -> bool {
         self.source = None;
-        self.camera_holder = match error {
-            CameraError::Busy { holder: Some(holder), .. } => Some(holder.name.clone()),
-            _ => None,
-        };
+        self.camera_holder = holder;
         self.camera_failure.replace(failure.clone()).as_ref() != Some(failure)
     }
 

@@ -45,19 +45,20 @@ pub(super) fn run(shared: &Shared) {
         let ticket = shared.switch.ticket();
         let settings = shared.mask.load_full();
         let Err(error) = run_once(shared, &settings, None, &mut pool, &mut backoff) else { continue };
-        let mut failure = Failure::from(&error);
+        let permanent = error.recovery() == Recovery::GiveUp;
+        let mut failure = Failure::from(error);
         if settings.model != BUILT_IN {
             if shared.stations().mask_failure.is_none() {
                 tracing::warn!(hint = failure.hint, "{failure}; the model {BUILT_IN} takes its place");
             }
             let Err(second) = run_once(shared, &settings, Some(&failure), &mut pool, &mut backoff) else { continue };
-            failure = Failure::from(&second);
+            failure = Failure::from(second);
         }
         if shared.stations().lose_model(&failure) {
             tracing::warn!(hint = failure.hint, "{failure}; the room stays hidden, the person too");
         }
         let wait = backoff.next();
-        let wait = if error.recovery() == Recovery::GiveUp { HOPELESS } else { wait };
+        let wait = if permanent { HOPELESS } else { wait };
         shared.switch.wait_since(ticket, Instant::now() + wait);
     }
 }

@@ -307,8 +307,8 @@ fn model_hint(provider: Name) -> String {
     format!("models are retired about once a year: change {setting}{known}")
 }
 
-impl From<&PromptError> for Failure {
-    fn from(error: &PromptError) -> Self {
-        Self { kind: error.kind(), message: chain(error), hint: error.hint() }
+impl From<PromptError> for Failure {
+    fn from(error: PromptError) -> Self {
+        Self { kind: error.kind(), message: chain(&error), hint: error.hint() }
     }
 }

@@ -332,7 +332,7 @@ pub fn list(settings: &PromptSettings) -> Vec<ProviderInfo> {
         Err(error) => ProviderInfo {
             name,
             configured: false,
-            why_not: Some(Failure::from(&error)),
+            why_not: Some(Failure::from(error)),
             model: String::new(),
             note: String::new(),
         },

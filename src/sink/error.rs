@@ -235,9 +235,9 @@ fn io_kind(error: &io::Error) -> Kind {
     }
 }
 
-impl From<&SinkError> for Failure {
-    fn from(error: &SinkError) -> Self {
-        Self { kind: error.kind(), message: chain(error), hint: error.hint() }
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        Self { kind: error.kind(), message: chain(&error), hint: error.hint() }
     }
 }
 
@@ -251,13 +251,13 @@ mod tests {
 
     #[test]
     fn each_failure_has_its_way_out() {
-        let failure = Failure::from(&SinkError::NoModule);
+        let failure = Failure::from(SinkError::NoModule);
         assert_eq!(failure.kind, Kind::Missing);
         assert!(failure.hint.unwrap().contains("`bgcam setup`"));
-        let denied = Failure::from(&open("/dev/video10", libc::EACCES));
+        let denied = Failure::from(open("/dev/video10", libc::EACCES));
         assert_eq!(denied.kind, Kind::Denied);
         assert!(denied.hint.unwrap().contains("usermod -aG video"));
-        assert_eq!(Failure::from(&open("/root/a.y4m", libc::EACCES)).hint, None);
+        assert_eq!(Failure::from(open("/root/a.y4m", libc::EACCES)).hint, None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::{Audience, Existing, FrameSink, Readers, SinkError, SinkSpec, Worker, open};
 use crate::{
-    error::{Failure, Recovery},
+    error::{Failure, Recovery, chain},
     frame::{Frame, Size},
 };
 
@@ -202,7 +202,7 @@ impl Outputs {
         for sink in self.slots.iter_mut().filter_map(|slot| slot.sink.as_mut()) {
             let ended = sink.finish();
             if let Err(error) = &ended {
-                warn!(output = sink.name(), error = %Failure::from(error), "output not completed");
+                warn!(output = sink.name(), error = chain(error), "output not completed");
             }
             result = result.and(ended);
         }
@@ -225,7 +225,7 @@ impl Outputs {
                 }
             }
             Err(error) if error.recovery() == Recovery::SkipFrame => {}
-            Err(error) => self.failed(index, &error, now),
+            Err(error) => self.failed(index, error, now),
         }
     }
 
@@ -243,14 +243,14 @@ impl Outputs {
                 entry.name.store(Arc::new(sink.name().to_owned()));
                 slot.sink = Some(sink);
             }
-            Err(error) => self.failed(index, &error, now),
+            Err(error) => self.failed(index, error, now),
         }
     }
 
-    fn failed(&mut self, index: usize, error: &SinkError, now: Instant) {
+    fn failed(&mut self, index: usize, error: SinkError, now: Instant) {
         let (slot, entry) = (&mut self.slots[index], &self.board.entries[index]);
-        let failure = Failure::from(error);
         let hopeless = error.recovery() == Recovery::GiveUp;
+        let failure = Failure::from(error);
         let (since, retries) = match &**entry.state.load() {
             OutputState::Failed { since, retries, .. } => (*since, retries + 1),
             OutputState::Ok => (now, 0),

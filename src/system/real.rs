@@ -127,12 +127,12 @@ impl Probe for Real {
     }
 
     fn onnx_runtime(&self, settings: &mask::Settings) -> Result<Library, Failure> {
-        let path = mask::library(settings).map_err(|error| Failure::from(&error))?;
+        let path = mask::library(settings)?;
         Ok(Library { version: mask::library_version(&path), path })
     }
 
     fn pipewire_library(&self) -> Result<(), Failure> {
-        sink::pipewire_library().map_err(|error| Failure::from(&error))
+        sink::pipewire_library().map_err(Failure::from)
     }
 
     fn daemon(&self, dir: &Path) -> Result<Option<Status>, Failure> {

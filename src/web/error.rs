@@ -23,9 +23,9 @@ pub enum WebError {
     Thread(#[source] io::Error),
 }
 
-impl From<&WebError> for Failure {
-    fn from(error: &WebError) -> Self {
-        let text = chain(error);
+impl From<WebError> for Failure {
+    fn from(error: WebError) -> Self {
+        let text = chain(&error);
         match error {
             WebError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Self::new(Kind::Busy, text).hint("set another web.port, or 0 for any that is free")

@@ -76,7 +76,7 @@ async fn with<H: Host, T: Send + 'static>(
     work: impl FnOnce(Gallery) -> Result<T, GalleryError> + Send + 'static,
 ) -> Result<T, Failure> {
     let gallery = site.host.gallery()?;
-    beside(move || work(gallery)).await?.map_err(|error| Failure::from(&error))
+    beside(move || work(gallery)).await?.map_err(Failure::from)
 }
 
 /// `GET /api/gallery`

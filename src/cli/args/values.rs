@@ -6,7 +6,7 @@ use crate::{
 };
 
 pub(super) fn parse_colour(text: &str) -> Result<BackgroundSpec, String> {
-    text.parse().map(BackgroundSpec::Color).map_err(|error| with_hint(&error))
+    text.parse().map(BackgroundSpec::Color).map_err(|error| with_hint(error))
 }
 
 pub(super) fn parse_every(text: &str) -> Result<u32, String> {
@@ -31,10 +31,10 @@ pub(super) fn whole<T: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str
 }
 
 pub(super) fn parse_background(text: &str) -> Result<BackgroundSpec, String> {
-    text.parse().map_err(|error| with_hint(&error))
+    text.parse().map_err(|error| with_hint(error))
 }
 
-fn with_hint(error: &BackgroundError) -> String {
+fn with_hint(error: BackgroundError) -> String {
     let Failure { message, hint, .. } = Failure::from(error);
     hint.map_or(message.clone(), |hint| format!("{message}\n  hint: {hint}"))
 }

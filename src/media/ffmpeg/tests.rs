@@ -48,7 +48,7 @@ fn clip(name: &str, arguments: &[&str], input: &[u8]) -> Option<Clip> {
 
 fn background(path: &Path, fit: Fit, size: Size) -> Result<Frame, Failure> {
     let spec = BackgroundSpec::Video { path: path.to_owned(), fit };
-    match Background::load(&spec, &Options::new(size)).map_err(|error| Failure::from(&error))? {
+    match Background::load(&spec, &Options::new(size))? {
         Background::Moving(player) => Ok((*player.picture()).clone()),
         other => panic!("{other:?}"),
     }
@@ -56,9 +56,9 @@ fn background(path: &Path, fit: Fit, size: Size) -> Result<Frame, Failure> {
 
 fn camera(path: &Path, size: Option<Size>) -> Result<Frame, Failure> {
     let options = FileOptions { size, ..FileOptions::default() };
-    let mut source = file::open(path, &options).map_err(|error| Failure::from(&error))?;
+    let mut source = file::open(path, &options)?;
     let mut frame = Frame::new(source.size());
-    source.next(&mut frame).map_err(|error| Failure::from(&error))?;
+    source.next(&mut frame)?;
     Ok(frame)
 }
 

@@ -146,7 +146,7 @@ impl Next {
             Some(segmenter) => segmenter,
             None => match self.opened.try_recv() {
                 Ok(Ok(segmenter)) => self.segmenter.insert(segmenter),
-                Ok(Err(error)) => return Err(Failure::from(&error)),
+                Ok(Err(error)) => return Err(Failure::from(error)),
                 Err(TryRecvError::Empty) => return Ok(false),
                 Err(TryRecvError::Disconnected) => {
                     return Err(Failure::new(Kind::Internal, "thread bgcam-open panicked"));
@@ -156,7 +156,7 @@ impl Next {
         if let Some(missing) = &segmenter.info().missing {
             return Err(missing.clone());
         }
-        segmenter.segment(frame, &mut self.mask).map_err(|error| Failure::from(&error))?;
+        segmenter.segment(frame, &mut self.mask)?;
         self.seen += 1;
         Ok(self.seen >= MOST || (self.seen >= FEWEST && segmenter.key_time().is_some()))
     }
