@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes weights without meaning for sd-server: it computes with them as with real ones, and paints noise.
+"""Writes random weights for sd-server, which computes with them as with real ones and generates noise.
 
 usage: random-weights.py OUT.safetensors [LOG]
-LOG is what sd-server said about weights without these tensors, as scripts/provider-servers patches it to:
-`MISSING 'NAME' N0 N1 N2 N3 nd DIMENSIONS`, the fastest dimension first.
+LOG is the output of sd-server, patched by scripts/provider-servers, that lists the missing tensors:
+`MISSING 'NAME' N0 N1 N2 N3 nd DIMENSIONS`, fastest dimension first.
 """
 
 import json
@@ -13,7 +13,7 @@ import sys
 
 import numpy
 
-# Enough for sd-server to recognise a Stable Diffusion 1 and to list what else it misses.
+# Enough for sd-server to recognise Stable Diffusion 1 and list the other missing tensors.
 KNOWN = {
     "model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3),
     "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": (49408, 768),

@@ -98,9 +98,9 @@ fn every_command_is_one_that_bgcam_has() {
 fn config_document() -> String {
     let mut text = String::from(
         "# Settings\n\n\
-         Made from [config/bgcam.toml](../config/bgcam.toml) by `UPDATE_DOCS=1 cargo test --test docs`. `bgcam config path` tells\n\
-         where the files are, `bgcam config check` finds mistakes, `bgcam reload` takes changes over while a call goes on.\n\
-         Each setting is an environment variable too: `output.fps` is `BGCAM_OUTPUT_FPS`.\n",
+         Generated from [config/bgcam.toml](../config/bgcam.toml) by `UPDATE_DOCS=1 cargo test --test docs`. `bgcam config path`\n\
+         prints where the files are, `bgcam config check` finds mistakes, `bgcam reload` applies changes during a call. Each setting\n\
+         is also an environment variable: `output.fps` is `BGCAM_OUTPUT_FPS`.\n",
     );
     let (mut section, mut comment, mut started) = (String::new(), Vec::new(), false);
     for line in config::DEFAULTS.lines() {

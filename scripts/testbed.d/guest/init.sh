@@ -9,7 +9,7 @@ off() {
   sync
   $BB poweroff -f
 }
-# The status is moved into place so that a half-written file is never read.
+# Renamed into place, so that a partly written file is never read.
 finish() {
   echo "$1" > $T/rc.tmp
   mv $T/rc.tmp $T/rc
@@ -66,7 +66,7 @@ modules() {
 
 mjpeg_webcam() {
   local feeder
-  [ -e /dev/video20 ] || fail "--mjpeg: there is no /dev/video20 (with --loopback-opts, create it there)"
+  [ -e /dev/video20 ] || fail "--mjpeg: no /dev/video20 (with --loopback-opts, create it there)"
   ffmpeg -nostdin -hide_banner -loglevel error -re -stream_loop -1 -i $T/mjpeg.avi -c copy -f v4l2 /dev/video20 \
     > $T/mjpeg.log 2>&1 < /dev/null &
   feeder=$!
@@ -79,7 +79,7 @@ mjpeg_webcam() {
   disown $feeder
 }
 
-# The caller's environment, without what cannot be reached from here.
+# Exports the caller's environment, except variables that refer to resources outside the guest.
 environment() {
   local name
   while IFS= read -r -d '' pair; do
