@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A selfie model made lighter: simplify.py IN.onnx OUT.onnx [--any-size]
+"""Optimises a selfie model: simplify.py IN.onnx OUT.onnx [--any-size]
 
-The same network and, but for enlarge_in_steps and float16, the same answer: what is linear is multiplied out or done where
-the picture is smaller, what only moves numbers about is said in fewer steps. With --any-size, for multiclass, no step names a
-size any more, so that the input may have any width and height that are multiples of 64 (symbols "width" and "height"), the
-output is alpha instead of six classes, and weights are stored as float16, which ONNX Runtime widens when it loads them.
-Deps: numpy, onnx.
+The network stays the same and, except for upscale_in_steps and float16, so does its output. Linear operations are merged or
+moved to a lower resolution, and data movement is reduced. With --any-size, for multiclass, no node depends on the input size:
+width and height can be any multiples of 64 (symbols "width" and "height"). The output is then alpha instead of six classes,
+and weights are stored as float16, which ONNX Runtime widens when it loads the model.
+Dependencies: numpy, onnx.
 """
 import sys
 import numpy as np
@@ -44,7 +44,7 @@ def perm(node):
 
 
 def replace(old, new):
-    """Lets all consumers of `old` take `new`."""
+    """Reconnects all consumers of `old` to `new`."""
     for node in nodes:
         for at, name in enumerate(node.input):
             if name == old:
@@ -58,10 +58,10 @@ def insert_before(node, op, inputs, **attrs):
 
 
 def prune():
-    """Drops what nobody takes."""
+    """Removes nodes whose outputs are unused."""
     while True:
-        taken = {name for n in nodes for name in n.input} | {o.name for o in graph.output}
-        dead = [n for n in nodes if not any(o in taken for o in n.output)]
+        used = {name for n in nodes for name in n.input} | {o.name for o in graph.output}
+        dead = [n for n in nodes if not any(o in used for o in n.output)]
         if not dead:
             return
         for node in dead:
@@ -92,14 +92,14 @@ def set_kernel(node, weight, bias):
     node.input[2] = constant(bias.astype(np.float32))
 
 
-def enlarges(node):
-    """By how much a node enlarges a picture smoothly, or None."""
+def upscale_factor(node):
+    """The factor of a bilinear upscaling node, or None."""
     smooth = node is not None and node.op_type == "Resize" and attributes(node)["mode"] == b"linear"
     return int(weights[node.input[2]][2]) if smooth else None
 
 
 def pack_patches():
-    """4x4 patches and back (MobileViT): a space-to-depth, and its inverse."""
+    """Replaces the packing of 4x4 patches (MobileViT) by a space-to-depth and its inverse."""
     for node in [n for n in nodes if perm(n) == [0, 2, 3, 1]]:
         reshape = next(iter(consumers(node.output[0])), None)
         if reshape is None or reshape.op_type != "Reshape":
@@ -111,11 +111,11 @@ def pack_patches():
         packed = insert_before(node, "SpaceToDepth", [node.input[0]], blocksize=4)
         shape = insert_before(node, "Shape", [packed])
         rows = insert_before(node, "Reshape", [packed, constant(np.array([1, 16, channels, -1], np.int64))])
-        tokens = insert_before(node, "Transpose", [rows], perm=[0, 2, 1, 3])  # [1, channels, place, patch]
+        tokens = insert_before(node, "Transpose", [rows], perm=[0, 2, 1, 3])  # [1, channels, position, patch]
         for user in consumers(last.output[0]):
             if perm(user) == [0, 3, 1, 2]:
                 replace(user.output[0], tokens)
-            else:  # the norm's Mul and Add, which hold a vector of channels last
+            else:  # the norm's Mul and Add, with the channels in the last dimension
                 add = consumers(user.output[0])[0]
                 factor, offset = (constant(weights[n.input[1]].reshape(1, -1, 1, 1)) for n in (user, add))
                 back = consumers(add.output[0])[0]
@@ -126,7 +126,7 @@ def pack_patches():
 
 
 def unpack_patches(node, channels, shape):
-    """The way back begins with the two transposes whose product is places before patches."""
+    """Unpacking starts with two transposes that together put positions before patches."""
     for start in [n for n in nodes if perm(n) == [0, 2, 3, 1]][::-1]:
         second = consumers(start.output[0])[0]
         if perm(second) != [0, 2, 1, 3] or start is node:
@@ -136,13 +136,13 @@ def unpack_patches(node, channels, shape):
         if weights[fifth.input[1]][3] != channels:
             continue
         final = consumers(fifth.output[0])[0]
-        places = insert_before(start, "Transpose", [start.input[0]], perm=[0, 2, 1, 3])
-        image = insert_before(start, "Reshape", [places, shape])
+        positions = insert_before(start, "Transpose", [start.input[0]], perm=[0, 2, 1, 3])
+        image = insert_before(start, "Reshape", [positions, shape])
         replace(final.output[0], insert_before(start, "DepthToSpace", [image], blocksize=4, mode="DCR"))
 
 
 def attend_in_place():
-    """Attention: softmax and sum over patches, where they lie."""
+    """Attention: computes softmax and sum over patches without transposing."""
     for node in [n for n in nodes if n.op_type == "Softmax"]:
         first, end = producer(producer(node.input[0]).input[0]), consumers(consumers(node.output[0])[0].output[0])[0]
         replace(end.output[0], insert_before(node, "Softmax", [first.input[0]], axis=-1))
@@ -155,7 +155,7 @@ def attend_in_place():
 
 
 def fold_factors():
-    """A factor and offset a channel goes into the 1x1 convolutions that follow."""
+    """Folds a factor and offset per channel into the 1x1 convolutions that follow."""
     for node in nodes[:]:
         found = scale(node)
         users = consumers(node.output[0])
@@ -169,7 +169,7 @@ def fold_factors():
 
 
 def join_convolutions():
-    """Two 1x1 convolutions with nothing between them are one, where that is less work."""
+    """Merges two consecutive 1x1 convolutions if that needs fewer operations."""
     for node in nodes[:]:
         users = consumers(node.output[0])
         if kernel(node) is None or len(users) != 1 or kernel(users[0]) is None:
@@ -181,11 +181,11 @@ def join_convolutions():
     prune()
 
 
-def tell_alpha_only():
-    """The last doubling, the classes and what follows them: one convolution and the softmax at half the size.
+def output_alpha_only():
+    """Merges the last 2x upscaling and the class output into one convolution, with the softmax at half the resolution.
 
-    Alpha is what the softmax leaves of the background, class 0: s / (1 + s), where s sums exp(class - background) over the
-    others. Differences are linear as well, and only alpha is spread out to the full size.
+    Alpha is one minus the softmax of the background, class 0: s / (1 + s), where s is the sum of exp(class - background) over
+    the other classes. These differences are linear too, and only alpha is upscaled to the full resolution.
     """
     up = next(n for n in nodes if n.op_type == "ConvTranspose")
     last = consumers(up.output[0])[0]
@@ -195,7 +195,7 @@ def tell_alpha_only():
     half = insert_before(up, "Conv", [up.input[0], "", ""], kernel_shape=[1, 1], strides=[1, 1], group=1)
     others = weight[:, :, 1:] - weight[:, :, :1]
     set_kernel(producer(half), others.reshape(-1, spread.shape[0]), np.tile(bias[1:] - bias[0], 4))
-    limit = constant(np.array(60, np.float32))  # far beyond what tells from 1, far below what float32 holds
+    limit = constant(np.array(60, np.float32))  # alpha is 1 well below this, and float32 overflows well above
     each = insert_before(up, "Exp", [insert_before(up, "Clip", [half, "", limit])])
     total = insert_before(up, "Conv", [each, "", ""], kernel_shape=[1, 1])
     set_kernel(producer(total), np.kron(np.eye(4), np.ones(len(bias) - 1)), np.zeros(4))
@@ -206,9 +206,9 @@ def tell_alpha_only():
     prune()
 
 
-def enlarge_last():
-    """A 1x1 convolution of an enlarged picture is one of the small picture, enlarged."""
-    for node in [n for n in nodes if enlarges(n)]:
+def upscale_last():
+    """Moves a 1x1 convolution from after an upscaling to before it."""
+    for node in [n for n in nodes if upscale_factor(n)]:
         users = consumers(node.output[0])
         if len(users) != 1 or kernel(users[0]) is None or users[0].output[0] == graph.output[0].name:
             continue
@@ -218,19 +218,19 @@ def enlarge_last():
     prune()
 
 
-def enlarge_in_steps():
-    """Pictures enlarged by 8, 4 and 2 and added: each is added to the next before that is enlarged by 2.
+def upscale_in_steps():
+    """Replaces a sum of features upscaled by 8, 4 and 2 by repeated 2x upscaling and addition.
 
-    The one step that is no identity: by 2 and 2 again is a little smoother than by 4.
+    The only step that changes the output: upscaling twice by 2 is slightly smoother than once by 4.
     """
-    last = next((n for n in reversed(nodes) if n.op_type == "Add" and enlarges(producer(n.input[1]))), None)
+    last = next((n for n in reversed(nodes) if n.op_type == "Add" and upscale_factor(producer(n.input[1]))), None)
     parts, add = [], last
-    while add is not None and add.op_type == "Add" and enlarges(producer(add.input[1])):
+    while add is not None and add.op_type == "Add" and upscale_factor(producer(add.input[1])):
         parts.append(producer(add.input[1]))
         rest, add = add.input[0], producer(add.input[0])
     if len(parts) < 2:
         return
-    assert [enlarges(part) for part in parts] == [2**n for n in range(len(parts), 0, -1)]
+    assert [upscale_factor(part) for part in parts] == [2**n for n in range(len(parts), 0, -1)]
     two, how = parts[-1].input[2], attributes(parts[-1])
     total = parts[0].input[0]
     for source in [part.input[0] for part in parts[1:]] + [rest]:
@@ -239,23 +239,23 @@ def enlarge_in_steps():
     prune()
 
 
-def gate_whole():
-    """A factor a channel, spread over the picture before it is multiplied: ONNX Runtime then keeps its blocked layout."""
+def expand_gates():
+    """Expands a factor per channel to the full resolution before multiplying, so that ONNX Runtime keeps its blocked layout."""
     for node in [n for n in nodes if n.op_type == "Mul"]:
-        picture, gate = (shapes.get(name) for name in node.input)
-        if picture is None or gate is None or len(gate) != 4 or gate[2:] != [1, 1] or picture[2:] == [1, 1]:
+        features, gate = (shapes.get(name) for name in node.input)
+        if features is None or gate is None or len(gate) != 4 or gate[2:] != [1, 1] or features[2:] == [1, 1]:
             continue
-        factor = constant(np.array([1, 1, *picture[2:]], np.float32))
+        factor = constant(np.array([1, 1, *features[2:]], np.float32))
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         node.input[1] = insert_before(node, "Resize", [node.input[1], "", factor], **how)
 
 
 def split_bottlenecks():
-    """Wide layers in parts: 1x1 to many channels, a filter on each, 1x1 back, done for some of the channels after others.
+    """Splits inverted bottlenecks (1x1 expansion, depthwise filter, 1x1 projection) by channel groups.
 
-    The sum is the same, and what lies between stays in the processor's cache.
+    The sum is the same, and the intermediate features fit in the CPU cache.
     """
-    parts = {96: 3, 384: 4, 768: 6}  # measured: narrower parts cost more than they save, and so do parts of 1536
+    parts = {96: 3, 384: 4, 768: 6}  # measured: smaller parts cost more than they save, and so does splitting 1536
     for node in [n for n in nodes if n.op_type == "Conv" and attributes(n).get("group", 1) in parts]:
         after = consumers(node.output[0])[0]
         project = consumers(after.output[0])[0]
@@ -281,7 +281,7 @@ def split_bottlenecks():
 
 
 def store():
-    """Puts nodes and weights back; with --any-size weights as float16, widened by a Cast that is folded at load."""
+    """Writes nodes and weights back to the model; with --any-size as float16, with a Cast that is folded at load."""
     used = [name for n in nodes for name in n.input if name in weights]
     del graph.initializer[:]
     casts = []
@@ -309,13 +309,13 @@ if any_size:
 fold_factors()
 join_convolutions()
 if any_size:
-    tell_alpha_only()
-enlarge_last()
-enlarge_in_steps()
+    output_alpha_only()
+upscale_last()
+upscale_in_steps()
 if any_size:
     split_bottlenecks()
 else:
-    gate_whole()
+    expand_gates()
 store()
 onnx.checker.check_model(model, full_check=True)
 onnx.save(model, sys.argv[2])
