@@ -1,54 +1,51 @@
-//! What went wrong, said once: the kind, the message, and the way out.
+//! Errors as users see them: a kind, a message, and a hint with the fix.
 
 use std::{fmt, io};
 
 use image::ImageError;
 use serde::{Deserialize, Serialize};
 
-/// What a thread of the pipeline does about an error.
+/// How a pipeline thread recovers from an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
-    /// This one frame is lost; go on with the next.
+    /// Drop this frame and continue with the next.
     SkipFrame,
-    /// The device, model or file has to be opened anew, with back-off.
+    /// Reopen the device, model or file, with back-off.
     Reopen,
-    /// Trying again cannot help until somebody changes the settings.
+    /// Wait for other settings; retrying cannot help.
     GiveUp,
 }
 
-/// The kinds of failure a user can meet, each with its own way out.
+/// The kinds of failure, each calling for a different reaction of the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// The command, its arguments or a setting make no sense.
+    /// A command, argument or setting is invalid.
     BadInput,
-    /// A device, file or model that was named is not there.
+    /// A named device, file or model does not exist.
     NotFound,
-    /// The thing is there, but somebody else holds it.
+    /// The resource is in use by another program.
     Busy,
-    /// The thing is there, but we may not touch it.
+    /// Access to the resource is denied.
     Denied,
-    /// The thing is there and works, but cannot do what was asked.
+    /// The resource works but lacks the requested feature.
     Unsupported,
-    /// Something that bgcam stands on is not installed or too old.
+    /// A dependency of bgcam is not installed or too old.
     Missing,
-    /// A device or file failed while in use.
+    /// A device or file failed during use.
     Io,
-    /// A bug of ours.
+    /// A bug in bgcam.
     Internal,
 }
 
-/// A failure as users and clients see it.
-///
-/// `message` is lower case without a full stop and names the thing, the value and what was expected; `hint` is the
-/// way out, a command where there is one.
+/// A failure as users and clients see it: on the terminal, in `status`, on the page and in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What kind of failure this is.
+    /// The kind of failure.
     pub kind: Kind,
-    /// What went wrong, with the name of the thing.
+    /// What failed: lower case, no full stop, naming the thing, its value and what was expected.
     pub message: String,
-    /// What the user can do about it.
+    /// How to fix it, if possible with a command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -59,7 +56,7 @@ impl Failure {
         Self { kind, message: message.into(), hint: None }
     }
 
-    /// The same failure with the way out.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -75,18 +72,18 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The candidate that is most like `word`, whatever the case, where one is like it at all: for "did you mean".
+/// The candidate most similar to `word`, ignoring case, if any is similar enough for a "did you mean".
 pub fn nearest<S: AsRef<str>>(word: &str, candidates: impl IntoIterator<Item = S>) -> Option<String> {
     let word = word.to_lowercase();
-    let likeness = |candidate: &S| strsim::jaro_winkler(&word, &candidate.as_ref().to_lowercase());
-    let best = candidates.into_iter().map(|c| (likeness(&c), c)).max_by(|a, b| a.0.total_cmp(&b.0));
-    best.filter(|(likeness, _)| *likeness > 0.8).map(|(_, candidate)| candidate.as_ref().to_owned())
+    let similarity = |candidate: &S| strsim::jaro_winkler(&word, &candidate.as_ref().to_lowercase());
+    let best = candidates.into_iter().map(|c| (similarity(&c), c)).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(similarity, _)| *similarity > 0.8).map(|(_, candidate)| candidate.as_ref().to_owned())
 }
 
-/// What an I/O error says to people: `no such file or directory`, without the system's number.
+/// The text of an I/O error for users, such as `no such file or directory`, without the OS error number.
 pub fn io_text(error: &io::Error) -> String {
     let text = match (error.kind(), error.raw_os_error(), error.get_ref()) {
-        // those that the standard library makes by itself speak of entities
+        // errors created by the standard library say "entity not found"
         (io::ErrorKind::NotFound, None, None) => "no such file or directory".to_owned(),
         (io::ErrorKind::AlreadyExists, None, None) => "file exists".to_owned(),
         (_, Some(code), _) => {
@@ -97,13 +94,13 @@ pub fn io_text(error: &io::Error) -> String {
     };
     let mut letters = text.chars();
     match (letters.next(), letters.clone().next()) {
-        // not an abbreviation
+        // lower the first letter, unless it starts an abbreviation
         (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
         _ => text,
     }
 }
 
-/// The text of an error, in the words of [`io_text`] where it is one of I/O.
+/// The text of one error; I/O errors are formatted with [`io_text`].
 fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
     match (error.downcast_ref::<io::Error>(), error.downcast_ref::<ImageError>()) {
         (Some(error), _) | (_, Some(ImageError::IoError(error))) => io_text(error),
@@ -111,7 +108,7 @@ fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// The text of an error and of everything beneath it, joined by colons.
+/// The text of an error and its sources, joined by colons, without repetitions.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = text_of(error);
     let mut source = error.source();
@@ -139,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn io_errors_are_said_in_one_way() {
+    fn io_errors_have_uniform_text() {
         let missing = || io::Error::from_raw_os_error(libc::ENOENT);
         let full = || io::Error::from_raw_os_error(libc::ENOSPC);
         assert_eq!(io_text(&missing()), "no such file or directory");

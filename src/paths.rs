@@ -1,4 +1,4 @@
-//! Where things lie, by the XDG base directory rules.
+//! Paths of settings, state, data and socket, by the XDG base directory rules.
 
 use std::{
     env,
@@ -6,31 +6,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The settings for all users.
+/// The system-wide settings file.
 pub const SYSTEM_CONFIG: &str = "/etc/bgcam/bgcam.toml";
 
-/// The settings files, weakest first; they need not be there.
+/// The settings files, in order of increasing precedence; they may not exist.
 pub fn config_files() -> Vec<PathBuf> {
     vec![PathBuf::from(SYSTEM_CONFIG), home("XDG_CONFIG_HOME", ".config").join("bgcam/bgcam.toml")]
 }
 
-/// Where the scene is remembered from one start to the next.
+/// The file with the user's choice, kept across restarts.
 pub fn state_file() -> PathBuf {
     home("XDG_STATE_HOME", ".local/state").join("bgcam/scene.json")
 }
 
-/// The user's data: models, the ONNX Runtime library, generated pictures.
+/// The user's data: models, the ONNX Runtime library, generated images.
 pub fn data_dir() -> PathBuf {
     home("XDG_DATA_HOME", ".local/share").join("bgcam")
 }
 
-/// Where pictures that were made of words are kept.
+/// The directory of generated and imported images.
 pub fn gallery_dir() -> PathBuf {
     data_dir().join("gallery")
 }
 
-/// The directory of the daemon's socket: `$XDG_RUNTIME_DIR/bgcam`, or one of the user's own under the temporary
-/// directory where a session sets none (containers, `sudo`).
+/// The directory of the daemon's socket: `$XDG_RUNTIME_DIR/bgcam`, or `bgcam-UID` in the temporary directory where the
+/// variable is not set (containers, `sudo`).
 pub fn runtime_dir() -> PathBuf {
     match absolute(env::var_os("XDG_RUNTIME_DIR")) {
         Some(dir) => dir.join("bgcam"),
@@ -44,7 +44,7 @@ fn home(variable: &str, below_home: &str) -> PathBuf {
         .unwrap_or_else(|| env::home_dir().unwrap_or_else(|| PathBuf::from("/")).join(below_home))
 }
 
-/// The XDG rules say that a relative path in such a variable is to be ignored.
+/// The path in an XDG variable; the XDG rules require relative paths to be ignored.
 pub(crate) fn absolute(value: Option<impl AsRef<OsStr>>) -> Option<PathBuf> {
     value.map(|value| Path::new(value.as_ref()).to_owned()).filter(|path| path.is_absolute())
 }

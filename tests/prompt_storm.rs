@@ -117,7 +117,7 @@ fn ask(home: &Home, request: &Request) -> Result<Response, Failure> {
     let mut client = home.client().expect("a daemon");
     let mut response = client.call(request)?;
     while let Response::Progress(_) = response {
-        response = client.answer()?;
+        response = client.read_response()?;
     }
     Ok(response)
 }

@@ -244,7 +244,7 @@ fn status(json: bool, watch: bool) -> Result<(), Trouble> {
         if !watch {
             return Ok(());
         }
-        response = client.answer()?;
+        response = client.read_response()?;
     }
 }
 

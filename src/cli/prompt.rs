@@ -45,7 +45,7 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), Trouble> {
             }
             Response::Status(_) | Response::Page(_) => {}
         }
-        response = client.answer().inspect_err(|_| drop(bar.clear()))?;
+        response = client.read_response().inspect_err(|_| drop(bar.clear()))?;
     }
 }
 

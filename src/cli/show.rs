@@ -74,8 +74,8 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
             if let Some(failure) = &mask.processor_error {
                 writeln!(out, "            on the CPU: {failure}")?;
             }
-            if mask.eased > 0 {
-                writeln!(out, "            eased by {} of {} steps: the machine is busy", mask.eased, mask::LOWEST)?;
+            if mask.degraded > 0 {
+                writeln!(out, "            eased by {} of {} steps: the machine is busy", mask.degraded, mask::LOWEST)?;
             }
             if mask.models_disagree {
                 writeln!(out, "            edges from the fast model: {}", mask::DISAGREE)?;
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn what_is_worth_knowing_about_the_masks_is_shown() {
         let text = |change: fn(&mut Status)| {
-            let mut status = crate::system::twin::status();
+            let mut status = crate::system::fake::status();
             change(&mut status);
             let mut out = Vec::new();
             write_status(&mut out, &status).unwrap();

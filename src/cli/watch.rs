@@ -115,7 +115,7 @@ fn edges(status: &Status) -> Option<Line> {
     let mask = &status.mask;
     let model = mask.model.as_ref()?;
     let text = format!("{model}, quality {}, {:.1} ms a mask", mask.quality_now(), status.counters.mask_ms);
-    Some(match mask.eased {
+    Some(match mask.degraded {
         0 if mask.models_disagree => {
             ("edges", Style::new(), format!("{text}; from the fast model: {}", mask::DISAGREE))
         }
@@ -199,7 +199,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{error::Kind, system::twin::status as a_status, v4l2::holders::Holder};
+    use crate::{error::Kind, system::fake::status as a_status, v4l2::holders::Holder};
 
     fn plain(lines: &[Line]) -> String {
         lines.iter().map(|(label, _, line)| format!("{label:<11} {line}\n")).collect()
@@ -208,7 +208,7 @@ mod tests {
     fn busy() -> Status {
         let mut status = a_status();
         status.readers = vec![Holder { pid: 812, name: "zoom".into() }];
-        (status.mask.quality, status.mask.eased) = (Some(crate::mask::Quality::Balanced), 1);
+        (status.mask.quality, status.mask.degraded) = (Some(crate::mask::Quality::Balanced), 1);
         status.prompt = Some(JobStatus {
             words: "beach".into(),
             provider: "openai".into(),
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn edges_from_the_fast_model_are_explained() {
         let mut status = busy();
-        (status.mask.eased, status.mask.models_disagree) = (0, true);
+        (status.mask.degraded, status.mask.models_disagree) = (0, true);
         let text = plain(&lines(&status, None));
         let expected = "; from the fast model: the two models disagree about most of the picture\n";
         assert!(text.contains(expected), "{text}");
@@ -235,7 +235,7 @@ mod tests {
             "camera      not to be had",
             "shows       blur",
             "read by     zoom (pid 812)",
-            "edges       landscape, quality auto (eased), 0.0 ms a mask; eased by 1 of 3 steps",
+            "edges       landscape, quality auto (reduced), 0.0 ms a mask; eased by 1 of 3 steps",
             "prompt      ██████████░░░░░░░░░░ openai makes \"beach\": 50 %, 12 s",
             "daemon      8 % of a core, 100 MiB, up 0:01:00",
             "error       camera: cannot use camera /dev/video0: busy\n            hint: close zoom\n",

@@ -1,4 +1,4 @@
-//! The command line's side of the socket.
+//! The client side of the socket, used by the command line.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -11,10 +11,10 @@ use super::{
     protocol::{Reply, Request, Response},
     socket::{self, SocketError},
 };
-use crate::error::{Failure, Kind};
+use crate::error::{Failure, Kind, io_text};
 
-/// The longest that a request may take: a large picture has to be decoded and fitted.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Default timeout of a request; decoding and scaling a large image takes a while.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection to the daemon.
 #[derive(Debug)]
@@ -22,29 +22,29 @@ pub struct Client {
     stream: BufReader<UnixStream>,
 }
 
-/// Why there is no connection.
+/// Why connecting failed.
 #[derive(Debug)]
 pub enum ConnectError {
-    /// No daemon serves here.
+    /// The daemon is not running.
     NoDaemon,
-    /// There is something, but it is not to be trusted or doesn't answer.
+    /// The socket is not trustworthy, or the daemon does not respond.
     Failed(Failure),
 }
 
 impl Client {
-    /// Connects to the daemon that serves in `dir`.
+    /// Connects to the daemon whose socket is in `dir`.
     ///
     /// # Errors
-    /// When no daemon serves there, or the directory is not the user's alone.
+    /// When no daemon is running there, or other users can access the directory.
     pub fn connect(dir: &Path) -> Result<Self, ConnectError> {
-        Self::connect_within(dir, PATIENCE)
+        Self::connect_with_timeout(dir, REQUEST_TIMEOUT)
     }
 
-    /// The same, with another limit for the time that a request may take.
+    /// Connects with another timeout for each read and write.
     ///
     /// # Errors
     /// As [`Client::connect`].
-    pub fn connect_within(dir: &Path, patience: Duration) -> Result<Self, ConnectError> {
+    pub fn connect_with_timeout(dir: &Path, limit: Duration) -> Result<Self, ConnectError> {
         match socket::check_private(dir) {
             Ok(()) => {}
             Err(SocketError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -56,27 +56,27 @@ impl Client {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectError::NoDaemon,
             _ => ConnectError::Failed(lost(&error)),
         })?;
-        let set = stream.set_read_timeout(Some(patience)).and_then(|()| stream.set_write_timeout(Some(patience)));
+        let set = stream.set_read_timeout(Some(limit)).and_then(|()| stream.set_write_timeout(Some(limit)));
         set.map_err(|error| ConnectError::Failed(lost(&error)))?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// Asks and waits for the answer.
+    /// Sends a request and waits for its response.
     ///
     /// # Errors
-    /// The daemon's own, or that it was lost.
+    /// The daemon's failure, or a lost connection.
     pub fn call(&mut self, request: &Request) -> Result<Response, Failure> {
         let mut line = serde_json::to_vec(request).map_err(|error| lost(&error.into()))?;
         line.push(b'\n');
         self.stream.get_mut().write_all(&line).map_err(|error| lost(&error))?;
-        self.answer()
+        self.read_response()
     }
 
-    /// Waits for the next answer, after [`Request::Watch`].
+    /// Waits for the next response, for requests with several.
     ///
     /// # Errors
-    /// The daemon's own, or that it was lost.
-    pub fn answer(&mut self) -> Result<Response, Failure> {
+    /// The daemon's failure, or a lost connection.
+    pub fn read_response(&mut self) -> Result<Response, Failure> {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line).map_err(|error| lost(&error))?;
         if read == 0 {
@@ -85,17 +85,17 @@ impl Client {
         match serde_json::from_str(&line) {
             Ok(Reply::Ok(response)) => Ok(response),
             Ok(Reply::Error(failure)) => Err(failure),
-            Err(error) => Err(Failure::new(Kind::Internal, format!("the daemon's answer is not understood: {error}"))
-                .hint("client and daemon may be of different versions: restart the daemon")),
+            Err(error) => Err(Failure::new(Kind::Internal, format!("cannot parse the daemon's response: {error}"))
+                .hint("restart the daemon; it may be from another version of bgcam")),
         }
     }
 }
 
 fn lost(error: &io::Error) -> Failure {
     let text = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the daemon hung up".to_owned(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "the daemon did not answer in time".to_owned(),
-        _ => format!("the daemon was lost: {error}"),
+        io::ErrorKind::UnexpectedEof => "the daemon closed the connection".to_owned(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "the daemon did not respond in time".to_owned(),
+        _ => format!("lost the connection to the daemon: {}", io_text(error)),
     };
-    Failure::new(Kind::Io, text).hint("`journalctl --user -u bgcam` shows what it said last")
+    Failure::new(Kind::Io, text).hint("check the log: `journalctl --user -u bgcam`")
 }

@@ -1,7 +1,7 @@
-//! The remote control: the socket through which the command line talks to the daemon.
+//! Remote control: the Unix socket between the command line and the daemon.
 //!
-//! [`protocol`] is the contract, [`server`] the daemon's side, [`client`] the command line's, [`socket`] where the two
-//! meet.
+//! [`protocol`] defines the messages, [`server`] is the daemon's side, [`client`] the command line's, [`socket`] creates and
+//! protects the socket.
 
 pub mod client;
 pub mod protocol;

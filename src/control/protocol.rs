@@ -1,7 +1,7 @@
-//! What is said on the socket: one JSON line each way.
+//! The messages on the control socket: one JSON object per line.
 //!
-//! A client sends a [`Request`] and gets a [`Reply`]; after [`Request::Watch`] it gets a reply each second until it
-//! hangs up. A connection may carry many requests, one after another. Lines are at most [`MAX_LINE`] bytes.
+//! A client sends a [`Request`] and receives a [`Reply`]; after [`Request::Watch`] it receives one every second until it
+//! disconnects. A connection carries any number of requests, one after another. Lines have at most [`MAX_LINE`] bytes.
 //!
 //! ```json
 //! {"set-background":{"spec":{"color":"#20a040"}}}
@@ -22,79 +22,79 @@ use crate::{
     stats::{Rates, Snapshot},
 };
 
-/// The longest line, in bytes; a longer one ends the connection.
+/// Maximum length of a line, in bytes; a longer line closes the connection.
 pub const MAX_LINE: usize = 64 << 10;
 
-/// What a client may ask for.
+/// A request of a client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
-    /// How everything is: answered with [`Response::Status`].
+    /// Returns [`Response::Status`].
     Status,
-    /// The status now and then each second, until the client hangs up.
+    /// Returns [`Response::Status`] now and every second until the client disconnects.
     Watch,
-    /// Puts something else behind the person. Answered when it is shown; the old background stays when that fails.
+    /// Changes the background. Returns once it is shown; if it cannot be loaded, the old one stays.
     SetBackground {
-        /// What; picture paths are absolute.
+        /// The background; paths are absolute.
         spec: BackgroundSpec,
-        /// How a picture is fitted; the settings say it when nobody does.
+        /// How an image is fitted; by default as configured.
         #[serde(default)]
         fit: Option<Fit>,
     },
-    /// Makes a picture of words and puts it behind the person. Answered with [`Response::Progress`] while it is made
-    /// and [`Response::Pictures`] when it is shown; the old background stays until then, and when it fails. A background
-    /// that is chosen later wins: a picture that comes after it is kept in the gallery, and [`Response::Done`] says so.
+    /// Generates a background from a prompt. Returns [`Response::Progress`] while it is generated and
+    /// [`Response::Pictures`] once it is shown; until then, and if it fails, the old background stays. A background chosen in
+    /// the meantime wins: the image is then only saved in the gallery, which [`Response::Done`] reports.
     SetPrompt {
-        /// What for.
+        /// The prompt and its options.
         wish: Box<PromptWish>,
     },
-    /// Cancels the picture that is being made.
+    /// Cancels the generation in progress.
     CancelPrompt,
-    /// Shows a still card in place of the camera.
+    /// Shows a placeholder card instead of the camera.
     Pause,
-    /// Shows the camera again.
+    /// Ends a pause.
     Resume,
-    /// Flips the camera's picture left to right.
+    /// Mirrors the camera image.
     Mirror {
-        /// Whether it is flipped.
+        /// Whether it is mirrored.
         on: bool,
     },
-    /// Turns some of what [`KNOBS`](crate::look::KNOBS) lists. All of it is done or, when one is wrong, nothing.
+    /// Changes settings of [`KNOBS`](crate::look::KNOBS): all of them or, if one is invalid, none.
     SetLook {
         /// Values by name.
         change: Changes,
     },
-    /// Turns the look back to what the settings say.
+    /// Resets the look to the configured values.
     ResetLook {
-        /// These names only; all without any.
+        /// Names of the settings to reset; empty for all.
         #[serde(default)]
         names: Vec<String>,
     },
-    /// Sets what the matte may cost, until it is set anew.
+    /// Sets the edge quality.
     SetQuality {
-        /// `null` for what the settings say.
+        /// `null` for the configured quality.
         quality: Option<Quality>,
     },
-    /// Changes to another camera, until it is changed anew; the old one stays when that gives no frame.
+    /// Switches to another camera; if it delivers no frame, the old one stays.
     SetCamera {
-        /// As `camera.device` in the settings; `null` for what stands there.
+        /// Same syntax as `camera.device` in the settings; `null` for the configured camera.
         camera: Option<String>,
     },
-    /// Gives an address of the control page that opens it once, within two minutes: answered with [`Response::Page`].
+    /// Returns [`Response::Page`]: an address that opens the control page once, within two minutes.
     OpenPage,
-    /// Reads the settings again; when anything of the new ones is bad, nothing changes.
+    /// Reloads the settings files; if any setting is invalid, nothing changes.
     Reload,
-    /// Ends the daemon in good order.
+    /// Stops the daemon.
     Stop,
 }
 
-/// What comes back: one line, `{"ok": ...}` or `{"error": ...}`.
+/// The reply to a request: `{"ok": ...}` or `{"error": ...}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
-    /// It was done.
+    /// The request succeeded.
     Ok(Response),
-    /// It was not, and nothing has changed.
+    /// The request failed and changed nothing.
     Error(Failure),
 }
 
@@ -107,173 +107,172 @@ impl From<Result<Response, Failure>> for Reply {
     }
 }
 
-/// A good answer.
+/// The result of a successful request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Response {
-    /// What was done, for people; also when it was done and could not be saved.
+    /// A message for the user, including a warning if the change could not be saved.
     Done(String),
-    /// How everything is.
+    /// The status of the daemon.
     Status(Box<Status>),
-    /// How far the picture is; another answer follows.
+    /// The progress of a generation; another response follows.
     Progress(JobStatus),
-    /// The pictures that were made, or found again; the first is shown.
+    /// The images that were generated or found in the gallery; the first one is shown.
     Pictures(Vec<Entry>),
-    /// Where the control page can be opened once.
+    /// An address that opens the control page once.
     Page(String),
 }
 
-/// Which picture is wanted; what is left out is as the settings say.
+/// A prompt and its options; omitted options are as configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PromptWish {
-    /// What the user typed.
+    /// The prompt as typed by the user.
     pub words: String,
-    /// The provider's name.
+    /// Name of the provider.
     pub provider: Option<String>,
-    /// The provider's model id.
+    /// Model id of the provider.
     pub model: Option<String>,
-    /// The seed.
+    /// Seed of the random generator.
     pub seed: Option<u64>,
-    /// A new picture, even when the gallery has one for the same words.
+    /// Generate a new image even if the gallery has one for the same prompt.
     pub again: bool,
-    /// Width and height to ask for; the camera's without.
+    /// Requested width and height in pixels; by default those of the camera.
     pub size: Option<(u32, u32)>,
-    /// One of the known styles.
+    /// Name of a style.
     pub style: Option<String>,
-    /// What the picture should not have.
+    /// What the image should not contain.
     pub negative: Option<String>,
-    /// The words go out as they are, without the template.
+    /// Send the prompt unchanged, without the template.
     pub raw: bool,
-    /// How many pictures, 1 to [`MAX_COUNT`].
+    /// Number of images, 1 to [`MAX_COUNT`].
     pub count: u32,
-    /// Answer at once, do not wait for the picture.
+    /// Return immediately instead of waiting for the image.
     pub no_wait: bool,
 }
 
-/// The most pictures that one wish may be for.
+/// Maximum number of images of one request.
 pub const MAX_COUNT: u32 = 8;
 
-/// How the daemon is.
+/// The status of the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// The daemon's version.
+    /// Version of the daemon.
     pub version: String,
-    /// The daemon's process id.
+    /// Process id of the daemon.
     pub pid: u32,
     /// Seconds since the daemon started.
     pub uptime_s: f64,
-    /// The memory that the daemon holds, in MiB.
+    /// Resident memory in MiB.
     pub rss_mib: f64,
-    /// The CPU time that it took over about the last second, in per cent of one core.
+    /// CPU time over the last second, in percent of one core.
     pub cpu_percent: f64,
-    /// Where the control page is; only the address that `bgcam preview` asks for opens it.
+    /// Address of the control page; opening it takes the one-time address of `bgcam preview`.
     pub page: Option<String>,
-    /// Why what was chosen will not survive a restart, or why the daemon started paused.
+    /// Why the user's choice cannot be saved, or could not be loaded at startup.
     #[serde(default)]
     pub choice_error: Option<Failure>,
     /// What is shown.
     pub scene: SceneStatus,
     /// The camera.
     pub camera: CameraStatus,
-    /// The model.
+    /// The segmentation model.
     pub mask: MaskStatus,
-    /// The picture that is being made.
+    /// The image generation in progress.
     pub prompt: Option<JobStatus>,
-    /// Who makes pictures of words, and what to know of it.
+    /// Name of the configured image provider.
     pub provider: String,
-    /// The environment variables with providers' keys that the daemon has: their names, not the keys. Nobody else can look
-    /// into its environment.
+    /// Names (not values) of the environment variables with API keys that the daemon has.
     #[serde(default)]
     pub key_variables: Vec<String>,
-    /// Frames a second over about the last second.
+    /// Frame rates over the last second.
     pub rates: Rates,
-    /// Frames that arrived faster than the model took them.
+    /// Frames not segmented because the model was busy.
     pub dropped_for_mask: u64,
-    /// Frames that arrived faster than they were shown.
+    /// Frames not rendered because a newer one arrived.
     pub dropped_for_render: u64,
-    /// All counters and times.
+    /// Counters and timings since the start.
     pub counters: Snapshot,
-    /// Where pictures go.
+    /// The outputs.
     pub outputs: Vec<OutputStatus>,
-    /// Who has a virtual camera open.
+    /// Apps that have a virtual camera open.
     pub readers: Vec<Reader>,
 }
 
-/// What is shown.
+/// The published scene.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SceneStatus {
-    /// Counts up with every change.
+    /// Incremented by every change.
     pub version: u64,
-    /// The background's name for people; when `room_visible`, it says so too.
+    /// Display name of the background, with a warning if `room_visible`.
     pub label: String,
-    /// Whether others see the user's real room: without a background, through one, hardly blurred, or blurred in place of a
-    /// background that can't be shown.
+    /// Whether other people can see the user's room: no background, a translucent or barely blurred one, or a blur that
+    /// replaces a background that failed to load.
     #[serde(default)]
     pub room_visible: bool,
-    /// Why they do, for people; while paused, why they will when it is resumed.
+    /// The reason, for users; while paused, the reason why the room will be visible after resuming.
     #[serde(default)]
     pub room_why: Option<String>,
-    /// The background as it was asked for.
+    /// The requested background.
     pub background: BackgroundSpec,
-    /// How the picture looks.
+    /// The look.
     pub look: Look,
-    /// Whether the camera's picture is flipped left to right.
+    /// Whether the camera image is mirrored.
     pub mirror: bool,
-    /// Whether a card stands in place of the camera.
+    /// Whether a placeholder card is shown instead of the camera.
     pub paused: bool,
 }
 
-/// The camera.
+/// The state of the camera.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CameraStatus {
-    /// What the settings ask for.
+    /// The configured or chosen camera.
     pub wanted: String,
-    /// Whether it is to be open.
+    /// Whether the camera should be open.
     pub on: bool,
-    /// Why, or why not: who reads, for people.
+    /// The reason, for users: the apps using it, or why there is none.
     pub why: String,
     /// The open camera.
     pub source: Option<SourceInfo>,
-    /// Why there is none.
+    /// Why no camera is open.
     pub error: Option<Failure>,
 }
 
-/// The model.
+/// The state of the segmentation model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MaskStatus {
-    /// What the settings ask for.
+    /// The configured model.
     pub wanted: String,
     /// The loaded model.
     pub model: Option<String>,
-    /// The quality that the settings ask for.
+    /// The configured or chosen quality.
     pub wanted_quality: Quality,
-    /// The quality that it runs in: with `auto` what that means at the moment.
+    /// The current quality; with `auto`, the level in use.
     pub quality: Option<Quality>,
-    /// What runs it.
+    /// The device that runs the model.
     pub processor: Option<Processor>,
-    /// Why that is not what the settings ask for.
+    /// Why it is not the configured device.
     pub processor_error: Option<Failure>,
-    /// By how many steps of three it is eased because the machine is busy.
-    pub eased: u8,
-    /// Whether the edges come from the fast model alone because the two models disagree about most of the picture.
+    /// Number of steps, 0 to 3, by which the masks are degraded because the CPU is busy.
+    pub degraded: u8,
+    /// Whether only the fast model is used, because the two models disagree about most of the frame.
     #[serde(default)]
     pub models_disagree: bool,
-    /// Whether another person is shown beside the one in front.
+    /// Whether another person is visible besides the one in front.
     #[serde(default)]
     pub others_visible: bool,
-    /// Why that is less than was asked for.
+    /// Why the quality is lower than requested.
     pub quality_error: Option<Failure>,
-    /// Why there is none.
+    /// Why no model is loaded.
     pub error: Option<Failure>,
 }
 
 impl MaskStatus {
-    /// The quality that it runs in, and where `auto` has chosen it, that too.
+    /// The current quality for users, such as `auto (high)`.
     pub fn quality_now(&self) -> String {
         let quality = self.quality.unwrap_or(self.wanted_quality);
         match (self.wanted_quality, quality) {
-            (Quality::Auto, Quality::Balanced | Quality::High) if self.eased > 0 => "auto (eased)".to_owned(),
+            (Quality::Auto, Quality::Balanced | Quality::High) if self.degraded > 0 => "auto (reduced)".to_owned(),
             (Quality::Auto, Quality::Balanced | Quality::High) => format!("auto ({quality})"),
             _ => quality.to_string(),
         }
@@ -285,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_read_as_documented() {
+    fn requests_parse_as_documented() {
         let color = Request::SetBackground { spec: "#20a040".parse().unwrap(), fit: None };
         for (line, request) in [
             (r#"{"mirror":{"on":true}}"#, Request::Mirror { on: true }),
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_keep_their_hint_on_the_way() {
+    fn reply_keeps_its_hint() {
         let reply = Reply::Error(Failure::new(crate::error::Kind::Busy, "camera busy").hint("close the other app"));
         let line = serde_json::to_string(&reply).unwrap();
         assert_eq!(line, r#"{"error":{"kind":"busy","message":"camera busy","hint":"close the other app"}}"#);
@@ -309,18 +308,18 @@ mod tests {
     }
 
     #[test]
-    fn what_auto_means_at_the_moment_is_told() {
+    fn current_level_of_auto_is_shown() {
         use Quality::{Auto, Balanced, Eco, High};
-        for (wanted, quality, eased, expected) in [
+        for (wanted, quality, degraded, expected) in [
             (Auto, Some(Balanced), 0, "auto (balanced)"),
             (Auto, Some(High), 0, "auto (high)"),
-            (Auto, Some(Balanced), 2, "auto (eased)"),
+            (Auto, Some(Balanced), 2, "auto (reduced)"),
             (Auto, Some(Eco), 0, "eco"),
             (Auto, None, 0, "auto"),
             (High, Some(High), 1, "high"),
         ] {
-            let status = crate::system::twin::status().mask;
-            let status = MaskStatus { wanted_quality: wanted, quality, eased, ..status };
+            let status = crate::system::fake::status().mask;
+            let status = MaskStatus { wanted_quality: wanted, quality, degraded, ..status };
             assert_eq!(status.quality_now(), expected);
         }
     }

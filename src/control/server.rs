@@ -1,4 +1,4 @@
-//! The daemon's side of the socket: a bounded number of connections, bounded lines, our own user only.
+//! The daemon's side of the socket: a bounded number of connections, bounded lines, this user only.
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
@@ -12,61 +12,63 @@ use tokio::{
 use super::protocol::{MAX_LINE, Reply, Request, Response, Status};
 use crate::error::{Failure, Kind};
 
-/// Connections served at once; more are sent away.
+/// Maximum number of simultaneous connections; further ones are refused.
 const MAX_CONNECTIONS: usize = 32;
 
-/// How long a client may be silent before its first request: so long it can keep a place from others.
-const HASTE: Duration = Duration::from_secs(2);
+/// How long a new client may wait before its first request; short, because it occupies a connection slot.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a client may be silent between two requests, and how long it may take to read an answer.
-const IDLE: Duration = Duration::from_secs(60);
-const SLOW: Duration = Duration::from_secs(5);
+/// How long a client may wait between two requests.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What does the requests.
+/// How long a client may take to read a reply.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Handles the requests of clients.
 pub trait Service: Send + Sync + 'static {
-    /// Does one request; what it tells meanwhile goes to `talk`, and is dropped when the client is slow.
+    /// Handles one request. Intermediate responses go to `progress` and are dropped if the client is slow.
     fn call(
         &self,
         request: Request,
-        talk: mpsc::Sender<Response>,
+        progress: mpsc::Sender<Response>,
     ) -> impl Future<Output = Result<Response, Failure>> + Send;
 
-    /// How everything is.
+    /// The current status.
     fn status(&self) -> impl Future<Output = Status> + Send;
 }
 
 /// Serves clients until the future is dropped.
 ///
 /// # Errors
-/// When the listener itself fails.
+/// When the listener fails.
 pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
-            // the client hung up again, or we are out of file descriptors for the moment
+            // the client has already disconnected, or we are out of file descriptors
             Err(error) => {
-                tracing::debug!("a client could not be accepted: {error}");
+                tracing::debug!("cannot accept a client: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            let failure = Failure::new(Kind::Busy, format!("{MAX_CONNECTIONS} clients are being served already"));
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            let failure = Failure::new(Kind::Busy, format!("too many clients connected (maximum {MAX_CONNECTIONS})"));
             refuse(&stream, &Reply::Error(failure.hint("try again in a moment")));
             continue;
         };
         let service = Arc::clone(&service);
         tokio::spawn(async move {
-            if let Err(error) = converse(stream, service.as_ref()).await {
-                tracing::debug!("a client was lost: {error}");
+            if let Err(error) = serve_client(stream, service.as_ref()).await {
+                tracing::debug!("lost a client: {error}");
             }
-            drop(place);
+            drop(slot);
         });
     }
 }
 
-/// Says no without waiting: a new connection's buffer has room for a line.
+/// Sends a reply without waiting; the empty buffer of a new connection has space for a line.
 fn refuse(stream: &UnixStream, reply: &Reply) {
     if let Ok(mut line) = serde_json::to_vec(reply) {
         line.push(b'\n');
@@ -74,24 +76,24 @@ fn refuse(stream: &UnixStream, reply: &Reply) {
     }
 }
 
-async fn converse<S: Service>(stream: UnixStream, service: &S) -> io::Result<()> {
-    // SAFETY: getuid only reads and cannot fail.
-    let us = unsafe { libc::getuid() };
+async fn serve_client<S: Service>(stream: UnixStream, service: &S) -> io::Result<()> {
+    // SAFETY: getuid only reads the user id and cannot fail.
+    let own_uid = unsafe { libc::getuid() };
     let peer = stream.peer_cred()?.uid();
     let (reader, mut writer) = stream.into_split();
-    if peer != us && peer != 0 {
-        tracing::warn!("user {peer} was refused at the control socket");
-        let failure = Failure::new(Kind::Denied, format!("this camera belongs to user {us}, not to user {peer}"));
+    if peer != own_uid && peer != 0 {
+        tracing::warn!("refused user {peer} at the control socket");
+        let failure = Failure::new(Kind::Denied, format!("this camera belongs to user {own_uid}, not to user {peer}"));
         return send(&mut writer, &Reply::Error(failure)).await;
     }
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
-    let mut patience = HASTE;
+    let mut limit = FIRST_REQUEST_TIMEOUT;
     loop {
         line.clear();
         let mut bounded = (&mut reader).take(MAX_LINE as u64 + 1);
         let read =
-            timeout(patience, bounded.read_until(b'\n', &mut line)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            timeout(limit, bounded.read_until(b'\n', &mut line)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         if read == 0 {
             return Ok(());
         }
@@ -99,27 +101,28 @@ async fn converse<S: Service>(stream: UnixStream, service: &S) -> io::Result<()>
             let failure = Failure::new(Kind::BadInput, format!("request is longer than {MAX_LINE} bytes"));
             return send(&mut writer, &Reply::Error(failure)).await;
         }
-        patience = IDLE;
+        limit = IDLE_TIMEOUT;
         match serde_json::from_slice(&line) {
             Ok(Request::Watch) => return watch(&mut writer, service).await,
-            Ok(request) => answer(&mut writer, service, request).await?,
+            Ok(request) => handle(&mut writer, service, request).await?,
             Err(error) => {
-                let failure = Failure::new(Kind::BadInput, format!("request is not understood: {error}"))
-                    .hint("client and daemon may be of different versions: restart the daemon");
+                let failure = Failure::new(Kind::BadInput, format!("invalid request: {error}"))
+                    .hint("restart the daemon; it may be from another version of bgcam");
                 send(&mut writer, &Reply::Error(failure)).await?;
             }
         }
     }
 }
 
-/// Does a request and passes on what is told meanwhile. A client that hangs up ends the waiting, not the work.
-async fn answer<S: Service>(writer: &mut OwnedWriteHalf, service: &S, request: Request) -> io::Result<()> {
-    let (talk, mut told) = mpsc::channel(4);
-    let mut work = std::pin::pin!(service.call(request, talk));
+/// Handles a request, forwards its progress and sends the reply. A client that disconnects does not cancel background work
+/// of the service.
+async fn handle<S: Service>(writer: &mut OwnedWriteHalf, service: &S, request: Request) -> io::Result<()> {
+    let (sender, mut progress) = mpsc::channel(4);
+    let mut work = std::pin::pin!(service.call(request, sender));
     loop {
         tokio::select! {
             result = &mut work => return send(writer, &result.into()).await,
-            Some(response) = told.recv() => send(writer, &Reply::Ok(response)).await?,
+            Some(response) = progress.recv() => send(writer, &Reply::Ok(response)).await?,
         }
     }
 }
@@ -135,7 +138,7 @@ async fn watch<S: Service>(writer: &mut OwnedWriteHalf, service: &S) -> io::Resu
 async fn send(writer: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
-    timeout(SLOW, writer.write_all(&line)).await.map_err(|_| io::ErrorKind::TimedOut)?
+    timeout(WRITE_TIMEOUT, writer.write_all(&line)).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 #[cfg(test)]
@@ -156,11 +159,11 @@ mod tests {
         }
 
         async fn status(&self) -> Status {
-            unreachable!("not asked for here")
+            unreachable!("not requested by these tests")
         }
     }
 
-    /// Runs `client` in a thread of its own against a server in a private directory.
+    /// Runs `client` in a thread, against a server in a private directory.
     fn with_server(client: impl FnOnce(&std::path::Path) + Send + 'static) {
         let outer = tempfile::tempdir().unwrap();
         let dir = outer.path().join("bgcam");
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_carries_many_requests() {
+    fn connection_carries_many_requests() {
         with_server(|dir| {
             let mut client = Client::connect(dir).unwrap();
             for on in [true, false] {
@@ -188,12 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn garbage_and_endless_lines_are_answered_and_harm_nobody() {
+    fn garbage_and_endless_lines_get_an_error_and_other_clients_are_served() {
         with_server(|dir| {
             let path = socket::path_in(dir);
             for (sent, expected) in [
-                (b"\xff\xfe\0garbage\n".to_vec(), "request is not understood"),
-                (b"{\"mirror\":\n".to_vec(), "request is not understood"),
+                (b"\xff\xfe\0garbage\n".to_vec(), "invalid request"),
+                (b"{\"mirror\":\n".to_vec(), "invalid request"),
                 (vec![b'a'; MAX_LINE + 1], "longer than 65536 bytes"),
             ] {
                 let mut stream = StdStream::connect(&path).unwrap();

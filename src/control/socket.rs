@@ -1,4 +1,4 @@
-//! Where the two sides meet: the socket's path, its lock, and who may come near.
+//! The control socket: its path, its lock file and its access control.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
@@ -12,33 +12,33 @@ use std::{
 
 use crate::error::{Failure, Kind};
 
-/// What can be wrong with the meeting place.
+/// Why the socket cannot be created or trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Another daemon serves here.
-    #[error("a bgcam daemon is already running{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    /// Another daemon is running.
+    #[error("bgcam is already running{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     Running {
-        /// Its process id, where the lock file tells.
+        /// Its process id, if the lock file has it.
         pid: Option<u32>,
     },
-    /// The directory belongs to somebody else, or others may enter it.
+    /// The directory belongs to another user, or others can access it.
     #[error("directory {dir} belongs to user {owner}, mode {mode:o}; expected user {us}, mode 700")]
     Foreign {
         /// The directory.
         dir: PathBuf,
-        /// Whose it is.
+        /// Its owner's user id.
         owner: u32,
-        /// Its permissions.
+        /// Its permission bits.
         mode: u32,
-        /// Who we are.
+        /// This process's user id.
         us: u32,
     },
-    /// The system refused.
-    #[error("cannot serve at {path}")]
+    /// A system call failed.
+    #[error("cannot use {path}")]
     Io {
         /// The directory, lock or socket.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -48,25 +48,25 @@ impl From<SocketError> for Failure {
         let text = crate::error::chain(&error);
         match error {
             SocketError::Running { .. } => {
-                Self::new(Kind::Busy, text).hint("`bgcam stop` ends it, `bgcam status` shows it")
+                Self::new(Kind::Busy, text).hint("run `bgcam status` to see it, or `bgcam stop` to stop it")
             }
             SocketError::Foreign { dir, .. } => Self::new(Kind::Denied, text)
-                .hint(format!("set XDG_RUNTIME_DIR to a directory of yours, or remove {}", dir.display())),
+                .hint(format!("set XDG_RUNTIME_DIR to a directory that you own, or remove {}", dir.display())),
             SocketError::Io { .. } => Self::new(Kind::Io, text),
         }
     }
 }
 
-/// The daemon's end: the listening socket, and the lock that keeps a second daemon out.
+/// A bound control socket, with the lock that prevents a second daemon.
 #[derive(Debug)]
 pub struct Bound {
-    /// Listens, non-blocking, mode 0600 in a directory of mode 0700.
+    /// The listening socket: non-blocking, mode 0600 in a directory of mode 0700.
     pub listener: UnixListener,
-    /// To be held until the daemon has ended.
+    /// Must be kept until the daemon exits.
     pub claim: Claim,
 }
 
-/// The place of the one daemon.
+/// Exclusive ownership of the socket path; removes the socket when dropped.
 #[derive(Debug)]
 pub struct Claim {
     path: PathBuf,
@@ -74,9 +74,9 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Removes the socket, so that clients find no daemon; a second daemon is still kept out.
+    /// Removes the socket, so that clients can no longer connect; a second daemon is still prevented.
     pub fn close_socket(&self) {
-        // the lock is still held, so this can only be our own socket
+        // the lock is held, so the socket is ours
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -87,7 +87,7 @@ impl Drop for Claim {
     }
 }
 
-/// The process id of the daemon that serves in `dir`, as its lock file says.
+/// The process id in the lock file in `dir`.
 pub fn pid_in(dir: &Path) -> Option<u32> {
     let mut text = String::new();
     File::open(lock_in(dir)).ok()?.take(16).read_to_string(&mut text).ok()?;
@@ -103,10 +103,10 @@ pub fn path_in(dir: &Path) -> PathBuf {
     dir.join("control.sock")
 }
 
-/// Takes the lock in `dir` and listens there; a socket that a dead daemon left behind is replaced.
+/// Acquires the lock in `dir` and listens there; replaces a stale socket.
 ///
 /// # Errors
-/// When another daemon holds the lock, the directory is not ours alone, or the system refuses.
+/// When another daemon holds the lock, other users can access the directory, or a system call fails.
 pub fn bind(dir: &Path) -> Result<Bound, SocketError> {
     make_private(dir)?;
     let lock = take_lock(&lock_in(dir))?;
@@ -122,13 +122,13 @@ pub fn bind(dir: &Path) -> Result<Bound, SocketError> {
     Ok(Bound { listener, claim: Claim { path, _lock: lock } })
 }
 
-/// Checks that `dir` is ours alone, so that nobody else can stand in for the daemon.
+/// Checks that only this user can access `dir`, so that no other user can impersonate the daemon.
 ///
 /// # Errors
-/// [`SocketError::Foreign`] when it is not, [`SocketError::Io`] when it can't be read.
+/// [`SocketError::Foreign`] if others can, [`SocketError::Io`] if its metadata cannot be read.
 pub fn check_private(dir: &Path) -> Result<(), SocketError> {
     let meta = fs::symlink_metadata(dir).map_err(|source| SocketError::Io { path: dir.to_owned(), source })?;
-    // SAFETY: getuid only reads and cannot fail.
+    // SAFETY: getuid only reads the user id and cannot fail.
     let us = unsafe { libc::getuid() };
     let mode = meta.mode() & 0o777;
     if meta.is_dir() && meta.uid() == us && mode & 0o077 == 0 {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_is_the_users_alone() {
+    fn socket_is_private_to_the_user() {
         let (_outer, dir) = runtime_dir();
         let bound = bind(&dir).unwrap();
         assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
@@ -190,16 +190,16 @@ mod tests {
     }
 
     #[test]
-    fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
+    fn second_daemon_is_refused_with_pid_of_the_first() {
         let (_outer, dir) = runtime_dir();
         let _bound = bind(&dir).unwrap();
         let error = bind(&dir).unwrap_err();
         assert!(matches!(error, SocketError::Running { pid: Some(pid) } if pid == std::process::id()), "{error}");
-        assert!(UnixStream::connect(path_in(&dir)).is_ok(), "the first daemon's socket must stand");
+        assert!(UnixStream::connect(path_in(&dir)).is_ok(), "the first daemon's socket must survive");
     }
 
     #[test]
-    fn a_closed_socket_still_keeps_a_second_daemon_out() {
+    fn closed_socket_still_prevents_a_second_daemon() {
         let (_outer, dir) = runtime_dir();
         let bound = bind(&dir).unwrap();
         assert_eq!(pid_in(&dir), Some(std::process::id()));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_socket_is_replaced() {
+    fn stale_socket_is_replaced() {
         let (_outer, dir) = runtime_dir();
         make_private(&dir).unwrap();
         drop(UnixListener::bind(path_in(&dir)).unwrap());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_others_may_enter_is_refused() {
+    fn directory_accessible_to_others_is_refused() {
         let (_outer, dir) = runtime_dir();
         DirBuilder::new().mode(0o755).create(&dir).unwrap();
         assert!(matches!(bind(&dir), Err(SocketError::Foreign { mode: 0o755, .. })));

@@ -93,7 +93,7 @@ impl Service for Arc<Daemon> {
                 quality: stations.quality,
                 processor: stations.processor,
                 processor_error: stations.processor_failure,
-                eased: stations.eased,
+                degraded: stations.eased,
                 models_disagree: stations.masks.models_disagree,
                 others_visible: stations.masks.others_visible,
                 quality_error: stations.quality_failure,

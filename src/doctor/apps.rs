@@ -77,17 +77,17 @@ fn flatpacked(system: &System, name: &str, id: &str, dir: &str) -> Finding {
 mod tests {
     use crate::{
         doctor::{Level, tests::finding},
-        system::twin::Twin,
+        system::fake::FakeMachine,
     };
 
     #[test]
     fn no_sandbox_is_fine() {
-        assert_eq!(finding(&Twin::new(), "sandboxed-apps").level, Level::Ok);
+        assert_eq!(finding(&FakeMachine::new(), "sandboxed-apps").level, Level::Ok);
     }
 
     #[test]
     fn a_snap_has_its_plug() {
-        let snap = || Twin::new().with("/snap/firefox/current/meta", "");
+        let snap = || FakeMachine::new().with("/snap/firefox/current/meta", "");
         let found = finding(&snap(), "snap");
         assert_eq!(found.mend.unwrap().command.unwrap(), "sudo snap connect firefox:camera");
         let rules = "# camera\nKERNEL==\"video[0-9]*\", TAG+=\"snap_firefox_firefox\"\n";
@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn a_flatpak_has_its_devices() {
         let metadata = "/var/lib/flatpak/app/us.zoom.Zoom/current/active/metadata";
-        let zoom = |devices: &str| Twin::new().with(metadata, format!("[Context]\nshared=network;\n{devices}\n"));
+        let zoom =
+            |devices: &str| FakeMachine::new().with(metadata, format!("[Context]\nshared=network;\n{devices}\n"));
         assert_eq!(finding(&zoom("devices=all;"), "flatpak").level, Level::Ok);
         let found = finding(&zoom("devices=dri;"), "flatpak");
         assert!(

@@ -68,8 +68,12 @@ fn module_is(facts: &Facts<'_>, module: &Module) -> Finding {
         }
         Module::Missing(Why::NoHeaders) => {
             let headers = format!("linux-headers-{kernel}");
-            let install =
-                facts.system.install(&headers, &format!("kernel-devel-{kernel}"), "linux-headers", "kernel-devel");
+            let install = facts.system.install_command(
+                &headers,
+                &format!("kernel-devel-{kernel}"),
+                "linux-headers",
+                "kernel-devel",
+            );
             let text = format!("the kernel module v4l2loopback cannot be built: {headers} is not installed");
             with_install(none(text), install, "the module is built for your kernel on your computer, and needs them")
         }
@@ -211,29 +215,31 @@ mod tests {
             Level,
             tests::{finding, report},
         },
-        system::twin::{KERNEL, Twin, holder, missing},
+        system::fake::{FakeMachine, KERNEL, holder, missing},
     };
 
     const NODE: &str = "/sys/devices/virtual/video4linux/video10";
 
-    fn unloaded() -> Twin {
-        Twin::new().without("/sys/module/v4l2loopback")
+    fn unloaded() -> FakeMachine {
+        FakeMachine::new().without("/sys/module/v4l2loopback")
     }
 
-    fn absent() -> Twin {
+    fn absent() -> FakeMachine {
         unloaded().without(&format!("/lib/modules/{KERNEL}/modules.dep"))
     }
 
-    fn command(twin: &Twin, check: &str) -> String {
+    fn command(twin: &FakeMachine, check: &str) -> String {
         finding(twin, check).mend.unwrap().command.unwrap()
     }
 
     #[test]
     fn a_missing_module_has_the_command_for_its_reason() {
-        let found = finding(&Twin::new(), "v4l2loopback");
+        let found = finding(&FakeMachine::new(), "v4l2loopback");
         assert!(found.level == Level::Ok && found.text.contains("0.15.4 is loaded; one app at a time"));
         assert!(
-            finding(&Twin::new().without("/sys/module/v4l2loopback/version"), "v4l2loopback").text.contains("0.13")
+            finding(&FakeMachine::new().without("/sys/module/v4l2loopback/version"), "v4l2loopback")
+                .text
+                .contains("0.13")
         );
         assert_eq!(command(&unloaded(), "v4l2loopback"), "bgcam setup");
         assert_eq!(
@@ -270,27 +276,27 @@ mod tests {
 
     #[test]
     fn the_device_is_one_that_apps_see_under_our_name() {
-        assert!(finding(&Twin::new(), "virtual-camera").text.contains("/dev/video10"));
-        let dummy = Twin::new().with(&format!("{NODE}/name"), "Dummy video device (0x0000)");
+        assert!(finding(&FakeMachine::new(), "virtual-camera").text.contains("/dev/video10"));
+        let dummy = FakeMachine::new().with(&format!("{NODE}/name"), "Dummy video device (0x0000)");
         assert_eq!(
             (finding(&dummy, "virtual-camera").level, command(&dummy, "virtual-camera")),
             (Level::Warn, "bgcam setup".into())
         );
-        let none = finding(&Twin::new().without(NODE), "virtual-camera");
+        let none = finding(&FakeMachine::new().without(NODE), "virtual-camera");
         assert!(none.text.contains("there is no virtual camera"));
-        assert_eq!(finding(&Twin::new(), "exclusive-caps").level, Level::Ok);
-        let open = Twin::new().with("/sys/module/v4l2loopback/parameters/exclusive_caps", "N,N");
+        assert_eq!(finding(&FakeMachine::new(), "exclusive-caps").level, Level::Ok);
+        let open = FakeMachine::new().with("/sys/module/v4l2loopback/parameters/exclusive_caps", "N,N");
         assert_eq!(finding(&open, "exclusive-caps").level, Level::Warn);
     }
 
     #[test]
     fn the_device_is_ours_to_write_and_free() {
-        assert_eq!(finding(&Twin::new(), "virtual-camera-permission").level, Level::Ok);
-        let locked = Twin::new().fake(|fake| fake.locked = vec!["/dev/video10".into()]);
+        assert_eq!(finding(&FakeMachine::new(), "virtual-camera-permission").level, Level::Ok);
+        let locked = FakeMachine::new().fake(|fake| fake.locked = vec!["/dev/video10".into()]);
         assert_eq!(command(&locked, "virtual-camera-permission"), "sudo usermod -aG video ada");
-        assert_eq!(finding(&Twin::new(), "virtual-camera-free").level, Level::Ok);
+        assert_eq!(finding(&FakeMachine::new(), "virtual-camera-free").level, Level::Ok);
         let fed = |name| {
-            let twin = Twin::new().with(&format!("{NODE}/state"), "capture");
+            let twin = FakeMachine::new().with(&format!("{NODE}/state"), "capture");
             twin.fake(|fake| fake.holders = vec![("/dev/video10".into(), holder(7, name))])
         };
         assert_eq!(finding(&fed("bgcam"), "virtual-camera-free").level, Level::Ok);
@@ -300,11 +306,11 @@ mod tests {
 
     #[test]
     fn it_has_room_for_slow_apps_and_comes_back() {
-        assert_eq!(finding(&Twin::new(), "max-buffers").level, Level::Ok);
-        let two = Twin::new().with("/sys/module/v4l2loopback/parameters/max_buffers", "2");
+        assert_eq!(finding(&FakeMachine::new(), "max-buffers").level, Level::Ok);
+        let two = FakeMachine::new().with("/sys/module/v4l2loopback/parameters/max_buffers", "2");
         assert_eq!(finding(&two, "max-buffers").level, Level::Warn);
-        assert_eq!(finding(&Twin::new(), "virtual-camera-at-boot").level, Level::Ok);
-        let forgotten = || Twin::new().without("/etc/modules-load.d/bgcam.conf");
+        assert_eq!(finding(&FakeMachine::new(), "virtual-camera-at-boot").level, Level::Ok);
+        let forgotten = || FakeMachine::new().without("/etc/modules-load.d/bgcam.conf");
         assert_eq!(finding(&forgotten(), "virtual-camera-at-boot").level, Level::Warn);
         let by_others = forgotten().with("/etc/modules", "# mine\nv4l2loopback\n");
         assert_eq!(finding(&by_others, "virtual-camera-at-boot").level, Level::Ok);

@@ -76,7 +76,7 @@ fn ffmpeg(system: &System) -> Finding {
     }
     let finding = Finding::warn(CHECK, "ffmpeg is missing: no videos can be read or written");
     let why = "needed only for videos";
-    match system.install("ffmpeg", "ffmpeg-free", "ffmpeg", "ffmpeg") {
+    match system.install_command("ffmpeg", "ffmpeg-free", "ffmpeg", "ffmpeg") {
         Some(install) => finding.mend(format!("sudo {install}"), why),
         None => finding.advice(format!("install ffmpeg: {why}")),
     }
@@ -86,24 +86,24 @@ fn ffmpeg(system: &System) -> Finding {
 mod tests {
     use crate::{
         doctor::{Level, tests::finding},
-        system::twin::Twin,
+        system::fake::FakeMachine,
     };
 
     #[test]
     fn disks_have_room_and_are_ours() {
         for check in ["disk-gallery", "disk-state"] {
-            assert_eq!(finding(&Twin::new(), check).level, Level::Ok);
-            let full = finding(&Twin::new().fake(|fake| fake.free = 5 << 20), check);
+            assert_eq!(finding(&FakeMachine::new(), check).level, Level::Ok);
+            let full = finding(&FakeMachine::new().fake(|fake| fake.free = 5 << 20), check);
             assert!(full.level == Level::Warn && full.text.contains("only 5 MB left in /home/ada"), "{full:?}");
-            let locked = finding(&Twin::new().fake(|fake| fake.locked = vec!["/home/ada".into()]), check);
+            let locked = finding(&FakeMachine::new().fake(|fake| fake.locked = vec!["/home/ada".into()]), check);
             assert!(locked.mend.unwrap().command.unwrap().starts_with("sudo chown -R ada /home/ada"));
         }
     }
 
     #[test]
     fn processors_are_told_apart() {
-        let cpu = |text: &str| finding(&Twin::new().with("/proc/cpuinfo", text), "cpu");
-        assert!(finding(&Twin::new(), "cpu").text.contains("2 cores, AVX2"));
+        let cpu = |text: &str| finding(&FakeMachine::new().with("/proc/cpuinfo", text), "cpu");
+        assert!(finding(&FakeMachine::new(), "cpu").text.contains("2 cores, AVX2"));
         let arm = cpu("processor\t: 0\nFeatures\t: fp asimd\nprocessor\t: 1\nFeatures\t: fp asimd\n");
         assert!(arm.level == Level::Ok && arm.text.contains("NEON"));
         assert!(cpu("processor : 0\nprocessor : 1\nflags : avx2 avx512bw\n").text.contains("AVX-512"));
@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn ffmpeg_is_there_or_is_installed() {
-        assert_eq!(finding(&Twin::new(), "ffmpeg").level, Level::Ok);
-        let found = finding(&Twin::new().without("/usr/bin/ffmpeg"), "ffmpeg");
+        assert_eq!(finding(&FakeMachine::new(), "ffmpeg").level, Level::Ok);
+        let found = finding(&FakeMachine::new().without("/usr/bin/ffmpeg"), "ffmpeg");
         assert!(found.level == Level::Warn && found.mend.unwrap().command.unwrap() == "sudo apt install ffmpeg");
     }
 }

@@ -58,13 +58,14 @@ mod tests {
     use crate::{
         doctor::tests::{finding, report},
         error::{Failure, Kind},
-        system::twin::{Twin, missing},
+        system::fake::{FakeMachine, missing},
     };
 
     #[test]
     fn without_the_runtime_nothing_runs() {
-        assert!(finding(&Twin::new(), "onnx-runtime").text.starts_with("ONNX Runtime 1.31.1 runs"));
-        let twin = Twin::new().fake(|fake| fake.onnx_runtime = Err(missing("cannot find the ONNX Runtime library")));
+        assert!(finding(&FakeMachine::new(), "onnx-runtime").text.starts_with("ONNX Runtime 1.31.1 runs"));
+        let twin =
+            FakeMachine::new().fake(|fake| fake.onnx_runtime = Err(missing("cannot find the ONNX Runtime library")));
         let found = finding(&twin, "onnx-runtime");
         assert!(found.level == Level::Fail && found.blocks && !report(&twin).can_run);
         assert_eq!(found.mend.unwrap().why, "scripts/setup");
@@ -72,10 +73,10 @@ mod tests {
 
     #[test]
     fn the_chosen_model_is_there() {
-        assert!(finding(&Twin::new(), "model").text.contains("built in"));
+        assert!(finding(&FakeMachine::new(), "model").text.contains("built in"));
         let own = "[mask]\nmodel = \"own\"\n[[mask.custom]]\nname = \"own\"\nfile = \"/no/such.onnx\"\nlayout = \"nchw\"\n\
                    width = 256\nheight = 144\nrange = \"0..1\"\noutput = \"alpha\"\n";
-        let found = finding(&Twin::new().with("/etc/bgcam/bgcam.toml", own), "model");
+        let found = finding(&FakeMachine::new().with("/etc/bgcam/bgcam.toml", own), "model");
         assert!(found.level == Level::Fail && found.blocks && found.text.contains("/no/such.onnx"), "{found:?}");
     }
 
@@ -86,7 +87,7 @@ mod tests {
         assert!(found.level == Level::Warn && found.text.contains("quality balanced"));
         assert_eq!(found.mend.unwrap().command.unwrap(), "scripts/models multiclass");
         assert_eq!(better(Quality::High, &Ok(mask::Place::BuiltIn)).level, Level::Ok);
-        let eco = Twin::new().with("/etc/bgcam/bgcam.toml", "[mask]\nquality = \"eco\"\n");
+        let eco = FakeMachine::new().with("/etc/bgcam/bgcam.toml", "[mask]\nquality = \"eco\"\n");
         assert!(report(&eco).findings().all(|finding| finding.check != "better-model"));
     }
 }

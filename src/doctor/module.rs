@@ -61,7 +61,7 @@ impl Module {
 /// The command that installs the module and what it is built with, without `sudo`.
 pub(crate) fn packages(system: &System) -> Option<String> {
     let debian = format!("v4l2loopback-dkms linux-headers-{}", system.kernel());
-    system.install(&debian, "v4l2loopback", "v4l2loopback-dkms linux-headers", "v4l2loopback-kmp-default")
+    system.install_command(&debian, "v4l2loopback", "v4l2loopback-dkms linux-headers", "v4l2loopback-kmp-default")
 }
 
 /// Whether the module is loaded at every start of the computer, by our file or another.
@@ -93,16 +93,19 @@ fn why(system: &System, modules: &Path) -> Why {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::twin::{KERNEL, Twin};
+    use crate::system::fake::{FakeMachine, KERNEL};
 
     #[test]
     fn a_module_is_loaded_or_installed_or_there_is_a_reason() {
         let modules = format!("/lib/modules/{KERNEL}");
-        let unloaded = || Twin::new().without("/sys/module/v4l2loopback");
+        let unloaded = || FakeMachine::new().without("/sys/module/v4l2loopback");
         let missing = || unloaded().with(&format!("{modules}/modules.dep"), "kernel/vivid.ko:\n");
-        let of = |twin: Twin| Module::of(&twin.system());
-        assert_eq!(of(Twin::new()), Module::Loaded { version: Some("0.15.4".into()) });
-        assert_eq!(of(Twin::new().without("/sys/module/v4l2loopback/version")), Module::Loaded { version: None });
+        let of = |twin: FakeMachine| Module::of(&twin.system());
+        assert_eq!(of(FakeMachine::new()), Module::Loaded { version: Some("0.15.4".into()) });
+        assert_eq!(
+            of(FakeMachine::new().without("/sys/module/v4l2loopback/version")),
+            Module::Loaded { version: None }
+        );
         assert_eq!(of(unloaded()), Module::Installed);
         assert_eq!(of(missing().with(&format!("{modules}/updates/dkms/v4l2loopback.ko.xz"), "")), Module::Installed);
         assert_eq!(of(missing()), Module::Missing(Why::NeverInstalled));

@@ -21,7 +21,7 @@ pub(super) fn is_way(facts: &Facts<'_>) -> bool {
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let system = facts.system;
     if let Err(failure) = system.probe().pipewire_library() {
-        let install = system.install(
+        let install = system.install_command(
             "pipewire wireplumber",
             "pipewire wireplumber",
             "pipewire wireplumber",
@@ -78,7 +78,7 @@ fn portal(system: &System) -> Finding {
     }
     let (debian, gtk) = ("xdg-desktop-portal xdg-desktop-portal-gtk", "xdg-desktop-portal-gtk");
     let finding = Finding::warn(CHECK, "the portal is missing, through which browsers ask for a camera in PipeWire");
-    match system.install(debian, gtk, debian, gtk) {
+    match system.install_command(debian, gtk, debian, gtk) {
         Some(install) => finding.mend(format!("sudo {install}"), "needed only for cameras in PipeWire"),
         None => finding.advice("install xdg-desktop-portal with the backend of your desktop"),
     }
@@ -118,13 +118,13 @@ mod tests {
             Level,
             tests::{finding, report},
         },
-        system::twin::{Twin, missing, status},
+        system::fake::{FakeMachine, missing, status},
     };
 
     #[test]
     fn the_library_is_there_or_what_installs_it() {
-        assert_eq!(finding(&Twin::new(), "pipewire-library").level, Level::Ok);
-        let none = Twin::new().fake(|fake| fake.pipewire = Err(missing("no PipeWire camera: no such file")));
+        assert_eq!(finding(&FakeMachine::new(), "pipewire-library").level, Level::Ok);
+        let none = FakeMachine::new().fake(|fake| fake.pipewire = Err(missing("no PipeWire camera: no such file")));
         let found = finding(&none, "pipewire-library");
         assert!(found.level == Level::Warn && report(&none).can_run, "{found:?}");
         assert_eq!(found.mend.unwrap().command.unwrap(), "sudo apt install pipewire wireplumber");
@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn a_server_that_nobody_started_is_seen() {
-        assert_eq!(finding(&Twin::new(), "pipewire").level, Level::Ok);
-        let stopped = || Twin::new().without("/run/user/1000/pipewire-0");
+        assert_eq!(finding(&FakeMachine::new(), "pipewire").level, Level::Ok);
+        let stopped = || FakeMachine::new().without("/run/user/1000/pipewire-0");
         assert_eq!(finding(&stopped(), "pipewire").mend.unwrap().command.unwrap(), START);
         let only = stopped().with("/etc/bgcam/bgcam.toml", "[output]\nto = [\"pipewire\"]\n");
         let found = finding(&only, "pipewire");
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn what_apps_find_the_camera_with_is_there() {
         for (check, file) in [("wireplumber", "/proc/900"), ("portal", PORTAL)] {
-            assert_eq!(finding(&Twin::new(), check).level, Level::Ok);
-            let found = finding(&Twin::new().without(file), check);
+            assert_eq!(finding(&FakeMachine::new(), check).level, Level::Ok);
+            let found = finding(&FakeMachine::new().without(file), check);
             assert!(found.level == Level::Warn && found.mend.unwrap().command.is_some(), "{check}");
         }
     }
@@ -155,8 +155,9 @@ mod tests {
             let props = serde_json::json!({ "media.class": "Video/Source", "node.description": name });
             serde_json::json!([{ "info": { "props": props } }, { "info": null }]).to_string()
         };
-        let with =
-            |dump: &str| Twin::new().says("pw-dump", dump).fake(|fake| fake.daemon = Ok(Some(Box::new(status()))));
+        let with = |dump: &str| {
+            FakeMachine::new().says("pw-dump", dump).fake(|fake| fake.daemon = Ok(Some(Box::new(status()))))
+        };
         assert_eq!(finding(&with(&node("Virtual Background Cam (V4L2)")), "camera-in-pipewire").level, Level::Ok);
         let missed = finding(&with(&node("Logitech BRIO")), "camera-in-pipewire");
         assert!(missed.level == Level::Warn && missed.mend.unwrap().command.unwrap().ends_with("wireplumber"));

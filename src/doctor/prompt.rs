@@ -43,18 +43,18 @@ mod tests {
             Level,
             tests::{finding, report},
         },
-        system::twin::{Twin, status},
+        system::fake::{FakeMachine, status},
     };
 
-    fn openai(twin: Twin) -> Twin {
+    fn openai(twin: FakeMachine) -> FakeMachine {
         let text = "[prompt]\nprovider = \"openai\"\n[prompt.openai]\nkey_env = \"NO_SUCH_KEY_OF_A_TEST\"\n";
         twin.with("/etc/bgcam/bgcam.toml", text)
     }
 
     #[test]
     fn a_provider_without_a_key_is_no_more_than_a_warning() {
-        assert_eq!(finding(&Twin::new(), "prompt-provider").level, Level::Ok);
-        let twin = openai(Twin::new());
+        assert_eq!(finding(&FakeMachine::new(), "prompt-provider").level, Level::Ok);
+        let twin = openai(FakeMachine::new());
         let found = finding(&twin, "prompt-provider");
         assert!(found.level == Level::Warn && found.text.contains("NO_SUCH_KEY_OF_A_TEST is not set"), "{found:?}");
         assert!(report(&twin).can_run);
@@ -67,7 +67,7 @@ mod tests {
         std::fs::write(&key, "sk-canary").unwrap();
         let text =
             format!("[prompt]\nprovider = \"stability\"\n[prompt.stability]\nkey_env = \"\"\nkey_file = {key:?}\n");
-        let twin = Twin::new().with("/etc/bgcam/bgcam.toml", text);
+        let twin = FakeMachine::new().with("/etc/bgcam/bgcam.toml", text);
         assert_eq!(finding(&twin, "prompt-provider").level, Level::Ok);
         let all = serde_json::to_string(&report(&twin)).unwrap();
         assert!(!all.contains("canary"), "{all}");
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_key_that_only_the_terminal_has_is_noticed() {
         let twin = |variable: &str| {
-            let twin = openai(Twin::new()).var("NO_SUCH_KEY_OF_A_TEST", "sk-canary");
+            let twin = openai(FakeMachine::new()).var("NO_SUCH_KEY_OF_A_TEST", "sk-canary");
             let status = Status { key_variables: vec![variable.to_owned()], ..status() };
             twin.fake(|fake| fake.daemon = Ok(Some(Box::new(status))))
         };

@@ -62,17 +62,17 @@ mod tests {
     use super::*;
     use crate::{
         doctor::{Level, tests::finding},
-        system::twin::Twin,
+        system::fake::FakeMachine,
     };
 
-    fn on() -> Twin {
-        Twin::new().with(VARIABLE, [6, 0, 0, 0, 1]).without("/sys/module/v4l2loopback")
+    fn on() -> FakeMachine {
+        FakeMachine::new().with(VARIABLE, [6, 0, 0, 0, 1]).without("/sys/module/v4l2loopback")
     }
 
     #[test]
     fn what_is_off_or_has_taken_the_module_is_ok() {
-        assert_eq!(finding(&Twin::new(), "secure-boot").level, Level::Ok);
-        assert_eq!(finding(&Twin::new().with(VARIABLE, [6, 0, 0, 0, 1]), "secure-boot").level, Level::Ok);
+        assert_eq!(finding(&FakeMachine::new(), "secure-boot").level, Level::Ok);
+        assert_eq!(finding(&FakeMachine::new().with(VARIABLE, [6, 0, 0, 0, 1]), "secure-boot").level, Level::Ok);
     }
 
     #[test]

@@ -103,33 +103,33 @@ mod tests {
             Level,
             tests::{finding, report},
         },
-        system::twin::{Twin, missing, status},
+        system::fake::{FakeMachine, missing, status},
     };
 
     const UNIT: &str = "/home/ada/.config/systemd/user/bgcam.service";
 
-    fn shown(load: &str, active: &str, file: &str) -> Twin {
+    fn shown(load: &str, active: &str, file: &str) -> FakeMachine {
         let path = "FragmentPath=/home/ada/.config/systemd/user/bgcam.service";
         let text = format!("LoadState={load}\nActiveState={active}\nUnitFileState={file}\nResult=exit-code\n{path}\n");
-        Twin::new().says("systemctl --user show", &text)
+        FakeMachine::new().says("systemctl --user show", &text)
     }
 
-    fn with(change: impl FnOnce(&mut Status)) -> Twin {
+    fn with(change: impl FnOnce(&mut Status)) -> FakeMachine {
         let mut status = status();
         change(&mut status);
-        Twin::new().fake(|fake| fake.daemon = Ok(Some(Box::new(status))))
+        FakeMachine::new().fake(|fake| fake.daemon = Ok(Some(Box::new(status))))
     }
 
     #[test]
     fn the_service_runs_or_has_what_starts_it() {
-        assert_eq!(finding(&Twin::new(), "service").level, Level::Ok);
+        assert_eq!(finding(&FakeMachine::new(), "service").level, Level::Ok);
         for (twin, level, command) in [
             (shown("not-found", "inactive", ""), Level::Warn, "bgcam setup"),
             (shown("loaded", "failed", "enabled"), Level::Fail, "journalctl --user -u bgcam -n 30"),
             (shown("loaded", "active", "disabled"), Level::Warn, "systemctl --user enable bgcam"),
             (shown("loaded", "inactive", "enabled"), Level::Warn, "systemctl --user start bgcam"),
             (shown("loaded", "inactive", "disabled"), Level::Warn, "systemctl --user enable --now bgcam"),
-            (Twin::new().without("/home/ada/.cargo/bin/bgcam"), Level::Fail, "bgcam setup"),
+            (FakeMachine::new().without("/home/ada/.cargo/bin/bgcam"), Level::Fail, "bgcam setup"),
         ] {
             let found = finding(&twin, "service");
             assert_eq!(
@@ -139,20 +139,20 @@ mod tests {
                 found.text
             );
         }
-        let without = Twin::new().without("/run/user/1000/systemd");
+        let without = FakeMachine::new().without("/run/user/1000/systemd");
         assert!(finding(&without, "service").mend.unwrap().why.contains("bgcam daemon"));
-        let spaced = Twin::new().with(UNIT, "[Service]\nExecStart=\"/opt/my apps/bgcam\" daemon\n");
+        let spaced = FakeMachine::new().with(UNIT, "[Service]\nExecStart=\"/opt/my apps/bgcam\" daemon\n");
         assert!(finding(&spaced, "service").text.contains("/opt/my apps/bgcam, which is not there"));
     }
 
     #[test]
     fn the_daemon_answers_and_is_of_this_version() {
-        let none = |twin: Twin| finding(&twin, "daemon").mend.unwrap().command.unwrap();
-        assert_eq!(none(Twin::new()), "systemctl --user start bgcam");
-        assert_eq!(none(Twin::new().without("/run/user/1000/systemd")), "bgcam daemon");
+        let none = |twin: FakeMachine| finding(&twin, "daemon").mend.unwrap().command.unwrap();
+        assert_eq!(none(FakeMachine::new()), "systemctl --user start bgcam");
+        assert_eq!(none(FakeMachine::new().without("/run/user/1000/systemd")), "bgcam daemon");
         assert_eq!(finding(&with(|_| {}), "daemon").text, "the daemon answers (pid 4711)");
         assert!(finding(&with(|status| status.version = "0.0.9".into()), "daemon").text.contains("0.0.9"));
-        let deaf = Twin::new().fake(|fake| fake.daemon = Err(missing("the daemon did not answer within 1s")));
+        let deaf = FakeMachine::new().fake(|fake| fake.daemon = Err(missing("the daemon did not answer within 1s")));
         assert_eq!(finding(&deaf, "daemon").level, Level::Fail);
     }
 

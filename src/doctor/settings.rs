@@ -47,19 +47,19 @@ pub(super) fn check(loaded: &Result<Box<Config>, Bad>) -> Finding {
 mod tests {
     use crate::{
         doctor::{Level, tests::finding},
-        system::twin::Twin,
+        system::fake::FakeMachine,
     };
 
     const FILE: &str = "/home/ada/.config/bgcam/bgcam.toml";
 
     #[test]
     fn good_settings_are_ok_and_a_slip_is_named() {
-        assert_eq!(finding(&Twin::new(), "settings").level, Level::Ok);
-        let good = finding(&Twin::new().with(FILE, "[output]\nfps = 15\n"), "settings");
+        assert_eq!(finding(&FakeMachine::new(), "settings").level, Level::Ok);
+        let good = finding(&FakeMachine::new().with(FILE, "[output]\nfps = 15\n"), "settings");
         assert!(good.level == Level::Ok && good.text.contains("bgcam.toml"), "{good:?}");
-        let bad = finding(&Twin::new().with(FILE, "[output]\nfsp = 15\n"), "settings");
+        let bad = finding(&FakeMachine::new().with(FILE, "[output]\nfsp = 15\n"), "settings");
         assert!(bad.level == Level::Fail && bad.blocks && bad.text.contains(":2: unknown setting \"fsp\""), "{bad:?}");
-        let bad = finding(&Twin::new().var("BGCAM_OUTPUT_FPS", "fast"), "settings");
+        let bad = finding(&FakeMachine::new().var("BGCAM_OUTPUT_FPS", "fast"), "settings");
         assert!(bad.level == Level::Fail && bad.text.contains("BGCAM_OUTPUT_FPS"), "{bad:?}");
     }
 }

@@ -3,15 +3,15 @@
 use super::*;
 use crate::system::{
     Cameras,
-    twin::{Twin, status},
+    fake::{FakeMachine, status},
 };
 
-pub(super) fn report(twin: &Twin) -> Report {
+pub(super) fn report(twin: &FakeMachine) -> Report {
     examine(&twin.system())
 }
 
 /// What the check of that name finds.
-pub(super) fn finding(twin: &Twin, check: &str) -> Finding {
+pub(super) fn finding(twin: &FakeMachine, check: &str) -> Finding {
     let report = report(twin);
     let found = report.findings().find(|finding| finding.check == check);
     found.unwrap_or_else(|| panic!("no {check} in {report:#?}")).clone()
@@ -19,7 +19,7 @@ pub(super) fn finding(twin: &Twin, check: &str) -> Finding {
 
 #[test]
 fn a_healthy_machine_has_nothing_to_say() {
-    let twin = Twin::new().fake(|fake| fake.daemon = Ok(Some(Box::new(status()))));
+    let twin = FakeMachine::new().fake(|fake| fake.daemon = Ok(Some(Box::new(status()))));
     let report = report(&twin);
     // whether the better model lies on this machine is not the twin's business
     let bad: Vec<_> = report.findings().filter(|f| f.level != Level::Ok && f.check != "better-model").collect();
@@ -28,12 +28,12 @@ fn a_healthy_machine_has_nothing_to_say() {
 
 #[test]
 fn whatever_is_not_well_says_what_mends_it_in_plain_words() {
-    let broken = Twin::new()
+    let broken = FakeMachine::new()
         .without("/sys/module/v4l2loopback")
         .without("/run/user/1000")
         .without("/usr/bin/ffmpeg")
         .fake(|fake| (fake.cameras, fake.free) = (Cameras::default(), 0));
-    for twin in [Twin::new(), broken] {
+    for twin in [FakeMachine::new(), broken] {
         for finding in report(&twin).findings() {
             assert_eq!(finding.mend.is_none(), finding.level == Level::Ok, "{finding:?}");
             assert!(!finding.text.ends_with('.') && !finding.text.contains('\n'), "{finding:?}");

@@ -175,18 +175,18 @@ mod tests {
         },
         system::{
             Cameras,
-            twin::{Twin, holder, webcam},
+            fake::{FakeMachine, holder, webcam},
         },
     };
 
-    fn with(fourcc: &str, size: &str, rate: f64) -> Twin {
-        Twin::new().fake(|fake| fake.cameras.devices = vec![webcam(0, fourcc, size, rate)])
+    fn with(fourcc: &str, size: &str, rate: f64) -> FakeMachine {
+        FakeMachine::new().fake(|fake| fake.cameras.devices = vec![webcam(0, fourcc, size, rate)])
     }
 
     #[test]
     fn a_webcam_is_there_or_the_demo_camera_is_named() {
-        assert_eq!(finding(&Twin::new(), "webcam").text, "Logitech BRIO is there (/dev/video0)");
-        let twin = Twin::new().fake(|fake| fake.cameras = Cameras::default());
+        assert_eq!(finding(&FakeMachine::new(), "webcam").text, "Logitech BRIO is there (/dev/video0)");
+        let twin = FakeMachine::new().fake(|fake| fake.cameras = Cameras::default());
         let found = finding(&twin, "webcam");
         assert!(found.level == Level::Fail && !found.blocks, "{found:?}");
         assert_eq!(found.mend.unwrap().command.unwrap(), "bgcam daemon --camera demo");
@@ -205,10 +205,10 @@ mod tests {
         for fourcc in ["YUYV", "MJPG", "GREY"] {
             let infrared = named(0, "Integrated IR Camera: Integrate", fourcc, "340x340");
             let colour = named(1, "Integrated Camera: Integrated C", "MJPG", "1280x720");
-            let both = Twin::new().fake(|fake| fake.cameras.devices = vec![infrared.clone(), colour]);
+            let both = FakeMachine::new().fake(|fake| fake.cameras.devices = vec![infrared.clone(), colour]);
             assert_eq!(finding(&both, "webcam").text, "Integrated Camera: Integrated C is there (/dev/video1)");
             assert_eq!(finding(&both, "webcam-formats").level, Level::Ok);
-            let alone = Twin::new().fake(|fake| fake.cameras.devices = vec![infrared]);
+            let alone = FakeMachine::new().fake(|fake| fake.cameras.devices = vec![infrared]);
             let found = finding(&alone, "webcam");
             assert!(found.level == Level::Warn && found.text.contains("infrared"), "{found:?}");
             let advice = finding(&alone, "webcam-formats").mend.unwrap();
@@ -224,7 +224,7 @@ mod tests {
         for device in ["auto", "isp", "/dev/video3"] {
             let text = format!("[camera]\ndevice = {device:?}");
             let cameras = Cameras { unreadable: vec![camera.clone()], ..Cameras::default() };
-            let found = finding(&Twin::new().fake(|fake| fake.cameras = cameras).with(file, text), "webcam");
+            let found = finding(&FakeMachine::new().fake(|fake| fake.cameras = cameras).with(file, text), "webcam");
             assert_eq!(found.text, "ISP (/dev/video3) speaks only the multi-planar API", "{device}");
             assert!(found.level == Level::Fail && found.mend.unwrap().why.contains("USB webcam"));
         }
@@ -234,7 +234,7 @@ mod tests {
     fn the_settings_choose_the_webcam() {
         let file = "/home/ada/.config/bgcam/bgcam.toml";
         let choose =
-            |device: &str| finding(&Twin::new().with(file, format!("[camera]\ndevice = {device:?}")), "webcam");
+            |device: &str| finding(&FakeMachine::new().with(file, format!("[camera]\ndevice = {device:?}")), "webcam");
         for device in ["brio", "/dev/video0", "demo", "file:a.mp4"] {
             assert_eq!(choose(device).level, Level::Ok, "{device}");
         }
@@ -244,23 +244,23 @@ mod tests {
 
     #[test]
     fn a_closed_door_has_its_key() {
-        let denied = |twin: Twin| {
+        let denied = |twin: FakeMachine| {
             let twin =
                 twin.fake(|fake| fake.cameras = Cameras { denied: Some("/dev/video0".into()), ..Cameras::default() });
             finding(&twin, "webcam-permission")
         };
-        let found = denied(Twin::new().with("/etc/group", "video:x:44:\n").groups(&[1000]));
+        let found = denied(FakeMachine::new().with("/etc/group", "video:x:44:\n").groups(&[1000]));
         assert!(found.level == Level::Fail && found.text.contains("/dev/video0"));
         assert_eq!(found.mend.unwrap().command.unwrap(), "sudo usermod -aG video ada");
-        let found = denied(Twin::new().groups(&[1000]));
+        let found = denied(FakeMachine::new().groups(&[1000]));
         assert!(found.mend.unwrap().why.contains("log out and in again"));
-        assert!(report(&Twin::new()).findings().all(|finding| finding.check != "webcam-permission"));
+        assert!(report(&FakeMachine::new()).findings().all(|finding| finding.check != "webcam-permission"));
     }
 
     #[test]
     fn whoever_holds_it_is_named() {
-        assert_eq!(finding(&Twin::new(), "webcam-free").level, Level::Ok);
-        let held = |name| Twin::new().fake(|fake| fake.holders = vec![("/dev/video0".into(), holder(7, name))]);
+        assert_eq!(finding(&FakeMachine::new(), "webcam-free").level, Level::Ok);
+        let held = |name| FakeMachine::new().fake(|fake| fake.holders = vec![("/dev/video0".into(), holder(7, name))]);
         assert_eq!(finding(&held("wireplumber"), "webcam-free").level, Level::Ok);
         let found = finding(&held("zoom"), "webcam-free");
         assert!(found.level == Level::Warn && found.text.contains("zoom (pid 7)"), "{found:?}");
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn what_it_gives_is_weighed() {
         assert_eq!(finding(&with("MJPG", "1280x720", 30.0), "webcam-formats").text, "it gives MJPG 1280x720 at 30 fps");
-        let many = Twin::new().fake(|fake| {
+        let many = FakeMachine::new().fake(|fake| {
             let each = [
                 ("GREY", "1280x720", 60.0),
                 ("YUYV", "1280x720", 10.0),

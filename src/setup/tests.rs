@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     doctor::module::packages,
     sink::LABEL,
-    system::twin::{KERNEL, Twin, holder},
+    system::fake::{FakeMachine, KERNEL, holder},
 };
 
 const CONF: &str = "/etc/modprobe.d/bgcam.conf";
@@ -14,15 +14,15 @@ const RECORD: &str = "/home/ada/.local/state/bgcam/setup.json";
 const NODE: &str = "/sys/devices/virtual/video4linux/video10";
 
 /// A machine on which nothing is set up; the module is installed and not loaded, and `ada` has `sudo`.
-fn fresh() -> Twin {
+fn fresh() -> FakeMachine {
     [CONF, BOOT, UNIT, "/sys/module/v4l2loopback", NODE]
         .into_iter()
-        .fold(Twin::new(), Twin::without)
+        .fold(FakeMachine::new(), FakeMachine::without)
         .says("systemctl --user show", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\n")
 }
 
 /// What happens to the machine when all of it was done.
-fn afterwards(twin: Twin) -> Twin {
+fn afterwards(twin: FakeMachine) -> FakeMachine {
     twin.with("/sys/module/v4l2loopback/version", "0.15.4")
         .with("/sys/module/v4l2loopback/parameters/exclusive_caps", "Y,N")
         .with("/sys/module/v4l2loopback/parameters/video_nr", "10,-1")
@@ -32,21 +32,21 @@ fn afterwards(twin: Twin) -> Twin {
         .says("systemctl --user show", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
 }
 
-fn planned(twin: &Twin, options: Options) -> (Vec<String>, Vec<String>) {
+fn planned(twin: &FakeMachine, options: Options) -> (Vec<String>, Vec<String>) {
     let system = twin.system();
     let plan = plan(&system, options);
     (plan.steps.iter().map(|step| step.command_line(&system)).collect(), plan.notes)
 }
 
-fn lines(twin: &Twin) -> Vec<String> {
+fn lines(twin: &FakeMachine) -> Vec<String> {
     planned(twin, Options::default()).0
 }
 
-fn notes(twin: &Twin) -> String {
+fn notes(twin: &FakeMachine) -> String {
     planned(twin, Options::default()).1.join("\n")
 }
 
-fn do_all(twin: &Twin, remove: bool) {
+fn do_all(twin: &FakeMachine, remove: bool) {
     let system = twin.system();
     plan(&system, Options { remove, no_service: false }).carry_out(&system, |_| {}).unwrap();
 }
@@ -180,7 +180,7 @@ fn where_something_is_not_to_be_had_the_rest_is_done() {
 
 #[test]
 fn the_group_is_joined_when_a_camera_wants_it_and_left_again() {
-    let locked = |twin: Twin| twin.fake(|fake| fake.cameras.denied = Some("/dev/video0".into()));
+    let locked = |twin: FakeMachine| twin.fake(|fake| fake.cameras.denied = Some("/dev/video0".into()));
     let twin = locked(fresh().with("/etc/group", "video:x:44:\n"));
     let join = "sudo usermod -aG video ada".to_owned();
     assert!(lines(&twin).contains(&join));
@@ -241,13 +241,13 @@ enum Moment {
 const MOMENTS: [Moment; 3] = [Moment::Recorded, Moment::HalfWritten, Moment::Done];
 
 /// A machine on which every kind of step is necessary: packages, files, the module, the group, the service.
-fn bare() -> Twin {
+fn bare() -> FakeMachine {
     let twin = fresh().without(&format!("/lib/modules/{KERNEL}/modules.dep")).with("/etc/group", "video:x:44:\n");
     twin.with("/usr/bin/dpkg", "").fake(|fake| fake.cameras.denied = Some("/dev/video0".into()))
 }
 
 /// What a command does to the machine.
-fn effect(twin: Twin, line: &str) -> Twin {
+fn effect(twin: FakeMachine, line: &str) -> FakeMachine {
     let loaded = "/sys/module/v4l2loopback";
     match line.trim_start_matches("sudo ") {
         line if line.starts_with("apt-get -y install") => {
@@ -274,7 +274,7 @@ fn effect(twin: Twin, line: &str) -> Twin {
 }
 
 /// Sets up or undoes, as [`Plan::carry_out`] does; to its end, or until it is interrupted in the step of that number.
-fn run_until(mut twin: Twin, options: Options, end: Option<(usize, Moment)>) -> Twin {
+fn run_until(mut twin: FakeMachine, options: Options, end: Option<(usize, Moment)>) -> FakeMachine {
     let mut plan = plan(&twin.system(), options);
     for (number, step) in std::mem::take(&mut plan.steps).into_iter().enumerate() {
         let (system, moment) = (twin.system(), end.filter(|(last, _)| *last == number).map(|(_, moment)| moment));
@@ -298,7 +298,7 @@ fn run_until(mut twin: Twin, options: Options, end: Option<(usize, Moment)>) -> 
 }
 
 /// What setup can leave behind.
-fn traces(twin: &Twin) -> Vec<String> {
+fn traces(twin: &FakeMachine) -> Vec<String> {
     let files = [CONF, BOOT, UNIT, RECORD].into_iter().flat_map(|path| [path.into(), temporary(Path::new(path))]);
     let mut left: Vec<_> =
         files.filter(|path| twin.at(path.to_str().unwrap()).exists()).map(|path| text(&path)).collect();

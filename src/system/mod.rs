@@ -1,10 +1,10 @@
-//! The machine as `doctor` and `setup` see it: files below a root, the environment, the user, and a probe for the rest.
+//! The machine that `doctor` and `setup` inspect: files below a root, the environment, the user, and a probe for the rest.
 //!
-//! With another root and another probe it is a twin, in which tests break one thing at a time.
+//! Tests use `fake`: a temporary root and a fake probe, in which they break one thing at a time.
 
-mod real;
 #[cfg(test)]
-pub(crate) mod twin;
+pub(crate) mod fake;
+mod real;
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +16,10 @@ pub use self::real::Real;
 pub use crate::camera::Cameras;
 use crate::{control::protocol::Status, error::Failure, mask, paths, v4l2::holders::Holder};
 
-/// What a program said until its end.
+/// How a program ended, and its output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ran {
-    /// Whether it ended with status 0.
+pub struct CommandOutput {
+    /// Whether the exit status was 0.
     pub ok: bool,
     /// Its standard output.
     pub stdout: String,
@@ -27,94 +27,94 @@ pub struct Ran {
     pub stderr: String,
 }
 
-/// ONNX Runtime as it was found.
+/// An ONNX Runtime library found on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Library {
-    /// Its file.
+    /// Path of the library.
     pub path: PathBuf,
-    /// Its version, as it says itself.
+    /// Version reported by the library.
     pub version: Option<String>,
 }
 
-/// What files do not tell. Nothing here takes longer than a second.
+/// Everything that cannot be read from a file. Every method except [`Probe::change`] returns within about a second.
 pub trait Probe: std::fmt::Debug + Send + Sync {
-    /// Runs a program to its end.
+    /// Runs a program and collects its output.
     ///
     /// # Errors
-    /// When it is not installed, can't be run or takes longer than a second.
-    fn run(&self, command: &[&str]) -> io::Result<Ran>;
+    /// When it is not installed, cannot be started, or takes longer than a second.
+    fn run(&self, command: &[&str]) -> io::Result<CommandOutput>;
 
-    /// Runs a program that changes something: it may talk to the user, and takes as long as it takes.
+    /// Runs a program that changes the system. It may prompt the user, so there is no timeout.
     ///
     /// # Errors
-    /// When it can't be run, or ends with another status than 0.
+    /// When it cannot be started or exits with a non-zero status.
     fn change(&self, command: &[String], input: &str) -> io::Result<()>;
 
-    /// The webcams, with what each offers.
+    /// The webcams and their formats.
     fn cameras(&self) -> Cameras;
 
-    /// Who has a device open.
+    /// The processes that have a device open.
     fn holders(&self, node: &Path) -> Vec<Holder>;
 
     /// Whether this user may write to a file.
     fn may_write(&self, path: &Path) -> bool;
 
-    /// How many bytes there is room for.
+    /// Free disk space, in bytes, on the file system of `path`.
     ///
     /// # Errors
-    /// When the file system does not say.
+    /// When the file system cannot be queried.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 
     /// Loads ONNX Runtime.
     ///
     /// # Errors
-    /// When there is none, or none that can be used.
+    /// When there is no usable library.
     fn onnx_runtime(&self, settings: &mask::Settings) -> Result<Library, Failure>;
 
-    /// Loads the library of PipeWire.
+    /// Loads the PipeWire library.
     ///
     /// # Errors
-    /// When there is none, or bgcam was built without it.
+    /// When it is missing, or bgcam was built without PipeWire.
     fn pipewire_library(&self) -> Result<(), Failure>;
 
-    /// Asks the daemon that serves in `dir` how it is; `None` when there is none.
+    /// The status of the daemon whose socket is in `dir`; `None` when no daemon is running.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the daemon does not respond.
     fn daemon(&self, dir: &Path) -> Result<Option<Status>, Failure>;
 }
 
-/// Whose camera it is to be.
+/// The user who runs bgcam.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The number.
+    /// User id.
     pub uid: u32,
-    /// The main group's number.
+    /// Id of the primary group.
     pub gid: u32,
-    /// The name.
+    /// Login name.
     pub name: String,
-    /// The home directory.
+    /// Home directory.
     pub home: PathBuf,
-    /// The numbers of the groups that this session has.
+    /// Ids of the groups of this session.
     pub groups: Vec<u32>,
 }
 
-/// The machine.
+/// A machine to inspect.
 #[derive(Debug)]
 pub struct System {
     root: PathBuf,
     variables: BTreeMap<String, String>,
-    /// The user; with `sudo`, the one who called it.
+    /// The user; under `sudo`, the caller.
     pub user: User,
-    /// Whether this process may do everything.
+    /// Whether this process runs as root.
     pub as_root: bool,
-    /// The running program.
+    /// Path of the running executable.
     pub program: PathBuf,
     probe: Box<dyn Probe>,
 }
 
 impl System {
-    /// A machine below `root`.
+    /// A machine whose files are below `root`.
     pub fn new(
         root: &Path,
         variables: BTreeMap<String, String>,
@@ -126,25 +126,25 @@ impl System {
         Self { root: root.to_owned(), variables, user, as_root, program, probe }
     }
 
-    /// What files do not tell.
+    /// Access to everything that is not a file.
     pub fn probe(&self) -> &dyn Probe {
         &*self.probe
     }
 
-    /// Where the file `path` of this machine really lies.
+    /// The real location of this machine's `path`.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// The trimmed text of a file; `None` when it is missing, empty or no text.
+    /// The trimmed text of a file; `None` when it is missing, empty or not UTF-8.
     pub fn read(&self, path: impl AsRef<Path>) -> Option<String> {
         let text = fs::read_to_string(self.path(path)).ok()?;
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// Whether something is at `path`.
+    /// Whether `path` exists.
     pub fn exists(&self, path: impl AsRef<Path>) -> bool {
         self.path(path).exists()
     }
@@ -157,27 +157,27 @@ impl System {
         names
     }
 
-    /// A variable of the environment that is not empty.
+    /// The value of an environment variable, unless empty.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// All variables of the environment.
+    /// All environment variables.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// A directory of the user's by the XDG rules, as this machine names it.
+    /// A user directory by the XDG base directory rules.
     pub fn user_dir(&self, variable: &str, below_home: &str) -> PathBuf {
         paths::absolute(self.var(variable)).unwrap_or_else(|| self.user.home.join(below_home))
     }
 
-    /// The session's directory for sockets.
+    /// The session's runtime directory (`XDG_RUNTIME_DIR`).
     pub fn runtime_dir(&self) -> Option<PathBuf> {
         paths::absolute(self.var("XDG_RUNTIME_DIR"))
     }
 
-    /// The directory of the daemon's socket, as [`paths::runtime_dir`] says it.
+    /// The directory of the daemon's socket; see [`paths::runtime_dir`].
     pub fn daemon_dir(&self) -> PathBuf {
         match self.runtime_dir() {
             Some(dir) => self.path(dir.join("bgcam")),
@@ -185,13 +185,13 @@ impl System {
         }
     }
 
-    /// Whether a program is installed, as the shell would find it, and for root's programs too.
+    /// Whether a program is in `PATH` or in one of root's program directories.
     pub fn has_program(&self, name: &str) -> bool {
         let dirs = self.var("PATH").unwrap_or_default().split(':').chain(["/usr/sbin", "/sbin"]);
         dirs.filter(|dir| dir.starts_with('/')).any(|dir| self.path(dir).join(name).is_file())
     }
 
-    /// Whether the user is in a group, maybe since after this session began; and the group's number.
+    /// Whether `/etc/group` lists the user in a group, and the group's id. The running session may not have the group yet.
     pub fn is_in_group(&self, name: &str) -> (bool, Option<u32>) {
         let groups = self.read("/etc/group").unwrap_or_default();
         let fields = groups.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name);
@@ -200,24 +200,24 @@ impl System {
         (member, fields.get(2).and_then(|gid| gid.parse().ok()))
     }
 
-    /// The running kernel's release, as `uname -r` says it.
+    /// The release of the running kernel, as in `uname -r`.
     pub fn kernel(&self) -> String {
         self.read("/proc/sys/kernel/osrelease").unwrap_or_default()
     }
 
-    /// Whether this is a container, whose kernel is its host's.
+    /// Whether this is a container, which shares its host's kernel.
     pub fn is_container(&self) -> bool {
         self.exists("/.dockerenv") || self.exists("/run/.containerenv") || self.exists("/run/systemd/container")
     }
 
-    /// Whether the user's own systemd is there to be spoken to.
+    /// Whether the user's systemd instance can be reached.
     pub fn has_user_systemd(&self) -> bool {
         self.runtime_dir().is_some_and(|dir| self.exists(dir.join("systemd/private"))) && self.has_program("systemctl")
     }
 
-    /// The command that installs packages, each named as Debian, Fedora, Arch and openSUSE have it; without root's part.
-    /// `None` on other distributions.
-    pub fn install(&self, debian: &str, fedora: &str, arch: &str, suse: &str) -> Option<String> {
+    /// The command that installs a package, given its name in Debian, Fedora, Arch and openSUSE, without `sudo`. `None` on
+    /// other distributions.
+    pub fn install_command(&self, debian: &str, fedora: &str, arch: &str, suse: &str) -> Option<String> {
         let os = self.read("/etc/os-release").or_else(|| self.read("/usr/lib/os-release")).unwrap_or_default();
         let value = |key: &str| os.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
         let like = format!("{} {}", value("ID="), value("ID_LIKE=")).replace('"', "");
@@ -233,10 +233,10 @@ impl System {
 
 #[cfg(test)]
 mod tests {
-    use super::twin::Twin;
+    use super::fake::FakeMachine;
 
     #[test]
-    fn packages_are_installed_as_the_distribution_does() {
+    fn install_command_matches_distribution() {
         for (os, expected) in [
             ("ID=debian", Some("apt install a")),
             ("NAME=\"Linux Mint\"\nID=linuxmint\nID_LIKE=\"ubuntu debian\"", Some("apt install a")),
@@ -245,15 +245,16 @@ mod tests {
             ("ID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"", Some("zypper install d")),
             ("ID=nixos", None),
         ] {
-            let twin = Twin::new().with("/etc/os-release", os);
-            assert_eq!(twin.system().install("a", "b", "c", "d").as_deref(), expected, "{os}");
+            let machine = FakeMachine::new().with("/etc/os-release", os);
+            assert_eq!(machine.system().install_command("a", "b", "c", "d").as_deref(), expected, "{os}");
         }
     }
 
     #[test]
-    fn programs_are_looked_for_in_the_path_and_where_root_has_them() {
-        let twin = Twin::new().with("/opt/tools/one", "").with("/usr/sbin/two", "").var("PATH", "/usr/bin:/opt/tools");
-        let system = twin.system();
+    fn programs_are_found_in_path_and_in_roots_directories() {
+        let machine =
+            FakeMachine::new().with("/opt/tools/one", "").with("/usr/sbin/two", "").var("PATH", "/usr/bin:/opt/tools");
+        let system = machine.system();
         assert_eq!(["one", "two", "three"].map(|name| system.has_program(name)), [true, true, false]);
     }
 }

@@ -5,7 +5,7 @@ use std::{
     thread, time::Duration,
 };
 
-use super::{Cameras, Library, Probe, Ran, System, User};
+use super::{Cameras, CommandOutput, Library, Probe, System, User};
 use crate::{
     camera,
     control::{
@@ -19,17 +19,17 @@ use crate::{
     v4l2::holders::{self, Holder},
 };
 
-/// How long anybody may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Timeout for a probed program and for the daemon.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The real machine's probe.
+/// The probe of the real machine.
 #[derive(Debug)]
 pub struct Real;
 
 impl System {
-    /// This machine, for the user who runs this or who called `sudo`.
+    /// This machine, for the user of this process, or for the caller of `sudo`.
     pub fn real() -> Self {
-        // SAFETY: these only read and cannot fail.
+        // SAFETY: these calls only read ids and cannot fail.
         let (uid, gid, as_root) = unsafe { (libc::getuid(), libc::getgid(), libc::geteuid() == 0) };
         let mut variables: BTreeMap<_, _> = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -38,7 +38,7 @@ impl System {
         let caller = variables.get("SUDO_UID").and_then(|uid| uid.parse().ok());
         let user = match caller.filter(|caller| as_root && *caller != 0).and_then(|caller| user_in(&passwd, caller)) {
             Some(user) => {
-                // they are root's, or none
+                // sudo leaves root's values, or none
                 variables.retain(|name, _| !name.starts_with("XDG_"));
                 variables.insert("XDG_RUNTIME_DIR".to_owned(), format!("/run/user/{}", user.uid));
                 user
@@ -55,7 +55,7 @@ impl System {
     }
 }
 
-/// The user of that number in a file like `/etc/passwd`, with the main group alone.
+/// The user with this id in a file like `/etc/passwd`, with the primary group only.
 fn user_in(passwd: &str, uid: u32) -> Option<User> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -67,14 +67,14 @@ fn user_in(passwd: &str, uid: u32) -> Option<User> {
 
 fn session_groups() -> Vec<u32> {
     let mut groups = vec![0; 1024];
-    // SAFETY: the kernel writes at most as many numbers as it is told that there is room for.
+    // SAFETY: the kernel writes at most 1024 ids, the length of the vector.
     let count = unsafe { libc::getgroups(1024, groups.as_mut_ptr()) };
     groups.truncate(usize::try_from(count).unwrap_or(0));
     groups
 }
 
 impl Probe for Real {
-    fn run(&self, command: &[&str]) -> io::Result<Ran> {
+    fn run(&self, command: &[&str]) -> io::Result<CommandOutput> {
         let mut child = child::command(command[0], &[Needs::Session])
             .args(&command[1..])
             .env("LC_ALL", "C.UTF-8")
@@ -82,11 +82,12 @@ impl Probe for Real {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        // a pipe that is not read would hold the child, and one that a grandchild keeps would hold us
-        let (stdout, stderr) = (listen(child.stdout.take()), listen(child.stderr.take()));
-        let ok = child::wait(&mut child, PATIENCE)?.success();
-        let said = |from: mpsc::Receiver<String>| from.recv_timeout(PATIENCE).unwrap_or_default();
-        Ok(Ran { ok, stdout: said(stdout), stderr: said(stderr) })
+        // threads: an unread pipe would block the child, and a pipe inherited by a grandchild would block us
+        let stdout = read_in_background(child.stdout.take());
+        let stderr = read_in_background(child.stderr.take());
+        let ok = child::wait(&mut child, PROBE_TIMEOUT)?.success();
+        let text = |output: mpsc::Receiver<String>| output.recv_timeout(PROBE_TIMEOUT).unwrap_or_default();
+        Ok(CommandOutput { ok, stdout: text(stdout), stderr: text(stderr) })
     }
 
     fn change(&self, command: &[String], input: &str) -> io::Result<()> {
@@ -98,7 +99,7 @@ impl Probe for Real {
             io::Write::write_all(&mut pipe, input.as_bytes())?;
         }
         let status = child.wait()?;
-        if status.success() { Ok(()) } else { Err(io::Error::other(format!("it ended with {status}"))) }
+        if status.success() { Ok(()) } else { Err(io::Error::other(format!("command failed with {status}"))) }
     }
 
     fn cameras(&self) -> Cameras {
@@ -111,15 +112,15 @@ impl Probe for Real {
 
     fn may_write(&self, path: &Path) -> bool {
         let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
-        // SAFETY: the path is a C string, alive during the call.
+        // SAFETY: `path` is a C string that outlives the call.
         unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
     }
 
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         let path = CString::new(path.as_os_str().as_bytes())?;
-        // SAFETY: the struct is integers, of which zeroes are a value.
+        // SAFETY: statvfs consists of integers, for which zero is valid.
         let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
-        // SAFETY: the path is a C string and the struct writable, both alive during the call.
+        // SAFETY: `path` is a C string and `found` is writable; both outlive the call.
         if unsafe { libc::statvfs(path.as_ptr(), &raw mut found) } < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -136,27 +137,29 @@ impl Probe for Real {
     }
 
     fn daemon(&self, dir: &Path) -> Result<Option<Status>, Failure> {
-        let connected = Client::connect_within(dir, PATIENCE);
+        let connected = Client::connect_with_timeout(dir, PROBE_TIMEOUT);
         match connected.map(|mut client| client.call(&Request::Status)) {
             Ok(Ok(Response::Status(status))) => Ok(Some(*status)),
-            Ok(Ok(_)) => Err(Failure::new(Kind::Internal, "the daemon answered something else than its status")),
+            Ok(Ok(_)) => {
+                Err(Failure::new(Kind::Internal, "the daemon sent an unexpected response to a status request"))
+            }
             Ok(Err(failure)) | Err(ConnectError::Failed(failure)) => Err(failure),
             Err(ConnectError::NoDaemon) => Ok(None),
         }
     }
 }
 
-/// What comes through a pipe until its end, read by a thread of its own.
-fn listen(pipe: Option<impl io::Read + Send + 'static>) -> mpsc::Receiver<String> {
-    let (tell, told) = mpsc::channel();
+/// Reads a pipe to its end in a thread and sends the text.
+fn read_in_background(pipe: Option<impl io::Read + Send + 'static>) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {
             let _ = pipe.read_to_end(&mut bytes);
         }
-        let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     });
-    told
+    receiver
 }
 
 #[cfg(test)]
@@ -164,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_is_found_by_number() {
+    fn user_is_found_by_id() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1001:Ada,,,:/home/ada:/bin/zsh\nbroken\n";
         let ada = user_in(passwd, 1000).unwrap();
         assert_eq!((ada.name.as_str(), ada.gid, ada.home.as_path()), ("ada", 1001, Path::new("/home/ada")));
@@ -172,15 +175,15 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_heard_to_their_end() {
-        let ran = Real.run(&["sh", "-c", "head -c 200000 /dev/zero | tr '\\0' x; echo oh >&2; exit 3"]).unwrap();
-        assert_eq!((ran.ok, ran.stdout.len(), ran.stderr.as_str()), (false, 200_000, "oh\n"));
+    fn program_output_is_read_to_the_end() {
+        let output = Real.run(&["sh", "-c", "head -c 200000 /dev/zero | tr '\\0' x; echo oh >&2; exit 3"]).unwrap();
+        assert_eq!((output.ok, output.stdout.len(), output.stderr.as_str()), (false, 200_000, "oh\n"));
         assert_eq!(Real.run(&["bgcam-no-such-program"]).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(Real.run(&["sleep", "60"]).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]
-    fn a_change_gets_its_input_and_tells_of_its_failure() {
+    fn change_gets_its_input_and_reports_failure() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a/b.conf");
         let install = ["install", "-D", "-m", "644", "/dev/stdin", file.to_str().unwrap()].map(str::to_owned);
@@ -191,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_has_room_or_is_not_there() {
+    fn free_space_and_write_access_fail_for_missing_folder() {
         assert!(Real.free_bytes(Path::new("/")).unwrap() > 0);
         assert!(Real.free_bytes(Path::new("/no/such/folder")).is_err());
         assert!(!Real.may_write(Path::new("/no/such/folder")));

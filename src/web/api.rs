@@ -40,7 +40,7 @@ pub(super) async fn request<H: Host>(
 ) -> Result<Response, Refusal> {
     let bytes = read(body, MAX_LINE, PATIENCE).await?;
     let request: Request = serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::new(Kind::BadInput, format!("request is not understood: {error}")))?;
+        .map_err(|error| Failure::new(Kind::BadInput, format!("invalid request: {error}")))?;
     if matches!(request, Request::Stop | Request::Watch | Request::OpenPage) {
         let failure = Failure::new(Kind::Denied, "the control page may not ask for that");
         return Err(Refusal(StatusCode::FORBIDDEN, failure.hint("use the command line: `bgcam --help`")));

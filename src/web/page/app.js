@@ -270,7 +270,7 @@ function summary({ camera, scene, mask, rates, outputs, readers, cpu_percent }) 
   if (failed) return ["warn", capital(failed.failure.message), failed.failure.hint || ""];
   const source = camera.source ? `${camera.source.name} ${camera.source.native.join("×")}` : "Opening the webcam";
   const why = camera.source ? `on because ${camera.why}` : camera.wanted;
-  const eased = mask.eased ? ["simpler edges while the machine is busy"] : [];
+  const eased = mask.degraded ? ["simpler edges while the machine is busy"] : [];
   return [apps.length ? "good" : "", text, [source, why, `${rates.output.toFixed(0)}\u00a0fps`, cpu, ...eased].join(" · ")];
 }
 
@@ -290,7 +290,7 @@ function render(next) {
   if (document.activeElement !== $("quality")) $("quality").value = mask.wanted_quality;
   $("quality").title = mask.quality_error?.message || "";
   const chosen = mask.wanted_quality === "auto" && ["balanced", "high"].includes(mask.quality);
-  say($("auto"), chosen ? `Automatic (${mask.eased ? "eased" : mask.quality})` : "Automatic");
+  say($("auto"), chosen ? `Automatic (${mask.degraded ? "eased" : mask.quality})` : "Automatic");
   showCamera(next.camera.wanted);
   showJob(next.prompt);
   showKind(scene.background);

@@ -1,4 +1,4 @@
-//! A machine in a temporary folder, for tests: all is well with it until a test breaks something.
+//! A fake machine in a temporary folder, for tests: healthy until a test breaks something.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{Cameras, Library, Probe, Ran, System, User};
+use super::{Cameras, CommandOutput, Library, Probe, System, User};
 use crate::{
     camera::{Device, Format, Function},
     control::protocol::{CameraStatus, MaskStatus, SceneStatus, Status},
@@ -18,37 +18,37 @@ use crate::{
     v4l2::holders::Holder,
 };
 
-/// The running kernel of the twin.
+/// Kernel release of the fake machine.
 pub(crate) const KERNEL: &str = "6.1.0-30-amd64";
 
-/// A machine to break.
+/// A machine for a test to break.
 #[derive(Debug)]
-pub(crate) struct Twin {
+pub(crate) struct FakeMachine {
     root: tempfile::TempDir,
     variables: BTreeMap<String, String>,
     groups: Vec<u32>,
     as_root: bool,
     program: PathBuf,
-    pub(crate) fake: Fake,
+    pub(crate) fake: FakeProbe,
 }
 
-/// The answers of the twin's probe.
+/// Canned answers of the fake machine's probe.
 #[derive(Debug, Clone)]
-pub(crate) struct Fake {
-    /// What programs say, by the start of their command line; the first that fits counts.
-    pub(crate) says: Vec<(String, Ran)>,
+pub(crate) struct FakeProbe {
+    /// Output of programs by prefix of the command line; the first match counts.
+    pub(crate) says: Vec<(String, CommandOutput)>,
     pub(crate) cameras: Cameras,
     pub(crate) holders: Vec<(PathBuf, Holder)>,
-    /// Files that may not be written to.
+    /// Files without write permission.
     pub(crate) locked: Vec<PathBuf>,
     pub(crate) free: u64,
     pub(crate) onnx_runtime: Result<Library, Failure>,
     pub(crate) pipewire: Result<(), Failure>,
     pub(crate) daemon: Result<Option<Box<Status>>, Failure>,
-    /// The changes that were made, with their input.
+    /// The changes made so far, with their input.
     pub(crate) changes: Arc<Mutex<Vec<String>>>,
     root: PathBuf,
-    /// Changes that fail, by the start of their command line.
+    /// Changes that fail, by prefix of the command line.
     pub(crate) refuses: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn missing(text: &str) -> Failure {
     Failure::new(Kind::Missing, text).hint("scripts/setup")
 }
 
-/// A daemon with nothing wrong.
+/// The status of a healthy daemon.
 pub(crate) fn status() -> Status {
     let background: crate::background::BackgroundSpec = "blur".parse().unwrap();
     Status {
@@ -97,7 +97,7 @@ pub(crate) fn status() -> Status {
         camera: CameraStatus {
             wanted: "auto".into(),
             on: false,
-            why: "nobody reads".into(),
+            why: "no app is using it".into(),
             source: None,
             error: None,
         },
@@ -108,7 +108,7 @@ pub(crate) fn status() -> Status {
             quality: None,
             processor: None,
             processor_error: None,
-            eased: 0,
+            degraded: 0,
             models_disagree: false,
             others_visible: false,
             quality_error: None,
@@ -135,13 +135,13 @@ pub(crate) fn status() -> Status {
     }
 }
 
-impl Twin {
-    /// A Debian with nothing wrong: a webcam, a virtual camera, a desktop session. No daemon runs.
+impl FakeMachine {
+    /// A healthy Debian with a webcam, a virtual camera and a desktop session. No daemon is running.
     pub(crate) fn new() -> Self {
-        let fake = Fake {
+        let fake = FakeProbe {
             says: vec![(
                 "systemctl --user show".to_owned(),
-                Ran { ok: true, stdout: SERVICE.to_owned(), stderr: String::new() },
+                CommandOutput { ok: true, stdout: SERVICE.to_owned(), stderr: String::new() },
             )],
             cameras: Cameras { devices: vec![webcam(0, "MJPG", "1280x720", 30.0)], ..Cameras::default() },
             holders: Vec::new(),
@@ -158,7 +158,7 @@ impl Twin {
             [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/home/ada"), ("XDG_RUNTIME_DIR", "/run/user/1000")];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let root = tempfile::tempdir().unwrap();
-        let twin = Self {
+        let machine = Self {
             root,
             variables,
             groups: vec![1000, 44],
@@ -168,11 +168,13 @@ impl Twin {
         };
         FILES
             .iter()
-            .fold(twin, |twin, (path, text)| twin.with(&path.replace("KERNEL", KERNEL), text.replace("KERNEL", KERNEL)))
+            .fold(machine, |machine, (path, text)| {
+                machine.with(&path.replace("KERNEL", KERNEL), text.replace("KERNEL", KERNEL))
+            })
             .with_socket()
     }
 
-    /// A file more, or another text in it.
+    /// Adds or replaces a file.
     pub(crate) fn with(self, path: &str, text: impl AsRef<[u8]>) -> Self {
         let path = self.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -180,7 +182,7 @@ impl Twin {
         self
     }
 
-    /// A file or folder less.
+    /// Removes a file or folder.
     pub(crate) fn without(self, path: &str) -> Self {
         let path = self.at(path);
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
@@ -189,7 +191,7 @@ impl Twin {
 
     fn with_socket(self) -> Self {
         let path = self.at("/run/user/1000/pipewire-0");
-        // it stays in the folder, and nobody accepts: that is enough for who looks whether somebody listens
+        // forgotten, so the socket stays and accepts connections
         std::mem::forget(std::os::unix::net::UnixListener::bind(path).unwrap());
         self
     }
@@ -214,19 +216,19 @@ impl Twin {
         self
     }
 
-    /// Changes what the probe answers.
-    pub(crate) fn fake(mut self, change: impl FnOnce(&mut Fake)) -> Self {
+    /// Changes the probe's answers.
+    pub(crate) fn fake(mut self, change: impl FnOnce(&mut FakeProbe)) -> Self {
         change(&mut self.fake);
         self
     }
 
-    /// What a program says from now on.
+    /// Sets the output of a program.
     pub(crate) fn says(self, command: &str, stdout: &str) -> Self {
-        let ran = Ran { ok: true, stdout: stdout.to_owned(), stderr: String::new() };
+        let ran = CommandOutput { ok: true, stdout: stdout.to_owned(), stderr: String::new() };
         self.fake(|fake| fake.says.insert(0, (command.to_owned(), ran)))
     }
 
-    /// Where a file of the twin really lies.
+    /// The real location of the machine's `path`.
     pub(crate) fn at(&self, path: &str) -> PathBuf {
         self.root.path().join(path.trim_start_matches('/'))
     }
@@ -235,7 +237,7 @@ impl Twin {
         fs::read_to_string(self.at(path)).ok()
     }
 
-    /// The changes that were made so far.
+    /// The changes made so far.
     pub(crate) fn changes(&self) -> Vec<String> {
         self.fake.changes.lock().unwrap().clone()
     }
@@ -243,13 +245,13 @@ impl Twin {
     pub(crate) fn system(&self) -> System {
         let user =
             User { uid: 1000, gid: 1000, name: "ada".into(), home: "/home/ada".into(), groups: self.groups.clone() };
-        let probe = Box::new(Fake { root: self.root.path().to_owned(), ..self.fake.clone() });
+        let probe = Box::new(FakeProbe { root: self.root.path().to_owned(), ..self.fake.clone() });
         System::new(self.root.path(), self.variables.clone(), user, self.as_root, self.program.clone(), probe)
     }
 }
 
-impl Probe for Fake {
-    fn run(&self, command: &[&str]) -> io::Result<Ran> {
+impl Probe for FakeProbe {
+    fn run(&self, command: &[&str]) -> io::Result<CommandOutput> {
         let line = command.join(" ");
         let found = self.says.iter().find(|(start, _)| line.starts_with(start));
         found.map(|(_, ran)| ran.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -258,9 +260,9 @@ impl Probe for Fake {
     fn change(&self, command: &[String], input: &str) -> io::Result<()> {
         let line = command.join(" ");
         if self.refuses.iter().any(|start| line.starts_with(start)) {
-            return Err(io::Error::other("it ended with exit status: 1"));
+            return Err(io::Error::other("command failed with exit status: 1"));
         }
-        // what `install` and `rm` do is done, so that a second look finds it
+        // carry out `install` and `rm`, so that the next inspection sees the result
         let last = command.last().map(|path| self.root.join(path.trim_start_matches('/')));
         if let Some(path) = last.as_ref().filter(|_| line.contains("install -D -m 644 /dev/stdin ")) {
             fs::create_dir_all(path.parent().unwrap())?;
@@ -278,8 +280,8 @@ impl Probe for Fake {
     }
 
     fn holders(&self, node: &Path) -> Vec<Holder> {
-        let here = self.holders.iter().filter(|(path, _)| node.ends_with(path.strip_prefix("/").unwrap()));
-        here.map(|(_, holder)| holder.clone()).collect()
+        let of_node = self.holders.iter().filter(|(path, _)| node.ends_with(path.strip_prefix("/").unwrap()));
+        of_node.map(|(_, holder)| holder.clone()).collect()
     }
 
     fn may_write(&self, path: &Path) -> bool {
@@ -303,7 +305,7 @@ impl Probe for Fake {
     }
 }
 
-/// What `systemctl --user show` says of the service.
+/// Output of `systemctl --user show` for the service.
 const SERVICE: &str = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nResult=success\n\
      FragmentPath=/home/ada/.config/systemd/user/bgcam.service\n";
 
