@@ -1,24 +1,43 @@
-//! bgcam: a virtual camera that puts another background behind you, for every app on the machine.
+//! bgcam: a virtual camera for Linux that hides or replaces your room in every video app.
 //!
-//! The folders are the stations of a frame, in the order of its journey:
+//! The library exists for the `bgcam` program and its tests; its API is not stable. `docs/design.md` has the diagrams, the
+//! import order and a glossary. The modules, in reading order:
 //!
-//! 1. [`camera`]: a frame comes in, from a webcam, a file or the demo scene, and is decoded to I420.
-//! 2. [`mask`]: an ONNX model says where the person is; the answer is made steady and sharp.
-//! 3. [`background`]: what stands behind the person, fitted once, ready to blend.
-//!    [`prompt`] turns words into such a picture.
-//! 4. [`compose`]: the person over the background.
-//! 5. [`sink`]: the frame goes out, to v4l2loopback, to PipeWire and to files.
+//! Foundations:
 //!
-//! [`pipeline`] runs the stations on three threads joined by [`latest`] mailboxes; [`frame`] is what travels. Beside the
-//! way of the frame stand [`daemon`], which owns the pipeline, [`control`], the socket through which the command line
-//! ([`cli`]) talks to it, [`web`], the page through which a browser does, [`config`] with [`paths`], [`look`], what people turn
-//! while they see themselves, [`stats`] and [`error`].
+//! - [`frame`]: pixels in memory: size, I420 frame, mask, buffer pool, mailbox, downscaling, blending, blur, colour.
+//! - [`media`]: reading untrusted files: images, WebP, Y4M, ffmpeg.
+//! - [`v4l2`]: V4L2 ioctls, and the programs that have a device open.
+//! - `pipewire`: libpipewire, loaded at run time, and its POD format.
+//! - [`process`]: child processes with a clean environment, and no core dumps.
+//! - [`error`]: `Failure`, the error that users see: kind, message and hint.
+//! - [`paths`], [`stats`], `style`, `duration`: directories, counters, terminal colours, durations as text.
 //!
-//! The stations share `grid`, frames shrunk to cells, [`regular`], which reads files that users name, [`picture`], which decodes
-//! them, `webp`, which looks at those of that kind before, `v4l2`, which calls device drivers, [`holders`], which sees who has a
-//! device open, `child`, which starts and ends other programs, `duration`, which prints durations, and `ffmpeg`, which decodes
-//! videos with one; [`core_dump`] keeps frames out of crash reports. [`doctor`] says what is wrong with the machine, as [`system`]
-//! shows it, and [`setup`] sets it up. [`render`] sends files the same way, and [`mod@bench`] measures it.
+//! The stages of a frame:
+//!
+//! 1. [`camera`]: input from a webcam, a file or the demo scene, decoded to I420.
+//! 2. [`mask`]: segmentation with ONNX models, refined to a matte.
+//! 3. [`background`]: colour, image, animation, video, slideshow or blur, ready to blend.
+//! 4. [`compose`]: the person over the background, adjusted by [`look`].
+//! 5. [`sink`]: output to v4l2loopback, PipeWire and files.
+//!
+//! [`pipeline`] runs the stages on three threads joined by mailboxes, and adapts the quality to the load.
+//!
+//! Generated backgrounds:
+//!
+//! - [`painter`]: the built-in offline painter.
+//! - [`prompt`]: from a prompt to an image, with one file per provider.
+//! - [`gallery`]: generated and imported images on disk.
+//!
+//! The program:
+//!
+//! - [`control`]: the socket between command line and daemon.
+//! - [`web`]: the control page.
+//! - [`daemon`]: the service, which handles requests and owns the pipeline.
+//! - [`cli`]: the command line.
+//! - [`doctor`], [`setup`], [`system`]: diagnosis and setup of a machine, and the machine as they see it.
+//! - [`config`]: settings.
+//! - [`render`], [`mod@bench`]: the stages on files, and their measurement.
 
 pub mod background;
 pub mod bench;
