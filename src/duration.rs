@@ -4,9 +4,9 @@ use std::{fmt, time::Duration};
 
 /// Displays a duration with at most two units and no more digits than a reader needs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Human(pub(crate) Duration);
+pub(crate) struct HumanDuration(pub(crate) Duration);
 
-impl fmt::Display for Human {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = (self.0.as_secs_f64() * 1000.0).round() as u64;
         match millis {
@@ -54,7 +54,7 @@ mod tests {
             (5_400_000.0 * 2.0, "3 h"),
             (9_000_000.0, "2 h 30 min"),
         ] {
-            assert_eq!(Human(Duration::from_secs_f64(millis / 1000.0)).to_string(), expected, "{millis} ms");
+            assert_eq!(HumanDuration(Duration::from_secs_f64(millis / 1000.0)).to_string(), expected, "{millis} ms");
         }
     }
 }

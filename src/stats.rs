@@ -78,7 +78,7 @@ impl Smoothed {
 /// The counters at one moment, as `status` prints them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // the same words as in `Stats`
-pub struct Snapshot {
+pub struct StatsSnapshot {
     pub captured: u64,
     pub corrupt: u64,
     pub overrun: u64,
@@ -96,8 +96,8 @@ pub struct Snapshot {
 
 impl Stats {
     /// Reads every counter.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
+    pub fn snapshot(&self) -> StatsSnapshot {
+        StatsSnapshot {
             captured: self.captured.get(),
             corrupt: self.corrupt.get(),
             overrun: self.overrun.get(),
@@ -128,7 +128,7 @@ pub struct Rates {
 
 impl Rates {
     /// The rates between two snapshots that lie `apart`; zero when that is no time at all.
-    pub fn between(old: &Snapshot, new: &Snapshot, apart: Duration) -> Self {
+    pub fn between(old: &StatsSnapshot, new: &StatsSnapshot, apart: Duration) -> Self {
         let rate = |old: u64, new: u64| {
             let seconds = apart.as_secs_f64();
             if seconds > 0.0 { new.saturating_sub(old) as f64 / seconds } else { 0.0 }
@@ -150,7 +150,7 @@ pub fn rss_mib() -> f64 {
 
 /// Gives memory that was freed back to the system, where the C library would keep it: a picture takes tens of MiB for a
 /// moment, and glibc leaves its arenas as large as they ever were.
-pub fn give_memory_back() {
+pub fn trim_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it takes no pointer and may be called at any time from any thread.
     unsafe {
@@ -232,8 +232,8 @@ mod tests {
 
     #[test]
     fn rates_come_from_the_difference() {
-        let old = Snapshot { captured: 10, written: 5, ..Snapshot::default() };
-        let new = Snapshot { captured: 70, written: 35, ..Snapshot::default() };
+        let old = StatsSnapshot { captured: 10, written: 5, ..StatsSnapshot::default() };
+        let new = StatsSnapshot { captured: 70, written: 35, ..StatsSnapshot::default() };
         let rates = Rates::between(&old, &new, Duration::from_secs(2));
         assert_eq!((rates.camera, rates.mask, rates.output), (30.0, 0.0, 15.0));
         assert_eq!(Rates::between(&old, &new, Duration::ZERO), Rates::default());

@@ -50,7 +50,7 @@ fn producer() {
         thread::sleep((start + Duration::from_secs(1) * tick / 30).saturating_duration_since(Instant::now()));
         outputs.write(&frame, Instant::now());
         if tick == 0 || tick + 1 == 30 * seconds {
-            let status = outputs.board().status(Instant::now()).remove(0);
+            let status = outputs.monitor().status(Instant::now()).remove(0);
             let state = status.failure.map_or_else(|| "ok".to_owned(), |failure| failure.to_string());
             eprintln!("{}: {} frames, {state}", status.name, status.written);
         }

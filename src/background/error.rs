@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 use image::ImageError;
 
 use crate::{
-    duration::Human,
+    duration::HumanDuration,
     error::{Failure, Kind, chain},
     media::{image_file::PictureError, regular::FileError},
 };
@@ -59,7 +59,7 @@ pub enum BackgroundError {
     #[error("the folder {} has no picture that can be shown", path.display())]
     NoPictures { path: PathBuf },
     /// The first frame did not come.
-    #[error("no first picture came within {}", Human(*.waited))]
+    #[error("no first picture came within {}", HumanDuration(*.waited))]
     Late { waited: Duration },
     /// The system gives no thread.
     #[error("cannot start a thread to play a background")]

@@ -8,7 +8,7 @@ use std::{
 
 use super::{BackgroundError, Fit, player::Reel};
 use crate::{
-    frame::{Frame, Size, colour::ToHouse},
+    frame::{Frame, Size, colour::ToNative},
     media::ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
 };
 
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Video {
     path: PathBuf,
     filters: String,
-    colour: ToHouse,
+    colour: ToNative,
     stop: Arc<AtomicBool>,
     child: Ffmpeg,
     /// Frames of this child.
@@ -39,7 +39,7 @@ impl Video {
             let why = format!("ffmpeg made frames of {}, not of {size}", child.header().size());
             return Err(BackgroundError::Video { path: path.to_owned(), why });
         }
-        let colour = ToHouse::new(conversion.colour);
+        let colour = ToNative::new(conversion.colour);
         Ok(Self { path: path.to_owned(), filters, colour, stop: Arc::clone(stop), child, count: 0 })
     }
 

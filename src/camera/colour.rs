@@ -12,7 +12,7 @@ use v4l::v4l_sys::{
     v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_SMPTE240M as ENC_240M, v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_XV709 as ENC_XV709,
 };
 
-use super::{negotiate::Pixel, v4l2::Given};
+use super::{format::Pixel, v4l2::Given};
 use crate::frame::colour::{Colour, Matrix};
 
 /// What a driver says, with the defaults of the V4L2 specification (`V4L2_MAP_YCBCR_ENC_DEFAULT`,
@@ -52,13 +52,13 @@ mod tests {
             let lines = crate::camera::field::Lines::Whole;
             colour_of(&Given { pixel, fourcc, width, height, stride, colorspace, ycbcr_enc, quantization, lines })
         };
-        assert_eq!(of(Pixel::Yuyv, 0, 0, 0), Colour::HOUSE);
+        assert_eq!(of(Pixel::Yuyv, 0, 0, 0), Colour::NATIVE);
         assert_eq!(of(Pixel::Yuyv, JPEG, 0, 0), Colour::JFIF);
         assert_eq!(of(Pixel::Yuyv, 0, 0, FULL_RANGE), Colour::JFIF);
         assert_eq!(of(Pixel::Nv12, REC709, 0, 0), Colour { matrix: Matrix::Bt709, full: false });
-        assert_eq!(of(Pixel::Nv12, REC709, 1, 0), Colour::HOUSE);
+        assert_eq!(of(Pixel::Nv12, REC709, 1, 0), Colour::NATIVE);
         assert_eq!(of(Pixel::Grey, 8, 0, 0), Colour::JFIF);
         assert_eq!(of(Pixel::Mjpg, 8, 0, 0), Colour::JFIF);
-        assert_eq!(of(Pixel::Mjpg, REC709, ENC_709, LIM_RANGE), Colour::HOUSE);
+        assert_eq!(of(Pixel::Mjpg, REC709, ENC_709, LIM_RANGE), Colour::NATIVE);
     }
 }

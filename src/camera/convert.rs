@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use super::{CameraError, negotiate::Pixel};
+use super::{CameraError, format::Pixel};
 use crate::frame::{Frame, Size};
 
 /// Repacks frames of one format.

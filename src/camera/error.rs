@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use super::Unreadable;
 use crate::{
-    duration::Human,
+    duration::HumanDuration,
     error::{Failure, Kind, Recovery, chain},
     media::{image_file::PictureError, regular::FileError},
     v4l2::holders::Holder,
@@ -17,7 +17,7 @@ pub enum CameraError {
     #[error("no camera found: no /dev/video* node captures in a format that bgcam can read")]
     NoCamera,
     #[error("camera {device:?} not found")]
-    NotFound { device: String, there: Vec<String> },
+    NotFound { device: String, available: Vec<String> },
     #[error("cannot open camera {device}: permission denied")]
     Denied { device: String },
     #[error("cannot use camera {device}: busy{}", by(.holder))]
@@ -32,7 +32,7 @@ pub enum CameraError {
     Unsupported { device: String, offered: String, wanted: Option<String> },
     #[error("cannot {doing} on camera {device}")]
     Io { device: String, doing: &'static str, source: io::Error },
-    #[error("camera {device} gave no frame for {}", Human(*.waited))]
+    #[error("camera {device} gave no frame for {}", HumanDuration(*.waited))]
     Stalled { device: String, waited: Duration },
     #[error("camera {device} has gone away")]
     Gone { device: String, source: io::Error },
@@ -40,7 +40,7 @@ pub enum CameraError {
     #[error("corrupt frame: {0}")]
     Corrupt(&'static str),
     /// Frames come, and none can be decoded.
-    #[error("camera {device} has sent only damaged frames for {}: {why}", Human(*.waited))]
+    #[error("camera {device} has sent only damaged frames for {}: {why}", HumanDuration(*.waited))]
     AllCorrupt { device: String, why: &'static str, waited: Duration },
     #[error("cannot read {}", .path.display())]
     File { path: PathBuf, source: FileError },
@@ -119,10 +119,10 @@ impl CameraError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoCamera => "plug one in, or choose the device `demo` to try without one",
-            Self::NotFound { there, .. } if there.is_empty() => {
-                "there is no camera at all; choose the device `demo` to try without one"
+            Self::NotFound { available, .. } if available.is_empty() => {
+                "no camera is connected; use the device `demo` to try bgcam without one"
             }
-            Self::NotFound { there, .. } => return Some(format!("there are: {}", there.join(", "))),
+            Self::NotFound { available, .. } => return Some(format!("available: {}", available.join(", "))),
             Self::Denied { .. } => "run `sudo usermod -aG video $USER` and log in again",
             Self::Busy { .. } => {
                 "close the program that holds it; video apps must read \"Virtual Background Cam\" instead"
@@ -178,9 +178,9 @@ mod tests {
         assert_eq!(failure.message, "cannot use camera /dev/video0: busy, in use by zoom (pid 42)");
         let denied = Failure::from(CameraError::Denied { device: "/dev/video0".into() });
         assert!(denied.hint.is_some_and(|hint| hint.contains("usermod -aG video")));
-        let there = vec!["Integrated Camera (/dev/video0)".to_owned()];
-        let missing = Failure::from(CameraError::NotFound { device: "logi".into(), there });
-        assert_eq!(missing.hint.as_deref(), Some("there are: Integrated Camera (/dev/video0)"));
+        let available = vec!["Integrated Camera (/dev/video0)".to_owned()];
+        let missing = Failure::from(CameraError::NotFound { device: "logi".into(), available });
+        assert_eq!(missing.hint.as_deref(), Some("available: Integrated Camera (/dev/video0)"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 use crate::{
-    frame::colour::{Colour, ToHouse},
+    frame::colour::{Colour, ToNative},
     media::y4m::{Header, Reader, Y4mError},
 };
 
@@ -53,8 +53,8 @@ pub struct FileOptions {
 pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, CameraError> {
     let (input, info) = recognise(path, options)?;
     let (native, rate, colour) = match &input {
-        Input::Still(frame) => (frame.size(), (STILL_FPS, 1), ToHouse::Same),
-        Input::Y4m(reader) => (reader.header().size(), reader.header().rate, to_house(reader.header())),
+        Input::Still(frame) => (frame.size(), (STILL_FPS, 1), ToNative::Same),
+        Input::Y4m(reader) => (reader.header().size(), reader.header().rate, to_native(reader.header())),
         Input::Ffmpeg(child, colour) => (child.header().size(), child.header().rate, colour.clone()),
     };
     let size = options.size.unwrap_or(native);
@@ -120,7 +120,7 @@ fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), 
     };
     let child = Ffmpeg::open(&decode).map_err(|error| not_decoded(path, error))?;
     let info = video(child.header(), "YU12");
-    Ok((Input::Ffmpeg(child, ToHouse::new(conversion.colour)), info))
+    Ok((Input::Ffmpeg(child, ToNative::new(conversion.colour)), info))
 }
 
 fn not_decoded(path: &Path, error: FfmpegError) -> CameraError {
@@ -139,8 +139,8 @@ fn bad(path: &Path, error: Y4mError) -> CameraError {
     }
 }
 
-fn to_house(header: &Header) -> ToHouse {
-    ToHouse::new(if header.full_range { Colour::JFIF } else { Colour::HOUSE })
+fn to_native(header: &Header) -> ToNative {
+    ToNative::new(if header.full_range { Colour::JFIF } else { Colour::NATIVE })
 }
 
 #[derive(Debug)]
@@ -148,7 +148,7 @@ enum Input {
     Still(Frame),
     Y4m(Reader<BufReader<File>>),
     /// And the way from its colours to ours.
-    Ffmpeg(Ffmpeg, ToHouse),
+    Ffmpeg(Ffmpeg, ToNative),
 }
 
 /// A file that is being read.
@@ -161,7 +161,7 @@ struct FileSource {
     input: Input,
     looped: bool,
     pace: Option<Pace>,
-    colour: ToHouse,
+    colour: ToNative,
     /// Where the file's size differs from the wished one: a frame of the former, and the way from it.
     fit: Option<(Frame, Scaler)>,
     /// The last frame, where frames are so slow that it is shown more than once.

@@ -1,6 +1,6 @@
 //! Which cameras are infrared ones: laptops have one beside the webcam, for logging in by face, and nobody wants to be seen by it.
 
-use super::list::Format;
+use super::format::Format;
 
 /// Whether the names of a camera, of the node and of its USB function, say infrared.
 ///

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::list::{Device, Function};
+use super::device::{Device, UsbFunction};
 
 const BY_ID: &str = "/dev/v4l/by-id";
 const BY_PATH: &str = "/dev/v4l/by-path";
@@ -20,14 +20,14 @@ pub(super) fn is_by_id(path: &Path) -> bool {
 }
 
 /// What the system knows of the place of the node at `path`.
-pub(super) fn function(path: &Path) -> Function {
+pub(super) fn function(path: &Path) -> UsbFunction {
     let node = Path::new("/sys/class/video4linux").join(path.file_name().unwrap_or_default());
     let read = |file: &str| fs::read_to_string(node.join(file)).unwrap_or_default().trim().to_owned();
     let links = [BY_ID, BY_PATH].into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
     let leads_here = |link: &PathBuf| fs::canonicalize(link).is_ok_and(|target| target == path);
     let mut links: Vec<_> = links.map(|entry| entry.path()).filter(leads_here).collect();
     links.sort();
-    Function {
+    UsbFunction {
         name: read("device/interface"),
         interface: u8::from_str_radix(&read("device/bInterfaceNumber"), 16).ok(),
         index: read("index").parse().unwrap_or_default(),
@@ -85,7 +85,7 @@ mod tests {
             bus: "usb-0000:00:14.0-8".into(),
             virtual_: false,
             formats: vec![Format { fourcc: fourcc.into(), size: Size::HD, rates: vec![30.0] }],
-            function: Function {
+            function: UsbFunction {
                 name: name.into(),
                 interface: Some(interface),
                 index: 0,

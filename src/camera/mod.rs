@@ -3,9 +3,11 @@
 mod colour;
 mod convert;
 mod demo;
+mod device;
 mod error;
 mod field;
 pub mod file;
+mod format;
 mod infrared;
 pub(crate) mod interval;
 mod links;
@@ -24,11 +26,13 @@ mod webcam;
 
 use std::{path::PathBuf, time::Duration};
 
-use self::select::Wish;
+use self::select::CameraSelector;
 pub use self::{
+    device::{Cameras, Device, Unreadable, UsbFunction},
     error::CameraError,
     file::FileOptions,
-    list::{Cameras, Device, Format, Function, Unreadable, list, look_around},
+    format::Format,
+    list::{list, scan},
     probe::{inspect, probe},
     select::select,
 };
@@ -105,8 +109,8 @@ pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
     if let Some(path) = locate(settings)? {
         return webcam::open(&path, settings);
     }
-    match Wish::parse(&settings.device) {
-        Wish::File(path) => {
+    match CameraSelector::parse(&settings.device) {
+        CameraSelector::File(path) => {
             let options =
                 FileOptions { size: Some(settings.size), looped: true, paced: true, timeout: Some(settings.timeout) };
             file::open(&path, &options)
@@ -120,13 +124,13 @@ pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
 /// # Errors
 /// When there is no such camera.
 pub fn locate(settings: &Settings) -> Result<Option<PathBuf>, CameraError> {
-    match Wish::parse(&settings.device) {
-        Wish::Demo | Wish::File(_) => Ok(None),
+    match CameraSelector::parse(&settings.device) {
+        CameraSelector::Demo | CameraSelector::File(_) => Ok(None),
         // a node that is no camera is opened all the same: that says why it is none
-        Wish::Node(path) if !links::is_by_id(&path) => match path.canonicalize() {
+        CameraSelector::Node(path) if !links::is_by_id(&path) => match path.canonicalize() {
             Ok(node) => Ok(Some(node)),
-            Err(_) => Err(select::not_found(&settings.device, &look_around())),
+            Err(_) => Err(select::not_found(&settings.device, &scan())),
         },
-        _ => select(settings, &look_around()).map(|device| Some(device.path.clone())),
+        _ => select(settings, &scan()).map(|device| Some(device.path.clone())),
     }
 }

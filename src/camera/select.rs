@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CameraError, Settings, infrared, links,
-    list::{Cameras, Device},
-    negotiate,
+    CameraError, Settings,
+    device::{Cameras, Device},
+    infrared, links, negotiate,
 };
 
 /// By how many octaves of pixels or frames a camera must serve the settings better to go before one with a lower number:
@@ -14,7 +14,7 @@ const FAR_BETTER: f64 = 1.0;
 
 /// What the setting says, before looking at the machine.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Wish {
+pub(super) enum CameraSelector {
     Auto,
     Demo,
     File(PathBuf),
@@ -23,7 +23,7 @@ pub(super) enum Wish {
     Name(String),
 }
 
-impl Wish {
+impl CameraSelector {
     pub(super) fn parse(device: &str) -> Self {
         let device = device.trim();
         match device {
@@ -49,17 +49,17 @@ impl Wish {
 /// # Errors
 /// When there is no such camera, or the setting names none, as `demo` does.
 pub fn select<'a>(settings: &Settings, cameras: &'a Cameras) -> Result<&'a Device, CameraError> {
-    match Wish::parse(&settings.device) {
-        Wish::Auto => automatic(settings, cameras),
-        Wish::Node(path) => by_path(&path, cameras).ok_or_else(|| {
+    match CameraSelector::parse(&settings.device) {
+        CameraSelector::Auto => automatic(settings, cameras),
+        CameraSelector::Node(path) => by_path(&path, cameras).ok_or_else(|| {
             let unreadable = cameras.unreadable.iter().find(|camera| camera.path == path).cloned();
             unreadable.map_or_else(|| not_found(&settings.device, cameras), CameraError::Unreadable)
         }),
-        Wish::Name(name) => match by_link_name(&name, cameras) {
+        CameraSelector::Name(name) => match by_link_name(&name, cameras) {
             Some(device) => Ok(device),
             None => by_name(&name, settings, cameras),
         },
-        Wish::Demo | Wish::File(_) => Err(not_found(&settings.device, cameras)),
+        CameraSelector::Demo | CameraSelector::File(_) => Err(not_found(&settings.device, cameras)),
     }
 }
 
@@ -151,16 +151,19 @@ fn by_link_name<'a>(name: &str, cameras: &'a Cameras) -> Option<&'a Device> {
 
 /// That there is no `device`, and what there is.
 pub(super) fn not_found(device: &str, cameras: &Cameras) -> CameraError {
-    let there = cameras.devices.iter().filter(|device| !device.is_own_output());
-    let there = there.map(|device| format!("{} ({})", device.name, device.path.display())).collect();
-    CameraError::NotFound { device: device.to_owned(), there }
+    let available = cameras.devices.iter().filter(|device| !device.is_own_output());
+    let available = available.map(|device| format!("{} ({})", device.name, device.path.display())).collect();
+    CameraError::NotFound { device: device.to_owned(), available }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        camera::list::{Format, Function, MULTI_PLANAR, Unreadable},
+        camera::{
+            device::{MULTI_PLANAR, Unreadable, UsbFunction},
+            format::Format,
+        },
         frame::Size,
         sink::LABEL,
     };
@@ -175,7 +178,7 @@ mod tests {
             bus: format!("usb-{number}"),
             virtual_,
             formats: vec![format],
-            function: Function::default(),
+            function: UsbFunction::default(),
         }
     }
 
@@ -210,12 +213,12 @@ mod tests {
 
     #[test]
     fn settings_mean_what_they_say() {
-        assert_eq!(Wish::parse("auto"), Wish::Auto);
-        assert_eq!(Wish::parse(" "), Wish::Auto);
-        assert_eq!(Wish::parse("demo"), Wish::Demo);
-        assert_eq!(Wish::parse("file:a b.mp4"), Wish::File("a b.mp4".into()));
-        assert_eq!(Wish::parse("/dev/video3"), Wish::Node("/dev/video3".into()));
-        assert_eq!(Wish::parse("brio"), Wish::Name("brio".into()));
+        assert_eq!(CameraSelector::parse("auto"), CameraSelector::Auto);
+        assert_eq!(CameraSelector::parse(" "), CameraSelector::Auto);
+        assert_eq!(CameraSelector::parse("demo"), CameraSelector::Demo);
+        assert_eq!(CameraSelector::parse("file:a b.mp4"), CameraSelector::File("a b.mp4".into()));
+        assert_eq!(CameraSelector::parse("/dev/video3"), CameraSelector::Node("/dev/video3".into()));
+        assert_eq!(CameraSelector::parse("brio"), CameraSelector::Name("brio".into()));
     }
 
     #[test]
@@ -306,7 +309,9 @@ mod tests {
         assert_eq!(taken("brio", &cameras).unwrap(), 6);
         assert_eq!(taken("integrated camera: hd", &cameras).unwrap(), 4);
         assert_eq!(taken("ca", &cameras).unwrap(), 4, "the first that gives what we can decode, in colour");
-        assert!(matches!(taken("nikon", &cameras), Err(CameraError::NotFound { there, .. }) if there.len() == 6));
+        assert!(
+            matches!(taken("nikon", &cameras), Err(CameraError::NotFound { available, .. }) if available.len() == 6)
+        );
     }
 
     #[test]
@@ -317,6 +322,6 @@ mod tests {
             assert!(taken(name, &cameras).is_err(), "{name}");
         }
         cameras.devices.truncate(1);
-        assert!(matches!(taken("cam", &cameras), Err(CameraError::NotFound { there, .. }) if there.is_empty()));
+        assert!(matches!(taken("cam", &cameras), Err(CameraError::NotFound { available, .. }) if available.is_empty()));
     }
 }

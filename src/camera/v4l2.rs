@@ -26,8 +26,8 @@ use v4l::{
 
 use super::{
     field::Lines,
-    list::Format,
-    negotiate::{Choice, Pixel},
+    format::{Format, Pixel},
+    negotiate::Choice,
 };
 use crate::{
     frame::Size,

@@ -10,18 +10,19 @@ use super::{
     CameraError, FrameSource, Settings, SourceInfo,
     colour::colour_of,
     convert::Unpacker,
+    device::{MULTI_PLANAR, Unreadable},
     field::{self, Lines},
+    format::{Format, Pixel},
     infrared,
     interval::Interval,
     links,
-    list::{Format, MULTI_PLANAR, Unreadable},
     mjpeg::Mjpeg,
-    negotiate::{self, Pixel},
+    negotiate,
     scale::Scaler,
     stream::{Filled, Stream},
     v4l2::{Given, Node},
 };
-use crate::frame::colour::ToHouse;
+use crate::frame::colour::ToNative;
 use crate::{
     frame::{Frame, Size},
     sink::LABEL,
@@ -38,7 +39,7 @@ struct Webcam {
     interval: Interval,
     stream: Stream,
     decoder: Decoder,
-    colour: ToHouse,
+    colour: ToNative,
     /// Where the native size differs from the wished one: a frame of the native size, and the way from it.
     fit: Option<(Frame, Scaler)>,
     seq: u64,
@@ -118,7 +119,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         interval: Interval::new(fps),
         stream,
         decoder,
-        colour: ToHouse::new(colour_of(&given)),
+        colour: ToNative::new(colour_of(&given)),
         fit: Scaler::new(native, settings.size).map(|scaler| (Frame::new(native), scaler)),
         seq: 0,
         last_sequence: None,

@@ -4,7 +4,7 @@ use crate::{
     background::Background,
     frame::{
         Frame, Mask, Size,
-        grid::{Cells, Grid, Guide, Plane},
+        grid::{BoxDownscaler, Grid, Guide, Plane},
     },
 };
 
@@ -15,7 +15,7 @@ pub(super) const FACTOR: usize = 4;
 #[derive(Debug)]
 pub(super) struct Survey {
     pub(super) grid: Grid,
-    cells: Cells,
+    cells: BoxDownscaler,
     /// Of the frame.
     pub(super) frame: Guide,
     /// Of the mask.
@@ -29,7 +29,7 @@ impl Survey {
         let grid = Grid::of_cells(FACTOR, size);
         Self {
             grid,
-            cells: Cells::new(grid, size),
+            cells: BoxDownscaler::new(grid, size),
             frame: Guide::new(grid),
             person: Plane::new(grid.width, grid.height),
             behind: Guide::new(grid),

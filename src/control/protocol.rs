@@ -19,7 +19,7 @@ use crate::{
     mask::{Processor, Quality},
     prompt::job::JobStatus,
     sink::{OutputStatus, Reader},
-    stats::{Rates, Snapshot},
+    stats::{Rates, StatsSnapshot},
 };
 
 /// Maximum length of a line, in bytes; a longer line closes the connection.
@@ -192,7 +192,7 @@ pub struct Status {
     /// Frames not rendered because a newer one arrived.
     pub dropped_for_render: u64,
     /// Counters and timings since the start.
-    pub counters: Snapshot,
+    pub counters: StatsSnapshot,
     /// The outputs.
     pub outputs: Vec<OutputStatus>,
     /// Apps that have a virtual camera open.

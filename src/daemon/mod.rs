@@ -50,8 +50,8 @@ use crate::{
     paths,
     pipeline::{self, Pipeline},
     prompt::job::Jobs,
-    sink::{Board, Outputs, SinkSpec},
-    stats::{self, Rates, Snapshot},
+    sink::{OutputMonitor, Outputs, SinkSpec},
+    stats::{self, Rates, StatsSnapshot},
     web::{Access, Page},
 };
 
@@ -111,7 +111,7 @@ struct Daemon {
     background_chosen: AtomicU64,
     reloaded: Mutex<Option<Reloaded>>,
     files: Mutex<Files>,
-    outputs: Arc<Board>,
+    outputs: Arc<OutputMonitor>,
     /// The picture that is being made of words.
     jobs: Jobs,
     flags: Flags,
@@ -128,7 +128,7 @@ struct Daemon {
 #[derive(Debug)]
 struct Pulse {
     at: Instant,
-    counters: Snapshot,
+    counters: StatsSnapshot,
     rates: Rates,
     cpu: Duration,
     cpu_percent: f64,
@@ -136,7 +136,7 @@ struct Pulse {
 
 impl Pulse {
     fn new() -> Self {
-        let (counters, rates, cpu) = (Snapshot::default(), Rates::default(), stats::process_time());
+        let (counters, rates, cpu) = (StatsSnapshot::default(), Rates::default(), stats::process_time());
         Self { at: Instant::now(), counters, rates, cpu, cpu_percent: 0.0 }
     }
 
@@ -146,7 +146,7 @@ impl Pulse {
     }
 
     /// Measures since the last look; true when pictures went out meanwhile.
-    fn measure(&mut self, counters: &Snapshot) -> bool {
+    fn measure(&mut self, counters: &StatsSnapshot) -> bool {
         let (now, cpu) = (Instant::now(), stats::process_time());
         let apart = now - self.at;
         let alive = counters.written > self.counters.written;
@@ -172,7 +172,7 @@ impl Daemon {
         let mut specs = config.outputs.clone();
         specs.extend(options.snapshot.clone().map(SinkSpec::Png));
         let outputs = Outputs::open(&specs, config.size, config.fps, Instant::now());
-        let board = outputs.board();
+        let monitor = outputs.monitor();
         let settings = pipeline::Settings {
             size: config.size,
             fps: config.fps,
@@ -192,7 +192,7 @@ impl Daemon {
             background_chosen: AtomicU64::default(),
             reloaded: Mutex::default(),
             files: Mutex::new(files),
-            outputs: board,
+            outputs: monitor,
             jobs: Jobs::default(),
             flags: options.flags.clone(),
             started: Instant::now(),
@@ -267,7 +267,7 @@ impl Daemon {
         }
     }
 
-    fn first_second(&self, counters: &Snapshot) -> Option<Result<(), Failure>> {
+    fn first_second(&self, counters: &StatsSnapshot) -> Option<Result<(), Failure>> {
         let fps = u64::from(lock(&self.config).fps);
         if counters.composed.saturating_sub(counters.unmasked) >= fps {
             return Some(Ok(()));

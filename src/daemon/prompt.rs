@@ -53,7 +53,7 @@ impl Daemon {
         let daemon = Arc::clone(self);
         let started = self.jobs.start(arrived, &words, &provider, |reporter| async move {
             let end = job.run(&daemon, &reporter).await;
-            stats::give_memory_back();
+            stats::trim_heap();
             daemon.news.send_replace(());
             end.unwrap_or_else(JobState::Failed)
         });

@@ -12,7 +12,7 @@ use crate::{
         server::Service,
     },
     error::Failure,
-    sink::{self, OutputStatus, SinkSpec},
+    sink::{self, OutputStatus},
     stats,
 };
 
@@ -51,7 +51,7 @@ impl Service for Arc<Daemon> {
 
     async fn status(&self) -> Status {
         let outputs = self.outputs.status(Instant::now());
-        let nodes = nodes(&outputs);
+        let nodes: Vec<_> = outputs.iter().filter_map(OutputStatus::loopback_node).collect();
         let readers = tokio::task::spawn_blocking(move || readers_of(&nodes)).await.unwrap_or_default();
         let scene = self.pipeline.scene();
         let stations = self.pipeline.stations();
@@ -124,18 +124,9 @@ impl Daemon {
             return Ok(Response::Done("not shown: another background was chosen meanwhile".to_owned()));
         };
         let response = self.done(version, &format!("background: {label}")).await;
-        stats::give_memory_back(); // that of the old background
+        stats::trim_heap(); // that of the old background
         Ok(response)
     }
-}
-
-/// The device nodes among the virtual cameras that are well.
-fn nodes(outputs: &[OutputStatus]) -> Vec<PathBuf> {
-    let well = outputs.iter().filter(|output| output.failure.is_none());
-    well.filter(|output| matches!(output.output, SinkSpec::Loopback(_) | SinkSpec::Auto))
-        .map(|output| PathBuf::from(&output.name))
-        .filter(|path| path.is_absolute())
-        .collect()
 }
 
 fn readers_of(nodes: &[PathBuf]) -> Vec<sink::Reader> {

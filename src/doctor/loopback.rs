@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     sink::{
-        LABEL, SinkSpec, Wanted,
+        LABEL, LoopbackTarget, SinkSpec,
         loopback::{Loopback, State, list_in},
     },
     system::System,
@@ -120,8 +120,8 @@ fn loaded(version: Option<&str>) -> String {
 /// The device that the daemon would write to.
 fn device<'a>(facts: &Facts<'_>, devices: &'a [Loopback]) -> Option<&'a Loopback> {
     let named = facts.config.outputs.iter().find_map(|output| match output {
-        SinkSpec::Loopback(Wanted::Path(path)) => devices.iter().find(|device| device.path == *path),
-        SinkSpec::Loopback(Wanted::Label(label)) => devices.iter().find(|device| device.label == *label),
+        SinkSpec::Loopback(LoopbackTarget::Path(path)) => devices.iter().find(|device| device.path == *path),
+        SinkSpec::Loopback(LoopbackTarget::Label(label)) => devices.iter().find(|device| device.label == *label),
         _ => None,
     });
     let labelled = || devices.iter().find(|device| device.label == LABEL);

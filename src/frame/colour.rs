@@ -35,14 +35,14 @@ pub(crate) struct Colour {
 
 impl Colour {
     /// That of our own frames.
-    pub(crate) const HOUSE: Self = Self { matrix: Matrix::Bt601, full: false };
+    pub(crate) const NATIVE: Self = Self { matrix: Matrix::Bt601, full: false };
     /// That of JPEG files (JFIF).
     pub(crate) const JFIF: Self = Self { matrix: Matrix::Bt601, full: true };
 }
 
 /// The way from a source's numbers to ours, in place on the planes.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ToHouse {
+pub(crate) enum ToNative {
     /// They are ours.
     Same,
     /// Only the range differs.
@@ -51,10 +51,10 @@ pub(crate) enum ToHouse {
     Matrix(Mix),
 }
 
-impl ToHouse {
+impl ToNative {
     pub(crate) fn new(from: Colour) -> Self {
         match from {
-            Colour::HOUSE => Self::Same,
+            Colour::NATIVE => Self::Same,
             Colour::JFIF => Self::Range {
                 luma: Affine::new(219.0 / 255.0, 16.0),
                 chroma: Affine::new(224.0 / 255.0, 128.0 - 128.0 * 224.0 / 255.0),
@@ -178,7 +178,7 @@ mod tests {
     fn convert(from: Colour, [y, u, v]: [u8; 3]) -> [u8; 3] {
         let mut frame = Frame::new(Size::new(16, 16).unwrap());
         frame.fill(crate::frame::Yuv { y, u, v });
-        ToHouse::new(from).apply(&mut frame);
+        ToNative::new(from).apply(&mut frame);
         let (ys, us, vs) = frame.planes();
         assert!(ys.iter().all(|other| *other == ys[0]));
         [ys[17], us[3], vs[3]]

@@ -15,7 +15,7 @@ const SIDE: usize = 320;
 pub(crate) struct Grid {
     /// Pixels on a side of a cell.
     pub(crate) factor: usize,
-    /// Cells in a row; the last may reach over the frame's edge.
+    /// BoxDownscaler in a row; the last may reach over the frame's edge.
     pub(crate) width: usize,
     /// Rows of cells.
     pub(crate) height: usize,
@@ -29,7 +29,7 @@ impl Grid {
         Self::of_cells(factor, size)
     }
 
-    /// Cells of `factor` pixels of frames of `size`.
+    /// BoxDownscaler of `factor` pixels of frames of `size`.
     pub(crate) fn of_cells(factor: usize, size: Size) -> Self {
         Self { factor, width: size.width().div_ceil(factor), height: size.height().div_ceil(factor) }
     }
@@ -108,7 +108,7 @@ pub(crate) struct Guide {
 
 /// Shrinks frames to guides.
 #[derive(Debug)]
-pub(crate) struct Cells {
+pub(crate) struct BoxDownscaler {
     grid: Grid,
     sums: Box<[u16]>,
 }
@@ -120,7 +120,7 @@ impl Guide {
     }
 }
 
-impl Cells {
+impl BoxDownscaler {
     pub(crate) fn new(grid: Grid, size: Size) -> Self {
         Self { grid, sums: vec![0; size.width()].into() }
     }
@@ -223,7 +223,7 @@ mod tests {
             let grid = Grid::new(size);
             assert!(grid.width * grid.factor >= size.width() && (grid.width - 1) * grid.factor < size.width());
             let (frame, mut guide) = (frame(size), Guide::new(grid));
-            Cells::new(grid, size).fill(&frame, &mut guide);
+            BoxDownscaler::new(grid, size).fill(&frame, &mut guide);
             let (w, h) = (size.width(), size.height());
             for (x, y) in [(0, 0), (grid.width / 2, grid.height / 3), (grid.width - 1, grid.height - 1)] {
                 let (luma, u, v) = frame.planes();

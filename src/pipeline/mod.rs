@@ -252,11 +252,11 @@ impl Pipeline {
         let (shared, machine) = Shared::new(edges, settings);
         let shared = Arc::new(shared);
         let mut pipeline = Self { shared, threads: Vec::with_capacity(4), retired: Mutex::default() };
-        let board = outputs.board();
+        let monitor = outputs.monitor();
         pipeline.spawn("bgcam-render", move |shared| render::Render::new(shared, outputs).run())?;
         pipeline.spawn("bgcam-mask", |shared| segment::run(&shared))?;
         pipeline.spawn("bgcam-camera", |shared| capture::run(&shared))?;
-        pipeline.spawn("bgcam-watch", move |shared| watch::run(&shared, &board, machine))?;
+        pipeline.spawn("bgcam-watch", move |shared| watch::run(&shared, &monitor, machine))?;
         Ok(pipeline)
     }
 

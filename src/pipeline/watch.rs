@@ -7,7 +7,7 @@
 use std::{
     io,
     os::fd::AsRawFd,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     camera,
     mask::Quality,
-    sink::{Board, SinkSpec, loopback::usage::Usage},
+    sink::{OutputMonitor, OutputStatus, SinkSpec, loopback::usage::Usage},
     v4l2::holders::{self, Holder},
 };
 
@@ -76,7 +76,7 @@ impl Wanted {
 }
 
 /// Looks until the pipeline stops.
-pub(super) fn run(shared: &Shared, board: &Board, mut machine: Box<dyn Machine>) {
+pub(super) fn run(shared: &Shared, monitor: &OutputMonitor, mut machine: Box<dyn Machine>) {
     let mut inotify = Inotify::init().inspect_err(|error| tracing::warn!("no inotify: {error}")).ok();
     if let Some(inotify) = &mut inotify {
         let plugged = WatchMask::CREATE | WatchMask::ATTRIB;
@@ -86,7 +86,7 @@ pub(super) fn run(shared: &Shared, board: &Board, mut machine: Box<dyn Machine>)
     let (mut known, mut measured) = (None, None);
     while !shared.switch.is_stopped() {
         let now = Instant::now();
-        match standing_reason(shared, board) {
+        match standing_reason(shared, monitor) {
             Some(why) => {
                 // news that nobody takes would end each wait at once
                 watch.nodes.clear();
@@ -96,10 +96,10 @@ pub(super) fn run(shared: &Shared, board: &Board, mut machine: Box<dyn Machine>)
             }
             None => {
                 if watch.surveyed.is_none_or(|last| now.duration_since(last) >= SURVEY) {
-                    watch.survey(board, inotify.as_mut());
+                    watch.survey(monitor, inotify.as_mut());
                     watch.surveyed = Some(now);
                 }
-                let told = board.readers().borrow().contains(&Some(true));
+                let told = monitor.readers().borrow().contains(&Some(true));
                 let page = shared.tap.is_watched();
                 let apps = watch.look(told);
                 let on = demand.look(&Seen { streaming: apps.streaming || page, ..apps.clone() }, now);
@@ -123,7 +123,7 @@ pub(super) fn run(shared: &Shared, board: &Board, mut machine: Box<dyn Machine>)
         }
         if watch.plugged_in.is_some_and(|since| since.elapsed() >= SETTLE) {
             watch.plugged_in = None;
-            plugged_in(shared, board);
+            plugged_in(shared, monitor);
         }
     }
 }
@@ -136,8 +136,8 @@ enum Cause {
 }
 
 /// A node has appeared: what is missing may be it, and it may be the camera that is meant.
-fn plugged_in(shared: &Shared, board: &Board) {
-    board.retry_now();
+fn plugged_in(shared: &Shared, monitor: &OutputMonitor) {
+    monitor.retry_now();
     let source = shared.stations().source.clone();
     let Some(source) = source else {
         shared.switch.wake(); // whoever waits to open the camera again need not wait longer
@@ -162,14 +162,14 @@ fn decide(shared: &Shared, on: bool, may_be_new: bool, why: impl FnOnce() -> Str
 }
 
 /// Why the camera is on whoever reads.
-fn standing_reason(shared: &Shared, board: &Board) -> Option<&'static str> {
+fn standing_reason(shared: &Shared, monitor: &OutputMonitor) -> Option<&'static str> {
     if shared.wanted.always.load(Ordering::Acquire) {
         return Some("always_on is set");
     }
     let tells = |spec: &SinkSpec| matches!(spec, SinkSpec::Auto | SinkSpec::Loopback(_) | SinkSpec::PipeWire(_));
-    if board.specs().any(|spec| matches!(spec, SinkSpec::Y4m(_) | SinkSpec::Mp4(_))) {
+    if monitor.specs().any(|spec| matches!(spec, SinkSpec::Y4m(_) | SinkSpec::Mp4(_))) {
         Some("a video is written")
-    } else if board.specs().any(tells) {
+    } else if monitor.specs().any(tells) {
         None
     } else {
         Some("there is no virtual camera to be read")
@@ -199,8 +199,9 @@ struct Node {
 
 impl Watch {
     /// Takes up nodes that are new and lets go of those that are gone.
-    fn survey(&mut self, board: &Board, mut inotify: Option<&mut Inotify>) {
-        let written = written_nodes(board);
+    fn survey(&mut self, monitor: &OutputMonitor, mut inotify: Option<&mut Inotify>) {
+        let outputs = monitor.status(Instant::now());
+        let written: Vec<_> = outputs.iter().filter_map(OutputStatus::loopback_node).collect();
         self.nodes.retain(|node| written.contains(&node.path));
         for path in written {
             if !self.nodes.iter().any(|node| node.path == path)
@@ -295,12 +296,4 @@ impl Node {
         }
         Ok(())
     }
-}
-
-/// The nodes of v4l2loopback among the outputs that are well.
-fn written_nodes(board: &Board) -> Vec<PathBuf> {
-    let outputs = board.status(Instant::now()).into_iter().filter(|output| output.failure.is_none());
-    let loopback = |spec: &SinkSpec| matches!(spec, SinkSpec::Auto | SinkSpec::Loopback(_));
-    let names = outputs.filter(|output| loopback(&output.output)).map(|output| output.name);
-    names.filter(|name| name.starts_with("/dev/")).map(|name| Path::new(&name).to_owned()).collect()
 }

@@ -11,7 +11,10 @@ use std::{
 
 use libloading::Library;
 
-use crate::{error::chain, sink::SinkError};
+/// PipeWire is not installed, or the file found is another library.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct LoadError(#[from] libloading::Error);
 
 /// The library's name, which stands for its binary interface.
 const FILE: &str = "libpipewire-0.3.so.0";
@@ -188,12 +191,12 @@ api! {
 ///
 /// # Errors
 /// When it is not installed, or is not what its name says.
-pub(crate) fn get() -> Result<&'static Api, SinkError> {
+pub(crate) fn get() -> Result<&'static Api, LoadError> {
     static API: OnceLock<Api> = OnceLock::new();
     if let Some(api) = API.get() {
         return Ok(api);
     }
-    let loaded = load(FILE).map_err(|error| SinkError::NoPipeWire { reason: chain(&error) })?;
+    let loaded = load(FILE)?;
     Ok(API.get_or_init(|| loaded))
 }
 
@@ -213,6 +216,7 @@ mod tests {
     use std::mem::{offset_of, size_of};
 
     use super::*;
+    use crate::error::chain;
 
     #[test]
     fn a_missing_or_wrong_library_is_an_error() {

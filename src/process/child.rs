@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::duration::Human;
+use crate::duration::HumanDuration;
 
 /// How much of what a child says last is kept, in bytes.
 const LAST_WORDS: usize = 2048;
@@ -166,7 +166,10 @@ pub(crate) fn wait(child: &mut Child, patience: Duration) -> io::Result<ExitStat
         if Instant::now() >= deadline {
             child.kill()?;
             child.wait()?;
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {}", Human(patience))));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("it did not end within {}", HumanDuration(patience)),
+            ));
         }
         thread::sleep(Duration::from_millis(10));
     }

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+#[cfg(feature = "pipewire")]
+use crate::pipewire::library::LoadError;
 use crate::{
     error::{Failure, Kind, Recovery, chain},
     frame::Size,
@@ -238,6 +240,13 @@ fn io_kind(error: &io::Error) -> Kind {
 impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Self {
         Self { kind: error.kind(), message: chain(&error), hint: error.hint() }
+    }
+}
+
+#[cfg(feature = "pipewire")]
+impl From<LoadError> for SinkError {
+    fn from(error: LoadError) -> Self {
+        Self::NoPipeWire { reason: chain(&error) }
     }
 }
 

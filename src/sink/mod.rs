@@ -2,15 +2,16 @@
 //!
 //! [`Outputs`] is what the render thread owns: several sinks, none of which can stop another.
 
-mod audience;
 mod error;
 pub mod loopback;
 pub mod memory;
+mod monitor;
 mod mp4;
 mod outputs;
 mod pipe;
 #[cfg(feature = "pipewire")]
 mod pipewire;
+mod readers;
 mod recording;
 mod snapshot;
 mod spec;
@@ -18,20 +19,21 @@ pub mod still;
 mod worker;
 pub mod y4m;
 
-pub use audience::{Audience, Readers};
 pub use error::SinkError;
+pub use monitor::{OutputMonitor, OutputStatus};
 use mp4::Mp4;
-pub use outputs::{Board, OutputStatus, Outputs};
+pub use outputs::Outputs;
+pub use readers::{ReaderReport, Readers};
 pub use recording::Existing;
 use snapshot::Snapshot;
-pub use spec::{BadSpec, SinkSpec, Wanted};
+pub use spec::{BadSpec, LoopbackTarget, SinkSpec};
 use worker::Worker;
 
 use crate::frame::{Frame, Size};
-pub use crate::v4l2::holders::{Holder as Reader, all as readers, maps};
-
-/// The card label of our virtual camera, which apps show.
-pub const LABEL: &str = "Virtual Background Cam";
+pub use crate::v4l2::{
+    LABEL,
+    holders::{Holder as Reader, all as readers, maps},
+};
 
 /// Where composed frames go.
 pub trait FrameSink: Send {
@@ -65,7 +67,7 @@ pub trait FrameSink: Send {
     }
 
     /// Takes the place where an output that knows whether somebody reads it tells so.
-    fn tell_readers(&mut self, _audience: Audience) {}
+    fn report_readers(&mut self, _audience: ReaderReport) {}
 }
 
 /// Opens an output for frames of `size`; `rate` is their number a second as a fraction, such as `(30000, 1001)`.
@@ -92,17 +94,17 @@ pub fn open(
         SinkSpec::Png(path) => Box::new(Snapshot::start(path, still::Format::Png, size)?),
         SinkSpec::Jpeg(path) => Box::new(Snapshot::start(path, still::Format::Jpeg, size)?),
         SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, rate, existing)?),
-        SinkSpec::None => Box::new(Nowhere { size }),
+        SinkSpec::None => Box::new(NullSink { size }),
     })
 }
 
 /// What `auto` stands for: v4l2loopback where there is a device of it, because every app can read that; else PipeWire.
 fn choose() -> SinkSpec {
     #[cfg(feature = "pipewire")]
-    if loopback::list().is_empty() && pipewire::is_here() {
+    if loopback::list().is_empty() && pipewire::is_available() {
         return SinkSpec::PipeWire(None);
     }
-    SinkSpec::Loopback(Wanted::Auto)
+    SinkSpec::Loopback(LoopbackTarget::Auto)
 }
 
 /// Loads the library of PipeWire, where that has not been done.
@@ -118,11 +120,11 @@ pub fn pipewire_library() -> Result<(), SinkError> {
 
 /// The output `none`.
 #[derive(Debug)]
-struct Nowhere {
+struct NullSink {
     size: Size,
 }
 
-impl FrameSink for Nowhere {
+impl FrameSink for NullSink {
     fn name(&self) -> &str {
         "none"
     }

@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     FrameSink, SinkError, check_size,
-    pipe::Patient,
+    pipe::TimeoutWriter,
     recording::{self, Existing},
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(super) struct Mp4 {
     path: PathBuf,
     size: Size,
     child: Child,
-    stdin: Option<Patient>,
+    stdin: Option<TimeoutWriter>,
     stderr: Option<JoinHandle<String>>,
 }
 
@@ -73,7 +73,8 @@ impl Mp4 {
             .process_group(0) // Ctrl-C is for us; ffmpeg ends when its input does
             .spawn()
             .map_err(failed)?;
-        let stdin = child.stdin.take().map(|pipe| Patient::unblock(pipe, PATIENCE)).transpose().map_err(failed)?;
+        let stdin =
+            child.stdin.take().map(|pipe| TimeoutWriter::unblock(pipe, PATIENCE)).transpose().map_err(failed)?;
         let stderr = child.stderr.take().map(|pipe| thread::spawn(move || child::last_words(pipe)));
         Ok(Self { name: path.display().to_string(), path, size, child, stdin, stderr })
     }

@@ -3,17 +3,19 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::{Audience, Existing, FrameSink, Readers, SinkError, SinkSpec, Worker, open};
+use super::{
+    Existing, FrameSink, OutputMonitor, ReaderReport, SinkError, SinkSpec, Worker,
+    monitor::{Entry, OutputState},
+    open,
+};
 use crate::{
     error::{Failure, Recovery, chain},
     frame::{Frame, Size},
@@ -25,119 +27,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause before an output is opened anew.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How an output is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum OutputState {
-    /// The last frame went out.
-    Ok,
-    /// It takes no frames.
-    Failed {
-        /// Why.
-        failure: Failure,
-        /// Since when.
-        since: Instant,
-        /// How often it was opened anew in vain.
-        retries: u32,
-        /// Whether it will be opened anew.
-        hopeless: bool,
-    },
-}
-
-/// How an output is, for `status`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OutputStatus {
-    /// The output as the settings name it.
-    pub output: SinkSpec,
-    /// The path of what was opened, such as `/dev/video10`; the last one while it is failing.
-    pub name: String,
-    /// Whether somebody reads it; `None` where it can't tell by itself.
-    pub read: Option<bool>,
-    /// Frames that it took.
-    pub written: u64,
-    /// Frames that it found no room for.
-    pub dropped: u64,
-    /// Why it takes no frames, if so.
-    pub failure: Option<Failure>,
-    /// Seconds since it failed.
-    pub failed_for: Option<f64>,
-    /// How often it was opened anew in vain since then.
-    pub retries: u32,
-}
-
-/// The state of all outputs, to look at from other threads.
-#[derive(Debug)]
-pub struct Board {
-    entries: Box<[Entry]>,
-    readers: Arc<watch::Sender<Readers>>,
-    retry: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    spec: SinkSpec,
-    name: ArcSwap<String>,
-    state: ArcSwap<OutputState>,
-    audience: Audience,
-    written: AtomicU64,
-    dropped: AtomicU64,
-}
-
-impl Board {
-    /// How each output is, in the order of the settings.
-    pub fn status(&self, now: Instant) -> Vec<OutputStatus> {
-        self.entries.iter().map(|entry| entry.status(now)).collect()
-    }
-
-    /// Has what failed opened anew at the next frame: something was plugged in.
-    pub fn retry_now(&self) {
-        self.retry.store(true, Ordering::Relaxed);
-    }
-
-    /// The outputs as the settings name them.
-    pub fn specs(&self) -> impl Iterator<Item = &SinkSpec> {
-        self.entries.iter().map(|entry| &entry.spec)
-    }
-
-    /// Which outputs say that somebody reads them, now and later, in the order of the settings.
-    ///
-    /// PipeWire says it; v4l2loopback has to be asked.
-    pub fn readers(&self) -> watch::Receiver<Readers> {
-        self.readers.subscribe()
-    }
-}
-
-impl Entry {
-    fn new(spec: &SinkSpec, audience: Audience) -> Self {
-        Self {
-            spec: spec.clone(),
-            name: ArcSwap::from_pointee(spec.to_string()),
-            state: ArcSwap::from_pointee(OutputState::Ok),
-            audience,
-            written: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-        }
-    }
-
-    fn status(&self, now: Instant) -> OutputStatus {
-        let (failure, failed_for, retries) = match &**self.state.load() {
-            OutputState::Ok => (None, None, 0),
-            OutputState::Failed { failure, since, retries, .. } => {
-                (Some(failure.clone()), Some(now.saturating_duration_since(*since).as_secs_f64()), *retries)
-            }
-        };
-        OutputStatus {
-            output: self.spec.clone(),
-            name: self.name.load().to_string(),
-            read: self.audience.reading(),
-            written: self.written.load(Ordering::Relaxed),
-            dropped: self.dropped.load(Ordering::Relaxed),
-            failure,
-            failed_for,
-            retries,
-        }
-    }
-}
-
 type Opener = Box<dyn FnMut(&SinkSpec, Size, u32) -> Result<Box<dyn FrameSink>, SinkError> + Send>;
 
 /// The outputs that the render thread owns; allocates nothing while all goes well.
@@ -145,7 +34,7 @@ pub struct Outputs {
     size: Size,
     fps: u32,
     slots: Vec<Slot>,
-    board: Arc<Board>,
+    monitor: Arc<OutputMonitor>,
     opener: Opener,
 }
 
@@ -157,7 +46,7 @@ struct Slot {
 }
 
 impl Outputs {
-    /// Opens all of `specs`; one that fails is tried again later, and [`Outputs::board`] says why.
+    /// Opens all of `specs`; one that fails is tried again later, and [`Outputs::monitor`] says why.
     pub fn open(specs: &[SinkSpec], size: Size, fps: u32, now: Instant) -> Self {
         Self::open_with(Box::new(open_beside), specs, size, fps, now)
     }
@@ -166,22 +55,22 @@ impl Outputs {
     pub fn open_with(opener: Opener, specs: &[SinkSpec], size: Size, fps: u32, now: Instant) -> Self {
         let slot = |_| Slot { sink: None, retry_at: Some(now), pause: FIRST_PAUSE };
         let readers = Arc::new(watch::Sender::new(vec![None; specs.len()]));
-        let entry = |(index, spec)| Entry::new(spec, Audience::new(&readers, index));
+        let entry = |(index, spec)| Entry::new(spec, ReaderReport::new(&readers, index));
         let entries = specs.iter().enumerate().map(entry).collect();
-        let board = Arc::new(Board { entries, readers, retry: AtomicBool::new(false) });
-        let mut outputs = Self { size, fps, slots: specs.iter().map(slot).collect(), board, opener };
+        let monitor = Arc::new(OutputMonitor { entries, readers, retry: AtomicBool::new(false) });
+        let mut outputs = Self { size, fps, slots: specs.iter().map(slot).collect(), monitor, opener };
         (0..specs.len()).for_each(|index| outputs.reopen(index, now));
         outputs
     }
 
     /// Where other threads see how the outputs are.
-    pub fn board(&self) -> Arc<Board> {
-        Arc::clone(&self.board)
+    pub fn monitor(&self) -> Arc<OutputMonitor> {
+        Arc::clone(&self.monitor)
     }
 
     /// Writes `frame` to all outputs that are well, and opens those anew whose time has come.
     pub fn write(&mut self, frame: &Frame, now: Instant) {
-        let retry = self.board.retry.swap(false, Ordering::Relaxed);
+        let retry = self.monitor.retry.swap(false, Ordering::Relaxed);
         for index in 0..self.slots.len() {
             if retry {
                 self.slots[index].retry_at = self.slots[index].retry_at.map(|_| now);
@@ -210,7 +99,7 @@ impl Outputs {
     }
 
     fn write_one(&mut self, index: usize, frame: &Frame, now: Instant) {
-        let (slot, entry) = (&mut self.slots[index], &self.board.entries[index]);
+        let (slot, entry) = (&mut self.slots[index], &self.monitor.entries[index]);
         let Some(sink) = &mut slot.sink else { return };
         match sink.write(frame) {
             Ok(()) => {
@@ -230,12 +119,12 @@ impl Outputs {
     }
 
     fn reopen(&mut self, index: usize, now: Instant) {
-        let entry = &self.board.entries[index];
+        let entry = &self.monitor.entries[index];
         let slot = &mut self.slots[index];
         slot.retry_at = None;
         match (self.opener)(&entry.spec, self.size, self.fps) {
             Ok(mut sink) => {
-                sink.tell_readers(entry.audience.clone());
+                sink.report_readers(entry.report.clone());
                 // An output that opens and then fails would fill the log for ever.
                 if matches!(**entry.state.load(), OutputState::Ok) {
                     info!(output = sink.name(), size = %self.size, "output opened");
@@ -248,8 +137,8 @@ impl Outputs {
     }
 
     fn failed(&mut self, index: usize, error: SinkError, now: Instant) {
-        let (slot, entry) = (&mut self.slots[index], &self.board.entries[index]);
-        let hopeless = error.recovery() == Recovery::GiveUp;
+        let (slot, entry) = (&mut self.slots[index], &self.monitor.entries[index]);
+        let permanent = error.recovery() == Recovery::GiveUp;
         let failure = Failure::from(error);
         let (since, retries) = match &**entry.state.load() {
             OutputState::Failed { since, retries, .. } => (*since, retries + 1),
@@ -259,15 +148,15 @@ impl Outputs {
             warn!(output = %entry.spec, error = %failure, hint = failure.hint, "output failed");
         }
         slot.sink = None;
-        slot.retry_at = (!hopeless).then(|| now + slot.pause);
+        slot.retry_at = (!permanent).then(|| now + slot.pause);
         slot.pause = (slot.pause * 2).min(LONGEST_PAUSE);
-        entry.state.store(Arc::new(OutputState::Failed { failure, since, retries, hopeless }));
+        entry.state.store(Arc::new(OutputState::Failed { failure, since, retries, permanent }));
     }
 }
 
 impl std::fmt::Debug for Outputs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outputs").field("size", &self.size).field("board", &self.board).finish_non_exhaustive()
+        f.debug_struct("Outputs").field("size", &self.size).field("monitor", &self.monitor).finish_non_exhaustive()
     }
 }
 
@@ -312,11 +201,11 @@ mod tests {
     fn an_output_that_is_not_there_yet_comes_later() {
         let start = Instant::now();
         let (mut outputs, first, second) = two(4, start);
-        let (board, frame) = (outputs.board(), Frame::new(size()));
+        let (monitor, frame) = (outputs.monitor(), Frame::new(size()));
         for tick in 0..40 {
             outputs.write(&frame, start + tick * Duration::from_millis(100));
         }
-        let status = board.status(start + Duration::from_secs(4));
+        let status = monitor.status(start + Duration::from_secs(4));
         // Tried at 0, 0.5, 1.5 and 3.5 seconds.
         assert_eq!((first.count(), second.count()), (5, 40));
         assert_eq!((status[0].written, status[0].failure.as_ref()), (5, None));
@@ -328,7 +217,7 @@ mod tests {
         let start = Instant::now();
         let (mut outputs, first, second) = two(100, start);
         outputs.write(&Frame::new(size()), start + Duration::from_secs(2));
-        let status = outputs.board().status(start + Duration::from_secs(3));
+        let status = outputs.monitor().status(start + Duration::from_secs(3));
         assert_eq!((first.count(), second.count()), (0, 1));
         assert_eq!((status[0].failed_for, status[0].retries), (Some(3.0), 1));
         assert!(status[0].failure.as_ref().unwrap().message.contains("v4l2loopback"));
@@ -338,14 +227,14 @@ mod tests {
     #[test]
     fn who_watches_hears_of_a_reader_at_once() {
         let (outputs, ..) = two(0, Instant::now());
-        let board = outputs.board();
-        let mut readers = board.readers();
-        board.entries[1].audience.tell(Some(true));
+        let monitor = outputs.monitor();
+        let mut readers = monitor.readers();
+        monitor.entries[1].report.tell(Some(true));
         assert!(readers.has_changed().unwrap());
         assert_eq!(*readers.borrow_and_update(), [None, Some(true)]);
-        board.entries[1].audience.tell(Some(true));
+        monitor.entries[1].report.tell(Some(true));
         assert!(!readers.has_changed().unwrap(), "nothing new");
-        assert_eq!(board.status(Instant::now())[1].read, Some(true));
+        assert_eq!(monitor.status(Instant::now())[1].read, Some(true));
     }
 
     /// Takes every frame and saves none, as a picture file on a full disk does.
@@ -384,12 +273,12 @@ mod tests {
         let given = Arc::clone(&room);
         let opener: Opener = Box::new(move |_, _, _| Ok(Box::new(Full { frames: 0, room: Arc::clone(&given) })));
         let mut outputs = Outputs::open_with(opener, &specs()[..1], size(), 30, start);
-        let (board, frame) = (outputs.board(), Frame::new(size()));
+        let (monitor, frame) = (outputs.monitor(), Frame::new(size()));
         let mut retries = 0;
         for tick in 0..400 {
             let now = start + tick * Duration::from_millis(100);
             outputs.write(&frame, now);
-            let status = &board.status(now)[0];
+            let status = &monitor.status(now)[0];
             assert!(tick < 3 || status.failure.is_some(), "it never came back, but said so at {tick}");
             // a warning for each first failure of a series: the series must not end
             assert!(status.retries >= retries);
@@ -398,7 +287,7 @@ mod tests {
         assert!(retries > 10);
         room.store(true, Ordering::Relaxed);
         outputs.write(&frame, start + Duration::from_secs(100));
-        assert_eq!(board.status(start)[0].failure, None);
+        assert_eq!(monitor.status(start)[0].failure, None);
     }
 
     #[test]
@@ -412,7 +301,7 @@ mod tests {
         first.fail(None);
         outputs.write(&frame, start + Duration::from_secs(3600));
         assert_eq!((first.count(), second.count()), (1, 3));
-        assert!(outputs.board().status(start)[0].failure.is_some());
+        assert!(outputs.monitor().status(start)[0].failure.is_some());
         outputs.finish().unwrap();
         assert!(second.finished());
     }

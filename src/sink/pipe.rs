@@ -7,16 +7,16 @@ use std::{
     time::Duration,
 };
 
-use crate::duration::Human;
+use crate::duration::HumanDuration;
 
 /// A file or pipe; a write that makes no headway for `patience` is an error.
 #[derive(Debug)]
-pub(super) struct Patient {
+pub(super) struct TimeoutWriter {
     file: File,
     patience: Duration,
 }
 
-impl Patient {
+impl TimeoutWriter {
     /// Takes over `fd`, which must not block.
     pub(super) fn new(fd: impl Into<OwnedFd>, patience: Duration) -> Self {
         Self { file: File::from(fd.into()), patience }
@@ -38,14 +38,17 @@ impl Patient {
         let millis = self.patience.as_millis().try_into().unwrap_or(libc::c_int::MAX);
         // SAFETY: `poll` is one pollfd, ours for the length of the call.
         match unsafe { libc::poll(&raw mut poll, 1, millis) } {
-            0 => Err(io::Error::new(io::ErrorKind::TimedOut, format!("nobody took data for {}", Human(self.patience)))),
+            0 => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("nobody took data for {}", HumanDuration(self.patience)),
+            )),
             ready if ready < 0 => Err(io::Error::last_os_error()),
             _ => Ok(()),
         }
     }
 }
 
-impl Write for Patient {
+impl Write for TimeoutWriter {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         loop {
             match self.file.write(data) {
@@ -69,7 +72,7 @@ mod tests {
     #[test]
     fn more_than_a_pipe_holds_goes_through() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut writer = Patient::unblock(writer, Duration::from_secs(20)).unwrap();
+        let mut writer = TimeoutWriter::unblock(writer, Duration::from_secs(20)).unwrap();
         let received = thread::spawn(move || {
             let mut all = Vec::new();
             reader.read_to_end(&mut all).map(|_| all)
@@ -83,7 +86,7 @@ mod tests {
     #[test]
     fn a_reader_that_stalls_is_an_error() {
         let (_reader, writer) = io::pipe().unwrap();
-        let mut writer = Patient::unblock(writer, Duration::from_millis(1)).unwrap();
+        let mut writer = TimeoutWriter::unblock(writer, Duration::from_millis(1)).unwrap();
         let error = writer.write_all(&[0; 1 << 20]).expect_err("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

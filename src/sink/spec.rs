@@ -15,7 +15,7 @@ pub enum SinkSpec {
     /// `auto`: v4l2loopback, or PipeWire where there is none.
     Auto,
     /// `v4l2...`: a virtual camera.
-    Loopback(Wanted),
+    Loopback(LoopbackTarget),
     /// `pipewire`, `pipewire:LABEL`: a camera in PipeWire, by default named [`super::LABEL`].
     PipeWire(Option<String>),
     /// `y4m:PATH`: raw video.
@@ -32,7 +32,7 @@ pub enum SinkSpec {
 
 /// Which of the machine's v4l2loopback devices.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Wanted {
+pub enum LoopbackTarget {
     /// `v4l2`: the one labelled [`super::LABEL`], else the first that nobody feeds.
     Auto,
     /// `v4l2:/dev/video10`.
@@ -71,9 +71,9 @@ impl FromStr for SinkSpec {
         Ok(match (kind, rest, given) {
             ("auto", None, _) => Self::Auto,
             ("none", None, _) => Self::None,
-            ("v4l2", None | Some("auto"), _) => Self::Loopback(Wanted::Auto),
-            ("v4l2", _, Some(path)) if path.starts_with('/') => Self::Loopback(Wanted::Path(path.into())),
-            ("v4l2", _, Some(label)) => Self::Loopback(Wanted::Label(label.to_owned())),
+            ("v4l2", None | Some("auto"), _) => Self::Loopback(LoopbackTarget::Auto),
+            ("v4l2", _, Some(path)) if path.starts_with('/') => Self::Loopback(LoopbackTarget::Path(path.into())),
+            ("v4l2", _, Some(label)) => Self::Loopback(LoopbackTarget::Label(label.to_owned())),
             ("pipewire", None, _) => Self::PipeWire(None),
             ("pipewire", _, Some(label)) => Self::PipeWire(Some(label.to_owned())),
             ("y4m", _, Some(path)) => Self::Y4m(path.into()),
@@ -88,9 +88,9 @@ impl FromStr for SinkSpec {
 impl fmt::Display for SinkSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Loopback(Wanted::Auto) => f.write_str("v4l2"),
-            Self::Loopback(Wanted::Path(path)) => write!(f, "v4l2:{}", path.display()),
-            Self::Loopback(Wanted::Label(label)) => write!(f, "v4l2:{label}"),
+            Self::Loopback(LoopbackTarget::Auto) => f.write_str("v4l2"),
+            Self::Loopback(LoopbackTarget::Path(path)) => write!(f, "v4l2:{}", path.display()),
+            Self::Loopback(LoopbackTarget::Label(label)) => write!(f, "v4l2:{label}"),
             Self::Auto => f.write_str("auto"),
             Self::PipeWire(None) => f.write_str("pipewire"),
             Self::PipeWire(Some(label)) => write!(f, "pipewire:{label}"),
@@ -137,7 +137,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<SinkSpec>().unwrap().to_string(), text);
         }
-        assert_eq!("v4l2:auto".parse(), Ok(SinkSpec::Loopback(Wanted::Auto)));
+        assert_eq!("v4l2:auto".parse(), Ok(SinkSpec::Loopback(LoopbackTarget::Auto)));
         assert_eq!("jpg:x.jpg".parse(), Ok(SinkSpec::Jpeg("x.jpg".into())));
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     FrameSink, SinkError, check_size,
-    pipe::Patient,
+    pipe::TimeoutWriter,
     recording::{self, Existing},
 };
 use crate::frame::{Frame, Mask, Size};
@@ -84,7 +84,7 @@ impl<W: Write> Writer<W> {
 pub struct File {
     name: String,
     size: Size,
-    writer: Writer<Patient>,
+    writer: Writer<TimeoutWriter>,
 }
 
 impl File {
@@ -95,7 +95,7 @@ impl File {
     pub fn create(path: &Path, size: Size, rate: (u32, u32), existing: Existing) -> Result<Self, SinkError> {
         let open = |source| SinkError::Open { name: path.display().to_string(), source };
         let (file, path) = recording::create(path, existing).map_err(open)?;
-        let writer = Writer::new(Patient::new(file, PATIENCE), size, rate, Content::Pictures).map_err(open)?;
+        let writer = Writer::new(TimeoutWriter::new(file, PATIENCE), size, rate, Content::Pictures).map_err(open)?;
         Ok(Self { name: path.display().to_string(), size, writer })
     }
 }

@@ -9,12 +9,12 @@ use std::{
 
 use super::{Cameras, CommandOutput, Library, Probe, System, User};
 use crate::{
-    camera::{Device, Format, Function},
+    camera::{Device, Format, UsbFunction},
     control::protocol::{CameraStatus, MaskStatus, SceneStatus, Status},
     error::{Failure, Kind},
     mask,
     sink::{LABEL, OutputStatus},
-    stats::{Rates, Snapshot},
+    stats::{Rates, StatsSnapshot},
     v4l2::holders::Holder,
 };
 
@@ -60,7 +60,7 @@ pub(crate) fn webcam(number: u32, fourcc: &str, size: &str, rate: f64) -> Device
         driver: "uvcvideo".to_owned(),
         bus: "usb-1".to_owned(),
         virtual_: false,
-        function: Function::default(),
+        function: UsbFunction::default(),
         formats: vec![Format { fourcc: fourcc.to_owned(), size: size.parse().unwrap(), rates: vec![rate] }],
     }
 }
@@ -120,7 +120,7 @@ pub(crate) fn status() -> Status {
         rates: Rates::default(),
         dropped_for_mask: 0,
         dropped_for_render: 0,
-        counters: Snapshot::default(),
+        counters: StatsSnapshot::default(),
         outputs: vec![OutputStatus {
             output: "v4l2".parse().unwrap(),
             name: "/dev/video10".into(),

@@ -103,7 +103,7 @@ impl Probe for Real {
     }
 
     fn cameras(&self) -> Cameras {
-        camera::look_around()
+        camera::scan()
     }
 
     fn holders(&self, node: &Path) -> Vec<Holder> {

@@ -17,6 +17,9 @@ use v4l::{
     v4l2::{self, vidioc},
 };
 
+/// The card label of bgcam's virtual camera, shown by apps.
+pub const LABEL: &str = "Virtual Background Cam";
+
 /// Structs of the kernel's that are plain numbers.
 ///
 /// # Safety

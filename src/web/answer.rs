@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{
     control::protocol::Reply,
-    duration::Human,
+    duration::HumanDuration,
     error::{Failure, Kind},
 };
 
@@ -95,7 +95,8 @@ pub(super) async fn read(body: Body, limit: usize, patience: Duration) -> Result
             Err(Failure::new(Kind::BadInput, "what was sent is cut off").into())
         }
         Err(_) => {
-            let failure = Failure::new(Kind::BadInput, format!("what was sent took longer than {}", Human(patience)));
+            let failure =
+                Failure::new(Kind::BadInput, format!("what was sent took longer than {}", HumanDuration(patience)));
             Err(Refusal(StatusCode::REQUEST_TIMEOUT, failure))
         }
     }

@@ -18,7 +18,7 @@ use self::{
 use super::input::Region;
 use crate::frame::{
     Frame, Size,
-    grid::{Cells, Grid, Guide, Plane},
+    grid::{BoxDownscaler, Grid, Guide, Plane},
 };
 
 mod apply;
@@ -76,7 +76,7 @@ pub type Shape = (usize, usize, Region);
 #[derive(Debug)]
 pub struct Matte {
     tuning: Tuning,
-    cells: Cells,
+    cells: BoxDownscaler,
     guide: Guide,
     pyramid: Pyramid,
     fast: Resample,
@@ -126,7 +126,7 @@ impl Matte {
         let snapshot = || Snapshot::new(width, height);
         Self {
             tuning,
-            cells: Cells::new(grid, size),
+            cells: BoxDownscaler::new(grid, size),
             guide: Guide::new(grid),
             pyramid: Pyramid::new(width, height),
             fast: resample(fast),

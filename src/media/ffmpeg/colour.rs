@@ -41,10 +41,10 @@ impl Conversion {
     pub(crate) fn of(traits: &Traits) -> Self {
         let (transfer, rows) = (transfer(traits), primaries(traits));
         if transfer != Transfer::Sdr || rows != SAME {
-            return Self { filters: to_srgb(traits, transfer, &rows), colour: Colour::HOUSE };
+            return Self { filters: to_srgb(traits, transfer, &rows), colour: Colour::NATIVE };
         }
         if !is_yuv(traits) {
-            return Self { filters: "scale=out_color_matrix=bt601:out_range=tv".to_owned(), colour: Colour::HOUSE };
+            return Self { filters: "scale=out_color_matrix=bt601:out_range=tv".to_owned(), colour: Colour::NATIVE };
         }
         Self { filters: String::new(), colour: Colour { matrix: matrix(traits), full: false } }
     }
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(colour("unknown", "yuv420p", 480), Matrix::Bt601);
         assert_eq!(colour("", "gbrp", 1080), Matrix::Bt601);
         assert_eq!(colour("bt709", "yuv420p", 480), Matrix::Bt709);
-        assert_eq!(Conversion::of(&Traits::default()).colour, Colour::HOUSE);
+        assert_eq!(Conversion::of(&Traits::default()).colour, Colour::NATIVE);
     }
 
     #[test]

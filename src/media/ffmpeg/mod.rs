@@ -29,7 +29,7 @@ use std::{
 pub(crate) use probe::probe;
 
 use crate::{
-    duration::Human,
+    duration::HumanDuration,
     error::io_text,
     frame::Frame,
     media::y4m::{Header, Reader, Y4mError},
@@ -66,7 +66,7 @@ pub(crate) enum FfmpegError {
     #[error("it has only sound, no moving picture")]
     SoundOnly,
     /// Nothing came for so long.
-    #[error("ffmpeg gave nothing for {}", Human(*.0))]
+    #[error("ffmpeg gave nothing for {}", HumanDuration(*.0))]
     Stalled(Duration),
     /// It says why, or its output does.
     #[error("{0}")]

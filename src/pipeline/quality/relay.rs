@@ -80,7 +80,7 @@ impl Relay {
         let body = move || {
             if ready.send(open(&settings, size)).is_ok() {
                 left.into_iter().for_each(drop);
-                stats::give_memory_back();
+                stats::trim_heap();
             }
         };
         let helper = thread::Builder::new()

@@ -63,10 +63,10 @@ pub fn add(label: &str) -> Result<PathBuf, SinkError> {
 pub fn remove(path: &Path) -> Result<(), SinkError> {
     let have = list();
     if !have.iter().any(|device| device.path == path) {
-        return Err(super::not_found(&super::Wanted::Path(path.to_owned()), &have));
+        return Err(super::not_found(&super::LoopbackTarget::Path(path.to_owned()), &have));
     }
     let number = path.to_str().and_then(|path| path.strip_prefix("/dev/video")?.parse::<libc::c_long>().ok());
-    let number = number.ok_or_else(|| super::not_found(&super::Wanted::Path(path.to_owned()), &have))?;
+    let number = number.ok_or_else(|| super::not_found(&super::LoopbackTarget::Path(path.to_owned()), &have))?;
     let file = open()?;
     // SAFETY: the argument is a number, no pointer.
     if unsafe { libc::ioctl(file.as_raw_fd(), REMOVE, number) } < 0 {

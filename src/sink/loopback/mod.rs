@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 pub(super) use writer::Loopback as Writer;
 
-use super::{LABEL, SinkError, Wanted};
+use super::{LABEL, LoopbackTarget, SinkError};
 
 /// One v4l2loopback device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ fn module_loaded() -> bool {
 ///
 /// # Errors
 /// When there is none.
-pub fn find(wanted: &Wanted) -> Result<PathBuf, SinkError> {
+pub fn find(wanted: &LoopbackTarget) -> Result<PathBuf, SinkError> {
     let found = choose(wanted, &list())?;
     match found {
         Some(path) => Ok(path),
@@ -68,14 +68,14 @@ pub fn find(wanted: &Wanted) -> Result<PathBuf, SinkError> {
 }
 
 /// `Ok(None)`: there is no virtual camera whatsoever.
-fn choose(wanted: &Wanted, have: &[Loopback]) -> Result<Option<PathBuf>, SinkError> {
+fn choose(wanted: &LoopbackTarget, have: &[Loopback]) -> Result<Option<PathBuf>, SinkError> {
     let chosen = match wanted {
         // A node that sysfs does not list may be a link or something else; the writer says which.
-        Wanted::Path(path) if path.exists() => return Ok(Some(path.clone())),
+        LoopbackTarget::Path(path) if path.exists() => return Ok(Some(path.clone())),
         _ if have.is_empty() => return Ok(None),
-        Wanted::Path(path) => have.iter().find(|device| device.path == *path),
-        Wanted::Label(label) => labelled(have, label),
-        Wanted::Auto => labelled(have, LABEL)
+        LoopbackTarget::Path(path) => have.iter().find(|device| device.path == *path),
+        LoopbackTarget::Label(label) => labelled(have, label),
+        LoopbackTarget::Auto => labelled(have, LABEL)
             .or_else(|| have.iter().find(|device| device.state == State::Idle))
             .or_else(|| have.first()),
     };
@@ -87,11 +87,11 @@ fn labelled<'a>(have: &'a [Loopback], label: &str) -> Option<&'a Loopback> {
     exact.or_else(|| have.iter().find(|device| device.label.eq_ignore_ascii_case(label)))
 }
 
-fn not_found(wanted: &Wanted, have: &[Loopback]) -> SinkError {
+fn not_found(wanted: &LoopbackTarget, have: &[Loopback]) -> SinkError {
     let wanted = match wanted {
-        Wanted::Auto => LABEL.to_owned(),
-        Wanted::Path(path) => path.display().to_string(),
-        Wanted::Label(label) => label.clone(),
+        LoopbackTarget::Auto => LABEL.to_owned(),
+        LoopbackTarget::Path(path) => path.display().to_string(),
+        LoopbackTarget::Label(label) => label.clone(),
     };
     let have: Vec<_> = have.iter().map(|device| format!("{} ({:?})", device.path.display(), device.label)).collect();
     let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
@@ -225,14 +225,15 @@ mod tests {
             state,
             format: None,
         };
-        let chosen = |have: &[Loopback]| choose(&Wanted::Auto, have).unwrap().map(|path| path.display().to_string());
+        let chosen =
+            |have: &[Loopback]| choose(&LoopbackTarget::Auto, have).unwrap().map(|path| path.display().to_string());
         let (fed, idle) = (device(1, "OBS", State::Fed), device(2, "Dummy", State::Idle));
         let ours = device(3, LABEL, State::Fed);
         assert_eq!(chosen(&[fed.clone(), idle.clone(), ours]).unwrap(), "/dev/video-none3");
         assert_eq!(chosen(&[fed.clone(), idle.clone()]).unwrap(), "/dev/video-none2");
         assert_eq!(chosen(std::slice::from_ref(&fed)).unwrap(), "/dev/video-none1");
         assert_eq!(chosen(&[]), None);
-        let error = choose(&Wanted::Label("Cam".into()), &[fed, idle]).expect_err("no such label").to_string();
+        let error = choose(&LoopbackTarget::Label("Cam".into()), &[fed, idle]).expect_err("no such label").to_string();
         assert_eq!(error, r#"no virtual camera "Cam"; there is /dev/video-none1 ("OBS"), /dev/video-none2 ("Dummy")"#);
     }
 }

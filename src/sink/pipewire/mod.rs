@@ -19,7 +19,7 @@ use std::{
 
 use node::{Node, Traits, c_string};
 
-use super::{Audience, FrameSink, LABEL, SinkError, check_size};
+use super::{FrameSink, LABEL, ReaderReport, SinkError, check_size};
 use crate::{
     frame::{
         Frame, Pool, Size,
@@ -48,7 +48,7 @@ struct Shared {
     /// Whether the server has made our node.
     ready: AtomicBool,
     reading: AtomicBool,
-    audience: OnceLock<Audience>,
+    report: OnceLock<ReaderReport>,
     starved: AtomicU64,
 }
 
@@ -61,8 +61,8 @@ impl Shared {
     }
 
     fn tell(&self, reading: Option<bool>) {
-        if let Some(audience) = self.audience.get() {
-            audience.tell(reading);
+        if let Some(report) = self.report.get() {
+            report.tell(reading);
         }
     }
 
@@ -140,10 +140,10 @@ impl FrameSink for PipeWire {
         self.shared.starved.load(Ordering::Relaxed)
     }
 
-    fn tell_readers(&mut self, audience: Audience) {
-        let audience = self.shared.audience.get_or_init(|| audience);
+    fn report_readers(&mut self, report: ReaderReport) {
+        let report = self.shared.report.get_or_init(|| report);
         if self.shared.ready.load(Ordering::Acquire) {
-            audience.tell(Some(self.shared.reading.load(Ordering::Acquire)));
+            report.tell(Some(self.shared.reading.load(Ordering::Acquire)));
         }
     }
 }
@@ -186,7 +186,7 @@ fn node_name(label: Option<&str>) -> String {
 }
 
 /// Whether a PipeWire camera can be expected to work here: the library is installed, and a server listens.
-pub(super) fn is_here() -> bool {
+pub(super) fn is_available() -> bool {
     library::get().is_ok() && socket(|name| env::var_os(name).map(PathBuf::from)).is_some_and(|path| path.exists())
 }
 
@@ -195,7 +195,8 @@ pub(super) fn is_here() -> bool {
 /// # Errors
 /// When that can't be done.
 pub(super) fn load() -> Result<(), SinkError> {
-    library::get().map(drop)
+    library::get()?;
+    Ok(())
 }
 
 /// Where the server listens, as the library looks for it.

@@ -9,12 +9,12 @@ pub type Readers = Vec<Option<bool>>;
 
 /// Where one output tells whether somebody reads it.
 #[derive(Debug, Clone)]
-pub struct Audience {
+pub struct ReaderReport {
     all: Arc<watch::Sender<Readers>>,
     index: usize,
 }
 
-impl Audience {
+impl ReaderReport {
     /// The place `index` of `all`.
     pub(super) fn new(all: &Arc<watch::Sender<Readers>>, index: usize) -> Self {
         Self { all: Arc::clone(all), index }
