@@ -7,7 +7,7 @@ use bgcam::{
     mask::{
         self, Effort, Quality, Settings, catalogue,
         input::{Region, Shrink},
-        matte::{FAST_HAZE, KEY_HAZE, Matte, Tuning},
+        matte::{FAST_LEVELS, KEY_LEVELS, Matte, Tuning},
     },
 };
 use divan::{AllocProfiler, Bencher};
@@ -51,8 +51,13 @@ fn shrink(bencher: Bencher<'_, '_>, size: &str) {
 fn matte(bencher: Bencher<'_, '_>, size: &str) {
     let spec = &catalogue::ours()[0];
     let settings = Settings::default();
-    let tuning =
-        Tuning { memory: settings.memory, edge: settings.edge, haze: FAST_HAZE, trusts_key: false, is_stream: true };
+    let tuning = Tuning {
+        memory: settings.memory,
+        edge: settings.edge,
+        levels: FAST_LEVELS,
+        trusts_key: false,
+        is_stream: true,
+    };
     let shape = (spec.width, spec.height, Region::whole(spec));
     let frame = frame(size);
     let mut matte = Matte::new(frame.size(), shape, None, tuning);
@@ -71,7 +76,7 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
 fn key(bencher: Bencher<'_, '_>) {
     let spec = &catalogue::ours()[0];
     let shape = (spec.width, spec.height, Region::whole(spec));
-    let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: KEY_HAZE, trusts_key: false, is_stream: true };
+    let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), levels: KEY_LEVELS, trusts_key: false, is_stream: true };
     let frame = frame("1280x720");
     let mut matte = Matte::new(frame.size(), shape, Some(shape), tuning);
     let alpha = person(spec.width, spec.height);

@@ -107,7 +107,7 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
             compose_meter.measure(|| compositor.compose(frame, Some(&mask), &scene, &mut picture));
             Ok::<(), mask::MaskError>(())
         })?;
-        keys.walls.extend(segmenter.key_time().filter(|time| keys.walls.last() != Some(time)));
+        keys.walls.extend(segmenter.keyframe_time().filter(|time| keys.walls.last() != Some(time)));
         if segmenter.info().quality != Quality::Eco {
             // key frames are made meanwhile, as they are between a camera's frames
             pace.wait();

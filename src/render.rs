@@ -82,7 +82,7 @@ impl Stations {
         let spec = args.background.clone().map(|spec| spec.fitted(config.fit));
         let spec = spec.unwrap_or_else(|| config.background.clone());
         let mut segmenter = mask::open(settings, size)?;
-        segmenter.show_nearest_only(config.look.nearest_only);
+        segmenter.set_nearest_only(config.look.nearest_only);
         Ok(Self {
             segmenter,
             compositor: Compositor::new(size),

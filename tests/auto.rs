@@ -16,12 +16,12 @@ use bgcam::{
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
     mask::{self, Latency, MaskError, ModelInfo, Place, Processor, Quality, Segmenter},
-    pipeline::{Edges, Machine, Pipeline, Room, Settings},
+    pipeline::{CpuHeadroom, Drivers, Machine, Pipeline, Settings},
     sink::{FrameSink, Outputs, SinkError, SinkSpec},
 };
 
 const SIZE: Size = Size::HD;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Slow enough that a busy machine makes no mask late.
 const FPS: u32 = 20;
@@ -30,7 +30,7 @@ const FPS: u32 = 20;
 const SECOND: Duration = Duration::from_millis(50);
 
 /// A laptop on mains with little to do.
-const ROOM: Room = Room { cores: 8, idle: Some(0.9), on_battery: false };
+const ROOM: CpuHeadroom = CpuHeadroom { cores: 8, idle: Some(0.9), on_battery: false };
 
 /// One test at a time: the twins are known by statics.
 fn alone() -> MutexGuard<'static, ()> {
@@ -39,9 +39,9 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn wait_for(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !done() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -97,7 +97,7 @@ fn block(bit: u32) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
 }
 
 /// Sees the number of each frame, and shows it in its mask.
-struct Twin {
+struct FakeSegmenter {
     info: ModelInfo,
     model: String,
     delay: usize,
@@ -105,7 +105,7 @@ struct Twin {
     seen: u32,
 }
 
-impl Twin {
+impl FakeSegmenter {
     fn write(frame: &Frame, into: &mut Mask) {
         let number = u64::from((frame.planes().0[0] - DARKEST) / STEP);
         let width = SIZE.width();
@@ -121,7 +121,7 @@ impl Twin {
     }
 }
 
-impl Segmenter for Twin {
+impl Segmenter for FakeSegmenter {
     fn info(&self) -> &ModelInfo {
         &self.info
     }
@@ -144,17 +144,17 @@ impl Segmenter for Twin {
         self.held = None;
     }
 
-    fn ease(&mut self, step: u8) {
-        let of = if self.info.quality == Quality::High { &EASED_HIGH } else { &EASED };
+    fn degrade(&mut self, step: u8) {
+        let of = if self.info.quality == Quality::High { &DEGRADED_HIGH } else { &DEGRADED };
         of.fetch_max(usize::from(step), Ordering::Relaxed);
     }
 
-    fn key_time(&self) -> Option<Duration> {
+    fn keyframe_time(&self) -> Option<Duration> {
         (self.seen > 1).then_some(Duration::from_millis(8))
     }
 }
 
-impl Drop for Twin {
+impl Drop for FakeSegmenter {
     fn drop(&mut self) {
         ALIVE.fetch_sub(1, Ordering::Relaxed);
         if self.model == "slow" && self.info.quality == Quality::High {
@@ -169,15 +169,15 @@ static SLOW: AtomicBool = AtomicBool::new(false);
 static OPENING: AtomicBool = AtomicBool::new(false);
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
 static OPENED: AtomicUsize = AtomicUsize::new(0);
-static EASED: AtomicUsize = AtomicUsize::new(0);
-static EASED_HIGH: AtomicUsize = AtomicUsize::new(0);
+static DEGRADED: AtomicUsize = AtomicUsize::new(0);
+static DEGRADED_HIGH: AtomicUsize = AtomicUsize::new(0);
 
 /// A model "refused" is none in `high`; one called "slow" takes a while to open there.
-fn open_twin(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
+fn open_fake(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     let is_high = settings.quality == Quality::High;
     OPENED.fetch_add(1, Ordering::Relaxed);
     match &*settings.model {
-        "refused" if is_high => return Err(MaskError::NotFinite { model: "twin".to_owned(), count: 1 }),
+        "refused" if is_high => return Err(MaskError::NotFinite { model: "fake".to_owned(), count: 1 }),
         "slow" if is_high => {
             OPENING.store(true, Ordering::Relaxed);
             std::thread::sleep(Duration::from_millis(700));
@@ -195,14 +195,14 @@ fn open_twin(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, M
         missing: None,
     };
     let best = settings.latency == Latency::Best || (settings.latency == Latency::Auto && is_high);
-    Ok(Box::new(Twin { info, model: settings.model.clone(), delay: usize::from(best), held: None, seen: 0 }))
+    Ok(Box::new(FakeSegmenter { info, model: settings.model.clone(), delay: usize::from(best), held: None, seen: 0 }))
 }
 
 #[derive(Debug, Clone)]
-struct Office(Arc<Mutex<Room>>);
+struct Office(Arc<Mutex<CpuHeadroom>>);
 
 impl Machine for Office {
-    fn look(&mut self) -> Room {
+    fn measure(&mut self) -> CpuHeadroom {
         *self.0.lock().unwrap()
     }
 }
@@ -246,16 +246,17 @@ struct Stage {
     office: Office,
 }
 
-fn start(settings: mask::Settings, room: Room) -> Stage {
+fn start(settings: mask::Settings, room: CpuHeadroom) -> Stage {
     SLOW.store(false, Ordering::Relaxed);
-    [&EASED, &EASED_HIGH, &OPENED].iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    [&DEGRADED, &DEGRADED_HIGH, &OPENED].iter().for_each(|count| count.store(0, Ordering::Relaxed));
     let (reader, office) = (Reader::default(), Office(Arc::new(Mutex::new(room))));
     let machine = Box::new(office.clone());
-    let edges = Edges { open_camera: numbered, open_model: open_twin, machine, second: SECOND, ..Edges::default() };
-    Stage { pipeline: play(edges, FPS, settings, reader.clone()), reader, office }
+    let drivers =
+        Drivers { open_camera: numbered, open_model: open_fake, machine, load_interval: SECOND, ..Drivers::default() };
+    Stage { pipeline: play(drivers, FPS, settings, reader.clone()), reader, office }
 }
 
-fn play(edges: Edges, fps: u32, mask: mask::Settings, sink: impl FrameSink + Clone + 'static) -> Pipeline {
+fn play(drivers: Drivers, fps: u32, mask: mask::Settings, sink: impl FrameSink + Clone + 'static) -> Pipeline {
     let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.clone()) as _));
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, fps, Instant::now());
     let spec: BackgroundSpec = BACKGROUND.parse().unwrap();
@@ -263,7 +264,7 @@ fn play(edges: Edges, fps: u32, mask: mask::Settings, sink: impl FrameSink + Clo
     let scene = Scene { version: 1, label: spec.to_string(), spec, background, ..Scene::off() };
     let device = "demo".to_owned();
     let camera = camera::Settings { device, size: SIZE, fps, fourcc: None, timeout: Duration::from_secs(2) };
-    Pipeline::start_with(edges, Settings { size: SIZE, fps, camera, mask, scene, always_on: false }, outputs).unwrap()
+    Pipeline::start_with(drivers, Settings { size: SIZE, fps, camera, mask, scene, always_on: false }, outputs).unwrap()
 }
 
 fn model(name: &str) -> mask::Settings {
@@ -272,7 +273,7 @@ fn model(name: &str) -> mask::Settings {
 
 impl Stage {
     fn quality(&self) -> Option<Quality> {
-        self.pipeline.stations().quality
+        self.pipeline.health().quality
     }
 
     fn reaches(&self, quality: Quality) {
@@ -285,7 +286,7 @@ impl Stage {
         wait_for("masks are made", || self.pipeline.stats().masks.get() > masks + frames);
     }
 
-    fn becomes(&self, room: Room) {
+    fn becomes(&self, room: CpuHeadroom) {
         *self.office.0.lock().unwrap() = room;
     }
 
@@ -327,14 +328,14 @@ fn numbers(picture: &Frame) -> Option<(u64, u64)> {
 #[test]
 fn it_goes_up_and_comes_back_and_every_mask_meets_its_frame() {
     let _alone = alone();
-    let stage = start(model("twin"), ROOM);
+    let stage = start(model("fake"), ROOM);
     stage.reaches(Quality::Balanced);
     stage.reaches(Quality::High);
     stage.goes_on(10);
     stage.is_true();
     stage.is_in_time();
     wait_for("the other one is gone", || ALIVE.load(Ordering::Relaxed) == 1);
-    stage.becomes(Room { on_battery: true, ..ROOM });
+    stage.becomes(CpuHeadroom { on_battery: true, ..ROOM });
     stage.reaches(Quality::Balanced);
     stage.goes_on(10);
     stage.is_true();
@@ -347,19 +348,23 @@ fn it_goes_up_and_comes_back_and_every_mask_meets_its_frame() {
     assert!(skips <= stats.late_masks.get() + stage.pipeline.dropped().1, "{shown:?}");
     stage.becomes(ROOM);
     stage.reaches(Quality::High);
-    assert_eq!(EASED.load(Ordering::Relaxed), 0, "balanced was never too much");
+    assert_eq!(DEGRADED.load(Ordering::Relaxed), 0, "balanced was never too much");
 }
 
 #[test]
 fn without_room_it_stays() {
     let _alone = alone();
-    for room in [Room { on_battery: true, ..ROOM }, Room { cores: 2, ..ROOM }, Room { idle: Some(0.4), ..ROOM }] {
-        let stage = start(model("twin"), room);
+    for room in [
+        CpuHeadroom { on_battery: true, ..ROOM },
+        CpuHeadroom { cores: 2, ..ROOM },
+        CpuHeadroom { idle: Some(0.4), ..ROOM },
+    ] {
+        let stage = start(model("fake"), room);
         stage.reaches(Quality::Balanced);
         stage.goes_on(50);
         assert_eq!((stage.quality(), OPENED.load(Ordering::Relaxed)), (Some(Quality::Balanced), 1), "{room:?}");
     }
-    let chosen = mask::Settings { quality: Quality::Balanced, ..model("twin") };
+    let chosen = mask::Settings { quality: Quality::Balanced, ..model("fake") };
     let stage = start(chosen, ROOM);
     stage.reaches(Quality::Balanced);
     stage.goes_on(50);
@@ -369,12 +374,12 @@ fn without_room_it_stays() {
 #[test]
 fn late_masks_ease_it_until_balanced_is_there_again() {
     let _alone = alone();
-    let stage = start(model("twin"), ROOM);
+    let stage = start(model("fake"), ROOM);
     stage.reaches(Quality::High);
     SLOW.store(true, Ordering::Relaxed);
     stage.reaches(Quality::Balanced);
-    assert_eq!(EASED_HIGH.load(Ordering::Relaxed), 2, "while the other made itself ready");
-    assert_eq!(stage.pipeline.stations().eased, 0, "what is at work now is not eased");
+    assert_eq!(DEGRADED_HIGH.load(Ordering::Relaxed), 2, "while the other made itself ready");
+    assert_eq!(stage.pipeline.health().degraded, 0, "what is at work now is not eased");
     stage.goes_on(20);
     stage.is_true();
 }
@@ -386,9 +391,9 @@ fn what_can_not_be_opened_is_tried_once_and_nothing_is_seen_of_it() {
     wait_for("it is tried", || OPENED.load(Ordering::Relaxed) == 2);
     stage.goes_on(50);
     assert_eq!((stage.quality(), OPENED.load(Ordering::Relaxed)), (Some(Quality::Balanced), 2));
-    assert_eq!(stage.pipeline.stations().mask_failure, None);
+    assert_eq!(stage.pipeline.health().mask_failure, None);
     stage.is_true();
-    stage.pipeline.set_mask(model("twin"));
+    stage.pipeline.set_mask(model("fake"));
     stage.reaches(Quality::High);
 }
 
@@ -414,7 +419,7 @@ fn a_battery_while_it_is_being_opened_leaves_it_where_it_is() {
     let _alone = alone();
     let stage = start(model("slow"), ROOM);
     wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
-    stage.becomes(Room { on_battery: true, ..ROOM });
+    stage.becomes(CpuHeadroom { on_battery: true, ..ROOM });
     wait_for("it was opened and dropped", || !OPENING.load(Ordering::Relaxed));
     stage.goes_on(20);
     assert_eq!((stage.quality(), ALIVE.load(Ordering::Relaxed)), (Some(Quality::Balanced), 1));
@@ -425,7 +430,7 @@ fn a_battery_while_it_is_being_opened_leaves_it_where_it_is() {
 fn with_latency_best_the_picture_waits_a_frame_for_its_mask() {
     let _alone = alone();
     for (latency, expected) in [(Latency::Best, 1), (Latency::Low, 0)] {
-        let stage = start(mask::Settings { latency, quality: Quality::Balanced, ..model("twin") }, ROOM);
+        let stage = start(mask::Settings { latency, quality: Quality::Balanced, ..model("fake") }, ROOM);
         stage.reaches(Quality::Balanced);
         stage.goes_on(60);
         stage.is_true();
@@ -471,16 +476,16 @@ fn the_real_models_take_over_from_each_other_without_a_flash() {
         return;
     }
     let (shares, office) = (Shares::default(), Office(Arc::new(Mutex::new(ROOM))));
-    let edges = Edges { machine: Box::new(office.clone()), second: SECOND, ..Edges::default() };
+    let drivers = Drivers { machine: Box::new(office.clone()), load_interval: SECOND, ..Drivers::default() };
     // so slow that any machine makes a key frame of `high` in time
-    let pipeline = play(edges, 6, settings, shares.clone());
+    let pipeline = play(drivers, 6, settings, shares.clone());
     let more = |frames: u64| {
         let masks = pipeline.stats().masks.get();
         wait_for("masks are made", || pipeline.stats().masks.get() > masks + frames);
     };
-    let reaches = |quality| wait_for(&format!("{quality}"), || pipeline.stations().quality == Some(quality));
-    wait_for("a model is loaded", || pipeline.stations().quality.is_some());
-    if pipeline.stations().quality_failure.is_some() {
+    let reaches = |quality| wait_for(&format!("{quality}"), || pipeline.health().quality == Some(quality));
+    wait_for("a model is loaded", || pipeline.health().quality.is_some());
+    if pipeline.health().quality_failure.is_some() {
         eprintln!("skipped: no key model (scripts/models fetches it)");
         return;
     }
@@ -489,7 +494,7 @@ fn the_real_models_take_over_from_each_other_without_a_flash() {
     let (first, unmasked) = (shares.0.lock().unwrap().len(), pipeline.stats().unmasked.get());
     reaches(Quality::High);
     more(10);
-    *office.0.lock().unwrap() = Room { on_battery: true, ..ROOM };
+    *office.0.lock().unwrap() = CpuHeadroom { on_battery: true, ..ROOM };
     reaches(Quality::Balanced);
     more(10);
     assert_eq!(pipeline.stats().unmasked.get(), unmasked, "the person was hidden");

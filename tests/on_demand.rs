@@ -85,10 +85,10 @@ fn the_control_page_is_a_reader_too() {
         }
         page & V=$!
         must until_ok 20 awake
-        must is why '"the control page watches"'
+        must is why '"the control page is open"'
         # An app beside it is what is named, and keeps the camera when the page is closed.
         reader 9999 & R=$!
-        must until_ok 20 is why "\"v4l2-ctl (pid $R) reads /dev/video10\""
+        must until_ok 20 is why "\"v4l2-ctl (pid $R) is using /dev/video10\""
         kill $V; sleep 5
         must lit; must is camera_opens 1
         kill $R
@@ -160,7 +160,7 @@ fn a_camera_that_suits_better_is_changed_to() {
         reader 9999 & R=$!
         must until_ok 30 is path "\"$other\""
         echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
-        must until_ok 20 grep -q 'suits "vivid" better' "$LOG"
+        must until_ok 20 grep -q 'better match for "vivid"' "$LOG"
         must until_ok 20 is path '"/dev/video1"'
         "##,
     );

@@ -17,7 +17,7 @@ use bgcam::{
     frame::{Frame, Mask, Size, Yuv},
     look::Look,
     mask::{self, MaskError, ModelInfo, Place, Processor, Quality, Segmenter, catalogue::BUILT_IN},
-    pipeline::{Clock, Edges, Pipeline, Settings, View},
+    pipeline::{Clock, Drivers, Pipeline, Settings, View},
     sink::{Outputs, SinkSpec, memory::Memory},
     stats::{CountingAllocator, allocations},
 };
@@ -32,7 +32,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 const SIZE: Size = Size::HD;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn scene(spec: &str) -> Scene {
     let spec: BackgroundSpec = spec.parse().unwrap();
@@ -60,9 +60,9 @@ fn start(device: &str, mask: mask::Settings, scene: Scene, keep: usize) -> (Pipe
 }
 
 fn wait_for(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !done() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -104,7 +104,7 @@ fn no_thread_allocates_while_frames_go_by() {
     let clip = clip(folder.path());
     for spec in ["#20a040", "blur:50", "off"].into_iter().chain(clip.as_deref()) {
         let (pipeline, _memory) = start("demo", mask::Settings::default(), scene(spec), 1);
-        let _watched = View::ALL.map(|view| pipeline.tap().watch(view));
+        let _watched = View::ALL.map(|view| pipeline.preview().subscribe(view));
         let stats = pipeline.stats();
         let count = || stats.composed.get();
         wait_for("the first second has gone by", || count() > 40);
@@ -150,7 +150,7 @@ fn without_a_mask_no_pixel_of_the_room_goes_out() {
     wait_for("the pause is shown", || memory.count() > count + 5);
     pipeline.publish(Scene { version: 3, ..scene("#303030") });
     pipeline.set_camera(camera("file:/no/such/file.png"));
-    wait_for("the card of the lost camera is shown", || pipeline.stations().camera_failure.is_some());
+    wait_for("the card of the lost camera is shown", || pipeline.health().camera_failure.is_some());
     let count = memory.count();
     wait_for("it stands for a while", || memory.count() > count + 20);
     drop(pipeline);
@@ -244,21 +244,21 @@ fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, M
     }
 }
 
-fn start_twins(milliseconds: &str, scene: Scene, keep: usize) -> (Pipeline, Memory) {
+fn start_fakes(milliseconds: &str, scene: Scene, keep: usize) -> (Pipeline, Memory) {
     let memory = Memory::new(SIZE, keep);
     let sink = memory.clone();
     let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.sink()) as _));
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
     let mask = mask::Settings { model: milliseconds.to_owned(), ..mask::Settings::default() };
-    let settings = Settings { size: SIZE, fps: 30, camera: camera("twin"), mask, scene, always_on: false };
-    let edges = Edges { open_camera: old_stamps, open_model: left_half, ..Edges::default() };
-    (Pipeline::start_with(edges, settings, outputs).unwrap(), memory)
+    let settings = Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene, always_on: false };
+    let drivers = Drivers { open_camera: old_stamps, open_model: left_half, ..Drivers::default() };
+    (Pipeline::start_with(drivers, settings, outputs).unwrap(), memory)
 }
 
 #[test]
 fn a_webcams_old_stamps_do_not_cost_the_mask_of_the_frame() {
     let _alone = alone();
-    let (pipeline, _memory) = start_twins("2", scene("#20a040"), 1);
+    let (pipeline, _memory) = start_fakes("2", scene("#20a040"), 1);
     let stats = pipeline.stats();
     wait_for("masks are made", || stats.masks.get() > 60);
     let (late, composed) = (stats.late_masks.get(), stats.composed.get());
@@ -268,7 +268,7 @@ fn a_webcams_old_stamps_do_not_cost_the_mask_of_the_frame() {
 #[test]
 fn a_slow_model_slows_the_picture_and_never_cuts_out_a_frame_that_is_not_its_own() {
     let _alone = alone();
-    let (pipeline, memory) = start_twins("150", scene("#20a040"), 200);
+    let (pipeline, memory) = start_fakes("150", scene("#20a040"), 200);
     wait_for("masks are made", || pipeline.stats().masks.get() > 8);
     let unmasked = pipeline.stats().unmasked.get();
     wait_for("more are made", || pipeline.stats().masks.get() > 16);
@@ -281,7 +281,7 @@ fn a_slow_model_slows_the_picture_and_never_cuts_out_a_frame_that_is_not_its_own
 #[test]
 fn a_model_that_is_far_too_slow_ends_in_a_card_and_not_in_the_room() {
     let _alone = alone();
-    let (pipeline, memory) = start_twins("60000", scene("#20a040"), 300);
+    let (pipeline, memory) = start_fakes("60000", scene("#20a040"), 300);
     let green = Yuv::from_rgb(0x20, 0xa0, 0x40);
     wait_for("the background stands alone", || memory.last().is_some_and(|frame| share_of(&frame, green) == 1.0));
     wait_for("a card takes its place", || memory.last().is_some_and(|frame| share_of(&frame, green) < 0.5));
@@ -293,7 +293,7 @@ fn a_model_that_is_far_too_slow_ends_in_a_card_and_not_in_the_room() {
 fn the_plain_camera_goes_on_when_nobody_can_be_found_to_be_lit() {
     let _alone = alone();
     let look = Look { low_light: 50, ..Look::plain() };
-    let (pipeline, memory) = start_twins("4000", Scene { look, ..scene("off") }, 300);
+    let (pipeline, memory) = start_fakes("4000", Scene { look, ..scene("off") }, 300);
     // longer than a background may lack its person before a card says so
     wait_for("pictures go out for a while", || pipeline.stats().composed.get() > 110);
     assert!(memory.frames().iter().skip(30).all(|frame| share_of(frame, ROOM) > 0.9), "no card in their place");
@@ -302,7 +302,7 @@ fn the_plain_camera_goes_on_when_nobody_can_be_found_to_be_lit() {
 #[test]
 fn from_the_plain_camera_to_a_colour_no_frame_shows_the_room_any_more() {
     let _alone = alone();
-    let (pipeline, memory) = start_twins("2", scene("off"), 40);
+    let (pipeline, memory) = start_fakes("2", scene("off"), 40);
     wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
     for round in 2..8 {
         pipeline.publish(Scene { version: 2 * round, ..scene("#20a040") });
@@ -323,22 +323,22 @@ fn a_missing_library_is_said_and_not_a_panic() {
     let nowhere =
         mask::Settings { library: Some(PathBuf::from("/no/such/libonnxruntime.so")), ..mask::Settings::default() };
     let (pipeline, memory) = start("demo", nowhere, scene("#20a040"), 1);
-    wait_for("the reason is said", || pipeline.stations().mask_failure.is_some());
-    assert!(memory.wait_for(5, PATIENCE), "pictures go out all the same");
+    wait_for("the reason is said", || pipeline.health().mask_failure.is_some());
+    assert!(memory.wait_for(5, TIMEOUT), "pictures go out all the same");
 }
 
 #[test]
 fn the_built_in_model_takes_the_place_of_one_that_fails() {
     let _alone = alone();
-    let (pipeline, memory) = start_twins("broken", scene("#20a040"), 300);
+    let (pipeline, memory) = start_fakes("broken", scene("#20a040"), 300);
     wait_for("masks are made", || pipeline.stats().masks.get() > 5);
-    let stations = pipeline.stations();
+    let stations = pipeline.health();
     assert_eq!((stations.model.as_deref(), stations.mask_failure), (Some(BUILT_IN), None));
     assert!(stations.quality_failure.unwrap().message.contains("broken"), "and it is said why");
     let chosen = mask::Settings { model: "3".to_owned(), ..mask::Settings::default() };
     pipeline.set_mask(chosen);
-    wait_for("another choice is taken", || pipeline.stations().model.as_deref() == Some("3"));
-    assert_eq!(pipeline.stations().quality_failure, None);
+    wait_for("another choice is taken", || pipeline.health().model.as_deref() == Some("3"));
+    assert_eq!(pipeline.health().quality_failure, None);
     assert!(memory.frames().iter().all(|frame| share_of(frame, ROOM) <= 0.51));
 }
 
@@ -360,7 +360,7 @@ impl FrameSource for GoneInSleep {
     fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
         if SUSPENDED.load(Ordering::Relaxed) > 0 {
             let source = std::io::Error::from_raw_os_error(19);
-            return Err(CameraError::Gone { device: "twin".to_owned(), source });
+            return Err(CameraError::Gone { device: "fake".to_owned(), source });
         }
         self.0.next(into)
     }
@@ -384,10 +384,10 @@ fn after_a_suspend_the_picture_of_before_is_not_held() {
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
     let mask = mask::Settings { model: "2".to_owned(), ..mask::Settings::default() };
     let settings =
-        Settings { size: SIZE, fps: 30, camera: camera("twin"), mask, scene: scene("off"), always_on: false };
+        Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene: scene("off"), always_on: false };
     let clock = Clock { suspended: || Duration::from_secs(SUSPENDED.load(Ordering::Relaxed)), ..Clock::default() };
-    let edges = Edges { open_camera: gone_in_sleep, open_model: left_half, clock, ..Edges::default() };
-    let pipeline = Pipeline::start_with(edges, settings, outputs).unwrap();
+    let drivers = Drivers { open_camera: gone_in_sleep, open_model: left_half, clock, ..Drivers::default() };
+    let pipeline = Pipeline::start_with(drivers, settings, outputs).unwrap();
     wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
     SUSPENDED.store(3600, Ordering::Relaxed);
     let count = memory.count();
@@ -410,7 +410,7 @@ fn luma_of(memory: &Memory) -> Vec<u8> {
 fn a_background_fades_into_the_next_and_counts_when_it_is_there() {
     let _alone = alone();
     let fade = Duration::from_millis(400);
-    let (pipeline, memory) = start_twins("2", Scene { fade, ..scene("#000") }, 200);
+    let (pipeline, memory) = start_fakes("2", Scene { fade, ..scene("#000") }, 200);
     wait_for("masks are made", || pipeline.stats().masks.get() > 5);
     pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
     wait_for("the fade is over", || pipeline.shown() == 2);
@@ -427,7 +427,7 @@ fn a_background_fades_into_the_next_and_counts_when_it_is_there() {
 fn a_fade_that_is_interrupted_goes_on_without_a_jump() {
     let _alone = alone();
     let fade = Duration::from_millis(800);
-    let (pipeline, memory) = start_twins("2", Scene { fade, ..scene("#000") }, 300);
+    let (pipeline, memory) = start_fakes("2", Scene { fade, ..scene("#000") }, 300);
     wait_for("masks are made", || pipeline.stats().masks.get() > 5);
     let middle = |low, high| move |lumas: Vec<u8>| lumas.last().is_some_and(|luma| (low..high).contains(luma));
     pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
@@ -444,7 +444,7 @@ fn a_fade_that_is_interrupted_goes_on_without_a_jump() {
 fn a_pause_cuts_and_so_does_what_comes_after_it() {
     let _alone = alone();
     let fade = Duration::from_secs(5);
-    let (pipeline, memory) = start_twins("2", Scene { fade, ..scene("off") }, 300);
+    let (pipeline, memory) = start_fakes("2", Scene { fade, ..scene("off") }, 300);
     wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
     pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
     let count = memory.count();
@@ -463,7 +463,7 @@ fn a_pause_cuts_and_so_does_what_comes_after_it() {
 fn the_person_stays_while_a_background_fades_into_the_plain_camera() {
     let _alone = alone();
     let fade = Duration::from_millis(600);
-    let (pipeline, memory) = start_twins("2", scene("#fff"), 100);
+    let (pipeline, memory) = start_fakes("2", scene("#fff"), 100);
     wait_for("masks are made", || pipeline.stats().masks.get() > 5);
     pipeline.publish(Scene { version: 2, fade, ..scene("off") });
     wait_for("the room is there", || pipeline.shown() == 2);
@@ -493,9 +493,9 @@ fn a_camera_that_hangs_does_not_hold_up_the_end() {
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
     let mask = mask::Settings::default();
     let settings =
-        Settings { size: SIZE, fps: 30, camera: camera("twin"), mask, scene: scene("teal"), always_on: true };
-    let edges = Edges { open_camera: hang, open_model: left_half, ..Edges::default() };
-    let mut pipeline = Pipeline::start_with(edges, settings, outputs).unwrap();
+        Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene: scene("teal"), always_on: true };
+    let drivers = Drivers { open_camera: hang, open_model: left_half, ..Drivers::default() };
+    let mut pipeline = Pipeline::start_with(drivers, settings, outputs).unwrap();
     wait_for("the camera is being opened", || *OPENS.lock().unwrap());
     pipeline.request_stop();
     wait_for("the outputs are completed", || memory.finished());

@@ -75,7 +75,12 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
                 writeln!(out, "            on the CPU: {failure}")?;
             }
             if mask.degraded > 0 {
-                writeln!(out, "            eased by {} of {} steps: the machine is busy", mask.degraded, mask::LOWEST)?;
+                writeln!(
+                    out,
+                    "            eased by {} of {} steps: the machine is busy",
+                    mask.degraded,
+                    mask::MAX_DEGRADE
+                )?;
             }
             if mask.models_disagree {
                 writeln!(out, "            edges from the fast model: {}", mask::DISAGREE)?;

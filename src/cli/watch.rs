@@ -120,7 +120,9 @@ fn edges(status: &Status) -> Option<Line> {
             ("edges", Style::new(), format!("{text}; from the fast model: {}", mask::DISAGREE))
         }
         0 => ("edges", Style::new(), text),
-        steps => ("edges", WARNING, format!("{text}; eased by {steps} of {} steps, the machine is busy", mask::LOWEST)),
+        steps => {
+            ("edges", WARNING, format!("{text}; eased by {steps} of {} steps, the machine is busy", mask::MAX_DEGRADE))
+        }
     })
 }
 

@@ -275,9 +275,9 @@ impl Daemon {
         if self.started.elapsed() < Duration::from_secs(30) {
             return None;
         }
-        let stations = self.pipeline.stations();
+        let health = self.pipeline.health();
         let nothing = || Failure::new(Kind::Io, "no picture was composed within 30 s");
-        Some(Err(stations.camera_failure.or(stations.mask_failure).unwrap_or_else(nothing)))
+        Some(Err(health.camera_failure.or(health.mask_failure).unwrap_or_else(nothing)))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     control::protocol::{Request, Response},
     error::{Failure, Kind},
     gallery::Gallery,
-    pipeline::Tap,
+    pipeline::Preview,
     web::{Host, Page},
 };
 
@@ -92,8 +92,8 @@ impl Host for Arc<Daemon> {
         self.put_behind(spec, Some(Fit::Cover), arrived).await
     }
 
-    fn tap(&self) -> Arc<Tap> {
-        self.pipeline.tap()
+    fn preview(&self) -> Arc<Preview> {
+        self.pipeline.preview()
     }
 
     fn news(&self) -> watch::Receiver<()> {

@@ -54,9 +54,9 @@ impl Service for Arc<Daemon> {
         let nodes: Vec<_> = outputs.iter().filter_map(OutputStatus::loopback_node).collect();
         let readers = tokio::task::spawn_blocking(move || readers_of(&nodes)).await.unwrap_or_default();
         let scene = self.pipeline.scene();
-        let stations = self.pipeline.stations();
+        let health = self.pipeline.health();
         let (dropped_for_mask, dropped_for_render) = self.pipeline.dropped();
-        let (on, why) = self.pipeline.wanted();
+        let (on, why) = self.pipeline.camera_wanted();
         let (rates, cpu_percent) = lock(&self.pulse).measured();
         let page = lock(&self.page).as_ref().map(|page| page.address());
         let (room_visible, room_why) = self.room();
@@ -83,21 +83,21 @@ impl Service for Arc<Daemon> {
                 wanted: config.camera.device.clone(),
                 on: on && !scene.paused,
                 why: if scene.paused { "paused".to_owned() } else { why },
-                source: stations.source,
-                error: stations.camera_failure,
+                source: health.source,
+                error: health.camera_failure,
             },
             mask: MaskStatus {
                 wanted: config.mask.model.clone(),
-                model: stations.model,
+                model: health.model,
                 wanted_quality: config.mask.quality,
-                quality: stations.quality,
-                processor: stations.processor,
-                processor_error: stations.processor_failure,
-                degraded: stations.eased,
-                models_disagree: stations.masks.models_disagree,
-                others_visible: stations.masks.others_visible,
-                quality_error: stations.quality_failure,
-                error: stations.mask_failure,
+                quality: health.quality,
+                processor: health.processor,
+                processor_error: health.processor_failure,
+                degraded: health.degraded,
+                models_disagree: health.masks.models_disagree,
+                others_visible: health.masks.others_visible,
+                quality_error: health.quality_failure,
+                error: health.mask_failure,
             },
             prompt: self.jobs.status(),
             provider: config.prompt.provider.clone(),

@@ -65,7 +65,7 @@ impl Daemon {
         let new = with_fixed(chosen(read.clone(), &change.choice), &change.config);
         try_mask(&change.config, &new).await?;
         if names_camera(&new) != names_camera(&change.config) {
-            let lit = self.pipeline.wanted().0 && !self.pipeline.scene().paused;
+            let lit = self.pipeline.camera_wanted().0 && !self.pipeline.scene().paused;
             self.try_camera(&change.config, &new, lit).await?;
         }
         let look = look_of(&change.choice, &new);

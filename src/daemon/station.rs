@@ -51,7 +51,7 @@ impl Daemon {
         if let Some(path) = new.device.strip_prefix("file:").filter(|path| !path.starts_with('/')) {
             return Err(Failure::new(Kind::BadInput, format!("path {path} is not absolute")));
         }
-        let works = self.pipeline.stations().camera_failure.is_none();
+        let works = self.pipeline.health().camera_failure.is_none();
         let device = new.device.clone();
         let tried = spawn_blocking(move || {
             let is_open = works && camera::locate(&old).ok().flatten().is_some_and(|open| is_node(&new, &open));

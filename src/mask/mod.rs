@@ -17,10 +17,10 @@ pub use self::{
     error::MaskError,
     processor::Processor,
     quality::{Latency, Quality},
-    schedule::LOWEST,
+    schedule::MAX_DEGRADE,
     segmenter::KEY_MODEL,
 };
-use self::{model::Model, segmenter::TwoRate};
+use self::{model::Model, segmenter::DualModelSegmenter};
 use crate::{
     error::Failure,
     frame::{Frame, Mask, Size},
@@ -30,7 +30,7 @@ pub mod catalogue;
 mod decode;
 mod error;
 pub mod input;
-mod keys;
+mod keyframes;
 pub mod matte;
 pub(crate) mod model;
 mod onnx;
@@ -158,12 +158,12 @@ pub trait Segmenter: Send {
     /// Forgets earlier frames: the next one comes from elsewhere.
     fn reset(&mut self);
 
-    /// Takes less of the CPU, at once and without loading anything: 0 is what the quality says, [`LOWEST`] is the fast
+    /// Takes less of the CPU, at once and without loading anything: 0 is what the quality says, [`MAX_DEGRADE`] is the fast
     /// model alone.
-    fn ease(&mut self, _step: u8) {}
+    fn degrade(&mut self, _step: u8) {}
 
     /// Shows only the person in front from the next frame on, or all.
-    fn show_nearest_only(&mut self, _on: bool) {}
+    fn set_nearest_only(&mut self, _on: bool) {}
 
     /// What is worth knowing about the last masks.
     fn report(&self) -> Report {
@@ -176,7 +176,7 @@ pub trait Segmenter: Send {
     }
 
     /// How long the last key frame took on its thread, by the clock.
-    fn key_time(&self) -> Option<Duration> {
+    fn keyframe_time(&self) -> Option<Duration> {
         None
     }
 }
@@ -187,7 +187,7 @@ pub trait Segmenter: Send {
 /// When there is no such model, its file is missing or wrong, or ONNX Runtime can't be used. Without the key model the
 /// fast one runs alone, with a word in the log and in [`ModelInfo::missing`].
 pub fn open(settings: &Settings, size: Size) -> Result<Box<dyn Segmenter>, MaskError> {
-    Ok(Box::new(TwoRate::open(settings, size)?))
+    Ok(Box::new(DualModelSegmenter::open(settings, size)?))
 }
 
 /// Loads ONNX Runtime as [`open`] would, and says which library that is.

@@ -124,8 +124,8 @@ impl Quality {
 const LONGER: f32 = 1.3;
 
 /// How long a key frame of [`Quality::High`] would take by the clock, told from one of [`Quality::Balanced`].
-pub(crate) fn high_from_balanced(key_time: Duration) -> Duration {
-    key_time.mul_f32(LONGER)
+pub(crate) fn high_keyframe_time(keyframe_time: Duration) -> Duration {
+    keyframe_time.mul_f32(LONGER)
 }
 
 impl Plan {

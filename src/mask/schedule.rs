@@ -21,7 +21,7 @@ const SAVINGS: f32 = 3.0;
 const EASE: [f32; 3] = [1.0, 1.6, 3.0];
 
 /// The step down at which there are no key frames any more.
-pub const LOWEST: u8 = EASE.len() as u8;
+pub const MAX_DEGRADE: u8 = EASE.len() as u8;
 
 /// Decides on which frames to ask the key model.
 #[derive(Debug)]
@@ -47,13 +47,13 @@ impl Schedule {
         self.credit = self.credit.max(1.0);
     }
 
-    /// Makes key frames rarer: 0 is the plan, [`LOWEST`] is none.
-    pub(crate) fn ease(&mut self, step: u8) {
-        self.step = step.min(LOWEST);
+    /// Makes key frames rarer: 0 is the plan, [`MAX_DEGRADE`] is none.
+    pub(crate) fn degrade(&mut self, step: u8) {
+        self.step = step.min(MAX_DEGRADE);
     }
 
     pub(crate) fn is_off(&self) -> bool {
-        self.step == LOWEST
+        self.step == MAX_DEGRADE
     }
 
     /// Whether a key frame is due, `ticks` 30ths of a second after the last call; `drift` is how much of this frame the
@@ -152,8 +152,8 @@ mod tests {
     fn each_step_down_asks_for_less_and_the_last_for_nothing() {
         let (mut schedule, _) = balanced();
         let mut last = usize::MAX;
-        for step in 0..=LOWEST {
-            schedule.ease(step);
+        for step in 0..=MAX_DEGRADE {
+            schedule.degrade(step);
             schedule.reset();
             let found = keys(&mut schedule, std::iter::repeat_n(1.0, 300)).len();
             assert!(found < last, "step {step}: {found} after {last}");

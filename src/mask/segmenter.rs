@@ -8,8 +8,8 @@ use std::{
 use super::{
     Effort, MaskError, ModelInfo, Report, Segmenter, Settings,
     catalogue::{self, Output},
-    keys::Keys,
-    matte::{FAST_HAZE, KEY_HAZE, Matte, Shape, Tuning},
+    keyframes::KeyframeWorker,
+    matte::{FAST_LEVELS, KEY_LEVELS, Matte, Shape, Tuning},
     model::Model,
     quality::{Plan, Quality},
     schedule::Schedule,
@@ -34,7 +34,7 @@ const SLOW_FRAMES: u8 = 2;
 const WAIT: f32 = 0.3;
 
 /// Joins the models for frames of one size.
-pub(super) struct TwoRate {
+pub(super) struct DualModelSegmenter {
     info: ModelInfo,
     size: Size,
     fast: Model,
@@ -73,13 +73,13 @@ impl Clock {
 }
 
 struct KeyFrames {
-    keys: Keys,
+    keys: KeyframeWorker,
     schedule: Schedule,
     /// Every frame is one, and its answer is waited for: there is only one picture.
     every: bool,
 }
 
-impl TwoRate {
+impl DualModelSegmenter {
     /// Opens the models that `settings` name; without the key model it says so and runs as [`Quality::Eco`].
     ///
     /// # Errors
@@ -104,15 +104,15 @@ impl TwoRate {
         }
         let effort = settings.effort;
         let memory = if effort == Effort::Still { 0.0 } else { settings.memory };
-        let haze = if is_ours_and_fast(&info) {
-            FAST_HAZE
+        let levels = if is_ours_and_fast(&info) {
+            FAST_LEVELS
         } else if catalogue::is_ours(&info.spec) || info.spec.output == Output::Logits {
-            KEY_HAZE
+            KEY_LEVELS
         } else {
             (0.0, 1.0)
         };
         let is_stream = effort != Effort::Still;
-        let tuning = Tuning { memory, edge: settings.edge, haze, trusts_key: false, is_stream };
+        let tuning = Tuning { memory, edge: settings.edge, levels, trusts_key: false, is_stream };
         let matte = Matte::new(size, fast.shape(), shape, tuning);
         let delay = if keys.is_some() && effort != Effort::Still { settings.latency.frames(info.quality) } else { 0 };
         let clock = Clock { is_live: effort == Effort::Live, last: None, slow: 0 };
@@ -187,12 +187,12 @@ fn open_keys(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape, KeyF
     }
     let model = Model::open(&spec, &settings, size)?;
     let shape = model.shape();
-    let keys = Keys::new(Box::new(model), shape.0 * shape.1, settings.effort == Effort::Live)
+    let keys = KeyframeWorker::new(Box::new(model), shape.0 * shape.1, settings.effort == Effort::Live)
         .map_err(|error| Failure::new(crate::error::Kind::Io, format!("cannot start a thread: {error}")))?;
     Ok((shape, KeyFrames { keys, schedule: Schedule::new(plan), every: is_still }))
 }
 
-impl Segmenter for TwoRate {
+impl Segmenter for DualModelSegmenter {
     fn info(&self) -> &ModelInfo {
         &self.info
     }
@@ -237,14 +237,14 @@ impl Segmenter for TwoRate {
         }
     }
 
-    fn ease(&mut self, step: u8) {
+    fn degrade(&mut self, step: u8) {
         if let Some(key_frames) = &mut self.keys {
-            key_frames.schedule.ease(step);
+            key_frames.schedule.degrade(step);
         }
     }
 
-    fn show_nearest_only(&mut self, on: bool) {
-        self.matte.show_nearest_only(on);
+    fn set_nearest_only(&mut self, on: bool) {
+        self.matte.set_nearest_only(on);
     }
 
     fn report(&self) -> Report {
@@ -258,7 +258,7 @@ impl Segmenter for TwoRate {
         self.spent
     }
 
-    fn key_time(&self) -> Option<Duration> {
+    fn keyframe_time(&self) -> Option<Duration> {
         self.keys.as_ref()?.keys.took()
     }
 }
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
     use crate::{
         frame::Yuv,
-        mask::{Processor, keys::KeyModel},
+        mask::{Processor, keyframes::KeyModel},
     };
 
     const SIZE: Size = Size::HD;
@@ -296,9 +296,9 @@ mod tests {
     }
 
     /// A segmenter whose key model is a twin; none, and a word, where the library is not installed.
-    fn open(quality: Quality, delay: usize, refuses: Option<usize>) -> Option<(TwoRate, Arc<AtomicUsize>)> {
+    fn open(quality: Quality, delay: usize, refuses: Option<usize>) -> Option<(DualModelSegmenter, Arc<AtomicUsize>)> {
         let settings = Settings { quality: Quality::Eco, effort: Effort::File, ..Settings::default() };
-        let mut segmenter = match TwoRate::open(&settings, SIZE) {
+        let mut segmenter = match DualModelSegmenter::open(&settings, SIZE) {
             Ok(segmenter) => segmenter,
             #[expect(clippy::print_stderr, reason = "the word of a skipped test")]
             Err(error) => {
@@ -309,9 +309,10 @@ mod tests {
         let asked = Arc::new(AtomicUsize::new(0));
         let shape = segmenter.fast.shape();
         let twin = LeftHalf { width: shape.0, asked: Arc::clone(&asked), refuses };
-        let keys = Keys::new(Box::new(twin), shape.0 * shape.1, false).unwrap();
+        let keys = KeyframeWorker::new(Box::new(twin), shape.0 * shape.1, false).unwrap();
         // the fast model, which is no twin, sees nobody in these frames
-        let tuning = Tuning { memory: 0.9, edge: settings.edge, haze: FAST_HAZE, trusts_key: true, is_stream: true };
+        let tuning =
+            Tuning { memory: 0.9, edge: settings.edge, levels: FAST_LEVELS, trusts_key: true, is_stream: true };
         segmenter.matte = Matte::new(SIZE, shape, Some(shape), tuning);
         let schedule = Schedule::new(quality.plan().unwrap());
         segmenter.keys = Some(KeyFrames { keys, schedule, every: false });
@@ -406,10 +407,10 @@ mod tests {
     fn without_key_frames_the_fast_model_goes_on_alone() {
         let Some((mut segmenter, asked)) = open(Quality::Balanced, 0, None) else { return };
         let mut mask = Mask::new(SIZE);
-        segmenter.ease(crate::mask::LOWEST);
+        segmenter.degrade(crate::mask::MAX_DEGRADE);
         (0..40).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
         assert_eq!(asked.load(Ordering::Relaxed), 0);
-        segmenter.ease(0);
+        segmenter.degrade(0);
         // nothing moves, so it takes a while until what they say is believed
         (40..120).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
         assert!(halves(&mask).0 > 0.98, "and the key frames come back");
@@ -427,7 +428,7 @@ mod tests {
     #[test]
     fn what_the_library_has_no_processor_for_runs_on_the_cpu_and_says_why() {
         let settings = Settings { quality: Quality::Eco, processor: Processor::Cuda, ..Settings::default() };
-        let Ok(segmenter) = TwoRate::open(&settings, SIZE) else { return };
+        let Ok(segmenter) = DualModelSegmenter::open(&settings, SIZE) else { return };
         let info = segmenter.info();
         if info.processor == Processor::Cuda {
             return; // a machine that can
@@ -440,7 +441,7 @@ mod tests {
     #[test]
     fn without_the_file_of_the_key_model_it_runs_as_eco_and_says_why() {
         let settings = Settings { quality: Quality::High, models_dirs: Vec::new(), ..Settings::default() };
-        let Ok(segmenter) = TwoRate::open(&settings, SIZE) else { return };
+        let Ok(segmenter) = DualModelSegmenter::open(&settings, SIZE) else { return };
         let info = segmenter.info();
         assert_eq!((info.quality, segmenter.delay()), (Quality::Eco, 0));
         let missing = info.missing.as_ref().unwrap();

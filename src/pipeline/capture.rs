@@ -5,138 +5,185 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Shared, Shot, clock::Suspends, pace::Backoff};
+use arc_swap::ArcSwap;
+
+use super::{
+    CapturedFrame, OpenCamera,
+    clock::{Clock, SuspendDetector},
+    health::Health,
+    limits::FrameTime,
+    scenes::Scenes,
+    wake::WakeSignal,
+    watch::CameraPower,
+};
 use crate::{
     camera::{self, CameraError, interval::Interval},
     error::{Failure, Recovery},
-    frame::{Frame, Pool},
+    frame::{Frame, Pool, Size, mailbox::Latest},
+    process::backoff::Backoff,
+    stats::Stats,
 };
 
-/// One frame being filled, one in each of three mailboxes, two in the mask thread's hands (the newest, and one held back),
-/// three in the render thread's (the newest, the one before, and the one of its mask), and one to spare.
+/// One frame being filled, one in each of three mailboxes, two held by the mask thread (the newest and a delayed one),
+/// three held by the render thread (the newest, the previous one and that of its mask), and one spare.
 const BUFFERS: usize = 10;
 
-/// How long to leave a camera alone that only other settings can mend; those wake us before.
-const HOPELESS: Duration = Duration::from_secs(30);
+/// The delays between attempts to open the camera.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));
 
-/// Opens the camera again and again until the pipeline stops.
-pub(super) fn run(shared: &Shared) {
-    let mut pool = Pool::new(BUFFERS, || Frame::new(shared.size));
-    let mut backoff = Backoff::default();
-    let mut session = 0;
-    while !shared.switch.is_stopped() {
-        session += 1;
-        let ticket = shared.switch.ticket();
-        if !shared.camera_wanted() {
-            shared.stations().rest_camera();
-            backoff.reset();
-            shared.switch.wait_since(ticket, Instant::now() + HOPELESS);
-            continue;
+/// The delay when only new settings can help; those also wake the thread.
+const PERMANENT_RETRY: Duration = Duration::from_secs(30);
+
+/// The capture thread's settings, state and mailboxes.
+pub(super) struct Capture {
+    pub(super) size: Size,
+    pub(super) open_camera: OpenCamera,
+    pub(super) clock: Clock,
+    pub(super) wake: Arc<WakeSignal>,
+    pub(super) scenes: Arc<Scenes>,
+    pub(super) settings: Arc<ArcSwap<camera::Settings>>,
+    pub(super) power: Arc<CameraPower>,
+    pub(super) frames_to_segment: Arc<Latest<CapturedFrame>>,
+    pub(super) frames_to_render: Arc<Latest<CapturedFrame>>,
+    pub(super) frame_time: Arc<FrameTime>,
+    pub(super) health: Arc<Health>,
+    pub(super) stats: Arc<Stats>,
+}
+
+impl Capture {
+    /// Opens the camera, and reopens it after a failure, until the pipeline stops.
+    pub(super) fn run(&self) {
+        let mut pool = Pool::new(BUFFERS, || Frame::new(self.size));
+        let mut backoff = RETRY;
+        let mut session = 0;
+        while !self.wake.is_stopped() {
+            session += 1;
+            let epoch = self.wake.epoch();
+            if !self.is_wanted() {
+                self.health.lock().camera_closed();
+                backoff.reset();
+                self.wake.wait_since(epoch, Instant::now() + PERMANENT_RETRY);
+                continue;
+            }
+            let settings = self.settings.load_full();
+            let Err(error) = self.run_once(&settings, &mut session, &mut pool, &mut backoff) else { continue };
+            let is_permanent = error.recovery() == Recovery::GiveUp;
+            let holder = error.holder();
+            let failure = Failure::from(error);
+            if self.health.lock().camera_failed(holder, &failure) {
+                tracing::warn!(hint = failure.hint, "{failure}");
+            }
+            let delay = backoff.next_delay();
+            let delay = if is_permanent { PERMANENT_RETRY } else { delay };
+            self.wake.wait_since(epoch, Instant::now() + delay);
         }
-        let settings = shared.camera.load_full();
-        let Err(error) = run_once(shared, &settings, &mut session, &mut pool, &mut backoff) else { continue };
-        let permanent = error.recovery() == Recovery::GiveUp;
-        let holder = error.holder();
-        let failure = Failure::from(error);
-        if shared.stations().lose_camera(holder, &failure) {
-            tracing::warn!(hint = failure.hint, "{failure}");
+    }
+
+    /// Opens the camera and publishes its frames until it fails, its settings change or the pipeline stops.
+    fn run_once(
+        &self,
+        settings: &Arc<camera::Settings>,
+        session: &mut u64,
+        pool: &mut Pool<Frame>,
+        backoff: &mut Backoff,
+    ) -> Result<(), CameraError> {
+        let mut source = (self.open_camera)(settings)?;
+        self.stats.camera_opens.add_one();
+        let info = source.info().clone();
+        let (width, height) = info.native;
+        tracing::info!("camera {} opened: {} {width}x{height} at {:.4} fps", info.name, info.fourcc, info.fps);
+        let mut arrivals = Arrivals::new(self, info.fps);
+        let mut opened = Some(info);
+        let mut last_good = self.now();
+        let goes_on = || !self.wake.is_stopped() && self.is_wanted();
+        while goes_on() && Arc::ptr_eq(settings, &self.settings.load()) {
+            let filled = pool.fill(|frame| source.next(frame));
+            let arrival = arrivals.record(self);
+            if arrival.after_suspend {
+                *session += 1; // keeps masks from before the suspend away from new frames
+            }
+            match filled {
+                Ok(Some(frame)) => {
+                    last_good = arrival.at;
+                    self.stats.captured.add_one();
+                    if let Some(info) = opened.take() {
+                        // only a frame proves that the camera works: a stalled one can be opened too
+                        backoff.reset();
+                        self.health.lock().camera_opened(info);
+                    }
+                    if arrivals.is_fresh(&frame) {
+                        self.publish(*session, &arrival, frame);
+                    }
+                }
+                Ok(None) => self.stats.overrun.add_one(),
+                Err(error) if error.recovery() == Recovery::SkipFrame => {
+                    self.stats.corrupt.add_one();
+                    let waited = arrival.at.saturating_duration_since(last_good);
+                    let limit = arrivals.interval.stall(settings.timeout);
+                    if let (CameraError::Corrupt(why), true) = (&error, waited > limit) {
+                        return Err(CameraError::AllCorrupt { device: settings.device.clone(), why, waited });
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let wait = backoff.next();
-        let wait = if permanent { HOPELESS } else { wait };
-        shared.switch.wait_since(ticket, Instant::now() + wait);
+        self.health.lock().source = None;
+        Ok(())
+    }
+
+    fn publish(&self, session: u64, arrival: &Arrival, frame: Arc<Frame>) {
+        let captured = CapturedFrame { session, arrived: arrival.at, suspended: arrival.suspended, frame };
+        self.frames_to_segment.put(captured.clone());
+        self.frames_to_render.put(captured);
+    }
+
+    /// Whether the camera should be open: there is a reader, and the user has not paused it.
+    fn is_wanted(&self) -> bool {
+        self.power.is_on() && !self.scenes.load().paused
+    }
+
+    fn now(&self) -> Instant {
+        (self.clock.now)()
     }
 }
 
-/// Opens the camera and publishes its frames until it fails, its settings change or the pipeline stops.
-fn run_once(
-    shared: &Shared,
-    settings: &Arc<camera::Settings>,
-    session: &mut u64,
-    pool: &mut Pool<Frame>,
-    backoff: &mut Backoff,
-) -> Result<(), CameraError> {
-    let mut source = (shared.open_camera)(settings)?;
-    shared.stats.camera_opens.add_one();
-    let info = source.info().clone();
-    let (width, height) = info.native;
-    tracing::info!("camera {} opened: {} {width}x{height} at {:.4} fps", info.name, info.fourcc, info.fps);
-    let mut beat = Beat::new(shared, info.fps);
-    let mut opened = Some(info);
-    let mut last_good = shared.now();
-    let stays = || !shared.switch.is_stopped() && shared.camera_wanted();
-    while stays() && Arc::ptr_eq(settings, &shared.camera.load()) {
-        let filled = pool.fill(|frame| source.next(frame));
-        let came = beat.look(shared);
-        if came.after_suspend {
-            *session += 1; // no mask of before meets a frame of now
-        }
-        match filled {
-            Ok(Some(frame)) => {
-                last_good = came.at;
-                shared.stats.captured.add_one();
-                if let Some(info) = opened.take() {
-                    // only a frame proves that the camera works: a stalled one opens well too
-                    backoff.reset();
-                    shared.stations().found_camera(info);
-                }
-                if beat.is_fresh(&frame) {
-                    let shot = Shot { session: *session, arrived: came.at, suspended: came.suspended, frame };
-                    shared.frames_to_segment.put(shot.clone());
-                    shared.frames_to_render.put(shot);
-                }
-            }
-            Ok(None) => shared.stats.overrun.add_one(),
-            Err(error) if error.recovery() == Recovery::SkipFrame => {
-                shared.stats.corrupt.add_one();
-                let waited = came.at.saturating_duration_since(last_good);
-                if let (CameraError::Corrupt(why), true) = (&error, waited > beat.interval.stall(settings.timeout)) {
-                    return Err(CameraError::AllCorrupt { device: settings.device.clone(), why, waited });
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    shared.stations().source = None;
-    Ok(())
-}
-
-/// When the frames of an open camera come, and whether the machine was suspended in between.
-struct Beat {
+/// Measures when frames of the open camera arrive, and whether the machine was suspended in between.
+struct Arrivals {
     interval: Interval,
-    suspends: Suspends,
-    /// When the end of the last suspend was noticed: frames that were taken before are of before it, or may be.
+    suspends: SuspendDetector,
+    /// When the end of the last suspend was noticed; a frame captured earlier may be from before the suspend.
     resumed: Option<Instant>,
 }
 
-/// The moment at which a frame came.
-struct Came {
+/// The arrival of one frame.
+struct Arrival {
     at: Instant,
     suspended: Duration,
-    /// The machine was suspended since the frame before.
+    /// The machine was suspended since the previous frame.
     after_suspend: bool,
 }
 
-impl Beat {
-    fn new(shared: &Shared, fps: f64) -> Self {
+impl Arrivals {
+    fn new(capture: &Capture, fps: f64) -> Self {
         let interval = Interval::new(fps);
-        shared.set_frame_time(interval.get());
-        Self { interval, suspends: Suspends::new(&shared.clock), resumed: None }
+        capture.frame_time.set(interval.get());
+        Self { interval, suspends: SuspendDetector::new(&capture.clock), resumed: None }
     }
 
-    /// Takes in that a frame has come, whole or damaged.
-    fn look(&mut self, shared: &Shared) -> Came {
-        let after_suspend = self.suspends.look(&shared.clock);
-        let at = shared.now();
+    /// Records the arrival of a frame, whole or damaged.
+    fn record(&mut self, capture: &Capture) -> Arrival {
+        let after_suspend = self.suspends.poll(&capture.clock);
+        let at = capture.now();
         if after_suspend {
             self.resumed = Some(at);
             self.interval.skip();
         }
         self.interval.frame(at);
-        shared.set_frame_time(self.interval.get());
-        Came { at, suspended: self.suspends.seen(), after_suspend }
+        capture.frame_time.set(self.interval.get());
+        Arrival { at, suspended: self.suspends.total(), after_suspend }
     }
 
-    /// Whether a frame was taken after the last suspend.
+    /// Whether a frame was captured after the last suspend.
     fn is_fresh(&self, frame: &Frame) -> bool {
         self.resumed.is_none_or(|resumed| frame.captured_at > resumed)
     }
@@ -145,42 +192,47 @@ impl Beat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{compose::Scene, pipeline::twin};
+    use crate::{compose::Scene, pipeline::fakes};
 
     const FRAME: Duration = Duration::from_millis(33);
 
+    fn capture() -> Capture {
+        fakes::links(Scene::off()).capture(camera::open, fakes::clock())
+    }
+
     #[test]
-    fn frames_of_before_a_suspend_are_not_passed_on() {
-        let (start, hour) = (Instant::now(), Duration::from_secs(3600));
-        let shared = twin::shared(Scene::off());
-        twin::set_suspended(&[Duration::ZERO]);
-        let mut beat = Beat::new(&shared, 30.0);
+    fn frames_from_before_a_suspend_are_discarded() {
+        let start = Instant::now();
+        let hour = Duration::from_secs(3600);
+        let capture = capture();
+        fakes::set_suspended(&[Duration::ZERO]);
+        let mut arrivals = Arrivals::new(&capture, 30.0);
         let mut at = |tick: u32, suspended| {
-            twin::set_now(start + FRAME * tick);
-            twin::set_suspended(&[suspended]);
-            let came = beat.look(&shared);
-            let mut frame = Frame::new(twin::size());
+            fakes::set_now(start + FRAME * tick);
+            fakes::set_suspended(&[suspended]);
+            let arrival = arrivals.record(&capture);
+            let mut frame = Frame::new(fakes::size());
             // webcams stamp the start of the exposure
             frame.captured_at = start + FRAME * tick - FRAME / 2;
-            (came.after_suspend, came.suspended, beat.is_fresh(&frame))
+            (arrival.after_suspend, arrival.suspended, arrivals.is_fresh(&frame))
         };
         assert_eq!(at(1, Duration::ZERO), (false, Duration::ZERO, true));
-        assert_eq!(at(2, hour), (true, hour, false), "it may have been in the driver's hands");
+        assert_eq!(at(2, hour), (true, hour, false), "the driver may have held it during the suspend");
         assert_eq!(at(3, hour), (false, hour, true));
         assert_eq!(at(4, hour * 2), (true, hour * 2, false));
     }
 
     #[test]
-    fn the_time_limits_follow_the_camera_and_not_what_it_says() {
+    fn time_limits_follow_the_measured_rate_and_not_the_advertised_one() {
         let start = Instant::now();
-        let shared = twin::shared(Scene::off());
-        let mut beat = Beat::new(&shared, 30.0);
-        assert_eq!(shared.frame_time().as_millis(), 33);
+        let capture = capture();
+        let mut arrivals = Arrivals::new(&capture, 30.0);
+        assert_eq!(capture.frame_time.get().as_millis(), 33);
         for tick in 0..4 {
-            twin::set_now(start + Duration::from_secs(1) * tick);
-            beat.look(&shared);
+            fakes::set_now(start + Duration::from_secs(1) * tick);
+            arrivals.record(&capture);
         }
-        assert_eq!(shared.frame_time().as_millis(), 1000);
-        assert_eq!(beat.interval.stall(Duration::from_millis(500)).as_millis(), 4000);
+        assert_eq!(capture.frame_time.get().as_millis(), 1000);
+        assert_eq!(arrivals.interval.stall(Duration::from_millis(500)).as_millis(), 4000);
     }
 }

@@ -1,18 +1,18 @@
-//! The clocks of the pipeline: one that stands while the machine is suspended, and how long it has been.
+//! The pipeline's clocks: monotonic time, and the total time the machine has been suspended.
 //!
-//! [`Instant`] is CLOCK_MONOTONIC, which does not run in a suspend: by it a picture of yesterday was taken a moment ago.
+//! [`Instant`] is CLOCK_MONOTONIC, which stops during a suspend: measured by it, a frame from yesterday is a moment old.
 
 use std::time::{Duration, Instant};
 
-/// A suspend that is shorter is none; the clocks are read one after the other, not at one time.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// A shorter suspend is ignored, because the clocks are read one after the other.
+const MIN_SUSPEND: Duration = Duration::from_millis(100);
 
-/// The clocks that the pipeline goes by; tests have their own.
+/// The clocks used by the pipeline; tests set their own.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
-    /// The time, which stands still in a suspend.
+    /// The current time; does not advance during a suspend.
     pub now: fn() -> Instant,
-    /// How long the machine has been suspended since it was started.
+    /// The total suspend time since boot.
     pub suspended: fn() -> Duration,
 }
 
@@ -22,16 +22,17 @@ impl Default for Clock {
     }
 }
 
-/// How long the machine has been suspended since it was started: what CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC.
+/// The total suspend time since boot: the lead of CLOCK_BOOTTIME over CLOCK_MONOTONIC.
 fn suspended() -> Duration {
     const ATTEMPTS: u32 = 5;
     let mut ahead = Duration::ZERO;
     for _ in 0..ATTEMPTS {
-        let (before, boot, after) =
-            (read(libc::CLOCK_MONOTONIC), read(libc::CLOCK_BOOTTIME), read(libc::CLOCK_MONOTONIC));
+        let before = read(libc::CLOCK_MONOTONIC);
+        let boot = read(libc::CLOCK_BOOTTIME);
+        let after = read(libc::CLOCK_MONOTONIC);
         ahead = boot.saturating_sub(before);
-        if after.saturating_sub(before) < SHORTEST / 10 {
-            break; // nobody took the CPU away in between
+        if after.saturating_sub(before) < MIN_SUSPEND / 10 {
+            break; // this thread was not preempted in between
         }
     }
     ahead
@@ -39,38 +40,38 @@ fn suspended() -> Duration {
 
 fn read(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes to a timespec of ours. Both clocks exist on every Linux that runs us; without one it stays 0.
+    // SAFETY: writes to a local timespec. Both clocks exist on every supported Linux; if one did not, `time` would stay 0.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
 }
 
-/// Whether the machine was suspended between two moments, by what [`Clock::suspended`] said at each.
+/// Whether the machine was suspended between two results of [`Clock::suspended`].
 pub(super) fn was_suspended(before: Duration, now: Duration) -> bool {
-    now.saturating_sub(before) >= SHORTEST
+    now.saturating_sub(before) >= MIN_SUSPEND
 }
 
-/// Notices suspends, each once.
+/// Detects suspends, reporting each once.
 #[derive(Debug)]
-pub(super) struct Suspends {
-    seen: Duration,
+pub(super) struct SuspendDetector {
+    total: Duration,
 }
 
-impl Suspends {
+impl SuspendDetector {
     pub(super) fn new(clock: &Clock) -> Self {
-        Self { seen: (clock.suspended)() }
+        Self { total: (clock.suspended)() }
     }
 
-    /// How long the machine had been suspended at the last suspend that was noticed.
-    pub(super) fn seen(&self) -> Duration {
-        self.seen
+    /// The total suspend time when the last suspend was detected.
+    pub(super) fn total(&self) -> Duration {
+        self.total
     }
 
-    /// Whether the machine was suspended since this was asked last.
-    pub(super) fn look(&mut self, clock: &Clock) -> bool {
+    /// Whether the machine was suspended since the last call.
+    pub(super) fn poll(&mut self, clock: &Clock) -> bool {
         let now = (clock.suspended)();
-        let has = was_suspended(self.seen, now);
+        let has = was_suspended(self.total, now);
         if has {
-            self.seen = now;
+            self.total = now;
         }
         has
     }
@@ -85,12 +86,12 @@ mod tests {
     thread_local!(static SUSPENDED: Cell<Duration> = const { Cell::new(Duration::ZERO) });
 
     #[test]
-    fn a_suspend_is_noticed_once_and_trembling_clocks_are_none() {
+    fn a_suspend_is_reported_once_and_clock_jitter_is_ignored() {
         let clock = Clock { suspended: || SUSPENDED.get(), ..Clock::default() };
-        let mut suspends = Suspends::new(&clock);
+        let mut suspends = SuspendDetector::new(&clock);
         let mut at = |millis| {
             SUSPENDED.set(Duration::from_millis(millis));
-            suspends.look(&clock)
+            suspends.poll(&clock)
         };
         assert_eq!([0, 1, 0, 99, 50].map(&mut at), [false; 5]);
         assert_eq!([5000, 5000, 5001].map(&mut at), [true, false, false]);
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machines_clocks_stay_together_while_it_is_awake() {
+    fn the_clocks_do_not_drift_apart_while_the_machine_is_awake() {
         let first = suspended();
         assert!((0..10_000).all(|_| !was_suspended(first, suspended())));
     }

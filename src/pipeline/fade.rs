@@ -1,9 +1,9 @@
-//! From one background to the next: what the new one comes in over, and how far it is.
+//! The fade from one background to the next.
 //!
-//! While a fade lasts the old scene is composed beside the new one, of the same frame and mask, and the two are blended: so
-//! nothing is seen that neither shows. A fade that another change interrupts goes on from the picture as it was, which
-//! stands still meanwhile: no jump, and never more than two pictures to compose. Only where the camera's own room is in it
-//! the newest change comes in over the one before as a whole: the room is not shown a moment longer.
+//! During a fade, both scenes are composed from the same frame and mask and then blended, so no picture shows anything that
+//! neither of them shows. If another change interrupts a fade, the new one starts from the picture as it was, frozen: there
+//! is no jump, and never more than two scenes to compose. If that picture contains the room, the newest scene fades in over
+//! the previous one instead, so that the room disappears no later than its own fade would end.
 
 use std::{
     sync::Arc,
@@ -12,24 +12,24 @@ use std::{
 
 use crate::{background::Background, compose::Scene};
 
-/// What the new scene comes in over.
+/// What the new scene fades in over.
 #[derive(Debug)]
-pub(super) enum Before {
-    /// An earlier scene, which moves on.
+pub(super) enum Outgoing {
+    /// An earlier scene, still playing.
     Scene(Arc<Scene>),
-    /// The picture that was shown when a fade was interrupted.
-    Still,
+    /// The picture shown when a fade was interrupted.
+    Frozen,
 }
 
 #[derive(Debug)]
 struct Fade {
-    before: Before,
-    /// The version that the outputs had before.
-    over: u64,
+    outgoing: Outgoing,
+    /// The version the outputs had before the fade.
+    outgoing_version: u64,
     since: Instant,
 }
 
-/// The scene of the live pictures, and the fade that it may be in.
+/// The scene of the live pictures, and the fade in progress.
 #[derive(Debug, Default)]
 pub(super) struct Fader {
     scene: Option<Arc<Scene>>,
@@ -37,10 +37,10 @@ pub(super) struct Fader {
 }
 
 impl Fader {
-    /// Takes in the scene of the next live picture, shown at `now`; true when the picture shown before is to be kept, for
-    /// [`Before::Still`].
-    pub(super) fn look(&mut self, scene: &Arc<Scene>, now: Instant) -> bool {
-        self.end(now); // while no picture came it may have been time
+    /// Takes over the scene of the next live picture, shown at `now`. Returns true if the caller must keep the last picture for
+    /// [`Outgoing::Frozen`].
+    pub(super) fn advance(&mut self, scene: &Arc<Scene>, now: Instant) -> bool {
+        self.end_if_over(now); // it may have ended while no picture was rendered
         let old = self.scene.replace(Arc::clone(scene));
         let still = match old {
             Some(old) if old.version != scene.version => self.change(old, scene, now),
@@ -50,12 +50,12 @@ impl Fader {
                 false
             }
         };
-        self.end(now);
+        self.end_if_over(now);
         still
     }
 
     /// Ends the fade when its time is over.
-    fn end(&mut self, now: Instant) {
+    fn end_if_over(&mut self, now: Instant) {
         let lasts = self.scene.as_ref().map_or(Duration::ZERO, |scene| scene.fade);
         self.fade.take_if(|fade| now.duration_since(fade.since) >= lasts);
     }
@@ -65,43 +65,43 @@ impl Fader {
         if scene.fade.is_zero() {
             return false;
         }
-        let over = running.as_ref().map_or(old.version, |fade| fade.over);
-        let still = running.is_some_and(|fade| !fade.before.shows_room()) && !shows_room(&old);
-        let before = if still { Before::Still } else { Before::Scene(old) };
-        self.fade = Some(Fade { before, over, since: now });
+        let outgoing_version = running.as_ref().map_or(old.version, |fade| fade.outgoing_version);
+        let still = running.is_some_and(|fade| !fade.outgoing.shows_room()) && !shows_room(&old);
+        let outgoing = if still { Outgoing::Frozen } else { Outgoing::Scene(old) };
+        self.fade = Some(Fade { outgoing, outgoing_version, since: now });
         still
     }
 
-    /// No live picture: whatever comes next comes at once.
-    pub(super) fn cut(&mut self) {
+    /// Forgets the scene, so that the next one appears without a fade.
+    pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// What the scene comes in over, and its share at `now`, in 1/256.
-    pub(super) fn at(&self, now: Instant) -> Option<(&Before, u16)> {
+    /// What the scene fades in over, and the scene's weight at `now`, 0 to 256.
+    pub(super) fn outgoing(&self, now: Instant) -> Option<(&Outgoing, u16)> {
         let (fade, scene) = (self.fade.as_ref()?, self.scene.as_ref()?);
         let share = now.duration_since(fade.since).as_secs_f32() / scene.fade.as_secs_f32();
-        Some((&fade.before, (share.clamp(0.0, 1.0) * 256.0) as u16))
+        Some((&fade.outgoing, (share.clamp(0.0, 1.0) * 256.0) as u16))
     }
 
-    /// The version that the outputs had before the fade.
-    pub(super) fn over(&self) -> Option<u64> {
-        self.fade.as_ref().map(|fade| fade.over)
+    /// The version the outputs had before the fade.
+    pub(super) fn outgoing_version(&self) -> Option<u64> {
+        self.fade.as_ref().map(|fade| fade.outgoing_version)
     }
 
-    /// Whether the person has to be found for what goes.
+    /// Whether the outgoing scene needs a mask.
     pub(super) fn needs_mask(&self) -> bool {
-        matches!(&self.fade, Some(Fade { before: Before::Scene(old), .. }) if old.needs_mask())
+        matches!(&self.fade, Some(Fade { outgoing: Outgoing::Scene(old), .. }) if old.needs_mask())
     }
 }
 
-impl Before {
+impl Outgoing {
     fn shows_room(&self) -> bool {
         matches!(self, Self::Scene(scene) if shows_room(scene))
     }
 }
 
-/// Whether the room is seen, be it blurred.
+/// Whether the room is visible, sharp or blurred.
 fn shows_room(scene: &Scene) -> bool {
     matches!(scene.background, Background::Off | Background::Blur { .. })
 }
@@ -121,75 +121,75 @@ mod tests {
         scene(version, Background::Color(Yuv::BLACK), FADE)
     }
 
-    /// The version that the newest comes in over, or `None` for a still, and its share.
+    /// The version of the outgoing scene, or `None` if it is frozen, and the weight of the new one.
     fn at(fader: &Fader, now: Instant) -> Option<(Option<u64>, u16)> {
-        fader.at(now).map(|(before, share)| match before {
-            Before::Scene(scene) => (Some(scene.version), share),
-            Before::Still => (None, share),
+        fader.outgoing(now).map(|(outgoing, share)| match outgoing {
+            Outgoing::Scene(scene) => (Some(scene.version), share),
+            Outgoing::Frozen => (None, share),
         })
     }
 
     #[test]
-    fn a_change_comes_in_step_by_step_and_ends() {
+    fn a_scene_fades_in_gradually_and_the_fade_ends() {
         let (mut fader, start) = (Fader::default(), Instant::now());
-        assert!(!fader.look(&colour(1), start));
-        assert_eq!(at(&fader, start), None, "the first picture has nothing to come in over");
-        assert!(!fader.look(&colour(2), start));
-        assert_eq!((at(&fader, start), fader.over()), (Some((Some(1), 0)), Some(1)));
+        assert!(!fader.advance(&colour(1), start));
+        assert_eq!(at(&fader, start), None, "the first scene has nothing to fade from");
+        assert!(!fader.advance(&colour(2), start));
+        assert_eq!((at(&fader, start), fader.outgoing_version()), (Some((Some(1), 0)), Some(1)));
         let later = |share: u32| start + FADE * share / 4;
-        fader.look(&colour(2), later(1));
+        fader.advance(&colour(2), later(1));
         assert_eq!(at(&fader, later(1)), Some((Some(1), 64)));
-        fader.look(&colour(2), later(4));
-        assert_eq!((at(&fader, later(4)), fader.over()), (None, None));
+        fader.advance(&colour(2), later(4));
+        assert_eq!((at(&fader, later(4)), fader.outgoing_version()), (None, None));
     }
 
     #[test]
-    fn an_interrupted_fade_goes_on_from_the_picture_that_was_shown() {
+    fn an_interrupted_fade_continues_from_the_picture_that_was_shown() {
         let (mut fader, start) = (Fader::default(), Instant::now());
-        fader.look(&colour(1), start);
-        fader.look(&colour(2), start);
-        assert!(fader.look(&colour(3), start + FADE / 2), "the picture is kept");
-        assert_eq!((at(&fader, start + FADE), fader.over()), (Some((None, 128)), Some(1)));
-        assert!(fader.look(&colour(4), start + FADE), "again");
-        fader.look(&colour(4), start + FADE * 2);
-        assert_eq!(fader.over(), None);
+        fader.advance(&colour(1), start);
+        fader.advance(&colour(2), start);
+        assert!(fader.advance(&colour(3), start + FADE / 2), "the picture is kept");
+        assert_eq!((at(&fader, start + FADE), fader.outgoing_version()), (Some((None, 128)), Some(1)));
+        assert!(fader.advance(&colour(4), start + FADE), "again");
+        fader.advance(&colour(4), start + FADE * 2);
+        assert_eq!(fader.outgoing_version(), None);
     }
 
     #[test]
-    fn the_room_is_not_kept_beyond_its_own_fade() {
+    fn the_room_disappears_no_later_than_its_own_fade_ends() {
         for room in [Background::Off, Background::Blur { strength: 9 }] {
             let (mut fader, start) = (Fader::default(), Instant::now());
-            fader.look(&scene(1, room.clone(), FADE), start);
-            fader.look(&colour(2), start);
+            fader.advance(&scene(1, room.clone(), FADE), start);
+            fader.advance(&colour(2), start);
             assert_eq!(at(&fader, start), Some((Some(1), 0)), "the user showed it");
-            assert!(!fader.look(&colour(3), start + FADE / 4));
+            assert!(!fader.advance(&colour(3), start + FADE / 4));
             assert_eq!(at(&fader, start + FADE / 4), Some((Some(2), 0)), "neither shows it");
-            // on the way to the room and away again
-            assert!(!fader.look(&scene(4, room, FADE), start + FADE * 3));
-            assert!(!fader.look(&colour(5), start + FADE * 13 / 4));
+            // a fade to the room that is interrupted
+            assert!(!fader.advance(&scene(4, room, FADE), start + FADE * 3));
+            assert!(!fader.advance(&colour(5), start + FADE * 13 / 4));
             assert_eq!(at(&fader, start + FADE * 13 / 4), Some((Some(4), 0)));
         }
     }
 
     #[test]
-    fn a_scene_without_a_fade_cuts_and_so_does_a_card() {
+    fn a_scene_without_a_fade_and_a_card_switch_at_once() {
         let (mut fader, start) = (Fader::default(), Instant::now());
-        fader.look(&colour(1), start);
-        fader.look(&colour(2), start);
-        fader.look(&scene(3, Background::Color(Yuv::BLACK), Duration::ZERO), start + FADE / 2);
-        assert_eq!((at(&fader, start + FADE / 2), fader.over()), (None, None));
-        fader.cut();
-        fader.look(&colour(4), start + FADE);
+        fader.advance(&colour(1), start);
+        fader.advance(&colour(2), start);
+        fader.advance(&scene(3, Background::Color(Yuv::BLACK), Duration::ZERO), start + FADE / 2);
+        assert_eq!((at(&fader, start + FADE / 2), fader.outgoing_version()), (None, None));
+        fader.reset();
+        fader.advance(&colour(4), start + FADE);
         assert_eq!(at(&fader, start + FADE), None);
     }
 
     #[test]
-    fn masks_are_made_until_what_needs_them_is_gone() {
+    fn masks_are_needed_until_the_outgoing_scene_is_gone() {
         let (mut fader, start) = (Fader::default(), Instant::now());
-        fader.look(&colour(1), start);
-        fader.look(&scene(2, Background::Off, FADE), start);
+        fader.advance(&colour(1), start);
+        fader.advance(&scene(2, Background::Off, FADE), start);
         assert!(fader.needs_mask());
-        fader.look(&scene(2, Background::Off, FADE), start + FADE);
+        fader.advance(&scene(2, Background::Off, FADE), start + FADE);
         assert!(!fader.needs_mask());
     }
 }

@@ -1,52 +1,79 @@
-//! The time limits that follow from how fast the camera really is.
+//! Time limits derived from the camera's measured frame time.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
-/// The last picture is held at least so long when the camera stops, before a card takes its place.
-const HOLD: Duration = Duration::from_secs(1);
+/// The last picture is held at least this long after the camera stops, before a card replaces it.
+const MIN_HOLD: Duration = Duration::from_secs(1);
 
-/// The age up to which a mask is shown at least, with the frame that it was made of.
-const STALE: Duration = Duration::from_secs(1);
+/// A mask is shown with its own frame up to at least this age.
+const MIN_STALE_AGE: Duration = Duration::from_secs(1);
 
-/// The picture may lack a person at least so long before a card says so.
-const MODEL_LOST: Duration = Duration::from_secs(3);
+/// A picture may lack the person at least this long before a card reports it.
+const MIN_MODEL_LOST: Duration = Duration::from_secs(3);
 
-/// The mask of a frame is waited for no longer: apps take a camera that gives nothing for a second for dead, and what the
-/// user has changed is to be seen.
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait for a mask: apps treat a camera as dead after a second without frames, and the user's changes should
+/// be visible at once.
+const MAX_MASK_WAIT: Duration = Duration::from_millis(500);
 
-/// The oldest mask that may cut out a frame other than its own, however slow the camera is: what moved meanwhile shows the
-/// room.
-const OLDEST: Duration = Duration::from_millis(100);
+/// The maximum age difference between a mask and a frame it is applied to, however slow the camera: the room shows wherever
+/// the person has moved since.
+const MAX_MASK_AGE: Duration = Duration::from_millis(100);
 
-/// Limits for a camera with this time from frame to frame.
+/// The time from frame to frame, measured by the capture thread.
+#[derive(Debug)]
+pub(super) struct FrameTime(AtomicU64);
+
+impl FrameTime {
+    pub(super) fn new(time: Duration) -> Self {
+        let frame_time = Self(AtomicU64::default());
+        frame_time.set(time);
+        frame_time
+    }
+
+    pub(super) fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set(&self, time: Duration) {
+        self.0.store(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits(self.get())
+    }
+}
+
+/// The limits for a camera with this frame time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits(pub(super) Duration);
 
 impl Limits {
-    /// How long to wait for the mask of a frame after it has come: the rest of its time is for composing.
+    /// How long to wait for the mask of a frame after its arrival; the rest of the frame time is for composing.
     pub(super) fn mask_wait(self) -> Duration {
-        (self.0 * 3 / 4).min(LONGEST_WAIT)
+        (self.0 * 3 / 4).min(MAX_MASK_WAIT)
     }
 
-    /// How much older than a frame a mask may be that cuts it out.
-    pub(super) fn late(self) -> Duration {
-        (self.0 * 2).min(OLDEST)
+    /// How much older than a frame a mask may be and still be applied to it.
+    pub(super) fn max_mask_age(self) -> Duration {
+        (self.0 * 2).min(MAX_MASK_AGE)
     }
 
-    /// How old a mask may be that is shown with the frame that it was made of.
-    pub(super) fn stale(self) -> Duration {
-        STALE.max(self.0 * 4)
+    /// How old a mask may be and still be shown with its own frame.
+    pub(super) fn max_delay(self) -> Duration {
+        MIN_STALE_AGE.max(self.0 * 4)
     }
 
-    /// How long the last picture stays when no frame comes.
+    /// How long the last picture stays when no frame arrives.
     pub(super) fn hold(self) -> Duration {
-        HOLD.max(self.0 * 3)
+        MIN_HOLD.max(self.0 * 3)
     }
 
-    /// How long frames may have no mask before a card says so.
+    /// How long frames may lack a mask before a card reports it.
     pub(super) fn model_lost(self) -> Duration {
-        MODEL_LOST.max(self.0 * 3)
+        MIN_MODEL_LOST.max(self.0 * 3)
     }
 }
 
@@ -62,20 +89,20 @@ mod tests {
     }
 
     #[test]
-    fn at_every_rate_a_frame_outlives_the_wait_for_the_next() {
+    fn at_every_rate_the_limits_exceed_the_frame_time() {
         for fps in RATES {
             let (limits, frame_time) = at(fps);
             assert!(limits.mask_wait() < frame_time, "{fps}");
-            assert!(limits.hold() >= frame_time * 3 && limits.stale() > frame_time * 3, "{fps}");
+            assert!(limits.hold() >= frame_time * 3 && limits.max_delay() > frame_time * 3, "{fps}");
             assert!(limits.model_lost() >= frame_time * 3, "{fps}");
-            assert!(limits.late() <= frame_time * 2 && limits.late() <= OLDEST, "{fps}");
+            assert!(limits.max_mask_age() <= frame_time * 2 && limits.max_mask_age() <= MAX_MASK_AGE, "{fps}");
         }
     }
 
     #[test]
-    fn at_the_usual_rate_they_are_what_they_were() {
+    fn at_the_usual_rate_the_minimum_limits_apply() {
         let (limits, frame_time) = at(30.0);
-        assert_eq!((limits.mask_wait(), limits.late()), (frame_time * 3 / 4, frame_time * 2));
-        assert_eq!((limits.hold(), limits.stale(), limits.model_lost()), (HOLD, STALE, MODEL_LOST));
+        assert_eq!((limits.mask_wait(), limits.max_mask_age()), (frame_time * 3 / 4, frame_time * 2));
+        assert_eq!((limits.hold(), limits.max_delay(), limits.model_lost()), (MIN_HOLD, MIN_STALE_AGE, MIN_MODEL_LOST));
     }
 }

@@ -1,363 +1,261 @@
-//! The way of a frame at run time: three threads and one that watches the readers, joined by mailboxes, around one published [`Scene`].
+//! Live operation: four threads, joined by mailboxes, around one published [`Scene`].
 //!
 //! ```text
 //!  capture ──frames──┬──────────────────▶ render ──▶ outputs
 //!     ▲              └──▶ segment ──masks──┘  ▲         │
-//!     └ wanted ──────────── watch ◀───readers─│─────────┘
-//!                                             └ Scene, one look a frame
+//!     └ demand ──────────── watch ◀──readers──│─────────┘
+//!                                             └ Scene, loaded once per frame
 //! ```
 //!
-//! The camera is open only while somebody reads an output; `demand` has the rules.
+//! The camera is open only while an app reads an output; `demand` has the rules.
 //!
-//! The capture thread never waits for the others; a mailbox holds one value, the newest wins. The render thread waits a
-//! part of a frame time for the mask of its own frame, then takes the last one; when that is too old for the frame, it
-//! shows the frame that the mask was made of, and no person at all when there is none. Nothing here allocates once the
-//! buffers are made, but when quality `auto` lets another model take over. Whoever wants to watch gets small copies from the
-//! [`Tap`].
+//! The capture thread never waits for the others: a mailbox holds one value and the newest wins. The render thread waits
+//! part of a frame time for the mask of its own frame, then falls back to the latest mask. If that mask is too old for the
+//! frame, it shows the frame the mask belongs to; without a mask it shows only the background. Nothing here allocates once
+//! the buffers exist, except when quality `auto` swaps models. Viewers of the control page get small copies from the
+//! [`Preview`].
 
 mod capture;
 mod clock;
 mod demand;
 mod fade;
+#[cfg(test)]
+mod fakes;
+mod health;
 mod limits;
-mod pace;
+mod links;
+mod preview;
 mod quality;
 mod render;
+mod scenes;
 mod segment;
-mod tap;
-#[cfg(test)]
-mod twin;
+mod wake;
 mod watch;
 
 use std::{
     io,
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
-
 pub use self::{
     clock::Clock,
-    quality::machine::{Machine, Room},
-    tap::{Tap, View, Watching},
+    health::StageHealth,
+    preview::{Preview, Subscription, View},
+    quality::machine::{CpuHeadroom, Machine},
 };
-use self::{limits::Limits, pace::Switch, quality::machine::ThisMachine};
+use self::{links::Links, quality::machine::LocalMachine};
 use crate::{
-    camera::{self, CameraError, FrameSource, SourceInfo},
+    camera::{self, CameraError, FrameSource},
     compose::Scene,
-    error::Failure,
-    frame::{Frame, Mask, Size, mailbox::Latest},
-    mask::{self, MaskError, ModelInfo, Quality, Segmenter},
+    frame::{Frame, Mask, Size},
+    mask::{self, MaskError, Segmenter},
     sink::Outputs,
     stats::Stats,
 };
 
-/// How long a dropped pipeline waits for its threads: a model that is being loaded takes seconds.
+/// How long a dropped pipeline waits for its threads. Loading a model takes seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the pipeline is started with.
+/// The initial settings of a pipeline.
 #[derive(Debug)]
 pub struct Settings {
-    /// The size of every frame from the camera's decoder to the outputs; never changes while the pipeline lives.
+    /// The size of every frame from the camera's decoder to the outputs; fixed for the life of the pipeline.
     pub size: Size,
-    /// The rate that frames are expected at, until it is known how fast the camera really is.
+    /// The expected frame rate, used until the camera's real rate has been measured.
     pub fps: u32,
     /// The camera to open.
     pub camera: camera::Settings,
     /// The model to load.
     pub mask: mask::Settings,
-    /// What is shown first.
+    /// The first scene.
     pub scene: Scene,
-    /// Whether the camera is open also while nobody reads an output that can tell.
+    /// Keep the camera open even when no app reads an output.
     pub always_on: bool,
 }
 
-/// A running pipeline; stops when dropped, which takes ten seconds at the most.
+/// A running pipeline. Dropping it stops the threads, which takes up to ten seconds.
 #[derive(Debug)]
 pub struct Pipeline {
-    shared: Arc<Shared>,
+    links: Links,
     threads: Vec<JoinHandle<()>>,
-    /// Scenes that were replaced, kept until no thread looks at them, so that none is freed on the way of a frame.
-    retired: Mutex<Vec<Arc<Scene>>>,
 }
 
-/// What the threads and the control side share.
+/// The pipeline's connections to hardware, models and clocks; tests replace them with fakes.
 #[derive(Debug)]
-struct Shared {
-    size: Size,
-    /// Nanoseconds from frame to frame, as the camera really is.
-    frame_time: AtomicU64,
-    scene: ArcSwap<Scene>,
-    /// The version of the scene that the outputs had last.
-    shown: AtomicU64,
-    /// The version of the scene that comes in over one that needs masks; 0 when none does.
-    fading_to: AtomicU64,
-    camera: ArcSwap<camera::Settings>,
-    mask: ArcSwap<mask::Settings>,
-    frames_to_segment: Latest<Shot>,
-    frames_to_render: Latest<Shot>,
-    masks: Latest<Cut>,
-    /// What the machine has left, as it was seen last.
-    room: Mutex<Option<Room>>,
-    switch: Switch,
-    tap: Arc<Tap>,
-    wanted: watch::Wanted,
-    stats: Stats,
-    stations: Mutex<Stations>,
-    open_camera: OpenCamera,
-    open_model: OpenModel,
-    second: Duration,
-    clock: Clock,
-}
-
-/// Where the pipeline meets the world; tests put twins here.
-#[derive(Debug)]
-pub struct Edges {
-    /// How a camera is opened.
+pub struct Drivers {
+    /// Opens a camera.
     pub open_camera: OpenCamera,
-    /// How a model is opened.
+    /// Opens a model.
     pub open_model: OpenModel,
-    /// Who tells how much room the machine has.
+    /// Measures how much CPU time is left.
     pub machine: Box<dyn Machine>,
-    /// How often the load is looked at: the second in which its rules count.
-    pub second: Duration,
-    /// The clocks by which pictures grow old.
+    /// The time between two checks of the load: one tick of the quality rules.
+    pub load_interval: Duration,
+    /// The clocks used to tell how old a frame is.
     pub clock: Clock,
 }
 
-impl Default for Edges {
+impl Default for Drivers {
     fn default() -> Self {
         Self {
             open_camera: camera::open,
             open_model: mask::open,
-            machine: Box::new(ThisMachine::new(Path::new("/"))),
-            second: Duration::from_secs(1),
+            machine: Box::new(LocalMachine::new(Path::new("/"))),
+            load_interval: Duration::from_secs(1),
             clock: Clock::default(),
         }
     }
 }
 
-/// How a camera is opened: [`camera::open`], or a twin of it.
+/// Opens a camera: [`camera::open`] or a fake.
 pub type OpenCamera = fn(&camera::Settings) -> Result<Box<dyn FrameSource>, CameraError>;
 
-/// How a model is opened: [`mask::open`], or a twin of it.
+/// Opens a model: [`mask::open`] or a fake.
 pub type OpenModel = fn(&mask::Settings, Size) -> Result<Box<dyn Segmenter>, MaskError>;
 
-/// A frame and the opening of the camera that it comes from.
+/// A frame and the camera session it comes from.
 #[derive(Debug, Clone)]
-struct Shot {
+struct CapturedFrame {
     session: u64,
-    /// When it came to us; [`Frame::captured_at`] is when the camera took it.
+    /// When the frame arrived; [`Frame::captured_at`] is when the camera took it.
     arrived: Instant,
-    /// How long the machine had been suspended then, by [`Clock::suspended`].
+    /// The total suspend time at that moment, as returned by [`Clock::suspended`].
     suspended: Duration,
     frame: Arc<Frame>,
 }
 
-/// A frame, its mask, and the opening of the camera that they come from.
+/// A frame, its mask and the camera session they come from.
 #[derive(Debug)]
-struct Cut {
+struct MaskedFrame {
     session: u64,
     frame: Arc<Frame>,
     mask: Arc<Mask>,
-    /// By how many frames masks follow their frames where this one was made: the picture waits for them.
+    /// The number of frames by which masks lag behind in this mode; the output waits for them.
     delay: u64,
 }
 
-/// How the camera and the model are; touched only when one is opened or fails.
-#[derive(Debug, Default, Clone)]
-pub struct Stations {
-    /// The open camera.
-    pub source: Option<SourceInfo>,
-    /// Why there is no camera.
-    pub camera_failure: Option<Failure>,
-    /// The program that has the camera, where that is why.
-    pub camera_holder: Option<String>,
-    /// The loaded model's name.
-    pub model: Option<String>,
-    /// The quality that it runs in.
-    pub quality: Option<Quality>,
-    /// By how many steps, of [`mask::LOWEST`], the masks are cheaper than that because the machine is busy.
-    pub eased: u8,
-    /// What is worth knowing about the last masks.
-    pub masks: mask::Report,
-    /// Why that is less than the settings ask for.
-    pub quality_failure: Option<Failure>,
-    /// What runs the models.
-    pub processor: Option<mask::Processor>,
-    /// Why that is not what the settings ask for.
-    pub processor_failure: Option<Failure>,
-    /// Why there is no model.
-    pub mask_failure: Option<Failure>,
-}
-
-impl Stations {
-    fn found_camera(&mut self, source: SourceInfo) {
-        self.source = Some(source);
-        (self.camera_failure, self.camera_holder) = (None, None);
-    }
-
-    /// It was closed because nobody wants it.
-    fn rest_camera(&mut self) {
-        self.source = None;
-        (self.camera_failure, self.camera_holder) = (None, None);
-    }
-
-    /// True when this is news.
-    fn lose_camera(&mut self, holder: Option<String>, failure: &Failure) -> bool {
-        self.source = None;
-        self.camera_holder = holder;
-        self.camera_failure.replace(failure.clone()).as_ref() != Some(failure)
-    }
-
-    fn found_model(&mut self, model: &str, info: &ModelInfo, instead_of: Option<&Failure>) {
-        self.model = Some(model.to_owned());
-        self.quality = Some(info.quality);
-        self.processor = Some(info.processor);
-        self.processor_failure.clone_from(&info.processor_error);
-        self.quality_failure = instead_of.or(info.missing.as_ref()).cloned();
-        self.mask_failure = None;
-    }
-
-    /// True when this is news.
-    fn lose_model(&mut self, failure: &Failure) -> bool {
-        (self.model, self.quality, self.quality_failure) = (None, None, None);
-        (self.processor, self.processor_failure) = (None, None);
-        self.masks = mask::Report::default();
-        self.mask_failure.replace(failure.clone()).as_ref() != Some(failure)
-    }
-}
-
 impl Pipeline {
-    /// Starts the threads. A camera or model that can't be opened is no error here: it is looked for again and again,
-    /// while the outputs show a card.
+    /// Starts the threads. A camera or model that cannot be opened is not an error: the pipeline keeps trying and shows a
+    /// placeholder card meanwhile.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When a thread cannot be started.
     pub fn start(settings: Settings, outputs: Outputs) -> io::Result<Self> {
-        Self::start_with(Edges::default(), settings, outputs)
+        Self::start_with(Drivers::default(), settings, outputs)
     }
 
-    /// The same, with other edges: for tests.
+    /// Like [`Pipeline::start`], with the given drivers; for tests.
     ///
     /// # Errors
-    /// As [`Pipeline::start`].
-    pub fn start_with(edges: Edges, settings: Settings, outputs: Outputs) -> io::Result<Self> {
-        let (shared, machine) = Shared::new(edges, settings);
-        let shared = Arc::new(shared);
-        let mut pipeline = Self { shared, threads: Vec::with_capacity(4), retired: Mutex::default() };
+    /// When a thread cannot be started.
+    pub fn start_with(drivers: Drivers, settings: Settings, outputs: Outputs) -> io::Result<Self> {
+        let Drivers { open_camera, open_model, machine, load_interval, clock } = drivers;
+        let links = Links::new(settings);
         let monitor = outputs.monitor();
-        pipeline.spawn("bgcam-render", move |shared| render::Render::new(shared, outputs).run())?;
-        pipeline.spawn("bgcam-mask", |shared| segment::run(&shared))?;
-        pipeline.spawn("bgcam-camera", |shared| capture::run(&shared))?;
-        pipeline.spawn("bgcam-watch", move |shared| watch::run(&shared, &monitor, machine))?;
+        let render = links.render(clock, outputs);
+        let segment = links.segment(open_model, load_interval);
+        let capture = links.capture(open_camera, clock);
+        let watch = links.watch(load_interval);
+        let mut pipeline = Self { links, threads: Vec::with_capacity(4) };
+        pipeline.spawn("bgcam-render", move || render.run())?;
+        pipeline.spawn("bgcam-mask", move || segment.run())?;
+        pipeline.spawn("bgcam-camera", move || capture.run())?;
+        pipeline.spawn("bgcam-watch", move || watch.run(&monitor, machine))?;
         Ok(pipeline)
     }
 
-    fn spawn(&mut self, name: &str, body: impl FnOnce(Arc<Shared>) + Send + 'static) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || body(shared))?);
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(body)?);
         Ok(())
     }
 
-    /// Puts a new scene in place of the old one, from the next frame on, or within [`Scene::fade`].
+    /// Replaces the scene, starting with the next frame and fading over [`Scene::fade`].
     pub fn publish(&self, scene: Scene) {
-        if !scene.fade.is_zero() && self.shared.scene.load().needs_mask() {
-            self.shared.fading_to.store(scene.version, Ordering::Release);
-        }
-        let old = self.shared.scene.swap(Arc::new(scene));
-        self.shared.switch.wake(); // whoever waits shows it at once, and a paused camera is closed
-        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        retired.push(old);
-        retired.retain(|scene| Arc::strong_count(scene) > 1);
+        self.links.scenes.publish(scene);
+        self.links.wake.wake(); // a waiting thread shows it at once, and a paused camera is closed
     }
 
-    /// The version of the scene that the outputs had last; one that fades in counts when it is there as a whole.
+    /// The version of the scene the outputs had last. A scene that fades in counts once the fade is complete.
     pub fn shown(&self) -> u64 {
-        self.shared.shown.load(Ordering::Acquire)
+        self.links.scenes.shown()
     }
 
-    /// The scene that others still see, wholly or in part, while the newest fades in.
+    /// The scene that is still visible, wholly or in part, while the newest one fades in.
     pub fn outgoing(&self) -> Option<Arc<Scene>> {
-        let shown = self.shown();
-        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        retired.iter().find(|scene| scene.version == shown).filter(|_| shown < self.scene().version).cloned()
+        self.links.scenes.outgoing()
     }
 
-    /// Frees the scenes that no thread looks at any more; to be called now and then.
+    /// Frees replaced scenes that no thread uses any more; call this regularly.
     pub fn free_retired(&self) {
-        self.retired.lock().unwrap_or_else(PoisonError::into_inner).retain(|scene| Arc::strong_count(scene) > 1);
+        self.links.scenes.free_retired();
     }
 
-    /// The scene that is shown.
+    /// The current scene.
     pub fn scene(&self) -> Arc<Scene> {
-        self.shared.scene.load_full()
+        self.links.scenes.load_full()
     }
 
-    /// Changes to another camera, or opens the same one anew when its settings changed or it could not be opened.
+    /// Changes the camera. The same camera is reopened if its settings changed or it could not be opened.
     pub fn set_camera(&self, settings: camera::Settings) {
-        if **self.shared.camera.load() != settings || self.stations().camera_failure.is_some() {
-            self.shared.camera.store(Arc::new(settings));
-            self.shared.switch.wake();
+        if **self.links.camera.load() != settings || self.health().camera_failure.is_some() {
+            self.links.camera.store(Arc::new(settings));
+            self.links.wake.wake();
         }
     }
 
-    /// Changes to another model, or loads the same one anew when its settings changed or it could not be loaded.
+    /// Changes the model. The same model is reloaded if its settings changed or it could not be loaded.
     pub fn set_mask(&self, settings: mask::Settings) {
-        if **self.shared.mask.load() != settings || self.stations().mask_failure.is_some() {
-            self.shared.mask.store(Arc::new(settings));
-            self.shared.switch.wake();
+        if **self.links.mask.load() != settings || self.health().mask_failure.is_some() {
+            self.links.mask.store(Arc::new(settings));
+            self.links.wake.wake();
         }
     }
 
-    /// Whether the camera is open also while nobody reads.
+    /// Sets whether the camera stays open when no app reads.
     pub fn set_always_on(&self, always: bool) {
-        self.shared.wanted.set_always(always);
-        self.shared.switch.wake();
+        self.links.power.set_always(always);
+        self.links.wake.wake();
     }
 
-    /// Whether somebody wants the camera, and why or why not.
-    pub fn wanted(&self) -> (bool, String) {
-        (self.shared.wanted.is_on(), self.shared.wanted.why())
+    /// Whether the camera should be open, and the reason.
+    pub fn camera_wanted(&self) -> (bool, String) {
+        (self.links.power.is_on(), self.links.power.reason())
     }
 
-    /// Where the pictures can be watched.
-    pub fn tap(&self) -> Arc<Tap> {
-        Arc::clone(&self.shared.tap)
+    /// The source of live pictures for the control page.
+    pub fn preview(&self) -> Arc<Preview> {
+        Arc::clone(&self.links.preview)
     }
 
     /// The counters.
     pub fn stats(&self) -> &Stats {
-        &self.shared.stats
+        &self.links.stats
     }
 
-    /// Frames that were replaced in a mailbox before the model or the compositor took them.
+    /// Frames replaced in a mailbox before the segmenter or the compositor took them.
     pub fn dropped(&self) -> (u64, u64) {
-        (self.shared.frames_to_segment.dropped(), self.shared.frames_to_render.dropped())
+        (self.links.frames_to_segment.dropped(), self.links.frames_to_render.dropped())
     }
 
-    /// How the camera and the model are.
-    pub fn stations(&self) -> Stations {
-        self.shared.stations().clone()
+    /// The state of the camera and the model.
+    pub fn health(&self) -> StageHealth {
+        self.links.health.lock().clone()
     }
 
-    /// Whether one of the threads has ended although nobody asked for it: a bug of ours.
+    /// Whether a thread has ended without being asked to, which is a bug.
     pub fn is_broken(&self) -> bool {
         self.threads.iter().any(JoinHandle::is_finished)
     }
 
     /// Asks the threads to end; [`Pipeline::stop`] and [`Drop`] wait for them.
     pub fn request_stop(&self) {
-        self.shared.switch.stop();
-        self.shared.frames_to_segment.close();
-        self.shared.frames_to_render.close();
-        self.shared.masks.close();
+        self.links.wake.stop();
+        self.links.frames_to_segment.close();
+        self.links.frames_to_render.close();
+        self.links.masks.close();
     }
 
     /// Whether all threads have ended, after [`Pipeline::request_stop`].
@@ -365,11 +263,11 @@ impl Pipeline {
         self.threads.iter().all(JoinHandle::is_finished)
     }
 
-    /// Stops the threads and waits for them. One that does not end within `within` (a driver or a model that hangs) is left
-    /// behind, and ends with the process.
-    pub fn stop(&mut self, within: Duration) {
+    /// Stops the threads and waits for them. A thread that does not end within `timeout`, because a driver or a model
+    /// hangs, is left behind and ends with the process.
+    pub fn stop(&mut self, timeout: Duration) {
         self.request_stop();
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + timeout;
         while !self.is_stopped() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(2));
         }
@@ -387,77 +285,5 @@ impl Pipeline {
 impl Drop for Pipeline {
     fn drop(&mut self) {
         self.stop(STOP_TIMEOUT);
-    }
-}
-
-impl Shared {
-    fn new(edges: Edges, settings: Settings) -> (Self, Box<dyn Machine>) {
-        let Edges { open_camera, open_model, machine, second, clock } = edges;
-        let shared = Self {
-            size: settings.size,
-            frame_time: AtomicU64::default(),
-            scene: ArcSwap::from_pointee(settings.scene),
-            shown: AtomicU64::default(),
-            fading_to: AtomicU64::default(),
-            camera: ArcSwap::from_pointee(settings.camera),
-            mask: ArcSwap::from_pointee(settings.mask),
-            frames_to_segment: Latest::default(),
-            frames_to_render: Latest::default(),
-            masks: Latest::default(),
-            room: Mutex::default(),
-            switch: Switch::default(),
-            tap: Arc::default(),
-            wanted: watch::Wanted::new(settings.always_on),
-            stats: Stats::default(),
-            stations: Mutex::default(),
-            open_camera,
-            open_model,
-            second,
-            clock,
-        };
-        shared.set_frame_time(Duration::from_secs(1) / settings.fps.max(1));
-        (shared, machine)
-    }
-
-    // Nothing in this lock can be left half-changed: fields are replaced one by one.
-    fn stations(&self) -> std::sync::MutexGuard<'_, Stations> {
-        self.stations.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_room(&self, room: Option<Room>) {
-        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = room;
-    }
-
-    fn room(&self) -> Option<Room> {
-        *self.room.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the camera is to be open: somebody reads, and the user has not paused it.
-    fn camera_wanted(&self) -> bool {
-        self.wanted.is_on() && !self.scene.load().paused
-    }
-
-    /// Whether masks are wanted: by the scene, or by the one that it takes the place of.
-    fn masks_wanted(&self) -> bool {
-        let scene = self.scene.load();
-        let fading = self.fading_to.load(Ordering::Acquire) == scene.version;
-        scene.needs_mask() || (fading && !scene.paused && scene.version > 0)
-    }
-
-    /// The time from frame to frame, as the camera really is.
-    fn frame_time(&self) -> Duration {
-        Duration::from_nanos(self.frame_time.load(Ordering::Relaxed))
-    }
-
-    fn set_frame_time(&self, time: Duration) {
-        self.frame_time.store(time.as_nanos() as u64, Ordering::Relaxed);
-    }
-
-    fn limits(&self) -> Limits {
-        Limits(self.frame_time())
-    }
-
-    fn now(&self) -> Instant {
-        (self.clock.now)()
     }
 }

@@ -1,15 +1,20 @@
-//! The render thread: puts person and background together and hands the picture to the outputs.
+//! The render thread: composes person and background and writes the result to the outputs.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
-    Cut, Shared, Shot,
-    clock::{Suspends, was_suspended},
-    fade::{Before, Fader},
-    tap::{Everywhere, Feed, View},
+    CapturedFrame, Clock, MaskedFrame, Preview,
+    clock::{SuspendDetector, was_suspended},
+    fade::{Fader, Outgoing},
+    health::Health,
+    limits::FrameTime,
+    preview::{PreviewFeed, UniformMatte, View},
+    scenes::Scenes,
+    wake::WakeSignal,
+    watch::CameraPower,
 };
 use crate::{
     compose::{
@@ -17,121 +22,139 @@ use crate::{
         card::{self, Card},
     },
     error::Kind,
-    frame::{Frame, Mask, blend::crossfade, mailbox::Taken},
+    frame::{
+        Frame, Mask, Size,
+        blend::crossfade,
+        mailbox::{Latest, Taken},
+    },
     sink::Outputs,
+    stats::Stats,
 };
 
-/// How often the outputs get a picture while the camera gives none. Chromium restarts a stream after a second without.
-const IDLE: Duration = Duration::from_millis(100);
+/// How often the outputs get a picture while no camera frame arrives. Chromium restarts a stream after a second without.
+const IDLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often the outputs get a picture while nobody reads them: a new reader sees it before the camera is open.
-const ASLEEP: Duration = Duration::from_millis(500);
+/// How often the outputs get a picture while no app reads them, so that a new reader has one before the camera is open.
+const SLEEP_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A frame that has lain about for so long is no picture of now.
-const OLD_FRAME: Duration = Duration::from_secs(1);
+/// A frame that has waited this long is not shown.
+const MAX_FRAME_AGE: Duration = Duration::from_secs(1);
 
-/// What the outputs show, and of which version of the scene.
+/// What the outputs show, with the version of the scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Live(u64),
     Card(Card, u64),
 }
 
-/// What a frame of the camera is shown as.
-enum Way {
-    /// It needs no mask, or nobody knows where the person is: then the background stands alone.
-    Alone,
-    /// Cut out with a mask of its own or of a frame or two before.
-    CutOut(Arc<Mask>),
-    /// The model is slow: an earlier frame takes its place, the newest that has a mask.
-    Earlier(Arc<Frame>, Arc<Mask>),
+/// How a camera frame is shown.
+enum RenderMode {
+    /// Without the person: the scene needs no mask, or there is none.
+    BackgroundOnly,
+    /// With its own mask, or one that is a frame or two older.
+    Masked(Arc<Mask>),
+    /// As the newest earlier frame that has a mask, because the model is slow.
+    Delayed(Arc<Frame>, Arc<Mask>),
+}
+
+/// The render thread's mailboxes and shared state.
+pub(super) struct Inputs {
+    pub(super) clock: Clock,
+    pub(super) wake: Arc<WakeSignal>,
+    pub(super) scenes: Arc<Scenes>,
+    pub(super) power: Arc<CameraPower>,
+    pub(super) frames: Arc<Latest<CapturedFrame>>,
+    pub(super) masks: Arc<Latest<MaskedFrame>>,
+    pub(super) frame_time: Arc<FrameTime>,
+    pub(super) health: Arc<Health>,
+    pub(super) stats: Arc<Stats>,
 }
 
 pub(super) struct Render {
-    shared: Arc<Shared>,
+    inputs: Inputs,
     outputs: Outputs,
     compositor: Compositor,
     picture: Frame,
-    feed: Feed,
-    /// What the picture comes in over while a scene fades in.
-    before: Frame,
+    preview: PreviewFeed,
+    /// The outgoing picture while a scene fades in.
+    outgoing: Frame,
     fader: Fader,
-    cut: Option<Cut>,
+    masked: Option<MaskedFrame>,
     shown: Option<Shown>,
-    /// When the last frame came that was shown, or would have been with a mask.
+    /// When the last frame arrived that was shown, or would have been with a mask.
     last_frame: Option<Instant>,
-    /// The frame that is shown, to be shown in another way while a slow camera gives none.
-    last_shot: Option<Shot>,
+    /// The frame on screen, kept to be rendered again if the scene changes before a slow camera delivers the next one.
+    last_captured: Option<CapturedFrame>,
     /// Since when live frames have had no mask.
     unmasked_since: Option<Instant>,
-    suspends: Suspends,
+    suspends: SuspendDetector,
 }
 
 impl Render {
-    pub(super) fn new(shared: Arc<Shared>, outputs: Outputs) -> Self {
-        let size = shared.size;
-        let feed = Feed::new(Arc::clone(&shared.tap), size);
-        let suspends = Suspends::new(&shared.clock);
+    pub(super) fn new(inputs: Inputs, size: Size, preview: Arc<Preview>, outputs: Outputs) -> Self {
+        let suspends = SuspendDetector::new(&inputs.clock);
         Self {
-            shared,
+            inputs,
             outputs,
             compositor: Compositor::new(size),
             picture: Frame::new(size),
-            feed,
-            before: Frame::new(size),
+            preview: PreviewFeed::new(preview, size),
+            outgoing: Frame::new(size),
             fader: Fader::default(),
-            cut: None,
+            masked: None,
             shown: None,
             last_frame: None,
-            last_shot: None,
+            last_captured: None,
             unmasked_since: None,
             suspends,
         }
     }
 
-    /// Shows a picture at a time until the pipeline stops; a card stands from the first moment on.
+    /// Shows one picture after another until the pipeline stops, starting with a placeholder card.
     pub(super) fn run(mut self) {
-        let shared = Arc::clone(&self.shared);
-        self.show_card(&shared.scene.load(), shared.now());
-        while self.run_once(&shared) {}
-        // what could not be completed is in the log already
+        let scene = self.inputs.scenes.load_full();
+        self.show_card(&scene, self.now());
+        drop(scene);
+        while self.run_once() {}
+        // an output that could not be completed has logged the reason
         let _ = self.outputs.finish();
     }
 
-    /// Waits for a frame and shows it, or a card when none comes; false when the pipeline stops.
-    fn run_once(&mut self, shared: &Shared) -> bool {
-        if !shared.wanted.is_on() {
-            return self.sleep(shared);
+    /// Waits for a frame and shows it, or a card if none arrives; false once the pipeline stops.
+    fn run_once(&mut self) -> bool {
+        if !self.inputs.power.is_on() {
+            return self.sleep();
         }
-        let taken = shared.frames_to_render.take(Instant::now() + IDLE);
-        // one look a frame: a picture is made of one scene, never of two
-        let scene = shared.scene.load_full();
-        let shot = match taken {
+        let taken = self.inputs.frames.take(Instant::now() + IDLE_INTERVAL);
+        // loaded once per frame, so that no picture mixes two scenes
+        let scene = self.inputs.scenes.load_full();
+        let captured = match taken {
             Taken::Closed => return false,
-            Taken::Value(shot) => Some(shot),
+            Taken::Value(captured) => Some(captured),
             Taken::TimedOut => None,
         };
-        let has_frame = shot.is_some();
-        let is_live = self.step(shot, &scene);
+        let has_frame = captured.is_some();
+        let is_live = self.step(captured, &scene);
         if has_frame && !is_live {
-            // the camera runs on, but a still picture needs no thirty writes a second
+            // the camera is running, but a static card needs no thirty writes a second
             drop(scene);
-            shared.switch.wait(Instant::now() + IDLE);
+            self.inputs.wake.wait(Instant::now() + IDLE_INTERVAL);
         }
         true
     }
 
-    /// Shows a frame, or what there is to be shown while none comes; true when it is a live picture.
-    fn step(&mut self, shot: Option<Shot>, scene: &Arc<Scene>) -> bool {
-        let now = self.shared.now();
-        if self.suspends.look(&self.shared.clock) {
+    /// Shows a frame, or the best substitute if there is none; true if the picture is live.
+    fn step(&mut self, captured: Option<CapturedFrame>, scene: &Arc<Scene>) -> bool {
+        let now = self.now();
+        if self.suspends.poll(&self.inputs.clock) {
             self.forget();
         }
-        match shot.filter(|shot| !scene.paused && self.is_of_now(shot, now)) {
-            Some(shot) => {
-                (self.last_frame, self.last_shot) = (Some(now), None);
-                self.show_live(&shot, scene, false);
-                self.last_shot = self.last_frame.map(|_| shot); // unless a suspend has come in between
+        match captured.filter(|captured| !scene.paused && self.is_current(captured, now)) {
+            Some(captured) => {
+                self.last_frame = Some(now);
+                self.last_captured = None;
+                self.show_live(&captured, scene, false);
+                self.last_captured = self.last_frame.map(|_| captured); // unless a suspend interrupted it
                 return true;
             }
             None if scene.paused => self.forget(),
@@ -140,172 +163,177 @@ impl Render {
         if !self.is_in_a_gap(now) {
             self.forget();
         }
-        match self.last_shot.take() {
-            Some(shot) if self.is_to_change(&shot, scene) => {
-                self.show_live(&shot, scene, true);
-                self.last_shot = self.last_frame.map(|_| shot);
+        match self.last_captured.take() {
+            Some(captured) if self.is_outdated(&captured, scene) => {
+                self.show_live(&captured, scene, true);
+                self.last_captured = self.last_frame.map(|_| captured);
                 return true;
             }
-            shot => self.last_shot = shot,
+            captured => self.last_captured = captured,
         }
         self.show_card(scene, now);
         false
     }
 
-    /// Whether a frame is one of before the camera was closed or the machine suspended.
-    fn is_of_now(&self, shot: &Shot, now: Instant) -> bool {
-        let suspended = (self.shared.clock.suspended)();
-        now.saturating_duration_since(shot.arrived) < OLD_FRAME && !was_suspended(shot.suspended, suspended)
+    /// Whether a frame is recent, and was captured after the last suspend.
+    fn is_current(&self, captured: &CapturedFrame, now: Instant) -> bool {
+        let suspended = (self.inputs.clock.suspended)();
+        let age = now.saturating_duration_since(captured.arrived);
+        age < MAX_FRAME_AGE && !was_suspended(captured.suspended, suspended)
     }
 
-    /// Whether the next frame may still come: cameras are slow, and lose one now and then.
+    /// Whether the next frame may still arrive: cameras are slow and drop a frame now and then.
     fn is_in_a_gap(&self, now: Instant) -> bool {
-        let hold = self.shared.limits().hold();
+        let hold = self.inputs.frame_time.limits().hold();
         self.last_frame.is_some_and(|last| now.saturating_duration_since(last) < hold)
     }
 
-    /// Whether the last frame is to be shown once more, because the picture that it gives is another now: of another scene,
-    /// or with a mask that came late.
-    fn is_to_change(&mut self, shot: &Shot, scene: &Scene) -> bool {
+    /// Whether the last frame has to be rendered again, because the scene has changed or its mask came late.
+    fn is_outdated(&mut self, captured: &CapturedFrame, scene: &Scene) -> bool {
         let Some(Shown::Live(version)) = self.shown else { return false };
-        let is_old = |cut: &Cut| cut.session != shot.session || cut.frame.seq + cut.delay < shot.frame.seq;
-        let waits = scene.needs_mask() && self.cut.as_ref().is_none_or(is_old);
-        version != scene.version || waits && self.shared.masks.has(|cut| !is_old(cut))
+        let is_old = |masked: &MaskedFrame| {
+            masked.session != captured.session || masked.frame.seq + masked.delay < captured.frame.seq
+        };
+        let needs_newer = scene.needs_mask() && self.masked.as_ref().is_none_or(is_old);
+        version != scene.version || needs_newer && self.inputs.masks.has(|masked| !is_old(masked))
     }
 
-    /// Nothing that was seen before is shown any more.
+    /// Drops every earlier frame and mask.
     fn forget(&mut self) {
-        (self.last_frame, self.last_shot, self.cut, self.unmasked_since) = (None, None, None, None);
+        self.last_frame = None;
+        self.last_captured = None;
+        self.masked = None;
+        self.unmasked_since = None;
     }
 
-    /// Shows a card now and then while nobody reads, until somebody does; false when the pipeline stops.
-    fn sleep(&mut self, shared: &Shared) -> bool {
-        let ticket = shared.switch.ticket();
-        if shared.switch.is_stopped() {
+    /// Shows a card at a low rate while no app reads; false once the pipeline stops.
+    fn sleep(&mut self) -> bool {
+        let epoch = self.inputs.wake.epoch();
+        if self.inputs.wake.is_stopped() {
             return false;
         }
-        self.forget(); // whoever comes next is not shown who was there before
-        self.show_card(&shared.scene.load(), shared.now());
-        if !shared.wanted.is_on() {
-            shared.switch.wait_since(ticket, Instant::now() + ASLEEP);
+        self.forget(); // the next reader must not see an old picture
+        let scene = self.inputs.scenes.load_full();
+        self.show_card(&scene, self.now());
+        drop(scene);
+        if !self.inputs.power.is_on() {
+            self.inputs.wake.wait_since(epoch, Instant::now() + SLEEP_INTERVAL);
         }
         true
     }
 
-    /// Shows a frame of the camera, `again` when it was shown before.
-    fn show_live(&mut self, shot: &Shot, scene: &Arc<Scene>, again: bool) {
-        if self.fader.look(scene, self.shared.now()) {
-            self.before.copy_from(&self.picture);
+    /// Shows a camera frame; `again` if it was shown before.
+    fn show_live(&mut self, captured: &CapturedFrame, scene: &Arc<Scene>, again: bool) {
+        if self.fader.advance(scene, self.now()) {
+            self.outgoing.copy_from(&self.picture);
         }
-        let way = if scene.needs_mask() || self.fader.needs_mask() { self.way_of(shot, again) } else { Way::Alone };
-        let now = self.shared.now();
-        // the plain camera is shown as it is where nobody could be found to be lit or followed
-        if scene.hides_room() && matches!(way, Way::Alone) {
+        let needs_mask = scene.needs_mask() || self.fader.needs_mask();
+        let mode = if needs_mask { self.mode_for(captured, again) } else { RenderMode::BackgroundOnly };
+        let now = self.now();
+        // the plain camera is shown even without a mask; only lighting and framing of the person are missing
+        if scene.hides_room() && matches!(mode, RenderMode::BackgroundOnly) {
             self.unmasked_since.get_or_insert(now);
             if self.is_model_lost(now) {
                 return self.show_card(scene, now);
             }
             if !again {
-                self.shared.stats.unmasked.add_one();
+                self.inputs.stats.unmasked.add_one();
             }
         } else {
             self.unmasked_since = None;
         }
-        let (frame, mask) = match &way {
-            Way::Alone => (&shot.frame, None),
-            Way::CutOut(mask) => (&shot.frame, Some(mask)),
-            Way::Earlier(frame, mask) => (frame, Some(mask)),
+        let (frame, mask) = match &mode {
+            RenderMode::BackgroundOnly => (&captured.frame, None),
+            RenderMode::Masked(mask) => (&captured.frame, Some(mask)),
+            RenderMode::Delayed(frame, mask) => (frame, Some(mask)),
         };
         self.compose(frame, mask.map(|mask| &**mask), scene, now);
-        if self.suspends.look(&self.shared.clock) {
-            self.forget(); // while the mask was waited for
+        if self.suspends.poll(&self.inputs.clock) {
+            self.forget(); // the machine was suspended during the wait for the mask
             return self.show_card(scene, now);
         }
-        self.feed.frame(View::Camera, frame, now);
-        self.feed.matte(mask.map(|mask| &**mask).ok_or(Everywhere(!scene.needs_mask())), now);
+        self.preview.frame(View::Camera, frame, now);
+        self.preview.matte(mask.map(|mask| &**mask).ok_or(UniformMatte(!scene.needs_mask())), now);
         let captured_at = frame.captured_at;
         if !again {
-            self.shared.stats.compose_time.record(self.shared.now().saturating_duration_since(now));
-            self.shared.stats.composed.add_one();
+            self.inputs.stats.compose_time.record(self.now().saturating_duration_since(now));
+            self.inputs.stats.composed.add_one();
         }
-        let version = self.fader.over().unwrap_or(scene.version);
+        let version = self.fader.outgoing_version().unwrap_or(scene.version);
         self.shown = Some(Shown::Live(version));
-        self.write(version, self.shared.now());
+        self.write(version, self.now());
         if !again {
-            self.shared.stats.latency.record(self.shared.now().saturating_duration_since(captured_at));
+            self.inputs.stats.latency.record(self.now().saturating_duration_since(captured_at));
         }
-        if self.fader.over().is_none() {
-            self.end_fade(scene.version);
+        if self.fader.outgoing_version().is_none() {
+            self.inputs.scenes.end_fade(scene.version);
         }
     }
 
-    /// Whether the person has been missing for so long that a card is to say so.
+    /// Whether the person has been missing long enough for a card to report it.
     fn is_model_lost(&self, now: Instant) -> bool {
-        let limit = self.shared.limits().model_lost();
+        let limit = self.inputs.frame_time.limits().model_lost();
         self.unmasked_since.is_some_and(|since| now.saturating_duration_since(since) > limit)
     }
 
-    /// Composes the picture, over what goes while the scene comes in.
+    /// Composes the picture, blended with the outgoing one during a fade.
     fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, now: Instant) {
         scene.background.play(now);
         self.compositor.compose(frame, mask, scene, &mut self.picture);
-        let Some((before, share)) = self.fader.at(now) else { return };
-        if let Before::Scene(old) = before {
+        let Some((outgoing, share)) = self.fader.outgoing(now) else { return };
+        if let Outgoing::Scene(old) = outgoing {
             old.background.play(now);
-            self.compositor.compose(frame, mask, old, &mut self.before);
+            self.compositor.compose(frame, mask, old, &mut self.outgoing);
         }
-        crossfade(&self.before, share, &mut self.picture);
+        crossfade(&self.outgoing, share, &mut self.picture);
     }
 
-    /// Masks for what has gone are wanted no longer.
-    fn end_fade(&self, version: u64) {
-        let _ = self.shared.fading_to.compare_exchange(version, 0, Ordering::AcqRel, Ordering::Relaxed);
-    }
-
-    /// How a frame can be shown without showing the room where the person has moved since.
-    fn way_of(&mut self, shot: &Shot, again: bool) -> Way {
-        self.fetch_cut(shot);
-        let Some(Cut { session, frame, mask, delay }) = &self.cut else { return Way::Alone };
-        let age = shot.frame.captured_at.saturating_duration_since(frame.captured_at);
-        let limits = self.shared.limits();
-        if *session != shot.session || age > limits.stale() {
-            return Way::Alone;
+    /// Picks a mode that never reveals the room where the person has moved since the mask was made.
+    fn mode_for(&mut self, captured: &CapturedFrame, again: bool) -> RenderMode {
+        self.fetch_mask(captured);
+        let Some(MaskedFrame { session, frame, mask, delay }) = &self.masked else { return RenderMode::BackgroundOnly };
+        let age = captured.frame.captured_at.saturating_duration_since(frame.captured_at);
+        let limits = self.inputs.frame_time.limits();
+        if *session != captured.session || age > limits.max_delay() {
+            return RenderMode::BackgroundOnly;
         }
-        if frame.seq + delay < shot.frame.seq && !again {
-            self.shared.stats.late_masks.add_one();
+        if frame.seq + delay < captured.frame.seq && !again {
+            self.inputs.stats.late_masks.add_one();
         }
-        // where masks follow by a frame the picture does too, so that each mask meets its own frame; so does one that
-        // overtakes its frame
-        if *delay == 0 && frame.seq <= shot.frame.seq && age <= limits.late() {
-            Way::CutOut(Arc::clone(mask))
+        // a delayed mask, or one that is newer than the captured frame, is shown with its own frame
+        if *delay == 0 && frame.seq <= captured.frame.seq && age <= limits.max_mask_age() {
+            RenderMode::Masked(Arc::clone(mask))
         } else {
-            Way::Earlier(Arc::clone(frame), Arc::clone(mask))
+            RenderMode::Delayed(Arc::clone(frame), Arc::clone(mask))
         }
     }
 
-    /// Waits for the mask of this very frame, or of that before where masks follow, but no longer than leaves time to
+    /// Waits for the mask of this frame, or of the previous one if masks are delayed, for as long as that leaves time to
     /// compose at the camera's rate.
     ///
-    /// The time runs from the frame's arrival: webcams stamp it at the start of exposure, long before.
-    fn fetch_cut(&mut self, shot: &Shot) {
-        let deadline = shot.arrived + self.shared.limits().mask_wait();
-        let wanted = |cut: &Cut| cut.session == shot.session && cut.frame.seq + cut.delay >= shot.frame.seq;
-        let cut = match self.shared.masks.take_if(deadline, wanted) {
-            Taken::Value(cut) => Some(cut),
-            Taken::TimedOut | Taken::Closed => self.shared.masks.try_take(),
+    /// The wait is measured from the frame's arrival: webcams stamp the start of the exposure, which is much earlier.
+    fn fetch_mask(&mut self, captured: &CapturedFrame) {
+        let deadline = captured.arrived + self.inputs.frame_time.limits().mask_wait();
+        let is_new_enough = |masked: &MaskedFrame| {
+            masked.session == captured.session && masked.frame.seq + masked.delay >= captured.frame.seq
         };
-        if cut.is_some() {
-            self.cut = cut;
+        let masked = match self.inputs.masks.take_if(deadline, is_new_enough) {
+            Taken::Value(masked) => Some(masked),
+            Taken::TimedOut | Taken::Closed => self.inputs.masks.try_take(),
+        };
+        if masked.is_some() {
+            self.masked = masked;
         }
     }
 
-    /// Shows the card that says why there is no live picture, or the last picture of this scene during a short gap.
+    /// Shows a card with the reason for the missing live picture, or repeats the last picture of this scene during a short
+    /// gap.
     fn show_card(&mut self, scene: &Scene, now: Instant) {
         let is_live = self.shown == Some(Shown::Live(scene.version));
         let holds = is_live && self.is_in_a_gap(now) && !self.is_model_lost(now);
         if !holds {
-            self.fader.cut();
-            self.end_fade(scene.version);
+            self.fader.reset();
+            self.inputs.scenes.end_fade(scene.version);
             let (card, detail) = self.card(scene);
             let wanted = Shown::Card(card, scene.version);
             if self.shown != Some(wanted) {
@@ -315,32 +343,36 @@ impl Render {
         }
         self.picture.captured_at = now;
         self.picture.seq += 1;
-        // there is no camera to be seen, and the card says why
-        self.feed.frame(View::Camera, &self.picture, now);
-        self.feed.frame(View::Matte, &self.picture, now);
+        // without a camera picture, all views show the card
+        self.preview.frame(View::Camera, &self.picture, now);
+        self.preview.frame(View::Matte, &self.picture, now);
         self.write(scene.version, now);
     }
 
-    /// The card of the moment, and what there is to say beyond its own words.
+    /// The card for the current state, and an optional detail below its text.
     fn card(&self, scene: &Scene) -> (Card, String) {
-        let stations = self.shared.stations();
-        let card = match &stations.camera_failure {
+        let health = self.inputs.health.lock();
+        let card = match &health.camera_failure {
             _ if scene.paused => Card::Paused,
             Some(failure) if failure.kind == Kind::Busy => Card::CameraBusy,
             Some(_) => Card::CameraLost,
-            None if stations.mask_failure.is_some() || self.unmasked_since.is_some() => Card::ModelFailed,
+            None if health.mask_failure.is_some() || self.unmasked_since.is_some() => Card::ModelFailed,
             None => Card::Starting,
         };
-        let holder = stations.camera_holder.as_ref().filter(|_| card == Card::CameraBusy);
+        let holder = health.camera_holder.as_ref().filter(|_| card == Card::CameraBusy);
         (card, holder.map(|name| format!("{name} is using it")).unwrap_or_default())
     }
 
     fn write(&mut self, version: u64, now: Instant) {
         self.outputs.write(&self.picture, now);
-        self.feed.frame(View::Output, &self.picture, now);
-        self.shared.shown.store(version, Ordering::Release);
-        self.shared.stats.write_time.record(self.shared.now().saturating_duration_since(now));
-        self.shared.stats.written.add_one();
+        self.preview.frame(View::Output, &self.picture, now);
+        self.inputs.scenes.set_shown(version);
+        self.inputs.stats.write_time.record(self.now().saturating_duration_since(now));
+        self.inputs.stats.written.add_one();
+    }
+
+    fn now(&self) -> Instant {
+        (self.inputs.clock.now)()
     }
 }
 

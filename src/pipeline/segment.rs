@@ -5,288 +5,322 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
+
 use super::{
-    Cut, Shared, Shot,
-    pace::Backoff,
+    CapturedFrame, MaskedFrame, OpenModel,
+    health::Health,
+    limits::FrameTime,
     quality::{
-        headroom::{Change, Headroom, Seen},
-        load::{Counted, Load},
-        relay::{News, Relay},
+        auto::{AutoQuality, Change, Observed},
+        load::{FrameCounts, Load},
+        machine::LatestHeadroom,
+        model_swap::{ModelSwap, Outcome},
     },
+    scenes::Scenes,
+    wake::WakeSignal,
 };
 use crate::{
     error::{Failure, Recovery},
-    frame::{Mask, Pool, mailbox::Taken},
-    mask::{self, MaskError, Quality, Report, Segmenter, catalogue::BUILT_IN},
+    frame::{
+        Mask, Pool, Size,
+        mailbox::{Latest, Taken},
+    },
+    mask::{self, MAX_DEGRADE, MaskError, Quality, Report, Segmenter, catalogue::BUILT_IN},
+    process::backoff::Backoff,
+    stats::Stats,
 };
 
-/// One mask being filled, one in the mailbox, one in the render thread's hands, one to spare.
+/// One mask being filled, one in the mailbox, one held by the render thread, one spare.
 const BUFFERS: usize = 4;
 
-/// Frames in a row that the model may fail on before it is loaded anew.
-const PATIENCE: u32 = 10;
+/// The number of consecutive frames the model may fail on before it is reloaded.
+const MAX_FAILURES: u32 = 10;
 
-/// How often to look at the stop switch and the settings while no frame comes.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often the thread checks for a stop or new settings while no frame arrives.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How far what leaves is eased until the cheaper one is there.
-const HURRY: u8 = 2;
+/// How far the active model is degraded while a cheaper one is being loaded.
+const SWAP_DEGRADE: u8 = 2;
 
-/// How often to try again what only other settings or another file can mend.
-const HOPELESS: Duration = Duration::from_secs(30);
+/// The delays between attempts to load the model.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));
 
-/// Loads the model again and again until the pipeline stops.
-///
-/// The built-in model takes the place of another that fails, until the settings change or it fails itself.
-pub(super) fn run(shared: &Shared) {
-    let mut pool = Pool::new(BUFFERS, || Mask::new(shared.size));
-    let mut backoff = Backoff::default();
-    while !shared.switch.is_stopped() {
-        let ticket = shared.switch.ticket();
-        let settings = shared.mask.load_full();
-        let Err(error) = run_once(shared, &settings, None, &mut pool, &mut backoff) else { continue };
-        let permanent = error.recovery() == Recovery::GiveUp;
-        let mut failure = Failure::from(error);
-        if settings.model != BUILT_IN {
-            if shared.stations().mask_failure.is_none() {
-                tracing::warn!(hint = failure.hint, "{failure}; the model {BUILT_IN} takes its place");
-            }
-            let Err(second) = run_once(shared, &settings, Some(&failure), &mut pool, &mut backoff) else { continue };
-            failure = Failure::from(second);
-        }
-        if shared.stations().lose_model(&failure) {
-            tracing::warn!(hint = failure.hint, "{failure}; the room stays hidden, the person too");
-        }
-        let wait = backoff.next();
-        let wait = if permanent { HOPELESS } else { wait };
-        shared.switch.wait_since(ticket, Instant::now() + wait);
-    }
+/// The delay when only new settings or another file can help.
+const PERMANENT_RETRY: Duration = Duration::from_secs(30);
+
+/// The mask thread's settings, state and mailboxes.
+pub(super) struct Segment {
+    pub(super) size: Size,
+    pub(super) open_model: OpenModel,
+    pub(super) load_interval: Duration,
+    pub(super) wake: Arc<WakeSignal>,
+    pub(super) scenes: Arc<Scenes>,
+    pub(super) settings: Arc<ArcSwap<mask::Settings>>,
+    pub(super) frames: Arc<Latest<CapturedFrame>>,
+    pub(super) masks: Arc<Latest<MaskedFrame>>,
+    pub(super) frame_time: Arc<FrameTime>,
+    pub(super) cpu: Arc<LatestHeadroom>,
+    pub(super) health: Arc<Health>,
+    pub(super) stats: Arc<Stats>,
 }
 
-/// Loads the model, or the built-in one when that has failed, and makes masks until it fails, the settings change or the
-/// pipeline stops.
-fn run_once(
-    shared: &Shared,
-    settings: &Arc<mask::Settings>,
-    failed: Option<&Failure>,
-    pool: &mut Pool<Mask>,
-    backoff: &mut Backoff,
-) -> Result<(), MaskError> {
-    let other = failed.map(|_| mask::Settings { model: BUILT_IN.to_owned(), ..(**settings).clone() });
-    let mut work = Work::open(shared, other.as_ref().unwrap_or(settings), failed)?;
-    let (mut last_session, mut failures) = (0, 0);
-    while !shared.switch.is_stopped() && Arc::ptr_eq(settings, &shared.mask.load()) {
-        let shot = match shared.frames_to_segment.take(Instant::now() + LOOK) {
-            Taken::Value(shot) => shot,
-            Taken::TimedOut => continue,
-            Taken::Closed => break,
+impl Segment {
+    /// Loads the model, and reloads it after a failure, until the pipeline stops.
+    ///
+    /// If the configured model fails, the built-in one replaces it until the settings change or it fails as well.
+    pub(super) fn run(&self) {
+        let mut pool = Pool::new(BUFFERS, || Mask::new(self.size));
+        let mut backoff = RETRY;
+        while !self.wake.is_stopped() {
+            let epoch = self.wake.epoch();
+            let settings = self.settings.load_full();
+            let Err(error) = self.run_once(&settings, None, &mut pool, &mut backoff) else { continue };
+            let is_permanent = error.recovery() == Recovery::GiveUp;
+            let mut failure = Failure::from(error);
+            if settings.model != BUILT_IN {
+                if self.health.lock().mask_failure.is_none() {
+                    tracing::warn!(hint = failure.hint, "{failure}; falling back to the model {BUILT_IN}");
+                }
+                let fallback = self.run_once(&settings, Some(&failure), &mut pool, &mut backoff);
+                let Err(second) = fallback else { continue };
+                failure = Failure::from(second);
+            }
+            if self.health.lock().model_failed(&failure) {
+                tracing::warn!(hint = failure.hint, "{failure}; only the background is shown");
+            }
+            let delay = backoff.next_delay();
+            let delay = if is_permanent { PERMANENT_RETRY } else { delay };
+            self.wake.wait_since(epoch, Instant::now() + delay);
+        }
+    }
+
+    /// Loads the configured model, or the built-in one after it `failed`, and makes masks until the model fails, the
+    /// settings change or the pipeline stops.
+    fn run_once(
+        &self,
+        settings: &Arc<mask::Settings>,
+        failed: Option<&Failure>,
+        pool: &mut Pool<Mask>,
+        backoff: &mut Backoff,
+    ) -> Result<(), MaskError> {
+        let fallback = failed.map(|_| mask::Settings { model: BUILT_IN.to_owned(), ..(**settings).clone() });
+        let mut worker = Worker::open(self, fallback.as_ref().unwrap_or(settings), failed)?;
+        let mut last_session = 0;
+        let mut failures = 0;
+        while !self.wake.is_stopped() && Arc::ptr_eq(settings, &self.settings.load()) {
+            let captured = match self.frames.take(Instant::now() + POLL_INTERVAL) {
+                Taken::Value(captured) => captured,
+                Taken::TimedOut => continue,
+                Taken::Closed => break,
+            };
+            if !self.scenes.need_masks() {
+                last_session = 0; // earlier frames are useless once masks are needed again
+                continue;
+            }
+            if captured.session != last_session {
+                worker.begin_session();
+                last_session = captured.session;
+            }
+            worker.swap.set_nearest_only(self.scenes.load().look.nearest_only);
+            worker.check_load(Instant::now());
+            match worker.segment(pool, &captured) {
+                Ok(()) => {
+                    backoff.reset();
+                    failures = 0;
+                }
+                // without a mask the frame is shown without the person
+                Err(error) if error.recovery() == Recovery::SkipFrame && failures < MAX_FAILURES => failures += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The frame counts that indicate load: frames the model skipped, and masks that came too late.
+    fn counts(&self) -> FrameCounts {
+        let late = self.frames.dropped() + self.stats.late_masks.get();
+        FrameCounts { frames: self.stats.captured.get(), late }
+    }
+
+    /// Makes the mask of a frame and sends it to the render thread.
+    fn send_mask(
+        &self,
+        segmenter: &mut dyn Segmenter,
+        pool: &mut Pool<Mask>,
+        captured: &CapturedFrame,
+    ) -> Result<(), MaskError> {
+        let start = Instant::now();
+        let mut ready = None;
+        let filled = pool.fill(|mask| {
+            ready = segmenter.segment(&captured.frame, mask)?;
+            Ok(())
+        })?;
+        let Some(mask) = filled else {
+            self.stats.overrun.add_one();
+            return Ok(());
         };
-        if !shared.masks_wanted() {
-            last_session = 0; // what was seen before is of no use when masks are wanted again
-            continue;
-        }
-        if shot.session != last_session {
-            work.begin_stream();
-            last_session = shot.session;
-        }
-        work.relay.show_nearest_only(shared.scene.load().look.nearest_only);
-        work.look(Instant::now());
-        match work.segment(pool, &shot) {
-            Ok(()) => {
-                backoff.reset();
-                failures = 0;
-            }
-            // without its mask the frame is shown without the person
-            Err(error) if error.recovery() == Recovery::SkipFrame && failures < PATIENCE => failures += 1,
-            Err(error) => return Err(error),
-        }
+        self.stats.mask_time.record(start.elapsed());
+        // the first frame of a session may be held back
+        let Some(frame) = ready else { return Ok(()) };
+        self.stats.masks.add_one();
+        self.masks.put(MaskedFrame { session: captured.session, frame, mask, delay: segmenter.delay() as u64 });
+        Ok(())
     }
-    Ok(())
 }
 
-/// The loaded model, and what decides how much it may cost.
-struct Work<'a> {
-    shared: &'a Shared,
+/// The loaded model, and the rules that decide its quality.
+struct Worker<'a> {
+    thread: &'a Segment,
     settings: &'a mask::Settings,
-    /// Why it is not the model that the settings name.
+    /// Why this is not the configured model.
     failed: Option<&'a Failure>,
-    relay: Relay,
-    /// What `status` says that it runs in.
+    swap: ModelSwap,
+    /// The quality last reported to `status`.
     quality: Quality,
     load: Load,
-    /// In quality `auto`.
-    headroom: Option<Headroom>,
-    /// Why another quality is on its way.
+    /// Only in quality `auto`.
+    auto: Option<AutoQuality>,
+    /// The reason for the swap in progress.
     why: &'static str,
-    next_look: Instant,
-    /// What `status` shows of the masks.
+    next_check: Instant,
+    /// The report last passed to `status`.
     report: Report,
 }
 
-impl<'a> Work<'a> {
-    fn open(shared: &'a Shared, settings: &'a mask::Settings, failed: Option<&'a Failure>) -> Result<Self, MaskError> {
+impl<'a> Worker<'a> {
+    fn open(thread: &'a Segment, settings: &'a mask::Settings, failed: Option<&'a Failure>) -> Result<Self, MaskError> {
         let is_auto = settings.quality == Quality::Auto;
         let first = if is_auto { Quality::Balanced } else { settings.quality };
-        let segmenter = (shared.open_model)(&mask::Settings { quality: first, ..settings.clone() }, shared.size)?;
+        let segmenter = (thread.open_model)(&mask::Settings { quality: first, ..settings.clone() }, thread.size)?;
         let quality = segmenter.info().quality;
-        let mut work = Self {
-            shared,
+        let mut worker = Self {
+            thread,
             settings,
             failed,
-            relay: Relay::new(segmenter),
+            swap: ModelSwap::new(segmenter),
             quality,
-            load: Load::new(mask::LOWEST, counted(shared)),
-            headroom: is_auto.then(Headroom::new),
+            load: Load::new(MAX_DEGRADE, thread.counts()),
+            auto: is_auto.then(AutoQuality::new),
             why: "",
-            next_look: Instant::now() + shared.second,
+            next_check: Instant::now() + thread.load_interval,
             report: Report::default(),
         };
-        work.begin();
-        Ok(work)
+        worker.begin_model();
+        Ok(worker)
     }
 
-    /// Another segmenter is at work.
-    fn begin(&mut self) {
-        self.load = Load::new(mask::LOWEST, counted(self.shared));
-        self.shared.stations().eased = 0;
-        self.tell();
+    /// Starts over with a new active segmenter.
+    fn begin_model(&mut self) {
+        self.load = Load::new(MAX_DEGRADE, self.thread.counts());
+        self.thread.health.lock().degraded = 0;
+        self.publish_model();
     }
 
-    /// Another stream begins.
-    fn begin_stream(&mut self) {
-        self.relay.reset();
-        if let Some(headroom) = &mut self.headroom {
-            headroom.begin_anew();
+    /// Starts over with frames of a new camera session.
+    fn begin_session(&mut self) {
+        self.swap.reset();
+        if let Some(auto) = &mut self.auto {
+            auto.restart();
         }
     }
 
-    /// Tells `status` what is at work now.
-    fn tell(&mut self) {
-        let info = self.relay.at_work().info();
+    /// Publishes the active model for `status`.
+    fn publish_model(&mut self) {
+        let info = self.swap.active().info();
         self.quality = info.quality;
-        let mut stations = self.shared.stations();
-        stations.found_model(&self.settings.model, info, self.failed);
+        self.thread.health.lock().model_loaded(&self.settings.model, info, self.failed);
     }
 
-    /// Looks at the load once a second.
-    fn look(&mut self, now: Instant) {
-        if now < self.next_look {
+    /// Checks the load once per interval and adapts the quality.
+    fn check_load(&mut self, now: Instant) {
+        if now < self.next_check {
             return;
         }
-        self.next_look = now + self.shared.second;
-        let step = self.load.second(counted(self.shared));
-        let seen = Seen {
-            room: self.shared.room(),
-            key_time: self.relay.at_work().key_time(),
-            frame_time: self.shared.frame_time(),
-            is_calm: self.load.is_calm(),
-            is_late: step.is_some_and(|step| step > 0),
+        self.next_check = now + self.thread.load_interval;
+        let step = self.load.tick(self.thread.counts());
+        let observed = Observed {
+            cpu: self.thread.cpu.get(),
+            keyframe_time: self.swap.active().keyframe_time(),
+            frame_time: self.thread.frame_time.get(),
+            is_on_time: self.load.is_on_time(),
+            is_overloaded: step.is_some_and(|step| step > 0),
         };
-        if let Some(change) = self.headroom.as_mut().and_then(|headroom| headroom.second(&seen)) {
-            self.change(change);
+        if let Some(change) = self.auto.as_mut().and_then(|auto| auto.tick(&observed)) {
+            self.change_quality(change);
         } else if let Some(step) = step
-            && !self.relay.is_changing()
+            && !self.swap.is_pending()
         {
-            self.ease(step);
+            self.degrade(step);
         }
     }
 
-    /// Takes less of the CPU, or more again.
-    fn ease(&mut self, step: u8) {
-        self.relay.at_work().ease(step);
-        let worse = std::mem::replace(&mut self.shared.stations().eased, step) < step;
-        let why = if worse { "the machine is busy, masks come too late" } else { "there is room again" };
-        tracing::info!("{why}: masks are eased by {step} of {} steps", mask::LOWEST);
+    /// Lowers the CPU use of the active model to `step`, or raises it again.
+    fn degrade(&mut self, step: u8) {
+        self.swap.active().degrade(step);
+        let is_worse = std::mem::replace(&mut self.thread.health.lock().degraded, step) < step;
+        let why = if is_worse { "CPU overloaded, masks arrive late" } else { "CPU load is down" };
+        tracing::info!("{why}: mask quality reduced by {step} of {MAX_DEGRADE} steps");
     }
 
-    /// Begins to change to another quality, or stays with the one at work when that is meant.
-    fn change(&mut self, Change { to, why }: Change) {
-        self.load = Load::new(mask::LOWEST, counted(self.shared));
+    /// Starts the swap to another quality, or cancels one if the active quality is the target.
+    fn change_quality(&mut self, Change { to, why }: Change) {
+        self.load = Load::new(MAX_DEGRADE, self.thread.counts());
         self.why = why;
         if self.quality == to {
-            return self.relay.cancel();
+            return self.swap.cancel();
         }
         if to == Quality::Balanced {
-            // relief at once: opening the other one takes its time, and more of the CPU
-            self.relay.at_work().ease(HURRY);
+            // relief at once: loading the other model takes time, and costs even more CPU
+            self.swap.active().degrade(SWAP_DEGRADE);
         }
         let settings = mask::Settings { quality: to, ..self.settings.clone() };
-        if let Err(failure) = self.relay.open(self.shared.open_model, settings, self.shared.size) {
-            self.stay(&failure);
+        if let Err(failure) = self.swap.open(self.thread.open_model, settings, self.thread.size) {
+            self.keep_quality(&failure);
         }
     }
 
-    /// Passes on what is worth knowing about the masks when it changes.
-    fn show_report(&mut self) {
-        let report = self.relay.at_work().report();
+    /// Publishes the segmenter's report when it changes.
+    fn publish_report(&mut self) {
+        let report = self.swap.active().report();
         if std::mem::replace(&mut self.report, report) != report {
-            self.shared.stations().masks = report;
+            self.thread.health.lock().masks = report;
             if report.models_disagree {
                 tracing::debug!("edges come from the fast model: {}", mask::DISAGREE);
             }
         }
     }
 
-    /// What came of it.
-    fn hear(&mut self, news: News) {
-        match news {
-            News::TookOver => {
-                self.begin();
-                tracing::info!("{}: quality auto is {} now", self.why, self.quality);
+    /// Handles the outcome of a swap.
+    fn finish_swap(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Swapped => {
+                self.begin_model();
+                tracing::info!("{}: quality auto is now {}", self.why, self.quality);
             }
-            News::Failed(failure) => self.stay(&failure),
+            Outcome::Failed(failure) => self.keep_quality(&failure),
         }
     }
 
-    /// There is no other quality.
-    fn stay(&mut self, failure: &Failure) {
+    /// Stays with the active quality because the other one is not available.
+    fn keep_quality(&mut self, failure: &Failure) {
         tracing::info!(hint = failure.hint, "quality auto stays {}: {failure}", self.quality);
-        self.relay.at_work().ease(0);
-        if let Some(headroom) = &mut self.headroom {
-            headroom.fail();
+        self.swap.active().degrade(0);
+        if let Some(auto) = &mut self.auto {
+            auto.fail();
         }
     }
 
-    /// Makes the mask of a frame, and then shows the frame to a segmenter that is to take over.
-    fn segment(&mut self, pool: &mut Pool<Mask>, shot: &Shot) -> Result<(), MaskError> {
-        segment(self.shared, self.relay.at_work(), pool, shot)?;
-        self.show_report();
-        if self.relay.at_work().info().quality != self.quality {
-            self.tell();
+    /// Makes the mask of a frame, then passes the frame to a segmenter that is warming up.
+    fn segment(&mut self, pool: &mut Pool<Mask>, captured: &CapturedFrame) -> Result<(), MaskError> {
+        self.thread.send_mask(self.swap.active(), pool, captured)?;
+        self.publish_report();
+        if self.swap.active().info().quality != self.quality {
+            self.publish_model();
         }
-        if let Some(news) = self.relay.follow(&shot.frame) {
-            self.hear(news);
+        if let Some(outcome) = self.swap.warm_up(&captured.frame) {
+            self.finish_swap(outcome);
         }
         Ok(())
     }
-}
-
-/// What tells of the load: frames that the model did not come to, or came to too late.
-fn counted(shared: &Shared) -> Counted {
-    let late = shared.frames_to_segment.dropped() + shared.stats.late_masks.get();
-    Counted { frames: shared.stats.captured.get(), late }
-}
-
-fn segment(
-    shared: &Shared,
-    segmenter: &mut dyn Segmenter,
-    pool: &mut Pool<Mask>,
-    shot: &Shot,
-) -> Result<(), MaskError> {
-    let start = Instant::now();
-    let mut ready = None;
-    let filled = pool.fill(|mask| {
-        ready = segmenter.segment(&shot.frame, mask)?;
-        Ok(())
-    })?;
-    let Some(mask) = filled else {
-        shared.stats.overrun.add_one();
-        return Ok(());
-    };
-    shared.stats.mask_time.record(start.elapsed());
-    // the first frame of a session may be held back
-    let Some(frame) = ready else { return Ok(()) };
-    shared.stats.masks.add_one();
-    shared.masks.put(Cut { session: shot.session, frame, mask, delay: segmenter.delay() as u64 });
-    Ok(())
 }

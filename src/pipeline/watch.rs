@@ -1,8 +1,7 @@
-//! The watch thread: sees who reads the virtual cameras and says whether the camera is wanted, what is plugged in, and how
-//! much room the machine has.
+//! The watch thread: detects the readers of the virtual cameras, new devices and free CPU time.
 //!
-//! v4l2loopback 0.13 and later tell who streams. Of older ones inotify tells that somebody opens the node, and `/proc` whether
-//! he keeps it open and has its buffers mapped. PipeWire tells by itself.
+//! v4l2loopback 0.13 and later report who streams. For older versions, inotify reports that a process opens the node, and
+//! `/proc` shows whether it keeps it open and maps its buffers. PipeWire outputs report their own readers.
 
 use std::{
     io,
@@ -17,36 +16,40 @@ use std::{
 
 use inotify::{EventMask, Inotify, WatchMask};
 
+use arc_swap::ArcSwap;
+
 use super::{
-    Shared,
-    demand::{Demand, Seen},
-    quality::machine::Machine,
+    Preview,
+    demand::{Demand, Readers},
+    health::Health,
+    quality::machine::{LatestHeadroom, Machine},
+    wake::WakeSignal,
 };
 use crate::{
     camera,
-    mask::Quality,
+    mask::{self, Quality},
     sink::{OutputMonitor, OutputStatus, SinkSpec, loopback::usage::Usage},
     v4l2::holders::{self, Holder},
 };
 
-/// How long to wait for news, which is also how late PipeWire's news may be seen.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long to wait for events; also the maximum delay in noticing a PipeWire reader.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often to see which nodes there are, and whether those who held one still do.
-const SURVEY: Duration = Duration::from_secs(1);
+/// How often to list the nodes and to check whether their holders still have them open.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long to wait after a node has appeared: udev gives it its group, and a webcam has several.
+/// The delay after a new node appears: udev sets its group, and a webcam creates several nodes.
 const SETTLE: Duration = Duration::from_millis(400);
 
-/// Whether the camera is wanted, and why; shared with the threads that act on it.
+/// Whether the camera should be on and why; shared with the threads that act on it.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct CameraPower {
     on: AtomicBool,
     always: AtomicBool,
-    why: Mutex<String>,
+    reason: Mutex<String>,
 }
 
-impl Wanted {
+impl CameraPower {
     pub(super) fn new(always: bool) -> Self {
         Self { always: AtomicBool::new(always), ..Self::default() }
     }
@@ -60,146 +63,163 @@ impl Wanted {
     }
 
     /// Why the camera is on or off, for people.
-    pub(super) fn why(&self) -> String {
-        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn reason(&self) -> String {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a decision, for a reason that is asked for when it may be a new one; true when it is another than before.
-    fn decide(&self, on: bool, may_be_new: bool, why: impl FnOnce() -> String) -> bool {
+    /// Sets the state; `reason` is called only if it may have changed. Returns whether the state changed.
+    fn decide(&self, on: bool, may_be_new: bool, reason: impl FnOnce() -> String) -> bool {
         let changed = self.on.swap(on, Ordering::AcqRel) != on;
         if changed || may_be_new {
-            let why = why();
-            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+            let reason = reason();
+            *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
         }
         changed
     }
 }
 
-/// Looks until the pipeline stops.
-pub(super) fn run(shared: &Shared, monitor: &OutputMonitor, mut machine: Box<dyn Machine>) {
-    let mut inotify = Inotify::init().inspect_err(|error| tracing::warn!("no inotify: {error}")).ok();
-    if let Some(inotify) = &mut inotify {
-        let plugged = WatchMask::CREATE | WatchMask::ATTRIB;
-        let _ = inotify.watches().add("/dev", plugged); // without it a camera is found some seconds later
-    }
-    let (mut watch, mut demand) = (Watch::default(), Demand::default());
-    let (mut known, mut measured) = (None, None);
-    while !shared.switch.is_stopped() {
-        let now = Instant::now();
-        match standing_reason(shared, monitor) {
-            Some(why) => {
-                // news that nobody takes would end each wait at once
-                watch.nodes.clear();
-                watch.surveyed = None;
-                decide(shared, true, known != Some(Cause::Standing(why)), || why.to_owned());
-                known = Some(Cause::Standing(why));
-            }
-            None => {
-                if watch.surveyed.is_none_or(|last| now.duration_since(last) >= SURVEY) {
-                    watch.survey(monitor, inotify.as_mut());
-                    watch.surveyed = Some(now);
+/// The watch thread's settings and state.
+pub(super) struct Watch {
+    pub(super) load_interval: Duration,
+    pub(super) wake: Arc<WakeSignal>,
+    pub(super) camera: Arc<ArcSwap<camera::Settings>>,
+    pub(super) mask: Arc<ArcSwap<mask::Settings>>,
+    pub(super) power: Arc<CameraPower>,
+    pub(super) cpu: Arc<LatestHeadroom>,
+    pub(super) preview: Arc<Preview>,
+    pub(super) health: Arc<Health>,
+}
+
+impl Watch {
+    /// Watches until the pipeline stops.
+    pub(super) fn run(&self, monitor: &OutputMonitor, mut machine: Box<dyn Machine>) {
+        let mut inotify = Inotify::init().inspect_err(|error| tracing::warn!("no inotify: {error}")).ok();
+        if let Some(inotify) = &mut inotify {
+            let plugged = WatchMask::CREATE | WatchMask::ATTRIB;
+            let _ = inotify.watches().add("/dev", plugged); // without it a new camera is found a few seconds later
+        }
+        let mut nodes = NodeWatch::default();
+        let mut demand = Demand::default();
+        let mut known = None;
+        let mut measured = None;
+        while !self.wake.is_stopped() {
+            let now = Instant::now();
+            match self.fixed_reason(monitor) {
+                Some(why) => {
+                    // unread events would end every wait at once
+                    nodes.nodes.clear();
+                    nodes.scanned = None;
+                    self.decide(true, known != Some(Cause::Fixed(why)), || why.to_owned());
+                    known = Some(Cause::Fixed(why));
                 }
-                let told = monitor.readers().borrow().contains(&Some(true));
-                let page = shared.tap.is_watched();
-                let apps = watch.look(told);
-                let on = demand.look(&Seen { streaming: apps.streaming || page, ..apps.clone() }, now);
-                let cause = Cause::Seen { apps, told, page };
-                decide(shared, on, known.as_ref() != Some(&cause), || watch.reason(on, &cause));
-                known = Some(cause);
+                None => {
+                    if nodes.scanned.is_none_or(|last| now.duration_since(last) >= RESCAN_INTERVAL) {
+                        nodes.scan(monitor, inotify.as_mut());
+                        nodes.scanned = Some(now);
+                    }
+                    let pipewire = monitor.readers().borrow().contains(&Some(true));
+                    let page = self.preview.has_viewers();
+                    let apps = nodes.readers(pipewire);
+                    let on = demand.update(&Readers { streaming: apps.streaming || page, ..apps.clone() }, now);
+                    let cause = Cause::Readers { apps, pipewire, page };
+                    self.decide(on, known.as_ref() != Some(&cause), || nodes.reason(on, &cause));
+                    known = Some(cause);
+                }
+            }
+            // measured here because the kernel may be slow, and the render thread must not wait for it
+            let is_due = measured.is_none_or(|last| now.duration_since(last) >= self.load_interval);
+            if !self.power.is_on() || self.mask.load().quality != Quality::Auto {
+                measured = None;
+                self.cpu.set(None);
+            } else if is_due {
+                // the first measurement after a pause covers the pause
+                let headroom = machine.measure();
+                self.cpu.set(measured.replace(now).map(|_| headroom));
+            }
+            if nodes.wait(inotify.as_ref()) {
+                nodes.handle_events(inotify.as_mut());
+            }
+            if nodes.plugged_in.is_some_and(|since| since.elapsed() >= SETTLE) {
+                nodes.plugged_in = None;
+                self.use_new_node(monitor);
             }
         }
-        // here and not on the way of a frame: the kernel may take its time
-        let is_due = measured.is_none_or(|last| now.duration_since(last) >= shared.second);
-        if !shared.wanted.is_on() || shared.mask.load().quality != Quality::Auto {
-            measured = None;
-            shared.set_room(None);
-        } else if is_due {
-            // the first look after a pause tells of the pause
-            let room = machine.look();
-            shared.set_room(measured.replace(now).map(|_| room));
+    }
+
+    /// Retries failed outputs and the camera after a node has appeared, and switches to a camera that matches better.
+    fn use_new_node(&self, monitor: &OutputMonitor) {
+        monitor.retry_now();
+        let source = self.health.lock().source.clone();
+        let Some(source) = source else {
+            self.wake.wake(); // ends the wait before the next attempt to open the camera
+            return;
+        };
+        let settings = self.camera.load_full();
+        match camera::locate(&settings) {
+            Ok(Some(path)) if source.path.as_ref() != Some(&path) => {
+                tracing::info!("switching to the camera at {}: better match for {:?}", path.display(), settings.device);
+                // an equal copy of the settings makes the capture thread reopen the camera
+                self.camera.store(Arc::new((*settings).clone()));
+            }
+            _ => {}
         }
-        if watch.wait(inotify.as_ref()) {
-            watch.take_news(inotify.as_mut());
+    }
+
+    fn decide(&self, on: bool, may_be_new: bool, reason: impl FnOnce() -> String) {
+        if self.power.decide(on, may_be_new, reason) {
+            tracing::info!("camera {}: {}", if on { "on" } else { "off" }, self.power.reason());
+            self.wake.wake();
         }
-        if watch.plugged_in.is_some_and(|since| since.elapsed() >= SETTLE) {
-            watch.plugged_in = None;
-            plugged_in(shared, monitor);
+    }
+
+    /// Why the camera is on regardless of readers, if so.
+    fn fixed_reason(&self, monitor: &OutputMonitor) -> Option<&'static str> {
+        if self.power.always.load(Ordering::Acquire) {
+            return Some("always_on is set");
+        }
+        let is_camera =
+            |spec: &SinkSpec| matches!(spec, SinkSpec::Auto | SinkSpec::Loopback(_) | SinkSpec::PipeWire(_));
+        if monitor.specs().any(|spec| matches!(spec, SinkSpec::Y4m(_) | SinkSpec::Mp4(_))) {
+            Some("a video is being recorded")
+        } else if monitor.specs().any(is_camera) {
+            None
+        } else {
+            Some("there is no virtual camera")
         }
     }
 }
 
-/// What the camera is on or off for.
+/// Why the camera is on or off.
 #[derive(Debug, PartialEq)]
 enum Cause {
-    Standing(&'static str),
-    Seen { apps: Seen, told: bool, page: bool },
+    Fixed(&'static str),
+    Readers { apps: Readers, pipewire: bool, page: bool },
 }
 
-/// A node has appeared: what is missing may be it, and it may be the camera that is meant.
-fn plugged_in(shared: &Shared, monitor: &OutputMonitor) {
-    monitor.retry_now();
-    let source = shared.stations().source.clone();
-    let Some(source) = source else {
-        shared.switch.wake(); // whoever waits to open the camera again need not wait longer
-        return;
-    };
-    let settings = shared.camera.load_full();
-    match camera::locate(&settings) {
-        Ok(Some(path)) if source.path.as_ref() != Some(&path) => {
-            tracing::info!("changing to the camera at {}, which suits {:?} better", path.display(), settings.device);
-            // the same settings in another place: the capture thread opens the camera anew
-            shared.camera.store(Arc::new((*settings).clone()));
-        }
-        _ => {}
-    }
-}
-
-fn decide(shared: &Shared, on: bool, may_be_new: bool, why: impl FnOnce() -> String) {
-    if shared.wanted.decide(on, may_be_new, why) {
-        tracing::info!("camera {}: {}", if on { "on" } else { "off" }, shared.wanted.why());
-        shared.switch.wake();
-    }
-}
-
-/// Why the camera is on whoever reads.
-fn standing_reason(shared: &Shared, monitor: &OutputMonitor) -> Option<&'static str> {
-    if shared.wanted.always.load(Ordering::Acquire) {
-        return Some("always_on is set");
-    }
-    let tells = |spec: &SinkSpec| matches!(spec, SinkSpec::Auto | SinkSpec::Loopback(_) | SinkSpec::PipeWire(_));
-    if monitor.specs().any(|spec| matches!(spec, SinkSpec::Y4m(_) | SinkSpec::Mp4(_))) {
-        Some("a video is written")
-    } else if monitor.specs().any(tells) {
-        None
-    } else {
-        Some("there is no virtual camera to be read")
-    }
-}
-
-/// The nodes that we write to, as their readers see them.
+/// The v4l2loopback nodes among the outputs, and their readers.
 #[derive(Debug, Default)]
-struct Watch {
+struct NodeWatch {
     nodes: Vec<Node>,
-    /// When the last video node appeared that was not looked at yet.
+    /// When the last new video node appeared that has not been handled yet.
     plugged_in: Option<Instant>,
-    polled: Vec<libc::pollfd>,
-    surveyed: Option<Instant>,
+    poll_fds: Vec<libc::pollfd>,
+    scanned: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Node {
     path: PathBuf,
-    /// `None` where the driver does not tell who streams.
+    /// `None` if the driver does not report who streams.
     usage: Option<Usage>,
-    /// Who holds it, where the driver does not tell more.
+    /// The processes that have it open, if the driver reports no more than that.
     holders: Vec<Holder>,
-    /// Somebody has opened or closed it since the last look.
+    /// A process has opened or closed it since the last check.
     touched: bool,
 }
 
-impl Watch {
-    /// Takes up nodes that are new and lets go of those that are gone.
-    fn survey(&mut self, monitor: &OutputMonitor, mut inotify: Option<&mut Inotify>) {
+impl NodeWatch {
+    /// Adds new nodes and drops those that are gone.
+    fn scan(&mut self, monitor: &OutputMonitor, mut inotify: Option<&mut Inotify>) {
         let outputs = monitor.status(Instant::now());
         let written: Vec<_> = outputs.iter().filter_map(OutputStatus::loopback_node).collect();
         self.nodes.retain(|node| written.contains(&node.path));
@@ -208,42 +228,43 @@ impl Watch {
                 && let Ok(usage) = Usage::subscribe(&path)
             {
                 if let Some(inotify) = inotify.as_deref_mut() {
-                    let _ = inotify.watches().add(&path, WatchMask::OPEN | WatchMask::CLOSE); // then the survey sees it
+                    let _ = inotify.watches().add(&path, WatchMask::OPEN | WatchMask::CLOSE); // else the next scan finds it
                 }
                 self.nodes.push(Node { path, usage, holders: Vec::new(), touched: true });
             }
         }
-        // a survey also finds what inotify did not tell
+        // a scan also finds changes that inotify missed
         self.nodes.iter_mut().for_each(|node| node.touched = true);
     }
 
-    /// Who streams, and who may.
-    fn look(&mut self, told: bool) -> Seen {
-        let mut seen = Seen { streaming: told, holding: Vec::new() };
-        self.nodes.retain_mut(|node| node.look(&mut seen).is_ok());
-        seen
+    /// The current readers.
+    fn readers(&mut self, pipewire: bool) -> Readers {
+        let mut readers = Readers { streaming: pipewire, holding: Vec::new() };
+        self.nodes.retain_mut(|node| node.add_readers(&mut readers).is_ok());
+        readers
     }
 
-    /// Waits for news, a little while; true when there is some from inotify.
+    /// Waits a short time for events; returns true if inotify has some.
     fn wait(&mut self, inotify: Option<&Inotify>) -> bool {
         let entry = |fd, events| libc::pollfd { fd, events, revents: 0 };
         let usages = self.nodes.iter().filter_map(|node| node.usage.as_ref());
-        self.polled.clear();
-        self.polled.push(entry(inotify.map_or(-1, AsRawFd::as_raw_fd), libc::POLLIN));
-        self.polled.extend(usages.map(|usage| entry(usage.fd(), libc::POLLPRI)));
-        let (count, millis) = (self.polled.len() as libc::nfds_t, LOOK.as_millis() as libc::c_int);
-        // SAFETY: `polled` is as long as is said, and alive during the call; a negative descriptor is skipped.
-        let ready = unsafe { libc::poll(self.polled.as_mut_ptr(), count, millis) };
-        ready > 0 && self.polled[0].revents != 0
+        self.poll_fds.clear();
+        self.poll_fds.push(entry(inotify.map_or(-1, AsRawFd::as_raw_fd), libc::POLLIN));
+        self.poll_fds.extend(usages.map(|usage| entry(usage.fd(), libc::POLLPRI)));
+        let count = self.poll_fds.len() as libc::nfds_t;
+        let millis = POLL_INTERVAL.as_millis() as libc::c_int;
+        // SAFETY: `poll_fds` has `count` elements and outlives the call; a negative descriptor is skipped.
+        let ready = unsafe { libc::poll(self.poll_fds.as_mut_ptr(), count, millis) };
+        ready > 0 && self.poll_fds[0].revents != 0
     }
 
-    fn take_news(&mut self, inotify: Option<&mut Inotify>) {
+    fn handle_events(&mut self, inotify: Option<&mut Inotify>) {
         let Some(inotify) = inotify else { return };
         let mut buffer = [0; 4096];
         let Ok(events) = inotify.read_events(&mut buffer) else { return };
         for event in events {
             match event.name {
-                // of `/dev` itself
+                // in `/dev`
                 Some(name) if name.to_str().is_some_and(|name| name.starts_with("video")) => {
                     self.plugged_in = Some(Instant::now());
                 }
@@ -251,47 +272,47 @@ impl Watch {
                 None => {
                     self.nodes.iter_mut().for_each(|node| node.touched = true);
                     if event.mask.contains(EventMask::IGNORED) {
-                        self.surveyed = None; // it is gone
+                        self.scanned = None; // the node is gone
                     }
                 }
             }
         }
     }
 
-    /// Why, for people: an app comes before the control page, which knows of itself.
+    /// The reason, for people. An app is named rather than the control page, whose user knows that it is open.
     fn reason(&self, on: bool, cause: &Cause) -> String {
         let name = |node: &Node| {
             let holder = holders::first(&node.path)?;
-            Some(format!("{holder} reads {}", node.path.display()))
+            Some(format!("{holder} is using {}", node.path.display()))
         };
         let unnamed = match cause {
-            _ if !on => return "nobody reads".to_owned(),
-            Cause::Standing(why) => why,
-            Cause::Seen { told: true, .. } => "an app reads through PipeWire",
-            Cause::Seen { apps: Seen { streaming: true, .. }, .. } => "an app reads",
-            Cause::Seen { page: true, .. } => "the control page watches",
-            Cause::Seen { apps, .. } if !apps.holding.is_empty() => "an app reads",
-            Cause::Seen { .. } => "it was read a moment ago",
+            _ if !on => return "no app is using the camera".to_owned(),
+            Cause::Fixed(why) => why,
+            Cause::Readers { pipewire: true, .. } => "an app is using it through PipeWire",
+            Cause::Readers { apps: Readers { streaming: true, .. }, .. } => "an app is using it",
+            Cause::Readers { page: true, .. } => "the control page is open",
+            Cause::Readers { apps, .. } if !apps.holding.is_empty() => "an app is using it",
+            Cause::Readers { .. } => "an app used it a moment ago",
         };
         self.nodes.iter().find_map(name).unwrap_or_else(|| unnamed.to_owned())
     }
 }
 
 impl Node {
-    fn look(&mut self, seen: &mut Seen) -> io::Result<()> {
+    fn add_readers(&mut self, readers: &mut Readers) -> io::Result<()> {
         if let Some(usage) = &mut self.usage {
-            seen.streaming |= usage.streaming()?;
+            readers.streaming |= usage.streaming()?;
             return Ok(());
         }
-        // somebody who holds it may begin to stream at any time; a scan takes milliseconds, so not without a cause
+        // a holder may start to stream at any time; a scan takes milliseconds, so there must be a reason for it
         if std::mem::take(&mut self.touched) || !self.holders.is_empty() {
             self.holders = holders::all(&self.path)?;
         }
         for holder in &self.holders {
             if holders::maps(holder.pid, &self.path) {
-                seen.streaming = true;
+                readers.streaming = true;
             } else {
-                seen.holding.push(holder.pid);
+                readers.holding.push(holder.pid);
             }
         }
         Ok(())

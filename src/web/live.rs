@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Kind},
-    pipeline::{Tap, View, Watching},
+    pipeline::{Preview, Subscription, View},
 };
 
 /// Viewers at once; more are sent away.
@@ -34,21 +34,21 @@ const MAX_VIEWERS: usize = 6;
 /// The encoded pictures, and those who watch them.
 #[derive(Debug)]
 pub(super) struct Live {
-    tap: Arc<Tap>,
+    preview: Arc<Preview>,
     pictures: [watch::Sender<Bytes>; View::ALL.len()],
     places: Arc<Semaphore>,
 }
 
 impl Live {
-    pub(super) fn new(tap: Arc<Tap>) -> Self {
+    pub(super) fn new(preview: Arc<Preview>) -> Self {
         Self {
-            tap,
+            preview,
             pictures: View::ALL.map(|_| watch::Sender::new(Bytes::new())),
             places: Arc::new(Semaphore::new(MAX_VIEWERS)),
         }
     }
 
-    /// Encodes what comes from the tap, for ever; one task does.
+    /// Encodes what comes from the preview, for ever; one task does.
     pub(super) async fn encode(&self) {
         let mut encoder = match Encoder::new() {
             Ok(encoder) => encoder,
@@ -58,9 +58,9 @@ impl Live {
             }
         };
         loop {
-            self.tap.news().await;
+            self.preview.changed().await;
             for view in View::ALL {
-                let Some(frame) = self.tap.take(view) else { continue };
+                let Some(frame) = self.preview.take(view) else { continue };
                 match encoder.encode(&frame) {
                     Ok(jpeg) => drop(self.pictures[view as usize].send_replace(jpeg)),
                     Err(error) => tracing::debug!("a live picture was not encoded: {error}"),
@@ -72,7 +72,7 @@ impl Live {
     /// The pictures from now on.
     fn watch(&self, view: View) -> Result<Stream, Refusal> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::crowded("viewers"))?;
-        let (watching, mut newest) = (self.tap.watch(view), self.pictures[view as usize].subscribe());
+        let (watching, mut newest) = (self.preview.subscribe(view), self.pictures[view as usize].subscribe());
         let (sender, stream) = mpsc::channel(1);
         tokio::spawn(async move {
             hand_on(&mut newest, sender, watching).await;
@@ -83,7 +83,7 @@ impl Live {
 }
 
 /// Hands a viewer the newest picture each time that they have taken the last one, until they are gone.
-async fn hand_on(newest: &mut watch::Receiver<Bytes>, sender: mpsc::Sender<Bytes>, _watching: Watching) {
+async fn hand_on(newest: &mut watch::Receiver<Bytes>, sender: mpsc::Sender<Bytes>, _watching: Subscription) {
     while let Ok(permit) = sender.reserve().await {
         let changed = tokio::select! {
             changed = newest.changed() => changed,
@@ -129,10 +129,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_viewer_gets_the_newest_and_leaving_ends_the_watching() {
-        let tap = Arc::<Tap>::default();
-        let live = Live::new(Arc::clone(&tap));
+        let preview = Arc::<Preview>::default();
+        let live = Live::new(Arc::clone(&preview));
         let mut slow = live.watch(View::Output).unwrap();
-        assert!(tap.is_watched());
+        assert!(preview.has_viewers());
         let show = |number: u8| drop(live.pictures[0].send_replace(Bytes::from(vec![number])));
         show(1);
         while slow.0.is_empty() {
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(slow.0.recv().await.unwrap()[..], [1]);
         assert_eq!(slow.0.recv().await.unwrap()[..], [9]);
         drop(slow);
-        while tap.is_watched() {
+        while preview.has_viewers() {
             tokio::task::yield_now().await;
         }
     }

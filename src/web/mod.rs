@@ -52,7 +52,7 @@ use crate::{
     },
     error::{Failure, Kind},
     gallery::Gallery,
-    pipeline::Tap,
+    pipeline::Preview,
 };
 
 /// What stands behind the page: the daemon.
@@ -76,7 +76,7 @@ pub trait Host: Service + Clone {
     fn show_picture(&self, path: PathBuf, arrived: u64) -> impl Future<Output = Result<Answer, Failure>> + Send;
 
     /// Where the pictures can be watched.
-    fn tap(&self) -> Arc<Tap>;
+    fn preview(&self) -> Arc<Preview>;
 
     /// Changes whenever the status has changed by somebody's doing.
     fn news(&self) -> watch::Receiver<()>;
@@ -130,7 +130,7 @@ impl Page {
         let access = Arc::new(Access::new(port));
         let guard = Guard::new(Arc::clone(&access));
         let site = Arc::new(Site {
-            live: Live::new(host.tap()),
+            live: Live::new(host.preview()),
             host,
             control: Handle::current(),
             thumbs: Thumbs::default(),

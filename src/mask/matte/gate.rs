@@ -198,9 +198,9 @@ impl Gate {
         self.trust.judge(contradiction.worst(), has_key, person >= all * SOMEBODY)
     }
 
-    /// Changes the key model's alpha as it was judged: `fast` is the fast model's of the same frame, with its `haze`.
-    pub(super) fn apply(&self, fast: &Plane<f32>, haze: (f32, f32), alpha: &mut Plane<f32>) {
-        let factor = 1.0 / (haze.1 - haze.0);
+    /// Changes the key model's alpha as it was judged: `fast` is the fast model's of the same frame, with its `levels`.
+    pub(super) fn apply(&self, fast: &Plane<f32>, levels: (f32, f32), alpha: &mut Plane<f32>) {
+        let factor = 1.0 / (levels.1 - levels.0);
         for y in 0..alpha.height {
             let cells = &self.cells[y / STEP * self.width..][..self.width];
             let rows = alpha.row_mut(y).chunks_mut(STEP).zip(fast.row(y).chunks(STEP));
@@ -209,7 +209,7 @@ impl Gate {
                     Cell::Key => {}
                     Cell::Refused => alpha.fill(0.0),
                     Cell::Filled => {
-                        let fast = fast.iter().map(|&fast| stretch_one(fast, haze.0, factor));
+                        let fast = fast.iter().map(|&fast| stretch_one(fast, levels.0, factor));
                         alpha.iter_mut().zip(fast).for_each(|(alpha, fast)| *alpha = alpha.max(fast));
                     }
                 }

@@ -23,7 +23,7 @@ const EPSILON: f32 = 1e-4;
 /// The same in Y, U, V of their full swing: the product of the BT.601 matrix from RGB with its own transpose.
 const TURNED: [f32; 6] = [0.447_4, -0.187_6, -0.105_6, 0.388_1, 0.013_5, 0.432_1];
 
-/// Alphas this near to nothing or all are taken for it: the model's haze.
+/// Alphas this near to nothing or all are taken for it: the model's levels.
 const HAZE: f32 = 0.02;
 
 /// How many pixels beyond a change of alpha the functions differ from a constant: twice the radius, and one more.

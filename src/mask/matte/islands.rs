@@ -381,7 +381,7 @@ impl Islands {
         }
     }
 
-    /// Takes away what is not kept, with the haze around it.
+    /// Takes away what is not kept, with the levels around it.
     fn clear(&self, alpha: &mut Plane<f32>) {
         let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
         for (row, photos) in self.photo.chunks_exact(self.width).enumerate() {

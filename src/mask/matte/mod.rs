@@ -44,7 +44,7 @@ pub struct Tuning {
     /// The alphas up to which a pixel is background, and from which on it is person.
     pub edge: (f32, f32),
     /// The fast model's alphas up to which it means nobody, and from which on somebody.
-    pub haze: (f32, f32),
+    pub levels: (f32, f32),
     /// Whether the key model is believed in a person of whom the fast model sees nothing.
     pub trusts_key: bool,
     /// Whether frames follow each other, so that what never moves can be told from people.
@@ -63,11 +63,11 @@ const FAST_CHANGE: f32 = 1.1;
 /// The weight of the past where the picture stands still, in parts of [`Tuning::memory`].
 const STILL_MEMORY: f32 = 0.6;
 
-/// [`Tuning::haze`] of a key model: its softmax never gives all or nothing.
-pub const KEY_HAZE: (f32, f32) = (0.12, 0.88);
+/// [`Tuning::levels`] of a key model: its softmax never gives all or nothing.
+pub const KEY_LEVELS: (f32, f32) = (0.12, 0.88);
 
-/// [`Tuning::haze`] of the fast models of ours, which see a little too much.
-pub const FAST_HAZE: (f32, f32) = (0.31, 0.84);
+/// [`Tuning::levels`] of the fast models of ours, which see a little too much.
+pub const FAST_LEVELS: (f32, f32) = (0.31, 0.84);
 
 /// A model's output: width, height, and the part of it that shows the frame.
 pub type Shape = (usize, usize, Region);
@@ -184,7 +184,7 @@ impl Matte {
             return drift;
         }
         self.own.take(&self.pyramid, &self.landscape);
-        stretch(self.landscape.raw().0, self.tuning.haze, self.fresh.raw_mut());
+        stretch(self.landscape.raw().0, self.tuning.levels, self.fresh.raw_mut());
         if self.carry.has_key() {
             let calm = Calm { weight: self.tuning.memory, change: FAST_CHANGE };
             draw_towards(self.alpha.raw().0, calm, self.fresh.raw_mut());
@@ -207,11 +207,11 @@ impl Matte {
     pub fn set_key(&mut self, alpha: &[f32]) {
         let Some(key) = &mut self.key else { return };
         key.run(alpha, &mut self.answer);
-        stretch(self.answer.raw().0, KEY_HAZE, self.fresh.raw_mut());
+        stretch(self.answer.raw().0, KEY_LEVELS, self.fresh.raw_mut());
         if !self.tuning.trusts_key {
             let fast = self.kept.landscape();
             match self.gate.judge(fast, &self.answer, &self.motion, self.is_keyed) {
-                Verdict::Use => self.gate.apply(fast, self.tuning.haze, &mut self.fresh),
+                Verdict::Use => self.gate.apply(fast, self.tuning.levels, &mut self.fresh),
                 Verdict::Skip => return,
                 Verdict::Reject => {
                     self.is_keyed = false;
@@ -242,7 +242,7 @@ impl Matte {
     }
 
     /// Shows only the person in front, or all.
-    pub fn show_nearest_only(&mut self, on: bool) {
+    pub fn set_nearest_only(&mut self, on: bool) {
         self.nearest_only = on;
     }
 
@@ -281,7 +281,7 @@ fn smoothstep(value: f32, low: f32, high: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
-/// Takes the haze out of alpha: all between `low` and `high` becomes all between 0 and 1.
+/// Takes the levels out of alpha: all between `low` and `high` becomes all between 0 and 1.
 #[multiversion::multiversion(targets = "simd")]
 fn stretch(alpha: &[f32], (low, high): (f32, f32), into: &mut [f32]) {
     let factor = 1.0 / (high - low);
@@ -322,7 +322,8 @@ mod tests {
 
     fn matte(size: Size) -> Matte {
         let shape = (MODEL.0, MODEL.1, Region { x: 0, y: 0, width: MODEL.0, height: MODEL.1 });
-        let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), haze: FAST_HAZE, trusts_key: false, is_stream: true };
+        let tuning =
+            Tuning { memory: 0.9, edge: (0.12, 0.88), levels: FAST_LEVELS, trusts_key: false, is_stream: true };
         Matte::new(size, shape, Some(shape), tuning)
     }
 

@@ -1,52 +1,52 @@
-//! Keeping the rate on a busy machine: masks get cheaper when they come too late, and better again when there is room.
+//! Keeps up the frame rate on a busy machine: masks get cheaper when they are late, and better again when load drops.
 //!
-//! The rules alone, looked at once a second. What gives way first is the rate of the key frames, then the key frames as a
-//! whole; the picture's own rate gives way last, when even the fast model is late (see `render`).
+//! Only the rules, called once per second. The rate of keyframes is reduced first, then keyframes are dropped entirely; the
+//! output's frame rate suffers only when even the fast model is late (see `render`).
 
-/// Seconds in a row with too many late masks that make a step.
-const PATIENCE: u32 = 2;
+/// Consecutive seconds with too many late masks before a step down.
+const MAX_BAD_SECONDS: u32 = 2;
 
-/// Seconds in a row in which all was well, before a step is taken back.
-const CALM: u32 = 10;
+/// Consecutive good seconds before a step is taken back.
+const RECOVERY_SECONDS: u32 = 10;
 
-/// The same, at the most: it doubles each time that a step back was too early.
-const LONGEST_CALM: u32 = 300;
+/// The upper limit for that number, which doubles each time a step was taken back too early.
+const MAX_RECOVERY_SECONDS: u32 = 300;
 
-/// What was counted up to now.
+/// Totals since the start.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counted {
-    /// Frames of the camera.
+pub(crate) struct FrameCounts {
+    /// Camera frames.
     pub(crate) frames: u64,
-    /// Of these, those that had no mask of their own in time.
+    /// Those without a mask of their own in time.
     pub(crate) late: u64,
 }
 
-/// How far the masks are eased, second by second.
+/// How far masks are degraded, second by second.
 #[derive(Debug)]
 pub(crate) struct Load {
-    last: Counted,
+    last: FrameCounts,
     step: u8,
-    lowest: u8,
+    max_step: u8,
     bad: u32,
     good: u32,
-    calm: u32,
-    /// The last change was a step back.
-    tried: bool,
+    recovery: u32,
+    /// The last change took a step back.
+    is_trial: bool,
 }
 
 impl Load {
-    /// Begins with step 0; `lowest` is the last step there is.
-    pub(crate) fn new(lowest: u8, counted: Counted) -> Self {
-        Self { last: counted, step: 0, lowest, bad: 0, good: 0, calm: CALM, tried: false }
+    /// Starts with step 0; `max_step` is the last one.
+    pub(crate) fn new(max_step: u8, counted: FrameCounts) -> Self {
+        Self { last: counted, step: 0, max_step, bad: 0, good: 0, recovery: RECOVERY_SECONDS, is_trial: false }
     }
 
-    /// Whether all was well in the last second, without easing anything.
-    pub(crate) fn is_calm(&self) -> bool {
+    /// Whether the last second was good, with nothing degraded.
+    pub(crate) fn is_on_time(&self) -> bool {
         self.step == 0 && self.good > 0
     }
 
-    /// Looks at another second; the new step, when it is another.
-    pub(crate) fn second(&mut self, counted: Counted) -> Option<u8> {
+    /// Evaluates another second; returns the step if it changes.
+    pub(crate) fn tick(&mut self, counted: FrameCounts) -> Option<u8> {
         let frames = counted.frames.saturating_sub(self.last.frames);
         let late = counted.late.saturating_sub(self.last.late);
         self.last = counted;
@@ -54,27 +54,29 @@ impl Load {
             return None;
         }
         if late * 10 > frames {
-            (self.good, self.bad) = (0, self.bad + 1);
+            self.good = 0;
+            self.bad += 1;
         } else {
-            // a few late ones are neither good nor bad
+            // a few late masks are neither good nor bad
             self.good = if late * 50 <= frames { self.good + 1 } else { 0 };
             self.bad = 0;
         }
-        if self.bad >= PATIENCE && self.step < self.lowest {
+        if self.bad >= MAX_BAD_SECONDS && self.step < self.max_step {
             self.bad = 0;
-            if std::mem::take(&mut self.tried) {
-                self.calm = (self.calm * 2).min(LONGEST_CALM);
+            if std::mem::take(&mut self.is_trial) {
+                self.recovery = (self.recovery * 2).min(MAX_RECOVERY_SECONDS);
             }
             self.step += 1;
             return Some(self.step);
         }
-        if self.good >= self.calm && self.step > 0 {
-            (self.good, self.tried) = (0, true);
+        if self.good >= self.recovery && self.step > 0 {
+            self.good = 0;
+            self.is_trial = true;
             self.step -= 1;
             return Some(self.step);
         }
-        if self.step == 0 && self.good >= LONGEST_CALM {
-            self.calm = CALM; // what was, is over
+        if self.step == 0 && self.good >= MAX_RECOVERY_SECONDS {
+            self.recovery = RECOVERY_SECONDS; // forget earlier failures
         }
         None
     }
@@ -84,14 +86,14 @@ impl Load {
 mod tests {
     use super::*;
 
-    /// The second and the new step of each change, where `late` says how many of 30 frames are late at which step.
+    /// The second and the step of each change, where `late` is the number of late frames out of 30 at a second and step.
     fn steps(seconds: u64, late: impl Fn(u64, u8) -> u64) -> Vec<(u64, u8)> {
-        let (mut load, mut counted, mut step) = (Load::new(3, Counted::default()), Counted::default(), 0);
+        let (mut load, mut counted, mut step) = (Load::new(3, FrameCounts::default()), FrameCounts::default(), 0);
         let mut changes = Vec::new();
         for second in 1..=seconds {
             counted.frames += 30;
             counted.late += late(second, step);
-            if let Some(new) = load.second(counted) {
+            if let Some(new) = load.tick(counted) {
                 changes.push((second, new));
                 step = new;
             }
@@ -100,17 +102,17 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_machine_is_left_alone() {
+    fn an_idle_machine_is_not_degraded() {
         assert_eq!(steps(600, |second, _| u64::from(second % 7 == 0)), []);
     }
 
     #[test]
-    fn a_short_burst_is_borne() {
+    fn a_short_burst_changes_nothing() {
         assert_eq!(steps(60, |second, _| if second == 20 { 25 } else { 0 }), []);
     }
 
     #[test]
-    fn load_takes_it_down_until_it_fits_and_quiet_takes_it_back() {
+    fn load_degrades_until_it_fits_and_recovery_follows() {
         let busy = |second: u64, step: u8| if (10..40).contains(&second) && step < 2 { 15 } else { 0 };
         let changes = steps(200, busy);
         assert_eq!(changes[..2], [(11, 1), (13, 2)]);
@@ -118,20 +120,20 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_stays_busy_is_not_tried_again_and_again() {
+    fn a_machine_that_stays_busy_is_rarely_retried() {
         let changes = steps(3600, |_, step| if step < 2 { 15 } else { 0 });
         let tries = changes.iter().filter(|(_, step)| *step == 1).count();
         assert!(tries < 30, "{tries} tries in an hour: {changes:?}");
     }
 
     #[test]
-    fn it_ends_at_the_lowest_step() {
+    fn it_ends_at_the_maximum_step() {
         assert_eq!(steps(100, |_, _| 30), [(2, 1), (4, 2), (6, 3)]);
     }
 
     #[test]
-    fn a_camera_that_is_off_says_nothing_about_the_load() {
-        let mut load = Load::new(3, Counted::default());
-        assert!((0..100).all(|_| load.second(Counted { frames: 0, late: 50 }).is_none()));
+    fn a_closed_camera_does_not_count() {
+        let mut load = Load::new(3, FrameCounts::default());
+        assert!((0..100).all(|_| load.tick(FrameCounts { frames: 0, late: 50 }).is_none()));
     }
 }

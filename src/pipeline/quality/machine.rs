@@ -1,33 +1,35 @@
-//! How much room the machine has: idle processors, mains or battery.
+//! CPU headroom: idle time, and mains or battery power.
 
 use std::{
     fmt,
     fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
-    str, thread,
+    str,
+    sync::{Mutex, PoisonError},
+    thread,
 };
 
-/// What is left of the machine for us.
+/// How much CPU the machine has left.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Room {
-    /// Processors that we may run on.
+pub struct CpuHeadroom {
+    /// The CPUs this process may run on.
     pub cores: usize,
-    /// The share of all processors' time that nobody used since the last look, 0 to 1; `None` where that is not known.
+    /// The idle share of all CPU time since the last measurement, 0 to 1; `None` if unknown.
     pub idle: Option<f32>,
-    /// Whether it runs on a battery; unknown counts as mains.
+    /// Whether the machine runs on battery; unknown counts as mains power.
     pub on_battery: bool,
 }
 
-/// What is asked for the room that there is, once a second.
+/// Measures the CPU headroom, once per second.
 pub trait Machine: fmt::Debug + Send {
-    /// Looks again. Allocates nothing, but may take its time: the firmware of some laptops answers slowly.
-    fn look(&mut self) -> Room;
+    /// Measures again. Allocates nothing, but may be slow: the firmware of some laptops takes its time.
+    fn measure(&mut self) -> CpuHeadroom;
 }
 
-/// The machine that we run on, as the kernel tells it.
+/// The machine this process runs on, as reported by the kernel.
 #[derive(Debug)]
-pub(crate) struct ThisMachine {
+pub(crate) struct LocalMachine {
     cores: usize,
     stat: PathBuf,
     last: Option<Ticks>,
@@ -37,10 +39,10 @@ pub(crate) struct ThisMachine {
     batteries: Vec<PathBuf>,
 }
 
-impl ThisMachine {
-    /// The machine whose `/proc` and `/sys` are below `root`.
+impl LocalMachine {
+    /// The machine with its `/proc` and `/sys` below `root`.
     ///
-    /// What supplies power is found once: the battery of a laptop stays, and it says itself whether it is being used up.
+    /// Power supplies are listed once: a laptop's battery stays, and reports whether it is discharging.
     pub(crate) fn new(root: &Path) -> Self {
         let mut machine = Self {
             cores: thread::available_parallelism().map_or(1, usize::from),
@@ -51,40 +53,40 @@ impl ThisMachine {
         };
         for entry in fs::read_dir(root.join("sys/class/power_supply")).into_iter().flatten().flatten() {
             let supply = entry.path();
-            let says = |name: &str, word: &str| says(&supply.join(name), word);
-            if says("type", "Mains") {
+            let contains = |name: &str, word: &str| contains(&supply.join(name), word);
+            if contains("type", "Mains") {
                 machine.mains.push(supply.join("online"));
-            } else if says("type", "Battery") && !says("scope", "Device") {
-                machine.batteries.push(supply.join("status")); // not that of a mouse
+            } else if contains("type", "Battery") && !contains("scope", "Device") {
+                machine.batteries.push(supply.join("status")); // but not that of a mouse
             }
         }
         machine
     }
 }
 
-impl Machine for ThisMachine {
-    fn look(&mut self) -> Room {
+impl Machine for LocalMachine {
+    fn measure(&mut self) -> CpuHeadroom {
         let now = first_line(&self.stat, &mut [0; 512]).and_then(ticks);
         let before = std::mem::replace(&mut self.last, now);
         let idle = before.zip(now).and_then(|(before, now)| now.idle_since(before));
-        let plugged_in = self.mains.iter().any(|file| says(file, "1"));
-        let on_battery = !plugged_in && self.batteries.iter().any(|file| says(file, "Discharging"));
-        Room { cores: self.cores, idle, on_battery }
+        let plugged_in = self.mains.iter().any(|file| contains(file, "1"));
+        let on_battery = !plugged_in && self.batteries.iter().any(|file| contains(file, "Discharging"));
+        CpuHeadroom { cores: self.cores, idle, on_battery }
     }
 }
 
-/// Whether a file holds nothing but `word`.
-fn says(file: &Path, word: &str) -> bool {
+/// Whether a file's first line is `word`.
+fn contains(file: &Path, word: &str) -> bool {
     first_line(file, &mut [0; 32]) == Some(word)
 }
 
-/// The first line of a file, as far as `buffer` takes it in.
+/// The first line of a file, truncated to `buffer`.
 fn first_line<'a>(file: &Path, buffer: &'a mut [u8]) -> Option<&'a str> {
     let length = File::open(file).ok()?.read(buffer).ok()?;
     str::from_utf8(&buffer[..length]).ok()?.lines().next()
 }
 
-/// Time of all processors together since they were started, in a unit of the kernel's own.
+/// The time of all CPUs since boot, in kernel ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ticks {
     idle: u64,
@@ -92,7 +94,7 @@ struct Ticks {
 }
 
 impl Ticks {
-    /// The share of the time since `before` that nobody used. The kernel's count of it may run backwards a little.
+    /// The idle share of the time since `before`. The kernel's idle count may go backwards a little.
     fn idle_since(self, before: Self) -> Option<f32> {
         let all = self.all.checked_sub(before.all).filter(|all| *all > 0)?;
         let idle = self.idle.saturating_sub(before.idle);
@@ -100,8 +102,8 @@ impl Ticks {
     }
 }
 
-/// Reads the first line of `/proc/stat`, proc(5): user, nice, system, idle, iowait, irq, softirq, steal; what guests take
-/// is part of user.
+/// Parses the first line of `/proc/stat`, see proc(5): user, nice, system, idle, iowait, irq, softirq, steal; guest time is
+/// part of user.
 fn ticks(line: &str) -> Option<Ticks> {
     let mut fields = line.strip_prefix("cpu ")?.split_ascii_whitespace().take(8).map(|field| field.parse::<u64>().ok());
     let (mut idle, mut all) = (0_u64, 0_u64);
@@ -118,6 +120,20 @@ fn ticks(line: &str) -> Option<Ticks> {
     Some(Ticks { idle, all })
 }
 
+/// The latest measurement, passed from the watch thread to the mask thread.
+#[derive(Debug, Default)]
+pub(crate) struct LatestHeadroom(Mutex<Option<CpuHeadroom>>);
+
+impl LatestHeadroom {
+    pub(crate) fn set(&self, headroom: Option<CpuHeadroom>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = headroom;
+    }
+
+    pub(crate) fn get(&self) -> Option<CpuHeadroom> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -125,10 +141,10 @@ mod tests {
     use super::*;
 
     /// A machine with these files below its root.
-    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, ThisMachine) {
+    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, LocalMachine) {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), files);
-        let machine = ThisMachine::new(root.path());
+        let machine = LocalMachine::new(root.path());
         (root, machine)
     }
 
@@ -143,27 +159,27 @@ mod tests {
     const POWER: &str = "sys/class/power_supply";
 
     #[test]
-    fn the_idle_share_is_that_since_the_last_look() {
+    fn the_idle_share_covers_the_time_since_the_last_measurement() {
         let (root, mut machine) = machine(&[("proc/stat", "cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2 3 4\n")]);
-        assert_eq!(machine.look().idle, None, "one look tells nothing");
+        assert_eq!(machine.measure().idle, None, "a single measurement covers no time");
         write(root.path(), &[("proc/stat", "cpu  130 0 110 750 110 0 0 0 70 0\n")]);
-        assert_eq!(machine.look().idle, Some(0.6));
-        assert_eq!(machine.look().idle, None, "no time has gone by");
+        assert_eq!(machine.measure().idle, Some(0.6));
+        assert_eq!(machine.measure().idle, None, "no time has passed");
         write(root.path(), &[("proc/stat", "cpu  230 0 110 740 110 0 0 0 70 0\n")]);
-        assert_eq!(machine.look().idle, Some(0.0), "it ran backwards");
+        assert_eq!(machine.measure().idle, Some(0.0), "the count went backwards");
         fs::remove_file(root.path().join("proc/stat")).unwrap();
-        assert_eq!(machine.look().idle, None);
+        assert_eq!(machine.measure().idle, None);
     }
 
     #[test]
-    fn this_very_machine_tells() {
-        let mut machine = ThisMachine::new(Path::new("/"));
-        let first = machine.look();
+    fn the_local_machine_can_be_measured() {
+        let mut machine = LocalMachine::new(Path::new("/"));
+        let first = machine.measure();
         assert!(first.cores > 0 && machine.last.is_some_and(|ticks| ticks.all > 0));
     }
 
     #[test]
-    fn text_that_is_none_of_the_kernels_is_refused() {
+    fn malformed_lines_are_rejected() {
         let bad = ["", "cpu", "cpu ", "cpu  1 2 3", "cpu0 1 2 3 4", "cpu  1 2 x 4", "cpu  1 -2 3 4 5", "intr 1 2 3 4"];
         for line in bad {
             assert_eq!(ticks(line), None, "{line:?}");
@@ -175,7 +191,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(line in "(cpu )?[ -~]{0,60}", bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fn no_input_causes_a_panic(line in "(cpu )?[ -~]{0,60}", bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             let _ = ticks(&line);
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(file.path(), bytes).unwrap();
@@ -184,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_battery_that_is_being_used_up_counts_where_no_mains_is() {
+    fn a_discharging_battery_counts_without_mains_power() {
         let at = |name: &str| format!("{POWER}/{name}");
         let (mains, online) = (at("AC/type"), at("AC/online"));
         let (battery, status) = (at("BAT0/type"), at("BAT0/status"));
@@ -198,12 +214,12 @@ mod tests {
         ] {
             let files = [(&*mains, "Mains\n"), (&online, plugged), (&battery, "Battery\n"), (&status, says)];
             let (_root, mut machine) = machine(&files);
-            assert_eq!(machine.look().on_battery, expected, "{plugged:?} {says:?}");
+            assert_eq!(machine.measure().on_battery, expected, "{plugged:?} {says:?}");
         }
         let files = [(&*mouse, "Battery\n"), (&scope, "Device\n"), (&of_mouse, "Discharging\n")];
         let (_root, mut with_mouse) = machine(&files);
-        assert!(!with_mouse.look().on_battery);
+        assert!(!with_mouse.measure().on_battery);
         let (_root, mut desktop) = machine(&[]);
-        assert!(!desktop.look().on_battery);
+        assert!(!desktop.measure().on_battery);
     }
 }

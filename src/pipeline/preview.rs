@@ -1,6 +1,6 @@
-//! The tap: small copies of what goes by, for whoever watches, taken only while somebody does.
+//! Live previews: small copies of the pictures, taken only while there are viewers.
 //!
-//! The render thread copies and goes on; it never waits for a viewer, and a viewer who is slow misses pictures.
+//! The render thread never waits for a viewer; a slow viewer misses pictures.
 
 use std::{
     convert::Infallible,
@@ -20,162 +20,166 @@ use crate::{
     frame::{Frame, Mask, Pool, Size, Yuv, mailbox::Latest},
 };
 
-/// How often a picture is taken at most: sixteen times a second.
-const EVERY: Duration = Duration::from_micros(62_500);
+/// The minimum time between two copies: sixteen per second.
+const INTERVAL: Duration = Duration::from_micros(62_500);
 
-/// The longer side of the copies, in pixels, at the most.
-const LONGEST: usize = 640;
+/// The maximum length of the longer side of a copy, in pixels.
+const MAX_SIDE: usize = 640;
 
-/// One copy waits, one is being encoded, one is being filled.
+/// One copy in the mailbox, one being encoded, one being filled.
 const BUFFERS: usize = 3;
 
-/// What can be watched.
+/// The pictures that can be viewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum View {
-    /// What others see.
+    /// The output, as other people see it.
     Output,
-    /// The camera's own picture, room and all.
+    /// The camera picture, including the room.
     Camera,
-    /// Where the person is: white for them, black for what is replaced.
+    /// The mask: white for the person, black for the background.
     Matte,
 }
 
 impl View {
-    /// All of them.
+    /// All views.
     pub const ALL: [Self; 3] = [Self::Output, Self::Camera, Self::Matte];
 }
 
-/// Where viewers meet the render thread.
+/// The connection between the render thread and the viewers.
 #[derive(Debug, Default)]
-pub struct Tap {
-    places: [Place; View::ALL.len()],
-    news: Notify,
+pub struct Preview {
+    channels: [Channel; View::ALL.len()],
+    frame_ready: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Place {
-    watchers: AtomicUsize,
+struct Channel {
+    viewers: AtomicUsize,
     newest: Latest<Arc<Frame>>,
 }
 
-impl Tap {
-    /// Begins to watch; ends when what is returned is dropped.
-    pub fn watch(self: &Arc<Self>, view: View) -> Watching {
-        self.place(view).watchers.fetch_add(1, Ordering::AcqRel);
-        Watching { tap: Arc::clone(self), view }
+impl Preview {
+    /// Starts copying the pictures of `view`, until the returned guard is dropped.
+    pub fn subscribe(self: &Arc<Self>, view: View) -> Subscription {
+        self.channel(view).viewers.fetch_add(1, Ordering::AcqRel);
+        Subscription { preview: Arc::clone(self), view }
     }
 
-    /// Whether somebody watches anything.
-    pub fn is_watched(&self) -> bool {
-        self.places.iter().any(Place::is_watched)
+    /// Whether any view has a viewer.
+    pub fn has_viewers(&self) -> bool {
+        self.channels.iter().any(Channel::has_viewers)
     }
 
-    /// Waits until a new picture may be there; for one task.
-    pub async fn news(&self) {
-        self.news.notified().await;
+    /// Waits until there may be a new picture; for a single task.
+    pub async fn changed(&self) {
+        self.frame_ready.notified().await;
     }
 
-    /// The newest picture that nobody has taken: I420, limited range, no side longer than 640.
+    /// Takes the newest picture, if it was not taken yet: I420, limited range, at most 640 pixels on either side.
     pub fn take(&self, view: View) -> Option<Arc<Frame>> {
-        self.place(view).newest.try_take()
+        self.channel(view).newest.try_take()
     }
 
-    fn place(&self, view: View) -> &Place {
-        &self.places[view as usize]
-    }
-}
-
-impl Place {
-    fn is_watched(&self) -> bool {
-        self.watchers.load(Ordering::Acquire) > 0
+    fn channel(&self, view: View) -> &Channel {
+        &self.channels[view as usize]
     }
 }
 
-/// Somebody watches.
+impl Channel {
+    fn has_viewers(&self) -> bool {
+        self.viewers.load(Ordering::Acquire) > 0
+    }
+}
+
+/// Keeps the copies of a view coming while it exists.
 #[derive(Debug)]
-pub struct Watching {
-    tap: Arc<Tap>,
+pub struct Subscription {
+    preview: Arc<Preview>,
     view: View,
 }
 
-impl Drop for Watching {
+impl Drop for Subscription {
     fn drop(&mut self) {
-        self.tap.place(self.view).watchers.fetch_sub(1, Ordering::AcqRel);
+        self.preview.channel(self.view).viewers.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// The render thread's end.
+/// The render thread's end of the preview.
 #[derive(Debug)]
-pub(super) struct Feed {
-    tap: Arc<Tap>,
-    shrink: Shrink,
-    taken: [Taken; View::ALL.len()],
+pub(super) struct PreviewFeed {
+    preview: Arc<Preview>,
+    downscaler: Downscaler,
+    sampler: [Sampler; View::ALL.len()],
 }
 
 #[derive(Debug)]
-struct Taken {
-    /// Made when somebody watches for the first time.
+struct Sampler {
+    /// Allocated on the first use.
     pool: Option<Pool<Frame>>,
     due: Instant,
 }
 
-impl Feed {
-    /// The end for frames of `size`.
-    pub(super) fn new(tap: Arc<Tap>, size: Size) -> Self {
+impl PreviewFeed {
+    /// Creates the end for frames of `size`.
+    pub(super) fn new(preview: Arc<Preview>, size: Size) -> Self {
         let now = Instant::now();
-        Self { tap, shrink: Shrink::new(size), taken: View::ALL.map(|_| Taken { pool: None, due: now }) }
+        Self {
+            preview,
+            downscaler: Downscaler::new(size),
+            sampler: View::ALL.map(|_| Sampler { pool: None, due: now }),
+        }
     }
 
-    /// Shows `frame` to those who watch `view`, when it is time.
+    /// Offers `frame` to the viewers of `view`, if a copy is due.
     pub(super) fn frame(&mut self, view: View, frame: &Frame, now: Instant) {
-        self.show(view, now, |shrink, small| shrink.frame(frame, small));
+        self.show(view, now, |downscaler, small| downscaler.frame(frame, small));
     }
 
-    /// Shows where the person is; without a mask, everywhere or nowhere.
-    pub(super) fn matte(&mut self, mask: Result<&Mask, Everywhere>, now: Instant) {
-        self.show(View::Matte, now, |shrink, small| match mask {
-            Ok(mask) => shrink.mask(mask, small),
-            Err(Everywhere(everywhere)) => small.fill(Yuv { y: if everywhere { 235 } else { 16 }, ..Yuv::BLACK }),
+    /// Offers a mask, or a uniform matte if there is none.
+    pub(super) fn matte(&mut self, mask: Result<&Mask, UniformMatte>, now: Instant) {
+        self.show(View::Matte, now, |downscaler, small| match mask {
+            Ok(mask) => downscaler.mask(mask, small),
+            Err(UniformMatte(is_person)) => small.fill(Yuv { y: if is_person { 235 } else { 16 }, ..Yuv::BLACK }),
         });
     }
 
-    fn show(&mut self, view: View, now: Instant, draw: impl FnOnce(&mut Shrink, &mut Frame)) {
-        let (place, taken) = (self.tap.place(view), &mut self.taken[view as usize]);
-        if !place.is_watched() || !taken.is_due(now) {
+    fn show(&mut self, view: View, now: Instant, draw: impl FnOnce(&mut Downscaler, &mut Frame)) {
+        let (channel, sampler) = (self.preview.channel(view), &mut self.sampler[view as usize]);
+        if !channel.has_viewers() || !sampler.is_due(now) {
             return;
         }
-        let (size, shrink) = (self.shrink.size, &mut self.shrink);
-        let pool = taken.pool.get_or_insert_with(|| Pool::new(BUFFERS, || Frame::new(size)));
+        let (size, downscaler) = (self.downscaler.size, &mut self.downscaler);
+        let pool = sampler.pool.get_or_insert_with(|| Pool::new(BUFFERS, || Frame::new(size)));
         let filled = pool.fill(|small| {
-            draw(shrink, small);
+            draw(downscaler, small);
             Ok::<_, Infallible>(())
         });
         if let Ok(Some(small)) = filled {
-            place.newest.put(small);
-            self.tap.news.notify_one();
+            channel.newest.put(small);
+            self.preview.frame_ready.notify_one();
         }
     }
 }
 
-/// That the person is everywhere or, with `false`, nowhere.
+/// A matte of a single value: the person everywhere, or nowhere with `false`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Everywhere(pub(super) bool);
+pub(super) struct UniformMatte(pub(super) bool);
 
-impl Taken {
-    /// Keeps the rate over time: what comes a little late is made up for by the next.
+impl Sampler {
+    /// Keeps the average rate: a copy that is late makes the next one due earlier.
     fn is_due(&mut self, now: Instant) -> bool {
         if now < self.due {
             return false;
         }
-        self.due = (self.due + EVERY).max(now);
+        self.due = (self.due + INTERVAL).max(now);
         true
     }
 }
 
-/// Makes pictures smaller by a whole number: each point is the mean of a square of them.
+/// Scales pictures down by a whole number; each pixel becomes the mean of a square.
 #[derive(Debug)]
-struct Shrink {
+struct Downscaler {
     from: Size,
     size: Size,
     factor: usize,
@@ -183,14 +187,14 @@ struct Shrink {
     sums: Box<[u16]>,
 }
 
-impl Shrink {
+impl Downscaler {
     fn new(from: Size) -> Self {
-        let factor = from.width().max(from.height()).div_ceil(LONGEST);
+        let factor = from.width().max(from.height()).div_ceil(MAX_SIDE);
         let side = |side: usize| ((side / factor) & !1) as u32;
         let sums = vec![0; from.width()].into_boxed_slice();
         match Size::new(side(from.width()), side(from.height())) {
             Ok(size) => Self { from, size, factor, sums },
-            // a ribbon, of which nothing would be left
+            // too narrow to be scaled down
             Err(_) => Self { from, size: from, factor: 1, sums },
         }
     }
@@ -207,7 +211,7 @@ impl Shrink {
         let (width, small_width) = (self.from.width(), self.size.width());
         let (y, u, v) = small.planes_mut();
         self.plane(mask.alpha(), width, y, small_width);
-        // 0..=255 to the luma of grey
+        // alpha 0..=255 to limited-range luma
         y.iter_mut().for_each(|value| *value = 16 + ((u16::from(*value) * 220) >> 8) as u8);
         u.fill(128);
         v.fill(128);
@@ -229,7 +233,7 @@ impl Shrink {
     }
 }
 
-/// The rounded mean of each `K`x`K` points of `K` rows.
+/// The rounded mean of each `K`x`K` square in `K` rows.
 fn mean<const K: usize>(rows: &[u8], width: usize, sums: &mut [u16], into: &mut [u8]) {
     add_up(rows, width, &mut sums[..width]);
     for (into, group) in into.iter_mut().zip(sums[..width].as_chunks::<K>().0) {
@@ -237,7 +241,7 @@ fn mean<const K: usize>(rows: &[u8], width: usize, sums: &mut [u16], into: &mut 
     }
 }
 
-/// The same for a number that is not known beforehand.
+/// Like [`mean`], for a factor known only at run time.
 fn mean_of(factor: usize, rows: &[u8], width: usize, sums: &mut [u16], into: &mut [u8]) {
     add_up(rows, width, &mut sums[..width]);
     for (into, group) in into.iter_mut().zip(sums[..width].chunks_exact(factor)) {
@@ -245,7 +249,7 @@ fn mean_of(factor: usize, rows: &[u8], width: usize, sums: &mut [u16], into: &mu
     }
 }
 
-/// The sums of columns: of at most 13 rows, because 8192 is the longest side.
+/// Adds up at most 13 rows, because the longest side of a frame is 8192.
 #[multiversion(targets = "simd")]
 fn add_up(rows: &[u8], width: usize, sums: &mut [u16]) {
     sums.fill(0);
@@ -254,7 +258,7 @@ fn add_up(rows: &[u8], width: usize, sums: &mut [u16]) {
     }
 }
 
-/// A sum of `side` x `side` bytes, divided by a multiplication.
+/// A sum of `side` x `side` bytes divided by their number, by multiplication.
 fn rounded(sum: u32, side: usize) -> u8 {
     let count = (side * side) as u64;
     (((u64::from(sum) + count / 2) * ((1 << 32) / count + 1)) >> 32) as u8
@@ -270,71 +274,71 @@ mod tests {
         Size::new(width, height).unwrap()
     }
 
-    fn feed(size: Size) -> (Arc<Tap>, Feed) {
-        let tap = Arc::<Tap>::default();
-        (Arc::clone(&tap), Feed::new(tap, size))
+    fn feed(size: Size) -> (Arc<Preview>, PreviewFeed) {
+        let preview = Arc::<Preview>::default();
+        (Arc::clone(&preview), PreviewFeed::new(preview, size))
     }
 
     #[test]
-    fn nothing_is_copied_while_nobody_watches() {
-        let (tap, mut feed) = feed(size(64, 32));
+    fn nothing_is_copied_without_viewers() {
+        let (preview, mut feed) = feed(size(64, 32));
         let (frame, now) = (Frame::new(size(64, 32)), Instant::now());
         feed.frame(View::Output, &frame, now);
-        assert!(feed.taken[0].pool.is_none() && !tap.is_watched());
-        let watching = tap.watch(View::Output);
+        assert!(feed.sampler[0].pool.is_none() && !preview.has_viewers());
+        let watching = preview.subscribe(View::Output);
         feed.frame(View::Camera, &frame, now);
         feed.frame(View::Output, &frame, now);
-        assert!(tap.is_watched() && tap.take(View::Output).is_some() && tap.take(View::Camera).is_none());
+        assert!(preview.has_viewers() && preview.take(View::Output).is_some() && preview.take(View::Camera).is_none());
         drop(watching);
-        feed.frame(View::Output, &frame, now + EVERY);
-        assert!(!tap.is_watched() && tap.take(View::Output).is_none());
+        feed.frame(View::Output, &frame, now + INTERVAL);
+        assert!(!preview.has_viewers() && preview.take(View::Output).is_none());
     }
 
     #[test]
-    fn a_viewer_who_takes_nothing_stops_nobody_and_then_gets_the_newest() {
-        let (tap, mut feed) = feed(size(64, 32));
-        let (_watching, start) = (tap.watch(View::Output), Instant::now());
+    fn a_stalled_viewer_blocks_nothing_and_then_gets_the_newest() {
+        let (preview, mut feed) = feed(size(64, 32));
+        let (_watching, start) = (preview.subscribe(View::Output), Instant::now());
         let mut frame = Frame::new(size(64, 32));
-        // one who never lets go of what he took
+        // a viewer that never releases its pictures
         let mut held = Vec::new();
         for tick in 0..10 {
             frame.fill(Yuv { y: 16 + tick as u8, ..Yuv::BLACK });
-            feed.frame(View::Output, &frame, start + EVERY * tick);
-            held.extend((tick < 2).then(|| tap.take(View::Output).unwrap()));
+            feed.frame(View::Output, &frame, start + INTERVAL * tick);
+            held.extend((tick < 2).then(|| preview.take(View::Output).unwrap()));
         }
-        assert_eq!(tap.take(View::Output).unwrap().planes().0[0], 18, "the buffers that are held are not touched");
+        assert_eq!(preview.take(View::Output).unwrap().planes().0[0], 18, "buffers in use are not overwritten");
         assert_eq!(held.iter().map(|frame| frame.planes().0[0]).collect::<Vec<_>>(), [16, 17]);
     }
 
     #[test]
-    fn sixteen_a_second_are_taken_of_thirty() {
-        let (tap, mut feed) = feed(size(64, 32));
-        let (_watching, start) = (tap.watch(View::Output), Instant::now());
+    fn sixteen_of_thirty_frames_are_copied_per_second() {
+        let (preview, mut feed) = feed(size(64, 32));
+        let (_watching, start) = (preview.subscribe(View::Output), Instant::now());
         let frame = Frame::new(size(64, 32));
         let shown = (0..300).filter(|tick| {
             feed.frame(View::Output, &frame, start + Duration::from_secs(1) / 30 * *tick);
-            tap.take(View::Output).is_some()
+            preview.take(View::Output).is_some()
         });
         assert!((159..=161).contains(&shown.count()));
     }
 
     #[test]
-    fn the_matte_is_grey_and_nothing_of_the_room() {
-        let (tap, mut feed) = feed(size(1280, 720));
-        let (_watching, now) = (tap.watch(View::Matte), Instant::now());
+    fn the_matte_is_grey_and_shows_nothing_of_the_room() {
+        let (preview, mut feed) = feed(size(1280, 720));
+        let (_watching, now) = (preview.subscribe(View::Matte), Instant::now());
         let mut mask = Mask::new(size(1280, 720));
         mask.alpha_mut()[..1280 * 360].fill(255);
         feed.matte(Ok(&mask), now);
-        let small = tap.take(View::Matte).unwrap();
+        let small = preview.take(View::Matte).unwrap();
         let (y, u, v) = small.planes();
         assert_eq!((small.size(), y[0], y[640 * 359]), (size(640, 360), 235, 16));
         assert!(u.iter().chain(v).all(|chroma| *chroma == 128));
-        feed.matte(Err(Everywhere(true)), now + EVERY);
-        assert_eq!(tap.take(View::Matte).unwrap().planes().0[0], 235);
+        feed.matte(Err(UniformMatte(true)), now + INTERVAL);
+        assert_eq!(preview.take(View::Matte).unwrap().planes().0[0], 235);
     }
 
     #[test]
-    fn copies_have_a_size_that_frames_can_have() {
+    fn copies_have_a_valid_frame_size() {
         for (from, to) in [
             (size(1280, 720), size(640, 360)),
             (size(1920, 1080), size(640, 360)),
@@ -343,19 +347,19 @@ mod tests {
             (size(1366, 768), size(454, 256)),
             (size(8192, 16), size(8192, 16)),
         ] {
-            assert_eq!(Shrink::new(from).size, to, "{from}");
+            assert_eq!(Downscaler::new(from).size, to, "{from}");
         }
     }
 
     proptest! {
         #[test]
-        fn each_point_is_the_mean_of_its_square(factor in 2..14usize, seed in any::<u64>()) {
+        fn each_pixel_is_the_mean_of_its_square(factor in 2..14usize, seed in any::<u64>()) {
             let (width, height) = (factor * 16, factor * 16);
             let points: Vec<u8> = (0..width * height).map(|at| (at as u64 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[7]).collect();
             let from = size(width as u32 + width as u32 % 2, height as u32 + height as u32 % 2);
-            let mut shrink = Shrink { from, size: size(16, 16), factor, sums: vec![0; width].into() };
+            let mut downscaler = Downscaler { from, size: size(16, 16), factor, sums: vec![0; width].into() };
             let mut into = vec![0; 16 * 16];
-            shrink.plane(&points, width, &mut into, 16);
+            downscaler.plane(&points, width, &mut into, 16);
             for (at, got) in into.iter().enumerate() {
                 let (x, y) = (at % 16 * factor, at / 16 * factor);
                 let square = (0..factor * factor).map(|i| f64::from(points[(y + i / factor) * width + x + i % factor]));

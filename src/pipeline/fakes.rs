@@ -1,13 +1,12 @@
-//! What the pipeline's threads share, for tests of one of them alone, with a clock that tests set.
+//! Fakes for tests of a single thread: its links without the other threads, and a clock set by the test.
 
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{Clock, Edges, Settings, Shared};
+use super::{Clock, Settings, links::Links};
 use crate::{camera, compose::Scene, frame::Size, mask};
 
 pub(super) const SIZE: &str = "320x180";
@@ -17,7 +16,7 @@ thread_local! {
     static SUSPENDED: RefCell<VecDeque<Duration>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// A clock that stands still until it is set, and says what tests tell it of suspends.
+/// A clock that shows the time and the suspend time set by the test.
 pub(super) fn clock() -> Clock {
     let suspended = || {
         SUSPENDED.with_borrow_mut(|answers| match answers.len() {
@@ -33,7 +32,7 @@ pub(super) fn set_now(now: Instant) {
     NOW.set(Some(now));
 }
 
-/// What the next questions for the time in suspends are answered; the last answer stays.
+/// Sets the results of the next queries for the suspend time; the last one is repeated.
 pub(super) fn set_suspended(answers: &[Duration]) {
     SUSPENDED.with_borrow_mut(|old| *old = answers.iter().copied().collect());
 }
@@ -42,10 +41,8 @@ pub(super) fn size() -> Size {
     SIZE.parse().unwrap()
 }
 
-pub(super) fn shared(scene: Scene) -> Arc<Shared> {
+pub(super) fn links(scene: Scene) -> Links {
     let timeout = Duration::from_secs(2);
-    let camera = camera::Settings { device: "twin".into(), size: size(), fps: 30, fourcc: None, timeout };
-    let settings = Settings { size: size(), fps: 30, camera, mask: mask::Settings::default(), scene, always_on: true };
-    let edges = Edges { clock: clock(), ..Edges::default() };
-    Arc::new(Shared::new(edges, settings).0)
+    let camera = camera::Settings { device: "fake".into(), size: size(), fps: 30, fourcc: None, timeout };
+    Links::new(Settings { size: size(), fps: 30, camera, mask: mask::Settings::default(), scene, always_on: true })
 }

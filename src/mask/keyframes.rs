@@ -58,7 +58,7 @@ enum Place {
 }
 
 /// The key model and its way there and back.
-pub(crate) struct Keys {
+pub(crate) struct KeyframeWorker {
     /// At home: free, or with an answer that nobody has taken yet.
     job: Option<Job>,
     place: Place,
@@ -68,13 +68,13 @@ pub(crate) struct Keys {
     took: Option<Duration>,
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for KeyframeWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("asked", &self.asked).finish_non_exhaustive()
+        f.debug_struct("KeyframeWorker").field("asked", &self.asked).finish_non_exhaustive()
     }
 }
 
-impl Keys {
+impl KeyframeWorker {
     /// Runs `model`, whose alpha has `length` pixels, when it is asked; `apart` on a thread of its own.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Keys {
     }
 }
 
-impl Drop for Keys {
+impl Drop for KeyframeWorker {
     fn drop(&mut self) {
         if let Place::Apart { asks, thread, .. } = &mut self.place {
             asks.close();
@@ -202,7 +202,7 @@ mod tests {
         frame
     }
 
-    fn wait(keys: &mut Keys) -> Result<f32, MaskError> {
+    fn wait(keys: &mut KeyframeWorker) -> Result<f32, MaskError> {
         loop {
             if let Some(answer) = keys.answer() {
                 return answer.map(|alpha| alpha[0]);
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn it_answers_once_for_the_frame_it_was_asked_about() {
         for apart in [false, true] {
-            let mut keys = Keys::new(Box::new(Number(0)), 4, apart).unwrap();
+            let mut keys = KeyframeWorker::new(Box::new(Number(0)), 4, apart).unwrap();
             assert!(keys.is_free() && keys.answer().is_none());
             for seq in [7, 8] {
                 keys.ask(&frame(seq));
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn an_answer_can_be_waited_for() {
         for apart in [false, true] {
-            let mut keys = Keys::new(Box::new(Number(0)), 4, apart).unwrap();
+            let mut keys = KeyframeWorker::new(Box::new(Number(0)), 4, apart).unwrap();
             keys.wait(Instant::now());
             keys.ask(&frame(7));
             keys.wait(Instant::now() + Duration::from_secs(60));
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_and_the_next_question_is_answered() {
         for apart in [false, true] {
-            let mut keys = Keys::new(Box::new(Number(0)), 4, apart).unwrap();
+            let mut keys = KeyframeWorker::new(Box::new(Number(0)), 4, apart).unwrap();
             keys.ask(&frame(13));
             assert!(wait(&mut keys).is_err());
             keys.ask(&frame(14));
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn an_answer_that_nobody_wants_any_more_is_swallowed() {
         for apart in [false, true] {
-            let mut keys = Keys::new(Box::new(Number(0)), 4, apart).unwrap();
+            let mut keys = KeyframeWorker::new(Box::new(Number(0)), 4, apart).unwrap();
             keys.ask(&frame(1));
             keys.forget();
             while !keys.is_free() {

@@ -1,0 +1,89 @@
+//! The published scene and the replaced scenes that are still in use.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::compose::Scene;
+
+/// The current scene, and how far the outputs are with it.
+#[derive(Debug)]
+pub(super) struct Scenes {
+    current: ArcSwap<Scene>,
+    /// The version of the scene the outputs had last.
+    shown: AtomicU64,
+    /// The version of a scene that replaces one with masks by fading in; 0 if none does.
+    fading_to: AtomicU64,
+    /// Replaced scenes, kept until no thread uses them, so that the render thread never frees one.
+    retired: Mutex<Vec<Arc<Scene>>>,
+}
+
+impl Scenes {
+    pub(super) fn new(scene: Scene) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(scene),
+            shown: AtomicU64::default(),
+            fading_to: AtomicU64::default(),
+            retired: Mutex::default(),
+        }
+    }
+
+    pub(super) fn load(&self) -> Guard<Arc<Scene>> {
+        self.current.load()
+    }
+
+    pub(super) fn load_full(&self) -> Arc<Scene> {
+        self.current.load_full()
+    }
+
+    /// Replaces the scene.
+    pub(super) fn publish(&self, scene: Scene) {
+        if !scene.fade.is_zero() && self.load().needs_mask() {
+            self.fading_to.store(scene.version, Ordering::Release);
+        }
+        let old = self.current.swap(Arc::new(scene));
+        let mut retired = self.retired();
+        retired.push(old);
+        retired.retain(|scene| Arc::strong_count(scene) > 1);
+    }
+
+    /// The version of the scene the outputs had last.
+    pub(super) fn shown(&self) -> u64 {
+        self.shown.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_shown(&self, version: u64) {
+        self.shown.store(version, Ordering::Release);
+    }
+
+    /// The scene that is still visible while the newest one fades in.
+    pub(super) fn outgoing(&self) -> Option<Arc<Scene>> {
+        let shown = self.shown();
+        let retired = self.retired();
+        retired.iter().find(|scene| scene.version == shown).filter(|_| shown < self.load().version).cloned()
+    }
+
+    /// Frees replaced scenes that no thread uses any more.
+    pub(super) fn free_retired(&self) {
+        self.retired().retain(|scene| Arc::strong_count(scene) > 1);
+    }
+
+    /// Whether the current scene needs masks, or the one it fades from.
+    pub(super) fn need_masks(&self) -> bool {
+        let scene = self.load();
+        let is_fading = self.fading_to.load(Ordering::Acquire) == scene.version;
+        scene.needs_mask() || (is_fading && !scene.paused && scene.version > 0)
+    }
+
+    /// Records that the fade to `version` is over, so the replaced scene needs no more masks.
+    pub(super) fn end_fade(&self, version: u64) {
+        let _ = self.fading_to.compare_exchange(version, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    fn retired(&self) -> MutexGuard<'_, Vec<Arc<Scene>>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
