@@ -1,8 +1,8 @@
-//! Durations as people read them: `2 s`, `1.5 s`, `250 ms`, `2 min 30 s`.
+//! Durations formatted for people: `2 s`, `1.5 s`, `250 ms`, `2 min 30 s`.
 
 use std::{fmt, time::Duration};
 
-/// Displays a duration with at most two units and no more digits than a reader needs.
+/// Displays a duration with at most two units and only significant digits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HumanDuration(pub(crate) Duration);
 
@@ -23,7 +23,7 @@ impl fmt::Display for HumanDuration {
     }
 }
 
-/// Writes `count` small units, of which sixty are a large one.
+/// Writes `count` small units, with sixty of them in a large one.
 fn pair(f: &mut fmt::Formatter<'_>, count: u64, large: &str, small: &str) -> fmt::Result {
     write!(f, "{} {large}", count / 60)?;
     if count.is_multiple_of(60) { Ok(()) } else { write!(f, " {} {small}", count % 60) }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_read_few_digits_and_a_unit() {
+    fn durations_have_few_digits_and_a_unit() {
         for (millis, expected) in [
             (0.0, "0 ms"),
             (0.4, "0 ms"),

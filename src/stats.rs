@@ -1,4 +1,5 @@
-//! Counters of the way of a frame: written by the three threads without locks, read by `status`.
+//! Pipeline counters and timings, written by its threads without locks and read by `status`; allocation and CPU time
+//! counters.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -9,59 +10,59 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// What the threads count; every field only ever grows, but for the smoothed times.
+/// Counters and timings of the pipeline. All fields only increase, except the smoothed times.
 #[derive(Debug, Default)]
 pub struct Stats {
-    /// Frames that the camera gave.
+    /// Frames captured.
     pub captured: Counter,
-    /// Frames that came damaged and were skipped.
+    /// Damaged frames, skipped.
     pub corrupt: Counter,
-    /// Frames that found every buffer in use.
+    /// Frames dropped because all buffers were in use.
     pub overrun: Counter,
-    /// Times that the camera was opened.
+    /// Number of times the camera was opened.
     pub camera_opens: Counter,
-    /// Masks made.
+    /// Masks computed.
     pub masks: Counter,
-    /// Pictures that were composed from a live frame.
+    /// Frames composed from a live camera frame.
     pub composed: Counter,
-    /// Frames shown without the person, because no mask was fresh enough.
+    /// Frames shown without the person because no mask was recent enough.
     pub unmasked: Counter,
     /// Frames shown with the mask of an earlier frame.
     pub late_masks: Counter,
-    /// Frames handed to the outputs, cards among them.
+    /// Frames passed to the outputs, including cards.
     pub written: Counter,
-    /// Time to make a mask.
+    /// Time to compute a mask.
     pub mask_time: Smoothed,
-    /// Time to compose a picture.
+    /// Time to compose a frame.
     pub compose_time: Smoothed,
-    /// Time to write a picture to all outputs.
+    /// Time to write a frame to all outputs.
     pub write_time: Smoothed,
-    /// Time from the camera's frame to the end of its writing.
+    /// Time from capture to the end of writing.
     pub latency: Smoothed,
 }
 
-/// A number that only grows.
+/// A counter that only increases.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Counts one more.
+    /// Adds one.
     pub fn add_one(&self) {
         self.0.fetch_add(1, Relaxed);
     }
 
-    /// The count so far.
+    /// The current count.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
-/// A time, smoothed over about sixteen values; one thread writes.
+/// A duration smoothed over about sixteen values, written by one thread.
 #[derive(Debug, Default)]
 pub struct Smoothed(AtomicU64);
 
 impl Smoothed {
-    /// Takes in one more value.
+    /// Adds a value.
     pub fn record(&self, time: Duration) {
         let new = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let old = self.0.load(Relaxed);
@@ -75,9 +76,9 @@ impl Smoothed {
     }
 }
 
-/// The counters at one moment, as `status` prints them.
+/// All counters at one moment, as printed by `status`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // the same words as in `Stats`
+#[allow(missing_docs)] // documented in `Stats`
 pub struct StatsSnapshot {
     pub captured: u64,
     pub corrupt: u64,
@@ -95,7 +96,7 @@ pub struct StatsSnapshot {
 }
 
 impl Stats {
-    /// Reads every counter.
+    /// Reads all counters.
     pub fn snapshot(&self) -> StatsSnapshot {
         StatsSnapshot {
             captured: self.captured.get(),
@@ -115,19 +116,19 @@ impl Stats {
     }
 }
 
-/// Frames a second, from two looks at the counters.
+/// Rates in frames per second, computed from two snapshots.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
-    /// From the camera.
+    /// Captured frames.
     pub camera: f64,
     /// Masks.
     pub mask: f64,
-    /// To the outputs.
+    /// Frames passed to the outputs.
     pub output: f64,
 }
 
 impl Rates {
-    /// The rates between two snapshots that lie `apart`; zero when that is no time at all.
+    /// The rates between two snapshots taken `apart`; zero if `apart` is zero.
     pub fn between(old: &StatsSnapshot, new: &StatsSnapshot, apart: Duration) -> Self {
         let rate = |old: u64, new: u64| {
             let seconds = apart.as_secs_f64();
@@ -141,34 +142,34 @@ impl Rates {
     }
 }
 
-/// The memory that this process holds, in MiB; 0 where /proc does not tell.
+/// Resident memory of this process in MiB; 0 if /proc does not report it.
 pub fn rss_mib() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
-/// Gives memory that was freed back to the system, where the C library would keep it: a picture takes tens of MiB for a
-/// moment, and glibc leaves its arenas as large as they ever were.
+/// Returns freed memory to the system. Decoding an image takes tens of MiB for a moment, and glibc does not shrink
+/// its arenas by itself.
 pub fn trim_heap() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it takes no pointer and may be called at any time from any thread.
+    // SAFETY: takes no pointers and may be called at any time from any thread.
     unsafe {
         libc::malloc_trim(0);
     }
 }
 
-/// The CPU time that all threads have used.
+/// CPU time used by all threads.
 pub fn process_time() -> Duration {
     cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-/// The CPU time that all threads but this one have used.
+/// CPU time used by all threads except this one.
 pub fn other_threads_time() -> Duration {
     process_time().saturating_sub(thread_time())
 }
 
-/// The CPU time that this thread has used.
+/// CPU time used by this thread.
 pub fn thread_time() -> Duration {
     cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
 }
@@ -180,22 +181,22 @@ fn cpu_time(clock: libc::clockid_t) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// The system's allocator, which counts what is asked for: for `bgcam bench`, and for tests that nothing is.
+/// The system allocator with an allocation counter, for `bgcam bench` and for tests of code that must not allocate.
 #[derive(Debug)]
 pub struct CountingAllocator;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// How often the process has allocated so far, where [`CountingAllocator`] is its allocator.
+/// Number of allocations so far, if [`CountingAllocator`] is the global allocator.
 pub fn allocations() -> u64 {
     ALLOCATIONS.load(Relaxed)
 }
 
-// SAFETY: every call is handed on to the system's allocator unchanged; counting touches no memory of the caller.
+// SAFETY: forwards every call unchanged to the system allocator; the counter touches no memory of the caller.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same here.
+        // SAFETY: the caller upholds the contract of `alloc`, which is the same here.
         unsafe { System.alloc(layout) }
     }
 
@@ -206,13 +207,13 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from the system's allocator with this layout, as the caller promises.
+        // SAFETY: `pointer` was allocated by the system allocator with this layout, as the caller guarantees.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: as for `dealloc`, and the caller promises that `size` is valid.
+        // SAFETY: as for `dealloc`; the caller guarantees that `size` is valid.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }

@@ -7,7 +7,7 @@ use image::ImageError;
 use crate::{
     duration::HumanDuration,
     error::{Failure, Kind, chain},
-    media::{image_file::PictureError, regular::FileError},
+    media::{image_file::ImageFileError, regular::FileError},
 };
 
 /// What can go wrong with a background.
@@ -33,7 +33,7 @@ pub enum BackgroundError {
     BadSeconds { text: String },
     /// Something is wrong with the picture.
     #[error(transparent)]
-    Picture(#[from] PictureError),
+    Picture(#[from] ImageFileError),
     /// There is no such file.
     #[error("no such file: {}", path.display())]
     NotFound { path: PathBuf, near: Option<String> },
@@ -96,7 +96,7 @@ impl BackgroundError {
             Self::BadSpec { text, near: None } if !text.is_empty() && !text.ends_with(':') => {
                 Some(format!("a picture whose name is a plain word is written image:{text}"))
             }
-            Self::Picture(PictureError::Read { name, source: FileError::NotRegular("a folder") }) => {
+            Self::Picture(ImageFileError::Read { name, source: FileError::NotRegular("a folder") }) => {
                 Some(format!("`bgcam set-slideshow {name:?}` shows the pictures in it"))
             }
             Self::Picture(error) => error.hint(),

@@ -13,7 +13,7 @@ use super::{
     video::Video,
 };
 use crate::media::{
-    image_file::{self, PictureError},
+    image_file::{self, ImageFileError},
     regular::{self, FileError},
 };
 
@@ -29,8 +29,10 @@ pub(super) fn load(path: &Path, fit: Fit, options: &Options) -> Result<Backgroun
         return picture(path, &name, fit, options);
     }
     match known {
-        Err(PictureError::NotAPicture { found, .. }) if may_be_video(&head, found) => video(path, fit, options),
-        Err(PictureError::NotAPicture { found, .. }) => Err(BackgroundError::Neither { path: path.to_owned(), found }),
+        Err(ImageFileError::NotAPicture { found, .. }) if may_be_video(&head, found) => video(path, fit, options),
+        Err(ImageFileError::NotAPicture { found, .. }) => {
+            Err(BackgroundError::Neither { path: path.to_owned(), found })
+        }
         Err(error) => Err(error.into()),
         Ok(_) => Err(BackgroundError::Broken),
     }
@@ -42,16 +44,16 @@ fn head(path: &Path) -> Result<Vec<u8>, BackgroundError> {
     match read {
         Ok(_) => Ok(head),
         Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-            let near = image_file::near(path, |name| image_file::is_picture_name(name) || has_video_name(name));
+            let near = image_file::near(path, |name| image_file::is_image_name(name) || has_video_name(name));
             Err(BackgroundError::NotFound { path: path.to_owned(), near })
         }
-        Err(source) => Err(PictureError::Read { name: path.display().to_string(), source }.into()),
+        Err(source) => Err(ImageFileError::Read { name: path.display().to_string(), source }.into()),
     }
 }
 
 /// What the first bytes look like, where they are no picture's, leaves it to ffmpeg to say what it is.
 fn may_be_video(head: &[u8], found: &str) -> bool {
-    head.starts_with(b"YUV4MPEG2") || ["a video", "a video or sound file", "something unknown"].contains(&found)
+    head.starts_with(b"YUV4MPEG2") || ["a video", "a video or audio file", "an unknown file type"].contains(&found)
 }
 
 fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {

@@ -14,7 +14,7 @@ use crate::{
     error::Failure,
     frame::Frame,
     frame::blend::crossfade,
-    media::image_file::{self, is_picture_name},
+    media::image_file::{self, is_image_name},
 };
 
 /// Entries of the folder that are looked at.
@@ -122,7 +122,7 @@ impl Reel for Slideshow {
 fn list(folder: &Path) -> Result<Vec<PathBuf>, BackgroundError> {
     let failed = |source| BackgroundError::Folder { path: folder.to_owned(), source };
     let entries = fs::read_dir(folder).map_err(failed)?.take(MOST_ENTRIES).flatten();
-    let shown = |name: &str| is_picture_name(name) && !name.starts_with('.');
+    let shown = |name: &str| is_image_name(name) && !name.starts_with('.');
     let mut paths: Vec<_> =
         entries.filter(|entry| entry.file_name().to_str().is_some_and(shown)).map(|entry| entry.path()).collect();
     paths.sort();

@@ -77,7 +77,7 @@ fn begin(number: u64, frames: u32, seconds: u32) -> Duration {
 
 fn start(path: &Path, filters: &str, stop: &Arc<AtomicBool>) -> Result<Ffmpeg, BackgroundError> {
     let stop = Arc::clone(stop);
-    Ffmpeg::open(&Decode { path, looped: true, filters, thrifty: true, timeout: PATIENCE, stop })
+    Ffmpeg::open(&Decode { path, looped: true, filters, low_cpu: true, timeout: PATIENCE, stop })
         .map_err(|error| failed(path, error))
 }
 

@@ -6,7 +6,7 @@ use super::Unreadable;
 use crate::{
     duration::HumanDuration,
     error::{Failure, Kind, Recovery, chain},
-    media::{image_file::PictureError, regular::FileError},
+    media::{image_file::ImageFileError, regular::FileError},
     v4l2::holders::Holder,
 };
 
@@ -47,7 +47,7 @@ pub enum CameraError {
     #[error("{} is not a picture or video that bgcam can read: {why}", .path.display())]
     NotVideo { path: PathBuf, why: String },
     #[error(transparent)]
-    Picture(#[from] PictureError),
+    Picture(#[from] ImageFileError),
     #[error("reading {} takes ffmpeg, which is not installed", .path.display())]
     NoFfmpeg { path: PathBuf },
     /// The last frame of a file that is not looped has been given.

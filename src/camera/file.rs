@@ -89,7 +89,7 @@ fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), 
         native,
         fps,
     };
-    if image_file::is_picture(&start) {
+    if image_file::is_image(&start) {
         let (frame, native) = still::read(path)?;
         return Ok((Input::Still(frame), info("RGB3", native, STILL_FPS.into())));
     }
@@ -114,8 +114,8 @@ fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), 
         path,
         looped: options.looped,
         filters: &filters,
-        thrifty: false,
-        timeout: options.timeout.unwrap_or(ffmpeg::PATIENCE),
+        low_cpu: false,
+        timeout: options.timeout.unwrap_or(ffmpeg::TIMEOUT),
         stop: Arc::default(),
     };
     let child = Ffmpeg::open(&decode).map_err(|error| not_decoded(path, error))?;
@@ -269,7 +269,7 @@ impl FrameSource for FileSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{error::Recovery, media::image_file::PictureError};
+    use crate::{error::Recovery, media::image_file::ImageFileError};
 
     /// A clip of 32x16 whose frames have the given levels.
     fn clip(tags: &str, chroma_len: usize, levels: &[u8]) -> tempfile::NamedTempFile {
@@ -370,7 +370,7 @@ mod tests {
         let bytes = std::fs::read(&photo).unwrap();
         std::fs::write(&photo, &bytes[..bytes.len() - 9]).unwrap();
         let error = open(&photo, &FileOptions::default()).map(|_| ()).unwrap_err();
-        assert!(matches!(error, CameraError::Picture(PictureError::Truncated { .. })), "{error:?}");
+        assert!(matches!(error, CameraError::Picture(ImageFileError::Truncated { .. })), "{error:?}");
         image::RgbaImage::from_pixel(16, 16, image::Rgba([255, 255, 255, 0])).save(&clear).unwrap();
         assert_eq!(levels(&mut *open(&clear, &FileOptions::default()).unwrap(), 1), [16]);
     }

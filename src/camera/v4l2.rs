@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     frame::Size,
-    v4l2::{Caps, Plain, ioctl, spell},
+    v4l2::{Caps, Plain, fourcc_text, ioctl},
 };
 
 /// The buffer type of a camera.
@@ -103,11 +103,11 @@ impl Node {
         let mut formats = Vec::new();
         for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FMT, entry(index)))? {
             let code = entry.pixelformat;
-            if !of_use(&spell(code)) {
+            if !of_use(&fourcc_text(code)) {
                 continue;
             }
             for size in self.sizes(code, wish)? {
-                formats.push(Format { fourcc: spell(code), size, rates: self.rates(code, size)? });
+                formats.push(Format { fourcc: fourcc_text(code), size, rates: self.rates(code, size)? });
             }
         }
         Ok(formats)
@@ -186,7 +186,7 @@ impl Node {
         // SAFETY: the driver has filled in the field that belongs to the buffer type; all fields are integers.
         let (pix, ycbcr_enc) = unsafe { (format.fmt.pix, format.fmt.pix.__bindgen_anon_1.ycbcr_enc) };
         Ok(Given {
-            pixel: Pixel::from_fourcc(&spell(pix.pixelformat)),
+            pixel: Pixel::from_fourcc(&fourcc_text(pix.pixelformat)),
             fourcc: FourCC::from(pix.pixelformat),
             width: pix.width,
             height: pix.height,

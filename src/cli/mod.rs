@@ -323,7 +323,7 @@ fn stop() -> Result<(), Trouble> {
         Err(failure) if failure.kind == Kind::Io => {}
         Err(failure) => return Err(failure.into()),
     }
-    if process.is_some_and(|process| !process.ends_within(Duration::from_secs(10))) {
+    if process.is_some_and(|process| !process.exits_within(Duration::from_secs(10))) {
         return Err(Failure::new(Kind::Busy, "the daemon did not end within 10 s")
             .hint(
                 "`systemctl --user kill -s KILL bgcam`, or `kill -9` with the pid of `bgcam status`, ends it by force",

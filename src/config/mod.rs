@@ -428,7 +428,7 @@ mod tests {
         for (name, expected) in [
             ("none.toml", "there is no such settings file"),
             ("latin1.toml", "line 2 is not UTF-8 text"),
-            ("folder.toml", "it is a folder, not a regular file"),
+            ("folder.toml", "is a folder, not a regular file"),
         ] {
             let failure = Failure::from(check_file(&path(name)).unwrap_err());
             assert!(failure.message.contains(name) && failure.message.contains(expected), "{failure}");

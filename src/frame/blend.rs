@@ -1,25 +1,25 @@
-//! Rows of pixels: blended, flipped, halved.
+//! Row operations on pixels: blend, mix, flip and halve.
 //!
-//! Plain loops without branches, which the compiler turns into vector code; `multiversion` compiles each for several
-//! generations of processors and picks one when it runs.
+//! The loops are branch-free so that the compiler vectorizes them; `multiversion` compiles each for several CPU
+//! generations and selects one at run time.
 
 use multiversion::multiversion;
 
 use super::Frame;
 
-/// `front` over `back` by `alpha`: `(front * alpha + back * (255 - alpha)) / 255`, rounded to nearest, so exact where
-/// alpha is 0 or 255.
+/// Blends `front` over `back`: `(front * alpha + back * (255 - alpha)) / 255`, rounded to nearest and exact at alpha
+/// 0 and 255.
 #[multiversion(targets = "simd")]
 pub(crate) fn over(front: &[u8], back: &[u8], alpha: &[u8], into: &mut [u8]) {
     for (((into, &front), &back), &alpha) in into.iter_mut().zip(front).zip(back).zip(alpha) {
         let (front, back, alpha) = (u16::from(front), u16::from(back), u16::from(alpha));
         let sum = front * alpha + back * (255 - alpha) + 128;
-        // A division by 255 without a division (J. Blinn, "Three Wrongs Make a Right", 1995).
+        // Division by 255 without a division instruction (J. Blinn, "Three Wrongs Make a Right", 1995).
         *into = ((sum + (sum >> 8)) >> 8) as u8;
     }
 }
 
-/// `front` over what stands in `into`, by `alpha`, rounded as in [`over`].
+/// Blends `front` over the content of `into` by `alpha`, rounded as in [`over`].
 #[multiversion(targets = "simd")]
 pub(crate) fn onto(front: &[u8], alpha: &[u8], into: &mut [u8]) {
     for ((into, &front), &alpha) in into.iter_mut().zip(front).zip(alpha) {
@@ -29,16 +29,16 @@ pub(crate) fn onto(front: &[u8], alpha: &[u8], into: &mut [u8]) {
     }
 }
 
-/// `into` over `before` by `share` of 256, rounded to nearest.
+/// Mixes `into` over `before` by `share` / 256, rounded to nearest.
 #[multiversion(targets = "simd")]
 pub(crate) fn mix(before: &[u8], share: u16, into: &mut [u8]) {
     for (into, &before) in into.iter_mut().zip(before) {
-        // 255 * 256 + 128 is the most, which 16 bits hold
+        // The maximum, 255 * 256 + 128, fits 16 bits.
         *into = ((u16::from(*into) * share + u16::from(before) * (256 - share) + 128) >> 8) as u8;
     }
 }
 
-/// `from` backwards.
+/// Copies `from` in reverse order.
 #[multiversion(targets = "simd")]
 pub(crate) fn flip(from: &[u8], into: &mut [u8]) {
     for (into, from) in into.iter_mut().zip(from.iter().rev()) {
@@ -46,7 +46,7 @@ pub(crate) fn flip(from: &[u8], into: &mut [u8]) {
     }
 }
 
-/// The rounded mean of each 2x2 pixels of two rows: the alpha of a chroma sample.
+/// Rounded mean of each 2x2 block of two rows: the alpha of a chroma sample.
 #[multiversion(targets = "simd")]
 pub(crate) fn halve(above: &[u8], below: &[u8], into: &mut [u8]) {
     let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0);
@@ -56,10 +56,10 @@ pub(crate) fn halve(above: &[u8], below: &[u8], into: &mut [u8]) {
     }
 }
 
-/// Lays `into` over `before` by `share` of 256: 0 is all of `before`, 256 all of `into`.
+/// Crossfades from `before` to `into`, in place: a `share` of 0 is all `before`, 256 all `into`.
 ///
 /// # Panics
-/// When the sizes differ.
+/// If the sizes differ.
 pub fn crossfade(before: &Frame, share: u16, into: &mut Frame) {
     assert_eq!(before.size(), into.size(), "frames of different sizes");
     mix(before.data(), share.min(256), into.data_mut());
@@ -89,7 +89,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn vector_code_does_what_one_pixel_does(pixels in vec(any::<(u8, u8, u8)>(), 0..200)) {
+        fn vector_code_matches_the_scalar_formula(pixels in vec(any::<(u8, u8, u8)>(), 0..200)) {
             let (front, (back, alpha)): (Vec<_>, (Vec<_>, Vec<_>)) = pixels.iter().map(|p| (p.0, (p.1, p.2))).unzip();
             let mut into = vec![0; pixels.len()];
             over(&front, &back, &alpha, &mut into);

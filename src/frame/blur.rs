@@ -1,30 +1,30 @@
-//! The room out of focus, without the person: a blur of any strength for about the same price.
+//! Background blur without the person, at nearly constant cost for any strength.
 //!
-//! The room is scaled down with the person left out and the hole filled ([`pyramid`](super::pyramid)), blurred by a short
-//! Gaussian at the smallest size that is still fine enough, and scaled up again. So nothing of the person bleeds into the
-//! room, and there is no halo.
+//! The frame is scaled down with the person excluded and the hole filled ([`pyramid`](super::pyramid)), blurred with
+//! a short Gaussian at the smallest size that is fine enough, and scaled up again. The person's colours do not bleed
+//! into the background, so there is no halo.
 
 use multiversion::multiversion;
 
 use super::pyramid::{FRACTION, Level, Pyramid, double_row, high, pad};
 use crate::frame::{Frame, Mask, Size};
 
-/// Most taps at one side of a Gaussian; the choice of the level keeps it below but for extreme sizes.
+/// Maximum number of taps on one side of the Gaussian; [`plan`] exceeds it only at extreme sizes.
 const MAX_RADIUS: usize = 16;
 
-/// Recursive Bayer matrix, 8x8, 0 to 63: the thresholds of ordered dithering.
+/// Recursive 8x8 Bayer matrix with values 0 to 63: thresholds for ordered dithering.
 pub(crate) const BAYER: [[u8; 8]; 8] = bayer();
 
-/// The blurred room, and all that is needed to make it.
+/// The blurred room and its working buffers.
 #[derive(Debug)]
 pub(crate) struct Blur {
     size: Size,
     pyramid: Pyramid,
-    /// Alpha at half size, and room to grow it.
+    /// Alpha at half size, and scratch space for dilation.
     person: [Box<[u8]>; 2],
-    /// One row with its ends repeated.
+    /// One row, padded by repeating its ends.
     padded: Box<[u16]>,
-    /// A plane that is blurred in one direction.
+    /// A plane after the horizontal pass.
     half_done: Box<[u16]>,
     narrow: Box<[u16]>,
     wide: Box<[u16]>,
@@ -48,7 +48,8 @@ impl Blur {
         }
     }
 
-    /// Blurs the room of `frame`, with the person of `mask` left out, for [`Blur::row`].
+    /// Blurs the room of `frame`, excluding the person in `mask`; [`Blur::row`] and [`Blur::write`] return the
+    /// result.
     pub(crate) fn make(&mut self, frame: &Frame, mask: Option<&Mask>, strength: u8, mirror: bool) {
         let (base, sigma) = plan(deviation(strength, self.size.height()), self.pyramid.levels.len());
         self.shrink(frame, mask);
@@ -69,7 +70,7 @@ impl Blur {
         }
     }
 
-    /// The whole blurred picture.
+    /// Writes the whole blurred frame.
     pub(crate) fn write(&mut self, into: &mut Frame) {
         let width = self.size.width();
         let (y, u, v) = into.planes_mut();
@@ -80,7 +81,7 @@ impl Blur {
         }
     }
 
-    /// Row `y` of plane 0 (Y), 1 (U) or 2 (V) at full size, dithered, since a blurred wall would show bands.
+    /// Writes row `y` of plane 0 (Y), 1 (U) or 2 (V) at full size, dithered to avoid banding on smooth surfaces.
     pub(crate) fn row(&mut self, plane: usize, y: usize, into: &mut [u8]) {
         let level = &self.pyramid.levels[0];
         let from = &level.planes[plane];
@@ -93,7 +94,7 @@ impl Blur {
         dither(row, &self.thresholds[y % 8], into);
     }
 
-    /// Fills the first level: the frame at half size and how much of each pixel is the room.
+    /// Fills the first level: the frame at half size, and how much of each pixel is room.
     fn shrink(&mut self, frame: &Frame, mask: Option<&Mask>) {
         let (y, u, v) = frame.planes();
         let (full, half) = (self.size.width(), self.size.width() / 2);
@@ -114,10 +115,10 @@ impl Blur {
         };
         let [person, grown] = &mut self.person;
         for (into, rows) in person.chunks_exact_mut(*width).zip(mask.alpha().chunks_exact(2 * full)) {
-            most(&rows[..full], &rows[full..], into);
+            max_2x2(&rows[..full], &rows[full..], into);
             pad(into, half);
         }
-        // A mask is a little late and a little too narrow: pixels beside the person have some of its colour.
+        // Masks lag slightly and are slightly too narrow: pixels next to the person contain some of its colour.
         for _ in 0..(self.size.height() / 480).max(1) {
             grow(person, *width, grown);
             std::mem::swap(person, grown);
@@ -125,7 +126,7 @@ impl Blur {
         invert(person, room);
     }
 
-    /// Blurs the level `base` by a Gaussian of `sigma` of its pixels.
+    /// Blurs level `base` with a Gaussian of `sigma`, in pixels of that level.
     fn gauss(&mut self, base: usize, sigma: f32) {
         let (weights, radius) = weights(sigma);
         if radius == 0 {
@@ -135,11 +136,11 @@ impl Blur {
         let (width, height) = (*width, *height);
         let padded = &mut self.padded[..width + 2 * radius];
         let half_done = &mut self.half_done[..width * height];
-        let mut taps = [Tap::default(); MAX_RADIUS + 1];
+        let mut taps = [SymmetricTap::default(); MAX_RADIUS + 1];
         let taps = &mut taps[..=radius];
         for plane in planes {
             for (k, tap) in taps.iter_mut().enumerate() {
-                *tap = Tap { one: radius - k, other: radius + k, weight: weights[k] };
+                *tap = SymmetricTap { one: radius - k, other: radius + k, weight: weights[k] };
             }
             for (from, into) in plane.chunks_exact(width).zip(half_done.chunks_exact_mut(width)) {
                 padded[..radius].fill(from[0]);
@@ -158,16 +159,16 @@ impl Blur {
     }
 }
 
-/// The standard deviation of the blur in pixels of the frame: 1 to 50 at 720 rows, growing gently at first.
+/// Standard deviation of the blur in frame pixels: 1 to 50 at 720 rows, rising slowly at first.
 fn deviation(strength: u8, height: usize) -> f32 {
     let strength = f32::from(strength.clamp(1, 100)) / 100.0;
     (1.0 + 49.0 * strength.powf(1.75)) * height as f32 / 720.0
 }
 
-/// The level to blur at, and the standard deviation that is left to do there, in pixels of that level.
+/// The pyramid level to blur at, and the remaining standard deviation in pixels of that level.
 ///
-/// Scaling down by `scale` and up again blurs too: boxes have a variance of `(scale^2 - 1) / 12`, and the doublings back
-/// add `(scale^2 - 1) / 4`. What is left should be large enough to hide the pixels of the level.
+/// Scaling by `scale` down and up blurs as well: box averaging has a variance of `(scale^2 - 1) / 12`, and the
+/// upscaling adds `(scale^2 - 1) / 4`. The remaining blur should be large enough to hide the pixels of the level.
 fn plan(deviation: f32, levels: usize) -> (usize, f32) {
     let left = |level: usize| {
         let square = (4 << (2 * level)) as f32;
@@ -177,7 +178,7 @@ fn plan(deviation: f32, levels: usize) -> (usize, f32) {
     (base, left(base).max(0.0).sqrt())
 }
 
-/// The weights of a Gaussian from its centre outwards, in 1/65536, and how many there are beside the centre's.
+/// Weights of a Gaussian from its centre outwards, in 1/65536, and the number of taps on each side.
 fn weights(sigma: f32) -> ([u16; MAX_RADIUS + 1], usize) {
     let radius = ((3.0 * sigma).ceil() as usize).min(MAX_RADIUS);
     let bell = |k: usize| if k == 0 { 1.0 } else { (-((k * k) as f32) / (2.0 * sigma * sigma)).exp() };
@@ -186,23 +187,23 @@ fn weights(sigma: f32) -> ([u16; MAX_RADIUS + 1], usize) {
     for (k, weight) in weights[..=radius].iter_mut().enumerate() {
         *weight = (bell(k) / sum * 65_536.0).round() as u16;
     }
-    // The centre counts twice below, as both sides, and takes what rounding left.
+    // The centre is applied twice below, once per side, and absorbs the rounding error.
     let others: u32 = weights[1..=radius].iter().map(|weight| u32::from(*weight)).sum();
     weights[0] = ((65_536 - 2 * others) / 2) as u16;
     (weights, radius)
 }
 
-/// Where the two samples of one weight are, as offsets of their rows.
+/// Offsets of the two samples that share a weight.
 #[derive(Clone, Copy, Default)]
-struct Tap {
+struct SymmetricTap {
     one: usize,
     other: usize,
     weight: u16,
 }
 
-/// The sum of all taps, for a row of samples.
+/// Sum of all taps for a row of samples.
 #[multiversion(targets = "simd")]
-fn convolve(from: &[u16], taps: &[Tap], into: &mut [u16]) {
+fn convolve(from: &[u16], taps: &[SymmetricTap], into: &mut [u16]) {
     let (blocks, rest) = into.as_chunks_mut::<32>();
     let done = blocks.len() * 32;
     for (at, block) in blocks.iter_mut().enumerate() {
@@ -213,9 +214,9 @@ fn convolve(from: &[u16], taps: &[Tap], into: &mut [u16]) {
     }
 }
 
-/// A block that stays in registers while all taps are added to it.
+/// A block small enough to stay in registers while all taps are summed.
 #[inline(always)]
-fn convolve_block<const N: usize>(from: &[u16], taps: &[Tap], at: usize, into: &mut [u16; N]) {
+fn convolve_block<const N: usize>(from: &[u16], taps: &[SymmetricTap], at: usize, into: &mut [u16; N]) {
     // Each product loses half a unit on average.
     let mut sum = [taps.len() as u16 / 2; N];
     for tap in taps {
@@ -227,7 +228,7 @@ fn convolve_block<const N: usize>(from: &[u16], taps: &[Tap], at: usize, into: &
     *into = sum.map(|sum| sum.min(255 << FRACTION));
 }
 
-/// The mean of each 2x2 pixels, with [`FRACTION`].
+/// Mean of each 2x2 block, with [`FRACTION`] fractional bits.
 #[multiversion(targets = "simd")]
 fn mean(above: &[u8], below: &[u8], into: &mut [u16]) {
     let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0);
@@ -236,7 +237,7 @@ fn mean(above: &[u8], below: &[u8], into: &mut [u16]) {
     }
 }
 
-/// The same samples, with [`FRACTION`].
+/// The same samples, with [`FRACTION`] fractional bits.
 #[multiversion(targets = "simd")]
 fn lift(from: &[u8], into: &mut [u16]) {
     for (into, &from) in into.iter_mut().zip(from) {
@@ -244,16 +245,16 @@ fn lift(from: &[u8], into: &mut [u16]) {
     }
 }
 
-/// The greatest of each 2x2 pixels.
+/// Maximum of each 2x2 block.
 #[multiversion(targets = "simd")]
-fn most(above: &[u8], below: &[u8], into: &mut [u8]) {
+fn max_2x2(above: &[u8], below: &[u8], into: &mut [u8]) {
     let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0);
     for (into, (&[a, b], &[c, d])) in into.iter_mut().zip(pairs) {
         *into = a.max(b).max(c).max(d);
     }
 }
 
-/// Every pixel becomes the greatest of the 3x3 around it.
+/// 3x3 dilation: every pixel becomes the maximum of its neighbourhood.
 fn grow(from: &[u8], width: usize, into: &mut [u8]) {
     let rows = from.len() / width;
     let row = |y: usize| &from[y * width..][..width];
@@ -276,7 +277,7 @@ fn grow_row(rows: [&[u8]; 3], into: &mut [u8]) {
     }
 }
 
-/// How much a pixel counts as room. A quarter of the person is as bad as the whole: there is enough room elsewhere.
+/// How much a pixel counts as room. Even a quarter of the person excludes a pixel: enough room is left elsewhere.
 #[multiversion(targets = "simd")]
 fn invert(person: &[u8], room: &mut [u8]) {
     for (room, &person) in room.iter_mut().zip(person) {
@@ -284,7 +285,7 @@ fn invert(person: &[u8], room: &mut [u8]) {
     }
 }
 
-/// Back to 8 bits, with thresholds from 0 to 63.
+/// Rounds to 8 bits with thresholds of 0 to 63.
 #[multiversion(targets = "simd")]
 fn dither(from: &[u16], thresholds: &[u8], into: &mut [u8]) {
     for ((into, &from), &threshold) in into.iter_mut().zip(from).zip(thresholds) {
@@ -298,7 +299,7 @@ const fn bayer() -> [[u8; 8]; 8] {
     while at < 64 {
         let (x, y) = (at % 8, at / 8);
         let (mut bit, mut value) = (0, 0);
-        // The bits of x ^ y and y, interleaved from the lowest.
+        // Interleaves the bits of x ^ y and y, lowest first.
         while bit < 3 {
             value = value << 2 | (((x ^ y) >> bit & 1) << 1) | (y >> bit & 1);
             bit += 1;
@@ -309,7 +310,7 @@ const fn bayer() -> [[u8; 8]; 8] {
     matrix
 }
 
-/// Blurs whole pictures, as the room is blurred.
+/// Blurs whole frames with the background's blur.
 #[derive(Debug)]
 pub(crate) struct Defocus(Blur);
 
@@ -318,7 +319,7 @@ impl Defocus {
         Self(Blur::new(size))
     }
 
-    /// Blurs `frame` by 1 to 100. Allocates nothing.
+    /// Blurs `frame` with a strength of 1 to 100. Allocates nothing.
     pub(crate) fn apply(&mut self, frame: &mut Frame, strength: u8) {
         self.0.make(frame, None, strength, false);
         self.0.write(frame);
@@ -367,12 +368,13 @@ mod tests {
         }
     }
 
-    /// The variance of the blur at `strength` about a vertical edge at column `edge`, whose slope is the blur itself.
+    /// Variance of the blur at `strength` across a vertical edge at column `edge`: the slope of the edge is the blur
+    /// kernel.
     fn variance(blur: &mut Blur, strength: u8, edge: usize) -> f64 {
         let mut frame = Frame::new(Size::HD);
         frame.planes_mut().0.chunks_exact_mut(1280).for_each(|row| row[edge..].fill(216));
         blur.make(&frame, None, strength, false);
-        // The mean of 8 rows, over which the thresholds of the dither are even.
+        // Mean of 8 rows, over which the dither thresholds average out.
         let (mut row, mut sums) = (vec![0; 1280], vec![0.0; 1280]);
         for y in 320..328 {
             blur.row(0, y, &mut row);
@@ -380,17 +382,17 @@ mod tests {
         }
         let place = |x: usize| x as f64 + 1.0 - edge as f64;
         let slopes = sums.windows(2).enumerate().map(|(x, pair)| (place(x), (pair[1] - pair[0]) / 200.0));
-        // Farther out there is only what the dither left.
+        // Farther out, only dither noise is left.
         let reach = f64::from(deviation(strength, 720)) * 4.0 + 2.0;
         slopes.filter(|(x, _)| x.abs() < reach).map(|(x, slope)| x * x * slope).sum()
     }
 
     #[test]
-    fn the_blur_is_as_wide_as_planned_at_every_strength() {
+    fn blur_width_matches_the_plan_at_every_strength() {
         let mut blur = Blur::new(Size::HD);
         let mut before = 0.0;
         for strength in 1..=100 {
-            // Edges at every phase of the grids that rooms are scaled down to, up to 16 pixels a cell.
+            // Edges at every phase of the pyramid's grids, up to 16 pixels a cell.
             let variances = [640, 645, 650, 655].map(|edge| variance(&mut blur, strength, edge));
             let measured = (variances.iter().sum::<f64>() / 4.0).sqrt();
             let wanted = f64::from(deviation(strength, 720));
@@ -438,11 +440,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn convolving_is_what_its_formula_says(row in vec(0..=255u16 << FRACTION, 3..120), sigma in 0.3..5.0f32) {
+        fn convolution_matches_its_formula(row in vec(0..=255u16 << FRACTION, 3..120), sigma in 0.3..5.0f32) {
             let (weights, radius) = weights(sigma);
             let ends = |count| std::iter::repeat_n(0, count);
             let padded: Vec<u16> = ends(radius).chain(row.iter().copied()).chain(ends(radius)).collect();
-            let tap = |k: usize| Tap { one: radius - k, other: radius + k, weight: weights[k] };
+            let tap = |k: usize| SymmetricTap { one: radius - k, other: radius + k, weight: weights[k] };
             let taps: Vec<_> = (0..=radius).map(tap).collect();
             let mut into = vec![0; row.len() & !1];
             convolve(&padded, &taps, &mut into);
@@ -454,12 +456,12 @@ mod tests {
         }
 
         #[test]
-        fn rows_are_what_their_formulas_say(pixels in vec(any::<(u8, u8, u8)>(), 2..120), from in vec(0..16_400u16, 120)) {
+        fn row_functions_match_their_formulas(pixels in vec(any::<(u8, u8, u8)>(), 2..120), from in vec(0..16_400u16, 120)) {
             let (a, (b, c)): (Vec<_>, (Vec<_>, Vec<_>)) = pixels.iter().map(|p| (p.0, (p.1, p.2))).unzip();
             let half = pixels.len() / 2;
             let (mut sums, mut greatest) = (vec![0; half], vec![0; half]);
             mean(&a, &b, &mut sums);
-            most(&a, &b, &mut greatest);
+            max_2x2(&a, &b, &mut greatest);
             for x in 0..half {
                 let four = [a[2 * x], a[2 * x + 1], b[2 * x], b[2 * x + 1]];
                 prop_assert_eq!(u32::from(sums[x]), four.iter().map(|v| u32::from(*v) * 16).sum::<u32>());

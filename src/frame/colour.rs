@@ -1,10 +1,10 @@
-//! What the numbers of a source mean (matrix and range), and turning them into the house's BT.601 limited range.
+//! Colour matrix and range of a source, and the conversion to native BT.601 limited range.
 
 use multiversion::multiversion;
 
 use super::Frame;
 
-/// Which share of luma is red and which is blue, as each standard defines it.
+/// Luma weights of red and blue, per standard.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Matrix {
     Bt601,
@@ -25,29 +25,29 @@ impl Matrix {
     }
 }
 
-/// What the numbers of a source mean.
+/// Colour encoding of a source.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Colour {
     pub matrix: Matrix,
-    /// Black is 0 and white 255, and chroma has all of 0 to 255.
+    /// Full range: black is 0, white is 255, and chroma spans 0 to 255.
     pub full: bool,
 }
 
 impl Colour {
-    /// That of our own frames.
+    /// Encoding of bgcam's own frames.
     pub(crate) const NATIVE: Self = Self { matrix: Matrix::Bt601, full: false };
-    /// That of JPEG files (JFIF).
+    /// Encoding of JPEG files (JFIF).
     pub(crate) const JFIF: Self = Self { matrix: Matrix::Bt601, full: true };
 }
 
-/// The way from a source's numbers to ours, in place on the planes.
+/// In-place conversion from a source's encoding to [`Colour::NATIVE`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ToNative {
-    /// They are ours.
+    /// The encoding is native already.
     Same,
     /// Only the range differs.
     Range { luma: Affine, chroma: Affine },
-    /// Matrix and perhaps range.
+    /// The matrix differs, and possibly the range.
     Matrix(Mix),
 }
 
@@ -86,7 +86,7 @@ impl ToNative {
     }
 }
 
-/// `x * factor + offset` in 16 bits: the factor in 1/65536, the offset in 1/256 with a half for rounding.
+/// `x * factor + offset` in 16 bits: factor in 1/65536, offset in 1/256 including one half for rounding.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Affine {
     factor: u16,
@@ -94,7 +94,7 @@ pub(crate) struct Affine {
 }
 
 impl Affine {
-    /// `factor` is below 1 and `255 * factor + offset` below 255.
+    /// Requires `factor < 1` and `255 * factor + offset < 255`.
     fn new(factor: f64, offset: f64) -> Self {
         Self { factor: (factor * 65536.0).round() as u16, offset: (offset * 256.0).round() as u16 + 128 }
     }
@@ -103,20 +103,21 @@ impl Affine {
 #[multiversion(targets = "simd")]
 fn scale(plane: &mut [u8], by: Affine) {
     for value in plane {
-        // The upper half of a 16-bit product, which SIMD units have an instruction for.
+        // High half of a 16-bit product: a single SIMD instruction.
         let wide = u16::from(*value) << 8;
         let product = ((u32::from(wide) * u32::from(by.factor)) >> 16) as u16;
         *value = ((product + by.offset) >> 8) as u8;
     }
 }
 
-/// The 3x3 matrix from a source's YCbCr to ours, in 1/8192; luma does not reach into chroma, so two of nine are zero.
+/// 3x3 matrix from the source's YCbCr to native, in 1/8192. Source luma does not affect chroma, so two of the nine
+/// entries are zero.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Mix {
     y_from: [i32; 3],
     u_from: [i32; 2],
     v_from: [i32; 2],
-    /// Added to luma: the difference of the black levels, and a half for rounding.
+    /// Added to luma: the difference of the black levels, plus one half for rounding.
     y_offset: i32,
 }
 
@@ -126,7 +127,7 @@ const HALF: i32 = 1 << (SHIFT - 1);
 impl Mix {
     fn new(from: Colour) -> Self {
         let (luma_span, chroma_span, black) = if from.full { (255.0, 255.0, 0.0) } else { (219.0, 224.0, 16.0) };
-        // Columns: what one step of Y, Cb and Cr of the source does to ours.
+        // Columns: the effect of one step of Y, Cb and Cr of the source on the native values.
         let [by_y, by_u, by_v] = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)].map(|basis| rematrix(from, basis));
         let fixed = |value: f64| (value * f64::from(1 << SHIFT)).round() as i32;
         let chroma = 224.0 / chroma_span;
@@ -140,7 +141,7 @@ impl Mix {
     }
 }
 
-/// Analogue (Y, Pb, Pr) of `from` as BT.601.
+/// Converts analogue (Y, Pb, Pr) of `from` to BT.601.
 fn rematrix(from: Colour, (y, pb, pr): (f64, f64, f64)) -> (f64, f64, f64) {
     let (kr, kb) = from.matrix.weights();
     let red = y + 2.0 * (1.0 - kr) * pr;
@@ -151,7 +152,7 @@ fn rematrix(from: Colour, (y, pb, pr): (f64, f64, f64)) -> (f64, f64, f64) {
     (luma, (blue - luma) / (2.0 * (1.0 - kb)), (red - luma) / (2.0 * (1.0 - kr)))
 }
 
-/// Two rows of luma and the row of chroma that they share.
+/// Converts two rows of luma and the row of chroma they share.
 #[multiversion(targets = "simd")]
 fn mix_rows(top: &mut [u8], bottom: &mut [u8], u: &mut [u8], v: &mut [u8], mix: &Mix) {
     let (top, bottom) = (top.as_chunks_mut::<2>().0, bottom.as_chunks_mut::<2>().0);
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
     use crate::frame::Size;
 
-    /// One 2x2 block of one colour through `from`.
+    /// Converts one 2x2 block of a single colour.
     fn convert(from: Colour, [y, u, v]: [u8; 3]) -> [u8; 3] {
         let mut frame = Frame::new(Size::new(16, 16).unwrap());
         frame.fill(crate::frame::Yuv { y, u, v });
@@ -184,7 +185,7 @@ mod tests {
         [ys[17], us[3], vs[3]]
     }
 
-    /// The same by way of RGB, in floating point.
+    /// Reference conversion through RGB, in floating point.
     fn reference(from: Colour, [y, u, v]: [u8; 3]) -> [f64; 3] {
         let (luma, chroma, black) = if from.full { (255.0, 255.0, 0.0) } else { (219.0, 224.0, 16.0) };
         let analogue =
@@ -195,7 +196,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_the_float_reference_to_within_rounding(pixel: [u8; 3], full: bool, which in 0..4_usize) {
+        fn matches_the_float_reference_within_rounding(pixel: [u8; 3], full: bool, which in 0..4_usize) {
             let matrix = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020, Matrix::Smpte240m][which];
             let from = Colour { matrix, full };
             for (ours, exact) in convert(from, pixel).into_iter().zip(reference(from, pixel)) {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn known_colours_of_bt709_arrive_in_bt601() {
+    fn known_bt709_colours_become_bt601() {
         let limited = Colour { matrix: Matrix::Bt709, full: false };
         let pairs = [
             ([16, 128, 128], [16, 128, 128]), // black
@@ -216,7 +217,7 @@ mod tests {
         ];
         for (bt709, bt601) in pairs {
             let ours = convert(limited, bt709);
-            // The standard's own codes are rounded already.
+            // The standard's code values are already rounded.
             assert!(ours.iter().zip(bt601).all(|(ours, bt601)| ours.abs_diff(bt601) <= 1), "{ours:?} {bt601:?}");
         }
         assert_eq!(convert(Colour::JFIF, [0, 128, 128]), [16, 128, 128]);

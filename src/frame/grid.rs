@@ -1,41 +1,41 @@
-//! Working grids: frames shrunk by a whole number, and planes with a replicated border.
+//! Working grids: frames downscaled by an integer factor, and planes with a replicated border.
 
 use multiversion::multiversion;
 
 use crate::frame::{Frame, Size};
 
-/// Columns and rows beyond a plane's edges, so that small windows and vectors need no special cases.
+/// Padding of a plane in columns and rows, so that small windows and vectors need no special cases.
 pub(crate) const PAD: usize = 16;
 
-/// The longer side of the grid, about.
+/// Approximate length of the grid's longer side.
 const SIDE: usize = 320;
 
-/// How a frame is divided into square cells.
+/// Division of a frame into square cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
-    /// Pixels on a side of a cell.
+    /// Side of a cell in pixels.
     pub(crate) factor: usize,
-    /// BoxDownscaler in a row; the last may reach over the frame's edge.
+    /// Cells in a row; the last one may extend past the frame's edge.
     pub(crate) width: usize,
     /// Rows of cells.
     pub(crate) height: usize,
 }
 
 impl Grid {
-    /// The grid for frames of `size`.
+    /// The working grid for frames of `size`.
     pub(crate) fn new(size: Size) -> Self {
         let (width, height) = (size.width(), size.height());
         let factor = ((width.max(height) + SIDE / 2) / SIDE).max(1);
         Self::of_cells(factor, size)
     }
 
-    /// BoxDownscaler of `factor` pixels of frames of `size`.
+    /// A grid with cells of `factor` x `factor` pixels for frames of `size`.
     pub(crate) fn of_cells(factor: usize, size: Size) -> Self {
         Self { factor, width: size.width().div_ceil(factor), height: size.height().div_ceil(factor) }
     }
 }
 
-/// A picture of one channel, with [`PAD`] more pixels on every side.
+/// A single-channel image with [`PAD`] pixels of padding on every side.
 #[derive(Debug, Clone)]
 pub(crate) struct Plane<T> {
     pub(crate) width: usize,
@@ -50,7 +50,7 @@ impl<T: Copy + Default> Plane<T> {
         Self { width, height, stride, data: vec![T::default(); stride * (height + 2 * PAD)].into() }
     }
 
-    /// All of it, border included, and the pixels from one row to the next.
+    /// All data including the padding, and the stride in elements.
     pub(crate) fn raw(&self) -> (&[T], usize) {
         (&self.data, self.stride)
     }
@@ -59,7 +59,7 @@ impl<T: Copy + Default> Plane<T> {
         &mut self.data
     }
 
-    /// Where pixel (x, y) lies in [`Plane::raw`]; both may reach [`PAD`] beyond the edges.
+    /// Index of pixel (x, y) in [`Plane::raw`]; x and y may extend up to [`PAD`] past the edges.
     pub(crate) fn index(&self, x: isize, y: isize) -> usize {
         ((y + PAD as isize) * self.stride as isize + x + PAD as isize) as usize
     }
@@ -72,7 +72,7 @@ impl<T: Copy + Default> Plane<T> {
         &mut self.data[(y + PAD) * self.stride + PAD..][..self.width]
     }
 
-    /// A row from `before` pixels left of the edge to `before` pixels right of the other; `y` may lie in the border.
+    /// Row `y` with `before` pixels of padding on both sides; `y` may be inside the padding.
     pub(crate) fn wide_row(&self, y: isize, before: usize) -> &[T] {
         let start = self.index(-(before as isize), y);
         &self.data[start..start + self.width + 2 * before]
@@ -82,7 +82,7 @@ impl<T: Copy + Default> Plane<T> {
         self.data.copy_from_slice(&other.data);
     }
 
-    /// Repeats the outermost pixels into the border.
+    /// Fills the padding with the outermost pixels.
     pub(crate) fn replicate(&mut self) {
         let (width, stride) = (self.width, self.stride);
         for line in self.data[PAD * stride..(PAD + self.height) * stride].chunks_exact_mut(stride) {
@@ -106,7 +106,7 @@ pub(crate) struct Guide {
     pub(crate) v: Plane<u8>,
 }
 
-/// Shrinks frames to guides.
+/// Downscales frames to the grid by box averaging.
 #[derive(Debug)]
 pub(crate) struct BoxDownscaler {
     grid: Grid,
@@ -133,12 +133,13 @@ impl BoxDownscaler {
         self.plane(v, (width / 2, height / 2), (self.grid.factor, 2), &mut guide.v);
     }
 
-    /// The same of one plane of the size of a frame's luma.
+    /// Downscales a single plane of the frame's luma size.
     pub(crate) fn luma(&mut self, from: &[u8], size: Size, into: &mut Plane<u8>) {
         self.plane(from, (size.width(), size.height()), (self.grid.factor, 1), into);
     }
 
-    /// Means over cells of `step.0 / step.1` pixels; where that is no whole number, of the pixels that a cell touches.
+    /// Means over cells of `step.0 / step.1` pixels; if the ratio is not an integer, over all pixels that a cell
+    /// touches.
     fn plane(&mut self, from: &[u8], (width, height): (usize, usize), step: (usize, usize), into: &mut Plane<u8>) {
         let span = |at: usize, end: usize| {
             let start = (at * step.0 / step.1).min(end - 1);
@@ -170,7 +171,7 @@ impl BoxDownscaler {
     }
 }
 
-/// The sum of rows as long as `out`: up to 257 of them fit.
+/// Column sums of rows of the length of `out`; up to 257 rows fit 16 bits.
 #[multiversion(targets = "simd")]
 fn sum_rows(rows: &[u8], out: &mut [u16]) {
     for (index, row) in rows.chunks_exact(out.len()).enumerate() {
@@ -182,11 +183,11 @@ fn sum_rows(rows: &[u8], out: &mut [u16]) {
     }
 }
 
-/// The means of `N` sums of `rows` bytes each.
+/// Means of `N` sums over `rows` bytes each.
 #[multiversion(targets = "simd")]
 fn means<const N: usize>(sums: &[u16], rows: usize, out: &mut [u8]) {
     let count = (N * rows) as u32;
-    let inverse = (1 << 20) / count + 1; // exact for the counts that are there, up to 6 x 6
+    let inverse = (1 << 20) / count + 1; // exact for all counts used, up to 6 x 6
     for (out, sums) in out.iter_mut().zip(sums.as_chunks::<N>().0) {
         let sum: u32 = sums.iter().map(|&sum| u32::from(sum)).sum();
         *out = (((sum + count / 2) * inverse) >> 20) as u8;
@@ -205,7 +206,7 @@ mod tests {
         frame
     }
 
-    /// The rounded mean of the samples of a plane that a cell touches.
+    /// Rounded mean of the samples of a plane that a cell touches.
     fn mean(plane: &[u8], size: (usize, usize), step: (usize, usize), cell: (usize, usize)) -> u8 {
         let span = |at: usize, end: usize| at * step.0 / step.1..((at + 1) * step.0).div_ceil(step.1).min(end);
         let samples: Vec<u32> = span(cell.1, size.1)
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_means_whatever_the_size() {
+    fn cells_are_means_at_every_size() {
         for size in ["1280x720", "640x480", "960x540", "1920x1080", "320x240", "854x480", "1000x16", "16x16"] {
             let size: Size = size.parse().unwrap();
             let grid = Grid::new(size);
@@ -231,7 +232,7 @@ mod tests {
                 assert_eq!(guide.y.row(y)[x], luma, "{size} at {x}, {y}");
                 for (found, plane) in [(&guide.u, u), (&guide.v, v)] {
                     if x * grid.factor / 2 >= w / 2 || y * grid.factor / 2 >= h / 2 {
-                        continue; // a last cell that reaches over the edge repeats what is there
+                        continue; // a last cell past the edge repeats the pixels before it
                     }
                     let chroma = mean(plane, (w / 2, h / 2), (grid.factor, 2), (x, y));
                     assert_eq!(found.row(y)[x], chroma, "{size} at {x}, {y}");
@@ -254,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sums_and_means_are_those_of_single_pixels(bytes in prop::collection::vec(any::<u8>(), 64..640)) {
+        fn sums_and_means_match_single_pixels(bytes in prop::collection::vec(any::<u8>(), 64..640)) {
             let width = bytes.len() / 16 * 4;
             let rows = &bytes[..width * 4];
             let (mut sums, mut means4) = (vec![0; width], vec![0; width / 4]);

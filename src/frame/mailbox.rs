@@ -1,4 +1,4 @@
-//! A mailbox with one place: the newest value wins, and what nobody took in time is counted as dropped.
+//! A mailbox with one slot: a newer value replaces an unread one, which is counted as dropped.
 
 use std::{
     sync::{
@@ -8,37 +8,37 @@ use std::{
     time::Instant,
 };
 
-/// A one-place mailbox between two threads.
+/// A single-slot mailbox between two threads.
 ///
 /// Neither side allocates, and the sender never waits for the receiver.
 #[derive(Debug)]
 pub struct Latest<T> {
-    place: Mutex<Place<T>>,
+    slot: Mutex<Slot<T>>,
     filled: Condvar,
     dropped: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Place<T> {
+struct Slot<T> {
     value: Option<T>,
     closed: bool,
 }
 
-/// What came of waiting at a mailbox.
+/// Result of waiting for a value.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken<T> {
     /// The newest value.
     Value(T),
-    /// Nothing came before the deadline.
+    /// No value arrived before the deadline.
     TimedOut,
-    /// Nothing will come any more.
+    /// The mailbox is closed and empty.
     Closed,
 }
 
 impl<T> Default for Latest<T> {
     fn default() -> Self {
         Self {
-            place: Mutex::new(Place { value: None, closed: false }),
+            slot: Mutex::new(Slot { value: None, closed: false }),
             filled: Condvar::new(),
             dropped: AtomicU64::new(0),
         }
@@ -46,7 +46,7 @@ impl<T> Default for Latest<T> {
 }
 
 impl<T> Latest<T> {
-    /// Puts `value` in, in place of one that nobody took.
+    /// Stores `value`, replacing an unread one.
     pub fn put(&self, value: T) {
         let old = self.lock().value.replace(value);
         self.filled.notify_one();
@@ -60,50 +60,50 @@ impl<T> Latest<T> {
         self.take_if(deadline, |_| true)
     }
 
-    /// Waits until `deadline` for a value that `wanted` accepts; others stay in their place.
+    /// Waits until `deadline` for a value accepted by `wanted`; other values stay in the mailbox.
     pub fn take_if(&self, deadline: Instant, wanted: impl Fn(&T) -> bool) -> Taken<T> {
-        let mut place = self.lock();
+        let mut slot = self.lock();
         loop {
-            if place.value.as_ref().is_some_and(&wanted)
-                && let Some(value) = place.value.take()
+            if slot.value.as_ref().is_some_and(&wanted)
+                && let Some(value) = slot.value.take()
             {
                 return Taken::Value(value);
             }
-            if place.closed {
+            if slot.closed {
                 return Taken::Closed;
             }
             let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
                 return Taken::TimedOut;
             };
-            place = self.filled.wait_timeout(place, left).unwrap_or_else(PoisonError::into_inner).0;
+            slot = self.filled.wait_timeout(slot, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Whether something is there that `wanted` accepts; it stays in its place.
+    /// Whether the mailbox has a value accepted by `wanted`. Does not remove it.
     pub fn has(&self, wanted: impl Fn(&T) -> bool) -> bool {
         self.lock().value.as_ref().is_some_and(wanted)
     }
 
-    /// Takes what is there, without waiting.
+    /// Takes the current value, if any, without waiting.
     pub fn try_take(&self) -> Option<T> {
         self.lock().value.take()
     }
 
-    /// Wakes the receiver for the last time: after what is in the box, it gets [`Taken::Closed`].
+    /// Closes the mailbox and wakes the receiver, which gets [`Taken::Closed`] after the last value.
     pub fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_all();
     }
 
-    /// How many values were replaced before anybody took them.
+    /// Number of values replaced before they were read.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    // A thread that panicked while holding the lock left a whole value behind: `Option::replace` and `take` can't stop
-    // half-way. So a poisoned lock is as good as another.
-    fn lock(&self) -> MutexGuard<'_, Place<T>> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    // A panic while the lock is held cannot leave a partial value: `Option::replace` and `take` are atomic in this
+    // respect. So a poisoned lock is safe to use.
+    fn lock(&self) -> MutexGuard<'_, Slot<T>> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_waits_for_what_it_wants() {
+    fn a_receiver_waits_for_an_accepted_value() {
         let mailbox = Arc::new(Latest::default());
         mailbox.put(1);
         let sender = Arc::clone(&mailbox);

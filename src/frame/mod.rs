@@ -1,4 +1,4 @@
-//! Pixels on their way: [`Size`], [`Frame`] (I420) and [`Mask`] (alpha), in buffers that are made once and shared.
+//! Frames and masks: [`Size`], [`Frame`] (I420) and [`Mask`] (alpha), in preallocated shared buffers.
 
 pub(crate) mod blend;
 pub(crate) mod blur;
@@ -12,7 +12,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// Width and height in pixels; both even, 16 to 8192, so that 4:2:0 planes have no ragged edge.
+/// Width and height in pixels; both even and 16 to 8192, so that 4:2:0 planes have whole samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Size {
@@ -20,30 +20,30 @@ pub struct Size {
     height: u32,
 }
 
-/// A size that no frame can have.
+/// An invalid frame size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("size {0:?} is not WIDTHxHEIGHT with even numbers from 16 to 8192, such as 1280x720")]
+#[error("size {0:?} is not WIDTHxHEIGHT with even numbers from 16 to 8192, for example 1280x720")]
 pub struct BadSize(pub String);
 
 impl Size {
-    /// 1280x720, the size of a call.
+    /// 1280x720, the default size.
     pub const HD: Self = Self { width: 1280, height: 720 };
 
     /// A size of `width` x `height` pixels.
     ///
     /// # Errors
-    /// When a side is odd, below 16 or above 8192.
+    /// If a side is odd, below 16 or above 8192.
     pub fn new(width: u32, height: u32) -> Result<Self, BadSize> {
         let ok = |side: u32| (16..=8192).contains(&side) && side.is_multiple_of(2);
         if ok(width) && ok(height) { Ok(Self { width, height }) } else { Err(BadSize(format!("{width}x{height}"))) }
     }
 
-    /// Pixels in a row.
+    /// Width in pixels.
     pub fn width(self) -> usize {
         self.width as usize
     }
 
-    /// Rows.
+    /// Height in pixels.
     pub fn height(self) -> usize {
         self.height as usize
     }
@@ -58,7 +58,7 @@ impl Size {
         self.luma_len() / 4
     }
 
-    /// Bytes of a whole I420 picture.
+    /// Bytes of a whole I420 frame.
     pub fn i420_len(self) -> usize {
         self.luma_len() + 2 * self.chroma_len()
     }
@@ -95,7 +95,7 @@ impl From<Size> for String {
     }
 }
 
-/// One colour in the house's pixel format: BT.601, limited range (Y 16..=235, U and V 16..=240 around 128).
+/// A colour in the native pixel format: BT.601, limited range (Y 16..=235, U and V 16..=240 around 128).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Yuv {
@@ -108,9 +108,7 @@ impl Yuv {
     /// Limited-range black.
     pub const BLACK: Self = Self { y: 16, u: 128, v: 128 };
 
-    /// The colour of 8-bit sRGB `red`, `green`, `blue`.
-    ///
-    /// ITU-R BT.601 with limited range, in 16-bit fixed point, rounded to nearest.
+    /// Converts 8-bit sRGB to BT.601 limited range, in 16-bit fixed point, rounded to nearest.
     pub const fn from_rgb(red: u8, green: u8, blue: u8) -> Self {
         let (r, g, b) = (red as i32, green as i32, blue as i32);
         let y = (16_829 * r + 33_039 * g + 6_416 * b + (16 << 16) + (1 << 15)) >> 16;
@@ -120,14 +118,14 @@ impl Yuv {
     }
 }
 
-/// One picture on its way: planar YUV 4:2:0 (I420), BT.601 limited range, rows without padding.
+/// A video frame: planar YUV 4:2:0 (I420), BT.601 limited range, no row padding.
 ///
-/// The three planes lie one behind the other in one block, so that a sink can write a frame in one call.
+/// The three planes are contiguous, so a sink can write a frame in one call.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// Counts up from the camera; a gap is a frame that somebody dropped.
+    /// Sequence number from the camera; a gap means dropped frames.
     pub seq: u64,
-    /// When the camera gave it to us (monotonic clock).
+    /// Capture time (monotonic clock).
     pub captured_at: Instant,
     size: Size,
     data: Box<[u8]>,
@@ -142,36 +140,36 @@ impl Frame {
         frame
     }
 
-    /// Its size, which never changes.
+    /// The size, which never changes.
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// All three planes as one block of `size().i420_len()` bytes: Y, then U, then V.
+    /// All planes as one slice of `size().i420_len()` bytes: Y, U, V.
     pub fn data(&self) -> &[u8] {
         &self.data
     }
 
-    /// The same block, to write to.
+    /// All planes as one mutable slice.
     pub fn data_mut(&mut self) -> &mut [u8] {
         &mut self.data
     }
 
-    /// The planes (Y, U, V); strides are the width, half the width, half the width.
+    /// The planes (Y, U, V) with strides of width, width / 2 and width / 2.
     pub fn planes(&self) -> (&[u8], &[u8], &[u8]) {
         let (y, chroma) = self.data.split_at(self.size.luma_len());
         let (u, v) = chroma.split_at(self.size.chroma_len());
         (y, u, v)
     }
 
-    /// The planes (Y, U, V), to write to.
+    /// The mutable planes (Y, U, V).
     pub fn planes_mut(&mut self) -> (&mut [u8], &mut [u8], &mut [u8]) {
         let (y, chroma) = self.data.split_at_mut(self.size.luma_len());
         let (u, v) = chroma.split_at_mut(self.size.chroma_len());
         (y, u, v)
     }
 
-    /// Paints the whole frame in one colour.
+    /// Fills the whole frame with one colour.
     pub fn fill(&mut self, colour: Yuv) {
         let (y, u, v) = self.planes_mut();
         y.fill(colour.y);
@@ -179,10 +177,10 @@ impl Frame {
         v.fill(colour.v);
     }
 
-    /// Takes over the pixels, number and time of a frame of the same size.
+    /// Copies pixels, sequence number and capture time from a frame of the same size.
     ///
     /// # Panics
-    /// When the sizes differ.
+    /// If the sizes differ.
     pub fn copy_from(&mut self, other: &Self) {
         self.seq = other.seq;
         self.captured_at = other.captured_at;
@@ -190,42 +188,42 @@ impl Frame {
     }
 }
 
-/// Where the person is: one alpha byte a pixel, 0 = background, 255 = person, at the size of the frame it is for.
+/// Alpha matte of a frame: one byte per pixel, 0 = background, 255 = person, at the frame's size.
 #[derive(Debug, Clone)]
 pub struct Mask {
-    /// The [`Frame::seq`] of the frame that it was made from.
+    /// [`Frame::seq`] of the segmented frame.
     pub seq: u64,
-    /// The [`Frame::captured_at`] of that frame.
+    /// [`Frame::captured_at`] of the segmented frame.
     pub captured_at: Instant,
     size: Size,
     alpha: Box<[u8]>,
 }
 
 impl Mask {
-    /// A mask that shows nobody.
+    /// An empty mask: all background.
     pub fn new(size: Size) -> Self {
         Self { seq: 0, captured_at: Instant::now(), size, alpha: vec![0; size.luma_len()].into_boxed_slice() }
     }
 
-    /// Its size, which never changes.
+    /// The size, which never changes.
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// `size().luma_len()` bytes, rows without padding.
+    /// `size().luma_len()` bytes, no row padding.
     pub fn alpha(&self) -> &[u8] {
         &self.alpha
     }
 
-    /// The same bytes, to write to.
+    /// The same bytes, mutable.
     pub fn alpha_mut(&mut self) -> &mut [u8] {
         &mut self.alpha
     }
 }
 
-/// A fixed set of shared buffers, so that frames travel between threads without being copied or allocated.
+/// A fixed set of shared buffers, which pass frames between threads without copies or allocations.
 ///
-/// A slot is free again as soon as the last reader has dropped its share.
+/// A buffer becomes free when its last reader drops it.
 #[derive(Debug)]
 pub struct Pool<T> {
     slots: Box<[Arc<T>]>,
@@ -233,15 +231,15 @@ pub struct Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// `count` buffers, each made by `make`.
+    /// Creates `count` buffers with `make`.
     pub fn new(count: usize, mut make: impl FnMut() -> T) -> Self {
         Self { slots: (0..count).map(|_| Arc::new(make())).collect(), next: 0 }
     }
 
-    /// Lets `fill` write to a free buffer and shares it; `None` when every buffer is still being read.
+    /// Fills a free buffer and shares it; `None` if all buffers are in use.
     ///
     /// # Errors
-    /// Those of `fill`; the buffer stays free then.
+    /// Those of `fill`; the buffer then stays free.
     pub fn fill<E>(&mut self, fill: impl FnOnce(&mut T) -> Result<(), E>) -> Result<Option<Arc<T>>, E> {
         let count = self.slots.len();
         for offset in 0..count {

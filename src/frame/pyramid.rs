@@ -1,24 +1,26 @@
-//! The room at half the size, a quarter and so on, with the person taken out and the hole filled from around it.
+//! Image pyramid of the room: half size, quarter size and so on, with the person removed and the hole filled from its
+//! surroundings.
 //!
-//! Push and pull (Gortler et al., "The Lumigraph", 1996): going down, each pixel is the mean of those of its four that
-//! show the room; coming up, what shows no room takes the colour of the smaller picture.
+//! Push-pull interpolation (Gortler et al., "The Lumigraph", 1996): on the way down, each pixel is the weighted mean
+//! of its four source pixels that show the room; on the way up, pixels that show no room take the colour of the
+//! coarser level.
 
 use multiversion::multiversion;
 
-/// Samples are 8-bit values with 6 more bits behind the point, so that slow gradients can be dithered in the end.
+/// Fractional bits of samples, which allow slow gradients to be dithered at the end.
 pub(crate) const FRACTION: u32 = 6;
 
-/// Gray, where no room can be seen at all.
+/// Gray, used where no room is visible at all.
 const NEUTRAL: u16 = 128 << FRACTION;
 
-/// Y, U and V at one size, all three of it, with how much of each pixel is the room.
+/// Y, U and V at the same size, and how much of each pixel is room.
 #[derive(Debug)]
 pub(crate) struct Level {
-    /// Even: where the picture's is odd, its last column stands twice.
+    /// Even; at an odd frame width the last column is repeated.
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) planes: [Box<[u16]>; 3],
-    /// 0 = nothing but the person, 255 = room.
+    /// 0 = person only, 255 = room only.
     pub(crate) room: Box<[u8]>,
 }
 
@@ -31,7 +33,7 @@ impl Level {
     }
 }
 
-/// Levels from the size given down to one pixel; each has half the sides of the one before, rounded up.
+/// Levels from the given size down to one pixel; each has half the sides of the previous one, rounded up.
 #[derive(Debug)]
 pub(crate) struct Pyramid {
     pub(crate) levels: Vec<Level>,
@@ -52,7 +54,7 @@ impl Pyramid {
         Self { levels, shares: [0; 4].map(|_| row(width / 2)), narrow: row(width / 2 + 4), wide: row(width) }
     }
 
-    /// Makes the levels up to and with `to` from the first.
+    /// Computes the levels up to and including `to` from the first.
     pub(crate) fn push(&mut self, to: usize) {
         for level in 0..to {
             let (fine, coarse) = self.levels.split_at_mut(level + 1);
@@ -60,7 +62,7 @@ impl Pyramid {
         }
     }
 
-    /// Fills the person's place in all levels from the last to `base`.
+    /// Fills the person's area in all levels from the last down to `base`.
     pub(crate) fn fill(&mut self, base: usize) {
         let last = self.levels.len() - 1;
         if self.levels[last].room[0] == 0 {
@@ -71,14 +73,14 @@ impl Pyramid {
         }
     }
 
-    /// Makes the levels before `base` anew from it, smoothly.
+    /// Recomputes the levels below `base` from it by smooth upscaling.
     pub(crate) fn enlarge(&mut self, base: usize) {
         for level in (0..base).rev() {
             self.grow(level, false);
         }
     }
 
-    /// Brings the next level to the size of `level`: only where that shows no room, or everywhere.
+    /// Upscales the next level to the size of `level`, either everywhere or only into holes.
     fn grow(&mut self, level: usize, only_holes: bool) {
         let (fine, coarse) = self.levels.split_at_mut(level + 1);
         let (fine, coarse) = (&mut fine[level], &coarse[0]);
@@ -116,17 +118,17 @@ fn push(fine: &Level, coarse: &mut Level, shares: &mut [Box<[u16]>; 4]) {
     }
 }
 
-/// Repeats the last of `filled` values where a row is one longer, to be even.
+/// Repeats the last of `filled` values if the row is one longer, to make it even.
 pub(crate) fn pad<T: Copy>(row: &mut [T], filled: usize) {
     if let Some(next) = row.get(filled - 1).copied().zip(row.get_mut(filled)) {
         *next.1 = next.0;
     }
 }
 
-/// Row `y` of a plane at twice its size: three parts of the nearer sample and one of the farther in either direction, which
-/// many times over makes a quadratic B-spline, without corners.
+/// Upscales a plane to twice its size and returns row `y`: weights of 3/4 for the nearer and 1/4 for the farther
+/// sample in both directions. Repeated doubling converges to a quadratic B-spline.
 ///
-/// `narrow` is scratch, two samples longer than `width`.
+/// `narrow` is scratch space, two samples longer than `width`.
 pub(crate) fn double_row(from: &[u16], width: usize, y: usize, narrow: &mut [u16], into: &mut [u16]) {
     let height = from.len() / width;
     let near = y / 2;
@@ -143,7 +145,8 @@ fn is_holed(room: &[u8]) -> bool {
     room.iter().fold(255, |least, room| least.min(*room)) < 255
 }
 
-/// For each 2x2 pixels: the share of each in their mean, by how much room each shows, in 1/65536; and whether any does.
+/// Weight of each pixel in the mean of its 2x2 block, by how much room it shows, in 1/65536; and whether the block
+/// shows any.
 #[multiversion(targets = "simd")]
 fn share(above: &[u8], below: &[u8], shares: [&mut [u16]; 4], room: &mut [u8]) {
     let [s0, s1, s2, s3] = shares;
@@ -160,26 +163,26 @@ fn share(above: &[u8], below: &[u8], shares: [&mut [u16]; 4], room: &mut [u8]) {
     }
 }
 
-/// The mean of each 2x2 pixels by those shares.
+/// Weighted mean of each 2x2 block.
 #[multiversion(targets = "simd")]
 fn mean(above: &[u16], below: &[u16], shares: [&[u16]; 4], into: &mut [u16]) {
     let [s0, s1, s2, s3] = shares;
     let shares = s0.iter().zip(s1).zip(s2).zip(s3);
     let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0);
     for ((into, (((&s0, &s1), &s2), &s3)), (&[a, b], &[c, d])) in into.iter_mut().zip(shares).zip(pairs) {
-        // Each product loses half a unit on average; two make up for the four.
+        // Each product loses half a unit on average; two compensate for the four.
         let sum = high(a, s0) + high(b, s1) + high(c, s2) + high(d, s3) + 2;
         *into = sum.min(255 << FRACTION);
     }
 }
 
-/// The upper half of a product, one instruction a vector.
+/// High half of a product: one vector instruction.
 #[inline(always)]
 pub(crate) fn high(a: u16, b: u16) -> u16 {
     ((u32::from(a) * u32::from(b)) >> 16) as u16
 }
 
-/// Three quarters of one row and one of the other.
+/// Three quarters of one row plus one quarter of the other.
 #[multiversion(targets = "simd")]
 fn quarter(near: &[u16], far: &[u16], into: &mut [u16]) {
     for ((into, &near), &far) in into.iter_mut().zip(near).zip(far) {
@@ -187,7 +190,7 @@ fn quarter(near: &[u16], far: &[u16], into: &mut [u16]) {
     }
 }
 
-/// A row at twice its width; `from` has one more sample at either end.
+/// A row at twice its width; `from` has one more sample at both ends.
 #[multiversion(targets = "simd")]
 fn widen(from: &[u16], into: &mut [u16]) {
     let sides = from.iter().zip(&from[1..]).zip(&from[2..]);
@@ -196,7 +199,7 @@ fn widen(from: &[u16], into: &mut [u16]) {
     }
 }
 
-/// `from` into `into` as far as that shows no room.
+/// Copies `from` into the holes of `into`.
 #[multiversion(targets = "simd")]
 fn fill(from: &[u16], room: &[u8], into: &mut [u16]) {
     for ((into, &from), &room) in into.iter_mut().zip(from).zip(room) {
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_room_the_picture_is_gray() {
+    fn a_frame_without_room_is_gray() {
         let mut pyramid = pyramid(64, 32, 0, 64);
         pyramid.push(pyramid.levels.len() - 1);
         pyramid.fill(0);
@@ -270,7 +273,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mean_is_that_of_the_room(pixels in vec((sample(), any::<u8>(), sample(), any::<u8>()), 1..80)) {
+        fn means_are_weighted_by_room(pixels in vec((sample(), any::<u8>(), sample(), any::<u8>()), 1..80)) {
             let count = pixels.len() / 2;
             let (above, below): (Vec<_>, Vec<_>) = pixels.iter().map(|p| (p.0, p.2)).unzip();
             let (room_above, room_below): (Vec<_>, Vec<_>) = pixels.iter().map(|p| (p.1, p.3)).unzip();
@@ -289,7 +292,7 @@ mod tests {
         }
 
         #[test]
-        fn doubling_is_what_its_formula_says(row in vec(sample(), 3..100), far in sample()) {
+        fn doubling_matches_its_formula(row in vec(sample(), 3..100), far in sample()) {
             let mut into = vec![0; 2 * (row.len() - 2)];
             widen(&row, &mut into);
             for (x, got) in into.iter().enumerate() {
@@ -304,7 +307,7 @@ mod tests {
         }
 
         #[test]
-        fn filling_goes_from_nothing_to_all(pixels in vec((sample(), any::<u8>(), sample()), 1..100)) {
+        fn filling_is_proportional_to_the_hole(pixels in vec((sample(), any::<u8>(), sample()), 1..100)) {
             let (from, room): (Vec<_>, Vec<_>) = pixels.iter().map(|p| (p.0, p.1)).unzip();
             let mut into: Vec<_> = pixels.iter().map(|p| p.2).collect();
             fill(&from, &room, &mut into);

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     error::{Failure, Kind, chain},
-    media::image_file::PictureError,
+    media::image_file::ImageFileError,
 };
 
 /// What can go wrong with the gallery.
@@ -22,7 +22,7 @@ pub enum GalleryError {
     Damaged { id: String, path: PathBuf, why: String },
     /// What comes in is no picture that we read.
     #[error(transparent)]
-    Picture(#[from] PictureError),
+    Picture(#[from] ImageFileError),
     /// The words are longer than a record may be.
     #[error("the words of this picture make a record of {bytes} bytes, more than {limit}")]
     TooLong { bytes: usize, limit: u64 },

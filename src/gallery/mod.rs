@@ -23,7 +23,7 @@ use std::{
 pub use entry::Entry;
 pub use error::GalleryError;
 
-use crate::media::image_file::{self, Limits, PictureError};
+use crate::media::image_file::{self, ImageFileError, Limits};
 use crate::prompt::{Picture, Recipe};
 
 /// The provider in the recipe of a picture that was imported.
@@ -315,9 +315,9 @@ fn record(entry: &Entry) -> Result<Vec<u8>, GalleryError> {
 
 fn new_entry(recipe: Recipe, picture: &Picture, now: SystemTime) -> Result<Entry, GalleryError> {
     let format = image::guess_format(&picture.bytes).ok().and_then(entry::ending);
-    let ending = format.ok_or_else(|| PictureError::NotAPicture {
+    let ending = format.ok_or_else(|| ImageFileError::NotAPicture {
         name: format!("the answer to {:?}", recipe.words),
-        found: "something unknown",
+        found: "an unknown file type",
     })?;
     let id = entry::make_id(picture.title.as_deref().unwrap_or(&recipe.words), &recipe, picture.seed, &picture.bytes)
         .map_err(cannot_encode)?;

@@ -1,4 +1,4 @@
-//! Files from outside, read without trust: images, animations, video, and what is written back.
+//! Readers for untrusted media files: images, video and Y4M.
 
 pub(crate) mod ffmpeg;
 pub mod image_file;

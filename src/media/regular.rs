@@ -1,4 +1,5 @@
-//! Files that a user names, read without trust: nothing that could block, such as a pipe, and nothing without an end.
+//! Reads files named by the user without trusting them: rejects anything that could block or has no end, such as
+//! pipes and devices.
 
 use std::{
     fs::{File, Metadata, OpenOptions},
@@ -9,27 +10,27 @@ use std::{
 
 use crate::error::{Kind, io_text};
 
-/// Why a file was not read.
+/// Reason why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refuses.
+    /// The system call failed.
     #[error("{}", io_text(.0))]
     Io(#[from] io::Error),
-    /// A folder, a pipe, a device.
-    #[error("it is {0}, not a regular file")]
+    /// A directory, pipe, socket or device.
+    #[error("is {0}, not a regular file")]
     NotRegular(&'static str),
-    /// More bytes than allowed.
-    #[error("it has {bytes} bytes, expected at most {limit}")]
+    /// The file exceeds the size limit.
+    #[error("{bytes} bytes, expected at most {limit}")]
     TooLarge {
-        /// Bytes of the file.
+        /// Size of the file in bytes.
         bytes: u64,
-        /// The most that are allowed.
+        /// Maximum size in bytes.
         limit: u64,
     },
 }
 
 impl FileError {
-    /// What the user meets, by kind.
+    /// The kind of failure shown to the user.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Io(error) => Self::kind_of(error),
@@ -50,18 +51,18 @@ impl FileError {
 /// Opens a regular file for reading.
 ///
 /// # Errors
-/// When it can't be opened or is something else.
+/// If it can't be opened or is not a regular file.
 pub fn open(path: &Path) -> Result<File, FileError> {
-    // Without O_NONBLOCK, opening a FIFO waits for a writer.
+    // Without O_NONBLOCK, opening a FIFO blocks until a writer appears.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_file() { Ok(file) } else { Err(FileError::NotRegular(kind_of(&metadata))) }
 }
 
-/// The bytes of a regular file, `limit` of them at most.
+/// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// When it can't be read, is something else or larger.
+/// If it can't be read, is not a regular file or is larger.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let file = open(path)?;
     let length = file.metadata()?.len();
@@ -69,7 +70,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         return Err(FileError::TooLarge { bytes: length, limit });
     }
     let mut bytes = Vec::with_capacity(length as usize);
-    // It may grow meanwhile, or be one of /proc that hides its length.
+    // The file may grow meanwhile, and files in /proc report a length of 0.
     file.take(limit + 1).read_to_end(&mut bytes)?;
     let length = bytes.len() as u64;
     if length > limit { Err(FileError::TooLarge { bytes: length, limit }) } else { Ok(bytes) }
@@ -88,12 +89,12 @@ fn kind_of(metadata: &Metadata) -> &'static str {
     }
 }
 
-/// A named pipe at `path`, for tests of what must not wait for its other end.
+/// Creates a named pipe at `path`, for tests of code that must not block on one.
 #[cfg(test)]
 pub(crate) fn make_fifo(path: &Path) {
     use std::os::unix::ffi::OsStrExt;
     let name = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
-    // SAFETY: `name` is a string that ends in a zero byte and lives through the call.
+    // SAFETY: `name` is a NUL-terminated string that outlives the call.
     assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
 }
 

@@ -1,4 +1,4 @@
-//! Whether the frames of a WebP have the sizes that the file says, before the decoder takes their word for it.
+//! Validates the frame sizes in a WebP file before it is decoded.
 
 use std::iter;
 
@@ -10,57 +10,58 @@ use image::{
 /// Width and height in pixels.
 type Pixels = (u32, u32);
 
-/// Looks at the headers of all frames.
+/// Checks the headers of all frames.
 ///
-/// image-webp (0.2.4) makes room for the 16383 x 16383 pixels that a lossy frame claims before it compares them with the
-/// file's, and panics over a transparent one of an animation that is not of its place's size (its issue 182).
+/// Workaround for image-webp 0.2.4 (issue 182): it allocates the up to 16383 x 16383 pixels that a lossy frame claims
+/// before comparing them with the file's size, and panics on a transparent animation frame whose data differ from its
+/// declared size. Delete this module once that is fixed.
 ///
 /// # Errors
-/// When a frame has another size than its place, or that is larger than the picture.
+/// If a frame's data differ from its declared size, or the frame exceeds the canvas.
 pub(crate) fn check(bytes: &[u8]) -> ImageResult<()> {
     if frames_fit(bytes) {
         return Ok(());
     }
     let hint = ImageFormatHint::Exact(ImageFormat::WebP);
-    Err(ImageError::Decoding(DecodingError::new(hint, "a frame has another size than the file says")))
+    Err(ImageError::Decoding(DecodingError::new(hint, "a frame's size differs from the size in its header")))
 }
 
 fn frames_fit(bytes: &[u8]) -> bool {
-    // without this header, the one frame says how large the picture is
+    // Without this header, the single frame defines the size of the image.
     if bytes.get(12..16) != Some(b"VP8X") {
         return true;
     }
     let canvas = size_at(bytes, 24);
     chunks(&bytes[12..]).all(|chunk| match &chunk.name {
         b"VP8 " => has_size(chunk.data, canvas),
-        // after one of odd length the decoder would look for the next in another place
+        // After a chunk of odd length the decoder would look for the next one at the wrong offset.
         b"ANMF" => chunk.length.is_multiple_of(2) && frame_fits(chunk.data, canvas),
         _ => true,
     })
 }
 
-/// Whether a frame of an animation has the size of its place, and that is on the canvas.
+/// Whether the data of an animation frame have its declared size, and the frame fits the canvas.
 fn frame_fits(frame: &[u8], canvas: Option<Pixels>) -> bool {
     let (Some(place), Some(canvas)) = (size_at(frame, 6), canvas) else { return true };
     let mut parts = chunks(frame.get(16..).unwrap_or_default());
     let lossy = match parts.next() {
-        // the decoder takes what follows for lossy data, whatever its name
+        // The decoder treats the following chunk as lossy data, whatever its name.
         Some(first) if first.name == *b"ALPH" => parts.next(),
         first => first.filter(|first| first.name == *b"VP8 "),
     };
     place.0 <= canvas.0 && place.1 <= canvas.1 && lossy.is_none_or(|part| has_size(part.data, Some(place)))
 }
 
-/// Whether lossy data have this size; what is no such data is left to the decoder.
+/// Whether lossy data have this size; other data are left to the decoder.
 fn has_size(data: &[u8], size: Option<Pixels>) -> bool {
-    let side = |low: u8, high: u8| u32::from(u16::from_le_bytes([low, high]) & 0x3fff); // above it stands a scale
+    let side = |low: u8, high: u8| u32::from(u16::from_le_bytes([low, high]) & 0x3fff); // the two bits above are a scale
     match data.first_chunk() {
         Some(&[_, _, _, 0x9d, 0x01, 0x2a, a, b, c, d]) => size == Some((side(a, b), side(c, d))),
         _ => true,
     }
 }
 
-/// A width and a height in 24 bits each, less one.
+/// A width and a height of 24 bits each, stored minus one.
 fn size_at(bytes: &[u8], at: usize) -> Option<Pixels> {
     let side = |low, middle, high| u32::from_le_bytes([low, middle, high, 0]) + 1;
     let &[a, b, c, d, e, f] = bytes.get(at..)?.first_chunk()?;
@@ -69,12 +70,12 @@ fn size_at(bytes: &[u8], at: usize) -> Option<Pixels> {
 
 struct Chunk<'a> {
     name: [u8; 4],
-    /// As it says; less may be there.
+    /// As declared; the file may have less.
     length: usize,
     data: &'a [u8],
 }
 
-/// The chunks that stand one after another, padded to even lengths.
+/// Consecutive chunks, padded to even lengths.
 fn chunks(mut bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     iter::from_fn(move || {
         let (&[a, b, c, d, length @ ..], rest) = bytes.split_first_chunk::<8>()?;
@@ -87,9 +88,9 @@ fn chunks(mut bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::media::image_file::{self, Limits, PictureError};
+    use crate::media::image_file::{self, ImageFileError, Limits};
 
-    /// Transparency and colours of a flat picture of 24x16, as libwebp makes them.
+    /// Alpha and colour data of a solid image of 24x16, as produced by libwebp.
     const ALPH: &[u8] = b"\x11\x07\x50\xc0\x88\x08\x44\x44\xff\x03";
     const VP8: &[u8] =
         b"\xb0\x02\0\x9d\x01\x2a\x18\0\x10\0\x3f\xfd\xfe\xff\x7f\xbf\xbb\x36\xb2\x30\x08\x03\xf0\x3f\x89\x40\
@@ -99,12 +100,12 @@ pub(crate) mod tests {
         [name, &(data.len() as u32).to_le_bytes()[..], data].concat()
     }
 
-    fn less_one((width, height): Pixels) -> [u8; 6] {
+    fn minus_one((width, height): Pixels) -> [u8; 6] {
         let ([a, b, c, _], [d, e, f, _]) = ((width - 1).to_le_bytes(), (height - 1).to_le_bytes());
         [a, b, c, d, e, f]
     }
 
-    /// Lossy data that say they have this size.
+    /// Lossy data that claim this size.
     fn lossy((width, height): Pixels) -> Vec<u8> {
         let mut data = VP8.to_vec();
         data[6..8].copy_from_slice(&(width as u16).to_le_bytes());
@@ -113,7 +114,7 @@ pub(crate) mod tests {
     }
 
     fn file(flags: u8, canvas: Pixels, chunks: &[u8]) -> Vec<u8> {
-        let header = chunk(b"VP8X", &[&[flags, 0, 0, 0][..], &less_one(canvas)].concat());
+        let header = chunk(b"VP8X", &[&[flags, 0, 0, 0][..], &minus_one(canvas)].concat());
         chunk(b"RIFF", &[b"WEBP", &header[..], chunks].concat())
     }
 
@@ -123,7 +124,7 @@ pub(crate) mod tests {
 
     /// Two transparent frames whose data have `size`.
     pub(crate) fn moving(canvas: Pixels, place: Pixels, size: Pixels) -> Vec<u8> {
-        let head = [&[0; 6][..], &less_one(place), &[50, 0, 0, 0]].concat();
+        let head = [&[0; 6][..], &minus_one(place), &[50, 0, 0, 0]].concat();
         let frame = chunk(b"ANMF", &[head, chunk(b"ALPH", ALPH), lossy(size)].concat());
         file(0x12, canvas, &[chunk(b"ANIM", &[0; 6]), frame.clone(), frame].concat())
     }
@@ -132,7 +133,7 @@ pub(crate) mod tests {
     const HUGE: Pixels = (16383, 16383);
 
     #[test]
-    fn what_agrees_is_decoded() {
+    fn consistent_files_are_decoded() {
         for bytes in [still(REAL, REAL), moving(REAL, REAL, REAL), moving((30, 20), REAL, REAL)] {
             check(&bytes).unwrap();
             let picture = image_file::decode(&bytes, "test", &Limits::default()).unwrap();
@@ -142,7 +143,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_differs_is_refused_before_it_is_decoded() {
+    fn inconsistent_sizes_are_rejected_before_decoding() {
         for bytes in [
             still(REAL, HUGE),
             still(REAL, (24, 15)),
@@ -153,7 +154,7 @@ pub(crate) mod tests {
         ] {
             assert!(check(&bytes).is_err());
             let error = image_file::decode(&bytes, "test", &Limits::default()).unwrap_err();
-            assert!(matches!(error, PictureError::Decode { .. }), "{error:?}");
+            assert!(matches!(error, ImageFileError::Decode { .. }), "{error:?}");
         }
     }
 

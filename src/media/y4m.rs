@@ -1,58 +1,59 @@
-//! Y4M (YUV4MPEG2) video: uncompressed frames behind a line of text, read as a stream.
+//! Y4M (YUV4MPEG2) video: uncompressed frames after a text header, read as a stream.
 //!
-//! The format is that of mjpegtools' yuv4mpeg(5): 8 bit 4:2:0 and gray; `XCOLORRANGE` is FFmpeg's addition.
+//! The format is specified in yuv4mpeg(5) of mjpegtools; supported are 8-bit 4:2:0 and gray. `XCOLORRANGE` is an
+//! FFmpeg extension. Kept in this crate because frames are read straight into [`Frame`] buffers on the hot path.
 
 use std::io::{self, BufRead, Read};
 
 use crate::frame::{Frame, Size};
 
-/// The longest header line; the tags that we know take about 60 bytes, comments may follow.
-const MOST_HEADER: usize = 1024;
-/// The longest line before a frame.
-const MOST_FRAME_HEADER: usize = 256;
+/// Maximum length of the stream header. The known tags take about 60 bytes; comments may follow.
+const MAX_HEADER_LEN: usize = 1024;
+/// Maximum length of a frame header.
+const MAX_FRAME_HEADER_LEN: usize = 256;
 const MAGIC: &[u8] = b"YUV4MPEG2";
 
-/// What the header of a Y4M stream says.
+/// Contents of a Y4M stream header.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Header {
-    /// Pixels in a row; may be odd.
+    /// Width in pixels; may be odd.
     pub width: u32,
-    /// Rows; may be odd.
+    /// Height in pixels; may be odd.
     pub height: u32,
-    /// Frames a second as a fraction, from 1/10 to 240; 30 when the stream does not say.
+    /// Frame rate as a fraction, 1/10 to 240; 30 if the stream does not specify it.
     pub rate: (u32, u32),
-    /// Whether there are chroma planes.
+    /// Whether the stream has no chroma planes.
     pub gray: bool,
-    /// Full range (0 to 255) instead of limited.
+    /// Full range (0 to 255) instead of limited range.
     pub full_range: bool,
-    /// Whether pixels are as wide as high, or of unknown shape.
+    /// Whether pixels are square or of unknown aspect.
     pub square: bool,
 }
 
-/// What is wrong with a Y4M stream.
+/// Errors of a Y4M stream.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)] // the messages say it
+#[allow(missing_docs)] // see the messages
 pub enum Y4mError {
-    #[error("no YUV4MPEG2 header")]
+    #[error("missing YUV4MPEG2 header")]
     NoHeader,
-    #[error("Y4M tag {0:?} makes no sense")]
+    #[error("invalid Y4M tag {0:?}")]
     BadTag(String),
-    #[error("Y4M with {0}, expected 8 bit 4:2:0 (C420...) or gray (Cmono)")]
+    #[error("unsupported Y4M pixel format {0}, expected 8-bit 4:2:0 (C420...) or gray (Cmono)")]
     Unsupported(String),
-    #[error("Y4M of {width}x{height}, expected 16 to 8192 pixels a side")]
+    #[error("Y4M size {width}x{height}, expected 16 to 8192 pixels per side")]
     BadSize { width: u32, height: u32 },
-    #[error("Y4M frame {0} is damaged or cut")]
+    #[error("Y4M frame {0} is damaged or truncated")]
     BadFrame(u64),
     #[error("cannot read Y4M")]
     Io(#[from] io::Error),
 }
 
-/// Parses the line that a stream begins with; returns the number of bytes that it takes, its line feed included.
+/// Parses the stream header; returns it with its length in bytes, including the line feed.
 ///
 /// # Errors
-/// When it is not Y4M, or Y4M of a kind or size that we do not read.
+/// If `bytes` are not Y4M, or of an unsupported format or size.
 pub fn parse_header(bytes: &[u8]) -> Result<(Header, usize), Y4mError> {
-    let window = &bytes[..bytes.len().min(MOST_HEADER)];
+    let window = &bytes[..bytes.len().min(MAX_HEADER_LEN)];
     let end = window.iter().position(|byte| *byte == b'\n').ok_or(Y4mError::NoHeader)?;
     let tags = window[..end].strip_prefix(MAGIC).ok_or(Y4mError::NoHeader)?;
     let mut header = Header { width: 0, height: 0, rate: (30, 1), gray: false, full_range: false, square: true };
@@ -76,7 +77,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<(Header, usize), Y4mError> {
     Ok((header, end + 1))
 }
 
-/// `30000:1001`; `0:0` is unknown.
+/// Parses a rate such as `30000:1001`; `0:0` means unknown.
 fn parse_rate(value: &str) -> Option<(u32, u32)> {
     let (numerator, denominator) = value.split_once(':')?;
     let (numerator, denominator) = (numerator.parse::<u32>().ok()?, denominator.parse::<u32>().ok()?);
@@ -93,12 +94,12 @@ fn parse_rate(value: &str) -> Option<(u32, u32)> {
     })
 }
 
-/// Whether an aspect such as `64:45` is that of a square; `0:0` is unknown.
+/// Whether an aspect ratio such as `64:45` is square; `0:0` means unknown and counts as square.
 fn is_square(value: &str) -> bool {
     value.split_once(':').is_none_or(|(width, height)| width == height)
 }
 
-/// Whether it is gray; the kinds of 4:2:0 differ in where chroma is sampled, by less than a pixel.
+/// Whether the format is gray. The variants of 4:2:0 differ in chroma siting by less than a pixel, which is ignored.
 fn parse_chroma(value: &str) -> Result<bool, Y4mError> {
     match value {
         "420" | "420jpeg" | "420mpeg2" | "420paldv" => Ok(false),
@@ -108,12 +109,12 @@ fn parse_chroma(value: &str) -> Result<bool, Y4mError> {
 }
 
 impl Header {
-    /// Frames a second.
+    /// Frames per second.
     pub fn fps(&self) -> f64 {
         f64::from(self.rate.0) / f64::from(self.rate.1)
     }
 
-    /// The size that frames are read at: odd sides are filled up by one, with a copy of the last column or row.
+    /// The size of decoded frames: odd sides are extended by a copy of the last column or row.
     pub fn size(&self) -> Size {
         let even = |side: u32| side.next_multiple_of(2);
         // `parse_header` has checked the bounds, which are even.
@@ -133,30 +134,30 @@ impl<R: BufRead> Reader<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// As [`parse_header`], and when reading fails.
+    /// As [`parse_header`], or if reading fails.
     pub fn new(mut input: R) -> Result<Self, Y4mError> {
         let mut line = Vec::with_capacity(128);
-        (&mut input).take(MOST_HEADER as u64).read_until(b'\n', &mut line)?;
+        (&mut input).take(MAX_HEADER_LEN as u64).read_until(b'\n', &mut line)?;
         let (header, _) = parse_header(&line)?;
         Ok(Self { input, header, frames: 0 })
     }
 
-    /// What the header says.
+    /// The stream header.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// What it reads from, which stands behind the header or the last frame.
+    /// The underlying input, positioned after the header or the last frame.
     pub fn input_mut(&mut self) -> &mut R {
         &mut self.input
     }
 
-    /// Reads the next frame into `into`, which has [`Header::size`]; `false` at the end of the stream.
+    /// Reads the next frame into `into`, which must have [`Header::size`]; returns `false` at the end of the stream.
     ///
-    /// Levels stay those of the stream. Allocates nothing.
+    /// Sample values are not converted. Allocates nothing.
     ///
     /// # Errors
-    /// When the frame is cut, its header is none, or reading fails.
+    /// If the frame is truncated, its header is invalid, or reading fails.
     pub fn read(&mut self, into: &mut Frame) -> Result<bool, Y4mError> {
         if !self.frame_header()? {
             return Ok(false);
@@ -177,7 +178,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn frame_header(&mut self) -> Result<bool, Y4mError> {
-        let mut line = [0; MOST_FRAME_HEADER];
+        let mut line = [0; MAX_FRAME_HEADER_LEN];
         let mut len = 0;
         while len == 0 || line[len - 1] != b'\n' {
             let room = line.get_mut(len..=len).ok_or(Y4mError::BadFrame(self.frames))?;
@@ -195,7 +196,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Reads a plane of `width` x `height` bytes and fills up the column and row that `into` may have more.
+    /// Reads a plane of `width` x `height` bytes and extends it to the size of `into`.
     fn plane(&mut self, into: &mut [u8], width: usize, height: usize, stride: usize) -> Result<(), Y4mError> {
         let cut = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Y4mError::BadFrame(self.frames),
@@ -238,11 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn what_we_do_not_read_is_named() {
+    fn unsupported_streams_are_described() {
         let error = |line: &[u8]| parse_header(line).unwrap_err().to_string();
-        assert_eq!(error(b"RIFF\n"), "no YUV4MPEG2 header");
-        assert_eq!(error(b"YUV4MPEG2 W64 H64"), "no YUV4MPEG2 header");
-        assert_eq!(error(b"YUV4MPEG2 W64 H64 C444\n"), "Y4M with C444, expected 8 bit 4:2:0 (C420...) or gray (Cmono)");
+        assert_eq!(error(b"RIFF\n"), "missing YUV4MPEG2 header");
+        assert_eq!(error(b"YUV4MPEG2 W64 H64"), "missing YUV4MPEG2 header");
+        assert_eq!(
+            error(b"YUV4MPEG2 W64 H64 C444\n"),
+            "unsupported Y4M pixel format C444, expected 8-bit 4:2:0 (C420...) or gray (Cmono)"
+        );
         assert!(error(b"YUV4MPEG2 W64 H64 C420p10\n").contains("C420p10"));
         assert!(error(b"YUV4MPEG2 W64 H99999\n").contains("64x99999"));
         assert!(error(b"YUV4MPEG2 W-1 H64\n").contains("\"W-1\""));
@@ -250,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_sides_are_filled_up() {
+    fn odd_sides_are_extended() {
         let mut stream = b"YUV4MPEG2 W17 H17\nFRAME Ixyz\n".to_vec();
         stream.extend((0..17 * 17).map(|at| (at % 17) as u8));
         stream.extend([50; 81]);
@@ -266,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_frame_is_not_the_end() {
+    fn a_truncated_frame_is_an_error() {
         let mut stream = b"YUV4MPEG2 W16 H16 Cmono\nFRAME\n".to_vec();
         stream.extend([7; 256]);
         stream.extend(b"FRAME\n1234");

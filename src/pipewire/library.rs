@@ -1,7 +1,8 @@
-//! libpipewire-0.3, loaded at run time: bgcam starts where it is missing, and needs none of its headers to be built.
+//! Bindings to libpipewire-0.3, loaded at run time: bgcam builds without its headers and starts without it.
 //!
-//! Only the few calls that a camera needs, as `<pipewire/stream.h>`, `<pipewire/thread-loop.h>` and `<spa/buffer/buffer.h>`
-//! of 0.3.65 declare them; the library promises to keep them as long as its file name stays.
+//! Written by hand because the pipewire crate links the library at build time. Only the functions needed for a
+//! camera, as declared in `<pipewire/stream.h>`, `<pipewire/thread-loop.h>` and `<spa/buffer/buffer.h>` of 0.3.65;
+//! the ABI is stable for this soname.
 
 use std::{
     ffi::{c_char, c_int, c_void},
@@ -16,20 +17,20 @@ use libloading::Library;
 #[error(transparent)]
 pub(crate) struct LoadError(#[from] libloading::Error);
 
-/// The library's name, which stands for its binary interface.
+/// Soname of the library, which identifies its ABI.
 const FILE: &str = "libpipewire-0.3.so.0";
 
-/// A thread of the library's own; all calls on its streams are made under its lock.
+/// A thread of the library. All calls on its streams require its lock.
 #[repr(C)]
 pub(crate) struct ThreadLoop([u8; 0]);
 #[repr(C)]
 pub(crate) struct Loop([u8; 0]);
-/// A node of the server's graph, as its owner sees it.
+/// A node in the server's graph, as seen by its owner.
 #[repr(C)]
 pub(crate) struct Stream([u8; 0]);
 #[repr(C)]
 pub(crate) struct Properties([u8; 0]);
-/// A typed value, as [`super::pod`] makes them; 8-byte aligned.
+/// A typed value, as built by [`super::pod`]; 8-byte aligned.
 #[repr(C)]
 pub(crate) struct Pod([u8; 0]);
 
@@ -48,7 +49,7 @@ pub(crate) struct DictItem {
     pub(crate) value: *const c_char,
 }
 
-/// `struct pw_buffer`, as far as all versions have it; only ever made by the library.
+/// `struct pw_buffer` with the fields that exist in all versions; created only by the library.
 #[repr(C)]
 pub(crate) struct StreamBuffer {
     pub(crate) buffer: *mut Buffer,
@@ -88,7 +89,7 @@ pub(crate) struct Header {
 #[repr(C)]
 pub(crate) struct Busy {
     flags: u32,
-    /// How many readers hold the buffer.
+    /// Number of readers using the buffer.
     pub(crate) count: AtomicU32,
 }
 
@@ -106,7 +107,7 @@ pub(crate) struct Data {
     fd: i64,
     mapoffset: u32,
     pub(crate) maxsize: u32,
-    /// Where the memory is mapped, if it is.
+    /// Address of the mapped memory, or null.
     pub(crate) data: *mut c_void,
     pub(crate) chunk: *mut Chunk,
 }
@@ -128,7 +129,7 @@ pub(crate) mod state {
     pub(crate) const STREAMING: i32 = 3;
 }
 
-/// `PW_STREAM_FLAG_MAP_BUFFERS` and `PW_STREAM_FLAG_DRIVER`: shared memory, and frames when we have one.
+/// `PW_STREAM_FLAG_MAP_BUFFERS` and `PW_STREAM_FLAG_DRIVER`: map the shared memory, and let bgcam trigger the frames.
 pub(crate) const MAP_BUFFERS_AND_DRIVE: u32 = 1 << 2 | 1 << 3;
 
 /// `SPA_DIRECTION_OUTPUT`.
@@ -137,7 +138,7 @@ pub(crate) const OUTPUT: u32 = 1;
 /// `PW_ID_ANY`.
 pub(crate) const ANY: u32 = u32::MAX;
 
-/// `struct pw_stream_events`, version 0; those that we leave out are null.
+/// `struct pw_stream_events`, version 0; unused callbacks are null.
 #[repr(C)]
 pub(crate) struct StreamEvents {
     pub(crate) version: u32,
@@ -161,7 +162,7 @@ macro_rules! api {
             /// # Safety
             /// `library` must be libpipewire-0.3, whose functions have these types, and must never be unloaded.
             unsafe fn of(library: &Library) -> Result<Self, libloading::Error> {
-                // SAFETY: the contract of this function.
+                // SAFETY: guaranteed by the contract of this function.
                 Ok(unsafe { Self { $($name: *library.get(concat!(stringify!($name), "\0"))?,)* } })
             }
         }
@@ -187,10 +188,10 @@ api! {
     pw_stream_destroy(*mut Stream);
 }
 
-/// The library, loaded and started at the first call that finds it.
+/// The library, loaded and initialized by the first successful call.
 ///
 /// # Errors
-/// When it is not installed, or is not what its name says.
+/// If it is not installed, or the file is another library.
 pub(crate) fn get() -> Result<&'static Api, LoadError> {
     static API: OnceLock<Api> = OnceLock::new();
     if let Some(api) = API.get() {
@@ -201,12 +202,12 @@ pub(crate) fn get() -> Result<&'static Api, LoadError> {
 }
 
 fn load(file: &str) -> Result<Api, libloading::Error> {
-    // SAFETY: the library's initialisers only register things of its own.
+    // SAFETY: the library's initializers only register its own data.
     let library = unsafe { Library::new(file) }?;
-    // SAFETY: the name stands for this interface, and the library is leaked below.
+    // SAFETY: the soname guarantees this ABI, and the library is leaked below.
     let api = unsafe { Api::of(&library) }?;
     std::mem::forget(library);
-    // SAFETY: both may be null; it may be called more than once.
+    // SAFETY: both arguments may be null; repeated calls are allowed.
     unsafe { (api.pw_init)(ptr::null_mut(), ptr::null_mut()) };
     Ok(api)
 }
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layouts_are_those_that_a_c_compiler_gives() {
+    fn layouts_match_those_of_a_c_compiler() {
         assert_eq!((size_of::<Buffer>(), size_of::<Meta>(), size_of::<Header>()), (24, 16, 32));
         assert_eq!((size_of::<Data>(), offset_of!(Data, maxsize), offset_of!(Data, chunk)), (40, 20, 32));
         assert_eq!((size_of::<Chunk>(), size_of::<Dict>(), offset_of!(Dict, items)), (16, 16, 8));

@@ -1,4 +1,4 @@
-//! The PipeWire library, loaded at run time, and its wire format; shared by sources and sinks.
+//! PipeWire client library, loaded at run time, and its data format; shared by sources and sinks.
 
 pub(crate) mod library;
 pub(crate) mod pod;

@@ -1,33 +1,33 @@
-//! What a camera tells PipeWire of its pictures, as "plain old data": PipeWire's typed values.
+//! Stream parameters as PODs ("plain old data"), PipeWire's typed values.
 //!
-//! Numbers and layout: `<spa/pod/pod.h>`, `<spa/param/video/raw.h>`, `<spa/param/buffers.h>`.
+//! Constants and layout: `<spa/pod/pod.h>`, `<spa/param/video/raw.h>`, `<spa/param/buffers.h>`.
 
 use super::library;
 use crate::frame::Size;
 
-/// A value in PipeWire's own layout: 32-bit words of this machine, 8-byte aligned.
+/// A POD in PipeWire's layout: native-endian 32-bit words, 8-byte aligned.
 pub(crate) type Pod = Box<[u64]>;
 
-/// `SPA_PARAM_Format`: the parameter that says which format was agreed on.
+/// `SPA_PARAM_Format`: the negotiated format.
 pub(crate) const PARAM_FORMAT: u32 = 4;
 
-/// How many buffers there may be.
-pub(crate) const MOST_BUFFERS: u32 = 16;
+/// Maximum number of buffers.
+pub(crate) const MAX_BUFFERS: u32 = 16;
 
-/// One property of an object.
+/// A property value of an object.
 enum Value {
     Id(u32),
     Int(u32),
     Rectangle(u32, u32),
     Fraction(u32, u32),
-    /// The best, the least and the most.
+    /// Default, minimum and maximum.
     Range(u32, u32, u32),
-    /// Any of these bits.
+    /// A set of flags.
     Flags(u32),
 }
 
 impl Value {
-    /// Type, bytes and words.
+    /// Type, size in bytes, and words.
     fn words(&self) -> (u32, u32, Vec<u32>) {
         const INT: u32 = 4;
         match *self {
@@ -35,14 +35,14 @@ impl Value {
             Self::Int(int) => (INT, 4, vec![int]),
             Self::Rectangle(width, height) => (10, 8, vec![width, height]),
             Self::Fraction(numerator, denominator) => (11, 8, vec![numerator, denominator]),
-            // a choice: its kind, flags, the size and type of each value, the values
+            // A choice: its kind, flags, size and type of each value, and the values.
             Self::Range(best, least, most) => (19, 28, vec![1, 0, 4, INT, best, least, most]),
             Self::Flags(bits) => (19, 20, vec![4, 0, 4, INT, bits]),
         }
     }
 }
 
-/// An object: its type, what it is for, its properties by key.
+/// An object: its type, the parameter it describes, and its properties by key.
 fn object(kind: u32, param: u32, properties: &[(u32, Value)]) -> Pod {
     let mut words = vec![0, 15, kind, param];
     for (key, value) in properties {
@@ -62,10 +62,10 @@ fn join(first: [u8; 4], second: [u8; 4]) -> [u8; 8] {
     both
 }
 
-/// The format that we give: I420 of one size and one rate. Browsers list no camera that leaves them a choice.
+/// The stream format: I420 with one size and one rate. Browsers do not list cameras with more than one choice.
 pub(crate) fn format(size: Size, rate: (u32, u32)) -> Pod {
     let (video, raw, i420) = (2, 1, 2);
-    // where nothing is said, GStreamer takes what is higher than 576 lines for BT.709
+    // Without a matrix, GStreamer assumes BT.709 above 576 lines.
     let (limited, bt601, transfer_bt709, smpte170m) = (2, 4, 5, 4);
     object(
         0x4_0003,
@@ -84,14 +84,14 @@ pub(crate) fn format(size: Size, rate: (u32, u32)) -> Pod {
     )
 }
 
-/// The buffers that we want: some blocks of shared memory with a whole frame in each.
+/// The requested buffers: shared memory blocks with one whole frame each.
 pub(crate) fn buffers(size: Size) -> Pod {
     let shared_memory = 1 << 2;
     object(
         0x4_0004,
         5,
         &[
-            (1, Value::Range(8, 3, MOST_BUFFERS)),
+            (1, Value::Range(8, 3, MAX_BUFFERS)),
             (2, Value::Int(1)),
             (3, Value::Int(size.i420_len() as u32)),
             (4, Value::Int(size.width() as u32)),
@@ -100,7 +100,7 @@ pub(crate) fn buffers(size: Size) -> Pod {
     )
 }
 
-/// That each buffer comes with a time stamp.
+/// Requests a header with a timestamp in every buffer.
 pub(crate) fn header() -> Pod {
     object(0x4_0005, 6, &[(1, Value::Id(library::META_HEADER)), (2, Value::Int(size_of::<library::Header>() as u32))])
 }
@@ -109,7 +109,7 @@ pub(crate) fn header() -> Pod {
 mod tests {
     use super::*;
 
-    /// The words, as `spa_pod_builder_add_object` made them in a C program with the headers of 0.3.65.
+    /// Expected words: produced by `spa_pod_builder_add_object` in a C program with the headers of 0.3.65.
     fn assert_words(pod: &Pod, expected: &[u32]) {
         let words: Vec<u32> = pod
             .iter()
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_what_pipewires_own_builder_makes() {
+    fn objects_match_those_of_pipewires_own_builder() {
         #[rustfmt::skip]
         assert_words(&format(Size::HD, (30, 1)), &[
             0xe0, 15, 0x40003, 3,

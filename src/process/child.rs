@@ -1,5 +1,5 @@
-//! Child processes: started with a clean environment, waited for only so long, and the end of their complaints kept; and the
-//! end of other processes.
+//! Child processes with a clean environment, bounded waits and captured stderr; and waiting for other processes to
+//! exit.
 
 use std::{
     collections::VecDeque,
@@ -14,27 +14,28 @@ use std::{
 
 use crate::duration::HumanDuration;
 
-/// How much of what a child says last is kept, in bytes.
-const LAST_WORDS: usize = 2048;
+/// Length of the stderr tail kept for error messages, in bytes.
+const STDERR_TAIL_LEN: usize = 2048;
 
-/// What a program needs from our environment besides [`BASE`]. API keys and the like are in none of these.
+/// Groups of environment variables that a program needs besides [`BASE`]. None of them contains API keys, except
+/// [`Needs::AwsKeys`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
-    /// The services of the user's session: D-Bus, `systemctl --user`, PipeWire.
+    /// Services of the user's session: D-Bus, `systemctl --user`, PipeWire.
     Session,
-    /// The screen, to open a window.
+    /// The display, to open a window.
     Desktop,
     /// Proxies and certificates.
     Network,
-    /// What package tools and `sudo` ask for.
+    /// Variables of package tools and `sudo`.
     Admin,
-    /// Where Amazon's tools find their settings and which profile is meant, without keys.
+    /// Profile and settings of AWS tools, without keys.
     Aws,
-    /// Amazon's keys themselves.
+    /// AWS keys.
     AwsKeys,
 }
 
-/// Every program gets these: where programs, libraries and files are, and which language to speak.
+/// Variables passed to every program: paths, user, locale and terminal.
 const BASE: &[&str] = &[
     "PATH",
     "LD_LIBRARY_PATH",
@@ -61,7 +62,7 @@ const BASE: &[&str] = &[
 ];
 
 impl Needs {
-    /// Names of variables; one that ends in `*` stands for all that begin like it.
+    /// Variable names; a trailing `*` matches any suffix.
     fn variables(self) -> &'static [&'static str] {
         match self {
             Self::Session => &[
@@ -137,8 +138,8 @@ impl Needs {
     }
 }
 
-/// The command that runs `program` with [`BASE`] and what it `needs` of our environment, and nothing else of it: API keys,
-/// the sockets of systemd and whatever else is there are not for others to see.
+/// A command for `program` with only the variables in [`BASE`] and `needs`. API keys and systemd's sockets are not
+/// passed on.
 pub(crate) fn command(program: impl AsRef<OsStr>, needs: &[Needs]) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs(env::vars_os().filter(|(name, _)| is_needed(name, needs)));
@@ -153,12 +154,12 @@ fn is_needed(name: &OsStr, needs: &[Needs]) -> bool {
     BASE.iter().any(&matches) || needs.iter().any(|group| group.variables().iter().any(&matches))
 }
 
-/// Waits until `child` ends; kills it when that takes longer than `patience`.
+/// Waits for `child` to exit and kills it after `timeout`.
 ///
 /// # Errors
-/// [`io::ErrorKind::TimedOut`] when it was killed, and when the system refuses.
-pub(crate) fn wait(child: &mut Child, patience: Duration) -> io::Result<ExitStatus> {
-    let deadline = Instant::now() + patience;
+/// [`io::ErrorKind::TimedOut`] if it was killed, or the error of a system call.
+pub(crate) fn wait(child: &mut Child, timeout: Duration) -> io::Result<ExitStatus> {
+    let deadline = Instant::now() + timeout;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
@@ -168,19 +169,19 @@ pub(crate) fn wait(child: &mut Child, patience: Duration) -> io::Result<ExitStat
             child.wait()?;
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("it did not end within {}", HumanDuration(patience)),
+                format!("it did not exit within {}", HumanDuration(timeout)),
             ));
         }
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Any process of this machine, also one that is not our child; its number is not mistaken for that of a later one.
+/// A handle of any process (a pidfd), which stays valid when its PID is reused.
 #[derive(Debug)]
 pub(crate) struct Process(OwnedFd);
 
 impl Process {
-    /// The process with this number; `None` when it has ended, or the kernel is older than 5.3.
+    /// Opens the process `pid`; `None` if it has exited, or the kernel is older than 5.3.
     pub(crate) fn find(pid: u32) -> Option<Self> {
         let pid = libc::pid_t::try_from(pid).ok()?;
         // SAFETY: takes two numbers; gives a new descriptor or -1.
@@ -190,9 +191,9 @@ impl Process {
         Some(Self(unsafe { OwnedFd::from_raw_fd(handle) }))
     }
 
-    /// Waits until it has ended; false when it has not within that time.
-    pub(crate) fn ends_within(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+    /// Waits up to `timeout` for its exit; returns whether it has exited.
+    pub(crate) fn exits_within(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut handle = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
@@ -201,19 +202,19 @@ impl Process {
             match unsafe { libc::poll(&raw mut handle, 1, millis) } {
                 1.. => return true,
                 _ if left.is_zero() => return false,
-                _ => {} // a signal; or the last part of a millisecond is left
+                _ => {} // a signal, or less than a millisecond is left
             }
         }
     }
 }
 
-/// The last of what comes through `pipe`, until its end.
-pub(crate) fn last_words(mut pipe: impl Read) -> String {
-    let mut tail = VecDeque::with_capacity(LAST_WORDS);
+/// Reads `pipe` to its end and returns the last [`STDERR_TAIL_LEN`] bytes, trimmed.
+pub(crate) fn stderr_tail(mut pipe: impl Read) -> String {
+    let mut tail = VecDeque::with_capacity(STDERR_TAIL_LEN);
     let mut chunk = [0; 1024];
     while let Ok(count @ 1..) = pipe.read(&mut chunk) {
         tail.extend(&chunk[..count]);
-        let excess = tail.len().saturating_sub(LAST_WORDS);
+        let excess = tail.len().saturating_sub(STDERR_TAIL_LEN);
         tail.drain(..excess);
     }
     String::from_utf8_lossy(tail.make_contiguous()).into_owned()
@@ -226,7 +227,7 @@ mod tests {
     const ALL: [Needs; 6] = [Needs::Session, Needs::Desktop, Needs::Network, Needs::Admin, Needs::Aws, Needs::AwsKeys];
 
     #[test]
-    fn no_secret_is_needed_by_anyone_but_amazons_tools() {
+    fn only_aws_tools_get_secrets() {
         let harmless = &ALL[..5];
         for name in [
             "OPENAI_API_KEY",
@@ -255,8 +256,8 @@ mod tests {
     }
 
     #[test]
-    fn a_child_sees_the_base_environment_only() {
-        // cargo sets variables of its own for every test
+    fn a_child_gets_only_the_base_environment() {
+        // Cargo sets additional variables for every test.
         let output = command("env", &[]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.lines().any(|line| line.starts_with("PATH=")), "{text}");
@@ -265,9 +266,9 @@ mod tests {
         assert_eq!(foreign, None);
     }
 
-    /// Whoever starts a program without [`command`] passes all of our environment on.
+    /// A program started without [`command`] would inherit the whole environment.
     #[test]
-    fn every_program_is_started_here() {
+    fn all_programs_are_started_with_a_clean_environment() {
         fn look(folder: &std::path::Path, found: &mut Vec<String>) {
             for entry in std::fs::read_dir(folder).unwrap().flatten() {
                 let path = entry.path();
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_does_not_end_is_killed() {
+    fn a_child_that_does_not_exit_is_killed() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         assert_eq!(wait(&mut child, Duration::ZERO).unwrap_err().kind(), io::ErrorKind::TimedOut);
         let mut child = Command::new("true").spawn().unwrap();
@@ -298,20 +299,20 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_process_is_seen() {
+    fn the_exit_of_a_process_is_noticed() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::find(child.id()).unwrap();
-        assert!(!process.ends_within(Duration::ZERO));
+        assert!(!process.exits_within(Duration::ZERO));
         child.kill().unwrap();
-        assert!(process.ends_within(Duration::from_secs(60)));
+        assert!(process.exits_within(Duration::from_secs(60)));
         child.wait().unwrap();
         assert!(Process::find(u32::MAX).is_none());
     }
 
     #[test]
-    fn only_the_last_words_are_kept() {
+    fn only_the_stderr_tail_are_kept() {
         let text = format!("{}the end", "chatter ".repeat(2000));
-        let kept = last_words(text.as_bytes());
-        assert!(kept.len() == LAST_WORDS && kept.ends_with("the end"));
+        let kept = stderr_tail(text.as_bytes());
+        assert!(kept.len() == STDERR_TAIL_LEN && kept.ends_with("the end"));
     }
 }

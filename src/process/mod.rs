@@ -1,4 +1,4 @@
-//! This process and its children.
+//! Settings of this process, and child processes.
 
 pub mod backoff;
 pub(crate) mod child;

@@ -10,7 +10,7 @@ use base64::{
 use serde_json::Value;
 
 use super::{PromptError, provider::Name};
-use crate::media::image_file::{self, PictureError};
+use crate::media::image_file::{self, ImageFileError};
 
 /// Base64 with or without its padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -91,7 +91,7 @@ fn standard_alphabet(text: &str) -> Vec<u8> {
 /// Looks whether `bytes` begin as a PNG, JPEG or WebP picture does.
 pub(super) fn check_picture(provider: Name, bytes: &[u8]) -> Result<(), PromptError> {
     image_file::sniff(bytes, "").map(drop).map_err(|error| match error {
-        PictureError::Unsupported { format: found, .. } | PictureError::NotAPicture { found, .. } => {
+        ImageFileError::Unsupported { format: found, .. } | ImageFileError::NotAPicture { found, .. } => {
             let found = if found == "empty" { "nothing" } else { found };
             PromptError::NotAPicture { provider, found }
         }
@@ -107,7 +107,7 @@ pub(super) fn bad(provider: Name, what: impl Into<String>) -> PromptError {
 pub(super) fn kind_of(body: &[u8]) -> &'static str {
     match image_file::sniff(body, "") {
         Ok(_) => "a picture",
-        Err(PictureError::Unsupported { format: found, .. } | PictureError::NotAPicture { found, .. }) => found,
+        Err(ImageFileError::Unsupported { format: found, .. } | ImageFileError::NotAPicture { found, .. }) => found,
         Err(_) => "something unknown",
     }
 }

@@ -75,7 +75,7 @@ impl Mp4 {
             .map_err(failed)?;
         let stdin =
             child.stdin.take().map(|pipe| TimeoutWriter::unblock(pipe, PATIENCE)).transpose().map_err(failed)?;
-        let stderr = child.stderr.take().map(|pipe| thread::spawn(move || child::last_words(pipe)));
+        let stderr = child.stderr.take().map(|pipe| thread::spawn(move || child::stderr_tail(pipe)));
         Ok(Self { name: path.display().to_string(), path, size, child, stdin, stderr })
     }
 

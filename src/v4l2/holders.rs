@@ -1,21 +1,21 @@
-//! Who has a device open: a look through `/proc`, for `status` and for errors.
+//! Processes that have a device open, found through `/proc`; for `status` and error messages.
 
 use std::{fmt, fs, io, os::unix::fs::MetadataExt, path::Path, process};
 
 use serde::{Deserialize, Serialize};
 
-/// More than this many answers help nobody.
-const MOST: usize = 64;
+/// Maximum number of processes returned.
+const MAX_HOLDERS: usize = 64;
 
-/// How many descriptors of one process are looked at.
-const MOST_FDS: usize = 4096;
+/// Maximum number of file descriptors examined per process.
+const MAX_FDS: usize = 4096;
 
-/// A program that has a device open.
+/// A process that has a device open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Its process.
+    /// Process ID.
     pub pid: u32,
-    /// Its name, as `ps` has it.
+    /// Name, as shown by `ps`.
     pub name: String,
 }
 
@@ -25,18 +25,18 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The first of the other programs that have the device at `path` open, where one is to be seen.
+/// The first other process that has the device at `path` open, if any is visible.
 pub fn first(path: &Path) -> Option<Holder> {
     all(path).ok()?.into_iter().next()
 }
 
-/// The other programs that have the device at `path` open, by process number; at most 64.
+/// Other processes that have the device at `path` open, by PID; at most 64.
 ///
-/// Sees the processes of this user alone (root sees all), and those that only look as well as those that stream. Takes
-/// some milliseconds: nothing for the way of a frame.
+/// Finds only processes of this user (all processes for root), including those that have the device open without
+/// streaming. Takes a few milliseconds, so it must not run on the frame path.
 ///
 /// # Errors
-/// When `path` is no device.
+/// If `path` is not a device.
 pub fn all(path: &Path) -> io::Result<Vec<Holder>> {
     let device = fs::metadata(path)?.rdev();
     if device == 0 {
@@ -48,13 +48,13 @@ pub fn all(path: &Path) -> io::Result<Vec<Holder>> {
         .filter(|pid| *pid != process::id())
         .collect();
     pids.sort_unstable();
-    let holders = pids.into_iter().filter(|pid| holds(*pid, device)).take(MOST);
+    let holders = pids.into_iter().filter(|pid| holds(*pid, device)).take(MAX_HOLDERS);
     Ok(holders.map(|pid| Holder { pid, name: name_of(pid) }).collect())
 }
 
-/// Whether a process has the buffers of the device at `path` mapped: it takes frames, or is about to.
+/// Whether a process has buffers of the device at `path` mapped, which means it is streaming or about to.
 ///
-/// False as well where its memory is not ours to look at.
+/// Also false if its memory map is not readable.
 pub fn maps(pid: u32, path: &Path) -> bool {
     let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/maps")) else { return false };
     let path = path.as_os_str();
@@ -63,11 +63,11 @@ pub fn maps(pid: u32, path: &Path) -> bool {
 
 fn holds(pid: u32, device: u64) -> bool {
     let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    fds.flatten().take(MOST_FDS).any(|fd| is_device(&fd.path(), device))
+    fds.flatten().take(MAX_FDS).any(|fd| is_device(&fd.path(), device))
 }
 
 fn is_device(fd: &Path, device: u64) -> bool {
-    // The name first: asking for the device of a file on a dead network drive would hang.
+    // Checks the name first: stat on a file of a dead network drive would hang.
     let in_dev = fs::read_link(fd).is_ok_and(|target| target.starts_with("/dev"));
     in_dev && fs::metadata(fd).is_ok_and(|meta| meta.rdev() == device)
 }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_process_is_found_and_we_are_not() {
+    fn other_processes_are_found_but_not_this_one() {
         let _ours = fs::File::open("/dev/zero").unwrap();
         let mut child = Command::new("sleep")
             .arg("60")

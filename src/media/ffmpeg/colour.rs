@@ -1,43 +1,44 @@
-//! Colours of videos: high dynamic range (PQ, HLG) and wide gamuts (BT.2020, Display P3) become what an sRGB screen shows.
+//! Colour conversion of videos: high dynamic range (PQ, HLG) and wide gamuts (BT.2020, Display P3) to sRGB.
 //!
-//! ffmpeg does the work with filters that every build has: decode to linear light, change the primaries, roll off what is
-//! brighter than white, encode for sRGB. 16 bits a channel on the way.
+//! Uses only filters present in every ffmpeg build: decode to linear light, convert the primaries, roll off
+//! highlights and encode for sRGB, with 16 bits per channel in between.
 
 use super::probe::Traits;
 use crate::frame::colour::{Colour, Matrix};
 
-/// How light is coded.
+/// Transfer characteristics.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Transfer {
-    /// As sRGB; the curves of BT.709 and BT.2020 are shown alike.
+    /// sRGB, also used for the similar curves of BT.709 and BT.2020.
     Sdr,
     /// SMPTE ST 2084, up to 10 000 cd/m².
     Pq,
-    /// ARIB STD-B67, relative to the scene.
+    /// ARIB STD-B67, relative to scene light.
     Hlg,
 }
 
-/// Rows of the matrix from linear RGB of wider primaries to those of sRGB (BT.2087; D65 for both).
+/// Rows of the matrix from linear RGB with wider primaries to sRGB (BT.2087; white is D65 in both).
 type Rows = [[f64; 3]; 3];
 const FROM_BT2020: Rows =
     [[1.660_491, -0.587_641, -0.072_850], [-0.124_550, 1.132_900, -0.008_349], [-0.018_151, -0.100_579, 1.118_730]];
 const FROM_P3: Rows = [[1.224_940, -0.224_940, 0.0], [-0.042_057, 1.042_057, 0.0], [-0.019_638, -0.078_636, 1.098_274]];
 const SAME: Rows = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
-/// Up to here (in linear light, 1 is white) tones stay; above it they roll off towards 1.
+/// Tones up to this level (linear light, 1 is white) are kept; brighter ones roll off towards 1.
 const KNEE: f64 = 0.75;
 
-/// What is to be done to the pictures of a video.
+/// Conversion applied to the frames of a video.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Conversion {
-    /// Filters for ffmpeg, after which frames are 8-bit YUV 4:2:0; empty for none.
+    /// ffmpeg filters that produce 8-bit YUV 4:2:0; empty for none.
     pub(crate) filters: String,
-    /// What the numbers mean that come out of these filters and of a conversion to limited range.
+    /// Encoding of the frames after these filters and the conversion to limited range.
     pub(crate) colour: Colour,
 }
 
 impl Conversion {
-    /// For a video with these traits. Most say nothing of their colours; then players go by the height, and so do we.
+    /// The conversion for a video with these traits. Videos without colour metadata are classified by height, as
+    /// players do.
     pub(crate) fn of(traits: &Traits) -> Self {
         let (transfer, rows) = (transfer(traits), primaries(traits));
         if transfer != Transfer::Sdr || rows != SAME {
@@ -62,7 +63,7 @@ fn primaries(traits: &Traits) -> Rows {
     match (&*traits.primaries, transfer(traits)) {
         ("bt2020", _) => FROM_BT2020,
         ("smpte431" | "smpte432", _) => FROM_P3,
-        // high dynamic range that does not say so is BT.2020 in practice
+        // In practice, untagged high dynamic range is BT.2020.
         ("" | "unknown", Transfer::Pq | Transfer::Hlg) => FROM_BT2020,
         _ => SAME,
     }
@@ -106,7 +107,7 @@ fn channels(expression: &str) -> String {
     format!("r='{expression}':g='{expression}':b='{expression}'")
 }
 
-/// White's share of the linear scale: 203 of 1000 cd/m² for PQ, as BT.2408 has it, and 75 % of an HLG signal.
+/// Level of white on the linear scale: 203 of 1000 cd/m² for PQ (BT.2408), 75 % of the signal for HLG.
 fn white(transfer: Transfer) -> f64 {
     match transfer {
         Transfer::Sdr => 1.0,
@@ -115,9 +116,9 @@ fn white(transfer: Transfer) -> f64 {
     }
 }
 
-/// ffmpeg's expression from a coded value to linear light, both up to `maxval`.
+/// ffmpeg expression from an encoded value to linear light, both up to `maxval`.
 ///
-/// HLG stays relative to the scene: on a screen of some 300 cd/m² its system gamma is 1.
+/// HLG stays relative to the scene: for a screen of about 300 cd/m² the system gamma is 1.
 fn decode(transfer: Transfer) -> String {
     let value = match transfer {
         Transfer::Sdr => "if(lt(ld(0),0.04045),ld(0)/12.92,pow((ld(0)+0.055)/1.055,2.4))".to_owned(),
@@ -132,7 +133,7 @@ fn decode(transfer: Transfer) -> String {
     format!("st(0,val/maxval);clip({value},0,1)*maxval")
 }
 
-/// The way back: linear light with its highlights rolled off, coded for sRGB.
+/// The inverse: linear light with highlights rolled off, encoded for sRGB.
 fn encode(transfer: Transfer) -> String {
     let rest = 1.0 - KNEE;
     let tone = match transfer {
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_video_that_says_nothing_of_its_colours_is_shown_as_players_do() {
+    fn videos_without_colour_metadata_are_classified_by_height() {
         let colour = |matrix: &str, pixels: &str, height| {
             let (matrix, pixels) = (matrix.to_owned(), pixels.to_owned());
             Conversion::of(&Traits { matrix, pixels, height, ..Traits::default() }).colour.matrix
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn each_row_keeps_white_white() {
+    fn each_row_preserves_white() {
         for rows in [FROM_BT2020, FROM_P3] {
             for row in rows {
                 assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{row:?}");

@@ -1,10 +1,10 @@
-//! Videos of any kind, decoded by an `ffmpeg` child whose Y4M output we read through a pipe.
+//! Decodes videos with an `ffmpeg` child process, reading its Y4M output through a pipe.
 //!
-//! This is the only place that names files to `ffmpeg` and `ffprobe`: [`name_input`] lets them open that one file, and only
-//! as one of [`CONTAINERS`]. Playlists and other formats that name files, which ffmpeg would open, are refused.
+//! This is the only place that passes files to `ffmpeg` and `ffprobe`: [`name_input`] restricts them to that one file
+//! and to [`CONTAINERS`]. Playlists and other formats that refer to further files are rejected.
 //!
-//! Y4M is raw yuv420p with a line that says size and rate. The child ends with its reader: it is killed when that is
-//! dropped, and a pipe that nobody reads ends it when we are killed ourselves.
+//! The Y4M stream is raw yuv420p with a header for size and rate. The child is killed when its [`Ffmpeg`] is dropped;
+//! if bgcam itself is killed, the closed pipe ends it.
 
 pub(crate) mod colour;
 mod probe;
@@ -36,57 +36,58 @@ use crate::{
     process::child,
 };
 
-/// How long ffmpeg may take to start, and to end once its output has.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long ffmpeg may take to start, and to exit after its output has ended.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a wait looks at [`Decode::stop`].
-const LOOK: Duration = Duration::from_millis(50);
+/// Interval at which a wait checks [`Decode::stop`].
+const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Bytes of the pipe: the most that Linux gives everybody. Fewer turns between the child and us than the usual 64 KiB.
-const PIPE: libc::c_int = 1 << 20;
+/// Pipe buffer size in bytes: the maximum for unprivileged users. Needs fewer context switches than the default of 64
+/// KiB.
+const PIPE_LEN: libc::c_int = 1 << 20;
 
-/// Demuxers that ffmpeg may use: containers that hold all of their data themselves. None opens another file, runs a script or
-/// is a guess at raw data.
+/// Demuxers that ffmpeg may use: self-contained formats. None of them opens further files, runs a script or guesses
+/// at raw data.
 const CONTAINERS: &str =
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,asf,flv,mxf,dv,yuv4mpegpipe,gif,apng,nut,ivf,h264,hevc,m4v";
 
-/// The same, for people.
+/// The same, for error messages.
 const SUPPORTED: &str = "MP4, MOV, MKV, WebM, AVI, MPEG, OGV, WMV, FLV, MXF, DV and Y4M";
 
-/// Why a video was not read.
+/// Reason why a video was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FfmpegError {
-    /// There is no such program.
+    /// The program does not exist.
     #[error("ffmpeg is not installed")]
     NotInstalled,
-    /// Not a container that we open; `found` is what it is instead, where that is known.
+    /// Not a supported container; `found` describes what it is instead, if known.
     #[error("not a video file{}; supported are {SUPPORTED}", .found.as_ref().map(|what| format!(" but {what}")).unwrap_or_default())]
     NotVideo { found: Option<String> },
-    /// A song, perhaps with the picture of its cover.
-    #[error("it has only sound, no moving picture")]
+    /// An audio file, possibly with cover art.
+    #[error("the file has only audio, no video")]
     SoundOnly,
-    /// Nothing came for so long.
-    #[error("ffmpeg gave nothing for {}", HumanDuration(*.0))]
+    /// No data for this long.
+    #[error("ffmpeg sent no data for {}", HumanDuration(*.0))]
     Stalled(Duration),
-    /// It says why, or its output does.
+    /// Message of ffmpeg, or of the parser of its output.
     #[error("{0}")]
     Failed(String),
 }
 
-/// What is to be decoded, and how.
+/// What to decode, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Decode<'a> {
     pub(crate) path: &'a Path,
-    /// Starts again at the end.
+    /// Restarts at the end.
     pub(crate) looped: bool,
-    /// The chain of filters that frames go through.
+    /// ffmpeg filter chain applied to frames.
     pub(crate) filters: &'a str,
-    /// On one thread, and without the deblocking of frames that no other frame is made of: least CPU time, where speed
-    /// and the last bit of quality are not needed.
-    pub(crate) thrifty: bool,
-    /// How long each frame may take.
+    /// Decodes on one thread and without deblocking of non-reference frames: minimal CPU time at slightly lower
+    /// quality and speed.
+    pub(crate) low_cpu: bool,
+    /// Timeout of each frame.
     pub(crate) timeout: Duration,
-    /// Whoever waits stops when this is set.
+    /// Aborts a waiting read when set.
     pub(crate) stop: Arc<AtomicBool>,
 }
 
@@ -126,22 +127,22 @@ impl Ffmpeg {
     pub(crate) fn read(&mut self, into: &mut Frame) -> Result<bool, FfmpegError> {
         match self.frames.read(into) {
             Ok(true) => Ok(true),
-            Ok(false) if self.process.went_well() => Ok(false),
+            Ok(false) if self.process.succeeded() => Ok(false),
             Ok(false) => Err(self.process.failure(&Y4mError::NoHeader)),
             Err(error) => Err(self.process.failure(&error)),
         }
     }
 }
 
-/// The part of a command that names the input: no shell; `file:` so that a name with a colon or a dash is nothing but a
-/// name; no other protocol, and no format that could name other files.
+/// Adds the input arguments, without a shell. The `file:` prefix prevents a name with a colon or dash from being
+/// parsed as an option or protocol; other protocols and formats that refer to further files are not allowed.
 fn name_input(command: &mut Command, path: &Path) {
     let mut source = OsString::from("file:");
     source.push(path);
     command.args(["-protocol_whitelist", "file", "-format_whitelist", CONTAINERS, "-i"]).arg(source);
 }
 
-/// An `ffmpeg` with a clean environment.
+/// A command for `ffmpeg` with a clean environment.
 pub(crate) fn program() -> Command {
     child::command("ffmpeg", &[])
 }
@@ -152,18 +153,18 @@ fn command(decode: &Decode<'_>) -> Command {
     if decode.looped {
         command.args(["-stream_loop", "-1"]);
     }
-    if decode.thrifty {
+    if decode.low_cpu {
         command.args(["-threads", "1", "-skip_loop_filter", "noref"]);
     }
     name_input(&mut command, decode.path);
-    // V: the picture of a song's cover is no video
+    // V excludes cover art
     command.args(["-map", "0:V:0", "-vf", decode.filters, "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.process_group(0); // Ctrl-C is for us; ffmpeg ends with us
+    command.process_group(0); // Ctrl-C must reach only bgcam, which then ends ffmpeg
     command
 }
 
-/// The output of the child; no read waits longer than the time-out, nor much longer than until it is to stop.
+/// Output of the child. A read waits until the timeout, or until `stop` is set.
 #[derive(Debug)]
 struct Pipe {
     output: ChildStdout,
@@ -173,9 +174,9 @@ struct Pipe {
 
 impl Pipe {
     fn new(output: ChildStdout, stop: Arc<AtomicBool>) -> Self {
-        // SAFETY: a pipe of ours. Where a larger one is refused, the usual one does.
-        unsafe { libc::fcntl(output.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE) };
-        Self { output, timeout: PATIENCE, stop }
+        // SAFETY: the pipe is owned by `output`. If the size is refused, the default works as well.
+        unsafe { libc::fcntl(output.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_LEN) };
+        Self { output, timeout: TIMEOUT, stop }
     }
 }
 
@@ -185,7 +186,7 @@ impl Read for Pipe {
         while !self.stop.load(Ordering::Relaxed) {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut handle = libc::pollfd { fd: self.output.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            let millis = left.min(LOOK).as_millis() as libc::c_int; // at most LOOK
+            let millis = left.min(STOP_POLL_INTERVAL).as_millis() as libc::c_int; // at most STOP_POLL_INTERVAL
             // SAFETY: one pollfd, alive during the call.
             match unsafe { libc::poll(&raw mut handle, 1, millis) } {
                 0 if left.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
@@ -198,28 +199,28 @@ impl Read for Pipe {
     }
 }
 
-/// The child; killed and reaped when dropped.
+/// The child process; killed and reaped when dropped.
 #[derive(Debug)]
 struct Process {
     child: Child,
-    /// Reads what it complains of, so that it never waits for us to do so.
-    complaint: Option<JoinHandle<String>>,
-    /// How long it may take for the next bytes.
+    /// Collects stderr, so that the child never blocks on writing it.
+    stderr: Option<JoinHandle<String>>,
+    /// Timeout of the next read.
     timeout: Duration,
 }
 
 impl Process {
     fn new(mut child: Child) -> Self {
-        let complaint = child.stderr.take().map(|errors| std::thread::spawn(move || child::last_words(errors)));
-        Self { child, complaint, timeout: PATIENCE }
+        let stderr = child.stderr.take().map(|errors| std::thread::spawn(move || child::stderr_tail(errors)));
+        Self { child, stderr, timeout: TIMEOUT }
     }
 
-    /// Whether it ended by itself and without an error.
-    fn went_well(&mut self) -> bool {
-        child::wait(&mut self.child, PATIENCE).is_ok_and(|status| status.success())
+    /// Whether it exited by itself and successfully.
+    fn succeeded(&mut self) -> bool {
+        child::wait(&mut self.child, TIMEOUT).is_ok_and(|status| status.success())
     }
 
-    /// Ends it and says why nothing came.
+    /// Kills the child and returns the reason of the failure.
     fn failure(&mut self, error: &Y4mError) -> FfmpegError {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -228,8 +229,8 @@ impl Process {
         {
             return FfmpegError::Stalled(self.timeout);
         }
-        let complaint = self.complaint.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        if complaint.trim().is_empty() { FfmpegError::Failed(error.to_string()) } else { probe::refusal(&complaint) }
+        let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        if stderr.trim().is_empty() { FfmpegError::Failed(error.to_string()) } else { probe::refusal(&stderr) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What `ffprobe` says about a video: its size, colours and pixel format, or why it is none.
+//! Runs `ffprobe` to get the size, colours and pixel format of a video, or the reason why it can't be read.
 
 use std::{
     io::{self, Read},
@@ -9,39 +9,39 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{FfmpegError, PATIENCE, name_input};
+use super::{FfmpegError, TIMEOUT, name_input};
 use crate::{error::io_text, media::regular, process::child};
 
-/// The longest answer of `ffprobe` that is read, in bytes: that of thousands of streams.
-const MAX_ANSWER: u64 = 1 << 20;
+/// Maximum length of the `ffprobe` output in bytes; enough for thousands of streams.
+const MAX_OUTPUT_LEN: u64 = 1 << 20;
 
-/// Formats that hold nothing but sound, by ffmpeg's names.
-const SOUND: [&str; 14] =
+/// Audio-only formats, by ffmpeg's names.
+const AUDIO_FORMATS: [&str; 14] =
     ["mp3", "wav", "flac", "aac", "ac3", "eac3", "amr", "aiff", "au", "ape", "wv", "tta", "dts", "caf"];
 
-/// What a video says of its pictures. Texts are ffmpeg's names, empty where it says nothing.
+/// Properties of a video stream. Strings are ffmpeg's names, empty if unspecified.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Traits {
     pub(crate) height: u32,
-    /// Such as `bt709`.
+    /// For example `bt709`.
     #[serde(rename = "color_space")]
     pub(crate) matrix: String,
-    /// Such as `smpte2084`.
+    /// For example `smpte2084`.
     #[serde(rename = "color_transfer")]
     pub(crate) transfer: String,
-    /// Such as `bt2020`.
+    /// For example `bt2020`.
     #[serde(rename = "color_primaries")]
     pub(crate) primaries: String,
-    /// Such as `yuv420p`.
+    /// For example `yuv420p`.
     #[serde(rename = "pix_fmt")]
     pub(crate) pixels: String,
 }
 
-/// Asks `ffprobe` for the traits of a video; unknown ones where there is no such program.
+/// Gets the traits of a video with `ffprobe`; default traits if it is not installed.
 ///
 /// # Errors
-/// When the file is no video in a container that we open, has no moving picture, or `ffprobe` hangs.
+/// If the file is not a supported container, has no video stream, or `ffprobe` hangs.
 pub(crate) fn probe(path: &Path) -> Result<Traits, FfmpegError> {
     let mut command = command(path);
     let mut child = match command.spawn() {
@@ -49,18 +49,18 @@ pub(crate) fn probe(path: &Path) -> Result<Traits, FfmpegError> {
         Err(error) => return Err(FfmpegError::Failed(format!("cannot run ffprobe: {}", io_text(&error)))),
         Ok(child) => child,
     };
-    let complaint = child.stderr.take().map(|errors| std::thread::spawn(move || child::last_words(errors)));
-    let answer = listen(&mut child);
-    // one that hangs is killed, and then both threads come to their end
-    let ended = child::wait(&mut child, PATIENCE);
+    let stderr = child.stderr.take().map(|errors| std::thread::spawn(move || child::stderr_tail(errors)));
+    let answer = read_stdout(&mut child);
+    // A hanging child is killed, which also ends both reader threads.
+    let status = child::wait(&mut child, TIMEOUT);
     let join = |thread: Option<JoinHandle<String>>| thread.and_then(|thread| thread.join().ok()).unwrap_or_default();
-    let (answer, complaint) = (join(answer), join(complaint));
-    match ended {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(FfmpegError::Stalled(PATIENCE)),
+    let (answer, stderr) = (join(answer), join(stderr));
+    match status {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(FfmpegError::Stalled(TIMEOUT)),
         Err(error) => Err(FfmpegError::Failed(format!("cannot run ffprobe: {}", io_text(&error)))),
         Ok(status) if status.success() => traits(&answer),
-        Ok(_) if is_guess(&complaint, path) => Err(FfmpegError::NotVideo { found: None }),
-        Ok(_) => Err(refusal(&complaint)),
+        Ok(_) if is_guess(&stderr, path) => Err(FfmpegError::NotVideo { found: None }),
+        Ok(_) => Err(refusal(&stderr)),
     }
 }
 
@@ -75,27 +75,27 @@ fn command(path: &Path) -> Command {
     command
 }
 
-/// Whether ffmpeg took the format from the ending of the name alone, since it did not know the content.
-fn is_guess(complaint: &str, path: &Path) -> bool {
+/// Whether ffmpeg chose the format by file extension because it did not recognize the content.
+fn is_guess(stderr: &str, path: &Path) -> bool {
     const ATOMS: [&[u8; 4]; 7] = [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"];
     let mut head = [0; 8];
     let read = regular::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok());
-    let mov = complaint.contains("moov atom not found") && !ATOMS.iter().any(|atom| head.ends_with(*atom));
-    let mkv = complaint.contains("EBML header parsing failed") && !head.starts_with(b"\x1a\x45\xdf\xa3");
+    let mov = stderr.contains("moov atom not found") && !ATOMS.iter().any(|atom| head.ends_with(*atom));
+    let mkv = stderr.contains("EBML header parsing failed") && !head.starts_with(b"\x1a\x45\xdf\xa3");
     read && (mov || mkv)
 }
 
-fn listen(child: &mut Child) -> Option<JoinHandle<String>> {
+fn read_stdout(child: &mut Child) -> Option<JoinHandle<String>> {
     let output = child.stdout.take()?;
     Some(std::thread::spawn(move || {
-        let mut said = String::new();
-        let _ = output.take(MAX_ANSWER).read_to_string(&mut said);
-        said
+        let mut text = String::new();
+        let _ = output.take(MAX_OUTPUT_LEN).read_to_string(&mut text);
+        text
     }))
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Output {
     #[serde(default)]
     streams: Vec<Stream>,
 }
@@ -117,26 +117,26 @@ struct Disposition {
 }
 
 fn traits(answer: &str) -> Result<Traits, FfmpegError> {
-    let answer: Answer = serde_json::from_str(answer)
-        .map_err(|_| FfmpegError::Failed("ffprobe did not describe the streams of this file".to_owned()))?;
-    let has_sound = answer.streams.iter().any(|stream| stream.codec_type == "audio");
-    // the picture of a song's cover is no video
+    let answer: Output =
+        serde_json::from_str(answer).map_err(|_| FfmpegError::Failed("ffprobe reported no streams".to_owned()))?;
+    let has_audio = answer.streams.iter().any(|stream| stream.codec_type == "audio");
+    // cover art does not count as video
     let moving = |stream: &Stream| stream.codec_type == "video" && stream.disposition.attached_pic == 0;
     match answer.streams.into_iter().find(moving) {
         Some(stream) => Ok(stream.traits),
-        None if has_sound => Err(FfmpegError::SoundOnly),
+        None if has_audio => Err(FfmpegError::SoundOnly),
         None => Err(FfmpegError::NotVideo { found: None }),
     }
 }
 
-/// Why `ffprobe` or `ffmpeg` did not open a file, out of what it complained of.
-pub(super) fn refusal(complaint: &str) -> FfmpegError {
-    let lines = || complaint.lines().map(str::trim).filter(|line| !line.is_empty());
+/// The reason why `ffprobe` or `ffmpeg` rejected a file, from its stderr.
+pub(super) fn refusal(stderr: &str) -> FfmpegError {
+    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     if let Some(line) = lines().find(|line| line.contains("not on whitelist")) {
         // "[hls @ 0x55d0] Format not on whitelist 'mov,...'"
         let format = line.trim_start_matches('[').split(" @").next().unwrap_or_default();
         return match format {
-            format if SOUND.contains(&format) => FfmpegError::SoundOnly,
+            format if AUDIO_FORMATS.contains(&format) => FfmpegError::SoundOnly,
             format => FfmpegError::NotVideo { found: Some(name(format)) },
         };
     }
@@ -144,27 +144,27 @@ pub(super) fn refusal(complaint: &str) -> FfmpegError {
         Some(last) if last.ends_with("Invalid data found when processing input") && lines().count() == 1 => {
             FfmpegError::NotVideo { found: None }
         }
-        // the last line repeats the path; the one before it says what is wrong
+        // The last line repeats the path; the one before it has the reason.
         Some(last) => FfmpegError::Failed(format!("ffmpeg: {}", lines().rev().nth(1).map_or(last, without_address))),
         None => FfmpegError::Failed("ffprobe failed without a message".to_owned()),
     }
 }
 
-/// `[mov @ 0x55d0] moov atom not found` without the brackets.
+/// Removes the prefix from `[mov @ 0x55d0] moov atom not found`.
 fn without_address(line: &str) -> &str {
     line.strip_prefix('[').and_then(|line| line.split_once("] ")).map_or(line, |(_, rest)| rest)
 }
 
-/// What a format that is never opened is called.
+/// Description of a rejected format.
 fn name(format: &str) -> String {
     match format {
         "hls" => "an HLS playlist".to_owned(),
-        "concat" => "a playlist of ffmpeg's (concat)".to_owned(),
+        "concat" => "an ffmpeg concat playlist".to_owned(),
         "dash" | "imf" => format!("a {} manifest", format.to_uppercase()),
-        "sdp" | "rtsp" => "the description of a network stream".to_owned(),
-        "image2" => "a series of pictures".to_owned(),
-        format if format.ends_with("_pipe") => format!("a {} picture", format.trim_end_matches("_pipe")),
-        format => format!("in the format {format}"),
+        "sdp" | "rtsp" => "a network stream description".to_owned(),
+        "image2" => "an image sequence".to_owned(),
+        format if format.ends_with("_pipe") => format!("a {} image", format.trim_end_matches("_pipe")),
+        format => format!("in the unsupported format {format}"),
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_moving_picture_is_described() {
+    fn the_first_video_stream_is_described() {
         let answer = r#"{"programs":[],"streams":[
             {"codec_type":"video","height":500,"pix_fmt":"yuvj420p","disposition":{"attached_pic":1}},
             {"codec_type":"audio","disposition":{"attached_pic":0}},
@@ -184,16 +184,16 @@ mod tests {
     }
 
     #[test]
-    fn a_song_with_a_cover_has_only_sound() {
+    fn cover_art_is_not_video() {
         let song = r#"{"streams":[{"codec_type":"audio"},{"codec_type":"video","disposition":{"attached_pic":1}}]}"#;
         assert!(matches!(traits(song), Err(FfmpegError::SoundOnly)));
         assert!(matches!(traits(r#"{"streams":[]}"#), Err(FfmpegError::NotVideo { found: None })));
         let error = refusal("[mp3 @ 0x5600] Format not on whitelist 'mov'\nfile:a.mp3: Invalid argument\n");
-        assert_eq!(error.to_string(), "it has only sound, no moving picture");
+        assert_eq!(error.to_string(), "the file has only audio, no video");
     }
 
     #[test]
-    fn a_refusal_says_what_was_found_and_what_is_supported() {
+    fn a_refusal_names_the_format_and_the_supported_ones() {
         let error = refusal("[hls @ 0x5600] Format not on whitelist 'mov'\nfile:a.mp4: Invalid argument\n").to_string();
         assert!(error.starts_with("not a video file but an HLS playlist; supported are MP4"), "{error}");
         let error =

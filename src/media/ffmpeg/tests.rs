@@ -1,5 +1,5 @@
-//! What videos of each kind look like, as a background and in place of a webcam.
-#![allow(clippy::print_stderr)] // a test that is skipped says so
+//! Videos of many kinds, decoded as a background and as a camera.
+#![allow(clippy::print_stderr)] // skipped tests print a note
 
 use std::{
     io::Write,
@@ -14,15 +14,15 @@ use crate::{
     frame::{Frame, Size, Yuv},
 };
 
-/// What sRGB shows.
-const CARD: [[u8; 3]; 4] = [[200, 40, 40], [40, 180, 60], [40, 60, 200], [230, 220, 200]];
+/// Test colours in sRGB.
+const COLOURS: [[u8; 3]; 4] = [[200, 40, 40], [40, 180, 60], [40, 60, 200], [230, 220, 200]];
 
 struct Clip {
     folder: tempfile::TempDir,
     path: PathBuf,
 }
 
-/// A clip that these arguments of ffmpeg make of `input`, or nothing where there is no ffmpeg, or none that can.
+/// A clip created by ffmpeg with these arguments from `input`; `None` if ffmpeg or an encoder is missing.
 fn clip(name: &str, arguments: &[&str], input: &[u8]) -> Option<Clip> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -74,7 +74,7 @@ fn assert_near(frame: &Frame, colour: [u8; 3], what: &str) {
     assert!(near(found.0, meant.y) && near(found.1, meant.u) && near(found.2, meant.v), "{what}: {found:?}, {meant:?}");
 }
 
-/// Linear light of an sRGB colour, in BT.2020 or P3.
+/// Linear light of an sRGB colour, with BT.2020 or P3 primaries.
 fn light(colour: [u8; 3], rows: [[f64; 3]; 3]) -> [f64; 3] {
     let linear = colour.map(|level| {
         let value = f64::from(level) / 255.0;
@@ -106,7 +106,7 @@ fn hlg(light: f64) -> f64 {
     }
 }
 
-/// A frame of 64x48 in 10 bit 4:2:0, of one colour, with these shares of red and blue in its luma.
+/// A single-colour frame of 64x48 in 10-bit 4:2:0, with these luma weights of red and blue.
 fn yuv10([red, green, blue]: [f64; 3], (kr, kb): (f64, f64)) -> Vec<u8> {
     let luma = kr * red + (1.0 - kr - kb) * green + kb * blue;
     let code = |value: f64| (value.round() as u16).to_le_bytes();
@@ -125,10 +125,10 @@ fn bright_and_wide_colours_are_shown_as_srgb() {
         ("bt2020-10", "bt2020", "bt2020nc", TO_BT2020, srgb as Encode, bt2020),
         ("bt709", "smpte432", "bt709", TO_P3, srgb as Encode, (0.2126, 0.0722)),
     ] {
-        for colour in CARD {
+        for colour in COLOURS {
             let frame = yuv10(light(colour, rows).map(encode), weights).repeat(3);
             let raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p10le", "-s", "64x48", "-r", "10", "-i", "pipe:0"];
-            // the bitstream says it, as those of phones do
+            // The bitstream is tagged, as phones do.
             let says =
                 ["-color_trc", transfer, "-color_primaries", primaries, "-colorspace", matrix, "-color_range", "tv"];
             let Some(clip) = clip("hdr.mkv", &[&raw[..], &["-c:v", "ffv1"], &says].concat(), &frame) else { return };
@@ -142,13 +142,13 @@ fn bright_and_wide_colours_are_shown_as_srgb() {
 }
 
 #[test]
-fn an_rgb_video_and_one_of_full_range_keep_their_colours() {
+fn rgb_and_full_range_videos_keep_their_colours() {
     for (name, arguments) in [
         ("rgb.mkv", &["-c:v", "ffv1", "-pix_fmt", "gbrp"][..]),
         ("full.mkv", &["-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj444p"]),
         ("hd.mkv", &["-vf", "scale=1280:720:out_color_matrix=bt709", "-c:v", "ffv1", "-pix_fmt", "yuv420p"]),
     ] {
-        for colour @ [r, g, b] in CARD {
+        for colour @ [r, g, b] in COLOURS {
             let source = format!("color=0x{r:02x}{g:02x}{b:02x}:s=64x48:r=10:d=0.3,format=gbrp");
             let Some(clip) = clip(name, &[&["-f", "lavfi", "-i", &source][..], arguments].concat(), b"") else {
                 return;
@@ -159,7 +159,7 @@ fn an_rgb_video_and_one_of_full_range_keep_their_colours() {
     }
 }
 
-/// Width and height of what is bright.
+/// Width and height of the bright area.
 fn bright(frame: &Frame) -> (usize, usize) {
     let width = frame.size().width();
     let lit: Vec<_> = frame
@@ -185,7 +185,7 @@ fn disc(name: &str, stored: &str) -> Option<Clip> {
 }
 
 #[test]
-fn a_disc_is_round_whatever_the_shape_of_its_pixels() {
+fn a_disc_stays_round_with_any_pixel_aspect() {
     for (name, stored, native) in [
         ("square.mp4", "1280:720,setsar=1", (1280, 720)),
         ("dv.mp4", "720:576,setsar=64/45", (1024, 576)),
@@ -210,7 +210,7 @@ fn a_disc_is_round_whatever_the_shape_of_its_pixels() {
 }
 
 #[test]
-fn a_video_taken_sideways_is_turned_upright() {
+fn rotated_videos_are_shown_upright() {
     let source = "color=black:s=128x64:r=5:d=0.4,format=yuv420p,drawbox=w=64:h=64:c=white:t=fill";
     let Some(plain) = clip("plain.mp4", &["-f", "lavfi", "-i", source], b"") else { return };
     let input = plain.path.to_str().unwrap();
@@ -229,7 +229,7 @@ fn a_video_taken_sideways_is_turned_upright() {
     }
 }
 
-/// Both places refuse the file, in these words.
+/// Both the background and the camera reject the file with this message.
 fn assert_refused(path: &Path, words: &str) {
     for refused in [background(path, Fit::Cover, size(64, 48)), camera(path, None)] {
         let failure = refused.map(|_| ()).unwrap_err();
@@ -238,7 +238,7 @@ fn assert_refused(path: &Path, words: &str) {
 }
 
 #[test]
-fn a_list_of_files_is_no_video_and_opens_none() {
+fn playlists_are_rejected_and_open_no_file() {
     let source = ["-f", "lavfi", "-i", "color=red:s=64x48:d=1", "-c:v", "mpeg2video"];
     let Some(secret) = clip("secret.ts", &source, b"") else { return };
     assert!(background(&secret.path, Fit::Cover, size(64, 48)).is_ok());
@@ -264,15 +264,15 @@ fn a_list_of_files_is_no_video_and_opens_none() {
 }
 
 #[test]
-fn a_song_has_only_sound() {
+fn an_audio_file_is_rejected() {
     for name in ["song.mp3", "song.m4a", "song.ogg", "song.wav", "song.flac", "song.mka"] {
         let Some(clip) = clip(name, &["-f", "lavfi", "-i", "sine=d=0.5"], b"") else { return };
-        assert_refused(&clip.path, "it has only sound, no moving picture");
+        assert_refused(&clip.path, "the file has only audio, no video");
     }
 }
 
 #[test]
-fn a_name_is_never_an_option_nor_a_protocol() {
+fn a_name_is_never_an_option_or_a_protocol() {
     for name in ["-y", "concat:a|b", "http://127.0.0.1/x.mp4"] {
         let mut command = Command::new("ffmpeg");
         super::name_input(&mut command, Path::new(name));
@@ -282,7 +282,7 @@ fn a_name_is_never_an_option_nor_a_protocol() {
 }
 
 #[test]
-fn a_missing_video_is_no_picture() {
+fn a_missing_video_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (missing, beside) = (folder.path().join("beech.mp4"), folder.path().join("beach.mp4"));
     std::fs::write(&beside, b"").unwrap();

@@ -1,54 +1,54 @@
-//! What is accepted as an image file, and what can be wrong with one.
+//! Limits for image files, and the errors of reading one.
 
 use image::ImageError;
 
 use crate::{error::Kind, media::regular::FileError};
 
-/// What a picture may cost before it is refused.
+/// Maximum size of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub max_bytes: u64,
-    /// Width x height of the decoded picture.
+    /// Width x height of the decoded image in pixels.
     pub max_pixels: u64,
 }
 
 impl Default for Limits {
-    /// 25 MiB and 64 megapixels: any photo of a phone or camera.
+    /// 25 MiB and 64 megapixels: enough for photos from any phone or camera.
     fn default() -> Self {
         Self { max_bytes: 25 << 20, max_pixels: 64_000_000 }
     }
 }
 
-/// What can be wrong with a picture. `name` is its path, or what its bytes were called.
+/// Errors of reading an image file. `name` is its path, or a label for in-memory data.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
-pub enum PictureError {
-    /// There is no such file.
-    #[error("picture {name} does not exist")]
+pub enum ImageFileError {
+    /// The file does not exist.
+    #[error("image {name} does not exist")]
     NotFound { name: String, near: Option<String> },
-    /// The file is there and can't be read, or has more bytes than [`Limits`] allows.
-    #[error("cannot read picture {name}")]
+    /// The file can't be read, or exceeds [`Limits::max_bytes`].
+    #[error("cannot read image {name}")]
     Read { name: String, source: FileError },
-    /// More pixels than [`Limits`] allows.
-    #[error("picture {name} has {width}x{height} pixels, more than {} megapixels", limit / 1_000_000)]
+    /// The image exceeds [`Limits::max_pixels`].
+    #[error("image {name} has {width}x{height} pixels, expected at most {} megapixels", limit / 1_000_000)]
     TooManyPixels { name: String, width: u32, height: u32, limit: u64 },
-    /// A picture in a format that we don't read.
-    #[error("picture {name} is {format}, not PNG, JPEG or WebP")]
+    /// An image in an unsupported format.
+    #[error("image {name} is {format}, expected PNG, JPEG or WebP")]
     Unsupported { name: String, format: &'static str },
-    /// Something else.
-    #[error("{name} is {found}, not a PNG, JPEG or WebP picture")]
+    /// Not an image.
+    #[error("{name} is {found}, expected a PNG, JPEG or WebP image")]
     NotAPicture { name: String, found: &'static str },
-    /// The end is missing.
-    #[error("picture {name} is cut off: its end is missing")]
+    /// The end of the file is missing.
+    #[error("image {name} is truncated")]
     Truncated { name: String },
     /// Damaged in another way.
-    #[error("cannot decode picture {name}")]
+    #[error("cannot decode image {name}")]
     Decode { name: String, source: ImageError },
 }
 
-impl PictureError {
-    /// What the user meets, by kind.
+impl ImageFileError {
+    /// The kind of failure shown to the user.
     pub fn kind(&self) -> Kind {
         match self {
             Self::NotFound { .. } => Kind::NotFound,
@@ -58,12 +58,12 @@ impl PictureError {
         }
     }
 
-    /// What the user can do about it.
+    /// How the user can fix it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
             Self::Read { name, source: FileError::TooLarge { .. } } | Self::TooManyPixels { name, .. } => {
-                Some(format!("make it smaller: ffmpeg -i {name:?} -vf scale=1920:-2 smaller.jpg"))
+                Some(format!("scale it down: ffmpeg -i {name:?} -vf scale=1920:-2 smaller.jpg"))
             }
             Self::Unsupported { name, .. } => Some(format!("convert it: magick {name:?} picture.png")),
             Self::Truncated { .. } => Some("copy or download the file again".to_owned()),

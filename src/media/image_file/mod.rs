@@ -1,4 +1,4 @@
-//! From a picture file, however large, odd or hostile, to 8-bit sRGB and to the house format.
+//! Decodes untrusted image files of any size to 8-bit sRGB and to the native frame format.
 
 mod error;
 mod exif;
@@ -18,7 +18,7 @@ use image::{
 
 use profile::ToSrgb;
 
-pub use error::{Limits, PictureError};
+pub use error::{ImageFileError, Limits};
 
 use crate::{
     error::nearest,
@@ -29,54 +29,57 @@ use crate::{
     },
 };
 
-/// Reads and decodes the picture at `path`, as [`decode`] does.
+/// Reads and decodes the image at `path`, as [`decode`].
 ///
 /// # Errors
-/// When it can't be read, is no regular file, is larger than `limits`, or for what [`decode`] refuses.
-pub fn read(path: &Path, limits: &Limits) -> Result<RgbImage, PictureError> {
+/// If it can't be read, is not a regular file, exceeds `limits`, or can't be decoded.
+pub fn read(path: &Path, limits: &Limits) -> Result<RgbImage, ImageFileError> {
     decode(&read_bytes(path, limits)?, &path.display().to_string(), limits)
 }
 
-/// Reads the picture at `path` as it stands there.
+/// Reads the image at `path` without decoding it.
 ///
 /// # Errors
-/// When it can't be read, is no regular file, or has more bytes than `limits` allow.
-pub fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, PictureError> {
+/// If it can't be read, is not a regular file, or exceeds `limits.max_bytes`.
+pub fn read_bytes(path: &Path, limits: &Limits) -> Result<Vec<u8>, ImageFileError> {
     regular::read(path, limits.max_bytes).map_err(|error| match error {
         FileError::Io(error) if error.kind() == io::ErrorKind::NotFound => not_found(path),
-        source => PictureError::Read { name: path.display().to_string(), source },
+        source => ImageFileError::Read { name: path.display().to_string(), source },
     })
 }
 
-/// There is no file at `path`; names one beside it with nearly its name.
-fn not_found(path: &Path) -> PictureError {
-    PictureError::NotFound { name: path.display().to_string(), near: near(path, is_picture_name) }
+/// The error for a missing file, with a similarly named file as a suggestion.
+fn not_found(path: &Path) -> ImageFileError {
+    ImageFileError::NotFound { name: path.display().to_string(), near: near(path, is_image_name) }
 }
 
-/// Decodes a PNG, JPEG or WebP picture, turns it upright and lays it on black where it is transparent.
+/// Decodes a PNG, JPEG or WebP image, applies its orientation and blends transparency over black.
 ///
 /// # Errors
-/// When `bytes` are something else, damaged, cut off, or larger than `limits`.
-pub fn decode(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbImage, PictureError> {
+/// If `bytes` are another format, damaged, truncated, or exceed `limits`.
+pub fn decode(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbImage, ImageFileError> {
     decode_as_is(bytes, name, limits).map(on_black)
 }
 
-/// Decodes a PNG, JPEG or WebP picture with its transparency, upright.
+/// Decodes a PNG, JPEG or WebP image with its transparency and applies its orientation.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_rgba(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbaImage, PictureError> {
+pub fn decode_rgba(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbaImage, ImageFileError> {
     decode_as_is(bytes, name, limits).map(DynamicImage::into_rgba8)
 }
 
-fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImage, PictureError> {
+fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImage, ImageFileError> {
     let (length, limit) = (bytes.len() as u64, limits.max_bytes);
     if length > limit {
-        return Err(PictureError::Read { name: name.to_owned(), source: FileError::TooLarge { bytes: length, limit } });
+        return Err(ImageFileError::Read {
+            name: name.to_owned(),
+            source: FileError::TooLarge { bytes: length, limit },
+        });
     }
     let format = sniff(bytes, name)?;
-    if is_cut(bytes, format) {
-        return Err(PictureError::Truncated { name: name.to_owned() });
+    if is_truncated(bytes, format) {
+        return Err(ImageFileError::Truncated { name: name.to_owned() });
     }
     let failed = |source| decode_error(source, name);
     if format == ImageFormat::WebP {
@@ -84,15 +87,15 @@ fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImag
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut bounds = image::Limits::default();
-    // 16-bit RGBA is the widest pixel; the decoders' own tables are small beside it.
+    // 16-bit RGBA is the largest pixel type; the decoders' own tables are small in comparison.
     bounds.max_alloc = Some(limits.max_pixels.saturating_mul(8).saturating_add(16 << 20));
     reader.limits(bounds);
     let mut decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > limits.max_pixels {
-        return Err(PictureError::TooManyPixels { name: name.to_owned(), width, height, limit: limits.max_pixels });
+        return Err(ImageFileError::TooManyPixels { name: name.to_owned(), width, height, limit: limits.max_pixels });
     }
-    // Broken EXIF data spoils no pixel.
+    // Invalid EXIF data are ignored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let to_srgb = ToSrgb::of(&mut decoder, bytes, format);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
@@ -103,7 +106,7 @@ fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImag
     Ok(picture)
 }
 
-/// 8-bit RGB, with what is transparent blended over black, in the memory of `picture` where that has 8 bits.
+/// Converts to 8-bit RGB, with transparency blended over black. Reuses the memory of 8-bit images.
 pub(crate) fn on_black(picture: DynamicImage) -> RgbImage {
     if !picture.color().has_alpha() {
         return picture.into_rgb8();
@@ -119,19 +122,19 @@ pub(crate) fn on_black(picture: DynamicImage) -> RgbImage {
         }
     }
     bytes.truncate(3 * count);
-    #[allow(clippy::expect_used)] // three bytes for each pixel that there was
-    RgbImage::from_raw(width, height, bytes).expect("as many pixels as before")
+    #[allow(clippy::expect_used)] // three bytes remain for each pixel
+    RgbImage::from_raw(width, height, bytes).expect("the buffer has three bytes per pixel")
 }
 
-/// Whether the first bytes of a file are those of a picture that [`decode`] reads.
-pub fn is_picture(start: &[u8]) -> bool {
+/// Whether a file that begins with these bytes is an image supported by [`decode`].
+pub fn is_image(start: &[u8]) -> bool {
     sniff(start, "").is_ok()
 }
 
-/// The same picture in the house's format.
+/// Converts an image to the native frame format.
 ///
 /// # Errors
-/// When it has sides that no frame can have.
+/// If its size is not a valid frame size.
 pub fn to_frame(picture: &RgbImage) -> Result<Frame, BadSize> {
     let (width, height) = picture.dimensions();
     let mut frame = Frame::new(Size::new(width, height)?);
@@ -139,8 +142,8 @@ pub fn to_frame(picture: &RgbImage) -> Result<Frame, BadSize> {
     Ok(frame)
 }
 
-/// ITU-R BT.601, limited range, the same arithmetic as [`Yuv::from_rgb`](crate::frame::Yuv::from_rgb); chroma is that of
-/// the mean colour of 2x2 pixels.
+/// Converts RGB to ITU-R BT.601, limited range, with the arithmetic of
+/// [`Yuv::from_rgb`](crate::frame::Yuv::from_rgb). A chroma sample is that of the mean colour of 2x2 pixels.
 pub fn write_i420(rgb: &[u8], frame: &mut Frame) {
     let width = frame.size().width();
     let (y, u, v) = frame.planes_mut();
@@ -162,15 +165,17 @@ pub fn write_i420(rgb: &[u8], frame: &mut Frame) {
     }
 }
 
-fn decode_error(source: ImageError, name: &str) -> PictureError {
+fn decode_error(source: ImageError, name: &str) -> ImageFileError {
     let name = name.to_owned();
     match source {
-        ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => PictureError::Truncated { name },
-        _ => PictureError::Decode { name, source },
+        ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            ImageFileError::Truncated { name }
+        }
+        _ => ImageFileError::Decode { name, source },
     }
 }
 
-/// A file beside the missing one with nearly its name, among those whose names are `wanted`.
+/// A file in the same directory with a similar name, among those accepted by `wanted`.
 pub(crate) fn near(path: &Path, wanted: impl Fn(&str) -> bool) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -179,14 +184,14 @@ pub(crate) fn near(path: &Path, wanted: impl Fn(&str) -> bool) -> Option<String>
     Some(path.with_file_name(near).display().to_string())
 }
 
-/// Whether a file of this name should be a picture that [`decode`] reads.
-pub(crate) fn is_picture_name(name: &str) -> bool {
+/// Whether a file name has the extension of an image supported by [`decode`].
+pub(crate) fn is_image_name(name: &str) -> bool {
     let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
     ["png", "jpg", "jpeg", "webp"].iter().any(|known| known.eq_ignore_ascii_case(extension))
 }
 
-/// Whether the end is missing, where decoders don't say so themselves.
-fn is_cut(bytes: &[u8], format: ImageFormat) -> bool {
+/// Whether the end is missing, for formats whose decoder does not report it.
+fn is_truncated(bytes: &[u8], format: ImageFormat) -> bool {
     match (format, bytes) {
         (ImageFormat::Jpeg, _) => !has_jpeg_end(bytes),
         (ImageFormat::WebP, &[_, _, _, _, a, b, c, d, ..]) => {
@@ -196,58 +201,58 @@ fn is_cut(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// Whether the mark of a JPEG's end comes after the start of its pixels. The decoder would paint what is missing gray.
+/// Whether a JPEG's end marker follows the start of its scan data. The decoder would fill missing data with gray.
 ///
-/// Within the pixels every 0xff is escaped, so the mark can't stand there by chance; phones append data behind it.
+/// In scan data every 0xff is escaped, so the marker can't occur there by chance. Phones append data after it.
 fn has_jpeg_end(bytes: &[u8]) -> bool {
     const START_OF_SCAN: u8 = 0xda;
     let mut at = 2;
-    // Headers are jumped over: a thumbnail in them has an end of its own.
+    // Skips header segments: a thumbnail in them has its own end marker.
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
         if marker == START_OF_SCAN {
             return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]);
         }
-        // Before a marker there may be any number of fill bytes.
+        // A marker may be preceded by any number of fill bytes.
         at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
     }
     false
 }
 
-/// UTF-8, whose last letter may be cut in two.
+/// Valid UTF-8, except for a truncated last character.
 fn is_text(head: &[u8]) -> bool {
     !head.contains(&0) && std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-/// Tells the format by the first bytes, and names what it is instead.
-pub(crate) fn sniff(bytes: &[u8], name: &str) -> Result<ImageFormat, PictureError> {
+/// Detects the format from the first bytes, or describes what the file is instead.
+pub(crate) fn sniff(bytes: &[u8], name: &str) -> Result<ImageFormat, ImageFileError> {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     let head = &bytes[..bytes.len().min(1024)];
     let contains = |text: &[u8]| head.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text));
     let brand = if bytes.get(4..8) == Some(b"ftyp") { bytes.get(8..12).unwrap_or_default() } else { b"" };
-    let unsupported = |format| PictureError::Unsupported { name: name.to_owned(), format };
-    let no_picture = |found| PictureError::NotAPicture { name: name.to_owned(), found };
+    let unsupported = |format| ImageFileError::Unsupported { name: name.to_owned(), format };
+    let not_an_image = |found| ImageFileError::NotAPicture { name: name.to_owned(), found };
     Err(match brand {
-        b"avif" | b"avis" => unsupported("an AVIF picture"),
-        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1" => unsupported("a HEIC picture"),
+        b"avif" | b"avis" => unsupported("an AVIF image"),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1" => unsupported("a HEIC image"),
         b"" if starts(b"\x89PNG\r\n\x1a\n") => return Ok(ImageFormat::Png),
         b"" if starts(b"\xff\xd8\xff") => return Ok(ImageFormat::Jpeg),
         b"" if starts(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => return Ok(ImageFormat::WebP),
         b"" if starts(b"GIF8") => unsupported("a GIF"),
-        b"" if starts(b"BM") && bytes.len() > 26 => unsupported("a BMP picture"),
-        b"" if starts(b"II*\0") || starts(b"MM\0*") => unsupported("a TIFF or raw picture"),
-        b"" if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL ") => unsupported("a JPEG XL picture"),
+        b"" if starts(b"BM") && bytes.len() > 26 => unsupported("a BMP image"),
+        b"" if starts(b"II*\0") || starts(b"MM\0*") => unsupported("a TIFF or raw image"),
+        b"" if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL ") => unsupported("a JPEG XL image"),
         b"" if contains(b"<svg") => unsupported("an SVG drawing"),
-        b"" if starts(b"%PDF") => no_picture("a PDF document"),
-        b"" if starts(b"\x1a\x45\xdf\xa3") || starts(b"RIFF") => no_picture("a video or sound file"),
-        b"" if contains(b"<html") => no_picture("a web page"),
-        b"" if bytes.is_empty() => no_picture("empty"),
-        b"" if is_text(head) => no_picture("a text file"),
-        b"" => no_picture("something unknown"),
-        _ => no_picture("a video"),
+        b"" if starts(b"%PDF") => not_an_image("a PDF document"),
+        b"" if starts(b"\x1a\x45\xdf\xa3") || starts(b"RIFF") => not_an_image("a video or audio file"),
+        b"" if contains(b"<html") => not_an_image("a web page"),
+        b"" if bytes.is_empty() => not_an_image("empty"),
+        b"" if is_text(head) => not_an_image("a text file"),
+        b"" => not_an_image("an unknown file type"),
+        _ => not_an_image("a video"),
     })
 }
 
-/// The checksum of a PNG's chunks, for tests that make some.
+/// CRC of a PNG chunk, for tests that create files.
 #[cfg(test)]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
@@ -262,7 +267,7 @@ mod tests {
     use super::*;
     use crate::frame::Yuv;
 
-    fn open(bytes: &[u8]) -> Result<RgbImage, PictureError> {
+    fn open(bytes: &[u8]) -> Result<RgbImage, ImageFileError> {
         decode(bytes, "test", &Limits::default())
     }
 
@@ -276,7 +281,7 @@ mod tests {
         RgbImage::from_pixel(32, 18, Rgb(colour))
     }
 
-    /// A JPEG, white on its left and black on its right, with this EXIF data.
+    /// A JPEG with a white left half and a black right half, and this EXIF data.
     fn halves(exif: &[u8]) -> Vec<u8> {
         let picture = RgbImage::from_fn(64, 64, |x, _| Rgb(if x < 32 { [255; 3] } else { [0; 3] }));
         let mut bytes = Vec::new();
@@ -295,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn transparency_lies_on_black() {
+    fn transparency_is_blended_over_black() {
         let half = RgbaImage::from_fn(32, 18, |x, _| Rgba([200, 100, 50, if x < 16 { 128 } else { 0 }]));
         let expected = RgbImage::from_fn(32, 18, |x, _| Rgb(if x < 16 { [100, 50, 25] } else { [0; 3] }));
         assert_eq!(open(&encode(half, ImageFormat::Png)).unwrap(), expected);
@@ -304,41 +309,41 @@ mod tests {
     }
 
     #[test]
-    fn a_photo_taken_sideways_is_turned_upright() {
-        // Left half white; the camera says: turn me a quarter to the right. Then the top is white.
+    fn the_exif_orientation_is_applied() {
+        // The left half is white, and the orientation is a quarter turn to the right: the top becomes white.
         let picture = open(&halves(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")).unwrap();
         assert!(picture.get_pixel(3, 3)[0] > 250 && picture.get_pixel(60, 3)[0] > 250);
         assert!(picture.get_pixel(3, 60)[0] < 5 && picture.get_pixel(60, 60)[0] < 5);
     }
 
     #[test]
-    fn broken_exif_data_costs_nothing() {
+    fn invalid_exif_data_is_ignored() {
         for exif in [&b"II*\0\xff\xff\xff\xff"[..], b"MM", b"", b"garbage"] {
             assert!(open(&halves(exif)).unwrap().get_pixel(3, 60)[0] > 250, "{exif:?}");
         }
     }
 
     #[test]
-    fn a_cut_picture_is_called_cut() {
+    fn a_truncated_image_is_reported_as_truncated() {
         let noise = RgbImage::from_fn(200, 200, |x, y| Rgb([(x * y) as u8, (x ^ y) as u8, (x * 7 + y) as u8]));
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
             let bytes = encode(noise.clone(), format);
             assert!(open(&bytes).is_ok());
             let error = open(&bytes[..bytes.len() * 2 / 3]).unwrap_err();
-            assert!(matches!(error, PictureError::Truncated { .. }), "{format:?}: {error:?}");
+            assert!(matches!(error, ImageFileError::Truncated { .. }), "{format:?}: {error:?}");
         }
     }
 
     #[test]
-    fn what_is_not_a_picture_is_named() {
+    fn other_file_types_are_named() {
         for (bytes, found) in [
             (&b"GIF89a......"[..], "a GIF"),
             (b"<?xml version=\"1.0\"?>\n<svg xmlns=\"...\">", "an SVG drawing"),
-            (b"\0\0\0\x1cftypheic\0\0\0\0", "a HEIC picture"),
-            (b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF picture"),
+            (b"\0\0\0\x1cftypheic\0\0\0\0", "a HEIC image"),
+            (b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF image"),
             (b"\0\0\0\x1cftypisom\0\0\0\0", "a video"),
             (b"dear diary", "a text file"),
-            (b"\0\x01\x02", "something unknown"),
+            (b"\0\x01\x02", "an unknown file type"),
             (b"", "empty"),
         ] {
             let error = open(bytes).unwrap_err().to_string();
@@ -347,37 +352,37 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_refused_by_its_header() {
+    fn a_decompression_bomb_is_rejected_by_its_header() {
         let mut png = encode(flat([0; 3]), ImageFormat::Png);
         png[16..24].copy_from_slice(&[0, 0, 0x80, 0, 0, 0, 0x80, 0]);
         let crc = crc32(&png[12..29]).to_be_bytes();
         png[29..33].copy_from_slice(&crc);
         let error = open(&png).unwrap_err();
-        assert!(matches!(error, PictureError::TooManyPixels { width: 32768, height: 32768, .. }), "{error:?}");
+        assert!(matches!(error, ImageFileError::TooManyPixels { width: 32768, height: 32768, .. }), "{error:?}");
     }
 
     #[test]
-    fn what_is_not_there_or_too_large_is_named() {
+    fn missing_and_oversized_files_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let read = |path: &Path| read(path, &Limits { max_bytes: 1000, ..Limits::default() });
         fs::write(at("beach.png"), encode(flat([1; 3]), ImageFormat::Png)).unwrap();
         assert!(read(&at("beach.png")).is_ok());
 
-        let Err(PictureError::NotFound { near, .. }) = read(&at("baech.png")) else { panic!("found") };
+        let Err(ImageFileError::NotFound { near, .. }) = read(&at("baech.png")) else { panic!("found") };
         assert_eq!(near, Some(at("beach.png").display().to_string()));
 
         fs::write(at("large.png"), [0; 1001]).unwrap();
         let error = read(&at("large.png")).unwrap_err();
-        assert!(matches!(error, PictureError::Read { source: FileError::TooLarge { bytes: 1001, .. }, .. }));
+        assert!(matches!(error, ImageFileError::Read { source: FileError::TooLarge { bytes: 1001, .. }, .. }));
         assert!(error.hint().unwrap().contains("smaller"));
         regular::make_fifo(&at("fifo.png"));
         let error = read(&at("fifo.png")).unwrap_err();
-        assert!(matches!(error, PictureError::Read { source: FileError::NotRegular("a named pipe"), .. }));
+        assert!(matches!(error, ImageFileError::Read { source: FileError::NotRegular("a named pipe"), .. }));
     }
 
     #[test]
-    fn a_frame_has_the_colours_of_its_picture() {
+    fn a_frame_has_the_colours_of_its_image() {
         let frame = to_frame(&flat([230, 120, 20])).unwrap();
         let (y, u, v) = frame.planes();
         let seen = Yuv { y: y[99], u: u[99], v: v[99] };

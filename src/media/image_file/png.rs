@@ -1,8 +1,8 @@
-//! The chunks of a PNG that come before its pixels.
+//! Chunks of a PNG that precede its pixel data.
 
 use std::iter;
 
-/// Names and data of the chunks before the first one of pixels; none where it is no PNG.
+/// Names and data of the chunks before the first IDAT chunk; empty if `bytes` are not a PNG.
 pub(crate) fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     let mut rest = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n").unwrap_or_default();
     iter::from_fn(move || {
@@ -13,7 +13,7 @@ pub(crate) fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     })
 }
 
-/// The data of the first chunk of this name.
+/// Data of the first chunk with this name.
 pub(super) fn chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
     chunks(bytes).find(|(found, _)| found == name).map(|(_, data)| data)
 }

@@ -1,7 +1,7 @@
-//! Colour profiles: what the numbers of a picture mean, and their way to sRGB.
+//! Colour profiles of images, and their conversion to sRGB.
 //!
-//! PNG says it in the chunks cICP, iCCP, sRGB, gAMA and cHRM, in this order; JPEG, WebP and GIF hold an ICC profile; cameras
-//! mark Adobe RGB in the EXIF data alone.
+//! PNG has the chunks cICP, iCCP, sRGB, gAMA and cHRM, in this order of precedence; JPEG, WebP and GIF embed an ICC
+//! profile; some cameras mark Adobe RGB only in the EXIF data.
 
 use std::{fmt, sync::Arc};
 
@@ -13,20 +13,20 @@ use moxcms::{
 
 use super::{exif, png};
 
-/// Pixels that are converted at once.
+/// Pixels converted per call.
 const CHUNK: usize = 4096;
 
-/// Levels of the colours that tell whether a profile changes anything.
+/// Channel levels of the colours used to test whether a profile changes anything.
 const PROBES: [u8; 6] = [0, 51, 102, 153, 204, 255];
 
-/// White of sRGB pictures among the light of high dynamic range, in cd/m² (BT.2408), and as a linear HLG signal.
+/// Luminance of sRGB white in high dynamic range images, in cd/m² (BT.2408), and as a linear HLG signal.
 const PQ_WHITE: f64 = 203.0;
 const HLG_WHITE: f64 = 0.265;
 
-/// Up to here (in linear light, 1 is white) tones stay; above it they roll off towards 1.
+/// Tones up to this level (linear light, 1 is white) are kept; brighter ones roll off towards 1.
 pub(crate) const KNEE: f64 = 0.75;
 
-/// The way from a picture's colours to sRGB.
+/// Conversion from an image's colours to sRGB.
 #[derive(Clone)]
 pub(crate) struct ToSrgb {
     rgb: Arc<Transform8BitExecutor>,
@@ -40,7 +40,7 @@ impl fmt::Debug for ToSrgb {
 }
 
 impl ToSrgb {
-    /// For the pictures of this file; `None` where they are sRGB, say nothing, or say what makes no sense.
+    /// The conversion for the images of a file; `None` if they are sRGB, or have no profile or an invalid one.
     pub(crate) fn of(decoder: &mut dyn ImageDecoder, bytes: &[u8], format: ImageFormat) -> Option<Self> {
         Self::from_profile(rgb_profile(profile(decoder, bytes, format)?)?)
     }
@@ -50,10 +50,10 @@ impl ToSrgb {
         let srgb = ColorProfile::new_srgb();
         let transform = |layout| profile.create_transform_8bit(layout, &srgb, layout, TransformOptions::default()).ok();
         let conversion = Self { rgb: transform(Layout::Rgb)?, rgba: transform(Layout::Rgba)? };
-        conversion.changes_anything().then_some(conversion)
+        conversion.is_effective().then_some(conversion)
     }
 
-    fn changes_anything(&self) -> bool {
+    fn is_effective(&self) -> bool {
         let levels = || PROBES.into_iter();
         let before: Vec<u8> =
             levels().flat_map(|r| levels().flat_map(move |g| levels().flat_map(move |b| [r, g, b]))).collect();
@@ -61,7 +61,7 @@ impl ToSrgb {
         self.rgb.transform(&before, &mut after).is_ok() && before.iter().zip(&after).any(|(a, b)| a.abs_diff(*b) > 1)
     }
 
-    /// The same picture in sRGB, with 8 bits a channel.
+    /// Converts an image to sRGB with 8 bits per channel.
     pub(crate) fn convert(&self, picture: DynamicImage) -> DynamicImage {
         if picture.color().has_alpha() {
             let mut picture = picture.into_rgba8();
@@ -85,14 +85,14 @@ fn apply(transform: &Transform8BitExecutor, pixels: &mut [u8], channels: usize) 
     }
 }
 
-/// What the file says of its colours.
+/// The colour profile of a file.
 fn profile(decoder: &mut dyn ImageDecoder, bytes: &[u8], format: ImageFormat) -> Option<ColorProfile> {
     if format == ImageFormat::Png
         && let Some(profile) = png::chunk(bytes, b"cICP").and_then(from_cicp)
     {
         return Some(profile);
     }
-    // a damaged profile spoils no pixel
+    // A damaged profile is ignored.
     if let Some(icc) = decoder.icc_profile().ok().flatten() {
         return ColorProfile::new_from_slice(&icc).ok();
     }
@@ -106,7 +106,7 @@ fn profile(decoder: &mut dyn ImageDecoder, bytes: &[u8], format: ImageFormat) ->
     }
 }
 
-/// Numbers of ITU-T H.273: primaries, transfer, matrix (RGB), full range.
+/// Code points of ITU-T H.273: primaries, transfer, matrix (RGB), full range.
 fn from_cicp(numbers: &[u8]) -> Option<ColorProfile> {
     let &[primaries, transfer, 0, range] = numbers else { return None };
     let cicp = CicpProfile {
@@ -119,7 +119,7 @@ fn from_cicp(numbers: &[u8]) -> Option<ColorProfile> {
     profile.red_trc.is_some().then_some(profile)
 }
 
-/// The gamma and the primaries of a PNG.
+/// Profile from a PNG's gamma and primaries.
 fn from_gamma(bytes: &[u8]) -> Option<ColorProfile> {
     let numbers = |name| {
         let numbers = png::chunk(bytes, name)?.as_chunks::<4>().0.iter();
@@ -127,7 +127,7 @@ fn from_gamma(bytes: &[u8]) -> Option<ColorProfile> {
     };
     let gamma = *numbers(b"gAMA")?.first().filter(|gamma| (0.1..=10.0).contains(*gamma))?;
     let mut profile = ColorProfile::new_srgb();
-    // 1/2.2 means sRGB, whose curve is not exactly that
+    // A gamma of 1/2.2 means sRGB, whose curve differs slightly.
     if (gamma - 0.45455).abs() > 0.005 {
         set_curves(&mut profile, &curve_from_gamma((1.0 / gamma) as f32));
     }
@@ -142,7 +142,7 @@ fn from_gamma(bytes: &[u8]) -> Option<ColorProfile> {
     Some(profile)
 }
 
-/// As a profile for RGB: pictures are decoded to that even where they are grey.
+/// An RGB version of the profile: images are decoded to RGB even if they are gray.
 fn rgb_profile(profile: ColorProfile) -> Option<ColorProfile> {
     match profile.color_space {
         DataColorSpace::Rgb => Some(profile),
@@ -162,7 +162,7 @@ fn set_curves(profile: &mut ColorProfile, curve: &ToneReprCurve) {
     }
 }
 
-/// Brings high dynamic range down to what an sRGB screen shows, as is done to videos.
+/// Tone-maps high dynamic range to what an sRGB screen can show, as for videos.
 fn roll_off(profile: &mut ColorProfile) {
     let linear: fn(f64) -> f64 = match profile.cicp.as_ref().map(|cicp| cicp.transfer_characteristics) {
         Some(TransferCharacteristics::Smpte2084) => |value| 10_000.0 / PQ_WHITE * pq(value),
@@ -175,13 +175,13 @@ fn roll_off(profile: &mut ColorProfile) {
     profile.cicp = None;
 }
 
-/// SMPTE ST 2084: from a signal to light, 1 for 10 000 cd/m².
+/// SMPTE ST 2084: signal to light, where 1 is 10 000 cd/m².
 pub(crate) fn pq(value: f64) -> f64 {
     let root = value.powf(1.0 / 78.84375);
     ((root - 0.8359375).max(0.0) / (18.8515625 - 18.6875 * root)).powf(1.0 / 0.159_301_757_812_5)
 }
 
-/// ARIB STD-B67: from a signal to the light of the scene.
+/// ARIB STD-B67: signal to scene light.
 pub(crate) fn hlg(value: f64) -> f64 {
     if value < 0.5 {
         value * value / 3.0
@@ -190,7 +190,7 @@ pub(crate) fn hlg(value: f64) -> f64 {
     }
 }
 
-/// Linear light with its highlights rolled off to at most 1.
+/// Linear light with highlights rolled off to at most 1.
 pub(crate) fn tone(light: f64) -> f64 {
     if light < KNEE { light } else { KNEE + (1.0 - KNEE) * (1.0 - ((KNEE - light) / (1.0 - KNEE)).exp()) }
 }
@@ -208,10 +208,10 @@ mod tests {
     use super::*;
     use crate::media::image_file::{self, Limits, crc32};
 
-    /// What sRGB shows.
+    /// The colours in sRGB.
     const CARD: [[u8; 3]; 4] = [[200, 40, 40], [40, 180, 60], [40, 60, 200], [230, 220, 200]];
 
-    /// The numbers that show `colour` by this profile.
+    /// `colour` encoded in this profile.
     fn coded(colour: [u8; 3], profile: &ColorProfile) -> [u8; 3] {
         let srgb = ColorProfile::new_srgb();
         let options = TransformOptions::default();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_any_profile_are_shown_in_its_colours() {
+    fn images_with_any_profile_are_converted() {
         let mut linear = ColorProfile::new_srgb();
         linear.cicp = None;
         set_curves(&mut linear, &curve_from_gamma(1.8));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn transparency_stays_and_a_grey_profile_counts() {
+    fn transparency_is_kept_and_gray_profiles_are_applied() {
         let profile = ColorProfile::new_adobe_rgb();
         let [r, g, b] = coded(CARD[0], &profile);
         let picture = RgbaImage::from_pixel(32, 18, Rgba([r, g, b, 77]));
@@ -294,11 +294,11 @@ mod tests {
         let mut encoder = PngEncoder::new(&mut bytes);
         encoder.set_icc_profile(ColorProfile::new_gray_with_gamma(1.0).encode().unwrap()).unwrap();
         encoder.write_image(&[55; 1024], 32, 32, image::ExtendedColorType::L8).unwrap();
-        assert!(near(decode(&bytes), [128; 3], 2), "{:?}", decode(&bytes)); // 55/255 of white's light
+        assert!(near(decode(&bytes), [128; 3], 2), "{:?}", decode(&bytes)); // 55/255 of the light of white
     }
 
     #[test]
-    fn a_damaged_or_foreign_profile_changes_nothing() {
+    fn a_damaged_or_unsupported_profile_is_ignored() {
         let picture = RgbImage::from_pixel(32, 18, Rgb(CARD[1]));
         let mut cmyk = ColorProfile::new_adobe_rgb();
         cmyk.color_space = DataColorSpace::Cmyk;
@@ -310,7 +310,7 @@ mod tests {
         }
     }
 
-    /// A PNG of one colour with one more chunk.
+    /// A single-colour PNG with additional chunks.
     fn png_with(colour: [u8; 3], chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
         RgbImage::from_pixel(32, 18, Rgb(colour)).write_to(&mut bytes, ImageFormat::Png).unwrap();
@@ -327,12 +327,12 @@ mod tests {
     }
 
     #[test]
-    fn a_png_says_its_colours_in_chunks() {
+    fn png_colour_chunks_are_applied() {
         let numbers = |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<_>>();
         let linear = numbers(&[100_000]);
         let found = decode(&png_with([55; 3], &[(b"gAMA", &linear)]));
         assert!(near(found, [128; 3], 2), "{found:?}");
-        // sRGB says more than gAMA
+        // sRGB takes precedence over gAMA.
         assert_eq!(decode(&png_with([55; 3], &[(b"sRGB", &[0]), (b"gAMA", &linear)])), [55; 3]);
         assert_eq!(decode(&png_with([55; 3], &[(b"gAMA", &numbers(&[45_455]))])), [55; 3]);
         assert_eq!(decode(&png_with([55; 3], &[(b"gAMA", &[0; 4])])), [55; 3]);
@@ -349,11 +349,11 @@ mod tests {
     }
 
     #[test]
-    fn high_dynamic_range_is_brought_down() {
+    fn high_dynamic_range_is_tone_mapped() {
         assert!((pq(0.580_69) * 10_000.0 - 203.0).abs() < 0.5, "{}", pq(0.580_69) * 10_000.0);
         assert!((hlg(0.75) - HLG_WHITE).abs() < 1e-3);
         assert!(tone(0.5) == 0.5 && tone(1.0) < 1.0 && tone(50.0) <= 1.0);
-        // 58 % of PQ, and 75 % of HLG, are white
+        // 58 % of PQ and 75 % of HLG are white.
         for (transfer, code) in [(16, 148), (18, 191)] {
             let found = decode(&png_with([code; 3], &[(b"cICP", &[9, transfer, 0, 1])]));
             assert!(near(found, [244; 3], 5), "{transfer}: {found:?}");
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn adobe_rgb_that_only_the_camera_marks() {
+    fn adobe_rgb_marked_in_exif_is_converted() {
         let profile = ColorProfile::new_adobe_rgb();
         let picture = RgbImage::from_pixel(32, 18, Rgb(coded(CARD[0], &profile)));
         let mut bytes = Vec::new();

@@ -16,7 +16,7 @@ use super::ioctl;
 use crate::{
     frame::{Frame, Size},
     sink::{FrameSink, SinkError, check_size},
-    v4l2::{Caps, spell},
+    v4l2::{Caps, fourcc_text},
 };
 
 const DRIVER: &str = "v4l2 loopback";
@@ -165,7 +165,7 @@ fn set_format(file: &File, name: &str, size: Size) -> Result<(), SinkError> {
         false => Err(SinkError::Format {
             device: name.to_owned(),
             asked: format!("{size} YU12"),
-            got: format!("{}x{} {}", got.width, got.height, spell(got.pixelformat)),
+            got: format!("{}x{} {}", got.width, got.height, fourcc_text(got.pixelformat)),
         }),
     }
 }

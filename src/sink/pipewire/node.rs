@@ -94,7 +94,7 @@ impl Node {
             streaming: Cell::new(false),
             last: RefCell::new(None),
             sent: Cell::new(0),
-            buffers: RefCell::new(Vec::with_capacity(pod::MOST_BUFFERS as usize)),
+            buffers: RefCell::new(Vec::with_capacity(pod::MAX_BUFFERS as usize)),
             closing: Cell::new(false),
         };
         let inner = NonNull::from(Box::leak(Box::new(inner)));
