@@ -7,7 +7,7 @@ mod http;
 #[path = "support/providers.rs"]
 mod support;
 
-use bgcam::prompt::{Picture, PromptError};
+use bgcam::prompt::{GeneratedImage, PromptError};
 use http::{Reply, Server, json, text};
 use serde_json::{Value, json};
 use support::{base64, generate, png, set, workflow};
@@ -16,7 +16,7 @@ use support::{base64, generate, png, set, workflow};
 const DIRECT: [&str; 6] = ["openai", "bedrock", "gateway", "sdwebui", "stability", "gemini"];
 
 /// Asks `name`, whose server answers requests for a picture with `answer` and has a picture at /a.png.
-async fn answered(name: &str, status: u16, answer: Value) -> Result<Picture, PromptError> {
+async fn answered(name: &str, status: u16, answer: Value) -> Result<GeneratedImage, PromptError> {
     let server = Server::start(move |_, request| match &*request.line {
         "GET /a.png" => Reply::Full(200, "Content-Type: text/plain\r\n", png()),
         _ => json(status, &answer),
@@ -71,7 +71,7 @@ async fn pictures_are_found_in_answers_that_differ() {
             Err(error) => panic!("{name} {told}: {error}"),
         }
     }
-    let seed = |picture: Result<Picture, PromptError>| picture.unwrap().seed;
+    let seed = |picture: Result<GeneratedImage, PromptError>| picture.unwrap().seed;
     assert_eq!(seed(answered("sdwebui", 200, json!({"images": [picture], "info": {"seed": 5}})).await), Some(5));
     assert_eq!(seed(answered("sdwebui", 200, json!({"images": [picture], "info": "{\"seed\": -1}"})).await), None);
 }
@@ -101,11 +101,11 @@ async fn errors_with_status_200_are_quoted() {
         (json!({"error": {"message": long}}), "model is overloaded xxx"),
         (json!("out of disk"), "out of disk"),
         (json!({"error": {"message": "flagged", "code": "moderation_blocked"}}), "flagged"),
-        (json!({"error": null, "data": null}), "no picture in it"),
-        (json!({}), "no picture in it"),
-        (json!([]), "no picture in it"),
-        (json!(null), "no picture in it"),
-        (json!(17), "no picture in it"),
+        (json!({"error": null, "data": null}), "contains no image"),
+        (json!({}), "contains no image"),
+        (json!([]), "contains no image"),
+        (json!(null), "contains no image"),
+        (json!(17), "contains no image"),
     ] {
         for name in DIRECT {
             let error = answered(name, 200, answer.clone()).await.unwrap_err().to_string();
@@ -134,14 +134,10 @@ async fn comfyui_gives_reasons_too() {
             json!({}),
             "failed validation: Value not in list: ckpt_name: 'x'",
         ),
-        (json!([]), json!({}), "no picture in it"),
-        (json!({"prompt_id": "a"}), json!({"a": {"outputs": null, "status": null}}), "saved no picture"),
-        (json!({"prompt_id": "a"}), json!({"a": {"outputs": {"1": {"images": null}, "2": null}}}), "saved no picture"),
-        (
-            json!({"prompt_id": "a"}),
-            json!({"a": {"outputs": {"1": {"images": [{"filename": ""}]}}}}),
-            "saved no picture",
-        ),
+        (json!([]), json!({}), "contains no image"),
+        (json!({"prompt_id": "a"}), json!({"a": {"outputs": null, "status": null}}), "saved no image"),
+        (json!({"prompt_id": "a"}), json!({"a": {"outputs": {"1": {"images": null}, "2": null}}}), "saved no image"),
+        (json!({"prompt_id": "a"}), json!({"a": {"outputs": {"1": {"images": [{"filename": ""}]}}}}), "saved no image"),
         (json!({"prompt_id": "a"}), json!({"error": "database is locked"}), "database is locked"),
         (json!({"prompt_id": "a"}), json!({"a": {"outputs": {"1": {"images": [{"filename": "x"}]}}}}), "a text file"),
     ] {

@@ -9,7 +9,7 @@ mod http;
 use std::{fs, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bgcam::prompt::{Picture, PromptError, Provider, Wish, settings::PromptSettings, template};
+use bgcam::prompt::{self, GeneratedImage, PromptError, PromptRequest, providers, settings::PromptSettings};
 use http::{Reply, Request, Server};
 use serde_json::{Value, json};
 
@@ -70,11 +70,11 @@ fn settings(folder: &std::path::Path, url: &str) -> PromptSettings {
     settings
 }
 
-async fn generate(settings: &PromptSettings, model: &str) -> Result<Picture, PromptError> {
-    let provider = Provider::open("bedrock", settings).unwrap();
-    let wish =
-        Wish { words: "a beach".to_owned(), size: (1280, 720), model: Some(model.to_owned()), ..Wish::default() };
-    let recipe = template::recipe(settings, &provider, &wish).unwrap();
+async fn generate(settings: &PromptSettings, model: &str) -> Result<GeneratedImage, PromptError> {
+    let provider = providers::open("bedrock", settings).unwrap();
+    let request =
+        PromptRequest { text: "a beach".to_owned(), model: Some(model.to_owned()), ..PromptRequest::default() };
+    let recipe = prompt::recipe(&request, &*provider, settings, (1280, 720)).unwrap();
     provider.generate(&recipe, &|_| {}).await
 }
 
@@ -140,10 +140,10 @@ async fn every_error_that_botocore_knows_is_understood() {
     }
     for (name, error) in asked.join_all().await {
         let understood = match name.as_str() {
-            "AccessDeniedException" => matches!(error, PromptError::KeyRefused { status: 403, .. }),
+            "AccessDeniedException" => matches!(error, PromptError::KeyRejected { status: 403, .. }),
             "ValidationException" => matches!(error, PromptError::BadRequest { status: 400, .. }),
-            "ServiceQuotaExceededException" => matches!(error, PromptError::Quota { .. }),
-            "ResourceNotFoundException" => matches!(error, PromptError::ModelGone { .. }),
+            "ServiceQuotaExceededException" => matches!(error, PromptError::QuotaExceeded { .. }),
+            "ResourceNotFoundException" => matches!(error, PromptError::ModelNotFound { .. }),
             "ThrottlingException" | "ModelNotReadyException" => matches!(error, PromptError::Throttled { .. }),
             "ModelTimeoutException"
             | "InternalServerException"

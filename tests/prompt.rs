@@ -164,7 +164,7 @@ fn wrong_wishes_are_refused_with_what_was_expected() {
         (&["set-prompt", "--style", "cubist", "beach"], "watercolour"),
         (&["set-prompt", "--provider", "openai", "beach"], "OPENAI_API_KEY"),
         (&["set-prompt", "  "], "the prompt is empty"),
-        (&["set-prompt", "--cancel"], "no picture is being made"),
+        (&["set-prompt", "--cancel"], "no picture is being generated"),
     ] {
         let said = home.expect(args, 1);
         assert!(said.contains(expected), "{args:?}: {said}");
@@ -252,7 +252,7 @@ fn of_pictures_with_the_same_words_the_newest_is_used_and_none_is_removed_unaske
         assert!(said.contains(&format!("2 pictures are called \"Beach\"; this is the newest, {newest}")), "{said}");
     }
     let said = home.expect(&["gallery", "remove", "beach"], 1);
-    assert!(said.contains("may be any of 2 pictures") && said.contains(newest), "{said}");
+    assert!(said.contains("matches 2 pictures") && said.contains(newest), "{said}");
     for entry in list.as_array().unwrap() {
         home.expect(&["gallery", "remove", entry["id"].as_str().unwrap()], 0);
     }

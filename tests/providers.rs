@@ -17,11 +17,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bgcam::{
     error::Failure,
-    prompt::{
-        Progress, PromptError, Provider,
-        provider::{self, Name},
-        settings::PromptSettings,
-    },
+    prompt::{Name, Progress, PromptError, providers, settings::PromptSettings},
 };
 use http::{Reply, Server, json, text};
 use serde_json::{Value, json};
@@ -70,7 +66,7 @@ async fn addresses_in_answers_are_followed_at_home_only() {
         [format!("{}/1.png", stranger.url), "file:///etc/passwd".to_owned(), "http://169.254.169.254/".to_owned()]
     {
         let error = answered("openai", json(200, &json!({"data": [{"url": address}]}))).await.unwrap_err();
-        assert!(matches!(error, PromptError::ForeignPicture { .. }), "{address}: {error}");
+        assert!(matches!(error, PromptError::ForeignImageHost { .. }), "{address}: {error}");
     }
     assert!(stranger.requests().is_empty());
 }
@@ -221,12 +217,12 @@ async fn comfyui_says_what_failed() {
     assert!(error.to_string().contains("out of memory"), "{error}");
     for (text, what) in [
         ("{\"nodes\": []}", "editor's format"),
-        ("{}", "no %prompt%"),
+        ("{}", "not contain %prompt%"),
         ("[\"%prompt%\"]", "no object"),
         ("x", "no JSON"),
     ] {
         fs::write(&set.settings.comfyui.workflow, text).unwrap();
-        let error = Provider::open("comfyui", &set.settings).unwrap_err();
+        let error = providers::open("comfyui", &set.settings).unwrap_err();
         assert!(error.to_string().contains(what), "{error}");
     }
 }
@@ -240,14 +236,14 @@ fn refusals() -> Vec<(&'static str, u16, Value, &'static str)> {
     let stability = |name: &str, message: &str| json!({"id": "1", "name": name, "errors": [message]});
     let lambda = |message: &str| json!({"message": format!("Error invoking model: {message}")});
     vec![
-        ("openai", 400, openai("moderation_blocked", "rejected by the safety system"), "refused this prompt"),
-        ("openai", 401, openai("invalid_api_key", "Incorrect API key provided"), "refused the key"),
+        ("openai", 400, openai("moderation_blocked", "rejected by the safety system"), "rejected this prompt"),
+        ("openai", 401, openai("invalid_api_key", "Incorrect API key provided"), "rejected the API key"),
         ("openai", 404, openai("model_not_found", "The model does not exist"), "has no model \"gpt-image-2\""),
-        ("openai", 404, json!({"detail": "Not Found"}), "does not know the path"),
-        ("openai", 429, openai("insufficient_quota", "You exceeded your current quota"), "is used up"),
-        ("openai", 400, json!({"error": "width and height must be positive"}), "refused the request"),
+        ("openai", 404, json!({"detail": "Not Found"}), "has no path"),
+        ("openai", 429, openai("insufficient_quota", "You exceeded your current quota"), "is out of credit"),
+        ("openai", 400, json!({"error": "width and height must be positive"}), "rejected the request"),
         ("openai", 500, json!({"error": "server_error", "message": "sad"}), "failed (status 500): sad"),
-        ("bedrock", 403, amazon("AccessDeniedException", "not authorized"), "refused the key"),
+        ("bedrock", 403, amazon("AccessDeniedException", "not authorized"), "rejected the API key"),
         (
             "bedrock",
             404,
@@ -259,32 +255,32 @@ fn refusals() -> Vec<(&'static str, u16, Value, &'static str)> {
             "bedrock",
             400,
             amazon("ValidationException", "This request has been blocked by our content filters."),
-            "refused this prompt",
+            "rejected this prompt",
         ),
-        ("bedrock", 400, amazon("ServiceQuotaExceededException", "too much"), "is used up"),
-        ("bedrock", 200, json!({"finish_reasons": ["Filter reason: prompt"]}), "refused this prompt"),
+        ("bedrock", 400, amazon("ServiceQuotaExceededException", "too much"), "is out of credit"),
+        ("bedrock", 200, json!({"finish_reasons": ["Filter reason: prompt"]}), "rejected this prompt"),
         ("bedrock", 200, json!({"finish_reasons": ["Inference error"], "images": []}), "Inference error"),
         (
             "bedrock",
             200,
             json!({"images": [], "error": "All of the generated images have been blocked"}),
-            "refused this prompt",
+            "rejected this prompt",
         ),
-        ("bedrock", 200, json!({}), "no picture in it"),
+        ("bedrock", 200, json!({}), "contains no image"),
         ("gateway", 404, lambda("end of its life"), "has no model"),
-        ("gateway", 400, lambda("blocked by our content filters"), "refused this prompt"),
+        ("gateway", 400, lambda("blocked by our content filters"), "rejected this prompt"),
         ("gateway", 500, json!({"message": "Internal Server Error"}), "failed (status 500)"),
-        ("gateway", 404, json!({"message": "Not Found"}), "does not know the path"),
-        ("gateway", 200, json!({"image": "x"}), "no picture in it"),
-        ("stability", 403, stability("content_moderation", "flagged"), "refused this prompt"),
-        ("stability", 402, stability("payment_required", "no credits"), "is used up"),
-        ("stability", 401, stability("unauthorized", "bad key"), "refused the key"),
-        ("stability", 200, json!({"finish_reason": "CONTENT_FILTERED", "image": base64()}), "refused this prompt"),
+        ("gateway", 404, json!({"message": "Not Found"}), "has no path"),
+        ("gateway", 200, json!({"image": "x"}), "contains no image"),
+        ("stability", 403, stability("content_moderation", "flagged"), "rejected this prompt"),
+        ("stability", 402, stability("payment_required", "no credits"), "is out of credit"),
+        ("stability", 401, stability("unauthorized", "bad key"), "rejected the API key"),
+        ("stability", 200, json!({"finish_reason": "CONTENT_FILTERED", "image": base64()}), "rejected this prompt"),
         ("gemini", 404, google("NOT_FOUND", "models/x is not found for API version v1beta"), "has no model"),
-        ("gemini", 400, google("INVALID_ARGUMENT", "bad ratio"), "refused the request"),
-        ("gemini", 403, google("PERMISSION_DENIED", "bad key"), "refused the key"),
-        ("gemini", 200, json!({"candidates": [{"finishReason": "IMAGE_SAFETY"}]}), "refused this prompt"),
-        ("gemini", 200, json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}), "refused this prompt"),
+        ("gemini", 400, google("INVALID_ARGUMENT", "bad ratio"), "rejected the request"),
+        ("gemini", 403, google("PERMISSION_DENIED", "bad key"), "rejected the API key"),
+        ("gemini", 200, json!({"candidates": [{"finishReason": "IMAGE_SAFETY"}]}), "rejected this prompt"),
+        ("gemini", 200, json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}), "rejected this prompt"),
         (
             "gemini",
             200,
@@ -297,8 +293,8 @@ fn refusals() -> Vec<(&'static str, u16, Value, &'static str)> {
             json!({"error": "OutOfMemoryError", "detail": "", "errors": "CUDA out of memory"}),
             "CUDA out of memory",
         ),
-        ("sdwebui", 401, json!({"detail": "Not authenticated"}), "refused the key"),
-        ("sdwebui", 200, json!({"images": []}), "no picture in it"),
+        ("sdwebui", 401, json!({"detail": "Not authenticated"}), "rejected the API key"),
+        ("sdwebui", 200, json!({"images": []}), "contains no image"),
     ]
 }
 
@@ -306,7 +302,7 @@ fn refusals() -> Vec<(&'static str, u16, Value, &'static str)> {
 async fn refusals_are_understood() {
     for (name, status, body, told) in refusals() {
         let error = answered(name, json(status, &body)).await.unwrap_err();
-        let needs_no_hint = matches!(error, PromptError::BadAnswer { .. } | PromptError::BadRequest { .. });
+        let needs_no_hint = matches!(error, PromptError::BadResponse { .. } | PromptError::BadRequest { .. });
         let failure = Failure::from(error);
         assert!(failure.message.contains(told), "{name} {status} {body}: {failure}");
         assert!(
@@ -341,7 +337,7 @@ async fn answers_without_a_good_picture_are_named() {
         (text(200, "<!doctype html><html>"), "a web page, not JSON"),
         (text(200, ""), "empty, not JSON"),
         (text(200, "{\"data\": [{\"b64"), "cut off"),
-        (json(200, &json!({"data": []})), "no picture in it"),
+        (json(200, &json!({"data": []})), "contains no image"),
         (json(200, &json!({"data": [{"b64_json": &whole[..whole.len() - 3]}]})), "damaged or cut off"),
         (data(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "an SVG drawing"),
         (data(b"GIF89a.............."), "a GIF"),
@@ -360,7 +356,7 @@ async fn broken_connections_are_told_apart() {
     let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"data\"".to_vec();
     for raw in [Vec::new(), cut, b"SSH-2.0-OpenSSH_9\r\n".to_vec()] {
         let error = answered("openai", Reply::Raw(raw)).await.unwrap_err();
-        assert!(matches!(error, PromptError::Lost { .. }), "{error:?}");
+        assert!(matches!(error, PromptError::ConnectionLost { .. }), "{error:?}");
     }
     // A server that talks plainly where TLS was expected.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -428,7 +424,7 @@ async fn busy_servers_are_asked_again_and_it_is_said_aloud() {
 
     let server = Server::always(busy()).await;
     let error = generate("openai", &set(&server.url).settings).await.unwrap_err();
-    assert!(matches!(&error, PromptError::Throttled { said, .. } if said == "slow down"), "{error:?}");
+    assert!(matches!(&error, PromptError::Throttled { detail, .. } if detail == "slow down"), "{error:?}");
     assert_eq!(server.requests().len(), 3);
     // An hour is more than anybody waits.
     let server = Server::always(Reply::Full(429, "Retry-After: 3600\r\n", Vec::new())).await;
@@ -497,7 +493,7 @@ async fn keys_never_reach_a_message_or_a_log() {
             let error = provider.generate(&recipe, &|_| {}).await.unwrap_err();
             let shown = format!("{error} {error:?}");
             let failure = Failure::from(error);
-            let infos = serde_json::to_string(&provider::list(&set.settings)).unwrap();
+            let infos = serde_json::to_string(&providers::list(&set.settings)).unwrap();
             let texts = format!("{shown} {failure:?} {provider:?} {recipe:?} {infos}");
             assert!(!texts.contains("canary"), "{texts}");
             assert!(!failure.message.contains(['\r', '\n', '\x1b']), "{failure}");
@@ -505,7 +501,7 @@ async fn keys_never_reach_a_message_or_a_log() {
     }
     let log = log.0.lock().unwrap();
     let log = String::from_utf8_lossy(&log);
-    assert!(log.contains("trying again"), "the log was not heard: {log}");
+    assert!(log.contains("retrying"), "unexpected log: {log}");
     assert!(!log.contains("canary"));
 }
 
@@ -515,10 +511,10 @@ fn what_is_not_set_up_is_listed_with_the_way_out() {
     for variable in [&mut settings.openai.key_env, &mut settings.stability.key_env] {
         *variable = "BGCAM_TEST_NO_SUCH_KEY".to_owned();
     }
-    let list = provider::list(&settings);
+    let list = providers::list(&settings);
     let info = |name| list.iter().find(|info| info.name == name).unwrap();
     assert!(info(Name::Builtin).configured && info(Name::SdWebUi).configured);
-    assert!(info(Name::Builtin).note.contains("painted"));
+    assert!(info(Name::Builtin).note.contains("offline"));
     for (name, told) in [
         (Name::OpenAi, "BGCAM_TEST_NO_SUCH_KEY"),
         (Name::Gateway, "prompt.gateway.url"),
@@ -528,7 +524,7 @@ fn what_is_not_set_up_is_listed_with_the_way_out() {
         let failure = info(name).why_not.as_ref().unwrap();
         assert!(failure.message.contains(told) && failure.hint.is_some(), "{failure:?}");
     }
-    let failure = Failure::from(Provider::open("opeanai", &settings).unwrap_err());
+    let failure = Failure::from(providers::open("opeanai", &settings).unwrap_err());
     assert_eq!(failure.hint.as_deref(), Some("did you mean \"openai\"?"));
 }
 
@@ -575,7 +571,7 @@ async fn a_program_gives_a_picture_on_its_output_or_in_a_file() {
 async fn a_program_that_fails_is_quoted() {
     for (script, told) in [
         ("echo no such model >&2; exit 3", "exit status: 3: no such model"),
-        ("exit 0", "nothing on its standard output"),
+        ("exit 0", "stdout and the file BGCAM_OUTPUT are empty"),
         ("echo '<svg/>'", "an SVG drawing"),
         ("head -c 26000000 /dev/zero", "more than 25 MB"),
         ("ln -s /dev/zero \"$BGCAM_OUTPUT\"", "no regular file"),

@@ -14,7 +14,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bgcam::prompt::{Picture, PromptError, Provider, Wish, settings::PromptSettings, template};
+use bgcam::prompt::{self, GeneratedImage, PromptError, PromptRequest, providers, settings::PromptSettings};
 use serde_json::json;
 
 /// A certificate that nobody vouches for.
@@ -77,10 +77,10 @@ fn installed(variable: &str, path: &str) -> Option<PathBuf> {
     Some(found)
 }
 
-async fn generate(provider: &str, words: &str, settings: &PromptSettings) -> Result<Picture, PromptError> {
-    let provider = Provider::open(provider, settings).unwrap();
-    let wish = Wish { words: words.to_owned(), size: (1280, 720), ..Wish::default() };
-    let recipe = template::recipe(settings, &provider, &wish).unwrap();
+async fn generate(provider: &str, text: &str, settings: &PromptSettings) -> Result<GeneratedImage, PromptError> {
+    let provider = providers::open(provider, settings).unwrap();
+    let request = PromptRequest { text: text.to_owned(), ..PromptRequest::default() };
+    let recipe = prompt::recipe(&request, &*provider, settings, (1280, 720)).unwrap();
     provider.generate(&recipe, &|_| {}).await
 }
 
@@ -89,7 +89,7 @@ fn aimock(folder: &Path, options: &[&str]) -> Option<Server> {
     let picture = image::RgbImage::from_pixel(64, 36, image::Rgb([10, 200, 90]));
     picture.save(folder.join("beach.png")).unwrap();
     let picture = BASE64_STANDARD.encode(fs::read(folder.join("beach.png")).unwrap());
-    let on = |words: &str| json!({"userMessage": words, "endpoint": "image"});
+    let on = |text: &str| json!({"userMessage": text, "endpoint": "image"});
     let blocked = json!({"message": "rejected", "type": "image_generation_user_error", "code": "moderation_blocked"});
     let limit = json!({"message": "Rate limit reached", "type": "rate_limit_error"});
     let fixtures = json!({"fixtures": [
@@ -126,7 +126,7 @@ async fn aimock_gives_pictures_and_refuses() {
     assert!(matches!(error, PromptError::Throttled { .. }), "{error:?}");
     let settings = openai(&server, folder.path(), "sk-wrong-canary");
     let error = generate("openai", "a beach", &settings).await.unwrap_err();
-    assert!(matches!(error, PromptError::KeyRefused { status: 401, .. }), "{error:?}");
+    assert!(matches!(error, PromptError::KeyRejected { status: 401, .. }), "{error:?}");
     assert!(!format!("{error:?}").contains("canary"));
 }
 
@@ -135,10 +135,10 @@ async fn aimock_breaks_in_its_own_ways() {
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = aimock(folder.path(), &["--chaos-malformed", "1"]) else { return };
     let error = generate("openai", "a beach", &openai(&server, folder.path(), "sk-right")).await.unwrap_err();
-    assert!(matches!(error, PromptError::BadAnswer { .. }), "{error:?}");
+    assert!(matches!(error, PromptError::BadResponse { .. }), "{error:?}");
     let Some(server) = aimock(folder.path(), &["--chaos-disconnect", "1"]) else { return };
     let error = generate("openai", "a beach", &openai(&server, folder.path(), "sk-right")).await.unwrap_err();
-    assert!(matches!(error, PromptError::Lost { .. }), "{error:?}");
+    assert!(matches!(error, PromptError::ConnectionLost { .. }), "{error:?}");
 }
 
 /// One request to moto's IAM, in its query dialect, before it judges.
@@ -177,7 +177,7 @@ fn moto_judges_our_signatures() {
 async fn judged(server: &Server, folder: &Path) {
     // This makes the process-wide choice of a TLS library, which `iam` needs.
     let mut settings = PromptSettings::default();
-    Provider::open("sdwebui", &settings).unwrap();
+    providers::open("sdwebui", &settings).unwrap();
     iam(&server.url, "Action=CreateUser&Version=2010-05-08&UserName=bgcam").await;
     let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22\
                   %3A%22bedrock%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D";
@@ -203,11 +203,11 @@ async fn judged(server: &Server, folder: &Path) {
     };
     // moto has no pictures: its `{}` says that the door is open.
     let error = ask("right").await;
-    assert!(matches!(&error, PromptError::BadAnswer { what, .. } if what.contains("no picture in it")), "{error:?}");
+    assert!(matches!(&error, PromptError::BadResponse { what, .. } if what.contains("contains no image")), "{error:?}");
     for (profile, told) in [("wrong", "signature"), ("stranger", "security token")] {
         let error = ask(profile).await;
         assert!(
-            matches!(&error, PromptError::KeyRefused { status: 403, said, .. } if said.contains(told)),
+            matches!(&error, PromptError::KeyRejected { status: 403, detail, .. } if detail.contains(told)),
             "{error:?}"
         );
         assert!(!format!("{error:?}").contains("canary"));

@@ -92,7 +92,7 @@ fn a_key_never_goes_to_a_proxy_that_can_read_it() {
     ] {
         let value = format!("{scheme}{}", proxy.address);
         let (ok, text) = providers(&["--test", "openai"], &openai(NEAR, true), &[(variable, &value)]);
-        assert!(!ok && text.contains("unencrypted, through the proxy"), "{variable}={value}: {text}");
+        assert!(!ok && text.contains("unencrypted through the proxy"), "{variable}={value}: {text}");
         for part in [&proxy.address, variable, "add 10.254.254.1 to NO_PROXY", "https://"] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -107,10 +107,10 @@ fn a_key_never_goes_to_a_proxy_that_can_read_it() {
         ("AWS_SESSION_TOKEN", "secret"),
     ];
     let (ok, text) = providers(&["--test", "bedrock"], bedrock, &variables);
-    assert!(!ok && text.contains("unencrypted, through the proxy"), "{text}");
+    assert!(!ok && text.contains("unencrypted through the proxy"), "{text}");
     let far = bedrock.replace("10.254.254.1", "198.51.100.1");
     let (ok, text) = providers(&["--test", "bedrock"], &far, &variables[1..]);
-    assert!(!ok && text.contains("would go to 198.51.100.1 unencrypted"), "{text}");
+    assert!(!ok && text.contains("would be sent to 198.51.100.1 unencrypted"), "{text}");
     assert_eq!(proxy.seen(), "");
 }
 
@@ -149,7 +149,7 @@ fn without_a_key_a_proxy_may_forward_and_is_named_when_it_refuses() {
 
     for (head, told) in [
         ("403 Forbidden", "answered for 10.254.254.1:8080 with status 403: not for you"),
-        ("407 Proxy Authentication Required", "asks for a user name and password"),
+        ("407 Proxy Authentication Required", "requires a user name and password"),
         ("504 Gateway Timeout", "answered for 10.254.254.1:8080 with status 504"),
     ] {
         let proxy = Proxy::start(format!("HTTP/1.1 {head}\r\nRetry-After: 0\r\nContent-Length: 11\r\n\r\nnot for you"));
@@ -168,7 +168,7 @@ fn a_proxy_that_opens_no_tunnel_is_named() {
         text
     };
     for (head, told) in [
-        ("407 Proxy Authentication Required", "asks for a user name and password (status 407)"),
+        ("407 Proxy Authentication Required", "requires a user name and password (status 407)"),
         ("403 Forbidden", "refuses to connect to api.example"),
         ("502 Bad Gateway", "refuses to connect to api.example"),
     ] {
@@ -181,15 +181,12 @@ fn a_proxy_that_opens_no_tunnel_is_named() {
     }
     let socks = Proxy::start(b"\x05\xff");
     let text = ask("all_proxy", &format!("socks5h://{}", socks.address));
-    assert!(text.contains(&format!("the proxy socks5h://{} gives no connection", socks.address)), "{text}");
+    assert!(text.contains(&format!("the proxy socks5h://{} cannot be used", socks.address)), "{text}");
     assert!(socks.seen().starts_with('\u{5}'), "it is spoken to as SOCKS");
 
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = ask("https_proxy", &format!("http://{free}"));
-    assert!(
-        text.contains(&format!("the proxy http://{free} gives no connection: ")) && text.contains("refused"),
-        "{text}"
-    );
+    assert!(text.contains(&format!("the proxy http://{free} cannot be used: ")) && text.contains("refused"), "{text}");
     let text = ask("https_proxy", "http://proxy.invalid:3128");
-    assert!(text.contains("the proxy http://proxy.invalid:3128 has a name that cannot be resolved"), "{text}");
+    assert!(text.contains("the proxy http://proxy.invalid:3128 has a host name that cannot be resolved"), "{text}");
 }

@@ -316,6 +316,6 @@ fn an_older_prompt_that_ends_late_is_kept_and_not_shown() {
     release(&home, "clip");
     done(video);
     let told = done(prompt);
-    assert!(told.contains("kept in the gallery as") && told.contains("not shown"), "{told}");
+    assert!(told.contains("saved in the gallery as") && told.contains("not shown"), "{told}");
     assert_eq!(status(&mut daemon).scene.label, "clip.mp4");
 }

@@ -1,4 +1,4 @@
-//! What a server answers that is asked for a picture, through the whole of HTTP: statuses, headers, bodies, redirects.
+//! Responses of image servers: statuses, headers, bodies and redirects through the whole HTTP client.
 //!
 //! An input is the first letter of a provider, then replies with [`NEXT`] between them: `STATUS HEADER\nBODY`.
 #![no_main]
@@ -7,7 +7,7 @@ use std::{cell::RefCell, collections::VecDeque, fs, io, net::TcpListener, path::
 
 use bgcam::{
     error::Failure,
-    prompt::{Provider, Recipe, Wish, provider::Name, settings::PromptSettings, template},
+    prompt::{self, Name, PromptRequest, Provider, Recipe, providers, settings::PromptSettings},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -17,17 +17,17 @@ use tokio::{
 /// The byte between replies.
 const NEXT: u8 = 0x1e;
 
-/// No message may hold this.
+/// No message may contain this.
 const CANARY: &str = "sk-canary";
 
-/// Nobody reads a longer message.
-const MOST_SAID: usize = 2000;
+/// The maximum length of a message in bytes.
+const MAX_MESSAGE_LEN: usize = 2000;
 
 type Replies = Rc<RefCell<VecDeque<Vec<u8>>>>;
 
 struct Bench {
     listener: TcpListener,
-    providers: Vec<(Provider, Recipe)>,
+    providers: Vec<(Box<dyn Provider>, Recipe)>,
 }
 
 impl Bench {
@@ -37,9 +37,9 @@ impl Bench {
         let settings = settings(&format!("http://{}", listener.local_addr().unwrap()));
         let names = ["openai", "bedrock", "gateway", "sdwebui", "comfyui", "stability", "gemini"];
         let open = |name| {
-            let provider = Provider::open(name, &settings).unwrap();
-            let wish = Wish { words: "beach".to_owned(), size: (64, 48), ..Wish::default() };
-            let recipe = template::recipe(&settings, &provider, &wish).unwrap();
+            let provider = providers::open(name, &settings).unwrap();
+            let request = PromptRequest { text: "beach".to_owned(), ..PromptRequest::default() };
+            let recipe = prompt::recipe(&request, &*provider, &settings, (64, 48)).unwrap();
             (provider, recipe)
         };
         Self { listener, providers: names.map(open).into() }
@@ -73,7 +73,7 @@ fn settings(url: &str) -> PromptSettings {
     settings
 }
 
-/// Answers one request with the next reply; requests to stop take none, since they come when they like.
+/// Answers one request with the next reply. Cancel and progress requests use up none, since their timing varies.
 async fn answer(stream: TcpStream, replies: Replies) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let (mut head, mut length) = (String::new(), 0);
@@ -104,14 +104,14 @@ async fn answer(stream: TcpStream, replies: Replies) -> io::Result<()> {
     stream.shutdown().await
 }
 
-async fn ask(bench: &Bench, provider: &Provider, recipe: &Recipe, replies: Replies) {
+async fn ask(bench: &Bench, provider: &dyn Provider, recipe: &Recipe, replies: Replies) {
     let listener = tokio::net::TcpListener::from_std(bench.listener.try_clone().unwrap()).unwrap();
     tokio::task::spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::task::spawn_local(answer(stream, Rc::clone(&replies)));
         }
     });
-    // The clock jumps to the next timer whenever nobody has work: in small steps, or it would be at the time-outs at once.
+    // The clock jumps to the next timer whenever every task waits: small steps keep it from reaching the time-outs at once.
     tokio::task::spawn_local(async {
         loop {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -121,18 +121,18 @@ async fn ask(bench: &Bench, provider: &Provider, recipe: &Recipe, replies: Repli
         Ok(picture) => assert!(!picture.bytes.is_empty() && picture.cost.is_none_or(f64::is_finite)),
         Err(error) => {
             let has_key = provider.name() != Name::ComfyUi;
-            let failure = Failure::from(&error);
-            for said in
-                [error.to_string(), bgcam::error::chain(&error), failure.message, failure.hint.unwrap_or_default()]
+            let texts = [error.to_string(), bgcam::error::chain(&error)];
+            let failure = Failure::from(error);
+            for shown in texts.into_iter().chain([failure.message, failure.hint.unwrap_or_default()])
             {
                 assert!(
-                    said.len() <= MOST_SAID,
+                    shown.len() <= MAX_MESSAGE_LEN,
                     "{} bytes: {}",
-                    said.len(),
-                    said.chars().take(200).collect::<String>()
+                    shown.len(),
+                    shown.chars().take(200).collect::<String>()
                 );
-                assert!(!said.contains(char::is_control), "{said:?}");
-                assert!(!(has_key && said.contains(CANARY)), "{said:?}");
+                assert!(!shown.contains(char::is_control), "{shown:?}");
+                assert!(!(has_key && shown.contains(CANARY)), "{shown:?}");
             }
             assert!(!(has_key && format!("{error:?}").contains(CANARY)), "{error:?}");
         }

@@ -22,6 +22,7 @@ use std::{
 
 pub use error::BackgroundError;
 pub use fit::Fit;
+use image::RgbImage;
 pub(crate) use player::PLAYER;
 pub use player::Player;
 pub use spec::{BackgroundSpec, DEFAULT_BLUR, Rgb, Slides, parse_seconds};
@@ -76,6 +77,11 @@ impl Options {
     }
 }
 
+/// Whether `bytes` start an animated image.
+pub fn is_animated(bytes: &[u8]) -> bool {
+    animation::recognise(bytes).is_some()
+}
+
 impl Background {
     /// Makes `spec` ready. Reads and decodes files, so it may take a second; of what moves the first frame is there then.
     ///
@@ -91,6 +97,11 @@ impl Background {
             BackgroundSpec::Slideshow(slides) => moving::slideshow(slides, options)?,
             BackgroundSpec::Blur { strength } => Self::Blur { strength: (*strength).clamp(1, 100) },
         })
+    }
+
+    /// A still image that is decoded already, fitted and adjusted.
+    pub fn still(image: RgbImage, fit: Fit, options: &Options) -> Self {
+        Self::Picture(Arc::new(moving::still(image, fit, options)))
     }
 
     /// Goes on to the picture of `now`, where it moves: to be called before each frame that is shown, and only then, since

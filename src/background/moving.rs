@@ -2,6 +2,8 @@
 
 use std::{io, io::Read, path::Path, sync::Arc};
 
+use image::RgbImage;
+
 use super::{
     Background, BackgroundError, Fit, Options, Slides,
     animation::{self, Animation, Source},
@@ -12,6 +14,7 @@ use super::{
     treatment::Treat,
     video::Video,
 };
+use crate::frame::Frame;
 use crate::media::{
     image_file::{self, ImageFileError},
     regular::{self, FileError},
@@ -60,9 +63,7 @@ fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Backg
     let bytes = image_file::read_bytes(path, &options.limits)?;
     let Some(format) = animation::recognise(&bytes) else {
         let picture = image_file::decode(&bytes, name, &options.limits)?;
-        let mut frame = fit::to_frame(picture, fit, options.size);
-        Treat::new(options.treatment, options.size).apply(&mut frame);
-        return Ok(Background::Picture(Arc::new(frame)));
+        return Ok(Background::still(picture, fit, options));
     };
     let source = Source::new(path, format, bytes);
     let moves = source.moves()?;
@@ -70,6 +71,13 @@ fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Backg
     let player = Player::start(options, Box::new(open))?;
     // what stands needs no thread
     Ok(if moves { Background::Moving(Arc::new(player)) } else { Background::Picture(player.picture()) })
+}
+
+/// A decoded image, fitted and adjusted.
+pub(super) fn still(image: RgbImage, fit: Fit, options: &Options) -> Frame {
+    let mut frame = fit::to_frame(image, fit, options.size);
+    Treat::new(options.treatment, options.size).apply(&mut frame);
+    frame
 }
 
 fn video(path: &Path, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {

@@ -56,9 +56,9 @@ pub(super) fn run(verb: GalleryVerb, json: bool) -> Result<(), Trouble> {
 /// The picture that the user calls `name`; of several with the same words the newest, and says so.
 fn newest(gallery: &Gallery, name: &str) -> Result<Entry, Trouble> {
     let mut found = gallery.named(name)?.into_iter();
-    let entry = found.next().ok_or_else(|| GalleryError::Unknown { name: name.to_owned(), near: None })?;
+    let entry = found.next().ok_or_else(|| GalleryError::Unknown { name: name.to_owned(), nearest: None })?;
     if found.len() > 0 {
-        let (count, words, id) = (found.len() + 1, one_line(&entry.recipe.words), &entry.id);
+        let (count, words, id) = (found.len() + 1, one_line(&entry.recipe.text), &entry.id);
         writeln!(io::stderr(), "note: {count} pictures are called {words:?}; this is the newest, {id}")?;
     }
     Ok(entry)
@@ -102,8 +102,8 @@ fn tell(gallery: &Gallery, entry: &Entry, json: bool) -> Result<(), Trouble> {
     }
     let mut out = io::stdout().lock();
     let recipe = &entry.recipe;
-    writeln!(out, "words     {}", one_line(&recipe.words))?;
-    let other = entry.title.iter().filter(|title| **title != recipe.words);
+    writeln!(out, "words     {}", one_line(&recipe.text))?;
+    let other = entry.title.iter().filter(|title| **title != recipe.text);
     other.into_iter().try_for_each(|title| writeln!(out, "shows     {}", one_line(title)))?;
     writeln!(out, "prompt    {}", one_line(&recipe.prompt))?;
     writeln!(out, "made by   {} {}", recipe.provider, one_line(&recipe.model))?;

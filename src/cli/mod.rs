@@ -132,7 +132,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Daemon(args) => Ok(daemon::run(daemon_options(args)?)?),
         Verb::SetPrompt(args) => prompt::set_prompt(args),
         Verb::Gallery { verb, json } => gallery::run(verb.unwrap_or(GalleryVerb::List), json),
-        Verb::Providers { json, test } => prompt::providers(json, test.as_deref()),
+        Verb::Providers { json, test } => prompt::list_providers(json, test.as_deref()),
         Verb::SetImage { path, fit } => set_file(BackgroundSpec::Picture { path, fit: Fit::default() }, fit),
         Verb::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
         Verb::SetSlideshow { path, every, shuffle, fit } => {

@@ -5,10 +5,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use super::{Trouble, args::PromptArgs, ask, client, gallery, settings, show};
 use crate::style::{DIM, GOOD};
 use crate::{
-    control::protocol::{PromptWish, Request, Response},
+    control::protocol::{Request, Response},
     error::Failure,
     gallery::Entry,
-    prompt::{Progress, Provider, Wish, job::JobStatus, one_line, provider, template},
+    prompt::{self, JobStatus, Progress, PromptRequest, one_line, providers, settings::PromptSettings},
 };
 
 /// Asks the daemon for a picture and waits until it is shown.
@@ -16,8 +16,8 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), Trouble> {
     if args.cancel {
         return ask(&Request::CancelPrompt);
     }
-    let wish = PromptWish {
-        words: args.words.join(" "),
+    let request = PromptRequest {
+        text: args.words.join(" "),
         provider: args.provider,
         model: args.model,
         seed: args.seed,
@@ -30,7 +30,7 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), Trouble> {
         no_wait: args.no_wait,
     };
     let mut client = client()?;
-    let mut response = client.call(&Request::SetPrompt { wish: Box::new(wish) })?;
+    let mut response = client.call(&Request::SetPrompt(Box::new(request)))?;
     let mut bar = Bar { shown: false };
     loop {
         match response {
@@ -130,12 +130,12 @@ impl Bar {
 }
 
 /// Prints who can make pictures, or has one of them make a small one.
-pub(super) fn providers(json: bool, test: Option<&str>) -> Result<(), Trouble> {
+pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), Trouble> {
     let settings = settings(&None, None)?.prompt;
     if let Some(name) = test {
         return try_one(name, &settings);
     }
-    let list = provider::list(&settings);
+    let list = providers::list(&settings);
     if json {
         return Ok(show::json(&list)?);
     }
@@ -155,15 +155,15 @@ pub(super) fn providers(json: bool, test: Option<&str>) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn try_one(name: &str, settings: &crate::prompt::settings::PromptSettings) -> Result<(), Trouble> {
+fn try_one(name: &str, settings: &PromptSettings) -> Result<(), Trouble> {
     let fail = |error| Trouble::Failed(Failure::from(error));
-    let provider = Provider::open(name, settings).map_err(fail)?;
-    let wish = Wish { words: "a plain wall with soft light".to_owned(), size: (1280, 720), ..Wish::default() };
-    let recipe = template::recipe(settings, &provider, &wish).map_err(fail)?;
+    let provider = providers::open(name, settings).map_err(fail)?;
+    let request = PromptRequest { text: "a plain wall with soft light".to_owned(), ..PromptRequest::default() };
+    let recipe = prompt::recipe(&request, &*provider, settings, (1280, 720)).map_err(fail)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let started = std::time::Instant::now();
-    let picture = runtime.block_on(provider.generate(&recipe, &|_| {})).map_err(fail)?;
-    let (size, seconds) = (picture.bytes.len() / 1024, started.elapsed().as_secs_f32());
+    let image = runtime.block_on(provider.generate(&recipe, &|_| {})).map_err(fail)?;
+    let (size, seconds) = (image.bytes.len() / 1024, started.elapsed().as_secs_f32());
     writeln!(io::stderr(), "{name} works: a picture of {size} kB in {seconds:.1} s")?;
-    Ok(show_notes(picture.notes.iter())?)
+    Ok(show_notes(image.notes.iter())?)
 }

@@ -50,7 +50,7 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     }
     if let Some(job) = &status.prompt {
         let how_far = super::prompt::how_far(job);
-        writeln!(out, "prompt      {} is making {:?}: {how_far}", job.provider, job.words)?;
+        writeln!(out, "prompt      {} is making {:?}: {how_far}", job.provider, job.text)?;
     } else if status.provider == "builtin" {
         writeln!(out, "prompt      painted here from your words; `bgcam providers` tells who can generate pictures")?;
     }

@@ -16,7 +16,7 @@ use crate::{
     control::protocol::Status,
     error::Failure,
     mask,
-    prompt::{Progress, job::JobStatus},
+    prompt::{JobStatus, Progress},
 };
 
 /// Shows one status after another.
@@ -133,7 +133,7 @@ fn progress(job: &JobStatus) -> String {
         Progress::Working | Progress::Waiting(_) => 0,
     };
     let bar = "█".repeat(filled) + &"░".repeat(WIDTH - filled);
-    format!("{bar} {} makes {:?}: {}", job.provider, job.words, how_far(job))
+    format!("{bar} {} makes {:?}: {}", job.provider, job.text, how_far(job))
 }
 
 fn daemon(status: &Status, cpu: Option<f64>) -> String {
@@ -212,7 +212,7 @@ mod tests {
         status.readers = vec![Holder { pid: 812, name: "zoom".into() }];
         (status.mask.quality, status.mask.degraded) = (Some(crate::mask::Quality::Balanced), 1);
         status.prompt = Some(JobStatus {
-            words: "beach".into(),
+            text: "beach".into(),
             provider: "openai".into(),
             elapsed_s: 12.0,
             progress: Progress::Done(0.5),

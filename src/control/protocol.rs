@@ -17,7 +17,7 @@ use crate::{
     gallery::Entry,
     look::{Changes, Look},
     mask::{Processor, Quality},
-    prompt::job::JobStatus,
+    prompt::{JobStatus, PromptRequest},
     sink::{OutputStatus, Reader},
     stats::{Rates, StatsSnapshot},
 };
@@ -44,10 +44,7 @@ pub enum Request {
     /// Generates a background from a prompt. Returns [`Response::Progress`] while it is generated and
     /// [`Response::Pictures`] once it is shown; until then, and if it fails, the old background stays. A background chosen in
     /// the meantime wins: the image is then only saved in the gallery, which [`Response::Done`] reports.
-    SetPrompt {
-        /// The prompt and its options.
-        wish: Box<PromptWish>,
-    },
+    SetPrompt(Box<PromptRequest>),
     /// Cancels the generation in progress.
     CancelPrompt,
     /// Shows a placeholder card instead of the camera.
@@ -122,37 +119,6 @@ pub enum Response {
     /// An address that opens the control page once.
     Page(String),
 }
-
-/// A prompt and its options; omitted options are as configured.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PromptWish {
-    /// The prompt as typed by the user.
-    pub words: String,
-    /// Name of the provider.
-    pub provider: Option<String>,
-    /// Model id of the provider.
-    pub model: Option<String>,
-    /// Seed of the random generator.
-    pub seed: Option<u64>,
-    /// Generate a new image even if the gallery has one for the same prompt.
-    pub again: bool,
-    /// Requested width and height in pixels; by default those of the camera.
-    pub size: Option<(u32, u32)>,
-    /// Name of a style.
-    pub style: Option<String>,
-    /// What the image should not contain.
-    pub negative: Option<String>,
-    /// Send the prompt unchanged, without the template.
-    pub raw: bool,
-    /// Number of images, 1 to [`MAX_COUNT`].
-    pub count: u32,
-    /// Return immediately instead of waiting for the image.
-    pub no_wait: bool,
-}
-
-/// Maximum number of images of one request.
-pub const MAX_COUNT: u32 = 8;
 
 /// The status of the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ mod change;
 mod choice;
 mod end;
 mod files;
+mod job;
 mod look;
 mod memory;
 mod page;
@@ -34,6 +35,7 @@ use tokio::{
 use self::{
     choice::Choice,
     files::Files,
+    job::Jobs,
     memory::Memory,
     scene::{blurred, first_scene},
     settings::{Asked, Reloaded},
@@ -49,7 +51,6 @@ use crate::{
     error::{Failure, Kind},
     paths,
     pipeline::{self, Pipeline},
-    prompt::job::Jobs,
     sink::{OutputMonitor, Outputs, SinkSpec},
     stats::{self, Rates, StatsSnapshot},
     web::{Access, Page},

@@ -1,88 +1,94 @@
-//! `set-prompt` in the daemon: finds the picture in the gallery or has it made, and puts it behind the person.
+//! `set-prompt` in the daemon: takes the image from the gallery or generates it, and makes it the background.
 
 use std::{
     path::PathBuf,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use image::RgbImage;
 use tokio::sync::mpsc;
 
 use super::{
     Daemon,
     change::{loaded, not_saved},
-    internal, lock,
+    internal,
+    job::{JobState, Reporter},
+    lock,
     scene::Shown,
 };
 use crate::{
-    background::{BackgroundSpec, Fit, Limits, picture},
+    background::{BackgroundError, BackgroundSpec, Fit, Limits, is_animated},
     config::Config,
-    control::protocol::{MAX_COUNT, PromptWish, Response},
+    control::protocol::Response,
     error::{Failure, Kind},
-    frame::Size,
     gallery::{Entry, Gallery},
+    media::image_file,
     paths,
-    prompt::{
-        Progress, Provider, Recipe, Wish,
-        job::{JobState, Reporter},
-        notes, template,
-    },
+    prompt::{self, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, notes, providers},
     stats,
 };
 
+/// The interval of progress reports to a waiting client, so that it sees the time pass.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// All servers accept seeds of 32 bits, and some accept no more.
+const SEED_MASK: u64 = u32::MAX as u64;
+
 impl Daemon {
-    /// Starts the job and, unless told not to, waits for its end and talks of its progress meanwhile.
+    /// Starts the job and, unless the request says otherwise, waits for its end and reports progress to `client`.
     pub(super) async fn set_prompt(
         self: &Arc<Self>,
-        wish: PromptWish,
+        request: PromptRequest,
         arrived: u64,
-        talk: mpsc::Sender<Response>,
+        client: mpsc::Sender<Response>,
     ) -> Result<Response, Failure> {
-        if !(1..=MAX_COUNT).contains(&wish.count) {
-            return Err(Failure::new(Kind::BadInput, format!("count {} is not from 1 to {MAX_COUNT}", wish.count)));
+        if !(1..=MAX_COUNT).contains(&request.count) {
+            let text = format!("count {} is out of range, expected 1 to {MAX_COUNT}", request.count);
+            return Err(Failure::new(Kind::BadInput, text));
         }
-        let no_wait = wish.no_wait;
+        let no_wait = request.no_wait;
         let config = lock(&self.config).clone();
-        let job = loaded(tokio::task::spawn_blocking(move || Job::plan(&config, wish, arrived))).await?;
+        let job = loaded(tokio::task::spawn_blocking(move || Job::plan(&config, &request, arrived))).await?;
         if self.is_superseded(arrived) {
             let failure = Failure::new(Kind::Busy, "the prompt was cancelled because another background was chosen");
             return Err(failure);
         }
-        let (words, provider) = (job.recipes[0].words.clone(), job.recipes[0].provider.clone());
+        let text = job.recipes[0].text.clone();
+        let provider = job.recipes[0].provider.clone();
         let notes = job.notes.clone();
         let daemon = Arc::clone(self);
-        let started = self.jobs.start(arrived, &words, &provider, |reporter| async move {
+        let started = self.jobs.start(arrived, &text, &provider, |reporter| async move {
             let end = job.run(&daemon, &reporter).await;
             stats::trim_heap();
             daemon.news.send_replace(());
             end.unwrap_or_else(JobState::Failed)
         });
-        let superseded = || Failure::new(Kind::Busy, "a newer prompt took the place of this one");
+        let superseded = || Failure::new(Kind::Busy, "a newer prompt replaced this one");
         let mut state = started.ok_or_else(superseded)?;
         self.news.send_replace(());
         if no_wait {
             let notes: String = notes.iter().map(|note| format!("\nnote: {note}")).collect();
-            let done = format!("{provider} is making {words:?}; `bgcam status` tells how far it is{notes}");
+            let done = format!("{provider} is generating {text:?}; `bgcam status` shows the progress{notes}");
             return Ok(Response::Done(done));
         }
         loop {
             let now = state.borrow_and_update().clone();
             match now {
                 JobState::Done(entries) => return Ok(Response::Pictures(self.with_saving_note(entries))),
-                JobState::Kept(entries) => return Ok(Response::Done(kept(&entries))),
+                JobState::Kept(entries) => return Ok(Response::Done(kept_text(&entries))),
                 JobState::Failed(failure) => return Err(failure),
                 JobState::Running(_) => {
                     if let Some(status) = self.jobs.status() {
-                        let _ = talk.try_send(Response::Progress(status)); // a slow client misses a step
+                        let _ = client.try_send(Response::Progress(status)); // a slow client misses some
                     }
                 }
             }
-            // without news the client still sees the time go by
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(500), state.changed()).await;
+            let _ = tokio::time::timeout(REPORT_INTERVAL, state.changed()).await;
         }
     }
 
-    /// Tells the client that the choice could not be saved, where it could not.
+    /// Adds a note for the client if the choice could not be saved.
     fn with_saving_note(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
         if let (Some(first), Some(failure)) = (entries.first_mut(), self.memory.unsaved()) {
             first.notes.push(not_saved(&failure));
@@ -94,31 +100,31 @@ impl Daemon {
         if self.jobs.cancel() {
             return Ok(Response::Done("cancelled; the background stays as it is".to_owned()));
         }
-        Err(Failure::new(Kind::NotFound, "no picture is being made"))
+        Err(Failure::new(Kind::NotFound, "no picture is being generated"))
     }
 
     pub(super) fn gallery(&self) -> Result<Gallery, Failure> {
         open_gallery(lock(&self.config).gallery_bytes)
     }
 
-    /// The gallery's name for the picture on screen, which must not be evicted.
+    /// The gallery id of the current background, which must not be evicted; empty if it is not from the gallery.
     pub(super) fn on_screen(&self) -> Vec<String> {
         gallery_id(&self.pipeline.scene().spec).into_iter().collect()
     }
 }
 
 fn open_gallery(bytes: u64) -> Result<Gallery, Failure> {
-    Gallery::open(paths::gallery_dir(), bytes).map_err(Failure::from)
+    Ok(Gallery::open(paths::gallery_dir(), bytes)?)
 }
 
-/// The id that a background has in the gallery, if it is of there.
+/// The gallery id of a background; `None` if it is not from the gallery.
 fn gallery_id(spec: &BackgroundSpec) -> Option<String> {
     let BackgroundSpec::Picture { path, .. } = spec else { return None };
     let ours = path.parent() == Some(&paths::gallery_dir());
     path.file_stem().filter(|_| ours).map(|stem| stem.to_string_lossy().into_owned())
 }
 
-/// What people know a background by. One of the gallery goes by its words, and is noted as used.
+/// The name of a background for the user. An image in the gallery is named by its title, and marked as used.
 pub(super) fn label(spec: &BackgroundSpec, gallery_bytes: u64) -> String {
     let used = || {
         let gallery = Gallery::open(paths::gallery_dir(), gallery_bytes).ok()?;
@@ -127,57 +133,60 @@ pub(super) fn label(spec: &BackgroundSpec, gallery_bytes: u64) -> String {
     used().map_or_else(|| spec.to_string(), |entry| entry.label())
 }
 
-/// That the pictures are not shown, because the user has chosen something else since.
-fn kept(entries: &[Entry]) -> String {
+/// The answer for images that are not shown because the user has chosen another background since.
+fn kept_text(entries: &[Entry]) -> String {
     let ids: Vec<&str> = entries.iter().map(|entry| &*entry.id).collect();
     let ids = ids.join(", ");
-    format!("kept in the gallery as {ids}, but not shown: another background was chosen meanwhile")
+    format!("saved in the gallery as {ids}, but not shown: another background was chosen meanwhile")
 }
 
-/// What is to be made.
+/// The images to generate for one request.
 struct Job {
-    /// When its request arrived.
+    /// The number of the request.
     arrived: u64,
-    provider: Arc<Provider>,
+    provider: Arc<dyn Provider>,
     gallery: Gallery,
     recipes: Vec<Recipe>,
     /// Which options of the request have no effect.
     notes: Vec<String>,
-    /// Make it even when the gallery has it.
+    /// Generate new images even if the gallery has them.
     again: bool,
-    size: Size,
     limits: Limits,
 }
 
+/// An image in the gallery, with its pixels if it was just decoded and does not move.
+struct Stored {
+    entry: Entry,
+    decoded: Option<RgbImage>,
+}
+
 impl Job {
-    fn plan(config: &Config, wish: PromptWish, arrived: u64) -> Result<Self, Failure> {
-        let name = wish.provider.as_deref().unwrap_or(&config.prompt.provider);
-        let provider = Provider::open(name, &config.prompt)?;
-        let camera = (config.size.width() as u32, config.size.height() as u32);
-        let first = wish.seed.or_else(|| (wish.again || wish.count > 1).then(fresh_seed));
-        let asked = Wish {
-            words: wish.words,
-            style: wish.style,
-            negative: wish.negative,
-            model: wish.model,
-            seed: wish.seed,
-            size: wish.size.unwrap_or(camera),
-            size_is_asked: wish.size.is_some(),
-            raw: wish.raw,
-        };
-        let notes = notes::ignored_options(&provider, &asked);
+    fn plan(config: &Config, request: &PromptRequest, arrived: u64) -> Result<Self, Failure> {
+        let name = request.provider.as_deref().unwrap_or(&config.prompt.provider);
+        let provider = providers::open(name, &config.prompt)?;
+        let frame_size = (config.size.width() as u32, config.size.height() as u32);
+        let notes = notes::ignored_options(request, &*provider, frame_size);
+        let needs_seed = request.again || request.count > 1;
+        let first_seed = request.seed.or_else(|| needs_seed.then(fresh_seed));
         let recipe = |index: u32| {
-            let seed = first.map(|seed| seed.wrapping_add(u64::from(index)) & SEED_MASK);
-            let wish = Wish { seed, ..asked.clone() };
-            template::recipe(&config.prompt, &provider, &wish).map_err(Failure::from)
+            let seed = first_seed.map(|seed| seed.wrapping_add(u64::from(index)) & SEED_MASK);
+            let request = PromptRequest { seed, ..request.clone() };
+            prompt::recipe(&request, &*provider, &config.prompt, frame_size)
         };
-        let recipes = (0..wish.count).map(recipe).collect::<Result<_, _>>()?;
-        let (size, limits, gallery) = (config.size, config.limits, open_gallery(config.gallery_bytes)?);
-        let (provider, again) = (Arc::new(provider), wish.again);
-        Ok(Self { arrived, provider, gallery, recipes, notes, again, size, limits })
+        let recipes = (0..request.count).map(recipe).collect::<Result<_, _>>()?;
+        Ok(Self {
+            arrived,
+            provider: provider.into(),
+            gallery: open_gallery(config.gallery_bytes)?,
+            recipes,
+            notes,
+            again: request.again,
+            limits: config.limits,
+        })
     }
 
-    /// Makes all pictures; the first is shown as soon as it is ready, unless the user has chosen something else since.
+    /// Generates all images. The first is shown as soon as it is ready, unless the user has chosen another background
+    /// since.
     async fn run(self, daemon: &Daemon, reporter: &Reporter) -> Result<JobState, Failure> {
         let mut entries = Vec::with_capacity(self.recipes.len());
         for (index, recipe) in self.recipes.iter().enumerate() {
@@ -189,66 +198,68 @@ impl Job {
                     other => other,
                 });
             };
-            let entry = self.picture(recipe, daemon, reporter, &progress).await?;
+            let Stored { entry, decoded } = self.image(recipe, daemon, reporter, &progress).await?;
             let path = self.gallery.path(&entry);
             entries.push(entry);
-            if index == 0 && !self.show(daemon, path).await? {
+            if index == 0 && !self.show(daemon, path, decoded).await? {
                 return Ok(JobState::Kept(entries));
             }
             reporter.set_keeping(false);
         }
-        // they are about this request, not about the picture, which another request may find in the gallery
-        entries.iter_mut().take(1).for_each(|entry| drop(entry.notes.splice(0..0, self.notes.iter().cloned())));
+        // These notes are about the request, so the gallery, where other requests find the image, does not store them.
+        if let Some(first) = entries.first_mut() {
+            first.notes.splice(0..0, self.notes);
+        }
         Ok(JobState::Done(entries))
     }
 
-    /// Shows the picture at `path`; false when the user has chosen another background, or given another prompt, since.
-    async fn show(&self, daemon: &Daemon, path: PathBuf) -> Result<bool, Failure> {
+    /// Shows the image at `path`; false if the user has chosen another background or sent another prompt since.
+    async fn show(&self, daemon: &Daemon, path: PathBuf, decoded: Option<RgbImage>) -> Result<bool, Failure> {
         if daemon.jobs.newest() > self.arrived {
             return Ok(false);
         }
         let spec = BackgroundSpec::Picture { path, fit: Fit::Cover };
-        let Shown::Yes(version, _) = daemon.set_background(spec, Some(Fit::Cover), self.arrived).await? else {
-            return Ok(false);
-        };
+        let shown = daemon.set_background(spec, Some(Fit::Cover), decoded, self.arrived).await?;
+        let Shown::Yes(version, _) = shown else { return Ok(false) };
         tokio::join!(daemon.until_shown(version), daemon.memory.save());
         Ok(true)
     }
 
-    /// The picture of one recipe, out of the gallery or new.
-    async fn picture(
+    /// The image of a recipe, from the gallery or newly generated.
+    async fn image(
         &self,
         recipe: &Recipe,
         daemon: &Daemon,
         reporter: &Reporter,
         progress: &(dyn Fn(Progress) + Send + Sync),
-    ) -> Result<Entry, Failure> {
+    ) -> Result<Stored, Failure> {
         if !self.again {
             let (gallery, recipe) = (self.gallery.clone(), recipe.clone());
             let found = tokio::task::spawn_blocking(move || gallery.find(&recipe));
             if let Some(entry) = found.await.map_err(|error| internal(&error))? {
                 reporter.set_keeping(true);
-                return Ok(entry);
+                return Ok(Stored { entry, decoded: None });
             }
         }
-        let made = self.provider.generate(recipe, progress).await?;
+        let generated = self.provider.generate(recipe, progress).await?;
         reporter.set_keeping(true);
         let keep = daemon.on_screen();
-        let (gallery, recipe, size, limits) = (self.gallery.clone(), recipe.clone(), self.size, self.limits);
-        let kept = tokio::task::spawn_blocking(move || {
-            // what can't be shown is not kept
+        let gallery = self.gallery.clone();
+        let recipe = recipe.clone();
+        let limits = self.limits;
+        let stored = tokio::task::spawn_blocking(move || {
+            // An image that can't be decoded is not stored.
             let name = format!("from {}", recipe.provider);
-            picture::from_bytes(&made.bytes, &name, Fit::Cover, size, &limits)?;
-            gallery.add(&recipe, &made, SystemTime::now(), &keep).map_err(Failure::from)
+            let decoded = image_file::decode(&generated.bytes, &name, &limits).map_err(BackgroundError::from)?;
+            let entry = gallery.add(&recipe, &generated, SystemTime::now(), &keep)?;
+            let decoded = Some(decoded).filter(|_| !is_animated(&generated.bytes));
+            Ok(Stored { entry, decoded })
         });
-        kept.await.map_err(|error| internal(&error))?
+        stored.await.map_err(|error| internal(&error))?
     }
 }
 
-/// Every server takes seeds of 32 bits; not every one takes more.
-const SEED_MASK: u64 = u32::MAX as u64;
-
-/// A seed that was not used before, for all that matters here.
+/// A seed that is unlikely to have been used before.
 fn fresh_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (now.as_micros() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32

@@ -2,6 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use image::RgbImage;
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -28,12 +29,14 @@ pub(super) enum Shown {
 }
 
 impl Daemon {
-    /// Shows something else behind the person; when it can't be loaded, everything stays. `arrived` is when the user asked
-    /// for it: what was chosen later stays, and what is still being made for an earlier request is given up.
+    /// Changes the background; if it can't be loaded, everything stays. `decoded` has the pixels of a still image that is
+    /// decoded already. `arrived` is the number of the request: a background of a later request stays, and prompts of
+    /// earlier requests are cancelled.
     pub(super) async fn set_background(
         &self,
         spec: BackgroundSpec,
         fit: Option<Fit>,
+        decoded: Option<RgbImage>,
         arrived: u64,
     ) -> Result<Shown, Failure> {
         if let Some(path) = spec.path().filter(|path| !path.is_absolute()) {
@@ -44,7 +47,7 @@ impl Daemon {
             return Ok(Shown::Superseded);
         }
         let spec = spec.fitted(fit.unwrap_or(change.config.fit));
-        let ready = Ready::load(&spec, &change.scene.look, &change.config).await?;
+        let ready = Ready::load_decoded(&spec, decoded, &change.scene.look, &change.config).await?;
         let label = ready.label.clone();
         let new = Replacement { background: Some(ready), ..Replacement::default() };
         let version = change.commit(new, |choice| choice.background = Some(spec));
@@ -68,14 +71,27 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// Treats it as `look` wants it.
+    /// Loads `spec`, with the adjustments of `look`.
     pub(super) async fn load(spec: &BackgroundSpec, look: &Look, config: &Config) -> Result<Self, Failure> {
+        Self::load_decoded(spec, None, look, config).await
+    }
+
+    /// As [`load`](Self::load), with the pixels of the still image that `spec` names, if they are decoded already.
+    async fn load_decoded(
+        spec: &BackgroundSpec,
+        decoded: Option<RgbImage>,
+        look: &Look,
+        config: &Config,
+    ) -> Result<Self, Failure> {
         let crossfade = config.crossfade;
         let options = background::Options::for_look(look, config.size, config.limits);
         let options = background::Options { crossfade, ..options };
         let (spec, bound) = (spec.clone(), config.gallery_bytes);
         let load = spawn_blocking(move || {
-            let background = Background::load(&spec, &options)?;
+            let background = match (decoded, &spec) {
+                (Some(image), BackgroundSpec::Picture { fit, .. }) => Background::still(image, *fit, &options),
+                _ => Background::load(&spec, &options)?,
+            };
             let label = prompt::label(&spec, bound);
             Ok(Self { spec, label, background, fade: crossfade })
         });

@@ -22,7 +22,7 @@ impl Service for Arc<Daemon> {
         match request {
             Request::Status | Request::Watch => Ok(Response::Status(Box::new(self.status().await))),
             Request::SetBackground { spec, fit } => self.put_behind(spec, fit, arrived).await,
-            Request::SetPrompt { wish } => self.set_prompt(*wish, arrived, talk).await,
+            Request::SetPrompt(request) => self.set_prompt(*request, arrived, talk).await,
             Request::CancelPrompt => self.cancel_prompt(),
             Request::Pause => {
                 let version = self.adjust(|choice| choice.paused = true);
@@ -120,7 +120,7 @@ impl Daemon {
         fit: Option<Fit>,
         arrived: u64,
     ) -> Result<Response, Failure> {
-        let Shown::Yes(version, label) = self.set_background(spec, fit, arrived).await? else {
+        let Shown::Yes(version, label) = self.set_background(spec, fit, None, arrived).await? else {
             return Ok(Response::Done("not shown: another background was chosen meanwhile".to_owned()));
         };
         let response = self.done(version, &format!("background: {label}")).await;

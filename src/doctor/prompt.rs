@@ -1,13 +1,16 @@
 //! Who makes pictures of words: set up, and the key where the daemon finds it. No key is ever printed.
 
 use super::{Facts, Finding, Level};
-use crate::{error::Failure, prompt::Provider};
+use crate::{
+    error::Failure,
+    prompt::{Name, providers},
+};
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let settings = &facts.config.prompt;
     let name = &settings.provider;
-    let mut findings = vec![match Provider::open(name, settings) {
-        Ok(Provider::Builtin) => {
+    let mut findings = vec![match providers::open(name, settings) {
+        Ok(provider) if provider.name() == Name::Builtin => {
             Finding::ok("prompt-provider", "they are painted on this computer; `bgcam providers` tells who else could")
         }
         Ok(_) => Finding::ok("prompt-provider", format!("{name} is set up; `bgcam providers --test {name}` tries it")),

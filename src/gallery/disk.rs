@@ -1,4 +1,4 @@
-//! How the gallery touches the disk: whole files or none, one writer at a time, nothing followed, nothing unbounded.
+//! The gallery's file operations: atomic writes, one writer at a time, no symbolic links, bounded reads.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError},
@@ -9,55 +9,67 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{GalleryError, entry};
+use super::{GalleryError, id};
 
-const LOCK: &str = ".lock";
+/// The lock file.
+const LOCK_FILE: &str = ".lock";
+
+/// Prefix and suffix of unfinished files.
 const NEW: (&str, &str) = (".new-", ".tmp");
 
-/// A writer holds the lock for milliseconds, unless its disk is slow or it was stopped.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-const LOCK_STEP: Duration = Duration::from_millis(5);
+/// How long to wait for the lock. A writer holds it for milliseconds, unless its disk is slow or it was stopped.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Leftovers that are younger may be the work of somebody who is still at it.
+/// The age at which unfinished files count as leftovers of a crash.
 const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
-/// Waits for the right to change the gallery in `dir`; closing the file gives it back.
+/// Locks the gallery in `dir` for changes until the file is closed.
+///
+/// # Errors
+/// When another process holds the lock for too long, or the lock file can't be opened.
 pub(super) fn lock(dir: &Path) -> Result<File, GalleryError> {
-    lock_within(dir, LOCK_PATIENCE)
+    lock_within(dir, LOCK_TIMEOUT)
 }
 
-fn lock_within(dir: &Path, patience: Duration) -> Result<File, GalleryError> {
-    let path = dir.join(LOCK);
+fn lock_within(dir: &Path, timeout: Duration) -> Result<File, GalleryError> {
+    let path = dir.join(LOCK_FILE);
     let failed = |source| GalleryError::Io { what: "lock", path: path.clone(), source };
     let flags = libc::O_NOFOLLOW;
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(&path);
     let file = file.map_err(failed)?;
-    for _ in 0..patience.as_millis() / LOCK_STEP.as_millis() {
+    for _ in 0..timeout.as_millis() / LOCK_POLL_INTERVAL.as_millis() {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_STEP),
-            // A file system without locks: every single file is still whole.
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_POLL_INTERVAL),
+            // Without locks, each single file is still written atomically.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => return Ok(file),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
     }
-    Err(GalleryError::Locked { dir: dir.to_owned(), seconds: patience.as_secs() })
+    Err(GalleryError::Locked { dir: dir.to_owned(), seconds: timeout.as_secs() })
 }
 
-/// Puts `bytes` at `dir/name`: a crash leaves what was there before, or all of it.
+/// Writes `bytes` to `dir/name` atomically.
+///
+/// # Errors
+/// When the file can't be written.
 pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), GalleryError> {
     let path = dir.join(name);
     let written = tempfile::Builder::new().prefix(NEW.0).suffix(NEW.1).tempfile_in(dir).and_then(|mut file| {
         file.write_all(bytes)?;
-        // A picture may have cost money and minutes: it is worth the wait, also when only its record is renewed.
+        // An image may have cost money and minutes, so it and its record are worth a sync.
         file.as_file().sync_all()?;
         file.persist(&path).map_err(|error| error.error)
     });
     written.map(drop).map_err(|source| GalleryError::Io { what: "write", path, source })
 }
 
-/// Opens a file of the gallery: a regular one, and no link to somewhere else.
+/// Opens a file of the gallery.
+///
+/// # Errors
+/// When it is not a regular file, or can't be opened.
 pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
     let file = file.map_err(|error| match error.raw_os_error() {
@@ -68,7 +80,10 @@ pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     if metadata.is_file() { Ok((file, metadata)) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// All of a file of the gallery, if it has no more than `limit` bytes.
+/// Reads a file of the gallery.
+///
+/// # Errors
+/// When it has more than `limit` bytes, or can't be read.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.0.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -78,17 +93,23 @@ pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Copies `from`, a file of the gallery, to `to`, whole or not at all; what is there is replaced only with `force`.
+/// Copies `from`, a file of the gallery, to `to` atomically; an existing file is only replaced with `force`.
+///
+/// # Errors
+/// When the file exists, or can't be copied.
 pub(super) fn copy(from: &Path, to: &Path, force: bool) -> io::Result<()> {
     let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let usual = Permissions::from_mode(0o666); // less the umask, as for any file
-    let mut copy = tempfile::Builder::new().permissions(usual).tempfile_in(folder)?;
+    let default = Permissions::from_mode(0o666); // minus the umask, as for any new file
+    let mut copy = tempfile::Builder::new().permissions(default).tempfile_in(folder)?;
     io::copy(&mut open(from)?.0, &mut copy)?;
     let placed = if force { copy.persist(to) } else { copy.persist_noclobber(to) };
     placed.map(drop).map_err(|error| error.error)
 }
 
-/// Removes `dir/name`, and says whether it was there.
+/// Removes `dir/name`; false if there is no such file.
+///
+/// # Errors
+/// When it can't be removed.
 pub(super) fn remove(dir: &Path, name: &str) -> Result<bool, GalleryError> {
     let path = dir.join(name);
     match fs::remove_file(&path) {
@@ -98,8 +119,8 @@ pub(super) fn remove(dir: &Path, name: &str) -> Result<bool, GalleryError> {
     }
 }
 
-/// Removes what a crash left behind more than an hour before `now`: half-written files, and pictures without a record.
-/// Only names that the gallery gives; what can't be removed stays for the next time.
+/// Removes leftovers of crashes that are more than an hour old: unfinished files, and images without a record. Only touches
+/// files with the gallery's own names.
 pub(super) fn sweep(dir: &Path, now: SystemTime) {
     let names =
         fs::read_dir(dir).into_iter().flatten().flatten().filter_map(|found| found.file_name().into_string().ok());
@@ -118,11 +139,11 @@ fn is_leftover(dir: &Path, name: &str) -> bool {
     if name.starts_with(NEW.0) && name.ends_with(NEW.1) {
         return true;
     }
-    let Some((id, ending)) = name.rsplit_once('.') else { return false };
-    entry::is_id(id) && entry::ENDINGS.contains(&ending) && is_gone(&dir.join(entry::record_name(id)))
+    let Some((id, extension)) = name.rsplit_once('.') else { return false };
+    id::is_id(id) && id::EXTENSIONS.contains(&extension) && is_gone(&dir.join(id::record_name(id)))
 }
 
-/// Whether nothing is there, not even a link to nowhere.
+/// Whether `path` does not exist, not even as a dangling symbolic link.
 pub(super) fn is_gone(path: &Path) -> bool {
     matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
@@ -132,11 +153,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_writer_that_was_stopped_is_not_waited_for_for_ever() {
+    fn waiting_for_the_lock_has_a_timeout() {
         let dir = tempfile::tempdir().unwrap();
         let stopped = lock(dir.path()).unwrap();
-        assert!(matches!(lock_within(dir.path(), LOCK_STEP), Err(GalleryError::Locked { .. })));
+        assert!(matches!(lock_within(dir.path(), LOCK_POLL_INTERVAL), Err(GalleryError::Locked { .. })));
         drop(stopped);
-        assert!(lock_within(dir.path(), LOCK_STEP).is_ok());
+        assert!(lock_within(dir.path(), LOCK_POLL_INTERVAL).is_ok());
     }
 }

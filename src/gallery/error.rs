@@ -1,4 +1,4 @@
-//! What can go wrong with the gallery, and the way out of it.
+//! Errors of the gallery, with a hint for each.
 
 use std::{io, path::PathBuf};
 
@@ -7,32 +7,32 @@ use crate::{
     media::image_file::ImageFileError,
 };
 
-/// What can go wrong with the gallery.
+/// An error of the gallery.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum GalleryError {
-    /// Nothing there has this id, start of an id, or words.
-    #[error("no picture in the gallery is called {name:?}")]
-    Unknown { name: String, near: Option<String> },
-    /// Several have; `candidates` are the ids of the newest of the `count`.
-    #[error("{name:?} may be any of {count} pictures in the gallery: {}", list(candidates, *count))]
+    /// No image has this id, start of an id, or prompt text.
+    #[error("no picture in the gallery is named {name:?}")]
+    Unknown { name: String, nearest: Option<String> },
+    /// Several images match; `candidates` are the ids of the newest of the `count`.
+    #[error("{name:?} matches {count} pictures in the gallery: {}", list(candidates, *count))]
     Ambiguous { name: String, candidates: Vec<String>, count: usize },
-    /// It is there, but can't be used.
+    /// The record is invalid, or the image is missing.
     #[error("{} in the gallery is damaged: {why}", path.display())]
     Damaged { id: String, path: PathBuf, why: String },
-    /// What comes in is no picture that we read.
+    /// The new image can't be read.
     #[error(transparent)]
     Picture(#[from] ImageFileError),
-    /// The words are longer than a record may be.
-    #[error("the words of this picture make a record of {bytes} bytes, more than {limit}")]
+    /// The prompt is too long for a record.
+    #[error("the prompt of this picture is too long: its record has {bytes} bytes, expected at most {limit}")]
     TooLong { bytes: usize, limit: u64 },
-    /// An export would overwrite something.
+    /// An export would overwrite a file.
     #[error("{} already exists", path.display())]
     Exists { path: PathBuf, replaceable: bool },
-    /// Another process has been changing the gallery for seconds.
-    #[error("another bgcam has been changing the gallery {} for {seconds} seconds", dir.display())]
+    /// Another process holds the lock of the gallery.
+    #[error("another bgcam process has locked the gallery {} for {seconds} seconds", dir.display())]
     Locked { dir: PathBuf, seconds: u64 },
-    /// The system refused.
+    /// A file operation failed.
     #[error("cannot {what} {}", path.display())]
     Io { what: &'static str, path: PathBuf, source: io::Error },
 }
@@ -49,37 +49,37 @@ impl GalleryError {
             Self::Ambiguous { .. } | Self::TooLong { .. } | Self::Exists { .. } => Kind::BadInput,
             Self::Locked { .. } => Kind::Busy,
             Self::Picture(error) => error.kind(),
-            Self::Io { source, .. } if is_refusal(source) => Kind::Denied,
+            Self::Io { source, .. } if is_permission_error(source) => Kind::Denied,
             Self::Io { .. } | Self::Damaged { .. } => Kind::Io,
         }
     }
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Unknown { near: Some(near), .. } => format!("did you mean {near:?}?"),
-            Self::Unknown { near: None, .. } => "`bgcam gallery list` shows what is there".to_owned(),
-            Self::Ambiguous { .. } => "give the whole id of one; `bgcam gallery list` shows them".to_owned(),
-            Self::Damaged { id, .. } => format!("`bgcam gallery remove {id}` removes what is left of it"),
+            Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean {nearest:?}?"),
+            Self::Unknown { nearest: None, .. } => "`bgcam gallery list` shows all pictures".to_owned(),
+            Self::Ambiguous { .. } => "use a full id; `bgcam gallery list` shows them".to_owned(),
+            Self::Damaged { id, .. } => format!("`bgcam gallery remove {id}` removes it"),
             Self::Picture(error) => return error.hint(),
-            Self::TooLong { .. } => "say it in fewer words".to_owned(),
-            Self::Exists { replaceable: true, .. } => "name another file, or replace it with --force".to_owned(),
-            Self::Exists { replaceable: false, .. } => "name another file".to_owned(),
-            Self::Locked { .. } => "try again when it is done; a stopped one goes on with `fg`".to_owned(),
-            Self::Io { source, path, .. } if is_refusal(source) => {
+            Self::TooLong { .. } => "shorten the prompt".to_owned(),
+            Self::Exists { replaceable: true, .. } => "choose another file, or replace it with --force".to_owned(),
+            Self::Exists { replaceable: false, .. } => "choose another file".to_owned(),
+            Self::Locked { .. } => "try again when it has finished; `fg` resumes a stopped process".to_owned(),
+            Self::Io { source, path, .. } if is_permission_error(source) => {
                 let dir = path.parent().unwrap_or(path);
-                format!("`ls -ld {dir:?}` shows who may write there")
+                format!("check the permissions: ls -ld {dir:?}")
             }
             Self::Io { source, .. }
                 if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
             {
-                "make room on the disk; `bgcam gallery list` shows what the pictures take".to_owned()
+                "free some disk space; `bgcam gallery list` shows how much the pictures use".to_owned()
             }
             Self::Io { .. } => return None,
         })
     }
 }
 
-fn is_refusal(error: &io::Error) -> bool {
+fn is_permission_error(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 

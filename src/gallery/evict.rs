@@ -1,9 +1,9 @@
-//! Which pictures go when the gallery is full.
+//! Selects the images to evict from a full gallery.
 
 use super::Entry;
 
-/// The pictures to remove so that no more than `bytes` bytes in `count` pictures are left: the least recently used
-/// first, never a favourite, never one of `keep`.
+/// The ids of the images to remove so that at most `count` images with at most `bytes` bytes remain: the least recently
+/// used first, but no favourites and none of `keep`.
 pub(super) fn victims(entries: &[Entry], bytes: u64, count: usize, keep: &[&str]) -> Vec<String> {
     let mut left = entries.len();
     let mut total: u128 = entries.iter().map(|entry| u128::from(entry.bytes)).sum();
@@ -25,13 +25,13 @@ mod tests {
 
     use super::{super::tests::entry, *};
 
-    /// Twenty bytes each, used in this order: a, c, d, b.
+    /// Images of 20 bytes, last used in the order a, c, d, b.
     fn four() -> Vec<Entry> {
         [("a", 1), ("b", 9), ("c", 2), ("d", 3)].map(|(id, used)| Entry { used, bytes: 20, ..entry(id) }).into()
     }
 
     #[test]
-    fn the_least_recently_used_go_first_and_no_more_than_needed() {
+    fn the_least_recently_used_are_evicted_first() {
         assert_eq!(victims(&four(), 80, 10, &[]), Vec::<String>::new());
         assert_eq!(victims(&four(), 79, 10, &[]), ["a"]);
         assert_eq!(victims(&four(), 40, 10, &[]), ["a", "c"]);
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn favourites_and_the_one_on_screen_stay_whatever_it_costs() {
+    fn favourites_and_the_current_background_are_never_evicted() {
         let mut entries = four();
         entries[0].favourite = true;
         assert_eq!(victims(&entries, 40, 10, &[]), ["c", "d"]);
@@ -49,7 +49,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_left_fits_or_may_not_go(
+        fn the_rest_fits_or_must_be_kept(
             entries in proptest::collection::vec((any::<u64>(), 0..100u64, any::<bool>()), 0..20),
             bound in 0..1000u64,
         ) {

@@ -1,18 +1,21 @@
-//! Which picture a user means.
+//! Finds the images that a name refers to.
 
 use std::{ffi::OsStr, path::Path};
 
 use super::{Entry, GalleryError, Listing};
 use crate::error;
 
-/// So many candidates are named.
-const NAMED: usize = 5;
+/// The maximum number of candidates in an error.
+const MAX_CANDIDATES: usize = 5;
 
-/// Longer names and words are not compared for likeness: it takes time by the product of their lengths.
-const MAX_COMPARED: usize = 200;
+/// The maximum length in bytes of texts that are compared for similarity, which takes quadratic time.
+const MAX_COMPARED_LEN: usize = 200;
 
-/// The pictures that `name` means, the newest first: the one with this id or file; else those with these words, those whose
-/// id is these words and a fingerprint, or those whose id starts so, if all of them have the same words.
+/// The images that `name` refers to, the newest first: the one with this id or file name, or else the ones with this prompt
+/// text, with this id without its fingerprint, or with an id that starts with it.
+///
+/// # Errors
+/// When there are none, they have different prompt texts, or the record is damaged.
 pub(super) fn all(listing: &Listing, name: &str) -> Result<Vec<Entry>, GalleryError> {
     let entries = &listing.entries;
     if let Some(entry) = entries.iter().find(|entry| entry.id == name || entry.file == name) {
@@ -24,15 +27,18 @@ pub(super) fn all(listing: &Listing, name: &str) -> Result<Vec<Entry>, GalleryEr
     let lower = name.trim().to_lowercase();
     let found = if lower.is_empty() { Vec::new() } else { best_matches(entries, name.trim(), &lower) };
     let Some(first) = found.first() else {
-        return Err(GalleryError::Unknown { name: name.to_owned(), near: nearest(&lower, entries) });
+        return Err(GalleryError::Unknown { name: name.to_owned(), nearest: nearest(&lower, entries) });
     };
-    if found.iter().any(|entry| words(entry) != words(first)) {
+    if found.iter().any(|entry| text(entry) != text(first)) {
         return Err(ambiguous(name, &found));
     }
     Ok(found.into_iter().cloned().collect())
 }
 
-/// The one picture that `name` means.
+/// The one image that `name` refers to.
+///
+/// # Errors
+/// As [`all`], and when there are several.
 pub(super) fn one(listing: &Listing, name: &str) -> Result<Entry, GalleryError> {
     let mut found = all(listing, name)?;
     match (found.pop(), &*found) {
@@ -41,11 +47,11 @@ pub(super) fn one(listing: &Listing, name: &str) -> Result<Entry, GalleryError> 
     }
 }
 
-/// The matches of the best kind that there are.
+/// The matches of the first kind that has any.
 fn best_matches<'a>(entries: &'a [Entry], name: &str, lower: &str) -> Vec<&'a Entry> {
     let kinds: [&dyn Fn(&Entry) -> bool; 4] = [
-        &|entry| entry.recipe.words.trim() == name,
-        &|entry| words(entry) == lower,
+        &|entry| entry.recipe.text.trim() == name,
+        &|entry| text(entry) == lower,
         &|entry| entry.id.rsplit_once('-').is_some_and(|(slug, _)| slug == lower),
         &|entry| entry.id.starts_with(lower),
     ];
@@ -54,12 +60,12 @@ fn best_matches<'a>(entries: &'a [Entry], name: &str, lower: &str) -> Vec<&'a En
 }
 
 fn ambiguous(name: &str, found: &[&Entry]) -> GalleryError {
-    let candidates = found.iter().take(NAMED).map(|entry| entry.id.clone()).collect();
+    let candidates = found.iter().take(MAX_CANDIDATES).map(|entry| entry.id.clone()).collect();
     GalleryError::Ambiguous { name: name.to_owned(), candidates, count: found.len() }
 }
 
-fn words(entry: &Entry) -> String {
-    entry.recipe.words.trim().to_lowercase()
+fn text(entry: &Entry) -> String {
+    entry.recipe.text.trim().to_lowercase()
 }
 
 fn is_record(path: &Path, id: &str) -> bool {
@@ -67,11 +73,11 @@ fn is_record(path: &Path, id: &str) -> bool {
 }
 
 fn nearest(lower: &str, entries: &[Entry]) -> Option<String> {
-    if lower.len() > MAX_COMPARED {
+    if lower.len() > MAX_COMPARED_LEN {
         return None;
     }
-    let known: Vec<_> = entries.iter().flat_map(|entry| [words(entry), entry.id.clone()]).collect();
-    error::nearest(lower, known.iter().map(String::as_str).filter(|known| known.len() <= MAX_COMPARED))
+    let known: Vec<_> = entries.iter().flat_map(|entry| [text(entry), entry.id.clone()]).collect();
+    error::nearest(lower, known.iter().map(String::as_str).filter(|known| known.len() <= MAX_COMPARED_LEN))
 }
 
 #[cfg(test)]
@@ -83,7 +89,7 @@ mod tests {
     use crate::error::{Failure, Kind};
 
     fn listing() -> Listing {
-        let named = |id, words| Entry { recipe: recipe(words), ..entry(id) };
+        let named = |id, text| Entry { recipe: recipe(text), ..entry(id) };
         Listing {
             entries: vec![
                 named("beach-11111111", "Beach"),
@@ -98,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_found_by_id_file_words_and_the_start_of_its_id() {
+    fn an_image_is_found_by_id_file_name_text_or_id_prefix() {
         for (name, id) in [
             ("beach-11111111", "beach-11111111"),
             ("beach-11111111.png", "beach-11111111"),
@@ -114,38 +120,38 @@ mod tests {
     }
 
     #[test]
-    fn of_pictures_with_the_same_words_the_newest_comes_first() {
+    fn the_newest_of_several_images_with_one_text_comes_first() {
         let ids = |name| all(&listing(), name).unwrap().into_iter().map(|entry| entry.id).collect::<Vec<_>>();
         assert_eq!(ids("FOREST"), ["forest-33333333", "forest-44444444"]);
         assert_eq!(ids("fore"), ["forest-33333333", "forest-44444444"]);
-        assert_eq!(ids("forest "), ["forest-33333333"], "words as they are written come first");
-        assert_eq!(ids("beach"), ["beach-11111111"], "not the longer words that start so");
+        assert_eq!(ids("forest "), ["forest-33333333"], "the exact text comes first");
+        assert_eq!(ids("beach"), ["beach-11111111"], "not longer texts with this prefix");
     }
 
     #[test]
-    fn the_candidates_are_named_when_it_may_be_any() {
+    fn an_ambiguous_name_lists_candidates() {
         let failure = Failure::from(one(&listing(), "FOREST").unwrap_err());
-        let expected = "\"FOREST\" may be any of 2 pictures in the gallery: forest-33333333, forest-44444444";
+        let expected = "\"FOREST\" matches 2 pictures in the gallery: forest-33333333, forest-44444444";
         assert_eq!(failure.message, expected);
         let GalleryError::Ambiguous { count, candidates, .. } = all(&listing(), "bea").unwrap_err() else { panic!() };
         assert_eq!(count, 2);
         for id in candidates {
-            assert_eq!(one(&listing(), &id).unwrap().id, id, "what is offered works");
+            assert_eq!(one(&listing(), &id).unwrap().id, id, "every candidate is found");
         }
     }
 
     #[test]
-    fn a_typing_error_is_told() {
+    fn a_typo_gets_a_suggestion() {
         let failure = Failure::from(all(&listing(), "baech").unwrap_err());
         assert_eq!((failure.kind, failure.hint.as_deref()), (Kind::NotFound, Some("did you mean \"beach\"?")));
-        assert!(matches!(all(&listing(), ""), Err(GalleryError::Unknown { near: None, .. })));
-        assert!(matches!(all(&listing(), &"a".repeat(1 << 20)), Err(GalleryError::Unknown { near: None, .. })));
+        assert!(matches!(all(&listing(), ""), Err(GalleryError::Unknown { nearest: None, .. })));
+        assert!(matches!(all(&listing(), &"a".repeat(1 << 20)), Err(GalleryError::Unknown { nearest: None, .. })));
     }
 
     #[test]
-    fn a_damaged_one_says_why() {
+    fn a_damaged_record_reports_the_reason() {
         let failure = Failure::from(all(&listing(), "city-55555555").unwrap_err());
         assert!(failure.message.contains("city-55555555.json in the gallery is damaged: it is empty"), "{failure}");
-        assert_eq!(failure.hint.unwrap(), "`bgcam gallery remove city-55555555` removes what is left of it");
+        assert_eq!(failure.hint.unwrap(), "`bgcam gallery remove city-55555555` removes it");
     }
 }

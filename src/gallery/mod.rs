@@ -1,14 +1,15 @@
-//! The gallery: every picture that was made or imported, kept on disk so that no request is paid for twice.
+//! The gallery: generated and imported images on disk, so that no image is paid for twice.
 //!
-//! A picture is two files in one directory: `ID.png`, `.jpg` or `.webp`, and its record `ID.json`. The picture comes
-//! first and goes last, each by one rename or unlink, so whoever is killed leaves at worst a picture without a record,
-//! which nobody lists and a later [`add`](Gallery::add) sweeps. The daemon and the command line may work here at once:
-//! changes wait for each other on a lock file, readers wait for nobody.
+//! An image has two files in one directory: `ID.png`, `.jpg` or `.webp`, and its record `ID.json`. The image is written
+//! first and removed last, each with one rename or unlink. A crash therefore leaves at worst an image without a record,
+//! which is not listed and later removed by [`add`](Gallery::add). The daemon and the command line may use the gallery at
+//! the same time: a lock file serializes changes, and readers never wait.
 
 mod disk;
 mod entry;
 mod error;
 mod evict;
+mod id;
 mod lookup;
 
 use std::{
@@ -24,60 +25,60 @@ pub use entry::Entry;
 pub use error::GalleryError;
 
 use crate::media::image_file::{self, ImageFileError, Limits};
-use crate::prompt::{Picture, Recipe};
+use crate::prompt::{GeneratedImage, Recipe};
 
-/// The provider in the recipe of a picture that was imported.
+/// The provider in the recipe of an imported image.
 pub const IMPORTED: &str = "import";
 
-/// Records that are looked at; the gallery itself keeps half as many.
+/// The maximum number of records that are read; the gallery keeps at most half as many.
 const MAX_ENTRIES: usize = 10_000;
 
-/// The pictures on disk; cheap to clone, and to use from several threads and processes.
+/// The gallery in a directory. Cheap to clone; may be used from several threads and processes.
 #[derive(Debug, Clone)]
 pub struct Gallery {
     dir: PathBuf,
-    bound: u64,
+    max_bytes: u64,
 }
 
-/// What is in the gallery.
+/// The content of the gallery.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// The newest first.
     pub entries: Vec<Entry>,
-    /// Records that can't be believed, or whose picture is gone: where they are, and why.
+    /// The paths of damaged records and of records without image, with the reason.
     pub damaged: Vec<(PathBuf, String)>,
 }
 
 impl Listing {
-    /// Bytes of all pictures together.
+    /// The total size of the images in bytes.
     pub fn bytes(&self) -> u64 {
         self.entries.iter().map(|entry| entry.bytes).fold(0, u64::saturating_add)
     }
 }
 
 impl Gallery {
-    /// Opens the gallery in `dir`, which is made for the user alone when it is not there, and kept to about
-    /// `bound_bytes` bytes of pictures.
+    /// Opens the gallery in `dir`, and creates the directory, accessible to the user only, if it is missing. The gallery is
+    /// kept to about `max_bytes` bytes of images.
     ///
     /// # Errors
-    /// When `dir` can't be made.
-    pub fn open(dir: PathBuf, bound_bytes: u64) -> Result<Self, GalleryError> {
+    /// When `dir` can't be created.
+    pub fn open(dir: PathBuf, max_bytes: u64) -> Result<Self, GalleryError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
-        made.map_err(|source| GalleryError::Io { what: "make directory", path: dir.clone(), source })?;
-        Ok(Self { dir, bound: bound_bytes })
+        made.map_err(|source| GalleryError::Io { what: "create directory", path: dir.clone(), source })?;
+        Ok(Self { dir, max_bytes })
     }
 
-    /// Where the pictures are.
+    /// The directory of the gallery.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Where the picture of `entry` is.
+    /// The path of the image of `entry`.
     pub fn path(&self, entry: &Entry) -> PathBuf {
         self.dir.join(&entry.file)
     }
 
-    /// What is in the gallery. Damaged records are skipped and named.
+    /// Lists the gallery; damaged records are listed separately.
     pub fn list(&self) -> Listing {
         let mut listing = Listing::default();
         let found = match fs::read_dir(&self.dir) {
@@ -89,7 +90,7 @@ impl Gallery {
         };
         let mut records = found.filter(|path| path.extension() == Some(OsStr::new("json")));
         for path in records.by_ref().take(MAX_ENTRIES) {
-            // A name that is not even text is no id either.
+            // A file name that is not UTF-8 is no id either.
             let id = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
             match Entry::read(&self.dir, id) {
                 Ok(entry) => listing.entries.extend(entry),
@@ -97,21 +98,21 @@ impl Gallery {
             }
         }
         if records.next().is_some() {
-            let why = format!("it has more than {MAX_ENTRIES} records, the others were not looked at");
+            let why = format!("it has more than {MAX_ENTRIES} records; the others were ignored");
             listing.damaged.push((self.dir.clone(), why));
         }
         listing.entries.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
         listing
     }
 
-    /// The newest picture that was asked for with `recipe`, and of which is known what it shows.
+    /// The newest image that was generated from `recipe` and has a title if it was painted.
     pub fn find(&self, recipe: &Recipe) -> Option<Entry> {
-        let fits = |entry: &Entry| !entry.imported && !entry.is_untold() && entry.recipe == *recipe;
+        let fits = |entry: &Entry| !entry.imported && !entry.is_untitled() && entry.recipe == *recipe;
         self.list().entries.into_iter().find(fits)
     }
 
-    /// The pictures that a user calls `name`, the newest first: by id, by words, or by the start of an id. There are several
-    /// only where they have the same words.
+    /// The images that `name` refers to, the newest first: by id, prompt text, or start of an id. Several images are only
+    /// returned if they have the same prompt text.
     ///
     /// # Errors
     /// [`Unknown`](GalleryError::Unknown), [`Ambiguous`](GalleryError::Ambiguous) or
@@ -120,7 +121,7 @@ impl Gallery {
         lookup::all(&self.list(), name)
     }
 
-    /// The only picture that a user calls `name`.
+    /// The one image that `name` refers to.
     ///
     /// # Errors
     /// As for [`named`](Self::named), and [`Ambiguous`](GalleryError::Ambiguous) when there are several.
@@ -128,57 +129,57 @@ impl Gallery {
         lookup::one(&self.list(), name)
     }
 
-    /// Keeps `picture`, which the caller has decoded before. What is already there is not stored again.
+    /// Stores `image`, which the caller has decoded successfully. An identical image is not stored again.
     ///
-    /// When the gallery is then over its bound, the least recently used pictures go, but no favourites, none of the ids
-    /// in `keep` (the one on screen), and not this one.
+    /// If the gallery is then over its limit, the least recently used images are evicted, except for favourites, the ids
+    /// in `keep` (the current background), and this one.
     ///
     /// # Errors
-    /// When it is not PNG, JPEG or WebP, its record would be too long, or it can't be written.
+    /// When it is not PNG, JPEG or WebP, its record is too long, or it can't be written.
     pub fn add(
         &self,
         recipe: &Recipe,
-        picture: &Picture,
+        image: &GeneratedImage,
         now: SystemTime,
         keep: &[String],
     ) -> Result<Entry, GalleryError> {
-        let entry = new_entry(recipe.clone(), picture, now)?;
-        self.store(entry, &picture.bytes, now, keep)
+        let entry = new_entry(recipe.clone(), image, now)?;
+        self.store(entry, &image.bytes, now, keep)
     }
 
-    /// Copies the picture at `path` as it is, called `words` or else as its file. Then evicts as [`add`](Self::add).
+    /// Imports the image file at `path` unchanged. `name` defaults to the file name. Evicts as [`add`](Self::add).
     ///
     /// # Errors
-    /// When it is no regular file, no picture or beyond `limits`, and as for [`add`](Self::add).
+    /// When it is not a regular file, not an image, or over `limits`, and as for [`add`](Self::add).
     pub fn import(
         &self,
         path: &Path,
-        words: Option<&str>,
+        name: Option<&str>,
         limits: &Limits,
         now: SystemTime,
         keep: &[String],
     ) -> Result<Entry, GalleryError> {
         let bytes = image_file::read_bytes(path, limits)?;
-        let words = words.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy(), Into::into);
-        self.import_bytes(bytes, &path.display().to_string(), &words, limits, now, keep)
+        let name = name.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy(), Into::into);
+        self.import_bytes(bytes, &path.display().to_string(), &name, limits, now, keep)
     }
 
-    /// The same for a picture that is here already; `name` is what errors call it.
+    /// As [`import`](Self::import), for the bytes of an image file; `source` is its name in errors.
     ///
     /// # Errors
     /// As for [`import`](Self::import).
     pub fn import_bytes(
         &self,
         bytes: Vec<u8>,
+        source: &str,
         name: &str,
-        words: &str,
         limits: &Limits,
         now: SystemTime,
         keep: &[String],
     ) -> Result<Entry, GalleryError> {
-        let size = image_file::decode(&bytes, name, limits)?.dimensions();
+        let size = image_file::decode(&bytes, source, limits)?.dimensions();
         let recipe = Recipe {
-            words: words.to_owned(),
+            text: name.to_owned(),
             prompt: String::new(),
             negative: String::new(),
             style: String::new(),
@@ -187,12 +188,12 @@ impl Gallery {
             seed: None,
             size,
         };
-        let picture = Picture { bytes, ..Picture::default() };
-        let entry = Entry { imported: true, ..new_entry(recipe, &picture, now)? };
-        self.store(entry, &picture.bytes, now, keep)
+        let image = GeneratedImage { bytes, ..GeneratedImage::default() };
+        let entry = Entry { imported: true, ..new_entry(recipe, &image, now)? };
+        self.store(entry, &image.bytes, now, keep)
     }
 
-    /// Notes that the picture was put on, so that it is not the next to be evicted.
+    /// Marks the image as used now, so that it is evicted later.
     ///
     /// # Errors
     /// As for [`set_favourite`](Self::set_favourite).
@@ -200,7 +201,7 @@ impl Gallery {
         self.edit(id, |entry| entry.used = milliseconds(now))
     }
 
-    /// Makes the picture one that is never evicted, or one as the others.
+    /// Sets whether the image is a favourite, which is never evicted.
     ///
     /// # Errors
     /// When there is no such id, it is damaged, or its record can't be written.
@@ -208,17 +209,17 @@ impl Gallery {
         self.edit(id, |entry| entry.favourite = favourite)
     }
 
-    /// Removes the picture, or what is left of a damaged one.
+    /// Removes the image and its record, also if they are damaged.
     ///
     /// # Errors
     /// When there is no such id, or it can't be removed.
     pub fn remove(&self, id: &str) -> Result<(), GalleryError> {
         let _lock = disk::lock(&self.dir)?;
-        if entry::is_id(id) && self.discard(id)? { Ok(()) } else { Err(unknown(id)) }
+        if id::is_id(id) && self.discard(id)? { Ok(()) } else { Err(unknown(id)) }
     }
 
-    /// Copies the picture to `to`, a file or a directory, and returns the file's path. With `force` a file that is there
-    /// is replaced.
+    /// Copies the image to `to`, a file or a directory, and returns the path of the file. With `force`, an existing file is
+    /// replaced.
     ///
     /// # Errors
     /// When there is no such id, it is damaged, something is at `to`, or it can't be written.
@@ -226,7 +227,7 @@ impl Gallery {
         let entry = self.entry(id)?;
         let to = if to.is_dir() { to.join(&entry.file) } else { to.to_owned() };
         if let Ok(there) = fs::symlink_metadata(&to) {
-            // Not even with force is a device or a pipe replaced.
+            // Devices and pipes are never replaced.
             let replaceable = there.is_file() || there.is_symlink();
             if !(force && replaceable) {
                 return Err(GalleryError::Exists { path: to, replaceable });
@@ -250,7 +251,7 @@ impl Gallery {
         }
         let record = record(&entry)?;
         disk::write(&self.dir, &entry.file, bytes)?;
-        if let Err(error) = disk::write(&self.dir, &entry::record_name(&entry.id), &record) {
+        if let Err(error) = disk::write(&self.dir, &id::record_name(&entry.id), &record) {
             let _ = disk::remove(&self.dir, &entry.file);
             return Err(error);
         }
@@ -260,18 +261,18 @@ impl Gallery {
 
     fn evict(&self, new: &str, keep: &[String]) {
         let keep: Vec<_> = keep.iter().map(String::as_str).chain([new]).collect();
-        for id in evict::victims(&self.list().entries, self.bound, MAX_ENTRIES / 2, &keep) {
+        for id in evict::victims(&self.list().entries, self.max_bytes, MAX_ENTRIES / 2, &keep) {
             match self.discard(&id) {
-                Ok(_) => tracing::debug!("the gallery is full: removed {id}"),
-                Err(error) => tracing::warn!("the gallery stays over its bound: {}", crate::error::chain(&error)),
+                Ok(_) => tracing::debug!("the gallery is full: evicted {id}"),
+                Err(error) => tracing::warn!("the gallery stays over its limit: {}", crate::error::chain(&error)),
             }
         }
     }
 
-    /// The record goes first: from then on nobody finds the picture.
+    /// Removes the record first, so that the image is no longer found; false if there was nothing to remove.
     fn discard(&self, id: &str) -> Result<bool, GalleryError> {
-        let mut found = disk::remove(&self.dir, &entry::record_name(id))?;
-        for name in entry::picture_names(id) {
+        let mut found = disk::remove(&self.dir, &id::record_name(id))?;
+        for name in id::image_names(id) {
             found |= disk::remove(&self.dir, &name)?;
         }
         Ok(found)
@@ -285,22 +286,22 @@ impl Gallery {
         Ok(entry)
     }
 
-    /// The picture with just this id.
+    /// The image with exactly this id.
     ///
     /// # Errors
     /// When there is no such id, or it is damaged.
     pub fn entry(&self, id: &str) -> Result<Entry, GalleryError> {
-        if !entry::is_id(id) {
+        if !id::is_id(id) {
             return Err(unknown(id));
         }
-        let path = || self.dir.join(entry::record_name(id));
+        let path = || self.dir.join(id::record_name(id));
         let entry = Entry::read(&self.dir, id);
         let entry = entry.map_err(|why| GalleryError::Damaged { id: id.to_owned(), path: path(), why })?;
         entry.ok_or_else(|| unknown(id))
     }
 
     fn write_record(&self, entry: &Entry) -> Result<(), GalleryError> {
-        disk::write(&self.dir, &entry::record_name(&entry.id), &record(entry)?)
+        disk::write(&self.dir, &id::record_name(&entry.id), &record(entry)?)
     }
 }
 
@@ -313,39 +314,39 @@ fn record(entry: &Entry) -> Result<Vec<u8>, GalleryError> {
     }
 }
 
-fn new_entry(recipe: Recipe, picture: &Picture, now: SystemTime) -> Result<Entry, GalleryError> {
-    let format = image::guess_format(&picture.bytes).ok().and_then(entry::ending);
-    let ending = format.ok_or_else(|| ImageFileError::NotAPicture {
-        name: format!("the answer to {:?}", recipe.words),
+fn new_entry(recipe: Recipe, image: &GeneratedImage, now: SystemTime) -> Result<Entry, GalleryError> {
+    let format = image::guess_format(&image.bytes).ok().and_then(id::extension);
+    let extension = format.ok_or_else(|| ImageFileError::NotAPicture {
+        name: format!("the answer to {:?}", recipe.text),
         found: "an unknown file type",
     })?;
-    let id = entry::make_id(picture.title.as_deref().unwrap_or(&recipe.words), &recipe, picture.seed, &picture.bytes)
+    let id = id::make_id(image.title.as_deref().unwrap_or(&recipe.text), &recipe, image.seed, &image.bytes)
         .map_err(cannot_encode)?;
     Ok(Entry {
-        file: format!("{id}.{ending}"),
+        file: format!("{id}.{extension}"),
         id,
         recipe,
-        seed: picture.seed,
-        cost: picture.cost,
+        seed: image.seed,
+        cost: image.cost,
         created: milliseconds(now),
         used: milliseconds(now),
-        bytes: picture.bytes.len() as u64,
+        bytes: image.bytes.len() as u64,
         favourite: false,
         imported: false,
-        title: picture.title.clone(),
-        notes: picture.notes.clone(),
+        title: image.title.clone(),
+        notes: image.notes.clone(),
     })
 }
 
 fn unknown(id: &str) -> GalleryError {
-    GalleryError::Unknown { name: id.to_owned(), near: None }
+    GalleryError::Unknown { name: id.to_owned(), nearest: None }
 }
 
 fn cannot_encode(error: serde_json::Error) -> GalleryError {
-    GalleryError::Io { what: "make the record of", path: "the picture".into(), source: error.into() }
+    GalleryError::Io { what: "encode the record of", path: "the picture".into(), source: error.into() }
 }
 
-/// Since 1970; a clock before that reads 1970.
+/// Milliseconds since 1970; 0 for earlier times.
 fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     u64::try_from(since).unwrap_or(u64::MAX)

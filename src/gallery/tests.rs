@@ -1,4 +1,4 @@
-//! What the gallery promises, tried on a real directory.
+//! The gallery on a real directory.
 
 use std::{
     ffi::CString,
@@ -17,10 +17,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::{Failure, Kind};
 
-pub(super) fn recipe(words: &str) -> Recipe {
+pub(super) fn recipe(text: &str) -> Recipe {
     Recipe {
-        words: words.to_owned(),
-        prompt: format!("{words}, empty room"),
+        text: text.to_owned(),
+        prompt: format!("{text}, empty room"),
         negative: "people".to_owned(),
         style: String::new(),
         provider: "openai".to_owned(),
@@ -53,11 +53,17 @@ fn encoded(shade: u8, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn picture(shade: u8) -> Picture {
-    Picture { bytes: encoded(shade, ImageFormat::Png), seed: Some(7), cost: Some(0.04), title: None, notes: Vec::new() }
+fn image(shade: u8) -> GeneratedImage {
+    GeneratedImage {
+        bytes: encoded(shade, ImageFormat::Png),
+        seed: Some(7),
+        cost: Some(0.04),
+        title: None,
+        notes: Vec::new(),
+    }
 }
 
-/// So many seconds after some moment.
+/// A time `seconds` after a fixed moment.
 fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
 }
@@ -69,16 +75,16 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self::bounded(u64::MAX)
+        Self::with_limit(u64::MAX)
     }
 
-    fn bounded(bound: u64) -> Self {
+    fn with_limit(max_bytes: u64) -> Self {
         let outer = tempfile::tempdir().unwrap();
-        Self { gallery: Gallery::open(outer.path().join("data/gallery"), bound).unwrap(), outer }
+        Self { gallery: Gallery::open(outer.path().join("data/gallery"), max_bytes).unwrap(), outer }
     }
 
-    fn add(&self, words: &str, seconds: u64) -> Entry {
-        self.gallery.add(&recipe(words), &picture(words.len() as u8), at(seconds), &[]).unwrap()
+    fn add(&self, text: &str, seconds: u64) -> Entry {
+        self.gallery.add(&recipe(text), &image(text.len() as u8), at(seconds), &[]).unwrap()
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -89,11 +95,11 @@ impl Fixture {
         self.outer.path().join(name)
     }
 
-    /// The words of everything that is listed; nothing may be damaged.
-    fn words(&self) -> Vec<String> {
+    /// The prompt texts of all images; none may be damaged.
+    fn texts(&self) -> Vec<String> {
         let listing = self.gallery.list();
         assert_eq!(listing.damaged, []);
-        listing.entries.into_iter().map(|entry| entry.recipe.words).collect()
+        listing.entries.into_iter().map(|entry| entry.recipe.text).collect()
     }
 
     fn names(&self) -> Vec<String> {
@@ -103,7 +109,7 @@ impl Fixture {
         names
     }
 
-    /// The one thing that is damaged, and why.
+    /// The only damaged entry, and the reason.
     fn damage(&self) -> (PathBuf, String) {
         let listing = self.gallery.list();
         let [damage] = &listing.damaged[..] else { panic!("{listing:?}") };
@@ -112,12 +118,12 @@ impl Fixture {
 }
 
 #[test]
-fn what_is_added_is_there_and_the_users_alone() {
+fn an_added_image_is_listed_and_private() {
     let fixture = Fixture::new();
     let entry = fixture.add("Beach at sunset", 0);
     assert!(entry.id.starts_with("beach-at-sunset-"), "{}", entry.id);
     assert_eq!((entry.seed, entry.cost, entry.created_at()), (Some(7), Some(0.04), at(0)));
-    assert_eq!(fs::read(fixture.gallery.path(&entry)).unwrap(), picture(15).bytes);
+    assert_eq!(fs::read(fixture.gallery.path(&entry)).unwrap(), image(15).bytes);
     assert_eq!(fixture.gallery.list().entries, vec![entry.clone()]);
     assert_eq!(fixture.gallery.get(&entry.id).unwrap(), entry);
     assert_eq!(fixture.names(), [entry.id.clone() + ".json", entry.file.clone()]);
@@ -126,7 +132,7 @@ fn what_is_added_is_there_and_the_users_alone() {
 }
 
 #[test]
-fn a_gallery_of_before_is_opened_again() {
+fn an_existing_gallery_is_opened() {
     let fixture = Fixture::new();
     let entry = fixture.add("beach", 0);
     let again = Gallery::open(fixture.gallery.dir().to_owned(), 0).unwrap();
@@ -134,21 +140,21 @@ fn a_gallery_of_before_is_opened_again() {
 }
 
 #[test]
-fn the_same_request_is_served_by_the_newest_picture() {
+fn the_newest_image_of_a_recipe_is_found() {
     let fixture = Fixture::new();
-    let add = |shade, seconds| fixture.gallery.add(&recipe("beach"), &picture(shade), at(seconds), &[]).unwrap();
+    let add = |shade, seconds| fixture.gallery.add(&recipe("beach"), &image(shade), at(seconds), &[]).unwrap();
     let (newest, _older) = (add(1, 9), add(2, 5));
     assert_eq!(fixture.gallery.find(&recipe("beach")), Some(newest));
 
     let seeded = Recipe { seed: Some(1), ..recipe("beach") };
     assert_eq!(fixture.gallery.find(&seeded), None);
-    let seeded_entry = fixture.gallery.add(&seeded, &picture(3), at(1), &[]).unwrap();
+    let seeded_entry = fixture.gallery.add(&seeded, &image(3), at(1), &[]).unwrap();
     assert_eq!(fixture.gallery.find(&seeded), Some(seeded_entry));
     assert_eq!(fixture.gallery.find(&Recipe { model: "other".to_owned(), ..recipe("beach") }), None);
 }
 
 #[test]
-fn the_same_picture_again_is_the_same_entry() {
+fn an_identical_image_keeps_its_entry() {
     let fixture = Fixture::new();
     let entry = fixture.add("beach", 0);
     fixture.gallery.set_favourite(&entry.id, true).unwrap();
@@ -159,15 +165,15 @@ fn the_same_picture_again_is_the_same_entry() {
 }
 
 #[test]
-fn notes_are_kept_and_those_of_the_last_time_win() {
+fn the_latest_notes_are_stored() {
     let fixture = Fixture::new();
     let add = |notes: &[&str]| {
         let notes = notes.iter().map(|note| (*note).to_owned()).collect();
-        fixture.gallery.add(&recipe("beach"), &Picture { notes, ..picture(1) }, at(0), &[]).unwrap()
+        fixture.gallery.add(&recipe("beach"), &GeneratedImage { notes, ..image(1) }, at(0), &[]).unwrap()
     };
     let old = add(&[]);
     let record = fs::read_to_string(fixture.gallery.dir().join(format!("{}.json", old.id))).unwrap();
-    assert!(!record.contains("notes"), "a record of an older version reads the same: {record}");
+    assert!(!record.contains("notes"), "records without notes look like those of older versions: {record}");
     assert_eq!(fixture.gallery.entry(&old.id).unwrap().notes, Vec::<String>::new());
     let new = add(&["no palms"]);
     assert_eq!((&new.id, &*new.notes), (&old.id, &["no palms".to_owned()][..]));
@@ -175,58 +181,58 @@ fn notes_are_kept_and_those_of_the_last_time_win() {
 }
 
 #[test]
-fn a_picture_goes_by_what_it_shows() {
+fn the_title_names_the_image() {
     let fixture = Fixture::new();
     let painted = Recipe { provider: "builtin".to_owned(), ..recipe("Taj Mahal") };
-    let old = fixture.gallery.add(&painted, &picture(1), at(0), &[]).unwrap();
-    assert_eq!(old.label(), "picture painted for \"Taj Mahal\"", "older versions did not say what they painted");
+    let old = fixture.gallery.add(&painted, &image(1), at(0), &[]).unwrap();
+    assert_eq!(old.label(), "picture painted for \"Taj Mahal\"", "older versions recorded no title");
     assert_eq!(fixture.gallery.find(&painted), None, "so it is painted again");
-    let made = Picture { title: Some("abstract colours".to_owned()), ..picture(2) };
+    let made = GeneratedImage { title: Some("abstract colours".to_owned()), ..image(2) };
     let new = fixture.gallery.add(&painted, &made, at(1), &[]).unwrap();
     assert_eq!((&*new.label(), new.name()), ("abstract colours (painted)", "abstract colours"));
     assert!(new.id.starts_with("abstract-colours-"), "{}", new.id);
     assert_eq!(fixture.gallery.find(&painted), Some(new));
     assert_eq!(
-        fixture.gallery.add(&recipe("hut"), &picture(3), at(2), &[]).unwrap().label(),
+        fixture.gallery.add(&recipe("hut"), &image(3), at(2), &[]).unwrap().label(),
         "hut (generated by openai)"
     );
 }
 
 #[test]
-fn the_newest_is_listed_first() {
+fn the_newest_image_is_listed_first() {
     let fixture = Fixture::new();
-    for (words, seconds) in [("b", 2), ("c", 3), ("a", 1)] {
-        fixture.add(words, seconds);
+    for (text, seconds) in [("b", 2), ("c", 3), ("a", 1)] {
+        fixture.add(text, seconds);
     }
-    assert_eq!(fixture.words(), ["c", "b", "a"]);
+    assert_eq!(fixture.texts(), ["c", "b", "a"]);
 }
 
 #[test]
-fn every_format_keeps_its_ending_and_nothing_else_is_kept() {
+fn only_supported_formats_are_stored_with_their_extension() {
     let fixture = Fixture::new();
-    for (format, ending) in [(ImageFormat::Png, ".png"), (ImageFormat::Jpeg, ".jpg"), (ImageFormat::WebP, ".webp")] {
-        let picture = Picture { bytes: encoded(1, format), ..Picture::default() };
-        let entry = fixture.gallery.add(&recipe("beach"), &picture, at(0), &[]).unwrap();
-        assert_eq!(entry.file, entry.id.clone() + ending);
+    for (format, extension) in [(ImageFormat::Png, ".png"), (ImageFormat::Jpeg, ".jpg"), (ImageFormat::WebP, ".webp")] {
+        let image = GeneratedImage { bytes: encoded(1, format), ..GeneratedImage::default() };
+        let entry = fixture.gallery.add(&recipe("beach"), &image, at(0), &[]).unwrap();
+        assert_eq!(entry.file, entry.id.clone() + extension);
     }
     for bytes in [&b"GIF89a"[..], b"<svg></svg>", b""] {
-        let picture = Picture { bytes: bytes.to_vec(), ..Picture::default() };
-        let error = fixture.gallery.add(&recipe("beach"), &picture, at(0), &[]).unwrap_err();
+        let image = GeneratedImage { bytes: bytes.to_vec(), ..GeneratedImage::default() };
+        let error = fixture.gallery.add(&recipe("beach"), &image, at(0), &[]).unwrap_err();
         assert!(matches!(error, GalleryError::Picture(_)), "{error:?}");
     }
-    assert_eq!(fixture.words().len(), 3);
+    assert_eq!(fixture.texts().len(), 3);
 }
 
 #[test]
-fn words_without_end_are_refused_before_anything_is_written() {
+fn an_overlong_text_is_refused_before_anything_is_written() {
     let fixture = Fixture::new();
-    let error = fixture.gallery.add(&recipe(&"w".repeat(70_000)), &picture(1), at(0), &[]).unwrap_err();
+    let error = fixture.gallery.add(&recipe(&"w".repeat(70_000)), &image(1), at(0), &[]).unwrap_err();
     assert!(matches!(error, GalleryError::TooLong { .. }), "{error:?}");
     assert_eq!(fixture.names(), [""; 0]);
 }
 
 #[test]
-fn leftovers_of_a_crash_are_ignored_and_swept_after_an_hour() {
+fn leftovers_of_a_crash_are_removed_after_an_hour() {
     let fixture = Fixture::new();
     let mine = ["beach-1a2b3c4d.png", "city-1a2b3c4d.webp", ".new-Ab3dEf.tmp"];
     let not_mine = ["holiday.png", "notes.txt", "beach-1a2b3c4d.gif", ".new-folder"];
@@ -235,9 +241,9 @@ fn leftovers_of_a_crash_are_ignored_and_swept_after_an_hour() {
         File::options().append(true).open(fixture.at(name)).unwrap().set_modified(at(0)).unwrap();
     }
     let owned = fixture.add("forest", 3590);
-    assert_eq!(fixture.words(), ["forest"]);
+    assert_eq!(fixture.texts(), ["forest"]);
     let before = fixture.names();
-    assert!(mine.iter().all(|name| before.contains(&(*name).to_owned())), "a writer may still be at it: {before:?}");
+    assert!(mine.iter().all(|name| before.contains(&(*name).to_owned())), "a writer may still be active: {before:?}");
 
     fixture.add("sea", 3610);
     let after = fixture.names();
@@ -247,7 +253,7 @@ fn leftovers_of_a_crash_are_ignored_and_swept_after_an_hour() {
 }
 
 #[test]
-fn a_damaged_entry_is_skipped_and_named_and_can_be_removed() {
+fn a_damaged_entry_is_reported_and_can_be_removed() {
     type Damage = fn(&Fixture, &Entry);
     let damages: [(Damage, &str); 9] = [
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), "").unwrap(), "EOF"),
@@ -256,7 +262,7 @@ fn a_damaged_entry_is_skipped_and_named_and_can_be_removed() {
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), [b' '; 65_537]).unwrap(), "more than 65536 bytes"),
         (|f, e| fs::write(f.at(&(e.id.clone() + ".json")), [0xff; 9]).unwrap(), "expected value"),
         (|f, e| fs::remove_file(f.at(&e.file)).unwrap(), "is missing"),
-        (|f, e| fs::write(f.at(&e.file), "short").unwrap(), "has 5 bytes, its record says"),
+        (|f, e| fs::write(f.at(&e.file), "short").unwrap(), "has 5 bytes, expected"),
         (
             |f, e| {
                 fs::remove_file(f.at(&e.file)).unwrap();
@@ -266,7 +272,7 @@ fn a_damaged_entry_is_skipped_and_named_and_can_be_removed() {
         ),
         (
             |f, e| fs::rename(f.at(&(e.id.clone() + ".json")), f.at("other-00000000.json")).unwrap(),
-            "its record is of another picture",
+            "it is the record of another picture",
         ),
     ];
     for (damage, expected) in damages {
@@ -289,7 +295,7 @@ fn a_damaged_entry_is_skipped_and_named_and_can_be_removed() {
 }
 
 #[test]
-fn a_damaged_entry_is_mended_by_the_same_picture() {
+fn a_damaged_entry_is_repaired_by_the_same_image() {
     let fixture = Fixture::new();
     let entry = fixture.add("beach", 0);
     fs::write(fixture.gallery.path(&entry), "short").unwrap();
@@ -302,7 +308,7 @@ fn a_damaged_entry_is_mended_by_the_same_picture() {
 fn a_record_cannot_point_outside() {
     let fixture = Fixture::new();
     let entry = fixture.add("beach", 0);
-    fs::write(fixture.outside("secret.png"), picture(5).bytes).unwrap();
+    fs::write(fixture.outside("secret.png"), image(5).bytes).unwrap();
     let absolute = fixture.outside("secret.png").display().to_string();
     for file in ["../../secret.png", &absolute, "secret.png", "", ".", "..", "beach.png/../x.png"] {
         let tricked = Entry { file: file.to_owned(), ..entry.clone() };
@@ -351,62 +357,62 @@ fn links_are_not_followed() {
 }
 
 #[test]
-fn a_pipe_in_the_directory_blocks_nobody() {
+fn a_pipe_in_the_directory_does_not_block() {
     let fixture = Fixture::new();
     let path = CString::new(fixture.at("beach-1a2b3c4d.json").as_os_str().as_bytes()).unwrap();
-    // SAFETY: `path` is a string that ends in a zero byte and lives through the call.
+    // SAFETY: `path` is zero-terminated and outlives the call.
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
     assert_eq!(fixture.damage().1, "it is not a regular file");
 }
 
 #[test]
-fn the_least_recently_used_goes_when_the_gallery_is_full() {
-    let one = picture(1).bytes.len() as u64;
-    let fixture = Fixture::bounded(3 * one + one / 2);
-    let [a, b, _c] = ["a", "b", "c"].map(|words| fixture.add(words, words.as_bytes()[0].into()));
+fn a_full_gallery_evicts_the_least_recently_used() {
+    let one = image(1).bytes.len() as u64;
+    let fixture = Fixture::with_limit(3 * one + one / 2);
+    let [a, b, _c] = ["a", "b", "c"].map(|text| fixture.add(text, text.as_bytes()[0].into()));
     fixture.gallery.touch(&a.id, at(200)).unwrap();
     fixture.gallery.set_favourite(&b.id, true).unwrap();
 
     fixture.add("d", 201);
-    assert_eq!(fixture.words(), ["d", "b", "a"]);
+    assert_eq!(fixture.texts(), ["d", "b", "a"]);
     fixture.add("e", 202);
-    assert_eq!(fixture.words(), ["e", "d", "b"]);
+    assert_eq!(fixture.texts(), ["e", "d", "b"]);
     fixture.add("f", 203);
-    assert_eq!(fixture.words(), ["f", "e", "b"]);
-    assert_eq!(fixture.names().len(), 6, "record and picture go together");
+    assert_eq!(fixture.texts(), ["f", "e", "b"]);
+    assert_eq!(fixture.names().len(), 6, "record and image are removed together");
 }
 
 #[test]
-fn the_new_one_and_the_one_on_screen_stay_in_a_gallery_too_small() {
-    let fixture = Fixture::bounded(1);
+fn the_new_and_the_current_image_are_kept_over_the_limit() {
+    let fixture = Fixture::with_limit(1);
     let shown = fixture.add("shown", 0);
     let keep = [shown.id.clone()];
-    for (seconds, words) in ["a", "b"].into_iter().enumerate() {
-        fixture.gallery.add(&recipe(words), &picture(1), at(10 + seconds as u64), &keep).unwrap();
-        assert_eq!(fixture.words(), [words, "shown"]);
+    for (seconds, text) in ["a", "b"].into_iter().enumerate() {
+        fixture.gallery.add(&recipe(text), &image(1), at(10 + seconds as u64), &keep).unwrap();
+        assert_eq!(fixture.texts(), [text, "shown"]);
     }
     fixture.gallery.set_favourite(&shown.id, true).unwrap();
     fixture.add("c", 30);
-    assert_eq!(fixture.words(), ["c", "shown"]);
+    assert_eq!(fixture.texts(), ["c", "shown"]);
     fixture.gallery.set_favourite(&shown.id, false).unwrap();
     fixture.add("d", 40);
-    assert_eq!(fixture.words(), ["d"]);
+    assert_eq!(fixture.texts(), ["d"]);
 }
 
 #[test]
-fn an_export_never_overwrites_unless_told() {
+fn an_export_overwrites_only_with_force() {
     let fixture = Fixture::new();
     let entry = fixture.add("beach", 0);
     let to = fixture.outside("out.png");
     assert_eq!(fixture.gallery.export(&entry.id, &to, false).unwrap(), to);
-    assert_eq!(fs::read(&to).unwrap(), picture(5).bytes);
+    assert_eq!(fs::read(&to).unwrap(), image(5).bytes);
 
     fs::write(&to, "mine").unwrap();
     let error = fixture.gallery.export(&entry.id, &to, false).unwrap_err();
     assert!(Failure::from(error).hint.unwrap().contains("--force"));
     assert_eq!(fs::read(&to).unwrap(), b"mine");
     fixture.gallery.export(&entry.id, &to, true).unwrap();
-    assert_eq!(fs::read(&to).unwrap(), picture(5).bytes);
+    assert_eq!(fs::read(&to).unwrap(), image(5).bytes);
 
     let into = fixture.gallery.export(&entry.id, fixture.outer.path(), false).unwrap();
     assert_eq!(into, fixture.outside(&entry.file));
@@ -423,17 +429,17 @@ fn an_import_keeps_the_bytes_and_the_name() {
     let fixture = Fixture::new();
     let from = fixture.outside("My holiday.jpeg");
     fs::write(&from, encoded(90, ImageFormat::Jpeg)).unwrap();
-    let import = |words| fixture.gallery.import(&from, words, &Limits::default(), at(0), &[]).unwrap();
+    let import = |name| fixture.gallery.import(&from, name, &Limits::default(), at(0), &[]).unwrap();
     let entry = import(None);
     assert!(entry.imported && entry.id.starts_with("my-holiday-") && entry.file.ends_with(".jpg"), "{entry:?}");
-    assert_eq!((entry.recipe.words.as_str(), entry.recipe.size), ("My holiday", (32, 18)));
+    assert_eq!((entry.recipe.text.as_str(), entry.recipe.size), ("My holiday", (32, 18)));
     assert_eq!(fs::read(fixture.gallery.path(&entry)).unwrap(), fs::read(&from).unwrap());
     assert_eq!(fixture.gallery.find(&entry.recipe), None);
-    assert_eq!(fixture.gallery.get(&import(Some("Italy")).id).unwrap().recipe.words, "Italy");
+    assert_eq!(fixture.gallery.get(&import(Some("Italy")).id).unwrap().recipe.text, "Italy");
 }
 
 #[test]
-fn only_pictures_within_the_limits_are_imported() {
+fn only_images_within_the_limits_are_imported() {
     let fixture = Fixture::new();
     let limits = Limits { max_bytes: 1000, max_pixels: 1000 };
     let mut cut = encoded(1, ImageFormat::Png);
@@ -456,23 +462,23 @@ fn only_pictures_within_the_limits_are_imported() {
         let failure = Failure::from(error);
         assert!(failure.message.contains(message), "{name}: {failure}");
     }
-    assert_eq!(fixture.words(), [""; 0]);
+    assert_eq!(fixture.texts(), [""; 0]);
 }
 
 #[test]
-fn writers_at_once_lose_nothing() {
+fn concurrent_writers_lose_nothing() {
     let fixture = Fixture::new();
     let shared = fixture.add("shared", 0);
     thread::scope(|scope| {
         for writer in 0..2 {
             let (fixture, id) = (&fixture, &shared.id);
             scope.spawn(move || {
-                // Another process has a gallery of its own.
+                // As another process would.
                 let gallery = Gallery::open(fixture.gallery.dir().to_owned(), u64::MAX).unwrap();
                 for n in 0..20 {
-                    let entry = gallery.add(&recipe(&format!("{writer} {n}")), &picture(n), at(1), &[]).unwrap();
+                    let entry = gallery.add(&recipe(&format!("{writer} {n}")), &image(n), at(1), &[]).unwrap();
                     gallery.touch(id, at(n.into())).unwrap();
-                    assert_eq!(gallery.list().damaged, [], "no half entry is ever seen");
+                    assert_eq!(gallery.list().damaged, [], "no partial entry is visible");
                     if n % 4 == 0 {
                         gallery.set_favourite(id, true).unwrap();
                         gallery.remove(&entry.id).unwrap();
@@ -481,13 +487,13 @@ fn writers_at_once_lose_nothing() {
             });
         }
     });
-    assert_eq!(fixture.words().len(), 1 + 2 * 15);
+    assert_eq!(fixture.texts().len(), 1 + 2 * 15);
     assert!(fixture.gallery.get(&shared.id).unwrap().favourite);
     assert_eq!(fixture.names().len(), 2 * 31);
 }
 
-/// Again and again while the other holds the lock: on a slow disk this test would else be about who gets it.
-fn patiently(change: impl Fn() -> Result<Entry, GalleryError>) -> Entry {
+/// Retries while the lock is taken: on a slow disk the lock would time out.
+fn retry_locked(change: impl Fn() -> Result<Entry, GalleryError>) -> Entry {
     loop {
         match change() {
             Err(GalleryError::Locked { .. }) => {}
@@ -497,22 +503,22 @@ fn patiently(change: impl Fn() -> Result<Entry, GalleryError>) -> Entry {
 }
 
 #[test]
-fn a_change_is_not_undone_by_another_at_the_same_time() {
+fn concurrent_changes_are_not_lost() {
     let fixture = Fixture::new();
     let id = fixture.add("beach", 0).id;
     thread::scope(|scope| {
-        let toucher = scope.spawn(|| (0..200).for_each(|n| drop(patiently(|| fixture.gallery.touch(&id, at(n))))));
+        let toucher = scope.spawn(|| (0..200).for_each(|n| drop(retry_locked(|| fixture.gallery.touch(&id, at(n))))));
         let mut favourite = false;
         while !toucher.is_finished() {
             favourite = !favourite;
-            patiently(|| fixture.gallery.set_favourite(&id, favourite));
+            retry_locked(|| fixture.gallery.set_favourite(&id, favourite));
             assert_eq!(fixture.gallery.get(&id).unwrap().favourite, favourite);
         }
     });
 }
 
 #[test]
-fn a_reader_never_sees_half_of_an_entry() {
+fn a_reader_never_sees_a_partial_entry() {
     let fixture = Fixture::new();
     thread::scope(|scope| {
         let come_and_go = |n| fixture.gallery.remove(&fixture.add(&format!("scene {n}"), 0).id).unwrap();
@@ -524,44 +530,44 @@ fn a_reader_never_sees_half_of_an_entry() {
 }
 
 #[test]
-fn two_full_galleries_in_one_directory_evict_in_peace() {
-    let one = picture(1).bytes.len() as u64;
-    let fixture = Fixture::bounded(2 * one + one / 2);
+fn two_processes_evict_concurrently() {
+    let one = image(1).bytes.len() as u64;
+    let fixture = Fixture::with_limit(2 * one + one / 2);
     thread::scope(|scope| {
         for writer in 0..2 {
             let fixture = &fixture;
             scope.spawn(move || (0..20).for_each(|n| drop(fixture.add(&format!("{writer} {n}"), n))));
         }
     });
-    assert_eq!(fixture.words().len(), 2);
+    assert_eq!(fixture.texts().len(), 2);
     assert_eq!(fixture.names().len(), 4);
 }
 
 #[test]
 fn a_failed_write_leaves_nothing_behind() {
     let fixture = Fixture::new();
-    let id = entry::make_id("beach", &recipe("beach"), Some(7), &picture(5).bytes).unwrap();
-    // A directory in its place makes the record's rename fail, after the picture was written.
-    fs::create_dir(fixture.at(&entry::record_name(&id))).unwrap();
-    let error = fixture.gallery.add(&recipe("beach"), &picture(5), at(0), &[]).unwrap_err();
+    let id = id::make_id("beach", &recipe("beach"), Some(7), &image(5).bytes).unwrap();
+    // A directory in the record's place makes its rename fail after the image was written.
+    fs::create_dir(fixture.at(&id::record_name(&id))).unwrap();
+    let error = fixture.gallery.add(&recipe("beach"), &image(5), at(0), &[]).unwrap_err();
     assert!(matches!(error, GalleryError::Io { what: "write", .. }), "{error:?}");
-    assert_eq!(fixture.names(), [entry::record_name(&id)]);
+    assert_eq!(fixture.names(), [id::record_name(&id)]);
 }
 
 #[test]
-fn a_directory_that_is_gone_or_closed_is_told() {
+fn a_missing_or_read_only_directory_is_reported() {
     let fixture = Fixture::new();
     fs::remove_dir(fixture.gallery.dir()).unwrap();
-    assert!(fixture.gallery.add(&recipe("beach"), &picture(1), at(0), &[]).is_err());
+    assert!(fixture.gallery.add(&recipe("beach"), &image(1), at(0), &[]).is_err());
     assert_eq!(fixture.damage().0, fixture.gallery.dir());
 
     let fixture = Fixture::new();
     let entry = fixture.add("beach", 0);
     fs::remove_file(fixture.at(".lock")).unwrap();
     fs::set_permissions(fixture.gallery.dir(), Permissions::from_mode(0o500)).unwrap();
-    let root = File::create(fixture.at("probe")).is_ok(); // whom no mode stops
+    let root = File::create(fixture.at("probe")).is_ok(); // permissions do not apply to root
     if !root {
-        let error = fixture.gallery.add(&recipe("sea"), &picture(2), at(0), &[]).unwrap_err();
+        let error = fixture.gallery.add(&recipe("sea"), &image(2), at(0), &[]).unwrap_err();
         assert_eq!(Failure::from(error).kind, Kind::Denied);
         assert_eq!(fixture.gallery.find(&recipe("beach")), Some(entry));
     }
@@ -569,15 +575,15 @@ fn a_directory_that_is_gone_or_closed_is_told() {
 }
 
 #[test]
-fn a_full_disk_says_how_to_go_on() {
+fn a_full_disk_has_a_hint() {
     let source = io::Error::from_raw_os_error(libc::ENOSPC);
     let failure = Failure::from(GalleryError::Io { what: "write", path: "there/a.png".into(), source });
     assert!(failure.message.starts_with("cannot write there/a.png: "), "{failure}");
-    assert!(failure.hint.unwrap().contains("make room"));
+    assert!(failure.hint.unwrap().contains("free some disk space"));
 }
 
 #[test]
-fn who_is_gone_is_unknown() {
+fn a_removed_image_is_unknown() {
     let fixture = Fixture::new();
     let entry = fixture.add("beach", 0);
     fixture.gallery.remove(&entry.id).unwrap();
@@ -586,10 +592,10 @@ fn who_is_gone_is_unknown() {
     assert!(matches!(fixture.gallery.touch(&entry.id, at(1)), Err(GalleryError::Unknown { .. })));
     assert!(matches!(fixture.gallery.set_favourite(&entry.id, true), Err(GalleryError::Unknown { .. })));
     assert_eq!(fixture.gallery.find(&recipe("beach")), None);
-    assert_eq!(fixture.names(), [""; 0], "a touch brings nothing back");
+    assert_eq!(fixture.names(), [""; 0], "a touch restores nothing");
 }
 
-/// A record with some values replaced by something else.
+/// Records with some values replaced.
 fn records() -> impl Strategy<Value = Vec<u8>> {
     let values = prop_oneof![
         any::<String>().prop_map(Into::into),
@@ -597,7 +603,7 @@ fn records() -> impl Strategy<Value = Vec<u8>> {
         any::<f64>().prop_map(Into::into),
         any::<bool>().prop_map(Into::into),
         Just(serde_json::Value::Null),
-        Just(serde_json::json!({"words": [], "size": [1, -1]})),
+        Just(serde_json::json!({"text": [], "size": [1, -1]})),
     ];
     const KEYS: [&str; 10] =
         ["id", "file", "recipe", "seed", "cost", "created", "used", "bytes", "favourite", "imported"];

@@ -1,77 +1,74 @@
-//! Words become a picture: providers, the one running job, and the gallery on disk.
+//! Generates an image from a text prompt: the request, the recipe, the settings and the providers.
+//!
+//! A [`PromptRequest`] from the command line or the control page becomes a [`Recipe`], which a [`Provider`] turns into
+//! a [`GeneratedImage`]. A provider is one file in [`providers`] and one line in the registry there.
 
-mod answer;
-mod complaint;
-mod error;
-mod http;
-pub mod job;
-mod key;
-pub mod notes;
-pub mod provider;
+#[macro_use]
 pub mod providers;
+
+mod api_key;
+mod error;
+mod error_detail;
+mod http;
+mod name;
+pub mod notes;
+mod plan;
+mod program;
+mod progress;
+mod provider;
+mod request;
+mod response;
 pub mod settings;
 mod sizes;
 pub mod template;
+mod text;
 
 pub use error::PromptError;
-pub use http::Report;
-pub use provider::Provider;
+pub use name::Name;
+pub use plan::recipe;
+pub use progress::{JobStatus, OnProgress, Progress};
+pub use provider::{ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, UnsupportedOption};
+pub use request::{MAX_COUNT, PromptRequest};
 use serde::{Deserialize, Serialize};
-pub use template::Wish;
+pub use text::one_line;
 
-/// `text` as a terminal may be given it: one line without control characters.
-pub fn one_line(text: &str) -> String {
-    key::one_line(text)
-}
-
-/// Which picture is wanted: everything that has a say in it, so that equal recipes give the same picture.
+/// Everything that determines an image: equal recipes give the same image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Recipe {
-    /// What the user typed.
-    pub words: String,
-    /// What the provider is sent: the words in the template.
+    /// The prompt text as the user typed it.
+    pub text: String,
+    /// The prompt that is sent to the provider: the text in the template.
     pub prompt: String,
-    /// What the picture should not have; empty for nothing.
+    /// What the image should not contain; empty for nothing.
     #[serde(default)]
     pub negative: String,
-    /// A style that the provider takes by name; empty where there is none, or its words are in the prompt.
+    /// A style that the provider takes by name; empty for no style, or when the prompt already describes it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub style: String,
     /// The provider's name, such as `builtin` or `openai`.
     pub provider: String,
-    /// The provider's model id; empty where it has none.
+    /// The provider's model id; empty if the provider has no models.
     #[serde(default)]
     pub model: String,
-    /// The seed that was asked for; `None` lets the provider choose.
+    /// The requested seed; `None` lets the provider choose.
     #[serde(default)]
     pub seed: Option<u64>,
-    /// The width and height that were asked for, in pixels.
+    /// The requested width and height in pixels.
     pub size: (u32, u32),
 }
 
-/// A picture that a provider made: still encoded, not yet looked at.
+/// An image as a provider returned it: encoded, not yet decoded.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Picture {
+pub struct GeneratedImage {
     /// PNG, JPEG or WebP, at most 25 MB.
     pub bytes: Vec<u8>,
-    /// The seed that it was made with, where the provider tells.
+    /// The seed that was used, if the provider reports it.
     pub seed: Option<u64>,
-    /// What it cost in US dollars, where that is known.
+    /// The price in US dollars, if known.
     pub cost: Option<f64>,
-    /// What it shows, in a few words, where the provider knows that; otherwise it goes by the words of the user.
+    /// A short title, if the provider knows what the image shows; otherwise the prompt text serves as the title.
     pub title: Option<String>,
-    /// What the user should know about it, such as a part of the prompt that it does not show: one plain line each,
-    /// lower case without a full stop.
+    /// Notes for the user, such as a part of the prompt that the image does not show: one plain line each, lower case
+    /// without a full stop.
     pub notes: Vec<String>,
-}
-
-/// How far a provider is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum Progress {
-    /// It is at work, and does not tell more.
-    Working,
-    /// It has done this share, 0 to 1.
-    Done(f32),
-    /// It asked us to wait this many seconds before the next try.
-    Waiting(f32),
 }

@@ -1,80 +1,61 @@
-//! Options of a request that a provider cannot follow, reported instead of silently ignored.
+//! Notes about options of a request that have no effect with the chosen provider.
 
-use super::{
-    Wish,
-    provider::{Name, Negative, Provider},
-};
+use super::{Negative, PromptRequest, Provider, SizeRequest, UnsupportedOption};
 
-/// What the user should know about `wish` before its picture is made: each option that has no effect with `provider`,
-/// one plain line each, lower case without a full stop.
-pub fn ignored_options(provider: &Provider, wish: &Wish) -> Vec<String> {
-    let model = provider.model_for(wish);
+/// One note for each option of `request` that has no effect with `provider`: plain lines, lower case without a full stop.
+/// `frame_size` is the size of the camera's frames.
+pub fn ignored_options(request: &PromptRequest, provider: &dyn Provider, frame_size: (u32, u32)) -> Vec<String> {
+    let model = provider.model_for(request.model.as_deref());
     let notes = [
-        model_note(provider, wish),
-        negative_note(provider, &model, wish),
-        seed_note(provider, &model, wish),
-        size_note(provider, &model, wish),
+        model_note(request, provider),
+        negative_note(request, provider, &model),
+        seed_note(request, provider, &model),
+        size_note(request, provider, &model, frame_size),
     ];
     notes.into_iter().flatten().collect()
 }
 
-fn model_note(provider: &Provider, wish: &Wish) -> Option<String> {
-    let model = wish.model.as_ref().filter(|_| !provider.has_models())?;
-    Some(format!("{} has no models to choose from, so model {model:?} was ignored", title(provider)))
+fn model_note(request: &PromptRequest, provider: &dyn Provider) -> Option<String> {
+    let model = request.model.as_ref().filter(|_| provider.model().is_none())?;
+    Some(format!("{} has no models to choose from, so model {model:?} was ignored", provider.title()))
 }
 
-fn negative_note(provider: &Provider, model: &str, wish: &Wish) -> Option<String> {
-    let negative = wish.negative.as_deref().map(str::trim).filter(|negative| !negative.is_empty())?;
-    if provider.negative(model) != Negative::Never {
+fn negative_note(request: &PromptRequest, provider: &dyn Provider, model: &str) -> Option<String> {
+    let negative = request.negative.as_deref().map(str::trim).filter(|negative| !negative.is_empty())?;
+    if provider.negative(model) != Negative::Unsupported {
         return None;
     }
-    let lacks = lacks(provider, model, "negative prompt", "%negative%");
-    Some(format!("{lacks}, so {negative:?} was ignored"))
+    let reason = provider.lacks(model, UnsupportedOption::Negative);
+    Some(format!("{reason}, so {negative:?} was ignored"))
 }
 
-fn seed_note(provider: &Provider, model: &str, wish: &Wish) -> Option<String> {
-    let seed = wish.seed?;
+fn seed_note(request: &PromptRequest, provider: &dyn Provider, model: &str) -> Option<String> {
+    let seed = request.seed?;
     if !provider.takes_seed(model) {
-        return Some(format!("{}, so seed {seed} was ignored", lacks(provider, model, "seed", "%seed%")));
+        return Some(format!("{}, so seed {seed} was ignored", provider.lacks(model, UnsupportedOption::Seed)));
     }
     let used = seed as u32;
     (u64::from(used) != seed).then(|| format!("seeds have 32 bits, so {used} was used instead of {seed}"))
 }
 
-fn size_note(provider: &Provider, model: &str, wish: &Wish) -> Option<String> {
-    let asked = wish.asked_size()?;
+fn size_note(request: &PromptRequest, provider: &dyn Provider, model: &str, frame_size: (u32, u32)) -> Option<String> {
+    let requested = request.size?;
     let text = |size: (u32, u32)| format!("{}x{}", size.0, size.1);
     if !provider.takes_size() {
-        let lacks = lacks(provider, model, "size", "%width% and %height%");
-        return Some(format!("{lacks}, so size {} was ignored", text(asked)));
+        let reason = provider.lacks(model, UnsupportedOption::Size);
+        return Some(format!("{reason}, so size {} was ignored", text(requested)));
     }
-    let used = provider.size_for(model, wish);
-    (used != asked).then(|| {
-        let (who, asked, used) = (title(provider), text(asked), text(used));
-        format!("{who} cannot make pictures of {asked}, so the nearest size was used: {used}")
+    let used = provider.size_for(model, SizeRequest::new(request.size, frame_size));
+    (used != requested).then(|| {
+        let title = provider.title();
+        format!("{title} cannot generate images of {}, so the nearest size was used: {}", text(requested), text(used))
     })
-}
-
-fn title(provider: &Provider) -> String {
-    match provider.name() {
-        Name::Builtin => "the built-in painter".to_owned(),
-        name => format!("provider {name}"),
-    }
-}
-
-/// That there is no place for an option: in a workflow one of `%...%`.
-fn lacks(provider: &Provider, model: &str, what: &str, place: &str) -> String {
-    match provider.name() {
-        Name::ComfyUi => format!("the workflow has no {place}"),
-        Name::OpenAi => format!("model {model:?} takes no {what}"),
-        _ => format!("{} takes no {what}", title(provider)),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prompt::settings::PromptSettings;
+    use crate::prompt::{providers, settings::PromptSettings};
 
     fn settings(folder: &std::path::Path, workflow: &str) -> PromptSettings {
         let [path, key] = ["workflow.json", "key"].map(|name| folder.join(name));
@@ -91,21 +72,20 @@ mod tests {
         settings
     }
 
-    fn wish() -> Wish {
-        Wish {
-            words: "beach".to_owned(),
+    fn request() -> PromptRequest {
+        PromptRequest {
+            text: "beach".to_owned(),
             model: Some("other".to_owned()),
             negative: Some("people".to_owned()),
             seed: Some(7),
-            size: (640, 480),
-            size_is_asked: true,
-            ..Wish::default()
+            size: Some((640, 480)),
+            ..PromptRequest::default()
         }
     }
 
-    /// Which of model, negative prompt, seed and size have no effect: as the table in docs/genai.md has it.
+    /// Which of model, negative prompt, seed and size have no effect: matches the table in docs/genai.md.
     #[test]
-    fn every_provider_owns_up_to_what_it_ignores() {
+    fn every_provider_reports_ignored_options() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path(), r#"{"1": {"inputs": {"text": "%prompt%"}}}"#);
         for (name, ignored) in [
@@ -119,32 +99,33 @@ mod tests {
             ("gemini", &["1184x864"]),
             ("command", &["model \"other\""]),
         ] {
-            let provider = Provider::open(name, &settings).unwrap();
-            let notes = ignored_options(&provider, &wish());
+            let provider = providers::open(name, &settings).unwrap();
+            let notes = ignored_options(&request(), &*provider, (640, 480));
             assert_eq!(notes.len(), ignored.len(), "{name}: {notes:?}");
             for (note, part) in notes.iter().zip(ignored) {
                 assert!(note.contains(part) && !note.ends_with('.'), "{name}: {note}");
             }
-            let plain = Wish { words: "beach".to_owned(), size: (640, 480), ..Wish::default() };
-            assert_eq!(ignored_options(&provider, &plain), Vec::<String>::new(), "{name}");
+            let plain = PromptRequest { text: "beach".to_owned(), ..PromptRequest::default() };
+            assert_eq!(ignored_options(&plain, &*provider, (640, 480)), Vec::<String>::new(), "{name}");
         }
     }
 
     #[test]
-    fn some_models_and_workflows_take_more() {
+    fn support_depends_on_model_and_workflow() {
         let folder = tempfile::tempdir().unwrap();
         let workflow =
             r#"{"1": {"inputs": {"text": "%prompt% %negative%", "seed": "%seed%", "size": ["%width%", "%height%"]}}}"#;
         let settings = settings(folder.path(), workflow);
-        let comfyui = Provider::open("comfyui", &settings).unwrap();
-        let wish = Wish { model: None, ..wish() };
-        assert_eq!(ignored_options(&comfyui, &wish), Vec::<String>::new());
-        let openai = Provider::open("openai", &settings).unwrap();
-        let gpt = Wish { model: Some("gpt-image-1".to_owned()), ..wish.clone() };
-        let notes = ignored_options(&openai, &gpt);
+        let comfyui = providers::open("comfyui", &settings).unwrap();
+        let request = PromptRequest { model: None, ..request() };
+        assert_eq!(ignored_options(&request, &*comfyui, (640, 480)), Vec::<String>::new());
+        let openai = providers::open("openai", &settings).unwrap();
+        let gpt = PromptRequest { model: Some("gpt-image-1".to_owned()), ..request.clone() };
+        let notes = ignored_options(&gpt, &*openai, (640, 480));
         assert!(notes[0].contains("\"gpt-image-1\" takes no seed") && notes[1].contains("1536x1024"), "{notes:?}");
-        let sdwebui = Provider::open("sdwebui", &settings).unwrap();
-        let notes = ignored_options(&sdwebui, &Wish { seed: Some(1 << 32), size: (1000, 499), ..wish });
+        let sdwebui = providers::open("sdwebui", &settings).unwrap();
+        let request = PromptRequest { seed: Some(1 << 32), size: Some((1000, 499)), ..request };
+        let notes = ignored_options(&request, &*sdwebui, (640, 480));
         assert!(notes[0].contains("0 was used instead of 4294967296") && notes[1].contains("1000x496"), "{notes:?}");
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     control::protocol::{MAX_LINE, Reply, Request, Response as Answer},
     error::{Failure, Kind},
     look::KNOBS,
-    prompt::{provider, template::STYLES},
+    prompt::{providers, template::STYLES},
     sink,
 };
 
@@ -101,7 +101,7 @@ pub(super) async fn devices() -> Result<Response, Refusal> {
 /// `GET /api/providers`: as `bgcam providers --json`.
 pub(super) async fn providers<H: Host>(State(site): Here<H>) -> Result<Response, Refusal> {
     let settings = site.host.config().prompt;
-    Ok(json(&beside(move || provider::list(&settings)).await?))
+    Ok(json(&beside(move || providers::list(&settings)).await?))
 }
 
 /// `GET /api/styles`: their names.

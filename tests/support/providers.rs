@@ -4,7 +4,9 @@
 use std::{fs, io::Cursor};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bgcam::prompt::{Picture, PromptError, Provider, Recipe, Wish, settings::PromptSettings, template};
+use bgcam::prompt::{
+    self, GeneratedImage, PromptError, PromptRequest, Provider, Recipe, providers, settings::PromptSettings,
+};
 use serde_json::json;
 
 use super::http::{Reply, Server};
@@ -50,20 +52,20 @@ pub fn set(url: &str) -> Set {
     Set { settings, folder }
 }
 
-pub fn recipe(name: &str, settings: &PromptSettings) -> (Provider, Recipe) {
-    let provider = Provider::open(name, settings).unwrap();
-    let wish = Wish { words: "beach".to_owned(), seed: Some(7), size: (1280, 720), ..Wish::default() };
-    let recipe = template::recipe(settings, &provider, &wish).unwrap();
+pub fn recipe(name: &str, settings: &PromptSettings) -> (Box<dyn Provider>, Recipe) {
+    let provider = providers::open(name, settings).unwrap();
+    let request = PromptRequest { text: "beach".to_owned(), seed: Some(7), ..PromptRequest::default() };
+    let recipe = prompt::recipe(&request, &*provider, settings, (1280, 720)).unwrap();
     (provider, recipe)
 }
 
-pub async fn generate(name: &str, settings: &PromptSettings) -> Result<Picture, PromptError> {
+pub async fn generate(name: &str, settings: &PromptSettings) -> Result<GeneratedImage, PromptError> {
     let (provider, recipe) = recipe(name, settings);
     provider.generate(&recipe, &|_| {}).await
 }
 
 /// Asks `name`, whose server answers everything with `reply`.
-pub async fn answered(name: &str, reply: Reply) -> Result<Picture, PromptError> {
+pub async fn answered(name: &str, reply: Reply) -> Result<GeneratedImage, PromptError> {
     let server = Server::always(reply).await;
     generate(name, &set(&server.url).settings).await
 }

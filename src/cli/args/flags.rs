@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 
 use super::values::{parse_background, parse_camera, whole};
-use crate::{background::BackgroundSpec, control::protocol::MAX_COUNT, frame::Size, mask::Quality, sink::SinkSpec};
+use crate::{background::BackgroundSpec, frame::Size, mask::Quality, prompt::MAX_COUNT, sink::SinkSpec};
 
 /// Flags of `bgcam set-prompt`.
 #[derive(Debug, Args)]

@@ -1,14 +1,41 @@
-//! Whose server an address belongs to, and how far away that is.
+//! Properties of URLs: validity, origin, and whether the host is in the local network.
 
 use reqwest::Url;
 
-/// Whether two addresses are of one server; the names of this very machine are one name.
+use crate::prompt::PromptError;
+
+/// Parses a setting that is the URL of a server.
+///
+/// # Errors
+/// When it is not an http(s) URL, or contains a user name or password.
+pub(in crate::prompt) fn parse_url(key: &'static str, text: &str) -> Result<Url, PromptError> {
+    let expected = "a URL such as https://host/path";
+    let url = Url::parse(text).map_err(|_| PromptError::setting(key, text, expected))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        // The value contains a password, so the message must not show it.
+        return Err(PromptError::setting(key, "https://user:...@...", "a URL without user name and password"));
+    }
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(PromptError::setting(key, text, expected));
+    }
+    Ok(url)
+}
+
+/// As [`parse_url`], for a setting that may be empty.
+///
+/// # Errors
+/// As [`parse_url`].
+pub(in crate::prompt) fn check_url(key: &'static str, text: &str) -> Result<(), PromptError> {
+    if text.is_empty() { Ok(()) } else { parse_url(key, text).map(drop) }
+}
+
+/// Whether two URLs have the same origin; all names of the loopback host count as equal.
 pub(in crate::prompt) fn same_origin(one: &Url, other: &Url) -> bool {
     let hosts = one.host_str() == other.host_str() || is_loopback(one) && is_loopback(other);
     hosts && one.scheme() == other.scheme() && one.port_or_known_default() == other.port_or_known_default()
 }
 
-/// Host and port, as people and `picture_hosts` write them.
+/// Host and port, for messages and the setting `picture_hosts`.
 pub(in crate::prompt) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -19,18 +46,18 @@ pub(super) fn origin(url: &Url) -> String {
     format!("{}://{}", url.scheme(), host(url))
 }
 
-fn address(url: &Url) -> Option<std::net::IpAddr> {
+fn ip_address(url: &Url) -> Option<std::net::IpAddr> {
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
-/// Whether a host is this very machine.
+/// Whether the host is this machine.
 pub(super) fn is_loopback(url: &Url) -> bool {
-    address(url).map_or(url.host_str() == Some("localhost"), |address| address.is_loopback())
+    ip_address(url).map_or(url.host_str() == Some("localhost"), |address| address.is_loopback())
 }
 
-/// Whether a host is this machine or one of the house, to which a key may go without encryption.
-pub(super) fn is_near(url: &Url) -> bool {
-    match address(url) {
+/// Whether the host is this machine or in the local network: an API key may be sent there without encryption.
+pub(super) fn is_local_network(url: &Url) -> bool {
+    match ip_address(url) {
         Some(std::net::IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
         Some(std::net::IpAddr::V6(v6)) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
         None => {

@@ -1,9 +1,9 @@
-//! One HTTP client for all providers: bounded, retried where that helps, and silent about keys.
+//! The HTTP client of all providers: bounded responses, retries, and no API keys in messages.
 
 mod address;
 mod optional;
 mod proxy;
-mod refusal;
+mod rejection;
 mod reply;
 
 use std::{
@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(super) use address::{host, same_origin};
-use address::{is_loopback, is_near};
+pub(super) use address::{check_url, host, parse_url, same_origin};
+use address::{is_local_network, is_loopback};
 pub(super) use optional::Pointer;
 use proxy::Proxy;
 use reqwest::{
@@ -22,34 +22,32 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Progress, PromptError, complaint::Complaint, key::clean, provider::Name};
+use super::{Name, OnProgress, Progress, PromptError, error_detail::ErrorDetail, text::clean};
 
-/// How a job tells how far it is.
-pub type Report<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+/// The maximum size of a response in bytes: an image of 18 MB in base64.
+pub(super) const MAX_BYTES: usize = 25_000_000;
+/// The maximum number of bytes that are read of an error response.
+const MAX_ERROR_BODY: usize = 64 << 10;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The maximum number of retries of one request.
+const MAX_RETRIES: u32 = 2;
+/// The maximum number of redirects, which are followed within the same origin only.
+const MAX_REDIRECTS: usize = 5;
 
-/// The most bytes of an answer: a picture of 18 MB in base64.
-pub(super) const MOST_BYTES: usize = 25_000_000;
-/// The most bytes of a complaint.
-const MOST_COMPLAINT: usize = 64 << 10;
-const CONNECT: Duration = Duration::from_secs(10);
-/// A request is sent once more so many times.
-const RETRIES: u32 = 2;
-/// The most redirects that are followed, all within the origin.
-const MOST_REDIRECTS: usize = 5;
-
-/// A provider's server, and the key that it takes.
+/// A client for a provider's server, with its API key.
 #[derive(Debug)]
 pub(super) struct Http {
     provider: Name,
     client: Client,
     base: Url,
+    /// The time limit for one image, including retries.
     total: Duration,
     key: Option<SecretString>,
-    /// Other texts that must not be shown, such as a session token.
+    /// Other secrets that messages must not show, such as a session token.
     hidden: Mutex<Vec<SecretString>>,
 }
 
-/// An answer of a server, whole.
+/// A complete HTTP response.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -58,42 +56,42 @@ pub(super) struct Reply {
     url: Url,
 }
 
-/// A request that got no good answer, and what the server said about it.
-struct Refused {
+/// A request that the server rejected, with the details of its response.
+struct Rejected {
     error: PromptError,
-    complaint: Complaint,
+    detail: ErrorDetail,
 }
 
-impl From<PromptError> for Refused {
+impl From<PromptError> for Rejected {
     fn from(error: PromptError) -> Self {
-        Self { error, complaint: Complaint::default() }
+        Self { error, detail: ErrorDetail::default() }
     }
 }
 
-/// Checks that a key sent to `base` stays secret on the way: it needs encryption, except to machines of the same network
-/// without a proxy in between.
+/// Checks that an API key for `base` is sent encrypted. Hosts in the local network need no encryption, unless there is a
+/// proxy in between.
 ///
 /// # Errors
-/// When it would not.
-pub(super) fn check_secrecy(provider: Name, base: &Url) -> Result<(), PromptError> {
+/// When the key would be readable on the way.
+pub(super) fn check_encrypted(provider: Name, base: &Url) -> Result<(), PromptError> {
     if base.scheme() != "http" || is_loopback(base) {
         return Ok(());
     }
     let host = host(base);
-    match Proxy::of(base) {
+    match Proxy::for_url(base) {
         Some(Proxy { address, variable, .. }) => {
-            Err(PromptError::PlainKeyToProxy { provider, host, proxy: address, variable })
+            Err(PromptError::UnencryptedKeyToProxy { provider, host, proxy: address, variable })
         }
-        None if is_near(base) => Ok(()),
-        None => Err(PromptError::PlainKey { provider, host }),
+        None if is_local_network(base) => Ok(()),
+        None => Err(PromptError::UnencryptedKey { provider, host }),
     }
 }
 
 impl Http {
-    /// A client for the server at `base`. `total` is how long one picture may take with all its tries.
+    /// A client for the server at `base`. `total` is the time limit for one image, including retries.
     ///
     /// # Errors
-    /// When the key would travel unencrypted.
+    /// When the API key would be sent without encryption.
     pub(super) fn open(
         provider: Name,
         base: Url,
@@ -101,16 +99,16 @@ impl Http {
         key: Option<SecretString>,
     ) -> Result<Self, PromptError> {
         if key.is_some() {
-            check_secrecy(provider, &base)?;
+            check_encrypted(provider, &base)?;
         }
-        // Fails when it was done before, which is as good.
+        // An error means that a provider is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .user_agent(concat!("bgcam/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(0) // a picture an hour needs no open connection
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(0) // requests are too rare to keep connections open
             .redirect(redirect::Policy::custom(within_origin));
-        if is_loopback(&base) || proxy::are_off() {
+        if is_loopback(&base) || proxy::are_disabled() {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| PromptError::Tls {
@@ -121,25 +119,21 @@ impl Http {
         Ok(Self { provider, client, base, total, key, hidden: Mutex::default() })
     }
 
-    /// Hides these texts from messages too.
+    /// Sets further secrets that messages must not show.
     pub(super) fn hide(&self, secrets: Vec<SecretString>) {
         *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
-    }
-
-    pub(super) fn total(&self) -> Duration {
-        self.total
     }
 
     pub(super) fn base(&self) -> &Url {
         &self.base
     }
 
-    /// The server and port, for people.
+    /// Host and port of the server, for messages.
     pub(super) fn place(&self) -> String {
         host(&self.base)
     }
 
-    /// The address of `path` below the base; `path` is already percent-encoded.
+    /// The URL of `path` below the base URL; `path` is already percent-encoded.
     pub(super) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         let whole = format!("{}/{}", url.path().trim_end_matches('/'), path.trim_start_matches('/'));
@@ -159,16 +153,16 @@ impl Http {
         self.post(url).header(header::CONTENT_TYPE, "application/json").body(body.to_string())
     }
 
-    /// Puts the key into `Authorization: Bearer`, where there is a key.
-    pub(super) fn bearer(&self, request: RequestBuilder) -> RequestBuilder {
+    /// Adds the key, if there is one, as `Authorization: Bearer`.
+    pub(super) fn with_bearer_key(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.key {
             Some(key) => request.bearer_auth(key.expose_secret()),
             None => request,
         }
     }
 
-    /// Puts `USER:PASSWORD` into `Authorization: Basic`, where there is a key.
-    pub(super) fn basic(&self, request: RequestBuilder) -> RequestBuilder {
+    /// Adds the key `USER:PASSWORD`, if there is one, as `Authorization: Basic`.
+    pub(super) fn with_basic_auth(&self, request: RequestBuilder) -> RequestBuilder {
         match self.key.as_ref().map(|key| key.expose_secret()) {
             Some(key) => match key.split_once(':') {
                 Some((user, password)) => request.basic_auth(user, Some(password)),
@@ -178,49 +172,50 @@ impl Http {
         }
     }
 
-    /// Puts the key into a header of its own, where there is a key.
-    pub(super) fn keyed(&self, request: RequestBuilder, name: HeaderName) -> RequestBuilder {
+    /// Adds the key, if there is one, as the header `name`.
+    pub(super) fn with_key_header(&self, request: RequestBuilder, name: HeaderName) -> RequestBuilder {
         match self.key.as_ref().map(|key| HeaderValue::from_str(key.expose_secret())) {
             Some(Ok(mut value)) => {
                 value.set_sensitive(true);
                 request.header(name, value)
             }
-            _ => request, // keys are checked to fit into headers
+            _ => request, // keys were checked to fit into a header
         }
     }
 
-    /// Sends what `make` makes, again after a while when the server is busy, and gives the answer to be had.
+    /// Sends the request that `make` builds, with retries while the server is busy, and returns the successful response.
     ///
     /// # Errors
-    /// When there is no answer, or it is a refusal; `model` is whom to blame when it is gone.
-    pub(super) async fn ask(
+    /// When there is no response, or the server rejects the request; `model` is the requested model, for the message.
+    pub(super) async fn send(
         &self,
         model: &str,
-        progress: Report<'_>,
+        progress: OnProgress<'_>,
         make: impl Fn() -> Result<RequestBuilder, PromptError>,
     ) -> Result<Reply, PromptError> {
-        self.try_ask(model, progress, make).await.map_err(|refused| refused.error)
+        self.try_send(model, progress, make).await.map_err(|rejected| rejected.error)
     }
 
-    async fn try_ask(
+    async fn try_send(
         &self,
         model: &str,
-        progress: Report<'_>,
+        progress: OnProgress<'_>,
         make: impl Fn() -> Result<RequestBuilder, PromptError>,
-    ) -> Result<Reply, Refused> {
+    ) -> Result<Reply, Rejected> {
         let started = Instant::now();
         progress(Progress::Working);
         let mut attempt = 0;
         loop {
-            let reply = self.once(make()?).await?;
+            let reply = self.send_once(make()?).await?;
             if reply.status.is_success() {
                 return Ok(reply);
             }
-            let (error, complaint) = self.refusal(model, &reply);
-            let Some(wait) = pause(attempt, &error, retry_after(&reply.headers), started.elapsed(), self.total) else {
-                return Err(Refused { error, complaint });
+            let (error, detail) = self.rejection(model, &reply);
+            let Some(wait) = retry_delay(attempt, &error, retry_after(&reply.headers), started.elapsed(), self.total)
+            else {
+                return Err(Rejected { error, detail });
             };
-            tracing::info!("{error}; trying again in {} s", wait.as_secs());
+            tracing::info!("{error}; retrying in {} s", wait.as_secs());
             progress(Progress::Waiting(wait.as_secs_f32()));
             tokio::time::sleep(wait).await;
             progress(Progress::Working);
@@ -228,20 +223,23 @@ impl Http {
         }
     }
 
-    /// Sends one request and reads its answer, whatever its status.
-    pub(super) async fn once(&self, request: RequestBuilder) -> Result<Reply, PromptError> {
-        let mut response = request.send().await.map_err(|error| self.fault(&error))?;
+    /// Sends a request once and returns the response, whatever its status.
+    ///
+    /// # Errors
+    /// When there is no complete response, or it is too large.
+    pub(super) async fn send_once(&self, request: RequestBuilder) -> Result<Reply, PromptError> {
+        let mut response = request.send().await.map_err(|error| self.connection_error(&error))?;
         let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
-        let limit = if status.is_success() { MOST_BYTES } else { MOST_COMPLAINT };
-        let too_many = || PromptError::TooManyBytes { provider: self.provider, limit };
+        let limit = if status.is_success() { MAX_BYTES } else { MAX_ERROR_BODY };
+        let too_large = || PromptError::ResponseTooLarge { provider: self.provider, limit };
         if status.is_success() && response.content_length().is_some_and(|length| length > limit as u64) {
-            return Err(too_many());
+            return Err(too_large());
         }
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.fault(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.connection_error(&error))? {
             if body.len() + chunk.len() > limit {
                 if status.is_success() {
-                    return Err(too_many());
+                    return Err(too_large());
                 }
                 break;
             }
@@ -250,30 +248,30 @@ impl Http {
         Ok(Reply { status, headers, body, url })
     }
 
-    /// The proxy on the way to `url`, which is of the server or one that it names.
+    /// The proxy for `url`, a URL of this server or of one that it refers to.
     fn proxy(&self, url: &Url) -> Option<Proxy> {
-        if is_loopback(&self.base) { None } else { Proxy::of(url) }
+        if is_loopback(&self.base) { None } else { Proxy::for_url(url) }
     }
 
-    /// `text` of the server, fit to be shown.
+    /// `text` from the server, sanitized for messages.
     pub(super) fn clean(&self, text: &str) -> String {
         clean(text, self.key.iter().chain(&*self.hidden.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
-/// How long to wait before the next try; `None` when there is no sense in one.
-fn pause(
+/// The delay before the next attempt; `None` if a retry cannot help or would exceed the time limit.
+fn retry_delay(
     attempt: u32,
     error: &PromptError,
-    asked: Option<Duration>,
+    requested: Option<Duration>,
     spent: Duration,
     total: Duration,
 ) -> Option<Duration> {
-    if attempt >= RETRIES || !error.is_passing() {
+    if attempt >= MAX_RETRIES || !error.is_transient() {
         return None;
     }
-    let wait = asked.unwrap_or(Duration::from_secs(1 << (2 * attempt)));
-    // The next try takes about as long as the one before.
+    let wait = requested.unwrap_or(Duration::from_secs(1 << (2 * attempt)));
+    // The next attempt takes about as long as the last.
     (spent * 2 + wait < total).then_some(wait)
 }
 
@@ -284,25 +282,25 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 fn within_origin(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let first = attempt.previous().first();
-    if attempt.previous().len() <= MOST_REDIRECTS && first.is_some_and(|first| same_origin(first, attempt.url())) {
+    if attempt.previous().len() <= MAX_REDIRECTS && first.is_some_and(|first| same_origin(first, attempt.url())) {
         attempt.follow()
     } else {
         attempt.stop()
     }
 }
 
-/// Asks the server to stop when nobody waits for its picture any more: what it holds is sent when it is dropped.
+/// Requests that cancel the server's work, sent on drop unless disarmed.
 #[derive(Debug, Default)]
-pub(super) struct StopServer(pub(super) Vec<RequestBuilder>);
+pub(super) struct CancelOnDrop(pub(super) Vec<RequestBuilder>);
 
-impl StopServer {
-    /// The picture is there; nothing is to be stopped.
+impl CancelOnDrop {
+    /// Drops the requests: the image has arrived.
     pub(super) fn disarm(mut self) {
         self.0.clear();
     }
 }
 
-impl Drop for StopServer {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         let requests = std::mem::take(&mut self.0);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -312,7 +310,7 @@ impl Drop for StopServer {
         runtime.spawn(async move {
             for request in requests {
                 if let Err(error) = request.timeout(Duration::from_secs(3)).send().await {
-                    tracing::debug!("cannot stop the server's work: {}", error.without_url());
+                    tracing::debug!("cannot cancel the server's work: {}", error.without_url());
                 }
             }
         });
@@ -328,41 +326,41 @@ mod tests {
     }
 
     #[test]
-    fn keys_travel_encrypted_or_not_far() {
+    fn keys_need_encryption_outside_the_local_network() {
         let open = |address: &str| {
             Http::open(Name::OpenAi, url(address), Duration::from_secs(1), Some(SecretString::from("sk-canary")))
         };
-        for near in [
+        for local in [
             "https://api.openai.com",
             "http://127.0.0.1:8080",
             "http://192.168.1.5",
             "http://[::1]/",
             "http://nas.local",
         ] {
-            let http = open(near).unwrap();
+            let http = open(local).unwrap();
             assert!(!format!("{http:?}").contains("canary"));
         }
-        for far in ["http://api.openai.com", "http://8.8.8.8"] {
-            assert!(matches!(open(far), Err(PromptError::PlainKey { .. })), "{far}");
+        for remote in ["http://api.openai.com", "http://8.8.8.8"] {
+            assert!(matches!(open(remote), Err(PromptError::UnencryptedKey { .. })), "{remote}");
         }
     }
 
     #[test]
-    fn patience_has_a_bound() {
-        let busy = PromptError::Throttled { provider: Name::OpenAi, said: String::new() };
+    fn retries_are_bounded() {
+        let busy = PromptError::Throttled { provider: Name::OpenAi, detail: String::new() };
         let second = Duration::from_secs;
-        assert_eq!(pause(0, &busy, None, second(1), second(180)), Some(second(1)));
-        assert_eq!(pause(1, &busy, None, second(2), second(180)), Some(second(4)));
-        assert_eq!(pause(1, &busy, Some(second(30)), second(2), second(180)), Some(second(30)));
-        assert_eq!(pause(2, &busy, None, second(2), second(180)), None);
-        assert_eq!(pause(0, &busy, Some(second(3600)), second(1), second(180)), None);
-        assert_eq!(pause(0, &busy, None, second(30), second(40)), None);
-        let blocked = PromptError::Moderated { provider: Name::OpenAi, said: String::new() };
-        assert_eq!(pause(0, &blocked, None, second(1), second(180)), None);
+        assert_eq!(retry_delay(0, &busy, None, second(1), second(180)), Some(second(1)));
+        assert_eq!(retry_delay(1, &busy, None, second(2), second(180)), Some(second(4)));
+        assert_eq!(retry_delay(1, &busy, Some(second(30)), second(2), second(180)), Some(second(30)));
+        assert_eq!(retry_delay(2, &busy, None, second(2), second(180)), None);
+        assert_eq!(retry_delay(0, &busy, Some(second(3600)), second(1), second(180)), None);
+        assert_eq!(retry_delay(0, &busy, None, second(30), second(40)), None);
+        let blocked = PromptError::Moderated { provider: Name::OpenAi, detail: String::new() };
+        assert_eq!(retry_delay(0, &blocked, None, second(1), second(180)), None);
     }
 
     #[test]
-    fn paths_join_whatever_the_slashes() {
+    fn paths_are_joined_with_single_slashes() {
         let at = |base: &str| {
             let http = Http::open(Name::Bedrock, url(base), Duration::from_secs(1), None).unwrap();
             http.url("/model/a%3A1/invoke").to_string()

@@ -1,4 +1,4 @@
-//! Requests whose optional fields are left out when a server does not know them.
+//! Retries a request without optional fields that the server rejects.
 
 use std::{
     collections::BTreeMap,
@@ -8,19 +8,19 @@ use std::{
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use super::{Http, Refused, Reply, Report};
-use crate::prompt::{PromptError, complaint::Complaint};
+use super::{Http, OnProgress, Rejected, Reply};
+use crate::prompt::{PromptError, error_detail::ErrorDetail};
 
-/// An optional field of a request: its JSON pointer, such as `/size`.
+/// The JSON pointer of an optional request field, such as `/size`.
 pub(in crate::prompt) type Pointer = &'static str;
 
-/// The most servers and models that are remembered.
+/// The maximum number of remembered pairs of server and model.
 const MAX_REMEMBERED: usize = 100;
 
-/// The fields that a server refused, by its address and the model.
-static REFUSED: Mutex<BTreeMap<(String, String), Vec<Pointer>>> = Mutex::new(BTreeMap::new());
+/// The fields that servers rejected, by the server's URL and the model.
+static REJECTED: Mutex<BTreeMap<(String, String), Vec<Pointer>>> = Mutex::new(BTreeMap::new());
 
-/// Fields of no interest to the user, who gets the same picture without them.
+/// Fields that do not change the image, so the user need not know that they were dropped.
 const TECHNICAL: [&str; 11] = [
     "n",
     "response_format",
@@ -36,107 +36,108 @@ const TECHNICAL: [&str; 11] = [
 ];
 
 impl Http {
-    /// As [`ask`](Self::ask) with a `body` of which the fields in `optional` may be missing: one that the server names
-    /// when it refuses the request is left out from then on, each at most once. Gives the fields that were left out too.
+    /// As [`send`](Self::send), with a JSON `body` whose `optional` fields may be dropped: each field that the server
+    /// rejects is dropped, and the request is sent again. Remembers the fields for this server and model. Returns the
+    /// reply and the dropped fields.
     ///
     /// # Errors
-    /// As [`ask`](Self::ask), when the server refuses for another reason.
-    pub(in crate::prompt) async fn ask_without(
+    /// As [`send`](Self::send), when the server rejects the request for another reason.
+    pub(in crate::prompt) async fn send_adaptive(
         &self,
         model: &str,
-        progress: Report<'_>,
+        progress: OnProgress<'_>,
         mut body: Value,
         optional: &[Pointer],
         make: impl Fn(&Value) -> Result<RequestBuilder, PromptError>,
     ) -> Result<(Reply, Vec<Pointer>), PromptError> {
-        let place = (self.base.to_string(), model.to_owned());
-        let mut left_out: Vec<Pointer> = remembered().get(&place).cloned().unwrap_or_default();
-        left_out.retain(|pointer| remove(&mut body, pointer));
-        let known = left_out.len();
+        let server = (self.base.to_string(), model.to_owned());
+        let mut dropped: Vec<Pointer> = remembered().get(&server).cloned().unwrap_or_default();
+        dropped.retain(|pointer| remove(&mut body, pointer));
+        let known = dropped.len();
         loop {
-            let Refused { error, complaint } = match self.try_ask(model, progress, || make(&body)).await {
+            let Rejected { error, detail } = match self.try_send(model, progress, || make(&body)).await {
                 Ok(reply) => {
-                    if left_out.len() > known {
-                        remember(place, &left_out);
+                    if dropped.len() > known {
+                        remember(server, &dropped);
                     }
-                    return Ok((reply, left_out));
+                    return Ok((reply, dropped));
                 }
-                Err(refused) => refused,
+                Err(rejected) => rejected,
             };
             let present = optional.iter().copied().filter(|pointer| body.pointer(pointer).is_some());
-            match at_fault(&error, &complaint, present) {
+            match rejected_field(&error, &detail, present) {
                 Some(pointer) => {
                     tracing::info!("{error}; trying again without {}", name(pointer));
                     remove(&mut body, pointer);
-                    left_out.push(pointer);
+                    dropped.push(pointer);
                 }
                 None => return Err(error),
             }
         }
     }
 
-    /// What the user should know about fields that were left out.
-    pub(in crate::prompt) fn left_out_notes(&self, left_out: &[Pointer]) -> Vec<String> {
-        let told = left_out.iter().map(|pointer| name(pointer)).filter(|name| !TECHNICAL.contains(name));
-        told.map(|name| format!("{} does not accept {name:?}, so it was left out", self.place())).collect()
+    /// Notes for the user about dropped fields.
+    pub(in crate::prompt) fn dropped_field_notes(&self, dropped: &[Pointer]) -> Vec<String> {
+        let relevant = dropped.iter().map(|pointer| name(pointer)).filter(|name| !TECHNICAL.contains(name));
+        relevant.map(|name| format!("{} does not accept {name:?}, so it was left out", self.place())).collect()
     }
 }
 
 fn remembered() -> MutexGuard<'static, BTreeMap<(String, String), Vec<Pointer>>> {
-    REFUSED.lock().unwrap_or_else(PoisonError::into_inner)
+    REJECTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds to what is remembered of a place; fields that this request did not have stay remembered.
-fn remember(place: (String, String), left_out: &[Pointer]) {
+/// Adds `dropped` to the remembered fields of a server and model.
+fn remember(server: (String, String), dropped: &[Pointer]) {
     let mut remembered = remembered();
-    if remembered.len() >= MAX_REMEMBERED && !remembered.contains_key(&place) {
+    if remembered.len() >= MAX_REMEMBERED && !remembered.contains_key(&server) {
         remembered.pop_first();
     }
-    let known = remembered.entry(place).or_default();
-    for pointer in left_out {
+    let known = remembered.entry(server).or_default();
+    for pointer in dropped {
         if !known.contains(pointer) {
             known.push(pointer);
         }
     }
 }
 
-/// The last part of a pointer, by which servers name a field.
+/// The last part of a pointer: the field's name in error messages.
 fn name(pointer: Pointer) -> &'static str {
     pointer.rsplit('/').next().unwrap_or(pointer)
 }
 
-/// Removes a field; false when there was none.
+/// Removes a field; false if there is none.
 fn remove(body: &mut Value, pointer: Pointer) -> bool {
     let parent = pointer.rsplit_once('/').and_then(|(parent, _)| body.pointer_mut(parent));
     parent.and_then(Value::as_object_mut).is_some_and(|parent| parent.remove(name(pointer)).is_some())
 }
 
-/// The field of `present` that a refusal blames: the one that the server names in a field of its own, else the first
-/// that its message names.
-fn at_fault(
+/// The field of `present` that the server rejected: one that the response lists, or else the first that its message
+/// names.
+fn rejected_field(
     error: &PromptError,
-    complaint: &Complaint,
+    detail: &ErrorDetail,
     present: impl Iterator<Item = Pointer> + Clone,
 ) -> Option<Pointer> {
     if !matches!(error, PromptError::BadRequest { status: 400 | 422, .. }) {
         return None;
     }
-    let find = |named: &str| present.clone().find(|pointer| plain(name(pointer)) == plain(named));
-    if complaint.fields.is_empty() {
-        named_in(&complaint.text).find_map(find)
+    let find = |named: &str| present.clone().find(|pointer| normalized(name(pointer)) == normalized(named));
+    if detail.fields.is_empty() {
+        named_fields(&detail.text).find_map(find)
     } else {
-        complaint.fields.iter().find_map(|named| find(named))
+        detail.fields.iter().find_map(|named| find(named))
     }
 }
 
-/// A name without the differences between `imageConfig` and `image_config`.
-fn plain(name: &str) -> String {
+/// A name in lower case without underscores, so that `imageConfig` equals `image_config`.
+fn normalized(name: &str) -> String {
     name.chars().filter(|letter| *letter != '_').flat_map(char::to_lowercase).collect()
 }
 
-/// The words of a message that are names of fields: in quotes or brackets, after a slash or a colon, or with an
-/// underscore. Everyday words such as "size" are names only then.
-fn named_in(text: &str) -> impl Iterator<Item = &str> {
+/// The field names in a message: words in quotes or brackets, after a slash or a colon, or with an underscore. Ordinary
+/// words such as "size" count only in these positions.
+fn named_fields(text: &str) -> impl Iterator<Item = &str> {
     let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let mut rest = 0;
     std::iter::from_fn(move || {
@@ -158,17 +159,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::prompt::provider::Name;
+    use crate::prompt::Name;
 
     const OPTIONAL: [Pointer; 5] = ["/n", "/size", "/seed", "/negative_prompt", "/config/imageConfig"];
 
-    fn blamed(body: &Value) -> Option<&'static str> {
-        let error = PromptError::BadRequest { provider: Name::OpenAi, status: 400, said: String::new() };
-        at_fault(&error, &Complaint::of_json(body), OPTIONAL.iter().copied()).map(name)
+    fn rejected(body: &Value) -> Option<&'static str> {
+        let error = PromptError::BadRequest { provider: Name::OpenAi, status: 400, detail: String::new() };
+        rejected_field(&error, &ErrorDetail::of_json(body), OPTIONAL.iter().copied()).map(name)
     }
 
     #[test]
-    fn the_field_that_is_blamed_is_found() {
+    fn the_rejected_field_is_found_in_the_message() {
         for (message, field) in [
             ("Unknown parameter: 'seed'.", Some("seed")),
             ("Unrecognized request argument supplied: seed", Some("seed")),
@@ -184,24 +185,25 @@ mod tests {
             ("don't", None),
             ("", None),
         ] {
-            assert_eq!(blamed(&json!({"error": {"message": message}})), field, "{message}");
+            assert_eq!(rejected(&json!({"error": {"message": message}})), field, "{message}");
         }
     }
 
     #[test]
-    fn a_field_of_its_own_wins_over_the_message() {
-        let of = |param: &str| blamed(&json!({"error": {"message": "'size' or 'seed' is bad", "param": param}}));
+    fn a_listed_field_wins_over_the_message() {
+        let of =
+            |param: &str| rejected(&json!({"error": {"message": "'size' or 'seed' is bad_response", "param": param}}));
         assert_eq!((of("seed"), of("body.size"), of("prompt")), (Some("seed"), Some("size"), None));
-        let google = json!({"error": {"message": "bad", "details": [
+        let google = json!({"error": {"message": "bad_response", "details": [
             {"fieldViolations": [{"field": "generation_config.image_config"}]}]}});
-        assert_eq!(blamed(&google), Some("imageConfig"));
-        let body = Complaint::of_json(&json!({"error": {"param": "seed"}}));
-        let other = PromptError::Moderated { provider: Name::OpenAi, said: String::new() };
-        assert_eq!(at_fault(&other, &body, OPTIONAL.iter().copied()), None);
+        assert_eq!(rejected(&google), Some("imageConfig"));
+        let body = ErrorDetail::of_json(&json!({"error": {"param": "seed"}}));
+        let other = PromptError::Moderated { provider: Name::OpenAi, detail: String::new() };
+        assert_eq!(rejected_field(&other, &body, OPTIONAL.iter().copied()), None);
     }
 
     #[test]
-    fn fields_are_removed_wherever_they_are() {
+    fn nested_fields_are_removed() {
         let mut body = json!({"seed": 1, "config": {"imageConfig": {}, "x": 1}});
         assert!(remove(&mut body, "/seed") && remove(&mut body, "/config/imageConfig"));
         assert!(!remove(&mut body, "/seed") && !remove(&mut body, "/nothing/here"));
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bounded_number_of_places_is_remembered() {
+    fn the_number_of_remembered_servers_is_bounded() {
         for number in 0..2 * MAX_REMEMBERED {
             remember((format!("http://host-{number}.example/"), String::new()), &["/seed"]);
         }

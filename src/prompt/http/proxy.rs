@@ -1,30 +1,29 @@
-//! The proxy on the way to a server, as the environment names it.
+//! The proxy for a server, as configured in the environment.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
-/// A proxy between us and a server.
+/// A proxy that requests to a server go through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Proxy {
-    /// Scheme, host and port; never its user and password.
+    /// Scheme, host and port, without user name and password.
     pub(super) address: String,
-    /// The environment variable that names it.
+    /// The environment variable that configures it.
     pub(super) variable: &'static str,
-    /// Whether it reads and forwards our requests, as proxies do for http:// addresses. For https:// ones they pass an
-    /// encrypted connection on.
+    /// Whether it reads and forwards requests, as for http:// URLs. For https:// URLs it tunnels the encrypted connection.
     pub(super) forwards: bool,
 }
 
 impl Proxy {
-    /// The proxy that a request to `url` goes through, by the same rules as those of the HTTP client.
-    pub(super) fn of(url: &Url) -> Option<Self> {
-        if are_off() {
+    /// The proxy for requests to `url`, by the rules of the HTTP client.
+    pub(super) fn for_url(url: &Url) -> Option<Self> {
+        if are_disabled() {
             return None;
         }
-        Self::by(&Matcher::from_system(), url, |name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+        Self::select(&Matcher::from_system(), url, |name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
     }
 
-    fn by(matcher: &Matcher, url: &Url, is_set: impl Fn(&str) -> bool) -> Option<Self> {
+    fn select(matcher: &Matcher, url: &Url, is_set: impl Fn(&str) -> bool) -> Option<Self> {
         let found = matcher.intercept(&url.as_str().parse().ok()?)?;
         let proxy = found.uri();
         let port = proxy.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
@@ -41,8 +40,9 @@ impl Proxy {
     }
 }
 
-/// Whether `NO_PROXY` has a `*`: no proxies at all. The HTTP client takes it for names only, not for addresses in numbers.
-pub(super) fn are_off() -> bool {
+/// Whether `NO_PROXY` contains `*`, which disables proxies. The HTTP client itself applies it to host names only, not to IP
+/// addresses.
+pub(super) fn are_disabled() -> bool {
     let list = ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
     list.split(',').any(|entry| entry.trim() == "*")
 }
@@ -52,12 +52,12 @@ mod tests {
     use super::*;
 
     fn found(matcher: &Matcher, url: &str, set: &str) -> Option<(String, &'static str, bool)> {
-        let proxy = Proxy::by(matcher, &Url::parse(url).unwrap(), |name| name == set)?;
+        let proxy = Proxy::select(matcher, &Url::parse(url).unwrap(), |name| name == set)?;
         Some((proxy.address, proxy.variable, proxy.forwards))
     }
 
     #[test]
-    fn a_proxy_is_named_without_its_password() {
+    fn a_proxy_is_shown_without_its_password() {
         let matcher = Matcher::builder().http("http://me:p%40ss@proxy.example:3128/").build();
         let expected = ("http://proxy.example:3128".to_owned(), "HTTP_PROXY", true);
         assert_eq!(found(&matcher, "http://10.0.0.1:8080/v1", "HTTP_PROXY"), Some(expected));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn which_proxy_depends_on_the_address() {
+    fn the_proxy_depends_on_the_url() {
         let matcher = Matcher::builder()
             .all("socks5h://all.example:1080")
             .https("http://secure.example:3128")

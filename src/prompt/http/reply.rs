@@ -1,58 +1,58 @@
-//! The picture in a good answer, and what it means when there is none.
+//! The image in a successful response, or the error if there is none.
 
 use serde_json::Value;
 
-use super::{Http, Reply, refusal};
+use super::{Http, Reply, rejection};
 use crate::prompt::{
-    Picture, PromptError,
-    answer::{bad, check_picture, kind_of},
-    complaint::{Complaint, quote},
+    GeneratedImage, PromptError,
+    error_detail::{ErrorDetail, quote},
+    response::{bad_response, check_image, content_kind},
 };
 
 impl Http {
-    /// The picture in an answer: what `find` finds in its JSON, or the whole answer where that is a picture.
+    /// The image in a response: the result of `find` on its JSON, or the body itself if that is an image.
     ///
     /// # Errors
-    /// When there is none: what the server says instead; `model` is the one that was asked.
-    pub(in crate::prompt) fn picture(
+    /// When there is none: the server's message; `model` is the requested model.
+    pub(in crate::prompt) fn image(
         &self,
         model: &str,
         reply: Reply,
-        find: impl FnOnce(&Value) -> Result<Option<Picture>, PromptError>,
-    ) -> Result<Picture, PromptError> {
-        if check_picture(self.provider, &reply.body).is_ok() {
-            return Ok(Picture { bytes: reply.body, ..Picture::default() });
+        find: impl FnOnce(&Value) -> Result<Option<GeneratedImage>, PromptError>,
+    ) -> Result<GeneratedImage, PromptError> {
+        if check_image(self.provider, &reply.body).is_ok() {
+            return Ok(GeneratedImage { bytes: reply.body, ..GeneratedImage::default() });
         }
-        let answer = self.json(&reply.body)?;
-        find(&answer)?.ok_or_else(|| self.no_picture(model, &answer))
+        let response = self.json(&reply.body)?;
+        find(&response)?.ok_or_else(|| self.no_image_error(model, &response))
     }
 
-    /// The JSON of an answer.
+    /// Parses the body of a response as JSON.
     ///
     /// # Errors
-    /// When it is something else: what kind of thing, in the server's words where it has some.
+    /// When it is not JSON: the kind of content, with a quote if it is text.
     pub(in crate::prompt) fn json(&self, body: &[u8]) -> Result<Value, PromptError> {
         serde_json::from_slice(body).map_err(|error| {
             if error.classify() == serde_json::error::Category::Eof && !body.is_empty() {
-                return bad(self.provider, "the answer is cut off");
+                return bad_response(self.provider, "the response is cut off");
             }
-            let (kind, said) = (kind_of(body), self.clean(&quote(body)));
-            let colon = if said.is_empty() { "" } else { ": " };
-            bad(self.provider, format!("the answer is {kind}, not JSON{colon}{said}"))
+            let (kind, detail) = (content_kind(body), self.clean(&quote(body)));
+            let colon = if detail.is_empty() { "" } else { ": " };
+            bad_response(self.provider, format!("the response is {kind}, not JSON{colon}{detail}"))
         })
     }
 
-    /// Why there is no picture in an answer that claims success, as far as the answer says it.
-    pub(in crate::prompt) fn no_picture(&self, model: &str, answer: &Value) -> PromptError {
-        let mut complaint = Complaint::of_json(answer);
-        let error = &answer["error"];
-        if complaint.text.trim().is_empty() && (error.is_object() || error.is_number()) {
-            complaint.text = error.to_string(); // no message that we know of, so all of it
+    /// The error for a successful response without an image, from the message that it contains.
+    pub(in crate::prompt) fn no_image_error(&self, model: &str, response: &Value) -> PromptError {
+        let mut error = ErrorDetail::of_json(response);
+        let raw = &response["error"];
+        if error.text.trim().is_empty() && (raw.is_object() || raw.is_number()) {
+            error.text = raw.to_string(); // unknown format: show all of it
         }
-        let (provider, said) = (self.provider, self.clean(&complaint.text));
-        if said.is_empty() {
-            return bad(provider, "the answer has no picture in it");
+        let (provider, detail) = (self.provider, self.clean(&error.text));
+        if detail.is_empty() {
+            return bad_response(provider, "the response contains no image");
         }
-        refusal::by_wording(provider, model, &complaint, said).unwrap_or_else(|said| bad(provider, said))
+        rejection::from_wording(provider, model, &error, detail).unwrap_or_else(|detail| bad_response(provider, detail))
     }
 }

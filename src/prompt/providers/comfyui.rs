@@ -1,4 +1,4 @@
-//! ComfyUI: the user's own workflow, with the prompt put into its places.
+//! ComfyUI: runs the user's own workflow with the prompt filled into its placeholders.
 
 use std::{
     collections::hash_map::RandomState,
@@ -10,33 +10,110 @@ use std::{
 };
 
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Picture, PromptError, Recipe, Wish,
-    answer::{bad, check_picture, filled, members},
-    http::{Http, Report, StopServer},
-    provider::Name,
-    settings::{ComfyUi as Settings, url},
+    GeneratedImage, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest, UnsupportedOption,
+    http::{CancelOnDrop, Http, check_url, parse_url},
+    provider::TIME_LIMIT,
+    response::{bad_response, check_image, items, non_blank},
     sizes::{self, Pixels},
 };
 
-const ME: Name = Name::ComfyUi;
-const PATIENCE: Duration = Duration::from_secs(180);
-/// How often the server is asked whether it is done.
-const LOOK: Duration = Duration::from_millis(500);
-/// The largest workflow that is read.
-const MOST_BYTES: u64 = 4 << 20;
+const NAME: Name = Name::ComfyUi;
+
+/// The interval at which the server is polled for the result.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The maximum size of a workflow file in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// `[prompt.comfyui]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // config/bgcam.toml explains each of them
+pub struct Settings {
+    pub url: String,
+    pub workflow: String,
+    pub size: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { url: "http://127.0.0.1:8188".to_owned(), workflow: String::new(), size: "1344x768".to_owned() }
+    }
+}
+
+impl ProviderSettings for Settings {
+    fn check(&self) -> Result<(), PromptError> {
+        check_url("prompt.comfyui.url", &self.url)?;
+        sizes::parse("prompt.comfyui.size", &self.size).map(drop)
+    }
+
+    fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
+        let base = parse_url("prompt.comfyui.url", &self.url)?;
+        if self.workflow.is_empty() {
+            let expected = "the path of a workflow in API format";
+            return Err(PromptError::NotConfigured { provider: NAME, key: "prompt.comfyui.workflow", expected });
+        }
+        let workflow = read(PathBuf::from(&self.workflow))?;
+        let size = sizes::parse("prompt.comfyui.size", &self.size)?;
+        Ok(Box::new(ComfyUi { http: Http::open(NAME, base, TIME_LIMIT, None)?, workflow, size }))
+    }
+}
 
 /// A ComfyUI server and a workflow.
 #[derive(Debug)]
-pub struct ComfyUi {
+struct ComfyUi {
     http: Http,
     workflow: Value,
+    /// The configured size.
     size: Option<Pixels>,
 }
 
-/// A picture that a job has made, on the server.
+impl Provider for ComfyUi {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn summary(&self) -> String {
+        format!("at {}", self.http.place())
+    }
+
+    fn negative(&self, _model: &str) -> Negative {
+        if self.has_placeholder("%negative%") { Negative::Field } else { Negative::Unsupported }
+    }
+
+    fn takes_seed(&self, _model: &str) -> bool {
+        self.has_placeholder("%seed%")
+    }
+
+    fn takes_size(&self) -> bool {
+        self.has_placeholder("%width%") && self.has_placeholder("%height%")
+    }
+
+    fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
+        let requested = size.requested().map(|size| sizes::bounded(size, 8));
+        requested.or(self.size).unwrap_or_else(|| sizes::of_area(size.pixels, 1344.0 * 768.0, 64))
+    }
+
+    fn lacks(&self, _model: &str, option: UnsupportedOption) -> String {
+        let placeholder = match option {
+            UnsupportedOption::Negative => "%negative%",
+            UnsupportedOption::Seed => "%seed%",
+            UnsupportedOption::Size => "%width% and %height%",
+        };
+        format!("the workflow has no {placeholder}")
+    }
+
+    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, progress))
+    }
+}
+
+/// The location of a generated image on the server.
 #[derive(Debug)]
 struct Image<'a> {
     filename: &'a str,
@@ -45,68 +122,50 @@ struct Image<'a> {
 }
 
 impl ComfyUi {
-    pub(crate) fn open(settings: &Settings) -> Result<Self, PromptError> {
-        let base = url("prompt.comfyui.url", &settings.url)?;
-        if settings.workflow.is_empty() {
-            let expected = "the path of a workflow in API format";
-            return Err(PromptError::NotSetUp { provider: ME, key: "prompt.comfyui.workflow", expected });
-        }
-        let workflow = read(PathBuf::from(&settings.workflow))?;
-        let size = sizes::parse("prompt.comfyui.size", &settings.size)?;
-        Ok(Self { http: Http::open(ME, base, PATIENCE, None)?, workflow, size })
+    fn has_placeholder(&self, placeholder: &str) -> bool {
+        contains(&self.workflow, placeholder)
     }
 
-    pub(in crate::prompt) fn http(&self) -> &Http {
-        &self.http
-    }
-
-    pub(crate) fn size_for(&self, wish: &Wish) -> Pixels {
-        let asked = wish.asked_size().map(|size| sizes::bounded(size, 8));
-        asked.or(self.size).unwrap_or_else(|| sizes::of_area(wish.size, 1344.0 * 768.0, 64))
-    }
-
-    /// Whether the workflow has a place such as `%seed%`.
-    pub(crate) fn has_place(&self, place: &str) -> bool {
-        contains(&self.workflow, place)
-    }
-
-    pub(crate) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
+    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         let seed = recipe.seed.unwrap_or_else(|| RandomState::new().hash_one(0) & 0xffff_ffff);
         let mut workflow = self.workflow.clone();
         fill(&mut workflow, recipe, seed);
         let body = json!({"prompt": workflow, "client_id": "bgcam"});
         let url = self.http.url("prompt");
-        let reply = self.http.ask("", progress, || Ok(self.http.post_json(url.clone(), &body))).await?;
-        let answer = self.http.json(&reply.body)?;
-        let id = filled(&answer["prompt_id"]).ok_or_else(|| self.http.no_picture("", &answer))?.to_owned();
-        let stop = StopServer(vec![
+        let reply = self.http.send("", progress, || Ok(self.http.post_json(url.clone(), &body))).await?;
+        let response = self.http.json(&reply.body)?;
+        let id = non_blank(&response["prompt_id"]).ok_or_else(|| self.http.no_image_error("", &response))?.to_owned();
+        let cancel = CancelOnDrop(vec![
             self.http.post_json(self.http.url("queue"), &json!({"delete": [id]})),
             self.http.post_json(self.http.url("interrupt"), &json!({"prompt_id": id})),
         ]);
         let url = self.wait(&id, progress).await?;
-        stop.disarm();
-        let reply = self.http.ask("", progress, || Ok(self.http.get(url.clone()))).await?;
-        check_picture(ME, &reply.body)?;
-        Ok(Picture { bytes: reply.body, seed: Some(seed), ..Picture::default() })
+        cancel.disarm();
+        let reply = self.http.send("", progress, || Ok(self.http.get(url.clone()))).await?;
+        check_image(NAME, &reply.body)?;
+        Ok(GeneratedImage { bytes: reply.body, seed: Some(seed), ..GeneratedImage::default() })
     }
 
-    /// Waits until the job `id` has a picture, and tells where.
-    async fn wait(&self, id: &str, progress: Report<'_>) -> Result<Url, PromptError> {
+    /// Waits until the job `id` has finished, and returns the URL of its image.
+    async fn wait(&self, id: &str, progress: OnProgress<'_>) -> Result<Url, PromptError> {
         let path: String = id.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
         let url = self.http.url(&format!("history/{path}"));
         loop {
-            tokio::time::sleep(LOOK).await;
-            let reply = self.http.ask("", progress, || Ok(self.http.get(url.clone()))).await?;
-            let answer = self.http.json(&reply.body)?;
-            let job = &answer[id];
-            if job.is_null() && !answer["error"].is_null() {
-                return Err(self.http.no_picture("", &answer));
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let reply = self.http.send("", progress, || Ok(self.http.get(url.clone()))).await?;
+            let response = self.http.json(&reply.body)?;
+            let job = &response[id];
+            if job.is_null() && !response["error"].is_null() {
+                return Err(self.http.no_image_error("", &response));
             }
             if job["status"]["status_str"] == "error" {
-                return Err(bad(ME, format!("the workflow failed: {}", self.http.clean(&failure(&job["status"])))));
+                return Err(bad_response(
+                    NAME,
+                    format!("the workflow failed: {}", self.http.clean(&failure(&job["status"]))),
+                ));
             }
             if !job.is_null() {
-                let image = image_of(job).ok_or_else(|| bad(ME, "the workflow saved no picture"))?;
+                let image = image_of(job).ok_or_else(|| bad_response(NAME, "the workflow saved no image"))?;
                 return Ok(self.view(&image));
             }
         }
@@ -122,56 +181,57 @@ impl ComfyUi {
     }
 }
 
-/// The picture of a job that was saved, or else the first.
+/// The saved image of a job, or else its first.
 fn image_of(job: &Value) -> Option<Image<'_>> {
     let outputs = job["outputs"].as_object().into_iter().flat_map(|outputs| outputs.values());
-    let images = outputs.flat_map(|output| members(&output["images"])).filter_map(|image| {
+    let images = outputs.flat_map(|output| items(&output["images"])).filter_map(|image| {
         let text = |key: &str| image[key].as_str().unwrap_or_default();
-        Some(Image { filename: filled(&image["filename"])?, subfolder: text("subfolder"), kind: text("type") })
+        Some(Image { filename: non_blank(&image["filename"])?, subfolder: text("subfolder"), kind: text("type") })
     });
     let images: Vec<_> = images.collect();
     let saved = images.iter().position(|image| image.kind == "output").unwrap_or(0);
     images.into_iter().nth(saved)
 }
 
-/// What a failed job says in its messages `[kind, {exception_message}]`.
+/// The error of a failed job, from its messages `[kind, {exception_message}]`.
 fn failure(status: &Value) -> String {
     let messages = status["messages"].as_array().map_or(&[][..], Vec::as_slice);
-    let said = messages.iter().find_map(|message| message[1]["exception_message"].as_str());
-    said.unwrap_or("no reason given").to_owned()
+    let detail = messages.iter().find_map(|message| message[1]["exception_message"].as_str());
+    detail.unwrap_or("no reason given").to_owned()
 }
 
 fn read(path: PathBuf) -> Result<Value, PromptError> {
     let mut text = Vec::new();
-    let source = File::open(&path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut text));
+    let source = File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut text));
     match source {
-        Ok(length) if length as u64 > MOST_BYTES => {
+        Ok(length) if length as u64 > MAX_BYTES => {
             return Err(PromptError::ReadWorkflow { path, source: io::Error::other("larger than 4 MB") });
         }
         Err(source) => return Err(PromptError::ReadWorkflow { path, source }),
         Ok(_) => {}
     }
-    let wrong = |what: String| Err(PromptError::Workflow { path: path.clone(), what });
+    let invalid = |what: String| Err(PromptError::Workflow { path: path.clone(), what });
     match serde_json::from_slice::<Value>(&text) {
-        Err(error) => wrong(format!("is no JSON: {error}")),
-        Ok(value) if value["nodes"].is_array() => wrong("is in the editor's format, not in API format".to_owned()),
-        Ok(value) if !value.is_object() => wrong("is no object of nodes".to_owned()),
-        Ok(_) if !text.windows(8).any(|part| part == b"%prompt%") => wrong("has no %prompt% in it".to_owned()),
+        Err(error) => invalid(format!("is not valid JSON: {error}")),
+        Ok(value) if value["nodes"].is_array() => invalid("is in the editor's format, expected API format".to_owned()),
+        Ok(value) if !value.is_object() => invalid("is not an object of nodes".to_owned()),
+        Ok(_) if !text.windows(8).any(|part| part == b"%prompt%") => invalid("does not contain %prompt%".to_owned()),
         Ok(value) => Ok(value),
     }
 }
 
-/// Whether one of the strings in `value` has `place` in it.
-fn contains(value: &Value, place: &str) -> bool {
+/// Whether a string in `value` contains `placeholder`.
+fn contains(value: &Value, placeholder: &str) -> bool {
     match value {
-        Value::String(text) => text.contains(place),
-        Value::Array(list) => list.iter().any(|value| contains(value, place)),
-        Value::Object(map) => map.values().any(|value| contains(value, place)),
+        Value::String(text) => text.contains(placeholder),
+        Value::Array(list) => list.iter().any(|value| contains(value, placeholder)),
+        Value::Object(map) => map.values().any(|value| contains(value, placeholder)),
         _ => false,
     }
 }
 
-/// Puts the recipe into the strings of a workflow. A string that is nothing but the place of a number becomes a number.
+/// Replaces the placeholders in the strings of a workflow. A string that consists of a number's placeholder becomes a
+/// number.
 fn fill(value: &mut Value, recipe: &Recipe, seed: u64) {
     match value {
         Value::Array(list) => list.iter_mut().for_each(|value| fill(value, recipe, seed)),
@@ -182,7 +242,7 @@ fn fill(value: &mut Value, recipe: &Recipe, seed: u64) {
                 "%width%" => width.into(),
                 "%height%" => height.into(),
                 "%seed%" => seed.into(),
-                // Words go in last, so that a place's name in them stays what it is.
+                // The prompts come last, so that placeholders in them are not replaced.
                 text => text
                     .replace("%width%", &width.to_string())
                     .replace("%height%", &height.to_string())

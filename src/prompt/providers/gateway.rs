@@ -1,74 +1,142 @@
-//! A function behind an API Gateway: `{prompt, width, height}` goes in, `{base64_image}` comes out.
+//! A function behind an Amazon API Gateway: it takes `{prompt, width, height}` and returns `{base64_image}`.
 
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderName};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Picture, PromptError, Recipe, Wish,
-    answer::{filled, first_picture},
-    http::{Http, Report},
-    key::KeyPlaces,
-    provider::Name,
-    settings::{Gateway as Settings, url, wrong},
+    GeneratedImage, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest,
+    api_key::KeySources,
+    http::{Http, check_url, parse_url},
+    response::{first_image, non_blank},
     sizes::{self, Pixels},
 };
 
-const ME: Name = Name::Gateway;
-/// Above the 30 s that an API Gateway gives its function.
-const PATIENCE: Duration = Duration::from_secs(40);
+const NAME: Name = Name::Gateway;
+
+/// More than the 30 s after which an API Gateway gives up on its function.
+const TIME_LIMIT: Duration = Duration::from_secs(40);
+
+/// `[prompt.gateway]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // config/bgcam.toml explains each of them
+pub struct Settings {
+    pub url: String,
+    pub size: String,
+    pub key_header: String,
+    pub key_env: String,
+    pub key_file: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            size: "1344x768".to_owned(),
+            key_header: "x-api-key".to_owned(),
+            key_env: "GATEWAY_API_KEY".to_owned(),
+            key_file: String::new(),
+        }
+    }
+}
+
+impl ProviderSettings for Settings {
+    fn check(&self) -> Result<(), PromptError> {
+        check_url("prompt.gateway.url", &self.url)?;
+        sizes::parse("prompt.gateway.size", &self.size)?;
+        self.header().map(drop)
+    }
+
+    fn key_variable(&self) -> Option<&str> {
+        Some(&self.key_env)
+    }
+
+    fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
+        if self.url.is_empty() {
+            let expected = "the invoke URL of the API Gateway";
+            return Err(PromptError::NotConfigured { provider: NAME, key: "prompt.gateway.url", expected });
+        }
+        let base = parse_url("prompt.gateway.url", &self.url)?;
+        let header = self.header()?;
+        let key = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file }.find()?;
+        let size = sizes::parse("prompt.gateway.size", &self.size)?;
+        Ok(Box::new(Gateway { http: Http::open(NAME, base, TIME_LIMIT, key)?, header, size }))
+    }
+}
+
+impl Settings {
+    fn header(&self) -> Result<HeaderName, PromptError> {
+        HeaderName::try_from(&*self.key_header).map_err(|_| {
+            PromptError::setting("prompt.gateway.key_header", &self.key_header, "a header name such as x-api-key")
+        })
+    }
+}
 
 /// A function behind an API Gateway.
 #[derive(Debug)]
-pub struct Gateway {
+struct Gateway {
     http: Http,
     header: HeaderName,
+    /// The configured size.
     size: Option<Pixels>,
 }
 
+impl Provider for Gateway {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn summary(&self) -> String {
+        format!("at {}", self.http.place())
+    }
+
+    fn negative(&self, _model: &str) -> Negative {
+        Negative::Unsupported
+    }
+
+    fn takes_seed(&self, _model: &str) -> bool {
+        false
+    }
+
+    fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
+        let requested = size.requested().map(|size| sizes::bounded(size, 1));
+        requested.or(self.size).unwrap_or(size.pixels)
+    }
+
+    fn time_limit(&self) -> Duration {
+        TIME_LIMIT
+    }
+
+    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, progress))
+    }
+}
+
 impl Gateway {
-    pub(crate) fn open(settings: &Settings) -> Result<Self, PromptError> {
-        if settings.url.is_empty() {
-            let expected = "the invoke address of the API Gateway";
-            return Err(PromptError::NotSetUp { provider: ME, key: "prompt.gateway.url", expected });
-        }
-        let base = url("prompt.gateway.url", &settings.url)?;
-        let header = HeaderName::try_from(&*settings.key_header)
-            .map_err(|_| wrong("prompt.gateway.key_header", &settings.key_header, "the name of a header"))?;
-        let key = KeyPlaces { provider: ME, variable: &settings.key_env, file: &settings.key_file }.find()?;
-        let size = sizes::parse("prompt.gateway.size", &settings.size)?;
-        Ok(Self { http: Http::open(ME, base, PATIENCE, key)?, header, size })
-    }
-
-    pub(in crate::prompt) fn http(&self) -> &Http {
-        &self.http
-    }
-
-    pub(crate) fn size_for(&self, wish: &Wish) -> Pixels {
-        let asked = wish.asked_size().map(|size| sizes::bounded(size, 1));
-        asked.or(self.size).unwrap_or(wish.size)
-    }
-
-    pub(crate) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
+    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         let (width, height) = recipe.size;
         let body = json!({"prompt": recipe.prompt, "width": width, "height": height});
         let make = || {
             let request = self.http.post_json(self.http.base().clone(), &body);
             Ok(if self.header == AUTHORIZATION {
-                self.http.bearer(request)
+                self.http.with_bearer_key(request)
             } else {
-                self.http.keyed(request, self.header.clone())
+                self.http.with_key_header(request, self.header.clone())
             })
         };
-        // The function sets no content type, so that of the answer tells nothing.
-        let reply = self.http.ask("", progress, make).await?;
-        self.http.picture("", reply, |answer| {
-            // A function that is wired up without proxy integration has its whole answer passed on: the body in a text.
-            let inner = answer["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
-            let places = [&answer["base64_image"], inner.as_ref().map_or(&Value::Null, |inner| &inner["base64_image"])];
-            let bytes = first_picture(ME, places.into_iter().filter_map(filled))?;
-            Ok(bytes.map(|bytes| Picture { bytes, ..Picture::default() }))
+        // The response's content type means nothing, since the function sets none.
+        let reply = self.http.send("", progress, make).await?;
+        self.http.image("", reply, |response| {
+            // Without proxy integration, the gateway passes on the function's whole result, with the body as a string.
+            let inner = response["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
+            let places =
+                [&response["base64_image"], inner.as_ref().map_or(&Value::Null, |inner| &inner["base64_image"])];
+            let bytes = first_image(NAME, places.into_iter().filter_map(non_blank))?;
+            Ok(bytes.map(|bytes| GeneratedImage { bytes, ..GeneratedImage::default() }))
         })
     }
 }

@@ -1,24 +1,23 @@
-//! Google Gemini's models that answer with pictures.
-
-use std::time::Duration;
+//! Google Gemini's image models.
 
 use reqwest::header::HeaderName;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Picture, PromptError, Recipe,
-    answer::{bad, filled, first_picture, members},
-    http::{Http, Pointer, Report},
-    key::KeyPlaces,
-    provider::Name,
-    settings::{Gemini as Settings, url},
-    sizes::{Ratios, nearest_ratio},
+    GeneratedImage, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest,
+    api_key::KeySources,
+    http::{Http, Pointer, check_url, parse_url},
+    provider::TIME_LIMIT,
+    response::{bad_response, first_image, items, non_blank},
+    sizes::{Pixels, Ratios, nearest_ratio},
 };
 
-const ME: Name = Name::Gemini;
-const PATIENCE: Duration = Duration::from_secs(180);
-/// The shapes that it makes, with the sizes that gemini-2.5-flash-image gives them.
-pub(crate) const SHAPES: &Ratios = &[
+const NAME: Name = Name::Gemini;
+
+/// The supported aspect ratios, with the sizes of gemini-2.5-flash-image.
+const RATIOS: &Ratios = &[
     ("16:9", (1344, 768)),
     ("1:1", (1024, 1024)),
     ("21:9", (1536, 672)),
@@ -29,14 +28,7 @@ pub(crate) const SHAPES: &Ratios = &[
     ("9:16", (768, 1344)),
 ];
 
-/// Google Gemini.
-#[derive(Debug)]
-pub struct Gemini {
-    http: Http,
-    pub(crate) settings: Settings,
-}
-
-/// The fields that not every model takes.
+/// The request fields that not every model accepts.
 const OPTIONAL: [Pointer; 4] = [
     "/generationConfig/seed",
     "/generationConfig/imageConfig/aspectRatio",
@@ -44,63 +36,126 @@ const OPTIONAL: [Pointer; 4] = [
     "/generationConfig/responseModalities",
 ];
 
+/// `[prompt.gemini]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // config/bgcam.toml explains each of them
+pub struct Settings {
+    pub base_url: String,
+    pub model: String,
+    pub key_env: String,
+    pub key_file: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://generativelanguage.googleapis.com".to_owned(),
+            model: "gemini-2.5-flash-image".to_owned(),
+            key_env: "GEMINI_API_KEY".to_owned(),
+            key_file: String::new(),
+        }
+    }
+}
+
+impl ProviderSettings for Settings {
+    fn check(&self) -> Result<(), PromptError> {
+        check_url("prompt.gemini.base_url", &self.base_url)
+    }
+
+    fn key_variable(&self) -> Option<&str> {
+        Some(&self.key_env)
+    }
+
+    fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
+        let base = parse_url("prompt.gemini.base_url", &self.base_url)?;
+        let key = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file }.require()?;
+        let http = Http::open(NAME, base, TIME_LIMIT, Some(key))?;
+        Ok(Box::new(Gemini { http, model: self.model.clone() }))
+    }
+}
+
+/// Google Gemini.
+#[derive(Debug)]
+struct Gemini {
+    http: Http,
+    model: String,
+}
+
+impl Provider for Gemini {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn summary(&self) -> String {
+        format!("at {}", self.http.place())
+    }
+
+    fn model(&self) -> Option<&str> {
+        Some(&self.model)
+    }
+
+    fn negative(&self, _model: &str) -> Negative {
+        Negative::InPrompt
+    }
+
+    fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
+        nearest_ratio(RATIOS, size.pixels).1
+    }
+
+    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, progress))
+    }
+}
+
 impl Gemini {
-    pub(crate) fn open(settings: &Settings) -> Result<Self, PromptError> {
-        let base = url("prompt.gemini.base_url", &settings.base_url)?;
-        let key = KeyPlaces { provider: ME, variable: &settings.key_env, file: &settings.key_file }.need()?;
-        Ok(Self { http: Http::open(ME, base, PATIENCE, Some(key))?, settings: settings.clone() })
-    }
-
-    pub(in crate::prompt) fn http(&self) -> &Http {
-        &self.http
-    }
-
-    pub(crate) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
+    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         let mut body = json!({
             "contents": [{"parts": [{"text": recipe.prompt}]}],
             "generationConfig": {
                 "responseModalities": ["IMAGE"],
-                "imageConfig": {"aspectRatio": nearest_ratio(SHAPES, recipe.size).0},
+                "imageConfig": {"aspectRatio": nearest_ratio(RATIOS, recipe.size).0},
             },
         });
         if let Some(seed) = recipe.seed {
-            body["generationConfig"]["seed"] = (seed & 0x7fff_ffff).into(); // it takes an int32
+            body["generationConfig"]["seed"] = (seed & 0x7fff_ffff).into(); // the API takes an int32
         }
         let model = recipe.model.replace(['/', '?', '#', ':'], "");
         let url = self.http.url(&format!("v1beta/models/{model}:generateContent"));
         let key_header = HeaderName::from_static("x-goog-api-key");
-        let make = |body: &Value| Ok(self.http.keyed(self.http.post_json(url.clone(), body), key_header.clone()));
-        let (reply, left_out) = self.http.ask_without(&recipe.model, progress, body, &OPTIONAL, make).await?;
-        let picture = self.http.picture(&recipe.model, reply, |answer| self.find_picture(answer))?;
-        Ok(Picture { cost: cost(&recipe.model), notes: self.http.left_out_notes(&left_out), ..picture })
+        let make =
+            |body: &Value| Ok(self.http.with_key_header(self.http.post_json(url.clone(), body), key_header.clone()));
+        let (reply, dropped) = self.http.send_adaptive(&recipe.model, progress, body, &OPTIONAL, make).await?;
+        let image = self.http.image(&recipe.model, reply, |response| self.find_image(response))?;
+        Ok(GeneratedImage { cost: cost(&recipe.model), notes: self.http.dropped_field_notes(&dropped), ..image })
     }
 
-    /// The picture among the parts of an answer, or of the answers of a stream.
-    fn find_picture(&self, answer: &Value) -> Result<Option<Picture>, PromptError> {
-        let candidates = || members(answer).iter().flat_map(|answer| members(&answer["candidates"]));
-        let parts = || candidates().flat_map(|candidate| members(&candidate["content"]["parts"]));
+    /// The picture among the parts of a response, or of the answers of a stream.
+    fn find_image(&self, response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
+        let candidates = || items(response).iter().flat_map(|response| items(&response["candidates"]));
+        let parts = || candidates().flat_map(|candidate| items(&candidate["content"]["parts"]));
         let data = parts().flat_map(|part| [&part["inlineData"]["data"], &part["inline_data"]["data"]]);
-        if let Some(bytes) = first_picture(ME, data.filter_map(filled))? {
-            return Ok(Some(Picture { bytes, ..Picture::default() }));
+        if let Some(bytes) = first_image(NAME, data.filter_map(non_blank))? {
+            return Ok(Some(GeneratedImage { bytes, ..GeneratedImage::default() }));
         }
-        let moderated = |reason: &str| PromptError::Moderated { provider: ME, said: self.http.clean(reason) };
-        let blocked = members(answer).iter().find_map(|answer| filled(&answer["promptFeedback"]["blockReason"]));
+        let moderated = |reason: &str| PromptError::Moderated { provider: NAME, detail: self.http.clean(reason) };
+        let blocked = items(response).iter().find_map(|response| non_blank(&response["promptFeedback"]["blockReason"]));
         if let Some(reason) = blocked {
             return Err(moderated(reason));
         }
-        let words: String = parts().filter_map(|part| filled(&part["text"])).collect();
-        match candidates().find_map(|candidate| filled(&candidate["finishReason"])) {
-            None | Some("STOP" | "MAX_TOKENS") if words.is_empty() => Ok(None),
+        let text: String = parts().filter_map(|part| non_blank(&part["text"])).collect();
+        match candidates().find_map(|candidate| non_blank(&candidate["finishReason"])) {
+            None | Some("STOP" | "MAX_TOKENS") if text.is_empty() => Ok(None),
             None | Some("STOP" | "MAX_TOKENS") => {
-                Err(bad(ME, format!("it answered in words: {}", self.http.clean(&words))))
+                Err(bad_response(NAME, format!("it answered with text: {}", self.http.clean(&text))))
             }
-            Some("NO_IMAGE") => Err(bad(ME, "it made no picture of this prompt")),
+            Some("NO_IMAGE") => Err(bad_response(NAME, "it generated no image for this prompt")),
             Some(reason) => Err(moderated(reason)),
         }
     }
 }
 
-/// US dollars a picture, as of November 2026.
+/// The price of an image in US dollars, as of November 2026.
 fn cost(model: &str) -> Option<f64> {
     match model {
         "gemini-2.5-flash-image" => Some(0.039),

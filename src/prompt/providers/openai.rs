@@ -1,32 +1,22 @@
-//! The Images API: OpenAI, and LocalAI, Ollama, sd-server, LiteLLM and others who speak it.
-
-use std::time::Duration;
+//! The Images API of OpenAI, and of compatible services such as LocalAI, Ollama, sd-server and LiteLLM.
 
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Picture, PromptError, Recipe, Wish,
-    answer::{bad, check_picture, filled, members, picture_in},
-    http::{Http, Pointer, Report, host, same_origin},
-    key::KeyPlaces,
-    provider::{Name, Negative},
-    settings::{OpenAi as Settings, url},
+    GeneratedImage, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest, UnsupportedOption,
+    api_key::KeySources,
+    http::{Http, Pointer, check_url, host, parse_url, same_origin},
+    provider::TIME_LIMIT,
+    response::{bad_response, check_image, decode_image, items, non_blank},
     sizes::{self, Pixels},
 };
 
-const ME: Name = Name::OpenAi;
-const PATIENCE: Duration = Duration::from_secs(180);
+const NAME: Name = Name::OpenAi;
 
-/// The Images API at one server.
-#[derive(Debug)]
-pub struct OpenAi {
-    http: Http,
-    pub(crate) settings: Settings,
-    size: Option<Pixels>,
-}
-
-/// The fields that not every server knows.
+/// The request fields that not every server accepts.
 const OPTIONAL: [Pointer; 8] = [
     "/n",
     "/size",
@@ -38,75 +28,147 @@ const OPTIONAL: [Pointer; 8] = [
     "/output_compression",
 ];
 
-impl OpenAi {
-    pub(crate) fn open(settings: &Settings) -> Result<Self, PromptError> {
-        let mut base = url("prompt.openai.base_url", &settings.base_url)?;
+/// `[prompt.openai]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // config/bgcam.toml explains each of them
+pub struct Settings {
+    pub base_url: String,
+    pub model: String,
+    pub key_env: String,
+    pub key_file: String,
+    pub size: String,
+    pub quality: String,
+    pub picture_hosts: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.openai.com/v1".to_owned(),
+            model: "gpt-image-2".to_owned(),
+            key_env: "OPENAI_API_KEY".to_owned(),
+            key_file: String::new(),
+            size: String::new(),
+            quality: "low".to_owned(),
+            picture_hosts: Vec::new(),
+        }
+    }
+}
+
+impl ProviderSettings for Settings {
+    fn check(&self) -> Result<(), PromptError> {
+        check_url("prompt.openai.base_url", &self.base_url)?;
+        sizes::parse("prompt.openai.size", &self.size)?;
+        match &*self.quality {
+            "" | "low" | "medium" | "high" | "auto" | "xhigh" | "max" | "standard" | "hd" => Ok(()),
+            other => Err(PromptError::setting("prompt.openai.quality", other, "low, medium, high, auto or empty")),
+        }
+    }
+
+    fn key_variable(&self) -> Option<&str> {
+        Some(&self.key_env)
+    }
+
+    fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
+        let mut base = parse_url("prompt.openai.base_url", &self.base_url)?;
         if base.path() == "/" {
             base.set_path("/v1");
         }
-        let places = KeyPlaces { provider: ME, variable: &settings.key_env, file: &settings.key_file };
-        // Servers at home want no key.
-        let hosted = base.host_str() == Some("api.openai.com");
-        let key = if hosted { Some(places.need()?) } else { places.find()? };
-        let size = sizes::parse("prompt.openai.size", &settings.size)?;
-        Ok(Self { http: Http::open(ME, base, PATIENCE, key)?, settings: settings.clone(), size })
+        let sources = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file };
+        // Self-hosted servers usually need no key.
+        let needs_key = base.host_str() == Some("api.openai.com");
+        let key = if needs_key { Some(sources.require()?) } else { sources.find()? };
+        let size = sizes::parse("prompt.openai.size", &self.size)?;
+        Ok(Box::new(OpenAi { http: Http::open(NAME, base, TIME_LIMIT, key)?, settings: self.clone(), size }))
+    }
+}
+
+/// The Images API of one server.
+#[derive(Debug)]
+struct OpenAi {
+    http: Http,
+    settings: Settings,
+    /// The configured size.
+    size: Option<Pixels>,
+}
+
+impl Provider for OpenAi {
+    fn name(&self) -> Name {
+        NAME
     }
 
-    pub(in crate::prompt) fn http(&self) -> &Http {
-        &self.http
+    fn summary(&self) -> String {
+        format!("at {}", self.http.place())
     }
 
-    /// OpenAI's models read what they should not show; the others are diffusion models with a field for it.
-    pub(crate) fn negative(model: &str) -> Negative {
-        if is_gpt(model) { Negative::InWords } else { Negative::Field }
+    fn model(&self) -> Option<&str> {
+        Some(&self.settings.model)
+    }
+
+    /// OpenAI's models understand "do not show"; the others are diffusion models with a field for it.
+    fn negative(&self, model: &str) -> Negative {
+        if is_gpt(model) { Negative::InPrompt } else { Negative::Field }
     }
 
     /// OpenAI's models take no seed.
-    pub(crate) fn takes_seed(model: &str) -> bool {
+    fn takes_seed(&self, model: &str) -> bool {
         !is_gpt(model)
     }
 
-    pub(crate) fn size_for(&self, model: &str, wish: &Wish) -> Pixels {
-        const OLD: &sizes::Ratios = &[("3:2", (1536, 1024)), ("1:1", (1024, 1024)), ("2:3", (1024, 1536))];
-        let (asked, wish) = (wish.asked_size(), wish.size);
+    fn size_for(&self, model: &str, size: SizeRequest) -> Pixels {
+        const GPT_IMAGE_1: &sizes::Ratios = &[("3:2", (1536, 1024)), ("1:1", (1024, 1024)), ("2:3", (1024, 1536))];
+        let requested = size.requested();
         match self.size {
-            Some(size) if asked.is_none() => size,
-            _ if is_gpt(model) && model.contains("gpt-image-1") => sizes::nearest_ratio(OLD, wish).1,
-            // Any size in steps of 16 from about 0.7 megapixels; above 2560x1440 it is called experimental.
+            Some(configured) if requested.is_none() => configured,
+            _ if is_gpt(model) && model.contains("gpt-image-1") => sizes::nearest_ratio(GPT_IMAGE_1, size.pixels).1,
+            // Multiples of 16 from about 0.7 megapixels; OpenAI calls sizes above 2560x1440 experimental.
             _ if is_gpt(model) => {
-                let area = wish.0 as f32 * wish.1 as f32;
-                sizes::of_area(wish, area.clamp(1536.0 * 864.0, 2560.0 * 1440.0), 16)
+                let area = size.pixels.0 as f32 * size.pixels.1 as f32;
+                sizes::of_area(size.pixels, area.clamp(1536.0 * 864.0, 2560.0 * 1440.0), 16)
             }
-            _ => asked.map_or_else(|| sizes::of_area(wish, 768.0 * 448.0, 64), |size| sizes::bounded(size, 8)),
+            _ => {
+                requested.map_or_else(|| sizes::of_area(size.pixels, 768.0 * 448.0, 64), |size| sizes::bounded(size, 8))
+            }
         }
     }
 
-    pub(crate) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
+    fn lacks(&self, model: &str, option: UnsupportedOption) -> String {
+        format!("model {model:?} takes no {}", option.name())
+    }
+
+    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, progress))
+    }
+}
+
+impl OpenAi {
+    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         let url = self.http.url("images/generations");
-        let make = |body: &Value| Ok(self.http.bearer(self.http.post_json(url.clone(), body)));
-        let (reply, left_out) =
-            self.http.ask_without(&recipe.model, progress, self.body(recipe), &OPTIONAL, make).await?;
-        let notes = self.http.left_out_notes(&left_out);
-        if check_picture(ME, &reply.body).is_ok() {
-            return Ok(Picture { bytes: reply.body, notes, ..Picture::default() });
+        let make = |body: &Value| Ok(self.http.with_bearer_key(self.http.post_json(url.clone(), body)));
+        let (reply, dropped) =
+            self.http.send_adaptive(&recipe.model, progress, self.body(recipe), &OPTIONAL, make).await?;
+        let notes = self.http.dropped_field_notes(&dropped);
+        if check_image(NAME, &reply.body).is_ok() {
+            return Ok(GeneratedImage { bytes: reply.body, notes, ..GeneratedImage::default() });
         }
-        let answer = self.http.json(&reply.body)?;
-        match self.find(&answer, progress).await? {
-            Some(bytes) => Ok(Picture { bytes, notes, ..Picture::default() }),
-            None => Err(self.http.no_picture(&recipe.model, &answer)),
+        let response = self.http.json(&reply.body)?;
+        match self.find(&response, progress).await? {
+            Some(bytes) => Ok(GeneratedImage { bytes, notes, ..GeneratedImage::default() }),
+            None => Err(self.http.no_image_error(&recipe.model, &response)),
         }
     }
 
-    /// The first picture in an answer: in base64, or at an address.
-    async fn find(&self, answer: &Value, progress: Report<'_>) -> Result<Option<Vec<u8>>, PromptError> {
-        let data = members(&answer["data"]).iter().chain(members(&answer["images"]));
-        let places =
-            data.flat_map(|datum| [(&datum["b64_json"], false), (&datum["url"], true), (datum, is_address(datum))]);
+    /// The first image in a response: as base64, or at a URL.
+    async fn find(&self, response: &Value, progress: OnProgress<'_>) -> Result<Option<Vec<u8>>, PromptError> {
+        let data = items(&response["data"]).iter().chain(items(&response["images"]));
+        let candidates =
+            data.flat_map(|datum| [(&datum["b64_json"], false), (&datum["url"], true), (datum, is_url(datum))]);
         let mut first_error = None;
-        for (place, is_address) in places {
-            let Some(text) = filled(place) else { continue };
-            let is_address = is_address && !text.trim_start().starts_with("data:");
-            let found = if is_address { self.fetch(text, progress).await } else { picture_in(ME, text) };
+        for (value, is_url) in candidates {
+            let Some(text) = non_blank(value) else { continue };
+            let is_url = is_url && !text.trim_start().starts_with("data:");
+            let found = if is_url { self.fetch(text, progress).await } else { decode_image(NAME, text) };
             match found {
                 Ok(bytes) => return Ok(Some(bytes)),
                 Err(error) => first_error = first_error.or(Some(error)),
@@ -138,27 +200,27 @@ impl OpenAi {
         body
     }
 
-    /// Fetches a picture from an address in the answer: only from the same server, or one that the config names.
-    async fn fetch(&self, text: &str, progress: Report<'_>) -> Result<Vec<u8>, PromptError> {
-        // A path alone is one of the same server.
-        let url = self.http.base().join(text).map_err(|_| bad(ME, "the picture's address is no address"))?;
-        let named = self.settings.picture_hosts.iter().any(|named| *named == host(&url));
-        let own = same_origin(self.http.base(), &url);
-        if !(own || named && url.scheme() == "https") {
-            return Err(PromptError::ForeignPicture { provider: ME, host: self.http.clean(&host_or_scheme(&url)) });
+    /// Downloads an image from a URL in the response, which must be on the same server or on a configured host.
+    async fn fetch(&self, text: &str, progress: OnProgress<'_>) -> Result<Vec<u8>, PromptError> {
+        // A relative URL refers to the same server.
+        let url = self.http.base().join(text).map_err(|_| bad_response(NAME, "the image's URL is invalid"))?;
+        let is_listed = self.settings.picture_hosts.iter().any(|listed| *listed == host(&url));
+        let is_own = same_origin(self.http.base(), &url);
+        if !(is_own || is_listed && url.scheme() == "https") {
+            return Err(PromptError::ForeignImageHost { provider: NAME, host: self.http.clean(&host_or_scheme(&url)) });
         }
         let make = || {
             let request = self.http.get(url.clone());
-            Ok(if own { self.http.bearer(request) } else { request })
+            Ok(if is_own { self.http.with_bearer_key(request) } else { request })
         };
-        let reply = self.http.ask("", progress, make).await?;
-        check_picture(ME, &reply.body)?;
+        let reply = self.http.send("", progress, make).await?;
+        check_image(NAME, &reply.body)?;
         Ok(reply.body)
     }
 }
 
-/// Whether a text that could be either is the address of a picture, not the picture in base64.
-fn is_address(value: &Value) -> bool {
+/// Whether a string is a URL; otherwise it is the image in base64.
+fn is_url(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.contains("://"))
 }
 
@@ -166,7 +228,7 @@ fn host_or_scheme(url: &Url) -> String {
     if url.has_host() { host(url) } else { format!("{}:", url.scheme()) }
 }
 
-/// Whether a model is of OpenAI's own, at OpenAI or behind a proxy that calls it `openai/...`.
+/// Whether a model is one of OpenAI's, also under a proxy's name such as `openai/...`.
 fn is_gpt(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
     name.starts_with("gpt-") || name.starts_with("chatgpt-")

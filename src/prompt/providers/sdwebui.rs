@@ -1,33 +1,26 @@
-//! AUTOMATIC1111, Forge, SD.Next and sd-server: diffusion on a machine of one's own.
+//! The API of AUTOMATIC1111, Forge, SD.Next and sd-server: diffusion models on the user's own hardware.
 
 use std::{convert::Infallible, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Picture, Progress, PromptError, Recipe, Wish,
-    answer::{filled, first_picture, members, number},
-    http::{Http, Pointer, Report, StopServer},
-    key::KeyPlaces,
-    provider::Name,
-    settings::{SdWebUi as Settings, url},
+    GeneratedImage, ImageFuture, Name, OnProgress, Progress, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest,
+    api_key::KeySources,
+    http::{CancelOnDrop, Http, Pointer, check_url, parse_url},
+    provider::TIME_LIMIT,
+    response::{first_image, items, non_blank, number},
     sizes::{self, Pixels},
 };
 
-const ME: Name = Name::SdWebUi;
-const PATIENCE: Duration = Duration::from_secs(180);
-/// How often the server is asked how far it is.
-const LOOK: Duration = Duration::from_millis(500);
+const NAME: Name = Name::SdWebUi;
 
-/// A server that speaks the API of AUTOMATIC1111.
-#[derive(Debug)]
-pub struct SdWebUi {
-    http: Http,
-    pub(crate) settings: Settings,
-    size: Option<Pixels>,
-}
+/// The interval of progress requests.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The fields that not every server knows.
+/// The request fields that not every server accepts.
 const OPTIONAL: [Pointer; 10] = [
     "/negative_prompt",
     "/steps",
@@ -41,38 +34,109 @@ const OPTIONAL: [Pointer; 10] = [
     "/save_images",
 ];
 
+/// `[prompt.sdwebui]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // config/bgcam.toml explains each of them
+pub struct Settings {
+    pub url: String,
+    pub model: String,
+    pub size: String,
+    pub steps: u32,
+    pub cfg_scale: f32,
+    pub sampler: String,
+    pub key_env: String,
+    pub key_file: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:7860".to_owned(),
+            model: String::new(),
+            size: "768x448".to_owned(),
+            steps: 20,
+            cfg_scale: 7.0,
+            sampler: String::new(),
+            key_env: "SDWEBUI_AUTH".to_owned(),
+            key_file: String::new(),
+        }
+    }
+}
+
+impl ProviderSettings for Settings {
+    fn check(&self) -> Result<(), PromptError> {
+        check_url("prompt.sdwebui.url", &self.url)?;
+        sizes::parse("prompt.sdwebui.size", &self.size)?;
+        if !(1..=150).contains(&self.steps) {
+            return Err(PromptError::setting("prompt.sdwebui.steps", self.steps, "a number from 1 to 150"));
+        }
+        if !(0.0..=35.0).contains(&self.cfg_scale) {
+            return Err(PromptError::setting("prompt.sdwebui.cfg_scale", self.cfg_scale, "a number from 0 to 35"));
+        }
+        Ok(())
+    }
+
+    fn key_variable(&self) -> Option<&str> {
+        Some(&self.key_env)
+    }
+
+    fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
+        let base = parse_url("prompt.sdwebui.url", &self.url)?;
+        let key = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file }.find()?;
+        let size = sizes::parse("prompt.sdwebui.size", &self.size)?;
+        Ok(Box::new(SdWebUi { http: Http::open(NAME, base, TIME_LIMIT, key)?, settings: self.clone(), size }))
+    }
+}
+
+/// A server with the API of AUTOMATIC1111.
+#[derive(Debug)]
+struct SdWebUi {
+    http: Http,
+    settings: Settings,
+    /// The configured size.
+    size: Option<Pixels>,
+}
+
+impl Provider for SdWebUi {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn summary(&self) -> String {
+        format!("at {}", self.http.place())
+    }
+
+    fn model(&self) -> Option<&str> {
+        Some(&self.settings.model)
+    }
+
+    fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
+        let requested = size.requested().map(|size| sizes::bounded(size, 8));
+        requested.or(self.size).unwrap_or_else(|| sizes::of_area(size.pixels, 768.0 * 448.0, 64))
+    }
+
+    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, progress))
+    }
+}
+
 impl SdWebUi {
-    pub(crate) fn open(settings: &Settings) -> Result<Self, PromptError> {
-        let base = url("prompt.sdwebui.url", &settings.url)?;
-        let key = KeyPlaces { provider: ME, variable: &settings.key_env, file: &settings.key_file }.find()?;
-        let size = sizes::parse("prompt.sdwebui.size", &settings.size)?;
-        Ok(Self { http: Http::open(ME, base, PATIENCE, key)?, settings: settings.clone(), size })
-    }
-
-    pub(in crate::prompt) fn http(&self) -> &Http {
-        &self.http
-    }
-
-    pub(crate) fn size_for(&self, wish: &Wish) -> Pixels {
-        let asked = wish.asked_size().map(|size| sizes::bounded(size, 8));
-        asked.or(self.size).unwrap_or_else(|| sizes::of_area(wish.size, 768.0 * 448.0, 64))
-    }
-
-    pub(crate) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
+    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         let url = self.http.url("sdapi/v1/txt2img");
-        let make = |body: &Value| Ok(self.http.basic(self.http.post_json(url.clone(), body)));
-        let stop = StopServer(vec![self.http.basic(self.http.post(self.http.url("sdapi/v1/interrupt")))]);
+        let make = |body: &Value| Ok(self.http.with_basic_auth(self.http.post_json(url.clone(), body)));
+        let cancel = CancelOnDrop(vec![self.http.with_basic_auth(self.http.post(self.http.url("sdapi/v1/interrupt")))]);
         let reply = tokio::select! {
-            reply = self.http.ask_without(&recipe.model, progress, self.body(recipe), &OPTIONAL, make) => reply,
-            never = self.watch(progress) => match never {},
+            reply = self.http.send_adaptive(&recipe.model, progress, self.body(recipe), &OPTIONAL, make) => reply,
+            never = self.poll_progress(progress) => match never {},
         };
-        stop.disarm();
-        let (reply, left_out) = reply?;
-        let picture = self.http.picture(&recipe.model, reply, |answer| {
-            let bytes = first_picture(ME, members(&answer["images"]).iter().filter_map(filled))?;
-            Ok(bytes.map(|bytes| Picture { bytes, seed: seed(&answer["info"]), ..Picture::default() }))
+        cancel.disarm();
+        let (reply, dropped) = reply?;
+        let image = self.http.image(&recipe.model, reply, |response| {
+            let bytes = first_image(NAME, items(&response["images"]).iter().filter_map(non_blank))?;
+            Ok(bytes.map(|bytes| GeneratedImage { bytes, seed: seed(&response["info"]), ..GeneratedImage::default() }))
         })?;
-        Ok(Picture { notes: self.http.left_out_notes(&left_out), ..picture })
+        Ok(GeneratedImage { notes: self.http.dropped_field_notes(&dropped), ..image })
     }
 
     fn body(&self, recipe: &Recipe) -> Value {
@@ -92,27 +156,27 @@ impl SdWebUi {
         body
     }
 
-    /// Tells how far the server is, for as long as it tells.
-    async fn watch(&self, progress: Report<'_>) -> Infallible {
+    /// Reports the server's progress until dropped.
+    async fn poll_progress(&self, progress: OnProgress<'_>) -> Infallible {
         let mut url = self.http.url("sdapi/v1/progress");
         url.set_query(Some("skip_current_image=true"));
         loop {
-            tokio::time::sleep(LOOK).await;
-            let request = self.http.basic(self.http.get(url.clone())).timeout(Duration::from_secs(5));
-            let share = match self.http.once(request).await {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let request = self.http.with_basic_auth(self.http.get(url.clone())).timeout(Duration::from_secs(5));
+            let share = match self.http.send_once(request).await {
                 Ok(reply) if reply.status.is_success() => self.http.json(&reply.body).ok(),
-                // sd-server has no such path.
+                // sd-server does not report progress.
                 Ok(reply) if reply.status.is_client_error() => return std::future::pending().await,
                 _ => None,
             };
-            // 0 is said too while the job waits for another.
+            // 0 is detail too while the job waits for another.
             let share = share.and_then(|share| share["progress"].as_f64()).filter(|share| *share > 0.0);
             share.into_iter().for_each(|share| progress(Progress::Done(share.min(1.0) as f32)));
         }
     }
 }
 
-/// The seed in what the server tells of a picture: JSON in a text, or as it is; nothing of it on sd-server.
+/// The seed in the image's `info`: JSON, or a string with JSON. sd-server does not report it.
 fn seed(info: &Value) -> Option<u64> {
     match info {
         Value::String(text) => number(&serde_json::from_str::<Value>(text).ok()?["seed"]),

@@ -1,64 +1,118 @@
 //! Stability AI's own API.
 
-use std::time::Duration;
-
 use reqwest::{header::ACCEPT, multipart::Form};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Picture, PromptError, Recipe,
-    answer::{filled, first_picture, number},
-    http::{Http, Pointer, Report},
-    key::KeyPlaces,
-    provider::Name,
-    settings::{Stability as Settings, url},
-    sizes::{STABLE_IMAGE, nearest_ratio},
+    GeneratedImage, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe, SizeRequest,
+    api_key::KeySources,
+    http::{Http, Pointer, check_url, parse_url},
+    provider::TIME_LIMIT,
+    response::{first_image, non_blank, number},
+    sizes::{Pixels, STABLE_IMAGE, nearest_ratio},
 };
 
-const ME: Name = Name::Stability;
-const PATIENCE: Duration = Duration::from_secs(180);
-/// The API's own bound.
-const MOST_SEED: u64 = 4_294_967_294;
+const NAME: Name = Name::Stability;
+
+/// The API's largest seed.
+const MAX_SEED: u64 = 4_294_967_294;
+
+/// The request fields that not every model accepts.
+const OPTIONAL: [Pointer; 4] = ["/aspect_ratio", "/output_format", "/negative_prompt", "/seed"];
+
+/// `[prompt.stability]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // config/bgcam.toml explains each of them
+pub struct Settings {
+    pub base_url: String,
+    pub model: String,
+    pub key_env: String,
+    pub key_file: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.stability.ai".to_owned(),
+            model: "core".to_owned(),
+            key_env: "STABILITY_API_KEY".to_owned(),
+            key_file: String::new(),
+        }
+    }
+}
+
+impl ProviderSettings for Settings {
+    fn check(&self) -> Result<(), PromptError> {
+        check_url("prompt.stability.base_url", &self.base_url)
+    }
+
+    fn key_variable(&self) -> Option<&str> {
+        Some(&self.key_env)
+    }
+
+    fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
+        let base = parse_url("prompt.stability.base_url", &self.base_url)?;
+        let key = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file }.require()?;
+        let http = Http::open(NAME, base, TIME_LIMIT, Some(key))?;
+        Ok(Box::new(Stability { http, model: self.model.clone() }))
+    }
+}
 
 /// Stability AI's own API.
 #[derive(Debug)]
-pub struct Stability {
+struct Stability {
     http: Http,
-    pub(crate) settings: Settings,
+    model: String,
 }
 
-/// The fields that not every model takes.
-const OPTIONAL: [Pointer; 4] = ["/aspect_ratio", "/output_format", "/negative_prompt", "/seed"];
+impl Provider for Stability {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn summary(&self) -> String {
+        format!("at {}", self.http.place())
+    }
+
+    fn model(&self) -> Option<&str> {
+        Some(&self.model)
+    }
+
+    fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
+        nearest_ratio(STABLE_IMAGE, size.pixels).1
+    }
+
+    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, progress))
+    }
+}
 
 impl Stability {
-    pub(crate) fn open(settings: &Settings) -> Result<Self, PromptError> {
-        let base = url("prompt.stability.base_url", &settings.base_url)?;
-        let key = KeyPlaces { provider: ME, variable: &settings.key_env, file: &settings.key_file }.need()?;
-        Ok(Self { http: Http::open(ME, base, PATIENCE, Some(key))?, settings: settings.clone() })
-    }
-
-    pub(in crate::prompt) fn http(&self) -> &Http {
-        &self.http
-    }
-
-    pub(crate) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
+    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         let path = if recipe.model.starts_with("sd3") { "sd3" } else { recipe.model.as_str() };
         let path = path.replace(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter), "");
         let url = self.http.url(&format!("v2beta/stable-image/generate/{path}"));
         let make = |fields: &Value| {
             let request = self.http.post(url.clone()).header(ACCEPT, "application/json").multipart(form(fields));
-            Ok(self.http.bearer(request))
+            Ok(self.http.with_bearer_key(request))
         };
-        let (reply, left_out) = self.http.ask_without(&recipe.model, progress, fields(recipe), &OPTIONAL, make).await?;
-        let picture = self.http.picture(&recipe.model, reply, |answer| {
-            match filled(&answer["finish_reason"]) {
+        let (reply, dropped) =
+            self.http.send_adaptive(&recipe.model, progress, fields(recipe), &OPTIONAL, make).await?;
+        let image = self.http.image(&recipe.model, reply, |response| {
+            match non_blank(&response["finish_reason"]) {
                 None | Some("SUCCESS") => {}
-                Some(reason) => return Err(PromptError::Moderated { provider: ME, said: self.http.clean(reason) }),
+                Some(reason) => return Err(PromptError::Moderated { provider: NAME, detail: self.http.clean(reason) }),
             }
-            let bytes = first_picture(ME, filled(&answer["image"]))?;
-            Ok(bytes.map(|bytes| Picture { bytes, seed: number(&answer["seed"]), ..Picture::default() }))
+            let bytes = first_image(NAME, non_blank(&response["image"]))?;
+            Ok(bytes.map(|bytes| GeneratedImage {
+                bytes,
+                seed: number(&response["seed"]),
+                ..GeneratedImage::default()
+            }))
         })?;
-        Ok(Picture { cost: cost(&recipe.model), notes: self.http.left_out_notes(&left_out), ..picture })
+        Ok(GeneratedImage { cost: cost(&recipe.model), notes: self.http.dropped_field_notes(&dropped), ..image })
     }
 }
 
@@ -70,7 +124,7 @@ fn fields(recipe: &Recipe) -> Value {
         fields["negative_prompt"] = recipe.negative.as_str().into();
     }
     if let Some(seed) = recipe.seed {
-        fields["seed"] = (seed % (MOST_SEED + 1)).into();
+        fields["seed"] = (seed % (MAX_SEED + 1)).into();
     }
     if recipe.model.starts_with("sd3") {
         fields["model"] = recipe.model.as_str().into();
@@ -84,7 +138,7 @@ fn form(fields: &Value) -> Form {
     fields.fold(Form::new(), |form, (name, value)| form.text(name.clone(), text(value)))
 }
 
-/// US dollars a picture, as of November 2026.
+/// The price of an image in US dollars, as of November 2026.
 fn cost(model: &str) -> Option<f64> {
     match model {
         "core" => Some(0.03),

@@ -455,7 +455,7 @@ function uploadTile() {
 }
 
 function pictureTile(entry) {
-  const words = entry.title || entry.recipe.words || "Picture";
+  const words = entry.title || entry.recipe.text || "Picture";
   const image = make("img", { src: `/api/gallery/${encodeURIComponent(entry.id)}/thumb`, alt: "", loading: "lazy", decoding: "async" });
   const title = [words, ...(entry.notes || [])].join("\n");
   const pick = make("button", { className: "pick", title, "aria-pressed": "false" }, image,
@@ -484,7 +484,7 @@ function remove(entry) {
   const erase = (options) => {
     if (removed.delete(entry.id)) return call("DELETE", `/api/gallery/${encodeURIComponent(entry.id)}`, null, options);
   };
-  const end = toast(`Removed ${entry.title || entry.recipe.words || "the picture"}`, {
+  const end = toast(`Removed ${entry.title || entry.recipe.text || "the picture"}`, {
     action: { name: "Undo", run: () => { removed.delete(entry.id); showGallery(); } },
     onEnd: () => attempt(async () => { await erase(); await loadGallery(); }),
   });
@@ -611,7 +611,7 @@ let providers = [], asking = false;
 
 /** The user's own words, and ideas while there are few. */
 function showChips() {
-  const words = entries.filter((entry) => !entry.imported).map((entry) => entry.recipe.words);
+  const words = entries.filter((entry) => !entry.imported).map((entry) => entry.recipe.text);
   const rows = [...new Set([...words.slice(0, 2), ...IDEAS])].slice(0, 4);
   if ([...$("chips").children].map((chip) => chip.title).join("\n") === rows.join("\n")) return;
   $("chips").replaceChildren(...rows.map((text) => make("button", {
@@ -663,9 +663,9 @@ $("prompt").onsubmit = async (event) => {
   asking = true;
   showJob(status?.prompt);
   say($("result-notes"), "");
-  const wish = { words, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 };
+  const prompt = { text: words, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 };
   try {
-    const { pictures } = await request({ "set-prompt": { wish } });
+    const { pictures } = await request({ "set-prompt": prompt });
     if (number === wishes) showNotes(pictures);
   } catch (error) {
     // one that was cancelled, or replaced by a newer, has ended as its user wanted

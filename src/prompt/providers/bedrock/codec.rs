@@ -1,27 +1,26 @@
-//! How each family of models on Bedrock is asked, and how all of them answer.
+//! Request bodies of the model families on Bedrock, and the response that they share.
 
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Picture, PromptError, Recipe,
-    answer::{bad, filled, first_picture, members, number},
+    GeneratedImage, Name, PromptError, Recipe,
     http::{Http, Pointer, Reply},
-    provider::Name,
+    response::{bad_response, first_image, items, non_blank, number},
     sizes::{Pixels, Ratios, STABLE_IMAGE, nearest_ratio, of_area},
 };
 
-const ME: Name = Name::Bedrock;
+const NAME: Name = Name::Bedrock;
 
-/// Models that are asked in the same way.
+/// Models with the same request format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
-    /// Stable Image Core and Ultra, SD3 and SD3.5: a shape, no size.
+    /// Stable Image Core and Ultra, SD3 and SD3.5: an aspect ratio, no size.
     StableImage,
     /// SDXL 1.0: one of nine sizes.
     Sdxl,
     /// Titan Image Generator: one of a table of sizes.
     Titan,
-    /// Nova Canvas: as Titan, with any size in steps of 16.
+    /// Nova Canvas: as Titan, but any size in multiples of 16.
     Nova,
 }
 
@@ -48,7 +47,7 @@ const TITAN: &Ratios = &[
 ];
 
 impl Family {
-    /// By the setting, or else by the model's id, in which a region may stand first.
+    /// The family from the setting, or else from the model id, which may start with a region.
     pub(super) fn of(model: &str, setting: &str) -> Self {
         match setting {
             "sdxl" => Self::Sdxl,
@@ -61,12 +60,12 @@ impl Family {
         }
     }
 
-    pub(super) fn size_for(self, wish: Pixels) -> Pixels {
+    pub(super) fn size_for(self, size: Pixels) -> Pixels {
         match self {
-            Self::StableImage => nearest_ratio(STABLE_IMAGE, wish).1,
-            Self::Sdxl => nearest_ratio(SDXL, wish).1,
-            Self::Titan => nearest_ratio(TITAN, wish).1,
-            Self::Nova => of_area(wish, 1280.0 * 720.0, 16),
+            Self::StableImage => nearest_ratio(STABLE_IMAGE, size).1,
+            Self::Sdxl => nearest_ratio(SDXL, size).1,
+            Self::Titan => nearest_ratio(TITAN, size).1,
+            Self::Nova => of_area(size, 1280.0 * 720.0, 16),
         }
     }
 
@@ -74,12 +73,12 @@ impl Family {
         match self {
             Self::StableImage => stable_image(recipe),
             Self::Sdxl => sdxl(recipe),
-            Self::Titan | Self::Nova => titan(recipe, self.max_prompt()),
+            Self::Titan | Self::Nova => titan(recipe, self.max_prompt_len()),
         }
     }
 
-    /// The most characters of a prompt that are sent.
-    fn max_prompt(self) -> usize {
+    /// The maximum length of a prompt in characters; longer ones are cut off.
+    fn max_prompt_len(self) -> usize {
         match self {
             Self::Titan => 512,
             Self::Nova => 1024,
@@ -87,9 +86,9 @@ impl Family {
         }
     }
 
-    /// What the user should know about what is sent.
+    /// A note for the user if the prompt is cut off.
     pub(super) fn note(self, recipe: &Recipe) -> Option<String> {
-        let max = self.max_prompt();
+        let max = self.max_prompt_len();
         let is_cut = recipe.prompt.chars().count() > max;
         is_cut.then(|| {
             format!("model {:?} takes prompts of at most {max} characters, so the rest was cut off", recipe.model)
@@ -121,8 +120,8 @@ fn sdxl(recipe: &Recipe) -> Value {
     })
 }
 
-fn titan(recipe: &Recipe, most: usize) -> Value {
-    let cut = |text: &str| text.chars().take(most).collect::<String>();
+fn titan(recipe: &Recipe, max_len: usize) -> Value {
+    let cut = |text: &str| text.chars().take(max_len).collect::<String>();
     let mut prompts = json!({"text": cut(&recipe.prompt)});
     if !recipe.negative.is_empty() {
         prompts["negativeText"] = cut(&recipe.negative).into();
@@ -131,13 +130,13 @@ fn titan(recipe: &Recipe, most: usize) -> Value {
         "numberOfImages": 1, "quality": "standard", "width": recipe.size.0, "height": recipe.size.1, "cfgScale": 8.0,
     });
     if let Some(seed) = recipe.seed {
-        // The bound of Nova; that of Titan is 2^31 - 1.
+        // Nova's limit; Titan's is 2^31 - 1.
         config["seed"] = (seed % 858_993_460).into();
     }
     json!({"taskType": "TEXT_IMAGE", "textToImageParams": prompts, "imageGenerationConfig": config})
 }
 
-/// The fields that not every model takes, of all families.
+/// The request fields of all families that not every model accepts.
 pub(super) const OPTIONAL: [Pointer; 11] = [
     "/negative_prompt",
     "/seed",
@@ -152,27 +151,33 @@ pub(super) const OPTIONAL: [Pointer; 11] = [
     "/imageGenerationConfig/numberOfImages",
 ];
 
-/// The picture in an answer of any family. A refused prompt comes with status 200 here.
-pub(super) fn picture(model: &str, reply: Reply, http: &Http) -> Result<Picture, PromptError> {
-    let picture = http.picture(model, reply, |answer| {
-        let artifacts = members(&answer["artifacts"]);
-        let reasons = members(&answer["finish_reasons"]).iter();
+/// The image in a response of any family. Bedrock reports a rejected prompt with status 200.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn image(model: &str, reply: Reply, http: &Http) -> Result<GeneratedImage, PromptError> {
+    let image = http.image(model, reply, |response| {
+        let artifacts = items(&response["artifacts"]);
+        let reasons = items(&response["finish_reasons"]).iter();
         let reasons = reasons.chain(artifacts.iter().map(|artifact| &artifact["finishReason"]));
-        let mut reasons = reasons.chain([&answer["error"]]).filter_map(filled).filter(|reason| *reason != "SUCCESS");
+        let mut reasons =
+            reasons.chain([&response["error"]]).filter_map(non_blank).filter(|reason| *reason != "SUCCESS");
         match reasons.next() {
             None => {}
-            Some(reason @ ("Inference error" | "ERROR")) => return Err(bad(ME, format!("it says {reason:?}"))),
-            Some(reason) => return Err(PromptError::Moderated { provider: ME, said: http.clean(reason) }),
+            Some(reason @ ("Inference error" | "ERROR")) => {
+                return Err(bad_response(NAME, format!("it reported {reason:?}")));
+            }
+            Some(reason) => return Err(PromptError::Moderated { provider: NAME, detail: http.clean(reason) }),
         }
-        let texts = members(&answer["images"]).iter().chain(artifacts.iter().map(|artifact| &artifact["base64"]));
-        let seeds = members(&answer["seeds"]).iter().chain(artifacts.iter().map(|artifact| &artifact["seed"]));
-        let (bytes, seed) = (first_picture(ME, texts.filter_map(filled))?, seeds.filter_map(number).next());
-        Ok(bytes.map(|bytes| Picture { bytes, seed, ..Picture::default() }))
+        let texts = items(&response["images"]).iter().chain(artifacts.iter().map(|artifact| &artifact["base64"]));
+        let seeds = items(&response["seeds"]).iter().chain(artifacts.iter().map(|artifact| &artifact["seed"]));
+        let (bytes, seed) = (first_image(NAME, texts.filter_map(non_blank))?, seeds.filter_map(number).next());
+        Ok(bytes.map(|bytes| GeneratedImage { bytes, seed, ..GeneratedImage::default() }))
     })?;
-    Ok(Picture { cost: cost(model), ..picture })
+    Ok(GeneratedImage { cost: cost(model), ..image })
 }
 
-/// US dollars a picture, as of November 2026.
+/// The price of an image in US dollars, as of November 2026.
 fn cost(model: &str) -> Option<f64> {
     let prices = [("stable-image-core", 0.04), ("sd3-5-large", 0.08), ("stable-image-ultra", 0.14)];
     prices.into_iter().find(|(part, _)| model.contains(part)).map(|(_, price)| price)
@@ -185,7 +190,7 @@ mod tests {
     fn recipe(model: &str) -> Recipe {
         let family = Family::of(model, "");
         Recipe {
-            words: "beach".to_owned(),
+            text: "beach".to_owned(),
             prompt: "a beach".to_owned(),
             negative: "people".to_owned(),
             style: String::new(),
@@ -197,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn families_are_known_by_their_ids() {
+    fn the_family_is_derived_from_the_model_id() {
         for (model, setting, family) in [
             ("stability.stable-image-core-v1:1", "", Family::StableImage),
             ("us.stability.sd3-5-large-v1:0", "", Family::StableImage),
@@ -211,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn each_family_is_asked_in_its_own_way() {
+    fn each_family_has_its_own_request_format() {
         let body = |model: &str| {
             let recipe = recipe(model);
             Family::of(model, "").body(&recipe)

@@ -6,126 +6,176 @@ mod codec;
 mod credentials;
 mod sign;
 
-use std::{
-    env,
-    time::{Duration, SystemTime},
-};
+use std::{env, time::SystemTime};
 
 use codec::Family;
-use credentials::Access;
+use credentials::Source;
 use reqwest::{RequestBuilder, Url, header::ACCEPT};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::prompt::{
-    Picture, PromptError, Recipe,
-    http::{Http, Report, check_secrecy},
-    key::KeyPlaces,
-    provider::Name,
-    settings::{Bedrock as Settings, url},
+    GeneratedImage, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe, SizeRequest,
+    api_key::KeySources,
+    http::{Http, check_encrypted, check_url, parse_url},
+    provider::TIME_LIMIT,
     sizes::Pixels,
 };
 
-const ME: Name = Name::Bedrock;
-const PATIENCE: Duration = Duration::from_secs(180);
-/// Where the models live that are left.
-const HOME: &str = "us-west-2";
+const NAME: Name = Name::Bedrock;
+
+/// The region that offers the remaining image models.
+const DEFAULT_REGION: &str = "us-west-2";
+
+/// `[prompt.bedrock]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // config/bgcam.toml explains each of them
+pub struct Settings {
+    pub region: String,
+    pub model: String,
+    pub family: String,
+    pub profile: String,
+    pub endpoint: String,
+    pub key_env: String,
+    pub key_file: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            region: "us-west-2".to_owned(),
+            model: "stability.stable-image-core-v1:1".to_owned(),
+            family: String::new(),
+            profile: String::new(),
+            endpoint: String::new(),
+            key_env: "AWS_BEARER_TOKEN_BEDROCK".to_owned(),
+            key_file: String::new(),
+        }
+    }
+}
+
+impl ProviderSettings for Settings {
+    fn check(&self) -> Result<(), PromptError> {
+        check_url("prompt.bedrock.endpoint", &self.endpoint)?;
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !is_plain(&self.region) {
+            return Err(PromptError::setting("prompt.bedrock.region", &self.region, "a region such as us-west-2"));
+        }
+        match &*self.family {
+            "" | "stable-image" | "sdxl" | "titan" => Ok(()),
+            other => Err(PromptError::setting("prompt.bedrock.family", other, "stable-image, sdxl, titan or empty")),
+        }
+    }
+
+    fn key_variable(&self) -> Option<&str> {
+        Some(&self.key_env)
+    }
+
+    fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
+        let sources = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file };
+        let key = sources.find()?;
+        let variable = |name: &str| env::var(name).ok().filter(|text| !text.is_empty());
+        let profile = credentials::Profile::find(&self.profile, variable);
+        let credentials = match &key {
+            Some(_) => None,
+            None => Some(Source::find(&profile, !self.profile.is_empty(), variable, &sources)?),
+        };
+        let region =
+            [Some(self.region.clone()), variable("AWS_REGION"), variable("AWS_DEFAULT_REGION"), profile.region()]
+                .into_iter()
+                .flatten()
+                .find(|region| !region.is_empty())
+                .unwrap_or_else(|| DEFAULT_REGION.to_owned());
+        let base = if self.endpoint.is_empty() {
+            parse_url("prompt.bedrock.region", &format!("https://bedrock-runtime.{region}.amazonaws.com"))?
+        } else {
+            parse_url("prompt.bedrock.endpoint", &self.endpoint)?
+        };
+        if credentials.is_some() {
+            // A signed request contains the session token, and could be replayed.
+            check_encrypted(NAME, &base)?;
+        }
+        let http = Http::open(NAME, base, TIME_LIMIT, key)?;
+        Ok(Box::new(Bedrock { http, settings: self.clone(), region, credentials }))
+    }
+}
 
 /// Amazon Bedrock in one region.
 #[derive(Debug)]
-pub struct Bedrock {
+struct Bedrock {
     http: Http,
     settings: Settings,
     region: String,
     /// `None` with a Bedrock API key.
-    access: Option<Access>,
+    credentials: Option<Source>,
+}
+
+impl Provider for Bedrock {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn summary(&self) -> String {
+        let credentials = self.credentials.as_ref().map_or_else(|| "a Bedrock API key".to_owned(), ToString::to_string);
+        format!("at {}, with {credentials}", self.http.place())
+    }
+
+    fn model(&self) -> Option<&str> {
+        Some(&self.settings.model)
+    }
+
+    fn size_for(&self, model: &str, size: SizeRequest) -> Pixels {
+        Family::of(model, &self.settings.family).size_for(size.pixels)
+    }
+
+    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, progress))
+    }
 }
 
 impl Bedrock {
-    pub(crate) fn open(settings: &Settings) -> Result<Self, PromptError> {
-        let places = KeyPlaces { provider: ME, variable: &settings.key_env, file: &settings.key_file };
-        let key = places.find()?;
-        let variable = |name: &str| env::var(name).ok().filter(|text| !text.is_empty());
-        let profile = credentials::Profile::find(&settings.profile, variable);
-        let access = match &key {
-            Some(_) => None,
-            None => Some(Access::find(&profile, !settings.profile.is_empty(), variable, &places)?),
-        };
-        let region =
-            [Some(settings.region.clone()), variable("AWS_REGION"), variable("AWS_DEFAULT_REGION"), profile.region()]
-                .into_iter()
-                .flatten()
-                .find(|region| !region.is_empty())
-                .unwrap_or_else(|| HOME.to_owned());
-        let base = if settings.endpoint.is_empty() {
-            url("prompt.bedrock.region", &format!("https://bedrock-runtime.{region}.amazonaws.com"))?
-        } else {
-            url("prompt.bedrock.endpoint", &settings.endpoint)?
-        };
-        if access.is_some() {
-            // A session token in a request is as good as a key, and a signature can be used again.
-            check_secrecy(ME, &base)?;
-        }
-        Ok(Self { http: Http::open(ME, base, PATIENCE, key)?, settings: settings.clone(), region, access })
-    }
-
-    pub(in crate::prompt) fn http(&self) -> &Http {
-        &self.http
-    }
-
-    pub(crate) fn model(&self) -> &str {
-        &self.settings.model
-    }
-
-    /// What opens the door, for people.
-    pub(crate) fn access(&self) -> String {
-        self.access.as_ref().map_or_else(|| "a Bedrock API key".to_owned(), ToString::to_string)
-    }
-
-    pub(crate) fn size_for(&self, model: &str, wish: Pixels) -> Pixels {
-        Family::of(model, &self.settings.family).size_for(wish)
-    }
-
-    pub(crate) async fn generate(&self, recipe: &Recipe, progress: Report<'_>) -> Result<Picture, PromptError> {
+    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         let family = Family::of(&recipe.model, &self.settings.family);
         let url = self.http.url(&format!("model/{}/invoke", encoded(&recipe.model)));
-        let keys = match &self.access {
-            Some(access) => Some(access.keys().await?),
+        let credentials = match &self.credentials {
+            Some(source) => Some(source.load().await?),
             None => None,
         };
-        self.http.hide(keys.as_ref().map(credentials::secrets).unwrap_or_default());
-        let make = |body: &Value| self.request(url.clone(), body, keys.as_ref());
-        let asked = self.http.ask_without(&recipe.model, progress, family.body(recipe), &codec::OPTIONAL, make).await;
-        let (reply, left_out) = asked.map_err(|error| self.placed(error))?;
-        let picture = codec::picture(&recipe.model, reply, &self.http).map_err(|error| self.placed(error))?;
-        let notes = family.note(recipe).into_iter().chain(self.http.left_out_notes(&left_out)).collect();
-        Ok(Picture { notes, ..picture })
+        self.http.hide(credentials.as_ref().map(credentials::secrets).unwrap_or_default());
+        let make = |body: &Value| self.request(url.clone(), body, credentials.as_ref());
+        let sent = self.http.send_adaptive(&recipe.model, progress, family.body(recipe), &codec::OPTIONAL, make).await;
+        let (reply, dropped) = sent.map_err(|error| self.with_region(error))?;
+        let image = codec::image(&recipe.model, reply, &self.http).map_err(|error| self.with_region(error))?;
+        let notes = family.note(recipe).into_iter().chain(self.http.dropped_field_notes(&dropped)).collect();
+        Ok(GeneratedImage { notes, ..image })
     }
 
     fn request(
         &self,
         url: Url,
         body: &Value,
-        keys: Option<&aws_credential_types::Credentials>,
+        credentials: Option<&aws_credential_types::Credentials>,
     ) -> Result<RequestBuilder, PromptError> {
         let request = self.http.post_json(url, body).header(ACCEPT, "application/json");
-        match keys {
-            Some(keys) => sign::signed(request, keys, &self.region, SystemTime::now()),
-            None => Ok(self.http.bearer(request)),
+        match credentials {
+            Some(credentials) => sign::signed(request, credentials, &self.region, SystemTime::now()),
+            None => Ok(self.http.with_bearer_key(request)),
         }
     }
 
-    /// The error with the region, which may be what is wrong.
-    fn placed(&self, error: PromptError) -> PromptError {
+    /// Adds the region to an error about a missing model, since models differ by region.
+    fn with_region(&self, error: PromptError) -> PromptError {
         match error {
-            PromptError::ModelGone { provider, model, said, .. } => {
-                PromptError::ModelGone { provider, model, region: self.region.clone(), said }
+            PromptError::ModelNotFound { provider, model, detail, .. } => {
+                PromptError::ModelNotFound { provider, model, region: self.region.clone(), detail }
             }
             other => other,
         }
     }
 }
 
-/// A model id as one part of a path; those of inference profiles have colons and slashes.
+/// A model id as one percent-encoded path segment; ids of inference profiles contain colons and slashes.
 fn encoded(model: &str) -> String {
     let letter = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),

@@ -1,4 +1,4 @@
-//! Signature version 4, by Amazon's own crate.
+//! AWS Signature Version 4, with Amazon's own crate.
 
 use std::time::SystemTime;
 
@@ -14,19 +14,22 @@ use reqwest::{
 
 use crate::prompt::PromptError;
 
-/// The service's name in signatures, which is not that in its address.
+/// The service's name in signatures, which differs from the one in its host name.
 const SERVICE: &str = "bedrock";
 
-/// `request` with its signature.
+/// Signs `request`.
+///
+/// # Errors
+/// When the request is invalid or can't be signed.
 pub(super) fn signed(
     request: RequestBuilder,
-    keys: &Credentials,
+    credentials: &Credentials,
     region: &str,
     time: SystemTime,
 ) -> Result<RequestBuilder, PromptError> {
     let (client, request) = request.build_split();
     let mut request = request.map_err(|error| internal(&error.without_url()))?;
-    for (name, value) in signature(&request, keys, region, time)? {
+    for (name, value) in signature(&request, credentials, region, time)? {
         request.headers_mut().insert(name, value);
     }
     Ok(RequestBuilder::from_parts(client, request))
@@ -35,7 +38,7 @@ pub(super) fn signed(
 /// The headers that sign `request`.
 fn signature(
     request: &Request,
-    keys: &Credentials,
+    credentials: &Credentials,
     region: &str,
     time: SystemTime,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, PromptError> {
@@ -43,19 +46,19 @@ fn signature(
     let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
     let signable =
         SignableRequest::new(request.method().as_str(), request.url().as_str(), headers, SignableBody::Bytes(body));
-    let headers = sign_for(SERVICE, signable.map_err(|error| internal(&error))?, keys, region, time)?;
+    let headers = sign_for(SERVICE, signable.map_err(|error| internal(&error))?, credentials, region, time)?;
     headers.headers().map(|(name, value)| header(name, value)).collect()
 }
 
 fn sign_for(
     service: &str,
     request: SignableRequest<'_>,
-    keys: &Credentials,
+    credentials: &Credentials,
     region: &str,
     time: SystemTime,
 ) -> Result<SigningInstructions, PromptError> {
-    let identity = keys.clone().into();
-    // The defaults encode the path twice, as all services but S3 want it.
+    let identity = credentials.clone().into();
+    // The defaults encode the path twice, as every service except S3 expects.
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
@@ -98,20 +101,20 @@ mod tests {
         authorization: String,
     }
 
-    /// Made by botocore 1.44.5 with the keys of Amazon's examples, see `vectors.py`.
+    /// Signatures from botocore 1.44.5 with the credentials of Amazon's examples, see `vectors.py`.
     #[test]
-    fn botocore_signs_the_same() {
+    fn signatures_match_botocore() {
         let vectors: Vec<Vector> = serde_json::from_str(include_str!("vectors.json")).unwrap();
         assert!(vectors.len() >= 6);
         for vector in vectors {
-            let keys =
+            let credentials =
                 Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", vector.token, None, "test");
             let request = reqwest::Client::builder().no_proxy();
             let _ = rustls::crypto::ring::default_provider().install_default();
             let request = request.build().unwrap().post(&vector.url).body(vector.body);
             let request = request.header("accept", "application/json").header("content-type", "application/json");
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(vector.time);
-            let request = signed(request, &keys, &vector.region, time).unwrap().build().unwrap();
+            let request = signed(request, &credentials, &vector.region, time).unwrap().build().unwrap();
             assert_eq!(request.headers()["authorization"], vector.authorization, "{}", vector.url);
         }
     }
@@ -151,7 +154,7 @@ mod tests {
             let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap().replace("\r\n", "\n");
             let name = folder.file_name().unwrap().display().to_string();
             if !folder.join("context.json").exists() {
-                continue; // two of the crate's own, with keys that only its own tests know
+                continue; // two of the crate's own, with credentials that only its own tests know
             }
             let context: Value = serde_json::from_str(&read("context.json")).unwrap();
             let request = read("request.txt");
@@ -169,7 +172,7 @@ mod tests {
             let text = |value: &Value| value.as_str().unwrap().to_owned();
             let given = &context["credentials"];
             let token = given["token"].as_str().map(str::to_owned);
-            let keys =
+            let credentials =
                 Credentials::new(text(&given["access_key_id"]), text(&given["secret_access_key"]), token, None, "test");
             // every case has the same time: 2015-08-30T12:36:00Z
             assert_eq!(context["timestamp"], "2015-08-30T12:36:00Z");
@@ -177,7 +180,8 @@ mod tests {
             let url = format!("https://example.amazonaws.com{path}");
             let request =
                 SignableRequest::new(method, &url, headers.iter().copied(), SignableBody::Bytes(body.as_bytes()));
-            let headers = sign_for("service", request.unwrap(), &keys, &text(&context["region"]), time).expect(&name);
+            let headers =
+                sign_for("service", request.unwrap(), &credentials, &text(&context["region"]), time).expect(&name);
             let authorization = headers.headers().find(|(name, _)| *name == "authorization").unwrap().1;
             let expected = read("header-signature.txt");
             assert!(authorization.ends_with(&format!("Signature={}", expected.trim())), "{name}: {authorization}");

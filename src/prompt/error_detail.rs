@@ -1,10 +1,10 @@
-//! What a server says when it gives no picture: its message, its error codes and the fields it complains about.
+//! Error details in a server's response: its message, its error codes and the fields it rejects.
 
 use serde_json::Value;
 
-use super::answer::{kind_of, members};
+use super::response::{content_kind, items};
 
-/// The keys under which servers put their message, the most specific first.
+/// The JSON keys of error messages, the most specific first.
 const MESSAGES: [&str; 12] = [
     "message",
     "Message",
@@ -20,20 +20,20 @@ const MESSAGES: [&str; 12] = [
     "error",
 ];
 
-/// What a server says when it refuses, as far as it can be found in the body.
+/// The error details that a response body contains.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Complaint {
-    /// The names of the error: code, type, status; joined by spaces.
+pub(super) struct ErrorDetail {
+    /// The error's identifiers (code, type, status), joined by spaces.
     pub(super) code: String,
-    /// The text for people.
+    /// The message.
     pub(super) text: String,
-    /// The fields of the request that it names as the cause, where it names them in a field of its own.
+    /// The rejected fields of the request, if the body lists them separately.
     pub(super) fields: Vec<String>,
 }
 
-impl Complaint {
-    /// Reads the shapes of OpenAI, Amazon, Google, Stability, sd-server, A1111 and ComfyUI, the XML of Amazon, and
-    /// otherwise takes plain text as it is.
+impl ErrorDetail {
+    /// Reads the error formats of OpenAI, Amazon (JSON and XML), Google, Stability, sd-server, A1111 and ComfyUI; any other
+    /// text is the message itself.
     pub(super) fn read(body: &[u8]) -> Self {
         if let Ok(value) = serde_json::from_slice::<Value>(body) {
             return Self::of_json(&value);
@@ -42,7 +42,7 @@ impl Complaint {
         if let Some(message) = element(&text, "Message") {
             return Self { code: element(&text, "Code").unwrap_or_default(), text: message, ..Self::default() };
         }
-        let text = match (kind_of(body), quote(body)) {
+        let text = match (content_kind(body), quote(body)) {
             ("a text file", text) => text,
             ("nothing" | "empty", _) => String::new(),
             (found, title) if title.is_empty() => format!("the server sent {found}"),
@@ -51,16 +51,16 @@ impl Complaint {
         Self { text, ..Self::default() }
     }
 
-    /// Reads an answer in JSON, which may also be a good one: then there is no text.
+    /// Reads a JSON response; a successful one has no message.
     pub(super) fn of_json(value: &Value) -> Self {
         let error = &value["error"];
         let inner = if error.is_object() { error } else { value };
         let codes = ["code", "type", "status", "name", "__type"].map(|key| inner[key].as_str().unwrap_or_default());
         let error_name = error.as_str().filter(|name| !name.contains(' ')).unwrap_or_default();
         let code = codes.into_iter().chain([error_name]).filter(|code| !code.is_empty()).collect::<Vec<_>>().join(" ");
-        // A text in `data` may be a picture, an object there may hold a message.
-        let data = members(&value["data"]).iter().filter(|datum| datum.is_object());
-        let texts = [inner, value].into_iter().chain(data).map(words);
+        // A string in `data` may be an image, an object there may contain a message.
+        let data = items(&value["data"]).iter().filter(|datum| datum.is_object());
+        let texts = [inner, value].into_iter().chain(data).map(message);
         let mut text = texts.into_iter().find(|text| !text.trim().is_empty()).unwrap_or_default();
         if let Some(node) = node_error(value) {
             text = format!("{text}: {node}");
@@ -68,34 +68,34 @@ impl Complaint {
         Self { code, text, fields: fields(value) }
     }
 
-    /// Whether code or text has one of `phrases`, which are lower case.
-    pub(super) fn has(&self, phrases: &[&str]) -> bool {
+    /// Whether the identifiers or the message contain one of `phrases`, which are lower case.
+    pub(super) fn contains(&self, phrases: &[&str]) -> bool {
         let whole = format!("{} {}", self.code, self.text).to_lowercase();
         phrases.iter().any(|phrase| whole.contains(phrase))
     }
 }
 
-/// The message in a JSON value: a string, the first message of an object, or the messages of a list, joined.
-fn words(value: &Value) -> String {
+/// The message in a JSON value: a string, the first message of an object, or the joined messages of an array.
+fn message(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().map(words).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; "),
+        Value::Array(list) => list.iter().map(message).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; "),
         Value::Object(map) => {
-            let texts = MESSAGES.iter().filter_map(|key| map.get(*key)).map(words);
+            let texts = MESSAGES.iter().filter_map(|key| map.get(*key)).map(message);
             texts.into_iter().find(|text| !text.trim().is_empty()).unwrap_or_default()
         }
         _ => String::new(),
     }
 }
 
-/// What ComfyUI has against the first of the nodes that it has something against.
+/// ComfyUI's message about the first invalid node.
 fn node_error(value: &Value) -> Option<String> {
     let error = value["node_errors"].as_object()?.values().find_map(|node| node["errors"].get(0))?;
-    let texts = [&error["message"], &error["details"]].map(words);
+    let texts = [&error["message"], &error["details"]].map(message);
     Some(texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": "))
 }
 
-/// The fields that are named by `param` (OpenAI), `loc` (FastAPI) or `fieldViolations` (Google), without their path.
+/// The fields in `param` (OpenAI), `loc` (FastAPI) or `fieldViolations` (Google), without their path.
 fn fields(value: &Value) -> Vec<String> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut named = vec![value["error"]["param"].clone(), value["param"].clone()];
@@ -109,16 +109,16 @@ fn fields(value: &Value) -> Vec<String> {
     named.iter().filter_map(Value::as_str).map(last).filter(|name| !name.is_empty()).collect()
 }
 
-/// The text of the first `<name>` in XML or HTML.
+/// The text of the first element `<name>` in XML or HTML.
 fn element(text: &str, name: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     Some(rest.split_once("</")?.0.trim().to_owned())
 }
 
-/// What a body that is not JSON says: a text whole, a web page by its title.
+/// A quote from a body that is not JSON: a whole text, or the title of a web page; empty for anything else.
 pub(super) fn quote(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    match kind_of(body) {
+    match content_kind(body) {
         "a text file" => text.into_owned(),
         "a web page" => element(&text, "title").unwrap_or_default(),
         _ => String::new(),
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn complaints_in_every_shape() {
+    fn every_error_format_is_read() {
         for (body, code, text) in [
             (r#"{"error":{"message":"no","type":"t","param":null,"code":"c"}}"#, "c t", "no"),
             (r#"{"error":{"code":404,"message":"no","status":"NOT_FOUND"}}"#, "NOT_FOUND", "no"),
@@ -164,13 +164,13 @@ mod tests {
             ("null", "", ""),
             (r#"{"images":[],"data":[],"error":null}"#, "", ""),
         ] {
-            let Complaint { code: found_code, text: found_text, .. } = Complaint::read(body.as_bytes());
+            let ErrorDetail { code: found_code, text: found_text, .. } = ErrorDetail::read(body.as_bytes());
             assert_eq!((&*found_code, &*found_text), (code, text), "{body}");
         }
     }
 
     #[test]
-    fn the_field_at_fault_is_found() {
+    fn rejected_fields_are_found() {
         for (body, expected) in [
             (r#"{"error":{"message":"no","param":"seed"}}"#, &["seed"][..]),
             (r#"{"error":{"message":"no","param":"body.seed"}}"#, &["seed"]),
@@ -182,7 +182,7 @@ mod tests {
             (r#"{"error":{"message":"no","param":null}}"#, &[]),
             (r#"{"detail":"no","error":"no"}"#, &[]),
         ] {
-            assert_eq!(Complaint::read(body.as_bytes()).fields, expected, "{body}");
+            assert_eq!(ErrorDetail::read(body.as_bytes()).fields, expected, "{body}");
         }
     }
 }

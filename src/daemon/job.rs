@@ -1,4 +1,4 @@
-//! The one running job: a newer prompt takes the place of an older one, and whoever waits is told how it ends.
+//! The running prompt job. A newer prompt replaces an older one, and every waiting client learns the outcome.
 
 use std::{
     future::Future,
@@ -9,50 +9,38 @@ use std::{
     time::Instant,
 };
 
-use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::Progress;
-use crate::error::{Failure, Kind};
-use crate::gallery::Entry;
+use crate::{
+    error::{Failure, Kind},
+    gallery::Entry,
+    prompt::{JobStatus, Progress},
+};
 
-/// How a job is.
+/// The state of a job.
 #[derive(Debug, Clone, PartialEq)]
-pub enum JobState {
-    /// It goes on.
+pub(super) enum JobState {
+    /// It is running.
     Running(Progress),
-    /// It came to its end with these pictures, the first of which is shown.
+    /// It finished with these images; the first is shown.
     Done(Vec<Entry>),
-    /// These pictures are in the gallery, and none is shown, because the user has chosen another background meanwhile.
+    /// It finished, but the user has chosen another background since: the images are in the gallery, and none is shown.
     Kept(Vec<Entry>),
-    /// It failed, and the old background stays.
+    /// It failed, and the background stays as it was.
     Failed(Failure),
 }
 
-/// A running job, for `status` and for the progress bar.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JobStatus {
-    /// What the user typed.
-    pub words: String,
-    /// Who makes the picture.
-    pub provider: String,
-    /// Seconds since it began.
-    pub elapsed_s: f64,
-    /// How far it is.
-    pub progress: Progress,
-}
-
-/// The place of the one job.
+/// Holds the current job.
 #[derive(Debug, Default)]
-pub struct Jobs {
+pub(super) struct Jobs {
     current: Mutex<Option<Job>>,
 }
 
 #[derive(Debug)]
 struct Job {
-    /// When its request arrived, see [`Jobs::start`].
+    /// The number of its request, see [`Jobs::start`].
     arrived: u64,
-    words: String,
+    text: String,
     provider: String,
     started: Instant,
     shared: Arc<Shared>,
@@ -60,15 +48,15 @@ struct Job {
 }
 
 impl Job {
-    /// Ends it, where it still runs.
+    /// Cancels the job; false if it has ended.
     fn cancel(&self, why: &str) -> bool {
         let cancelled = self.shared.fail(why);
         self.task.abort();
         cancelled
     }
 
-    /// Ends it for the sake of a newer choice; but a picture that has come already, and may have been paid for, is kept.
-    fn give_way(&self, why: &str) {
+    /// Cancels the job in favour of a newer choice, unless an image has arrived, which may have been paid for.
+    fn supersede(&self, why: &str) {
         if !self.shared.keeping.load(Ordering::Relaxed) {
             self.cancel(why);
         }
@@ -78,12 +66,12 @@ impl Job {
 #[derive(Debug)]
 struct Shared {
     state: watch::Sender<JobState>,
-    /// A picture has come, and is being put into the gallery or shown.
+    /// An image has arrived and is being stored or shown.
     keeping: AtomicBool,
 }
 
 impl Shared {
-    /// False when it has come to its end before.
+    /// Ends a running job with a failure; false if it has ended.
     fn fail(&self, why: &str) -> bool {
         self.state.send_if_modified(|state| {
             let running = matches!(state, JobState::Running(_));
@@ -96,25 +84,25 @@ impl Shared {
     }
 }
 
-/// How a job tells of its progress.
+/// Reports the progress of a job.
 #[derive(Debug)]
-pub struct Reporter {
+pub(super) struct Reporter {
     shared: Arc<Shared>,
 }
 
 impl Reporter {
-    /// Tells those who wait.
-    pub fn report(&self, progress: Progress) {
+    /// Reports progress to the waiting clients.
+    pub(super) fn report(&self, progress: Progress) {
         self.shared.state.send_replace(JobState::Running(progress));
     }
 
-    /// Says that a picture has come, which is not thrown away for a newer choice; false once it is shown.
-    pub fn set_keeping(&self, keeping: bool) {
+    /// Sets whether an image has arrived that a newer choice must not discard; false again once it is shown.
+    pub(super) fn set_keeping(&self, keeping: bool) {
         self.shared.keeping.store(keeping, Ordering::Relaxed);
     }
 }
 
-/// Whatever ends a job half-way, those who wait for it are told.
+/// Fails a job that ended early, so that no client waits forever.
 impl Drop for Reporter {
     fn drop(&mut self) {
         self.shared.fail("the prompt was cancelled");
@@ -122,9 +110,15 @@ impl Drop for Reporter {
 }
 
 impl Jobs {
-    /// Starts `work` in place of the running job, on the current runtime. `arrived` is the number of the request: greater
-    /// for later ones. `None` when a later one is running.
-    pub fn start<W, F>(&self, arrived: u64, words: &str, provider: &str, work: W) -> Option<watch::Receiver<JobState>>
+    /// Starts `work` on the current runtime in place of the running job. `arrived` is the number of the request; later
+    /// requests have greater numbers. `None` if a later one is running.
+    pub(super) fn start<W, F>(
+        &self,
+        arrived: u64,
+        text: &str,
+        provider: &str,
+        work: W,
+    ) -> Option<watch::Receiver<JobState>>
     where
         W: FnOnce(Arc<Reporter>) -> F,
         F: Future<Output = JobState> + Send + 'static,
@@ -134,7 +128,7 @@ impl Jobs {
             if old.arrived > arrived {
                 return None;
             }
-            old.give_way("a newer prompt took the place of this one");
+            old.supersede("a newer prompt replaced this one");
         }
         let (state, receiver) = watch::channel(JobState::Running(Progress::Working));
         let shared = Arc::new(Shared { state, keeping: AtomicBool::new(false) });
@@ -146,7 +140,7 @@ impl Jobs {
         });
         *current = Some(Job {
             arrived,
-            words: words.to_owned(),
+            text: text.to_owned(),
             provider: provider.to_owned(),
             started: Instant::now(),
             shared,
@@ -155,37 +149,37 @@ impl Jobs {
         Some(receiver)
     }
 
-    /// Cancels the running job; false when there is none.
-    pub fn cancel(&self) -> bool {
+    /// Cancels the running job; false if there is none.
+    pub(super) fn cancel(&self) -> bool {
         self.lock().take().is_some_and(|job| job.cancel("the prompt was cancelled"))
     }
 
-    /// Cancels the running job if its request arrived before that which has this number: another background was chosen.
-    pub fn cancel_older(&self, than: u64) {
+    /// Cancels the running job if its request is older than this number, because another background was chosen.
+    pub(super) fn cancel_older(&self, than: u64) {
         if let Some(job) = self.lock().as_ref().filter(|job| job.arrived < than) {
-            job.give_way("the prompt was cancelled because another background was chosen");
+            job.supersede("the prompt was cancelled because another background was chosen");
         }
     }
 
-    /// The number of the request whose job was started last, 0 before the first.
-    pub fn newest(&self) -> u64 {
+    /// The request number of the latest job; 0 before the first.
+    pub(super) fn newest(&self) -> u64 {
         self.lock().as_ref().map_or(0, |job| job.arrived)
     }
 
-    /// The running job.
-    pub fn status(&self) -> Option<JobStatus> {
+    /// The status of the running job.
+    pub(super) fn status(&self) -> Option<JobStatus> {
         let current = self.lock();
         let job = current.as_ref()?;
         let JobState::Running(progress) = *job.shared.state.borrow() else { return None };
         Some(JobStatus {
-            words: job.words.clone(),
+            text: job.text.clone(),
             provider: job.provider.clone(),
             elapsed_s: job.started.elapsed().as_secs_f64(),
             progress,
         })
     }
 
-    // the place is always left whole
+    // Every change is one assignment, so a poisoned lock is still consistent.
     fn lock(&self) -> MutexGuard<'_, Option<Job>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,7 +201,7 @@ mod tests {
     async fn a_newer_job_takes_the_place_of_the_older() {
         let jobs = Jobs::default();
         let first = jobs.start(1, "beach", "slow", |_| pending()).unwrap();
-        assert_eq!(jobs.status().unwrap().words, "beach");
+        assert_eq!(jobs.status().unwrap().text, "beach");
         let second = jobs.start(2, "forest", "fast", |reporter| async move {
             reporter.report(Progress::Done(0.5));
             JobState::Done(Vec::new())
@@ -215,11 +209,11 @@ mod tests {
         assert!(matches!(end(first).await, JobState::Failed(failure) if failure.message.contains("newer")));
         assert_eq!(end(second.unwrap()).await, JobState::Done(Vec::new()));
         assert_eq!(jobs.status(), None);
-        assert!(!jobs.cancel(), "what has ended can't be cancelled");
+        assert!(!jobs.cancel(), "a finished job can't be cancelled");
     }
 
     #[tokio::test]
-    async fn whoever_waits_is_told_of_a_cancel() {
+    async fn a_waiting_client_learns_of_a_cancel() {
         let jobs = Jobs::default();
         let waiting = jobs.start(1, "beach", "slow", |_| pending()).unwrap();
         assert!(jobs.cancel());
@@ -228,19 +222,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_an_older_job_gives_way_to_another_choice() {
+    async fn only_an_older_job_is_superseded() {
         let jobs = Jobs::default();
         let waiting = jobs.start(5, "beach", "slow", |_| pending()).unwrap();
         jobs.cancel_older(5);
         jobs.cancel_older(4);
         assert!(jobs.start(3, "a late one", "slow", |_| pending()).is_none());
-        assert_eq!(jobs.status().unwrap().words, "beach");
+        assert_eq!(jobs.status().unwrap().text, "beach");
         jobs.cancel_older(6);
         assert!(matches!(end(waiting).await, JobState::Failed(failure) if failure.message.contains("another")));
     }
 
     #[tokio::test]
-    async fn a_picture_that_has_come_is_not_thrown_away() {
+    async fn an_image_that_has_arrived_is_kept() {
         let jobs = Jobs::default();
         let shown = Arc::new(Notify::new());
         let wait = Arc::clone(&shown);

@@ -1,0 +1,66 @@
+//! The built-in painter: draws simple scenes offline.
+
+use crate::{
+    painter,
+    prompt::{
+        GeneratedImage, ImageFuture, Name, Negative, OnProgress, Progress, PromptError, Provider, ProviderSettings,
+        Recipe, SizeRequest,
+        sizes::{self, Pixels},
+    },
+};
+
+/// The painter has no settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings;
+
+impl ProviderSettings for Settings {
+    fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
+        Ok(Box::new(Builtin))
+    }
+}
+
+/// The built-in painter.
+#[derive(Debug)]
+struct Builtin;
+
+impl Provider for Builtin {
+    fn name(&self) -> Name {
+        Name::Builtin
+    }
+
+    fn summary(&self) -> String {
+        "draws about 20 simple scenes offline; not an AI generator".to_owned()
+    }
+
+    fn negative(&self, _model: &str) -> Negative {
+        Negative::Painter
+    }
+
+    fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
+        sizes::bounded(size.pixels, 1)
+    }
+
+    fn title(&self) -> String {
+        "the built-in painter".to_owned()
+    }
+
+    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
+        Box::pin(paint(recipe, progress))
+    }
+}
+
+async fn paint(recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    progress(Progress::Working);
+    let reading = painter::read(&recipe.prompt, &recipe.negative, painter::Style::named(&recipe.style));
+    let report = reading.report.clone();
+    let seed = recipe.seed.unwrap_or_default();
+    let (width, height) = recipe.size;
+    let painted = tokio::task::spawn_blocking(move || {
+        let image = painter::paint(&reading, seed, width, height);
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image.write_to(&mut bytes, image::ImageFormat::Png).map(|()| bytes.into_inner())
+    });
+    let internal = |error: &dyn std::error::Error| PromptError::Internal(error.to_string());
+    let bytes = painted.await.map_err(|error| internal(&error))?.map_err(|error| internal(&error))?;
+    Ok(GeneratedImage { bytes, seed: Some(seed), cost: Some(0.0), title: Some(report.title), notes: report.notes })
+}
