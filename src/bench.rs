@@ -1,4 +1,4 @@
-//! `bgcam bench`: what a frame costs on this machine, station by station, at the pace of a camera.
+//! `bgcam bench`: measures the cost of a frame, stage by stage, at a camera's frame rate.
 
 use std::{
     fmt, fs,
@@ -8,14 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::{Args, ValueHint};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    background::{Background, PLAYER},
+    background::{Background, BackgroundSpec, PLAYER},
     camera::{self, mjpeg::Mjpeg, sample},
-    cli::args::BenchArgs,
     compose::{Compositor, Scene},
-    config::Config,
+    config::{
+        Config,
+        arguments::{parse_background, whole},
+    },
     error::{Failure, Kind, chain},
     frame::{Frame, Mask, Size},
     mask::{self, Quality},
@@ -23,111 +26,148 @@ use crate::{
     stats::{self, allocations, other_threads_time, thread_time},
 };
 
-/// Frames that are not counted: caches, lazily made buffers.
+/// Frames before the measurement starts, which fill caches and allocate lazy buffers.
 const WARM_UP: u32 = 10;
 
-/// What was measured.
+/// The arguments of `bgcam bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Source of the frames: demo or file:PATH
+    #[arg(long, default_value = "demo", value_name = "CAMERA")]
+    pub camera: String,
+    /// Frame size in pixels
+    #[arg(long, default_value = "1280x720", value_name = "WIDTHxHEIGHT")]
+    pub size: Size,
+    /// Background: none, blur, blur:40, a colour, an image or video file, or slideshow:FOLDER [default: a test image]
+    #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
+    pub background: Option<BackgroundSpec>,
+    /// Segmentation model; see `bgcam models` [default: as configured]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Edge quality: eco, balanced, high or auto [default: as configured]
+    #[arg(long, value_name = "QUALITY")]
+    pub quality: Option<Quality>,
+    /// Save the results to a file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub save: Option<PathBuf>,
+    /// Compare with saved results, taken under a similar load
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub compare: Option<PathBuf>,
+    /// Number of frames to measure, 10 to 100000
+    #[arg(long, default_value_t = 300, allow_negative_numbers = true, value_parser = whole::<u32, 10, 100_000>)]
+    pub frames: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The results.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// Width and height.
+    /// Frame size, such as `1280x720`.
     pub size: String,
-    /// Frames that were counted.
+    /// Number of measured frames.
     pub frames: u32,
-    /// The background.
+    /// Description of the background.
     pub background: String,
-    /// The model.
+    /// Name of the model.
     pub model: String,
-    /// The quality that it ran in.
+    /// Quality of the mask.
     pub quality: Quality,
-    /// CPU milliseconds a frame of the model that sees every frame; part of the mask.
+    /// CPU time per frame of the model that runs on every frame, in milliseconds; part of the stage `mask`.
     pub model_ms: f64,
-    /// CPU milliseconds a frame of everything but the models and MJPEG.
+    /// CPU time per frame without the models and MJPEG decoding, in milliseconds.
     pub without_models_ms: f64,
-    /// The stations in a frame's order, then their sum.
-    pub stations: Vec<Station>,
-    /// The process's memory at the end, in MiB.
+    /// The stages in pipeline order, then their sum.
+    pub stages: Vec<Stage>,
+    /// Resident memory at the end, in MiB.
     pub rss_mib: f64,
-    /// The machine's load over the last minute, when it began: other work makes wall times worthless, CPU times less so.
+    /// Load average over one minute at the start. A high load distorts wall times, and CPU times a little.
     pub load: f64,
 }
 
-/// The cost of one station.
+/// The cost of one stage.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Station {
-    /// Its name.
+pub struct Stage {
+    /// The name.
     pub name: String,
-    /// CPU milliseconds a frame, mean.
+    /// Mean CPU time per frame, in milliseconds.
     pub cpu_ms: f64,
-    /// Wall milliseconds a frame that half, 95 % and 99 % of the frames stay within.
+    /// Median wall time per frame, in milliseconds.
     pub p50_ms: f64,
-    #[allow(missing_docs)]
+    /// 95th percentile of the wall time, in milliseconds.
     pub p95_ms: f64,
-    #[allow(missing_docs)]
+    /// 99th percentile of the wall time, in milliseconds.
     pub p99_ms: f64,
-    /// Allocations a frame, of all threads; those of C libraries are not counted.
+    /// Rust allocations per frame, on all threads.
     pub allocations: f64,
 }
 
-/// Runs `args.frames` frames through the stations.
+/// Runs `args.frames` frames through the stages.
 ///
 /// # Errors
-/// When the source, the background or the model can't be opened or fails.
+/// If the source, the background or the model cannot be opened or fails.
 pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let load = load_average();
     let source_settings = camera::Settings { device: args.camera.clone(), size: args.size, ..config.camera.clone() };
     let frames = frames_of(&source_settings)?;
     let scene = match &args.background {
         Some(spec) => render::scene(spec.clone().fitted(config.fit), args.size, config)?,
-        None => Scene { look: config.look.clone(), ..picture_scene(args.size) },
+        None => Scene { look: config.look.clone(), ..image_scene(args.size) },
     };
     let jpegs = frames.iter().map(|frame| sample::mjpeg(frame)).collect::<Result<Vec<_>, _>>();
-    let jpegs = jpegs.map_err(|error| Failure::new(Kind::Internal, format!("cannot make a JPEG: {error}")))?;
-    let mut decoder = Mjpeg::new(args.size).ok_or_else(|| Failure::new(Kind::Internal, "no JPEG decoder"))?;
+    let jpegs = jpegs.map_err(|error| Failure::new(Kind::Internal, format!("cannot encode a JPEG: {error}")))?;
+    let mut decoder =
+        Mjpeg::new(args.size).ok_or_else(|| Failure::new(Kind::Internal, "cannot create a JPEG decoder"))?;
     let mut segmenter = mask::open(&config.mask, args.size)?;
     let mut compositor = Compositor::new(args.size);
-    let (mut mask, mut picture, mut decoded) = (Mask::new(args.size), Frame::new(args.size), Frame::new(args.size));
+    let mut mask = Mask::new(args.size);
+    let mut output = Frame::new(args.size);
+    let mut decoded = Frame::new(args.size);
     let mut meters = ["mjpeg", "mask", "compose", "all but mjpeg"].map(|name| Meter::new(name, args.frames));
     let mut model = Duration::ZERO;
-    let mut keys = Meter::new("key frames", args.frames);
-    let (mut others, mut played) = (Duration::ZERO, [Duration::ZERO; 2]);
-    let mut pace = Pace::new(config.fps);
+    let mut keyframes = Meter::new("keyframes", args.frames);
+    let mut other_threads_before = Duration::ZERO;
+    let mut player_before = [Duration::ZERO; 2];
+    let mut clock = FrameClock::new(config.fps);
     for number in 0..args.frames + WARM_UP {
         if number == WARM_UP {
             meters.iter_mut().for_each(Meter::clear);
-            (others, played) = (other_threads_time(), player_cpu_time());
+            other_threads_before = other_threads_time();
+            player_before = player_cpu_time();
             model = segmenter.model_time();
         }
-        let index = to_and_fro(number as usize, frames.len());
+        let index = ping_pong(number as usize, frames.len());
         let frame = &frames[index];
         let [mjpeg_meter, mask_meter, compose_meter, all] = &mut meters;
         mjpeg_meter.measure(|| decoder.decode(&jpegs[index], &mut decoded))?;
         all.measure(|| {
             mask_meter.measure(|| segmenter.segment(frame, &mut mask))?;
             scene.background.seek(Duration::from_secs(1) * number / config.fps.max(1));
-            compose_meter.measure(|| compositor.compose(frame, Some(&mask), &scene, &mut picture));
+            compose_meter.measure(|| compositor.compose(frame, Some(&mask), &scene, &mut output));
             Ok::<(), mask::MaskError>(())
         })?;
-        keys.walls.extend(segmenter.keyframe_time().filter(|time| keys.walls.last() != Some(time)));
+        keyframes.walls.extend(segmenter.keyframe_time().filter(|time| keyframes.walls.last() != Some(time)));
         if segmenter.info().quality != Quality::Eco {
-            // key frames are made meanwhile, as they are between a camera's frames
-            pace.wait();
+            // leaves time for keyframes, as the interval between a camera's frames does
+            clock.wait();
         }
     }
     let [.., all] = &mut meters;
     let mut player = Meter::new("background", args.frames);
     let [thread, child] = player_cpu_time();
-    let (thread, child) = (thread.saturating_sub(played[0]), child.saturating_sub(played[1]));
+    let (thread, child) = (thread.saturating_sub(player_before[0]), child.saturating_sub(player_before[1]));
     player.cpu = thread + child;
-    keys.cpu = other_threads_time().saturating_sub(others + thread);
+    keyframes.cpu = other_threads_time().saturating_sub(other_threads_before + thread);
     let model = segmenter.model_time().saturating_sub(model);
     let without = (all.cpu + player.cpu).saturating_sub(model);
-    all.cpu += keys.cpu + player.cpu;
-    let mut stations: Vec<_> = meters.into_iter().map(|meter| meter.station(args.frames)).collect();
-    if !keys.walls.is_empty() {
-        stations.insert(2, keys.station(args.frames));
+    all.cpu += keyframes.cpu + player.cpu;
+    let mut stages: Vec<_> = meters.into_iter().map(|meter| meter.stage(args.frames)).collect();
+    if !keyframes.walls.is_empty() {
+        stages.insert(2, keyframes.stage(args.frames));
     }
     if matches!(scene.background, Background::Moving(_)) {
-        stations.insert(2, player.station(args.frames));
+        stages.insert(2, player.stage(args.frames));
     }
     Ok(Report {
         size: args.size.to_string(),
@@ -137,27 +177,27 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
         quality: segmenter.info().quality,
         model_ms: model.as_secs_f64() * 1e3 / f64::from(args.frames),
         without_models_ms: without.as_secs_f64() * 1e3 / f64::from(args.frames),
-        stations,
+        stages,
         rss_mib: stats::rss_mib(),
         load,
     })
 }
 
-/// A picture of our own behind the person, so that no file is needed.
-fn picture_scene(size: Size) -> Scene {
-    let mut picture = Frame::new(size);
+/// A scene with a generated test image, so that no file is needed.
+fn image_scene(size: Size) -> Scene {
+    let mut image = Frame::new(size);
     let width = size.width();
-    for (index, luma) in picture.planes_mut().0.iter_mut().enumerate() {
+    for (index, luma) in image.planes_mut().0.iter_mut().enumerate() {
         *luma = 16 + ((index % width + index / width) % 220) as u8;
     }
-    Scene { label: "a picture".to_owned(), background: Background::Picture(Arc::new(picture)), ..Scene::off() }
+    Scene { label: "a test image".to_owned(), background: Background::Picture(Arc::new(image)), ..Scene::off() }
 }
 
-/// A few frames of the source, taken beforehand, so that its own cost stays out.
+/// Reads a few frames in advance, so that the source is not measured.
 fn frames_of(settings: &camera::Settings) -> Result<Vec<Arc<Frame>>, Failure> {
     const FRAMES: usize = 30;
     if !(settings.device == "demo" || settings.device.starts_with("file:")) {
-        let text = format!("cannot measure with {:?}, expected demo or file:PATH", settings.device);
+        let text = format!("cannot measure with camera {:?}, expected demo or file:PATH", settings.device);
         return Err(Failure::new(Kind::BadInput, text));
     }
     let mut source = camera::open(settings)?;
@@ -170,7 +210,7 @@ fn frames_of(settings: &camera::Settings) -> Result<Vec<Arc<Frame>>, Failure> {
         .collect()
 }
 
-/// Times of one station.
+/// Measures one stage.
 struct Meter {
     name: &'static str,
     cpu: Duration,
@@ -198,14 +238,14 @@ impl Meter {
         result
     }
 
-    fn station(mut self, frames: u32) -> Station {
+    fn stage(mut self, frames: u32) -> Stage {
         self.walls.sort_unstable();
         let count = self.walls.len().max(1);
         let at = |percent: usize| {
             let index = (self.walls.len() * percent / 100).min(count - 1);
             self.walls.get(index).map_or(0.0, |wall| wall.as_secs_f64() * 1e3)
         };
-        Station {
+        Stage {
             name: self.name.to_owned(),
             allocations: self.allocations as f64 / f64::from(frames),
             cpu_ms: self.cpu.as_secs_f64() * 1e3 / f64::from(frames),
@@ -219,66 +259,64 @@ impl Meter {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { frames, size, background, model, quality, .. } = self;
-        writeln!(f, "{frames} frames of {size}, {background} behind, model {model}, quality {quality}")?;
-        writeln!(
-            f,
-            "{:13} {:>8} {:>8} {:>8} {:>8} {:>8}",
-            "station", "CPU ms", "p50 ms", "p95 ms", "p99 ms", "allocs"
-        )?;
-        for station in &self.stations {
-            let Station { name, cpu_ms, p50_ms, p95_ms, p99_ms, allocations } = station;
+        writeln!(f, "{frames} frames of {size}, background: {background}, model {model}, quality {quality}")?;
+        writeln!(f, "{:13} {:>8} {:>8} {:>8} {:>8} {:>8}", "stage", "CPU ms", "p50 ms", "p95 ms", "p99 ms", "allocs")?;
+        for stage in &self.stages {
+            let Stage { name, cpu_ms, p50_ms, p95_ms, p99_ms, allocations } = stage;
             writeln!(f, "{name:13} {cpu_ms:8.2} {p50_ms:8.2} {p95_ms:8.2} {p99_ms:8.2} {allocations:8.1}")?;
         }
         writeln!(
             f,
-            "CPU ms of the model for every frame {:.2}, of all but models and mjpeg {:.2}",
+            "CPU ms per frame: per-frame model {:.2}, everything but models and mjpeg {:.2}",
             self.model_ms, self.without_models_ms
         )?;
-        writeln!(f, "memory {:.0} MiB; the machine's load was {:.1} before", self.rss_mib, self.load)
+        writeln!(f, "memory {:.0} MiB, load average at start {:.1}", self.rss_mib, self.load)
     }
 }
 
 impl Report {
-    /// Writes it to `path`, for a later comparison.
+    /// Writes the report to `path`, for a later comparison.
     ///
     /// # Errors
-    /// When that can't be written.
+    /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
         let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::new(Kind::Io, format!("cannot save the measurement to {}: {}", path.display(), chain(error)))
+            Failure::new(Kind::Io, format!("cannot save the results to {}: {}", path.display(), chain(error)))
         };
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
         fs::write(path, text + "\n").map_err(|error| failed(&error))
     }
 
-    /// Reads one that was saved.
+    /// Reads a saved report.
     ///
     /// # Errors
-    /// When it can't be read or is none.
+    /// If the file cannot be read or is not a report.
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        let failed = |text: String| Failure::new(Kind::BadInput, text).hint("`bgcam bench --save FILE` writes one");
+        let failed =
+            |text: String| Failure::new(Kind::BadInput, text).hint("create one with `bgcam bench --save FILE`");
         let text = fs::read_to_string(path)
-            .map_err(|error| failed(format!("cannot read a measurement from {}: {}", path.display(), chain(&error))))?;
+            .map_err(|error| failed(format!("cannot read results from {}: {}", path.display(), chain(&error))))?;
         serde_json::from_str(&text)
-            .map_err(|_| failed(format!("{} is not a measurement that bgcam bench has saved", path.display())))
+            .map_err(|_| failed(format!("{} is not a file saved by bgcam bench", path.display())))
     }
 
-    /// What has changed since `before`: CPU milliseconds then and now, and their ratio.
+    /// A table of CPU times before and now, in milliseconds, with their ratio.
     pub fn compared_with(&self, before: &Self) -> String {
         use std::fmt::Write;
 
         let mut text = String::new();
-        let of = |report: &Self| (report.size.clone(), report.background.clone(), report.quality);
-        if of(self) != of(before) {
+        let workload = |report: &Self| (report.size.clone(), report.background.clone(), report.quality);
+        if workload(self) != workload(before) {
             let Self { size, background, quality, .. } = before;
-            let _ = writeln!(text, "not the same work: before it was {size}, {background} behind, quality {quality}");
+            let _ =
+                writeln!(text, "different workload: before it was {size}, background: {background}, quality {quality}");
         }
         let _ = writeln!(text, "{:13} {:>8} {:>8} {:>8}", "CPU ms", "before", "now", "ratio");
         let mut line = |name: &str, before: f64, now: f64| {
             let _ = writeln!(text, "{name:13} {before:8.2} {now:8.2} {:7.2}x", now / before.max(1e-6));
         };
-        for now in &self.stations {
-            if let Some(before) = before.stations.iter().find(|before| before.name == now.name) {
+        for now in &self.stages {
+            if let Some(before) = before.stages.iter().find(|before| before.name == now.name) {
                 line(&now.name, before.cpu_ms, now.cpu_ms);
             }
         }
@@ -287,20 +325,20 @@ impl Report {
     }
 }
 
-/// Frame `number` of a clip of `count` frames that is played forwards and backwards, without a jump.
-fn to_and_fro(number: usize, count: usize) -> usize {
-    let round = (2 * count).saturating_sub(2).max(1);
-    let place = number % round;
-    if place < count { place } else { round - place }
+/// The index of frame `number` in a clip of `count` frames that plays forwards and backwards.
+fn ping_pong(number: usize, count: usize) -> usize {
+    let period = (2 * count).saturating_sub(2).max(1);
+    let position = number % period;
+    if position < count { position } else { period - position }
 }
 
-/// A camera's clock.
-struct Pace {
+/// Waits for the next frame at a camera's rate.
+struct FrameClock {
     next: Instant,
     frame_time: Duration,
 }
 
-impl Pace {
+impl FrameClock {
     fn new(fps: u32) -> Self {
         Self { next: Instant::now(), frame_time: Duration::from_secs(1) / fps.max(1) }
     }
@@ -311,7 +349,7 @@ impl Pace {
     }
 }
 
-/// The CPU time of what decodes a moving background: the thread of its player, and the threads of an `ffmpeg`.
+/// The CPU time spent on decoding a moving background: by the player's thread, and by `ffmpeg` child processes.
 fn player_cpu_time() -> [Duration; 2] {
     let threads = tasks(Path::new("/proc/self"));
     let children = threads.iter().map(|thread| read(&thread.join("children"))).collect::<String>();
@@ -320,13 +358,13 @@ fn player_cpu_time() -> [Duration; 2] {
     [ours.map(|thread| time_of(thread)).sum(), children.map(|thread| time_of(&thread)).sum()]
 }
 
-/// The threads of a process.
+/// The `/proc` directories of a process's threads.
 fn tasks(process: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(process.join("task")).into_iter().flatten();
     entries.flatten().map(|task| task.path()).collect()
 }
 
-/// How long a thread has run, by its first number in `schedstat`.
+/// The CPU time of a thread: the first number of `schedstat`.
 fn time_of(task: &Path) -> Duration {
     let spent = read(&task.join("schedstat"));
     Duration::from_nanos(spent.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))

@@ -1,7 +1,7 @@
-//! How the picture looks: everything that people turn while they see themselves, each with its range.
+//! The look: appearance settings that can change during a call, each with its type and range.
 //!
-//! A [`Look`] is part of the settings (`[look]`) and of every scene; `bgcam look` and the control page change it while a
-//! call goes on. [`KNOBS`] tells what there is to turn, so that no list of names has to be kept elsewhere.
+//! A [`Look`] is part of the settings (`[look]`) and of every scene. `bgcam look` and the control page change it while the
+//! camera runs. [`SETTINGS`] is the only list of names, types and descriptions; every other list derives from it.
 
 use std::path::PathBuf;
 
@@ -10,55 +10,55 @@ use serde_json::{Map, Value};
 
 use crate::error::{Failure, Kind, nearest};
 
-/// How the picture looks. Numbers are per cent; those that do nothing at 0 say so in [`KNOBS`].
+/// The appearance settings. Numbers are percentages unless noted; [`SETTINGS`] has the range of each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Look {
-    /// How wide the edge of the person is feathered, 0 to 100.
+    /// Feathering of the person's edge, 0 (hard) to 100.
     pub softness: i32,
-    /// How far the edge is moved, -100 (into the person) to 100 (out of them).
+    /// Offset of the edge, -100 (inward) to 100 (outward).
     pub edge_shift: i32,
-    /// How much of the room's colour is taken out of the edge, 0 to 100.
+    /// Strength of colour decontamination along the edge, 0 to 100.
     pub decontaminate: i32,
-    /// How much light of the background falls around the edge, 0 to 100.
+    /// Strength of the background light that spills over the edge, 0 to 100.
     pub light_wrap: i32,
-    /// Whether only the person in front is shown when there are several.
+    /// Whether only the nearest person is shown.
     pub nearest_only: bool,
-    /// How much of the room the background covers, 0 (none) to 100 (all).
+    /// Opacity of the background, 0 (the room is visible) to 100 (the room is hidden).
     pub background_opacity: i32,
-    /// How strongly a picture or video is blurred, 0 to 100.
+    /// Blur of an image or video background, 0 to 100.
     pub background_blur: i32,
-    /// -100 (black) to 100 (white).
+    /// Brightness of the background, -100 (black) to 100 (white).
     pub background_brightness: i32,
-    /// -100 (grey) to 100 (twice the colour).
+    /// Saturation of the background, -100 (grey) to 100 (doubled).
     pub background_saturation: i32,
-    /// How far the person's brightness follows the background's, 0 to 100.
+    /// How closely the person's exposure follows the background's, 0 to 100.
     pub exposure_match: i32,
-    /// How much a person in the dark is lit, 0 to 100.
+    /// Brightening of a dark person, 0 to 100.
     pub low_light: i32,
-    /// How much the person is enlarged, 100 (as the camera sees them) to 400.
+    /// Magnification of the frame, 100 (the camera's full frame) to 400.
     pub zoom: i32,
-    /// Where an enlarged picture looks: -100 (its left edge) to 100 (its right edge).
+    /// Horizontal position of the zoomed frame, -100 (left edge) to 100 (right edge).
     pub pan_x: i32,
-    /// Where an enlarged picture looks: -100 (its upper edge) to 100 (its lower edge).
+    /// Vertical position of the zoomed frame, -100 (top edge) to 100 (bottom edge).
     pub pan_y: i32,
-    /// Whether the picture follows the person and keeps their head in it.
+    /// Whether the frame follows the person and keeps the head inside.
     pub auto_frame: bool,
-    /// A picture with transparency to lay over everything; empty for none.
+    /// Absolute path of an overlay image with transparency; empty for none.
     pub overlay: String,
-    /// Where that lies.
-    pub overlay_place: Place,
-    /// Its width in per cent of the picture's, 1 to 100.
+    /// Position of the overlay.
+    pub overlay_position: Position,
+    /// Width of the overlay in per cent of the frame's width, 1 to 100.
     pub overlay_size: i32,
-    /// 0 (not to be seen) to 100.
+    /// Opacity of the overlay, 0 (invisible) to 100.
     pub overlay_opacity: i32,
 }
 
-/// Where an overlay lies.
+/// Position of the overlay in the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "they say it themselves")]
-pub enum Place {
+#[expect(missing_docs, reason = "the names are self-explanatory")]
+pub enum Position {
     TopLeft,
     TopRight,
     BottomLeft,
@@ -66,88 +66,93 @@ pub enum Place {
     Center,
 }
 
-/// The names of [`Place`].
-const PLACES: [&str; 5] = ["top-left", "top-right", "bottom-left", "bottom-right", "center"];
+/// The serialized names of [`Position`].
+const POSITIONS: [&str; 5] = ["top-left", "top-right", "bottom-left", "bottom-right", "center"];
 
-/// One thing that can be turned.
+/// Description of one setting of the look.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Knob {
-    /// Its name in the settings.
+pub struct Setting {
+    /// The name in the settings and on the command line.
     pub name: &'static str,
-    /// What it takes.
-    pub takes: Takes,
-    /// What it does, for people.
-    pub does: &'static str,
+    /// The accepted values.
+    #[serde(rename = "type")]
+    pub value_type: ValueType,
+    /// What it does, for users.
+    pub description: &'static str,
 }
 
-/// What a knob takes.
+/// The values that a setting accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Takes {
-    /// A whole number from the first to the second.
+pub enum ValueType {
+    /// A whole number in this inclusive range.
     Number(i32, i32),
     /// On or off.
     Switch,
-    /// A file, or nothing.
+    /// An absolute path, or empty.
     File,
-    /// One of these words.
-    Word(&'static [&'static str]),
+    /// One of these names.
+    Choice(&'static [&'static str]),
 }
 
-/// All there is to turn, in the order in which people meet it.
-pub const KNOBS: [Knob; 19] = [
-    number("softness", 0, 100, "feather the edge around you"),
-    number("edge_shift", -100, 100, "move the edge: below 0 cuts closer, above 0 leaves more room around you"),
-    number("decontaminate", 0, 100, "take your room's colour out of hair and edges"),
-    number("light_wrap", 0, 100, "let the background's light fall around your edge"),
-    switch("nearest_only", "show the person in front alone when several are there"),
-    number("background_opacity", 0, 100, "let your room shine through below 100"),
-    number("background_blur", 0, 100, "blur a picture or video behind you"),
-    number("background_brightness", -100, 100, "darken or lighten it"),
-    number("background_saturation", -100, 100, "take colour out of it or add some"),
-    number("exposure_match", 0, 100, "fit your brightness to the background's"),
-    number("low_light", 0, 100, "light you up in a dark room"),
-    number("zoom", 100, 400, "enlarge you, in per cent"),
-    number("pan_x", -100, 100, "look further left or right when enlarged"),
-    number("pan_y", -100, 100, "look further up or down when enlarged"),
-    switch("auto_frame", "follow you and keep your head in the picture"),
-    Knob {
+/// All settings of the look, in display order.
+pub const SETTINGS: [Setting; 19] = [
+    number("softness", 0, 100, "soften the edge around you"),
+    number("edge_shift", -100, 100, "shrink (below 0) or grow (above 0) your outline"),
+    number("decontaminate", 0, 100, "remove your room's colour from hair and edges"),
+    number("light_wrap", 0, 100, "spill light from the background onto your edges"),
+    switch("nearest_only", "hide everyone except the nearest person"),
+    number("background_opacity", 0, 100, "opacity of the background: below 100, your real room is visible"),
+    number("background_blur", 0, 100, "blur the background image or video"),
+    number("background_brightness", -100, 100, "darken or brighten the background"),
+    number("background_saturation", -100, 100, "reduce or boost the background's colours"),
+    number("exposure_match", 0, 100, "match your brightness to the background"),
+    number("low_light", 0, 100, "brighten yourself in a dark room"),
+    number("zoom", 100, 400, "zoom in on you, in per cent"),
+    number("pan_x", -100, 100, "move left or right while zoomed in"),
+    number("pan_y", -100, 100, "move up or down while zoomed in"),
+    switch("auto_frame", "follow you and keep your head in the frame"),
+    Setting {
         name: "overlay",
-        takes: Takes::File,
-        does: "lay a picture with transparency (a logo, a name) over everything",
+        value_type: ValueType::File,
+        description: "show an image with transparency, such as a logo or name tag, on top",
     },
-    Knob { name: "overlay_place", takes: Takes::Word(&PLACES), does: "where that lies" },
-    number("overlay_size", 1, 100, "its width in per cent of the picture's"),
-    number("overlay_opacity", 0, 100, "how much of it is to be seen"),
+    Setting {
+        name: "overlay_position",
+        value_type: ValueType::Choice(&POSITIONS),
+        description: "position of the overlay",
+    },
+    number("overlay_size", 1, 100, "width of the overlay, in per cent of the frame width"),
+    number("overlay_opacity", 0, 100, "opacity of the overlay"),
 ];
 
-const fn number(name: &'static str, low: i32, high: i32, does: &'static str) -> Knob {
-    Knob { name, takes: Takes::Number(low, high), does }
+const fn number(name: &'static str, min: i32, max: i32, description: &'static str) -> Setting {
+    Setting { name, value_type: ValueType::Number(min, max), description }
 }
 
-const fn switch(name: &'static str, does: &'static str) -> Knob {
-    Knob { name, takes: Takes::Switch, does }
+const fn switch(name: &'static str, description: &'static str) -> Setting {
+    Setting { name, value_type: ValueType::Switch, description }
 }
 
-/// What is wrong with a change of the look.
+/// Why a change of the look is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookError {
-    /// There is no such knob.
+    /// The name is unknown.
     #[error("there is no look setting {name:?}")]
     Unknown {
-        /// What was named.
+        /// The name.
         name: String,
-        /// What may have been meant.
+        /// The most similar known name.
         near: Option<String>,
     },
-    /// It does not take that.
+    /// The value has the wrong type or is out of range.
     #[error("look setting {name} = {value} is not {expected}")]
     Value {
-        /// The knob.
+        /// The setting.
         name: &'static str,
-        /// What was given.
+        /// The value.
         value: String,
-        /// What was expected.
+        /// The accepted values.
         expected: String,
     },
 }
@@ -157,38 +162,38 @@ impl From<LookError> for Failure {
         let failure = Self::new(Kind::BadInput, error.to_string());
         match error {
             LookError::Unknown { near: Some(near), .. } => failure.hint(format!("did you mean {near:?}?")),
-            LookError::Unknown { .. } => failure.hint("`bgcam look` lists all of them"),
-            LookError::Value { name, .. } => failure.hint(format!("`bgcam look` tells what {name} takes")),
+            LookError::Unknown { .. } => failure.hint("`bgcam look` lists all look settings"),
+            LookError::Value { name, .. } => failure.hint(format!("`bgcam look` shows the range of {name}")),
         }
     }
 }
 
-/// Changes by name; values are numbers, `true`/`false` or text.
+/// Changes by name; values are numbers, booleans or strings.
 pub type Changes = Map<String, Value>;
 
 impl Look {
-    /// This look with `changes`.
+    /// A copy with `changes` applied.
     ///
     /// # Errors
-    /// When a name is unknown or a value out of its range; the first that is found is told.
+    /// The first unknown name or invalid value.
     pub fn with(&self, changes: &Changes) -> Result<Self, LookError> {
         let mut all = self.to_map();
         for (name, value) in changes {
-            let knob = knob(name)?;
-            knob.check(value)?;
-            all.insert(knob.name.to_owned(), value.clone());
+            let setting = setting(name)?;
+            setting.check(value)?;
+            all.insert(setting.name.to_owned(), value.clone());
         }
-        // every value was checked, so this can't fail; should it, the old look is a good answer
+        // cannot fail, because every value was checked
         Ok(serde_json::from_value(Value::Object(all)).unwrap_or_else(|_| self.clone()))
     }
 
     /// Checks every value.
     ///
     /// # Errors
-    /// As [`Look::with`].
+    /// The first value out of range.
     pub fn check(&self) -> Result<(), LookError> {
         let all = self.to_map();
-        KNOBS.iter().try_for_each(|knob| knob.check(all.get(knob.name).unwrap_or(&Value::Null)))
+        SETTINGS.iter().try_for_each(|setting| setting.check(all.get(setting.name).unwrap_or(&Value::Null)))
     }
 
     /// All values by name.
@@ -199,12 +204,12 @@ impl Look {
         }
     }
 
-    /// The picture to lay over everything, where there is one.
+    /// The path of the overlay image, if one is set.
     pub fn overlay(&self) -> Option<PathBuf> {
         (!self.overlay.is_empty()).then(|| PathBuf::from(&self.overlay))
     }
 
-    /// A look that changes nothing.
+    /// The neutral look, which leaves every pixel unchanged.
     pub fn plain() -> Self {
         Self {
             softness: 0,
@@ -223,67 +228,67 @@ impl Look {
             pan_y: 0,
             auto_frame: false,
             overlay: String::new(),
-            overlay_place: Place::BottomRight,
+            overlay_position: Position::BottomRight,
             overlay_size: 20,
             overlay_opacity: 100,
         }
     }
 }
 
-/// The knob of this name; `-` is as good as `_`.
+/// The setting of this name; `-` and `_` are equivalent.
 ///
 /// # Errors
-/// When there is none, with the nearest.
-pub fn knob(name: &str) -> Result<&'static Knob, LookError> {
+/// If the name is unknown.
+pub fn setting(name: &str) -> Result<&'static Setting, LookError> {
     let plain = name.replace('-', "_");
-    KNOBS.iter().find(|knob| knob.name == plain).ok_or_else(|| LookError::Unknown {
+    SETTINGS.iter().find(|setting| setting.name == plain).ok_or_else(|| LookError::Unknown {
         name: name.to_owned(),
-        near: nearest(&plain, KNOBS.iter().map(|knob| knob.name)),
+        near: nearest(&plain, SETTINGS.iter().map(|setting| setting.name)),
     })
 }
 
-impl Knob {
+impl Setting {
     fn check(&self, value: &Value) -> Result<(), LookError> {
-        let fits = match self.takes {
-            Takes::Number(low, high) => {
-                value.as_i64().is_some_and(|number| (i64::from(low)..=i64::from(high)).contains(&number))
+        let is_valid = match self.value_type {
+            ValueType::Number(min, max) => {
+                value.as_i64().is_some_and(|number| (i64::from(min)..=i64::from(max)).contains(&number))
             }
-            Takes::Switch => value.is_boolean(),
-            Takes::File => value.as_str().is_some_and(|path| path.is_empty() || path.starts_with('/')),
-            Takes::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            ValueType::Switch => value.is_boolean(),
+            ValueType::File => value.as_str().is_some_and(|path| path.is_empty() || path.starts_with('/')),
+            ValueType::Choice(names) => value.as_str().is_some_and(|name| names.contains(&name)),
         };
-        if fits { Ok(()) } else { Err(self.refuse(value.to_string())) }
+        if is_valid { Ok(()) } else { Err(self.invalid(value.to_string())) }
     }
 
-    fn refuse(&self, value: String) -> LookError {
+    fn invalid(&self, value: String) -> LookError {
         LookError::Value { name: self.name, value, expected: self.expected() }
     }
 
-    /// What it takes, for people.
+    /// The accepted values, for error messages.
     pub fn expected(&self) -> String {
-        match self.takes {
-            Takes::Number(low, high) => format!("a whole number from {low} to {high}"),
-            Takes::Switch => "on or off".to_owned(),
-            Takes::File => "the whole path of a PNG, JPEG or WebP file, or empty".to_owned(),
-            Takes::Word(words) => format!("one of {}", words.join(", ")),
+        match self.value_type {
+            ValueType::Number(min, max) => format!("a whole number from {min} to {max}"),
+            ValueType::Switch => "on or off".to_owned(),
+            ValueType::File => "the absolute path of a PNG, JPEG or WebP file, or empty".to_owned(),
+            ValueType::Choice(names) => format!("one of {}", names.join(", ")),
         }
     }
 
-    /// The value that `text`, as typed, stands for.
+    /// Parses a value typed by the user.
     ///
     /// # Errors
-    /// When it stands for none.
+    /// If the text has the wrong type or is out of range.
     pub fn parse(&self, text: &str) -> Result<Value, LookError> {
-        let value = match self.takes {
-            Takes::Number(..) => text.trim_end_matches('%').parse::<i64>().map(Value::from).ok(),
-            Takes::Switch => match text {
+        let value = match self.value_type {
+            ValueType::Number(..) => text.trim_end_matches('%').parse::<i64>().map(Value::from).ok(),
+            ValueType::Switch => match text {
                 "on" | "true" | "yes" | "1" => Some(Value::Bool(true)),
                 "off" | "false" | "no" | "0" => Some(Value::Bool(false)),
                 _ => None,
             },
-            Takes::File | Takes::Word(_) => Some(Value::from(text)),
+            ValueType::File | ValueType::Choice(_) => Some(Value::from(text)),
         };
-        let value = value.ok_or_else(|| self.refuse(format!("{text:?}")))?;
+        let value = value.ok_or_else(|| self.invalid(format!("{text:?}")))?;
         self.check(&value)?;
         Ok(value)
     }
@@ -298,10 +303,10 @@ mod tests {
     }
 
     #[test]
-    fn every_field_has_its_knob_and_the_plain_look_is_valid() {
+    fn every_field_has_a_setting_and_the_neutral_look_is_valid() {
         let plain = Look::plain();
         plain.check().unwrap();
-        let mut names: Vec<&str> = KNOBS.iter().map(|knob| knob.name).collect();
+        let mut names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
         names.sort_unstable();
         let mut fields: Vec<String> = plain.to_map().keys().cloned().collect();
         fields.sort_unstable();
@@ -309,28 +314,29 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_laid_over_and_checked() {
-        let look = Look::plain().with(&changes(r#"{"softness": 20, "auto-frame": true, "overlay_place": "top-left"}"#));
+    fn changes_are_applied_and_checked() {
+        let look =
+            Look::plain().with(&changes(r#"{"softness": 20, "auto-frame": true, "overlay_position": "top-left"}"#));
         let look = look.unwrap();
-        assert_eq!((look.softness, look.auto_frame, look.overlay_place), (20, true, Place::TopLeft));
-        for (bad, told) in [
+        assert_eq!((look.softness, look.auto_frame, look.overlay_position), (20, true, Position::TopLeft));
+        for (bad, expected) in [
             (r#"{"softnes": 1}"#, "there is no look setting \"softnes\""),
             (r#"{"softness": 101}"#, "look setting softness = 101 is not a whole number from 0 to 100"),
             (r#"{"softness": 1.5}"#, "look setting softness = 1.5 is not a whole number"),
             (r#"{"zoom": 99}"#, "a whole number from 100 to 400"),
             (r#"{"auto_frame": 1}"#, "is not on or off"),
-            (r#"{"overlay": "logo.png"}"#, "the whole path"),
-            (r#"{"overlay_place": "left"}"#, "one of top-left"),
+            (r#"{"overlay": "logo.png"}"#, "the absolute path"),
+            (r#"{"overlay_position": "left"}"#, "one of top-left"),
         ] {
             let failure = Failure::from(Look::plain().with(&changes(bad)).unwrap_err());
-            assert!(failure.message.contains(told), "{failure}");
+            assert!(failure.message.contains(expected), "{failure}");
             assert!(failure.hint.is_some());
         }
     }
 
     #[test]
-    fn what_is_typed_becomes_a_value() {
-        let parse = |name: &str, text: &str| knob(name)?.parse(text);
+    fn typed_text_is_parsed() {
+        let parse = |name: &str, text: &str| setting(name)?.parse(text);
         assert_eq!(parse("light-wrap", "30%"), Ok(Value::from(30)));
         assert_eq!(parse("edge_shift", "-5"), Ok(Value::from(-5)));
         assert_eq!(parse("auto-frame", "on"), Ok(Value::Bool(true)));

@@ -1,4 +1,4 @@
-//! `bgcam render`: the same way of a frame over a picture or a video file, every frame, none dropped.
+//! `bgcam render`: replaces the background of an image or video file, with the daemon's stages and no dropped frames.
 
 use std::{
     fs::{self, File},
@@ -9,18 +9,19 @@ use std::{
     time::Duration,
 };
 
+use clap::{Args, ValueHint};
+
 use crate::{
     background::{Background, BackgroundSpec, Options},
     camera::{
         CameraError, FrameSource,
         file::{self, FileOptions},
     },
-    cli::args::RenderArgs,
     compose::{Compositor, Overlay, Scene},
-    config::Config,
+    config::{Config, arguments::parse_background},
     error::{Failure, Kind, io_text},
     frame::{Frame, Mask, Pool, Size},
-    mask::{self, Effort, Segmenter},
+    mask::{self, Effort, Quality, Segmenter},
     sink::{
         self, Existing, SinkSpec,
         still::{self, Format},
@@ -28,13 +29,36 @@ use crate::{
     },
 };
 
-/// One frame being read and one held back by the segmenter.
+/// One frame being read and one delayed by the segmenter.
 const BUFFERS: usize = 2;
 
-/// Renders `args.input` to `args.output`: one frame when that is a picture, else all.
+/// The arguments of `bgcam render`.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// Input image (PNG, JPEG, WebP) or video (Y4M, or any format ffmpeg supports)
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Output file: .png or .jpg for an image, .y4m or .mp4 for a video
+    #[arg(value_name = "OUTPUT", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Background: none, blur, blur:40, a colour, an image or video file, or slideshow:FOLDER [default: as configured]
+    #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
+    pub background: Option<BackgroundSpec>,
+    /// Also write the alpha matte: .png for an image, .y4m for a video
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub mask: Option<PathBuf>,
+    /// Segmentation model; see `bgcam models` [default: as configured]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Edge quality: eco, balanced, high or auto [default: as configured]
+    #[arg(long, value_name = "QUALITY")]
+    pub quality: Option<Quality>,
+}
+
+/// Renders `args.input` to `args.output`: the first frame if the output is an image, otherwise all frames.
 ///
 /// # Errors
-/// When a file can't be read or written, or the model can't be run; what was written of a video until then stays.
+/// If a file cannot be read or written, or the model cannot run. A video keeps the frames written before the error.
 pub fn run(args: &RenderArgs, config: &Config) -> Result<(), Failure> {
     refuse_same_file(&args.output, &args.input)?;
     if let Some(mask) = &args.mask {
@@ -43,35 +67,35 @@ pub fn run(args: &RenderArgs, config: &Config) -> Result<(), Failure> {
     }
     let options = FileOptions::default();
     if let Some(format) = Format::of(&args.output) {
-        let mask = args.mask.as_deref().map(picture_format).transpose()?;
+        let mask = args.mask.as_deref().map(image_format).transpose()?;
         let source = file::open(&args.input, &options)?;
-        return picture(args, config, source, format, mask);
+        return render_image(args, config, source, format, mask);
     }
-    let output = match ending(&args.output).as_str() {
+    let output = match extension(&args.output).as_str() {
         "y4m" => SinkSpec::Y4m(args.output.clone()),
         "mp4" => SinkSpec::Mp4(args.output.clone()),
-        _ => return Err(bad_ending(&args.output, ".png, .jpg, .y4m or .mp4")),
+        _ => return Err(unsupported_extension(&args.output, ".png, .jpg, .y4m or .mp4")),
     };
-    if let Some(mask) = args.mask.as_ref().filter(|mask| ending(mask) != "y4m") {
-        return Err(bad_ending(mask, ".y4m, as the output is a video"));
+    if let Some(mask) = args.mask.as_ref().filter(|mask| extension(mask) != "y4m") {
+        return Err(unsupported_extension(mask, ".y4m, because the output is a video"));
     }
     let source = file::open(&args.input, &options)?;
-    video(args, config, source, &output)
+    render_video(args, config, source, &output)
 }
 
-/// The stations that a frame goes through here.
-struct Stations {
+/// The stages of one rendering.
+struct Stages {
     segmenter: Box<dyn Segmenter>,
     compositor: Compositor,
     scene: Scene,
     mask: Mask,
-    picture: Frame,
-    /// Frames a second, as a fraction, and how many were composed: what moves goes by the time of the frame.
+    output: Frame,
+    /// Frames per second, as a fraction. With the number of composed frames, it sets the time of a moving background.
     rate: (u32, u32),
     composed: u64,
 }
 
-impl Stations {
+impl Stages {
     fn open(
         args: &RenderArgs,
         config: &Config,
@@ -88,19 +112,19 @@ impl Stations {
             compositor: Compositor::new(size),
             scene: scene(spec, size, config)?,
             mask: Mask::new(size),
-            picture: Frame::new(size),
+            output: Frame::new(size),
             rate,
             composed: 0,
         })
     }
 
-    /// Takes in a frame; true when the picture of one is ready, this or the one before.
+    /// Processes a frame. True if an output frame is ready, for this frame or the previous one.
     fn run(&mut self, frame: &Arc<Frame>) -> Result<bool, Failure> {
         let ready = self.segmenter.segment(frame, &mut self.mask)?;
         Ok(self.compose(ready))
     }
 
-    /// True when a frame was held back; its picture is ready now.
+    /// Composes the frame that the segmenter delayed, if any; true if there was one.
     fn flush(&mut self) -> bool {
         let ready = self.segmenter.flush(&mut self.mask);
         self.compose(ready)
@@ -110,20 +134,20 @@ impl Stations {
         let Some(frame) = ready else { return false };
         self.scene.background.seek(time_of(self.composed, self.rate));
         self.composed += 1;
-        self.compositor.compose(&frame, Some(&self.mask), &self.scene, &mut self.picture);
+        self.compositor.compose(&frame, Some(&self.mask), &self.scene, &mut self.output);
         true
     }
 }
 
-/// When frame `number` is shown, counted from the first.
+/// The presentation time of frame `number`, relative to the first.
 fn time_of(number: u64, (frames, seconds): (u32, u32)) -> Duration {
     Duration::from_nanos(number * u64::from(seconds) * 1_000_000_000 / u64::from(frames.max(1)))
 }
 
-/// A scene with `spec` behind the person, for files: neither mirrored nor paused.
+/// A scene with this background for offline rendering: neither mirrored nor paused.
 ///
 /// # Errors
-/// When the background can't be loaded.
+/// If the background or the overlay cannot be loaded.
 pub fn scene(spec: BackgroundSpec, size: Size, config: &Config) -> Result<Scene, Failure> {
     let look = config.look.clone();
     let options = Options { crossfade: config.crossfade, ..Options::for_look(&look, size, config.limits) };
@@ -132,7 +156,7 @@ pub fn scene(spec: BackgroundSpec, size: Size, config: &Config) -> Result<Scene,
     Ok(Scene { version: 1, label: spec.to_string(), spec, background, look, overlay, ..Scene::off() })
 }
 
-fn picture(
+fn render_image(
     args: &RenderArgs,
     config: &Config,
     mut source: Box<dyn FrameSource>,
@@ -142,18 +166,18 @@ fn picture(
     let mut frame = Frame::new(source.size());
     source.next(&mut frame)?;
     let settings = mask::Settings { effort: Effort::Still, ..config.mask.clone() };
-    let mut stations = Stations::open(args, config, &settings, frame.size(), source.rate())?;
-    stations.run(&Arc::new(frame))?;
-    // the frame may have a column and a row more than the picture: 4:2:0 needs even sides
+    let mut stages = Stages::open(args, config, &settings, frame.size(), source.rate())?;
+    stages.run(&Arc::new(frame))?;
+    // 4:2:0 needs even sides, so the frame may have one column and one row more than the image
     let shown = source.info().native;
-    still::save(&stations.picture, shown, &args.output, format)?;
+    still::save(&stages.output, shown, &args.output, format)?;
     if let (Some(path), Some(format)) = (&args.mask, mask_format) {
-        still::save_mask(&stations.mask, shown, path, format)?;
+        still::save_mask(&stages.mask, shown, path, format)?;
     }
     Ok(())
 }
 
-fn video(
+fn render_video(
     args: &RenderArgs,
     config: &Config,
     mut source: Box<dyn FrameSource>,
@@ -162,12 +186,12 @@ fn video(
     let size = source.size();
     let settings = mask::Settings { effort: Effort::File, ..config.mask.clone() };
     let rate = source.rate();
-    let mut stations = Stations::open(args, config, &settings, size, rate)?;
-    let mut pictures = sink::open(output, size, rate, Existing::Replace)?;
+    let mut stages = Stages::open(args, config, &settings, size, rate)?;
+    let mut sink = sink::open(output, size, rate, Existing::Replace)?;
     let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, rate)).transpose()?;
-    let mut write = |stations: &Stations| {
-        pictures.write(&stations.picture)?;
-        masks.as_mut().map_or(Ok(()), |masks| masks.write(&stations.mask))
+    let mut write = |stages: &Stages| {
+        sink.write(&stages.output)?;
+        masks.as_mut().map_or(Ok(()), |masks| masks.write(&stages.mask))
     };
     let mut frames = Pool::new(BUFFERS, || Frame::new(size));
     loop {
@@ -175,20 +199,20 @@ fn video(
             Ok(Some(frame)) => frame,
             Err(CameraError::EndOfStream { .. }) => break,
             Err(error) => return Err(Failure::from(error)),
-            Ok(None) => return Err(Failure::new(Kind::Internal, "a frame was not given back")),
+            Ok(None) => return Err(Failure::new(Kind::Internal, "a frame was not returned to the pool")),
         };
-        if stations.run(&frame)? {
-            write(&stations)?;
+        if stages.run(&frame)? {
+            write(&stages)?;
         }
     }
-    if stations.flush() {
-        write(&stations)?;
+    if stages.flush() {
+        write(&stages)?;
     }
-    pictures.finish()?;
+    sink.finish()?;
     masks.map_or(Ok(()), MaskFile::finish)
 }
 
-/// The Y4M of `--mask`.
+/// The Y4M file of `--mask`.
 struct MaskFile {
     path: PathBuf,
     writer: Writer<BufWriter<File>>,
@@ -209,32 +233,29 @@ impl MaskFile {
     }
 }
 
-/// Writing begins before reading ends, so a file that is both would be lost.
+/// Refuses to overwrite an input, because writing starts before reading ends.
 fn refuse_same_file(output: &Path, input: &Path) -> Result<(), Failure> {
     let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
     let known = identity(output);
     if (known.is_some() && known == identity(input)) || path::absolute(output).ok() == path::absolute(input).ok() {
         let text = format!("{} and {} are the same file", output.display(), input.display());
-        return Err(Failure::new(Kind::BadInput, text).hint("write to another file"));
+        return Err(Failure::new(Kind::BadInput, text).hint("choose another output file"));
     }
     Ok(())
 }
 
-fn picture_format(path: &Path) -> Result<Format, Failure> {
-    Format::of(path).ok_or_else(|| bad_ending(path, ".png or .jpg, as the output is a picture"))
+fn image_format(path: &Path) -> Result<Format, Failure> {
+    Format::of(path).ok_or_else(|| unsupported_extension(path, ".png or .jpg, because the output is an image"))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Kind::Io, format!("cannot write {}: {}", path.display(), io_text(error)))
 }
 
-fn ending(path: &Path) -> String {
+fn extension(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-fn bad_ending(path: &Path, expected: &str) -> Failure {
-    Failure::new(
-        Kind::BadInput,
-        format!("cannot tell what to write to {}, expected a name in {expected}", path.display()),
-    )
+fn unsupported_extension(path: &Path, expected: &str) -> Failure {
+    Failure::new(Kind::BadInput, format!("unsupported extension of {}, expected {expected}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! `doctor` on this machine, and with `setup` in a guest on the real module.
+//! `doctor` on this machine, and with `setup` in a virtual machine with the real kernel module.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -11,7 +11,7 @@ use home::Home;
 use support::{Guest, VERSIONS};
 
 #[test]
-fn it_says_the_same_to_people_and_to_programs() {
+fn text_and_json_agree() {
     let home = Home::new();
     let json = home.run(&["doctor", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -20,37 +20,37 @@ fn it_says_the_same_to_people_and_to_programs() {
     let text = home.run(&["doctor"]);
     assert_eq!(text.status.code(), json.status.code());
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(!text.contains('\x1b'), "colours for nobody: {text}");
+    assert!(!text.contains('\x1b'), "colours without a terminal: {text}");
     assert!(
         text.ends_with('\n')
             && text.lines().last().unwrap().starts_with(if can_run { "bgcam can" } else { "bgcam cannot" })
     );
     for finding in report["groups"].as_array().unwrap().iter().flat_map(|group| group["findings"].as_array().unwrap()) {
-        // numbers such as the room on the disk may have changed in between
+        // numbers such as the free disk space may have changed in between
         assert!(finding["check"].is_string() && finding["text"].as_str().is_some_and(|text| !text.is_empty()));
-        assert_eq!(finding["mend"].is_null(), finding["level"] == "ok", "{finding}");
+        assert_eq!(finding["fix"].is_null(), finding["level"] == "ok", "{finding}");
     }
 }
 
 #[test]
-fn bad_settings_are_why_it_cannot_run() {
+fn invalid_settings_keep_bgcam_from_running() {
     let home = Home::new();
     home.write_config("[output]\nfsp = 15\n");
-    let said = home.expect(&["doctor"], 1);
-    assert!(said.contains("unknown setting \"fsp\"") && said.contains("bgcam cannot run"), "{said}");
+    let text = home.expect(&["doctor"], 1);
+    assert!(text.contains("unknown setting \"fsp\"") && text.contains("bgcam cannot run"), "{text}");
 }
 
 #[test]
-fn a_running_daemon_is_asked() {
+fn a_running_daemon_is_queried() {
     let home = Home::new();
     let daemon = home.start(&["--camera", "demo"]);
-    let said = String::from_utf8(home.run(&["doctor"]).stdout).unwrap();
-    assert!(said.contains(&format!("the daemon answers (pid {})", daemon.child.id())), "{said}");
+    let text = String::from_utf8(home.run(&["doctor"]).stdout).unwrap();
+    assert!(text.contains(&format!("the daemon is running (pid {})", daemon.child.id())), "{text}");
 }
 
-/// Root of a fresh machine with the module installed: told what is wrong, set up, well, and as before.
+/// As root on a fresh machine with the module installed: diagnosed, set up, healthy, and restored.
 #[test]
-fn a_machine_is_set_up_and_put_back_as_it_was() {
+fn a_machine_is_set_up_and_restored() {
     let testbed = testbed_or_skip!();
     let output = Guest::new(&testbed).v4l2loopback(VERSIONS[3]).no_loopback().daemon(
         r#"
@@ -70,38 +70,37 @@ fn a_machine_is_set_up_and_put_back_as_it_was() {
         "#,
     );
     let output = output.success();
-    let said = |name: &str| fs::read_to_string(output.file(name)).unwrap();
+    let text = |name: &str| fs::read_to_string(output.file(name)).unwrap();
     assert!(
         output.stdout.starts_with("before 1\n/etc/modprobe.d/bgcam.conf\n/etc/modules-load.d/bgcam.conf\n"),
         "{}",
         output.stdout
     );
     assert!(
-        said("before").contains("v4l2loopback is installed, but not loaded") && said("before").contains("bgcam setup")
+        text("before").contains("v4l2loopback is installed, but not loaded") && text("before").contains("bgcam setup")
     );
-    assert!(said("plan").contains("modprobe v4l2loopback"), "{}", said("plan"));
-    let after = said("after");
+    assert!(text("plan").contains("modprobe v4l2loopback"), "{}", text("plan"));
+    let after = text("after");
     for line in [
-        "ok    vivid is there (/dev/video0)",
+        "ok    vivid found (/dev/video0)",
         "ok    the kernel module v4l2loopback 0.15.4 is loaded",
-        "ok    apps see it as \"Virtual Background Cam\" (/dev/video10)",
-        "ok    browsers list it",
-        "ok    slow apps see whole pictures (max_buffers=4)",
-        "ok    it is there again after a restart",
+        "ok    apps show it as \"Virtual Background Cam\" (/dev/video10)",
+        "ok    visible in browsers",
+        "ok    enough buffers for slow apps (max_buffers=4)",
+        "ok    it will survive a reboot",
     ] {
         assert!(after.contains(line), "no {line:?} in\n{after}");
     }
-    assert!(said("again").contains("nothing to change"), "{}", said("again"));
-    assert!(said("running").contains("ok    bgcam feeds it now"), "{}", said("running"));
+    assert!(text("again").contains("nothing to change"), "{}", text("again"));
+    assert!(text("running").contains("ok    in use by bgcam"), "{}", text("running"));
     let left: Vec<_> = output.stdout.lines().skip(3).collect();
-    assert_eq!(left, ["/etc/modules-load.d/bgcam.conf"], "what was changed is kept, all else is gone");
-    assert!(said("removed").contains("/etc/modules-load.d/bgcam.conf is kept"), "{}", said("removed"));
+    assert_eq!(left, ["/etc/modules-load.d/bgcam.conf"], "edited files are kept, all others removed");
+    assert!(text("removed").contains("/etc/modules-load.d/bgcam.conf is kept"), "{}", text("removed"));
 }
 
-/// Nothing is changed that could not be shown; and after a real kill in the middle of a step, what was begun is undone or
-/// continued.
+/// Changes that cannot be shown are not made. After a kill in the middle of a step, setup can be undone or continued.
 #[test]
-fn a_setup_that_is_killed_is_undone_and_continued() {
+fn a_killed_setup_is_undone_and_continued() {
     let testbed = testbed_or_skip!();
     let output = Guest::new(&testbed).v4l2loopback(VERSIONS[3]).no_loopback().daemon(
         r#"
@@ -109,7 +108,7 @@ fn a_setup_that_is_killed_is_undone_and_continued() {
         left() { ls -A /etc/modprobe.d /etc/modules-load.d | grep bgcam; ls -d /sys/module/v4l2loopback; }
         "$BGCAM" setup --yes > /dev/full 2> "$SHARE/unshown"; echo "unshown $?"
         left 2> /dev/null
-        # it loads the module, and kills whoever called it
+        # loads the module and kills the calling process
         mkdir /tmp/killer
         printf '#!/bin/sh\n%s "$@"\nkill -9 $PPID\n' "$(command -v modprobe)" > /tmp/killer/modprobe
         chmod +x /tmp/killer/modprobe
@@ -124,8 +123,8 @@ fn a_setup_that_is_killed_is_undone_and_continued() {
     );
     let output = output.success();
     assert_eq!(output.stdout, "unshown 1\nkilled 137\nundone\nkilled 137\nundone\n");
-    let said = |name: &str| fs::read_to_string(output.file(name)).unwrap();
-    assert!(said("unshown").contains("nothing was changed: cannot print"), "{}", said("unshown"));
-    assert!(said("removed").contains("modprobe -r v4l2loopback"), "{}", said("removed"));
-    assert!(!said("continued").contains("write /etc/"), "{}", said("continued"));
+    let text = |name: &str| fs::read_to_string(output.file(name)).unwrap();
+    assert!(text("unshown").contains("nothing was changed: cannot print"), "{}", text("unshown"));
+    assert!(text("removed").contains("modprobe -r v4l2loopback"), "{}", text("removed"));
+    assert!(!text("continued").contains("write /etc/"), "{}", text("continued"));
 }

@@ -243,7 +243,7 @@ fn of_pictures_with_the_same_words_the_newest_is_used_and_none_is_removed_unaske
     let home = Home::new();
     for (name, colour) in [("a.png", [1, 2, 3]), ("b.png", [4, 5, 6])] {
         write_png(&home.path(name), 160, 90, colour);
-        home.expect(&["gallery", "import", home.path(name).to_str().unwrap(), "--words", "Beach"], 0);
+        home.expect(&["gallery", "import", home.path(name).to_str().unwrap(), "--name", "Beach"], 0);
     }
     let list: serde_json::Value = serde_json::from_str(&home.expect(&["gallery", "list", "--json"], 0)).unwrap();
     let newest = list[0]["id"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! The verbs that need no daemon: render, bench, models, devices, config, completions, man.
+//! Commands that need no daemon: render, bench, models, devices, config, completions, man.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -9,7 +9,7 @@ use std::fs;
 use bgcam::mask;
 use support::{Home, write_gif, write_png};
 
-fn runtime_is_there() -> bool {
+fn has_runtime() -> bool {
     let found = mask::library(&mask::Settings::default());
     if let Err(error) = &found {
         eprintln!("skipped: {error} (scripts/setup fetches it)");
@@ -29,8 +29,8 @@ fn write_clip(path: &std::path::Path, width: usize, height: usize, frames: usize
 }
 
 #[test]
-fn a_picture_is_rendered_at_its_own_size_with_its_mask() {
-    if !runtime_is_there() {
+fn an_image_is_rendered_at_its_own_size_with_its_mask() {
+    if !has_runtime() {
         return;
     }
     let home = Home::new();
@@ -49,7 +49,7 @@ fn a_picture_is_rendered_at_its_own_size_with_its_mask() {
 
 #[test]
 fn a_clip_is_rendered_frame_by_frame() {
-    if !runtime_is_there() {
+    if !has_runtime() {
         return;
     }
     let home = Home::new();
@@ -64,10 +64,10 @@ fn a_clip_is_rendered_frame_by_frame() {
     }
 }
 
-/// Thirty frames a second before ten: each picture of the background is seen three times, however long rendering takes.
+/// A clip at 30 fps with a background at 10 fps: each background frame appears three times, however long rendering takes.
 #[test]
-fn what_moves_behind_goes_by_the_time_of_the_frames() {
-    if !runtime_is_there() {
+fn moving_backgrounds_follow_the_frame_times() {
+    if !has_runtime() {
         return;
     }
     let home = Home::new();
@@ -82,7 +82,7 @@ fn what_moves_behind_goes_by_the_time_of_the_frames() {
 }
 
 #[test]
-fn what_render_cannot_do_is_said_and_harms_no_file() {
+fn render_errors_are_reported_and_no_file_is_damaged() {
     let home = Home::new();
     let path = |name: &str| home.path(name).display().to_string();
     write_clip(&home.path("in.y4m"), 320, 180, 3);
@@ -97,29 +97,29 @@ fn what_render_cannot_do_is_said_and_harms_no_file() {
 }
 
 #[test]
-fn bench_measures_every_station() {
-    if !runtime_is_there() {
+fn bench_measures_every_stage() {
+    if !has_runtime() {
         return;
     }
     let home = Home::new();
     for (quality, expected) in [
         ("eco", &["mjpeg", "mask", "compose", "all but mjpeg"][..]),
-        ("balanced", &["mjpeg", "mask", "key frames", "compose", "all but mjpeg"]),
+        ("balanced", &["mjpeg", "mask", "keyframes", "compose", "all but mjpeg"]),
     ] {
         let args = ["bench", "--frames", "10", "--size", "320x180", "--quality", quality, "--json"];
         let report: serde_json::Value = serde_json::from_str(&home.expect(&args, 0)).unwrap();
-        let stations = report["stations"].as_array().unwrap();
-        let names: Vec<_> = stations.iter().map(|station| station["name"].clone()).collect();
+        let stages = report["stages"].as_array().unwrap();
+        let names: Vec<_> = stages.iter().map(|stage| stage["name"].clone()).collect();
         assert_eq!(report["quality"], quality);
         assert_eq!(names, expected);
-        for station in stations.iter().filter(|station| station["name"] != "key frames") {
-            assert!(station["cpu_ms"].as_f64().unwrap() > 0.0, "{station}");
+        for stage in stages.iter().filter(|stage| stage["name"] != "keyframes") {
+            assert!(stage["cpu_ms"].as_f64().unwrap() > 0.0, "{stage}");
         }
     }
 }
 
 #[test]
-fn lists_and_pages_are_printed() {
+fn lists_are_printed() {
     let home = Home::new();
     let models: serde_json::Value = serde_json::from_str(&home.expect(&["models", "--json", "--no-speed"], 0)).unwrap();
     let names: Vec<_> = models.as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
@@ -131,62 +131,65 @@ fn lists_and_pages_are_printed() {
 }
 
 #[test]
-fn every_shell_takes_its_completions() {
+fn shells_accept_their_completion_scripts() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = home.expect(&["completions", shell], 0);
         for verb in ["set-color", "set-none", "doctor", "setup"] {
             assert!(script.contains(verb), "{shell}: {verb}");
         }
-        assert!(!script.contains("bgcam,off") && !script.contains("Deprecated"), "{shell} completes a deprecated name");
+        assert!(
+            !script.contains("bgcam,off") && !script.contains("Deprecated"),
+            "{shell} completes a deprecated command"
+        );
         let path = home.path(shell);
         fs::write(&path, script).unwrap();
         match std::process::Command::new(shell).arg("-n").arg(&path).output() {
             Ok(output) => assert!(output.status.success(), "{shell}: {}", support::text(&output)),
-            Err(_) => eprintln!("skipped: {shell} is not there to read its completions"),
+            Err(_) => eprintln!("skipped: {shell} is not installed"),
         }
     }
 }
 
 #[test]
-fn every_verb_has_a_page_with_an_example() {
+fn every_command_has_a_manual_page_with_examples() {
     use clap::CommandFactory;
     fn check(command: &clap::Command, name: &str, dir: &std::path::Path) {
-        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            let name = format!("{name}-{}", verb.get_name());
+        for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = format!("{name}-{}", command.get_name());
             let page =
                 fs::read_to_string(dir.join(format!("{name}.1"))).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert!(page.contains("Example: "), "{name} has no example");
-            check(verb, &name, dir);
+            assert!(page.contains("\n.SH EXAMPLES\n"), "{name} has no examples");
+            check(command, &name, dir);
         }
     }
     let home = Home::new();
     home.expect(&["man", home.path("man").to_str().unwrap()], 0);
     check(&bgcam::cli::args::Cli::command(), "bgcam", &home.path("man"));
-    // groff complains of what it does not understand
+    // groff warns about requests that it does not know
     let page = home.path("man/bgcam.1");
     match std::process::Command::new("man").args(["--warnings", "-l"]).arg(&page).env("MANPAGER", "cat").output() {
         Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{}", support::text(&output)),
-        Err(_) => eprintln!("skipped: man is not there to read the page"),
+        Err(_) => eprintln!("skipped: man is not installed"),
     }
 }
 
 #[test]
-fn setup_shows_what_it_would_do_and_asks() {
+fn setup_shows_the_changes_and_asks() {
     let home = Home::new();
     let before = home.run(&["setup", "--dry-run", "--no-service"]);
     assert!(before.status.success(), "{}", support::text(&before));
-    let there_is_nothing = String::from_utf8_lossy(&before.stderr).contains("nothing to change");
-    // nobody is there to say yes
-    let said = home.expect(&["setup", "--no-service"], if there_is_nothing { 0 } else { 1 });
-    assert!(there_is_nothing || said.contains("nobody said yes"), "{said}");
+    let is_unchanged = String::from_utf8_lossy(&before.stderr).contains("nothing to change");
+    // stdin is not a terminal, so there is no confirmation
+    let said = home.expect(&["setup", "--no-service"], if is_unchanged { 0 } else { 1 });
+    assert!(is_unchanged || said.contains("nothing was changed: not confirmed"), "{said}");
     for line in [&["setup", "--remove"][..], &["setup", "--remove", "--dry-run"]] {
         assert!(home.expect(line, 0).contains("nothing to change"), "{line:?}");
     }
 }
 
 #[test]
-fn a_settings_file_is_checked_by_itself() {
+fn a_settings_file_is_checked_on_its_own() {
     let home = Home::new();
     let file = home.path("mine.toml");
     fs::write(&file, "[output]\nfps = 15\n").unwrap();
@@ -194,7 +197,7 @@ fn a_settings_file_is_checked_by_itself() {
     fs::write(&file, "[output]\nfps = 1000\n").unwrap();
     assert!(home.expect(&["config", "check", file.to_str().unwrap()], 1).contains("output.fps = 1000"));
     let missing = home.expect(&["config", "check", "/no/such.toml"], 1);
-    assert!(missing.contains("/no/such.toml: there is no such settings file"), "{missing}");
+    assert!(missing.contains("/no/such.toml: settings file not found"), "{missing}");
     fs::write(&file, "[output]\nfps = 1000\n[look]\nzoom = 1\n[mask]\nmemory = 3\n").unwrap();
     let all = home.expect(&["config", "check", file.to_str().unwrap()], 1);
     for part in
@@ -206,7 +209,7 @@ fn a_settings_file_is_checked_by_itself() {
 }
 
 #[test]
-fn wrong_values_are_told_what_is_expected() {
+fn invalid_values_name_what_is_expected() {
     let home = Home::new();
     for (line, expected) in [
         ("daemon --fps abc", "'abc' for '--fps <FPS>': expected a whole number from 1 to 120"),
@@ -217,12 +220,12 @@ fn wrong_values_are_told_what_is_expected() {
         ("set-prompt x --seed -1", "expected a whole number, 0 or more"),
         ("set-slideshow . --every 5x", "such as 45s, 5m or 1h"),
         ("bench --frames x", "expected a whole number from 10 to 100000"),
-        ("set-camera file:", "expected auto, a path"),
+        ("set-camera file:", "expected auto, a device path"),
     ] {
         let words: Vec<_> = line.split(' ').collect();
         let said = home.expect(&words, 2);
         assert!(said.contains(expected) && !said.contains("invalid digit"), "{line}: {said}");
     }
     let said = home.expect(&["bench", "--compare", "/dev/null"], 1);
-    assert!(said.contains("/dev/null is not a measurement"), "{said}");
+    assert!(said.contains("/dev/null is not a file saved by bgcam bench"), "{said}");
 }

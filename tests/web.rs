@@ -404,7 +404,7 @@ fn lists_have_what_the_page_is_made_of() {
     let site = Site::of(&home);
     let get = |path: &str| site.ask("GET", path, b"").json();
     assert_eq!(get("/api/knobs")[0]["name"], "softness");
-    assert_eq!(get("/api/knobs")[0]["takes"], json!({"number": [0, 100]}));
+    assert_eq!(get("/api/knobs")[0]["type"], json!({"number": [0, 100]}));
     assert!(get("/api/devices")["cameras"].is_array());
     assert_eq!(get("/api/providers")[0]["name"], "builtin");
     assert!(get("/api/styles").as_array().unwrap().len() > 5);

@@ -1,10 +1,10 @@
-//! `devices`: webcams and virtual cameras, and one virtual camera more or less.
+//! `bgcam devices`: lists webcams and virtual cameras; adds and removes virtual cameras.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Trouble, args::DevicesVerb, note, show};
+use super::{CliError, args::DevicesVerb, note, show};
 use crate::style::DIM;
 use crate::{
     camera,
@@ -13,15 +13,16 @@ use crate::{
     sink,
 };
 
-pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), Trouble> {
-    let fail = |error| Trouble::Failed(Failure::from(error));
+pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), CliError> {
+    let fail = |error| CliError::Failed(Failure::from(error));
     match verb {
         None => Ok(list(json)?),
         Some(DevicesVerb::Add { label }) => {
             let node = sink::loopback::control::add(&label).map_err(fail)?;
             writeln!(io::stdout(), "{}", node.display())?;
-            note(format_args!("made {label:?}; it is gone after a restart of the machine"));
-            let hint = format!("hint: name it in output.to, such as [\"v4l2\", \"v4l2:{}\"]", node.display());
+            note(format_args!("added {label:?}; it will not survive a reboot"));
+            let hint =
+                format!("hint: to use it, add it to the setting output.to: [\"v4l2\", \"v4l2:{}\"]", node.display());
             let _ = writeln!(anstream::stderr(), "{DIM}{hint}{DIM:#}");
             Ok(())
         }
@@ -45,7 +46,7 @@ struct Camera {
     #[serde(flatten)]
     device: camera::Device,
     infrared: bool,
-    /// Whether the settings mean it: the daemon takes it.
+    /// Whether the daemon would use it with the current settings.
     selected: bool,
 }
 
@@ -73,7 +74,7 @@ fn list(as_json: bool) -> io::Result<()> {
     }
     let mut out = io::stdout().lock();
     if devices.cameras.iter().all(|camera| camera.device.virtual_) {
-        note("no webcam found; `bgcam daemon --camera demo` needs none");
+        note("no webcam found; to try bgcam without one, use `bgcam daemon --camera demo`");
     }
     for camera in &devices.cameras {
         write_camera(&mut out, camera)?;
@@ -83,7 +84,7 @@ fn list(as_json: bool) -> io::Result<()> {
         writeln!(out, "    {}", camera.why)?;
     }
     if devices.outputs.is_empty() {
-        note("no virtual camera found; `bgcam setup` makes one");
+        note("no virtual camera found; create one with `bgcam setup`");
     }
     for output in &devices.outputs {
         writeln!(out, "virtual camera  {}  {}", output.path.display(), output.label)?;

@@ -1,20 +1,20 @@
-//! `doctor`: prints what is wrong with this machine.
+//! `bgcam doctor`: prints the report of all checks.
 
 use std::io::Write;
 
-use super::{Trouble, show};
+use super::{CliError, show};
 use crate::{
-    doctor::{Text, examine},
+    doctor::{ReportText, examine},
     system::System,
 };
 
-/// Prints the report; not done when bgcam can't do its work here.
-pub(super) fn run(json: bool) -> Result<(), Trouble> {
+/// Prints the report. The command fails if bgcam cannot run on this machine.
+pub(super) fn run(json: bool) -> Result<(), CliError> {
     let report = examine(&System::real());
     if json {
         show::json(&report)?;
     } else {
-        write!(anstream::stdout().lock(), "{}", Text(&report))?;
+        write!(anstream::stdout().lock(), "{}", ReportText(&report))?;
     }
-    if report.can_run { Ok(()) } else { Err(Trouble::Said) }
+    if report.can_run { Ok(()) } else { Err(CliError::Reported) }
 }

@@ -1,12 +1,14 @@
-//! The command line: reads it, does what it says or asks the daemon to, and prints.
+//! The command line: runs commands, alone or through the daemon, and prints their results.
 //!
-//! What a verb finds out goes to stdout; talk and errors go to stderr.
+//! Results go to stdout, messages and errors to stderr.
 
 pub mod args;
 mod devices;
 mod doctor;
+mod error;
 mod gallery;
 mod look;
+mod man;
 mod preview;
 mod prompt;
 mod setup;
@@ -14,23 +16,24 @@ mod show;
 mod watch;
 
 use std::{
-    fmt, fs,
+    fmt,
     io::{self, IsTerminal, Write},
-    path::Path,
     process::ExitCode,
     time::Duration,
 };
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
-use self::args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb};
-use crate::style::{BAD, DIM};
+use self::{
+    args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb},
+    error::{CliError, print_failure},
+};
 use crate::{
     background::{BackgroundSpec, Fit, Slides},
-    bench,
+    bench::{self, BenchArgs},
     config::{self, Config, ConfigError, Flags},
     control::{
-        client::{Client, ConnectError},
+        client::Client,
         protocol::{Request, Response},
         socket,
     },
@@ -42,92 +45,28 @@ use crate::{
     render,
 };
 
-/// Why a verb was not done; each has its exit status.
-#[derive(Debug)]
-enum Trouble {
-    /// It could not be done.
-    Failed(Failure),
-    /// No daemon runs.
-    NoDaemon,
-    /// It could not be done, and the reasons are printed already.
-    Said,
-    /// Whoever read our output went away.
-    Unheard,
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<ConfigError> for Trouble {
-    fn from(error: ConfigError) -> Self {
-        Self::Failed(Failure::from(error))
-    }
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Unheard,
-            _ => Self::Failed(Failure::new(Kind::Io, format!("cannot print: {error}"))),
-        }
-    }
-}
-
-impl From<ConnectError> for Trouble {
-    fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::NoDaemon => Self::NoDaemon,
-            ConnectError::Failed(failure) => Self::Failed(failure),
-        }
-    }
-}
-
-/// Does what the command line says.
+/// Runs the command line and returns the exit status.
 pub fn main() -> ExitCode {
-    let done = match Cli::try_parse() {
+    let result = match Cli::try_parse() {
         Ok(cli) => run(cli.verb),
-        // help and version are output like any other, so a disk that is full makes them fail
-        Err(help) if !help.use_stderr() => help.print().map_err(Trouble::from),
+        // help and version are normal output: a write error is a failure
+        Err(help) if !help.use_stderr() => help.print().map_err(CliError::from),
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(2);
         }
     };
-    // what is left in the buffer would otherwise be lost without a word
-    match done.and_then(|()| Ok(io::stdout().flush()?)) {
-        Ok(()) | Err(Trouble::Unheard) => ExitCode::SUCCESS,
-        Err(Trouble::Said) => ExitCode::from(1),
-        Err(Trouble::Failed(failure)) => {
-            complain(&failure);
-            ExitCode::from(1)
-        }
-        Err(Trouble::NoDaemon) => {
-            complain(
-                &Failure::new(Kind::NotFound, "no bgcam daemon runs")
-                    .hint("start it with `systemctl --user start bgcam`, or in a terminal with `bgcam daemon`"),
-            );
-            ExitCode::from(3)
-        }
-    }
+    // Rust ignores write errors when it flushes stdout at exit
+    let result = result.and_then(|()| Ok(io::stdout().flush()?));
+    result.map_or_else(CliError::report, |()| ExitCode::SUCCESS)
 }
 
-/// Prints a message for the user. There is nowhere to report that it failed, and the verb has done its work all the same.
+/// Prints a message to stderr. A write error is ignored, because the command itself succeeded.
 fn note(message: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{message}");
 }
 
-fn complain(failure: &Failure) {
-    let mut stderr = anstream::stderr().lock();
-    let _ = writeln!(stderr, "{BAD}error:{BAD:#} {failure}");
-    if let Some(hint) = &failure.hint {
-        let _ = writeln!(stderr, "{DIM}hint: {hint}{DIM:#}");
-    }
-}
-
-fn run(verb: Verb) -> Result<(), Trouble> {
+fn run(verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::Daemon(args) => Ok(daemon::run(daemon_options(args)?)?),
         Verb::SetPrompt(args) => prompt::set_prompt(args),
@@ -144,16 +83,16 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Off => {
             writeln!(
                 io::stderr(),
-                "note: `bgcam off` is now called `bgcam set-none`; it shows your room. `bgcam pause` hides the camera"
+                "note: `bgcam off` is deprecated, use `bgcam set-none`. It shows your real room; to hide the camera, use `bgcam pause`"
             )?;
             set(BackgroundSpec::Off)
         }
         Verb::Pause => ask(&Request::Pause),
         Verb::Resume => ask(&Request::Resume),
         Verb::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
-        Verb::Look { knobs, reset, json } => look::run(&knobs, reset, json),
+        Verb::Look { settings, reset, json } => look::run(&settings, reset, json),
         Verb::Preview { print } => preview::run(print),
-        Verb::SetCamera { camera, .. } => ask(&Request::SetCamera { camera: camera.map(whole_camera).transpose()? }),
+        Verb::SetCamera { camera, .. } => ask(&Request::SetCamera { camera: camera.map(absolute_camera).transpose()? }),
         Verb::SetQuality { quality, .. } => ask(&Request::SetQuality { quality }),
         Verb::Status { json, watch } => status(json, watch),
         Verb::Devices { verb, json } => devices::run(verb, json),
@@ -166,51 +105,51 @@ fn run(verb: Verb) -> Result<(), Trouble> {
         Verb::Setup(args) => setup::run(&args),
         Verb::Stop => stop(),
         Verb::Completions { shell } => {
-            // into memory first: clap panics when it cannot write
+            // clap panics on write errors, so it writes to memory first
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut args::without_deprecated(), "bgcam", &mut script);
+            clap_complete::generate(shell, &mut args::without_hidden(), "bgcam", &mut script);
             Ok(io::stdout().write_all(&script)?)
         }
-        Verb::Man { dir } => man(dir.as_deref()),
+        Verb::Man { dir } => man::run(dir.as_deref()),
     }
 }
 
-fn client() -> Result<Client, Trouble> {
+fn client() -> Result<Client, CliError> {
     Ok(Client::connect(&paths::runtime_dir())?)
 }
 
-fn ask(request: &Request) -> Result<(), Trouble> {
+fn ask(request: &Request) -> Result<(), CliError> {
     if let Response::Done(text) = client()?.call(request)? {
         note(text);
     }
     Ok(())
 }
 
-fn set(spec: BackgroundSpec) -> Result<(), Trouble> {
+fn set(spec: BackgroundSpec) -> Result<(), CliError> {
     ask(&Request::SetBackground { spec, fit: None })
 }
 
-fn set_file(spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), Trouble> {
+fn set_file(spec: BackgroundSpec, fit: Option<Fit>) -> Result<(), CliError> {
     ask(&Request::SetBackground { spec: absolute(spec)?, fit })
 }
 
-/// The daemon has another working directory.
+/// Makes the path of a background absolute, because the daemon has another working directory.
 fn absolute(spec: BackgroundSpec) -> Result<BackgroundSpec, Failure> {
     let name = spec.to_string();
     spec.absolute()
         .map_err(|error| Failure::new(Kind::BadInput, format!("cannot resolve the path {name:?}: {}", io_text(&error))))
 }
 
-/// The same camera; a file's path from the root on.
-fn whole_camera(camera: String) -> Result<String, Failure> {
+/// Makes the path of a `file:` camera absolute.
+fn absolute_camera(camera: String) -> Result<String, Failure> {
     let Some(path) = camera.strip_prefix("file:") else { return Ok(camera) };
-    let whole = std::path::absolute(path).map_err(|error| {
+    let absolute = std::path::absolute(path).map_err(|error| {
         Failure::new(Kind::BadInput, format!("cannot resolve the path {path:?}: {}", io_text(&error)))
     })?;
-    Ok(format!("file:{}", whole.display()))
+    Ok(format!("file:{}", absolute.display()))
 }
 
-fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, Trouble> {
+fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, CliError> {
     let mut flags = Flags::new();
     let mut flag = |key, value: Option<::config::Value>| flags.extend(value.map(|value| (key, value)));
     flag("camera.device", args.camera.map(Into::into));
@@ -225,19 +164,19 @@ fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, Trouble> {
     Ok(daemon::Options { flags, background, snapshot: args.snapshot, once: args.once })
 }
 
-fn settings(model: &Option<String>, quality: Option<Quality>) -> Result<Config, Trouble> {
+fn settings(model: &Option<String>, quality: Option<Quality>) -> Result<Config, CliError> {
     let mut flags: Flags = model.iter().map(|model| ("mask.model", model.clone().into())).collect();
     flags.extend(quality.map(|quality| ("mask.quality", quality.to_string().into())));
     Ok(Config::load(&flags)?)
 }
 
-fn status(json: bool, watch: bool) -> Result<(), Trouble> {
+fn status(json: bool, watch: bool) -> Result<(), CliError> {
     let mut client = client()?;
     let mut response = client.call(if watch { &Request::Watch } else { &Request::Status })?;
-    let mut shown = watch::Watch::new(io::stdout().is_terminal());
+    let mut display = watch::Watch::new(io::stdout().is_terminal());
     loop {
         match &response {
-            Response::Status(status) if watch && !json => shown.show(&mut anstream::stdout().lock(), status)?,
+            Response::Status(status) if watch && !json => display.show(&mut anstream::stdout().lock(), status)?,
             Response::Status(status) => show::status(status, json, watch)?,
             _ => {}
         }
@@ -248,56 +187,56 @@ fn status(json: bool, watch: bool) -> Result<(), Trouble> {
     }
 }
 
-fn models(json: bool, measure: bool) -> Result<(), Trouble> {
+fn models(json: bool, measure: bool) -> Result<(), CliError> {
     Ok(show::models(&settings(&None, None)?.mask, json, measure)?)
 }
 
-fn config(verb: ConfigVerb) -> Result<(), Trouble> {
+fn config(verb: ConfigVerb) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     match verb {
         ConfigVerb::Show => {
             let config = settings(&None, None)?;
             for file in &config.files {
-                note(format_args!("from {}", file.display()));
+                note(format_args!("settings from {}", file.display()));
             }
             write!(stdout, "{}", config.to_toml())?;
         }
         ConfigVerb::Check { file: Some(file) } => {
-            checked(config::check_file(&file))?;
-            note(format_args!("{} is good", file.display()));
+            report_errors(config::check_file(&file))?;
+            note(format_args!("{} OK", file.display()));
         }
         ConfigVerb::Check { file: None } => {
-            let files = checked(Config::load(&Flags::new()))?.files;
+            let files = report_errors(Config::load(&Flags::new()))?.files;
             let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-            let from = if files.is_empty() { "the defaults".to_owned() } else { files.join(", ") };
-            note(format_args!("the settings are good ({from})"));
+            let sources = if files.is_empty() { "defaults only".to_owned() } else { files.join(", ") };
+            note(format_args!("settings OK ({sources})"));
         }
         ConfigVerb::Path => {
             for file in paths::config_files() {
-                let there = if file.exists() { "" } else { " (not there)" };
-                writeln!(stdout, "{}{there}", file.display())?;
+                let missing = if file.exists() { "" } else { " (does not exist)" };
+                writeln!(stdout, "{}{missing}", file.display())?;
             }
         }
     }
     Ok(())
 }
 
-/// The settings, or every mistake in them on stderr.
-fn checked<T>(settings: Result<T, ConfigError>) -> Result<T, Trouble> {
+/// Prints every error in the settings.
+fn report_errors<T>(settings: Result<T, ConfigError>) -> Result<T, CliError> {
     settings.map_err(|error| {
-        let mut mistakes = error.into_mistakes().map(Failure::from).peekable();
-        while let Some(mut mistake) = mistakes.next() {
-            // the same way out is printed once, below all whose it is
-            if mistakes.peek().is_some_and(|next| next.hint == mistake.hint) {
-                mistake.hint = None;
+        let mut failures = error.into_errors().map(Failure::from).peekable();
+        while let Some(mut failure) = failures.next() {
+            // prints a hint once, below the last error that it applies to
+            if failures.peek().is_some_and(|next| next.hint == failure.hint) {
+                failure.hint = None;
             }
-            complain(&mistake);
+            print_failure(&failure);
         }
-        Trouble::Said
+        CliError::Reported
     })
 }
 
-fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
+fn bench(args: &BenchArgs) -> Result<(), CliError> {
     let before = args.compare.as_deref().map(bench::Report::load).transpose()?;
     let report = bench::run(args, &settings(&args.model, args.quality)?)?;
     args.save.as_deref().map_or(Ok(()), |path| report.save(path))?;
@@ -313,35 +252,23 @@ fn bench(args: &args::BenchArgs) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Asks the daemon to end and waits until its process has: the camera is free when this returns, and another daemon may start.
-fn stop() -> Result<(), Trouble> {
+/// Stops the daemon and waits until its process has ended, so that the camera is free and a new daemon can start.
+fn stop() -> Result<(), CliError> {
     let mut client = client()?;
     let process = socket::pid_in(&paths::runtime_dir()).and_then(Process::find);
     match client.call(&Request::Stop) {
         Ok(_) => {}
-        // it may be gone before its answer is
+        // the daemon may exit before its reply arrives
         Err(failure) if failure.kind == Kind::Io => {}
         Err(failure) => return Err(failure.into()),
     }
     if process.is_some_and(|process| !process.exits_within(Duration::from_secs(10))) {
-        return Err(Failure::new(Kind::Busy, "the daemon did not end within 10 s")
+        return Err(Failure::new(Kind::Busy, "the daemon did not stop within 10 s")
             .hint(
-                "`systemctl --user kill -s KILL bgcam`, or `kill -9` with the pid of `bgcam status`, ends it by force",
+                "to force it, run `systemctl --user kill -s KILL bgcam`, or `kill -9` with the pid from `bgcam status`",
             )
             .into());
     }
     note("stopped");
-    Ok(())
-}
-
-fn man(dir: Option<&Path>) -> Result<(), Trouble> {
-    let Some(dir) = dir else {
-        return Ok(clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?);
-    };
-    let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
-    let cannot =
-        |error| Failure::new(Kind::Io, format!("cannot write manual pages to {}: {}", dir.display(), io_text(&error)));
-    written.map_err(cannot)?;
-    note(format_args!("manual pages written to {}", dir.display()));
     Ok(())
 }

@@ -1,18 +1,24 @@
-//! `set-prompt` and `providers`: asks for a picture, shows how far it is, and lets the user choose among several.
+//! `bgcam set-prompt` and `bgcam providers`: generate a background with a progress bar, and choose one of several.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    time::Instant,
+};
 
-use super::{Trouble, args::PromptArgs, ask, client, gallery, settings, show};
+use super::{CliError, args::PromptArgs, ask, client, gallery, settings, show};
 use crate::style::{DIM, GOOD};
 use crate::{
-    control::protocol::{Request, Response},
+    control::{
+        client::Client,
+        protocol::{Request, Response},
+    },
     error::Failure,
     gallery::Entry,
     prompt::{self, JobStatus, Progress, PromptRequest, one_line, providers, settings::PromptSettings},
 };
 
-/// Asks the daemon for a picture and waits until it is shown.
-pub(super) fn set_prompt(args: PromptArgs) -> Result<(), Trouble> {
+/// Requests an image from the daemon and waits until it is the background.
+pub(super) fn set_prompt(args: PromptArgs) -> Result<(), CliError> {
     if args.cancel {
         return ask(&Request::CancelPrompt);
     }
@@ -31,13 +37,13 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), Trouble> {
     };
     let mut client = client()?;
     let mut response = client.call(&Request::SetPrompt(Box::new(request)))?;
-    let mut bar = Bar { shown: false };
+    let mut bar = ProgressBar { is_drawn: false };
     loop {
         match response {
             Response::Progress(job) => bar.draw(&job)?,
             Response::Pictures(entries) => {
                 bar.clear()?;
-                return finish(&entries);
+                return finish(client, &entries);
             }
             Response::Done(text) => {
                 writeln!(io::stderr(), "{text}")?;
@@ -49,17 +55,28 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), Trouble> {
     }
 }
 
-fn finish(entries: &[Entry]) -> Result<(), Trouble> {
+fn finish(mut client: Client, entries: &[Entry]) -> Result<(), CliError> {
     let Some(first) = entries.first() else { return Ok(()) };
     writeln!(io::stderr(), "background: {}", first.label())?;
     show_notes(entries.iter().flat_map(|entry| &entry.notes))?;
+    warn_if_room_is_visible(&mut client)?;
     if entries.len() > 1 {
         choose(entries)?;
     }
     Ok(())
 }
 
-/// Prints each note once.
+/// Prints the same note as other changes of the background, whose replies include it.
+fn warn_if_room_is_visible(client: &mut Client) -> Result<(), CliError> {
+    if let Response::Status(status) = client.call(&Request::Status)?
+        && let (true, Some(why)) = (status.scene.room_visible, status.scene.room_why)
+    {
+        writeln!(io::stderr(), "your room is visible: {why}")?;
+    }
+    Ok(())
+}
+
+/// Prints each distinct note once.
 fn show_notes<'a>(notes: impl Iterator<Item = &'a String>) -> io::Result<()> {
     let mut shown: Vec<&str> = Vec::new();
     for note in notes {
@@ -71,43 +88,34 @@ fn show_notes<'a>(notes: impl Iterator<Item = &'a String>) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets the user try the pictures one after another; the last one tried stays.
-fn choose(entries: &[Entry]) -> Result<(), Trouble> {
+/// Lets the user try the images one after another; the last one stays.
+fn choose(entries: &[Entry]) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     for (index, entry) in entries.iter().enumerate() {
         writeln!(stdout, "{} {}", index + 1, entry.id)?;
     }
     if !io::stdin().is_terminal() {
-        writeln!(io::stderr(), "the first is shown; `bgcam gallery use ID` shows another")?;
+        writeln!(io::stderr(), "using the first; choose another with `bgcam gallery use ID`")?;
         return Ok(());
     }
     let mut lines = io::stdin().lock().lines();
     loop {
-        write!(io::stderr(), "which one, 1 to {} (Enter keeps what is shown)? ", entries.len())?;
+        write!(io::stderr(), "Which image, 1 to {} (Enter keeps the current one)? ", entries.len())?;
         let Some(line) = lines.next().transpose()?.filter(|line| !line.trim().is_empty()) else { return Ok(()) };
         let entry = line.trim().parse::<usize>().ok().and_then(|number| entries.get(number.checked_sub(1)?));
         match entry {
-            Some(entry) => gallery::put_on(&entry.id)?,
+            Some(entry) => gallery::apply(&entry.id)?,
             None => writeln!(io::stderr(), "{:?} is not a number from 1 to {}", line.trim(), entries.len())?,
         }
     }
 }
 
-/// How far a job is, in a few words.
-pub(super) fn how_far(job: &JobStatus) -> String {
-    match job.progress {
-        Progress::Working => format!("{:.0} s", job.elapsed_s),
-        Progress::Done(share) => format!("{:.0} %, {:.0} s", share * 100.0, job.elapsed_s),
-        Progress::Waiting(seconds) => format!("asked to wait {seconds:.0} s, {:.0} s so far", job.elapsed_s),
-    }
+/// A progress bar in one line, on terminals only.
+struct ProgressBar {
+    is_drawn: bool,
 }
 
-/// The line that tells how far a picture is; only on a terminal.
-struct Bar {
-    shown: bool,
-}
-
-impl Bar {
+impl ProgressBar {
     fn draw(&mut self, job: &JobStatus) -> io::Result<()> {
         const WIDTH: usize = 24;
         let mut stderr = io::stderr().lock();
@@ -119,21 +127,21 @@ impl Bar {
             Progress::Working | Progress::Waiting(_) => 0,
         };
         let bar = format!("{}{}", "█".repeat(filled), "░".repeat(WIDTH - filled));
-        write!(stderr, "\r\x1b[K{bar} {}: {}", job.provider, how_far(job))?;
-        self.shown = true;
+        write!(stderr, "\r\x1b[K{bar} {}: {}", job.provider, show::progress_text(job))?;
+        self.is_drawn = true;
         stderr.flush()
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.shown) { write!(io::stderr(), "\r\x1b[K") } else { Ok(()) }
+        if std::mem::take(&mut self.is_drawn) { write!(io::stderr(), "\r\x1b[K") } else { Ok(()) }
     }
 }
 
-/// Prints who can make pictures, or has one of them make a small one.
-pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), Trouble> {
+/// Lists the image providers, or generates a test image with one.
+pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), CliError> {
     let settings = settings(&None, None)?.prompt;
     if let Some(name) = test {
-        return try_one(name, &settings);
+        return test_provider(name, &settings);
     }
     let list = providers::list(&settings);
     if json {
@@ -142,11 +150,11 @@ pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), Troub
     let mut out = anstream::stdout().lock();
     for info in &list {
         let name = info.name.to_string();
-        let chosen = if name == settings.provider { "*" } else { " " };
+        let marker = if name == settings.provider { "*" } else { " " };
         match &info.why_not {
-            None => writeln!(out, "{chosen} {name:10} {GOOD}ready{GOOD:#}     {} {}", info.model, info.note)?,
+            None => writeln!(out, "{marker} {name:10} {GOOD}ready{GOOD:#}     {} {}", info.model, info.note)?,
             Some(failure) => {
-                writeln!(out, "{chosen} {name:10} not ready {failure}")?;
+                writeln!(out, "{marker} {name:10} not ready {failure}")?;
                 let hint = |hint| writeln!(out, "                       {DIM}hint: {hint}{DIM:#}");
                 failure.hint.iter().try_for_each(hint)?;
             }
@@ -155,15 +163,16 @@ pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), Troub
     Ok(())
 }
 
-fn try_one(name: &str, settings: &PromptSettings) -> Result<(), Trouble> {
-    let fail = |error| Trouble::Failed(Failure::from(error));
+fn test_provider(name: &str, settings: &PromptSettings) -> Result<(), CliError> {
+    let fail = |error| CliError::Failed(Failure::from(error));
     let provider = providers::open(name, settings).map_err(fail)?;
     let request = PromptRequest { text: "a plain wall with soft light".to_owned(), ..PromptRequest::default() };
     let recipe = prompt::recipe(&request, &*provider, settings, (1280, 720)).map_err(fail)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let image = runtime.block_on(provider.generate(&recipe, &|_| {})).map_err(fail)?;
-    let (size, seconds) = (image.bytes.len() / 1024, started.elapsed().as_secs_f32());
-    writeln!(io::stderr(), "{name} works: a picture of {size} kB in {seconds:.1} s")?;
+    let kilobytes = image.bytes.len() / 1024;
+    let seconds = started.elapsed().as_secs_f32();
+    writeln!(io::stderr(), "{name} works: generated an image of {kilobytes} kB in {seconds:.1} s")?;
     Ok(show_notes(image.notes.iter())?)
 }

@@ -1,4 +1,4 @@
-//! What the verbs print: tables for people, JSON for programs.
+//! Output of commands: tables for people, JSON for programs.
 
 use std::{
     io::{self, Write},
@@ -8,16 +8,22 @@ use std::{
 use serde::Serialize;
 
 use crate::style::{BAD, DIM, WARNING};
-use crate::{control::protocol::Status, error::Failure, mask, sink};
+use crate::{
+    control::protocol::Status,
+    error::Failure,
+    mask,
+    prompt::{JobStatus, Progress},
+    sink,
+};
 
-/// Prints `value` as JSON, on one line or as a block.
+/// Prints `value` as indented JSON.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     serde_json::to_writer_pretty(&mut stdout, value)?;
     writeln!(stdout)
 }
 
-/// Prints the daemon's status: for people, as JSON, or while watching as JSON on one line.
+/// Prints the daemon's status as text or JSON; with `watch`, the JSON is on one line.
 pub(super) fn status(status: &Status, as_json: bool, watch: bool) -> io::Result<()> {
     if as_json && watch {
         let mut stdout = io::stdout().lock();
@@ -32,14 +38,14 @@ pub(super) fn status(status: &Status, as_json: bool, watch: bool) -> io::Result<
 
 fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     let Status { scene, camera, mask, rates, counters, .. } = status;
-    let mut shows = scene.label.clone();
+    let mut background = scene.label.clone();
     if scene.mirror {
-        shows.push_str(", mirrored");
+        background.push_str(", mirrored");
     }
     if scene.paused {
-        shows = format!("paused (a still card); then {shows}");
+        background = format!("paused (a still card), then {background}");
     }
-    writeln!(out, "background  {shows}")?;
+    writeln!(out, "background  {background}")?;
     if let Some(why) = &scene.room_why {
         let when =
             if scene.room_visible { "your room is visible" } else { "your room will be visible when you resume" };
@@ -49,10 +55,9 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
         write_failure(out, "choice", failure)?;
     }
     if let Some(job) = &status.prompt {
-        let how_far = super::prompt::how_far(job);
-        writeln!(out, "prompt      {} is making {:?}: {how_far}", job.provider, job.text)?;
+        writeln!(out, "prompt      {} generates {:?}: {}", job.provider, job.text, progress_text(job))?;
     } else if status.provider == "builtin" {
-        writeln!(out, "prompt      painted here from your words; `bgcam providers` tells who can generate pictures")?;
+        writeln!(out, "prompt      built-in painter; `bgcam providers` lists image generators")?;
     }
     match (&camera.source, &camera.error) {
         (Some(source), _) => {
@@ -70,14 +75,14 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     }
     match (&mask.model, &mask.error) {
         (Some(model), _) => {
-            writeln!(out, "model       {model}, quality {}, {:.1} ms a mask", mask.quality_now(), counters.mask_ms)?;
+            writeln!(out, "model       {model}, quality {}, {:.1} ms per mask", mask.quality_now(), counters.mask_ms)?;
             if let Some(failure) = &mask.processor_error {
-                writeln!(out, "            on the CPU: {failure}")?;
+                writeln!(out, "            running on the CPU: {failure}")?;
             }
             if mask.degraded > 0 {
                 writeln!(
                     out,
-                    "            eased by {} of {} steps: the machine is busy",
+                    "            edge quality reduced by {} of {} steps: CPU busy",
                     mask.degraded,
                     mask::MAX_DEGRADE
                 )?;
@@ -86,11 +91,11 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
                 writeln!(out, "            edges from the fast model: {}", mask::DISAGREE)?;
             }
             if mask.others_visible {
-                writeln!(out, "            another person is visible: bgcam look nearest_only=true hides them")?;
+                writeln!(out, "            another person is visible; to hide them, use `bgcam look nearest_only=on`")?;
             }
             if let Some(failure) = &mask.quality_error {
                 let wanted = if *model == mask.wanted { mask.wanted_quality.to_string() } else { mask.wanted.clone() };
-                writeln!(out, "            not {wanted}: {failure}")?;
+                writeln!(out, "            {wanted} is unavailable: {failure}")?;
             }
         }
         (None, Some(failure)) => write_failure(out, "model", failure)?,
@@ -98,12 +103,12 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     }
     writeln!(
         out,
-        "rates       camera {:.1}, masks {:.1}, output {:.1} fps; {:.1} ms from camera to output",
+        "rates       camera {:.1}, masks {:.1}, output {:.1} fps; latency {:.1} ms",
         rates.camera, rates.mask, rates.output, counters.latency_ms
     )?;
     writeln!(
         out,
-        "frames      {} shown; {} with an older mask, {} without the person, {} not in time, {} damaged",
+        "frames      {} output; {} with an older mask, {} without a mask, {} dropped, {} damaged",
         counters.composed, counters.late_masks, counters.unmasked, status.dropped_for_render, counters.corrupt
     )?;
     for output in &status.outputs {
@@ -115,17 +120,17 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     let readers: Vec<String> =
         status.readers.iter().map(|reader| format!("{} ({})", reader.name, reader.pid)).collect();
     let through_pipewire = status.outputs.iter().any(|output| output.read == Some(true));
-    let by = match (readers.is_empty(), through_pipewire) {
-        (true, true) => "an app, through PipeWire".to_owned(),
-        (true, false) => "nobody".to_owned(),
+    let readers = match (readers.is_empty(), through_pipewire) {
+        (true, true) => "an app using PipeWire".to_owned(),
+        (true, false) => "none".to_owned(),
         (false, _) => readers.join(", "),
     };
-    writeln!(out, "read by     {by}")?;
-    if let Some(node) = serves_one(status) {
-        writeln!(out, "            a second app finds {node} busy: `bgcam devices add` makes it a camera of its own")?;
+    writeln!(out, "readers     {readers}")?;
+    if let Some(node) = single_reader_node(status) {
+        writeln!(out, "            {node} serves one app at a time; add a second camera with `bgcam devices add`")?;
     }
     if let Some(page) = &status.page {
-        writeln!(out, "page        {page} (`bgcam preview` opens it)")?;
+        writeln!(out, "page        {page} (open it with `bgcam preview`)")?;
     }
     let minutes = (status.uptime_s / 60.0) as u64;
     let (hours, minutes) = (minutes / 60, minutes % 60);
@@ -137,13 +142,22 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
     )
 }
 
-/// The node that is read, where its driver serves one reader at a time: v4l2loopback 0.13 and later.
-fn serves_one(status: &Status) -> Option<String> {
+/// The virtual camera in use, if its driver serves one reader at a time: v4l2loopback 0.13 and later.
+fn single_reader_node(status: &Status) -> Option<String> {
     let mut devices = sink::loopback::list().into_iter();
     let node = status.outputs.iter().map(|output| &output.name);
     let node = node.filter(|name| name.starts_with("/dev/")).find(|_| !status.readers.is_empty())?;
     let device = devices.find(|device| device.path.as_os_str() == node.as_str())?;
     device.driver_version.map(|version| format!("{node} (v4l2loopback {version})"))
+}
+
+/// The progress of a job, in a few words.
+pub(super) fn progress_text(job: &JobStatus) -> String {
+    match job.progress {
+        Progress::Working => format!("{:.0} s", job.elapsed_s),
+        Progress::Done(share) => format!("{:.0} %, {:.0} s", share * 100.0, job.elapsed_s),
+        Progress::Waiting(seconds) => format!("provider asked to wait {seconds:.0} s, {:.0} s so far", job.elapsed_s),
+    }
 }
 
 fn write_failure(out: &mut impl Write, what: &str, failure: &Failure) -> io::Result<()> {
@@ -154,7 +168,7 @@ fn write_failure(out: &mut impl Write, what: &str, failure: &Failure) -> io::Res
     }
 }
 
-/// Prints the models, with the time that one inference takes here.
+/// Prints the models with the time of one inference on this machine.
 pub(super) fn models(settings: &mask::Settings, as_json: bool, measure: bool) -> io::Result<()> {
     let rows: Vec<Row> = mask::list(settings).into_iter().map(|status| Row::new(status, settings, measure)).collect();
     if as_json {
@@ -163,14 +177,14 @@ pub(super) fn models(settings: &mask::Settings, as_json: bool, measure: bool) ->
     let mut out = anstream::stdout().lock();
     for row in &rows {
         let spec = &row.spec;
-        let chosen = if spec.name == settings.model { "*" } else { " " };
+        let marker = if spec.name == settings.model { "*" } else { " " };
         let speed = row.milliseconds.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
-        writeln!(out, "{chosen} {:12} {speed:>8}  {}x{}  {}", spec.name, spec.width, spec.height, spec.licence)?;
+        writeln!(out, "{marker} {:12} {speed:>8}  {}x{}  {}", spec.name, spec.width, spec.height, spec.licence)?;
         writeln!(out, "    {}", spec.description)?;
         match (&row.place, &row.error) {
             (Some(place), None) => writeln!(out, "    {place}")?,
             (_, Some(Failure { message, hint, .. })) => {
-                writeln!(out, "    {BAD}cannot be used:{BAD:#} {message}")?;
+                writeln!(out, "    {BAD}unavailable:{BAD:#} {message}")?;
                 hint.iter().try_for_each(|hint| writeln!(out, "    {DIM}hint: {hint}{DIM:#}"))?;
             }
             (None, None) => {}
@@ -179,27 +193,27 @@ pub(super) fn models(settings: &mask::Settings, as_json: bool, measure: bool) ->
     Ok(())
 }
 
-/// One model.
+/// A model as listed.
 #[derive(Serialize)]
 struct Row {
     #[serde(flatten)]
     spec: mask::ModelSpec,
-    /// Where its bytes come from.
+    /// Where the model is stored.
     place: Option<mask::Place>,
-    /// The median time of one inference on this machine.
+    /// Median time of one inference on this machine.
     milliseconds: Option<f64>,
-    /// Why it can't be used.
+    /// Why the model is unavailable.
     error: Option<Failure>,
 }
 
 impl Row {
     fn new(status: mask::ModelStatus, settings: &mask::Settings, measure: bool) -> Self {
-        let chosen = mask::Settings { model: status.spec.name.clone(), ..settings.clone() };
+        let settings = mask::Settings { model: status.spec.name.clone(), ..settings.clone() };
         let (place, mut error) = match status.found {
             Ok(place) => (Some(place), None),
             Err(failure) => (None, Some(failure)),
         };
-        let measured = (measure && error.is_none()).then(|| mask::measure(&chosen, 20));
+        let measured = (measure && error.is_none()).then(|| mask::measure(&settings, 20));
         let milliseconds = match measured {
             Some(Ok(time)) => Some(time.as_secs_f64() * 1e3),
             Some(Err(failure)) => {
@@ -217,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_worth_knowing_about_the_masks_is_shown() {
+    fn status_explains_the_state_of_the_mask() {
         let text = |change: fn(&mut Status)| {
             let mut status = crate::system::fake::status();
             change(&mut status);

@@ -1,4 +1,4 @@
-//! `status --watch`: the daemon's state in place on a terminal, a line each second elsewhere.
+//! `bgcam status --watch`: redraws the status on a terminal; prints one line per second otherwise.
 
 use std::{
     fmt::Write as _,
@@ -10,7 +10,7 @@ use std::{
 
 use anstyle::Style;
 
-use super::prompt::how_far;
+use super::show::progress_text;
 use crate::style::{BAD, DIM, GOOD, WARNING};
 use crate::{
     control::protocol::Status,
@@ -19,22 +19,22 @@ use crate::{
     prompt::{JobStatus, Progress},
 };
 
-/// Shows one status after another.
+/// The display of successive statuses.
 #[derive(Debug)]
 pub(super) struct Watch {
     in_place: bool,
-    /// How many lines stand on the screen.
+    /// Number of lines on the screen.
     drawn: usize,
     cpu: Cpu,
 }
 
 impl Watch {
-    /// In place where somebody looks at a terminal.
+    /// Redraws in place if the output is a terminal.
     pub(super) fn new(in_place: bool) -> Self {
         Self { in_place, drawn: 0, cpu: Cpu::default() }
     }
 
-    /// Writes `status` to `out`.
+    /// Writes one status.
     pub(super) fn show(&mut self, out: &mut impl Write, status: &Status) -> io::Result<()> {
         let cpu = self.cpu.share(Path::new("/proc"), status.pid, Instant::now());
         if !self.in_place {
@@ -46,12 +46,12 @@ impl Watch {
         if self.drawn > 0 {
             let _ = write!(text, "\x1b[{}A\r", self.drawn);
         }
-        // the terminal cuts long lines off while wrapping is off, so that the lines can be counted
+        // without wrapping, every line takes one row and can be counted
         text.push_str("\x1b[?7l");
         for (label, style, line) in &lines {
             let _ = writeln!(text, "{DIM}{label:<11}{DIM:#} {style}{line}{style:#}\x1b[K");
         }
-        // what an earlier, longer text has left
+        // clears the rest of an earlier, longer text
         text.push_str("\x1b[?7h\x1b[J");
         self.drawn = lines.len();
         out.write_all(text.as_bytes())?;
@@ -61,15 +61,16 @@ impl Watch {
 
 type Line = (&'static str, Style, String);
 
-/// The state in about ten lines: what is well in plain, what is not in colour.
+/// The status in about ten lines, with problems in colour.
 fn lines(status: &Status, cpu: Option<f64>) -> Vec<Line> {
     let plain = Style::new();
-    let shown = if status.scene.room_visible { WARNING } else { plain };
-    let mut lines = vec![camera(status), ("shows", shown, shows(status)), ("read by", plain, readers(status))];
-    let (rates, counters) = (status.rates, &status.counters);
-    let late = counters.latency_ms;
-    let text = format!("{:.1} fps from the camera, {:.1} to apps, {late:.0} ms late", rates.camera, rates.output);
-    lines.push(("pictures", plain, text));
+    let background_style = if status.scene.room_visible { WARNING } else { plain };
+    let mut lines =
+        vec![camera(status), ("background", background_style, background(status)), ("readers", plain, readers(status))];
+    let rates = status.rates;
+    let latency = status.counters.latency_ms;
+    let text = format!("camera {:.1} fps, output {:.1} fps, latency {latency:.0} ms", rates.camera, rates.output);
+    lines.push(("rates", plain, text));
     lines.extend(edges(status));
     lines.extend(status.prompt.as_ref().map(|job| ("prompt", plain, progress(job))));
     lines.push(("daemon", plain, daemon(status, cpu)));
@@ -77,27 +78,27 @@ fn lines(status: &Status, cpu: Option<f64>) -> Vec<Line> {
         lines.push(("error", BAD, format!("{what}: {failure}")));
         lines.extend(failure.hint.iter().map(|hint| ("", DIM, format!("hint: {hint}"))));
     }
-    lines.push(("", DIM, "Ctrl-C ends this; the camera goes on".to_owned()));
+    lines.push(("", DIM, "press Ctrl-C to close; the camera keeps running".to_owned()));
     lines
 }
 
 fn camera(status: &Status) -> Line {
     let camera = &status.camera;
     let (style, text) = match &camera.source {
-        _ if status.scene.paused => (WARNING, "paused: others see a still card".to_owned()),
+        _ if status.scene.paused => (WARNING, "paused: other people see a still card".to_owned()),
         Some(source) => {
             let (width, height) = source.native;
             let from = format!("{} {}, {width}x{height} at {:.0} fps", source.name, source.fourcc, source.fps);
             (GOOD, format!("on, {}: {from}", camera.why))
         }
-        None if camera.error.is_some() => (BAD, "not to be had".to_owned()),
+        None if camera.error.is_some() => (BAD, "unavailable".to_owned()),
         None if camera.on => (WARNING, format!("opening {}", camera.wanted)),
         None => (Style::new(), format!("off, {}", camera.why)),
     };
     ("camera", style, text)
 }
 
-fn shows(status: &Status) -> String {
+fn background(status: &Status) -> String {
     let mirrored = if status.scene.mirror { ", mirrored" } else { "" };
     format!("{}{mirrored}", status.scene.label)
 }
@@ -106,23 +107,25 @@ fn readers(status: &Status) -> String {
     let names: Vec<_> = status.readers.iter().map(ToString::to_string).collect();
     match names.is_empty() {
         false => names.join(", "),
-        true if status.outputs.iter().any(|output| output.read == Some(true)) => "an app, through PipeWire".to_owned(),
-        true => "nobody".to_owned(),
+        true if status.outputs.iter().any(|output| output.read == Some(true)) => "an app using PipeWire".to_owned(),
+        true => "none".to_owned(),
     }
 }
 
 fn edges(status: &Status) -> Option<Line> {
     let mask = &status.mask;
     let model = mask.model.as_ref()?;
-    let text = format!("{model}, quality {}, {:.1} ms a mask", mask.quality_now(), status.counters.mask_ms);
+    let text = format!("{model}, quality {}, {:.1} ms per mask", mask.quality_now(), status.counters.mask_ms);
     Some(match mask.degraded {
         0 if mask.models_disagree => {
-            ("edges", Style::new(), format!("{text}; from the fast model: {}", mask::DISAGREE))
+            ("edges", Style::new(), format!("{text}; using the fast model: {}", mask::DISAGREE))
         }
         0 => ("edges", Style::new(), text),
-        steps => {
-            ("edges", WARNING, format!("{text}; eased by {steps} of {} steps, the machine is busy", mask::MAX_DEGRADE))
-        }
+        steps => (
+            "edges",
+            WARNING,
+            format!("{text}; edge quality reduced by {steps} of {} steps: CPU busy", mask::MAX_DEGRADE),
+        ),
     })
 }
 
@@ -133,7 +136,7 @@ fn progress(job: &JobStatus) -> String {
         Progress::Working | Progress::Waiting(_) => 0,
     };
     let bar = "█".repeat(filled) + &"░".repeat(WIDTH - filled);
-    format!("{bar} {} makes {:?}: {}", job.provider, job.text, how_far(job))
+    format!("{bar} {} generates {:?}: {}", job.provider, job.text, progress_text(job))
 }
 
 fn daemon(status: &Status, cpu: Option<f64>) -> String {
@@ -146,7 +149,7 @@ fn clock(seconds: f64) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// What does not work, each with the station that says so.
+/// Current failures, each with the stage that reports it.
 fn failures(status: &Status) -> Vec<(String, &Failure)> {
     let one = |what: &str, failure| (what.to_owned(), failure);
     let mut failures: Vec<_> = status.camera.error.iter().map(|failure| one("camera", failure)).collect();
@@ -158,26 +161,30 @@ fn failures(status: &Status) -> Vec<(String, &Failure)> {
     failures
 }
 
-/// The state in one line, for a file or another program.
+/// The status in one line, for files and other programs.
 fn brief(status: &Status, cpu: Option<f64>) -> String {
     let camera = camera(status).2;
     let cpu = cpu.map(|share| format!(", cpu {:.0} %", share * 100.0)).unwrap_or_default();
-    let mut line =
-        format!("{} camera {camera} | {} | {:.1} fps{cpu}", clock(status.uptime_s), shows(status), status.rates.output);
+    let mut line = format!(
+        "{} camera {camera} | {} | {:.1} fps{cpu}",
+        clock(status.uptime_s),
+        background(status),
+        status.rates.output
+    );
     if let Some((what, failure)) = failures(status).first() {
         let _ = write!(line, " | error: {what}: {failure}");
     }
     line
 }
 
-/// How much of a core a process takes, from two looks at what it has used.
+/// CPU usage of a process, from the difference of two measurements.
 #[derive(Debug, Default)]
 struct Cpu {
     last: Option<(u32, Instant, f64)>,
 }
 
 impl Cpu {
-    /// The share since the last look, 1 for a whole core; `None` at the first look.
+    /// Usage since the last measurement, 1 for a full core; `None` at the first one.
     fn share(&mut self, proc: &Path, pid: u32, now: Instant) -> Option<f64> {
         let used = used_seconds(&fs::read_to_string(proc.join(format!("{pid}/stat"))).ok()?)?;
         let (_, then, before) = self.last.replace((pid, now, used)).filter(|(last, ..)| *last == pid)?;
@@ -186,12 +193,12 @@ impl Cpu {
     }
 }
 
-/// The time that a process has used, out of `/proc/PID/stat`: fields 14 and 15 of proc(5).
+/// CPU time of a process, in seconds: fields 14 and 15 of `/proc/PID/stat`, see proc(5).
 fn used_seconds(stat: &str) -> Option<f64> {
-    // the name, in brackets, may hold blanks and brackets
+    // the process name, in parentheses, may contain spaces and parentheses
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
-    // SAFETY: it only reads, and takes no pointer.
+    // SAFETY: sysconf takes no pointers and has no preconditions.
     let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1);
     Some(ticks as f64 / per_second as f64)
 }
@@ -201,14 +208,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{error::Kind, system::fake::status as a_status, v4l2::holders::Holder};
+    use crate::{error::Kind, system::fake::status as idle_status, v4l2::holders::Holder};
 
     fn plain(lines: &[Line]) -> String {
         lines.iter().map(|(label, _, line)| format!("{label:<11} {line}\n")).collect()
     }
 
     fn busy() -> Status {
-        let mut status = a_status();
+        let mut status = idle_status();
         status.readers = vec![Holder { pid: 812, name: "zoom".into() }];
         (status.mask.quality, status.mask.degraded) = (Some(crate::mask::Quality::Balanced), 1);
         status.prompt = Some(JobStatus {
@@ -222,39 +229,39 @@ mod tests {
     }
 
     #[test]
-    fn edges_from_the_fast_model_are_explained() {
+    fn use_of_the_fast_model_is_explained() {
         let mut status = busy();
         (status.mask.degraded, status.mask.models_disagree) = (0, true);
         let text = plain(&lines(&status, None));
-        let expected = "; from the fast model: the two models disagree about most of the picture\n";
+        let expected = "; using the fast model: the two models disagree about most of the picture\n";
         assert!(text.contains(expected), "{text}");
     }
 
     #[test]
-    fn all_that_matters_stands_in_a_few_lines() {
+    fn a_few_lines_summarize_the_status() {
         let text = plain(&lines(&busy(), Some(0.081)));
         for part in [
-            "camera      not to be had",
-            "shows       blur",
-            "read by     zoom (pid 812)",
-            "edges       landscape, quality auto (reduced), 0.0 ms a mask; eased by 1 of 3 steps",
-            "prompt      ██████████░░░░░░░░░░ openai makes \"beach\": 50 %, 12 s",
+            "camera      unavailable",
+            "background  blur",
+            "readers     zoom (pid 812)",
+            "edges       landscape, quality auto (reduced), 0.0 ms per mask; edge quality reduced by 1 of 3 steps",
+            "prompt      ██████████░░░░░░░░░░ openai generates \"beach\": 50 %, 12 s",
             "daemon      8 % of a core, 100 MiB, up 0:01:00",
             "error       camera: cannot use camera /dev/video0: busy\n            hint: close zoom\n",
         ] {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }
-        let calm = plain(&lines(&a_status(), None));
+        let calm = plain(&lines(&idle_status(), None));
         assert!(calm.contains("camera      off, nobody reads\n") && !calm.contains("error"), "{calm}");
     }
 
     #[test]
-    fn a_terminal_is_drawn_over_and_anything_else_gets_lines() {
+    fn terminals_are_redrawn_and_other_outputs_get_lines() {
         let (mut watch, mut out) = (Watch::new(true), Vec::new());
         watch.show(&mut out, &busy()).unwrap();
         let first = watch.drawn;
         out.clear();
-        watch.show(&mut out, &a_status()).unwrap();
+        watch.show(&mut out, &idle_status()).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with(&format!("\x1b[{first}A\r\x1b[?7l")) && text.ends_with("\x1b[?7h\x1b[J"), "{text:?}");
         assert_eq!(text.matches('\n').count(), watch.drawn);
@@ -263,13 +270,13 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(!text.contains('\x1b') && text.lines().count() == 1, "{text:?}");
         assert!(
-            text.starts_with("0:01:00 camera not to be had | blur | 0.0 fps")
+            text.starts_with("0:01:00 camera unavailable | blur | 0.0 fps")
                 && text.contains("| error: camera: cannot use")
         );
     }
 
     #[test]
-    fn the_share_of_a_core_comes_from_two_looks() {
+    fn cpu_usage_is_the_difference_of_two_measurements() {
         let proc = tempfile::tempdir().unwrap();
         let stat = |ticks: u64| {
             fs::create_dir_all(proc.path().join("7")).unwrap();
@@ -280,7 +287,7 @@ mod tests {
         stat(100);
         assert_eq!(cpu.share(proc.path(), 7, start), None);
         stat(150);
-        // ticks are hundredths of a second on every Linux that we know
+        // a tick is 10 ms on all common Linux systems
         let share = cpu.share(proc.path(), 7, start + Duration::from_secs(2)).unwrap();
         assert!((share - 0.25).abs() < 1e-6, "{share}");
         assert_eq!(cpu.share(proc.path(), 8, start), None);

@@ -11,7 +11,7 @@ use crate::frame::blend;
 use crate::{
     background::BackgroundError,
     frame::{Frame, Size, Yuv},
-    look::{Look, Place},
+    look::{Look, Position},
     media::image_file::{self, Limits},
 };
 
@@ -56,7 +56,7 @@ impl Overlay {
         let wanted = size.width() * look.overlay_size.clamp(1, 100) as usize / 100;
         let shape = fit((decoded.width() as usize, decoded.height() as usize), wanted, size);
         let pixels = resize(&decoded, shape);
-        Ok(Self(Arc::new(lay(&pixels, shape, place(look.overlay_place, shape, size, margin), look.overlay_opacity))))
+        Ok(Self(Arc::new(lay(&pixels, shape, place(look.overlay_position, shape, size, margin), look.overlay_opacity))))
     }
 
     /// Blends it over `picture`.
@@ -88,16 +88,16 @@ fn fit((width, height): (usize, usize), wanted: usize, size: Size) -> (usize, us
     }
 }
 
-fn place(place: Place, shape: (usize, usize), size: Size, margin: usize) -> (usize, usize) {
+fn place(place: Position, shape: (usize, usize), size: Size, margin: usize) -> (usize, usize) {
     let (right, lower) = (size.width() - shape.0, size.height() - shape.1);
     let far = |end: usize| end - margin.min(end);
     let (left, upper) = (margin.min(right), margin.min(lower));
     let (x, y) = match place {
-        Place::TopLeft => (left, upper),
-        Place::TopRight => (far(right), upper),
-        Place::BottomLeft => (left, far(lower)),
-        Place::BottomRight => (far(right), far(lower)),
-        Place::Center => (right / 2, lower / 2),
+        Position::TopLeft => (left, upper),
+        Position::TopRight => (far(right), upper),
+        Position::BottomLeft => (left, far(lower)),
+        Position::BottomRight => (far(right), far(lower)),
+        Position::Center => (right / 2, lower / 2),
     };
     (x & !1, y & !1)
 }
@@ -167,16 +167,16 @@ mod tests {
     #[test]
     fn it_lies_where_it_should_at_its_size() {
         let white = png(40, 20, [255; 4]);
-        for (overlay_place, inside, outside) in [
-            (Place::TopLeft, (30, 30), (10, 10)),
-            (Place::TopRight, (1250, 30), (900, 30)),
-            (Place::BottomLeft, (30, 690), (30, 300)),
-            (Place::BottomRight, (1250, 690), (1278, 718)),
-            (Place::Center, (640, 360), (400, 360)),
+        for (overlay_position, inside, outside) in [
+            (Position::TopLeft, (30, 30), (10, 10)),
+            (Position::TopRight, (1250, 30), (900, 30)),
+            (Position::BottomLeft, (30, 690), (30, 300)),
+            (Position::BottomRight, (1250, 690), (1278, 718)),
+            (Position::Center, (640, 360), (400, 360)),
         ] {
-            let picture = laid(&Look { overlay_place, ..Look::plain() }, &white);
+            let picture = laid(&Look { overlay_position, ..Look::plain() }, &white);
             let luma = |(x, y): (usize, usize)| picture.planes().0[y * 1280 + x];
-            assert_eq!((luma(inside), luma(outside)), (235, 50), "{overlay_place:?}");
+            assert_eq!((luma(inside), luma(outside)), (235, 50), "{overlay_position:?}");
         }
     }
 

@@ -1,67 +1,67 @@
-//! Mistakes in the settings, each with the place where it was made.
+//! Errors in the settings, each with its location.
 
 use std::fmt;
 
 use crate::error::{Failure, Kind};
 
-/// Where a setting was made: a line of a file, an environment variable or a flag. Ordered as settings are applied.
+/// Where a setting was set: a line of a file, an environment variable or a flag. Ordered by precedence.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// How many layers of settings are weaker than this one.
+pub struct Location {
+    /// Index of the layer; higher layers override lower ones.
     pub(super) layer: usize,
-    /// The line of a file, from 1.
+    /// Line number in a file, from 1.
     pub(super) line: Option<usize>,
-    /// The file, variable or flag.
+    /// Name of the file, variable or flag.
     pub(super) source: String,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.source)?;
         self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
 }
 
-/// One mistake in the settings.
+/// One error in the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    pub(super) place: Option<Place>,
+pub struct SettingError {
+    pub(super) location: Option<Location>,
     pub(super) text: String,
     pub(super) hint: String,
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Some(place) => write!(f, "{place}: {}", self.text),
+        match &self.location {
+            Some(location) => write!(f, "{location}: {}", self.text),
             None => f.write_str(&self.text),
         }
     }
 }
 
-impl From<Mistake> for Failure {
-    fn from(mistake: Mistake) -> Self {
-        Self::new(Kind::BadInput, mistake.to_string()).hint(&mistake.hint)
+impl From<SettingError> for Failure {
+    fn from(error: SettingError) -> Self {
+        Self::new(Kind::BadInput, error.to_string()).hint(error.hint)
     }
 }
 
-/// All mistakes in the settings, at least one, sorted by place.
+/// All errors in the settings, at least one, sorted by location.
 #[derive(Debug)]
 pub struct ConfigError {
-    first: Mistake,
-    more: Vec<Mistake>,
+    first: SettingError,
+    more: Vec<SettingError>,
 }
 
 impl ConfigError {
-    /// An error of these mistakes; `None` when there are none.
-    pub(super) fn of(mut mistakes: Vec<Mistake>) -> Option<Self> {
-        mistakes.sort_by(|a, b| (a.place.is_none(), &a.place).cmp(&(b.place.is_none(), &b.place)));
-        let mut mistakes = mistakes.into_iter();
-        Some(Self { first: mistakes.next()?, more: mistakes.collect() })
+    /// Combines the errors; `None` if there are none.
+    pub(super) fn of(mut errors: Vec<SettingError>) -> Option<Self> {
+        errors.sort_by(|a, b| (a.location.is_none(), &a.location).cmp(&(b.location.is_none(), &b.location)));
+        let mut errors = errors.into_iter();
+        Some(Self { first: errors.next()?, more: errors.collect() })
     }
 
-    /// Every mistake, by file, line, variable and flag.
-    pub fn into_mistakes(self) -> impl Iterator<Item = Mistake> {
+    /// All errors, ordered by file, line, variable and flag.
+    pub fn into_errors(self) -> impl Iterator<Item = SettingError> {
         std::iter::once(self.first).chain(self.more)
     }
 }
@@ -70,8 +70,8 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.more.len() {
             0 => write!(f, "{}", self.first),
-            1 => write!(f, "{} (and 1 more mistake)", self.first),
-            more => write!(f, "{} (and {more} more mistakes)", self.first),
+            1 => write!(f, "{} (and 1 more error)", self.first),
+            more => write!(f, "{} (and {more} more errors)", self.first),
         }
     }
 }
@@ -87,21 +87,21 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// A setting that cannot be used, before it is known where it was made.
+/// An invalid setting, before its location is looked up.
 #[derive(Debug)]
-pub(super) struct Wrong {
-    /// Such as `output.fps`.
+pub(super) struct InvalidSetting {
+    /// The dotted key, such as `output.fps`.
     pub(super) key: String,
     pub(super) text: String,
 }
 
-/// A value other than what its setting takes.
-pub(super) fn value(key: &str, value: impl fmt::Display, expected: impl fmt::Display) -> Wrong {
-    Wrong { key: key.to_owned(), text: format!("setting {key} = {value} is not {expected}") }
+/// The error for a value that its setting does not accept.
+pub(super) fn value(key: &str, value: impl fmt::Display, expected: impl fmt::Display) -> InvalidSetting {
+    InvalidSetting { key: key.to_owned(), text: format!("setting {key} = {value} is not {expected}") }
 }
 
-impl From<Mistake> for ConfigError {
-    fn from(mistake: Mistake) -> Self {
-        Self { first: mistake, more: Vec::new() }
+impl From<SettingError> for ConfigError {
+    fn from(error: SettingError) -> Self {
+        Self { first: error, more: Vec::new() }
     }
 }

@@ -1,5 +1,5 @@
-//! Settings laid over each other: the defaults, the files, the environment, the flags. Each layer is checked when it comes
-//! on top, so that a mistake is reported with the place where it was made, and none hides another.
+//! Layers of settings: defaults, files, environment variables, flags. Every layer is checked as it is added, so that each
+//! error is reported with its location and none hides another.
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
@@ -7,87 +7,87 @@ use config::{ConfigBuilder, File, FileFormat, builder::DefaultState};
 
 use super::{
     Config, DEFAULTS, Flags,
-    error::{ConfigError, Mistake, Place, Wrong, value},
+    error::{ConfigError, InvalidSetting, Location, SettingError, value},
     raw::Raw,
     text::{self, defaults},
     values::{expected, expected_type},
     variables::settings_in,
 };
 
-const HINT: &str = "`bgcam config show` prints every setting, config/bgcam.toml explains them";
+const HINT: &str = "`bgcam config show` prints all settings; docs/config.md explains them";
 
-/// More mistakes than anybody reads at a time.
-const MAX_MISTAKES: usize = 200;
+/// Limit of reported errors.
+const MAX_ERRORS: usize = 200;
 
-/// Settings out of several places, the strongest last.
+/// The merged settings of all layers so far; later layers override earlier ones.
 #[derive(Debug)]
 pub(super) struct Layers {
     builder: ConfigBuilder<DefaultState>,
-    /// Where each key was set last.
-    places: BTreeMap<String, Place>,
-    mistakes: Vec<Mistake>,
+    /// The location where each key was set last.
+    locations: BTreeMap<String, Location>,
+    errors: Vec<SettingError>,
     count: usize,
 }
 
 impl Layers {
-    /// The defaults.
+    /// The layer of defaults.
     pub(super) fn new() -> Self {
         let builder = config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
-        Self { builder, places: BTreeMap::new(), mistakes: Vec::new(), count: 0 }
+        Self { builder, locations: BTreeMap::new(), errors: Vec::new(), count: 0 }
     }
 
-    /// Notes a mistake that is in no setting.
-    pub(super) fn note(&mut self, source: &str, text: impl Into<String>, hint: impl Into<String>) {
-        let place = Place { layer: self.count, line: None, source: source.to_owned() };
-        self.mistakes.push(Mistake { place: Some(place), text: text.into(), hint: hint.into() });
+    /// Adds an error that concerns no single setting.
+    pub(super) fn add_error(&mut self, source: &str, text: impl Into<String>, hint: impl Into<String>) {
+        let location = Location { layer: self.count, line: None, source: source.to_owned() };
+        self.errors.push(SettingError { location: Some(location), text: text.into(), hint: hint.into() });
     }
 
-    /// Adds a file's text.
+    /// Adds the text of a settings file.
     pub(super) fn file(&mut self, text: &str, source: &str) {
         let document = text::read(text, source, self.count);
-        self.mistakes.extend(document.mistakes);
-        self.places.extend(document.places);
+        self.errors.extend(document.errors);
+        self.locations.extend(document.locations);
         let known = toml::to_string(&document.table).unwrap_or_default();
         self.add(|builder| builder.add_source(File::from_str(&known, FileFormat::Toml)));
     }
 
-    /// Adds the settings among environment variables.
+    /// Adds the settings in environment variables.
     pub(super) fn variables(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
-        let (found, mistakes) = settings_in(variables, self.count);
-        self.mistakes.extend(mistakes);
+        let (found, errors) = settings_in(variables, self.count);
+        self.errors.extend(errors);
         let names: Vec<_> = found.iter().map(|variable| (variable.key.clone(), variable.name.clone())).collect();
         let values = found.into_iter().map(|variable| (variable.key, variable.value));
         self.set(names, values);
     }
 
-    /// Adds the flags of the command line.
+    /// Adds the command-line flags.
     pub(super) fn flags(&mut self, flags: &Flags) {
         let names = flags.iter().map(|(key, _)| ((*key).to_owned(), flag(key).to_owned())).collect();
         self.set(names, flags.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
     }
 
-    /// The joined settings, which came out of `files`.
+    /// The merged settings; `files` are the files that were read.
     ///
     /// # Errors
-    /// Every mistake that was found.
+    /// All errors that were found.
     pub(super) fn finish(mut self, files: Vec<PathBuf>) -> Result<Config, ConfigError> {
-        let whole = self.whole().map_err(|text| Wrong { key: String::new(), text });
-        let joined = whole.and_then(|whole| typed(&whole)).and_then(|raw| Config::check(raw, files));
-        match (ConfigError::of(std::mem::take(&mut self.mistakes)), joined) {
+        let whole = self.whole().map_err(|text| InvalidSetting { key: String::new(), text });
+        let merged = whole.and_then(|whole| typed(&whole)).and_then(|raw| Config::check(raw, files));
+        match (ConfigError::of(std::mem::take(&mut self.errors)), merged) {
             (Some(error), _) => Err(error),
             (None, Ok(config)) => Ok(config),
-            (None, Err(wrong)) => Err(self.mistake(wrong).into()),
+            (None, Err(invalid)) => Err(self.error(invalid).into()),
         }
     }
 
     fn set(&mut self, names: Vec<(String, String)>, values: impl Iterator<Item = (String, config::Value)>) {
         let layer = self.count;
-        self.places.extend(names.into_iter().map(|(key, source)| (key, Place { layer, line: None, source })));
+        self.locations.extend(names.into_iter().map(|(key, source)| (key, Location { layer, line: None, source })));
         for (key, value) in values {
             let with = self.builder.clone().set_override(&key, value);
             match with {
                 Ok(builder) => self.builder = builder,
-                Err(error) => self.note(&key, error.to_string(), HINT),
+                Err(error) => self.add_error(&key, error.to_string(), HINT),
             }
         }
         self.add(|builder| builder);
@@ -104,20 +104,20 @@ impl Layers {
         built.map_err(|error| error.to_string())
     }
 
-    /// Finds what is wrong with the settings so far. Whatever it is gives way to its default, so that the next can be found.
+    /// Collects the errors of the settings so far. Replaces each invalid value with its default, to find the next error.
     fn check(&mut self) {
         let defaults = defaults();
         let mut whole = match self.whole() {
             Ok(whole) => whole,
-            Err(text) => return self.note("settings", text, HINT),
+            Err(text) => return self.add_error("settings", text, HINT),
         };
-        while self.mistakes.len() < MAX_MISTAKES {
-            let Err(wrong) = typed(&whole).and_then(|raw| Config::check(raw, Vec::new())) else { return };
-            let is_last = !reset(&mut whole, &defaults, &wrong.key);
-            let mistake = self.mistake(wrong);
-            // an earlier layer's, which is still there
-            if !self.mistakes.contains(&mistake) {
-                self.mistakes.push(mistake);
+        while self.errors.len() < MAX_ERRORS {
+            let Err(invalid) = typed(&whole).and_then(|raw| Config::check(raw, Vec::new())) else { return };
+            let is_last = !reset(&mut whole, &defaults, &invalid.key);
+            let error = self.error(invalid);
+            // errors of lower layers are found again
+            if !self.errors.contains(&error) {
+                self.errors.push(error);
             }
             if is_last {
                 return;
@@ -125,28 +125,34 @@ impl Layers {
         }
     }
 
-    fn mistake(&self, wrong: Wrong) -> Mistake {
-        Mistake { place: self.place(&wrong.key), text: wrong.text, hint: HINT.to_owned() }
+    fn error(&self, invalid: InvalidSetting) -> SettingError {
+        SettingError { location: self.location(&invalid.key), text: invalid.text, hint: HINT.to_owned() }
     }
 
-    /// Where `key`, or the nearest table around it, was set.
-    fn place(&self, key: &str) -> Option<Place> {
-        let around = std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(above, _)| above));
-        around.filter_map(|key| self.places.get(key)).next().cloned()
+    /// The location of `key`, or of its innermost enclosing table that has one.
+    fn location(&self, key: &str) -> Option<Location> {
+        let keys = std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(parent, _)| parent));
+        keys.filter_map(|key| self.locations.get(key)).next().cloned()
     }
 }
 
-/// The settings with the types that they are to have.
-fn typed(whole: &toml::Table) -> Result<Raw, Wrong> {
-    whole.clone().try_into::<Raw>().map_err(|error: toml::de::Error| {
-        let (message, whole_text) = (error.message().trim_end(), error.to_string());
-        let key = whole_text.lines().rev().find_map(|line| line.strip_prefix("in `")?.strip_suffix('`'));
-        let key = key.unwrap_or_default();
+/// Converts the settings to their types.
+fn typed(whole: &toml::Table) -> Result<Raw, InvalidSetting> {
+    serde_path_to_error::deserialize::<_, Raw>(whole.clone()).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.inner().message().trim_end();
+        // errors in a list are located at the setting that has the list
+        let key = path.split('[').next().unwrap_or_default();
+        let is_in_nested_table = path.contains("].");
         match lookup(whole, key) {
-            Some(found) if !message.starts_with("unknown field") && !message.starts_with("missing field") => {
+            Some(found)
+                if !is_in_nested_table
+                    && !message.starts_with("unknown field")
+                    && !message.starts_with("missing field") =>
+            {
                 value(key, found, expected(key).unwrap_or_else(|| expected_type(message)))
             }
-            _ => Wrong { key: key.to_owned(), text: format!("{key}: {}", message.replace('`', "\"")) },
+            _ => InvalidSetting { key: key.to_owned(), text: format!("{path}: {}", message.replace('`', "\"")) },
         }
     })
 }
@@ -158,7 +164,7 @@ fn lookup<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
     }
 }
 
-/// Puts the default of `key` into its place; false when it is there already.
+/// Replaces the value of `key` with its default; false if it is the default already.
 fn reset(table: &mut toml::Table, defaults: &toml::Table, key: &str) -> bool {
     let (name, rest) = key.split_once('.').map_or((key, None), |(name, rest)| (name, Some(rest)));
     match (table.get_mut(name), defaults.get(name), rest) {
@@ -170,7 +176,7 @@ fn reset(table: &mut toml::Table, defaults: &toml::Table, key: &str) -> bool {
     }
 }
 
-/// The flag that sets `key`.
+/// The name of the flag that sets `key`.
 fn flag(key: &str) -> &str {
     match key {
         "camera.device" => "--camera",

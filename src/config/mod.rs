@@ -1,9 +1,10 @@
-//! Settings: the compiled-in defaults, the files, the environment and the flags, checked and joined.
+//! Settings: compiled-in defaults, files, environment variables and flags, merged and checked.
 //!
-//! Raw settings (`raw`) are what stands in the files; checked settings ([`Config`]) are what the stations take. `text` reads
-//! a file and keeps the line of each setting, `variables` finds settings in the environment, `layers` lays them over each
-//! other and collects every mistake with its place, `values` checks single values.
+//! `raw` has the settings as written in the files, [`Config`] the checked settings that the stages use. `text` parses a file
+//! and records line numbers, `variables` reads the environment, `layers` merges all layers and collects the errors with their
+//! locations, `values` checks single values.
 
+pub(crate) mod arguments;
 mod error;
 mod layers;
 mod raw;
@@ -19,9 +20,9 @@ use std::{
     time::Duration,
 };
 
-pub use self::error::{ConfigError, Mistake, Place};
+pub use self::error::{ConfigError, Location, SettingError};
 use self::{
-    error::{Wrong, value},
+    error::{InvalidSetting, value},
     layers::Layers,
     raw::Raw,
     values::{expected, fourcc, parse, parse_fit, within},
@@ -39,10 +40,10 @@ use crate::{
     sink::SinkSpec,
 };
 
-/// The defaults, which are also the documentation of every setting.
+/// The default settings; their comments are the source of docs/config.md.
 pub const DEFAULTS: &str = include_str!("../../config/bgcam.toml");
 
-/// The largest settings file that is read.
+/// Maximum size of a settings file, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The checked settings.
@@ -50,66 +51,67 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// The camera to open.
     pub camera: camera::Settings,
-    /// Whether the camera is open also while nobody reads.
+    /// Whether the camera stays open while no app reads the virtual camera.
     pub always_on: bool,
-    /// Where pictures go.
+    /// The outputs.
     pub outputs: Vec<SinkSpec>,
-    /// The size of every picture.
+    /// The frame size of the outputs, in pixels.
     pub size: Size,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: u32,
-    /// The model.
+    /// The model and the edge quality.
     pub mask: mask::Settings,
-    /// How the picture looks until the user turns something.
+    /// The look, before changes by the user.
     pub look: Look,
-    /// What is shown until the user chooses something.
+    /// The background, until the user chooses another.
     pub background: BackgroundSpec,
-    /// How pictures are fitted.
+    /// How images of another aspect ratio are fitted.
     pub fit: Fit,
-    /// How long a new background takes to come in over the old one; zero cuts.
+    /// Duration of the fade to a new background; zero for a cut.
     pub crossfade: Duration,
-    /// How large a picture may be.
+    /// Size limits of background images.
     pub limits: Limits,
-    /// Who makes pictures of words.
+    /// Image providers for generated backgrounds.
     pub prompt: PromptSettings,
-    /// How many bytes the gallery may hold.
+    /// Size limit of the gallery, in bytes.
     pub gallery_bytes: u64,
-    /// Whether there is a control page, and at which port of this machine; 0 is any that is free.
+    /// Port of the control page on the loopback interface, 0 for any free port; `None` if the page is off.
     pub page: Option<u16>,
-    /// The files that were read, weakest first.
+    /// The files that were read, lowest precedence first.
     pub files: Vec<PathBuf>,
-    /// That of the files, environment and flags.
+    /// The configured quality, which `with` restores.
     own_quality: Quality,
     raw: Raw,
 }
 
-/// Settings given as flags, as `key` and `value`; they win over everything.
+/// Settings given as flags, as key and value; they override all other layers.
 pub type Flags = Vec<(&'static str, config::Value)>;
 
 impl Config {
-    /// Reads the files that are there, the environment and the flags.
+    /// Loads the settings files that exist, the environment variables and the flags.
     ///
     /// # Errors
-    /// Every file that can't be read, every key that is unknown and every value that makes no sense.
+    /// All unreadable files, unknown keys and invalid values.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         Self::layered(&paths::config_files(), env::vars_os(), flags)
     }
 
-    /// Reads just these files over the defaults, weakest first; files that are not there are left out.
+    /// Loads these files, lowest precedence first, on top of the defaults; skips files that do not exist.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// See [`Config::load`].
     pub fn layered(
         files: &[PathBuf],
         variables: impl Iterator<Item = (OsString, OsString)>,
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
-        let (mut layers, mut read) = (Layers::new(), Vec::new());
+        let mut layers = Layers::new();
+        let mut read = Vec::new();
         for path in files {
             match read_file(path) {
                 Ok(text) => layers.file(&text, &path.display().to_string()),
-                Err(why) if why.is_missing => continue,
-                Err(why) => layers.note(&path.display().to_string(), why.text, why.hint),
+                Err(error) if error.is_missing => continue,
+                Err(error) => layers.add_error(&path.display().to_string(), error.text, error.hint),
             }
             read.push(path.clone());
         }
@@ -118,7 +120,7 @@ impl Config {
         layers.finish(read)
     }
 
-    /// The same settings with another camera and quality, or with their own.
+    /// The same settings with this camera and quality, or the configured ones for `None`.
     #[must_use]
     pub fn with(mut self, camera: Option<&str>, quality: Option<Quality>) -> Self {
         self.camera.device = camera.unwrap_or(&self.raw.camera.device).to_owned();
@@ -126,12 +128,12 @@ impl Config {
         self
     }
 
-    /// The joined settings as TOML.
+    /// The merged settings as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(&self.raw).unwrap_or_default()
     }
 
-    fn check(raw: Raw, files: Vec<PathBuf>) -> Result<Self, Wrong> {
+    fn check(raw: Raw, files: Vec<PathBuf>) -> Result<Self, InvalidSetting> {
         let size: Size = parse("output.size", &raw.output.size)?;
         let fps = within("output.fps", raw.output.fps)?;
         let timeout = within("camera.timeout_ms", raw.camera.timeout_ms)?;
@@ -192,72 +194,73 @@ impl Config {
     }
 }
 
-fn look_error(error: &LookError) -> Wrong {
+fn look_error(error: &LookError) -> InvalidSetting {
     match error {
-        LookError::Unknown { name, .. } => Wrong { key: format!("look.{name}"), text: error.to_string() },
+        LookError::Unknown { name, .. } => InvalidSetting { key: format!("look.{name}"), text: error.to_string() },
         LookError::Value { name, value: found, expected } => value(&format!("look.{name}"), found, expected),
     }
 }
 
-fn prompt_error(error: &PromptError) -> Wrong {
+fn prompt_error(error: &PromptError) -> InvalidSetting {
     match error {
         PromptError::Setting { key, value: found, expected } if found.parse::<f64>().is_ok() => {
             value(key, found, expected)
         }
         PromptError::Setting { key, value: found, expected } => value(key, format!("{found:?}"), expected),
-        _ => Wrong { key: "prompt".to_owned(), text: chain(error) },
+        _ => InvalidSetting { key: "prompt".to_owned(), text: chain(error) },
     }
 }
 
-/// Checks one file by itself: TOML, known keys, right types, values in range.
+/// Checks one file on its own: syntax, keys, types and ranges.
 ///
 /// # Errors
-/// Everything that is wrong, with the line.
+/// All errors, with their lines.
 pub fn check_file(path: &Path) -> Result<(), ConfigError> {
-    let (mut layers, source) = (Layers::new(), path.display().to_string());
+    let mut layers = Layers::new();
+    let source = path.display().to_string();
     match read_file(path) {
         Ok(text) => layers.file(&text, &source),
-        Err(why) => layers.note(&source, why.text, why.hint),
+        Err(error) => layers.add_error(&source, error.text, error.hint),
     }
     layers.finish(Vec::new()).map(drop)
 }
 
-/// Checks one file's text by itself; `origin` is its name in mistakes.
+/// Checks the text of one file on its own; error messages call it `origin`.
 ///
 /// # Errors
-/// As [`check_file`].
+/// See [`check_file`].
 pub fn check_text(text: &str, origin: &str) -> Result<(), ConfigError> {
     let mut layers = Layers::new();
     layers.file(text, origin);
     layers.finish(Vec::new()).map(drop)
 }
 
-/// Why a settings file gave no text.
-struct Unread {
+/// Why a settings file could not be read.
+struct ReadError {
     is_missing: bool,
     text: String,
     hint: String,
 }
 
-fn read_file(path: &Path) -> Result<String, Unread> {
+fn read_file(path: &Path) -> Result<String, ReadError> {
     let bytes = regular::read(path, MAX_BYTES).map_err(|error| {
         let kind = if let FileError::Io(error) = &error { Some(error.kind()) } else { None };
         let is_missing = matches!(kind, Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory));
         let text = match is_missing {
-            true => "there is no such settings file".to_owned(),
-            false => format!("cannot read these settings: {error}"),
+            true => "settings file not found".to_owned(),
+            false => format!("cannot read the settings file: {error}"),
         };
         let hint = match is_missing {
-            true => "`bgcam config path` prints where settings are looked for".to_owned(),
-            false => format!("ls -l {}", path.display()),
+            true => "`bgcam config path` prints the locations of settings files".to_owned(),
+            false => format!("check it with `ls -l {}`", path.display()),
         };
-        Unread { is_missing, text, hint }
+        ReadError { is_missing, text, hint }
     })?;
     String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let hint = "save it as UTF-8".to_owned();
-        Unread { is_missing: false, text: format!("line {line} is not UTF-8 text"), hint }
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let hint = "save the file as UTF-8".to_owned();
+        ReadError { is_missing: false, text: format!("line {line} is not UTF-8 text"), hint }
     })
 }
 
@@ -290,14 +293,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_wins_over_the_defaults_and_the_environment_over_a_file() {
+    fn files_override_defaults_and_variables_override_files() {
         let text = "[output]\nfps = 15\nsize = \"640x480\"\n";
         let config = load(text, &[("BGCAM_OUTPUT_FPS", "24"), ("BGCAM_OUTPUT_TO", "none, y4m:/tmp/x.y4m")]).unwrap();
         assert_eq!((config.size.to_string().as_str(), config.fps, config.outputs.len()), ("640x480", 24, 2));
     }
 
     #[test]
-    fn an_unknown_key_is_named_with_its_line_and_what_is_near() {
+    fn unknown_keys_are_reported_with_line_and_suggestion() {
         let text = error("[camera]\ndevice = \"auto\"\n[output]\nsiez = \"640x480\"\n");
         assert!(text.contains("bgcam.toml:4: unknown setting \"siez\""), "{text}");
         assert!(text.contains("did you mean \"size\"?"), "{text}");
@@ -306,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_named_with_what_was_expected() {
+    fn invalid_values_are_reported_with_the_expected_ones() {
         for (text, expected) in [
             ("[output]\nfps = 0", "setting output.fps = 0 is not a number from 1 to 120"),
             (
@@ -320,8 +323,8 @@ mod tests {
             ("[output]\nfps = 99999999999999999999", "setting output.fps = \"99999999999999999999\" is not a number"),
             ("[look]\nzoom = 99999999999", "setting look.zoom = 99999999999 is not a whole number from 100 to 400"),
             (
-                "[look]\noverlay_place = \"left\"",
-                "setting look.overlay_place = \"left\" is not one of top-left, top-right",
+                "[look]\noverlay_position = \"left\"",
+                "setting look.overlay_position = \"left\" is not one of top-left, top-right",
             ),
             ("[camera]\nalways_on = \"yes\"", "setting camera.always_on = \"yes\" is not true or false"),
             ("[mask]\nmemory = nan", "setting mask.memory = NaN is not a number from 0 to 0.95"),
@@ -337,8 +340,8 @@ mod tests {
         }
     }
 
-    /// All mistakes of these files, environment and flags, in their order.
-    fn mistakes(files: &[&str], variables: &[(&str, &str)], flags: &Flags) -> Vec<String> {
+    /// The messages of all errors of these files, variables and flags, in order.
+    fn messages(files: &[&str], variables: &[(&str, &str)], flags: &Flags) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let paths: Vec<_> = (0..files.len()).map(|number| dir.path().join(format!("{number}.toml"))).collect();
         for (path, text) in paths.iter().zip(files) {
@@ -347,18 +350,18 @@ mod tests {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let error = Config::layered(&paths, variables, flags).unwrap_err();
         let folder = format!("{}/", dir.path().display());
-        error.into_mistakes().map(|mistake| mistake.to_string().replace(&folder, "")).collect()
+        error.into_errors().map(|error| error.to_string().replace(&folder, "")).collect()
     }
 
     #[test]
-    fn every_mistake_of_every_layer_is_reported_with_its_place() {
+    fn errors_of_all_layers_are_reported_with_their_locations() {
         let files = [
             "[output]\nfps = 0\nsiez = 1\n[prompt.openai]\nsize = \"huge\"\n[mask]\nmodel = \"nope\"\n",
             "[output]\nfps = 500\n[mask]\nedge = [1, 0]\nmemory = 7\n[look]\nzoom = 1\nsoftness = 500\n",
         ];
         let variables = [("BGCAM_OUTPUT_FPS", "fast"), ("BGCAM_OUTPUT_SIZ", "1"), ("BGCAM_LOOK_ZOOM", "120")];
         let flags = vec![("mask.quality", "best".into()), ("mask.model", "landscape".into())];
-        let found = mistakes(&files, &variables, &flags);
+        let found = messages(&files, &variables, &flags);
         let expected = [
             "0.toml:2: setting output.fps = 0 is not a number from 1 to 120",
             "0.toml:3: unknown setting \"siez\"",
@@ -380,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_that_is_no_toml_is_reported_beside_other_mistakes() {
+    fn syntax_errors_are_reported_beside_other_errors() {
         for (text, expected) in [
             ("[output]\nfps = \nsize = big\nto = [\"auto\"]\n[look]\nzoom = 1\n", &["2", "3", "6"][..]),
             (
@@ -391,42 +394,42 @@ mod tests {
             ("[look]\nzoom = 1\noverlay = \"logo.png", &["2", "3"]),
             ("\u{0}\u{1}\n[look]\nzoom = 1", &["1", "3"]),
         ] {
-            let found = mistakes(&[text], &[], &Flags::new());
-            let place = |text: &String| text.split(": ").next().unwrap_or_default().replace("0.toml:", "");
-            assert_eq!(found.iter().map(place).collect::<Vec<_>>(), expected, "{text}\n{found:#?}");
+            let found = messages(&[text], &[], &Flags::new());
+            let line = |text: &String| text.split(": ").next().unwrap_or_default().replace("0.toml:", "");
+            assert_eq!(found.iter().map(line).collect::<Vec<_>>(), expected, "{text}\n{found:#?}");
         }
     }
 
     #[test]
-    fn the_first_of_several_says_how_many_more_there_are() {
+    fn the_first_error_counts_the_others() {
         let text = error("[output]\nfps = 0\n[mask]\nmemory = 2\n[look]\nzoom = 1\n");
-        assert!(text.contains("output.fps = 0") && text.contains("(and 2 more mistakes)"), "{text}");
+        assert!(text.contains("output.fps = 0") && text.contains("(and 2 more errors)"), "{text}");
         assert!(text.ends_with("| `bgcam config check` lists all of them"), "{text}");
     }
 
     #[test]
-    fn a_model_of_ones_own_may_be_in_a_weaker_file_than_its_choice() {
+    fn a_custom_model_may_be_defined_in_a_lower_layer() {
         let dir = tempfile::tempdir().unwrap();
-        let (weak, strong) = (dir.path().join("weak.toml"), dir.path().join("strong.toml"));
+        let (low, high) = (dir.path().join("low.toml"), dir.path().join("high.toml"));
         let custom = "[[mask.custom]]\nname = \"mine\"\nfile = \"/mine.onnx\"\nlayout = \"nchw\"\nwidth = 256\nheight = 144\n\
             range = \"0..1\"\noutput = \"alpha\"\n";
-        fs::write(&weak, custom).unwrap();
-        fs::write(&strong, "[mask]\nmodel = \"mine\"\n").unwrap();
+        fs::write(&low, custom).unwrap();
+        fs::write(&high, "[mask]\nmodel = \"mine\"\n").unwrap();
         let load = |files: &[PathBuf]| Config::layered(files, std::iter::empty(), &Flags::new());
-        assert_eq!(load(&[weak, strong.clone()]).unwrap().mask.model, "mine");
-        assert!(load(&[strong]).is_err());
-        let found = mistakes(&["[[mask.custom]]\nname = \"mine\"\nwidth = \"wide\"\n"], &[], &Flags::new());
+        assert_eq!(load(&[low, high.clone()]).unwrap().mask.model, "mine");
+        assert!(load(&[high]).is_err());
+        let found = messages(&["[[mask.custom]]\nname = \"mine\"\nwidth = \"wide\"\n"], &[], &Flags::new());
         assert!(found[0].starts_with("0.toml:1: mask.custom"), "{found:?}");
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+    fn unreadable_files_are_reported_with_the_reason() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::write(path("latin1.toml"), b"[output]\n# \xe9\n").unwrap();
         fs::create_dir(path("folder.toml")).unwrap();
         for (name, expected) in [
-            ("none.toml", "there is no such settings file"),
+            ("none.toml", "settings file not found"),
             ("latin1.toml", "line 2 is not UTF-8 text"),
             ("folder.toml", "is a folder, not a regular file"),
         ] {
@@ -436,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_chosen_lies_over_the_settings_and_can_be_taken_off() {
+    fn choices_override_the_settings_until_they_are_reset() {
         let config = load("[camera]\ndevice = \"brio\"\n[mask]\nquality = \"eco\"\n", &[]).unwrap();
         let chosen = config.with(Some("demo"), Some(Quality::High));
         assert_eq!((chosen.camera.device.as_str(), chosen.mask.quality), ("demo", Quality::High));
@@ -445,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_variable_is_an_error_too() {
+    fn unknown_variables_are_errors() {
         let failure = Failure::from(load("", &[("BGCAM_OUTPUT_SIZ", "1x1")]).unwrap_err());
         assert!(failure.message.starts_with("BGCAM_OUTPUT_SIZ: "), "{failure}");
         assert_eq!(failure.hint.as_deref(), Some("did you mean \"BGCAM_OUTPUT_SIZE\"?"));
@@ -457,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_are_no_text_are_no_trouble_unless_they_are_ours() {
+    fn only_settings_must_be_utf8_text() {
         use std::os::unix::ffi::OsStringExt;
         let bad = || OsString::from_vec(vec![0xff]);
         let load = |name: OsString| Config::layered(&[], [(name, bad())].into_iter(), &Flags::new());

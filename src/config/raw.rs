@@ -1,10 +1,10 @@
-//! The settings as they stand in a file, before they are checked.
+//! The settings as written in the files, before they are checked.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{look::Look, mask::catalogue::ModelSpec, prompt::settings::PromptSettings};
 
-/// The settings as they stand in a file.
+/// All settings, as written in the files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {

@@ -1,4 +1,4 @@
-//! One file's text: its known settings, the line of each, and what is wrong with the others.
+//! Parsing of one settings file: the known settings, their line numbers, and the errors.
 
 use std::collections::BTreeMap;
 
@@ -6,41 +6,41 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     DEFAULTS,
-    error::{Mistake, Place},
+    error::{Location, SettingError},
 };
 use crate::error::nearest;
 
-/// After so many broken lines, a file is no TOML at all.
+/// Limit of lines with syntax errors; a file with more is probably not TOML.
 const MAX_BROKEN: usize = 50;
 
-/// What a file says.
+/// A parsed settings file.
 #[derive(Debug, Default)]
 pub(super) struct Document {
-    /// The settings that we know, whatever their values are.
+    /// The known settings, with unchecked values.
     pub(super) table: toml::Table,
-    /// Where each of them is, by key (`output.fps`); tables too.
-    pub(super) places: BTreeMap<String, Place>,
-    pub(super) mistakes: Vec<Mistake>,
+    /// The location of each setting and table, by dotted key.
+    pub(super) locations: BTreeMap<String, Location>,
+    pub(super) errors: Vec<SettingError>,
 }
 
-/// Reads the text of the file `source`, which is applied after `layer` others.
+/// Parses the text of the file `source`, for the layer of this index.
 pub(super) fn read(text: &str, source: &str, layer: usize) -> Document {
-    let place = |line: usize| Place { layer, line: Some(line), source: source.to_owned() };
+    let location = |line: usize| Location { layer, line: Some(line), source: source.to_owned() };
     let (text, broken) = without_broken_lines(text);
     let mut document = Document::default();
-    document.mistakes.extend(broken.into_iter().map(|(line, message)| Mistake {
-        place: Some(place(line)),
+    document.errors.extend(broken.into_iter().map(|(line, message)| SettingError {
+        location: Some(location(line)),
         text: message,
-        hint: "settings are TOML: [section], then key = value; texts are in \"quotes\"".to_owned(),
+        hint: "settings are TOML: a [section], then key = value; text is in \"quotes\"".to_owned(),
     }));
     let (parsed, _) = DeTable::parse_recoverable(&text);
-    let place_at = |offset: usize| place(line_of(&text, offset));
-    document.table = known_part(parsed.get_ref(), &defaults(), "", &place_at, &mut document);
+    let location_at = |offset: usize| location(line_of(&text, offset));
+    document.table = known_part(parsed.get_ref(), &defaults(), "", &location_at, &mut document);
     document
 }
 
-/// The text with its lines that are no TOML left empty, so that the others can be read; and why they are none. The parser
-/// gives up at some mistakes, and what it makes of a line with another is not what the author meant.
+/// Blanks the lines with syntax errors, so that the rest of the file can be parsed, and returns them with their messages.
+/// The parser's own recovery stops at some errors and misreads the line at others.
 fn without_broken_lines(text: &str) -> (String, Vec<(usize, String)>) {
     let (mut lines, mut broken): (Vec<_>, Vec<_>) = (text.split('\n').collect(), Vec::new());
     loop {
@@ -50,52 +50,53 @@ fn without_broken_lines(text: &str) -> (String, Vec<(usize, String)>) {
         broken.push((line, error.message().trim_end().to_owned()));
         match lines.get_mut(line - 1) {
             Some(line) if !line.is_empty() && broken.len() < MAX_BROKEN => *line = "",
-            // nothing is left to take out where the mistake is, such as the end of the file
+            // the error is at a line that is empty already, such as the end of the file
             _ => return (text, broken),
         }
     }
 }
 
-/// The part of a table that has a place in the settings; what has none is a mistake.
+/// The known settings of a table; reports the unknown ones.
 fn known_part(
     parsed: &DeTable<'_>,
     known: &toml::Table,
-    above: &str,
-    place: &impl Fn(usize) -> Place,
+    parent: &str,
+    location: &impl Fn(usize) -> Location,
     document: &mut Document,
 ) -> toml::Table {
     let mut table = toml::Table::new();
     for (key, value) in parsed {
-        let (name, place_of_key) = (key.get_ref().as_ref(), place(key.span().start));
-        let path = if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
+        let name = key.get_ref().as_ref();
+        let key_location = location(key.span().start);
+        let path = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
         let value = match (known.get(name), value.get_ref()) {
-            // a list of tables has no default
-            (None, value) if path == "mask.custom" => plain(value),
+            // a list of tables, which has no default
+            (None, value) if path == "mask.custom" => to_value(value),
             (None, _) => {
-                document.mistakes.push(unknown(name, place_of_key, known));
+                document.errors.push(unknown(name, key_location, known));
                 continue;
             }
             (Some(toml::Value::Table(known)), DeValue::Table(inner)) => {
-                Some(known_part(inner, known, &path, place, document).into())
+                Some(known_part(inner, known, &path, location, document).into())
             }
             (Some(toml::Value::Table(_)), _) => {
-                let text = format!("{path} is a section: write [{path}], and its settings below");
+                let text = format!("{path} is a section: write [{path}] and its settings below");
                 let hint = "`bgcam config show` prints every section with its settings".to_owned();
-                document.mistakes.push(Mistake { place: Some(place_of_key), text, hint });
+                document.errors.push(SettingError { location: Some(key_location), text, hint });
                 continue;
             }
-            (Some(_), value) => plain(value),
+            (Some(_), value) => to_value(value),
         };
-        document.places.insert(path, place_of_key);
+        document.locations.insert(path, key_location);
         table.extend(value.map(|value| (name.to_owned(), value)));
     }
     table
 }
 
-fn plain(value: &DeValue<'_>) -> Option<toml::Value> {
+fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
     Some(match value {
         DeValue::String(text) => text.as_ref().into(),
-        // a number too large for us is kept as text, which is then not the number that was expected
+        // a number beyond 64 bits stays text, which the type check rejects
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => number.into(),
             Err(_) => number.as_str().into(),
@@ -103,23 +104,25 @@ fn plain(value: &DeValue<'_>) -> Option<toml::Value> {
         DeValue::Float(number) => number.as_str().parse::<f64>().ok()?.into(),
         DeValue::Boolean(on) => (*on).into(),
         DeValue::Datetime(time) => (*time).into(),
-        DeValue::Array(values) => values.iter().filter_map(|value| plain(value.get_ref())).collect::<Vec<_>>().into(),
+        DeValue::Array(values) => {
+            values.iter().filter_map(|value| to_value(value.get_ref())).collect::<Vec<_>>().into()
+        }
         DeValue::Table(table) => {
             let values =
-                table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), plain(value.get_ref())?)));
+                table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), to_value(value.get_ref())?)));
             values.collect::<toml::Table>().into()
         }
     })
 }
 
-fn unknown(name: &str, place: Place, known: &toml::Table) -> Mistake {
+fn unknown(name: &str, location: Location, known: &toml::Table) -> SettingError {
     let names: Vec<&str> = known.keys().map(String::as_str).collect();
     let hint = match nearest(name, &names) {
         Some(near) => format!("did you mean {near:?}?"),
-        None => "`bgcam config show` prints every setting".to_owned(),
+        None => "`bgcam config show` prints all settings".to_owned(),
     };
-    Mistake {
-        place: Some(place),
+    SettingError {
+        location: Some(location),
         text: format!("unknown setting {name:?}, expected one of {}", names.join(", ")),
         hint,
     }

@@ -1,13 +1,13 @@
-//! Single values out of their text, within their ranges, and what each setting takes in words.
+//! Parsing and range checks of single values, and descriptions of the accepted values.
 
-use super::error::{Wrong, value};
+use super::error::{InvalidSetting, value};
 use crate::{
     background::Fit,
     camera,
-    look::{Takes, knob},
+    look::{ValueType, setting},
 };
 
-/// The whole numbers that settings take, by key.
+/// Inclusive ranges of whole numbers, by key.
 const RANGES: [(&str, u64, u64); 7] = [
     ("camera.timeout_ms", 100, 5_000),
     ("output.fps", 1, 120),
@@ -18,14 +18,14 @@ const RANGES: [(&str, u64, u64); 7] = [
     ("web.port", 0, 65_535),
 ];
 
-pub(super) fn parse<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, Wrong>
+pub(super) fn parse<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, InvalidSetting>
 where
     T::Err: std::fmt::Display,
 {
     text.parse().map_err(|error: T::Err| value(key, format!("{text:?}"), format!("valid: {error}")))
 }
 
-pub(super) fn fourcc(text: &str) -> Result<Option<String>, Wrong> {
+pub(super) fn fourcc(text: &str) -> Result<Option<String>, InvalidSetting> {
     let known = camera::FOURCCS;
     match text {
         "auto" => Ok(None),
@@ -34,38 +34,38 @@ pub(super) fn fourcc(text: &str) -> Result<Option<String>, Wrong> {
     }
 }
 
-pub(super) fn parse_fit(text: &str) -> Result<Fit, Wrong> {
+pub(super) fn parse_fit(text: &str) -> Result<Fit, InvalidSetting> {
     <Fit as clap::ValueEnum>::from_str(text, false)
         .map_err(|_| value("background.fit", format!("{text:?}"), "cover, contain or stretch"))
 }
 
-/// The number, where it is within the range of `key`.
-pub(super) fn within<T: Into<u64> + Copy>(key: &str, number: T) -> Result<T, Wrong> {
+/// Checks that the number is in the range of `key`.
+pub(super) fn within<T: Into<u64> + Copy>(key: &str, number: T) -> Result<T, InvalidSetting> {
     let range = RANGES.iter().find(|(known, ..)| *known == key);
-    match range.is_none_or(|(_, low, high)| (*low..=*high).contains(&number.into())) {
+    match range.is_none_or(|(_, min, max)| (*min..=*max).contains(&number.into())) {
         true => Ok(number),
         false => Err(value(key, number.into(), expected(key).unwrap_or_default())),
     }
 }
 
-/// What the setting `key` takes, where a number has bounds.
+/// Describes the values of the setting `key`, if it is a number with bounds.
 pub(super) fn expected(key: &str) -> Option<String> {
     let range = RANGES.iter().find(|(known, ..)| *known == key);
     match (key, range) {
-        (_, Some((_, low, high))) => Some(format!("a number from {low} to {high}")),
+        (_, Some((_, min, max))) => Some(format!("a number from {min} to {max}")),
         ("mask.edge", _) => Some("two rising numbers from 0 to 1".to_owned()),
         ("mask.memory", _) => Some("a number from 0 to 0.95".to_owned()),
         _ => {
-            let knob = knob(key.strip_prefix("look.")?).ok()?;
-            matches!(knob.takes, Takes::Number(..)).then(|| knob.expected())
+            let setting = setting(key.strip_prefix("look.")?).ok()?;
+            matches!(setting.value_type, ValueType::Number(..)).then(|| setting.expected())
         }
     }
 }
 
-/// What serde expected, in the words of somebody who writes settings; `message` is its error.
+/// Translates the type that serde expected, taken from its error message, into the terms of TOML.
 pub(super) fn expected_type(message: &str) -> String {
-    let wanted = message.rsplit_once("expected ").map_or(message, |(_, wanted)| wanted);
-    match wanted {
+    let expected = message.rsplit_once("expected ").map_or(message, |(_, expected)| expected);
+    match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".to_owned(),
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_owned(),
         "f32" | "f64" => "a number".to_owned(),

@@ -1,21 +1,21 @@
-//! Settings among environment variables.
+//! Settings in environment variables.
 
 use std::{collections::BTreeMap, ffi::OsString};
 
 use super::{
-    error::{Mistake, Place},
+    error::{Location, SettingError},
     text::defaults,
 };
 use crate::error::nearest;
 
 const PREFIX: &str = "BGCAM_";
 
-/// Environment variables with our prefix that are no settings.
+/// Environment variables with the prefix that are not settings.
 const RESERVED: [&str; 9] = [
     "BGCAM_LOG",
     "BGCAM_ONNXRUNTIME",
     "BGCAM_TESTBED",
-    // what the provider `command` tells its program, which may call us
+    // set by the provider `command` for its program, which may run bgcam
     "BGCAM_PROMPT",
     "BGCAM_NEGATIVE",
     "BGCAM_WIDTH",
@@ -24,7 +24,7 @@ const RESERVED: [&str; 9] = [
     "BGCAM_OUTPUT",
 ];
 
-/// A setting in an environment variable.
+/// A setting from an environment variable.
 #[derive(Debug)]
 pub(super) struct Variable {
     pub(super) name: String,
@@ -32,13 +32,14 @@ pub(super) struct Variable {
     pub(super) value: config::Value,
 }
 
-/// The settings among environment variables, applied after `layer` others, and what is wrong with the rest of ours.
+/// The settings in environment variables, for the layer of this index, and errors for unknown or invalid ones.
 pub(super) fn settings_in(
     variables: impl Iterator<Item = (OsString, OsString)>,
     layer: usize,
-) -> (Vec<Variable>, Vec<Mistake>) {
+) -> (Vec<Variable>, Vec<SettingError>) {
     let known = env_names();
-    let (mut found, mut mistakes) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
     for (name, text) in variables {
         let name = name.to_string_lossy().into_owned();
         if !name.starts_with(PREFIX) || RESERVED.contains(&name.as_str()) {
@@ -48,51 +49,51 @@ pub(super) fn settings_in(
             (Ok(text), Some((key, default))) => {
                 found.push(Variable { value: value_of(&text, default), key: key.clone(), name });
             }
-            (Err(_), _) => mistakes.push(mistake(name, layer, "the value is not UTF-8 text", None)),
+            (Err(_), _) => errors.push(error(name, layer, "the value is not UTF-8 text", None)),
             (_, None) => {
-                // without the prefix that all have, which would make any two alike
+                // without the common prefix, which would make any two names similar
                 let near = nearest(&name[PREFIX.len()..], known.keys().map(|name| &name[PREFIX.len()..]));
                 let near = near.map(|near| format!("{PREFIX}{near}"));
-                mistakes.push(mistake(name, layer, "no setting has this name", near));
+                errors.push(error(name, layer, "no setting has this name", near));
             }
         }
     }
-    (found, mistakes)
+    (found, errors)
 }
 
-fn mistake(name: String, layer: usize, text: &str, near: Option<String>) -> Mistake {
+fn error(name: String, layer: usize, text: &str, near: Option<String>) -> SettingError {
     let hint = match near {
         Some(near) => format!("did you mean {near:?}?"),
-        None => "output.fps is BGCAM_OUTPUT_FPS, and so on; `bgcam config show` prints every setting".to_owned(),
+        None => "for example, output.fps is BGCAM_OUTPUT_FPS; `bgcam config show` prints all settings".to_owned(),
     };
-    Mistake { place: Some(Place { layer, line: None, source: name }), text: text.to_owned(), hint }
+    SettingError { location: Some(Location { layer, line: None, source: name }), text: text.to_owned(), hint }
 }
 
-/// The value that `text` stands for where the default is `default`; lists are split at commas. What stands for none is
-/// kept as text, which the check of types refuses.
+/// Parses `text` as the type of `default`; lists are separated by commas. Text that does not parse stays text, which the
+/// type check rejects.
 fn value_of(text: &str, default: &toml::Value) -> config::Value {
-    let word = text.trim();
+    let trimmed = text.trim();
     match default {
-        toml::Value::Integer(_) => word.parse::<i64>().map_or_else(|_| text.into(), Into::into),
-        toml::Value::Float(_) => word.parse::<f64>().map_or_else(|_| text.into(), Into::into),
-        toml::Value::Boolean(_) => match word.to_lowercase().as_str() {
+        toml::Value::Integer(_) => trimmed.parse::<i64>().map_or_else(|_| text.into(), Into::into),
+        toml::Value::Float(_) => trimmed.parse::<f64>().map_or_else(|_| text.into(), Into::into),
+        toml::Value::Boolean(_) => match trimmed.to_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => true.into(),
             "false" | "no" | "off" | "0" => false.into(),
             _ => text.into(),
         },
         toml::Value::Array(items) => {
-            let like = items.first().cloned().unwrap_or_else(|| "".into());
-            text.split(',').map(|part| value_of(part.trim(), &like)).collect::<Vec<_>>().into()
+            let item = items.first().cloned().unwrap_or_else(|| "".into());
+            text.split(',').map(|part| value_of(part.trim(), &item)).collect::<Vec<_>>().into()
         }
         _ => text.into(),
     }
 }
 
-/// Every setting's environment variable with its key and its default.
+/// The environment variable of every setting, with its key and default.
 fn env_names() -> BTreeMap<String, (String, toml::Value)> {
-    fn walk(table: toml::Table, above: &str, names: &mut BTreeMap<String, (String, toml::Value)>) {
+    fn walk(table: toml::Table, parent: &str, names: &mut BTreeMap<String, (String, toml::Value)>) {
         for (key, value) in table {
-            let path = if above.is_empty() { key } else { format!("{above}.{key}") };
+            let path = if parent.is_empty() { key } else { format!("{parent}.{key}") };
             match value {
                 toml::Value::Table(table) => walk(table, &path, names),
                 value => {

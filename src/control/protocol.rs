@@ -56,7 +56,7 @@ pub enum Request {
         /// Whether it is mirrored.
         on: bool,
     },
-    /// Changes settings of [`KNOBS`](crate::look::KNOBS): all of them or, if one is invalid, none.
+    /// Changes settings of [`SETTINGS`](crate::look::SETTINGS): all of them or, if one is invalid, none.
     SetLook {
         /// Values by name.
         change: Changes,

@@ -21,8 +21,8 @@ impl Daemon {
     pub(super) async fn set_look(&self, changes: Changes) -> Result<Response, Failure> {
         let mut named = Vec::with_capacity(changes.len());
         for (name, value) in changes {
-            let knob = look::knob(&name)?;
-            named.push((knob.name, value));
+            let setting = look::setting(&name)?;
+            named.push((setting.name, value));
         }
         let told: Vec<String> = named.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         let turn = |turned: &mut Changes| {
@@ -34,10 +34,10 @@ impl Daemon {
 
     /// Takes knobs back to what the settings say; all of them when none is named.
     pub(super) async fn reset_look(&self, names: &[String]) -> Result<Response, Failure> {
-        let knobs = names.iter().map(|name| look::knob(name).map(|knob| knob.name));
-        let knobs: Vec<&str> = knobs.collect::<Result<_, _>>()?;
+        let settings = names.iter().map(|name| look::setting(name).map(|setting| setting.name));
+        let settings: Vec<&str> = settings.collect::<Result<_, _>>()?;
         let keep = |turned: &mut Changes| {
-            turned.retain(|name, _| !knobs.is_empty() && !knobs.contains(&name.as_str()));
+            turned.retain(|name, _| !settings.is_empty() && !settings.contains(&name.as_str()));
         };
         let version = self.turn(keep).await?;
         Ok(self.done(version, "look: as the settings say").await)
@@ -105,6 +105,6 @@ async fn load_overlay(look: &Look, config: &Config) -> Result<Option<Overlay>, F
 
 /// Whether the overlay is the same in both.
 fn lies_as(old: &Look, new: &Look) -> bool {
-    let overlay = |look: &Look| (look.overlay.clone(), look.overlay_place, look.overlay_size, look.overlay_opacity);
+    let overlay = |look: &Look| (look.overlay.clone(), look.overlay_position, look.overlay_size, look.overlay_opacity);
     overlay(old) == overlay(new)
 }

@@ -1,10 +1,10 @@
-//! The virtual camera: the kernel module, its device, and whether apps will see it.
+//! Checks of the virtual camera: the kernel module, its device, and visibility to apps.
 
 use std::path::Path;
 
 use super::{
     Facts, Finding, Module,
-    module::{Why, loads_at_boot, packages},
+    module::{MissingReason, loads_at_boot, packages},
     pipewire, secure_boot,
 };
 use crate::{
@@ -21,11 +21,11 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let system = facts.system;
     if !wanted(facts) {
         let to: Vec<_> = facts.config.outputs.iter().map(ToString::to_string).collect();
-        let text = format!("the settings send the picture elsewhere: output.to is {}", to.join(", "));
+        let text = format!("not used: output.to is {}", to.join(", "));
         return vec![Finding::ok("v4l2loopback", text)];
     }
     let module = Module::of(system);
-    let mut findings = vec![module_is(facts, &module)];
+    let mut findings = vec![check_module(facts, &module)];
     findings.extend(secure_boot::check(system, &module));
     if matches!(module, Module::Loaded { .. }) {
         findings.extend(devices(facts));
@@ -35,38 +35,38 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether a virtual camera of v4l2loopback's is one of the places for the picture.
+/// Whether v4l2loopback is one of the configured outputs.
 fn wanted(facts: &Facts<'_>) -> bool {
     facts.config.outputs.iter().any(|output| matches!(output, SinkSpec::Auto | SinkSpec::Loopback(_)))
 }
 
-/// What keeps apps from having the camera here: no more than a warning where PipeWire has one.
-fn none_here(facts: &Facts<'_>, check: &'static str, text: impl Into<String>) -> Finding {
+/// A finding for a missing virtual camera: a failure, or a warning if PipeWire provides one.
+fn no_camera(facts: &Facts<'_>, check: &'static str, text: impl Into<String>) -> Finding {
     let text = text.into();
-    if pipewire::is_way(facts) {
-        Finding::warn(check, format!("{text}; only apps that read PipeWire have the camera"))
+    if pipewire::is_usable(facts) {
+        Finding::warn(check, format!("{text}; only apps that support PipeWire can use the camera"))
     } else {
         Finding::fail(check, text).blocks()
     }
 }
 
-fn module_is(facts: &Facts<'_>, module: &Module) -> Finding {
+fn check_module(facts: &Facts<'_>, module: &Module) -> Finding {
     const CHECK: &str = "v4l2loopback";
     let kernel = facts.system.kernel();
-    let none = |text: String| none_here(facts, CHECK, text);
+    let none = |text: String| no_camera(facts, CHECK, text);
     match module {
         Module::Loaded { version } => Finding::ok(CHECK, loaded(version.as_deref())),
         Module::Installed => none("the kernel module v4l2loopback is installed, but not loaded".to_owned())
-            .mend(SETUP, "loads it, now and at every start of the computer"),
-        Module::Missing(Why::Container) => {
-            none("this is a container, whose kernel takes no module from here".to_owned())
-                .advice("load v4l2loopback on the computer itself and give the container its /dev/video node")
+            .fix(SETUP, "loads it now and at every boot"),
+        Module::Missing(MissingReason::Container) => {
+            none("this is a container, which cannot load kernel modules".to_owned())
+                .advice("load v4l2loopback on the host and pass its /dev/video device to the container")
         }
-        Module::Missing(Why::Restart) => {
-            none(format!("the kernel was updated: the modules of the running one ({kernel}) are gone"))
-                .mend("systemctl reboot", "starts the new kernel")
+        Module::Missing(MissingReason::RebootNeeded) => {
+            none(format!("the kernel was updated: the modules of the running kernel ({kernel}) were removed"))
+                .fix("systemctl reboot", "starts the new kernel")
         }
-        Module::Missing(Why::NoHeaders) => {
+        Module::Missing(MissingReason::HeadersMissing) => {
             let headers = format!("linux-headers-{kernel}");
             let install = facts.system.install_command(
                 &headers,
@@ -75,49 +75,45 @@ fn module_is(facts: &Facts<'_>, module: &Module) -> Finding {
                 "kernel-devel",
             );
             let text = format!("the kernel module v4l2loopback cannot be built: {headers} is not installed");
-            with_install(none(text), install, "the module is built for your kernel on your computer, and needs them")
+            with_install(none(text), install, "needed to build the module for your kernel")
         }
-        Module::Missing(Why::NotBuilt { version }) => {
-            let log = format!("/var/lib/dkms/v4l2loopback/{version}/build/make.log says why");
-            let finding = none(format!("v4l2loopback {version} did not build for the kernel {kernel}"));
+        Module::Missing(MissingReason::BuildFailed { version }) => {
+            let log = format!("see /var/lib/dkms/v4l2loopback/{version}/build/make.log");
+            let finding = none(format!("v4l2loopback {version} failed to build for the kernel {kernel}"));
             match version.starts_with("0.12.") {
-                true => {
-                    finding.advice(format!("kernels from 6.8 on need a newer one, as Debian's backports have; {log}"))
-                }
-                false => finding.mend("sudo dkms autoinstall", format!("tries again; {log}")),
+                true => finding.advice(format!(
+                    "Linux 6.8 and later need a newer version, for example from Debian backports; {log}"
+                )),
+                false => finding.fix("sudo dkms autoinstall", format!("tries again; {log}")),
             }
         }
-        Module::Missing(Why::NeverInstalled) => {
+        Module::Missing(MissingReason::NotInstalled) => {
             let text = "the kernel module v4l2loopback is not installed".to_owned();
-            with_install(
-                none(text),
-                packages(facts.system),
-                "makes the camera that apps see; bgcam setup does the rest",
-            )
+            with_install(none(text), packages(facts.system), "provides the virtual camera; then run bgcam setup")
         }
     }
 }
 
 fn with_install(finding: Finding, install: Option<String>, why: &str) -> Finding {
     match install {
-        Some(install) => finding.mend(format!("sudo {install}"), why),
-        None => finding.advice(format!("install it as your distribution does: it {why}")),
+        Some(install) => finding.fix(format!("sudo {install}"), why),
+        None => finding.advice(format!("install it with your package manager: {why}")),
     }
 }
 
-/// That it is loaded, with what each version can't do.
+/// Text for a loaded module, with the limitation of its version.
 fn loaded(version: Option<&str>) -> String {
     match version {
-        None => "the kernel module v4l2loopback is loaded; it is older than 0.13: when two apps read, one may freeze the other"
+        None => "the kernel module v4l2loopback is loaded, in a version before 0.13: two apps using the camera may freeze each other"
             .to_owned(),
         Some(version) => format!(
-            "the kernel module v4l2loopback {version} is loaded; one app at a time reads a virtual camera, and \
-             `sudo bgcam devices add` makes another"
+            "the kernel module v4l2loopback {version} is loaded; a virtual camera serves one app at a time, \
+             `sudo bgcam devices add` adds another"
         ),
     }
 }
 
-/// The device that the daemon would write to.
+/// The device that the daemon would use.
 fn device<'a>(facts: &Facts<'_>, devices: &'a [Loopback]) -> Option<&'a Loopback> {
     let named = facts.config.outputs.iter().find_map(|output| match output {
         SinkSpec::Loopback(LoopbackTarget::Path(path)) => devices.iter().find(|device| device.path == *path),
@@ -132,7 +128,7 @@ fn devices(facts: &Facts<'_>) -> Vec<Finding> {
     let devices = list_in(&facts.system.path("/sys"));
     let Some(device) = device(facts, &devices) else {
         let text = "v4l2loopback is loaded, but there is no virtual camera";
-        return vec![none_here(facts, "virtual-camera", text).mend(SETUP, "makes one")];
+        return vec![no_camera(facts, "virtual-camera", text).fix(SETUP, "creates one")];
     };
     let mut findings = vec![label(device)];
     findings.extend(exclusive_caps(device));
@@ -145,29 +141,28 @@ fn label(device: &Loopback) -> Finding {
     const CHECK: &str = "virtual-camera";
     let node = device.path.display();
     if device.label == LABEL {
-        return Finding::ok(CHECK, format!("apps see it as {LABEL:?} ({node})"));
+        return Finding::ok(CHECK, format!("apps show it as {LABEL:?} ({node})"));
     }
-    Finding::warn(CHECK, format!("apps see the virtual camera as {:?} ({node})", device.label))
-        .mend(SETUP, format!("makes one that is called {LABEL:?}"))
+    Finding::warn(CHECK, format!("apps show the virtual camera as {:?} ({node})", device.label))
+        .fix(SETUP, format!("creates one named {LABEL:?}"))
 }
 
 fn exclusive_caps(device: &Loopback) -> Option<Finding> {
     const CHECK: &str = "exclusive-caps";
     device.exclusive_caps.map(|exclusive| match exclusive {
-        true => Finding::ok(CHECK, "browsers list it (exclusive_caps=1)"),
-        false => Finding::warn(CHECK, "browsers will not list it (exclusive_caps=0): to them it is no camera")
-            .mend(SETUP, "makes it a camera and nothing else"),
+        true => Finding::ok(CHECK, "visible in browsers (exclusive_caps=1)"),
+        false => Finding::warn(CHECK, "not visible in browsers (exclusive_caps=0)").fix(SETUP, "sets exclusive_caps=1"),
     })
 }
 
 fn permission(facts: &Facts<'_>, node: &Path) -> Finding {
     const CHECK: &str = "virtual-camera-permission";
     if facts.system.probe().may_write(&facts.system.path(node)) {
-        return Finding::ok(CHECK, format!("you may write to {}", node.display()));
+        return Finding::ok(CHECK, format!("you have permission to write to {}", node.display()));
     }
-    none_here(facts, CHECK, format!("you may not write to {}", node.display())).mend(
+    no_camera(facts, CHECK, format!("no permission to write to {}", node.display())).fix(
         format!("sudo usermod -aG video {}", facts.system.user.name),
-        "cameras belong to the group video; log out and in again then",
+        "adds you to the group video; log out and in again afterwards",
     )
 }
 
@@ -176,17 +171,17 @@ fn writer(facts: &Facts<'_>, device: &Loopback) -> Finding {
     let holders = facts.system.probe().holders(&device.path);
     let ours = facts.status().map(|status| status.pid);
     if device.state == State::Idle {
-        return Finding::ok(CHECK, "no other program feeds it");
+        return Finding::ok(CHECK, "not used by another program");
     }
     if holders.iter().any(|holder| Some(holder.pid) == ours || holder.name == "bgcam") {
-        return Finding::ok(CHECK, "bgcam feeds it now");
+        return Finding::ok(CHECK, "in use by bgcam");
     }
     let node = device.path.display();
-    let who: Vec<_> = holders.iter().map(ToString::to_string).collect();
-    let who = if who.is_empty() { "a program of another user's".to_owned() } else { who.join(" or ") };
-    Finding::warn(CHECK, format!("{who} feeds it already, and only one program can")).mend(
+    let names: Vec<_> = holders.iter().map(ToString::to_string).collect();
+    let names = if names.is_empty() { "a program of another user".to_owned() } else { names.join(" or ") };
+    Finding::warn(CHECK, format!("{names} is writing to it, and only one program can")).fix(
         format!("sudo fuser -v {node}"),
-        "shows who: stop it, or make bgcam a camera of its own, sudo bgcam devices add",
+        "shows the program; stop it, or add another camera with sudo bgcam devices add",
     )
 }
 
@@ -194,18 +189,18 @@ fn max_buffers(system: &System) -> Finding {
     const CHECK: &str = "max-buffers";
     let count = system.read("/sys/module/v4l2loopback/parameters/max_buffers").and_then(|text| text.parse().ok());
     match count.unwrap_or(4_u32) {
-        count @ 0..=2 => Finding::warn(CHECK, format!("a slow app may see torn pictures (max_buffers={count})"))
-            .mend(SETUP, "sets 4, from the next start of the computer on"),
-        count => Finding::ok(CHECK, format!("slow apps see whole pictures (max_buffers={count})")),
+        count @ 0..=2 => Finding::warn(CHECK, format!("slow apps may show torn frames (max_buffers={count})"))
+            .fix(SETUP, "sets max_buffers=4, after the next reboot"),
+        count => Finding::ok(CHECK, format!("enough buffers for slow apps (max_buffers={count})")),
     }
 }
 
 fn at_boot(system: &System) -> Finding {
     const CHECK: &str = "virtual-camera-at-boot";
     if loads_at_boot(system) {
-        return Finding::ok(CHECK, "it is there again after a restart of the computer");
+        return Finding::ok(CHECK, "it will survive a reboot");
     }
-    Finding::warn(CHECK, "it will be gone after a restart of the computer").mend(SETUP, "has it loaded at every start")
+    Finding::warn(CHECK, "it will not survive a reboot").fix(SETUP, "loads the module at every boot")
 }
 
 #[cfg(test)]
@@ -228,14 +223,17 @@ mod tests {
         unloaded().without(&format!("/lib/modules/{KERNEL}/modules.dep"))
     }
 
-    fn command(twin: &FakeMachine, check: &str) -> String {
-        finding(twin, check).mend.unwrap().command.unwrap()
+    fn command(machine: &FakeMachine, check: &str) -> String {
+        finding(machine, check).fix.unwrap().command.unwrap()
     }
 
     #[test]
-    fn a_missing_module_has_the_command_for_its_reason() {
+    fn a_missing_module_has_a_fix_for_each_reason() {
         let found = finding(&FakeMachine::new(), "v4l2loopback");
-        assert!(found.level == Level::Ok && found.text.contains("0.15.4 is loaded; one app at a time"));
+        assert!(
+            found.level == Level::Ok
+                && found.text.contains("0.15.4 is loaded; a virtual camera serves one app at a time")
+        );
         assert!(
             finding(&FakeMachine::new().without("/sys/module/v4l2loopback/version"), "v4l2loopback")
                 .text
@@ -248,18 +246,18 @@ mod tests {
         );
         let built = || absent().with("/usr/src/v4l2loopback-0.15.0/dkms.conf", "");
         assert_eq!(command(&built(), "v4l2loopback"), "sudo dkms autoinstall");
-        let headless = built().without(&format!("/lib/modules/{KERNEL}/build"));
-        assert_eq!(command(&headless, "v4l2loopback"), format!("sudo apt install linux-headers-{KERNEL}"));
+        let without_headers = built().without(&format!("/lib/modules/{KERNEL}/build"));
+        assert_eq!(command(&without_headers, "v4l2loopback"), format!("sudo apt install linux-headers-{KERNEL}"));
         let old = finding(&absent().with("/usr/src/v4l2loopback-0.12.7/dkms.conf", ""), "v4l2loopback");
-        assert!(old.mend.unwrap().why.contains("backports"));
+        assert!(old.fix.unwrap().text.contains("backports"));
         let updated = absent().without(&format!("/lib/modules/{KERNEL}")).with("/lib/modules/6.2/modules.dep", "");
         assert_eq!(command(&updated, "v4l2loopback"), "systemctl reboot");
         let container = finding(&absent().with("/.dockerenv", ""), "v4l2loopback");
-        assert!(container.text.contains("container") && container.mend.is_some());
+        assert!(container.text.contains("container") && container.fix.is_some());
     }
 
     #[test]
-    fn without_the_module_pipewire_is_enough_and_without_both_nothing_runs() {
+    fn pipewire_replaces_a_missing_module() {
         let found = finding(&unloaded(), "v4l2loopback");
         assert!(found.level == Level::Warn && !found.blocks && report(&unloaded()).can_run);
         let neither = unloaded().fake(|fake| fake.pipewire = Err(missing("no PipeWire camera: no library")));
@@ -268,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_the_picture_elsewhere_needs_no_module() {
-        let twin = absent().with("/etc/bgcam/bgcam.toml", "[output]\nto = [\"pipewire\", \"none\"]\n");
-        let found = finding(&twin, "v4l2loopback");
+    fn other_outputs_need_no_module() {
+        let machine = absent().with("/etc/bgcam/bgcam.toml", "[output]\nto = [\"pipewire\", \"none\"]\n");
+        let found = finding(&machine, "v4l2loopback");
         assert!(found.level == Level::Ok && found.text.contains("pipewire, none"), "{found:?}");
     }
 
     #[test]
-    fn the_device_is_one_that_apps_see_under_our_name() {
+    fn the_device_has_the_right_label_and_caps() {
         assert!(finding(&FakeMachine::new(), "virtual-camera").text.contains("/dev/video10"));
         let dummy = FakeMachine::new().with(&format!("{NODE}/name"), "Dummy video device (0x0000)");
         assert_eq!(
@@ -290,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn the_device_is_ours_to_write_and_free() {
+    fn the_device_is_writable_and_free() {
         assert_eq!(finding(&FakeMachine::new(), "virtual-camera-permission").level, Level::Ok);
         let locked = FakeMachine::new().fake(|fake| fake.locked = vec!["/dev/video10".into()]);
         assert_eq!(command(&locked, "virtual-camera-permission"), "sudo usermod -aG video ada");
         assert_eq!(finding(&FakeMachine::new(), "virtual-camera-free").level, Level::Ok);
         let fed = |name| {
-            let twin = FakeMachine::new().with(&format!("{NODE}/state"), "capture");
-            twin.fake(|fake| fake.holders = vec![("/dev/video10".into(), holder(7, name))])
+            let machine = FakeMachine::new().with(&format!("{NODE}/state"), "capture");
+            machine.fake(|fake| fake.holders = vec![("/dev/video10".into(), holder(7, name))])
         };
         assert_eq!(finding(&fed("bgcam"), "virtual-camera-free").level, Level::Ok);
         let found = finding(&fed("obs"), "virtual-camera-free");
@@ -305,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_room_for_slow_apps_and_comes_back() {
+    fn buffers_and_loading_at_boot_are_checked() {
         assert_eq!(finding(&FakeMachine::new(), "max-buffers").level, Level::Ok);
         let two = FakeMachine::new().with("/sys/module/v4l2loopback/parameters/max_buffers", "2");
         assert_eq!(finding(&two, "max-buffers").level, Level::Warn);

@@ -1,47 +1,47 @@
-//! The computer itself: room on the disk, what the CPU can do, ffmpeg.
+//! Checks of disk space, CPU features and ffmpeg.
 
 use std::path::Path;
 
 use super::{Facts, Finding};
 use crate::{error::io_text, system::System};
 
-/// Less room than this, and a few pictures fill the disk.
-const ROOM: u64 = 200 << 20;
+/// Free disk space below this is reported, in bytes.
+const MIN_FREE_BYTES: u64 = 200 << 20;
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let system = facts.system;
     let gallery = system.user_dir("XDG_DATA_HOME", ".local/share").join("bgcam/gallery");
     let state = system.user_dir("XDG_STATE_HOME", ".local/state").join("bgcam");
     vec![
-        disk(system, "disk-gallery", &gallery, "pictures made of words"),
-        disk(system, "disk-state", &state, "what you chose last"),
+        disk(system, "disk-gallery", &gallery, "gallery"),
+        disk(system, "disk-state", &state, "state directory"),
         cpu(system),
         ffmpeg(system),
     ]
 }
 
 fn disk(system: &System, check: &'static str, dir: &Path, what: &str) -> Finding {
-    // what is not there yet will be made in the first of these that is
-    let there = dir.ancestors().find(|dir| system.exists(dir)).unwrap_or(Path::new("/"));
-    let real = system.path(there);
+    // a directory that does not exist yet will be created in its nearest existing ancestor
+    let existing = dir.ancestors().find(|dir| system.exists(dir)).unwrap_or(Path::new("/"));
+    let real = system.path(existing);
     if !system.probe().may_write(&real) {
-        return Finding::warn(check, format!("{what}: you may not write to {}", there.display()))
-            .mend(format!("sudo chown -R {} {}", system.user.name, there.display()), "it should be yours");
+        return Finding::warn(check, format!("{what}: no permission to write to {}", existing.display()))
+            .fix(format!("sudo chown -R {} {}", system.user.name, existing.display()), "makes you the owner");
     }
     match system.probe().free_bytes(&real) {
-        Ok(free) if free < ROOM => {
-            let text = format!("{what}: there are only {} MB left in {}", free >> 20, there.display());
-            Finding::warn(check, text).mend(
+        Ok(free) if free < MIN_FREE_BYTES => {
+            let text = format!("{what}: only {} MB left in {}", free >> 20, existing.display());
+            Finding::warn(check, text).fix(
                 format!("du -xh -d 2 {} | sort -h | tail", system.user.home.display()),
-                "shows what takes the room",
+                "shows what uses the space",
             )
         }
-        Ok(free) => Finding::ok(check, format!("{what}: there is room ({} GB)", free >> 30)),
+        Ok(free) => Finding::ok(check, format!("{what}: enough free space ({} GB)", free >> 30)),
         Err(error) => Finding::warn(
             check,
-            format!("{what}: cannot ask how much room there is in {}: {}", there.display(), io_text(&error)),
+            format!("{what}: cannot determine the free space in {}: {}", existing.display(), io_text(&error)),
         )
-        .mend(format!("df -h {}", there.display()), "may tell more"),
+        .fix(format!("df -h {}", existing.display()), "shows details"),
     }
 }
 
@@ -52,32 +52,32 @@ fn cpu(system: &System) -> Finding {
         line.strip_prefix(key).and_then(|rest| rest.split_once(':')).map(|(_, value)| value.to_owned())
     };
     let cores = text.lines().filter(|line| value(line, "processor").is_some()).count().max(1);
-    // the first is x86's, the second Arm's
+    // x86 calls them flags, Arm features
     let flags =
         text.lines().find_map(|line| value(line, "flags").or_else(|| value(line, "Features"))).unwrap_or_default();
     let has = |name: &str| flags.split_whitespace().any(|flag| flag == name);
     let counted = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
     let fast = [("avx512bw", "AVX-512"), ("avx2", "AVX2"), ("asimd", "NEON")].into_iter().find(|(flag, _)| has(flag));
     match fast {
-        None => Finding::warn(CHECK, format!("the processor is old ({counted}, no AVX2): pictures may come slowly"))
-            .advice("mask.quality = \"eco\" and output.size = \"640x480\" in the settings make the least work"),
+        None => Finding::warn(CHECK, format!("the CPU is slow ({counted}, no AVX2): the frame rate may be low"))
+            .advice("set mask.quality = \"eco\" and output.size = \"640x480\" to reduce the load"),
         Some((_, name)) if cores == 1 => {
-            Finding::warn(CHECK, format!("the processor has one core ({name}), which the video app needs too"))
-                .advice("mask.quality = \"eco\" in the settings makes the least work")
+            Finding::warn(CHECK, format!("the CPU has only one core ({name}), which the video app needs too"))
+                .advice("set mask.quality = \"eco\" to reduce the load")
         }
-        Some((_, name)) => Finding::ok(CHECK, format!("the processor is fit for it ({counted}, {name})")),
+        Some((_, name)) => Finding::ok(CHECK, format!("CPU is fast enough ({counted}, {name})")),
     }
 }
 
 fn ffmpeg(system: &System) -> Finding {
     const CHECK: &str = "ffmpeg";
     if system.has_program("ffmpeg") {
-        return Finding::ok(CHECK, "ffmpeg is there, for videos");
+        return Finding::ok(CHECK, "ffmpeg is installed");
     }
-    let finding = Finding::warn(CHECK, "ffmpeg is missing: no videos can be read or written");
-    let why = "needed only for videos";
+    let finding = Finding::warn(CHECK, "ffmpeg is not installed: video files are not supported");
+    let why = "needed for video files only";
     match system.install_command("ffmpeg", "ffmpeg-free", "ffmpeg", "ffmpeg") {
-        Some(install) => finding.mend(format!("sudo {install}"), why),
+        Some(install) => finding.fix(format!("sudo {install}"), why),
         None => finding.advice(format!("install ffmpeg: {why}")),
     }
 }
@@ -90,18 +90,18 @@ mod tests {
     };
 
     #[test]
-    fn disks_have_room_and_are_ours() {
+    fn disks_have_free_space_and_are_writable() {
         for check in ["disk-gallery", "disk-state"] {
             assert_eq!(finding(&FakeMachine::new(), check).level, Level::Ok);
             let full = finding(&FakeMachine::new().fake(|fake| fake.free = 5 << 20), check);
             assert!(full.level == Level::Warn && full.text.contains("only 5 MB left in /home/ada"), "{full:?}");
             let locked = finding(&FakeMachine::new().fake(|fake| fake.locked = vec!["/home/ada".into()]), check);
-            assert!(locked.mend.unwrap().command.unwrap().starts_with("sudo chown -R ada /home/ada"));
+            assert!(locked.fix.unwrap().command.unwrap().starts_with("sudo chown -R ada /home/ada"));
         }
     }
 
     #[test]
-    fn processors_are_told_apart() {
+    fn cpu_features_are_recognized() {
         let cpu = |text: &str| finding(&FakeMachine::new().with("/proc/cpuinfo", text), "cpu");
         assert!(finding(&FakeMachine::new(), "cpu").text.contains("2 cores, AVX2"));
         let arm = cpu("processor\t: 0\nFeatures\t: fp asimd\nprocessor\t: 1\nFeatures\t: fp asimd\n");
@@ -112,9 +112,9 @@ mod tests {
     }
 
     #[test]
-    fn ffmpeg_is_there_or_is_installed() {
+    fn ffmpeg_is_found_or_the_fix_installs_it() {
         assert_eq!(finding(&FakeMachine::new(), "ffmpeg").level, Level::Ok);
         let found = finding(&FakeMachine::new().without("/usr/bin/ffmpeg"), "ffmpeg");
-        assert!(found.level == Level::Warn && found.mend.unwrap().command.unwrap() == "sudo apt install ffmpeg");
+        assert!(found.level == Level::Warn && found.fix.unwrap().command.unwrap() == "sudo apt install ffmpeg");
     }
 }

@@ -1,7 +1,7 @@
-//! `bgcam doctor`: what is wrong with this machine, in plain words, each with what mends it.
+//! `bgcam doctor`: diagnoses problems on this machine and suggests fixes.
 //!
-//! A file per group of checks; each check is a function from the machine to findings, and has tests on a twin of a
-//! machine ([`crate::system`]) in which it passes and fails.
+//! Each file has a group of checks. A check is a function from the machine to findings; its tests run on a fake machine
+//! ([`crate::system`]).
 
 mod apps;
 mod loopback;
@@ -21,50 +21,50 @@ use std::thread;
 use serde::Serialize;
 
 use self::module::Module;
-pub use self::report::Text;
+pub use self::report::ReportText;
 use crate::{config::Config, control::protocol::Status, error::Failure, system::System};
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// bgcam works, but something does not, or not as well as it could.
+    /// bgcam works, with a limitation.
     Warn,
-    /// Something does not work until this is mended.
+    /// Something does not work until this is fixed.
     Fail,
 }
 
-/// What mends it.
+/// How to fix a problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mend {
-    /// The one command, where there is one.
+pub struct Fix {
+    /// The command that fixes it, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// Why, or what to do where no command does it.
-    pub why: String,
+    /// What the command does, or what to do if there is none.
+    pub text: String,
 }
 
-/// What one check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The check's name, which stays the same over versions.
+    /// Name of the check, stable across versions.
     pub check: &'static str,
-    /// How bad it is.
+    /// Severity.
     pub level: Level,
-    /// What was found, as a short sentence.
+    /// The result as a short sentence.
     pub text: String,
-    /// What mends it; there for all that is not well.
+    /// How to fix it; present for warnings and failures.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<Mend>,
-    /// Whether bgcam cannot do its work until it is mended.
+    pub fix: Option<Fix>,
+    /// Whether bgcam cannot run until this is fixed.
     pub blocks: bool,
 }
 
 impl Finding {
     fn new(check: &'static str, level: Level, text: impl Into<String>) -> Self {
-        Self { check, level, text: text.into(), mend: None, blocks: false }
+        Self { check, level, text: text.into(), fix: None, blocks: false }
     }
 
     fn ok(check: &'static str, text: impl Into<String>) -> Self {
@@ -79,53 +79,53 @@ impl Finding {
         Self::new(check, Level::Fail, text)
     }
 
-    /// A failure of a station's, with its hint.
+    /// A finding for a failure, with its hint as the fix.
     fn of(check: &'static str, level: Level, failure: &Failure) -> Self {
         let finding = Self::new(check, level, &failure.message);
         match &failure.hint {
             Some(hint) => finding.advice(hint),
-            None => finding.advice("`journalctl --user -u bgcam` may tell more"),
+            None => finding.advice("see the log: `journalctl --user -u bgcam`"),
         }
     }
 
-    /// The command that mends it, and why.
-    fn mend(mut self, command: impl Into<String>, why: impl Into<String>) -> Self {
-        self.mend = Some(Mend { command: Some(command.into()), why: why.into() });
+    /// Adds the command that fixes it, and what the command does.
+    fn fix(mut self, command: impl Into<String>, text: impl Into<String>) -> Self {
+        self.fix = Some(Fix { command: Some(command.into()), text: text.into() });
         self
     }
 
-    /// What to do, where no command does it.
-    fn advice(mut self, why: impl Into<String>) -> Self {
-        self.mend = Some(Mend { command: None, why: why.into() });
+    /// Adds what to do, if no command does it.
+    fn advice(mut self, text: impl Into<String>) -> Self {
+        self.fix = Some(Fix { command: None, text: text.into() });
         self
     }
 
-    /// bgcam cannot do its work until it is mended.
+    /// Marks a problem that keeps bgcam from running.
     fn blocks(mut self) -> Self {
         self.blocks = true;
         self
     }
 }
 
-/// The findings of one group.
+/// A group of findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
-    /// Its heading.
+    /// Heading.
     pub name: &'static str,
-    /// What its checks found.
+    /// The results of the group's checks.
     pub findings: Vec<Finding>,
 }
 
-/// All findings.
+/// The results of all checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whether bgcam can give apps a camera: settings, model and runtime, and a place for the picture.
+    /// Whether bgcam can provide a camera: valid settings, a model with its runtime, and an output.
     pub can_run: bool,
-    /// How many findings are fails.
-    pub fails: usize,
-    /// How many are warnings.
+    /// Number of failures.
+    pub failures: usize,
+    /// Number of warnings.
     pub warnings: usize,
-    /// The findings.
+    /// The findings by group.
     pub groups: Vec<Group>,
 }
 
@@ -135,20 +135,20 @@ impl Report {
         let count = |level| all().filter(|finding| finding.level == level).count();
         Self {
             can_run: !all().any(|finding| finding.blocks),
-            fails: count(Level::Fail),
+            failures: count(Level::Fail),
             warnings: count(Level::Warn),
             groups,
         }
     }
 }
 
-/// What the checks look at.
+/// The input of the checks.
 #[derive(Debug)]
 struct Facts<'a> {
     system: &'a System,
-    /// The settings, or the defaults where they are bad.
+    /// The settings, or the defaults if the settings are invalid.
     config: &'a Config,
-    /// What the running daemon says of itself; `None` when none runs.
+    /// Status of the daemon; `None` if it is not running.
     daemon: &'a Result<Option<Status>, Failure>,
 }
 
@@ -160,36 +160,36 @@ impl Facts<'_> {
 
 type Check = fn(&Facts<'_>) -> Vec<Finding>;
 
-/// The groups in the order of the report; each runs in a thread of its own.
+/// The groups in the order of the report; each runs on its own thread.
 const GROUPS: [(&str, Check); 9] = [
     ("Webcam", webcam::check),
     ("Virtual camera", loopback::check),
     ("PipeWire", pipewire::check),
     ("Apps", apps::check),
-    ("Finding you in the picture", model::check),
-    ("Pictures made of words", prompt::check),
+    ("Segmentation", model::check),
+    ("Generated backgrounds", prompt::check),
     ("Service", service::check),
-    ("What the daemon says", service::said),
-    ("This computer", machine::check),
+    ("Daemon", service::daemon_failures),
+    ("System", machine::check),
 ];
 
-/// Looks at everything. Takes less than a second unless something hangs, and two then.
+/// Runs all checks. Takes less than a second, or two if something hangs.
 pub fn examine(system: &System) -> Report {
     let loaded = settings::load(system);
     let daemon = system.probe().daemon(&system.daemon_dir());
-    let facts = Facts { system, config: loaded.as_ref().unwrap_or_else(|bad| &bad.defaults), daemon: &daemon };
-    let examined = thread::scope(|scope| {
+    let facts = Facts { system, config: loaded.as_ref().unwrap_or_else(|invalid| &invalid.defaults), daemon: &daemon };
+    let findings = thread::scope(|scope| {
         let facts = &facts;
         let threads = GROUPS.map(|(name, check)| (name, scope.spawn(move || check(facts))));
         threads.map(|(name, thread)| Group { name, findings: thread.join().unwrap_or_else(|_| vec![panicked()]) })
     });
     let mut groups = vec![Group { name: "Settings", findings: vec![settings::check(&loaded)] }];
-    groups.extend(examined.into_iter().filter(|group| !group.findings.is_empty()));
+    groups.extend(findings.into_iter().filter(|group| !group.findings.is_empty()));
     Report::new(groups)
 }
 
 fn panicked() -> Finding {
-    Finding::fail("doctor", "a check of bgcam doctor's own broke").advice("please report it as a bug of bgcam")
+    Finding::fail("doctor", "a check of bgcam doctor crashed").advice("this is a bug in bgcam, please report it")
 }
 
 #[cfg(test)]

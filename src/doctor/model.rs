@@ -1,4 +1,4 @@
-//! What finds the person: ONNX Runtime and the models.
+//! Checks of ONNX Runtime and the segmentation models.
 
 use super::{Facts, Finding, Level};
 use crate::mask::{self, Quality};
@@ -18,8 +18,8 @@ fn runtime(facts: &Facts<'_>) -> Finding {
     const CHECK: &str = "onnx-runtime";
     match facts.system.probe().onnx_runtime(&facts.config.mask) {
         Ok(library) => {
-            let version = library.version.unwrap_or_else(|| "of an unknown version".to_owned());
-            Finding::ok(CHECK, format!("ONNX Runtime {version} runs the model ({})", library.path.display()))
+            let version = library.version.unwrap_or_else(|| "(unknown version)".to_owned());
+            Finding::ok(CHECK, format!("ONNX Runtime {version} is installed ({})", library.path.display()))
         }
         Err(failure) => Finding::of(CHECK, Level::Fail, &failure).blocks(),
     }
@@ -30,22 +30,22 @@ type Found = Result<mask::Place, crate::error::Failure>;
 fn model(name: &str, found: Option<&Found>) -> Finding {
     const CHECK: &str = "model";
     match found {
-        Some(Ok(place)) => Finding::ok(CHECK, format!("the model {name:?} is there ({place})")),
+        Some(Ok(place)) => Finding::ok(CHECK, format!("model {name:?} found ({place})")),
         Some(Err(failure)) => Finding::of(CHECK, Level::Fail, failure).blocks(),
-        // the settings were bad then, and that is said
-        None => Finding::ok(CHECK, "the settings name no model that can be looked for"),
+        // the settings are invalid, which their own check reports
+        None => Finding::ok(CHECK, "not checked, because the settings are invalid"),
     }
 }
 
 fn better(quality: Quality, found: &Found) -> Finding {
     const CHECK: &str = "better-model";
     match found {
-        Ok(place) => Finding::ok(CHECK, format!("the model for finer edges is there ({place})")),
+        Ok(place) => Finding::ok(CHECK, format!("model for finer edges found ({place})")),
         Err(failure) => {
-            let text = format!("hair and hands look rougher than quality {quality} could make them: {failure}");
+            let text = format!("edges of hair and hands are coarser than quality {quality} allows: {failure}");
             let hint = failure.hint.clone().unwrap_or_default();
             match hint.strip_prefix("run ") {
-                Some(command) => Finding::warn(CHECK, text).mend(command, "places the model for finer edges"),
+                Some(command) => Finding::warn(CHECK, text).fix(command, "installs the model for finer edges"),
                 None => Finding::warn(CHECK, text).advice(hint),
             }
         }
@@ -62,17 +62,17 @@ mod tests {
     };
 
     #[test]
-    fn without_the_runtime_nothing_runs() {
-        assert!(finding(&FakeMachine::new(), "onnx-runtime").text.starts_with("ONNX Runtime 1.31.1 runs"));
-        let twin =
+    fn bgcam_cannot_run_without_the_runtime() {
+        assert!(finding(&FakeMachine::new(), "onnx-runtime").text.starts_with("ONNX Runtime 1.31.1 is installed"));
+        let machine =
             FakeMachine::new().fake(|fake| fake.onnx_runtime = Err(missing("cannot find the ONNX Runtime library")));
-        let found = finding(&twin, "onnx-runtime");
-        assert!(found.level == Level::Fail && found.blocks && !report(&twin).can_run);
-        assert_eq!(found.mend.unwrap().why, "scripts/setup");
+        let found = finding(&machine, "onnx-runtime");
+        assert!(found.level == Level::Fail && found.blocks && !report(&machine).can_run);
+        assert_eq!(found.fix.unwrap().text, "scripts/setup");
     }
 
     #[test]
-    fn the_chosen_model_is_there() {
+    fn the_configured_model_must_exist() {
         assert!(finding(&FakeMachine::new(), "model").text.contains("built in"));
         let own = "[mask]\nmodel = \"own\"\n[[mask.custom]]\nname = \"own\"\nfile = \"/no/such.onnx\"\nlayout = \"nchw\"\n\
                    width = 256\nheight = 144\nrange = \"0..1\"\noutput = \"alpha\"\n";
@@ -81,11 +81,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_better_model_is_only_a_pity() {
+    fn a_missing_better_model_is_a_warning() {
         let none = Failure::new(Kind::NotFound, "model \"multiclass\": no file").hint("run scripts/models multiclass");
         let found = better(Quality::Balanced, &Err(none));
         assert!(found.level == Level::Warn && found.text.contains("quality balanced"));
-        assert_eq!(found.mend.unwrap().command.unwrap(), "scripts/models multiclass");
+        assert_eq!(found.fix.unwrap().command.unwrap(), "scripts/models multiclass");
         assert_eq!(better(Quality::High, &Ok(mask::Place::BuiltIn)).level, Level::Ok);
         let eco = FakeMachine::new().with("/etc/bgcam/bgcam.toml", "[mask]\nquality = \"eco\"\n");
         assert!(report(&eco).findings().all(|finding| finding.check != "better-model"));

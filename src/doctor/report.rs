@@ -1,15 +1,15 @@
-//! The report as people read it.
+//! The report as text.
 
 use std::fmt;
 
 use super::{Finding, Level, Report};
 use crate::style::{BAD, BOLD, DIM, GOOD, WARNING};
 
-/// A report as text, with colours that whoever prints it may take away.
+/// Displays a report, with colours that the output stream may strip.
 #[derive(Debug)]
-pub struct Text<'a>(pub &'a Report);
+pub struct ReportText<'a>(pub &'a Report);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for ReportText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for group in &self.0.groups {
             writeln!(f, "{BOLD}{}{BOLD:#}", group.name)?;
@@ -20,16 +20,16 @@ impl fmt::Display for Text<'_> {
 }
 
 fn write_finding(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
-    let (style, word) = match finding.level {
+    let (style, label) = match finding.level {
         Level::Ok => (GOOD, "ok"),
         Level::Warn => (WARNING, "warn"),
         Level::Fail => (BAD, "fail"),
     };
-    writeln!(f, "  {style}{word:4}{style:#}  {}", finding.text)?;
-    match finding.mend.as_ref().map(|mend| (&mend.command, &mend.why)) {
+    writeln!(f, "  {style}{label:4}{style:#}  {}", finding.text)?;
+    match finding.fix.as_ref().map(|fix| (&fix.command, &fix.text)) {
         None => Ok(()),
-        Some((None, why)) => writeln!(f, "        {DIM}{why}{DIM:#}"),
-        Some((Some(command), why)) => writeln!(f, "        {BOLD}{command}{BOLD:#}  {DIM}# {why}{DIM:#}"),
+        Some((None, text)) => writeln!(f, "        {DIM}{text}{DIM:#}"),
+        Some((Some(command), text)) => writeln!(f, "        {BOLD}{command}{BOLD:#}  {DIM}# {text}{DIM:#}"),
     }
 }
 
@@ -47,8 +47,8 @@ impl Report {
             _ => Some(format!("{count} {word}s")),
         };
         let counts: Vec<_> =
-            [counted(self.fails, "failure"), counted(self.warnings, "warning")].into_iter().flatten().collect();
+            [counted(self.failures, "failure"), counted(self.warnings, "warning")].into_iter().flatten().collect();
         let can = if self.can_run { "bgcam can run" } else { "bgcam cannot run" };
-        if counts.is_empty() { format!("{can}: all is well") } else { format!("{can}: {}", counts.join(", ")) }
+        if counts.is_empty() { format!("{can}: no problems found") } else { format!("{can}: {}", counts.join(", ")) }
     }
 }

@@ -1,4 +1,4 @@
-//! The service: set up, running, and what the daemon says is wrong with itself.
+//! Checks of the systemd service and the running daemon.
 
 use super::{Facts, Finding, Level};
 use crate::{control::protocol::Status, error::Failure, system::System};
@@ -10,8 +10,8 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     vec![service(facts), daemon(facts)]
 }
 
-/// What `systemctl --user show` says of the unit.
-pub(crate) fn shown(system: &System) -> Option<impl Fn(&str) -> String + use<>> {
+/// Properties of the unit, from `systemctl --user show`.
+pub(crate) fn unit_properties(system: &System) -> Option<impl Fn(&str) -> String + use<>> {
     let properties = "--property=LoadState,ActiveState,UnitFileState,Result,FragmentPath";
     let ran = system.probe().run(&["systemctl", "--user", "show", UNIT, properties]).ok().filter(|ran| ran.ok)?;
     Some(move |key: &str| {
@@ -23,33 +23,33 @@ pub(crate) fn shown(system: &System) -> Option<impl Fn(&str) -> String + use<>> 
 fn service(facts: &Facts<'_>) -> Finding {
     const CHECK: &str = "service";
     let system = facts.system;
-    let Some(property) = system.has_user_systemd().then(|| shown(system)).flatten() else {
-        return Finding::warn(CHECK, "there is no systemd for this user here, so nothing starts bgcam by itself")
-            .advice("have your desktop start `bgcam daemon` with the session");
+    let Some(property) = system.has_user_systemd().then(|| unit_properties(system)).flatten() else {
+        return Finding::warn(CHECK, "no systemd user session: bgcam does not start automatically")
+            .advice("add `bgcam daemon` to the autostart programs of your desktop");
     };
     if property("LoadState") != "loaded" {
-        return Finding::warn(CHECK, "bgcam is not set up as a service, and does not start by itself")
-            .mend(SETUP, "sets it up");
+        return Finding::warn(CHECK, "the service is not set up: bgcam does not start automatically")
+            .fix(SETUP, "sets it up");
     }
     if let Some(program) = missing_program(system, &property("FragmentPath")) {
-        return Finding::fail(CHECK, format!("the service starts {program}, which is not there"))
-            .mend(SETUP, "sets up the service for the bgcam that runs this");
+        return Finding::fail(CHECK, format!("the service starts {program}, which does not exist"))
+            .fix(SETUP, "sets up the service for this bgcam");
     }
-    let says = "journalctl --user -u bgcam -n 30";
+    let log = "journalctl --user -u bgcam -n 30";
     match (property("ActiveState").as_str(), property("UnitFileState").as_str()) {
-        ("failed", _) => Finding::fail(CHECK, format!("the service has failed ({})", property("Result")))
-            .mend(says, "says why; systemctl --user restart bgcam tries again"),
-        ("active", "enabled") => Finding::ok(CHECK, "the service runs, and starts with your session"),
-        ("active", _) => Finding::warn(CHECK, "the service runs, but will not start with your next session")
-            .mend("systemctl --user enable bgcam", "has it start with every session"),
-        (_, "enabled") => Finding::warn(CHECK, "the service is set up, but does not run now")
-            .mend("systemctl --user start bgcam", "starts it"),
-        _ => Finding::warn(CHECK, "the service is there, but turned off")
-            .mend("systemctl --user enable --now bgcam", "starts it, now and with every session"),
+        ("failed", _) => Finding::fail(CHECK, format!("the service failed ({})", property("Result")))
+            .fix(log, "shows why; retry with systemctl --user restart bgcam"),
+        ("active", "enabled") => Finding::ok(CHECK, "the service is running and starts when you log in"),
+        ("active", _) => Finding::warn(CHECK, "the service is running, but does not start when you log in")
+            .fix("systemctl --user enable bgcam", "starts it at every login"),
+        (_, "enabled") => Finding::warn(CHECK, "the service is set up, but not running")
+            .fix("systemctl --user start bgcam", "starts it"),
+        _ => Finding::warn(CHECK, "the service is disabled")
+            .fix("systemctl --user enable --now bgcam", "starts it now and at every login"),
     }
 }
 
-/// The program that the unit starts, when it is not there.
+/// The program that the unit starts, if it does not exist.
 fn missing_program(system: &System, unit: &str) -> Option<String> {
     let text = system.read(unit)?;
     let line = text.lines().find_map(|line| line.strip_prefix("ExecStart="))?;
@@ -62,28 +62,29 @@ fn daemon(facts: &Facts<'_>) -> Finding {
     const CHECK: &str = "daemon";
     match facts.daemon {
         Ok(None) => {
-            let finding = Finding::warn(CHECK, "no bgcam daemon runs now, so apps have no camera from it");
+            let finding = Finding::warn(CHECK, "the daemon is not running");
             match facts.system.has_user_systemd() {
-                true => finding.mend("systemctl --user start bgcam", "starts it"),
-                false => finding.mend("bgcam daemon", "starts it in this terminal"),
+                true => finding.fix("systemctl --user start bgcam", "starts it"),
+                false => finding.fix("bgcam daemon", "starts it in this terminal"),
             }
         }
         Err(failure) if facts.system.as_root && facts.system.user.uid != 0 => {
-            Finding::warn(CHECK, format!("root may not ask the daemon: {failure}"))
-                .mend("bgcam doctor", "asks it, without sudo")
+            Finding::warn(CHECK, format!("cannot query the daemon as root: {failure}"))
+                .fix("bgcam doctor", "works without sudo")
         }
         Err(failure) => Finding::of(CHECK, Level::Fail, failure),
         Ok(Some(status)) if status.version != env!("CARGO_PKG_VERSION") => {
-            let (runs, this) = (&status.version, env!("CARGO_PKG_VERSION"));
-            Finding::warn(CHECK, format!("the daemon that runs is bgcam {runs}, and this is bgcam {this}"))
-                .mend("systemctl --user restart bgcam", "starts the new one; calls lose the camera for a second")
+            let running = &status.version;
+            let this = env!("CARGO_PKG_VERSION");
+            Finding::warn(CHECK, format!("the daemon is bgcam {running}, but this is bgcam {this}"))
+                .fix("systemctl --user restart bgcam", "starts the new version; interrupts the camera for a second")
         }
-        Ok(Some(status)) => Finding::ok(CHECK, format!("the daemon answers (pid {})", status.pid)),
+        Ok(Some(status)) => Finding::ok(CHECK, format!("the daemon is running (pid {})", status.pid)),
     }
 }
 
-/// The failures that a running daemon reports.
-pub(super) fn said(facts: &Facts<'_>) -> Vec<Finding> {
+/// The current failures of a running daemon.
+pub(super) fn daemon_failures(facts: &Facts<'_>) -> Vec<Finding> {
     let Some(Status { camera, mask, outputs, .. }) = facts.status() else { return Vec::new() };
     let finding = |check: &'static str, level: Level, failure: &Failure| Finding::of(check, level, failure);
     let mut findings: Vec<_> = camera.error.iter().map(|error| finding("daemon-camera", Level::Fail, error)).collect();
@@ -121,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn the_service_runs_or_has_what_starts_it() {
+    fn the_service_runs_or_the_fix_starts_it() {
         assert_eq!(finding(&FakeMachine::new(), "service").level, Level::Ok);
-        for (twin, level, command) in [
+        for (machine, level, command) in [
             (shown("not-found", "inactive", ""), Level::Warn, "bgcam setup"),
             (shown("loaded", "failed", "enabled"), Level::Fail, "journalctl --user -u bgcam -n 30"),
             (shown("loaded", "active", "disabled"), Level::Warn, "systemctl --user enable bgcam"),
@@ -131,36 +132,31 @@ mod tests {
             (shown("loaded", "inactive", "disabled"), Level::Warn, "systemctl --user enable --now bgcam"),
             (FakeMachine::new().without("/home/ada/.cargo/bin/bgcam"), Level::Fail, "bgcam setup"),
         ] {
-            let found = finding(&twin, "service");
-            assert_eq!(
-                (found.level, found.mend.unwrap().command.unwrap().as_str()),
-                (level, command),
-                "{}",
-                found.text
-            );
+            let found = finding(&machine, "service");
+            assert_eq!((found.level, found.fix.unwrap().command.unwrap().as_str()), (level, command), "{}", found.text);
         }
         let without = FakeMachine::new().without("/run/user/1000/systemd");
-        assert!(finding(&without, "service").mend.unwrap().why.contains("bgcam daemon"));
+        assert!(finding(&without, "service").fix.unwrap().text.contains("bgcam daemon"));
         let spaced = FakeMachine::new().with(UNIT, "[Service]\nExecStart=\"/opt/my apps/bgcam\" daemon\n");
-        assert!(finding(&spaced, "service").text.contains("/opt/my apps/bgcam, which is not there"));
+        assert!(finding(&spaced, "service").text.contains("/opt/my apps/bgcam, which does not exist"));
     }
 
     #[test]
-    fn the_daemon_answers_and_is_of_this_version() {
-        let none = |twin: FakeMachine| finding(&twin, "daemon").mend.unwrap().command.unwrap();
+    fn the_daemon_runs_and_has_the_same_version() {
+        let none = |machine: FakeMachine| finding(&machine, "daemon").fix.unwrap().command.unwrap();
         assert_eq!(none(FakeMachine::new()), "systemctl --user start bgcam");
         assert_eq!(none(FakeMachine::new().without("/run/user/1000/systemd")), "bgcam daemon");
-        assert_eq!(finding(&with(|_| {}), "daemon").text, "the daemon answers (pid 4711)");
+        assert_eq!(finding(&with(|_| {}), "daemon").text, "the daemon is running (pid 4711)");
         assert!(finding(&with(|status| status.version = "0.0.9".into()), "daemon").text.contains("0.0.9"));
-        let deaf = FakeMachine::new().fake(|fake| fake.daemon = Err(missing("the daemon did not answer within 1s")));
-        assert_eq!(finding(&deaf, "daemon").level, Level::Fail);
+        let stuck = FakeMachine::new().fake(|fake| fake.daemon = Err(missing("the daemon did not answer within 1s")));
+        assert_eq!(finding(&stuck, "daemon").level, Level::Fail);
     }
 
     #[test]
-    fn what_the_daemon_says_is_passed_on() {
+    fn failures_of_the_daemon_are_reported() {
         assert!(report(&with(|_| {})).findings().all(|finding| !finding.check.starts_with("daemon-")));
         let wrong = || missing("cannot use camera /dev/video0: busy");
-        let twin = with(|status| {
+        let machine = with(|status| {
             (status.camera.error, status.mask.error) = (Some(wrong()), Some(wrong()));
             (status.mask.quality_error, status.mask.processor_error) = (Some(wrong()), Some(wrong()));
             status.outputs[0].failure = Some(wrong());
@@ -172,8 +168,8 @@ mod tests {
             ("daemon-processor", Level::Warn),
             ("daemon-output", Level::Fail),
         ] {
-            let found = finding(&twin, check);
-            assert!(found.level == level && found.text.contains("busy") && found.mend.is_some(), "{found:?}");
+            let found = finding(&machine, check);
+            assert!(found.level == level && found.text.contains("busy") && found.fix.is_some(), "{found:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the settings are valid.
+//! Check of the settings.
 
 use super::Finding;
 use crate::{
@@ -8,37 +8,35 @@ use crate::{
     system::System,
 };
 
-/// Settings that are wrong.
+/// Invalid settings.
 #[derive(Debug)]
-pub(super) struct Bad {
+pub(super) struct Invalid {
     failure: Failure,
-    /// What the other checks go by.
+    /// The defaults, which the other checks use instead.
     pub(super) defaults: Box<Config>,
 }
 
-/// The settings that the daemon would have.
-pub(super) fn load(system: &System) -> Result<Box<Config>, Bad> {
+/// Loads the settings as the daemon would.
+pub(super) fn load(system: &System) -> Result<Box<Config>, Invalid> {
     let files = [paths::SYSTEM_CONFIG.into(), system.user_dir("XDG_CONFIG_HOME", ".config").join("bgcam/bgcam.toml")];
     let variables = system.variables().map(|(name, value)| (name.into(), value.into()));
     let loaded = Config::layered(&files.map(|file| system.path(file)), variables, &Flags::new());
-    loaded.map(Box::new).map_err(|error| Bad {
+    loaded.map(Box::new).map_err(|error| Invalid {
         failure: Failure::from(error),
         defaults: Box::new(Config::layered(&[], std::iter::empty(), &Flags::new()).expect("the defaults are tested")),
     })
 }
 
-pub(super) fn check(loaded: &Result<Box<Config>, Bad>) -> Finding {
+pub(super) fn check(loaded: &Result<Box<Config>, Invalid>) -> Finding {
     match loaded {
-        Ok(config) if config.files.is_empty() => {
-            Finding::ok("settings", "the defaults hold: there is no settings file")
-        }
+        Ok(config) if config.files.is_empty() => Finding::ok("settings", "no settings file, using the defaults"),
         Ok(config) => {
             let files: Vec<_> = config.files.iter().map(|file| file.display().to_string()).collect();
-            Finding::ok("settings", format!("{} is valid", files.join(" with ")))
+            Finding::ok("settings", format!("{} OK", files.join(" and ")))
         }
-        Err(bad) => {
-            let why = bad.failure.hint.clone().unwrap_or_else(|| "tells what is wrong until nothing is".to_owned());
-            Finding::fail("settings", &bad.failure.message).mend("bgcam config check", why).blocks()
+        Err(invalid) => {
+            let hint = invalid.failure.hint.clone().unwrap_or_else(|| "lists all errors".to_owned());
+            Finding::fail("settings", &invalid.failure.message).fix("bgcam config check", hint).blocks()
         }
     }
 }
@@ -53,7 +51,7 @@ mod tests {
     const FILE: &str = "/home/ada/.config/bgcam/bgcam.toml";
 
     #[test]
-    fn good_settings_are_ok_and_a_slip_is_named() {
+    fn valid_settings_pass_and_typos_are_named() {
         assert_eq!(finding(&FakeMachine::new(), "settings").level, Level::Ok);
         let good = finding(&FakeMachine::new().with(FILE, "[output]\nfps = 15\n"), "settings");
         assert!(good.level == Level::Ok && good.text.contains("bgcam.toml"), "{good:?}");

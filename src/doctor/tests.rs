@@ -1,4 +1,4 @@
-//! What the tests of the checks share, and the tests of the whole report.
+//! Helpers for the tests of the checks, and tests of the whole report.
 
 use super::*;
 use crate::system::{
@@ -6,36 +6,36 @@ use crate::system::{
     fake::{FakeMachine, status},
 };
 
-pub(super) fn report(twin: &FakeMachine) -> Report {
-    examine(&twin.system())
+pub(super) fn report(machine: &FakeMachine) -> Report {
+    examine(&machine.system())
 }
 
-/// What the check of that name finds.
-pub(super) fn finding(twin: &FakeMachine, check: &str) -> Finding {
-    let report = report(twin);
+/// The finding of the check with this name.
+pub(super) fn finding(machine: &FakeMachine, check: &str) -> Finding {
+    let report = report(machine);
     let found = report.findings().find(|finding| finding.check == check);
     found.unwrap_or_else(|| panic!("no {check} in {report:#?}")).clone()
 }
 
 #[test]
-fn a_healthy_machine_has_nothing_to_say() {
-    let twin = FakeMachine::new().fake(|fake| fake.daemon = Ok(Some(Box::new(status()))));
-    let report = report(&twin);
-    // whether the better model lies on this machine is not the twin's business
+fn a_healthy_machine_has_no_problems() {
+    let machine = FakeMachine::new().fake(|fake| fake.daemon = Ok(Some(Box::new(status()))));
+    let report = report(&machine);
+    // the check of the better model looks at the real machine
     let bad: Vec<_> = report.findings().filter(|f| f.level != Level::Ok && f.check != "better-model").collect();
     assert!(bad.is_empty() && report.can_run, "{bad:#?}");
 }
 
 #[test]
-fn whatever_is_not_well_says_what_mends_it_in_plain_words() {
+fn every_problem_has_a_fix_in_a_short_sentence() {
     let broken = FakeMachine::new()
         .without("/sys/module/v4l2loopback")
         .without("/run/user/1000")
         .without("/usr/bin/ffmpeg")
         .fake(|fake| (fake.cameras, fake.free) = (Cameras::default(), 0));
-    for twin in [FakeMachine::new(), broken] {
-        for finding in report(&twin).findings() {
-            assert_eq!(finding.mend.is_none(), finding.level == Level::Ok, "{finding:?}");
+    for machine in [FakeMachine::new(), broken] {
+        for finding in report(&machine).findings() {
+            assert_eq!(finding.fix.is_none(), finding.level == Level::Ok, "{finding:?}");
             assert!(!finding.text.ends_with('.') && !finding.text.contains('\n'), "{finding:?}");
         }
     }
@@ -45,11 +45,11 @@ fn whatever_is_not_well_says_what_mends_it_in_plain_words() {
 fn the_summary_counts() {
     let groups = |findings| vec![Group { name: "A", findings }];
     let ok = Finding::ok("a", "fine");
-    assert_eq!(Report::new(groups(vec![ok.clone()])).summary(), "bgcam can run: all is well");
+    assert_eq!(Report::new(groups(vec![ok.clone()])).summary(), "bgcam can run: no problems found");
     let bad = vec![
         ok,
         Finding::warn("b", "hm").advice("x"),
-        Finding::fail("c", "no").mend("do it", "why"),
+        Finding::fail("c", "no").fix("do it", "why"),
         Finding::warn("d", "hm"),
     ];
     assert_eq!(Report::new(groups(bad.clone())).summary(), "bgcam can run: 1 failure, 2 warnings");
@@ -57,6 +57,6 @@ fn the_summary_counts() {
     blocked[2].blocks = true;
     let report = Report::new(groups(blocked));
     assert_eq!(report.summary(), "bgcam cannot run: 1 failure, 2 warnings");
-    let text = anstream::adapter::strip_str(&Text(&report).to_string()).to_string();
+    let text = anstream::adapter::strip_str(&ReportText(&report).to_string()).to_string();
     assert!(text.starts_with("A\n  ok    fine\n  warn  hm\n        x\n  fail  no\n        do it  # why\n"), "{text}");
 }

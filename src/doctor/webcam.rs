@@ -1,4 +1,4 @@
-//! The webcam: there, allowed, free, and good enough.
+//! Checks of the webcam: presence, permission, availability and formats.
 
 use std::{cmp::Reverse, path::Path};
 
@@ -10,21 +10,21 @@ use crate::{
     system::{Cameras, System},
 };
 
-/// Fewer pictures a second look jerky.
-const SMOOTH: f64 = 24.0;
+/// Lower frame rates look jerky, in frames per second.
+const MIN_SMOOTH_FPS: f64 = 24.0;
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let wanted = facts.config.camera.device.trim();
     if wanted == "demo" || wanted.starts_with("file:") {
-        return vec![Finding::ok("webcam", format!("the settings choose {wanted:?}, which needs no webcam"))];
+        return vec![Finding::ok("webcam", format!("not used: camera.device is {wanted:?}"))];
     }
     let cameras = facts.system.probe().cameras();
-    // the one that the daemon takes, or the one that it would take if it could
+    // the camera that the daemon would use, or the first one if it can use none
     let first = || cameras.devices.iter().find(|device| is_auto(wanted) && !device.virtual_);
     let selected = camera::select(&facts.config.camera, &cameras);
     let chosen = selected.as_ref().ok().copied().or_else(first);
     let mut findings = vec![match (chosen, &selected) {
-        (Some(camera), _) => there(camera, wanted),
+        (Some(camera), _) => present(camera, wanted),
         (None, Err(CameraError::Unreadable(camera))) => unreadable(camera),
         (None, _) => missing(facts.system, &cameras, wanted),
     }];
@@ -38,11 +38,11 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
 
 const CHECK: &str = "webcam";
 
-fn there(camera: &Device, wanted: &str) -> Finding {
-    let text = format!("{} is there ({})", camera.name, camera.path.display());
+fn present(camera: &Device, wanted: &str) -> Finding {
+    let text = format!("{} found ({})", camera.name, camera.path.display());
     if camera.is_infrared() && is_auto(wanted) {
-        return Finding::warn(CHECK, format!("{text}, and it is an infrared camera, which shows you in gray"))
-            .advice("no other webcam was found: plug one in, or look for a switch or shutter that turns it off");
+        return Finding::warn(CHECK, format!("{text}; it is an infrared camera, which shows you in grey"))
+            .advice("no other webcam was found: connect one, or check for a privacy switch or shutter");
     }
     Finding::ok(CHECK, text)
 }
@@ -53,40 +53,41 @@ fn is_auto(wanted: &str) -> bool {
 
 fn unreadable(camera: &Unreadable) -> Finding {
     Finding::fail(CHECK, format!("{} ({}) {}", camera.name, camera.path.display(), camera.why))
-        .advice("a USB webcam works; so does this one once GStreamer, say, copies it to a v4l2loopback")
+        .advice("use a USB webcam, or copy this camera to a v4l2loopback device, for example with GStreamer")
 }
 
-/// Why there is no webcam.
+/// Explains why there is no webcam.
 fn missing(system: &System, cameras: &Cameras, wanted: &str) -> Finding {
     let real: Vec<_> = cameras.devices.iter().filter(|device| !device.virtual_).collect();
     if !real.is_empty() {
         let names: Vec<_> = real.iter().map(|device| format!("{:?}", device.name)).collect();
-        let text = format!("the settings want the camera {wanted:?}, which is not there");
+        let text = format!("the configured camera {wanted:?} was not found");
         return Finding::fail(CHECK, text)
             .advice(format!("set camera.device to \"auto\" or one of {}", names.join(", ")));
     }
     if cameras.denied.is_some() {
-        return Finding::fail(CHECK, "there is a webcam, but bgcam cannot look at it").advice("the next line says why");
+        return Finding::fail(CHECK, "a webcam is connected, but bgcam cannot access it")
+            .advice("see the next finding");
     }
     if system.names("/sys/bus/pci/drivers").iter().any(|name| name.starts_with("intel-ipu")) {
-        return Finding::fail(CHECK, "this laptop's own camera (Intel IPU) gives pictures to libcamera only")
-            .advice("a USB webcam works; so does the demo camera: bgcam daemon --camera demo");
+        return Finding::fail(CHECK, "the built-in camera (Intel IPU) works with libcamera only")
+            .advice("use a USB webcam, or the demo camera: bgcam daemon --camera demo");
     }
-    Finding::fail(CHECK, "no webcam is plugged in, or a switch or shutter has turned it off")
-        .mend("bgcam daemon --camera demo", "works without one: a demo camera stands in for it")
+    Finding::fail(CHECK, "no webcam is connected, or a privacy switch or shutter has turned it off")
+        .fix("bgcam daemon --camera demo", "uses a demo camera instead")
 }
 
 fn denied(system: &System, node: &Path) -> Finding {
     const CHECK: &str = "webcam-permission";
-    let text = format!("you may not open {}", node.display());
+    let text = format!("no permission to open {}", node.display());
     let (member, gid) = system.is_in_group("video");
     if member && !gid.is_some_and(|gid| system.user.groups.contains(&gid)) {
         return Finding::fail(CHECK, text)
-            .advice("you are in the group video since a moment ago: log out and in again");
+            .advice("you were added to the group video in this session: log out and in again");
     }
-    Finding::fail(CHECK, text).mend(
+    Finding::fail(CHECK, text).fix(
         format!("sudo usermod -aG video {}", system.user.name),
-        "cameras belong to the group video; log in again then",
+        "adds you to the group video; log out and in again afterwards",
     )
 }
 
@@ -96,14 +97,14 @@ fn free(facts: &Facts<'_>, camera: &Device) -> Finding {
     let holders = facts.system.probe().holders(&camera.path);
     let other = holders.iter().find(|holder| Some(holder.pid) != ours && !is_server(&holder.name));
     match other {
-        Some(holder) => Finding::warn(CHECK, format!("{holder} has the webcam open, and only one program can use it"))
-            .advice(format!("in {}, choose the camera {LABEL:?} in its place, or close it", holder.name)),
-        None if holders.iter().any(|holder| Some(holder.pid) == ours) => Finding::ok(CHECK, "bgcam itself uses it now"),
-        None => Finding::ok(CHECK, "no other program uses it"),
+        Some(holder) => Finding::warn(CHECK, format!("{holder} is using the webcam, and only one program can"))
+            .advice(format!("in {}, choose the camera {LABEL:?} instead, or close the program", holder.name)),
+        None if holders.iter().any(|holder| Some(holder.pid) == ours) => Finding::ok(CHECK, "in use by bgcam"),
+        None => Finding::ok(CHECK, "not used by another program"),
     }
 }
 
-/// Programs that look at cameras without taking pictures; where an app reads one through them, the app is not to be seen.
+/// Media servers, which open cameras without capturing. An app that captures through a server is not visible here.
 fn is_server(name: &str) -> bool {
     matches!(name, "wireplumber" | "pipewire" | "pipewire-media-")
 }
@@ -112,7 +113,7 @@ fn readable(camera: &Device) -> impl Iterator<Item = &Format> {
     camera.formats.iter().filter(|format| camera::FOURCCS.contains(&format.fourcc.as_str()))
 }
 
-/// Between 5:4 and 21:9.
+/// Whether the aspect ratio is between 5:4 and 21:9.
 fn is_video_shaped(size: Size) -> bool {
     (1.25..=2.4).contains(&(size.width() as f64 / size.height() as f64))
 }
@@ -126,41 +127,40 @@ fn formats(facts: &Facts<'_>, camera: &Device) -> Finding {
     if !camera.is_readable() {
         let mut offered: Vec<_> = camera.formats.iter().map(|format| format.fourcc.as_str()).collect();
         offered.dedup();
-        let text = format!("it gives {} only, which bgcam cannot read", offered.join(", "));
-        return Finding::fail(CHECK, text).mend("bgcam devices", "shows whether another camera can be read");
+        let text = format!("its formats ({}) are not supported", offered.join(", "));
+        return Finding::fail(CHECK, text).fix("bgcam devices", "lists all cameras and their formats");
     }
     let size = facts.config.size;
     let enough = |format: &&Format| format.size.width() >= size.width() && format.size.height() >= size.height();
-    // in colour, fast enough, and then no larger than needed
-    let worth = |format: &&Format| {
+    // prefers colour, then a sufficient frame rate, then the smallest sufficient size
+    let score = |format: &&Format| {
         let rate = fastest(format);
-        let smooth = format.rates.is_empty() || rate >= SMOOTH;
+        let smooth = format.rates.is_empty() || rate >= MIN_SMOOTH_FPS;
         (format.fourcc != "GREY", smooth, Reverse(format.size.luma_len()), rate as u32)
     };
-    let best = readable(camera).filter(enough).max_by_key(worth);
+    let best = readable(camera).filter(enough).max_by_key(score);
     match best {
         None => {
             let area = |format: &&Format| format.size.luma_len();
             let largest = readable(camera).max_by_key(area).map(|format| format.size.to_string()).unwrap_or_default();
-            let text = format!("its pictures are smaller ({largest}) than those that others see ({size})");
-            // other people's apps expect the shape of a video, which a sensor for something else does not have
+            let text = format!("its largest size ({largest}) is smaller than the output ({size})");
+            // never recommends an unusual aspect ratio, such as that of an infrared sensor
             let shaped = readable(camera).filter(|format| is_video_shaped(format.size)).max_by_key(area);
             Finding::warn(CHECK, text).advice(match shaped {
                 Some(format) => {
-                    format!("output.size = \"{}\" in the settings saves work and loses nothing", format.size)
+                    format!("set output.size = \"{}\" to save CPU time without losing detail", format.size)
                 }
-                None => format!("a webcam that gives {size} looks sharper"),
+                None => format!("for a sharper image, use a webcam that supports {size}"),
             })
         }
-        // a driver that lists no rates may have any
-        Some(format) if format.rates.is_empty() || fastest(format) >= SMOOTH => {
+        // a driver that lists no frame rates may support any
+        Some(format) if format.rates.is_empty() || fastest(format) >= MIN_SMOOTH_FPS => {
             let rate = if format.rates.is_empty() { String::new() } else { format!(" at {:.0} fps", fastest(format)) };
-            Finding::ok(CHECK, format!("it gives {} {}{rate}", format.fourcc, format.size))
+            Finding::ok(CHECK, format!("captures {} {}{rate}", format.fourcc, format.size))
         }
         Some(format) => {
-            let text = format!("at {size} it gives no more than {:.0} pictures a second", fastest(format));
-            Finding::warn(CHECK, text)
-                .advice("output.size = \"640x480\" in the settings may be faster; a USB 3 port too")
+            let text = format!("at {size}, it captures at most {:.0} frames per second", fastest(format));
+            Finding::warn(CHECK, text).advice("try output.size = \"640x480\", or a USB 3 port")
         }
     }
 }
@@ -184,14 +184,14 @@ mod tests {
     }
 
     #[test]
-    fn a_webcam_is_there_or_the_demo_camera_is_named() {
-        assert_eq!(finding(&FakeMachine::new(), "webcam").text, "Logitech BRIO is there (/dev/video0)");
-        let twin = FakeMachine::new().fake(|fake| fake.cameras = Cameras::default());
-        let found = finding(&twin, "webcam");
+    fn without_a_webcam_the_demo_camera_is_suggested() {
+        assert_eq!(finding(&FakeMachine::new(), "webcam").text, "Logitech BRIO found (/dev/video0)");
+        let machine = FakeMachine::new().fake(|fake| fake.cameras = Cameras::default());
+        let found = finding(&machine, "webcam");
         assert!(found.level == Level::Fail && !found.blocks, "{found:?}");
-        assert_eq!(found.mend.unwrap().command.unwrap(), "bgcam daemon --camera demo");
-        assert!(report(&twin).can_run);
-        let ipu = finding(&twin.with("/sys/bus/pci/drivers/intel-ipu6/bind", ""), "webcam");
+        assert_eq!(found.fix.unwrap().command.unwrap(), "bgcam daemon --camera demo");
+        assert!(report(&machine).can_run);
+        let ipu = finding(&machine.with("/sys/bus/pci/drivers/intel-ipu6/bind", ""), "webcam");
         assert!(ipu.text.contains("Intel IPU"), "{ipu:?}");
     }
 
@@ -199,25 +199,25 @@ mod tests {
         Device { name: name.into(), bus: format!("usb-{number}"), ..webcam(number, fourcc, size, 30.0) }
     }
 
-    /// What the daemon takes is judged, and nobody is told to make a call square.
+    /// The check judges the camera that the daemon would use, and never recommends a square output.
     #[test]
-    fn an_infrared_camera_is_judged_only_where_there_is_no_other() {
+    fn an_infrared_camera_is_used_only_without_another() {
         for fourcc in ["YUYV", "MJPG", "GREY"] {
             let infrared = named(0, "Integrated IR Camera: Integrate", fourcc, "340x340");
             let colour = named(1, "Integrated Camera: Integrated C", "MJPG", "1280x720");
             let both = FakeMachine::new().fake(|fake| fake.cameras.devices = vec![infrared.clone(), colour]);
-            assert_eq!(finding(&both, "webcam").text, "Integrated Camera: Integrated C is there (/dev/video1)");
+            assert_eq!(finding(&both, "webcam").text, "Integrated Camera: Integrated C found (/dev/video1)");
             assert_eq!(finding(&both, "webcam-formats").level, Level::Ok);
             let alone = FakeMachine::new().fake(|fake| fake.cameras.devices = vec![infrared]);
             let found = finding(&alone, "webcam");
             assert!(found.level == Level::Warn && found.text.contains("infrared"), "{found:?}");
-            let advice = finding(&alone, "webcam-formats").mend.unwrap();
-            assert!(!advice.why.contains("output.size") && advice.why.contains("1280x720"), "{advice:?}");
+            let advice = finding(&alone, "webcam-formats").fix.unwrap();
+            assert!(!advice.text.contains("output.size") && advice.text.contains("1280x720"), "{advice:?}");
         }
     }
 
     #[test]
-    fn a_camera_that_nobody_can_read_is_not_called_missing() {
+    fn an_unreadable_camera_is_not_reported_as_missing() {
         let camera =
             Unreadable { name: "ISP".into(), path: "/dev/video3".into(), why: "speaks only the multi-planar API" };
         let file = "/home/ada/.config/bgcam/bgcam.toml";
@@ -226,12 +226,12 @@ mod tests {
             let cameras = Cameras { unreadable: vec![camera.clone()], ..Cameras::default() };
             let found = finding(&FakeMachine::new().fake(|fake| fake.cameras = cameras).with(file, text), "webcam");
             assert_eq!(found.text, "ISP (/dev/video3) speaks only the multi-planar API", "{device}");
-            assert!(found.level == Level::Fail && found.mend.unwrap().why.contains("USB webcam"));
+            assert!(found.level == Level::Fail && found.fix.unwrap().text.contains("USB webcam"));
         }
     }
 
     #[test]
-    fn the_settings_choose_the_webcam() {
+    fn the_configured_webcam_is_checked() {
         let file = "/home/ada/.config/bgcam/bgcam.toml";
         let choose =
             |device: &str| finding(&FakeMachine::new().with(file, format!("[camera]\ndevice = {device:?}")), "webcam");
@@ -239,26 +239,26 @@ mod tests {
             assert_eq!(choose(device).level, Level::Ok, "{device}");
         }
         let found = choose("nikon");
-        assert!(found.level == Level::Fail && found.mend.unwrap().why.contains("\"Logitech BRIO\""));
+        assert!(found.level == Level::Fail && found.fix.unwrap().text.contains("\"Logitech BRIO\""));
     }
 
     #[test]
-    fn a_closed_door_has_its_key() {
-        let denied = |twin: FakeMachine| {
-            let twin =
-                twin.fake(|fake| fake.cameras = Cameras { denied: Some("/dev/video0".into()), ..Cameras::default() });
-            finding(&twin, "webcam-permission")
+    fn missing_permission_has_a_fix() {
+        let denied = |machine: FakeMachine| {
+            let machine = machine
+                .fake(|fake| fake.cameras = Cameras { denied: Some("/dev/video0".into()), ..Cameras::default() });
+            finding(&machine, "webcam-permission")
         };
         let found = denied(FakeMachine::new().with("/etc/group", "video:x:44:\n").groups(&[1000]));
         assert!(found.level == Level::Fail && found.text.contains("/dev/video0"));
-        assert_eq!(found.mend.unwrap().command.unwrap(), "sudo usermod -aG video ada");
+        assert_eq!(found.fix.unwrap().command.unwrap(), "sudo usermod -aG video ada");
         let found = denied(FakeMachine::new().groups(&[1000]));
-        assert!(found.mend.unwrap().why.contains("log out and in again"));
+        assert!(found.fix.unwrap().text.contains("log out and in again"));
         assert!(report(&FakeMachine::new()).findings().all(|finding| finding.check != "webcam-permission"));
     }
 
     #[test]
-    fn whoever_holds_it_is_named() {
+    fn the_program_using_the_webcam_is_named() {
         assert_eq!(finding(&FakeMachine::new(), "webcam-free").level, Level::Ok);
         let held = |name| FakeMachine::new().fake(|fake| fake.holders = vec![("/dev/video0".into(), holder(7, name))]);
         assert_eq!(finding(&held("wireplumber"), "webcam-free").level, Level::Ok);
@@ -267,8 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn what_it_gives_is_weighed() {
-        assert_eq!(finding(&with("MJPG", "1280x720", 30.0), "webcam-formats").text, "it gives MJPG 1280x720 at 30 fps");
+    fn the_best_format_is_judged() {
+        assert_eq!(finding(&with("MJPG", "1280x720", 30.0), "webcam-formats").text, "captures MJPG 1280x720 at 30 fps");
         let many = FakeMachine::new().fake(|fake| {
             let each = [
                 ("GREY", "1280x720", 60.0),
@@ -279,12 +279,12 @@ mod tests {
             fake.cameras.devices[0].formats =
                 each.iter().flat_map(|(fourcc, size, rate)| webcam(0, fourcc, size, *rate).formats).collect();
         });
-        assert_eq!(finding(&many, "webcam-formats").text, "it gives MJPG 1280x720 at 30 fps");
+        assert_eq!(finding(&many, "webcam-formats").text, "captures MJPG 1280x720 at 30 fps");
         let slow = finding(&with("YUYV", "1280x720", 10.0), "webcam-formats");
-        assert!(slow.level == Level::Warn && slow.text.contains("no more than 10"), "{slow:?}");
+        assert!(slow.level == Level::Warn && slow.text.contains("at most 10"), "{slow:?}");
         let small = finding(&with("YUYV", "640x480", 30.0), "webcam-formats");
         assert!(small.level == Level::Warn && small.text.contains("640x480"), "{small:?}");
-        let strange = finding(&with("H264", "1280x720", 30.0), "webcam-formats");
-        assert!(strange.level == Level::Fail && strange.text.contains("H264"), "{strange:?}");
+        let unsupported = finding(&with("H264", "1280x720", 30.0), "webcam-formats");
+        assert!(unsupported.level == Level::Fail && unsupported.text.contains("H264"), "{unsupported:?}");
     }
 }

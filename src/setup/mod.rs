@@ -1,8 +1,8 @@
-//! `bgcam setup`: makes the virtual camera and the service, says beforehand what it will do, and undoes all of it.
+//! `bgcam setup`: sets up the virtual camera and the service, after showing the changes, and can undo them.
 //!
-//! [`plan`] looks at the machine ([`crate::system`]) and says what is still to be done, [`Plan::carry_out`] does it. Each
-//! step is recorded before it is done, so that `--remove` undoes that and nothing else, even after an interrupted setup,
-//! and a second setup continues it; a file that the user has changed since is kept.
+//! [`plan`] examines the machine ([`crate::system`]) and lists the missing steps, [`Plan::execute`] runs them. Each step is
+//! recorded before it runs, so that `--remove` undoes exactly these steps, even after an interrupted setup, and a second
+//! setup continues an interrupted one. Files that the user has edited are kept.
 
 mod camera;
 mod record;
@@ -16,59 +16,59 @@ use std::{
 };
 
 use self::record::Record;
-pub use self::show::Text;
+pub use self::show::PlanText;
 use crate::{
     error::{Failure, Kind, io_text},
     system::System,
 };
 
-/// What is wanted.
+/// Options of `bgcam setup`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Undo what was set up before.
+    /// Undo the changes of an earlier setup.
     pub remove: bool,
-    /// Leave the service alone.
+    /// Do not set up or remove the service.
     pub no_service: bool,
 }
 
-/// Who has to do a step.
+/// The user that a step runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    /// Root, by `sudo` where we are not.
+pub enum RunAs {
+    /// Root, through `sudo` if necessary.
     Root,
-    /// The user whose camera it is.
+    /// The user who runs setup, also behind `sudo`.
     User,
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Writes a file.
     Write {
-        /// Where.
+        /// The file.
         path: PathBuf,
-        /// What stands in it then.
+        /// The new content.
         text: String,
-        /// What stands in it now.
+        /// The current content, if the file exists.
         old: Option<String>,
     },
     /// Deletes a file.
     Delete {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// Runs a program.
     Run {
-        /// It and its arguments.
+        /// The program and its arguments.
         command: Vec<String>,
     },
 }
 
-/// What a finished step leaves in the record.
+/// The change that a step makes, as the record keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
+enum Effect {
     Nothing,
-    /// The file, or that it is gone.
+    /// A file was written or deleted.
     File,
     Loaded(bool),
     Group(bool),
@@ -76,43 +76,43 @@ enum Mark {
     Enabled(bool),
 }
 
-/// One change.
+/// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    who: Who,
+    run_as: RunAs,
     action: Action,
-    /// What it is good for, in a few words.
+    /// The purpose, in a few words.
     why: &'static str,
-    mark: Mark,
+    effect: Effect,
 }
 
 impl Step {
-    fn run(who: Who, command: &[&str], why: &'static str, mark: Mark) -> Self {
+    fn run(run_as: RunAs, command: &[&str], why: &'static str, effect: Effect) -> Self {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
-        Self { who, action: Action::Run { command }, why, mark }
+        Self { run_as, action: Action::Run { command }, why, effect }
     }
 }
 
-/// What is to be done.
+/// The steps of a setup.
 #[derive(Debug, Default)]
 pub struct Plan {
     steps: Vec<Step>,
-    /// What the user should know, such as what was left alone.
+    /// Notes for the user, such as files that are kept.
     notes: Vec<String>,
     record: Record,
 }
 
-/// Looks at the machine and says what is to be done; changes nothing.
+/// Plans the steps for this machine. Changes nothing.
 pub fn plan(system: &System, options: Options) -> Plan {
     let mut plan = Plan { record: Record::read(system), ..Plan::default() };
     if plan.record.is_damaged {
         plan.note(format!(
-            "{} is damaged: what an earlier setup changed is known only as far as it is to be seen",
+            "{} is damaged: changes of an earlier setup may not be recognized",
             record::path(system).display()
         ));
     }
     match options.remove {
-        // the daemon holds the camera, so it goes first
+        // removes the daemon first, because it uses the camera
         true => {
             if !options.no_service {
                 service::remove(system, &mut plan);
@@ -128,25 +128,25 @@ pub fn plan(system: &System, options: Options) -> Plan {
         }
     }
     if plan.needs_root() && !system.as_root && !system.has_program("sudo") {
-        plan.steps.retain(|step| step.who != Who::Root);
-        plan.notes.push("there is no sudo here: run this as root too, for what only root may change".to_owned());
+        plan.steps.retain(|step| step.run_as != RunAs::Root);
+        plan.notes.push("sudo is not installed: run this again as root for the remaining changes".to_owned());
     }
     plan
 }
 
 impl Plan {
-    /// Whether there is nothing to do.
+    /// Whether there are no steps.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// What the user should know.
+    /// Notes for the user.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
     fn needs_root(&self) -> bool {
-        self.steps.iter().any(|step| step.who == Who::Root)
+        self.steps.iter().any(|step| step.run_as == RunAs::Root)
     }
 
     fn note(&mut self, text: impl Into<String>) {
@@ -157,86 +157,91 @@ impl Plan {
         self.steps.push(step);
     }
 
-    /// Plans that `path` has `text`, unless somebody else wrote what stands there. False when it is left alone.
-    fn write(&mut self, system: &System, who: Who, path: &Path, text: String, why: &'static str) -> bool {
+    /// Plans to write `text` to `path`. Returns false, with a note, if the file exists and was not written by bgcam.
+    fn write(&mut self, system: &System, run_as: RunAs, path: &Path, text: String, why: &'static str) -> bool {
         let old = fs::read_to_string(system.path(path)).ok();
         match &old {
             Some(old) if *old == text => return true,
             Some(old) if self.record.files.get(path) != Some(old) => {
                 self.note(format!(
-                    "{} is kept: it is not as bgcam wrote it; delete it to have bgcam's",
+                    "{} is kept, because it was not written by bgcam; to replace it, delete it first",
                     path.display()
                 ));
                 return false;
             }
             _ => {}
         }
-        self.push(Step { who, action: Action::Write { path: path.to_owned(), text, old }, why, mark: Mark::File });
+        self.push(Step {
+            run_as,
+            action: Action::Write { path: path.to_owned(), text, old },
+            why,
+            effect: Effect::File,
+        });
         true
     }
 
-    /// Plans that the file that we wrote at `path` goes; `ours` is what we write today.
-    fn delete(&mut self, system: &System, who: Who, path: &Path, ours: &str, why: &'static str) -> bool {
-        let step = |path: PathBuf, why| Step { who, action: Action::Delete { path }, why, mark: Mark::File };
-        let half_written = temporary(path);
-        if system.exists(&half_written) {
-            self.push(step(half_written, "was being written when setup was interrupted"));
+    /// Plans to delete `path`, unless the user has edited it. `current` is what this version writes there.
+    fn delete(&mut self, system: &System, run_as: RunAs, path: &Path, current: &str, why: &'static str) -> bool {
+        let step = |path: PathBuf, why| Step { run_as, action: Action::Delete { path }, why, effect: Effect::File };
+        let partial = temporary(path);
+        if system.exists(&partial) {
+            self.push(step(partial, "left by an interrupted setup"));
         }
         let Ok(text) = fs::read_to_string(system.path(path)) else { return false };
-        if text != ours && self.record.files.get(path) != Some(&text) {
-            self.note(format!("{} is kept: somebody has changed it", path.display()));
+        if text != current && self.record.files.get(path) != Some(&text) {
+            self.note(format!("{} is kept, because it was edited", path.display()));
             return false;
         }
         self.push(step(path.to_owned(), why));
         true
     }
 
-    /// Does it, step by step; goes on after a failure with what can still be done. `tell` hears of each step before it.
+    /// Runs the steps, and continues after a failed one. Calls `report` with each step before it runs, and with errors.
     ///
     /// # Errors
-    /// The first failure; nothing more is done when it cannot be recorded.
-    pub fn carry_out(mut self, system: &System, mut tell: impl FnMut(&str)) -> Result<(), Failure> {
+    /// The first failure. Stops at a step that cannot be recorded.
+    pub fn execute(mut self, system: &System, mut report: impl FnMut(&str)) -> Result<(), Failure> {
         let mut result = Ok(());
         for step in std::mem::take(&mut self.steps) {
             let line = step.command_line(system);
-            tell(&line);
+            report(&line);
             self.begin(system, &step)?;
-            let done = step.perform(system);
-            self.record.end(&step, done.is_ok());
-            if let Err(error) = done {
-                tell(&format!("failed: {}", io_text(&error)));
+            let outcome = step.perform(system);
+            self.record.end(&step, outcome.is_ok());
+            if let Err(error) = outcome {
+                report(&format!("failed: {}", io_text(&error)));
                 result = result.and(Err(failure(&line, &error)));
             }
         }
-        let kept = self.record.write(system);
-        result.and(kept.map_err(|error| failure("remember what was changed", &error)))
+        let saved = self.record.write(system);
+        result.and(saved.map_err(|error| failure("record the changes", &error)))
     }
 
-    /// Records a step that is about to be done: what is not recorded could not be undone, so it is not done either.
+    /// Records a step before it runs. A step that cannot be recorded must not run, because it could not be undone.
     fn begin(&mut self, system: &System, step: &Step) -> Result<(), Failure> {
         self.record.begin(step);
-        self.record.write(system).map_err(|error| failure("remember what is about to be changed", &error))
+        self.record.write(system).map_err(|error| failure("record the next step", &error))
     }
 }
 
 fn failure(line: &str, error: &io::Error) -> Failure {
-    let failure = Failure::new(Kind::Io, format!("cannot set up all: {line}: {}", io_text(error)));
+    let failure = Failure::new(Kind::Io, format!("setup is incomplete: {line}: {}", io_text(error)));
     match line.contains("modprobe") {
         true => {
-            failure.hint("`bgcam doctor` says why v4l2loopback does not load; \"Key was rejected\" means Secure Boot")
+            failure.hint("run `bgcam doctor` to find out why v4l2loopback does not load; \"Key was rejected\" is caused by Secure Boot")
         }
         false => failure.hint("fix that and run `bgcam setup` again: finished steps are skipped"),
     }
 }
 
 impl Step {
-    /// The words in front of a command that make it the right one's.
-    fn becoming(&self, system: &System) -> Vec<String> {
-        let words: Vec<&str> = match self.who {
-            Who::Root if system.as_root => vec![],
-            Who::Root => vec!["sudo"],
-            Who::User if !system.as_root || system.user.uid == 0 => vec![],
-            Who::User => vec!["runuser", "-u", &system.user.name, "--", "env"],
+    /// The prefix that runs a command as the right user.
+    fn run_as_prefix(&self, system: &System) -> Vec<String> {
+        let words: Vec<&str> = match self.run_as {
+            RunAs::Root if system.as_root => vec![],
+            RunAs::Root => vec!["sudo"],
+            RunAs::User if !system.as_root || system.user.uid == 0 => vec![],
+            RunAs::User => vec!["runuser", "-u", &system.user.name, "--", "env"],
         };
         let mut words: Vec<_> = words.into_iter().map(str::to_owned).collect();
         if words.len() > 1 {
@@ -245,7 +250,7 @@ impl Step {
         words
     }
 
-    /// The command that does it, and whether that is what is really run: files that are ours to write need none.
+    /// The command line of the step. Files that this process may write are written without a command.
     fn command(&self, system: &System) -> Vec<String> {
         let words = match &self.action {
             Action::Write { path, .. } => ["sh", "-c", WRITE, "sh"]
@@ -256,10 +261,10 @@ impl Step {
             Action::Delete { path } => vec!["rm".to_owned(), "-f".to_owned(), text(path)],
             Action::Run { command } => command.clone(),
         };
-        self.becoming(system).into_iter().chain(words).collect()
+        self.run_as_prefix(system).into_iter().chain(words).collect()
     }
 
-    /// What is told of it.
+    /// The step as shown to the user.
     fn command_line(&self, system: &System) -> String {
         match &self.action {
             Action::Write { path, .. } => format!("write {}", path.display()),
@@ -269,7 +274,7 @@ impl Step {
     }
 
     fn perform(&self, system: &System) -> io::Result<()> {
-        let direct = self.becoming(system).is_empty();
+        let direct = self.run_as_prefix(system).is_empty();
         match &self.action {
             Action::Write { path, text, .. } if direct => write(&system.path(path), text),
             Action::Delete { path } if direct => delete(&system.path(path)),
@@ -279,29 +284,30 @@ impl Step {
     }
 }
 
-/// A word as a shell takes it, bare where that is possible.
+/// Quotes an argument for a shell, if necessary.
 fn quoted(word: &str) -> Cow<'_, str> {
-    let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./=:@%+,".contains(&byte);
-    if word.bytes().all(bare) { Cow::Borrowed(word) } else { shlex::try_quote(word).unwrap_or(Cow::Borrowed(word)) }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./=:@%+,".contains(&byte);
+    if word.bytes().all(is_plain) { Cow::Borrowed(word) } else { shlex::try_quote(word).unwrap_or(Cow::Borrowed(word)) }
 }
 
 fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Writes standard input to the file `$2` by way of `$1`: it is there whole or not at all, and survives a crash.
+/// Writes standard input to the file `$2` through the temporary file `$1`, atomically and durably.
 const WRITE: &str =
     "set -e; install -D -m 644 /dev/stdin \"$1\"; sync \"$1\"; mv -f \"$1\" \"$2\"; sync \"$(dirname \"$2\")\"";
 
-/// Where the text of `path` is until it is complete: hidden, which modprobe and systemd overlook.
+/// The temporary file for `path`: a hidden file, which modprobe and systemd ignore.
 fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// The same as [`WRITE`].
+/// Does the same as [`WRITE`], in this process.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let (dir, new) = (path.parent().unwrap_or(Path::new("/")), temporary(path));
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let new = temporary(path);
     fs::create_dir_all(dir)?;
     let mut file = fs::File::create(&new)?;
     io::Write::write_all(&mut file, text.as_bytes())?;
@@ -311,11 +317,11 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     fs::File::open(dir)?.sync_all()
 }
 
-/// Deletes a file, which may be gone already.
+/// Deletes a file, if it exists.
 fn delete(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+        result => result,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The plan as people read it: each command as it will be run, each file with what changes in it.
+//! The plan as text: every command as it will run, and a diff of every file.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::{
     system::System,
 };
 
-/// A plan as text, with colours that whoever prints it may take away.
+/// Displays a plan, with colours that the output stream may strip.
 #[derive(Debug)]
-pub struct Text<'a>(pub &'a Plan, pub &'a System);
+pub struct PlanText<'a>(pub &'a Plan, pub &'a System);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for PlanText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.0.steps.iter().enumerate() {
             write_step(f, index + 1, step, self.1)?;
@@ -22,11 +22,11 @@ impl fmt::Display for Text<'_> {
 }
 
 fn write_step(f: &mut fmt::Formatter<'_>, number: usize, step: &Step, system: &System) -> fmt::Result {
-    let by = match step.becoming(system).first() {
-        Some(word) if !matches!(step.action, Action::Run { .. }) => format!(", by {word}"),
+    let run_with = match step.run_as_prefix(system).first() {
+        Some(word) if !matches!(step.action, Action::Run { .. }) => format!(", with {word}"),
         _ => String::new(),
     };
-    writeln!(f, "{number}. {BOLD}{}{BOLD:#}  {DIM}# {}{by}{DIM:#}", step.command_line(system), step.why)?;
+    writeln!(f, "{number}. {BOLD}{}{BOLD:#}  {DIM}# {}{run_with}{DIM:#}", step.command_line(system), step.why)?;
     if let Action::Write { text, old, .. } = &step.action {
         let old: Vec<_> = old.as_deref().unwrap_or_default().lines().collect();
         for (sign, line) in diff(&old, &text.lines().collect::<Vec<_>>()) {
@@ -41,7 +41,7 @@ fn write_step(f: &mut fmt::Formatter<'_>, number: usize, step: &Step, system: &S
     Ok(())
 }
 
-/// What goes (`-`), comes (`+`) and stays between two texts, by their longest common subsequence of lines.
+/// Line diff of two texts, by their longest common subsequence: removed (`-`), added (`+`) and unchanged lines.
 fn diff<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
     let width = new.len() + 1;
     let mut common = vec![0_usize; (old.len() + 1) * width];
@@ -53,13 +53,16 @@ fn diff<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
             };
         }
     }
-    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
+    let mut lines = Vec::new();
+    let mut i = 0;
+    let mut j = 0;
     while i < old.len() || j < new.len() {
-        let gone = i < old.len() && (j == new.len() || common[(i + 1) * width + j] >= common[i * width + j + 1]);
+        let is_removed = i < old.len() && (j == new.len() || common[(i + 1) * width + j] >= common[i * width + j + 1]);
         if i < old.len() && j < new.len() && old[i] == new[j] {
             lines.push((' ', old[i]));
-            (i, j) = (i + 1, j + 1);
-        } else if gone {
+            i += 1;
+            j += 1;
+        } else if is_removed {
             lines.push(('-', old[i]));
             i += 1;
         } else {
@@ -75,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_diff_has_what_goes_comes_and_stays() {
+    fn a_diff_has_removed_added_and_unchanged_lines() {
         let lines = diff(&["a", "b", "c", "e"], &["a", "c", "d", "e"]);
         assert_eq!(lines, [(' ', "a"), ('-', "b"), (' ', "c"), ('+', "d"), (' ', "e")]);
         assert_eq!(diff(&[], &["a"]), [('+', "a")]);

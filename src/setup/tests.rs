@@ -1,4 +1,4 @@
-//! Setting up, doing it twice, and undoing it, on twins of a machine.
+//! Tests of setup, repeated setup, and removal, on fake machines.
 
 use super::*;
 use crate::{
@@ -13,7 +13,7 @@ const UNIT: &str = "/home/ada/.config/systemd/user/bgcam.service";
 const RECORD: &str = "/home/ada/.local/state/bgcam/setup.json";
 const NODE: &str = "/sys/devices/virtual/video4linux/video10";
 
-/// A machine on which nothing is set up; the module is installed and not loaded, and `ada` has `sudo`.
+/// A machine without any setup: the module is installed but not loaded, and `ada` has `sudo`.
 fn fresh() -> FakeMachine {
     [CONF, BOOT, UNIT, "/sys/module/v4l2loopback", NODE]
         .into_iter()
@@ -21,9 +21,10 @@ fn fresh() -> FakeMachine {
         .says("systemctl --user show", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\n")
 }
 
-/// What happens to the machine when all of it was done.
-fn afterwards(twin: FakeMachine) -> FakeMachine {
-    twin.with("/sys/module/v4l2loopback/version", "0.15.4")
+/// The effect of a complete setup on the machine.
+fn afterwards(machine: FakeMachine) -> FakeMachine {
+    machine
+        .with("/sys/module/v4l2loopback/version", "0.15.4")
         .with("/sys/module/v4l2loopback/parameters/exclusive_caps", "Y,N")
         .with("/sys/module/v4l2loopback/parameters/video_nr", "10,-1")
         .with(&format!("{NODE}/name"), LABEL)
@@ -32,30 +33,30 @@ fn afterwards(twin: FakeMachine) -> FakeMachine {
         .says("systemctl --user show", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
 }
 
-fn planned(twin: &FakeMachine, options: Options) -> (Vec<String>, Vec<String>) {
-    let system = twin.system();
+fn planned(machine: &FakeMachine, options: Options) -> (Vec<String>, Vec<String>) {
+    let system = machine.system();
     let plan = plan(&system, options);
     (plan.steps.iter().map(|step| step.command_line(&system)).collect(), plan.notes)
 }
 
-fn lines(twin: &FakeMachine) -> Vec<String> {
-    planned(twin, Options::default()).0
+fn lines(machine: &FakeMachine) -> Vec<String> {
+    planned(machine, Options::default()).0
 }
 
-fn notes(twin: &FakeMachine) -> String {
-    planned(twin, Options::default()).1.join("\n")
+fn notes(machine: &FakeMachine) -> String {
+    planned(machine, Options::default()).1.join("\n")
 }
 
-fn do_all(twin: &FakeMachine, remove: bool) {
-    let system = twin.system();
-    plan(&system, Options { remove, no_service: false }).carry_out(&system, |_| {}).unwrap();
+fn do_all(machine: &FakeMachine, remove: bool) {
+    let system = machine.system();
+    plan(&system, Options { remove, no_service: false }).execute(&system, |_| {}).unwrap();
 }
 
 const REMOVE: Options = Options { remove: true, no_service: false };
 
 #[test]
-fn all_is_set_up_once_and_undone_without_a_trace() {
-    let twin = fresh();
+fn setup_runs_once_and_is_undone_completely() {
+    let machine = fresh();
     let expected = [
         "write /etc/modprobe.d/bgcam.conf",
         "write /etc/modules-load.d/bgcam.conf",
@@ -64,13 +65,15 @@ fn all_is_set_up_once_and_undone_without_a_trace() {
         "systemctl --user daemon-reload",
         "systemctl --user enable --now bgcam.service",
     ];
-    assert_eq!(lines(&twin), expected);
-    do_all(&twin, false);
-    assert!(twin.text(CONF).unwrap().contains("exclusive_caps=1 card_label=\"Virtual Background Cam\" max_buffers=4"));
-    assert!(twin.text(UNIT).unwrap().contains("ExecStart=%h/.cargo/bin/bgcam daemon"));
-    assert!(twin.text(RECORD).is_some());
-    let twin = afterwards(twin);
-    assert_eq!(planned(&twin, Options::default()), (vec![], vec![]), "a second run has nothing to change");
+    assert_eq!(lines(&machine), expected);
+    do_all(&machine, false);
+    assert!(
+        machine.text(CONF).unwrap().contains("exclusive_caps=1 card_label=\"Virtual Background Cam\" max_buffers=4")
+    );
+    assert!(machine.text(UNIT).unwrap().contains("ExecStart=%h/.cargo/bin/bgcam daemon"));
+    assert!(machine.text(RECORD).is_some());
+    let machine = afterwards(machine);
+    assert_eq!(planned(&machine, Options::default()), (vec![], vec![]), "a second run has no steps");
     let undo = [
         "systemctl --user disable --now bgcam.service",
         "delete /home/ada/.config/systemd/user/bgcam.service",
@@ -79,18 +82,18 @@ fn all_is_set_up_once_and_undone_without_a_trace() {
         "delete /etc/modules-load.d/bgcam.conf",
         "delete /etc/modprobe.d/bgcam.conf",
     ];
-    assert_eq!(planned(&twin, REMOVE).0, undo);
-    do_all(&twin, true);
-    assert_eq!([CONF, BOOT, UNIT, RECORD].map(|path| twin.text(path)), [const { None }; 4]);
-    assert!(planned(&fresh(), REMOVE).0.is_empty(), "nothing is undone that was not done");
+    assert_eq!(planned(&machine, REMOVE).0, undo);
+    do_all(&machine, true);
+    assert_eq!([CONF, BOOT, UNIT, RECORD].map(|path| machine.text(path)), [const { None }; 4]);
+    assert!(planned(&fresh(), REMOVE).0.is_empty(), "only recorded changes are undone");
 }
 
 #[test]
-fn what_the_user_has_changed_is_kept_and_said() {
-    let twin = fresh();
-    do_all(&twin, false);
-    let twin = afterwards(twin).with(CONF, "options v4l2loopback devices=2\n").with(UNIT, "[Service]\n");
-    let (steps, said) = planned(&twin, REMOVE);
+fn edited_files_are_kept_with_a_note() {
+    let machine = fresh();
+    do_all(&machine, false);
+    let machine = afterwards(machine).with(CONF, "options v4l2loopback devices=2\n").with(UNIT, "[Service]\n");
+    let (steps, notes_of_removal) = planned(&machine, REMOVE);
     assert_eq!(
         steps,
         [
@@ -99,23 +102,29 @@ fn what_the_user_has_changed_is_kept_and_said() {
             "delete /etc/modules-load.d/bgcam.conf"
         ]
     );
-    assert!(said.iter().any(|note| note.contains(CONF)) && said.iter().any(|note| note.contains(UNIT)), "{said:?}");
-    let said = notes(&twin);
-    assert!(said.contains(&format!("{CONF} is kept")) && said.contains(&format!("{UNIT} is kept")), "{said}");
+    assert!(
+        notes_of_removal.iter().any(|note| note.contains(CONF))
+            && notes_of_removal.iter().any(|note| note.contains(UNIT)),
+        "{notes_of_removal:?}"
+    );
+    let text = notes(&machine);
+    assert!(text.contains(&format!("{CONF} is kept")) && text.contains(&format!("{UNIT} is kept")), "{text}");
 }
 
 #[test]
-fn an_older_file_of_ours_is_replaced() {
-    let twin = fresh();
-    do_all(&twin, false);
-    let (old, new) = ("options v4l2loopback video_nr=9\n", twin.text(CONF).unwrap());
-    let record =
-        twin.text(RECORD).unwrap().replace(&serde_json::to_string(&new).unwrap(), &serde_json::to_string(old).unwrap());
-    let twin = afterwards(twin).with(CONF, old).with(RECORD, record);
-    let system = twin.system();
+fn a_file_of_an_older_version_is_replaced() {
+    let machine = fresh();
+    do_all(&machine, false);
+    let (old, new) = ("options v4l2loopback video_nr=9\n", machine.text(CONF).unwrap());
+    let record = machine
+        .text(RECORD)
+        .unwrap()
+        .replace(&serde_json::to_string(&new).unwrap(), &serde_json::to_string(old).unwrap());
+    let machine = afterwards(machine).with(CONF, old).with(RECORD, record);
+    let system = machine.system();
     let plan = plan(&system, Options::default());
-    assert_eq!(lines(&twin), ["write /etc/modprobe.d/bgcam.conf"]);
-    let shown = anstream::adapter::strip_str(&Text(&plan, &system).to_string()).to_string();
+    assert_eq!(lines(&machine), ["write /etc/modprobe.d/bgcam.conf"]);
+    let shown = anstream::adapter::strip_str(&PlanText(&plan, &system).to_string()).to_string();
     assert!(
         shown.contains("- options v4l2loopback video_nr=9\n") && shown.contains("+ options v4l2loopback exclusive"),
         "{shown}"
@@ -123,11 +132,11 @@ fn an_older_file_of_ours_is_replaced() {
 }
 
 #[test]
-fn options_of_the_users_own_are_respected() {
-    let twin = fresh().with("/etc/modprobe.d/obs.conf", "options v4l2loopback devices=1 card_label=\"OBS\"\n");
-    assert!(!lines(&twin).iter().any(|line| line.contains("modprobe.d")));
-    assert!(notes(&twin).contains("/etc/modprobe.d/obs.conf sets options"));
-    let loaded = afterwards(twin).with(&format!("{NODE}/name"), "OBS");
+fn existing_module_options_are_kept() {
+    let machine = fresh().with("/etc/modprobe.d/obs.conf", "options v4l2loopback devices=1 card_label=\"OBS\"\n");
+    assert!(!lines(&machine).iter().any(|line| line.contains("modprobe.d")));
+    assert!(notes(&machine).contains("/etc/modprobe.d/obs.conf sets options"));
+    let loaded = afterwards(machine).with(&format!("{NODE}/name"), "OBS");
     assert!(
         lines(&loaded).contains(&format!("sudo /home/ada/.cargo/bin/bgcam devices add '{LABEL}'")),
         "{:?}",
@@ -136,7 +145,7 @@ fn options_of_the_users_own_are_respected() {
 }
 
 #[test]
-fn a_module_with_other_options_is_loaded_anew_unless_somebody_uses_it() {
+fn a_module_with_other_options_is_reloaded_if_unused() {
     let dummy = || afterwards(fresh()).with(&format!("{NODE}/name"), "Dummy video device");
     let all = lines(&dummy());
     assert!(
@@ -153,19 +162,19 @@ fn a_module_with_other_options_is_loaded_anew_unless_somebody_uses_it() {
 }
 
 #[test]
-fn a_module_that_is_missing_is_installed_as_the_distribution_does() {
+fn a_missing_module_is_installed_with_the_package_manager() {
     let missing = || fresh().without(&format!("/lib/modules/{KERNEL}/modules.dep"));
     let install = format!("sudo apt-get -y install v4l2loopback-dkms linux-headers-{KERNEL}");
     assert_eq!(lines(&missing())[..2], ["sudo apt-get -qq update".to_owned(), install]);
-    let twin = missing().with("/etc/os-release", "ID=arch");
-    assert_eq!(lines(&twin)[0], "sudo pacman --noconfirm -S v4l2loopback-dkms linux-headers");
+    let machine = missing().with("/etc/os-release", "ID=arch");
+    assert_eq!(lines(&machine)[0], "sudo pacman --noconfirm -S v4l2loopback-dkms linux-headers");
     let nix = missing().with("/etc/os-release", "ID=nixos");
-    assert!(packages(&nix.system()).is_none() && notes(&nix).contains("as your distribution does"));
+    assert!(packages(&nix.system()).is_none() && notes(&nix).contains("with your package manager"));
     assert!(!lines(&nix).iter().any(|line| line.contains("modprobe v4l2")));
 }
 
 #[test]
-fn where_something_is_not_to_be_had_the_rest_is_done() {
+fn unavailable_steps_are_skipped() {
     let container = fresh().with("/run/.containerenv", "").without(&format!("/lib/modules/{KERNEL}"));
     assert!(lines(&container)[0].ends_with("bgcam.service") && notes(&container).contains("container"));
     let headless = fresh().without("/run/user/1000/systemd");
@@ -173,42 +182,42 @@ fn where_something_is_not_to_be_had_the_rest_is_done() {
     assert!(notes(&headless).contains("bgcam daemon"));
     let rootless = fresh().without("/usr/bin/sudo");
     assert!(lines(&rootless).iter().all(|line| !line.contains("sudo") && !line.contains("/etc/")));
-    assert!(notes(&rootless).contains("no sudo"));
+    assert!(notes(&rootless).contains("sudo is not installed"));
     let camera_only = planned(&fresh(), Options { no_service: true, ..Options::default() });
     assert!(camera_only.0.len() == 3 && camera_only.1.is_empty());
 }
 
 #[test]
-fn the_group_is_joined_when_a_camera_wants_it_and_left_again() {
-    let locked = |twin: FakeMachine| twin.fake(|fake| fake.cameras.denied = Some("/dev/video0".into()));
-    let twin = locked(fresh().with("/etc/group", "video:x:44:\n"));
+fn the_group_is_joined_if_necessary_and_left_again() {
+    let locked = |machine: FakeMachine| machine.fake(|fake| fake.cameras.denied = Some("/dev/video0".into()));
+    let machine = locked(fresh().with("/etc/group", "video:x:44:\n"));
     let join = "sudo usermod -aG video ada".to_owned();
-    assert!(lines(&twin).contains(&join));
-    do_all(&twin, false);
-    let twin = afterwards(twin).with("/etc/group", "video:x:44:ada\n");
-    assert!(!lines(&twin).contains(&join) && notes(&twin).contains("log out and in again"));
-    assert!(planned(&twin, REMOVE).0.contains(&"sudo gpasswd -d ada video".to_owned()));
+    assert!(lines(&machine).contains(&join));
+    do_all(&machine, false);
+    let machine = afterwards(machine).with("/etc/group", "video:x:44:ada\n");
+    assert!(!lines(&machine).contains(&join) && notes(&machine).contains("log out and in again"));
+    assert!(planned(&machine, REMOVE).0.contains(&"sudo gpasswd -d ada video".to_owned()));
 }
 
 #[test]
-fn root_writes_itself_and_does_the_users_part_as_the_user() {
-    let twin = fresh().with_root();
-    let all = lines(&twin);
+fn root_writes_files_directly_and_runs_user_steps_as_the_user() {
+    let machine = fresh().with_root();
+    let all = lines(&machine);
     assert!(all.contains(&"modprobe v4l2loopback".to_owned()), "{all:?}");
     let enable = "runuser -u ada -- env XDG_RUNTIME_DIR=/run/user/1000 systemctl --user enable --now bgcam.service";
     assert!(all.contains(&enable.to_owned()), "{all:?}");
-    do_all(&twin, false);
-    assert!(twin.text(CONF).is_some());
+    do_all(&machine, false);
+    assert!(machine.text(CONF).is_some());
     let by_ada = "runuser -u ada -- env XDG_RUNTIME_DIR=/run/user/1000 sh -c ";
     let writes_unit = |change: &String| change.starts_with(by_ada) && change.contains(&format!(" {UNIT} <"));
-    assert!(twin.changes().iter().any(writes_unit), "{:?}", twin.changes());
+    assert!(machine.changes().iter().any(writes_unit), "{:?}", machine.changes());
 }
 
 #[test]
-fn the_unit_starts_this_program_wherever_it_is() {
-    let twin = fresh().program("/opt/100% $mine/bgcam");
-    do_all(&twin, false);
-    assert!(twin.text(UNIT).unwrap().contains("ExecStart=\"/opt/100%% $mine/bgcam\" daemon\n"));
+fn the_unit_starts_this_program_at_any_path() {
+    let machine = fresh().program("/opt/100% $mine/bgcam");
+    do_all(&machine, false);
+    assert!(machine.text(UNIT).unwrap().contains("ExecStart=\"/opt/100%% $mine/bgcam\" daemon\n"));
     let quoted = fresh().program("/opt/\"mine\"/bgcam");
     assert!(!lines(&quoted).iter().any(|line| line.contains("bgcam.service")) && notes(&quoted).contains("quotes"));
     let packaged = fresh().program("/usr/bin/bgcam").with("/usr/lib/systemd/user/bgcam.service", "");
@@ -217,93 +226,93 @@ fn the_unit_starts_this_program_wherever_it_is() {
 }
 
 #[test]
-fn a_step_that_fails_stops_no_other_and_is_not_taken_for_done() {
-    let twin = fresh().fake(|fake| fake.refuses = vec!["sudo modprobe".into()]);
-    let system = twin.system();
-    let failure = plan(&system, Options::default()).carry_out(&system, |_| {}).unwrap_err();
+fn a_failed_step_is_not_recorded_and_does_not_stop_others() {
+    let machine = fresh().fake(|fake| fake.refuses = vec!["sudo modprobe".into()]);
+    let system = machine.system();
+    let failure = plan(&system, Options::default()).execute(&system, |_| {}).unwrap_err();
     assert!(failure.message.contains("sudo modprobe v4l2loopback: it ended with exit status: 1"), "{failure}");
     assert!(failure.hint.unwrap().contains("Key was rejected"));
-    assert!(twin.text(UNIT).is_some());
+    assert!(machine.text(UNIT).is_some());
     assert!(!Record::read(&system).loaded && Record::read(&system).enabled);
 }
 
-/// When a run of setup is interrupted, in the middle of a step.
+/// When setup is interrupted during a step.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// It was recorded, and nothing of it done.
+    /// After recording the step, before running it.
     Recorded,
-    /// Half of a file was written.
+    /// In the middle of writing a file.
     HalfWritten,
-    /// It was done, and that was not recorded.
+    /// After the step, before recording the result.
     Done,
 }
 
 const MOMENTS: [Moment; 3] = [Moment::Recorded, Moment::HalfWritten, Moment::Done];
 
-/// A machine on which every kind of step is necessary: packages, files, the module, the group, the service.
+/// A machine that needs every kind of step: packages, files, module, group, service.
 fn bare() -> FakeMachine {
-    let twin = fresh().without(&format!("/lib/modules/{KERNEL}/modules.dep")).with("/etc/group", "video:x:44:\n");
-    twin.with("/usr/bin/dpkg", "").fake(|fake| fake.cameras.denied = Some("/dev/video0".into()))
+    let machine = fresh().without(&format!("/lib/modules/{KERNEL}/modules.dep")).with("/etc/group", "video:x:44:\n");
+    machine.with("/usr/bin/dpkg", "").fake(|fake| fake.cameras.denied = Some("/dev/video0".into()))
 }
 
-/// What a command does to the machine.
-fn effect(twin: FakeMachine, line: &str) -> FakeMachine {
+/// The effect of a command on the machine.
+fn effect(machine: FakeMachine, line: &str) -> FakeMachine {
     let loaded = "/sys/module/v4l2loopback";
     match line.trim_start_matches("sudo ") {
         line if line.starts_with("apt-get -y install") => {
-            twin.with(&format!("/lib/modules/{KERNEL}/modules.dep"), "updates/dkms/v4l2loopback.ko:\n")
+            machine.with(&format!("/lib/modules/{KERNEL}/modules.dep"), "updates/dkms/v4l2loopback.ko:\n")
         }
-        "modprobe v4l2loopback" => twin
+        "modprobe v4l2loopback" => machine
             .with(&format!("{loaded}/version"), "0.15.4")
             .with(&format!("{loaded}/parameters/exclusive_caps"), "Y,N")
             .with(&format!("{loaded}/parameters/video_nr"), "10,-1")
             .with(&format!("{NODE}/name"), LABEL)
             .with(&format!("{NODE}/max_openers"), "10")
             .with(&format!("{NODE}/state"), "output"),
-        "modprobe -r v4l2loopback" => twin.without(loaded).without(NODE),
-        "usermod -aG video ada" => twin.with("/etc/group", "video:x:44:ada\n"),
-        "gpasswd -d ada video" => twin.with("/etc/group", "video:x:44:\n"),
+        "modprobe -r v4l2loopback" => machine.without(loaded).without(NODE),
+        "usermod -aG video ada" => machine.with("/etc/group", "video:x:44:ada\n"),
+        "gpasswd -d ada video" => machine.with("/etc/group", "video:x:44:\n"),
         line if line.contains("enable --now") => {
-            twin.says("systemctl --user show", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
+            machine.says("systemctl --user show", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
         }
         line if line.contains("disable --now") => {
-            twin.says("systemctl --user show", "LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n")
+            machine.says("systemctl --user show", "LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n")
         }
-        _ => twin,
+        _ => machine,
     }
 }
 
-/// Sets up or undoes, as [`Plan::carry_out`] does; to its end, or until it is interrupted in the step of that number.
-fn run_until(mut twin: FakeMachine, options: Options, end: Option<(usize, Moment)>) -> FakeMachine {
-    let mut plan = plan(&twin.system(), options);
+/// Executes a plan like [`Plan::execute`], to the end or until an interruption in the step with this number.
+fn run_until(mut machine: FakeMachine, options: Options, end: Option<(usize, Moment)>) -> FakeMachine {
+    let mut plan = plan(&machine.system(), options);
     for (number, step) in std::mem::take(&mut plan.steps).into_iter().enumerate() {
-        let (system, moment) = (twin.system(), end.filter(|(last, _)| *last == number).map(|(_, moment)| moment));
+        let (system, moment) = (machine.system(), end.filter(|(last, _)| *last == number).map(|(_, moment)| moment));
         plan.begin(&system, &step).unwrap();
         match (moment, &step.action) {
-            (Some(Moment::Recorded), _) => return twin,
+            (Some(Moment::Recorded), _) => return machine,
             (Some(Moment::HalfWritten), Action::Write { path, text, .. }) => {
-                return twin.with(temporary(path).to_str().unwrap(), &text[..text.len() / 2]);
+                return machine.with(temporary(path).to_str().unwrap(), &text[..text.len() / 2]);
             }
             _ => {}
         }
         step.perform(&system).unwrap();
-        twin = effect(twin, &step.command_line(&system));
+        machine = effect(machine, &step.command_line(&system));
         if moment.is_some() {
-            return twin;
+            return machine;
         }
         plan.record.end(&step, true);
     }
-    plan.record.write(&twin.system()).unwrap();
-    twin
+    plan.record.write(&machine.system()).unwrap();
+    machine
 }
 
-/// What setup can leave behind.
-fn traces(twin: &FakeMachine) -> Vec<String> {
+/// Everything that setup may leave behind.
+fn traces(machine: &FakeMachine) -> Vec<String> {
     let files = [CONF, BOOT, UNIT, RECORD].into_iter().flat_map(|path| [path.into(), temporary(Path::new(path))]);
     let mut left: Vec<_> =
-        files.filter(|path| twin.at(path.to_str().unwrap()).exists()).map(|path| text(&path)).collect();
-    let (system, group) = (twin.system(), twin.text("/etc/group").unwrap());
-    left.extend(twin.at("/sys/module/v4l2loopback").exists().then(|| "the module".to_owned()));
+        files.filter(|path| machine.at(path.to_str().unwrap()).exists()).map(|path| text(&path)).collect();
+    let (system, group) = (machine.system(), machine.text("/etc/group").unwrap());
+    left.extend(machine.at("/sys/module/v4l2loopback").exists().then(|| "the module".to_owned()));
     left.extend(group.contains("ada").then_some(group));
     let state = system.probe().run(&["systemctl", "--user", "show"]).unwrap().stdout;
     left.extend((state.contains("=enabled") || state.contains("=active")).then_some(state));
@@ -311,82 +320,82 @@ fn traces(twin: &FakeMachine) -> Vec<String> {
 }
 
 #[test]
-fn a_setup_that_is_interrupted_at_any_step_is_undone_without_a_trace() {
+fn an_interrupted_setup_is_undone_completely() {
     let steps = lines(&bare()).len();
     assert_eq!(steps, 9, "{:?}", lines(&bare()));
     for end in (0..steps).flat_map(|step| MOMENTS.map(|moment| (step, moment))) {
-        let twin = run_until(run_until(bare(), Options::default(), Some(end)), REMOVE, None);
-        assert_eq!(traces(&twin), Vec::<String>::new(), "interrupted at {end:?}");
-        assert!(lines(&twin).len() >= 7, "all is to be set up again after {end:?}");
+        let machine = run_until(run_until(bare(), Options::default(), Some(end)), REMOVE, None);
+        assert_eq!(traces(&machine), Vec::<String>::new(), "interrupted at {end:?}");
+        assert!(lines(&machine).len() >= 7, "everything must be set up again after {end:?}");
     }
 }
 
 #[test]
-fn a_setup_that_is_interrupted_at_any_step_is_continued() {
+fn an_interrupted_setup_is_continued() {
     for end in (0..lines(&bare()).len()).flat_map(|step| MOMENTS.map(|moment| (step, moment))) {
-        let twin = run_until(run_until(bare(), Options::default(), Some(end)), Options::default(), None);
-        assert_eq!(lines(&twin), Vec::<String>::new(), "interrupted at {end:?}, then continued");
-        let record = Record::read(&twin.system());
+        let machine = run_until(run_until(bare(), Options::default(), Some(end)), Options::default(), None);
+        assert_eq!(lines(&machine), Vec::<String>::new(), "interrupted at {end:?}, then continued");
+        let record = Record::read(&machine.system());
         assert!(record.loaded && record.group && record.packages && record.enabled, "{end:?}: {record:?}");
         assert_eq!(record.files.len(), 3, "{end:?}: {record:?}");
-        assert_eq!(traces(&run_until(twin, REMOVE, None)), Vec::<String>::new(), "{end:?}");
+        assert_eq!(traces(&run_until(machine, REMOVE, None)), Vec::<String>::new(), "{end:?}");
     }
 }
 
 #[test]
-fn an_undoing_that_is_interrupted_at_any_step_is_continued() {
+fn an_interrupted_removal_is_continued() {
     let set_up = || run_until(bare(), Options::default(), None);
     let steps = planned(&set_up(), REMOVE).0.len();
     assert!(steps >= 7);
     for end in (0..steps).flat_map(|step| [Moment::Recorded, Moment::Done].map(|moment| (step, moment))) {
-        let twin = run_until(run_until(set_up(), REMOVE, Some(end)), REMOVE, None);
-        assert_eq!(traces(&twin), Vec::<String>::new(), "interrupted at {end:?}");
+        let machine = run_until(run_until(set_up(), REMOVE, Some(end)), REMOVE, None);
+        assert_eq!(traces(&machine), Vec::<String>::new(), "interrupted at {end:?}");
     }
 }
 
 #[test]
-fn an_installation_that_was_interrupted_is_completed_first() {
-    let twin = run_until(bare(), Options::default(), Some((1, Moment::Recorded)));
-    assert_eq!(lines(&twin)[0], "sudo dpkg --configure -a");
-    assert!(lines(&twin)[2].contains("apt-get -y install"), "{:?}", lines(&twin));
-    let fedora = twin.without("/usr/bin/dpkg");
+fn an_interrupted_installation_is_completed_first() {
+    let machine = run_until(bare(), Options::default(), Some((1, Moment::Recorded)));
+    assert_eq!(lines(&machine)[0], "sudo dpkg --configure -a");
+    assert!(lines(&machine)[2].contains("apt-get -y install"), "{:?}", lines(&machine));
+    let fedora = machine.without("/usr/bin/dpkg");
     assert!(!lines(&fedora).iter().any(|line| line.contains("dpkg --configure")));
 }
 
 #[test]
-fn what_cannot_be_recorded_is_not_done() {
-    // a file where the folder of the record would be
-    let twin = fresh().with("/home/ada/.local/state/bgcam", "");
-    let system = twin.system();
-    let failure = plan(&system, Options::default()).carry_out(&system, |_| {}).unwrap_err();
-    assert!(failure.message.contains("remember what is about to be changed"), "{failure}");
-    assert_eq!((twin.changes(), twin.text(CONF)), (vec![], None));
+fn steps_that_cannot_be_recorded_do_not_run() {
+    // a file in place of the record's folder
+    let machine = fresh().with("/home/ada/.local/state/bgcam", "");
+    let system = machine.system();
+    let failure = plan(&system, Options::default()).execute(&system, |_| {}).unwrap_err();
+    assert!(failure.message.contains("record the next step"), "{failure}");
+    assert_eq!((machine.changes(), machine.text(CONF)), (vec![], None));
 }
 
 #[test]
-fn a_record_that_is_damaged_is_reported() {
-    let twin = fresh().with(RECORD, "{\"files\": {");
-    assert!(notes(&twin).contains("setup.json is damaged"), "{}", notes(&twin));
+fn a_damaged_record_is_reported() {
+    let machine = fresh().with(RECORD, "{\"files\": {");
+    assert!(notes(&machine).contains("setup.json is damaged"), "{}", notes(&machine));
 }
 
 #[test]
-fn systemd_takes_the_unit_and_finds_the_program() {
+fn systemd_accepts_the_unit_and_finds_the_program() {
     use std::{os::unix::fs::PermissionsExt, process::Command};
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("a 100% odd $name").join("bgcam");
     fs::create_dir(program.parent().unwrap()).unwrap();
     fs::write(&program, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let twin = fresh().program(program.to_str().unwrap());
-    do_all(&twin, false);
+    let machine = fresh().program(program.to_str().unwrap());
+    do_all(&machine, false);
     let mut verify = Command::new("systemd-analyze");
-    verify.args(["--user", "verify"]).arg(twin.at(UNIT)).env("XDG_RUNTIME_DIR", dir.path());
+    verify.args(["--user", "verify"]).arg(machine.at(UNIT)).env("XDG_RUNTIME_DIR", dir.path());
     match verify.output() {
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success() && !said.contains("bgcam"), "{said}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && !stderr.contains("bgcam"), "{stderr}");
         }
-        #[expect(clippy::print_stderr, reason = "the word of a skipped test")]
-        Err(_) => eprintln!("skipped: systemd-analyze is not there"),
+        #[expect(clippy::print_stderr, reason = "reports a skipped test")]
+        Err(_) => eprintln!("skipped: systemd-analyze is not installed"),
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     camera,
     control::protocol::{MAX_LINE, Reply, Request, Response as Answer},
     error::{Failure, Kind},
-    look::KNOBS,
+    look::SETTINGS,
     prompt::{providers, template::STYLES},
     sink,
 };
@@ -77,14 +77,14 @@ pub(super) async fn knobs<H: Host>(State(site): Here<H>) -> Response {
     #[derive(Serialize)]
     struct Row {
         #[serde(flatten)]
-        knob: crate::look::Knob,
+        knob: crate::look::Setting,
         /// What a reset turns it back to.
         settings: Value,
     }
     let look = site.host.config().look.to_map();
     let row =
-        |knob: &crate::look::Knob| Row { knob: *knob, settings: look.get(knob.name).cloned().unwrap_or_default() };
-    json(&KNOBS.iter().map(row).collect::<Vec<_>>())
+        |knob: &crate::look::Setting| Row { knob: *knob, settings: look.get(knob.name).cloned().unwrap_or_default() };
+    json(&SETTINGS.iter().map(row).collect::<Vec<_>>())
 }
 
 /// `GET /api/devices`: as `bgcam devices --json`.

@@ -1,51 +1,58 @@
-//! The command line, as clap reads it; its help texts are the reference of the verbs.
+//! The definition of the command line. Its help texts are the reference of all commands, and the source of the manual pages.
 
 mod flags;
-mod values;
 
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-pub use self::flags::{BenchArgs, ConfigVerb, DaemonArgs, DevicesVerb, GalleryVerb, PromptArgs, RenderArgs, SetupArgs};
-use self::values::{parse_camera, parse_colour, parse_every, whole};
+pub use self::flags::{ConfigVerb, DaemonArgs, DevicesVerb, GalleryVerb, PromptArgs, SetupArgs};
 use crate::{
     background::{BackgroundSpec, Fit},
+    bench::BenchArgs,
+    config::arguments::{parse_camera, parse_colour, parse_every, whole},
     mask::Quality,
+    render::RenderArgs,
 };
 
-/// A virtual camera that puts another background behind you, for every app on the machine
+/// Virtual camera that replaces your background in any video app
 ///
-/// `bgcam daemon` is the service; in your conferencing app choose "Virtual Background Cam". The other verbs change what
-/// it shows, or work alone.
+/// `bgcam daemon` runs the camera. In your video app, choose the camera "Virtual Background Cam". The other commands
+/// control the running camera, or work on their own.
 #[derive(Debug, Parser)]
 #[command(name = "bgcam", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit status: 0 done, 1 it could not be done, 2 wrong use, 3 no daemon runs.\n\
-    `bgcam VERB --help` has an example for each.")]
+#[command(after_help = "Exit status: 0 success, 1 failure, 2 usage error, 3 daemon not running.\n\n\
+    Examples:\n  bgcam setup\n  bgcam set-image ~/Pictures/beach.jpg\n  bgcam preview\n\n\
+    `bgcam COMMAND --help` shows details and examples of a command.")]
 pub struct Cli {
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// The verbs.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Run the camera, in the foreground
-    #[command(after_help = "Example: bgcam daemon --camera demo --output none --snapshot /tmp/now.png")]
+    /// Run the virtual camera in the foreground
+    #[command(
+        after_help = "Examples:\n  bgcam daemon\n  bgcam daemon --camera demo --output none --snapshot /tmp/now.png"
+    )]
     Daemon(DaemonArgs),
 
-    /// Put a picture behind you that is made of your words
-    #[command(after_help = "Example: bgcam set-prompt \"beach at sunset\"\n\
-        Example: bgcam set-prompt \"a quiet library\" --provider openai --again\n\
-        Without an account anywhere the picture is painted on this machine; `bgcam providers` tells who else can make it.")]
+    /// Generate a background from a text description
+    ///
+    /// Without an account, the built-in painter draws a simple scene offline; `bgcam providers` lists the alternatives.
+    /// Every image is saved in the gallery, and repeating a prompt reuses it for free.
+    #[command(after_help = "Examples:\n  bgcam set-prompt \"beach at sunset\"\n  \
+        bgcam set-prompt \"a quiet library\" --provider openai --again\n  \
+        bgcam set-prompt \"forest in fog\" --count 4")]
     SetPrompt(PromptArgs),
 
-    /// List, use, keep and remove the pictures that were made
-    #[command(after_help = "Example: bgcam gallery use beach")]
+    /// Manage generated and imported background images
+    #[command(after_help = "Examples:\n  bgcam gallery\n  bgcam gallery use beach")]
     Gallery {
-        /// What to do with them; lists them when nothing is said
+        /// What to do [default: list]
         #[command(subcommand)]
         verb: Option<GalleryVerb>,
         /// Print JSON
@@ -53,166 +60,171 @@ pub enum Verb {
         json: bool,
     },
 
-    /// List who can make pictures of words, and what is set up
-    #[command(after_help = "Example: bgcam providers --test openai")]
+    /// List image providers and whether each is configured
+    #[command(after_help = "Examples:\n  bgcam providers\n  bgcam providers --test openai")]
     Providers {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Have this one make a small picture, to see whether it works (it may cost money)
+        /// Generate a test image with this provider (may incur a cost)
         #[arg(long, value_name = "NAME")]
         test: Option<String>,
     },
 
-    /// Put a picture behind you, still or animated
+    /// Set an image as your background, still or animated
     #[command(
-        after_help = "Example: bgcam set-image ~/Pictures/beach.jpg\nExample: bgcam set-image fire.gif --fit contain"
+        after_help = "Examples:\n  bgcam set-image ~/Pictures/beach.jpg\n  bgcam set-image fire.gif --fit contain"
     )]
     SetImage {
-        /// A PNG, JPEG, WebP or GIF file
-        #[arg(value_hint = ValueHint::FilePath)]
+        /// PNG, JPEG, WebP or GIF file
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         path: PathBuf,
-        /// How a picture of another shape is fitted
+        /// How to fit an image of another aspect ratio [default: as configured]
         #[arg(long)]
         fit: Option<Fit>,
     },
 
-    /// Put a video behind you, without sound, round and round
-    #[command(after_help = "Example: bgcam set-video ~/Videos/waves.mp4\n\
-        Example: bgcam set-video aquarium.webm --fit stretch\n\
-        MP4, WebM, MKV, MOV and all else that ffmpeg reads; animated GIF, WebP and PNG need no ffmpeg.")]
+    /// Play a muted, looping video as your background
+    ///
+    /// Supports MP4, WebM, MKV, MOV and every other format of ffmpeg, which must be installed. Animated GIF, WebP and PNG
+    /// files play without ffmpeg. The file type is detected from the content.
+    #[command(after_help = "Examples:\n  bgcam set-video ~/Videos/waves.mp4\n  \
+        bgcam set-video aquarium.webm --fit stretch")]
     SetVideo {
-        /// The file; what it is shows by its content, not by its name
-        #[arg(value_hint = ValueHint::FilePath)]
+        /// Video file
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         path: PathBuf,
-        /// How a video of another shape is fitted
+        /// How to fit a video of another aspect ratio [default: as configured]
         #[arg(long)]
         fit: Option<Fit>,
     },
 
-    /// Put the pictures of a folder behind you, one after another
-    #[command(after_help = "Example: bgcam set-slideshow ~/Pictures/beaches --every 5m\n\
-        Example: bgcam set-slideshow ~/Pictures --every 30s --shuffle\n\
-        PNG, JPEG and WebP files, by name; what is put there later comes in the next round.")]
+    /// Show the images of a folder in turn as your background
+    ///
+    /// Shows PNG, JPEG and WebP files, ordered by name. Files added later appear in the next round.
+    #[command(after_help = "Examples:\n  bgcam set-slideshow ~/Pictures/beaches --every 5m\n  \
+        bgcam set-slideshow ~/Pictures --every 30s --shuffle")]
     SetSlideshow {
-        /// The folder
-        #[arg(value_hint = ValueHint::DirPath)]
+        /// Folder of images
+        #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
         path: PathBuf,
-        /// How long each stands: 45 or 45s, 5m, 1h
+        /// Time per image, 1s to 24h: 45s, 5m, 1h
         #[arg(long, value_name = "TIME", default_value = "30s", allow_hyphen_values = true, value_parser = parse_every)]
         every: u32,
-        /// In an order of chance
+        /// Shuffle the order
         #[arg(long)]
         shuffle: bool,
-        /// How pictures of another shape are fitted
+        /// How to fit images of another aspect ratio [default: as configured]
         #[arg(long)]
         fit: Option<Fit>,
     },
 
     /// Blur the room behind you
-    #[command(after_help = "Example: bgcam set-blur 70")]
+    #[command(after_help = "Examples:\n  bgcam set-blur\n  bgcam set-blur 70")]
     SetBlur {
-        /// How strongly, 1 to 100
+        /// Strength, 1 to 100; below 20, your room stays recognizable
         #[arg(default_value_t = 50, allow_negative_numbers = true, value_parser = whole::<u8, 1, 100>)]
         strength: u8,
     },
 
-    /// Put a plain colour behind you
-    #[command(after_help = "Example: bgcam set-color '#20a040'")]
+    /// Set a solid colour as your background
+    #[command(after_help = "Examples:\n  bgcam set-color '#20a040'\n  bgcam set-color teal")]
     SetColor {
         /// #rrggbb, #rgb or a CSS colour name
-        #[arg(value_parser = parse_colour)]
+        #[arg(value_name = "COLOR", value_parser = parse_colour)]
         colour: BackgroundSpec,
     },
 
-    /// Show your real room: no background at all
-    #[command(after_help = "Others see everything behind you. To hide the camera instead, use `bgcam pause`.\n\
-        Example: bgcam set-none")]
+    /// Show your real room, without a virtual background
+    ///
+    /// Other people see everything behind you. To hide the camera, use `bgcam pause`.
+    #[command(after_help = "Examples:\n  bgcam set-none")]
     SetNone,
 
     /// Deprecated name of `set-none`
-    #[command(hide = true, after_help = "Example: bgcam set-none")]
+    #[command(hide = true, after_help = "Examples:\n  bgcam set-none")]
     Off,
 
-    /// Mute the camera: others see a still card
-    #[command(after_help = "Example: bgcam pause")]
+    /// Pause the camera and show a still card to other people
+    #[command(after_help = "Examples:\n  bgcam pause")]
     Pause,
 
-    /// Show the camera again after `pause`
-    #[command(after_help = "Example: bgcam resume")]
+    /// Resume the camera after `pause`
+    #[command(after_help = "Examples:\n  bgcam resume")]
     Resume,
 
-    /// Flip the camera's picture left to right
-    #[command(after_help = "Example: bgcam mirror on")]
+    /// Mirror the camera image
+    #[command(after_help = "Examples:\n  bgcam mirror on")]
     Mirror {
-        /// on or off
+        /// Whether to mirror the image
         state: OnOff,
     },
 
-    /// Turn how you look: edges, light, framing, an overlay
-    #[command(after_help = "Without arguments it lists everything that can be turned.\n\
-        Example: bgcam look light_wrap=30 softness=10\n\
-        Example: bgcam look --reset")]
+    /// Adjust edges, lighting, framing and overlay
+    ///
+    /// Without arguments, lists every setting with its value and range. Changes last until you reset them.
+    #[command(after_help = "Examples:\n  bgcam look\n  bgcam look light_wrap=30 softness=10\n  \
+        bgcam look --reset\n  bgcam look --reset zoom pan_x")]
     Look {
-        /// What to turn, as NAME=VALUE; with --reset, the names to turn back
+        /// Settings to change; with --reset, names of the settings to reset
         #[arg(value_name = "NAME=VALUE")]
-        knobs: Vec<String>,
-        /// Turn back to what the settings say: all, or the names that are given
+        settings: Vec<String>,
+        /// Reset the named settings, or all of them, to the configured values
         #[arg(long)]
         reset: bool,
         /// Print JSON
-        #[arg(long, conflicts_with_all = ["knobs", "reset"])]
+        #[arg(long, conflicts_with_all = ["settings", "reset"])]
         json: bool,
     },
 
-    /// Tell how the daemon is: camera, rates, background, readers, errors
-    #[command(after_help = "Example: bgcam status --watch")]
+    /// Show daemon status: camera, frame rates, background, readers, errors
+    #[command(after_help = "Examples:\n  bgcam status\n  bgcam status --watch\n  bgcam status --json")]
     Status {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Go on, once a second: in place on a terminal, a line each elsewhere
+        /// Update every second
         #[arg(long)]
         watch: bool,
     },
 
-    /// Open the control page in the browser: what others see, and everything to turn
-    #[command(after_help = "Example: bgcam preview\nExample: bgcam preview --print")]
+    /// Open the control page in your browser, with a preview and every setting
+    #[command(after_help = "Examples:\n  bgcam preview\n  bgcam preview --print")]
     Preview {
-        /// Only print an address that opens it once, within two minutes
+        /// Print the address instead; it works once, within two minutes
         #[arg(long)]
         print: bool,
     },
 
-    /// Change to another camera
-    #[command(after_help = "Example: bgcam set-camera brio\nExample: bgcam set-camera --reset")]
+    /// Switch to another webcam
+    #[command(after_help = "Examples:\n  bgcam set-camera brio\n  bgcam set-camera --reset")]
     SetCamera {
-        /// auto, a path, a part of its name, file:PATH or demo; `bgcam devices` lists what there is
+        /// auto, a device path, part of a camera's name, file:PATH or demo; see `bgcam devices`
         #[arg(required_unless_present = "reset", value_parser = parse_camera)]
         camera: Option<String>,
-        /// Back to what the settings say
+        /// Reset to the configured camera
         #[arg(long, conflicts_with = "camera")]
         reset: bool,
     },
 
-    /// Set how much the edges around you may cost
-    #[command(after_help = "Example: bgcam set-quality eco\nExample: bgcam set-quality --reset")]
+    /// Set edge quality
+    #[command(after_help = "Examples:\n  bgcam set-quality eco\n  bgcam set-quality --reset")]
     SetQuality {
         /// eco, balanced, high or auto
         #[arg(required_unless_present = "reset")]
         quality: Option<Quality>,
-        /// Back to what the settings say
+        /// Reset to the configured quality
         #[arg(long, conflicts_with = "quality")]
         reset: bool,
     },
 
-    /// List webcams and virtual cameras, make or remove virtual ones
+    /// List webcams and virtual cameras; add or remove virtual cameras
     #[command(
-        after_help = "Example: bgcam devices --json\nExample: sudo bgcam devices add \"Second Cam\"",
+        after_help = "Examples:\n  bgcam devices\n  bgcam devices --json\n  sudo bgcam devices add \"Second Cam\"",
         args_conflicts_with_subcommands = true
     )]
     Devices {
-        /// What to do; without it all are listed
+        /// What to do [default: list the devices]
         #[command(subcommand)]
         verb: Option<DevicesVerb>,
         /// Print JSON
@@ -220,78 +232,79 @@ pub enum Verb {
         json: bool,
     },
 
-    /// List the models that find you, with their licence and speed on this machine
-    #[command(after_help = "Example: bgcam models")]
+    /// List segmentation models with their licence and speed on this machine
+    #[command(after_help = "Examples:\n  bgcam models\n  bgcam models --no-speed")]
     Models {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Don't measure their speed
+        /// Do not measure the speed
         #[arg(long)]
         no_speed: bool,
     },
 
-    /// Look for what is wrong with this machine, and say what mends it
+    /// Diagnose problems on this machine and suggest fixes
     ///
-    /// Exits with 1 when bgcam cannot run here at all.
-    #[command(after_help = "Example: bgcam doctor\nExample: bgcam doctor --json")]
+    /// The exit status is 1 if bgcam cannot run on this machine.
+    #[command(after_help = "Examples:\n  bgcam doctor\n  bgcam doctor --json")]
     Doctor {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
 
-    /// Make the virtual camera and the service; shows what it will change, and asks
+    /// Set up the virtual camera and the service
     ///
-    /// Root's part is done by `sudo`. What is there already is left alone, so a second run changes nothing; `--remove`
-    /// undoes all of it, and keeps what you have changed since.
-    #[command(after_help = "Example: bgcam setup --dry-run\nExample: bgcam setup --remove")]
+    /// Shows every change and asks before making it. Commands that require root run with `sudo`. Existing configuration is
+    /// kept, and a second run skips finished steps. `--remove` undoes all changes except files that you edited since.
+    #[command(after_help = "Examples:\n  bgcam setup\n  bgcam setup --dry-run\n  bgcam setup --remove")]
     Setup(SetupArgs),
 
     /// Show and check the settings
-    #[command(after_help = "Example: bgcam config check")]
+    #[command(after_help = "Examples:\n  bgcam config show\n  bgcam config check")]
     Config {
-        /// What to do with them
+        /// What to do
         #[command(subcommand)]
         verb: ConfigVerb,
     },
 
-    /// Make the daemon read its settings again
-    #[command(after_help = "Example: bgcam reload")]
+    /// Reload the settings without restarting
+    #[command(after_help = "Examples:\n  bgcam reload")]
     Reload,
 
-    /// Put another background into a picture or a video file
-    #[command(after_help = "Example: bgcam render me.png me-at-the-beach.png --background beach.jpg\n\
-        Example: bgcam render talk.mp4 out.mp4 --background waves.mp4\n\
-        Example: bgcam render talk.y4m out.y4m --background '#20a040' --mask alpha.y4m")]
+    /// Replace the background in an image or video file
+    #[command(after_help = "Examples:\n  bgcam render me.png beach.png --background beach.jpg\n  \
+        bgcam render talk.mp4 out.mp4 --background waves.mp4\n  \
+        bgcam render talk.y4m out.y4m --background '#20a040' --mask alpha.y4m")]
     Render(RenderArgs),
 
-    /// Measure what a frame costs on this machine
-    #[command(after_help = "Example: bgcam bench --background blur")]
+    /// Measure the CPU time per frame on this machine
+    #[command(after_help = "Examples:\n  bgcam bench\n  bgcam bench --background blur --save before.json\n  \
+        bgcam bench --compare before.json")]
     Bench(BenchArgs),
 
-    /// End the daemon
-    #[command(after_help = "Example: bgcam stop")]
+    /// Stop the daemon
+    #[command(after_help = "Examples:\n  bgcam stop")]
     Stop,
 
-    /// Print a completion script for a shell
-    #[command(after_help = "Example: bgcam completions bash > ~/.local/share/bash-completion/completions/bgcam")]
+    /// Print a shell completion script
+    #[command(after_help = "Examples:\n  bgcam completions bash > ~/.local/share/bash-completion/completions/bgcam")]
     Completions {
-        /// The shell
+        /// Shell
         shell: Shell,
     },
 
-    /// Print the manual page, or write one for each verb
-    #[command(after_help = "Example: bgcam man | man -l -\nExample: bgcam man ~/.local/share/man/man1")]
+    /// Print the manual page, or write the pages of all commands to a folder
+    #[command(after_help = "Examples:\n  bgcam man | man -l -\n  bgcam man ~/.local/share/man/man1")]
     Man {
-        /// A directory to write all pages to
-        #[arg(value_hint = ValueHint::DirPath)]
+        /// Folder to write the pages to
+        #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
         dir: Option<PathBuf>,
     },
 }
 
-/// The command line without its deprecated verbs: for completions, which would list them otherwise.
-pub fn without_deprecated() -> clap::Command {
+/// The command line without hidden commands, because completion scripts would list them.
+pub fn without_hidden() -> clap::Command {
     let all = Cli::command();
     let verbs: Vec<_> = all.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned().collect();
     clap::Command::new("bgcam")
@@ -301,9 +314,9 @@ pub fn without_deprecated() -> clap::Command {
         .subcommands(verbs)
 }
 
-/// A switch.
+/// State of a switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum OnOff {
     On,
     Off,
@@ -319,15 +332,17 @@ mod tests {
     }
 
     #[test]
-    fn every_verb_shows_an_example() {
+    fn every_command_has_examples() {
         fn check(command: &clap::Command, line: &str) {
-            for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-                let (line, help) = (format!("{line} {}", verb.get_name()), verb.clone().render_long_help().to_string());
+            for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+                let line = format!("{line} {}", command.get_name());
+                let help = command.clone().render_long_help().to_string();
+                let examples = help.split_once("Examples:\n").map(|(_, examples)| examples).unwrap_or_default();
                 assert!(
-                    help.contains(&format!("Example: {line}")) || help.contains(&format!("Example: sudo {line}")),
-                    "{line}"
+                    examples.contains(&format!("  {line}")) || examples.contains(&format!("  sudo {line}")),
+                    "{line}: {help}"
                 );
-                check(verb, &line);
+                check(command, &line);
             }
         }
         check(&Cli::command(), "bgcam");

@@ -707,7 +707,7 @@ const GROUPS = {
   Background: { background_opacity: "Opacity", background_blur: "Blur", background_brightness: "Brightness", background_saturation: "Saturation" },
   Light: { exposure_match: "Match the background", low_light: "Light me up" },
   Framing: { zoom: "Zoom", pan_x: "Left and right", pan_y: "Up and down", auto_frame: "Follow me" },
-  Overlay: { overlay: "Picture", overlay_place: "Place", overlay_size: "Size", overlay_opacity: "Opacity" },
+  Overlay: { overlay: "Picture", overlay_position: "Place", overlay_size: "Size", overlay_opacity: "Opacity" },
 };
 const knobs = new Map();
 const sendLook = (() => {
@@ -740,20 +740,20 @@ function setRange(input, value, output, unit = "") {
 
 /** What a knob is turned with, and how it shows a value. */
 function control(knob, id) {
-  const { takes, name } = knob;
-  if (takes === "switch") {
+  const { type, name } = knob;
+  if (type === "switch") {
     const input = make("input", { type: "checkbox", className: "switch", id, role: "switch", onchange: () => sendLook(name, input.checked) });
     return { parts: [input], show: (value) => { input.checked = value; } };
   }
-  if (takes.number) {
-    const [min, max] = takes.number;
+  if (type.number) {
+    const [min, max] = type.number;
     const output = make("output");
     const input = make("input", { type: "range", id, min, max });
     input.oninput = () => { input.touched = Date.now(); setRange(input, input.value, output); sendLook(name, Number(input.value)); };
     return { parts: [output], below: [input], show: (value) => held(input) || setRange(input, value, output) };
   }
-  if (takes.word) {
-    const options = takes.word.map((word) => new Option(capital(word.replaceAll("-", " ")), word));
+  if (type.choice) {
+    const options = type.choice.map((word) => new Option(capital(word.replaceAll("-", " ")), word));
     const input = make("select", { id, onchange: () => sendLook(name, input.value) }, ...options);
     return { parts: [input], show: (value) => { input.value = value; } };
   }
@@ -764,7 +764,7 @@ function control(knob, id) {
 function knobRow(knob, label) {
   const id = `look-${knob.name}`;
   const { parts, below = [], show } = control(knob, id);
-  const does = make("p", { className: "does", id: `${id}-does`, textContent: capital(knob.does) });
+  const does = make("p", { className: "does", id: `${id}-does`, textContent: capital(knob.description) });
   const reset = make("button", { className: "reset", title: "Reset", "aria-label": `Reset ${label}` }, icon("undo"));
   reset.onclick = () => attempt(() => request({ "reset-look": { names: [knob.name] } }));
   const row = make("div", { className: "knob" }, make("label", { htmlFor: id, textContent: label }), reset, parts[0] || make("span"), ...below, does);

@@ -1,36 +1,37 @@
-//! Values of flags whose mistakes come with a way out.
+//! Value parsers of command-line arguments. They are here because flags are a layer of the settings, and because `render`
+//! and `bench` define their own arguments.
 
 use crate::{
     background::{BackgroundError, BackgroundSpec, parse_seconds},
     error::Failure,
 };
 
-pub(super) fn parse_colour(text: &str) -> Result<BackgroundSpec, String> {
+pub(crate) fn parse_colour(text: &str) -> Result<BackgroundSpec, String> {
     text.parse().map(BackgroundSpec::Color).map_err(|error| with_hint(error))
 }
 
-pub(super) fn parse_every(text: &str) -> Result<u32, String> {
+pub(crate) fn parse_every(text: &str) -> Result<u32, String> {
     parse_seconds(text).map_err(|_| "expected a time from 1s to 24h, such as 45s, 5m or 1h".to_owned())
 }
 
-/// The name of a camera, whatever cameras there are.
-pub(super) fn parse_camera(text: &str) -> Result<String, String> {
+/// Accepts any camera name that is not empty; whether the camera exists is checked when it is opened.
+pub(crate) fn parse_camera(text: &str) -> Result<String, String> {
     match text.trim() {
-        "" | "file:" => Err("expected auto, a path, a part of its name, file:PATH or demo".to_owned()),
+        "" | "file:" => Err("expected auto, a device path, part of a camera's name, file:PATH or demo".to_owned()),
         _ => Ok(text.to_owned()),
     }
 }
 
-/// A whole number from `LOW` to `HIGH`.
-pub(super) fn whole<T: TryFrom<u64>, const LOW: u64, const HIGH: u64>(text: &str) -> Result<T, String> {
-    let number = text.trim().parse().ok().filter(|number| (LOW..=HIGH).contains(number));
-    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match HIGH {
-        u64::MAX => format!("expected a whole number, {LOW} or more, such as 42"),
-        _ => format!("expected a whole number from {LOW} to {HIGH}"),
+/// Parses a whole number from `MIN` to `MAX`, inclusive.
+pub(crate) fn whole<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str) -> Result<T, String> {
+    let number = text.trim().parse().ok().filter(|number| (MIN..=MAX).contains(number));
+    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match MAX {
+        u64::MAX => format!("expected a whole number, {MIN} or more, such as 42"),
+        _ => format!("expected a whole number from {MIN} to {MAX}"),
     })
 }
 
-pub(super) fn parse_background(text: &str) -> Result<BackgroundSpec, String> {
+pub(crate) fn parse_background(text: &str) -> Result<BackgroundSpec, String> {
     text.parse().map_err(|error| with_hint(error))
 }
 
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_times_that_are_none_are_told_what_is_expected() {
+    fn invalid_numbers_and_times_name_what_is_expected() {
         assert_eq!(whole::<u32, 1, 120>(" 30 "), Ok(30));
         for text in ["", "abc", "0", "121", "-5", "1.5", "NaN", "99999999999999999999999", "٣"] {
             assert_eq!(whole::<u32, 1, 120>(text).unwrap_err(), "expected a whole number from 1 to 120", "{text}");
