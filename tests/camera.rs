@@ -296,7 +296,7 @@ fn a_multi_planar_camera_is_named_and_not_called_missing() {
         done
         "#,
     );
-    let said = output.stdout.matches("speaks only the multi-planar API, which bgcam cannot read").count();
+    let said = output.stdout.matches("supports only the multi-planar API, which bgcam cannot read").count();
     assert!(said >= 2 && !output.stdout.contains("plugged in, or"), "{}", output.stdout);
 }
 

@@ -1,4 +1,4 @@
-//! The colour matrix and range that a V4L2 driver reports, with the defaults of the specification.
+//! Colour matrix and range reported by a V4L2 driver, with the defaults of the specification.
 
 use v4l::v4l_sys::{
     v4l2_colorspace_V4L2_COLORSPACE_BT2020 as BT2020, v4l2_colorspace_V4L2_COLORSPACE_DCI_P3 as DCI_P3,
@@ -12,15 +12,15 @@ use v4l::v4l_sys::{
     v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_SMPTE240M as ENC_240M, v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_XV709 as ENC_XV709,
 };
 
-use super::{format::Pixel, v4l2::Given};
+use super::{format::Pixel, v4l2::ActualFormat};
 use crate::frame::colour::{Colour, Matrix};
 
-/// What a driver says, with the defaults of the V4L2 specification (`V4L2_MAP_YCBCR_ENC_DEFAULT`,
-/// `V4L2_MAP_QUANTIZATION_DEFAULT`) where it says nothing.
+/// Colour encoding of a driver's format. Unspecified values get the defaults of the V4L2 specification
+/// (`V4L2_MAP_YCBCR_ENC_DEFAULT`, `V4L2_MAP_QUANTIZATION_DEFAULT`).
 ///
-/// Motion JPEG is JFIF unless the driver claims otherwise outright: uvcvideo reports the camera's colour space, from
-/// which the default would be limited range. Gray is full range, as it is to the kernel's own test pattern generator.
-pub(super) fn colour_of(given: &Given) -> Colour {
+/// Motion JPEG is JFIF unless the driver explicitly specifies otherwise: uvcvideo reports the camera's colour space,
+/// whose default would be limited range. Gray is full range, as in the kernel's test pattern generator.
+pub(super) fn colour_of(given: &ActualFormat) -> Colour {
     let jpeg = given.pixel == Some(Pixel::Mjpg);
     let full = match given.quantization {
         FULL_RANGE => true,
@@ -50,7 +50,17 @@ mod tests {
             let (width, height, stride) = (16, 16, 32);
             let pixel = Some(pixel);
             let lines = crate::camera::field::Lines::Whole;
-            colour_of(&Given { pixel, fourcc, width, height, stride, colorspace, ycbcr_enc, quantization, lines })
+            colour_of(&ActualFormat {
+                pixel,
+                fourcc,
+                width,
+                height,
+                stride,
+                colorspace,
+                ycbcr_enc,
+                quantization,
+                lines,
+            })
         };
         assert_eq!(of(Pixel::Yuyv, 0, 0, 0), Colour::NATIVE);
         assert_eq!(of(Pixel::Yuyv, JPEG, 0, 0), Colour::JFIF);

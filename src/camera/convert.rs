@@ -1,11 +1,11 @@
-//! Uncompressed frames as cameras send them (packed, semi-planar, planar, gray), repacked to I420 planes.
+//! Repacks uncompressed camera formats (packed, semi-planar, planar, gray) to I420.
 
 use multiversion::multiversion;
 
 use super::{CameraError, format::Pixel};
 use crate::frame::{Frame, Size};
 
-/// Repacks frames of one format.
+/// Converts frames of one format.
 #[derive(Debug)]
 pub(super) struct Unpacker {
     pixel: Pixel,
@@ -14,8 +14,8 @@ pub(super) struct Unpacker {
 }
 
 impl Unpacker {
-    /// For frames of `size` whose rows in the first plane are `stride` bytes apart; a stride below the width of a row,
-    /// which some drivers report as 0, means no padding. Not for [`Pixel::Mjpg`].
+    /// For frames of `size` with `stride` bytes per row of the first plane. A stride shorter than a row means no
+    /// padding; some drivers report 0. Not for [`Pixel::Mjpg`].
     pub(super) fn new(pixel: Pixel, size: Size, stride: usize) -> Self {
         let row = match pixel {
             Pixel::Yuyv | Pixel::Uyvy => 2 * size.width(),
@@ -24,7 +24,7 @@ impl Unpacker {
         Self { pixel, size, stride: if stride < row { row } else { stride } }
     }
 
-    /// Writes the frame in `bytes` to `into`, which has the same size.
+    /// Converts the frame in `bytes` to `into`, which must have the same size.
     pub(super) fn unpack(&self, bytes: &[u8], into: &mut Frame) -> Result<(), CameraError> {
         debug_assert_eq!(into.size(), self.size);
         let (y, u, v) = into.planes_mut();
@@ -82,9 +82,9 @@ impl Unpacker {
     }
 }
 
-/// `rows` rows from `start` on.
+/// `rows` rows of a plane that begins at `start`.
 fn plane(bytes: &[u8], start: usize, stride: usize, rows: usize) -> Result<&[u8], CameraError> {
-    bytes.get(start..start + stride * rows).ok_or(CameraError::Corrupt("shorter than its format"))
+    bytes.get(start..start + stride * rows).ok_or(CameraError::Corrupt("fewer bytes than the format requires"))
 }
 
 fn copy_rows(from: &[u8], stride: usize, to: &mut [u8], width: usize) {
@@ -96,7 +96,7 @@ fn copy_rows(from: &[u8], stride: usize, to: &mut [u8], width: usize) {
     }
 }
 
-/// Every second byte of a packed 4:2:2 row, from byte `Y` on.
+/// Every second byte of a packed 4:2:2 row, starting at byte `Y`.
 #[multiversion(targets = "simd")]
 fn packed_luma<const Y: usize>(row: &[u8], y: &mut [u8]) {
     for (y, pair) in y.iter_mut().zip(row.as_chunks::<2>().0) {
@@ -104,7 +104,7 @@ fn packed_luma<const Y: usize>(row: &[u8], y: &mut [u8]) {
     }
 }
 
-/// The mean chroma of two packed 4:2:2 rows, bytes `U` and `V` of every four.
+/// Mean chroma of two packed 4:2:2 rows: bytes `U` and `V` of every four.
 #[multiversion(targets = "simd")]
 fn packed_chroma<const U: usize, const V: usize>(top: &[u8], bottom: &[u8], u: &mut [u8], v: &mut [u8]) {
     let rows = top.as_chunks::<4>().0.iter().zip(bottom.as_chunks::<4>().0);
@@ -121,7 +121,7 @@ fn split_pairs(pairs: &[u8], u: &mut [u8], v: &mut [u8]) {
     }
 }
 
-/// Each byte the mean of the two in `top` and `bottom`, rounded up: how chroma loses every second row.
+/// Mean of two rows, rounded up: halves the vertical chroma resolution.
 #[multiversion(targets = "simd")]
 pub(super) fn halve_rows(top: &[u8], bottom: &[u8], into: &mut [u8]) {
     for (into, (top, bottom)) in into.iter_mut().zip(top.iter().zip(bottom)) {
@@ -140,8 +140,8 @@ mod tests {
 
     use super::*;
 
-    /// Where the Y, U and V of pixel (x, y) lie in a frame of `pixel`, from the V4L2 format descriptions.
-    fn places(pixel: Pixel, stride: usize, rows: usize, x: usize, y: usize) -> [usize; 3] {
+    /// Offsets of Y, U and V of pixel (x, y) in a frame of `pixel`, from the V4L2 format descriptions.
+    fn sample_offsets(pixel: Pixel, stride: usize, rows: usize, x: usize, y: usize) -> [usize; 3] {
         let packed = y * stride + x / 2 * 4;
         let (after, half) = (stride * rows, stride / 2);
         let chroma = y / 2 * half + x / 2;
@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_format_is_its_description(
+        fn every_format_matches_its_description(
             which in 0..6_usize, half_width in 8..40_usize, half_height in 8..12_usize, pad in 0..9_usize,
             noise in vec(any::<u8>(), 24 * 180),
         ) {
@@ -172,7 +172,7 @@ mod tests {
             Unpacker::new(pixel, size, stride).unpack(&bytes, &mut frame).unwrap();
 
             let (ys, us, vs) = frame.planes();
-            let at = |x, y| places(pixel, stride, size.height(), x, y).map(|at| bytes.get(at).copied().unwrap_or(128));
+            let at = |x, y| sample_offsets(pixel, stride, size.height(), x, y).map(|at| bytes.get(at).copied().unwrap_or(128));
             for y in 0..size.height() {
                 for x in 0..size.width() {
                     prop_assert_eq!(ys[y * size.width() + x], at(x, y)[0]);

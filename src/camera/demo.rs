@@ -1,12 +1,12 @@
-//! `demo`: somebody before a camera, without a camera.
+//! The `demo` source: a person in front of a virtual camera, without hardware.
 //!
-//! The person is NASA's portrait of the astronaut Eileen Collins, head and shoulders, cut out of the picture: the selfie
-//! models find no person in figures drawn by code, and they do find her. The photograph is in the public domain (NASA
+//! The person is NASA's portrait of the astronaut Eileen Collins, cut out at head and shoulders: the segmentation
+//! models detect a photographed person but no computer-drawn figure. The photograph is in the public domain (NASA
 //! Great Images, "no known copyright restrictions"); it is `skimage/data/astronaut.png` of the PyPI package
-//! `scikit-image`, and the cut-out is ours. The room behind her is drawn here, and she sways a little, so that no two
-//! frames are alike and a background that is left standing shows.
+//! `scikit-image`. The cut-out was made for bgcam. The room is drawn by code. The person sways slightly so that
+//! frames differ and a stale background is noticeable.
 //!
-//! Everything is drawn once; a frame costs a copy of the room and a blend of the figure at a new place.
+//! Everything is drawn once; a frame costs a copy of the room and a blend of the figure.
 
 use std::{
     f64::consts::TAU,
@@ -22,11 +22,11 @@ use crate::frame::{Frame, Size, Yuv};
 const FIGURE: &[u8] = include_bytes!("demo/figure.jpg");
 const FIGURE_ALPHA: &[u8] = include_bytes!("demo/figure-alpha.png");
 
-/// How tall the figure is, as a share of the frame's height; the rest of her is below the frame.
-const TALL: f64 = 1.02;
-/// How far she moves to each side and down, as a share of the frame's height, and how long a sway takes.
+/// Height of the figure as a fraction of the frame's height; the lower end is below the frame.
+const FIGURE_HEIGHT: f64 = 1.02;
+/// Horizontal and vertical amplitude of the sway as a fraction of the frame's height, and its period.
 const SWAY: (f64, f64) = (0.06, 0.02);
-const SWAY_TIME: Duration = Duration::from_secs(5);
+const SWAY_PERIOD: Duration = Duration::from_secs(5);
 
 /// The demo scene.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl FrameSource for Demo {
     fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
         self.pace.wait();
         let now = Instant::now();
-        let phase = now.duration_since(*self.started.get_or_insert(now)).as_secs_f64() / SWAY_TIME.as_secs_f64();
+        let phase = now.duration_since(*self.started.get_or_insert(now)).as_secs_f64() / SWAY_PERIOD.as_secs_f64();
         into.copy_from(&self.room);
         self.figure.draw(phase, into);
         self.seq += 1;
@@ -71,7 +71,7 @@ impl FrameSource for Demo {
     }
 }
 
-/// The person, at the size that she is drawn at.
+/// The person at its drawn size.
 #[derive(Debug)]
 struct Figure {
     picture: Frame,
@@ -85,7 +85,7 @@ impl Figure {
             |bytes, format| image::load_from_memory_with_format(bytes, format).map_err(|error| error.to_string());
         let (picture, alpha) = (load(FIGURE, ImageFormat::Jpeg)?.into_rgb8(), load(FIGURE_ALPHA, ImageFormat::Png)?);
         let even = |side: f64| ((side / 2.0).round() as u32 * 2).clamp(16, 8192);
-        let zoom = size.height() as f64 * TALL / f64::from(picture.height());
+        let zoom = size.height() as f64 * FIGURE_HEIGHT / f64::from(picture.height());
         let (width, height) = (even(f64::from(picture.width()) * zoom), even(f64::from(picture.height()) * zoom));
         let picture: RgbImage = image::imageops::resize(&picture, width, height, FilterType::CatmullRom);
         let alpha = |width, height| {
@@ -99,12 +99,13 @@ impl Figure {
         })
     }
 
-    /// Blends her into `into`, swayed by `phase` turns.
+    /// Blends the figure into `into`, at `phase` turns of its sway.
     fn draw(&self, phase: f64, into: &mut Frame) {
         let (width, height) = (into.size().width(), into.size().height());
         let (own_width, own_height) = (self.picture.size().width(), self.picture.size().height());
         let span = height as f64;
-        // In steps of chroma samples; twice as fast up and down as from side to side, as people move.
+        // In steps of chroma samples; the vertical motion has twice the horizontal frequency, as natural swaying
+        // does.
         let aside = (SWAY.0 * span * (phase * TAU).sin() / 2.0).round() as isize;
         let down = (SWAY.1 * span * (1.0 - (2.0 * phase * TAU).cos()) / 4.0).round() as isize;
         let left = (width as isize / 2 - own_width as isize / 2) / 2 + aside;
@@ -112,14 +113,14 @@ impl Figure {
 
         let (own_y, own_u, own_v) = self.picture.planes();
         let (y, u, v) = into.planes_mut();
-        place(own_y, &self.alpha, own_width, y, width, (2 * left, 2 * top));
-        place(own_u, &self.alpha_half, own_width / 2, u, width / 2, (left, top));
-        place(own_v, &self.alpha_half, own_width / 2, v, width / 2, (left, top));
+        blend_at(own_y, &self.alpha, own_width, y, width, (2 * left, 2 * top));
+        blend_at(own_u, &self.alpha_half, own_width / 2, u, width / 2, (left, top));
+        blend_at(own_v, &self.alpha_half, own_width / 2, v, width / 2, (left, top));
     }
 }
 
-/// Blends a plane into a larger or smaller one with its corner at (`x`, `y`), cut where it stands out.
-fn place(own: &[u8], alpha: &[u8], own_stride: usize, into: &mut [u8], stride: usize, (x, y): (isize, isize)) {
+/// Blends a plane into another one with its corner at (`x`, `y`), clipped at the edges.
+fn blend_at(own: &[u8], alpha: &[u8], own_stride: usize, into: &mut [u8], stride: usize, (x, y): (isize, isize)) {
     let skip = x.min(0).unsigned_abs();
     let start = x.max(0) as usize;
     let rows = own.chunks_exact(own_stride).zip(alpha.chunks_exact(own_stride));
@@ -140,7 +141,7 @@ fn blend(own: &[u8], alpha: &[u8], into: &mut [u8]) {
     }
 }
 
-/// A wall with a window, a shelf and a floor.
+/// A room with a window, a shelf and a floor.
 fn room(size: Size) -> Frame {
     let mut frame = Frame::new(size);
     let (width, height) = (size.width(), size.height());
@@ -179,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn she_moves_and_the_room_stands() {
+    fn the_person_moves_and_the_room_does_not() {
         let figure = Figure::new(Size::HD).unwrap();
         let drawn = |phase| {
             let mut frame = room(Size::HD);

@@ -1,4 +1,4 @@
-//! What can go wrong with a source of frames, what the capture thread does about it, and the way out for the user.
+//! Errors of frame sources, with the recovery of the capture thread and hints for the user.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -10,11 +10,11 @@ use crate::{
     v4l2::holders::Holder,
 };
 
-/// What can go wrong with a source.
+/// Errors of a frame source.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)] // the messages say it
+#[allow(missing_docs)] // see the messages
 pub enum CameraError {
-    #[error("no camera found: no /dev/video* node captures in a format that bgcam can read")]
+    #[error("no camera found: no /dev/video* device has a format supported by bgcam")]
     NoCamera,
     #[error("camera {device:?} not found")]
     NotFound { device: String, available: Vec<String> },
@@ -24,33 +24,33 @@ pub enum CameraError {
     Busy { device: String, holder: Option<Holder> },
     #[error("camera {} ({}) {}", .0.name, .0.path.display(), .0.why)]
     Unreadable(Unreadable),
-    #[error("camera {device} sends interlaced video as separate fields, which bgcam cannot join")]
+    #[error("camera {device} sends interlaced video as separate fields, which bgcam does not support")]
     Fields { device: String },
     #[error("{device} is not a camera: {why}")]
     NotCapture { device: String, why: String },
-    #[error("camera {device} offers {offered}{}", expected(.wanted))]
+    #[error("camera {device} has the formats {offered}{}", expected(.wanted))]
     Unsupported { device: String, offered: String, wanted: Option<String> },
     #[error("cannot {doing} on camera {device}")]
     Io { device: String, doing: &'static str, source: io::Error },
-    #[error("camera {device} gave no frame for {}", HumanDuration(*.waited))]
+    #[error("camera {device} sent no frames for {}", HumanDuration(*.waited))]
     Stalled { device: String, waited: Duration },
-    #[error("camera {device} has gone away")]
+    #[error("camera {device} was disconnected")]
     Gone { device: String, source: io::Error },
-    /// One frame is lost. Says no device, so that a camera which sends many of these costs no allocation.
+    /// A single lost frame. Without a device name, so that frequent errors do not allocate.
     #[error("corrupt frame: {0}")]
     Corrupt(&'static str),
-    /// Frames come, and none can be decoded.
-    #[error("camera {device} has sent only damaged frames for {}: {why}", HumanDuration(*.waited))]
+    /// Frames arrive, but none can be decoded.
+    #[error("camera {device} sent only damaged frames for {}: {why}", HumanDuration(*.waited))]
     AllCorrupt { device: String, why: &'static str, waited: Duration },
     #[error("cannot read {}", .path.display())]
     File { path: PathBuf, source: FileError },
-    #[error("{} is not a picture or video that bgcam can read: {why}", .path.display())]
+    #[error("{} is not a supported image or video: {why}", .path.display())]
     NotVideo { path: PathBuf, why: String },
     #[error(transparent)]
     Picture(#[from] ImageFileError),
-    #[error("reading {} takes ffmpeg, which is not installed", .path.display())]
+    #[error("cannot read {}: ffmpeg is not installed", .path.display())]
     NoFfmpeg { path: PathBuf },
-    /// The last frame of a file that is not looped has been given.
+    /// The end of a file that is not looped.
     #[error("{} has no more frames", .path.display())]
     EndOfStream { path: PathBuf },
 }
@@ -61,16 +61,16 @@ fn by(holder: &Option<Holder>) -> String {
 
 fn expected(wanted: &Option<String>) -> String {
     match wanted {
-        Some(wanted) => format!("; the settings ask for {wanted}"),
+        Some(wanted) => format!(", but the settings require {wanted}"),
         None => ", expected one of MJPG, YUYV, UYVY, NV12, YU12, YV12, GREY".to_owned(),
     }
 }
 
 impl CameraError {
-    /// What the capture thread does about it.
+    /// The capture thread's reaction.
     ///
-    /// A camera that is missing, busy or forbidden is tried again: it is plugged in, let go of, or its node gets its
-    /// group from udev a moment after it appears. One that is unsupported may have been replaced by another.
+    /// A missing, busy or forbidden camera is retried: it may be connected or released, or udev may set the group of
+    /// its node a moment later. An unsupported camera may be replaced.
     pub fn recovery(&self) -> Recovery {
         match self {
             Self::Corrupt(_) => Recovery::SkipFrame,
@@ -94,7 +94,7 @@ impl CameraError {
         }
     }
 
-    /// What the user meets, by kind.
+    /// The kind of failure shown to the user.
     fn kind(&self) -> Kind {
         match self {
             Self::NoCamera | Self::NotFound { .. } => Kind::NotFound,
@@ -118,30 +118,28 @@ impl CameraError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoCamera => "plug one in, or choose the device `demo` to try without one",
+            Self::NoCamera => "connect one, or use the device `demo` to try bgcam without one",
             Self::NotFound { available, .. } if available.is_empty() => {
                 "no camera is connected; use the device `demo` to try bgcam without one"
             }
             Self::NotFound { available, .. } => return Some(format!("available: {}", available.join(", "))),
             Self::Denied { .. } => "run `sudo usermod -aG video $USER` and log in again",
-            Self::Busy { .. } => {
-                "close the program that holds it; video apps must read \"Virtual Background Cam\" instead"
-            }
+            Self::Busy { .. } => "close the app that uses it, or select \"Virtual Background Cam\" in that app",
             Self::Fields { .. } => "set the source or the capture device to a progressive mode, such as 720p",
             Self::Unreadable(_) => {
-                "use a USB webcam, or copy this camera to a v4l2loopback, with GStreamer for example"
+                "use a USB webcam, or forward this camera to a v4l2loopback device, for example with GStreamer"
             }
             Self::Unsupported { wanted: Some(_), .. } => "remove camera.format from the settings",
-            Self::AllCorrupt { .. } => "choose another format with camera.format, or plug the camera in again",
-            Self::NotCapture { .. } | Self::Unsupported { .. } => "see `bgcam devices` for those that work",
+            Self::AllCorrupt { .. } => "set another camera.format, or reconnect the camera",
+            Self::NotCapture { .. } | Self::Unsupported { .. } => "run `bgcam devices` to list usable cameras",
             Self::Io { source, .. } if source.raw_os_error() == Some(libc::ENOSPC) => {
-                "the USB bus has no bandwidth left: use another port than the other camera's, or a smaller size"
+                "the USB bus is out of bandwidth: use another port, or a smaller camera size"
             }
             Self::Stalled { .. } | Self::Gone { .. } | Self::Io { .. } => {
-                "plug the camera in again, or look for it in `bgcam devices`"
+                "reconnect the camera, and check that `bgcam devices` lists it"
             }
-            Self::NotVideo { .. } => "try `ffmpeg -i FILE` to see what it is",
-            Self::NoFfmpeg { .. } => "install it, such as with `sudo apt install ffmpeg`, or use Y4M, PNG or JPEG",
+            Self::NotVideo { .. } => "run `ffmpeg -i FILE` to see its format",
+            Self::NoFfmpeg { .. } => "install it, for example with `sudo apt install ffmpeg`, or use Y4M, PNG or JPEG",
             Self::Picture(error) => return error.hint(),
             Self::Corrupt(_) | Self::File { .. } | Self::EndOfStream { .. } => return None,
         };
@@ -150,7 +148,7 @@ impl CameraError {
 }
 
 impl CameraError {
-    /// The program that has the camera open, for a busy camera whose holder is known.
+    /// The program that has a busy camera open, if known.
     pub(crate) fn holder(&self) -> Option<String> {
         match self {
             Self::Busy { holder: Some(holder), .. } => Some(holder.name.clone()),
@@ -170,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_names_the_thing_and_the_way_out() {
+    fn a_failure_has_a_message_and_a_hint() {
         let busy =
             CameraError::Busy { device: "/dev/video0".into(), holder: Some(Holder { pid: 42, name: "zoom".into() }) };
         let failure = Failure::from(busy);
@@ -184,26 +182,26 @@ mod tests {
     }
 
     #[test]
-    fn a_format_that_the_settings_ask_for_in_vain_is_named() {
+    fn a_missing_configured_format_is_named() {
         let offered = || "YUYV, NV12".to_owned();
         let said = |wanted| Failure::from(CameraError::Unsupported { device: "v0".into(), offered: offered(), wanted });
         let failure = said(Some("MJPG".to_owned()));
-        assert_eq!(failure.message, "camera v0 offers YUYV, NV12; the settings ask for MJPG");
+        assert_eq!(failure.message, "camera v0 has the formats YUYV, NV12, but the settings require MJPG");
         assert_eq!(failure.hint.as_deref(), Some("remove camera.format from the settings"));
         assert!(said(None).message.contains("expected one of"));
     }
 
     #[test]
-    fn people_read_how_long_it_took() {
+    fn timeouts_are_formatted_for_people() {
         let waited = Duration::from_nanos(2_000_534_784);
         let stalled = CameraError::Stalled { device: "/dev/video0".into(), waited };
-        assert_eq!(stalled.to_string(), "camera /dev/video0 gave no frame for 2 s");
-        let corrupt = CameraError::AllCorrupt { device: "auto".into(), why: "damaged or cut JPEG", waited };
-        assert_eq!(corrupt.to_string(), "camera auto has sent only damaged frames for 2 s: damaged or cut JPEG");
+        assert_eq!(stalled.to_string(), "camera /dev/video0 sent no frames for 2 s");
+        let corrupt = CameraError::AllCorrupt { device: "auto".into(), why: "damaged or truncated JPEG", waited };
+        assert_eq!(corrupt.to_string(), "camera auto sent only damaged frames for 2 s: damaged or truncated JPEG");
     }
 
     #[test]
-    fn only_a_lost_frame_is_skipped() {
+    fn only_corrupt_frames_are_skipped() {
         assert_eq!(CameraError::Corrupt("cut").recovery(), Recovery::SkipFrame);
         assert_eq!(CameraError::NoCamera.recovery(), Recovery::Reopen);
         assert_eq!(CameraError::EndOfStream { path: "a.y4m".into() }.recovery(), Recovery::GiveUp);

@@ -1,4 +1,4 @@
-//! Interlaced video: which lines of a picture a buffer holds, and pictures whose two halves were taken one after the other.
+//! Interlaced video: field order of a buffer, and blending of the two fields.
 
 use v4l::v4l_sys::{
     v4l2_field_V4L2_FIELD_ALTERNATE, v4l2_field_V4L2_FIELD_BOTTOM, v4l2_field_V4L2_FIELD_INTERLACED,
@@ -8,19 +8,19 @@ use v4l::v4l_sys::{
 
 use crate::frame::Frame;
 
-/// Which lines a buffer holds.
+/// Lines contained in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lines {
-    /// All, taken at one time.
+    /// All lines, captured at once (progressive).
     Whole,
-    /// All, every second of them taken later.
+    /// All lines of two fields captured one after the other.
     Interlaced,
-    /// Every second one, or first these and then the others.
-    Halves,
+    /// A single field, or two fields stored one after the other.
+    SingleField,
 }
 
 impl Lines {
-    /// What one of `V4L2_FIELD_*` means; what a driver leaves open is a whole picture.
+    /// Lines for a `V4L2_FIELD_*` value; unspecified means progressive.
     #[allow(non_upper_case_globals)]
     pub(super) fn of(field: u32) -> Self {
         match field {
@@ -31,13 +31,13 @@ impl Lines {
             | v4l2_field_V4L2_FIELD_BOTTOM
             | v4l2_field_V4L2_FIELD_SEQ_TB
             | v4l2_field_V4L2_FIELD_SEQ_BT
-            | v4l2_field_V4L2_FIELD_ALTERNATE => Self::Halves,
+            | v4l2_field_V4L2_FIELD_ALTERNATE => Self::SingleField,
             _ => Self::Whole,
         }
     }
 }
 
-/// Blends each row of luma with the next, so that what moves has no comb. In 4:2:0 chroma is blended already.
+/// Blends each luma row with the next to remove combing on motion. Chroma is already blended in 4:2:0.
 pub(super) fn blend(frame: &mut Frame) {
     let (width, height) = (frame.size().width(), frame.size().height());
     let (y, ..) = frame.planes_mut();
@@ -54,18 +54,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_whole_interlaced_or_halves() {
+    fn fields_are_progressive_interlaced_or_single() {
         let lines: Vec<_> = (0..11).map(Lines::of).collect();
-        use Lines::{Halves, Interlaced, Whole};
-        // any, none, top, bottom, interlaced, seq_tb, seq_bt, alternate, interlaced_tb, interlaced_bt, and no such field
+        use Lines::{Interlaced, SingleField, Whole};
+        // any, none, top, bottom, interlaced, seq_tb, seq_bt, alternate, interlaced_tb, interlaced_bt, and an invalid
+        // value
         assert_eq!(
             lines,
-            [Whole, Whole, Halves, Halves, Interlaced, Halves, Halves, Halves, Interlaced, Interlaced, Whole]
+            [
+                Whole,
+                Whole,
+                SingleField,
+                SingleField,
+                Interlaced,
+                SingleField,
+                SingleField,
+                SingleField,
+                Interlaced,
+                Interlaced,
+                Whole
+            ]
         );
     }
 
     #[test]
-    fn a_comb_is_blended_and_an_edge_stays_where_it_is() {
+    fn combing_is_blended_and_edges_stay_in_place() {
         let mut frame = Frame::new("32x16".parse().unwrap());
         let (y, ..) = frame.planes_mut();
         for (row, pixels) in y.chunks_mut(32).enumerate() {

@@ -1,4 +1,4 @@
-//! A file as a source of frames: Y4M and pictures read here, any other video by ffmpeg.
+//! Files as frame sources: Y4M and images are decoded in-process, other videos by ffmpeg.
 
 use std::{
     fs::File,
@@ -24,34 +24,34 @@ use crate::{
     media::y4m::{Header, Reader, Y4mError},
 };
 
-/// The rate of a picture, which has none of its own.
+/// Frame rate of a still image.
 const STILL_FPS: u32 = 30;
 
-/// How long a paced file may go without a frame: whoever waits for one also waits for the end of the pipeline.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Maximum wait for a frame of a paced file; a longer wait would delay stopping the pipeline.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// How a file is read.
+/// How to read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileOptions {
-    /// The size that frames are delivered in; `None` for the file's own, filled up to even sides.
+    /// Size of the delivered frames; `None` for the file's own size, extended to even sides.
     pub size: Option<Size>,
-    /// Starts again at the end instead of failing with [`CameraError::EndOfStream`]. A picture that is not looped is one
-    /// frame.
+    /// Restarts at the end instead of failing with [`CameraError::EndOfStream`]. A still image that is not looped is
+    /// a single frame.
     pub looped: bool,
-    /// Holds each frame back until it is due at the file's own rate (30 for pictures), instead of giving all at once.
+    /// Delivers frames at the file's rate (30 for images) instead of as fast as possible.
     pub paced: bool,
-    /// How long `ffmpeg` may take for one frame; 10 seconds for `None`.
+    /// Timeout of `ffmpeg` for one frame; `None` for 10 seconds.
     pub timeout: Option<Duration>,
 }
 
-/// Opens the file at `path`: Y4M, PNG, JPEG, WebP, or with `ffmpeg` installed any video that it knows.
+/// Opens the file at `path`: Y4M, PNG, JPEG or WebP, or any video supported by `ffmpeg` if it is installed.
 ///
-/// [`SourceInfo::native`] is the file's own size, which may be odd. Each frame is given once, in order, none dropped.
+/// [`SourceInfo::native`] is the file's own size, which may be odd. Every frame is delivered once, in order.
 ///
 /// # Errors
-/// When the file cannot be read, is none of these, or is too big, and when it takes an ffmpeg that is not there.
+/// If the file can't be read, is not a supported format or too large, or needs ffmpeg and it is not installed.
 pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, CameraError> {
-    let (input, info) = recognise(path, options)?;
+    let (input, info) = detect(path, options)?;
     let (native, rate, colour) = match &input {
         Input::Still(frame) => (frame.size(), (STILL_FPS, 1), ToNative::Same),
         Input::Y4m(reader) => (reader.header().size(), reader.header().rate, to_native(reader.header())),
@@ -62,7 +62,7 @@ pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, 
         size,
         rate,
         path: path.to_owned(),
-        shown: (options.paced && info.fps < 1.0 / LONGEST_PAUSE.as_secs_f64()).then(|| Frame::new(size)),
+        shown: (options.paced && info.fps < 1.0 / MAX_WAIT.as_secs_f64()).then(|| Frame::new(size)),
         pace: options.paced.then(|| Pace::new(info.fps)),
         looped: options.looped,
         colour,
@@ -75,8 +75,8 @@ pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, 
     Ok(Box::new(source))
 }
 
-/// What kind of file it is, by its first bytes, and what it says of itself.
-fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), CameraError> {
+/// Detects the kind of file from its first bytes, and reads its properties.
+fn detect(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), CameraError> {
     let unreadable = |source: FileError| CameraError::File { path: path.to_owned(), source };
     let mut file = regular::open(path).map_err(unreadable)?;
     let mut start = Vec::with_capacity(16);
@@ -101,7 +101,7 @@ fn recognise(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), 
                 let info = video(reader.header(), if reader.header().gray { "GREY" } else { "YU12" });
                 return Ok((Input::Y4m(reader), info));
             }
-            Ok(_) | Err(Y4mError::Unsupported(_)) => {} // ffmpeg reads the other kinds
+            Ok(_) | Err(Y4mError::Unsupported(_)) => {} // ffmpeg supports the other pixel formats
             Err(error) => return Err(bad(path, error)),
         }
     }
@@ -147,11 +147,11 @@ fn to_native(header: &Header) -> ToNative {
 enum Input {
     Still(Frame),
     Y4m(Reader<BufReader<File>>),
-    /// And the way from its colours to ours.
+    /// The reader, and the conversion of its colours to native.
     Ffmpeg(Ffmpeg, ToNative),
 }
 
-/// A file that is being read.
+/// An open file.
 #[derive(Debug)]
 struct FileSource {
     info: SourceInfo,
@@ -162,21 +162,21 @@ struct FileSource {
     looped: bool,
     pace: Option<Pace>,
     colour: ToNative,
-    /// Where the file's size differs from the wished one: a frame of the former, and the way from it.
+    /// If the file's size differs from the requested size: a frame of the file's size, and a scaler from it.
     fit: Option<(Frame, Scaler)>,
-    /// The last frame, where frames are so slow that it is shown more than once.
+    /// The last frame, kept if the rate is so low that it is shown repeatedly.
     shown: Option<Frame>,
     seq: u64,
 }
 
 impl FileSource {
-    /// Whether the next frame is due only after [`LONGEST_PAUSE`]; then the last one is given once more.
-    fn show_again(&mut self, into: &mut Frame) -> bool {
+    /// Repeats the last frame if the next one is due only after [`MAX_WAIT`]; returns whether it did.
+    fn repeat_last(&mut self, into: &mut Frame) -> bool {
         let (Some(pace), Some(shown)) = (&self.pace, &self.shown) else { return false };
-        if self.seq == 0 || pace.left(Instant::now()) <= LONGEST_PAUSE {
+        if self.seq == 0 || pace.left(Instant::now()) <= MAX_WAIT {
             return false;
         }
-        thread::sleep(LONGEST_PAUSE);
+        thread::sleep(MAX_WAIT);
         into.copy_from(shown);
         true
     }
@@ -187,7 +187,7 @@ impl FileSource {
         frame.captured_at = Instant::now();
     }
 
-    /// A picture is scaled once.
+    /// Scales a still image once, when it is opened.
     fn fit_still(&mut self) {
         if let Input::Still(frame) = &mut self.input
             && let Some((_, mut scaler)) = self.fit.take()
@@ -211,7 +211,7 @@ impl FileSource {
                 if reader.read(into).map_err(|error| bad(path, error))? {
                     return Ok(true);
                 }
-                // A stream without a single frame would turn round for ever.
+                // Looping a stream without frames would never end.
                 if !looped || seq == 0 {
                     return Ok(false);
                 }
@@ -221,7 +221,7 @@ impl FileSource {
     }
 }
 
-/// Back to the first frame, without allocating: past the header again, which [`Reader::new`] has found to be good.
+/// Seeks to the first frame without allocating, skipping the header that [`Reader::new`] has validated.
 fn rewind(reader: &mut Reader<BufReader<File>>) -> Result<(), Y4mError> {
     let input = reader.input_mut();
     input.seek(SeekFrom::Start(0))?;
@@ -243,7 +243,7 @@ impl FrameSource for FileSource {
     }
 
     fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
-        if self.show_again(into) {
+        if self.repeat_last(into) {
             self.stamp(into);
             return Ok(());
         }
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
     use crate::{error::Recovery, media::image_file::ImageFileError};
 
-    /// A clip of 32x16 whose frames have the given levels.
+    /// A clip of 32x16 with the given luma levels.
     fn clip(tags: &str, chroma_len: usize, levels: &[u8]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut bytes = format!("YUV4MPEG2 W32 H16 F50:1 {tags}\n").into_bytes();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn each_frame_once_and_then_the_end() {
+    fn every_frame_is_delivered_once() {
         let file = clip("C420", 256, &[30, 90, 200]);
         let mut source = open(file.path(), &FileOptions::default()).unwrap();
         assert_eq!((source.info().native, source.info().fps, source.rate()), ((32, 16), 50.0, (50, 1)));
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn looped_scaled_and_in_our_range() {
+    fn looped_files_are_scaled_and_converted() {
         let file = clip("Cmono XCOLORRANGE=FULL", 0, &[0, 255]);
         let options = FileOptions { size: Some("64x64".parse().unwrap()), looped: true, ..FileOptions::default() };
         let mut source = open(file.path(), &options).unwrap();
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_one_frame_unless_looped() {
+    fn an_image_is_one_frame_unless_looped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("white.png");
         image::RgbImage::from_pixel(33, 17, image::Rgb([255; 3])).save(&path).unwrap();
@@ -323,9 +323,9 @@ mod tests {
         assert_eq!(levels(&mut *open(&path, &options).unwrap(), 3), [235; 3]);
     }
 
-    /// A looped recording of a frame in ten seconds: nobody waits ten seconds for it.
+    /// A looped recording with a frame every ten seconds, for which nothing may wait ten seconds.
     #[test]
-    fn a_slow_file_shows_its_frame_again() {
+    fn a_slow_file_repeats_its_frame() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut bytes = b"YUV4MPEG2 W16 H16 F1:10 Cmono\n".to_vec();
         for level in [50, 180] {
@@ -337,9 +337,9 @@ mod tests {
         assert_eq!(levels(&mut *open(file.path(), &options).unwrap(), 2), [50, 50]);
     }
 
-    /// 4:4:4 is a kind of Y4M that only ffmpeg reads.
+    /// 4:4:4 is a Y4M format supported only by ffmpeg.
     #[test]
-    fn what_we_do_not_read_goes_through_ffmpeg() {
+    fn other_formats_are_read_by_ffmpeg() {
         let file = clip("C444", 1024, &[50, 180]);
         match open(file.path(), &FileOptions::default()) {
             Ok(mut source) => assert_eq!(levels(&mut *source, 9), [50, 180]),
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_video_says_so() {
+    fn other_files_are_reported() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "neither picture nor video").unwrap();
         let error = open(file.path(), &FileOptions::default()).map(|_| ()).unwrap_err();
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_photo_and_a_clear_picture_are_what_they_are_as_backgrounds() {
+    fn truncated_and_transparent_images_are_handled_as_for_backgrounds() {
         let folder = tempfile::tempdir().unwrap();
         let (photo, clear) = (folder.path().join("cut.jpg"), folder.path().join("clear.png"));
         image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 9])).save(&photo).unwrap();

@@ -1,21 +1,21 @@
-//! The formats of a camera, and those of them that can be decoded.
+//! Camera formats, and the pixel formats that can be decoded.
 
 use serde::Serialize;
 
 use crate::frame::Size;
 
-/// One pixel format at one size.
+/// A pixel format at one size.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Format {
-    /// The four characters of the pixel format.
+    /// Fourcc of the pixel format.
     pub fourcc: String,
-    /// Its size.
+    /// Frame size.
     pub size: Size,
-    /// Frames a second that it can have; empty when the driver does not say.
+    /// Supported frame rates; empty if the driver reports none.
     pub rates: Vec<f64>,
 }
 
-/// A pixel format that we can decode.
+/// A pixel format that can be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pixel {
     Mjpg,
@@ -28,10 +28,10 @@ pub(super) enum Pixel {
 }
 
 impl Pixel {
-    /// Every one, with the code that V4L2 has for it.
+    /// All pixel formats with their V4L2 fourccs.
     const ALL: [(&'static [u8; 4], Self); 8] = [
         (b"MJPG", Self::Mjpg),
-        (b"JPEG", Self::Mjpg), // the same bytes under another name
+        (b"JPEG", Self::Mjpg), // an alias of MJPG
         (b"YUYV", Self::Yuyv),
         (b"UYVY", Self::Uyvy),
         (b"NV12", Self::Nv12),
@@ -44,8 +44,8 @@ impl Pixel {
         Self::ALL.iter().find(|(bytes, _)| bytes[..] == *code.as_bytes()).map(|(_, pixel)| *pixel)
     }
 
-    /// What a format costs beside the picture that it gives, in octaves of pixels: JPEG costs a decoder and detail,
-    /// packed formats a little more bus than planar ones, and gray is for faces without colour (infrared cameras).
+    /// Cost of a format in octaves of pixels, besides its size and rate: JPEG costs CPU and detail, packed formats
+    /// slightly more bandwidth than planar ones; gray is a last resort (infrared cameras).
     pub(super) fn cost(self) -> f64 {
         match self {
             Self::Nv12 | Self::Yu12 | Self::Yv12 => 0.0,
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_that_we_promise_is_decoded() {
+    fn every_listed_fourcc_is_decoded() {
         for code in crate::camera::FOURCCS {
             assert!(Pixel::from_fourcc(code).is_some(), "{code}");
         }

@@ -1,17 +1,17 @@
-//! Which cameras are infrared ones: laptops have one beside the webcam, for logging in by face, and nobody wants to be seen by it.
+//! Detects infrared cameras, which laptops have for face login and which must not be selected as a webcam.
 
 use super::format::Format;
 
-/// Whether the names of a camera, of the node and of its USB function, say infrared.
+/// Whether the name of a camera or of its USB function indicates infrared.
 ///
-/// "RGB-IR" is a sensor that sees both, and gives colour; a function that says that it is the colour camera of a device
-/// called after the infrared one is believed.
+/// "RGB-IR" is a sensor for both, which delivers colour. A function name that indicates colour overrides a device
+/// name that indicates infrared.
 pub(super) fn is_named(name: &str, function: &str) -> bool {
-    let is_colour = |text: &str| words(text).iter().any(|word| is_colour_word(word)) && !says_infrared(text);
-    (says_infrared(name) && !is_colour(function)) || says_infrared(function)
+    let is_colour = |text: &str| words(text).iter().any(|word| is_colour_word(word)) && !contains_infrared(text);
+    (contains_infrared(name) && !is_colour(function)) || contains_infrared(function)
 }
 
-/// Whether these are the formats of a sensor without colour: gray of any depth, or depth itself.
+/// Whether these are the formats of a sensor without colour: gray at any depth, or depth maps.
 pub(super) fn is_gray(formats: &[Format]) -> bool {
     let gray = |format: &Format| match format.fourcc.as_bytes() {
         b"GREY" | b"Z16 " | b"INZI" | b"INVI" => true,
@@ -21,9 +21,9 @@ pub(super) fn is_gray(formats: &[Format]) -> bool {
     !formats.is_empty() && formats.iter().all(gray)
 }
 
-/// Whether a word of `text` is infrared, and none beside it is a colour.
-fn says_infrared(text: &str) -> bool {
-    // "DEVICE: FUNCTION", as uvcvideo writes it
+/// Whether `text` contains a word for infrared and no word for colour next to it.
+fn contains_infrared(text: &str) -> bool {
+    // uvcvideo names have the form "DEVICE: FUNCTION".
     text.split(':').any(|part| {
         let words = words(part);
         let is_colour = |at: usize| words.get(at).is_some_and(|word| is_colour_word(word));
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_function_tells_more_than_a_name_that_is_cut_off() {
+    fn the_function_name_overrides_a_truncated_device_name() {
         assert!(is_named("Integrated Camera: Integrated I", "Integrated IR Camera"));
         assert!(!is_named("Integrated Camera: Integrated C", "Integrated Camera"));
         assert!(!is_named("IR Camera", "RGB Camera"));

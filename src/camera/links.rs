@@ -1,8 +1,9 @@
-//! The links of udev's that name a camera for good, and which camera is meant where two have the same.
+//! Stable udev links of cameras, and their owner if two cameras claim the same link.
 //!
-//! The colour and the infrared camera of a laptop are one USB device, and both claim its link in `/dev/v4l/by-id`: udev gives it
-//! to the one that it looks at last, which may be another after each replug. So the link names the device, and of its cameras
-//! that one is meant which somebody would call the webcam. The other can be named by its link in `/dev/v4l/by-path`.
+//! The colour and infrared cameras of a laptop are one USB device, and both claim its link in `/dev/v4l/by-id`. udev
+//! assigns it to whichever it processes last, which may change at every reconnect. bgcam therefore treats the link as
+//! a name of the device and selects its colour camera. The other camera can be selected by its link in
+//! `/dev/v4l/by-path`.
 
 use std::{
     fs,
@@ -14,12 +15,12 @@ use super::device::{Device, UsbFunction};
 const BY_ID: &str = "/dev/v4l/by-id";
 const BY_PATH: &str = "/dev/v4l/by-path";
 
-/// Whether `path` is a link that two cameras of one device may claim.
+/// Whether `path` is a link that several cameras of a device may claim.
 pub(super) fn is_by_id(path: &Path) -> bool {
     path.starts_with(BY_ID)
 }
 
-/// What the system knows of the place of the node at `path`.
+/// Reads the USB function of the node at `path` from the system.
 pub(super) fn function(path: &Path) -> UsbFunction {
     let node = Path::new("/sys/class/video4linux").join(path.file_name().unwrap_or_default());
     let read = |file: &str| fs::read_to_string(node.join(file)).unwrap_or_default().trim().to_owned();
@@ -35,23 +36,23 @@ pub(super) fn function(path: &Path) -> UsbFunction {
     }
 }
 
-/// The camera among `devices` that the link in `/dev/v4l/by-id` means.
+/// The camera among `devices` selected by a link in `/dev/v4l/by-id`.
 pub(super) fn owner<'a>(link: &Path, devices: &'a [Device]) -> Option<&'a Device> {
     let target = devices.iter().find(|device| device.function.links.iter().any(|own| own == link))?;
-    let claimants = devices.iter().filter(|device| is_twin(device, target));
+    let claimants = devices.iter().filter(|device| claims_same_link(device, target));
     claimants.min_by_key(|device| (!device.is_readable(), device.is_infrared(), device.function.interface))
 }
 
 /// Whether both are cameras of one USB device that claim the same link.
-fn is_twin(device: &Device, other: &Device) -> bool {
+fn claims_same_link(device: &Device, other: &Device) -> bool {
     let same_device = device.bus == other.bus && device.driver == other.driver && device.function.interface.is_some();
     device.path == other.path || same_device && device.function.index == other.function.index
 }
 
-/// The link that means `device` and no other, whichever of `devices` udev gives the links to.
+/// The link that identifies only `device`, regardless of which camera udev assigned the links to.
 pub(super) fn stable_id(device: &Device, devices: &[Device]) -> Option<PathBuf> {
-    let twins = devices.iter().filter(|other| is_twin(device, other));
-    let by_id: Vec<_> = twins.flat_map(|twin| &twin.function.links).filter(|link| is_by_id(link)).collect();
+    let siblings = devices.iter().filter(|other| claims_same_link(device, other));
+    let by_id: Vec<_> = siblings.flat_map(|sibling| &sibling.function.links).filter(|link| is_by_id(link)).collect();
     let is_own = |link: &&&PathBuf| owner(link, devices).is_some_and(|owner| owner.path == device.path);
     match by_id.iter().filter(is_own).min() {
         Some(link) => Some((*link).clone()),
@@ -60,8 +61,8 @@ pub(super) fn stable_id(device: &Device, devices: &[Device]) -> Option<PathBuf> 
     }
 }
 
-/// A link that means the node at `path`, seen without its siblings: that of its device only where the node is no infrared
-/// camera, which may have taken it from another.
+/// A link of the node at `path` without knowledge of its siblings. The by-id link is used only if the node is not an
+/// infrared camera, which may have taken it from its sibling.
 pub(super) fn link_of(path: &Path, is_infrared: bool) -> Option<PathBuf> {
     let links = function(path).links;
     let is_its_own = |link: &&PathBuf| is_by_id(link) != is_infrared;
@@ -75,7 +76,7 @@ mod tests {
 
     const ID: &str = "/dev/v4l/by-id/usb-Chicony_Integrated_Camera_0001-video-index0";
 
-    /// A camera of a USB device; the links in `links` lead to it.
+    /// A camera of a USB device with these links.
     fn camera(number: u32, name: &str, fourcc: &str, interface: u8, links: &[&str]) -> Device {
         Device {
             name: name.into(),
@@ -94,21 +95,21 @@ mod tests {
         }
     }
 
-    /// A laptop's two cameras; `infrared_has_it` says to which of them udev has given the link.
-    fn laptop(infrared_has_it: bool) -> [Device; 2] {
+    /// The two cameras of a laptop; `infrared_has_link` is whether udev assigned the link to the infrared one.
+    fn laptop(infrared_has_link: bool) -> [Device; 2] {
         let links = |path: &'static str, has: bool| if has { vec![ID, path] } else { vec![path] };
-        let colour = links("/dev/v4l/by-path/pci-usb-0:8:1.0-video-index0", !infrared_has_it);
-        let infrared = links("/dev/v4l/by-path/pci-usb-0:8:1.2-video-index0", infrared_has_it);
+        let colour = links("/dev/v4l/by-path/pci-usb-0:8:1.0-video-index0", !infrared_has_link);
+        let infrared = links("/dev/v4l/by-path/pci-usb-0:8:1.2-video-index0", infrared_has_link);
         [camera(0, "Integrated Camera", "MJPG", 0, &colour), camera(2, "Integrated IR Camera", "YUYV", 2, &infrared)]
     }
 
     #[test]
-    fn the_link_that_both_claim_means_the_colour_camera_wherever_it_leads() {
-        for infrared_has_it in [false, true] {
-            let mut cameras = laptop(infrared_has_it);
+    fn a_shared_link_selects_the_colour_camera() {
+        for infrared_has_link in [false, true] {
+            let mut cameras = laptop(infrared_has_link);
             let ids = |cameras: &[Device]| cameras.iter().map(|camera| stable_id(camera, cameras)).collect::<Vec<_>>();
             let expected = [ID, "/dev/v4l/by-path/pci-usb-0:8:1.2-video-index0"].map(|id| Some(PathBuf::from(id)));
-            assert_eq!(ids(&cameras), expected, "{infrared_has_it}");
+            assert_eq!(ids(&cameras), expected, "{infrared_has_link}");
             assert_eq!(owner(Path::new(ID), &cameras).unwrap().name, "Integrated Camera");
             cameras.reverse();
             assert_eq!(owner(Path::new(ID), &cameras).unwrap().name, "Integrated Camera");
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_and_interfaces_tell_twins_of_one_name() {
+    fn formats_and_interfaces_distinguish_equal_names() {
         let mut cameras = laptop(true);
         cameras.iter_mut().for_each(|camera| (camera.name, camera.function.name) = ("Cam".into(), "Cam".into()));
         assert_eq!(owner(Path::new(ID), &cameras).unwrap().function.interface, Some(0));
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_of_its_own_has_its_own_link() {
+    fn separate_devices_keep_their_own_links() {
         let mut cameras = laptop(true);
         cameras[0].bus = "usb-0000:00:14.0-3".into();
         assert_eq!(owner(Path::new(ID), &cameras).unwrap().name, "Integrated IR Camera", "an infrared camera alone");

@@ -1,4 +1,4 @@
-//! The cameras of this machine, with what each can do.
+//! Lists the cameras of this machine and their formats.
 
 use std::{
     fs, io, panic,
@@ -13,12 +13,12 @@ use super::{
 };
 use nokhwa::utils::ApiBackend;
 
-/// Every camera, with all its formats; never nodes for output or metadata only.
+/// All cameras with all their formats; excludes output and metadata nodes.
 pub fn list() -> Cameras {
     scan_with(|node| node.formats(None, |_| true))
 }
 
-/// Every camera, and of its formats those that can be decoded, if there are any.
+/// All cameras, each with only its decodable formats if it has any.
 pub fn scan() -> Cameras {
     scan_with(|node| node.usable_formats(None))
 }
@@ -31,7 +31,7 @@ fn scan_with(formats: impl Fn(&Node) -> io::Result<Vec<Format>>) -> Cameras {
             if error.kind() == io::ErrorKind::PermissionDenied {
                 cameras.denied.get_or_insert(path);
             } else {
-                tracing::debug!("passed over {}: {error}", path.display());
+                tracing::debug!("skipped {}: {error}", path.display());
             }
         }
     }
@@ -40,7 +40,7 @@ fn scan_with(formats: impl Fn(&Node) -> io::Result<Vec<Format>>) -> Cameras {
     cameras
 }
 
-/// Adds the node at `path` to `cameras`, unless it gives no frames.
+/// Adds the node at `path` to `cameras` if it is a capture device.
 fn describe(path: &Path, formats: impl Fn(&Node) -> io::Result<Vec<Format>>, cameras: &mut Cameras) -> io::Result<()> {
     let node = Node::open(path)?;
     let caps = node.caps()?;
@@ -61,16 +61,16 @@ fn describe(path: &Path, formats: impl Fn(&Node) -> io::Result<Vec<Format>>, cam
     Ok(())
 }
 
-/// The numbers of the video nodes, in order.
+/// Numbers of the video nodes, in order.
 ///
-/// nokhwa lists them, and that is all it can do for us: it does not say which of them capture, has no UYVY or I420 among
-/// its formats, converts to RGB, allocates for each frame and waits for one without a time limit. It also panics where
-/// the name of something in `/dev` starts with `video` and has no number behind it, which links made by udev rules have.
+/// nokhwa is used only to list them: it does not report which ones capture, lacks UYVY and I420, converts to RGB,
+/// allocates for every frame and waits for frames without a timeout. It also panics if a name in `/dev` starts with
+/// `video` without a number after it, as links of udev rules may.
 fn nodes() -> Vec<u32> {
     let names: Vec<_> = fs::read_dir("/dev").into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
     let number = |name: &str| name.strip_prefix("video").map(|rest| rest.parse::<u32>().ok());
     let safe = names.iter().all(|name| name.to_str().is_some_and(|name| number(name) != Some(None)));
-    // Such a link may also appear just now.
+    // Such a link may still appear between the check and the query.
     let query = || panic::catch_unwind(|| nokhwa::query(ApiBackend::Video4Linux)).ok()?.ok();
     let mut numbers: Vec<u32> = match safe.then(query).flatten() {
         Some(cameras) => cameras.iter().filter_map(|camera| camera.index().as_index().ok()).collect(),

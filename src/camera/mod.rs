@@ -1,4 +1,4 @@
-//! Station 1: a frame comes in, from a webcam, a file or the demo scene, decoded to I420.
+//! Camera stage: frame sources (webcam, file, demo scene), decoded to I420.
 
 mod colour;
 mod convert;
@@ -38,73 +38,72 @@ pub use self::{
 };
 use crate::frame::{Frame, Size};
 
-/// What gives frames: a webcam, a file, the demo scene.
+/// A source of frames: webcam, file or demo scene.
 pub trait FrameSource: Send {
-    /// What was really opened.
+    /// What was actually opened.
     fn info(&self) -> &SourceInfo;
 
-    /// The size of the frames that it fills; never changes.
+    /// Size of the delivered frames, which never changes.
     fn size(&self) -> Size;
 
-    /// Frames a second as a fraction: exact for files, [`SourceInfo::fps`] in thousandths for others.
+    /// Frame rate as a fraction: exact for files, [`SourceInfo::fps`] in thousandths otherwise.
     fn rate(&self) -> (u32, u32) {
         ((self.info().fps * 1000.0).round() as u32, 1000)
     }
 
-    /// Waits for the next frame and decodes it into `into`, which has [`FrameSource::size`].
+    /// Waits for the next frame and decodes it into `into`, which must have [`FrameSource::size`].
     ///
-    /// Sets `seq` and `captured_at` too. Never waits longer than the time-out in [`Settings`] for a webcam or `ffmpeg`, or
-    /// four frame times of a slow webcam, nor longer than a second for the beat of a file. Allocates nothing once
-    /// the first second has gone by.
+    /// Also sets `seq` and `captured_at`. Waits at most [`Settings::timeout`] for a webcam or `ffmpeg` (four frame
+    /// times for a slow webcam), and at most a second to pace a file. Allocates nothing after the first second.
     ///
     /// # Errors
-    /// [`CameraError::recovery`] says what to do about each. The content of `into` is undefined after an error.
+    /// [`CameraError::recovery`] determines the reaction to each error. The content of `into` is undefined after an
+    /// error.
     fn next(&mut self, into: &mut Frame) -> Result<(), CameraError>;
 }
 
-/// What a source is, as the driver or file itself says.
+/// Description of a source, as reported by the driver or file.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SourceInfo {
-    /// The name for people: the card's name, the file's name, `demo`.
+    /// Name for people: the card name, the file name or `demo`.
     pub name: String,
-    /// The device node or file.
+    /// Device node or file.
     pub path: Option<PathBuf>,
-    /// The stable id, `/dev/v4l/by-id/...`, where the system has one.
+    /// Stable path, `/dev/v4l/by-id/...`, if available.
     pub id: Option<String>,
-    /// The four characters of the pixel format on the wire, such as `MJPG`.
+    /// Fourcc of the source's pixel format, for example `MJPG`.
     pub fourcc: String,
-    /// Width and height on the wire, before scaling to the size that was asked for.
+    /// Width and height delivered by the source, before scaling.
     pub native: (u32, u32),
-    /// Frames a second, as the driver or file says.
+    /// Frames per second, as reported by the driver or file.
     pub fps: f64,
 }
 
 /// Which source to open, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// `auto`, a device path, a part of a name, a stable id, `file:PATH` or `demo`.
+    /// `auto`, a device path, part of a name, a stable id, `file:PATH` or `demo`.
     pub device: String,
-    /// The size that frames are delivered in.
+    /// Size of the delivered frames.
     pub size: Size,
-    /// The rate to ask the driver for.
+    /// Frame rate requested from the driver.
     pub fps: u32,
-    /// The only pixel format to take from a webcam, as V4L2 spells it; `None` for the best.
+    /// The only accepted fourcc of a webcam; `None` for the best.
     pub fourcc: Option<String>,
-    /// How long to wait for one frame before it is an error; longer for a webcam that gives less than a frame in a quarter
-    /// of this.
+    /// Timeout of a frame. It is extended for webcams with less than four frames in this time.
     pub timeout: Duration,
 }
 
-/// The pixel formats of webcams that can be decoded, as V4L2 spells them.
+/// Fourccs of the webcam formats that can be decoded.
 pub const FOURCCS: [&str; 8] = ["MJPG", "JPEG", "YUYV", "UYVY", "NV12", "YU12", "YV12", "GREY"];
 
-/// Opens the source that `settings` name, which delivers frames of exactly `settings.size`: what differs is scaled to
-/// cover it and cropped in the middle.
+/// Opens the source selected by `settings`. It delivers frames of exactly `settings.size`: other sizes are scaled to
+/// cover it and cropped to the centre.
 ///
-/// [`select()`] says which camera that is. A file is looped at its own rate.
+/// [`select()`] chooses the camera. Files are looped at their own rate.
 ///
 /// # Errors
-/// When there is no such source, or it cannot be used; [`CameraError::recovery`] says whether to try again.
+/// If the source does not exist or can't be used; [`CameraError::recovery`] determines whether to retry.
 pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
     if let Some(path) = locate(settings)? {
         return webcam::open(&path, settings);
@@ -119,14 +118,14 @@ pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
     }
 }
 
-/// The node that [`open`] would open now; `None` where `settings` name no webcam.
+/// The device node that [`open`] would open; `None` if `settings` select no webcam.
 ///
 /// # Errors
-/// When there is no such camera.
+/// If there is no such camera.
 pub fn locate(settings: &Settings) -> Result<Option<PathBuf>, CameraError> {
     match CameraSelector::parse(&settings.device) {
         CameraSelector::Demo | CameraSelector::File(_) => Ok(None),
-        // a node that is no camera is opened all the same: that says why it is none
+        // A node that is not a camera is returned as well: opening it gives a precise error.
         CameraSelector::Node(path) if !links::is_by_id(&path) => match path.canonicalize() {
             Ok(node) => Ok(Some(node)),
             Err(_) => Err(select::not_found(&settings.device, &scan())),

@@ -1,53 +1,53 @@
-//! Which of a camera's formats, sizes and rates serves a wish best; pure, so that it can be tested.
+//! Chooses the format, size and rate of a camera that fit a request best. Pure, without I/O.
 
 use super::format::{Format, Pixel};
 use crate::frame::Size;
 
-/// What to ask a driver for.
+/// The format to request from the driver.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Choice {
-    /// As the driver spells it.
+    /// In the driver's spelling.
     pub fourcc: String,
     pub size: Size,
     pub fps: f64,
 }
 
-/// The format that serves `size` at `fps` best, or `None` when there is none that we can decode.
+/// The format that fits `size` and `fps` best, or `None` if none can be decoded.
 ///
-/// Costs are in octaves: half the rate and half the pixels weigh the same, pixels beyond the wish weigh a little (bus and
-/// scaling), pixels that a crop to the wished aspect throws away weigh as if they were missing.
+/// Costs are in octaves: half the rate costs as much as half the pixels, excess pixels cost little (bandwidth and
+/// scaling), and pixels lost to cropping count as missing.
 pub(super) fn choose(formats: &[Format], size: Size, fps: u32) -> Option<Choice> {
     best(formats, size, fps).map(|(_, choice)| choice)
 }
 
-/// How far the best of these formats is from `size` at `fps`, in octaves: 0 is all that is wished for, 1 half the pixels or
-/// half the rate. `None` when there is none that we can decode.
+/// Cost of the best of these formats for `size` and `fps` in octaves: 0 is a perfect fit, 1 means half the pixels or
+/// half the rate. `None` if none can be decoded.
 pub(super) fn cost(formats: &[Format], size: Size, fps: u32) -> Option<f64> {
     best(formats, size, fps).map(|(cost, _)| cost)
 }
 
 fn best(formats: &[Format], size: Size, fps: u32) -> Option<(f64, Choice)> {
-    let wish = f64::from(fps.max(1));
+    let wanted = f64::from(fps.max(1));
     let candidate = |format: &Format| {
         let pixel = Pixel::from_fourcc(&format.fourcc)?;
-        let rate = nearest_rate(&format.rates, wish);
-        let cost = pixel.cost() + size_cost(format.size, size) + (wish / rate).log2().max(0.0);
+        let rate = nearest_rate(&format.rates, wanted);
+        let cost = pixel.cost() + size_cost(format.size, size) + (wanted / rate).log2().max(0.0);
         Some((cost, Choice { fourcc: format.fourcc.clone(), size: format.size, fps: rate }))
     };
     formats.iter().filter_map(candidate).min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// The slowest rate that is not below the wish, else the fastest; the wish when the driver lists none.
-fn nearest_rate(rates: &[f64], wish: f64) -> f64 {
-    const NTSC: f64 = 0.99; // 29.97 is 30
-    let enough = rates.iter().copied().filter(|rate| *rate >= wish * NTSC).min_by(f64::total_cmp);
-    enough.or_else(|| rates.iter().copied().max_by(f64::total_cmp)).filter(|rate| *rate > 0.0).unwrap_or(wish)
+/// The lowest rate that is at least `wanted`, else the highest; `wanted` if the driver lists none.
+fn nearest_rate(rates: &[f64], wanted: f64) -> f64 {
+    const NTSC: f64 = 0.99; // 29.97 counts as 30
+    let enough = rates.iter().copied().filter(|rate| *rate >= wanted * NTSC).min_by(f64::total_cmp);
+    enough.or_else(|| rates.iter().copied().max_by(f64::total_cmp)).filter(|rate| *rate > 0.0).unwrap_or(wanted)
 }
 
-fn size_cost(native: Size, wish: Size) -> f64 {
+fn size_cost(native: Size, wanted: Size) -> f64 {
     let (nw, nh) = (native.width() as f64, native.height() as f64);
-    let (ww, wh) = (wish.width() as f64, wish.height() as f64);
-    let zoom = (ww / nw).max(wh / nh); // of a crop that covers the wish
+    let (ww, wh) = (wanted.width() as f64, wanted.height() as f64);
+    let zoom = (ww / nw).max(wh / nh); // scale that covers the wanted size
     let missing = (zoom * zoom).log2().max(0.0);
     let beyond = ((nw * nh) / (ww * wh)).log2().max(0.0);
     missing + 0.15 * beyond
@@ -66,7 +66,7 @@ mod tests {
         format!("{} {} {}", choice.fourcc, choice.size, choice.fps)
     }
 
-    /// A usual USB 2 webcam.
+    /// A typical USB 2 webcam.
     fn webcam() -> Vec<Format> {
         vec![
             format("YUYV", "640x480", &[30.0, 15.0]),
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn uncompressed_where_it_is_fast_enough_else_jpeg() {
+    fn uncompressed_formats_are_preferred_if_fast_enough() {
         assert_eq!(chosen(&webcam(), "640x480", 30), "YUYV 640x480 30");
         assert_eq!(chosen(&webcam(), "1280x720", 30), "MJPG 1280x720 30");
         assert_eq!(chosen(&webcam(), "1280x720", 60), "MJPG 1280x720 60");
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_size_that_covers_comes_before_a_smaller_one() {
+    fn the_nearest_covering_size_is_preferred_to_a_smaller_one() {
         let formats = [
             format("YUYV", "640x480", &[30.0]),
             format("YUYV", "1280x960", &[30.0]),
@@ -100,26 +100,26 @@ mod tests {
     }
 
     #[test]
-    fn a_slide_show_is_worse_than_fewer_pixels() {
+    fn a_very_low_rate_is_worse_than_fewer_pixels() {
         let formats = [format("YUYV", "1280x720", &[5.0]), format("YUYV", "848x480", &[30.0])];
         assert_eq!(chosen(&formats, "1280x720", 30), "YUYV 848x480 30");
     }
 
     #[test]
-    fn gray_only_when_there_is_no_colour() {
+    fn gray_is_chosen_only_without_colour() {
         let formats = [format("GREY", "1280x720", &[30.0]), format("MJPG", "320x240", &[30.0])];
         assert_eq!(chosen(&formats, "1280x720", 30), "MJPG 320x240 30");
         assert_eq!(chosen(&formats[..1], "1280x720", 30), "GREY 1280x720 30");
     }
 
     #[test]
-    fn ntsc_rates_and_unlisted_rates_are_full_rate() {
+    fn ntsc_and_unlisted_rates_count_as_full_rate() {
         assert_eq!(chosen(&[format("NV12", "1280x720", &[29.97, 60.0])], "1280x720", 30), "NV12 1280x720 29.97");
         assert_eq!(chosen(&[format("NV12", "1280x720", &[])], "1280x720", 30), "NV12 1280x720 30");
     }
 
     #[test]
-    fn nothing_that_we_can_decode() {
+    fn no_decodable_format() {
         assert_eq!(choose(&[format("H264", "1280x720", &[30.0])], Size::HD, 30), None);
         assert_eq!(choose(&[], Size::HD, 30), None);
     }

@@ -1,11 +1,11 @@
-//! The beat of a source that has no hardware to give it one.
+//! Frame pacing for sources without hardware timing.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// Holds frames back until they are due.
+/// Delays frames until they are due.
 #[derive(Debug)]
 pub(super) struct Pace {
     interval: Duration,
@@ -13,7 +13,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// A beat of `fps`, which is taken as 0.1 to 240.
+    /// Paces at `fps`, limited to 0.1 to 240.
     pub(super) fn new(fps: f64) -> Self {
         Self { interval: Duration::from_secs_f64(1.0 / fps.clamp(0.1, 240.0)), due: None }
     }
@@ -23,13 +23,13 @@ impl Pace {
         thread::sleep(self.step(Instant::now()));
     }
 
-    /// How long it is at `now` until the next frame is due.
+    /// Time from `now` until the next frame is due.
     pub(super) fn left(&self, now: Instant) -> Duration {
         self.due.unwrap_or(now).saturating_duration_since(now)
     }
 
-    /// How long to wait at `now`. Who comes late gets the next frame at once; who is a whole beat late starts anew, so
-    /// that no burst follows a pause.
+    /// How long to wait at `now`. A late caller continues immediately; one that is late by a whole interval resets
+    /// the schedule, so that no burst follows a pause.
     fn step(&mut self, now: Instant) -> Duration {
         let due = self.due.filter(|due| now.saturating_duration_since(*due) < self.interval).unwrap_or(now);
         self.due = Some(due + self.interval);
@@ -42,14 +42,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_beat_and_forgives_a_pause() {
+    fn keeps_the_schedule_and_resets_after_a_pause() {
         let mut pace = Pace::new(10.0);
         let start = Instant::now();
         let mut at = |millis: u64| pace.step(start + Duration::from_millis(millis)).as_millis();
         assert_eq!(at(0), 0);
         assert_eq!(at(30), 70);
-        assert_eq!(at(230), 0); // late by 30: at once,
-        assert_eq!(at(235), 65); // and the beat stays
+        assert_eq!(at(230), 0); // late by 30 ms: immediately,
+        assert_eq!(at(235), 65); // on the same schedule
         assert_eq!(at(5000), 0);
         assert_eq!(at(5000), 100);
     }

@@ -1,14 +1,14 @@
-//! Whether a source works, before it takes the place of another.
+//! Tests whether a source works before switching to it.
 
 use std::{fs::File, io, time::Instant};
 
 use super::{CameraError, FOURCCS, Settings, list, locate, open};
 use crate::{error::Recovery, frame::Frame};
 
-/// Opens the source that `settings` name, takes one frame and closes it again. A webcam's light comes on meanwhile.
+/// Opens a source, reads one frame and closes it. This switches on a webcam's LED.
 ///
 /// # Errors
-/// As [`open`], and when no good frame comes within the time-out of `settings`.
+/// As [`open`], and if no valid frame arrives within the timeout.
 pub fn probe(settings: &Settings) -> Result<(), CameraError> {
     let mut source = open(settings)?;
     let mut frame = Frame::new(source.size());
@@ -16,7 +16,7 @@ pub fn probe(settings: &Settings) -> Result<(), CameraError> {
     loop {
         match source.next(&mut frame) {
             Ok(()) => return Ok(()),
-            // the first frames of some webcams are damaged
+            // The first frames of some webcams are damaged.
             Err(error) if error.recovery() == Recovery::SkipFrame && Instant::now() < deadline => {}
             Err(CameraError::Corrupt(why)) => {
                 let (device, waited) = (settings.device.clone(), settings.timeout);
@@ -27,11 +27,11 @@ pub fn probe(settings: &Settings) -> Result<(), CameraError> {
     }
 }
 
-/// Asks the webcam that `settings` name what it can do, without starting it: no light comes on, and another program or
-/// we ourselves may be using it. Other sources are not looked at.
+/// Queries the capabilities of a webcam without starting it, so its LED stays off and it may be in use. Does nothing
+/// for other sources.
 ///
 /// # Errors
-/// When it is not there, is not a camera, or has no format that can be decoded and that `settings` allow.
+/// If the camera is missing, is not a camera, or has no decodable format allowed by `settings`.
 pub fn inspect(settings: &Settings) -> Result<(), CameraError> {
     let Some(path) = locate(settings)? else { return Ok(()) };
     let name = path.display().to_string();
@@ -41,7 +41,7 @@ pub fn inspect(settings: &Settings) -> Result<(), CameraError> {
     }
     let Some(device) = cameras.devices.into_iter().find(|device| device.path == path) else {
         let denied = File::open(&path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
-        let why = "it gives no frames".to_owned();
+        let why = "it is not a capture device".to_owned();
         let not_camera = CameraError::NotCapture { device: name.clone(), why };
         return Err(if denied { CameraError::Denied { device: name } } else { not_camera });
     };
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_a_frame_is_told_from_what_does_not() {
+    fn sources_without_frames_are_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         image::RgbImage::new(64, 48).save(path("room.png")).unwrap();
@@ -86,10 +86,10 @@ mod tests {
         }
         for bad in ["text.mp4", "empty.y4m", "cut.y4m", "none.mp4", ""] {
             let device = format!("file:{}", path(bad));
-            assert!(probe(&settings(device)).is_err(), "{bad:?} gave a frame");
+            assert!(probe(&settings(device)).is_err(), "{bad:?} delivered a frame");
         }
         for bad in ["/dev/null", "/dev/no-such-camera", "http://127.0.0.1/camera", "no such camera"] {
-            assert!(probe(&settings(bad.to_owned())).is_err(), "{bad} gave a frame");
+            assert!(probe(&settings(bad.to_owned())).is_err(), "{bad} delivered a frame");
             assert!(inspect(&settings(bad.to_owned())).is_err(), "{bad} is a camera");
         }
     }

@@ -1,16 +1,16 @@
-//! MJPEG as webcams send it, made of a frame: something to measure the decoder with.
+//! Creates MJPEG frames like those of webcams, to benchmark the decoder.
 
 use turbojpeg::{Compressor, Subsamp, YuvImage};
 
 use crate::frame::Frame;
 
-/// What webcams send is about this good: 70 to 150 kB at 720p.
+/// Typical quality of webcams: 70 to 150 kB at 720p.
 const QUALITY: i32 = 85;
 
-/// `frame` as a 4:2:2 JPEG; its levels are taken as they are, which the decoder's cost does not depend on.
+/// Encodes `frame` as a 4:2:2 JPEG. Levels are not converted, which does not affect the decoding cost.
 ///
 /// # Errors
-/// When libjpeg-turbo can't make one.
+/// If libjpeg-turbo fails.
 pub fn mjpeg(frame: &Frame) -> turbojpeg::Result<Vec<u8>> {
     let (y, u, v) = frame.planes();
     let (width, height) = (frame.size().width(), frame.size().height());

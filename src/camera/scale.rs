@@ -1,24 +1,24 @@
-//! From a camera's size to the wished one: cover and crop in the middle, with tables made once.
+//! Scales camera frames to the requested size: cover and centre crop, with precomputed tables.
 
 use multiversion::multiversion;
 
 use crate::frame::{Frame, Size};
 
-/// Weights are in 1/16384, and those of one pixel sum to exactly that.
+/// Weights are in 1/16384; those of one pixel sum to exactly one.
 const SHIFT: i32 = 14;
 
-/// Scales frames from one size to another.
+/// Scales frames between two fixed sizes.
 ///
-/// A triangle filter, as wide as a source pixel when enlarging (bilinear) and as a target pixel when shrinking, so that
-/// nothing aliases. First down the columns of the rows that are needed, then along them.
+/// Uses a triangle filter with the width of a source pixel for upscaling (bilinear) and of a target pixel for
+/// downscaling, which avoids aliasing. The vertical pass comes first, on the needed rows only.
 #[derive(Debug)]
 pub(super) struct Scaler {
-    luma: Plane,
-    chroma: Plane,
+    luma: PlaneScaler,
+    chroma: PlaneScaler,
 }
 
 impl Scaler {
-    /// `None` when there is nothing to do.
+    /// `None` if the sizes are equal.
     pub(super) fn new(from: Size, to: Size) -> Option<Self> {
         if from == to {
             return None;
@@ -28,8 +28,8 @@ impl Scaler {
         let zoom = (tw / fw).max(th / fh);
         let (crop_w, crop_h) = (tw / zoom, th / zoom);
         let crop = Crop { x: (fw - crop_w) / 2.0, y: (fh - crop_h) / 2.0, width: crop_w, height: crop_h };
-        let luma = Plane::new((from.width(), from.height()), (to.width(), to.height()), crop);
-        let chroma = Plane::new(
+        let luma = PlaneScaler::new((from.width(), from.height()), (to.width(), to.height()), crop);
+        let chroma = PlaneScaler::new(
             (from.width() / 2, from.height() / 2),
             (to.width() / 2, to.height() / 2),
             Crop { x: crop.x / 2.0, y: crop.y / 2.0, width: crop.width / 2.0, height: crop.height / 2.0 },
@@ -37,7 +37,7 @@ impl Scaler {
         Some(Self { luma, chroma })
     }
 
-    /// Scales the pixels of `from` to `into`; both have the sizes that this was made for.
+    /// Scales `from` to `into`; both must have the sizes passed to [`Scaler::new`].
     pub(super) fn scale(&mut self, from: &Frame, into: &mut Frame) {
         let (from_y, from_u, from_v) = from.planes();
         let (y, u, v) = into.planes_mut();
@@ -47,7 +47,7 @@ impl Scaler {
     }
 }
 
-/// What of the source is seen, in its pixels.
+/// Visible part of the source, in source pixels.
 #[derive(Debug, Clone, Copy)]
 struct Crop {
     x: f64,
@@ -57,20 +57,20 @@ struct Crop {
 }
 
 #[derive(Debug)]
-struct Plane {
-    columns: Axis,
-    rows: Axis,
+struct PlaneScaler {
+    columns: AxisWeights,
+    rows: AxisWeights,
     stride: usize,
-    /// One row of the source's width, scaled in height only.
+    /// One vertically scaled row of the source's width.
     row: Box<[u8]>,
     sums: Box<[i32]>,
 }
 
-impl Plane {
+impl PlaneScaler {
     fn new(from: (usize, usize), to: (usize, usize), crop: Crop) -> Self {
         Self {
-            columns: Axis::new(from.0, to.0, crop.x, crop.width),
-            rows: Axis::new(from.1, to.1, crop.y, crop.height),
+            columns: AxisWeights::new(from.0, to.0, crop.x, crop.width),
+            rows: AxisWeights::new(from.1, to.1, crop.y, crop.height),
             stride: from.0,
             row: vec![0; from.0].into(),
             sums: vec![0; from.0].into(),
@@ -104,18 +104,18 @@ fn finish_row(sums: &[i32], row: &mut [u8]) {
     }
 }
 
-/// For each target pixel of one direction, where its source pixels begin and what each weighs.
+/// First source pixel and weights of each target pixel along one axis.
 #[derive(Debug)]
-struct Axis {
+struct AxisWeights {
     starts: Box<[u32]>,
     taps: usize,
     weights: Box<[i16]>,
 }
 
-impl Axis {
+impl AxisWeights {
     fn new(from: usize, to: usize, crop_start: f64, crop_len: f64) -> Self {
         let ratio = crop_len / to as f64;
-        let reach = ratio.max(1.0); // half the foot of the triangle
+        let reach = ratio.max(1.0); // half the base of the triangle
         let taps = ((2.0 * reach).ceil() as usize).min(from);
         let mut starts = Vec::with_capacity(to);
         let mut weights = Vec::with_capacity(to * taps);
@@ -125,7 +125,7 @@ impl Axis {
             let start = start.min(from - taps);
             starts.push(start as u32);
             let raw = (start..start + taps).map(|at| {
-                // The outermost pixels stand for those beyond the edge too.
+                // The outermost pixels are repeated past the edge.
                 let beyond = if at == 0 { sum_below(centre, reach) } else { 0.0 }
                     + if at + 1 == from { sum_below(from as f64 - 1.0 - centre, reach) } else { 0.0 };
                 triangle(at as f64 - centre, reach) + beyond
@@ -153,7 +153,7 @@ impl Axis {
         }
     }
 
-    /// The same with a number of taps that the compiler knows.
+    /// The same with a constant number of taps.
     fn along_taps<const TAPS: usize>(&self, row: &[u8], into: &mut [u8]) {
         let weights = self.weights.as_chunks::<TAPS>().0;
         for ((into, start), weights) in into.iter_mut().zip(&self.starts).zip(weights) {
@@ -172,7 +172,7 @@ fn triangle(distance: f64, reach: f64) -> f64 {
     (1.0 - distance.abs() / reach).max(0.0)
 }
 
-/// What the triangle weighs at the places -1, -2, ... before a pixel that lies `inside` pixels from the edge.
+/// Sum of the triangle's weights at -1, -2, ... before a pixel at `inside` pixels from the edge.
 fn sum_below(inside: f64, reach: f64) -> f64 {
     let mut sum = 0.0;
     let mut at = -1.0;
@@ -183,7 +183,7 @@ fn sum_below(inside: f64, reach: f64) -> f64 {
     sum
 }
 
-/// Weights in fixed point whose sum is exactly one; the largest takes what rounding leaves.
+/// Fixed-point weights with a sum of exactly one; the largest absorbs the rounding error.
 fn fixed(raw: &[f64]) -> Vec<i16> {
     let total: f64 = raw.iter().sum();
     let mut weights: Vec<i16> =
@@ -207,8 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_is_kept_and_the_aspect_too() {
-        // A square in the middle of a 4:3 picture stays a square in the middle of a 16:9 one.
+    fn the_centre_and_the_aspect_are_kept() {
+        // A centred square in a 4:3 frame stays a centred square in a 16:9 frame.
         let (from, to) = (size("640x480"), size("1280x720"));
         let mut source = Frame::new(from);
         let (y, ..) = source.planes_mut();
@@ -246,13 +246,13 @@ mod tests {
             }
         }
 
-        /// Integer tables against the same filter in floating point.
+        /// Integer tables compared with the same filter in floating point.
         #[test]
-        fn a_row_is_the_float_reference(
+        fn rows_match_the_float_reference(
             row in proptest::collection::vec(any::<u8>(), 16..90), to in 8..120_usize, from_edge in 0.0..3.0_f64,
         ) {
             let len = row.len() as f64 - 2.0 * from_edge;
-            let axis = Axis::new(row.len(), to, from_edge, len);
+            let axis = AxisWeights::new(row.len(), to, from_edge, len);
             let mut ours = vec![0; to];
             axis.along(&row, &mut ours);
             let ratio = len / to as f64;

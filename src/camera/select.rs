@@ -1,4 +1,4 @@
-//! Which camera a device setting means: the one place where that is decided, for the daemon, `doctor` and `devices`.
+//! Resolves a device setting to a camera, for the daemon, `doctor` and `devices`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,18 @@ use super::{
     infrared, links, negotiate,
 };
 
-/// By how many octaves of pixels or frames a camera must serve the settings better to go before one with a lower number:
-/// half as many pixels is far worse.
+/// How much better, in octaves of pixels or frame rate, a camera must fit the settings to precede one with a lower
+/// number: half as many pixels is far worse.
 const FAR_BETTER: f64 = 1.0;
 
-/// What the setting says, before looking at the machine.
+/// A parsed device setting.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum CameraSelector {
     Auto,
     Demo,
     File(PathBuf),
     Node(PathBuf),
-    /// A name or a part of it, or the last part of a `/dev/v4l/by-id` or `by-path` link.
+    /// A name or part of one, or the last component of a `/dev/v4l/by-id` or `by-path` link.
     Name(String),
 }
 
@@ -36,18 +36,18 @@ impl CameraSelector {
     }
 }
 
-/// The camera that `settings` mean.
+/// Selects a camera.
 ///
-/// - `auto` is a real camera that bgcam can read: a colour camera goes before an infrared one, then one that serves size and
-///   rate far better, then the one with the lower number.
-/// - A part of a name is the same among those whose name has it, where a whole name goes before a part. Whoever writes
-///   "infrared" means it. A v4l2loopback has to be named in full, and our own output is never taken: the daemon would film
-///   itself.
-/// - A link in `/dev/v4l/by-id` is the camera of that device that somebody would call the webcam, wherever udev has it lead.
-/// - A node, or a link in `/dev/v4l/by-path`, is just that camera.
+/// - `auto` is a real camera that bgcam can read. Colour precedes infrared, then a far better fit for size and rate,
+///   then the lower number.
+/// - A name or part of one selects in the same way among cameras with matching names; exact matches come first.
+///   Infrared cameras are included if the setting mentions infrared. A v4l2loopback device must be named in full, and
+///   bgcam's own output is never selected.
+/// - A link in `/dev/v4l/by-id` selects the colour camera of that device, wherever udev points the link.
+/// - A node, or a link in `/dev/v4l/by-path`, selects exactly that camera.
 ///
 /// # Errors
-/// When there is no such camera, or the setting names none, as `demo` does.
+/// If there is no such camera, or the setting selects no camera, as `demo` does.
 pub fn select<'a>(settings: &Settings, cameras: &'a Cameras) -> Result<&'a Device, CameraError> {
     match CameraSelector::parse(&settings.device) {
         CameraSelector::Auto => automatic(settings, cameras),
@@ -73,7 +73,7 @@ fn automatic<'a>(settings: &Settings, cameras: &'a Cameras) -> Result<&'a Device
     })
 }
 
-/// The camera whose name is `name`, or else one whose name contains it, whatever the case.
+/// The camera named `name`, or else one whose name contains it, ignoring case.
 fn by_name<'a>(name: &str, settings: &Settings, cameras: &'a Cameras) -> Result<&'a Device, CameraError> {
     let wanted = name.to_lowercase();
     let rank = |device: &Device| {
@@ -90,8 +90,8 @@ fn by_name<'a>(name: &str, settings: &Settings, cameras: &'a Cameras) -> Result<
     })
 }
 
-/// The best of some cameras: one with colour where `colour_first`, then one that serves the settings far better than
-/// others, then the first in its device, and the device with the lowest node number.
+/// The best of some cameras: colour if `colour_first`, then a far better fit for the settings, then the first in its
+/// device, then the device with the lowest node number.
 fn best<'a>(
     mut devices: Vec<&'a Device>,
     colour_first: bool,
@@ -104,19 +104,19 @@ fn best<'a>(
     let cost = |device: &Device| cost(settings, device);
     let least = devices.iter().map(|device| cost(device)).min_by(f64::total_cmp)?;
     devices.retain(|device| cost(device) <= least + FAR_BETTER);
-    devices.into_iter().min_by_key(|device| place(device, cameras))
+    devices.into_iter().min_by_key(|device| order(device, cameras))
 }
 
-/// How far a camera is from what `settings` ask for, in octaves; infinite where it has nothing that can be used.
+/// Cost of a camera for these settings, in octaves; infinite if none of its formats can be used.
 fn cost(settings: &Settings, device: &Device) -> f64 {
     let is_wanted = |fourcc: &str| settings.fourcc.as_deref().is_none_or(|wanted| wanted == fourcc);
     let formats: Vec<_> = device.formats.iter().filter(|format| is_wanted(&format.fourcc)).cloned().collect();
     negotiate::cost(&formats, settings.size, settings.fps).unwrap_or(f64::INFINITY)
 }
 
-/// The order of cameras that are equally good: by the lowest number in their device, then by their interface in it, which
-/// stays after a replug where node numbers change places.
-fn place(device: &Device, cameras: &Cameras) -> (u32, Option<u8>, u32) {
+/// Order of equally good cameras: by the lowest node number in their device, then by USB interface, which is stable
+/// when a reconnect changes node numbers.
+fn order(device: &Device, cameras: &Cameras) -> (u32, Option<u8>, u32) {
     let same_device = cameras.devices.iter().filter(|other| other.bus == device.bus);
     let first = same_device.map(number).min().unwrap_or_default();
     (first, device.function.interface, number(device))
@@ -127,7 +127,7 @@ fn number(device: &Device) -> u32 {
     name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(u32::MAX)
 }
 
-/// The camera at a node, or at the end of a link.
+/// The camera at a node or link.
 fn by_path<'a>(path: &Path, cameras: &'a Cameras) -> Option<&'a Device> {
     let leads_to = |device: &&Device| device.path == path || device.function.links.iter().any(|link| link == path);
     if links::is_by_id(path) {
@@ -139,7 +139,7 @@ fn by_path<'a>(path: &Path, cameras: &'a Cameras) -> Option<&'a Device> {
     })
 }
 
-/// The camera that has `name` as the last part of its node or of a link of udev's.
+/// The camera with `name` as the last component of its node or of a udev link.
 fn by_link_name<'a>(name: &str, cameras: &'a Cameras) -> Option<&'a Device> {
     if name.contains('/') {
         return None;
@@ -149,7 +149,7 @@ fn by_link_name<'a>(name: &str, cameras: &'a Cameras) -> Option<&'a Device> {
     links.iter().chain(&node).find_map(|path| by_path(path, cameras))
 }
 
-/// That there is no `device`, and what there is.
+/// The error for a missing `device`, with the available cameras.
 pub(super) fn not_found(device: &str, cameras: &Cameras) -> CameraError {
     let available = cameras.devices.iter().filter(|device| !device.is_own_output());
     let available = available.map(|device| format!("{} ({})", device.name, device.path.display())).collect();
@@ -206,13 +206,13 @@ mod tests {
         Settings { device: device.into(), size: Size::HD, fps: 30, fourcc: None, timeout }
     }
 
-    /// The number of the node that is taken, or an error.
-    fn taken(device: &str, cameras: &Cameras) -> Result<u32, CameraError> {
+    /// The node number of the selected camera, or an error.
+    fn selected(device: &str, cameras: &Cameras) -> Result<u32, CameraError> {
         select(&settings(device), cameras).map(number)
     }
 
     #[test]
-    fn settings_mean_what_they_say() {
+    fn device_settings_are_parsed() {
         assert_eq!(CameraSelector::parse("auto"), CameraSelector::Auto);
         assert_eq!(CameraSelector::parse(" "), CameraSelector::Auto);
         assert_eq!(CameraSelector::parse("demo"), CameraSelector::Demo);
@@ -222,59 +222,59 @@ mod tests {
     }
 
     #[test]
-    fn auto_takes_the_first_real_camera_with_colour() {
-        assert_eq!(taken("auto", &machine()).unwrap(), 4);
+    fn auto_selects_the_first_real_colour_camera() {
+        assert_eq!(selected("auto", &machine()).unwrap(), 4);
         let mut few = machine();
         few.devices.truncate(3);
-        assert_eq!(taken("auto", &few).unwrap(), 2, "an infrared camera is better than none");
+        assert_eq!(selected("auto", &few).unwrap(), 2, "an infrared camera is better than none");
         few.devices.truncate(2);
-        assert!(matches!(taken("auto", &few), Err(CameraError::NoCamera)));
+        assert!(matches!(selected("auto", &few), Err(CameraError::NoCamera)));
         few.unreadable = vec![Unreadable { name: "ISP".into(), path: "/dev/video3".into(), why: MULTI_PLANAR }];
-        let failure = crate::error::Failure::from(taken("auto", &few).unwrap_err());
+        let failure = crate::error::Failure::from(selected("auto", &few).unwrap_err());
         assert!(failure.message.contains("multi-planar") && failure.message.contains("/dev/video3"), "{failure}");
         for device in ["isp", "/dev/video3"] {
-            assert!(matches!(taken(device, &few), Err(CameraError::Unreadable(_))), "{device}");
+            assert!(matches!(selected(device, &few), Err(CameraError::Unreadable(_))), "{device}");
         }
         few.denied = Some("/dev/video9".into());
-        assert!(matches!(taken("auto", &few), Err(CameraError::Denied { device }) if device == "/dev/video9"));
+        assert!(matches!(selected("auto", &few), Err(CameraError::Denied { device }) if device == "/dev/video9"));
     }
 
-    /// What laptops have: an infrared camera that comes first, and offers what a webcam offers.
+    /// A laptop whose infrared camera comes first and has the same formats as its webcam.
     #[test]
-    fn auto_passes_over_an_infrared_camera_whatever_it_offers() {
+    fn auto_skips_an_infrared_camera_with_any_format() {
         for fourcc in ["YUYV", "MJPG", "GREY"] {
             let infrared = sized(0, "Integrated IR Camera: Integrate", fourcc, "1280x720");
             let colour = sized(1, "Integrated Camera: Integrated C", "MJPG", "640x480");
             let both = Cameras { devices: vec![infrared, colour], ..Cameras::default() };
-            assert_eq!(taken("auto", &both).unwrap(), 1, "{fourcc}");
-            assert_eq!(taken("integrated", &both).unwrap(), 1, "{fourcc}");
+            assert_eq!(selected("auto", &both).unwrap(), 1, "{fourcc}");
+            assert_eq!(selected("integrated", &both).unwrap(), 1, "{fourcc}");
             for named in ["/dev/video0", "Integrated IR Camera", "IR", "integrated ir camera: integrate"] {
-                assert_eq!(taken(named, &both).unwrap(), 0, "{fourcc} {named}: it was asked for");
+                assert_eq!(selected(named, &both).unwrap(), 0, "{fourcc} {named}: explicitly selected");
             }
         }
         let sensor = sized(0, "FHD RGB-IR Camera", "MJPG", "1280x720");
         let both = Cameras { devices: vec![sensor, sized(1, "Other", "MJPG", "1280x720")], ..Cameras::default() };
-        assert_eq!(taken("auto", &both).unwrap(), 0, "a sensor that sees both gives colour");
+        assert_eq!(selected("auto", &both).unwrap(), 0, "an RGB-IR sensor delivers colour");
     }
 
     #[test]
-    fn a_camera_that_serves_far_better_goes_before_one_with_a_lower_number() {
+    fn a_far_better_fit_precedes_a_lower_number() {
         let cameras = |first: (&str, &str), second: (&str, &str)| Cameras {
             devices: vec![sized(0, "A", first.0, first.1), sized(1, "B", second.0, second.1)],
             ..Cameras::default()
         };
-        assert_eq!(taken("auto", &cameras(("YUYV", "340x340"), ("MJPG", "1280x720"))).unwrap(), 1);
-        assert_eq!(taken("auto", &cameras(("YUYV", "640x480"), ("MJPG", "1920x1080"))).unwrap(), 1);
-        assert_eq!(taken("auto", &cameras(("MJPG", "1280x720"), ("YUYV", "1280x720"))).unwrap(), 0);
-        assert_eq!(taken("auto", &cameras(("MJPG", "1280x960"), ("NV12", "1280x720"))).unwrap(), 0);
-        assert_eq!(taken("auto", &cameras(("YUYV", "640x480"), ("YUYV", "640x480"))).unwrap(), 0);
+        assert_eq!(selected("auto", &cameras(("YUYV", "340x340"), ("MJPG", "1280x720"))).unwrap(), 1);
+        assert_eq!(selected("auto", &cameras(("YUYV", "640x480"), ("MJPG", "1920x1080"))).unwrap(), 1);
+        assert_eq!(selected("auto", &cameras(("MJPG", "1280x720"), ("YUYV", "1280x720"))).unwrap(), 0);
+        assert_eq!(selected("auto", &cameras(("MJPG", "1280x960"), ("NV12", "1280x720"))).unwrap(), 0);
+        assert_eq!(selected("auto", &cameras(("YUYV", "640x480"), ("YUYV", "640x480"))).unwrap(), 0);
         let wanted = Settings { fourcc: Some("YUYV".into()), ..settings("auto") };
         let some = cameras(("MJPG", "1280x720"), ("YUYV", "1280x720"));
-        assert_eq!(number(select(&wanted, &some).unwrap()), 1, "the one with the format that the settings ask for");
+        assert_eq!(number(select(&wanted, &some).unwrap()), 1, "the one with the configured format");
     }
 
     #[test]
-    fn node_numbers_that_change_places_change_nothing() {
+    fn swapped_node_numbers_do_not_change_the_selection() {
         let mut cameras = Cameras {
             devices: vec![sized(3, "Cam", "MJPG", "1280x720"), sized(1, "Cam", "MJPG", "1280x720")],
             ..Cameras::default()
@@ -283,11 +283,11 @@ mod tests {
             device.bus = "usb-1".into();
             device.function.interface = Some(interface);
         }
-        assert_eq!(taken("auto", &cameras).unwrap(), 3);
+        assert_eq!(selected("auto", &cameras).unwrap(), 3);
     }
 
     #[test]
-    fn a_link_is_found_by_its_last_part_and_leads_to_the_webcam() {
+    fn the_last_component_of_a_link_selects_the_webcam() {
         let mut cameras = machine();
         let id = "/dev/v4l/by-id/usb-Integrated-video-index0";
         for (device, interface) in cameras.devices[2..4].iter_mut().zip([2, 0]) {
@@ -295,33 +295,35 @@ mod tests {
         }
         cameras.devices[2].function.links = vec![id.into(), "/dev/v4l/by-path/pci-usb-0:1:1.2-video-index0".into()];
         for link in [id, "usb-Integrated-video-index0"] {
-            assert_eq!(taken(link, &cameras).unwrap(), 4, "{link}");
+            assert_eq!(selected(link, &cameras).unwrap(), 4, "{link}");
         }
         for link in ["/dev/v4l/by-path/pci-usb-0:1:1.2-video-index0", "pci-usb-0:1:1.2-video-index0"] {
-            assert_eq!(taken(link, &cameras).unwrap(), 2, "{link}");
+            assert_eq!(selected(link, &cameras).unwrap(), 2, "{link}");
         }
-        assert!(matches!(taken("/dev/v4l/by-id/gone", &cameras), Err(CameraError::NotFound { .. })));
+        assert!(matches!(selected("/dev/v4l/by-id/gone", &cameras), Err(CameraError::NotFound { .. })));
     }
 
     #[test]
-    fn a_part_of_a_name_is_enough() {
+    fn part_of_a_name_is_enough() {
         let cameras = machine();
-        assert_eq!(taken("brio", &cameras).unwrap(), 6);
-        assert_eq!(taken("integrated camera: hd", &cameras).unwrap(), 4);
-        assert_eq!(taken("ca", &cameras).unwrap(), 4, "the first that gives what we can decode, in colour");
+        assert_eq!(selected("brio", &cameras).unwrap(), 6);
+        assert_eq!(selected("integrated camera: hd", &cameras).unwrap(), 4);
+        assert_eq!(selected("ca", &cameras).unwrap(), 4, "the first readable colour camera");
         assert!(
-            matches!(taken("nikon", &cameras), Err(CameraError::NotFound { available, .. }) if available.len() == 6)
+            matches!(selected("nikon", &cameras), Err(CameraError::NotFound { available, .. }) if available.len() == 6)
         );
     }
 
     #[test]
-    fn a_loopback_is_named_in_full_and_never_ours() {
+    fn a_loopback_must_be_named_in_full_and_own_output_is_excluded() {
         let mut cameras = machine();
-        assert_eq!(taken("obs virtual camera", &cameras).unwrap(), 8);
+        assert_eq!(selected("obs virtual camera", &cameras).unwrap(), 8);
         for name in ["obs", "background", LABEL] {
-            assert!(taken(name, &cameras).is_err(), "{name}");
+            assert!(selected(name, &cameras).is_err(), "{name}");
         }
         cameras.devices.truncate(1);
-        assert!(matches!(taken("cam", &cameras), Err(CameraError::NotFound { available, .. }) if available.is_empty()));
+        assert!(
+            matches!(selected("cam", &cameras), Err(CameraError::NotFound { available, .. }) if available.is_empty())
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! A picture file (PNG, JPEG, WebP) as a frame.
+//! Image files (PNG, JPEG, WebP) as frames.
 
 use std::path::Path;
 
@@ -10,22 +10,22 @@ use crate::{
     media::image_file::{self, Limits},
 };
 
-/// As large as a frame can be.
+/// Limits: the maximum frame size.
 const LIMITS: Limits = Limits { max_bytes: 64 << 20, max_pixels: 8192 * 8192 };
 
-/// Reads the picture at `path`, and its width and height; the frame has a column or row more where these are odd, a copy
-/// of the last.
+/// Reads the image at `path`; returns it with its width and height. Odd sides are extended by a copy of the last
+/// column or row.
 pub(super) fn read(path: &Path) -> Result<(Frame, (u32, u32)), CameraError> {
     let picture = image_file::read(path, &LIMITS)?;
     let native = picture.dimensions();
     let bad_size = |_| CameraError::NotVideo {
         path: path.to_owned(),
-        why: format!("it has {}x{} pixels, expected 16 to 8192 a side", native.0, native.1),
+        why: format!("{}x{} pixels, expected 16 to 8192 per side", native.0, native.1),
     };
     Ok((image_file::to_frame(&pad(picture)).map_err(bad_size)?, native))
 }
 
-/// Even sides, by repeating the last column and row.
+/// Extends odd sides by repeating the last column and row.
 fn pad(picture: RgbImage) -> RgbImage {
     let (width, height) = picture.dimensions();
     if width.is_multiple_of(2) && height.is_multiple_of(2) {
@@ -42,7 +42,7 @@ mod tests {
     use crate::frame::Yuv;
 
     #[test]
-    fn an_odd_picture_in_the_right_colours() {
+    fn an_image_with_odd_sides_keeps_its_colours() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("orange.png");
         RgbImage::from_pixel(33, 17, image::Rgb([230, 120, 20])).save(&path).unwrap();
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn sides_that_no_frame_has_are_refused() {
+    fn invalid_sizes_are_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("thin.png");
         RgbImage::new(9000, 2).save(&path).unwrap();

@@ -1,6 +1,6 @@
-//! A running V4L2 stream: buffers mapped from the driver, waited for with `poll` so that nothing can hang.
+//! A running V4L2 stream with mapped buffers; every wait uses `poll` with a timeout.
 //!
-//! Our own because the `v4l` crate's stream panics when it is dropped after a device error other than ENODEV.
+//! Replaces the `v4l` crate's stream, which panics on drop after a device error other than ENODEV.
 
 use std::{
     io, ptr, slice,
@@ -18,51 +18,52 @@ use v4l::{
 use super::v4l2::{CAPTURE, Node};
 use crate::v4l2::Plain;
 
-/// Enough that the driver always has one to fill while we decode another.
-const BUFFERS: u32 = 4;
+/// Number of buffers: the driver always has one to fill while another is decoded.
+const BUFFER_COUNT: u32 = 4;
 
-/// Older frames are no pictures of now, or the driver's clock is not ours. The longest exposures are a second.
+/// Maximum age of a frame. Older ones are stale, or stamped by a different clock. The longest exposures take a
+/// second.
 const MAX_AGE: Duration = Duration::from_millis(1500);
 
-/// A node that streams; stops when dropped.
+/// A streaming node; stops when dropped.
 #[derive(Debug)]
 pub(super) struct Stream {
-    // Dropped in this order: the driver frees its buffers when the node is closed, after the maps are gone.
-    maps: Vec<Map>,
+    // Dropped in this order: the mappings must be gone before closing the node frees the driver's buffers.
+    maps: Vec<MappedBuffer>,
     node: Node,
     freshness: Freshness,
 }
 
-/// A buffer that the driver has filled and that is ours until it is queued again.
+/// A buffer filled by the driver, owned by bgcam until it is queued again.
 #[derive(Debug)]
-pub(super) struct Filled {
+pub(super) struct FilledBuffer {
     index: u32,
     len: usize,
-    /// Counts up from the driver and may wrap; a gap is a frame that it dropped.
+    /// Driver's frame counter, which may wrap; a gap means dropped frames.
     pub sequence: u32,
-    /// The driver says that the content is damaged.
+    /// Whether the driver marked the content as damaged.
     pub damaged: bool,
     pub captured_at: Instant,
-    /// Which lines the buffer holds, as `V4L2_FIELD_*`.
+    /// Field order as `V4L2_FIELD_*`.
     pub field: u32,
     age: Option<Duration>,
 }
 
-/// Whether the driver's time stamps can be believed, and how many buffers were too old by them.
+/// Decides whether the driver's timestamps are reliable; counts buffers that were too old.
 #[derive(Debug, Default)]
 struct Freshness {
-    /// One was plausible: the driver goes by our clock.
+    /// Whether any timestamp was plausible, so the driver uses the monotonic clock.
     is_known: bool,
     refused: u32,
 }
 
 impl Freshness {
-    /// Whether a buffer of this age is a picture of now. One that was filled before the process or the machine was stopped
-    /// is not. Where each one is old, the stamps are wrong.
+    /// Whether a buffer of this age is current. A buffer filled before the process or the machine was suspended is
+    /// not. If all buffers are old, the timestamps are wrong.
     fn accepts(&mut self, age: Option<Duration>) -> bool {
         let is_old = age.is_some_and(|age| age >= MAX_AGE);
         self.is_known |= age.is_some_and(|age| age < MAX_AGE);
-        if is_old && self.is_known && self.refused < 2 * BUFFERS {
+        if is_old && self.is_known && self.refused < 2 * BUFFER_COUNT {
             self.refused += 1;
             return false;
         }
@@ -74,15 +75,15 @@ impl Freshness {
 }
 
 impl Stream {
-    /// Maps the buffers, hands all of them to the driver and starts it. The error names the step that failed.
+    /// Maps and queues all buffers and starts streaming. The error names the failed step.
     pub(super) fn start(node: Node) -> Result<Self, (&'static str, io::Error)> {
         let mut request = v4l2_requestbuffers {
-            count: BUFFERS,
+            count: BUFFER_COUNT,
             type_: CAPTURE,
             memory: v4l2_memory_V4L2_MEMORY_MMAP,
             ..Plain::zeroed()
         };
-        node.ioctl(vidioc::VIDIOC_REQBUFS, &mut request).map_err(|error| ("get buffers", error))?;
+        node.ioctl(vidioc::VIDIOC_REQBUFS, &mut request).map_err(|error| ("allocate buffers", error))?;
         let mut stream = Self { maps: Vec::new(), node, freshness: Freshness::default() };
         for index in 0..request.count {
             stream.map(index).map_err(|error| ("map buffers", error))?;
@@ -96,9 +97,9 @@ impl Stream {
     fn map(&mut self, index: u32) -> io::Result<()> {
         let mut buffer = blank(index);
         self.node.ioctl(vidioc::VIDIOC_QUERYBUF, &mut buffer)?;
-        // SAFETY: the driver has set the offset, which belongs to mapped memory.
+        // SAFETY: the driver has set the offset field, which belongs to this memory type.
         let offset = unsafe { buffer.m.offset };
-        self.maps.push(Map::new(&self.node, buffer.length as usize, offset)?);
+        self.maps.push(MappedBuffer::new(&self.node, buffer.length as usize, offset)?);
         Ok(())
     }
 
@@ -106,22 +107,22 @@ impl Stream {
         self.node.ioctl(vidioc::VIDIOC_QBUF, &mut blank(index))
     }
 
-    /// The newest frame, waited for at most `timeout`; older ones that nobody fetched go back to the driver. `None` when
-    /// the time is over.
+    /// Waits up to `timeout` for a frame and returns the newest one; older unread ones are requeued. `None` on
+    /// timeout.
     ///
-    /// Buffers that lay about for longer than [`MAX_AGE`] are passed over.
-    pub(super) fn next(&mut self, timeout: Duration) -> io::Result<Option<Filled>> {
+    /// Buffers older than [`MAX_AGE`] are skipped.
+    pub(super) fn next(&mut self, timeout: Duration) -> io::Result<Option<FilledBuffer>> {
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(mut newest) = self.dequeue()? {
                 while let Some(newer) = self.dequeue()? {
-                    self.give_back(newest)?;
+                    self.requeue(newest)?;
                     newest = newer;
                 }
                 if self.freshness.accepts(newest.age) {
                     return Ok(Some(newest));
                 }
-                self.give_back(newest)?;
+                self.requeue(newest)?;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -131,7 +132,7 @@ impl Stream {
         }
     }
 
-    /// Waits until there is something to dequeue, or the driver is in trouble.
+    /// Waits until a buffer can be dequeued or the driver reports an error.
     fn wait(&self, left: Duration) -> io::Result<()> {
         let mut handle = libc::pollfd { fd: self.node.fd(), events: libc::POLLIN, revents: 0 };
         let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1);
@@ -143,16 +144,16 @@ impl Stream {
         }
         let trouble = handle.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
         if trouble && handle.revents & libc::POLLIN == 0 {
-            // The next dequeue usually says why; without a reason poll would return at once for ever.
+            // The next dequeue usually reports the reason. Without one, poll would return immediately forever.
             return match self.dequeue()? {
-                Some(filled) => self.give_back(filled),
+                Some(filled) => self.requeue(filled),
                 None => Err(io::Error::from_raw_os_error(libc::ENODEV)),
             };
         }
         Ok(())
     }
 
-    fn dequeue(&self) -> io::Result<Option<Filled>> {
+    fn dequeue(&self) -> io::Result<Option<FilledBuffer>> {
         let mut buffer = blank(0);
         match self.node.ioctl(vidioc::VIDIOC_DQBUF, &mut buffer) {
             Ok(()) => {}
@@ -160,7 +161,7 @@ impl Stream {
             Err(error) => return Err(error),
         }
         let age = age(&buffer);
-        Ok(Some(Filled {
+        Ok(Some(FilledBuffer {
             index: buffer.index,
             len: buffer.bytesused as usize,
             sequence: buffer.sequence,
@@ -171,20 +172,20 @@ impl Stream {
         }))
     }
 
-    /// The bytes of a frame; empty when the driver's numbers make no sense.
-    pub(super) fn bytes(&self, filled: &Filled) -> &[u8] {
+    /// The content of a buffer; empty if the driver's values are inconsistent.
+    pub(super) fn bytes(&self, filled: &FilledBuffer) -> &[u8] {
         self.maps.get(filled.index as usize).and_then(|map| map.bytes().get(..filled.len)).unwrap_or_default()
     }
 
-    /// Gives the buffer back to the driver.
-    pub(super) fn give_back(&self, filled: Filled) -> io::Result<()> {
+    /// Returns the buffer to the driver.
+    pub(super) fn requeue(&self, filled: FilledBuffer) -> io::Result<()> {
         self.queue(filled.index)
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // A device that has gone cannot be stopped, and does not need to be.
+        // A disconnected device cannot be stopped, and does not have to be.
         let mut kind = CAPTURE;
         let _ = self.node.ioctl(vidioc::VIDIOC_STREAMOFF, &mut kind);
     }
@@ -194,38 +195,38 @@ fn blank(index: u32) -> v4l2_buffer {
     v4l2_buffer { index, type_: CAPTURE, memory: v4l2_memory_V4L2_MEMORY_MMAP, ..Plain::zeroed() }
 }
 
-/// How long ago the driver took the frame; `None` where it has another clock than we, or none.
+/// Time since capture; `None` if the driver uses another clock.
 fn age(buffer: &v4l2_buffer) -> Option<Duration> {
     if buffer.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK != V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC {
         return None;
     }
     let mut clock = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes to a timespec of ours.
+    // SAFETY: writes to a local timespec.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut clock) };
     let stamp = buffer.timestamp;
     let age = (clock.tv_sec - stamp.tv_sec) * 1_000_000 + clock.tv_nsec / 1000 - stamp.tv_usec;
     u64::try_from(age).ok().map(Duration::from_micros)
 }
 
-/// When a frame of this age was taken; now, where the age makes no sense.
+/// Capture time of a frame of this age; the current time if the age is implausible.
 fn captured_at(age: Option<Duration>) -> Instant {
     let now = Instant::now();
     age.filter(|age| *age < MAX_AGE).and_then(|age| now.checked_sub(age)).unwrap_or(now)
 }
 
-/// One buffer of the driver's in our memory.
+/// A mapped buffer of the driver.
 #[derive(Debug)]
-struct Map {
+struct MappedBuffer {
     start: ptr::NonNull<u8>,
     len: usize,
 }
 
-// SAFETY: the mapping belongs to the process, not to a thread, and nothing else refers to it.
-unsafe impl Send for Map {}
+// SAFETY: the mapping belongs to the process rather than a thread, and is referenced only here.
+unsafe impl Send for MappedBuffer {}
 
-impl Map {
+impl MappedBuffer {
     fn new(node: &Node, len: usize, offset: u32) -> io::Result<Self> {
-        // SAFETY: a new mapping at a place that the kernel chooses.
+        // SAFETY: creates a new mapping at an address chosen by the kernel.
         let start = unsafe {
             v4l2::mmap(
                 ptr::null_mut(),
@@ -241,14 +242,14 @@ impl Map {
     }
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped with this length until drop; the driver leaves a dequeued buffer alone.
+        // SAFETY: mapped with this length until drop; the driver does not write to a dequeued buffer.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
-impl Drop for Map {
+impl Drop for MappedBuffer {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new`, with this length, and not used any more. Cannot fail with such arguments.
+        // SAFETY: mapped by `new` with this length, and no longer in use.
         let _ = unsafe { v4l2::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
@@ -258,20 +259,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_buffers_are_passed_over_where_the_clock_is_ours() {
+    fn old_buffers_are_skipped_with_the_monotonic_clock() {
         let (old, fresh) = (Some(MAX_AGE), Some(Duration::from_millis(20)));
         let mut freshness = Freshness::default();
-        assert!(freshness.accepts(old), "the driver may count from another moment");
+        assert!(freshness.accepts(old), "the driver may use another clock");
         assert!(freshness.accepts(None));
         assert!(freshness.accepts(fresh));
         let found = [old, old, old, old, fresh, old].map(|age| freshness.accepts(age));
         assert_eq!(found, [false, false, false, false, true, false]);
         let accepted = (0..20).map(|_| freshness.accepts(old)).filter(|accepted| *accepted).count();
-        assert!(accepted > 10, "a clock that has gone astray stops no camera");
+        assert!(accepted > 10, "a wrong clock must not stop the camera");
     }
 
     #[test]
-    fn an_age_that_makes_no_sense_is_now() {
+    fn an_implausible_age_is_now() {
         let before = Instant::now();
         assert!(captured_at(None) >= before && captured_at(Some(Duration::from_secs(3600))) >= before);
         assert!(captured_at(Some(Duration::from_millis(500))) < Instant::now() - Duration::from_millis(400));

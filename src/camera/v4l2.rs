@@ -1,7 +1,7 @@
-//! A camera's V4L2 node: what it can do, and setting its format and rate.
+//! V4L2 capture nodes: enumerating formats, and setting format and rate.
 //!
-//! Built on the ioctl wrappers and structs of the `v4l` crate; its `Device` and `Format` above them panic on colour
-//! spaces that they do not know, hide the YCbCr encoding, and leave the descriptor open in child processes.
+//! Uses the ioctl wrappers and structs of the `v4l` crate, but not its `Device` and `Format`: these panic on unknown
+//! colour spaces, hide the YCbCr encoding, and leak the descriptor into child processes.
 
 use std::{
     fs::OpenOptions,
@@ -34,31 +34,31 @@ use crate::{
     v4l2::{Caps, Plain, fourcc_text, ioctl},
 };
 
-/// The buffer type of a camera.
+/// Buffer type of a capture device.
 pub(super) const CAPTURE: v4l2_buf_type = v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
 
-/// Sizes to look for where a driver takes any within bounds.
-const USUAL_SIZES: [(u32, u32); 9] =
+/// Sizes to probe if a driver accepts a range.
+const COMMON_SIZES: [(u32, u32); 9] =
     [(320, 240), (640, 360), (640, 480), (800, 600), (960, 540), (1280, 720), (1280, 960), (1920, 1080), (3840, 2160)];
-/// Rates to look for where a driver takes any within bounds.
-const USUAL_RATES: [f64; 7] = [60.0, 50.0, 30.0, 25.0, 15.0, 10.0, 5.0];
-/// More entries than any driver lists; ends the list of one that never says stop.
-const MOST_ENTRIES: u32 = 256;
+/// Rates to probe if a driver accepts a range.
+const COMMON_RATES: [f64; 7] = [60.0, 50.0, 30.0, 25.0, 15.0, 10.0, 5.0];
+/// Maximum number of enumerated entries; protects from drivers that never end the list.
+const MAX_ENTRIES: u32 = 256;
 
-/// What the driver really set.
+/// The format actually set by the driver.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Given {
-    /// `None` when it is one that we cannot decode.
+pub(super) struct ActualFormat {
+    /// `None` if it cannot be decoded.
     pub pixel: Option<Pixel>,
     pub fourcc: FourCC,
     pub width: u32,
     pub height: u32,
-    /// Bytes from one row of the first plane to the next.
+    /// Bytes per row of the first plane.
     pub stride: usize,
     pub colorspace: u32,
     pub ycbcr_enc: u32,
     pub quantization: u32,
-    /// Which lines its buffers hold.
+    /// Which lines the buffers contain.
     pub lines: Lines,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Opens it without waiting for anything, closed on exec.
+    /// Opens it without blocking, with close-on-exec.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         Ok(Self { fd: file.into() })
@@ -79,7 +79,7 @@ impl Node {
         self.fd.as_raw_fd()
     }
 
-    /// Calls the driver; a signal in between is not an error.
+    /// Calls the driver, and retries if interrupted by a signal.
     pub(super) fn ioctl<T: Plain>(&self, request: vidioc::_IOC_TYPE, argument: &mut T) -> io::Result<()> {
         ioctl(self.fd.as_fd(), request, argument)
     }
@@ -88,47 +88,47 @@ impl Node {
         Caps::of(self.fd.as_fd())
     }
 
-    /// The formats that can be decoded, with every size and rate, sizes within bounds as the usual ones and `wish`; all
-    /// formats where none can be.
+    /// All decodable formats with every size and rate; a range of sizes is probed with common sizes and `wanted`. All
+    /// formats if none can be decoded.
     ///
-    /// Asks for no more than that: some drivers have sixty formats, and each answer takes its time.
-    pub(super) fn usable_formats(&self, wish: Option<Size>) -> io::Result<Vec<Format>> {
-        let usable = self.formats(wish, |fourcc| Pixel::from_fourcc(fourcc).is_some())?;
-        if usable.is_empty() { self.formats(wish, |_| true) } else { Ok(usable) }
+    /// Enumerates no more than necessary: some drivers have sixty formats, and every query takes time.
+    pub(super) fn usable_formats(&self, wanted: Option<Size>) -> io::Result<Vec<Format>> {
+        let usable = self.formats(wanted, |fourcc| Pixel::from_fourcc(fourcc).is_some())?;
+        if usable.is_empty() { self.formats(wanted, |_| true) } else { Ok(usable) }
     }
 
-    /// The formats that `of_use` picks by their four characters, as [`Node::usable_formats`] has them.
-    pub(super) fn formats(&self, wish: Option<Size>, of_use: impl Fn(&str) -> bool) -> io::Result<Vec<Format>> {
+    /// The formats whose fourcc passes `filter`, enumerated as in [`Node::usable_formats`].
+    pub(super) fn formats(&self, wanted: Option<Size>, filter: impl Fn(&str) -> bool) -> io::Result<Vec<Format>> {
         let entry = |index| v4l2_fmtdesc { index, type_: CAPTURE, ..Plain::zeroed() };
         let mut formats = Vec::new();
         for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FMT, entry(index)))? {
             let code = entry.pixelformat;
-            if !of_use(&fourcc_text(code)) {
+            if !filter(&fourcc_text(code)) {
                 continue;
             }
-            for size in self.sizes(code, wish)? {
+            for size in self.sizes(code, wanted)? {
                 formats.push(Format { fourcc: fourcc_text(code), size, rates: self.rates(code, size)? });
             }
         }
         Ok(formats)
     }
 
-    fn sizes(&self, code: u32, wish: Option<Size>) -> io::Result<Vec<Size>> {
+    fn sizes(&self, code: u32, wanted: Option<Size>) -> io::Result<Vec<Size>> {
         let entry = |index| v4l2_frmsizeenum { index, pixel_format: code, ..Plain::zeroed() };
         let mut sizes = Vec::new();
         for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FRAMESIZES, entry(index)))? {
             if entry.type_ == v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE {
-                // SAFETY: the type says which field of the union is set.
+                // SAFETY: the type determines the valid field of the union.
                 let size = unsafe { entry.__bindgen_anon_1.discrete };
                 sizes.extend(Size::new(size.width, size.height).ok());
                 continue;
             }
-            // SAFETY: as above; a continuous range is a stepwise one with steps of 1.
+            // SAFETY: as above; a continuous range is a stepwise range with steps of 1.
             let range = unsafe { entry.__bindgen_anon_1.stepwise };
             let fits = |side: u32, min: u32, max: u32, step: u32| {
                 (min..=max).contains(&side) && (side - min).is_multiple_of(step.max(1))
             };
-            let usual = USUAL_SIZES.iter().filter_map(|&(width, height)| Size::new(width, height).ok()).chain(wish);
+            let usual = COMMON_SIZES.iter().filter_map(|&(width, height)| Size::new(width, height).ok()).chain(wanted);
             sizes.extend(usual.filter(|size| {
                 fits(size.width() as u32, range.min_width, range.max_width, range.step_width)
                     && fits(size.height() as u32, range.min_height, range.max_height, range.step_height)
@@ -146,14 +146,14 @@ impl Node {
         let mut rates = Vec::new();
         for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FRAMEINTERVALS, entry(index)))? {
             if entry.type_ == v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE {
-                // SAFETY: the type says which field of the union is set.
+                // SAFETY: the type determines the valid field of the union.
                 rates.extend(rate(unsafe { entry.__bindgen_anon_1.discrete }));
                 continue;
             }
             // SAFETY: as above. The longest interval is the lowest rate.
             let range = unsafe { entry.__bindgen_anon_1.stepwise };
             let (low, high) = (rate(range.max).unwrap_or(0.0), rate(range.min).unwrap_or(f64::MAX));
-            rates.extend(USUAL_RATES.iter().copied().filter(|rate| (low..=high).contains(rate)));
+            rates.extend(COMMON_RATES.iter().copied().filter(|rate| (low..=high).contains(rate)));
             break;
         }
         Ok(rates)
@@ -163,17 +163,17 @@ impl Node {
         self.ioctl(request, &mut entry).map(|()| entry)
     }
 
-    /// Asks for a format and reads back what the driver made of it: whole pictures, or those of interlaced video, where the
-    /// driver has either.
-    pub(super) fn set_format(&self, choice: &Choice) -> io::Result<Given> {
+    /// Sets a format and returns the driver's actual one. Requests progressive frames, or else interlaced ones with
+    /// both fields.
+    pub(super) fn set_format(&self, choice: &Choice) -> io::Result<ActualFormat> {
         let given = self.set_field(choice, v4l2_field_V4L2_FIELD_NONE)?;
         match given.lines {
-            Lines::Halves => self.set_field(choice, v4l2_field_V4L2_FIELD_INTERLACED),
+            Lines::SingleField => self.set_field(choice, v4l2_field_V4L2_FIELD_INTERLACED),
             _ => Ok(given),
         }
     }
 
-    fn set_field(&self, choice: &Choice, field: u32) -> io::Result<Given> {
+    fn set_field(&self, choice: &Choice, field: u32) -> io::Result<ActualFormat> {
         let mut format = v4l2_format { type_: CAPTURE, ..Plain::zeroed() };
         format.fmt.pix = v4l2_pix_format {
             width: choice.size.width() as u32,
@@ -183,9 +183,9 @@ impl Node {
             ..Plain::zeroed()
         };
         self.ioctl(vidioc::VIDIOC_S_FMT, &mut format)?;
-        // SAFETY: the driver has filled in the field that belongs to the buffer type; all fields are integers.
+        // SAFETY: the driver has filled the field for this buffer type; all fields are integers.
         let (pix, ycbcr_enc) = unsafe { (format.fmt.pix, format.fmt.pix.__bindgen_anon_1.ycbcr_enc) };
-        Ok(Given {
+        Ok(ActualFormat {
             pixel: Pixel::from_fourcc(&fourcc_text(pix.pixelformat)),
             fourcc: FourCC::from(pix.pixelformat),
             width: pix.width,
@@ -198,7 +198,7 @@ impl Node {
         })
     }
 
-    /// Asks for a rate; returns the one that the driver set, `None` where it has no say in it.
+    /// Requests a rate and returns the driver's actual one; `None` if the driver does not support it.
     pub(super) fn set_rate(&self, fps: f64) -> Option<f64> {
         let interval = if fps.fract() == 0.0 {
             v4l2_fract { numerator: 1, denominator: fps as u32 }
@@ -208,19 +208,19 @@ impl Node {
         let mut parameters = v4l2_streamparm { type_: CAPTURE, ..Plain::zeroed() };
         parameters.parm.capture.timeperframe = interval;
         self.ioctl(vidioc::VIDIOC_S_PARM, &mut parameters).ok()?;
-        // SAFETY: the driver has filled in the field that belongs to the buffer type.
+        // SAFETY: the driver has filled the field for this buffer type.
         let capture = unsafe { parameters.parm.capture };
         rate(capture.timeperframe).filter(|_| capture.capability & V4L2_CAP_TIMEPERFRAME != 0)
     }
 }
 
-/// All entries of a list of the driver's. Only some errors are the list's end; others are a camera that is going away.
+/// Enumerates a driver's list. Some errors mark its end; others mean that the camera is disappearing.
 fn entries<T>(mut entry: impl FnMut(u32) -> io::Result<T>) -> io::Result<Vec<T>> {
     let mut all = Vec::new();
-    for index in 0..MOST_ENTRIES {
+    for index in 0..MAX_ENTRIES {
         match entry(index) {
             Ok(entry) => all.push(entry),
-            // Behind the last one; there is no such list; it is empty.
+            // Past the last entry, no such list, or an empty one.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTTY | libc::ENODATA)) => break,
             Err(error) => return Err(error),
         }
@@ -242,13 +242,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_ends_where_the_driver_says_so_and_not_where_the_camera_vanishes() {
+    fn a_list_ends_at_einval_but_not_when_the_camera_disappears() {
         let list = |errno: i32| {
             entries(move |index| if index < 3 { Ok(index) } else { Err(io::Error::from_raw_os_error(errno)) })
         };
         assert_eq!(list(libc::EINVAL).unwrap(), [0, 1, 2]);
         assert_eq!(list(libc::ENOTTY).unwrap(), [0, 1, 2]);
         assert_eq!(list(libc::ENODEV).unwrap_err().raw_os_error(), Some(libc::ENODEV));
-        assert_eq!(entries(Ok).unwrap().len(), MOST_ENTRIES as usize);
+        assert_eq!(entries(Ok).unwrap().len(), MAX_ENTRIES as usize);
     }
 }

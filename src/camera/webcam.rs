@@ -1,4 +1,4 @@
-//! A V4L2 webcam as a source of frames: opened, negotiated, decoded, scaled.
+//! V4L2 webcams as frame sources: open, negotiate, decode and scale.
 
 use std::{
     io,
@@ -19,8 +19,8 @@ use super::{
     mjpeg::Mjpeg,
     negotiate,
     scale::Scaler,
-    stream::{Filled, Stream},
-    v4l2::{Given, Node},
+    stream::{FilledBuffer, Stream},
+    v4l2::{ActualFormat, Node},
 };
 use crate::frame::colour::ToNative;
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
     v4l2::holders,
 };
 
-/// A webcam that streams.
+/// A streaming webcam.
 #[derive(Debug)]
 struct Webcam {
     info: SourceInfo,
@@ -40,7 +40,7 @@ struct Webcam {
     stream: Stream,
     decoder: Decoder,
     colour: ToNative,
-    /// Where the native size differs from the wished one: a frame of the native size, and the way from it.
+    /// If the native size differs from the requested size: a frame of the native size, and a scaler from it.
     fit: Option<(Frame, Scaler)>,
     seq: u64,
     last_sequence: Option<u32>,
@@ -68,13 +68,13 @@ impl Decoder {
     }
 }
 
-/// Opens the camera at `path` and starts it with what serves `settings` best.
+/// Opens the camera at `path` and starts it with the format that fits `settings` best.
 pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
     let fault = |doing| move |error| fault(path, doing, error);
     let node = Node::open(path).map_err(fault("open the node"))?;
     let caps = node.caps().map_err(|error| match error.raw_os_error() {
-        Some(libc::ENOTTY | libc::EINVAL) => not_capture(path, "it is no V4L2 device"),
-        _ => self::fault(path, "ask what it can do", error),
+        Some(libc::ENOTTY | libc::EINVAL) => not_capture(path, "not a V4L2 device"),
+        _ => self::fault(path, "query the capabilities", error),
     })?;
     if caps.is_loopback() && caps.card == LABEL {
         return Err(not_capture(path, "it is bgcam's own output"));
@@ -83,14 +83,15 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         return Err(CameraError::Unreadable(Unreadable { name: caps.card, path: path.to_owned(), why: MULTI_PLANAR }));
     }
     if !(caps.captures() && caps.streams()) {
-        let why = if caps.is_loopback() { "no program writes to this v4l2loopback" } else { "it gives no frames" };
+        let why =
+            if caps.is_loopback() { "no program writes to this v4l2loopback" } else { "it is not a capture device" };
         return Err(not_capture(path, why));
     }
 
     let mut formats = node.usable_formats(Some(settings.size)).map_err(fault("list the formats"))?;
     let unsupported =
         |offered, wanted| CameraError::Unsupported { device: path.display().to_string(), offered, wanted };
-    let offered = offered(&formats);
+    let offered = format_list(&formats);
     if let Some(wanted) = &settings.fourcc {
         formats.retain(|format| format.fourcc == *wanted);
     }
@@ -101,13 +102,13 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         .pixel
         .and_then(|pixel| Some((pixel, native_size(pixel, &given)?)))
         .ok_or_else(|| unsupported(format!("only {} {}x{}", given.fourcc, given.width, given.height), None))?;
-    if given.lines == Lines::Halves {
+    if given.lines == Lines::SingleField {
         return Err(CameraError::Fields { device: path.display().to_string() });
     }
     let fps = node.set_rate(choice.fps).unwrap_or(choice.fps);
 
     let decoder = Decoder::new(pixel, native, given.stride)
-        .ok_or_else(|| self::fault(path, "make a JPEG decoder", io::ErrorKind::OutOfMemory.into()))?;
+        .ok_or_else(|| self::fault(path, "create a JPEG decoder", io::ErrorKind::OutOfMemory.into()))?;
     let stream = Stream::start(node).map_err(|(doing, error)| self::fault(path, doing, error))?;
     let id = links::link_of(path, infrared::is_named(&caps.card, "") || infrared::is_gray(&formats));
     let info = describe(path, caps.card, id, &given, fps);
@@ -126,15 +127,15 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
     }))
 }
 
-/// The size that frames are decoded at. JPEGs with an odd side lose a row or column.
-fn native_size(pixel: Pixel, given: &Given) -> Option<Size> {
+/// Size of decoded frames. JPEGs with an odd side lose a row or column.
+fn native_size(pixel: Pixel, given: &ActualFormat) -> Option<Size> {
     let side = |side: u32| if pixel == Pixel::Mjpg { side & !1 } else { side };
     Size::new(side(given.width), side(given.height)).ok()
 }
 
-/// The formats in a few words: those that can be decoded, if there are any.
-fn offered(formats: &[Format]) -> String {
-    const MOST: usize = 8;
+/// A short list of the formats: the decodable ones, if there are any.
+fn format_list(formats: &[Format]) -> String {
+    const MAX_LISTED: usize = 8;
     let mut codes: Vec<_> = formats.iter().map(|format| format.fourcc.as_str()).collect();
     codes.dedup();
     if codes.iter().any(|code| Pixel::from_fourcc(code).is_some()) {
@@ -142,12 +143,12 @@ fn offered(formats: &[Format]) -> String {
     }
     match codes.len() {
         0 => "no format".to_owned(),
-        count if count > MOST => format!("{} and {} more", codes[..MOST].join(", "), count - MOST),
+        count if count > MAX_LISTED => format!("{} and {} more", codes[..MAX_LISTED].join(", "), count - MAX_LISTED),
         _ => codes.join(", "),
     }
 }
 
-fn describe(path: &Path, name: String, id: Option<PathBuf>, given: &Given, fps: f64) -> SourceInfo {
+fn describe(path: &Path, name: String, id: Option<PathBuf>, given: &ActualFormat, fps: f64) -> SourceInfo {
     SourceInfo {
         name,
         path: Some(path.to_owned()),
@@ -162,7 +163,7 @@ fn not_capture(path: &Path, why: &str) -> CameraError {
     CameraError::NotCapture { device: path.display().to_string(), why: why.to_owned() }
 }
 
-/// What it means when the system refuses something while a camera is being opened.
+/// Maps a system error while opening a camera.
 fn fault(path: &Path, doing: &'static str, source: io::Error) -> CameraError {
     let device = path.display().to_string();
     match source.raw_os_error() {
@@ -174,19 +175,19 @@ fn fault(path: &Path, doing: &'static str, source: io::Error) -> CameraError {
 }
 
 impl Webcam {
-    /// What a refusal means once frames have come: the camera was pulled out, or its driver has given up. Whatever the
-    /// number (EIO, ENODEV, EINVAL after an unbind), only opening it again can help.
+    /// Maps a system error while streaming: the camera was disconnected, or its driver has failed. Whatever the errno
+    /// (EIO, ENODEV, EINVAL after an unbind), only reopening can help.
     fn gone(&self, source: io::Error) -> CameraError {
         CameraError::Gone { device: self.path.display().to_string(), source }
     }
 
-    fn decode(&mut self, filled: &Filled, into: &mut Frame) -> Result<(), CameraError> {
+    fn decode(&mut self, filled: &FilledBuffer, into: &mut Frame) -> Result<(), CameraError> {
         if filled.damaged {
-            return Err(CameraError::Corrupt("the driver says so"));
+            return Err(CameraError::Corrupt("marked as damaged by the driver"));
         }
         let lines = Lines::of(filled.field);
-        if lines == Lines::Halves {
-            return Err(CameraError::Corrupt("half of an interlaced picture"));
+        if lines == Lines::SingleField {
+            return Err(CameraError::Corrupt("a single field of an interlaced frame"));
         }
         let native = self.fit.as_mut().map_or(&mut *into, |(native, _)| native);
         self.decoder.decode(self.stream.bytes(filled), native)?;
@@ -218,14 +219,14 @@ impl FrameSource for Webcam {
             .map_err(|error| self.gone(error))?
             .ok_or_else(|| CameraError::Stalled { device: self.path.display().to_string(), waited: timeout })?;
         self.interval.frame(Instant::now());
-        // The driver's number wraps; a jump back (a driver that counts anew) must not become four thousand million.
+        // The driver's counter wraps, and a driver that restarts its count must not cause a jump of 2^32.
         let step = self.last_sequence.map_or(0, |last| filled.sequence.wrapping_sub(last));
         self.last_sequence = Some(filled.sequence);
         self.seq += if (1..1 << 31).contains(&step) { u64::from(step) } else { 1 };
         into.seq = self.seq;
         into.captured_at = filled.captured_at;
         let decoded = self.decode(&filled, into);
-        self.stream.give_back(filled).map_err(|error| self.gone(error))?;
+        self.stream.requeue(filled).map_err(|error| self.gone(error))?;
         decoded
     }
 }
@@ -235,16 +236,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offer_is_said_in_a_few_words() {
+    fn the_format_list_is_short() {
         let formats = |codes: &[&str]| -> Vec<Format> {
             let format = |code: &&str| Format { fourcc: (*code).into(), size: Size::HD, rates: Vec::new() };
             codes.iter().map(format).collect()
         };
-        assert_eq!(offered(&formats(&["H264", "YUYV", "YUYV", "NV12"])), "YUYV, NV12");
+        assert_eq!(format_list(&formats(&["H264", "YUYV", "YUYV", "NV12"])), "YUYV, NV12");
         assert_eq!(
-            offered(&formats(&["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"])),
+            format_list(&formats(&["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"])),
             "A, B, C, D, E, F, G, H and 2 more"
         );
-        assert_eq!(offered(&[]), "no format");
+        assert_eq!(format_list(&[]), "no format");
     }
 }

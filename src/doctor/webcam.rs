@@ -219,13 +219,13 @@ mod tests {
     #[test]
     fn an_unreadable_camera_is_not_reported_as_missing() {
         let camera =
-            Unreadable { name: "ISP".into(), path: "/dev/video3".into(), why: "speaks only the multi-planar API" };
+            Unreadable { name: "ISP".into(), path: "/dev/video3".into(), why: "supports only the multi-planar API" };
         let file = "/home/ada/.config/bgcam/bgcam.toml";
         for device in ["auto", "isp", "/dev/video3"] {
             let text = format!("[camera]\ndevice = {device:?}");
             let cameras = Cameras { unreadable: vec![camera.clone()], ..Cameras::default() };
             let found = finding(&FakeMachine::new().fake(|fake| fake.cameras = cameras).with(file, text), "webcam");
-            assert_eq!(found.text, "ISP (/dev/video3) speaks only the multi-planar API", "{device}");
+            assert_eq!(found.text, "ISP (/dev/video3) supports only the multi-planar API", "{device}");
             assert!(found.level == Level::Fail && found.fix.unwrap().text.contains("USB webcam"));
         }
     }

@@ -1,50 +1,51 @@
-//! libjpeg-turbo, called below the safe layer of the `turbojpeg` crate for three things that it does not have: planes
-//! written in place, the difference between a damaged picture and a harmless warning, and no allocation on our side.
+//! Bindings to libjpeg-turbo below the safe layer of the `turbojpeg` crate, which lacks decoding into existing
+//! planes, the distinction of damage from harmless warnings, and decoding without allocation.
 
 use std::ffi::{CStr, c_int};
 
 use turbojpeg::raw;
 
-use super::{CameraError, tidy::tidy};
+use super::{CameraError, sanitize::sanitize};
 use crate::{
     camera::convert::halve_rows,
     frame::{Frame, Size},
 };
 
-/// More scans than any progressive JPEG has; a hostile one has thousands, each of which costs a pass over the picture.
+/// Maximum number of scans; more than any real progressive JPEG has. A malicious one has thousands, each costing a
+/// pass over the image.
 const MAX_SCANS: c_int = 100;
 
-/// Sides of a picture, in pixels.
+/// Maximum side in pixels.
 const MAX_SIDE: c_int = 8192;
 
-/// Pixels of a picture; more than any webcam has.
+/// Maximum number of pixels; more than any webcam delivers.
 const MAX_PIXELS: c_int = 1 << 25;
 
-/// Decodes pictures of any size. Allocates only when one is larger than those before.
+/// Decodes images of any size. Allocates only if an image is larger than all previous ones.
 #[derive(Debug)]
 pub(super) struct Codec {
     handle: Handle,
-    /// The picture that is decoded, without what only costs warnings.
+    /// The sanitized JPEG.
     jpeg: Vec<u8>,
-    /// Planes that do not have the shape of a frame's.
+    /// Planes whose layout differs from that of a frame.
     scratch: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Handle(raw::tjhandle);
 
-// SAFETY: a libjpeg-turbo handle has no ties to the thread that made it.
+// SAFETY: a libjpeg-turbo handle is not tied to the thread that created it.
 unsafe impl Send for Handle {}
 
 impl Handle {
-    /// A new decoder; `None` when there is no memory for it.
+    /// Creates a decoder; `None` if it can't be allocated.
     fn new() -> Option<Self> {
-        // SAFETY: no arguments to get wrong; null means that it failed.
+        // SAFETY: no pointers; null means failure.
         let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as c_int) };
         if handle.is_null() {
             return None;
         }
-        // SAFETY: sets a number of the handle. It can't fail, as any limit is valid.
+        // SAFETY: sets a numeric parameter of the handle; every limit is valid.
         unsafe { raw::tj3Set(handle, raw::TJPARAM_TJPARAM_SCANLIMIT as c_int, MAX_SCANS) };
         Some(Self(handle))
     }
@@ -52,37 +53,37 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // SAFETY: made by tj3Init and destroyed once.
+        // SAFETY: created by tj3Init, and destroyed once.
         unsafe { raw::tj3Destroy(self.0) }
     }
 }
 
-/// The size of a picture and of the planes that libjpeg makes of it, which are rounded up to whole chroma samples.
+/// Size of an image, and of its decoded planes, which are rounded up to whole chroma samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) width: usize,
     pub(super) height: usize,
     luma: (usize, usize),
     chroma: (usize, usize),
-    /// Columns and rows of luma to a sample of chroma: 1, 2 or 4. `None` for gray.
+    /// Horizontal and vertical chroma subsampling: 1, 2 or 4. `None` for gray.
     sampling: Option<(usize, usize)>,
 }
 
 impl Codec {
-    /// For pictures of `size` at first; `None` when there is no memory for a decoder.
+    /// Initially for images of `size`; `None` if the decoder can't be allocated.
     pub(super) fn new(size: Size) -> Option<Self> {
         let jpeg = Vec::with_capacity(size.luma_len());
         Some(Self { handle: Handle::new()?, jpeg, scratch: vec![0; 2 * size.luma_len()] })
     }
 
-    /// Takes in the picture in `bytes`, and says which shape it has.
+    /// Loads the image in `bytes` and returns its layout.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Shape, CameraError> {
-        tidy(bytes, &mut self.jpeg)?;
+        sanitize(bytes, &mut self.jpeg)?;
         let handle = self.handle.0;
-        // SAFETY: the buffer is as long as said, and only read.
+        // SAFETY: the buffer has the given length and is only read.
         let status = unsafe { raw::tj3DecompressHeader(handle, self.jpeg.as_ptr(), self.jpeg.len() as raw::size_t) };
         if status != 0 && self.is_damage() {
-            // libjpeg-turbo stays in the midst of a header that it gave up, and would refuse each good one that follows.
+            // After a rejected header libjpeg-turbo keeps its state, and would reject all valid ones that follow.
             if let Some(fresh) = Handle::new() {
                 self.handle = fresh;
             }
@@ -91,19 +92,19 @@ impl Codec {
         self.shape()
     }
 
-    /// What libjpeg has read in a header, where it is of a kind that cameras send.
+    /// The layout read from a header, if it is supported.
     fn shape(&self) -> Result<Shape, CameraError> {
-        // SAFETY: reads a number of the handle.
+        // SAFETY: reads a numeric parameter of the handle.
         let get = |parameter: raw::TJPARAM| unsafe { raw::tj3Get(self.handle.0, parameter as c_int) };
         let (width, height) = (get(raw::TJPARAM_TJPARAM_JPEGWIDTH), get(raw::TJPARAM_TJPARAM_JPEGHEIGHT));
         let is_side = |side| (1..=MAX_SIDE).contains(&side);
         if !is_side(width) || !is_side(height) || width * height > MAX_PIXELS {
-            return Err(CameraError::Corrupt("JPEG of a size that no camera has"));
+            return Err(CameraError::Corrupt("JPEG of an unsupported size"));
         }
         let colours = get(raw::TJPARAM_TJPARAM_COLORSPACE) as raw::TJCS;
         let plain = [raw::TJCS_TJCS_YCbCr, raw::TJCS_TJCS_GRAY].contains(&colours);
         if !plain || get(raw::TJPARAM_TJPARAM_LOSSLESS) != 0 || get(raw::TJPARAM_TJPARAM_PRECISION) != 8 {
-            return Err(CameraError::Corrupt("JPEG is not 8 bit YCbCr"));
+            return Err(CameraError::Corrupt("JPEG is not 8-bit YCbCr"));
         }
         let code = get(raw::TJPARAM_TJPARAM_SUBSAMP);
         let sampling = match code {
@@ -117,7 +118,7 @@ impl Codec {
             _ => return Err(CameraError::Corrupt("JPEG with unknown chroma subsampling")),
         };
         let plane = |plane| {
-            // SAFETY: arithmetic only; 0 for sizes and codes that are not possible.
+            // SAFETY: arithmetic only; returns 0 for invalid sizes and codes.
             let (width, height) =
                 unsafe { (raw::tj3YUVPlaneWidth(plane, width, code), raw::tj3YUVPlaneHeight(plane, height, code)) };
             (width as usize, height as usize)
@@ -126,8 +127,8 @@ impl Codec {
         Ok(Shape { width: width as usize, height: height as usize, luma: plane(0), chroma, sampling })
     }
 
-    /// Decodes the picture that was taken in last, of `shape`, into the frame `into`, which is no wider and no higher: what
-    /// is beyond it to the right and below is left out.
+    /// Decodes the loaded image of `shape` into `into`, which must not be wider or higher. Excess columns and rows on
+    /// the right and bottom are dropped.
     pub(super) fn decode(&mut self, shape: &Shape, into: &mut Frame) -> Result<(), CameraError> {
         let size = into.size();
         debug_assert!(size.width() <= shape.width && size.height() <= shape.height);
@@ -167,14 +168,14 @@ impl Codec {
         result
     }
 
-    /// Decodes into planes of `shape`. A picture that lost anything is an error.
+    /// Decodes into planes of `shape`. Any data loss is an error.
     fn planes(&mut self, planes: [&mut [u8]; 3], shape: &Shape) -> Result<(), CameraError> {
         let sizes = [shape.luma, shape.chroma, shape.chroma];
         assert!(planes.iter().zip(sizes).all(|(plane, (width, rows))| plane.len() >= width * rows));
         let mut starts = planes.map(<[u8]>::as_mut_ptr);
         let mut strides = sizes.map(|(width, _)| width as c_int);
-        // SAFETY: each plane is as long as libjpeg's own arithmetic says in `shape`, which was read from the same header;
-        // gray touches only the first plane.
+        // SAFETY: each plane has the length computed by libjpeg for `shape`, which was read from the same header;
+        // gray writes only the first plane.
         let status = unsafe {
             raw::tj3DecompressToYUVPlanes8(
                 self.handle.0,
@@ -184,16 +185,17 @@ impl Codec {
                 strides.as_mut_ptr(),
             )
         };
-        if status != 0 && self.is_damage() { Err(CameraError::Corrupt("damaged or cut JPEG")) } else { Ok(()) }
+        if status != 0 && self.is_damage() { Err(CameraError::Corrupt("damaged or truncated JPEG")) } else { Ok(()) }
     }
 
-    /// Whether what libjpeg complains of costs pixels.
+    /// Whether libjpeg's warning means lost pixels.
     ///
-    /// Stray bytes before a marker within the scan cost none. libjpeg keeps its first complaint only, which is of missing data
-    /// wherever the stray bytes are before the last marker; those before restart markers are counted when it is tidied.
+    /// Stray bytes before a marker within the scan do no harm. libjpeg keeps only its first warning; that is one for
+    /// missing data if the stray bytes are before the last marker. Stray bytes before restart markers are removed
+    /// while sanitizing.
     fn is_damage(&self) -> bool {
         const HARMLESS: &[u8] = b"extraneous bytes before marker";
-        // SAFETY: the handle is alive; the text is valid until the next call with it.
+        // SAFETY: the handle is valid; the text is valid until the next call with it.
         let (code, text) = unsafe {
             let handle = self.handle.0;
             (raw::tj3GetErrorCode(handle) as raw::TJERR, CStr::from_ptr(raw::tj3GetErrorStr(handle)).to_bytes())
@@ -203,17 +205,17 @@ impl Codec {
     }
 }
 
-/// The left of the first rows.
+/// Copies the left part of the first rows.
 fn crop(from: &[u8], stride: usize, into: &mut [u8], width: usize) {
     for (from, into) in from.chunks_exact(stride).zip(into.chunks_exact_mut(width)) {
         into.copy_from_slice(&from[..width]);
     }
 }
 
-/// Chroma of any subsampling to that of 4:2:0, for a frame of `size` at the top left.
+/// Converts chroma of any subsampling to 4:2:0, for a frame of `size` at the top left.
 fn resample(from: &[u8], stride: usize, (across, down): (usize, usize), into: &mut [u8], size: Size) {
     let width = size.width() / 2;
-    // the rows and columns of theirs that one of ours covers: two where theirs are finer
+    // Source rows and columns covered by one target sample: two if the source is finer.
     let covered = |index: usize, sampling: usize| match sampling {
         1 => (2 * index, 2 * index + 1),
         2 => (index, index),
@@ -223,7 +225,7 @@ fn resample(from: &[u8], stride: usize, (across, down): (usize, usize), into: &m
         let (first, second) = covered(y, down);
         let (top, bottom) = (&from[first * stride..][..stride], &from[second * stride..][..stride]);
         if across == 2 {
-            // 4:2:2, as nearly all webcams send
+            // 4:2:2, as sent by nearly all webcams.
             halve_rows(&top[..width], &bottom[..width], into);
             continue;
         }
@@ -237,7 +239,7 @@ fn resample(from: &[u8], stride: usize, (across, down): (usize, usize), into: &m
 
 #[cfg(test)]
 impl Codec {
-    /// Where the buffers are, for tests of whether they stay.
+    /// Addresses of the buffers, for tests that they are not reallocated.
     pub(super) fn buffers(&self) -> [*const u8; 2] {
         [self.jpeg.as_ptr(), self.scratch.as_ptr()]
     }

@@ -1,19 +1,19 @@
-//! Motion JPEG straight to I420 planes.
+//! Decodes Motion JPEG directly to I420 planes.
 //!
-//! Webcams send JPEGs that image viewers open and strict decoders refuse; `tidy` knows what they do to the bytes, `codec` calls
-//! libjpeg-turbo, and here pictures of another size than the camera has agreed to are fitted into a frame.
+//! Webcams send JPEGs that image viewers open but strict decoders reject. `sanitize` repairs their known defects,
+//! `codec` calls libjpeg-turbo, and this module fits frames of an unexpected size.
 
 mod codec;
-mod tidy;
+mod sanitize;
 
 use self::codec::{Codec, Shape};
 use super::{CameraError, scale::Scaler};
 use crate::frame::{Frame, Size};
 
-/// Frames in a row of another size than was agreed, before that size is believed: a damaged header has any.
-const FRAMES_TO_BELIEVE: u32 = 3;
+/// Consecutive frames of an unexpected size before it is accepted; a damaged header can contain any size.
+const MIN_EQUAL_FRAMES: u32 = 3;
 
-/// Rows or columns that encoders add to fill blocks are fewer than this; a picture that has more is of another size.
+/// Upper limit of the rows or columns that encoders add to fill blocks; an image with more has a different size.
 const MAX_PADDING: usize = 32;
 
 /// Decodes frames of one size.
@@ -21,32 +21,34 @@ const MAX_PADDING: usize = 32;
 pub struct Mjpeg {
     codec: Codec,
     size: Size,
-    /// The size of the last picture, where it is another, and how many in a row have had it.
+    /// Size of the last frame if unexpected, and the number of consecutive frames with it.
     seen: ((usize, usize), u32),
-    other: Option<Other>,
+    other: Option<UnexpectedSize>,
 }
 
-/// A size that the camera sends instead of that to which it agreed.
+/// An accepted size other than the negotiated one.
 #[derive(Debug)]
-struct Other {
+struct UnexpectedSize {
     size: (usize, usize),
-    /// A frame of that size and the way from it; `None` where the picture is only padded, and cropped.
+    /// A frame of that size and a scaler from it; `None` if the image is only padded, which is cropped.
     fit: Option<(Frame, Scaler)>,
 }
 
 impl Mjpeg {
-    /// For frames of `size`; `None` when there is no memory for a decoder.
+    /// For frames of `size`; `None` if the decoder can't be allocated.
     pub fn new(size: Size) -> Option<Self> {
         Some(Self { codec: Codec::new(size)?, size, seen: ((0, 0), 0), other: None })
     }
 
-    /// Writes the picture in `jpeg` to `into`, which has the size that this was made for. Levels stay those of the JPEG.
+    /// Decodes the image in `jpeg` to `into`, which must have this decoder's size. Levels are not converted.
     ///
-    /// Pictures of another size are refused at first. Once several in a row have had the same size they are cropped where
-    /// they are padded to whole blocks, and else scaled to cover the frame. Allocates only then.
+    /// Images of other sizes are rejected at first. After several consecutive ones of the same size they are
+    /// accepted: cropped if they are padded to whole blocks, otherwise scaled to cover the frame. Allocates only
+    /// then.
     ///
     /// # Errors
-    /// [`CameraError::Corrupt`] when it is damaged, cut, of a size that is not believed yet or of a kind that no camera sends.
+    /// [`CameraError::Corrupt`] if the JPEG is damaged, truncated, of an unsupported kind or of a size not accepted
+    /// yet.
     pub fn decode(&mut self, jpeg: &[u8], into: &mut Frame) -> Result<(), CameraError> {
         debug_assert_eq!(into.size(), self.size);
         let shape = self.codec.read(jpeg)?;
@@ -68,36 +70,36 @@ impl Mjpeg {
         }
     }
 
-    /// Counts pictures of another size, and makes ready for them when there have been enough.
+    /// Counts images of an unexpected size, and prepares for that size after enough of them.
     fn consider(&mut self, shape: Shape) -> Result<(), CameraError> {
-        const DIFFERS: CameraError = CameraError::Corrupt("JPEG of another size");
+        const UNEXPECTED_SIZE: CameraError = CameraError::Corrupt("JPEG of an unexpected size");
         let size = (shape.width, shape.height);
         self.seen = (size, if self.seen.0 == size { self.seen.1 + 1 } else { 1 });
-        if self.seen.1 < FRAMES_TO_BELIEVE {
-            return Err(DIFFERS);
+        if self.seen.1 < MIN_EQUAL_FRAMES {
+            return Err(UNEXPECTED_SIZE);
         }
         let fit = if self.is_padded(shape) {
             None
         } else {
             let (width, height) = even(shape);
-            let native = Size::new(width as u32, height as u32).map_err(|_| DIFFERS)?;
+            let native = Size::new(width as u32, height as u32).map_err(|_| UNEXPECTED_SIZE)?;
             Scaler::new(native, self.size).map(|scaler| (Frame::new(native), scaler))
         };
         let how = if fit.is_some() { "scaled" } else { "cropped" };
         tracing::info!("the camera sends {}x{} instead of {}: its frames are {how}", size.0, size.1, self.size);
         self.seen.1 = 0;
-        self.other = Some(Other { size, fit });
+        self.other = Some(UnexpectedSize { size, fit });
         Ok(())
     }
 
-    /// Whether a picture is a frame of ours with a few rows or columns more.
+    /// Whether an image is a frame with a few rows or columns of padding.
     fn is_padded(&self, shape: Shape) -> bool {
         let padding = |theirs: usize, ours: usize| theirs.checked_sub(ours).is_some_and(|more| more < MAX_PADDING);
         padding(shape.width, self.size.width()) && padding(shape.height, self.size.height())
     }
 }
 
-/// The even sides that a frame of this picture has.
+/// Even sides of a frame of this image.
 fn even(shape: Shape) -> (usize, usize) {
     (shape.width & !1, shape.height & !1)
 }

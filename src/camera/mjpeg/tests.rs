@@ -1,4 +1,4 @@
-//! JPEGs of every kind, and what webcams do to them.
+//! JPEGs of every kind, with the defects of webcams.
 
 use std::{ffi::c_int, ptr, slice};
 
@@ -17,10 +17,10 @@ const KINDS: [raw::TJSAMP; 7] = [
     raw::TJSAMP_TJSAMP_411,
     raw::TJSAMP_TJSAMP_441,
 ];
-/// What nearly all webcams send.
-const USUAL: Options = Options { kind: raw::TJSAMP_TJSAMP_422, restart: 0, progressive: false };
+/// The format of nearly all webcams.
+const TYPICAL: Options = Options { kind: raw::TJSAMP_TJSAMP_422, restart: 0, progressive: false };
 
-/// How a JPEG is made.
+/// Encoder options of a JPEG.
 #[derive(Debug, Clone, Copy)]
 struct Options {
     kind: raw::TJSAMP,
@@ -29,7 +29,7 @@ struct Options {
     progressive: bool,
 }
 
-/// A picture with an orange left and a blue right half, or with a gradient that needs bits in every block.
+/// An image with an orange left and a blue right half, or a gradient that needs bits in every block.
 fn jpeg((width, height): (usize, usize), options: Options, is_flat: bool) -> Vec<u8> {
     let pixel = |at: usize| {
         let (x, y) = (at % width, at / width);
@@ -41,7 +41,7 @@ fn jpeg((width, height): (usize, usize), options: Options, is_flat: bool) -> Vec
     };
     let pixels: Vec<u8> = (0..width * height).flat_map(pixel).collect();
     let (mut bytes, mut len) = (ptr::null_mut(), 0);
-    // SAFETY: the pixels are as many as said; libjpeg allocates what it hands out, and frees it.
+    // SAFETY: the pixel buffer has the given size; libjpeg allocates its output, and frees it.
     unsafe {
         let handle = raw::tj3Init(raw::TJINIT_TJINIT_COMPRESS as c_int);
         let set = |parameter: raw::TJPARAM, value| assert_eq!(raw::tj3Set(handle, parameter as c_int, value), 0);
@@ -89,7 +89,7 @@ fn pixel(frame: &Frame, x: usize, row: usize) -> [u8; 3] {
     [y[row * width + x], u[chroma], v[chroma]]
 }
 
-/// Checks that both halves have their colour in every corner.
+/// Checks the colour of both halves in every corner.
 fn assert_halves(frame: &Frame, is_gray: bool, what: &str) {
     let (width, height) = sides(frame.size());
     let wanted = |colour: [u8; 3]| if is_gray { [colour[0], 128, 128] } else { colour };
@@ -100,7 +100,7 @@ fn assert_halves(frame: &Frame, is_gray: bool, what: &str) {
 }
 
 #[test]
-fn every_kind_gives_the_same_picture() {
+fn all_kinds_decode_to_the_same_image() {
     for (width, height) in [(64, 48), (66, 50), (65, 49), (63, 47), (1280, 720)] {
         let size = Size::new(width as u32 & !1, height as u32 & !1).unwrap();
         for kind in KINDS {
@@ -118,7 +118,7 @@ fn every_kind_gives_the_same_picture() {
     }
 }
 
-/// The same JPEG less the segments with `marker`.
+/// The same JPEG without the segments with `marker`.
 fn without_segments(jpeg: &[u8], marker: u8) -> Vec<u8> {
     let mut kept = jpeg[..2].to_vec();
     let mut at = 2;
@@ -135,30 +135,30 @@ fn without_segments(jpeg: &[u8], marker: u8) -> Vec<u8> {
 
 #[test]
 fn huffman_tables_may_be_missing_as_uvc_allows() {
-    let whole = jpeg((64, 48), USUAL, true);
+    let whole = jpeg((64, 48), TYPICAL, true);
     let bare = without_segments(&whole, 0xc4);
     assert!(bare.len() < whole.len() - 300);
     assert_eq!(decode(size("64x48"), &bare).unwrap().data(), decode(size("64x48"), &whole).unwrap().data());
 }
 
-/// What webcams do to a picture.
+/// Defects that webcams add to a JPEG.
 #[derive(Debug, Clone)]
-struct Quirks {
+struct Defects {
     before: Vec<u8>,
-    /// Put before each marker behind the first.
+    /// Inserted before every marker after the first.
     stray: Vec<u8>,
-    /// Put before each restart marker.
+    /// Inserted before each restart marker.
     stray_in_scan: Vec<u8>,
     has_end: bool,
     after: Vec<u8>,
 }
 
-impl Quirks {
+impl Defects {
     fn apply(&self, jpeg: &[u8]) -> Vec<u8> {
         let mut bytes = self.before.clone();
         bytes.extend(&jpeg[..2]);
         let mut at = 2;
-        // the header's segments, up to the data of the first scan
+        // The header's segments, up to the data of the first scan.
         loop {
             let end = at + 2 + usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]]));
             bytes.extend(&self.stray);
@@ -184,7 +184,7 @@ impl Quirks {
     }
 }
 
-/// Bytes that are no marker.
+/// Bytes without a marker.
 fn stray() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(0..=0xfe_u8, 0..6)
 }
@@ -197,11 +197,11 @@ fn padding() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn quirks() -> impl Strategy<Value = Quirks> {
+fn defects() -> impl Strategy<Value = Defects> {
     (stray(), stray(), stray(), any::<bool>(), padding()).prop_map(|(before, stray, stray_in_scan, has_end, after)| {
-        // what is junk and what is data can't be known where no marker is between them
+        // Without a marker in between, junk can't be distinguished from data.
         let is_padding = after.iter().all(|byte| *byte == 0) || after.iter().all(|byte| *byte == 0xff);
-        Quirks { before, stray, stray_in_scan, has_end: has_end || !is_padding, after }
+        Defects { before, stray, stray_in_scan, has_end: has_end || !is_padding, after }
     })
 }
 
@@ -215,16 +215,16 @@ fn options() -> impl Strategy<Value = Options> {
 
 proptest! {
     #[test]
-    fn quirks_cost_no_pixel(quirks in quirks(), options in options(), flat: bool) {
+    fn defects_do_not_change_pixels(defects in defects(), options in options(), flat: bool) {
         let whole = jpeg((66, 50), options, flat);
-        let found = decode(size("66x50"), &quirks.apply(&whole)).unwrap();
+        let found = decode(size("66x50"), &defects.apply(&whole)).unwrap();
         let expected = decode(size("66x50"), &whole).unwrap();
         prop_assert_eq!(found.data(), expected.data());
     }
 
-    /// Whatever is around it, a picture that lacks a third of its data is no picture.
+    /// An image that lacks a third of its data is damaged, whatever surrounds it.
     #[test]
-    fn missing_rows_are_damage(quirks in quirks(), options in options(), share in 0.1..0.66_f64) {
+    fn missing_rows_are_damage(defects in defects(), options in options(), share in 0.1..0.66_f64) {
         let whole = jpeg((66, 50), options, false);
         let scan = whole.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap() + 14;
         let keep = scan + ((whole.len() - scan) as f64 * share) as usize;
@@ -233,10 +233,10 @@ proptest! {
             cut.pop();
         }
         cut.extend([0xff, 0xd9]);
-        // noise may decode to rows that nobody can tell from the missing ones
-        let quirks = Quirks { after: vec![quirks.after.first().copied().unwrap_or(0); 40], ..quirks };
-        let quirks = Quirks { has_end: quirks.has_end || !matches!(quirks.after[0], 0 | 0xff), ..quirks };
-        prop_assert!(is_damaged(size("66x50"), &quirks.apply(&cut)));
+        // Noise may decode to rows that look like missing ones.
+        let defects = Defects { after: vec![defects.after.first().copied().unwrap_or(0); 40], ..defects };
+        let defects = Defects { has_end: defects.has_end || !matches!(defects.after[0], 0 | 0xff), ..defects };
+        prop_assert!(is_damaged(size("66x50"), &defects.apply(&cut)));
     }
 
     #[test]
@@ -247,30 +247,31 @@ proptest! {
         bytes.truncate(len - cut % len);
         let mut decoder = Mjpeg::new(size("66x50")).unwrap();
         let mut frame = Frame::new(size("66x50"));
-        for _ in 0..=FRAMES_TO_BELIEVE {
+        for _ in 0..=MIN_EQUAL_FRAMES {
             let _ = decoder.decode(&bytes, &mut frame);
         }
     }
 
     #[test]
-    fn anything_may_come(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_handled(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = decode(size("66x50"), &bytes);
     }
 }
 
 #[test]
-fn a_cut_is_damage_wherever_it_is() {
-    let whole = jpeg((640, 480), USUAL, false);
+fn truncation_is_damage_everywhere() {
+    let whole = jpeg((640, 480), TYPICAL, false);
     for keep in [whole.len() - 20, whole.len() / 2, 700, 100, 3, 0] {
         assert!(is_damaged(size("640x480"), &whole[..keep]), "{keep} of {}", whole.len());
     }
 }
 
-/// Stray bytes before the first restart marker are all that libjpeg would complain of.
+/// libjpeg would warn only about the stray bytes before the first restart marker.
 #[test]
 fn restart_intervals_are_counted() {
-    let quirks = Quirks { before: vec![], stray: vec![], stray_in_scan: vec![0x55], has_end: true, after: vec![0; 99] };
-    let whole = quirks.apply(&jpeg((640, 480), Options { restart: 40, ..USUAL }, false));
+    let defects =
+        Defects { before: vec![], stray: vec![], stray_in_scan: vec![0x55], has_end: true, after: vec![0; 99] };
+    let whole = defects.apply(&jpeg((640, 480), Options { restart: 40, ..TYPICAL }, false));
     assert!(!is_damaged(size("640x480"), &whole));
     let markers: Vec<usize> =
         (0..whole.len() - 1).filter(|at| whole[*at] == 0xff && matches!(whole[at + 1], 0xd0..=0xd7)).collect();
@@ -282,8 +283,8 @@ fn restart_intervals_are_counted() {
 }
 
 #[test]
-fn a_progressive_picture_is_whole_when_all_its_scans_are() {
-    let whole = jpeg((64, 48), Options { progressive: true, ..USUAL }, false);
+fn a_progressive_image_needs_all_its_scans() {
+    let whole = jpeg((64, 48), Options { progressive: true, ..TYPICAL }, false);
     let without_end = &whole[..whole.len() - 2];
     let expected = decode(size("64x48"), &whole).unwrap();
     assert_eq!(decode(size("64x48"), without_end).unwrap().data(), expected.data());
@@ -291,10 +292,10 @@ fn a_progressive_picture_is_whole_when_all_its_scans_are() {
     assert!(is_damaged(size("64x48"), &whole[..last_scan]));
 }
 
-/// An Adobe or JFIF segment that libjpeg does not know, and odd numbers in the header of the scan.
+/// An Adobe or JFIF segment unknown to libjpeg, and odd values in the scan header.
 #[test]
-fn segments_that_change_nothing_are_harmless() {
-    let whole = jpeg((64, 48), USUAL, false);
+fn irrelevant_segments_are_harmless() {
+    let whole = jpeg((64, 48), TYPICAL, false);
     let expected = decode(size("64x48"), &whole).unwrap();
     let mut adobe = [&[0xff, 0xee, 0, 14][..], b"Adobe", &[0, 100, 0, 0, 0, 0, 9]].concat();
     adobe.extend(&whole[2..]);
@@ -306,12 +307,12 @@ fn segments_that_change_nothing_are_harmless() {
     assert_eq!(decode(size("64x48"), &adobe).unwrap().data(), expected.data());
     adobe.truncate(adobe.len() - 60);
     adobe.extend([0xff, 0xd9]);
-    assert!(is_damaged(size("64x48"), &adobe), "they do not hide that rows are missing");
+    assert!(is_damaged(size("64x48"), &adobe), "missing rows are still detected");
 }
 
 #[test]
 fn a_damaged_header_does_not_spoil_the_frames_that_follow() {
-    let whole = jpeg((64, 48), USUAL, true);
+    let whole = jpeg((64, 48), TYPICAL, true);
     let (mut decoder, mut frame) = (Mjpeg::new(size("64x48")).unwrap(), Frame::new(size("64x48")));
     let header = whole.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap();
     for at in 0..header {
@@ -323,17 +324,17 @@ fn a_damaged_header_does_not_spoil_the_frames_that_follow() {
 }
 
 #[test]
-fn a_size_that_stays_is_believed_and_left_again_at_once() {
+fn a_persistent_size_is_accepted_and_dropped_at_once() {
     let agreed = size("1280x720");
     let (mut decoder, mut frame) = (Mjpeg::new(agreed).unwrap(), Frame::new(agreed));
-    let good = jpeg(sides(agreed), USUAL, true);
+    let good = jpeg(sides(agreed), TYPICAL, true);
     for sent in [(1280, 736), (640, 480), (1281, 721), (1920, 1080), (320, 180)] {
-        let other = jpeg(sent, USUAL, true);
+        let other = jpeg(sent, TYPICAL, true);
         decoder.decode(&good, &mut frame).unwrap();
-        for _ in 1..FRAMES_TO_BELIEVE {
+        for _ in 1..MIN_EQUAL_FRAMES {
             let refused = decoder.decode(&other, &mut frame);
             let is_odd = (sent.0 & !1, sent.1 & !1) == sides(agreed);
-            assert!(is_odd || matches!(refused, Err(CameraError::Corrupt("JPEG of another size"))), "{sent:?}");
+            assert!(is_odd || matches!(refused, Err(CameraError::Corrupt("JPEG of an unexpected size"))), "{sent:?}");
         }
         for _ in 0..2 {
             frame.fill(crate::frame::Yuv::BLACK);
@@ -344,15 +345,15 @@ fn a_size_that_stays_is_believed_and_left_again_at_once() {
     }
 }
 
-/// What is padded is cropped and not squeezed: each row is the row that it was.
+/// Padding is cropped, not scaled: every row stays the same.
 #[test]
 fn padded_rows_are_cropped() {
     for (agreed, sent) in [("1920x1080", (1920, 1088)), ("1280x720", (1280, 736)), ("1366x768", (1376, 768))] {
         let agreed = size(agreed);
-        let padded = jpeg(sent, USUAL, false);
+        let padded = jpeg(sent, TYPICAL, false);
         let whole = decode(Size::new(sent.0 as u32, sent.1 as u32).unwrap(), &padded).unwrap();
         let (mut decoder, mut frame) = (Mjpeg::new(agreed).unwrap(), Frame::new(agreed));
-        let decoded = (0..FRAMES_TO_BELIEVE).map(|_| decoder.decode(&padded, &mut frame).is_ok());
+        let decoded = (0..MIN_EQUAL_FRAMES).map(|_| decoder.decode(&padded, &mut frame).is_ok());
         assert!(decoded.last().unwrap());
         let rows =
             |frame: &Frame| frame.planes().0.chunks(frame.size().width()).map(<[u8]>::to_vec).collect::<Vec<_>>();
@@ -364,9 +365,9 @@ fn padded_rows_are_cropped() {
 }
 
 #[test]
-fn sizes_that_change_with_each_frame_are_not_believed() {
+fn sizes_that_change_with_every_frame_are_rejected() {
     let (mut decoder, mut frame) = (Mjpeg::new(size("64x48")).unwrap(), Frame::new(size("64x48")));
-    let pictures = [(128, 96), (32, 32)].map(|sides| jpeg(sides, USUAL, true));
+    let pictures = [(128, 96), (32, 32)].map(|sides| jpeg(sides, TYPICAL, true));
     for picture in pictures.iter().cycle().take(20) {
         assert!(decoder.decode(picture, &mut frame).is_err());
     }
@@ -374,10 +375,10 @@ fn sizes_that_change_with_each_frame_are_not_believed() {
 }
 
 #[test]
-fn no_buffer_grows_while_frames_go_by() {
+fn buffers_do_not_grow() {
     let agreed = size("640x480");
     let (mut decoder, mut frame) = (Mjpeg::new(agreed).unwrap(), Frame::new(agreed));
-    let pictures = [(640, 480), (320, 240)].map(|sides| jpeg(sides, USUAL, false));
+    let pictures = [(640, 480), (320, 240)].map(|sides| jpeg(sides, TYPICAL, false));
     let buffers = |decoder: &Mjpeg| {
         (
             decoder.codec.buffers(),

@@ -1,20 +1,20 @@
-//! A JPEG as webcams send it, tidied for libjpeg: stray bytes, padding and a missing end cost no frame.
+//! Sanitizes webcam JPEGs for libjpeg: stray bytes, padding and a missing end marker do not cost frames.
 //!
-//! Webcams put stray bytes before the picture and its markers, pad the buffer with zeros, ones or leftovers of earlier
-//! frames, and some never send the EOI marker. libjpeg reports only the first of its complaints, so a harmless one would
-//! hide that rows are missing. What is harmless is therefore taken out here, and what libjpeg still complains of counts.
+//! Webcams insert stray bytes before the image and its markers, pad the buffer with zeros, ones or remains of earlier
+//! frames, and some never send the EOI marker. libjpeg reports only its first warning, so a harmless one would hide
+//! missing rows. Harmless defects are therefore removed here, and any remaining libjpeg warning means damage.
 
 use memchr::memchr;
 
 use super::CameraError;
 
-/// More starts of a picture than stray bytes imitate.
+/// Maximum number of SOI markers tried; stray bytes rarely imitate one.
 const MAX_STARTS: usize = 8;
 
-/// Components of a picture, at most.
+/// Maximum number of components.
 const MAX_COMPONENTS: usize = 4;
 
-/// Zeros at the end of a scan that may be data. By the usual tables they make less than a block.
+/// Trailing zeros of a scan that may be data; with the standard tables they encode less than a block.
 const MAX_ZEROS: usize = 16;
 
 const SOI: u8 = 0xd8;
@@ -27,12 +27,12 @@ const DAC: u8 = 0xcc;
 const APP0: u8 = 0xe0;
 const APP14: u8 = 0xee;
 
-/// Writes the first whole picture in `bytes` to `into`: without stray bytes around the markers, and with an EOI at its end.
+/// Writes the first complete image in `bytes` to `into`, without stray bytes around markers and with an EOI marker.
 ///
 /// # Errors
-/// [`CameraError::Corrupt`] when there is no picture, or scans or restart intervals of it are missing. Rows that are
-/// missing at the end of a scan without restart markers are for libjpeg to find.
-pub(super) fn tidy(bytes: &[u8], into: &mut Vec<u8>) -> Result<(), CameraError> {
+/// [`CameraError::Corrupt`] if there is no image, or scans or restart intervals are missing. Missing rows at the end
+/// of a scan without restart markers are left for libjpeg to detect.
+pub(super) fn sanitize(bytes: &[u8], into: &mut Vec<u8>) -> Result<(), CameraError> {
     let mut error = CameraError::Corrupt("no JPEG header");
     let mut from = 0;
     for _ in 0..MAX_STARTS {
@@ -52,7 +52,7 @@ pub(super) fn tidy(bytes: &[u8], into: &mut Vec<u8>) -> Result<(), CameraError> 
     Err(error)
 }
 
-/// Where the next SOI marker is.
+/// Offset of the next SOI marker.
 fn find_start(bytes: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
@@ -64,26 +64,26 @@ fn find_start(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Why there is no picture.
+/// Why there is no image.
 enum Stop {
-    /// It was not the start of one.
+    /// Not the start of an image.
     NoPicture,
-    /// Parts of it are missing.
+    /// Parts of the image are missing.
     Missing(&'static str),
 }
 
-/// What the frame header says.
+/// Contents of the frame header.
 #[derive(Clone, Copy, Default)]
 struct Header {
     is_progressive: bool,
     width: usize,
     height: usize,
     components: usize,
-    /// The name and the sampling factors of each.
+    /// Identifier and sampling factors of each component.
     kinds: [(u8, usize, usize); MAX_COMPONENTS],
 }
 
-/// Reads a picture from after its SOI marker, and writes what is to be kept.
+/// Reads an image after its SOI marker, and writes the parts to keep.
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -91,7 +91,7 @@ struct Parser<'a> {
     header: Option<Header>,
     /// MCUs between two restart markers; 0 for none.
     interval: usize,
-    /// For each component and coefficient, the bits that are still to come; `u8::MAX` before the first scan.
+    /// Missing bits for each component and coefficient; `u8::MAX` before the first scan.
     missing: [[u8; 64]; MAX_COMPONENTS],
 }
 
@@ -108,7 +108,7 @@ impl<'a> Parser<'a> {
                 Some(SOS) => {
                     self.scan(!has_scan)?;
                     has_scan = true;
-                    // whatever follows the only scan of a picture is padding
+                    // Anything after the only scan of an image is padding.
                     if !self.is_progressive() && self.is_complete() {
                         break true;
                     }
@@ -119,7 +119,7 @@ impl<'a> Parser<'a> {
             }
         };
         if !(has_end && self.is_progressive() || self.is_complete()) {
-            return Err(Stop::Missing("scans of the JPEG are missing"));
+            return Err(Stop::Missing("missing JPEG scans"));
         }
         self.into.extend([0xff, EOI]);
         Ok(())
@@ -129,21 +129,21 @@ impl<'a> Parser<'a> {
         self.header.is_some_and(|header| header.is_progressive)
     }
 
-    /// Whether scans have given every coefficient of every component.
+    /// Whether the scans contain every coefficient of every component.
     fn is_complete(&self) -> bool {
         let components = self.header.map_or(0, |header| header.components);
         components > 0 && self.missing[..components].iter().flatten().all(|bits| *bits == 0)
     }
 
-    /// Goes to the next marker and past its segment, which is written; of EOI, SOI and SOS only the marker is read. `None`
-    /// where the bytes end or make no sense.
+    /// Advances to the next marker and copies its segment; of EOI, SOI and SOS only the marker is read. `None` if the
+    /// bytes end or are invalid.
     fn segment(&mut self) -> Option<u8> {
         let marker = self.marker()?;
         if matches!(marker, SOI | EOI | SOS) {
             return Some(marker);
         }
         if matches!(marker, 0 | 1 | 0xd0..=0xd7) {
-            return Some(0); // stands alone, and means nothing here
+            return Some(0); // a marker without a segment, irrelevant here
         }
         let body = self.body()?;
         match marker {
@@ -151,13 +151,13 @@ impl<'a> Parser<'a> {
             DRI => self.interval = usize::from(u16::from_be_bytes([*body.first()?, *body.get(1)?])),
             _ => {}
         }
-        if !is_complained_of(marker, body) {
+        if !causes_warning(marker, body) {
             self.write(marker, body);
         }
         Some(marker)
     }
 
-    /// The code of the next marker, with what is before it passed over.
+    /// Code of the next marker; skips everything before it.
     fn marker(&mut self) -> Option<u8> {
         self.at += memchr(0xff, self.bytes.get(self.at..)?)?;
         let fill = self.bytes[self.at..].iter().take_while(|byte| **byte == 0xff).count();
@@ -165,7 +165,7 @@ impl<'a> Parser<'a> {
         self.bytes.get(self.at - 1).copied()
     }
 
-    /// What is in the segment that begins here with its length.
+    /// Content of the segment whose length field is next.
     fn body(&mut self) -> Option<&'a [u8]> {
         let length = self.bytes.get(self.at..self.at + 2)?;
         let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
@@ -180,14 +180,14 @@ impl<'a> Parser<'a> {
         self.into.extend(body);
     }
 
-    /// Takes in a scan: its header and its data.
+    /// Copies a scan: header and data.
     fn scan(&mut self, is_first: bool) -> Result<(), Stop> {
         let (Some(header), Some(body)) = (self.header, self.body()) else { return Err(Stop::NoPicture) };
         let (&count, rest) = body.split_first().ok_or(Stop::NoPicture)?;
         let count = usize::from(count);
         let (names, band) = rest.split_at_checked(2 * count).ok_or(Stop::NoPicture)?;
         let band: [u8; 3] = band.get(..3).and_then(|band| band.try_into().ok()).ok_or(Stop::NoPicture)?;
-        // many webcams have odd numbers here, which mean nothing in a sequential picture
+        // Many webcams send odd values here, which do not matter in a sequential image.
         let band = if header.is_progressive { band } else { [0, 63, 0] };
         let [first, last, bits] = band;
         for name in names.chunks_exact(2) {
@@ -203,12 +203,12 @@ impl<'a> Parser<'a> {
         self.into.extend(band);
         let restarts = self.data();
         if is_first && !header.is_progressive && self.is_complete() && restarts < self.expected_restarts(&header) {
-            return Err(Stop::Missing("restart intervals of the JPEG are missing"));
+            return Err(Stop::Missing("missing JPEG restart intervals"));
         }
         Ok(())
     }
 
-    /// Takes in the data of a scan up to the next marker that is no restart, and counts the restarts in their order.
+    /// Copies scan data up to the next marker other than a restart, and counts restarts in sequence.
     fn data(&mut self) -> usize {
         let start = self.at;
         let mut restarts = 0;
@@ -233,7 +233,7 @@ impl<'a> Parser<'a> {
         restarts
     }
 
-    /// How many restart markers the only scan of a picture has.
+    /// Number of restart markers in an image's only scan.
     fn expected_restarts(&self, header: &Header) -> usize {
         if self.interval == 0 { 0 } else { header.units().div_ceil(self.interval).saturating_sub(1) }
     }
@@ -264,16 +264,17 @@ impl Header {
     fn units(&self) -> usize {
         let kinds = &self.kinds[..self.components];
         let (across, down) = match kinds {
-            [_] => (1, 1), // a scan of one component counts its blocks, however they are sampled
+            [_] => (1, 1), // a scan of one component counts blocks, whatever their sampling
             _ => kinds.iter().fold((1, 1), |(across, down), kind| (across.max(kind.1), down.max(kind.2))),
         };
         self.width.div_ceil(8 * across) * self.height.div_ceil(8 * down)
     }
 }
 
-/// Whether libjpeg would warn of a segment that changes nothing: a revision of JFIF or a colour transform from Adobe that it
+/// Whether libjpeg would warn about an irrelevant segment: an unknown revision of JFIF, or an unknown Adobe colour
+/// transform.
 /// does not know.
-fn is_complained_of(marker: u8, body: &[u8]) -> bool {
+fn causes_warning(marker: u8, body: &[u8]) -> bool {
     match marker {
         APP0 => body.starts_with(b"JFIF\0") && body.get(5) != Some(&1),
         APP14 => body.starts_with(b"Adobe") && body.get(11).is_some_and(|transform| *transform > 2),
@@ -281,9 +282,9 @@ fn is_complained_of(marker: u8, body: &[u8]) -> bool {
     }
 }
 
-/// The data of a scan that no marker ends, without the zeros and ones that fill the buffer behind it.
+/// Scan data without an end marker, stripped of the zeros and ones that pad the buffer.
 ///
-/// Zeros may be data too, where all is of one colour, but many would be read as blocks where rows are missing.
+/// Zeros may also be data in uniform areas, but many of them would be decoded as blocks where rows are missing.
 fn without_padding(data: &[u8]) -> &[u8] {
     let ones = data.iter().rev().take_while(|byte| **byte == 0xff).count();
     let data = &data[..data.len() - ones];
