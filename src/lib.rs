@@ -21,7 +21,7 @@
 //! 4. [`compose`]: the person over the background, adjusted by [`look`].
 //! 5. [`sink`]: output to v4l2loopback, PipeWire and files.
 //!
-//! [`pipeline`] runs the stages on three threads joined by mailboxes, and adapts the quality to the load.
+//! [`pipeline`] runs the stages on three threads joined by mailboxes, opens the camera on demand, and adapts the quality to the load.
 //!
 //! Generated backgrounds:
 //!

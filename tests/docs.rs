@@ -1,5 +1,5 @@
-//! What the documents show must work: TOML blocks are settings that bgcam takes, commands are verbs that it has, troubles
-//! are messages of ours.
+//! The documentation matches the program: TOML blocks are valid settings, commands parse, files exist, and headings of the
+//! troubleshooting guide are messages in the sources.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -12,7 +12,7 @@ use clap::Parser;
 
 use support::Home;
 
-/// The blocks of `language` in a document, each with the number of its first line.
+/// The fenced blocks of `language` in a document, each with the number of its first line.
 fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
     let (mut found, mut inside) = (Vec::new(), None);
     for (number, line) in text.lines().enumerate() {
@@ -41,7 +41,7 @@ fn documents() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_toml_block_is_good_settings() {
+fn every_toml_block_is_valid_settings() {
     let mut count = 0;
     for (name, text) in documents() {
         for (line, block) in blocks(&text, "toml") {
@@ -55,7 +55,7 @@ fn every_toml_block_is_good_settings() {
     assert!(count > 5, "{count} blocks");
 }
 
-/// The commands of `bgcam` in a document, in blocks and between backticks, each with its line.
+/// The `bgcam` commands in a document, in blocks and in code spans, each with its line number.
 fn commands(text: &str) -> Vec<(usize, String)> {
     let inline = text.lines().enumerate().flat_map(|(number, line)| {
         let spans = line.split('`').skip(1).step_by(2);
@@ -70,23 +70,23 @@ fn commands(text: &str) -> Vec<(usize, String)> {
 }
 
 #[test]
-fn every_command_is_one_that_bgcam_has() {
+fn every_command_in_the_documents_parses() {
     let mut count = 0;
     for (name, text) in documents() {
         for (line, command) in commands(&text) {
             let words = shlex::split(&command).unwrap_or_else(|| panic!("{name}:{line}: {command}"));
             let words = words.into_iter().take_while(|word| !["&&", "|", ">"].contains(&word.as_str()));
-            // a name alone, as in "`bgcam gallery`", may want arguments; what it says must still be a verb
+            // a command may be shown without its arguments, or with placeholders such as FILE as their values
             if let Err(error) = Cli::try_parse_from(words) {
                 use clap::error::ErrorKind::{
                     DisplayHelp, DisplayVersion, InvalidValue, MissingRequiredArgument, MissingSubcommand,
                     ValueValidation,
                 };
                 let known = [DisplayHelp, DisplayVersion, MissingRequiredArgument, MissingSubcommand];
-                let is_place = |word: &str| word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase());
-                let stands_for_a_value =
-                    [InvalidValue, ValueValidation].contains(&error.kind()) && command.split(' ').any(is_place);
-                assert!(known.contains(&error.kind()) || stands_for_a_value, "{name}:{line}: {command}: {error}");
+                let is_placeholder = |word: &str| word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase());
+                let has_placeholder =
+                    [InvalidValue, ValueValidation].contains(&error.kind()) && command.split(' ').any(is_placeholder);
+                assert!(known.contains(&error.kind()) || has_placeholder, "{name}:{line}: {command}: {error}");
             }
             count += 1;
         }
@@ -94,7 +94,7 @@ fn every_command_is_one_that_bgcam_has() {
     assert!(count > 40, "{count} commands");
 }
 
-/// docs/config.md, as the compiled-in settings say it.
+/// docs/config.md, generated from the compiled-in settings.
 fn config_document() -> String {
     let mut text = String::from(
         "# Settings\n\n\
@@ -104,8 +104,8 @@ fn config_document() -> String {
     );
     let (mut section, mut comment, mut started) = (String::new(), Vec::new(), false);
     for line in config::DEFAULTS.lines() {
-        if let Some(words) = line.strip_prefix('#') {
-            comment.push(words.trim_start().to_owned());
+        if let Some(text) = line.strip_prefix('#') {
+            comment.push(text.trim_start().to_owned());
         } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             started = true;
             section = name.to_owned();
@@ -127,7 +127,7 @@ fn config_document() -> String {
 }
 
 #[test]
-fn the_document_of_the_settings_is_theirs() {
+fn the_settings_document_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.md");
     let expected = config_document();
     if env::var_os("UPDATE_DOCS").is_some() {
@@ -137,8 +137,8 @@ fn the_document_of_the_settings_is_theirs() {
     assert!(found == expected, "docs/config.md is out of date: run `UPDATE_DOCS=1 cargo test --test docs`");
 }
 
-/// The sources, one text a line.
-fn sources() -> Vec<String> {
+/// The lines of the sources, with escaped quotes unescaped.
+fn source_lines() -> Vec<String> {
     fn all(dir: &Path, texts: &mut Vec<String>) {
         for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
@@ -154,13 +154,13 @@ fn sources() -> Vec<String> {
 }
 
 #[test]
-fn every_heading_of_troubleshooting_is_a_message_of_ours() {
-    let sources = sources();
+fn every_heading_of_the_troubleshooting_guide_is_a_message() {
+    let sources = source_lines();
     let text = include_str!("../docs/troubleshooting.md");
     let headings: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     for heading in &headings {
-        // the parts between the names and numbers, in this order in one line of the sources
-        let says = |line: &&String| {
+        // the parts around the placeholders must occur in this order in one line of the sources
+        let contains_heading = |line: &&String| {
             let mut rest = line.as_str();
             heading.split('…').all(|part| match rest.find(part) {
                 Some(at) => {
@@ -170,14 +170,17 @@ fn every_heading_of_troubleshooting_is_a_message_of_ours() {
                 None => false,
             })
         };
-        let code = |line: &&String| !line.trim_start().starts_with("//");
-        assert!(sources.iter().filter(code).any(|line| says(&line)), "nobody says: {heading}");
+        let is_code = |line: &&String| !line.trim_start().starts_with("//");
+        assert!(
+            sources.iter().filter(is_code).any(|line| contains_heading(&line)),
+            "not a message in the sources: {heading}"
+        );
     }
     assert!(headings.len() > 30, "{} headings", headings.len());
 }
 
 #[test]
-fn the_desktop_entry_starts_us() {
+fn the_desktop_entry_starts_bgcam() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/desktop/bgcam.desktop");
     let text = fs::read_to_string(&path).unwrap();
     for line in ["[Desktop Entry]", "Type=Application", "Exec=bgcam preview", "Icon=bgcam"] {
@@ -186,6 +189,54 @@ fn the_desktop_entry_starts_us() {
     assert!(path.with_extension("svg").exists());
     match std::process::Command::new("desktop-file-validate").arg(&path).output() {
         Ok(output) => assert!(output.status.success() && output.stdout.is_empty(), "{output:?}"),
-        Err(_) => eprintln!("skipped: desktop-file-validate is not there"),
+        Err(_) => eprintln!("skipped: desktop-file-validate is not installed"),
+    }
+}
+
+/// Whether `name` is a source file, such as `pipeline/render.rs`, or a directory, such as `frame/`, as the documents write them.
+fn is_path(name: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    name.chars().all(part) && ([".rs", ".py"].iter().any(|ending| name.ends_with(ending)) || name.ends_with('/'))
+}
+
+#[test]
+fn every_file_named_in_the_documents_exists() {
+    fn paths(dir: &Path, found: &mut Vec<String>) {
+        for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            found.push(format!("{}{}", path.display(), if path.is_dir() { "/" } else { "" }));
+            if path.is_dir() {
+                paths(&path, found);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut existing = Vec::new();
+    for dir in ["src", "tests", "benches", "fuzz/fuzz_targets", "models", "scripts"] {
+        existing.push(format!("{}/", root.join(dir).display()));
+        paths(&root.join(dir), &mut existing);
+    }
+    let mut count = 0;
+    for (name, text) in documents().into_iter().filter(|(name, _)| !name.ends_with("guide.md")) {
+        for (number, line) in text.lines().enumerate() {
+            for span in line.split('`').skip(1).step_by(2).filter(|span| is_path(span)) {
+                let ending = format!("/{span}");
+                assert!(existing.iter().any(|path| path.ends_with(&ending)), "{name}:{}: no {span}", number + 1);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 40, "{count} files");
+}
+
+#[test]
+fn the_design_document_lists_every_module() {
+    let design = include_str!("../docs/design.md");
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in fs::read_dir(src).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let slash = if entry.path().is_dir() { "/" } else { "" };
+        if !["lib.rs", "main.rs"].contains(&&*name) {
+            assert!(design.contains(&format!("| `{name}{slash}` |")), "docs/design.md does not list {name}");
+        }
     }
 }
