@@ -6,7 +6,7 @@ use bgcam::{
     frame::{Frame, Mask},
     mask::{
         self, Effort, Quality, Settings, catalogue,
-        input::{Region, Shrink},
+        input::{InputScaler, Region},
         matte::{FAST_LEVELS, KEY_LEVELS, Matte, Tuning},
     },
 };
@@ -39,17 +39,17 @@ fn person(width: usize, height: usize) -> Vec<f32> {
 
 #[divan::bench(args = SIZES)]
 fn shrink(bencher: Bencher<'_, '_>, size: &str) {
-    let spec = &catalogue::ours()[0];
+    let spec = &catalogue::bundled()[0];
     let frame = frame(size);
-    let mut shrink = Shrink::new(frame.size(), spec, Region::whole(spec));
+    let mut scaler = InputScaler::new(frame.size(), spec, Region::whole(spec));
     let mut tensor = vec![0.0; 3 * spec.width * spec.height];
-    bencher.bench_local(|| shrink.fill(&frame, divan::black_box(&mut tensor)));
+    bencher.bench_local(|| scaler.fill(&frame, divan::black_box(&mut tensor)));
 }
 
 /// Everything but the models.
 #[divan::bench(args = SIZES)]
 fn matte(bencher: Bencher<'_, '_>, size: &str) {
-    let spec = &catalogue::ours()[0];
+    let spec = &catalogue::bundled()[0];
     let settings = Settings::default();
     let tuning = Tuning {
         memory: settings.memory,
@@ -66,7 +66,7 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
     bencher.bench_local(|| {
         matte.look(&frame, 1);
         matte.set_fast(&alpha);
-        matte.carry();
+        matte.propagate();
         matte.finish(&frame, divan::black_box(mask.alpha_mut()));
     });
 }
@@ -74,7 +74,7 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
 /// What the answer of a key model adds to a frame.
 #[divan::bench]
 fn key(bencher: Bencher<'_, '_>) {
-    let spec = &catalogue::ours()[0];
+    let spec = &catalogue::bundled()[0];
     let shape = (spec.width, spec.height, Region::whole(spec));
     let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), levels: KEY_LEVELS, trusts_key: false, is_stream: true };
     let frame = frame("1280x720");
@@ -82,7 +82,7 @@ fn key(bencher: Bencher<'_, '_>) {
     let alpha = person(spec.width, spec.height);
     matte.look(&frame, 1);
     matte.set_fast(&alpha);
-    matte.carry();
+    matte.propagate();
     bencher.bench_local(|| {
         matte.keep();
         matte.set_key(divan::black_box(&alpha));

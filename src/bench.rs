@@ -12,7 +12,7 @@ use clap::{Args, ValueHint};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    background::{Background, BackgroundSpec, PLAYER},
+    background::{Background, BackgroundSpec, PLAYER_THREAD},
     camera::{self, mjpeg::Mjpeg, sample},
     compose::{Compositor, Scene},
     config::{
@@ -354,7 +354,7 @@ fn player_cpu_time() -> [Duration; 2] {
     let threads = tasks(Path::new("/proc/self"));
     let children = threads.iter().map(|thread| read(&thread.join("children"))).collect::<String>();
     let children = children.split_whitespace().flat_map(|pid| tasks(&Path::new("/proc").join(pid)));
-    let ours = threads.iter().filter(|thread| read(&thread.join("comm")).trim() == PLAYER);
+    let ours = threads.iter().filter(|thread| read(&thread.join("comm")).trim() == PLAYER_THREAD);
     [ours.map(|thread| time_of(thread)).sum(), children.map(|thread| time_of(&thread)).sum()]
 }
 

@@ -15,7 +15,7 @@ use bgcam::{
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
-    mask::{self, Latency, MaskError, ModelInfo, Place, Processor, Quality, Segmenter},
+    mask::{self, Latency, MaskError, ModelInfo, ModelLocation, Processor, Quality, Segmenter},
     pipeline::{CpuHeadroom, Drivers, Machine, Pipeline, Settings},
     sink::{FrameSink, Outputs, SinkError, SinkSpec},
 };
@@ -186,8 +186,8 @@ fn open_fake(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, M
     }
     ALIVE.fetch_add(1, Ordering::Relaxed);
     let info = ModelInfo {
-        spec: mask::catalogue::ours()[0].clone(),
-        place: Place::BuiltIn,
+        spec: mask::catalogue::bundled()[0].clone(),
+        location: ModelLocation::BuiltIn,
         library: PathBuf::new(),
         quality: settings.quality,
         processor: Processor::Cpu,

@@ -16,7 +16,7 @@ use bgcam::{
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
     look::Look,
-    mask::{self, MaskError, ModelInfo, Place, Processor, Quality, Segmenter, catalogue::BUILT_IN},
+    mask::{self, MaskError, ModelInfo, ModelLocation, Processor, Quality, Segmenter, catalogue::BUILT_IN},
     pipeline::{Clock, Drivers, Pipeline, Settings, View},
     sink::{Outputs, SinkSpec, memory::Memory},
     stats::{CountingAllocator, allocations},
@@ -227,10 +227,10 @@ impl Segmenter for LeftHalf {
 }
 
 fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
-    let spec = mask::catalogue::ours()[0].clone();
+    let spec = mask::catalogue::bundled()[0].clone();
     let info = ModelInfo {
         spec,
-        place: Place::BuiltIn,
+        location: ModelLocation::BuiltIn,
         library: PathBuf::new(),
         quality: Quality::Eco,
         processor: Processor::Cpu,

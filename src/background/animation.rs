@@ -15,7 +15,7 @@ use image::{
     codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
 };
 
-use super::{BackgroundError, Fit, fit, gif, player::Reel};
+use super::{BackgroundError, Fit, fit, gif, player::ClipDecoder};
 use crate::{
     frame::Frame,
     media::{
@@ -25,17 +25,17 @@ use crate::{
 };
 
 /// Pixels of a picture at the most, 4096x2160: there are three in memory while one is decoded.
-const MOST_PIXELS: u64 = 4096 * 2160;
+const MAX_PIXELS: u64 = 4096 * 2160;
 
 /// Pictures of a round at the most; then it starts again.
-const MOST_PICTURES: u32 = 20_000;
+const MAX_PICTURES: u32 = 20_000;
 
 /// Bytes of the frames that are kept: two seconds of 720p at 23 pictures a second.
-const MOST_KEPT: usize = 64 << 20;
+const MAX_CACHED_BYTES: usize = 64 << 20;
 
-/// A time as short as this is an old way to say nothing; browsers take it for [`USUAL_TIME`].
-const NO_TIME: Duration = Duration::from_millis(10);
-const USUAL_TIME: Duration = Duration::from_millis(100);
+/// A time as short as this is an old way to say nothing; browsers take it for [`DEFAULT_TIME`].
+const MIN_TIME: Duration = Duration::from_millis(10);
+const DEFAULT_TIME: Duration = Duration::from_millis(100);
 
 /// The formats that move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,13 +87,13 @@ impl Source {
     ///
     /// All of the picture is there if it is the same whatever follows.
     fn with_end(self) -> Self {
-        const LONGEST_BLOCK: usize = 256;
+        const MAX_BLOCK_LEN: usize = 256;
         let first = |source: &Self| Some(source.pictures().ok()?.next()?.ok()?.into_buffer());
         if first(&self).is_some() {
             return self;
         }
         let ended = |fill: u8| Self {
-            bytes: self.bytes.iter().copied().chain([fill; LONGEST_BLOCK + 1]).collect(),
+            bytes: self.bytes.iter().copied().chain([fill; MAX_BLOCK_LEN + 1]).collect(),
             ..self.clone()
         };
         let (zeros, ones) = (ended(0), ended(0xff));
@@ -115,7 +115,7 @@ impl Source {
         let decode = || -> ImageResult<_> {
             let input = Cursor::new(Arc::clone(&self.bytes));
             let mut limits = image::Limits::default();
-            limits.max_alloc = Some(MOST_PIXELS * 4 * 4); // three canvases and some tables
+            limits.max_alloc = Some(MAX_PIXELS * 4 * 4); // three canvases and some tables
             Ok(match self.format {
                 Format::Gif => {
                     let mut decoder = GifDecoder::new(input)?;
@@ -137,8 +137,8 @@ impl Source {
         if width == 0 || height == 0 {
             return Err(self.failed(None));
         }
-        if u64::from(width) * u64::from(height) > MOST_PIXELS {
-            return Err(BackgroundError::Huge { path: self.path.clone(), width, height, limit: MOST_PIXELS });
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
+            return Err(BackgroundError::Huge { path: self.path.clone(), width, height, limit: MAX_PIXELS });
         }
         Ok(frames)
     }
@@ -169,21 +169,21 @@ pub(super) struct Animation {
     pictures: Option<Frames<'static>>,
     /// Pictures of this round.
     count: u32,
-    kept: Vec<(Frame, Duration)>,
+    cache: Vec<(Frame, Duration)>,
     /// Whether all pictures so far are kept.
-    keeps: bool,
+    is_cacheable: bool,
 }
 
 impl Animation {
     pub(super) fn open(source: Source, fit: Fit) -> Result<Self, BackgroundError> {
         let pictures = Some(source.pictures()?);
-        Ok(Self { source, fit, pictures, count: 0, kept: Vec::new(), keeps: true })
+        Ok(Self { source, fit, pictures, count: 0, cache: Vec::new(), is_cacheable: true })
     }
 
     /// The next picture of the file.
     fn decode(&mut self, into: &mut Frame) -> Result<Option<Duration>, BackgroundError> {
         let next = match &mut self.pictures {
-            Some(pictures) if self.count < MOST_PICTURES => pictures.next(),
+            Some(pictures) if self.count < MAX_PICTURES => pictures.next(),
             _ => None,
         };
         let picture = match next {
@@ -194,35 +194,35 @@ impl Animation {
             Some(Ok(picture)) => picture,
         };
         let time = Duration::from(picture.delay());
-        let time = if time <= NO_TIME { USUAL_TIME } else { time };
+        let time = if time <= MIN_TIME { DEFAULT_TIME } else { time };
         let mut picture = DynamicImage::ImageRgba8(picture.into_buffer());
         if let Some(to_srgb) = &self.source.to_srgb {
             picture = to_srgb.convert(picture);
         }
         into.copy_from(&fit::to_frame(image_file::on_black(picture), self.fit, into.size()));
         self.count += 1;
-        self.keep(into, time);
+        self.add_to_cache(into, time);
         Ok(Some(time))
     }
 
-    fn keep(&mut self, frame: &Frame, time: Duration) {
-        self.keeps &= (self.kept.len() + 1) * frame.data().len() <= MOST_KEPT;
-        if self.keeps {
-            self.kept.push((frame.clone(), time));
+    fn add_to_cache(&mut self, frame: &Frame, time: Duration) {
+        self.is_cacheable &= (self.cache.len() + 1) * frame.data().len() <= MAX_CACHED_BYTES;
+        if self.is_cacheable {
+            self.cache.push((frame.clone(), time));
         } else {
-            self.kept = Vec::new();
+            self.cache = Vec::new();
         }
     }
 
-    fn kept(&mut self, into: &mut Frame) -> Option<Duration> {
-        let (frame, time) = self.kept.get(self.count as usize % self.kept.len().max(1))?;
+    fn next_cached(&mut self, into: &mut Frame) -> Option<Duration> {
+        let (frame, time) = self.cache.get(self.count as usize % self.cache.len().max(1))?;
         into.copy_from(frame);
-        self.count = (self.count + 1) % self.kept.len() as u32;
+        self.count = (self.count + 1) % self.cache.len() as u32;
         Some(*time)
     }
 }
 
-impl Reel for Animation {
+impl ClipDecoder for Animation {
     fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
         if self.pictures.is_some() {
             if let Some(time) = self.decode(into)? {
@@ -232,9 +232,9 @@ impl Reel for Animation {
                 return Err(self.source.failed(None));
             }
             self.count = 0;
-            self.pictures = if self.keeps { None } else { Some(self.source.pictures()?) };
+            self.pictures = if self.is_cacheable { None } else { Some(self.source.pictures()?) };
         }
-        if let Some(time) = self.kept(into) {
+        if let Some(time) = self.next_cached(into) {
             return Ok(time);
         }
         self.decode(into)?.ok_or_else(|| self.source.failed(None))
@@ -385,12 +385,12 @@ pub(super) mod tests {
 
     #[test]
     fn a_long_one_is_decoded_again_and_not_held() {
-        let large = Size::new(3840, 2160).unwrap(); // five frames of it are kept
+        let large = Size::new(3840, 2160).unwrap(); // five frames of it are cache
         let levels = [(0, 50), (40, 50), (80, 50), (120, 50), (160, 50), (200, 50), (240, 50)];
         let mut animation = Animation::open(source(gif(&levels)), Fit::Stretch).unwrap();
         let round = levels.map(|(level, time)| (luma(level), u128::from(time)));
         assert_eq!(look(&mut animation, 14, large), round.repeat(2));
-        assert!(animation.kept.is_empty() && animation.pictures.is_some());
+        assert!(animation.cache.is_empty() && animation.pictures.is_some());
     }
 
     #[test]
@@ -484,7 +484,7 @@ pub(super) mod tests {
     #[test]
     fn a_player_shows_it_by_the_clock() {
         let source = source(gif(&[(0, 100), (90, 200), (255, 100)]));
-        let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), Fit::Cover)?) as Box<dyn Reel>);
+        let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), Fit::Cover)?) as Box<dyn ClipDecoder>);
         let player = Player::start(&Options::new(size()), Box::new(open)).unwrap();
         for (at, level) in [(0, 0), (99, 0), (100, 90), (299, 90), (300, 255), (400, 0), (4_150, 90)] {
             player.seek(Duration::from_millis(at));

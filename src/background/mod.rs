@@ -7,12 +7,12 @@ mod animation;
 mod error;
 mod fit;
 mod gif;
+mod grade;
 mod moving;
 pub mod picture;
 mod player;
 mod slideshow;
 mod spec;
-mod treatment;
 mod video;
 
 use std::{
@@ -22,11 +22,11 @@ use std::{
 
 pub use error::BackgroundError;
 pub use fit::Fit;
+pub use grade::Grade;
 use image::RgbImage;
-pub(crate) use player::PLAYER;
 pub use player::Player;
+pub(crate) use player::THREAD_NAME as PLAYER_THREAD;
 pub use spec::{BackgroundSpec, DEFAULT_BLUR, Rgb, Slides, parse_seconds};
-pub use treatment::Treatment;
 
 pub use crate::media::image_file::Limits;
 use crate::{
@@ -60,7 +60,7 @@ pub struct Options {
     /// What a picture may cost.
     pub limits: Limits,
     /// What is done to pictures and videos.
-    pub treatment: Treatment,
+    pub grade: Grade,
     /// How long the pictures of a slideshow take to come in.
     pub crossfade: Duration,
 }
@@ -68,12 +68,12 @@ pub struct Options {
 impl Options {
     /// For frames of `size`, with the usual limits, untreated and without fades.
     pub fn new(size: Size) -> Self {
-        Self { size, limits: Limits::default(), treatment: Treatment::default(), crossfade: Duration::ZERO }
+        Self { size, limits: Limits::default(), grade: Grade::default(), crossfade: Duration::ZERO }
     }
 
     /// For frames of `size`, treated as `look` wants it.
     pub fn for_look(look: &Look, size: Size, limits: Limits) -> Self {
-        Self { limits, treatment: Treatment::of(look), ..Self::new(size) }
+        Self { limits, grade: Grade::of(look), ..Self::new(size) }
     }
 }
 

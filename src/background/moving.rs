@@ -8,10 +8,10 @@ use super::{
     Background, BackgroundError, Fit, Options, Slides,
     animation::{self, Animation, Source},
     fit,
-    player::{Player, Reel},
+    grade::Grader,
+    player::{ClipDecoder, Player},
     slideshow::Slideshow,
     spec::has_video_name,
-    treatment::Treat,
     video::Video,
 };
 use crate::frame::Frame;
@@ -67,7 +67,7 @@ fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Backg
     };
     let source = Source::new(path, format, bytes);
     let moves = source.moves()?;
-    let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), fit)?) as Box<dyn Reel>);
+    let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), fit)?) as Box<dyn ClipDecoder>);
     let player = Player::start(options, Box::new(open))?;
     // what stands needs no thread
     Ok(if moves { Background::Moving(Arc::new(player)) } else { Background::Picture(player.picture()) })
@@ -76,20 +76,20 @@ fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Backg
 /// A decoded image, fitted and adjusted.
 pub(super) fn still(image: RgbImage, fit: Fit, options: &Options) -> Frame {
     let mut frame = fit::to_frame(image, fit, options.size);
-    Treat::new(options.treatment, options.size).apply(&mut frame);
+    Grader::new(options.grade, options.size).apply(&mut frame);
     frame
 }
 
 fn video(path: &Path, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
     let (path, size) = (path.to_owned(), options.size);
-    let open = move |stop: &_| Ok(Box::new(Video::open(&path, fit, size, stop)?) as Box<dyn Reel>);
+    let open = move |stop: &_| Ok(Box::new(Video::open(&path, fit, size, stop)?) as Box<dyn ClipDecoder>);
     Ok(Background::Moving(Arc::new(Player::start(options, Box::new(open))?)))
 }
 
 /// Makes a slideshow ready.
 pub(super) fn slideshow(slides: &Slides, options: &Options) -> Result<Background, BackgroundError> {
     let (slides, shown) = (slides.clone(), options.clone());
-    let open = move |_: &_| Ok(Box::new(Slideshow::open(&slides, &shown)?) as Box<dyn Reel>);
+    let open = move |_: &_| Ok(Box::new(Slideshow::open(&slides, &shown)?) as Box<dyn ClipDecoder>);
     Ok(Background::Moving(Arc::new(Player::start(options, Box::new(open))?)))
 }
 

@@ -15,14 +15,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{BackgroundError, Options, Treatment, treatment::Treat};
+use super::{BackgroundError, Grade, Options, grade::Grader};
 use crate::{
     error::Failure,
     frame::{Frame, Pool},
+    process::backoff::Backoff,
 };
 
 /// The name of the thread that plays.
-pub(crate) const PLAYER: &str = "bgcam-play";
+pub(crate) const THREAD_NAME: &str = "bgcam-play";
 
 /// Frames that are decoded ahead.
 const AHEAD: usize = 4;
@@ -32,20 +33,19 @@ const BUFFERS: usize = AHEAD + 4;
 
 /// How far the clock runs on over a look that comes late, and ahead of a decoder that does: a hiccup is caught up, what
 /// lasts longer (a paused scene, a clip being opened again) is not.
-const SLACK: Duration = Duration::from_millis(500);
+const MAX_CATCH_UP: Duration = Duration::from_millis(500);
 
 /// How long the first frame may take: less than the service is given to start.
-const FIRST_WITHIN: Duration = Duration::from_secs(15);
+const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a file is given when a frame is waited for.
-const FRAME_WITHIN: Duration = Duration::from_secs(20);
+const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long to wait before a clip that failed is opened again: doubles from the first to the longest.
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// What a player plays: pictures one after another, for ever.
-pub(super) trait Reel {
+pub(super) trait ClipDecoder {
     /// Writes the next picture to `into` and tells how long it stands.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ pub(super) trait Reel {
 }
 
 /// Opens a reel, on the thread that plays it; whoever waits in it stops when the flag is set.
-pub(super) type Open = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<Box<dyn Reel>, BackgroundError> + Send>;
+pub(super) type Open = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<Box<dyn ClipDecoder>, BackgroundError> + Send>;
 
 /// A background that moves. Dropping it ends the thread and what it has opened, without waiting for that.
 pub struct Player {
@@ -75,11 +75,11 @@ struct State {
     /// Up to when there are frames.
     decoded: Duration,
     position: Duration,
-    looked: Option<Instant>,
+    last_play: Option<Instant>,
     /// The reel could not go on and is not open again yet.
     failing: bool,
     /// What is done to frames from now on.
-    treatment: Treatment,
+    grade: Grade,
 }
 
 impl Player {
@@ -90,20 +90,20 @@ impl Player {
             ready: VecDeque::with_capacity(AHEAD),
             decoded: Duration::ZERO,
             position: Duration::ZERO,
-            looked: None,
+            last_play: None,
             failing: false,
-            treatment: options.treatment,
+            grade: options.grade,
         };
         let ring = Arc::new(Ring { state: Mutex::new(state), changed: Condvar::new(), stop: Arc::default() });
         let player = Self { ring: Arc::clone(&ring) }; // ends the thread when we return early
-        let (told, first) = sync_channel(1);
+        let (first_result, first) = sync_channel(1);
         let options = options.clone();
-        let thread = thread::Builder::new().name(PLAYER.to_owned());
-        let spawned = thread.spawn(move || run(&ring, &options, open, &told));
+        let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
+        let spawned = thread.spawn(move || run(&ring, &options, open, &first_result));
         spawned.map_err(BackgroundError::Thread)?;
-        match first.recv_timeout(FIRST_WITHIN) {
+        match first.recv_timeout(FIRST_FRAME_TIMEOUT) {
             Ok(result) => result?,
-            Err(RecvTimeoutError::Timeout) => return Err(BackgroundError::Late { waited: FIRST_WITHIN }),
+            Err(RecvTimeoutError::Timeout) => return Err(BackgroundError::Late { waited: FIRST_FRAME_TIMEOUT }),
             Err(RecvTimeoutError::Disconnected) => return Err(BackgroundError::Broken),
         }
         player.go_to(player.ring.lock(), Duration::ZERO);
@@ -113,16 +113,16 @@ impl Player {
     /// Goes on to the frame of `now`, or as far as there are frames. Never waits, allocates nothing.
     pub fn play(&self, now: Instant) {
         let mut state = self.ring.lock();
-        let before = state.looked.replace(now).unwrap_or(now);
-        let step = now.saturating_duration_since(before).min(SLACK);
-        let wanted = (state.position + step).min(state.decoded + SLACK);
+        let before = state.last_play.replace(now).unwrap_or(now);
+        let step = now.saturating_duration_since(before).min(MAX_CATCH_UP);
+        let wanted = (state.position + step).min(state.decoded + MAX_CATCH_UP);
         self.go_to(state, wanted);
     }
 
     /// Goes on to the frame that is due at `position`, counted from the first, and waits until it is decoded: for files,
     /// whose pictures do not depend on how fast they are made. Never goes back.
     pub fn seek(&self, position: Duration) {
-        let deadline = Instant::now() + FRAME_WITHIN;
+        let deadline = Instant::now() + FRAME_TIMEOUT;
         let mut state = self.ring.lock();
         while state.decoded <= position && !state.failing {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -147,8 +147,8 @@ impl Player {
     }
 
     /// Treats the pictures to come in another way, without starting anew; those that are decoded already stay as they are.
-    pub fn treat(&self, treatment: Treatment) {
-        self.ring.lock().treatment = treatment;
+    pub fn set_grade(&self, grade: Grade) {
+        self.ring.lock().grade = grade;
     }
 
     /// The frame of the last [`Player::play`] or [`Player::seek`].
@@ -160,7 +160,7 @@ impl Player {
 impl Drop for Player {
     fn drop(&mut self) {
         self.ring.stop.store(true, Ordering::Relaxed);
-        drop(self.ring.lock()); // whoever looked at the flag before is waiting now
+        drop(self.ring.lock()); // whoever last_play at the flag before is waiting now
         self.ring.changed.notify_all();
     }
 }
@@ -182,12 +182,12 @@ impl Ring {
     }
 
     /// Waits until a frame is wanted, and tells how it is to be treated; `None` at the end.
-    fn wait_for_room(&self) -> Option<Treatment> {
+    fn wait_for_demand(&self) -> Option<Grade> {
         let mut state = self.lock();
         while state.ready.len() >= AHEAD && !self.is_stopped() {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        (!self.is_stopped()).then_some(state.treatment)
+        (!self.is_stopped()).then_some(state.grade)
     }
 
     fn wait(&self, time: Duration) {
@@ -202,12 +202,12 @@ impl Ring {
         }
     }
 
-    fn push(&self, frame: Arc<Frame>, stands: Duration) {
+    fn push(&self, frame: Arc<Frame>, duration: Duration) {
         let mut state = self.lock();
         let at = state.decoded;
         state.ready.push_back((at, frame));
         // a picture without a time would turn the clip round for ever
-        state.decoded = at + stands.max(Duration::from_millis(1));
+        state.decoded = at + duration.max(Duration::from_millis(1));
         state.failing = false;
         drop(state);
         self.changed.notify_all();
@@ -225,23 +225,23 @@ impl State {
     }
 }
 
-/// How many of the frames that begin at these rising times have begun at `position`: the last of them is shown.
+/// How many of the frames that begin at these rising times have has_started at `position`: the last of them is shown.
 fn due(begins: impl Iterator<Item = Duration>, position: Duration) -> usize {
     begins.take_while(|at| *at <= position).count()
 }
 
 /// The thread: opens the reel again and again until the player is dropped, but for the first time.
-fn run(ring: &Ring, options: &Options, mut open: Open, told: &SyncSender<Result<(), BackgroundError>>) {
+fn run(ring: &Ring, options: &Options, mut open: Open, first_result: &SyncSender<Result<(), BackgroundError>>) {
     let mut pool = Pool::new(BUFFERS, || Frame::new(options.size));
-    let mut treat = Treat::new(options.treatment, options.size);
-    let mut retry = FIRST_RETRY;
-    let mut begun = false;
+    let mut grader = Grader::new(options.grade, options.size);
+    let mut backoff = RETRY;
+    let mut has_started = false;
     while !ring.is_stopped() {
         let mut played = 0u64;
-        let result = open(&ring.stop).and_then(|mut reel| {
-            play(ring, reel.as_mut(), &mut treat, &mut pool, || {
-                if !std::mem::replace(&mut begun, true) {
-                    let _ = told.try_send(Ok(()));
+        let result = open(&ring.stop).and_then(|mut decoder| {
+            play(ring, decoder.as_mut(), &mut grader, &mut pool, || {
+                if !std::mem::replace(&mut has_started, true) {
+                    let _ = first_result.try_send(Ok(()));
                 }
                 played += 1;
             })
@@ -250,44 +250,43 @@ fn run(ring: &Ring, options: &Options, mut open: Open, told: &SyncSender<Result<
         if ring.is_stopped() {
             return;
         }
-        if !begun {
-            let _ = told.try_send(Err(error));
+        if !has_started {
+            let _ = first_result.try_send(Err(error));
             return;
         }
         let news = !std::mem::replace(&mut ring.lock().failing, true);
         ring.changed.notify_all();
         if played > BUFFERS as u64 {
-            retry = FIRST_RETRY;
+            backoff.reset();
         }
-        if news && retry == FIRST_RETRY {
+        if news && backoff.failures() == 0 {
             let failure = Failure::from(error);
             tracing::warn!(hint = failure.hint, "{failure}; its last picture stays until it can be played again");
         }
-        ring.wait(retry);
-        retry = (retry * 2).min(LONGEST_RETRY);
+        ring.wait(backoff.next_delay());
     }
 }
 
 /// Plays until the end of the player, or an error.
 fn play(
     ring: &Ring,
-    reel: &mut dyn Reel,
-    treat: &mut Treat,
+    decoder: &mut dyn ClipDecoder,
+    grader: &mut Grader,
     pool: &mut Pool<Frame>,
-    mut came: impl FnMut(),
+    mut on_frame: impl FnMut(),
 ) -> Result<(), BackgroundError> {
-    while let Some(treatment) = ring.wait_for_room() {
-        treat.change(treatment);
-        let mut stands = Duration::ZERO;
+    while let Some(grade) = ring.wait_for_demand() {
+        grader.change(grade);
+        let mut duration = Duration::ZERO;
         let filled = pool.fill(|frame| {
-            stands = reel.next(frame)?;
-            treat.apply(frame);
+            duration = decoder.next(frame)?;
+            grader.apply(frame);
             Ok::<_, BackgroundError>(())
         })?;
         match filled {
             Some(frame) => {
-                ring.push(frame, stands);
-                came();
+                ring.push(frame, duration);
+                on_frame();
             }
             // the render thread has all: one comes back within a frame time
             None => ring.wait(Duration::from_millis(5)),
@@ -317,7 +316,7 @@ mod tests {
         breaks: u64,
     }
 
-    impl Reel for Counting {
+    impl ClipDecoder for Counting {
         fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
             let number = self.made.fetch_add(1, Ordering::SeqCst);
             if number % self.breaks == self.breaks - 1 {
@@ -332,7 +331,7 @@ mod tests {
         let made = Arc::new(AtomicU64::new(0));
         let open = {
             let made = Arc::clone(&made);
-            move |_: &Arc<AtomicBool>| Ok(Box::new(Counting { made: Arc::clone(&made), breaks }) as Box<dyn Reel>)
+            move |_: &Arc<AtomicBool>| Ok(Box::new(Counting { made: Arc::clone(&made), breaks }) as Box<dyn ClipDecoder>)
         };
         (Player::start(&options(), Box::new(open)).unwrap(), made)
     }
@@ -362,10 +361,10 @@ mod tests {
             thread::yield_now();
         }
         player.play(start + Duration::from_secs(3600));
-        assert!(player.ring.lock().position <= SLACK, "an hour was caught up");
+        assert!(player.ring.lock().position <= MAX_CATCH_UP, "an hour was caught up");
         // it decodes what was taken, and no more
-        player.seek(SLACK);
-        assert_eq!(u128::from(shows(&player)), SLACK.as_millis() / STEP.as_millis());
+        player.seek(MAX_CATCH_UP);
+        assert_eq!(u128::from(shows(&player)), MAX_CATCH_UP.as_millis() / STEP.as_millis());
         assert!(made.load(Ordering::SeqCst) <= u64::from(shows(&player)) + AHEAD as u64 + 2);
     }
 
@@ -373,7 +372,7 @@ mod tests {
     fn a_late_decoder_means_the_last_frame_again_and_no_wait() {
         let (asked, answer) = sync_channel::<()>(0);
         struct Slow(std::sync::mpsc::Receiver<()>, u8);
-        impl Reel for Slow {
+        impl ClipDecoder for Slow {
             fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
                 if self.1 > 0 {
                     self.0.recv().map_err(|_| BackgroundError::Broken)?;
@@ -386,7 +385,7 @@ mod tests {
         let mut answer = Some(answer);
         let open = move |_: &Arc<AtomicBool>| {
             let answer = answer.take().ok_or(BackgroundError::Broken)?;
-            Ok(Box::new(Slow(answer, 0)) as Box<dyn Reel>)
+            Ok(Box::new(Slow(answer, 0)) as Box<dyn ClipDecoder>)
         };
         let player = Player::start(&options(), Box::new(open)).unwrap();
         let start = Instant::now();
@@ -394,7 +393,7 @@ mod tests {
             player.play(start + STEP * tick);
         }
         assert_eq!(shows(&player), 0);
-        assert!(player.ring.lock().position <= STEP + SLACK);
+        assert!(player.ring.lock().position <= STEP + MAX_CATCH_UP);
         asked.send(()).unwrap();
         player.seek(STEP);
         assert_eq!(shows(&player), 1);
@@ -419,7 +418,7 @@ mod tests {
         let (player, _) = counting(u64::MAX);
         player.seek(STEP * 40);
         assert_eq!(shows(&player), 40);
-        player.treat(Treatment { brightness: 100, ..Treatment::default() });
+        player.set_grade(Grade { brightness: 100, ..Grade::default() });
         player.seek(STEP * 40 + STEP * 2 * AHEAD as u32);
         assert_eq!(shows(&player), 235);
     }
@@ -429,12 +428,12 @@ mod tests {
         let error = Player::start(&options(), Box::new(|_| Err(BackgroundError::Broken))).unwrap_err();
         assert!(matches!(error, BackgroundError::Broken));
         struct Dying;
-        impl Reel for Dying {
+        impl ClipDecoder for Dying {
             fn next(&mut self, _: &mut Frame) -> Result<Duration, BackgroundError> {
                 std::panic::resume_unwind(Box::new("as a decoder's bug does"))
             }
         }
-        let error = Player::start(&options(), Box::new(|_| Ok(Box::new(Dying) as Box<dyn Reel>))).unwrap_err();
+        let error = Player::start(&options(), Box::new(|_| Ok(Box::new(Dying) as Box<dyn ClipDecoder>))).unwrap_err();
         assert!(matches!(error, BackgroundError::Broken));
     }
 
@@ -452,12 +451,12 @@ mod tests {
     proptest! {
         #[test]
         fn the_frame_of_a_time_is_the_last_that_has_begun(
-            stands in proptest::collection::vec(1..300u64, 1..20),
+            duration in proptest::collection::vec(1..300u64, 1..20),
             position in 0..6000u64,
         ) {
             let mut begins = Vec::new();
             let mut at = 0;
-            for time in stands {
+            for time in duration {
                 begins.push(Duration::from_millis(at));
                 at += time;
             }

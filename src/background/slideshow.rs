@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{BackgroundError, Options, Slides, fit, player::Reel};
+use super::{BackgroundError, Options, Slides, fit, player::ClipDecoder};
 use crate::{
     error::Failure,
     frame::Frame,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Entries of the folder that are looked at.
-const MOST_ENTRIES: usize = 20_000;
+const MAX_ENTRIES: usize = 20_000;
 
 /// How long each picture of a fade stands.
 const STEP: Duration = Duration::from_millis(33);
@@ -28,10 +28,10 @@ pub(super) struct Slideshow {
     slides: Slides,
     options: Options,
     /// What is left of this round.
-    round: VecDeque<PathBuf>,
-    rounds: u64,
+    remaining: VecDeque<PathBuf>,
+    round_count: u64,
     /// Those that were warned of.
-    bad: HashSet<PathBuf>,
+    warned: HashSet<PathBuf>,
     /// The picture that stands, and its file.
     shown: Frame,
     path: PathBuf,
@@ -44,9 +44,9 @@ impl Slideshow {
         let mut show = Self {
             slides: slides.clone(),
             options: options.clone(),
-            round: VecDeque::new(),
-            rounds: 0,
-            bad: HashSet::new(),
+            remaining: VecDeque::new(),
+            round_count: 0,
+            warned: HashSet::new(),
             shown: Frame::new(options.size),
             path: PathBuf::new(),
             next: None,
@@ -58,7 +58,7 @@ impl Slideshow {
     /// Loads the next picture that can be shown; those that can't are said once and left out.
     fn advance(&mut self) -> Result<(), BackgroundError> {
         for _ in 0..2 {
-            while let Some(path) = self.round.pop_front() {
+            while let Some(path) = self.remaining.pop_front() {
                 match self.load(&path) {
                     Ok(frame) => {
                         self.next = Some((frame, 0, path));
@@ -67,8 +67,9 @@ impl Slideshow {
                     Err(error) => self.warn(path, error),
                 }
             }
-            self.round = order(list(&self.slides.path)?, &self.path, self.slides.shuffle.then_some(self.rounds));
-            self.rounds += 1;
+            self.remaining =
+                order(list(&self.slides.path)?, &self.path, self.slides.shuffle.then_some(self.round_count));
+            self.round_count += 1;
         }
         Err(BackgroundError::NoPictures { path: self.slides.path.clone() })
     }
@@ -78,7 +79,7 @@ impl Slideshow {
     }
 
     fn warn(&mut self, path: PathBuf, error: BackgroundError) {
-        if self.bad.len() < MOST_ENTRIES && self.bad.insert(path) {
+        if self.warned.len() < MAX_ENTRIES && self.warned.insert(path) {
             let failure = Failure::from(error);
             tracing::warn!(hint = failure.hint, "{failure}; the slideshow goes on without it");
         }
@@ -95,7 +96,7 @@ impl Slideshow {
     }
 }
 
-impl Reel for Slideshow {
+impl ClipDecoder for Slideshow {
     fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
         let steps = self.steps();
         if self.next.is_none() {
@@ -121,7 +122,7 @@ impl Reel for Slideshow {
 /// The pictures of a folder by their names' endings, sorted by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, BackgroundError> {
     let failed = |source| BackgroundError::Folder { path: folder.to_owned(), source };
-    let entries = fs::read_dir(folder).map_err(failed)?.take(MOST_ENTRIES).flatten();
+    let entries = fs::read_dir(folder).map_err(failed)?.take(MAX_ENTRIES).flatten();
     let shown = |name: &str| is_image_name(name) && !name.starts_with('.');
     let mut paths: Vec<_> =
         entries.filter(|entry| entry.file_name().to_str().is_some_and(shown)).map(|entry| entry.path()).collect();
@@ -194,7 +195,7 @@ mod tests {
         let mut show = show(folder, false, Duration::ZERO);
         let whole = |level| (luma(level), 10_000);
         assert_eq!(look(&mut show, 3), [whole(50), whole(100), whole(150)]);
-        assert_eq!(show.bad.len(), 1);
+        assert_eq!(show.warned.len(), 1);
         fs::remove_file(folder.join("b.png")).unwrap();
         write(folder, "d.png", 200);
         assert_eq!(look(&mut show, 4), [whole(50), whole(150), whole(200), whole(50)]);
@@ -258,7 +259,7 @@ mod tests {
         let options = Options { crossfade: Duration::from_secs(1), ..Options::new(size()) };
         let open = {
             let options = options.clone();
-            move |_: &_| Ok(Box::new(Slideshow::open(&slides, &options)?) as Box<dyn Reel>)
+            move |_: &_| Ok(Box::new(Slideshow::open(&slides, &options)?) as Box<dyn ClipDecoder>)
         };
         let player = Player::start(&options, Box::new(open)).unwrap();
         for (at, luma) in [(0, 16..=16), (8_900, 16..=16), (9_500, 60..=190), (10_100, 235..=235), (15_000, 235..=235)]

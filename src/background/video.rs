@@ -6,17 +6,17 @@ use std::{
     time::Duration,
 };
 
-use super::{BackgroundError, Fit, player::Reel};
+use super::{BackgroundError, Fit, player::ClipDecoder};
 use crate::{
     frame::{Frame, Size, colour::ToNative},
     media::ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
 };
 
 /// Frames a second at the most: a background needs no more, and each costs.
-const MOST_FPS: u32 = 30;
+const MAX_FPS: u32 = 30;
 
 /// How long a frame may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A video that starts again at its end.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Video {
     }
 }
 
-impl Reel for Video {
+impl ClipDecoder for Video {
     fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
         if !self.read(into)? {
             // It loops by itself; where a file can't be wound back it ends instead, and another child takes over while
@@ -77,7 +77,7 @@ fn begin(number: u64, frames: u32, seconds: u32) -> Duration {
 
 fn start(path: &Path, filters: &str, stop: &Arc<AtomicBool>) -> Result<Ffmpeg, BackgroundError> {
     let stop = Arc::clone(stop);
-    Ffmpeg::open(&Decode { path, looped: true, filters, low_cpu: true, timeout: PATIENCE, stop })
+    Ffmpeg::open(&Decode { path, looped: true, filters, low_cpu: true, timeout: TIMEOUT, stop })
         .map_err(|error| failed(path, error))
 }
 
@@ -100,7 +100,7 @@ fn filters(fit: Fit, size: Size, colour: &str) -> String {
         Fit::Stretch => shape::stretch(width, height),
         Fit::Contain => shape::within(width, height),
     };
-    let mut chain = format!("fps=min(source_fps\\,{MOST_FPS}),{shape}");
+    let mut chain = format!("fps=min(source_fps\\,{MAX_FPS}),{shape}");
     if !colour.is_empty() {
         chain = format!("{chain},{colour}");
     }

@@ -88,7 +88,7 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
                 )?;
             }
             if mask.models_disagree {
-                writeln!(out, "            edges from the fast model: {}", mask::DISAGREE)?;
+                writeln!(out, "            edges from the fast model: {}", mask::MODELS_DISAGREE)?;
             }
             if mask.others_visible {
                 writeln!(out, "            another person is visible; to hide them, use `bgcam look nearest_only=on`")?;
@@ -199,7 +199,7 @@ struct Row {
     #[serde(flatten)]
     spec: mask::ModelSpec,
     /// Where the model is stored.
-    place: Option<mask::Place>,
+    place: Option<mask::ModelLocation>,
     /// Median time of one inference on this machine.
     milliseconds: Option<f64>,
     /// Why the model is unavailable.

@@ -118,7 +118,7 @@ fn edges(status: &Status) -> Option<Line> {
     let text = format!("{model}, quality {}, {:.1} ms per mask", mask.quality_now(), status.counters.mask_ms);
     Some(match mask.degraded {
         0 if mask.models_disagree => {
-            ("edges", Style::new(), format!("{text}; using the fast model: {}", mask::DISAGREE))
+            ("edges", Style::new(), format!("{text}; using the fast model: {}", mask::MODELS_DISAGREE))
         }
         0 => ("edges", Style::new(), text),
         steps => (

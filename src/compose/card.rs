@@ -27,7 +27,7 @@ pub enum Card {
 
 impl Card {
     /// The words on it: what is wrong, and a line for those who want to know more.
-    fn words(self) -> (&'static str, &'static str) {
+    fn text(self) -> (&'static str, &'static str) {
         match self {
             Self::Starting => ("Starting camera", ""),
             Self::CameraLost => ("Camera disconnected", "It will be back when the camera is"),
@@ -53,20 +53,20 @@ pub fn draw(card: Card, detail: &str, scene: Option<&Scene>, into: &mut Frame) {
             into.fill(*colour);
             dim(into);
         }
-        Some(Background::Off | Background::Blur { .. }) | None => dusk(into),
+        Some(Background::Off | Background::Blur { .. }) | None => draw_default(into),
     }
     let mut ink = Ink::new(into.size());
     let (width, height) = (into.size().width() as f32, into.size().height() as f32);
     let unit = height.min(width * 0.62);
     let middle = (width / 2.0, height / 2.0 - unit * 0.085);
-    let (title, line) = card.words();
+    let (title, line) = card.text();
     let line = if detail.is_empty() { line } else { detail };
     let lift = if line.is_empty() { 0.0 } else { unit * 0.025 };
     let middle = (middle.0, middle.1 - lift);
     camera(&mut ink, middle, unit * 0.2, card != Card::Starting);
     ink.text(title, (middle.0, middle.1 + unit * 0.235), unit * 0.082, 0.94);
     ink.text(line, (middle.0, middle.1 + unit * 0.305), unit * 0.046, 0.62);
-    ink.lay_on(into);
+    ink.blend_onto(into);
 }
 
 fn dimmed(picture: &Frame, into: &mut Frame) {
@@ -82,7 +82,7 @@ fn dim(frame: &mut Frame) {
 }
 
 /// Dark blue, a little lighter above the middle, dithered so that it has no bands.
-fn dusk(frame: &mut Frame) {
+fn draw_default(frame: &mut Frame) {
     // One hue for all: where chroma steps, rings of colour show.
     let Yuv { y: light, u: blue, v: red } = Yuv::from_rgb(50, 56, 70);
     let (light, dark) = (f32::from(light), 26.0);
@@ -102,14 +102,14 @@ fn dusk(frame: &mut Frame) {
 }
 
 /// A video camera on a disc, `size` wide, struck out or not.
-fn camera(ink: &mut Ink, middle: (f32, f32), size: f32, struck: bool) {
+fn camera(ink: &mut Ink, middle: (f32, f32), size: f32, crossed_out: bool) {
     ink.shape(middle, size, 0.12, |x, y| x.hypot(y) - size * 0.72);
     let s = size * 0.86;
     ink.shape(middle, size, 0.94, |x, y| {
         let body = rounded((x + s * 0.13, y), (s * 0.34, s * 0.27), s * 0.09);
         let finder = finder((x - s * 0.27, y), s);
         let camera = body.min(finder);
-        if !struck {
+        if !crossed_out {
             return camera;
         }
         let (from, to) = ((-s * 0.44, -s * 0.42), (s * 0.44, s * 0.42));

@@ -7,13 +7,13 @@ use multiversion::multiversion;
 use crate::{frame::Mask, look::Look};
 
 /// The longest way that an edge can be moved or feathered, in 720ths of the frame's height.
-const REACH: usize = 10;
+const MAX_RADIUS: usize = 10;
 
 /// A mask in the making.
 #[derive(Debug)]
 pub(super) struct Edge {
     mask: Mask,
-    half_done: Box<[u8]>,
+    scratch: Box<[u8]>,
     row: Box<[u8]>,
     sums: Box<[u16]>,
 }
@@ -23,7 +23,7 @@ impl Edge {
         let reach = 2 * pixels(100, size.height());
         Self {
             mask: Mask::new(size),
-            half_done: vec![0; size.luma_len()].into(),
+            scratch: vec![0; size.luma_len()].into(),
             row: vec![0; size.width() + 2 * reach].into(),
             sums: vec![0; size.width() + 2 * reach].into(),
         }
@@ -43,7 +43,7 @@ impl Edge {
         (self.mask.seq, self.mask.captured_at) = (mask.seq, mask.captured_at);
         let width = mask.size().width();
         if moved != 0 {
-            self.spread(width, moved.unsigned_abs(), moved > 0);
+            self.morph(width, moved.unsigned_abs(), moved > 0);
         }
         if feather > 0 {
             // two boxes make a slope without corners
@@ -54,19 +54,19 @@ impl Edge {
     }
 
     /// Takes the greatest alpha within `radius`, or the least.
-    fn spread(&mut self, width: usize, radius: usize, outwards: bool) {
+    fn morph(&mut self, width: usize, radius: usize, outwards: bool) {
         let alpha = self.mask.alpha_mut();
         let height = alpha.len() / width;
         let row = &mut self.row[..width + 2 * radius];
-        for (from, into) in alpha.chunks_exact(width).zip(self.half_done.chunks_exact_mut(width)) {
+        for (from, into) in alpha.chunks_exact(width).zip(self.scratch.chunks_exact_mut(width)) {
             pad(from, radius, row);
             into.copy_from_slice(&row[..width]);
-            (1..=2 * radius).for_each(|k| pick(&row[k..][..width], into, outwards));
+            (1..=2 * radius).for_each(|k| extreme(&row[k..][..width], into, outwards));
         }
         for (y, into) in alpha.chunks_exact_mut(width).enumerate() {
             let rows = y.saturating_sub(radius)..(y + radius + 1).min(height);
-            into.copy_from_slice(&self.half_done[y * width..][..width]);
-            rows.for_each(|y| pick(&self.half_done[y * width..][..width], into, outwards));
+            into.copy_from_slice(&self.scratch[y * width..][..width]);
+            rows.for_each(|y| extreme(&self.scratch[y * width..][..width], into, outwards));
         }
     }
 
@@ -76,7 +76,7 @@ impl Edge {
         let height = alpha.len() / width;
         let row = &mut self.row[..width + 2 * radius];
         let sums = &mut self.sums[..width];
-        for (from, into) in alpha.chunks_exact(width).zip(self.half_done.chunks_exact_mut(width)) {
+        for (from, into) in alpha.chunks_exact(width).zip(self.scratch.chunks_exact_mut(width)) {
             pad(from, radius, row);
             sums.fill(0);
             (0..=2 * radius).for_each(|k| add(&row[k..][..width], sums));
@@ -85,20 +85,20 @@ impl Edge {
         sums.fill(0);
         let rows = |y: isize| y.clamp(0, height as isize - 1) as usize * width;
         let reach = radius as isize;
-        (-reach..=reach).for_each(|y| add(&self.half_done[rows(y)..][..width], sums));
+        (-reach..=reach).for_each(|y| add(&self.scratch[rows(y)..][..width], sums));
         for (y, into) in alpha.chunks_exact_mut(width).enumerate() {
             divide(sums, radius, into);
             let y = y as isize;
-            add(&self.half_done[rows(y + reach + 1)..][..width], sums);
-            take(&self.half_done[rows(y - reach)..][..width], sums);
+            add(&self.scratch[rows(y + reach + 1)..][..width], sums);
+            subtract(&self.scratch[rows(y - reach)..][..width], sums);
         }
     }
 }
 
-/// Per cent of [`REACH`] in a frame of this height; something is at least one pixel.
+/// Per cent of [`MAX_RADIUS`] in a frame of this height; something is at least one pixel.
 fn pixels(per_cent: i32, height: usize) -> usize {
     let per_cent = per_cent.clamp(0, 100) as usize;
-    (per_cent * REACH * height).div_ceil(100 * 720)
+    (per_cent * MAX_RADIUS * height).div_ceil(100 * 720)
 }
 
 /// A row with its ends repeated.
@@ -110,7 +110,7 @@ fn pad(from: &[u8], radius: usize, row: &mut [u8]) {
 }
 
 #[multiversion(targets = "simd")]
-fn pick(from: &[u8], into: &mut [u8], greatest: bool) {
+fn extreme(from: &[u8], into: &mut [u8], greatest: bool) {
     if greatest {
         into.iter_mut().zip(from).for_each(|(into, from)| *into = (*into).max(*from));
     } else {
@@ -124,7 +124,7 @@ fn add(row: &[u8], sums: &mut [u16]) {
 }
 
 #[multiversion(targets = "simd")]
-fn take(row: &[u8], sums: &mut [u16]) {
+fn subtract(row: &[u8], sums: &mut [u16]) {
     sums.iter_mut().zip(row).for_each(|(sum, byte)| *sum -= u16::from(*byte));
 }
 

@@ -11,30 +11,30 @@ use crate::{
 const STRIDE: usize = 8;
 
 /// A sample's alpha from which on the person is there.
-const INSIDE: u8 = 128;
+const MIN_ALPHA: u8 = 128;
 
 /// The share of a person's height, from the top, in which their head is.
-const HEAD: f32 = 0.3;
+const HEAD_SHARE: f32 = 0.3;
 
 /// Of a picture that follows: its height in widths of the head, and the room above the head in the same.
-const TALL: f32 = 3.2;
+const HEIGHT_IN_HEADS: f32 = 3.2;
 const HEADROOM: f32 = 0.45;
 
 /// The greatest enlargement of a picture that follows, where the zoom is not set.
-const FOLLOWED: f32 = 2.0;
+const MAX_AUTO_ZOOM: f32 = 2.0;
 
 /// By how much of the picture's height the person may move before the picture follows.
-const SLACK: f32 = 0.06;
+const DEAD_ZONE: f32 = 0.06;
 
 /// How much of the way to where it should be the picture goes in a frame.
-const PACE: f32 = 0.06;
+const STEP_SHARE: f32 = 0.06;
 
 /// Frames that are made up for after a gap, at the most.
-const LONGEST_GAP: u64 = 8;
+const MAX_GAP: u64 = 8;
 
 /// A part of a frame, in pixels of luma, of the frame's shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct View {
+struct Crop {
     /// The middle.
     x: f32,
     y: f32,
@@ -49,7 +49,7 @@ pub(super) struct Framing {
     frame: Frame,
     mask: Mask,
     /// Where it looks, and where it is going.
-    now: Option<(View, View)>,
+    now: Option<(Crop, Crop)>,
     /// The number of the frame that it looked at last.
     seq: u64,
     scaler: Scaler,
@@ -67,100 +67,100 @@ impl Framing {
         mask: Option<&'a Mask>,
         look: &Look,
     ) -> (&'a Frame, Option<&'a Mask>) {
-        let view = if look.auto_frame {
+        let crop = if look.auto_frame {
             self.follow(frame.seq, mask, look)
         } else {
             self.now = None;
             self.fixed(look)
         };
-        let view = self.within(view);
-        if view.zoom <= 1.001 {
+        let crop = self.within(crop);
+        if crop.zoom <= 1.001 {
             return (frame, mask);
         }
-        let (width, height) = (self.size.width() as f32 / view.zoom, self.size.height() as f32 / view.zoom);
-        let (left, top) = (view.x - width / 2.0, view.y - height / 2.0);
+        let (width, height) = (self.size.width() as f32 / crop.zoom, self.size.height() as f32 / crop.zoom);
+        let (left, top) = (crop.x - width / 2.0, crop.y - height / 2.0);
         let (columns, rows) = (self.size.width(), self.size.height());
         let (y, u, v) = frame.planes();
         let (into_y, into_u, into_v) = self.frame.planes_mut();
-        self.scaler.run(y, (columns, rows), (left, top), view.zoom, into_y);
+        self.scaler.run(y, (columns, rows), (left, top), crop.zoom, into_y);
         for (from, into) in [(u, into_u), (v, into_v)] {
-            self.scaler.run(from, (columns / 2, rows / 2), (left / 2.0, top / 2.0), view.zoom, into);
+            self.scaler.run(from, (columns / 2, rows / 2), (left / 2.0, top / 2.0), crop.zoom, into);
         }
         (self.frame.seq, self.frame.captured_at) = (frame.seq, frame.captured_at);
         let mask = mask.map(|mask| {
-            self.scaler.run(mask.alpha(), (columns, rows), (left, top), view.zoom, self.mask.alpha_mut());
+            self.scaler.run(mask.alpha(), (columns, rows), (left, top), crop.zoom, self.mask.alpha_mut());
             (self.mask.seq, self.mask.captured_at) = (mask.seq, mask.captured_at);
             &self.mask
         });
         (&self.frame, mask)
     }
 
-    fn whole(&self) -> View {
-        View { x: self.size.width() as f32 / 2.0, y: self.size.height() as f32 / 2.0, zoom: 1.0 }
+    fn whole(&self) -> Crop {
+        Crop { x: self.size.width() as f32 / 2.0, y: self.size.height() as f32 / 2.0, zoom: 1.0 }
     }
 
-    fn fixed(&self, look: &Look) -> View {
+    fn fixed(&self, look: &Look) -> Crop {
         let (width, height) = (self.size.width() as f32, self.size.height() as f32);
         let zoom = look.zoom.max(100) as f32 / 100.0;
         let off = |pan: i32, side: f32| side / 2.0 * (1.0 + (1.0 - 1.0 / zoom) * pan as f32 / 100.0);
-        View { x: off(look.pan_x, width), y: off(look.pan_y, height), zoom }
+        Crop { x: off(look.pan_x, width), y: off(look.pan_y, height), zoom }
     }
 
     /// Goes towards the person's head; towards the whole picture where nobody is. A frame that is composed twice, as while
     /// one background fades into another, is one step all the same.
-    fn follow(&mut self, seq: u64, mask: Option<&Mask>, look: &Look) -> View {
+    fn follow(&mut self, seq: u64, mask: Option<&Mask>, look: &Look) -> Crop {
         let frames = match seq.checked_sub(self.seq) {
-            Some(frames) => frames.min(LONGEST_GAP) as i32,
-            None if self.seq - seq <= LONGEST_GAP => 0, // an earlier one, where its mask comes late
-            None => 1,                                  // another stream
+            Some(frames) => frames.min(MAX_GAP) as i32,
+            None if self.seq - seq <= MAX_GAP => 0, // an earlier one, where its mask comes late
+            None => 1,                              // another stream
         };
         if frames > 0 {
             self.seq = seq;
         }
-        let most = if look.zoom > 100 { look.zoom as f32 / 100.0 } else { FOLLOWED };
+        let most = if look.zoom > 100 { look.zoom as f32 / 100.0 } else { MAX_AUTO_ZOOM };
         let seen = mask.and_then(|mask| self.target(mask, most));
         let wanted = self.within(seen.unwrap_or_else(|| self.whole()));
         let (now, goal) = self.now.unwrap_or((wanted, wanted));
         let height = self.size.height() as f32 / goal.zoom;
-        let has_moved = (wanted.x - goal.x).hypot(wanted.y - goal.y) > SLACK * height
-            || (wanted.zoom / goal.zoom - 1.0).abs() > 2.0 * SLACK;
+        let has_moved = (wanted.x - goal.x).hypot(wanted.y - goal.y) > DEAD_ZONE * height
+            || (wanted.zoom / goal.zoom - 1.0).abs() > 2.0 * DEAD_ZONE;
         let goal = if has_moved { wanted } else { goal };
-        let left = (1.0 - PACE).powi(frames);
+        let left = (1.0 - STEP_SHARE).powi(frames);
         let step = |from: f32, to: f32| to + (from - to) * left;
-        let now = View { x: step(now.x, goal.x), y: step(now.y, goal.y), zoom: step(now.zoom, goal.zoom) };
+        let now = Crop { x: step(now.x, goal.x), y: step(now.y, goal.y), zoom: step(now.zoom, goal.zoom) };
         self.now = Some((now, goal));
         now
     }
 
     /// The view in which the person's head has its place.
-    fn target(&self, mask: &Mask, most: f32) -> Option<View> {
+    fn target(&self, mask: &Mask, most: f32) -> Option<Crop> {
         let (width, height) = (self.size.width(), self.size.height());
         let rows = || mask.alpha().chunks_exact(width).step_by(STRIDE);
-        let inside = |row: &[u8]| row.iter().step_by(STRIDE).filter(|alpha| **alpha >= INSIDE).count();
+        let inside = |row: &[u8]| row.iter().step_by(STRIDE).filter(|alpha| **alpha >= MIN_ALPHA).count();
         let top = rows().position(|row| inside(row) >= 2)?;
-        let head = (((height / STRIDE - top) as f32 * HEAD) as usize).max(1);
+        let head = (((height / STRIDE - top) as f32 * HEAD_SHARE) as usize).max(1);
         let (mut count, mut sum, mut widest) = (0_usize, 0_usize, 0_usize);
         for row in rows().skip(top).take(head) {
-            let columns = row.iter().step_by(STRIDE).enumerate().filter(|(_, alpha)| **alpha >= INSIDE);
+            let columns = row.iter().step_by(STRIDE).enumerate().filter(|(_, alpha)| **alpha >= MIN_ALPHA);
             let (n, at) = columns.fold((0, 0), |(n, at), (x, _)| (n + 1, at + x));
             (count, sum, widest) = (count + n, sum + at, widest.max(n));
         }
         let head_width = (count as f32 / head as f32 * STRIDE as f32).max(1.0);
-        let zoom = (height as f32 / (TALL * head_width)).clamp(1.0, most);
+        let zoom = (height as f32 / (HEIGHT_IN_HEADS * head_width)).clamp(1.0, most);
         let x = (sum as f32 / count.max(1) as f32 + 0.5) * STRIDE as f32;
         let shown = height as f32 / zoom;
         let y = (top * STRIDE) as f32 - HEADROOM * head_width + shown / 2.0;
-        Some(View { x, y, zoom })
+        Some(Crop { x, y, zoom })
     }
 
     /// The nearest view that does not reach over the frame's rim.
-    fn within(&self, View { x, y, zoom }: View) -> View {
+    fn within(&self, Crop { x, y, zoom }: Crop) -> Crop {
         let zoom = zoom.max(1.0);
         let keep = |at: f32, side: usize| {
             let half = side as f32 / zoom / 2.0;
             at.clamp(half, side as f32 - half)
         };
-        View { x: keep(x, self.size.width()), y: keep(y, self.size.height()), zoom }
+        Crop { x: keep(x, self.size.width()), y: keep(y, self.size.height()), zoom }
     }
 }
 
@@ -318,10 +318,10 @@ mod tests {
         for (x, top, width) in [(640, 40, 500), (5, 0, 60), (1275, 700, 60), (0, 360, 16)] {
             let mut framing = Framing::new(Size::HD);
             framing.frame(&frame, Some(&person(x, top, width)), &look);
-            let view = framing.within(framing.now.unwrap().0);
-            let (half_x, half_y) = (640.0 / view.zoom, 360.0 / view.zoom);
-            assert!(view.x - half_x > -0.1 && view.x + half_x < 1280.1, "{view:?}");
-            assert!(view.y - half_y > -0.1 && view.y + half_y < 720.1, "{view:?}");
+            let crop = framing.within(framing.now.unwrap().0);
+            let (half_x, half_y) = (640.0 / crop.zoom, 360.0 / crop.zoom);
+            assert!(crop.x - half_x > -0.1 && crop.x + half_x < 1280.1, "{crop:?}");
+            assert!(crop.y - half_y > -0.1 && crop.y + half_y < 720.1, "{crop:?}");
         }
     }
 }

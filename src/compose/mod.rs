@@ -6,6 +6,7 @@
 //! [`Overlay`] comes last. What of this is done is up to the scene's [`Look`](crate::look::Look).
 
 pub mod card;
+mod cell_means;
 mod edge;
 mod framing;
 mod fringe;
@@ -14,7 +15,6 @@ mod overlay;
 mod paint;
 mod room;
 mod scene;
-mod survey;
 mod tone;
 
 pub use overlay::Overlay;

@@ -20,10 +20,10 @@ const MARGIN: usize = 30;
 
 /// An overlay at its size and place, ready to blend; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Overlay(Arc<Laid>);
+pub struct Overlay(Arc<Placed>);
 
 #[derive(Debug)]
-struct Laid {
+struct Placed {
     /// Its left and upper edge, and its size; all even.
     at: (usize, usize),
     size: (usize, usize),
@@ -56,19 +56,24 @@ impl Overlay {
         let wanted = size.width() * look.overlay_size.clamp(1, 100) as usize / 100;
         let shape = fit((decoded.width() as usize, decoded.height() as usize), wanted, size);
         let pixels = resize(&decoded, shape);
-        Ok(Self(Arc::new(lay(&pixels, shape, place(look.overlay_position, shape, size, margin), look.overlay_opacity))))
+        Ok(Self(Arc::new(convert(
+            &pixels,
+            shape,
+            offset(look.overlay_position, shape, size, margin),
+            look.overlay_opacity,
+        ))))
     }
 
     /// Blends it over `picture`.
     pub(super) fn blend(&self, picture: &mut Frame) {
-        let laid = &*self.0;
+        let placed = &*self.0;
         let width = picture.size().width();
         let (y, u, v) = picture.planes_mut();
         for (index, plane) in [y, u, v].into_iter().enumerate() {
             let step = if index == 0 { 1 } else { 2 };
-            let (at, size) = ((laid.at.0 / step, laid.at.1 / step), (laid.size.0 / step, laid.size.1 / step));
-            let alpha = &laid.alphas[index.min(1)];
-            let rows = laid.planes[index].chunks_exact(size.0).zip(alpha.chunks_exact(size.0));
+            let (at, size) = ((placed.at.0 / step, placed.at.1 / step), (placed.size.0 / step, placed.size.1 / step));
+            let alpha = &placed.alphas[index.min(1)];
+            let rows = placed.planes[index].chunks_exact(size.0).zip(alpha.chunks_exact(size.0));
             let lines = plane.chunks_exact_mut(width / step).skip(at.1);
             for ((front, alpha), line) in rows.zip(lines) {
                 blend::onto(front, alpha, &mut line[at.0..at.0 + size.0]);
@@ -88,11 +93,11 @@ fn fit((width, height): (usize, usize), wanted: usize, size: Size) -> (usize, us
     }
 }
 
-fn place(place: Position, shape: (usize, usize), size: Size, margin: usize) -> (usize, usize) {
+fn offset(position: Position, shape: (usize, usize), size: Size, margin: usize) -> (usize, usize) {
     let (right, lower) = (size.width() - shape.0, size.height() - shape.1);
     let far = |end: usize| end - margin.min(end);
     let (left, upper) = (margin.min(right), margin.min(lower));
-    let (x, y) = match place {
+    let (x, y) = match position {
         Position::TopLeft => (left, upper),
         Position::TopRight => (far(right), upper),
         Position::BottomLeft => (left, far(lower)),
@@ -112,7 +117,7 @@ fn resize(picture: &image::RgbaImage, (width, height): (usize, usize)) -> Vec<u8
     if done { into.into_vec() } else { vec![0; (width * height * 4) as usize] }
 }
 
-fn lay(pixels: &[u8], size: (usize, usize), at: (usize, usize), opacity: i32) -> Laid {
+fn convert(pixels: &[u8], size: (usize, usize), at: (usize, usize), opacity: i32) -> Placed {
     let (width, height) = size;
     let pixel = |x: usize, y: usize| {
         let rgba = &pixels[(y * width + x) * 4..][..4];
@@ -127,7 +132,7 @@ fn lay(pixels: &[u8], size: (usize, usize), at: (usize, usize), opacity: i32) ->
         let sum: u32 = four.iter().map(|(colour, alpha)| u32::from(channel(*colour)) * u32::from(*alpha)).sum();
         ((sum + weight / 2).checked_div(weight).unwrap_or(128) as u8, ((weight + 2) / 4) as u8)
     };
-    Laid {
+    Placed {
         at,
         size,
         planes: [
@@ -156,7 +161,7 @@ mod tests {
         bytes.into_inner()
     }
 
-    fn laid(look: &Look, png: &[u8]) -> Frame {
+    fn placed(look: &Look, png: &[u8]) -> Frame {
         let overlay = Overlay::from_bytes(png, Path::new("logo.png"), look, Size::HD, &Limits::default()).unwrap();
         let mut picture = Frame::new(Size::HD);
         picture.fill(Yuv { y: 50, u: 100, v: 100 });
@@ -174,7 +179,7 @@ mod tests {
             (Position::BottomRight, (1250, 690), (1278, 718)),
             (Position::Center, (640, 360), (400, 360)),
         ] {
-            let picture = laid(&Look { overlay_position, ..Look::plain() }, &white);
+            let picture = placed(&Look { overlay_position, ..Look::plain() }, &white);
             let luma = |(x, y): (usize, usize)| picture.planes().0[y * 1280 + x];
             assert_eq!((luma(inside), luma(outside)), (235, 50), "{overlay_position:?}");
         }
@@ -182,9 +187,9 @@ mod tests {
 
     #[test]
     fn what_is_transparent_shows_what_is_under_it() {
-        let clear = laid(&Look::plain(), &png(40, 20, [255, 255, 255, 0]));
+        let clear = placed(&Look::plain(), &png(40, 20, [255, 255, 255, 0]));
         assert!(clear.planes().0.iter().all(|y| *y == 50));
-        let half = laid(&Look { overlay_opacity: 50, ..Look::plain() }, &png(40, 20, [255; 4]));
+        let half = placed(&Look { overlay_opacity: 50, ..Look::plain() }, &png(40, 20, [255; 4]));
         assert!(half.planes().0[690 * 1280 + 1250].abs_diff(142) < 3);
     }
 
@@ -192,7 +197,7 @@ mod tests {
     fn no_shape_is_too_odd() {
         for (width, height) in [(1, 1), (1, 900), (900, 1), (37, 41)] {
             for overlay_size in [1, 100] {
-                laid(&Look { overlay_size, ..Look::plain() }, &png(width, height, [9, 9, 9, 200]));
+                placed(&Look { overlay_size, ..Look::plain() }, &png(width, height, [9, 9, 9, 200]));
             }
         }
     }

@@ -61,7 +61,7 @@ impl Ink {
     }
 
     /// Lays the ink on a frame of its size.
-    pub(super) fn lay_on(&self, frame: &mut Frame) {
+    pub(super) fn blend_onto(&self, frame: &mut Frame) {
         let width = self.size.width();
         let (y, u, v) = frame.planes_mut();
         let under = y.to_vec();

@@ -2,14 +2,14 @@
 
 use multiversion::multiversion;
 
-use super::survey::Survey;
+use super::cell_means::CellMeans;
 use crate::look::Look;
 
 /// How much of the way to another brightness is gone in one frame: half in about half a second.
-const PACE: f32 = 0.05;
+const STEP_SHARE: f32 = 0.05;
 
 /// The least and the greatest exposure that a background asks for, as studio lights would be set.
-const EXPOSURE: (f32, f32) = (0.7, 1.4);
+const EXPOSURE_RANGE: (f32, f32) = (0.7, 1.4);
 
 /// Mean luma, from black 0 to white 1, from which on nobody sits in the dark.
 const BRIGHT: f32 = 0.45;
@@ -34,20 +34,20 @@ pub(super) struct Meter {
 
 impl Meter {
     /// The tone for the frame that was surveyed, with its background when `behind`; nothing when both knobs are at 0.
-    pub(super) fn tone(&mut self, survey: &Survey, behind: bool, look: &Look) -> Option<Tone> {
+    pub(super) fn tone(&mut self, means: &CellMeans, has_background: bool, look: &Look) -> Option<Tone> {
         if look.exposure_match == 0 && look.low_light == 0 {
             self.last = None;
             return None;
         }
-        let (person, room) = means(survey);
-        let back = if behind { mean(&survey.behind.y) } else { room };
-        let wanted = (back.max(0.02) / person.max(0.02)).powf(0.6).clamp(EXPOSURE.0, EXPOSURE.1);
+        let (person, room) = mean_lumas(means);
+        let back = if has_background { mean(&means.behind.y) } else { room };
+        let wanted = (back.max(0.02) / person.max(0.02)).powf(0.6).clamp(EXPOSURE_RANGE.0, EXPOSURE_RANGE.1);
         let exposure = 1.0 + (wanted - 1.0) * look.exposure_match as f32 / 100.0;
         let dark = ((BRIGHT - person * exposure) / BRIGHT).clamp(0.0, 1.0);
         let lift = (1.6 * dark).min(1.0) * look.low_light as f32 / 100.0;
         let (exposure, lift) = match self.last {
             None => (exposure, lift),
-            Some((was, lifted)) => (was + (exposure - was) * PACE, lifted + (lift - lifted) * PACE),
+            Some((was, lifted)) => (was + (exposure - was) * STEP_SHARE, lifted + (lift - lifted) * STEP_SHARE),
         };
         self.last = Some((exposure, lift));
         // chroma grows as luma does where the person is
@@ -85,17 +85,17 @@ fn chroma(row: &mut [u8], gain: i32) {
 }
 
 /// The mean luma of person and room, from black 0 to white 1; a middle one where nobody is.
-fn means(survey: &Survey) -> (f32, f32) {
+fn mean_lumas(means: &CellMeans) -> (f32, f32) {
     let (mut person, mut weight, mut all) = (0_u64, 0_u64, 0_u64);
-    for y in 0..survey.grid.height {
-        let rows = survey.frame.y.row(y).iter().zip(survey.person.row(y));
+    for y in 0..means.grid.height {
+        let rows = means.frame.y.row(y).iter().zip(means.person.row(y));
         let (p, w, a) = rows.fold((0_u32, 0_u32, 0_u32), |(p, w, a), (&luma, &alpha)| {
             let (luma, alpha) = (u32::from(luma), u32::from(alpha));
             (p + luma * alpha, w + alpha, a + luma)
         });
         (person, weight, all) = (person + u64::from(p), weight + u64::from(w), all + u64::from(a));
     }
-    let cells = (survey.grid.width * survey.grid.height) as f32;
+    let cells = (means.grid.width * means.grid.height) as f32;
     let share =
         |sum: f32, count: f32| if count < 1.0 { BRIGHT } else { ((sum / count - 16.0) / 219.0).clamp(0.0, 1.0) };
     let (person, inside) = (person as f32 / 255.0, weight as f32 / 255.0);
@@ -121,10 +121,10 @@ mod tests {
         let (mut frame, mut mask) = (Frame::new(size), Mask::new(size));
         frame.fill(Yuv { y: person, u: 120, v: 140 });
         mask.alpha_mut()[..64 * 24].fill(255);
-        let (mut survey, mut meter) = (Survey::new(size), Meter::default());
-        survey.look(&frame, &mask);
-        survey.look_behind(&Background::Color(Yuv { y: behind, u: 128, v: 128 }), false);
-        meter.tone(&survey, true, look)
+        let (mut means, mut meter) = (CellMeans::new(size), Meter::default());
+        means.measure(&frame, &mask);
+        means.measure_background(&Background::Color(Yuv { y: behind, u: 128, v: 128 }), false);
+        meter.tone(&means, true, look)
     }
 
     fn toned(tone: Tone, y: u8) -> u8 {

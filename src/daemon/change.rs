@@ -16,7 +16,7 @@ use super::{
     scene::{Looks, Ready},
 };
 use crate::{
-    background::{Background, Treatment},
+    background::{Background, Grade},
     compose::Scene,
     config::Config,
     control::protocol::Response,
@@ -77,7 +77,7 @@ impl Daemon {
         let version = old.version + 1;
         let (look, overlay) = looks.unwrap_or_else(|| (old.look.clone(), old.overlay.clone()));
         if let (None, Background::Moving(player)) = (&background, &old.background) {
-            player.treat(Treatment::of(&look));
+            player.set_grade(Grade::of(&look));
         }
         self.pipeline.publish(match background {
             Some(ready) => ready.scene(version, (look, overlay), choice),

@@ -8,7 +8,7 @@ use super::{
     scene::Ready,
 };
 use crate::{
-    background::{Background, BackgroundSpec, Treatment},
+    background::{Background, BackgroundSpec, Grade},
     compose::Overlay,
     config::Config,
     control::protocol::Response,
@@ -66,8 +66,7 @@ impl Change<'_> {
             return Ok(Replacement::default());
         }
         let overlay = if lies_as(&old.look, &look) { old.overlay.clone() } else { load_overlay(&look, config).await? };
-        let treated_anew =
-            matches!(old.background, Background::Picture(_)) && Treatment::of(&look) != Treatment::of(&old.look);
+        let treated_anew = matches!(old.background, Background::Picture(_)) && Grade::of(&look) != Grade::of(&old.look);
         let background = match spec {
             Some(spec) => Some(Ready::load(spec, &look, config).await?),
             // whoever turns a knob wants to see at once what it does

@@ -25,7 +25,7 @@ fn runtime(facts: &Facts<'_>) -> Finding {
     }
 }
 
-type Found = Result<mask::Place, crate::error::Failure>;
+type Found = Result<mask::ModelLocation, crate::error::Failure>;
 
 fn model(name: &str, found: Option<&Found>) -> Finding {
     const CHECK: &str = "model";
@@ -64,8 +64,7 @@ mod tests {
     #[test]
     fn bgcam_cannot_run_without_the_runtime() {
         assert!(finding(&FakeMachine::new(), "onnx-runtime").text.starts_with("ONNX Runtime 1.31.1 is installed"));
-        let machine =
-            FakeMachine::new().fake(|fake| fake.onnx_runtime = Err(missing("cannot find the ONNX Runtime library")));
+        let machine = FakeMachine::new().fake(|fake| fake.onnx_runtime = Err(missing("ONNX Runtime not found")));
         let found = finding(&machine, "onnx-runtime");
         assert!(found.level == Level::Fail && found.blocks && !report(&machine).can_run);
         assert_eq!(found.fix.unwrap().text, "scripts/setup");
@@ -86,7 +85,7 @@ mod tests {
         let found = better(Quality::Balanced, &Err(none));
         assert!(found.level == Level::Warn && found.text.contains("quality balanced"));
         assert_eq!(found.fix.unwrap().command.unwrap(), "scripts/models multiclass");
-        assert_eq!(better(Quality::High, &Ok(mask::Place::BuiltIn)).level, Level::Ok);
+        assert_eq!(better(Quality::High, &Ok(mask::ModelLocation::BuiltIn)).level, Level::Ok);
         let eco = FakeMachine::new().with("/etc/bgcam/bgcam.toml", "[mask]\nquality = \"eco\"\n");
         assert!(report(&eco).findings().all(|finding| finding.check != "better-model"));
     }

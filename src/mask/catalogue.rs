@@ -1,4 +1,4 @@
-//! The models that bgcam knows, and a user's own: traits in TOML, files in a few folders, checked by their sums.
+//! The model catalogue: bundled models and the user's own, described in TOML, with files verified by checksum.
 
 use std::{
     borrow::Cow,
@@ -13,14 +13,14 @@ use sha2::{Digest, Sha256};
 use super::{MaskError, Settings, runtime};
 use crate::{error::Failure, media::regular};
 
-/// The model that is compiled in, so that bgcam works without any file.
+/// The model compiled into the program, so that bgcam works without any model file.
 pub const BUILT_IN: &str = "landscape";
 static BUILT_IN_BYTES: &[u8] = include_bytes!("../../models/selfie_landscape.onnx");
 
-/// More than any model that could run on every frame.
+/// More than any model that could run in real time.
 const MAX_FILE_BYTES: u64 = 512 << 20;
 
-/// Order of the axes of a model's input and output.
+/// The axis order of a model's input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
@@ -30,7 +30,7 @@ pub enum Layout {
     Nhwc,
 }
 
-/// What black and white are in a model's RGB input.
+/// The value range of a model's RGB input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Range {
     /// Black is 0, white is 1.
@@ -41,78 +41,78 @@ pub enum Range {
     Signed,
 }
 
-/// What the numbers of a model's output are.
+/// The meaning of a model's output values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Output {
-    /// One channel, 0 = background to 1 = person.
+    /// One channel, 0 (background) to 1 (person).
     Alpha,
-    /// One channel before the sigmoid.
+    /// One channel of logits, before the sigmoid.
     SigmoidLogits,
-    /// One channel a class before the softmax; all but [`ModelSpec::background`] are the person.
+    /// One channel of logits per class, before the softmax; every class except [`ModelSpec::background`] is person.
     Logits,
 }
 
-/// How a picture of another aspect ratio comes into a model's input.
+/// How a frame of another aspect ratio is fitted to a model's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Aspect {
-    /// It is stretched to fill it.
+    /// Stretched to fill it.
     #[default]
     Stretch,
-    /// It keeps its shape, with black bars beside or above it.
+    /// Scaled to fit, with black bars.
     Letterbox,
 }
 
-/// A model's traits: all that the code has to know about it.
+/// The specification of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
-    /// What users call it.
+    /// The name used in settings and on the command line.
     pub name: String,
     /// One line for `bgcam models`.
     #[serde(default)]
     pub description: String,
-    /// The ONNX file: a name to look for in [`Settings::models_dirs`], or a whole path.
+    /// The ONNX file: a name to search for in [`Settings::models_dirs`], or an absolute path.
     pub file: PathBuf,
-    /// SHA-256 of the file in hexadecimal; not checked when it is missing.
+    /// The file's SHA-256 in hexadecimal; not verified if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// SPDX name of its licence.
+    /// The SPDX identifier of its licence.
     #[serde(default)]
     pub licence: String,
-    /// Where it comes from.
+    /// Its origin.
     #[serde(default)]
     pub source: String,
-    /// Order of the axes.
+    /// The axis order.
     pub layout: Layout,
-    /// Width of input and output, 16 to 2048.
+    /// The width of input and output, 16 to 2048.
     pub width: usize,
-    /// Height of input and output, 16 to 2048.
+    /// The height of input and output, 16 to 2048.
     pub height: usize,
-    /// What black and white are in the input.
+    /// The value range of the input.
     pub range: Range,
-    /// What the numbers of the output are.
+    /// The meaning of the output.
     pub output: Output,
-    /// The channel of the background among [`Output::Logits`].
+    /// The background channel of [`Output::Logits`].
     #[serde(default)]
     pub background: usize,
-    /// How pictures of another shape come in.
+    /// How frames of another aspect ratio are fitted.
     #[serde(default)]
     pub aspect: Aspect,
 }
 
-/// Where a model's bytes come from.
+/// Where a model is loaded from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
-    /// Out of the program itself.
+pub enum ModelLocation {
+    /// Compiled into the program.
     BuiltIn,
-    /// Out of this file.
+    /// This file.
     File(PathBuf),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ModelLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("built in"),
@@ -124,14 +124,14 @@ impl fmt::Display for Place {
 /// One line of `bgcam models`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelStatus {
-    /// The model's traits.
+    /// The model's specification.
     pub spec: ModelSpec,
-    /// Where it is, or why it can't be used.
-    pub found: Result<Place, Failure>,
+    /// Its location, or why it cannot be used.
+    pub found: Result<ModelLocation, Failure>,
 }
 
 /// The models of `models/models.toml`, which is compiled in.
-pub fn ours() -> &'static [ModelSpec] {
+pub fn bundled() -> &'static [ModelSpec] {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Catalogue {
@@ -144,18 +144,18 @@ pub fn ours() -> &'static [ModelSpec] {
     &OURS
 }
 
-/// All models of `settings` and where each is, a user's own first.
+/// All models known to `settings` with their locations, the user's own first.
 pub fn list(settings: &Settings) -> Vec<ModelStatus> {
-    let found = |spec: &ModelSpec| load(spec, settings).map(|(place, _)| place).map_err(Failure::from);
+    let found = |spec: &ModelSpec| load(spec, settings).map(|(location, _)| location).map_err(Failure::from);
     all(settings).map(|spec| ModelStatus { spec: spec.clone(), found: found(spec) }).collect()
 }
 
-/// Whether `spec` is one of [`ours`], maybe at another size.
-pub(super) fn is_ours(spec: &ModelSpec) -> bool {
-    ours().iter().any(|our| our.name == spec.name && our.file == spec.file && our.sha256 == spec.sha256)
+/// Whether `spec` is one of [`bundled`], possibly at another size.
+pub(super) fn is_bundled(spec: &ModelSpec) -> bool {
+    bundled().iter().any(|our| our.name == spec.name && our.file == spec.file && our.sha256 == spec.sha256)
 }
 
-/// The traits of the model that `settings` name. A user's own model hides one of ours with the same name.
+/// The specification of the model selected by `settings`. A user's model hides a bundled one of the same name.
 ///
 /// # Errors
 /// [`MaskError::UnknownModel`].
@@ -166,7 +166,8 @@ pub fn find(settings: &Settings) -> Result<&ModelSpec, MaskError> {
     })
 }
 
-/// Where fetched models lie, best first: the user's data folder, beside the program, the system's data folders.
+/// The folders for downloaded models, in order of preference: the user's data folder, next to the program, system data
+/// folders.
 pub fn default_dirs() -> Vec<PathBuf> {
     let data = runtime::data_dir().map(|dir| dir.join("models"));
     let program = runtime::program_dir().into_iter().flat_map(|dir| beside(&dir));
@@ -174,33 +175,33 @@ pub fn default_dirs() -> Vec<PathBuf> {
     data.into_iter().chain(program).chain(system).collect()
 }
 
-/// The folders beside a program in `dir`: unpacked anywhere, installed under a prefix, built in a checkout.
+/// The folders next to a program in `dir`: unpacked anywhere, installed under a prefix, or built in a checkout.
 fn beside(dir: &Path) -> Vec<PathBuf> {
     let in_checkout = dir.ends_with("target/debug") || dir.ends_with("target/release");
     let checkout = in_checkout.then(|| dir.join("../../models"));
     ["models", "../share/bgcam/models"].map(|below| dir.join(below)).into_iter().chain(checkout).collect()
 }
 
-/// The bytes of a model, with its traits and sum checked.
+/// The bytes of a model, with its specification and checksum verified.
 ///
 /// # Errors
-/// When the traits make no sense, or the file is missing, can't be read or has another sum.
-pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(Place, Cow<'static, [u8]>), MaskError> {
+/// When the specification is invalid, or the file is missing, unreadable or has another checksum.
+pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(ModelLocation, Cow<'static, [u8]>), MaskError> {
     check(spec)?;
-    if spec.name == BUILT_IN && ours().contains(spec) {
-        return Ok((Place::BuiltIn, Cow::Borrowed(BUILT_IN_BYTES)));
+    if spec.name == BUILT_IN && bundled().contains(spec) {
+        return Ok((ModelLocation::BuiltIn, Cow::Borrowed(BUILT_IN_BYTES)));
     }
-    let places: Vec<_> = match spec.file.is_absolute() {
+    let candidates: Vec<_> = match spec.file.is_absolute() {
         true => vec![spec.file.clone()],
         false => settings.models_dirs.iter().map(|dir| dir.join(&spec.file)).filter(|path| path.is_file()).collect(),
     };
-    // the first that is right: an older bgcam may have left its own in a better place
+    // an older bgcam may have left an outdated file in a preferred folder
     let mut wrong = None;
-    for path in places {
+    for path in candidates {
         match read(spec, &path) {
-            Ok(bytes) => return Ok((Place::File(path), Cow::Owned(bytes))),
+            Ok(bytes) => return Ok((ModelLocation::File(path), Cow::Owned(bytes))),
             Err(error) => {
-                tracing::debug!("passed over: {error}");
+                tracing::debug!("skipped: {error}");
                 wrong = wrong.or(Some(error));
             }
         }
@@ -209,11 +210,11 @@ pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(Place, Cow<
         model: spec.name.clone(),
         file: spec.file.clone(),
         searched: settings.models_dirs.clone(),
-        ours: is_ours(spec),
+        bundled: is_bundled(spec),
     }))
 }
 
-/// The bytes of a file, with their sum checked.
+/// The bytes of a file, with its checksum verified.
 fn read(spec: &ModelSpec, path: &Path) -> Result<Vec<u8>, MaskError> {
     let bytes = regular::read(path, MAX_FILE_BYTES).map_err(|source| MaskError::Read {
         model: spec.name.clone(),
@@ -227,7 +228,7 @@ fn read(spec: &ModelSpec, path: &Path) -> Result<Vec<u8>, MaskError> {
 }
 
 fn all(settings: &Settings) -> impl Iterator<Item = &ModelSpec> {
-    settings.custom.iter().chain(ours())
+    settings.custom.iter().chain(bundled())
 }
 
 fn check(spec: &ModelSpec) -> Result<(), MaskError> {
@@ -247,7 +248,7 @@ fn check(spec: &ModelSpec) -> Result<(), MaskError> {
 
 fn check_sum(spec: &ModelSpec, path: &Path, bytes: &[u8], expected: &str) -> Result<(), MaskError> {
     let found = Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a String can't fail.
+        // writing to a String cannot fail
         let _ = write!(hex, "{byte:02x}");
         hex
     });
@@ -262,9 +263,9 @@ mod tests {
     use super::*;
     use crate::media::regular::FileError;
 
-    /// A model of a user's own, at `file`.
+    /// A user's model at `file`.
     fn own(file: &Path) -> ModelSpec {
-        ModelSpec { name: "own".into(), file: file.into(), sha256: None, ..ours()[0].clone() }
+        ModelSpec { name: "own".into(), file: file.into(), sha256: None, ..bundled()[0].clone() }
     }
 
     fn with(custom: ModelSpec) -> Settings {
@@ -272,22 +273,22 @@ mod tests {
     }
 
     #[test]
-    fn ours_are_well_formed_and_the_built_in_one_has_its_sum() {
-        assert!(ours().iter().all(|spec| check(spec).is_ok() && spec.sha256.is_some()));
-        let spec = &ours()[0];
+    fn bundled_models_are_valid_and_the_built_in_one_matches_its_checksum() {
+        assert!(bundled().iter().all(|spec| check(spec).is_ok() && spec.sha256.is_some()));
+        let spec = &bundled()[0];
         assert_eq!(spec.name, BUILT_IN);
         check_sum(spec, &spec.file, BUILT_IN_BYTES, spec.sha256.as_ref().unwrap()).unwrap();
     }
 
     #[test]
-    fn a_committed_model_is_found_and_a_missing_one_tells_how_to_fetch_it() {
+    fn a_bundled_model_is_found_and_a_missing_one_hints_how_to_download_it() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
         let settings = Settings { models_dirs: vec![dir.clone()], ..Settings::default() };
         let found = |name: &str, settings: &Settings| {
             list(settings).into_iter().find(|status| status.spec.name == name).unwrap().found
         };
-        assert_eq!(found("landscape", &settings), Ok(Place::BuiltIn));
-        assert_eq!(found("general", &settings), Ok(Place::File(dir.join("selfie_general.onnx"))));
+        assert_eq!(found("landscape", &settings), Ok(ModelLocation::BuiltIn));
+        assert_eq!(found("general", &settings), Ok(ModelLocation::File(dir.join("selfie_general.onnx"))));
         let nowhere = Settings { models_dirs: vec!["/nowhere".into()], ..Settings::default() };
         let failure = found("multiclass", &nowhere).unwrap_err();
         assert_eq!(failure.hint.as_deref(), Some("run scripts/models multiclass"));
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_another_sum_or_of_another_kind_is_refused() {
+    fn a_file_with_another_checksum_or_of_another_type_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("own.onnx");
         std::fs::write(&file, b"something else").unwrap();
@@ -309,9 +310,9 @@ mod tests {
     }
 
     #[test]
-    fn an_older_file_in_a_better_place_is_passed_over() {
+    fn an_outdated_file_in_a_preferred_folder_is_skipped() {
         let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::write(old.path().join("own.onnx"), b"of last year").unwrap();
+        std::fs::write(old.path().join("own.onnx"), b"outdated").unwrap();
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"; // the sum of nothing
         let spec = ModelSpec { sha256: Some(empty.into()), ..own(Path::new("own.onnx")) };
         let dirs = [&old, &new].map(|dir| dir.path().to_owned()).to_vec();
@@ -321,11 +322,11 @@ mod tests {
             other => panic!("{other:?}"),
         }
         std::fs::write(new.path().join("own.onnx"), b"").unwrap();
-        assert_eq!(load(&spec, &settings).unwrap().0, Place::File(new.path().join("own.onnx")));
+        assert_eq!(load(&spec, &settings).unwrap().0, ModelLocation::File(new.path().join("own.onnx")));
     }
 
     #[test]
-    fn traits_that_make_no_sense_are_refused() {
+    fn an_invalid_specification_is_rejected() {
         let spec = ModelSpec { width: 4096, ..own(Path::new("own.onnx")) };
         let error = load(&spec, &with(spec.clone())).unwrap_err();
         assert_eq!(error.to_string(), "model \"own\": width is 4096, expected 16 to 2048");
@@ -335,13 +336,13 @@ mod tests {
     }
 
     #[test]
-    fn a_checkout_is_looked_at_only_from_its_target() {
+    fn a_checkout_is_searched_only_from_its_target_folder() {
         let count = |dir: &str| beside(Path::new(dir)).len();
         assert_eq!((count("/home/me/bgcam/target/release"), count("/usr/local/bin"), count("/x/release")), (3, 2, 2));
     }
 
     #[test]
-    fn a_users_own_model_hides_ours_of_the_same_name() {
+    fn a_users_model_hides_a_bundled_one_of_the_same_name() {
         let mut settings = with(ModelSpec { name: "landscape".into(), ..own(Path::new("/own.onnx")) });
         assert_eq!(find(&settings).unwrap().file, Path::new("/own.onnx"));
         settings.model = "landscpae".into();

@@ -1,17 +1,17 @@
-//! A model's output becomes alpha.
+//! Converts a model's output to alpha.
 
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, Zip};
 
 use super::catalogue::{Layout, ModelSpec, Output};
 
-/// Infinite and not-a-number values, seen by an exponent of all ones.
+/// Counts infinite and not-a-number values, which have an exponent of all ones.
 pub(super) fn count_not_finite(values: &[f32]) -> usize {
     const EXPONENT: u32 = 0x7f80_0000;
     values.iter().map(|value| u32::from(value.to_bits() & EXPONENT == EXPONENT)).sum::<u32>() as usize
 }
 
-/// Turns a model's output into alpha.
-pub(super) struct Decode {
+/// Converts a model's output to alpha.
+pub(super) struct Decoder {
     output: Output,
     layout: Layout,
     background: usize,
@@ -22,8 +22,8 @@ pub(super) struct Decode {
     sum: Array2<f32>,
 }
 
-impl Decode {
-    /// For outputs of as many channels as `check_output` found.
+impl Decoder {
+    /// A decoder for outputs with the number of channels found by `check_output`.
     pub(super) fn new(spec: &ModelSpec, channels: usize) -> Self {
         let scratch = if spec.output == Output::Logits { (spec.height, spec.width) } else { (0, 0) };
         Self {
@@ -38,7 +38,7 @@ impl Decode {
         }
     }
 
-    /// Writes the alpha, 0 to 1, row by row, that `values` mean.
+    /// Writes the alpha of each pixel, 0 to 1, row by row.
     pub(super) fn alpha(&mut self, values: &[f32], alpha: &mut [f32]) {
         match self.output {
             Output::Alpha => alpha.iter_mut().zip(values).for_each(|(a, &v)| *a = v.clamp(0.0, 1.0)),
@@ -47,7 +47,7 @@ impl Decode {
         }
     }
 
-    /// One minus the softmax of the background, made safe by subtracting the largest logit.
+    /// One minus the softmax of the background; subtracting the largest logit avoids overflow.
     fn softmax(&mut self, values: &[f32], alpha: &mut [f32]) {
         let (c, h, w) = (self.channels, self.height, self.width);
         let logits = match self.layout {
@@ -55,7 +55,7 @@ impl Decode {
             Layout::Nhwc => ArrayView3::from_shape((h, w, c), values).map(|view| view.permuted_axes([2, 0, 1])),
         };
         let (Ok(logits), Ok(mut alpha)) = (logits, ndarray::ArrayViewMut2::from_shape((h, w), alpha)) else {
-            unreachable!("the tensors were made with these shapes")
+            unreachable!("the tensors were created with these shapes")
         };
         self.peak.fill(f32::MIN);
         self.sum.fill(0.0);

@@ -1,4 +1,4 @@
-//! What can go wrong between a model's name and a mask, and the way out of each.
+//! Errors on the way from a model's name to a mask, with hints to fix them.
 
 use std::{fmt, path::PathBuf};
 
@@ -7,133 +7,133 @@ use crate::{
     media::regular::FileError,
 };
 
-/// What mends a missing or too old ONNX Runtime.
+/// The fix for a missing or outdated ONNX Runtime.
 const GET_LIBRARY: &str = "run scripts/setup, or pip install onnxruntime==1.31.1 and set BGCAM_ONNXRUNTIME to \
                            libonnxruntime.so.1.31.1 in its folder onnxruntime/capi";
 
-/// What can go wrong with a model or the library that runs it.
+/// An error of a model or of the library that runs it.
 #[derive(Debug, thiserror::Error)]
 pub enum MaskError {
-    /// No model of that name.
-    #[error("no model is called {name:?}, expected one of {}", known.join(", "))]
+    /// There is no model of that name.
+    #[error("unknown model {name:?}, expected one of {}", known.join(", "))]
     UnknownModel {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The names that there are.
+        /// The available names.
         known: Vec<String>,
     },
-    /// The model's traits in the config make no sense.
+    /// The model's specification in the config is invalid.
     #[error("model {model:?}: {reason}")]
     BadSpec {
         /// The model's name.
         model: String,
-        /// The key, its value and what was expected.
+        /// The key, its value and the expected value.
         reason: String,
     },
     /// The model's file is in none of the folders.
-    #[error("model {model:?}: file {} is in none of {}", file.display(), Paths(searched))]
+    #[error("model {model:?}: file {} not found in {}", file.display(), Paths(searched))]
     NoFile {
         /// The model's name.
         model: String,
         /// The file's name.
         file: PathBuf,
-        /// Where it was looked for.
+        /// The folders that were searched.
         searched: Vec<PathBuf>,
-        /// It is one of ours, which `scripts/models` fetches.
-        ours: bool,
+        /// It is a bundled model, which `scripts/models` downloads.
+        bundled: bool,
     },
-    /// The model's file can't be read.
+    /// The model's file cannot be read.
     #[error("model {model:?}: cannot read {}", path.display())]
     Read {
         /// The model's name.
         model: String,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: FileError,
     },
-    /// The model's file is not what it should be.
+    /// The model's file has another checksum.
     #[error("model {model:?}: {} has sha256 {found}, expected {expected}", path.display())]
     Checksum {
         /// The model's name.
         model: String,
         /// The file.
         path: PathBuf,
-        /// The sum in the catalogue or config.
+        /// The checksum in the catalogue or config.
         expected: String,
-        /// The sum of the file.
+        /// The checksum of the file.
         found: String,
     },
-    /// The file holds no model that ONNX Runtime can run.
+    /// The file is not a model that ONNX Runtime can run.
     #[error("model {model:?}: not a usable ONNX file: {reason}")]
     NotOnnx {
         /// The model's name.
         model: String,
-        /// ONNX Runtime's words.
+        /// The message from ONNX Runtime.
         reason: String,
     },
-    /// The model takes or gives something else than its traits say.
+    /// The model's inputs or outputs differ from its specification.
     #[error("model {model:?}: expected {expected}, but the file has {found}")]
     Shape {
         /// The model's name.
         model: String,
-        /// What its traits promise.
+        /// The tensors of the specification.
         expected: String,
-        /// What the file has.
+        /// The tensors of the file.
         found: String,
     },
-    /// ONNX Runtime is nowhere.
-    #[error("cannot find the ONNX Runtime library: looked for libonnxruntime.so in {}", Paths(searched))]
+    /// ONNX Runtime was not found.
+    #[error("ONNX Runtime not found: searched for libonnxruntime.so in {}", Paths(searched))]
     NoLibrary {
-        /// The files and folders looked at.
+        /// The files and folders that were searched.
         searched: Vec<PathBuf>,
     },
-    /// What was found is no ONNX Runtime, or too old.
+    /// The library is not ONNX Runtime, or too old.
     #[error("cannot use ONNX Runtime {} ({asked}): {reason}", path.display())]
     BadLibrary {
         /// The library.
         path: PathBuf,
-        /// Who asked for it: the config, an environment variable, or nobody.
+        /// Who selected it: the config, an environment variable, or bgcam's search.
         asked: &'static str,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
-    /// ONNX Runtime could not be set up.
+    /// ONNX Runtime could not be initialised.
     #[error("cannot start ONNX Runtime {}: {reason}", library.display())]
     Start {
         /// The library.
         library: PathBuf,
-        /// ONNX Runtime's words.
+        /// The message from ONNX Runtime.
         reason: String,
     },
-    /// The frame or mask has another size than the segmenter was opened for.
-    #[error("the segmenter is for {expected}, but was given {found}")]
+    /// The frame or mask does not have the segmenter's size.
+    #[error("segmenter opened for {expected} was given {found}")]
     Size {
-        /// The size it was opened for.
+        /// The segmenter's size.
         expected: crate::frame::Size,
-        /// The size it was given.
+        /// The size of the frame or mask.
         found: crate::frame::Size,
     },
-    /// The model ran and failed.
+    /// The model failed on a frame.
     #[error("model {model:?} failed on a frame: {reason}")]
     Run {
         /// The model's name.
         model: String,
-        /// ONNX Runtime's words.
+        /// The message from ONNX Runtime.
         reason: String,
     },
-    /// The model gave infinities or not-a-numbers.
-    #[error("model {model:?} gave {count} values that are not finite")]
+    /// The model's output has infinite or not-a-number values.
+    #[error("model {model:?} returned {count} values that are not finite")]
     NotFinite {
         /// The model's name.
         model: String,
-        /// How many.
+        /// The number of such values.
         count: usize,
     },
 }
 
 impl MaskError {
-    /// What the mask thread does about it.
+    /// How the mask thread recovers.
     pub fn recovery(&self) -> Recovery {
         match self {
             Self::Run { .. } | Self::NotFinite { .. } => Recovery::SkipFrame,
@@ -157,20 +157,20 @@ impl MaskError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::UnknownModel { name, known } => match nearest(name, known) {
-                Some(near) => format!("did you mean {near:?}? bgcam models lists them all"),
-                None => "bgcam models lists them".to_owned(),
+                Some(near) => format!("did you mean {near:?}? `bgcam models` lists all models"),
+                None => "`bgcam models` lists all models".to_owned(),
             },
             Self::BadSpec { .. } | Self::Shape { .. } => {
                 "compare the model's keys in the config with models/README.md".to_owned()
             }
-            Self::NoFile { ours: true, model, .. } => format!("run scripts/models {model}"),
-            Self::NoFile { .. } => "give the whole path of the file in the config".to_owned(),
+            Self::NoFile { bundled: true, model, .. } => format!("run scripts/models {model}"),
+            Self::NoFile { .. } => "use an absolute path for the file in the config".to_owned(),
             Self::Checksum { .. } => {
                 "delete the file and run scripts/models, or correct sha256 in the config".to_owned()
             }
-            Self::NotOnnx { .. } => "use bgcam --model landscape, which is built in, or another file".to_owned(),
+            Self::NotOnnx { .. } => "use another file, or the built-in model: --model landscape".to_owned(),
             Self::NoLibrary { .. } | Self::BadLibrary { .. } => GET_LIBRARY.to_owned(),
-            Self::Run { .. } | Self::NotFinite { .. } => "try model landscape, which is built in".to_owned(),
+            Self::Run { .. } | Self::NotFinite { .. } => "use the built-in model: --model landscape".to_owned(),
             Self::Read { .. } | Self::Start { .. } | Self::Size { .. } => return None,
         };
         Some(hint)
@@ -183,7 +183,7 @@ impl From<MaskError> for Failure {
     }
 }
 
-/// Paths as a list in a sentence.
+/// A list of paths in a sentence.
 struct Paths<'a>(&'a [PathBuf]);
 
 impl fmt::Display for Paths<'_> {
@@ -200,17 +200,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_finger_is_answered_with_the_right_name() {
+    fn a_typo_is_answered_with_the_nearest_name() {
         let known = vec!["landscape".to_owned(), "general".to_owned()];
         let failure = Failure::from(MaskError::UnknownModel { name: "landcsape".into(), known: known.clone() });
         assert_eq!(failure.kind, Kind::NotFound);
-        assert_eq!(failure.message, "no model is called \"landcsape\", expected one of landscape, general");
+        assert_eq!(failure.message, "unknown model \"landcsape\", expected one of landscape, general");
         assert!(failure.hint.unwrap().contains("\"landscape\""));
         assert_eq!(nearest("u2net", known), None);
     }
 
     #[test]
-    fn a_missing_library_names_the_places_and_the_command() {
+    fn a_missing_library_names_the_searched_folders_and_the_fix() {
         let error = MaskError::NoLibrary { searched: vec!["/usr/lib".into(), "/opt".into()] };
         assert_eq!(error.recovery(), Recovery::GiveUp);
         let failure = Failure::from(error);

@@ -1,33 +1,33 @@
-//! A frame becomes a model's input: planes shrunk by area, and only then, small, turned into RGB.
+//! Scales a frame to a model's input: planes are downscaled by area, then converted to RGB at the small size.
 
 use multiversion::multiversion;
 
 use super::catalogue::{Layout, ModelSpec, Range};
 use crate::frame::{Frame, Size};
 
-/// Weights are in 256ths, so that a row of weighted bytes fits 16 bits.
+/// Weights are in 256ths, so that a weighted row of bytes fits in 16 bits.
 const ONE: u16 = 256;
 
-/// A rectangle in a model's input or output, in its pixels.
+/// A rectangle in a model's input or output, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
-    /// Columns to the left of it.
+    /// The column of its left edge.
     pub x: usize,
-    /// Rows above it.
+    /// The row of its top edge.
     pub y: usize,
-    /// Its columns.
+    /// Its width.
     pub width: usize,
-    /// Its rows.
+    /// Its height.
     pub height: usize,
 }
 
 impl Region {
-    /// All of a model's input.
+    /// The whole input of a model.
     pub fn whole(spec: &ModelSpec) -> Self {
         Self { x: 0, y: 0, width: spec.width, height: spec.height }
     }
 
-    /// The largest centred part of a model's input with the shape of `size`.
+    /// The largest centred region of a model's input with the aspect ratio of `size`.
     pub fn letterbox(spec: &ModelSpec, size: Size) -> Self {
         let (w, h) = (size.width(), size.height());
         let fitted = |side: usize, other: usize, of: usize| (side * of + other / 2) / other;
@@ -37,9 +37,9 @@ impl Region {
     }
 }
 
-/// Shrinks frames of one size into the input tensor of one model.
+/// Scales frames of one size into the input tensor of one model.
 #[derive(Debug)]
-pub struct Shrink {
+pub struct InputScaler {
     region: Region,
     width: usize,
     height: usize,
@@ -50,8 +50,8 @@ pub struct Shrink {
     v: Plane,
 }
 
-impl Shrink {
-    /// From frames of `size` to the `region` of the input of `spec`.
+impl InputScaler {
+    /// A scaler from frames of `size` to `region` of the input of `spec`.
     pub fn new(size: Size, spec: &ModelSpec, region: Region) -> Self {
         let (w, h) = (size.width(), size.height());
         let chroma = Plane::new((w / 2, h / 2), (region.width, region.height));
@@ -67,7 +67,7 @@ impl Shrink {
         }
     }
 
-    /// Writes `frame` to its region of `tensor`; the rest of it is left alone.
+    /// Writes `frame` to its region of `tensor`; the rest stays as it is.
     pub fn fill(&mut self, frame: &Frame, tensor: &mut [f32]) {
         let (y, u, v) = frame.planes();
         for row in 0..self.region.height {
@@ -78,7 +78,7 @@ impl Shrink {
         }
     }
 
-    /// Paints all of `tensor` black, the colour of the bars of a letterbox.
+    /// Fills `tensor` with black, the colour of letterbox bars.
     pub fn clear(&self, tensor: &mut [f32]) {
         tensor.fill(scale(self.range).1);
     }
@@ -101,7 +101,7 @@ impl Shrink {
     }
 }
 
-/// Factor and offset from RGB 0..1 to a model's range.
+/// The factor and offset from RGB 0..1 to a model's value range.
 fn scale(range: Range) -> (f32, f32) {
     match range {
         Range::Unit => (1.0, 0.0),
@@ -109,7 +109,7 @@ fn scale(range: Range) -> (f32, f32) {
     }
 }
 
-/// One plane on its way down.
+/// The scaler of one plane.
 #[derive(Debug, Clone)]
 struct Plane {
     stride: usize,
@@ -132,7 +132,7 @@ impl Plane {
         }
     }
 
-    /// Leaves row `row` of the small plane in `out`.
+    /// Computes row `row` of the scaled plane into `out`.
     fn row(&mut self, plane: &[u8], row: usize) {
         let (start, weights) = self.rows.taps(row);
         let rows = &plane[start * self.stride..(start + weights.len()) * self.stride];
@@ -141,10 +141,10 @@ impl Plane {
     }
 }
 
-/// For every target pixel of one axis the source pixels that it covers: by area when shrinking, else linear.
+/// The source pixels covered by each target pixel along one axis: by area when downscaling, else linear.
 ///
-/// Pixels lie at half-integer positions. Chroma is taken as lying in the middle of its four luma pixels: the quarter
-/// pixel by which cameras differ is a twentieth of a pixel here.
+/// Pixel centres are at half-integer positions. Chroma samples are assumed to be centred between their four luma pixels:
+/// the quarter pixel by which cameras differ is a twentieth of a pixel here.
 #[derive(Debug, Clone)]
 struct Axis {
     taps: usize,
@@ -156,7 +156,7 @@ impl Axis {
     fn new(from: usize, to: usize) -> Self {
         let scale = from as f64 / to as f64;
         let reach = scale.max(1.0);
-        // where whole pixels fall into each other there is no rest to the next
+        // where source pixels fall into target pixels exactly, none is shared with the next one
         let rest = usize::from(reach.fract() != 0.0 || scale < 1.0);
         let taps = (reach.ceil() as usize + rest).min(from);
         let mut axis = Self { taps, starts: vec![0; to].into(), weights: vec![0; to * taps].into() };
@@ -165,7 +165,7 @@ impl Axis {
             let (low, high) = (middle - reach / 2.0, middle + reach / 2.0);
             let start = (low.floor().max(0.0) as usize).min(from - taps);
             axis.starts[target] = start as u32;
-            // What lies over the edges counts as the pixel at the edge.
+            // beyond the edges, the pixel at the edge is repeated
             let below = |edge: usize| match edge {
                 0 => 0.0,
                 edge if edge == taps => 1.0,
@@ -179,12 +179,12 @@ impl Axis {
         axis
     }
 
-    /// The first source pixel and the weights of it and its followers, which add up to [`ONE`].
+    /// The first source pixel of a target pixel, and the weights of it and the following ones, which add up to [`ONE`].
     fn taps(&self, target: usize) -> (usize, &[u16]) {
         (self.starts[target] as usize, &self.weights[target * self.taps..][..self.taps])
     }
 
-    /// Weighs a row; the numbers of taps that usual sizes need are unrolled.
+    /// Applies the weights to a row; unrolled for the numbers of taps of common sizes.
     fn apply(&self, row: &[u16], out: &mut [u32]) {
         match self.taps {
             2 => self.apply_n::<2>(row, out),
@@ -250,7 +250,7 @@ fn packed_rgb(yuv: (&[u32], &[u32], &[u32]), rgb: &mut [f32], scale: (f32, f32))
 #[inline(always)]
 fn to_rgb(yuv: [u32; 3], (factor, offset): (f32, f32)) -> [f32; 3] {
     const BYTE: f32 = 1.0 / 65536.0;
-    // Through i32: unsigned numbers have no fast way to floats before AVX-512.
+    // through i32: unsigned integers have no fast conversion to floats before AVX-512
     let [y, u, v] = yuv.map(|value| value as i32 as f32 * BYTE);
     let luma = (y - 16.0) * (1.0 / 219.0);
     let (u, v) = ((u - 128.0) * (1.0 / 224.0), (v - 128.0) * (1.0 / 224.0));
@@ -266,18 +266,18 @@ mod tests {
     use crate::{frame::Yuv, mask::catalogue};
 
     fn spec(layout: Layout, range: Range, width: usize, height: usize) -> ModelSpec {
-        ModelSpec { layout, range, width, height, ..catalogue::ours()[0].clone() }
+        ModelSpec { layout, range, width, height, ..catalogue::bundled()[0].clone() }
     }
 
     fn shrink(frame: &Frame, spec: &ModelSpec, region: Region) -> Vec<f32> {
-        let mut shrink = Shrink::new(frame.size(), spec, region);
+        let mut scaler = InputScaler::new(frame.size(), spec, region);
         let mut tensor = vec![f32::NAN; spec.width * spec.height * 3];
-        shrink.clear(&mut tensor);
-        shrink.fill(frame, &mut tensor);
+        scaler.clear(&mut tensor);
+        scaler.fill(frame, &mut tensor);
         tensor
     }
 
-    /// The mean of `plane` over the area of a target pixel, in floats.
+    /// The mean of `plane` over the area of a target pixel, in floating point.
     fn area(plane: &[u8], (w, h): (usize, usize), (tw, th): (usize, usize), (tx, ty): (usize, usize)) -> f64 {
         let span = |at: usize, from: usize, to: usize| {
             let scale = from as f64 / to as f64;
@@ -319,14 +319,14 @@ mod tests {
             let index = at.1 * 32 + at.0;
             for (channel, expected) in expected.into_iter().enumerate() {
                 let found = tensor[channel * 32 * 18 + index];
-                // Weights of 1/256 on each axis.
+                // weights of 1/256 on each axis
                 assert!((found - expected).abs() < 0.012, "{at:?} {channel}: {found} for {expected}");
             }
         }
     }
 
     #[test]
-    fn colours_come_out_in_order_and_range() {
+    fn colours_have_the_models_order_and_range() {
         let mut frame = Frame::new(Size::new(64, 32).unwrap());
         frame.fill(Yuv::from_rgb(255, 128, 0));
         let nchw = spec(Layout::Nchw, Range::Unit, 16, 16);
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letterbox_keeps_the_shape_and_has_black_bars() {
+    fn a_letterbox_keeps_the_aspect_ratio_and_has_black_bars() {
         let mut frame = Frame::new(Size::new(32, 64).unwrap());
         frame.fill(Yuv::from_rgb(255, 255, 255));
         let spec = spec(Layout::Nchw, Range::Signed, 64, 32);
@@ -351,7 +351,7 @@ mod tests {
         let tensor = shrink(&frame, &spec, region);
         let row: Vec<_> = tensor[..64].iter().map(|value| value.round()).collect();
         assert_eq!(row, [vec![-1.0; 24], vec![1.0; 16], vec![-1.0; 24]].concat());
-        assert_eq!(Region::letterbox(&catalogue::ours()[0], Size::HD), Region::whole(&catalogue::ours()[0]));
+        assert_eq!(Region::letterbox(&catalogue::bundled()[0], Size::HD), Region::whole(&catalogue::bundled()[0]));
     }
 
     #[test]
@@ -367,7 +367,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn simd_is_the_scalar_twin(rows in prop::collection::vec(any::<u8>(), 3..700), cut in 0u16..=ONE) {
+        fn simd_matches_the_scalar_version(rows in prop::collection::vec(any::<u8>(), 3..700), cut in 0u16..=ONE) {
             let width = rows.len() / 3;
             let weights = [cut / 2, cut - cut / 2, ONE - cut];
             let (mut simd, mut scalar) = (vec![0; width], vec![0; width]);

@@ -1,7 +1,7 @@
-//! The key model at work beside the frames: asked on one, answering on a later one.
+//! Runs the key model in parallel to the frames: a request on one frame is answered on a later one.
 //!
-//! Live, it runs on a thread of its own, and the model itself travels through two mailboxes with one place each. Over
-//! files it runs at once, but its answer is given as late as a live one would come, so that both give the same masks.
+//! Live, the model runs on its own thread and is passed back and forth through two mailboxes. For files it runs
+//! synchronously, but its answer is delayed as if it ran live, so that both give the same masks.
 
 use std::{
     fmt,
@@ -16,12 +16,12 @@ use crate::frame::{
     mailbox::{Latest, Taken},
 };
 
-/// What makes alphas of key frames.
+/// Computes the alpha of keyframes.
 pub(crate) trait KeyModel: Send {
-    /// Takes in a frame.
+    /// Loads a frame into the model's input.
     fn fill(&mut self, frame: &Frame);
 
-    /// The alpha of the frame that was taken in.
+    /// Computes the alpha of the loaded frame.
     fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError>;
 }
 
@@ -35,124 +35,124 @@ impl KeyModel for Model {
     }
 }
 
-/// The model with the frame that it was asked about and its answer.
+/// The model with its input and its result.
 struct Job {
     model: Box<dyn KeyModel>,
     alpha: Box<[f32]>,
     result: Result<(), MaskError>,
-    took: Duration,
+    duration: Duration,
 }
 
 impl Job {
     fn run(&mut self) {
         let start = Instant::now();
         self.result = self.model.run(&mut self.alpha);
-        self.took = start.elapsed();
+        self.duration = start.elapsed();
     }
 }
 
-/// Where it runs.
-enum Place {
-    Here,
-    Apart { asks: Arc<Latest<Job>>, answers: Arc<Latest<Job>>, thread: Option<JoinHandle<()>> },
+/// How the model runs.
+enum Mode {
+    Inline,
+    Threaded { requests: Arc<Latest<Job>>, answers: Arc<Latest<Job>>, thread: Option<JoinHandle<()>> },
 }
 
-/// The key model and its way there and back.
+/// Runs the key model and collects its results.
 pub(crate) struct KeyframeWorker {
-    /// At home: free, or with an answer that nobody has taken yet.
+    /// The model, while it is idle or its result has not been taken.
     job: Option<Job>,
-    place: Place,
-    asked: bool,
-    /// The answer that is under way is of no use any more.
-    void: bool,
-    took: Option<Duration>,
+    mode: Mode,
+    pending: bool,
+    /// The pending result is to be dropped.
+    discarded: bool,
+    last_duration: Option<Duration>,
 }
 
 impl fmt::Debug for KeyframeWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyframeWorker").field("asked", &self.asked).finish_non_exhaustive()
+        f.debug_struct("KeyframeWorker").field("pending", &self.pending).finish_non_exhaustive()
     }
 }
 
 impl KeyframeWorker {
-    /// Runs `model`, whose alpha has `length` pixels, when it is asked; `apart` on a thread of its own.
+    /// Runs `model`, whose alpha has `length` pixels, on request; on its own thread if `threaded`.
     ///
     /// # Errors
-    /// When the system gives no thread.
-    pub(crate) fn new(model: Box<dyn KeyModel>, length: usize, apart: bool) -> std::io::Result<Self> {
-        let job = Job { model, alpha: vec![0.0; length].into(), result: Ok(()), took: Duration::ZERO };
-        let place = if apart { Self::apart()? } else { Place::Here };
-        Ok(Self { job: Some(job), place, asked: false, void: false, took: None })
+    /// When the thread cannot be started.
+    pub(crate) fn new(model: Box<dyn KeyModel>, length: usize, threaded: bool) -> std::io::Result<Self> {
+        let job = Job { model, alpha: vec![0.0; length].into(), result: Ok(()), duration: Duration::ZERO };
+        let mode = if threaded { Self::threaded()? } else { Mode::Inline };
+        Ok(Self { job: Some(job), mode, pending: false, discarded: false, last_duration: None })
     }
 
-    fn apart() -> std::io::Result<Place> {
-        let (asks, answers) = (Arc::new(Latest::<Job>::default()), Arc::new(Latest::default()));
-        let (inbox, outbox) = (Arc::clone(&asks), Arc::clone(&answers));
+    fn threaded() -> std::io::Result<Mode> {
+        let (requests, answers) = (Arc::new(Latest::<Job>::default()), Arc::new(Latest::default()));
+        let (inbox, outbox) = (Arc::clone(&requests), Arc::clone(&answers));
         let body = move || work(&inbox, &outbox);
         let thread = thread::Builder::new().name("bgcam-key".to_owned()).spawn(body)?;
-        Ok(Place::Apart { asks, answers, thread: Some(thread) })
+        Ok(Mode::Threaded { requests, answers, thread: Some(thread) })
     }
 
-    /// Whether it can be asked.
+    /// Whether the next request is possible.
     pub(crate) fn is_free(&self) -> bool {
-        !self.asked
+        !self.pending
     }
 
-    /// Asks for the alpha of `frame`; only while it is free.
-    pub(crate) fn ask(&mut self, frame: &Frame) {
+    /// Requests the alpha of `frame`; ignored while another request is pending.
+    pub(crate) fn request(&mut self, frame: &Frame) {
         let Some(mut job) = self.job.take() else { return };
         job.model.fill(frame);
-        (self.asked, self.void) = (true, false);
-        match &self.place {
-            Place::Here => {
+        (self.pending, self.discarded) = (true, false);
+        match &self.mode {
+            Mode::Inline => {
                 job.run();
                 self.job = Some(job);
             }
-            Place::Apart { asks, .. } => asks.put(job),
+            Mode::Threaded { requests, .. } => requests.put(job),
         }
     }
 
-    /// The answer, once: the alpha of the frame that was asked about, or why there is none.
-    pub(crate) fn answer(&mut self) -> Option<Result<&[f32], MaskError>> {
-        if !self.asked {
+    /// Takes the result once it is ready: the alpha of the requested frame, or an error.
+    pub(crate) fn take_answer(&mut self) -> Option<Result<&[f32], MaskError>> {
+        if !self.pending {
             return None;
         }
-        if let (None, Place::Apart { answers, .. }) = (&self.job, &self.place) {
+        if let (None, Mode::Threaded { answers, .. }) = (&self.job, &self.mode) {
             self.job = Some(answers.try_take()?);
         }
         let job = self.job.as_mut()?;
-        self.asked = false;
-        self.took = Some(job.took);
-        if std::mem::take(&mut self.void) {
+        self.pending = false;
+        self.last_duration = Some(job.duration);
+        if std::mem::take(&mut self.discarded) {
             return None;
         }
         Some(std::mem::replace(&mut job.result, Ok(())).map(|()| &*job.alpha))
     }
 
-    /// Waits for the answer until `deadline`.
+    /// Waits for the result until `deadline`.
     pub(crate) fn wait(&mut self, deadline: Instant) {
-        if let (true, None, Place::Apart { answers, .. }) = (self.asked, &self.job, &self.place)
+        if let (true, None, Mode::Threaded { answers, .. }) = (self.pending, &self.job, &self.mode)
             && let Taken::Value(job) = answers.take(deadline)
         {
             self.job = Some(job);
         }
     }
 
-    /// How long the inference of the last answer took, by the clock.
-    pub(crate) fn took(&self) -> Option<Duration> {
-        self.took
+    /// The wall time of the last inference.
+    pub(crate) fn last_duration(&self) -> Option<Duration> {
+        self.last_duration
     }
 
-    /// What was asked is of no interest any more: another stream begins.
-    pub(crate) fn forget(&mut self) {
-        self.void = self.asked;
+    /// Drops the pending result, because another stream begins.
+    pub(crate) fn discard(&mut self) {
+        self.discarded = self.pending;
     }
 }
 
 impl Drop for KeyframeWorker {
     fn drop(&mut self) {
-        if let Place::Apart { asks, thread, .. } = &mut self.place {
-            asks.close();
+        if let Mode::Threaded { requests, thread, .. } = &mut self.mode {
+            requests.close();
             if thread.take().is_some_and(|thread| thread.join().is_err()) {
                 tracing::error!("thread bgcam-key panicked");
             }
@@ -160,10 +160,10 @@ impl Drop for KeyframeWorker {
     }
 }
 
-fn work(asks: &Latest<Job>, answers: &Latest<Job>) {
-    const LOOK: Duration = Duration::from_secs(3600);
+fn work(requests: &Latest<Job>, answers: &Latest<Job>) {
+    const POLL_INTERVAL: Duration = Duration::from_secs(3600);
     loop {
-        match asks.take(Instant::now() + LOOK) {
+        match requests.take(Instant::now() + POLL_INTERVAL) {
             Taken::Value(mut job) => {
                 job.run();
                 answers.put(job);
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
     use crate::frame::Size;
 
-    /// Answers with the number of the frame; refuses number 13.
+    /// Fills the alpha with the frame number; fails on number 13.
     struct Number(u64);
 
     impl KeyModel for Number {
@@ -202,9 +202,9 @@ mod tests {
         frame
     }
 
-    fn wait(keys: &mut KeyframeWorker) -> Result<f32, MaskError> {
+    fn wait(worker: &mut KeyframeWorker) -> Result<f32, MaskError> {
         loop {
-            if let Some(answer) = keys.answer() {
+            if let Some(answer) = worker.take_answer() {
                 return answer.map(|alpha| alpha[0]);
             }
             thread::yield_now();
@@ -212,52 +212,52 @@ mod tests {
     }
 
     #[test]
-    fn it_answers_once_for_the_frame_it_was_asked_about() {
-        for apart in [false, true] {
-            let mut keys = KeyframeWorker::new(Box::new(Number(0)), 4, apart).unwrap();
-            assert!(keys.is_free() && keys.answer().is_none());
+    fn it_answers_once_for_the_requested_frame() {
+        for threaded in [false, true] {
+            let mut worker = KeyframeWorker::new(Box::new(Number(0)), 4, threaded).unwrap();
+            assert!(worker.is_free() && worker.take_answer().is_none());
             for seq in [7, 8] {
-                keys.ask(&frame(seq));
-                assert!(!keys.is_free());
-                assert_eq!(wait(&mut keys).unwrap(), seq as f32);
-                assert!(keys.is_free() && keys.answer().is_none());
+                worker.request(&frame(seq));
+                assert!(!worker.is_free());
+                assert_eq!(wait(&mut worker).unwrap(), seq as f32);
+                assert!(worker.is_free() && worker.take_answer().is_none());
             }
         }
     }
 
     #[test]
-    fn an_answer_can_be_waited_for() {
-        for apart in [false, true] {
-            let mut keys = KeyframeWorker::new(Box::new(Number(0)), 4, apart).unwrap();
-            keys.wait(Instant::now());
-            keys.ask(&frame(7));
-            keys.wait(Instant::now() + Duration::from_secs(60));
-            assert_eq!(keys.answer().unwrap().unwrap()[0], 7.0);
+    fn a_result_can_be_waited_for() {
+        for threaded in [false, true] {
+            let mut worker = KeyframeWorker::new(Box::new(Number(0)), 4, threaded).unwrap();
+            worker.wait(Instant::now());
+            worker.request(&frame(7));
+            worker.wait(Instant::now() + Duration::from_secs(60));
+            assert_eq!(worker.take_answer().unwrap().unwrap()[0], 7.0);
         }
     }
 
     #[test]
-    fn a_failure_is_told_and_the_next_question_is_answered() {
-        for apart in [false, true] {
-            let mut keys = KeyframeWorker::new(Box::new(Number(0)), 4, apart).unwrap();
-            keys.ask(&frame(13));
-            assert!(wait(&mut keys).is_err());
-            keys.ask(&frame(14));
-            assert_eq!(wait(&mut keys).unwrap(), 14.0);
+    fn a_failure_is_reported_and_the_next_request_succeeds() {
+        for threaded in [false, true] {
+            let mut worker = KeyframeWorker::new(Box::new(Number(0)), 4, threaded).unwrap();
+            worker.request(&frame(13));
+            assert!(wait(&mut worker).is_err());
+            worker.request(&frame(14));
+            assert_eq!(wait(&mut worker).unwrap(), 14.0);
         }
     }
 
     #[test]
-    fn an_answer_that_nobody_wants_any_more_is_swallowed() {
-        for apart in [false, true] {
-            let mut keys = KeyframeWorker::new(Box::new(Number(0)), 4, apart).unwrap();
-            keys.ask(&frame(1));
-            keys.forget();
-            while !keys.is_free() {
-                assert!(keys.answer().is_none());
+    fn a_discarded_result_is_dropped() {
+        for threaded in [false, true] {
+            let mut worker = KeyframeWorker::new(Box::new(Number(0)), 4, threaded).unwrap();
+            worker.request(&frame(1));
+            worker.discard();
+            while !worker.is_free() {
+                assert!(worker.take_answer().is_none());
             }
-            keys.ask(&frame(2));
-            assert_eq!(wait(&mut keys).unwrap(), 2.0);
+            worker.request(&frame(2));
+            assert_eq!(wait(&mut worker).unwrap(), 2.0);
         }
     }
 }

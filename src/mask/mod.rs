@@ -1,10 +1,10 @@
-//! Station 2: who is in front? Two ONNX models' answers, joined, made steady over time and sharp at the edge.
+//! Stage 2, segmentation: finds the person with two ONNX models, stabilises the matte over time and sharpens its edge.
 //!
-//! [`catalogue`] knows the models, `runtime` finds the library that runs them, `onnx` runs one (`tensors` checks what it
-//! takes and gives, `decode` reads its answer), `input` shrinks a frame to its input, and `model` is all of these. A fast
-//! model sees every frame. Where the [`Quality`] allows, `keys` runs a slow and good one on the frames that `schedule`
-//! picks; [`matte`] carries its alpha along to all others and refines the outcome to the frame's size. `segmenter` joins
-//! them.
+//! [`catalogue`] lists the models, `runtime` finds ONNX Runtime, `onnx` runs a model (`tensors` checks its shapes, `decode`
+//! converts its output), `input` scales a frame to the model's input, and `model` combines these. A fast model sees every
+//! frame. Where the [`Quality`] allows, `keyframes` runs a slower and better model on the frames chosen by `schedule`;
+//! [`matte`] propagates its alpha to all other frames and refines the result to the frame's size. `segmenter` ties them
+//! together.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use std::{
 };
 
 pub use self::{
-    catalogue::{ModelSpec, ModelStatus, Place, list},
+    catalogue::{ModelLocation, ModelSpec, ModelStatus, list},
     error::MaskError,
     processor::Processor,
     quality::{Latency, Quality},
@@ -46,38 +46,38 @@ mod tensors;
 pub struct Settings {
     /// The name of the model that sees every frame.
     pub model: String,
-    /// The ONNX Runtime library; by default it is looked for.
+    /// The ONNX Runtime library; `None` searches for it.
     pub library: Option<PathBuf>,
-    /// Where models' files are looked for, in this order.
+    /// The folders to search for model files, in this order.
     pub models_dirs: Vec<PathBuf>,
-    /// A user's own models.
+    /// The user's own models.
     pub custom: Vec<ModelSpec>,
-    /// How much the matte may cost.
+    /// How much CPU time edges may cost.
     pub quality: Quality,
-    /// Whether a mask may come a frame later to be better.
+    /// Whether a mask may be delayed by a frame to be more accurate.
     pub latency: Latency,
-    /// What the masks are for.
+    /// The kind of input the masks are for.
     pub effort: Effort,
-    /// What runs the models; the CPU takes over where that can't.
+    /// The processor for the models; the CPU is the fallback.
     pub processor: Processor,
-    /// Threads of one inference, at least 1.
+    /// Threads per inference, at least 1.
     pub threads: usize,
-    /// How much of the last mask stays in the next where they differ little, 0 to 0.95.
+    /// The weight of the previous mask where little changes, 0 to 0.95.
     pub memory: f32,
-    /// The alphas up to which a pixel is background, and from which on it is person: 0 to 1, the first below the
+    /// The alpha at or below which a pixel is background, and that from which it is person: 0 to 1, the first less than the
     /// second.
     pub edge: (f32, f32),
 }
 
-/// What masks are made for, which decides where the key model runs.
+/// The kind of input, which decides where the key model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Effort {
-    /// A camera: key frames are made beside the frames and come when they come.
+    /// A camera: keyframes are computed in the background, and used when they are ready.
     #[default]
     Live,
-    /// A file: every frame gets the mask that it would get live on a machine that keeps up.
+    /// A file: every frame gets the mask it would get live on a machine that keeps up.
     File,
-    /// A single picture: the best that the quality has.
+    /// A single image, with the best mask that the quality offers.
     Still,
 }
 
@@ -99,114 +99,113 @@ impl Default for Settings {
     }
 }
 
-/// The model that a segmenter runs.
+/// The model run by a segmenter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// Its traits.
+    /// Its specification.
     pub spec: ModelSpec,
-    /// Where it came from.
-    pub place: Place,
-    /// The ONNX Runtime library that runs it.
+    /// Where it was loaded from.
+    pub location: ModelLocation,
+    /// The ONNX Runtime library.
     pub library: PathBuf,
-    /// The quality that it runs in, with its key model: what was asked for, or [`Quality::Eco`] without one.
+    /// The quality in effect: the requested one, or [`Quality::Eco`] without a key model.
     pub quality: Quality,
-    /// What runs it.
+    /// The processor in use.
     pub processor: Processor,
-    /// Why that is not what the settings ask for.
+    /// Why that is not the configured processor.
     pub processor_error: Option<Failure>,
-    /// Why there is no key model although the quality asks for one.
+    /// Why there is no key model although the quality requires one.
     pub missing: Option<Failure>,
 }
 
-/// What is worth knowing about the last masks.
+/// Observations about the latest masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {
-    /// The edges come from the fast model: the two models disagree about most of the picture.
+    /// Edges come from the fast model only: the two models disagree about most of the frame.
     pub models_disagree: bool,
-    /// Another person is shown beside the one in front.
+    /// Another person is visible besides the one in front.
     pub others_visible: bool,
 }
 
-/// Why [`Report::models_disagree`], for people.
-pub const DISAGREE: &str = "the two models disagree about most of the picture";
+/// The reason shown for [`Report::models_disagree`].
+pub const MODELS_DISAGREE: &str = "the two models disagree about most of the picture";
 
-/// What finds the person in a frame.
+/// Finds the person in frames.
 pub trait Segmenter: Send {
-    /// The model that it runs.
+    /// The model in use.
     fn info(&self) -> &ModelInfo;
 
-    /// By how many frames the masks follow: 0, or 1 where a frame waits for the key model's answer.
+    /// The number of frames by which masks are delayed: 0, or 1 if a frame waits for the key model.
     fn delay(&self) -> usize {
         0
     }
 
-    /// Takes in `frame` and writes the alpha of the person in it, or in the frame before with a [`Segmenter::delay`], to
-    /// `into`, at the size of the frame, with its number and time. Gives the frame that the mask is of; none as long as
-    /// the first is held back.
+    /// Processes `frame` and writes the alpha of the person in it to `into`, or that of the previous frame if there is a
+    /// [`Segmenter::delay`]. The mask has the size, number and time of its frame, which is returned; `None` while the first
+    /// frame is held back.
     ///
-    /// Remembers earlier frames to hold the mask steady. Allocates nothing once the first frames have gone by.
+    /// Keeps state from earlier frames to stabilise the mask. Allocates nothing after the first frames.
     ///
     /// # Errors
-    /// When the model fails; `into` is undefined then, and the room must not be shown.
+    /// When the model fails. `into` is then undefined, and the room must not be shown.
     fn segment(&mut self, frame: &Arc<Frame>, into: &mut Mask) -> Result<Option<Arc<Frame>>, MaskError>;
 
-    /// Writes the mask of the frame that is held back, when no other follows.
+    /// Writes the mask of the frame that is held back, at the end of the stream.
     fn flush(&mut self, _into: &mut Mask) -> Option<Arc<Frame>> {
         None
     }
 
-    /// Forgets earlier frames: the next one comes from elsewhere.
+    /// Forgets earlier frames, before the first frame of another stream.
     fn reset(&mut self);
 
-    /// Takes less of the CPU, at once and without loading anything: 0 is what the quality says, [`MAX_DEGRADE`] is the fast
-    /// model alone.
+    /// Reduces CPU use at once, without loading anything: 0 is full quality, [`MAX_DEGRADE`] the fast model alone.
     fn degrade(&mut self, _step: u8) {}
 
-    /// Shows only the person in front from the next frame on, or all.
+    /// Sets whether only the person in front is shown, from the next frame on.
     fn set_nearest_only(&mut self, _on: bool) {}
 
-    /// What is worth knowing about the last masks.
+    /// Observations about the latest masks.
     fn report(&self) -> Report {
         Report::default()
     }
 
-    /// The CPU time that the fast model has taken so far.
+    /// The total CPU time of the fast model.
     fn model_time(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// How long the last key frame took on its thread, by the clock.
+    /// The wall time of the last keyframe on its thread.
     fn keyframe_time(&self) -> Option<Duration> {
         None
     }
 }
 
-/// Opens the models that `settings` name, for frames of `size`.
+/// Opens the models selected by `settings`, for frames of `size`.
 ///
 /// # Errors
-/// When there is no such model, its file is missing or wrong, or ONNX Runtime can't be used. Without the key model the
-/// fast one runs alone, with a word in the log and in [`ModelInfo::missing`].
+/// When the model is unknown, its file is missing or wrong, or ONNX Runtime cannot be used. If only the key model is
+/// unusable, the fast model runs alone; the log and [`ModelInfo::missing`] have the reason.
 pub fn open(settings: &Settings, size: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     Ok(Box::new(DualModelSegmenter::open(settings, size)?))
 }
 
-/// Loads ONNX Runtime as [`open`] would, and says which library that is.
+/// Loads ONNX Runtime as [`open`] would, and returns the library's path.
 ///
 /// # Errors
-/// When there is none that can be used.
+/// When there is no usable library.
 pub fn library(settings: &Settings) -> Result<PathBuf, MaskError> {
     Ok(onnx::runtime(settings.library.as_deref())?.library)
 }
 
-/// The version of the ONNX Runtime at `path`, as it says itself; `None` for what is none.
+/// The version reported by the ONNX Runtime library at `path`; `None` if it is not ONNX Runtime.
 pub fn library_version(path: &Path) -> Option<String> {
     runtime::version_of(path)
 }
 
-/// The median time of one inference of the model that `settings` name, out of `runs` (at least one) after a few others.
+/// The median time of one inference of the configured model, over `runs` (at least one) after a warm-up.
 ///
 /// # Errors
-/// Those of [`open`], and of running the model.
+/// Those of [`open`], and errors of the model.
 pub fn measure(settings: &Settings, runs: usize) -> Result<Duration, MaskError> {
     const WARM_UP: usize = 3;
     let mut model = Model::open(catalogue::find(settings)?, settings, Size::HD)?;

@@ -1,9 +1,9 @@
-//! A model with the way into it: a frame goes in, its alpha comes out.
+//! A model with its input scaler: takes a frame, returns its alpha.
 
 use super::{
     MaskError, ModelInfo, Settings,
     catalogue::{self, Aspect, ModelSpec},
-    input::{Region, Shrink},
+    input::{InputScaler, Region},
     matte::Shape,
     onnx::{self, OnnxModel},
     quality::Quality,
@@ -13,38 +13,38 @@ use crate::frame::{Frame, Size};
 /// A loaded model for frames of one size.
 pub(crate) struct Model {
     pub(crate) info: ModelInfo,
-    shrink: Shrink,
+    scaler: InputScaler,
     region: Region,
     model: OnnxModel,
     alpha: Box<[f32]>,
 }
 
 impl Model {
-    /// Loads the model that `spec` describes from where `settings` say.
+    /// Loads the model described by `spec`.
     ///
     /// # Errors
-    /// When its file is missing or wrong, or ONNX Runtime can't be used.
+    /// When its file is missing or wrong, or ONNX Runtime cannot be used.
     pub(crate) fn open(spec: &ModelSpec, settings: &Settings, size: Size) -> Result<Self, MaskError> {
-        let (place, bytes) = catalogue::load(spec, settings)?;
+        let (location, bytes) = catalogue::load(spec, settings)?;
         let runtime = onnx::runtime(settings.library.as_deref())?;
         let mut model = OnnxModel::load(&runtime, spec, &bytes, settings)?;
         let region = match spec.aspect {
             Aspect::Stretch => Region::whole(spec),
             Aspect::Letterbox => Region::letterbox(spec, size),
         };
-        let shrink = Shrink::new(size, spec, region);
-        shrink.clear(model.input());
+        let scaler = InputScaler::new(size, spec, region);
+        scaler.clear(model.input());
         let alpha = vec![0.0; spec.width * spec.height].into();
         let info = ModelInfo {
             spec: spec.clone(),
-            place,
+            location,
             library: runtime.library,
             quality: Quality::Eco,
             processor: model.processor(),
             processor_error: model.processor_error().cloned(),
             missing: None,
         };
-        Ok(Self { info, shrink, region, model, alpha })
+        Ok(Self { info, scaler, region, model, alpha })
     }
 
     /// The shape of its alpha.
@@ -52,12 +52,12 @@ impl Model {
         (self.info.spec.width, self.info.spec.height, self.region)
     }
 
-    /// Shrinks `frame` into the model's input.
+    /// Scales `frame` into the model's input.
     pub(crate) fn fill(&mut self, frame: &Frame) {
-        self.shrink.fill(frame, self.model.input());
+        self.scaler.fill(frame, self.model.input());
     }
 
-    /// Runs the model on what was filled in.
+    /// Runs the model on the current input.
     ///
     /// # Errors
     /// When ONNX Runtime fails, or the output is not finite.
@@ -66,7 +66,7 @@ impl Model {
         Ok(&self.alpha)
     }
 
-    /// The same, with the alpha to a place elsewhere.
+    /// Like [`Model::run`], with the alpha written to `alpha`.
     ///
     /// # Errors
     /// As [`Model::run`].

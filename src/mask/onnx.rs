@@ -1,4 +1,4 @@
-//! One ONNX model and ONNX Runtime, which runs it.
+//! ONNX Runtime, and a single ONNX model.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,29 +19,29 @@ use ort::{
 use super::{
     MaskError, Processor, Settings,
     catalogue::ModelSpec,
-    decode::{Decode, count_not_finite},
+    decode::{Decoder, count_not_finite},
     runtime::{self, Search},
     tensors::{check_input, check_output, shape},
 };
 use crate::error::{Failure, Kind, chain};
 
-/// ONNX Runtime as this process loaded it; a process can load it only once.
+/// The loaded ONNX Runtime; a process can load it only once.
 #[derive(Clone)]
 pub(super) struct Runtime {
     environment: Environment,
     pub(super) library: PathBuf,
 }
 
-/// Loads ONNX Runtime, or gives the one that is loaded already.
+/// Loads ONNX Runtime, or returns the one that is already loaded.
 ///
 /// # Errors
-/// When there is no library, or none that can be used.
+/// When there is no usable library.
 pub(super) fn runtime(configured: Option<&Path>) -> Result<Runtime, MaskError> {
     static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(runtime) = loaded.as_ref() {
         if configured.is_some_and(|path| path != runtime.library) {
-            tracing::info!("keeping ONNX Runtime {} until the next start", runtime.library.display());
+            tracing::info!("keeping ONNX Runtime {} until bgcam restarts", runtime.library.display());
         }
         return Ok(runtime.clone());
     }
@@ -54,7 +54,7 @@ pub(super) fn runtime(configured: Option<&Path>) -> Result<Runtime, MaskError> {
     Ok(loaded.insert(runtime).clone())
 }
 
-/// The first library that can be used; the last one's error when there are some, but none can.
+/// The first usable library; the last error if there are libraries, but none is usable.
 fn first_that_starts(libraries: Vec<PathBuf>) -> Result<Option<Runtime>, MaskError> {
     let mut failed = Ok(None);
     for library in libraries {
@@ -70,15 +70,15 @@ fn first_that_starts(libraries: Vec<PathBuf>) -> Result<Option<Runtime>, MaskErr
 }
 
 fn start(library: PathBuf, asked: &'static str) -> Result<Runtime, MaskError> {
-    // `init_from` is the way that gives an error: everything else in `ort` panics while no library is loaded.
+    // `init_from` returns errors; everything else in `ort` panics if no library is loaded
     let builder = ort::init_from(&library).map_err(|error| MaskError::BadLibrary {
         path: library.clone(),
         asked,
         reason: match error {
             ort::LoadDynamicError::Dlopen { error, .. } => chain(&error),
-            ort::LoadDynamicError::MissingApi { .. } => "it is another library".to_owned(),
+            ort::LoadDynamicError::MissingApi { .. } => "not ONNX Runtime".to_owned(),
             ort::LoadDynamicError::BadVersion { version_str, .. } => {
-                format!("it is version {version_str}, expected at least 1.{}", ort::MINOR_VERSION)
+                format!("version is {version_str}, expected 1.{} or newer", ort::MINOR_VERSION)
             }
             other => other.to_string(),
         },
@@ -95,10 +95,10 @@ fn start(library: PathBuf, asked: &'static str) -> Result<Runtime, MaskError> {
     Ok(Runtime { environment, library })
 }
 
-/// A model that is ready to run, with its input and output tensors.
+/// A model ready to run, with its input and output tensors.
 pub(super) struct OnnxModel {
     name: String,
-    decode: Decode,
+    decoder: Decoder,
     input: Tensor<f32>,
     options: RunOptions<HasSelectedOutputs>,
     session: Session,
@@ -107,10 +107,10 @@ pub(super) struct OnnxModel {
 }
 
 impl OnnxModel {
-    /// Builds a session for `bytes` and runs it once on black; where the settings' processor can't, the CPU does.
+    /// Creates a session for `bytes` and runs it once on black; falls back to the CPU if the configured processor fails.
     ///
     /// # Errors
-    /// When the bytes are no ONNX model, or it is another one than `spec` says.
+    /// When the bytes are not an ONNX model, or not the one described by `spec`.
     pub(super) fn load(
         runtime: &Runtime,
         spec: &ModelSpec,
@@ -148,24 +148,24 @@ impl OnnxModel {
             Ok((input, RunOptions::new()?.with_outputs(selected)))
         };
         let (input, options) = prepare().map_err(not_onnx)?;
-        let decode = Decode::new(spec, channels);
+        let decoder = Decoder::new(spec, channels);
         let name = spec.name.clone();
-        let mut model = Self { name, decode, input, options, session, processor, processor_error: None };
+        let mut model = Self { name, decoder, input, options, session, processor, processor_error: None };
         model.run(&mut vec![0.0; spec.width * spec.height])?;
         Ok(model)
     }
 
-    /// What runs it.
+    /// The processor in use.
     pub(super) fn processor(&self) -> Processor {
         self.processor
     }
 
-    /// Why that is not what was asked for.
+    /// Why that is not the configured processor.
     pub(super) fn processor_error(&self) -> Option<&Failure> {
         self.processor_error.as_ref()
     }
 
-    /// The input tensor, in the order and range of the model's traits.
+    /// The input tensor, in the model's axis order and value range.
     pub(super) fn input(&mut self) -> &mut [f32] {
         self.input.extract_tensor_mut().1
     }
@@ -179,14 +179,14 @@ impl OnnxModel {
         let outputs = self.session.run_with_options(ort::inputs![&self.input], &self.options).map_err(failed)?;
         let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
         match count_not_finite(values) {
-            0 => self.decode.alpha(values, alpha),
+            0 => self.decoder.alpha(values, alpha),
             count => return Err(MaskError::NotFinite { model: self.name.clone(), count }),
         }
         Ok(())
     }
 }
 
-/// One thread is right for models of a few milliseconds, and a thread that spins between frames doubles the CPU time.
+/// One thread suits models of a few milliseconds, and spinning between frames would double the CPU time.
 fn commit(environment: &Environment, bytes: &[u8], processor: Processor, threads: usize) -> ort::Result<Session> {
     SessionBuilder::new(environment)?
         .with_execution_providers(provider(processor, threads).as_slice())?
@@ -199,7 +199,7 @@ fn commit(environment: &Environment, bytes: &[u8], processor: Processor, threads
         .commit_from_memory(bytes)
 }
 
-/// The execution provider, which has to be there when it is named.
+/// The execution provider, which must be available if it is named.
 fn provider(processor: Processor, threads: usize) -> Option<ExecutionProviderDispatch> {
     let provider = match processor {
         Processor::Cpu => return None,
@@ -211,13 +211,13 @@ fn provider(processor: Processor, threads: usize) -> Option<ExecutionProviderDis
 
 fn no_processor(processor: Processor, reason: &str, library: &Path) -> Failure {
     let reason = reason.lines().next().unwrap_or_default();
-    let text = format!("processor {processor} can't be used by {}: {reason}", library.display());
+    let text = format!("{} cannot use processor {processor}: {reason}", library.display());
     Failure::new(Kind::Missing, text).hint(match processor {
         Processor::Cpu => "set mask.processor to \"cpu\"",
         Processor::Cuda => {
-            "name a library of the package onnxruntime-gpu as mask.library, and see that nvidia-smi works"
+            "set mask.library to a library of the package onnxruntime-gpu, and check that nvidia-smi works"
         }
-        Processor::OpenVino => "name a library of the package onnxruntime-openvino as mask.library",
+        Processor::OpenVino => "set mask.library to a library of the package onnxruntime-openvino",
     })
 }
 
@@ -229,12 +229,12 @@ mod tests {
         catalogue::{self, Layout, Output, Range},
     };
 
-    /// ONNX Runtime, or `None` and a word where it is not installed.
+    /// ONNX Runtime, or `None` and a message if it is not installed.
     fn runtime_or_skip() -> Option<Runtime> {
         match runtime(None) {
             Ok(runtime) => Some(runtime),
             Err(error @ MaskError::NoLibrary { .. }) => {
-                #[expect(clippy::print_stderr, reason = "the word of a skipped test")]
+                #[expect(clippy::print_stderr, reason = "reports a skipped test")]
                 {
                     eprintln!("skipped: {error}");
                 }
@@ -245,11 +245,11 @@ mod tests {
     }
 
     fn spec(layout: Layout, output: Output) -> ModelSpec {
-        let tiny = ModelSpec { name: "tiny".into(), width: 18, height: 16, ..catalogue::ours()[0].clone() };
+        let tiny = ModelSpec { name: "tiny".into(), width: 18, height: 16, ..catalogue::bundled()[0].clone() };
         ModelSpec { layout, output, background: 1, range: Range::Signed, ..tiny }
     }
 
-    /// A protobuf field with a length.
+    /// A length-delimited protobuf field.
     fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
         let mut out = vec![number << 3 | 2];
         let mut length = bytes.len();
@@ -261,12 +261,12 @@ mod tests {
         [out, bytes.to_vec()].concat()
     }
 
-    /// A protobuf field with a number below 128.
+    /// A protobuf varint field with a value below 128.
     fn number(field: u8, value: u8) -> Vec<u8> {
         vec![field << 3, value]
     }
 
-    /// An ONNX file with one node `op` from a float tensor `x` to a tensor `y`, both of `dims`.
+    /// An ONNX file with one node `op` from a float tensor `x` to a tensor `y`, both of shape `dims`.
     fn model(op: &str, element_type: u8, dims: &[u8]) -> Vec<u8> {
         let shape = dims.iter().flat_map(|&side| field(1, &number(1, side))).collect::<Vec<_>>();
         let tensor = field(1, &[number(1, element_type), field(2, &shape)].concat());
@@ -277,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_model_runs_and_sees_nobody_in_the_dark() {
+    fn the_built_in_model_runs_and_finds_no_person_in_black() {
         let Some(runtime) = runtime_or_skip() else { return };
-        let spec = &catalogue::ours()[0];
+        let spec = &catalogue::bundled()[0];
         let (_, bytes) = catalogue::load(spec, &Settings::default()).unwrap();
         let mut model = OnnxModel::load(&runtime, spec, &bytes, &Settings::default()).unwrap();
         let mut alpha = vec![1.0; spec.width * spec.height];
@@ -298,7 +298,7 @@ mod tests {
                 Layout::Nchw => class * 16 * 18 + pixel,
                 Layout::Nhwc => pixel * 3 + class,
             };
-            // Pixel 20 is background, pixel 21 the person, all others undecided between three classes.
+            // pixel 20 is background, pixel 21 the person, all others are undecided between three classes
             let input = model.input();
             input[place(20, 1)] = 100.0;
             input[place(21, 2)] = 2.0;
@@ -315,7 +315,7 @@ mod tests {
     fn values_that_are_not_finite_are_an_error() {
         let Some(runtime) = runtime_or_skip() else { return };
         let spec = spec(Layout::Nchw, Output::Logits);
-        // The logarithm of black is minus infinity.
+        // the logarithm of black is minus infinity
         match OnnxModel::load(&runtime, &spec, &model("Log", 1, &[1, 3, 16, 18]), &Settings::default()).map(|_| ()) {
             Err(MaskError::NotFinite { count, .. }) => assert_eq!(count, 3 * 16 * 18),
             other => panic!("{other:?}"),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn other_models_are_refused_with_what_was_expected() {
+    fn models_with_other_shapes_are_rejected_with_the_expected_one() {
         let Some(runtime) = runtime_or_skip() else { return };
         let refused = |output, bytes: &[u8]| {
             OnnxModel::load(&runtime, &spec(Layout::Nchw, output), bytes, &Settings::default())
@@ -345,12 +345,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_library_is_refused() {
+    fn a_file_that_is_not_a_library_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let text = dir.path().join("libonnxruntime.so");
         std::fs::write(&text, "not a library").unwrap();
         for path in [text, dir.path().join("missing.so")] {
-            // `Start` when another test of this process has loaded the real one.
+            // `Start` if another test of this process has loaded the real one
             match start(path.clone(), "named in the config").map(|_| ()) {
                 Err(MaskError::BadLibrary { path: named, .. } | MaskError::Start { library: named, .. }) => {
                     assert_eq!(named, path);

@@ -1,33 +1,33 @@
-//! Where models run: on the CPU, or by an execution provider of ONNX Runtime.
+//! The processor that runs the models: the CPU, or an ONNX Runtime execution provider.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::quality::UnknownWord;
+use super::quality::UnknownValue;
 
-/// What runs the models.
+/// The processor that runs the models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Processor {
     /// Any CPU.
     #[default]
     Cpu,
-    /// An NVIDIA GPU; needs ONNX Runtime's build for CUDA.
+    /// An NVIDIA GPU; requires the CUDA build of ONNX Runtime.
     Cuda,
-    /// Intel's CPUs, GPUs and NPUs; needs ONNX Runtime's build for OpenVINO.
+    /// Intel CPUs, GPUs and NPUs; requires the OpenVINO build of ONNX Runtime.
     OpenVino,
 }
 
 impl FromStr for Processor {
-    type Err = UnknownWord;
+    type Err = UnknownValue;
 
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
         Ok(match text {
             "cpu" => Self::Cpu,
             "cuda" => Self::Cuda,
             "openvino" => Self::OpenVino,
-            _ => return Err(UnknownWord(text.to_owned(), "cpu, cuda, openvino")),
+            _ => return Err(UnknownValue(text.to_owned(), "cpu, cuda, openvino")),
         })
     }
 }

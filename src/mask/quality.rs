@@ -1,4 +1,4 @@
-//! What a matte may cost: the presets, and what each means in key frames.
+//! Quality presets, and the keyframes each of them allows.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -6,49 +6,49 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::Size;
 
-/// How much CPU the matte may take for its edges.
+/// How much CPU time the matte may use for its edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Quality {
-    /// The fast model alone.
+    /// The fast model only.
     Eco,
-    /// With a key frame of the multiclass model now and then.
+    /// With occasional keyframes of the multiclass model.
     Balanced,
-    /// With larger and more key frames.
+    /// With larger and more frequent keyframes.
     High,
-    /// Begins as [`Quality::Balanced`]; live, it goes where the CPU's head-room allows.
+    /// Starts as [`Quality::Balanced`]; live, it follows the CPU headroom.
     #[default]
     Auto,
 }
 
-/// When a mask has to be there.
+/// When a mask must be ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Latency {
-    /// As `best` in quality high, else as `low`.
+    /// Like `best` with quality `high`, otherwise like `low`.
     #[default]
     Auto,
-    /// At once: a key frame's answer is used a frame late.
+    /// At once: a keyframe's result is used one frame late.
     Low,
-    /// A frame later: a key frame's answer is used on its own frame.
+    /// One frame later: a keyframe's result is used on its own frame.
     Best,
 }
 
-/// A word that is no preset.
+/// A value that is not one of the presets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not one of {1}")]
-pub struct UnknownWord(pub(super) String, pub(super) &'static str);
+#[error("unknown value {0:?}, expected one of {1}")]
+pub struct UnknownValue(pub(super) String, pub(super) &'static str);
 
 impl FromStr for Quality {
-    type Err = UnknownWord;
+    type Err = UnknownValue;
 
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
         Ok(match text {
             "eco" => Self::Eco,
             "balanced" => Self::Balanced,
             "high" => Self::High,
             "auto" => Self::Auto,
-            _ => return Err(UnknownWord(text.to_owned(), "eco, balanced, high, auto")),
+            _ => return Err(UnknownValue(text.to_owned(), "eco, balanced, high, auto")),
         })
     }
 }
@@ -65,51 +65,51 @@ impl fmt::Display for Quality {
 }
 
 impl FromStr for Latency {
-    type Err = UnknownWord;
+    type Err = UnknownValue;
 
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
         Ok(match text {
             "auto" => Self::Auto,
             "low" => Self::Low,
             "best" => Self::Best,
-            _ => return Err(UnknownWord(text.to_owned(), "auto, low, best")),
+            _ => return Err(UnknownValue(text.to_owned(), "auto, low, best")),
         })
     }
 }
 
 impl Latency {
-    /// By how many frames a mask follows its frame.
+    /// The number of frames by which masks are delayed.
     pub(crate) fn frames(self, quality: Quality) -> usize {
         let best = self == Self::Best || (self == Self::Auto && quality == Quality::High);
         usize::from(best && quality != Quality::Eco)
     }
 }
 
-/// The model's input for a single picture, in every quality: larger ones find less of a person who fills it.
-const STILL: (usize, usize) = (256, 256);
+/// The model's input for a single image, at every quality: larger inputs miss parts of a person who fills the image.
+const STILL_INPUT: (usize, usize) = (256, 256);
 
-/// Key frames: of which size, and how often, at 30 frames a second; with fewer frames, in the same time.
+/// The size and spacing of keyframes at 30 frames per second; at lower rates they are equally far apart in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Plan {
     /// The longer and the shorter side of the model's input; multiples of 64.
     input: (usize, usize),
-    /// Threads for one inference.
+    /// Threads per inference.
     pub(crate) threads: usize,
-    /// Frames from key to key over a longer time, at the least: what bounds the cost.
-    pub(crate) mean: f32,
-    /// Frames from key to key at the least, when much changes.
-    pub(crate) least: u32,
-    /// Frames from key to key at the most while anything moves.
-    pub(crate) most: u32,
+    /// The minimum mean gap between keyframes, in frames; bounds the cost.
+    pub(crate) mean_gap: f32,
+    /// The minimum gap between keyframes, in frames, when much changes.
+    pub(crate) min_gap: u32,
+    /// The maximum gap between keyframes, in frames, while anything moves.
+    pub(crate) max_gap: u32,
 }
 
-const BALANCED: Plan = Plan { input: (256, 192), threads: 1, mean: 5.0, least: 2, most: 7 };
+const BALANCED: Plan = Plan { input: (256, 192), threads: 1, mean_gap: 5.0, min_gap: 2, max_gap: 7 };
 
-// Two threads: an inference has to be done within the time of a frame.
-const HIGH: Plan = Plan { input: (384, 256), threads: 2, mean: 3.5, least: 2, most: 4 };
+// two threads: an inference must be done within a frame time
+const HIGH: Plan = Plan { input: (384, 256), threads: 2, mean_gap: 3.5, min_gap: 2, max_gap: 4 };
 
 impl Quality {
-    /// The key frames of this preset; none in `eco`.
+    /// The keyframes of this preset; none for `eco`.
     pub(crate) fn plan(self) -> Option<Plan> {
         match self {
             Self::Eco => None,
@@ -119,19 +119,19 @@ impl Quality {
     }
 }
 
-/// How much longer a key frame of [`HIGH`] takes by the clock than one of [`BALANCED`]: 1.24 to 1.34 times as long was
-/// measured, for 2.4 times the CPU time.
-const LONGER: f32 = 1.3;
+/// The wall time of a keyframe of [`HIGH`] relative to one of [`BALANCED`]: factors of 1.24 to 1.34 were measured, for 2.4
+/// times the CPU time.
+const HIGH_TIME_FACTOR: f32 = 1.3;
 
-/// How long a key frame of [`Quality::High`] would take by the clock, told from one of [`Quality::Balanced`].
+/// The estimated wall time of a keyframe of [`Quality::High`], given that of one of [`Quality::Balanced`].
 pub(crate) fn high_keyframe_time(keyframe_time: Duration) -> Duration {
-    keyframe_time.mul_f32(LONGER)
+    keyframe_time.mul_f32(HIGH_TIME_FACTOR)
 }
 
 impl Plan {
-    /// The size of the model's input for frames of `size`: as wide or tall as they are.
+    /// The size of the model's input for frames of `size`, with the same orientation.
     pub(crate) fn input(&self, size: Size, is_still: bool) -> (usize, usize) {
-        let (long, short) = if is_still { STILL } else { self.input };
+        let (long, short) = if is_still { STILL_INPUT } else { self.input };
         if size.height() > size.width() { (short, long) } else { (long, short) }
     }
 }

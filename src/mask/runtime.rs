@@ -1,5 +1,5 @@
-//! Where the ONNX Runtime library may lie: named by the user, beside the program, fetched by `scripts/setup`, or the
-//! system's.
+//! The search for the ONNX Runtime library: selected by the user, next to the program, downloaded by `scripts/setup`, or
+//! installed on the system.
 
 use std::{
     env,
@@ -9,10 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Environment variables that name the library, first wins; the second is that of `ort` itself.
+/// Environment variables that select the library, in order of precedence; the second is `ort`'s own.
 const VARIABLES: [&str; 2] = ["BGCAM_ONNXRUNTIME", "ORT_DYLIB_PATH"];
 
-/// The library's name where it is installed for development, and as `scripts/setup` calls it.
+/// The library's name in development packages, and as installed by `scripts/setup`.
 const PLAIN_NAME: &str = "libonnxruntime.so";
 
 const SYSTEM_DIRS: [&str; 6] = [
@@ -27,21 +27,21 @@ const SYSTEM_DIRS: [&str; 6] = [
     "/opt/onnxruntime/lib",
 ];
 
-/// What to load, in this order.
+/// The libraries to load, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Search {
-    /// The user named one: it or nothing. The word says where it was named.
+    /// The user selected a library, so no other is tried. The text says where it was selected.
     Named(PathBuf, &'static str),
-    /// Libraries that exist, and the folders that were looked into.
+    /// The libraries that exist, and the folders that were searched.
     Found {
-        /// Best first.
+        /// In order of preference.
         libraries: Vec<PathBuf>,
         /// All folders.
         searched: Vec<PathBuf>,
     },
 }
 
-/// Looks for the library on this machine; `configured` is the one named in the config.
+/// Searches this machine; `configured` is the library selected in the config.
 pub(super) fn search(configured: Option<&Path>) -> Search {
     search_in(configured, |name| env::var_os(name), &dirs())
 }
@@ -53,42 +53,42 @@ pub(super) fn data_dir() -> Option<PathBuf> {
     Some(home.join("bgcam"))
 }
 
-/// The folder of the running program, links resolved.
+/// The folder of the running program, with links resolved.
 pub(super) fn program_dir() -> Option<PathBuf> {
     Some(env::current_exe().ok()?.canonicalize().ok()?.parent()?.to_owned())
 }
 
-/// The folders to look into. That of `scripts/setup` comes before the system's: its version is known to be fast.
+/// The folders to search. That of `scripts/setup` precedes the system's: its version is known to be fast.
 fn dirs() -> Vec<PathBuf> {
     let beside = program_dir().into_iter().flat_map(|dir| [dir.clone(), dir.join("../lib"), dir.join("../lib/bgcam")]);
     let fetched = data_dir().map(|dir| dir.join("onnxruntime"));
     beside.chain(fetched).chain(SYSTEM_DIRS.map(PathBuf::from)).collect()
 }
 
-/// `OrtApiBase` of `onnxruntime_c_api.h`, which has been the same in all versions.
+/// `OrtApiBase` of `onnxruntime_c_api.h`, which is the same in all versions.
 #[repr(C)]
 struct ApiBase {
     get_api: *const c_void,
     version_string: Option<unsafe extern "C" fn() -> *const c_char>,
 }
 
-/// The version of the library at `path`, as it says itself; loads it where that has not been done.
+/// The version reported by the library at `path`; loads it if necessary.
 pub(super) fn version_of(path: &Path) -> Option<String> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
-    // SAFETY: the path is a C string. The library's initialisers run, as they do when its models are to be run; it stays
-    // loaded for good.
+    // SAFETY: the path is a C string. The library's initialisers run as they do when it is loaded to run models; it is never
+    // unloaded.
     let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY) };
     if library.is_null() {
         return None;
     }
-    // SAFETY: the handle is a library's, and the name a C string.
+    // SAFETY: the handle is valid, and the name is a C string.
     let symbol = unsafe { libc::dlsym(library, c"OrtGetApiBase".as_ptr()) };
     if symbol.is_null() {
         return None;
     }
-    // SAFETY: the function of this name has this type in all versions, and returns a pointer to a static or null.
+    // SAFETY: the function of this name has this type in all versions, and returns null or a pointer to a static.
     let base = unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ApiBase>(symbol)().as_ref()? };
-    // SAFETY: it takes nothing and returns a static C string.
+    // SAFETY: the function takes no arguments and returns a static C string.
     let text = unsafe { CStr::from_ptr(base.version_string?()) };
     text.to_str().ok().map(str::to_owned)
 }
@@ -105,7 +105,7 @@ fn search_in(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, 
     Search::Found { libraries: dirs.iter().filter_map(|dir| library_in(dir)).collect(), searched: dirs.to_vec() }
 }
 
-/// The library in `dir`: under its plain name, else the newest of the versioned ones.
+/// The library in `dir`: with its plain name, else the newest version.
 fn library_in(dir: &Path) -> Option<PathBuf> {
     let plain = dir.join(PLAIN_NAME);
     if plain.is_file() {
@@ -116,7 +116,7 @@ fn library_in(dir: &Path) -> Option<PathBuf> {
     Some(dir.join(newest.1))
 }
 
-/// `[1, 31, 1]` of `libonnxruntime.so.1.31.1`.
+/// `[1, 31, 1]` for `libonnxruntime.so.1.31.1`.
 fn version(name: &str) -> Option<Vec<u32>> {
     let numbers = name.strip_prefix(PLAIN_NAME)?.strip_prefix('.')?;
     numbers.split('.').map(|number| number.parse().ok()).collect()
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_config_comes_before_the_environment_and_that_before_the_folders() {
+    fn the_config_precedes_the_environment_and_the_folders() {
         let var = |name: &str| (name == "ORT_DYLIB_PATH").then(|| OsString::from("/env.so"));
         let config = Path::new("/config.so");
         assert_eq!(search_in(Some(config), var, &[]), Search::Named(config.into(), "named in the config"));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_runtime_tells_a_version() {
+    fn only_onnx_runtime_reports_a_version() {
         assert_eq!(version_of(Path::new("/no/such.so")), None);
         assert_eq!(version_of(Path::new("libc.so.6")), None);
         if let Search::Found { libraries, .. } = search(None) {

@@ -1,4 +1,4 @@
-//! Whether a model file takes and gives the tensors that its entry in the catalogue says.
+//! Checks a model file's tensors against the catalogue entry.
 
 use ort::{
     session::Session,
@@ -10,7 +10,7 @@ use super::{
     catalogue::{Layout, ModelSpec, Output},
 };
 
-/// The shape of a picture of `channels` as the model takes or gives it.
+/// The shape of an image of `channels` in the model's axis order.
 pub(super) fn shape(spec: &ModelSpec, channels: usize) -> [usize; 4] {
     match spec.layout {
         Layout::Nchw => [1, channels, spec.height, spec.width],
@@ -18,8 +18,10 @@ pub(super) fn shape(spec: &ModelSpec, channels: usize) -> [usize; 4] {
     }
 }
 
+/// Checks the input.
+///
 /// # Errors
-/// When the model takes anything else.
+/// When the model has any other input.
 pub(super) fn check_input(spec: &ModelSpec, session: &Session) -> Result<(), MaskError> {
     let expected = shape(spec, 3);
     match session.inputs() {
@@ -28,10 +30,10 @@ pub(super) fn check_input(spec: &ModelSpec, session: &Session) -> Result<(), Mas
     }
 }
 
-/// The shape of the first output as the model gives it, and its number of channels.
+/// The shape of the first output, and its number of channels.
 ///
 /// # Errors
-/// When that is another than the spec says.
+/// When it differs from the specification.
 pub(super) fn check_output(spec: &ModelSpec, session: &Session) -> Result<(Vec<usize>, usize), MaskError> {
     let outputs = session.outputs();
     let dims = outputs.first().and_then(dims).unwrap_or_default();
@@ -49,7 +51,7 @@ pub(super) fn check_output(spec: &ModelSpec, session: &Session) -> Result<(Vec<u
     if !enough || !fits(dims, &expected) {
         return Err(mismatch(spec, wanted, "output", outputs));
     }
-    // Unknown sides are known now; a missing axis of one stays missing.
+    // open sides are known now; an omitted axis of length 1 stays omitted
     let known = if dims.len() == 4 { expected.to_vec() } else { dims.iter().map(|&side| side as usize).collect() };
     Ok((known, channels))
 }
@@ -61,7 +63,7 @@ fn shape_of_classes(spec: &ModelSpec) -> String {
     }
 }
 
-/// The sides of a float tensor, -1 where the model leaves it open.
+/// The sides of a float tensor, -1 where the model leaves them open.
 fn dims(outlet: &Outlet) -> Option<&[i64]> {
     match outlet.dtype() {
         ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => Some(shape),
@@ -69,7 +71,7 @@ fn dims(outlet: &Outlet) -> Option<&[i64]> {
     }
 }
 
-/// Whether a tensor of `dims` can hold what we expect: an open side fits, and axes of one may be missing.
+/// Whether a tensor of shape `dims` has the expected shape: an open side fits, and axes of length 1 may be omitted.
 fn fits(dims: &[i64], expected: &[usize; 4]) -> bool {
     if dims.len() == 4 {
         return dims.iter().zip(expected).all(|(&side, &wanted)| side == -1 || side == wanted as i64);
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_open_side_fits_and_an_axis_of_one_may_be_missing() {
+    fn an_open_side_fits_and_an_axis_of_one_may_be_omitted() {
         assert!(fits(&[-1, 3, -1, -1], &[1, 3, 16, 18]));
         assert!(fits(&[16, 18], &[1, 1, 16, 18]));
         assert!(!fits(&[1, 3, 18, 16], &[1, 3, 16, 18]));

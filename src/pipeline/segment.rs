@@ -286,7 +286,7 @@ impl<'a> Worker<'a> {
         if std::mem::replace(&mut self.report, report) != report {
             self.thread.health.lock().masks = report;
             if report.models_disagree {
-                tracing::debug!("edges come from the fast model: {}", mask::DISAGREE);
+                tracing::debug!("edges come from the fast model: {}", mask::MODELS_DISAGREE);
             }
         }
     }

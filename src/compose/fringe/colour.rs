@@ -4,7 +4,7 @@
 
 use multiversion::multiversion;
 
-use super::{CHUNK, OWN, WIDE};
+use super::{CHUNK, OWN_WEIGHT, WIDE};
 
 /// `pixels * alpha / 255`.
 #[multiversion(targets = "simd")]
@@ -31,11 +31,11 @@ pub(super) fn divide<const RADIUS: usize>(
     let (alpha, person, all) = (&alpha[..length], &person[..length], &all[..length]);
     let (front, back) = (&mut front[..length], &mut back[..length]);
     for x in 0..length {
-        let own = OWN * f32::from(pixels[x]);
+        let own = OWN_WEIGHT * f32::from(pixels[x]);
         let inside = f32::from(alpha[x]) * (1.0 / 255.0);
         let (person, all) = (f32::from(person[x]), f32::from(all[x]));
-        front[x] = ((person + own) / (inside + OWN) + 0.5).min(255.0) as u8;
-        back[x] = (((all - person).max(0.0) + own) / (cells(RADIUS) - inside + OWN) + 0.5).min(255.0) as u8;
+        front[x] = ((person + own) / (inside + OWN_WEIGHT) + 0.5).min(255.0) as u8;
+        back[x] = (((all - person).max(0.0) + own) / (cells(RADIUS) - inside + OWN_WEIGHT) + 0.5).min(255.0) as u8;
     }
 }
 
@@ -43,8 +43,8 @@ pub(super) fn divide<const RADIUS: usize>(
 #[multiversion(targets = "simd")]
 pub(super) fn mean(alpha: &[u16], person: &[u16], front: &mut [u8]) {
     for ((front, &alpha), &person) in front.iter_mut().zip(alpha).zip(person) {
-        let own = OWN * f32::from(*front);
-        *front = ((f32::from(person) + own) / (f32::from(alpha) * (1.0 / 255.0) + OWN) + 0.5).min(255.0) as u8;
+        let own = OWN_WEIGHT * f32::from(*front);
+        *front = ((f32::from(person) + own) / (f32::from(alpha) * (1.0 / 255.0) + OWN_WEIGHT) + 0.5).min(255.0) as u8;
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn own_colour(pixel: u8, alpha: u8, front: u8, back: u8) -> i32 {
 
 /// The light on the cells of a row: the brighter the background and the nearer the edge, the more.
 #[multiversion(targets = "simd")]
-pub(super) fn shine(alpha: &[u16], behind: &[u8], wrap: i32, light: &mut [u8]) {
+pub(super) fn light_wrap(alpha: &[u16], behind: &[u8], wrap: i32, light: &mut [u8]) {
     for ((light, &alpha), &behind) in light.iter_mut().zip(alpha).zip(behind) {
         let inside = f32::from(alpha) * (1.0 / (255.0 * cells(WIDE)));
         let near = (2.0 * (1.0 - inside)).clamp(0.0, 1.0);
@@ -123,7 +123,7 @@ fn any_mixed(alpha: &[u8]) -> bool {
 
 /// Takes the room out of `pixels`.
 #[multiversion(targets = "simd")]
-pub(super) fn take_out([front, back, person]: [&[u8]; 3], alpha: &[u8], strength: i32, pixels: &mut [u8]) {
+pub(super) fn decontaminate([front, back, person]: [&[u8]; 3], alpha: &[u8], strength: i32, pixels: &mut [u8]) {
     for ((((pixel, &alpha), &front), &back), &person) in pixels.iter_mut().zip(alpha).zip(front).zip(back).zip(person) {
         // a mask tends to be a little wide: within a cell of the edge it is believed less
         let alpha = over_255(i32::from(alpha) * i32::from(person)) as u8;

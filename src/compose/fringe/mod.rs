@@ -3,7 +3,7 @@
 //! In a soft edge the camera saw a mixture `I = αF + (1-α)B` of the person and the room. Blended as it is, the room's
 //! colour stays around hair and shoulders. `F` is estimated by blur fusion (M. Forte, "Approximate Fast Foreground Colour
 //! Estimation", ICIP 2021): local means of person and room, weighted by α, corrected by what they fail to explain, twice,
-//! first over a wide and then over a narrow neighbourhood. That is done on the cells of a [`Survey`]; at full size the last
+//! first over a wide and then over a narrow neighbourhood. That is done on the cells of a [`CellMeans`]; at full size the last
 //! correction is made again, and only where α is neither nothing nor all.
 //!
 //! Light wrap is what a lens does: light from behind falls around the person's edge.
@@ -15,11 +15,11 @@ mod sums;
 use std::ops::Range;
 
 use self::{
-    colour::{brighten, divide, find_mixed, is_mixed, mean, shine, take_out, tint, unmix, weigh},
+    colour::{brighten, decontaminate, divide, find_mixed, is_mixed, light_wrap, mean, tint, unmix, weigh},
     lines::Lines,
     sums::Sums,
 };
-use super::survey::{FACTOR, Survey};
+use super::cell_means::{CellMeans, FACTOR};
 use crate::frame::{
     Size,
     grid::{Grid, Plane},
@@ -34,8 +34,8 @@ const NARROW: usize = 2;
 /// Cells in a row that are looked at together for whether an edge is near.
 const RUN: usize = 16;
 
-/// The weight of a cell's own colour where next to nothing of the person, or of the room, is near: 1 is a whole cell.
-const OWN: f32 = 0.25;
+/// The weight of a cell's own colour where next to nothing of the person, or of the room, is near_edge: 1 is a whole cell.
+const OWN_WEIGHT: f32 = 0.25;
 
 /// Pixels that are looked at together for whether any is mixed.
 const CHUNK: usize = 32;
@@ -53,9 +53,9 @@ pub(super) struct Fringe {
     /// How much of the background's light falls on each cell of the person.
     light: Plane<u8>,
     /// For each run of [`RUN`] cells of each row whether it lies near an edge.
-    near: Box<[bool]>,
+    near_edge: Box<[bool]>,
     /// For each chunk of a row of pixels whether any has to be touched.
-    touched: Box<[bool]>,
+    active: Box<[bool]>,
     sums: Sums<7>,
     lines: Lines,
 }
@@ -71,8 +71,8 @@ impl Fringe {
             front: three(),
             back: three(),
             light: plane(),
-            touched: vec![false; size.width().div_ceil(CHUNK)].into(),
-            near: vec![false; grid.width.div_ceil(RUN) * grid.height].into(),
+            active: vec![false; size.width().div_ceil(CHUNK)].into(),
+            near_edge: vec![false; grid.width.div_ceil(RUN) * grid.height].into(),
             sums: Sums::new(grid.width),
             lines: Lines::new(grid.width),
         }
@@ -80,50 +80,50 @@ impl Fringe {
 
     /// Looks at a frame and its mask, for [`Fringe::row`]; `wrap` is 0 to 100, and for more than 0 the survey has to have
     /// looked behind.
-    pub(super) fn look(&mut self, survey: &Survey, wrap: i32) {
-        let frame = [&survey.frame.y, &survey.frame.u, &survey.frame.v];
+    pub(super) fn estimate(&mut self, means: &CellMeans, wrap: i32) {
+        let frame = [&means.frame.y, &means.frame.u, &means.frame.v];
         for (into, from) in self.weighted.iter_mut().zip(frame) {
-            weigh(from.raw().0, survey.person.raw().0, into.raw_mut());
+            weigh(from.raw().0, means.person.raw().0, into.raw_mut());
         }
-        self.find_edges(&survey.person, if wrap > 0 { WIDE } else { NARROW + 1 });
-        self.wide(survey, wrap);
+        self.find_edges(&means.person, if wrap > 0 { WIDE } else { NARROW + 1 });
+        self.wide(means, wrap);
         self.weighted.iter_mut().for_each(Plane::replicate);
-        self.narrow(&survey.person);
+        self.narrow(&means.person);
     }
 
     /// Finds the runs that have mixed cells, or a neighbour within `reach` rows that has.
     fn find_edges(&mut self, person: &Plane<u8>, reach: usize) {
         let runs = self.grid.width.div_ceil(RUN);
-        self.near.fill(false);
+        self.near_edge.fill(false);
         for y in 0..self.grid.height {
             for (run, alpha) in person.row(y).chunks(RUN).enumerate() {
                 if !is_mixed(alpha) {
                     continue;
                 }
                 for y in y.saturating_sub(reach)..(y + reach + 1).min(self.grid.height) {
-                    self.near[y * runs..][run.saturating_sub(1)..(run + 2).min(runs)].fill(true);
+                    self.near_edge[y * runs..][run.saturating_sub(1)..(run + 2).min(runs)].fill(true);
                 }
             }
         }
     }
 
     /// The means over the wide neighbourhood, and the person's colour that they leave: times alpha to `weighted`.
-    fn wide(&mut self, survey: &Survey, wrap: i32) {
-        let Self { sums, weighted, front, back, light, near, .. } = self;
-        let (person, frame) = (&survey.person, &survey.frame);
+    fn wide(&mut self, means: &CellMeans, wrap: i32) {
+        let Self { sums, weighted, front, back, light, near_edge, .. } = self;
+        let (person, frame) = (&means.person, &means.frame);
         if wrap > 0 {
             light.raw_mut().fill(0);
         }
         let runs = self.grid.width.div_ceil(RUN);
         let planes = [person, &weighted[0], &weighted[1], &weighted[2], &frame.y, &frame.u, &frame.v];
         sums.start(planes, WIDE);
-        for (y, near) in near.chunks_exact(runs).enumerate() {
-            sums.next(planes, WIDE, y, spans(near, self.grid.width));
-            for span in spans(near, self.grid.width) {
+        for (y, near_edge) in near_edge.chunks_exact(runs).enumerate() {
+            sums.next(planes, WIDE, y, spans(near_edge, self.grid.width));
+            for span in spans(near_edge, self.grid.width) {
                 let alpha = &person.row(y)[span.clone()];
                 if wrap > 0 {
-                    let behind = &survey.behind.y.row(y)[span.clone()];
-                    shine(&sums.rows[0][span.clone()], behind, wrap, &mut light.row_mut(y)[span.clone()]);
+                    let behind = &means.behind.y.row(y)[span.clone()];
+                    light_wrap(&sums.rows[0][span.clone()], behind, wrap, &mut light.row_mut(y)[span.clone()]);
                 }
                 for (plane, (front, back)) in front.iter_mut().zip(back.iter_mut()).enumerate() {
                     let pixels = &planes[4 + plane].row(y)[span.clone()];
@@ -134,8 +134,8 @@ impl Fringe {
                 }
             }
         }
-        for (y, near) in self.near.chunks_exact(runs).enumerate() {
-            for span in spans(near, self.grid.width) {
+        for (y, near_edge) in self.near_edge.chunks_exact(runs).enumerate() {
+            for span in spans(near_edge, self.grid.width) {
                 let alpha = &person.row(y)[span.clone()];
                 for (front, weighted) in self.front.iter().zip(&mut self.weighted) {
                     weigh(&front.row(y)[span.clone()], alpha, &mut weighted.row_mut(y)[span.clone()]);
@@ -147,13 +147,13 @@ impl Fringe {
 
     /// The means of the person's colour over the narrow neighbourhood.
     fn narrow(&mut self, person: &Plane<u8>) {
-        let Self { sums, weighted, front, near, .. } = self;
+        let Self { sums, weighted, front, near_edge, .. } = self;
         let runs = self.grid.width.div_ceil(RUN);
         let planes = [person, &weighted[0], &weighted[1], &weighted[2]];
         sums.start(planes, NARROW);
-        for (y, near) in near.chunks_exact(runs).enumerate() {
-            sums.next(planes, NARROW, y, spans(near, self.grid.width));
-            for span in spans(near, self.grid.width) {
+        for (y, near_edge) in near_edge.chunks_exact(runs).enumerate() {
+            sums.next(planes, NARROW, y, spans(near_edge, self.grid.width));
+            for span in spans(near_edge, self.grid.width) {
                 for (plane, front) in front.iter_mut().enumerate() {
                     let [alpha, person] = [0, 1 + plane].map(|row| &sums.rows[row][span.clone()]);
                     mean(alpha, person, &mut front.row_mut(y)[span.clone()]);
@@ -164,14 +164,14 @@ impl Fringe {
     }
 
     /// Looks for what [`Fringe::row`] has to touch in a row of pixels with this alpha; false when that is nothing.
-    pub(super) fn find(&mut self, alpha: &[u8], touch: Touch) -> bool {
-        let touched = &mut self.touched[..alpha.len().div_ceil(CHUNK)];
-        find_mixed(alpha, touched);
-        if touch.wrap {
+    pub(super) fn find(&mut self, alpha: &[u8], retouch: Retouch) -> bool {
+        let active = &mut self.active[..alpha.len().div_ceil(CHUNK)];
+        find_mixed(alpha, active);
+        if retouch.wrap {
             // with light, pixels further in are touched as well
-            touched.iter_mut().zip(alpha.chunks(CHUNK)).for_each(|(touched, alpha)| *touched |= alpha[0] > 0);
+            active.iter_mut().zip(alpha.chunks(CHUNK)).for_each(|(active, alpha)| *active |= alpha[0] > 0);
         }
-        touched.contains(&true)
+        active.contains(&true)
     }
 
     /// Takes the room out of row `y` of a plane (0 Y, 1 U, 2 V), and lets light fall on it: `pixels` are the frame's, with
@@ -179,21 +179,21 @@ impl Fringe {
     pub(super) fn row(
         &mut self,
         (plane, y): (usize, usize),
-        survey: &Survey,
+        means: &CellMeans,
         alpha: &[u8],
-        touch: Touch,
+        retouch: Retouch,
         pixels: &mut [u8],
     ) {
         let chunks = alpha.len().div_ceil(CHUNK);
         let mut end = 0;
         while end < chunks {
             let start = end;
-            let touched = self.touched[start];
-            while end < chunks && self.touched[end] == touched {
+            let active = self.active[start];
+            while end < chunks && self.active[end] == active {
                 end += 1;
             }
-            if touched {
-                self.run((plane, y), survey, start * CHUNK..(end * CHUNK).min(alpha.len()), alpha, touch, pixels);
+            if active {
+                self.run((plane, y), means, start * CHUNK..(end * CHUNK).min(alpha.len()), alpha, retouch, pixels);
             }
         }
     }
@@ -201,20 +201,20 @@ impl Fringe {
     fn run(
         &mut self,
         (plane, y): (usize, usize),
-        survey: &Survey,
+        means: &CellMeans,
         span: Range<usize>,
         alpha: &[u8],
-        touch: Touch,
+        retouch: Retouch,
         pixels: &mut [u8],
     ) {
         let (alpha, pixels) = (&alpha[span.clone()], &mut pixels[span.clone()]);
         let expand = if plane == 0 { Lines::expand::<FACTOR, 3> } else { Lines::expand::<{ FACTOR / 2 }, 3> };
-        if touch.strength > 0 {
-            let planes = [&self.front[plane], &self.back[plane], &survey.person];
-            take_out(expand(&mut self.lines, planes, y, span.clone()), alpha, touch.strength, pixels);
+        if retouch.strength > 0 {
+            let planes = [&self.front[plane], &self.back[plane], &means.person];
+            decontaminate(expand(&mut self.lines, planes, y, span.clone()), alpha, retouch.strength, pixels);
         }
-        if touch.wrap {
-            let behind = [&survey.behind.y, &survey.behind.u, &survey.behind.v][plane];
+        if retouch.wrap {
+            let behind = [&means.behind.y, &means.behind.u, &means.behind.v][plane];
             let [light, behind, _] = expand(&mut self.lines, [&self.light, behind, behind], y, span);
             if plane == 0 {
                 brighten(light, pixels);
@@ -227,7 +227,7 @@ impl Fringe {
 
 /// What is done to a fringe.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Touch {
+pub(super) struct Retouch {
     /// How much of the room is taken out, in 256ths.
     pub(super) strength: i32,
     /// Whether the background's light falls on it.
@@ -235,8 +235,8 @@ pub(super) struct Touch {
 }
 
 /// The cells of runs that are near an edge, side by side ones together.
-fn spans(near: &[bool], width: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-    let parts = near.chunk_by(|a, b| a == b).scan(0, |start, part| {
+fn spans(near_edge: &[bool], width: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let parts = near_edge.chunk_by(|a, b| a == b).scan(0, |start, part| {
         let first = *start;
         *start += part.len();
         Some((part[0], first..*start))
@@ -277,17 +277,17 @@ mod tests {
     }
 
     /// The luma of a middle row with the room taken out.
-    fn cleaned(frame: &Frame, mask: &Mask, touch: Touch, background: &Background) -> Vec<u8> {
+    fn cleaned(frame: &Frame, mask: &Mask, retouch: Retouch, background: &Background) -> Vec<u8> {
         let size = frame.size();
-        let (mut survey, mut fringe) = (Survey::new(size), Fringe::new(size));
-        survey.look(frame, mask);
-        survey.look_behind(background, false);
-        fringe.look(&survey, if touch.wrap { 100 } else { 0 });
+        let (mut means, mut fringe) = (CellMeans::new(size), Fringe::new(size));
+        means.measure(frame, mask);
+        means.measure_background(background, false);
+        fringe.estimate(&means, if retouch.wrap { 100 } else { 0 });
         let (y, width) = (size.height() / 2, size.width());
         let mut row = frame.planes().0[y * width..][..width].to_vec();
         let alpha = &mask.alpha()[y * width..][..width];
-        if fringe.find(alpha, touch) {
-            fringe.row((0, y), &survey, alpha, touch, &mut row);
+        if fringe.find(alpha, retouch) {
+            fringe.row((0, y), &means, alpha, retouch, &mut row);
         }
         row
     }
@@ -297,7 +297,7 @@ mod tests {
         for (width, height) in SIZES {
             let size = Size::new(width, height).unwrap();
             let (frame, mask) = edge(size, 16);
-            let row = cleaned(&frame, &mask, Touch { strength: 256, wrap: false }, &Background::Off);
+            let row = cleaned(&frame, &mask, Retouch { strength: 256, wrap: false }, &Background::Off);
             let start = size.height() / 2 * size.width();
             for (x, &found) in row.iter().enumerate() {
                 let alpha = mask.alpha()[start + x];
@@ -312,10 +312,10 @@ mod tests {
     fn off_at_nothing_and_a_hard_edge_is_left_alone() {
         let size = Size::new(320, 180).unwrap();
         let (frame, mask) = edge(size, 16);
-        let untouched = cleaned(&frame, &mask, Touch { strength: 0, wrap: false }, &Background::Off);
+        let untouched = cleaned(&frame, &mask, Retouch { strength: 0, wrap: false }, &Background::Off);
         assert_eq!(untouched, frame.planes().0[90 * 320..][..320]);
         let (frame, mask) = edge(size, 0);
-        let row = cleaned(&frame, &mask, Touch { strength: 256, wrap: false }, &Background::Off);
+        let row = cleaned(&frame, &mask, Retouch { strength: 256, wrap: false }, &Background::Off);
         assert_eq!(row, frame.planes().0[90 * 320..][..320]);
     }
 
@@ -323,12 +323,12 @@ mod tests {
     fn light_falls_on_the_edge_and_not_on_the_heart() {
         let size = Size::new(320, 180).unwrap();
         let (frame, mask) = edge(size, 8);
-        let touch = Touch { strength: 0, wrap: true };
+        let retouch = Retouch { strength: 0, wrap: true };
         let before = frame.planes().0[90 * 320..][..320].to_vec();
-        let sun = cleaned(&frame, &mask, touch, &Background::Color(Yuv { y: 235, u: 128, v: 128 }));
+        let sun = cleaned(&frame, &mask, retouch, &Background::Color(Yuv { y: 235, u: 128, v: 128 }));
         assert!(sun[166] > before[166] + 8, "{} after {}", sun[166], before[166]);
         assert_eq!(sun[220..], before[220..], "further in nothing changes");
-        let night = cleaned(&frame, &mask, touch, &Background::Color(Yuv { y: 16, u: 128, v: 128 }));
+        let night = cleaned(&frame, &mask, retouch, &Background::Color(Yuv { y: 16, u: 128, v: 128 }));
         assert_eq!(night, before);
     }
 }

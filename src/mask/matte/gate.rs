@@ -8,7 +8,7 @@
 use multiversion::multiversion;
 
 use super::{
-    components::Components,
+    labels::Labels,
     motion::Motion,
     stretch_one,
     trust::{Trust, Verdict},
@@ -142,7 +142,7 @@ pub(super) struct Gate {
     refused: Box<[u8]>,
     /// How many answers had a hole in each cell, and more once that is sure.
     votes: Box<[u8]>,
-    components: Components,
+    labels: Labels,
     parts: Vec<Part>,
     trust: Trust,
 }
@@ -161,7 +161,7 @@ impl Gate {
             cells: vec![Cell::Key; cells].into(),
             refused: vec![0; cells].into(),
             votes: vec![0; cells].into(),
-            components: Components::new(width, height),
+            labels: Labels::new(width, height),
             parts: Vec::with_capacity(width.div_ceil(2) * height),
             trust: Trust::default(),
         }
@@ -256,17 +256,17 @@ impl Gate {
 
     /// Refuses what the key model sees too far from the fast model's person. Gives how many cells of a person that were.
     fn refuse(&mut self, believes_motion: bool, motion: &Motion) -> u32 {
-        let Self { width, components, parts, fast, key, distance, cells, refused, .. } = self;
+        let Self { width, labels, parts, fast, key, distance, cells, refused, .. } = self;
         let width = *width;
-        components.find(|row, inside| {
+        labels.find(|row, inside| {
             let start = row * width;
             for (x, inside) in inside.iter_mut().enumerate() {
                 *inside = (key[start + x] > PERSON) & (fast[start + x] < CORE);
             }
         });
         parts.clear();
-        parts.resize(components.len(), Part::default());
-        for (root, run) in components.runs() {
+        parts.resize(labels.len(), Part::default());
+        for (root, run) in labels.runs() {
             let (part, ages) = (&mut parts[root], &motion.ages(run.row)[run.start..run.end]);
             part.cells += (run.end - run.start) as u32;
             let cells = run.cells(width);
@@ -280,7 +280,7 @@ impl Gate {
         refused.iter_mut().for_each(|refused| *refused = refused.saturating_sub(1));
         let all = cells.len() as f32;
         let mut count = 0;
-        for (root, run) in components.runs() {
+        for (root, run) in labels.runs() {
             let part = parts[root];
             let share = |cells: u32| cells as f32 / part.cells as f32;
             let max_moving = all * if part.at_side { MAX_ENTRANT } else { MAX_HAND };
@@ -309,17 +309,17 @@ impl Gate {
     /// Fills the holes that the key model leaves in a person of this many cells without being sure. Gives their cells,
     /// and those of all parts of which the fast model is very sure.
     fn fill(&mut self, person: f32) -> (f32, f32) {
-        let Self { width, components, parts, fast, key, cells, votes, .. } = self;
+        let Self { width, labels, parts, fast, key, cells, votes, .. } = self;
         let width = *width;
-        components.find(|row, inside| {
+        labels.find(|row, inside| {
             let start = row * width;
             for (x, inside) in inside.iter_mut().enumerate() {
                 *inside = (key[start + x] < ROOM) & (fast[start + x] > CORE);
             }
         });
         parts.clear();
-        parts.resize(components.len(), Part::default());
-        for (root, run) in components.runs() {
+        parts.resize(labels.len(), Part::default());
+        for (root, run) in labels.runs() {
             let part = &mut parts[root];
             part.cells += (run.end - run.start) as u32;
             part.fast += fast[run.cells(width)].iter().sum::<f32>();
@@ -333,7 +333,7 @@ impl Gate {
             is_unsure && part.cells >= HOLE_CELLS && count > HOLE_SHARE * person
         };
         votes.iter_mut().for_each(|votes| *votes = votes.saturating_sub(1));
-        for (root, run) in components.runs() {
+        for (root, run) in labels.runs() {
             let part = &parts[root];
             for at in run.cells(width) {
                 if is_hole(part) {

@@ -1,19 +1,19 @@
 //! From models' alphas to the frame's: two rates joined by a flow, a short memory, and the edge at full size.
 
-pub use self::carry::Drift;
+pub use self::propagation::Drift;
 use self::{
-    apply::Apply,
-    carry::{Calm, Carry, Snapshot, draw_towards},
+    components::Components,
     flow::Pyramid,
     gate::Gate,
     guided::Guided,
     hold::Hold,
-    islands::Islands,
     memory::Memory,
     motion::Motion,
+    propagation::{Propagation, Snapshot, TemporalFilter, smooth_towards},
     resample::Resample,
     still::Stillness,
     trust::Verdict,
+    upsample::JointUpsample,
 };
 use super::input::Region;
 use crate::frame::{
@@ -21,19 +21,20 @@ use crate::frame::{
     grid::{BoxDownscaler, Grid, Guide, Plane},
 };
 
-mod apply;
-mod carry;
+mod component;
 mod components;
 mod flow;
 mod gate;
 mod guided;
 mod hold;
-mod islands;
+mod labels;
 mod memory;
 mod motion;
+mod propagation;
 mod resample;
 mod still;
 mod trust;
+mod upsample;
 mod warp;
 
 /// What the matte is made with.
@@ -45,7 +46,7 @@ pub struct Tuning {
     pub edge: (f32, f32),
     /// The fast model's alphas up to which it means nobody, and from which on somebody.
     pub levels: (f32, f32),
-    /// Whether the key model is believed in a person of whom the fast model sees nothing.
+    /// Whether the key model is fast_alpha in a person of whom the fast model sees nothing.
     pub trusts_key: bool,
     /// Whether frames follow each other, so that what never moves can be told from people.
     pub is_stream: bool,
@@ -81,7 +82,7 @@ pub struct Matte {
     pyramid: Pyramid,
     fast: Resample,
     key: Option<Resample>,
-    landscape: Plane<f32>,
+    fast_alpha: Plane<f32>,
     stillness: Stillness,
     /// The alpha of the frame that was looked at last.
     alpha: Plane<f32>,
@@ -92,12 +93,12 @@ pub struct Matte {
     /// The frame that the key model was asked about.
     kept: Snapshot,
     /// What its alpha was without that answer.
-    promised: Plane<f32>,
+    predicted: Plane<f32>,
     /// Whether that is still the frame that was looked at last.
     kept_is_last: bool,
     /// The last frame, as its own key.
     own: Snapshot,
-    carry: Carry,
+    propagation: Propagation,
     /// Whether the key that is carried came from the key model.
     is_keyed: bool,
     gate: Gate,
@@ -106,10 +107,10 @@ pub struct Matte {
     hold: Hold,
     /// 30ths of a second from the frame before to the one that was looked at last.
     ticks: u8,
-    islands: Islands,
+    components: Components,
     nearest_only: bool,
     guided: Guided,
-    apply: Apply,
+    upsample: JointUpsample,
 }
 
 impl Matte {
@@ -131,26 +132,26 @@ impl Matte {
             pyramid: Pyramid::new(width, height),
             fast: resample(fast),
             key: key.map(resample),
-            landscape: plane(),
+            fast_alpha: plane(),
             stillness: Stillness::new(width, height),
             alpha: plane(),
             answer: plane(),
             fresh: plane(),
             kept: snapshot(),
-            promised: plane(),
+            predicted: plane(),
             kept_is_last: false,
             own: snapshot(),
-            carry: Carry::new(width, height),
+            propagation: Propagation::new(width, height),
             is_keyed: false,
             gate: Gate::new(width, height),
             memory: Memory::new(width, height, tuning.memory * STILL_MEMORY),
             motion: Motion::new(width.div_ceil(2), height.div_ceil(2)),
             hold: Hold::new(width, height),
             ticks: 1,
-            islands: Islands::new(width, height),
+            components: Components::new(width, height),
             nearest_only: false,
             guided: Guided::new(width, height),
-            apply: Apply::new(grid, size, tuning.edge),
+            upsample: JointUpsample::new(grid, size, tuning.edge),
         }
     }
 
@@ -166,15 +167,15 @@ impl Matte {
 
     /// Takes the fast model's alpha of the frame that was looked at last.
     pub fn set_fast(&mut self, alpha: &[f32]) {
-        self.fast.run(alpha, &mut self.landscape);
+        self.fast.run(alpha, &mut self.fast_alpha);
         self.stillness.ran(&self.guide.y);
     }
 
-    /// Finds the alpha of the frame: the last key's, carried here and mended, or the fast model's own, drawn towards
+    /// Finds the alpha of the frame: the last key's, carried here and repaired, or the fast model's own, drawn towards
     /// what it was before. Gives how far the last key has drifted.
-    pub fn carry(&mut self) -> Drift {
-        let drift = if self.carry.has_key() {
-            let drift = self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
+    pub fn propagate(&mut self) -> Drift {
+        let drift = if self.propagation.has_key() {
+            let drift = self.propagation.apply(&self.pyramid, &self.fast_alpha, &mut self.alpha);
             self.alpha.replicate();
             drift
         } else {
@@ -183,21 +184,21 @@ impl Matte {
         if self.is_keyed {
             return drift;
         }
-        self.own.take(&self.pyramid, &self.landscape);
-        stretch(self.landscape.raw().0, self.tuning.levels, self.fresh.raw_mut());
-        if self.carry.has_key() {
-            let calm = Calm { weight: self.tuning.memory, change: FAST_CHANGE };
-            draw_towards(self.alpha.raw().0, calm, self.fresh.raw_mut());
+        self.own.take(&self.pyramid, &self.fast_alpha);
+        stretch(self.fast_alpha.raw().0, self.tuning.levels, self.fresh.raw_mut());
+        if self.propagation.has_key() {
+            let calm = TemporalFilter { weight: self.tuning.memory, change: FAST_CHANGE };
+            smooth_towards(self.alpha.raw().0, calm, self.fresh.raw_mut());
         }
-        self.carry.set_key(&mut self.own, &self.fresh);
+        self.propagation.set_key(&mut self.own, &self.fresh);
         std::mem::swap(&mut self.alpha, &mut self.fresh);
         drift
     }
 
     /// Keeps what is needed to use the key model's answer to this frame.
     pub fn keep(&mut self) {
-        self.kept.take(&self.pyramid, &self.landscape);
-        self.promised.copy_from(&self.alpha);
+        self.kept.take(&self.pyramid, &self.fast_alpha);
+        self.predicted.copy_from(&self.alpha);
         self.kept_is_last = true;
     }
 
@@ -209,7 +210,7 @@ impl Matte {
         key.run(alpha, &mut self.answer);
         stretch(self.answer.raw().0, KEY_LEVELS, self.fresh.raw_mut());
         if !self.tuning.trusts_key {
-            let fast = self.kept.landscape();
+            let fast = self.kept.fast_alpha();
             match self.gate.judge(fast, &self.answer, &self.motion, self.is_keyed) {
                 Verdict::Use => self.gate.apply(fast, self.tuning.levels, &mut self.fresh),
                 Verdict::Skip => return,
@@ -219,14 +220,14 @@ impl Matte {
                 }
             }
         }
-        let calm = Calm { weight: self.tuning.memory * KEY_MEMORY, change: KEY_CHANGE };
-        draw_towards(self.promised.raw().0, calm, self.fresh.raw_mut());
-        self.carry.set_key(&mut self.kept, &self.fresh);
+        let calm = TemporalFilter { weight: self.tuning.memory * KEY_MEMORY, change: KEY_CHANGE };
+        smooth_towards(self.predicted.raw().0, calm, self.fresh.raw_mut());
+        self.propagation.set_key(&mut self.kept, &self.fresh);
         self.is_keyed = true;
         if self.kept_is_last {
             std::mem::swap(&mut self.alpha, &mut self.fresh);
         } else {
-            self.carry.apply(&self.pyramid, &self.landscape, &mut self.alpha);
+            self.propagation.apply(&self.pyramid, &self.fast_alpha, &mut self.alpha);
             self.alpha.replicate();
         }
     }
@@ -238,7 +239,7 @@ impl Matte {
 
     /// Whether somebody else is shown beside the person in front.
     pub fn shows_others(&self) -> bool {
-        self.islands.shows_others()
+        self.components.shows_others()
     }
 
     /// Shows only the person in front, or all.
@@ -255,20 +256,20 @@ impl Matte {
     pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
         self.memory.steady(&self.guide.y, &mut self.alpha);
         self.hold.run(&self.motion, self.ticks, &mut self.alpha);
-        let fast = (self.is_keyed && !self.tuning.trusts_key).then_some(&self.landscape);
+        let fast = (self.is_keyed && !self.tuning.trusts_key).then_some(&self.fast_alpha);
         let motion = self.tuning.is_stream.then_some((&self.motion, self.ticks));
-        self.islands.drop_nobody(&mut self.alpha, fast, motion, self.nearest_only);
+        self.components.remove_non_persons(&mut self.alpha, fast, motion, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
-        self.apply.run(functions, frame, into);
+        self.upsample.run(functions, frame, into);
     }
 
     /// Forgets all earlier frames.
     pub fn reset(&mut self) {
-        self.carry.forget();
+        self.propagation.forget();
         self.gate.forget();
         self.motion.forget();
         self.memory.forget();
-        self.islands.forget();
+        self.components.forget();
         self.stillness.forget();
         self.is_keyed = false;
     }
@@ -335,7 +336,7 @@ mod tests {
             if matte.look(&frame, 1) {
                 matte.set_fast(&alpha);
             }
-            matte.carry();
+            matte.propagate();
             if step == 0 {
                 matte.keep();
                 matte.set_key(&alpha);

@@ -12,7 +12,7 @@ const BLOCK: usize = 10;
 const MOVED: u32 = 2;
 
 /// 30ths of a second for which an answer is good at most.
-const LONGEST: u32 = 15;
+const MAX_AGE: u32 = 15;
 
 /// Remembers what the model saw.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Stillness {
     pub(super) fn holds(&mut self, luma: &Plane<u8>, ticks: u8) -> bool {
         let Some(age) = &mut self.age else { return false };
         *age += u32::from(ticks);
-        *age <= LONGEST && self.is_alike(luma)
+        *age <= MAX_AGE && self.is_alike(luma)
     }
 
     /// The model ran on `luma`.
@@ -99,7 +99,7 @@ mod tests {
         let mut stillness = Stillness::new(64, 36);
         stillness.ran(&picture(0, 0, 0));
         let good = (0..100).take_while(|_| stillness.holds(&picture(0, 0, 0), 1)).count();
-        assert_eq!(good, LONGEST as usize);
+        assert_eq!(good, MAX_AGE as usize);
         stillness.ran(&picture(0, 0, 0));
         stillness.forget();
         assert!(!stillness.holds(&picture(0, 0, 0), 1));

@@ -49,8 +49,8 @@ impl Warp {
     }
 
     /// Takes the alphas of a key frame, 0 to 1, with their borders.
-    pub(super) fn set(&mut self, alpha: &Plane<f32>, landscape: &Plane<f32>) {
-        pack(alpha.raw().0, landscape.raw().0, self.packed.raw_mut());
+    pub(super) fn set(&mut self, alpha: &Plane<f32>, fast_alpha: &Plane<f32>) {
+        pack(alpha.raw().0, fast_alpha.raw().0, self.packed.raw_mut());
         let (columns, rows) = (self.columns, self.rows);
         for (at, class) in self.classes.iter_mut().enumerate() {
             let start = self.packed.index((at % columns * STEP) as isize, (at / columns * STEP) as isize);
@@ -161,7 +161,7 @@ fn warp_line(
     down: usize,
     start: (usize, usize),
     alpha: &mut [f32],
-    landscape: &mut [f32],
+    fast_alpha: &mut [f32],
 ) {
     const SHIFT: u32 = STEP.ilog2();
     let [left, right] = [0, 1].map(|side| {
@@ -172,7 +172,7 @@ fn warp_line(
     });
     let limit = |value: i32, size: usize| value.clamp(-(PAD as i32) * UNIT, (size + PAD - 2) as i32 * UNIT);
     let (data, stride) = packed.raw();
-    for (x, (alpha, landscape)) in alpha.iter_mut().zip(landscape).enumerate() {
+    for (x, (alpha, fast_alpha)) in alpha.iter_mut().zip(fast_alpha).enumerate() {
         let (a, b) = ((STEP - x) as i32, x as i32);
         let mean = |left: i32, right: i32| (left * a + right * b + (1 << (2 * SHIFT - 1))) >> (2 * SHIFT);
         let at_x = limit((start.0 + x) as i32 * UNIT + mean(left.0, right.0), packed.width);
@@ -184,16 +184,16 @@ fn warp_line(
             let across = |row: &[[i16; 2]]| i32::from(row[0][channel]) * (16 - fx) + i32::from(row[1][channel]) * fx;
             (across(above) * (16 - fy) + across(below) * fy) as f32 * (1.0 / (256.0 * FINE))
         };
-        (*alpha, *landscape) = (mix(0), mix(1));
+        (*alpha, *fast_alpha) = (mix(0), mix(1));
     }
 }
 
 /// Alpha and landscape in whole numbers, side by side.
 #[multiversion(targets = "simd")]
-fn pack(alpha: &[f32], landscape: &[f32], into: &mut [[i16; 2]]) {
-    for ((into, &alpha), &landscape) in into.iter_mut().zip(alpha).zip(landscape) {
+fn pack(alpha: &[f32], fast_alpha: &[f32], into: &mut [[i16; 2]]) {
+    for ((into, &alpha), &fast_alpha) in into.iter_mut().zip(alpha).zip(fast_alpha) {
         // through i32: only that has a vector conversion
-        *into = [(alpha * FINE) as i32 as i16, (landscape * FINE) as i32 as i16];
+        *into = [(alpha * FINE) as i32 as i16, (fast_alpha * FINE) as i32 as i16];
     }
 }
 

@@ -183,7 +183,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::mask::{ModelInfo, Place, Processor, Quality, catalogue};
+    use crate::mask::{ModelInfo, ModelLocation, Processor, Quality, catalogue};
 
     /// The counted fakes that are alive.
     static ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -231,8 +231,8 @@ mod tests {
 
     fn open(settings: &Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
         let info = ModelInfo {
-            spec: catalogue::ours()[0].clone(),
-            place: Place::BuiltIn,
+            spec: catalogue::bundled()[0].clone(),
+            location: ModelLocation::BuiltIn,
             library: PathBuf::new(),
             quality: settings.quality,
             processor: Processor::Cpu,

@@ -12,7 +12,7 @@ const ONE: i32 = 256;
 
 /// Evaluates functions for frames of one size.
 #[derive(Debug)]
-pub(crate) struct Apply {
+pub(crate) struct JointUpsample {
     grid: Grid,
     size: Size,
     /// The weight of the second of two cells for each pixel between their middles, in 256ths.
@@ -25,7 +25,7 @@ pub(crate) struct Apply {
     curve: Curve,
 }
 
-impl Apply {
+impl JointUpsample {
     /// `edge` are the alphas from which on a pixel is background or person.
     pub(crate) fn new(grid: Grid, size: Size, edge: (f32, f32)) -> Self {
         let odd = grid.factor % 2;
@@ -284,7 +284,7 @@ mod tests {
             let grid = Grid::new(size);
             let (functions, frame) = (functions(grid), frame(size));
             let mut found = vec![77; size.luma_len()];
-            Apply::new(grid, size, EDGE).run(&functions, &frame, &mut found);
+            JointUpsample::new(grid, size, EDGE).run(&functions, &frame, &mut found);
             for at in (0..found.len()).step_by(7) {
                 let place = (at % size.width(), at / size.width());
                 let expected = reference(&functions, grid, &frame, place);

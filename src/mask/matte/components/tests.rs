@@ -1,4 +1,4 @@
-//! Islands of made-up alphas, one by one and in streams.
+//! Components of made-up alphas, one by one and in streams.
 
 use proptest::prelude::*;
 
@@ -23,87 +23,87 @@ const PERSON: (usize, usize, usize, usize) = (20, 7, 24, 30);
 
 #[test]
 fn specks_go_and_people_and_hands_stay() {
-    let mut islands = Islands::new(WIDTH, HEIGHT);
+    let mut components = Components::new(WIDTH, HEIGHT);
     let mut alpha = blocks(&[PERSON, (2, 2, 2, 2), (54, 10, 9, 27), (50, 2, 8, 6)]);
-    islands.drop_nobody(&mut alpha, None, None, false);
+    components.remove_non_persons(&mut alpha, None, None, false);
     assert_eq!(area(&alpha), 720.0 + 243.0 + 48.0, "the speck of 4 cells alone is gone");
     let mut alone = blocks(&[(4, 4, 1, 1)]);
-    islands.drop_nobody(&mut alone, None, None, false);
+    components.remove_non_persons(&mut alone, None, None, false);
     assert_eq!(area(&alone), 0.0, "a speck is nobody also where nobody else is");
 }
 
 #[test]
 fn the_nearest_stays_alone_until_another_is_clearly_nearer() {
-    let mut islands = Islands::new(WIDTH, HEIGHT);
+    let mut components = Components::new(WIDTH, HEIGHT);
     let other = |width| (52 - width, 2, width, 30);
     let left = (2, 2, 18, 30);
     for (width, expected) in [(16, 18), (20, 18), (22, 18), (26, 26)] {
         let mut alpha = blocks(&[left, other(width)]);
-        islands.drop_nobody(&mut alpha, None, None, true);
+        components.remove_non_persons(&mut alpha, None, None, true);
         assert_eq!(area(&alpha), (expected * 30) as f32, "the other is {width} wide");
     }
 }
 
 #[test]
 fn what_was_kept_may_shrink_before_it_goes() {
-    let mut islands = Islands::new(WIDTH, HEIGHT);
-    let kept = |islands: &mut Islands, width: usize| {
+    let mut components = Components::new(WIDTH, HEIGHT);
+    let kept = |components: &mut Components, width: usize| {
         let mut alpha = blocks(&[PERSON, (2, 2, width, 4)]);
-        islands.drop_nobody(&mut alpha, None, None, false);
+        components.remove_non_persons(&mut alpha, None, None, false);
         area(&alpha) > 720.0
     };
-    assert!(!kept(&mut islands, 4), "too small to come");
-    assert!(kept(&mut islands, 8));
-    assert!(kept(&mut islands, 4), "large enough to stay");
-    assert!(!kept(&mut islands, 2));
-    islands.forget();
-    assert!(!kept(&mut islands, 4));
+    assert!(!kept(&mut components, 4), "too small to come");
+    assert!(kept(&mut components, 8));
+    assert!(kept(&mut components, 4), "large enough to stay");
+    assert!(!kept(&mut components, 2));
+    components.forget();
+    assert!(!kept(&mut components, 4));
 }
 
 const LAMP: (usize, usize, usize, usize) = (0, 20, 12, 17);
 
 /// Whether the lamp beside a person is kept where the fast model has this alpha for it.
-fn keeps_lamp(islands: &mut Islands, fast: f32) -> bool {
-    let mut believed = blocks(&[PERSON]);
-    (20..37).for_each(|y| believed.row_mut(y)[..12].fill(fast));
+fn keeps_lamp(components: &mut Components, fast: f32) -> bool {
+    let mut fast_alpha = blocks(&[PERSON]);
+    (20..37).for_each(|y| fast_alpha.row_mut(y)[..12].fill(fast));
     let mut alpha = blocks(&[PERSON, LAMP]);
-    islands.drop_nobody(&mut alpha, Some(&believed), None, false);
+    components.remove_non_persons(&mut alpha, Some(&fast_alpha), None, false);
     assert!(area(&alpha) >= 720.0, "the person");
     area(&alpha) > 720.0
 }
 
 #[test]
 fn a_lamp_that_only_the_key_model_sees_goes() {
-    let mut islands = Islands::new(WIDTH, HEIGHT);
-    assert!((0..100).all(|_| !keeps_lamp(&mut islands, 0.4)), "from the first frame on");
-    assert!(keeps_lamp(&mut islands, 0.5));
-    assert!((0..100).all(|_| keeps_lamp(&mut islands, 0.4)), "doubtful, but it was there");
-    let shown = (0..100).filter(|_| keeps_lamp(&mut islands, 0.1)).count();
+    let mut components = Components::new(WIDTH, HEIGHT);
+    assert!((0..100).all(|_| !keeps_lamp(&mut components, 0.4)), "from the first frame on");
+    assert!(keeps_lamp(&mut components, 0.5));
+    assert!((0..100).all(|_| keeps_lamp(&mut components, 0.4)), "doubtful, but it was there");
+    let shown = (0..100).filter(|_| keeps_lamp(&mut components, 0.1)).count();
     assert_eq!(shown, 8, "and goes in a quarter of a second");
     let mut alone = blocks(&[LAMP]);
-    Islands::new(WIDTH, HEIGHT).drop_nobody(&mut alone, Some(&blocks(&[])), None, false);
+    Components::new(WIDTH, HEIGHT).remove_non_persons(&mut alone, Some(&blocks(&[])), None, false);
     assert_eq!(area(&alone), 0.0, "nobody is in the room");
 }
 
 #[test]
 fn somebody_who_comes_in_is_shown_before_the_fast_model_sees_them() {
-    let mut islands = Islands::new(WIDTH, HEIGHT);
+    let mut components = Components::new(WIDTH, HEIGHT);
     for _ in 0..80 {
-        islands.drop_nobody(&mut blocks(&[PERSON]), Some(&blocks(&[PERSON])), None, false);
+        components.remove_non_persons(&mut blocks(&[PERSON]), Some(&blocks(&[PERSON])), None, false);
     }
-    assert!((0..6).all(|_| keeps_lamp(&mut islands, 0.2)));
-    assert!((0..100).all(|_| keeps_lamp(&mut islands, 0.9)));
-    let mut islands = Islands::new(WIDTH, HEIGHT);
+    assert!((0..6).all(|_| keeps_lamp(&mut components, 0.2)));
+    assert!((0..100).all(|_| keeps_lamp(&mut components, 0.9)));
+    let mut components = Components::new(WIDTH, HEIGHT);
     for _ in 0..80 {
-        islands.drop_nobody(&mut blocks(&[PERSON]), Some(&blocks(&[PERSON])), None, false);
+        components.remove_non_persons(&mut blocks(&[PERSON]), Some(&blocks(&[PERSON])), None, false);
     }
-    let shown = (0..100).filter(|_| keeps_lamp(&mut islands, 0.4)).count();
-    assert_eq!(shown, 8, "to be shown on trial is no reason to be believed");
+    let shown = (0..100).filter(|_| keeps_lamp(&mut components, 0.4)).count();
+    assert_eq!(shown, 8, "to be shown on trial is no reason to be fast_alpha");
 }
 
 /// A stream of frames in which blocks are seen, and others moved.
 struct Stream {
-    islands: Islands,
+    components: Components,
     motion: Motion,
     luma: Plane<u8>,
 }
@@ -116,7 +116,7 @@ impl Stream {
         let luma = Plane::new(half.0, half.1);
         let mut motion = Motion::new(half.0, half.1);
         motion.look(&luma, 1);
-        Self { islands: Islands::new(WIDTH, HEIGHT), motion, luma }
+        Self { components: Components::new(WIDTH, HEIGHT), motion, luma }
     }
 
     /// The share of each block that is shown in the next frame.
@@ -129,7 +129,7 @@ impl Stream {
         }
         self.motion.look(&self.luma, 1);
         let mut alpha = blocks(&seen);
-        self.islands.drop_nobody(&mut alpha, None, Some((&self.motion, 1)), false);
+        self.components.remove_non_persons(&mut alpha, None, Some((&self.motion, 1)), false);
         seen.map(|(x, y, width, height)| {
             let sum: f32 = (y..y + height).map(|y| alpha.row(y)[x..x + width].iter().sum::<f32>()).sum();
             sum / (width * height) as f32
@@ -145,7 +145,7 @@ fn a_photo_behind_the_person_goes_from_the_first_frame_on() {
     for _ in 0..100 {
         assert_eq!(stream.next([PERSON, PHOTO], &[PERSON]), [1.0, 0.0]);
     }
-    assert!(!stream.islands.shows_others());
+    assert!(!stream.components.shows_others());
     // the person leans over to it: what is in front of the photo is the person
     let arm = (44, 10, 8, 6);
     let shown = stream.next([PERSON, arm, PHOTO], &[PERSON, arm]);
@@ -165,9 +165,9 @@ fn a_second_person_who_moves_or_reaches_the_bottom_stays_and_is_reported() {
         let moved = if frame % 30 == 0 { &[PERSON, behind][..] } else { &[PERSON] };
         assert_eq!(stream.next([PERSON, behind], moved), [1.0, 1.0], "frame {frame}");
     }
-    assert!(stream.islands.shows_others());
+    assert!(stream.components.shows_others());
     assert!((0..70).all(|_| stream.next([PERSON], &[PERSON]) == [1.0]));
-    assert!(!stream.islands.shows_others(), "alone again");
+    assert!(!stream.components.shows_others(), "alone again");
     let mut stream = Stream::new();
     assert!((0..100).all(|_| stream.next([PERSON, beside], &[]) == [1.0, 1.0]), "who sits beside sits still");
 }
@@ -192,7 +192,7 @@ fn somebody_who_stands_far_away_alone_is_shown() {
 fn parts_that_meet_further_down_are_one_island() {
     // a fork: two prongs that only their handle joins
     let mut alpha = blocks(&[(10, 2, 2, 20), (30, 2, 2, 20), (10, 22, 22, 2), (2, 30, 2, 2)]);
-    Islands::new(WIDTH, HEIGHT).drop_nobody(&mut alpha, None, None, true);
+    Components::new(WIDTH, HEIGHT).remove_non_persons(&mut alpha, None, None, true);
     assert_eq!(area(&alpha), 40.0 + 40.0 + 44.0);
 }
 
@@ -231,10 +231,10 @@ proptest! {
         for (at, _) in inside.iter().enumerate().filter(|(_, inside)| **inside) {
             alpha.row_mut(at / width * STEP)[at % width * STEP] = 1.0;
         }
-        let mut islands = Islands::new(width * STEP, height * STEP);
-        islands.find(&alpha, None, None);
+        let mut components = Components::new(width * STEP, height * STEP);
+        components.find(&alpha, None, None);
         let wanted = largest(&inside, width);
-        let most = islands.islands.iter().map(|island| island.cells).max().unwrap_or(0);
+        let most = components.components.iter().map(|component| component.cells).max().unwrap_or(0);
         prop_assert_eq!(most, wanted.len());
     }
 
@@ -243,7 +243,7 @@ proptest! {
         let mut alpha = Plane::new(WIDTH, HEIGHT);
         (0..HEIGHT).for_each(|y| alpha.row_mut(y).copy_from_slice(&cells[y * WIDTH..][..WIDTH]));
         let before = alpha.clone();
-        Islands::new(WIDTH, HEIGHT).drop_nobody(&mut alpha, None, None, one);
+        Components::new(WIDTH, HEIGHT).remove_non_persons(&mut alpha, None, None, one);
         for y in 0..HEIGHT {
             for (after, before) in alpha.row(y).iter().zip(before.row(y)) {
                 prop_assert!(*after == 0.0 || after == before);

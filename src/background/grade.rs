@@ -11,7 +11,7 @@ use crate::{
 
 /// What is done to a picture or video before it stands behind the person; each does nothing at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Treatment {
+pub struct Grade {
     /// 0 to 100 (nothing to be made out), as strong as the blurred room of that strength.
     pub blur: u8,
     /// -100 (black) to 100 (white).
@@ -20,7 +20,7 @@ pub struct Treatment {
     pub saturation: i8,
 }
 
-impl Treatment {
+impl Grade {
     /// What of `look` is about the background.
     pub fn of(look: &Look) -> Self {
         Self {
@@ -38,25 +38,25 @@ impl Treatment {
 
 /// Treats one frame after another; owns the buffers that this takes.
 #[derive(Debug)]
-pub(super) struct Treat {
-    treatment: Treatment,
+pub(super) struct Grader {
+    grade: Grade,
     size: Size,
     /// Made when it is first wanted.
     defocus: Option<Defocus>,
 }
 
-impl Treat {
-    pub(super) fn new(treatment: Treatment, size: Size) -> Self {
-        Self { treatment, size, defocus: None }
+impl Grader {
+    pub(super) fn new(grade: Grade, size: Size) -> Self {
+        Self { grade, size, defocus: None }
     }
 
-    pub(super) fn change(&mut self, treatment: Treatment) {
-        self.treatment = treatment;
+    pub(super) fn change(&mut self, grade: Grade) {
+        self.grade = grade;
     }
 
     /// Treats `frame` in place. Allocates nothing once it has blurred.
     pub(super) fn apply(&mut self, frame: &mut Frame) {
-        let Treatment { blur, brightness, saturation } = self.treatment;
+        let Grade { blur, brightness, saturation } = self.grade;
         if blur > 0 {
             self.defocus.get_or_insert_with(|| Defocus::new(self.size)).apply(frame, blur);
         }
@@ -104,11 +104,11 @@ mod tests {
     use super::*;
     use crate::frame::Yuv;
 
-    fn treated(colour: Yuv, treatment: Treatment) -> Yuv {
+    fn treated(colour: Yuv, grade: Grade) -> Yuv {
         let size = Size::new(16, 16).unwrap();
         let mut frame = Frame::new(size);
         frame.fill(colour);
-        Treat::new(treatment, size).apply(&mut frame);
+        Grader::new(grade, size).apply(&mut frame);
         let (y, u, v) = frame.planes();
         Yuv { y: y[33], u: u[9], v: v[9] }
     }
@@ -116,13 +116,13 @@ mod tests {
     #[test]
     fn the_ends_are_black_white_and_grey() {
         let red = Yuv::from_rgb(200, 30, 30);
-        let of = |brightness, saturation| treated(red, Treatment { blur: 0, brightness, saturation });
+        let of = |brightness, saturation| treated(red, Grade { blur: 0, brightness, saturation });
         assert_eq!(of(-100, 0), Yuv::BLACK);
         assert_eq!(of(100, 0), Yuv::from_rgb(255, 255, 255));
         assert_eq!(of(0, -100), Yuv { u: 128, v: 128, ..red });
         assert_eq!(of(0, 0), red);
         assert!(of(0, 50).v > red.v && of(0, 50).y == red.y);
-        assert_eq!(treated(red, Treatment { blur: 70, ..Treatment::default() }), red, "a flat picture stays flat");
+        assert_eq!(treated(red, Grade { blur: 70, ..Grade::default() }), red, "a flat picture stays flat");
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
             .iter_mut()
             .enumerate()
             .for_each(|(at, luma)| *luma = if at / 4 % 2 == 0 { 40 } else { 200 });
-        Treat::new(Treatment { blur: 100, ..Treatment::default() }, size).apply(&mut frame);
+        Grader::new(Grade { blur: 100, ..Grade::default() }, size).apply(&mut frame);
         // at the sides the outermost stripes go on
         let middle = frame.planes().0.chunks_exact(64).flat_map(|row| &row[16..48]);
         assert!(middle.into_iter().all(|luma| (100..140).contains(luma)));
@@ -146,7 +146,7 @@ mod tests {
         fn it_is_what_its_formula_says(
             y in 16..=235u8, u in 16..=240u8, v in 16..=240u8, brightness in -100..=100i8, saturation in -100..=100i8,
         ) {
-            let got = treated(Yuv { y, u, v }, Treatment { blur: 0, brightness, saturation });
+            let got = treated(Yuv { y, u, v }, Grade { blur: 0, brightness, saturation });
             let keep = 1.0 - f64::from(brightness).abs() / 100.0;
             let to = if brightness < 0 { 16.0 } else { 235.0 };
             prop_assert!((f64::from(got.y) - (f64::from(y) * keep + to * (1.0 - keep))).abs() <= 1.6);

@@ -1,4 +1,4 @@
-//! A good alpha of an earlier frame, carried to this one along the flow, and mended where the picture tells otherwise.
+//! A good alpha of an earlier frame, carried to this one along the flow, and repaired where the picture tells otherwise.
 
 use std::ops::Range;
 
@@ -23,9 +23,9 @@ const AGREES: (f32, f32) = (0.2, 0.6);
 /// The fast model's alphas for nobody and for somebody.
 const EDGE: (f32, f32) = (0.2, 0.8);
 
-/// How a new key is drawn towards what the last one promised.
+/// How a new key is drawn towards what the last one predicted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Calm {
+pub(crate) struct TemporalFilter {
     /// The weight of the promise where both agree, 0 to below 1.
     pub(crate) weight: f32,
     /// The change of alpha from which on it has none: that change is real.
@@ -36,22 +36,22 @@ pub(crate) struct Calm {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pyramid: Pyramid,
-    landscape: Plane<f32>,
+    fast_alpha: Plane<f32>,
 }
 
 impl Snapshot {
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        Self { pyramid: Pyramid::new(width, height), landscape: Plane::new(width, height) }
+        Self { pyramid: Pyramid::new(width, height), fast_alpha: Plane::new(width, height) }
     }
 
     /// The fast model's alpha of the frame.
-    pub(crate) fn landscape(&self) -> &Plane<f32> {
-        &self.landscape
+    pub(crate) fn fast_alpha(&self) -> &Plane<f32> {
+        &self.fast_alpha
     }
 
-    pub(crate) fn take(&mut self, pyramid: &Pyramid, landscape: &Plane<f32>) {
+    pub(crate) fn take(&mut self, pyramid: &Pyramid, fast_alpha: &Plane<f32>) {
         self.pyramid.copy_from(pyramid);
-        self.landscape.copy_from(landscape);
+        self.fast_alpha.copy_from(fast_alpha);
     }
 }
 
@@ -60,13 +60,13 @@ impl Snapshot {
 pub struct Drift {
     /// The share of the picture that is not where the flow says.
     pub lost: f32,
-    /// The share of alpha that had to be mended.
-    pub mended: f32,
+    /// The share of alpha that had to be repaired.
+    pub repaired: f32,
 }
 
 /// Carries the alpha of a key frame.
 #[derive(Debug)]
-pub(crate) struct Carry {
+pub(crate) struct Propagation {
     key: Snapshot,
     has_key: bool,
     warp: Warp,
@@ -79,7 +79,7 @@ pub(crate) struct Carry {
     lost_spans: Box<[Range<usize>]>,
 }
 
-impl Carry {
+impl Propagation {
     pub(crate) fn new(width: usize, height: usize) -> Self {
         Self {
             key: Snapshot::new(width, height),
@@ -106,23 +106,23 @@ impl Carry {
         std::mem::swap(&mut self.key, snapshot);
         self.has_key = true;
         self.flow.restart();
-        self.warp.set(alpha, &self.key.landscape);
+        self.warp.set(alpha, &self.key.fast_alpha);
     }
 
-    /// Writes the carried and mended alpha of the frame to `into`.
-    pub(crate) fn apply(&mut self, now: &Pyramid, landscape: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
+    /// Writes the carried and repaired alpha of the frame to `into`.
+    pub(crate) fn apply(&mut self, now: &Pyramid, fast_alpha: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
         self.flow.find(now, &self.key.pyramid);
         self.warp.run(&self.flow, into, &mut self.differs);
         self.find_lost(into.width);
-        self.mend(landscape, into)
+        self.repair(fast_alpha, into)
     }
 
     /// Mends `into` where the picture was lost.
-    fn mend(&mut self, landscape: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
+    fn repair(&mut self, fast_alpha: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
         if self.lost_spans.iter().all(Range::is_empty) {
             return Drift::default();
         }
-        self.differ(landscape);
+        self.differ(fast_alpha);
         let mut drift = Drift::default();
         for y in 0..into.height {
             let span = self.lost_spans[y / STEP].clone();
@@ -131,13 +131,13 @@ impl Carry {
             }
             self.lost_row(y);
             let differs = [-2, -1, 0, 1, 2].map(|by| &self.tall.wide_row(y as isize + by, 0)[span.clone()]);
-            let fast = (&landscape.row(y)[span.clone()], &self.differs.row(y)[span.clone()]);
-            let row = mend_row(differs, &self.lost[span.clone()], fast, &mut into.row_mut(y)[span]);
+            let fast = (&fast_alpha.row(y)[span.clone()], &self.differs.row(y)[span.clone()]);
+            let row = repair_row(differs, &self.lost[span.clone()], fast, &mut into.row_mut(y)[span]);
             drift.lost += row.lost;
-            drift.mended += row.mended;
+            drift.repaired += row.repaired;
         }
         let area = (into.width * into.height) as f32;
-        Drift { lost: drift.lost / area, mended: drift.mended / area }
+        Drift { lost: drift.lost / area, repaired: drift.repaired / area }
     }
 
     /// Finds the spans outside of which the flow left so little that nothing is lost.
@@ -157,8 +157,8 @@ impl Carry {
     }
 
     /// Sums by how much the fast model differs, around the rows that have lost pixels.
-    fn differ(&mut self, landscape: &Plane<f32>) {
-        let (width, height) = (landscape.width, landscape.height as isize);
+    fn differ(&mut self, fast_alpha: &Plane<f32>) {
+        let (width, height) = (fast_alpha.width, fast_alpha.height as isize);
         let Self { differs, tall, lost_spans, .. } = self;
         let is_needed = |y: isize| {
             let band = |y: isize| y.clamp(0, height - 1) as usize / STEP;
@@ -167,7 +167,7 @@ impl Carry {
                 || !lost_spans[band(y + 2)].is_empty()
         };
         for y in (0..height).filter(|&y| is_needed(y)) {
-            difference(landscape.row(y as usize), differs.row_mut(y as usize));
+            difference(fast_alpha.row(y as usize), differs.row_mut(y as usize));
         }
         differs.replicate();
         for y in (-2..height + 2).filter(|&y| is_needed(y)) {
@@ -194,7 +194,7 @@ impl Carry {
 
 /// Mixes a row of the carried alpha with the fast model's where that is to be believed.
 #[multiversion(targets = "simd")]
-fn mend_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
+fn repair_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
     // sums in 1024ths: whole numbers may be added in any order, so in vectors
     let (mut sum_lost, mut sum_mended) = (0, 0);
     let width = alpha.len();
@@ -210,7 +210,7 @@ fn mend_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &
         sum_mended += (part * 1024.0) as i32;
         alpha[x] += (smoothstep(now[x], EDGE.0, EDGE.1) - alpha[x]) * part;
     }
-    Drift { lost: sum_lost as f32 / 1024.0, mended: sum_mended as f32 / 1024.0 }
+    Drift { lost: sum_lost as f32 / 1024.0, repaired: sum_mended as f32 / 1024.0 }
 }
 
 /// From what landscape was along the flow to by how much it is more now.
@@ -230,12 +230,12 @@ fn sum_across(from: &[f32], into: &mut [f32]) {
     }
 }
 
-/// Draws a new key's alpha towards what the last one promised, where the two differ little.
+/// Draws a new key's alpha towards what the last one predicted, where the two differ little.
 #[multiversion(targets = "simd")]
-pub(crate) fn draw_towards(promised: &[f32], calm: Calm, alpha: &mut [f32]) {
+pub(crate) fn smooth_towards(predicted: &[f32], calm: TemporalFilter, alpha: &mut [f32]) {
     let slope = 1.0 / calm.change;
-    for (alpha, &promised) in alpha.iter_mut().zip(promised) {
-        let change = promised - *alpha;
+    for (alpha, &predicted) in alpha.iter_mut().zip(predicted) {
+        let change = predicted - *alpha;
         let noise = 1.0 - (change.abs() * slope).min(1.0);
         *alpha += change * calm.weight * noise;
     }
@@ -277,8 +277,8 @@ mod tests {
     }
 
     /// A key frame of `scene` with the key model's `alpha` and the fast model's `fast`.
-    fn keyed(scene: &Scene, alpha: &Plane<f32>, fast: &Plane<f32>) -> Carry {
-        let (mut carry, mut snapshot) = (Carry::new(SIZE.0, SIZE.1), Snapshot::new(SIZE.0, SIZE.1));
+    fn keyed(scene: &Scene, alpha: &Plane<f32>, fast: &Plane<f32>) -> Propagation {
+        let (mut carry, mut snapshot) = (Propagation::new(SIZE.0, SIZE.1), Snapshot::new(SIZE.0, SIZE.1));
         snapshot.take(&scene.pyramid, fast);
         carry.set_key(&mut snapshot, alpha);
         carry
@@ -297,7 +297,7 @@ mod tests {
         let mut alpha = empty();
         let drift = carry.apply(&now.pyramid, &empty(), &mut alpha);
         assert!(off(&alpha, &now.alpha) < 0.25 * off(&then.alpha, &now.alpha), "{}", off(&alpha, &now.alpha));
-        assert_eq!(drift.mended, 0.0, "the fast model says what it said");
+        assert_eq!(drift.repaired, 0.0, "the fast model says what it said");
     }
 
     #[test]
@@ -317,7 +317,7 @@ mod tests {
         let mut alpha = empty();
         let drift = carry.apply(&now.pyramid, &now.alpha, &mut alpha);
         assert!(off(&alpha, &now.alpha) < 0.3 * off(&before.alpha, &now.alpha), "{}", off(&alpha, &now.alpha));
-        assert!(drift.mended > 0.02 && drift.lost > 0.02, "{drift:?}");
+        assert!(drift.repaired > 0.02 && drift.lost > 0.02, "{drift:?}");
     }
 
     #[test]
@@ -335,9 +335,9 @@ mod tests {
 
     #[test]
     fn a_new_key_is_drawn_to_the_promise_only_where_they_differ_little() {
-        let promised = [0.5, 1.0, 0.3];
+        let predicted = [0.5, 1.0, 0.3];
         let mut alpha = [0.6, 0.0, 0.3];
-        draw_towards(&promised, Calm { weight: 0.8, change: 0.5 }, &mut alpha);
+        smooth_towards(&predicted, TemporalFilter { weight: 0.8, change: 0.5 }, &mut alpha);
         assert!(alpha[0] > 0.52 && alpha[0] < 0.56, "{}", alpha[0]);
         assert_eq!(alpha[1..], [0.0, 0.3]);
     }
@@ -353,7 +353,7 @@ mod tests {
         let mut all = empty();
         carry.warp.run(&carry.flow, &mut all, &mut carry.differs);
         carry.lost_spans.fill(0..SIZE.0);
-        assert_eq!(carry.mend(&now.alpha, &mut all), drift);
+        assert_eq!(carry.repair(&now.alpha, &mut all), drift);
         assert!((0..SIZE.1).all(|y| all.row(y) == alpha.row(y)));
     }
 }

@@ -13,18 +13,18 @@ pub(super) const FACTOR: usize = 4;
 
 /// The means of the cells.
 #[derive(Debug)]
-pub(super) struct Survey {
+pub(super) struct CellMeans {
     pub(super) grid: Grid,
     cells: BoxDownscaler,
     /// Of the frame.
     pub(super) frame: Guide,
     /// Of the mask.
     pub(super) person: Plane<u8>,
-    /// Of a background that is not the room itself; see [`Survey::look_behind`].
+    /// Of a background that is not the room itself; see [`CellMeans::measure_background`].
     pub(super) behind: Guide,
 }
 
-impl Survey {
+impl CellMeans {
     pub(super) fn new(size: Size) -> Self {
         let grid = Grid::of_cells(FACTOR, size);
         Self {
@@ -36,13 +36,13 @@ impl Survey {
         }
     }
 
-    pub(super) fn look(&mut self, frame: &Frame, mask: &Mask) {
+    pub(super) fn measure(&mut self, frame: &Frame, mask: &Mask) {
         self.cells.fill(frame, &mut self.frame);
         self.cells.luma(mask.alpha(), mask.size(), &mut self.person);
     }
 
     /// Looks at the background, in the camera's directions where the camera is mirrored; false when it is the room.
-    pub(super) fn look_behind(&mut self, background: &Background, mirror: bool) -> bool {
+    pub(super) fn measure_background(&mut self, background: &Background, mirror: bool) -> bool {
         match background {
             Background::Off | Background::Blur { .. } => return false,
             Background::Color(colour) => {
@@ -50,13 +50,13 @@ impl Survey {
                 self.behind.u.raw_mut().fill(colour.u);
                 self.behind.v.raw_mut().fill(colour.v);
             }
-            Background::Picture(picture) => self.look_at(picture, mirror),
-            Background::Moving(player) => self.look_at(&player.picture(), mirror),
+            Background::Picture(picture) => self.measure_picture(picture, mirror),
+            Background::Moving(player) => self.measure_picture(&player.picture(), mirror),
         }
         true
     }
 
-    fn look_at(&mut self, picture: &Frame, mirror: bool) {
+    fn measure_picture(&mut self, picture: &Frame, mirror: bool) {
         self.cells.fill(picture, &mut self.behind);
         if mirror {
             for plane in [&mut self.behind.y, &mut self.behind.u, &mut self.behind.v] {
