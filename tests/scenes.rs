@@ -236,15 +236,15 @@ fn a_settings_file_that_is_gone_or_emptied_changes_nothing() {
     let (file, away) = (home.path("config/bgcam/bgcam.toml"), home.path("away.toml"));
     let mut daemon = home.start(&["--camera", "demo"]);
     fs::rename(&file, &away).unwrap();
-    home.wait_for("it is missed", || home.log().contains("that was loaded before is gone"));
+    home.wait_for("it is missed", || home.log().contains("no longer exists"));
     let told = home.expect(&["reload"], 1);
-    assert!(told.contains("bgcam.toml that was loaded before is gone") && told.contains("restart bgcam"), "{told}");
+    assert!(told.contains("bgcam.toml no longer exists") && told.contains("restart bgcam"), "{told}");
     assert_eq!(status(&mut daemon).scene.label, "#008080");
 
     fs::rename(&away, &file).unwrap();
     home.wait_for("it is back", || home.log().contains("settings reloaded"));
     fs::write(&file, "").unwrap();
-    home.wait_for("it is missed", || home.log().contains("is empty now"));
+    home.wait_for("it is missed", || home.log().contains("is now empty"));
     assert_eq!(status(&mut daemon).scene.label, "#008080");
     home.expect(&["reload"], 0);
     assert!(status(&mut daemon).scene.label.starts_with("blur"), "an empty file is what the user asked for");

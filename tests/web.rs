@@ -122,8 +122,8 @@ fn strangers_are_refused() {
         ("a wrong code", "GET", "/?code=00000000000000000000000000000000", ""),
         ("no cookie", "GET", "/api/events", ""),
         ("no cookie", "GET", "/live/camera", ""),
-        ("a cookie of its own", "GET", "/api/knobs", "Cookie: bgcam=1"),
-        ("no cookie", "GET", "/api/knobs", &bearer),
+        ("a cookie of its own", "GET", "/api/look", "Cookie: bgcam=1"),
+        ("no cookie", "GET", "/api/look", &bearer),
         ("no Origin", "POST", "/api/request", &cookie),
         ("another Origin", "POST", "/api/request", &format!("{cookie}\r\nOrigin: http://evil.example")),
         ("no Origin", "DELETE", "/api/gallery/x", &cookie),
@@ -190,7 +190,7 @@ fn the_browser_is_started_with_a_code_that_is_worthless_later() {
     // the code is no session
     let code = path.split_once("code=").unwrap().1;
     let stolen = Site { cookie: format!("bgcam-{}={code}", host.split_once(':').unwrap().1), ..site };
-    assert_eq!(stolen.ask("GET", "/api/knobs", b"").status, 403);
+    assert_eq!(stolen.ask("GET", "/api/look", b"").status, 403);
 }
 
 /// What another user of the machine does who has the cookie: connects, sends and goes in every way there is.
@@ -323,7 +323,7 @@ fn what_makes_no_sense_is_refused_with_its_reason() {
         ("POST", "/api/upload/%ff.png", b"", 400),
         ("GET", "/live/%ff", b"", 400),
         ("GET", "/%ff", b"", 404),
-        ("PUT", "/api/knobs", b"", 405),
+        ("PUT", "/api/look", b"", 405),
         ("BREW", "/live/output", b"", 405),
     ] {
         let answer = site.ask(method, path, body);
@@ -403,8 +403,8 @@ fn lists_have_what_the_page_is_made_of() {
     let _daemon = home.start(&["--camera", "demo"]);
     let site = Site::of(&home);
     let get = |path: &str| site.ask("GET", path, b"").json();
-    assert_eq!(get("/api/knobs")[0]["name"], "softness");
-    assert_eq!(get("/api/knobs")[0]["type"], json!({"number": [0, 100]}));
+    assert_eq!(get("/api/look")[0]["name"], "softness");
+    assert_eq!(get("/api/look")[0]["type"], json!({"number": [0, 100]}));
     assert!(get("/api/devices")["cameras"].is_array());
     assert_eq!(get("/api/providers")[0]["name"], "builtin");
     assert!(get("/api/styles").as_array().unwrap().len() > 5);
@@ -429,7 +429,7 @@ fn a_port_that_is_taken_stops_nothing() {
     home.write_config(&format!("[web]\nport = {}\n", taken.local_addr().unwrap().port()));
     let daemon = home.start(&["--camera", "demo"]);
     assert_eq!(status(&daemon).page, None);
-    assert!(home.log().contains("cannot serve the control page at port"), "{}", home.log());
+    assert!(home.log().contains("cannot serve the control page on port"), "{}", home.log());
 }
 
 /// Whether the mean of the picture's left upper corner is near this colour.

@@ -119,7 +119,7 @@ fn client() -> Result<Client, CliError> {
 }
 
 fn ask(request: &Request) -> Result<(), CliError> {
-    if let Response::Done(text) = client()?.call(request)? {
+    if let Response::Done(text) | Response::Warning(text) = client()?.call(request)? {
         note(text);
     }
     Ok(())

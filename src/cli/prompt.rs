@@ -45,7 +45,7 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), CliError> {
                 bar.clear()?;
                 return finish(client, &entries);
             }
-            Response::Done(text) => {
+            Response::Done(text) | Response::Warning(text) => {
                 writeln!(io::stderr(), "{text}")?;
                 return Ok(());
             }

@@ -43,7 +43,7 @@ pub enum Request {
     },
     /// Generates a background from a prompt. Returns [`Response::Progress`] while it is generated and
     /// [`Response::Pictures`] once it is shown; until then, and if it fails, the old background stays. A background chosen in
-    /// the meantime wins: the image is then only saved in the gallery, which [`Response::Done`] reports.
+    /// the meantime wins: the image is then only saved in the gallery, which [`Response::Warning`] reports.
     SetPrompt(Box<PromptRequest>),
     /// Cancels the generation in progress.
     CancelPrompt,
@@ -108,8 +108,10 @@ impl From<Result<Response, Failure>> for Reply {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Response {
-    /// A message for the user, including a warning if the change could not be saved.
+    /// A message for the user.
     Done(String),
+    /// The request succeeded in part: the change could not be saved, or another background was chosen in the meantime.
+    Warning(String),
     /// The status of the daemon.
     Status(Box<Status>),
     /// The progress of a generation; another response follows.

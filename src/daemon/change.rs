@@ -1,149 +1,121 @@
-//! One change at a time: what a change reads stays true until it is committed, and a commit is one step.
+//! Serialized changes: a change sees consistent state until it is committed, and a commit is a single step.
 //!
-//! Everything that takes time (reading settings, decoding a background, trying a camera) happens between
-//! [`Daemon::begin`] and [`Change::commit`]. Only pausing and mirroring do not take turns: they are done at once, and a
-//! commit takes them as they are then.
+//! Everything slow (reading settings, decoding a background, testing a camera) happens between [`Daemon::begin`] and
+//! [`Change::commit`]. Only pausing and mirroring bypass this queue: they apply immediately, and a later commit keeps them.
 
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use tokio::{sync::MutexGuard, task::JoinHandle};
+use tokio::sync::MutexGuard;
 
 use super::{
-    Choice, Daemon, internal,
-    scene::{Looks, Ready},
+    Choice, Daemon,
+    loaded::{LoadedBackground, LoadedLook, Replacement},
 };
 use crate::{
     background::{Background, Grade},
     compose::Scene,
     config::Config,
     control::protocol::Response,
-    error::{Failure, Kind},
+    error::Failure,
 };
 
-/// How long anything may take to load; less than a client waits for its answer.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(50);
+/// How long a response waits for the outputs to show the change, in addition to its fade. They usually take 0.1 s.
+const SHOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long an answer waits for the outputs to have what was asked for, beside the time that it fades in; they have it
-/// within a tenth of a second.
-const SHOWN_WITHIN: Duration = Duration::from_secs(1);
-
-/// The right to change what is shown, and the state that the change starts from.
+/// The exclusive right to change what is shown, and the state before the change.
 pub(super) struct Change<'a> {
     daemon: &'a Daemon,
     pub(super) config: Config,
-    /// Except for `paused` and `mirror`, which may be others by the time of the commit.
+    /// `paused` and `mirror` may differ by the time of the commit.
     pub(super) choice: Choice,
-    /// Except for `paused` and `mirror`.
+    /// `paused` and `mirror` may differ by the time of the commit.
     pub(super) scene: Arc<Scene>,
-    _turn: MutexGuard<'a, ()>,
-}
-
-/// What takes the place of the old; `None` leaves it.
-#[derive(Default)]
-pub(super) struct Replacement {
-    pub(super) config: Option<Config>,
-    pub(super) background: Option<Ready>,
-    pub(super) looks: Option<Looks>,
+    _permit: MutexGuard<'a, ()>,
 }
 
 impl Daemon {
-    /// The number of a request that arrives now; later ones have greater numbers.
-    pub(super) fn arrive(&self) -> u64 {
+    /// The sequence number of a request that arrives now.
+    pub(super) fn next_arrival(&self) -> u64 {
         self.arrivals.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Waits for the turn of a change.
+    /// Waits until all earlier changes are committed.
     pub(super) async fn begin(&self) -> Change<'_> {
-        let turn = self.change.lock().await;
-        let (config, choice) = (super::lock(&self.config).clone(), self.memory.choice().clone());
-        Change { daemon: self, config, choice, scene: self.pipeline.scene(), _turn: turn }
+        let permit = self.change.lock().await;
+        let config = super::lock(&self.config).clone();
+        let choice = self.saved_choice.lock().clone();
+        Change { daemon: self, config, choice, scene: self.pipeline.scene(), _permit: permit }
     }
 
-    /// Pauses, resumes or mirrors: at once, whatever is being loaded or fades in. Returns the scene's version.
-    pub(super) fn adjust(&self, change: impl FnOnce(&mut Choice)) -> u64 {
-        let mut choice = self.memory.choice();
+    /// Pauses, resumes or mirrors immediately, even while another change is loading or fading in. Returns the scene's version.
+    pub(super) fn change_immediately(&self, change: impl FnOnce(&mut Choice)) -> u64 {
+        let mut choice = self.saved_choice.lock();
         change(&mut choice);
         let version = self.publish(&choice, None, None);
-        self.news.send_replace(());
+        self.status_changes.send_replace(());
         version
     }
 
-    /// Publishes the scene that follows from the choice, with another background or look where one is ready.
-    fn publish(&self, choice: &Choice, background: Option<Ready>, looks: Option<Looks>) -> u64 {
+    /// Publishes the next scene, with another background or look if one is given.
+    fn publish(&self, choice: &Choice, background: Option<LoadedBackground>, look: Option<LoadedLook>) -> u64 {
         let old = self.pipeline.scene();
         let version = old.version + 1;
-        let (look, overlay) = looks.unwrap_or_else(|| (old.look.clone(), old.overlay.clone()));
+        let look = look.unwrap_or_else(|| LoadedLook { look: old.look.clone(), overlay: old.overlay.clone() });
         if let (None, Background::Moving(player)) = (&background, &old.background) {
-            player.set_grade(Grade::of(&look));
+            player.set_grade(Grade::of(&look.look));
         }
         self.pipeline.publish(match background {
-            Some(ready) => ready.scene(version, (look, overlay), choice),
+            Some(background) => background.into_scene(version, look, choice),
             None => {
                 let Choice { mirror, paused, .. } = *choice;
+                let LoadedLook { look, overlay } = look;
                 Scene { version, look, overlay, mirror, paused, fade: Duration::ZERO, ..(*old).clone() }
             }
         });
-        self.log_room(Some(&old));
+        self.log_if_room_became_visible(Some(&old));
         version
     }
 
-    /// The answer to a change, once the outputs have the scene and the disk the choice; says when the latter can't be.
-    pub(super) async fn done(&self, version: u64, text: &str) -> Response {
-        let ((), unsaved) = tokio::join!(self.until_shown(version), self.memory.save());
-        let mut text = text.to_owned();
-        if let Some(failure) = unsaved {
-            text += &format!(", but {}", not_saved(&failure));
+    /// The response to a change: waits until the outputs show it and it is saved; notes a failure to save.
+    pub(super) async fn respond(&self, version: u64, text: &str) -> Response {
+        let ((), save_failure) = tokio::join!(self.wait_until_shown(version), self.saved_choice.save());
+        match save_failure {
+            None => Response::Done(self.with_room_warning(text.to_owned())),
+            Some(failure) => Response::Warning(self.with_room_warning(format!("{text}, but {}", not_saved(&failure)))),
         }
-        Response::Done(self.with_room_note(text))
     }
 
-    /// Waits until the outputs have a scene, as a whole.
-    pub(super) async fn until_shown(&self, version: u64) {
-        let shown = async {
-            while self.pipeline.shown() < version {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let within = SHOWN_WITHIN + self.pipeline.scene().fade;
-        if tokio::time::timeout(within, shown).await.is_err() {
-            tracing::debug!("the outputs are late with scene {version}");
+    /// Waits until the outputs show this scene, completely faded in.
+    pub(super) async fn wait_until_shown(&self, version: u64) {
+        let limit = SHOWN_TIMEOUT + self.pipeline.scene().fade;
+        if tokio::time::timeout(limit, self.pipeline.wait_until_shown(version)).await.is_err() {
+            tracing::debug!("scene {version} was not shown within {limit:?}");
         }
     }
 }
 
 impl Change<'_> {
-    /// Puts everything that was loaded in place of the old, and changes the choice. Returns the scene's version.
-    pub(super) fn commit(self, new: Replacement, choose: impl FnOnce(&mut Choice)) -> u64 {
+    /// Applies what was loaded and updates the choice. Returns the scene's version.
+    pub(super) fn commit(self, new: Replacement, update_choice: impl FnOnce(&mut Choice)) -> u64 {
         let daemon = self.daemon;
-        let mut choice = daemon.memory.choice();
-        choose(&mut choice);
+        let mut choice = daemon.saved_choice.lock();
+        update_choice(&mut choice);
         if let Some(config) = new.config {
-            daemon.use_config(config);
+            daemon.apply_config(config);
         }
-        let version = match (new.background, new.looks) {
+        let version = match (new.background, new.look) {
             (None, None) => daemon.pipeline.scene().version,
-            (background, looks) => daemon.publish(&choice, background, looks),
+            (background, look) => daemon.publish(&choice, background, look),
         };
-        daemon.news.send_replace(());
+        daemon.status_changes.send_replace(());
         version
     }
 }
 
-/// That a choice was not saved, for the answer to the client.
+/// The note that a choice could not be saved.
 pub(super) fn not_saved(failure: &Failure) -> String {
     format!("this could not be saved: {failure}; it will not survive a restart")
-}
-
-/// The result of blocking work, which goes on without us when it takes too long.
-pub(super) async fn loaded<T>(work: JoinHandle<Result<T, Failure>>) -> Result<T, Failure> {
-    match tokio::time::timeout(LOAD_TIMEOUT, work).await {
-        Ok(done) => done.map_err(|error| internal(&error))?,
-        Err(_) => {
-            let text = format!("nothing was loaded within {} s, nothing has changed", LOAD_TIMEOUT.as_secs());
-            Err(Failure::new(Kind::Io, text).hint("check the disk or network drive that the file is on"))
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! What the user chose, and the file that keeps it over a restart.
+//! The user's choice and its file format.
 
 use std::{
     fmt,
@@ -20,48 +20,49 @@ use crate::{
     media::regular,
 };
 
-/// The largest file that is read, in bytes; a saved choice has about a thousand.
+/// Maximum size of the file, in bytes; a typical one has about a thousand.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What the user chose; survives a restart. It is kept when it can't be shown: the disk may be mounted later.
+/// Everything the user chose at run time; survives a restart. A background that cannot be loaded is kept: its disk may be
+/// mounted later.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(super) struct Choice {
-    /// `None` for what the settings say.
+    /// `None` for the configured background.
     pub(super) background: Option<BackgroundSpec>,
-    /// What was turned of the look.
+    /// Changes of the configured look.
     pub(super) look: Changes,
-    /// The camera in place of the settings' one.
+    /// `None` for the configured camera.
     pub(super) camera: Option<String>,
-    /// What the matte may cost, in place of what the settings say.
+    /// `None` for the configured quality.
     pub(super) quality: Option<Quality>,
     pub(super) mirror: bool,
     pub(super) paused: bool,
 }
 
-/// What was chosen before. Whatever can't be read means paused, because the user may have been: everything else that can
-/// be read is kept, and the second value says what could not. A missing file is the first start.
-pub(super) fn remembered(path: &Path) -> (Choice, Option<String>) {
+/// Loads the choice from `path`, with a description of the parts that could not be read. If there are any, the choice is
+/// paused, because the user may have been; the readable parts are kept. A missing file means the first start.
+pub(super) fn load(path: &Path) -> (Choice, Option<String>) {
     match regular::read(path, MAX_BYTES) {
         Ok(bytes) => parse(&bytes),
         Err(error) if error.kind() == crate::error::Kind::NotFound && is_absent(path) => (Choice::default(), None),
-        Err(error) => (unknown(), Some(error.to_string())),
+        Err(error) => (fallback(), Some(error.to_string())),
     }
 }
 
-/// Whether there is really nothing, not even a link to a place that is not mounted.
+/// Whether the path does not exist, not even as a dangling symlink to an unmounted disk.
 fn is_absent(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// The choice when nothing can be read: the plain room may not have been part of it.
-fn unknown() -> Choice {
+/// The choice if nothing can be read: it must not show the room.
+fn fallback() -> Choice {
     Choice { background: Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR }), paused: true, ..Choice::default() }
 }
 
 fn parse(bytes: &[u8]) -> (Choice, Option<String>) {
     let mut fields = Fields::read(bytes);
-    let mut choice = unknown();
-    // without these two it can't be known whether the room was hidden; the others came with later versions
+    let mut choice = fallback();
+    // required: without these two it is unknown whether the room was hidden. The other fields came with later versions.
     if let Some(background) = fields.take("background", true) {
         choice.background = background;
     }
@@ -70,25 +71,25 @@ fn parse(bytes: &[u8]) -> (Choice, Option<String>) {
     choice.camera = fields.take("camera", false).unwrap_or_default();
     choice.quality = fields.take("quality", false).unwrap_or_default();
     choice.look = fields.take("look", false).unwrap_or_default();
-    choice.look.retain(|name, value| fields.knows_look(name, value));
+    choice.look.retain(|name, value| fields.is_valid_look(name, value));
     fields.problems.extend(fields.found.keys().map(|name| format!("unknown field {name:?}")));
     choice.paused |= !fields.problems.is_empty();
     let problems = (!fields.problems.is_empty()).then(|| fields.problems.join("; "));
     (choice, problems)
 }
 
-/// The fields of a saved choice that are not taken yet, and what is wrong with those that were.
+/// The remaining fields of a saved choice, and the problems found so far.
 struct Fields {
     found: Map<String, Value>,
     problems: Vec<String>,
 }
 
 impl Fields {
-    /// Those up to the end, or to the place where the text is cut off or damaged.
+    /// Reads all fields up to the end, or up to the first syntax error.
     fn read(bytes: &[u8]) -> Self {
         let mut found = Map::new();
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        let read = json.deserialize_map(Collect(&mut found)).and_then(|()| json.end());
+        let read = json.deserialize_map(FieldCollector(&mut found)).and_then(|()| json.end());
         let problems = match read {
             Ok(()) => Vec::new(),
             Err(_) if bytes.iter().all(u8::is_ascii_whitespace) => vec!["the file is empty".to_owned()],
@@ -108,17 +109,17 @@ impl Fields {
         read.map_err(|error| self.problems.push(format!("field {name:?}: {error}"))).ok()
     }
 
-    fn knows_look(&mut self, name: &str, value: &Value) -> bool {
+    fn is_valid_look(&mut self, name: &str, value: &Value) -> bool {
         let change = Changes::from_iter([(name.to_owned(), value.clone())]);
-        let known = Look::plain().with(&change);
-        known.map_err(|error| self.problems.push(error.to_string())).is_ok()
+        let checked = Look::plain().with(&change);
+        checked.map_err(|error| self.problems.push(error.to_string())).is_ok()
     }
 }
 
-/// Collects the fields of a JSON object, so that those before an error are there.
-struct Collect<'a>(&'a mut Map<String, Value>);
+/// Collects the fields of a JSON object, including those before a syntax error.
+struct FieldCollector<'a>(&'a mut Map<String, Value>);
 
-impl<'de> Visitor<'de> for Collect<'_> {
+impl<'de> Visitor<'de> for FieldCollector<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,11 +134,11 @@ impl<'de> Visitor<'de> for Collect<'_> {
     }
 }
 
-/// Writes the choice so that a crash or a power cut leaves the old or the new one, never a half.
+/// Saves the choice atomically: a crash or power failure leaves the old or the new file.
 ///
 /// # Errors
-/// When the system refuses any step; the old file is still there then, or was never complete.
-pub(super) fn remember(choice: &Choice, path: &Path) -> io::Result<()> {
+/// When a file operation fails; the file then has the old or the new choice.
+pub(super) fn save(choice: &Choice, path: &Path) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(dir)?;
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
@@ -148,7 +149,7 @@ pub(super) fn remember(choice: &Choice, path: &Path) -> io::Result<()> {
     sync_dir(dir)
 }
 
-/// Makes the new name last; file systems that have no such thing say so and are right.
+/// Flushes the directory entry to disk. Errors of file systems that do not support this are ignored.
 fn sync_dir(dir: &Path) -> io::Result<()> {
     match File::open(dir)?.sync_all() {
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
@@ -171,26 +172,26 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_survives_and_a_missing_file_is_the_first_start() {
+    fn choice_survives_and_missing_file_is_the_first_start() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/scene.json");
-        assert_eq!(remembered(&path), (Choice::default(), None));
+        assert_eq!(load(&path), (Choice::default(), None));
         for choice in [chosen(), Choice { paused: true, ..chosen() }, Choice::default()] {
-            remember(&choice, &path).unwrap();
-            assert_eq!(remembered(&path), (choice, None));
+            save(&choice, &path).unwrap();
+            assert_eq!(load(&path), (choice, None));
         }
         let files = fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(files, 1, "no temporary file is left");
     }
 
     #[test]
-    fn a_file_of_the_first_version_is_read() {
+    fn file_of_the_first_version_is_read() {
         let text = r#"{"background":null,"mirror":true,"paused":false}"#;
         assert_eq!(parse(text.as_bytes()), (Choice { mirror: true, ..Choice::default() }, None));
     }
 
     #[test]
-    fn cut_off_anywhere_it_is_paused_and_never_shows_another_background() {
+    fn truncated_file_pauses_and_never_shows_another_background() {
         let text = serde_json::to_vec_pretty(&chosen()).unwrap();
         for length in 0..text.len() {
             let (choice, problems) = parse(&text[..length]);
@@ -198,15 +199,15 @@ mod tests {
             assert!([chosen().background, blur()].contains(&choice.background), "{length} bytes: {choice:?}");
         }
         let (choice, _) = parse(&text[..text.len() - 1]);
-        assert_eq!(choice, Choice { paused: true, ..chosen() }, "all that can be read is kept");
+        assert_eq!(choice, Choice { paused: true, ..chosen() }, "readable fields are kept");
     }
 
     #[test]
-    fn each_field_is_read_by_itself_and_what_is_not_understood_pauses() {
+    fn each_invalid_field_pauses_and_the_others_are_kept() {
         let good = serde_json::to_value(chosen()).unwrap();
         let paused = Choice { paused: true, ..chosen() };
         let look = Changes::default();
-        for (field, value, expected, said) in [
+        for (field, value, expected, problem) in [
             ("background", r#"{"hologram":{}}"#, Choice { background: blur(), ..paused.clone() }, "hologram"),
             ("background", r#"{"blur":{"strength":0}}"#, Choice { background: blur(), ..paused.clone() }, "background"),
             ("paused", r#""maybe""#, paused.clone(), "paused"),
@@ -222,7 +223,7 @@ mod tests {
             saved[field] = serde_json::from_str(value).unwrap();
             let (choice, problems) = parse(&serde_json::to_vec(&saved).unwrap());
             assert_eq!(choice, expected, "{field}: {value}");
-            assert!(problems.as_deref().unwrap_or_default().contains(said), "{field}: {value}: {problems:?}");
+            assert!(problems.as_deref().unwrap_or_default().contains(problem), "{field}: {value}: {problems:?}");
         }
         for field in ["background", "paused"] {
             let mut saved = good.clone();
@@ -233,16 +234,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_choice_at_all_is_paused() {
+    fn invalid_file_is_paused() {
         for bytes in [&b""[..], b" \n", b"null", b"[]", b"7", b"{}", b"\xff\xfe", b"{\"paused\":false,\xff", b"{} {}"] {
             let (choice, problems) = parse(bytes);
-            assert_eq!(choice, unknown(), "{bytes:?}");
+            assert_eq!(choice, fallback(), "{bytes:?}");
             assert!(problems.is_some(), "{bytes:?}");
         }
     }
 
     #[test]
-    fn what_can_not_be_read_as_a_file_is_paused() {
+    fn unreadable_file_is_paused() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::create_dir(path("folder")).unwrap();
@@ -250,19 +251,19 @@ mod tests {
         std::os::unix::fs::symlink("/not/mounted", path("link")).unwrap();
         regular::make_fifo(&path("pipe"));
         for place in ["folder", "file", "link", "pipe", "file/scene.json"] {
-            let (choice, problems) = remembered(&path(place));
-            assert_eq!(choice, unknown(), "{place}");
+            let (choice, problems) = load(&path(place));
+            assert_eq!(choice, fallback(), "{place}");
             assert!(problems.is_some(), "{place}");
         }
     }
 
     #[test]
-    fn what_can_not_be_written_is_an_error_and_leaves_the_old_file() {
+    fn failed_save_is_an_error_and_leaves_the_old_file() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), "").unwrap();
-        assert!(remember(&chosen(), &dir.path().join("file/scene.json")).is_err());
+        assert!(save(&chosen(), &dir.path().join("file/scene.json")).is_err());
         fs::create_dir(dir.path().join("scene.json")).unwrap();
-        assert!(remember(&chosen(), &dir.path().join("scene.json")).is_err());
+        assert!(save(&chosen(), &dir.path().join("scene.json")).is_err());
         assert!(dir.path().join("scene.json").is_dir());
     }
 }

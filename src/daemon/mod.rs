@@ -1,22 +1,27 @@
-//! The service: owns the pipeline and lives until somebody stops it.
+//! The daemon: owns the pipeline and handles requests until it is stopped.
 //!
-//! `service` does the requests of the socket and of the control page (with `scene`, `look`, `prompt` and `station` for what they
-//! change); each reads, loads and commits as one [`change`]. `settings` reads the settings again when `files` sees that they
-//! have changed, `memory` keeps the user's `choice`, `page` serves the control page, `end` ends everything in time.
+//! - `service` dispatches the requests of the control socket and the control page.
+//! - `scene`, `look`, `camera_and_quality` and `prompt` implement them; each is one [`change`], which commits what it `loaded`.
+//! - `settings` reloads the settings when `settings_files` detects a change.
+//! - `saved_choice` keeps the user's `choice` in memory and on disk, `images` accesses the gallery.
+//! - `job` is the image generation in progress.
+//! - `page` connects the control page, `shutdown` stops everything in time.
 
+mod camera_and_quality;
 mod change;
 mod choice;
-mod end;
-mod files;
+mod images;
 mod job;
+mod loaded;
 mod look;
-mod memory;
 mod page;
 mod prompt;
+mod saved_choice;
 mod scene;
 mod service;
 mod settings;
-mod station;
+mod settings_files;
+mod shutdown;
 
 use std::{
     path::PathBuf,
@@ -33,13 +38,13 @@ use tokio::{
 };
 
 use self::{
+    camera_and_quality::{apply_flag_overrides, with_choice},
     choice::Choice,
-    files::Files,
     job::Jobs,
-    memory::Memory,
-    scene::{blurred, first_scene},
-    settings::{Asked, Reloaded},
-    station::{chosen, give_way},
+    saved_choice::SavedChoice,
+    scene::{fallback_scene, initial_scene},
+    settings::{ReloadTrigger, Reloaded},
+    settings_files::SettingsFiles,
 };
 use crate::{
     background::BackgroundSpec,
@@ -56,45 +61,52 @@ use crate::{
     web::{Access, Page},
 };
 
-/// How the daemon is started.
+/// Command-line options of the daemon.
 #[derive(Debug, Default)]
 pub struct Options {
     /// Settings given as flags; a reload keeps them.
     pub flags: Flags,
-    /// The background to start with, in place of the remembered one.
+    /// The background to start with, instead of the saved one.
     pub background: Option<BackgroundSpec>,
-    /// Where to keep a picture of what others see.
+    /// File that is overwritten with the current output image.
     pub snapshot: Option<PathBuf>,
-    /// Whether to end after the first second of composed pictures.
+    /// Whether to exit after the first second of composed frames.
     pub once: bool,
 }
 
-/// How long threads of blocking work are kept without work: shorter than from one look at the settings files to the next, so
-/// that these looks do not keep more threads than they need.
-const IDLE_THREADS: Duration = Duration::from_millis(500);
+/// How long idle blocking threads are kept. Shorter than the poll interval of the settings files, so that polling keeps no
+/// threads alive.
+const IDLE_THREAD_LIFETIME: Duration = Duration::from_millis(500);
 
-/// Runs until somebody stops it.
+/// Timeout for the first output image at startup; a hanging output must not delay the others.
+const FIRST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Timeout for the first composed frames with [`Options::once`].
+const ONCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs the daemon until it is stopped by a signal or a request.
 ///
 /// # Errors
-/// When another daemon runs, the settings are bad, or with [`Options::once`] no picture could be composed.
+/// When another daemon is running, the settings are invalid, or with [`Options::once`] no frame could be composed.
 pub fn run(options: Options) -> Result<(), Failure> {
     let Bound { listener, claim } = socket::bind(&paths::runtime_dir())?;
-    let files = Files::new(files::stamps());
+    let files = SettingsFiles::new(settings_files::stamps());
     let config = Config::load(&options.flags)?;
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().thread_keep_alive(IDLE_THREADS).build().map_err(|error| internal(&error))?;
+    let runtime =
+        builder.enable_all().thread_keep_alive(IDLE_THREAD_LIFETIME).build().map_err(|error| internal(&error))?;
     let result = runtime.block_on(async {
         let listener = UnixListener::from_std(listener).map_err(|error| internal(&error))?;
         let daemon = Arc::new(Daemon::start(config, files, &options).await?);
-        let (page, server, result) = daemon.live(listener, options.once).await?;
-        let _limit = end::Limit::start();
+        let (page, server, result) = daemon.serve(listener, options.once).await?;
+        let _deadline = shutdown::Deadline::start();
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-        end::close(&claim, server, page).await;
-        end::stop_pipeline(&daemon.pipeline, &claim, &result).await;
-        tracing::info!("bgcam ends");
+        shutdown::close_interfaces(&claim, server, page).await;
+        shutdown::stop_pipeline(&daemon.pipeline, &claim, &result).await;
+        tracing::info!("bgcam stopped");
         result
     });
-    end::shut_down(runtime);
+    shutdown::stop_runtime(runtime);
     result
 }
 
@@ -102,32 +114,31 @@ pub fn run(options: Options) -> Result<(), Failure> {
 struct Daemon {
     pipeline: Pipeline,
     config: Mutex<Config>,
-    memory: Memory,
-    /// Held by a [`Change`](change::Change), so that changes are made in the order they were asked for. Nothing else waits
-    /// for that: a pause is done at once.
+    saved_choice: SavedChoice,
+    /// Locked by a [`Change`](change::Change), which serializes changes in order of arrival. Pausing does not need it.
     change: tokio::sync::Mutex<()>,
-    /// Requests that have arrived.
+    /// Number of requests so far.
     arrivals: AtomicU64,
-    /// When the request arrived that chose the background.
-    background_chosen: AtomicU64,
+    /// Arrival number of the request that chose the background.
+    background_arrival: AtomicU64,
     reloaded: Mutex<Option<Reloaded>>,
-    files: Mutex<Files>,
+    files: Mutex<SettingsFiles>,
     outputs: Arc<OutputMonitor>,
-    /// The picture that is being made of words.
+    /// The image generation in progress.
     jobs: Jobs,
     flags: Flags,
     started: Instant,
-    pulse: Mutex<Pulse>,
-    /// What opens the control page, where it is served.
+    meter: Mutex<RateMeter>,
+    /// Issues addresses of the control page, while it is open.
     page: Mutex<Option<Arc<Access>>>,
-    /// Wakes those who follow the status.
-    news: watch::Sender<()>,
+    /// Wakes the subscribers of the status.
+    status_changes: watch::Sender<()>,
     stop: Notify,
 }
 
-/// The last look at the counters.
+/// Frame rates and CPU time since the last measurement.
 #[derive(Debug)]
-struct Pulse {
+struct RateMeter {
     at: Instant,
     counters: StatsSnapshot,
     rates: Rates,
@@ -135,39 +146,47 @@ struct Pulse {
     cpu_percent: f64,
 }
 
-impl Pulse {
+impl RateMeter {
     fn new() -> Self {
-        let (counters, rates, cpu) = (StatsSnapshot::default(), Rates::default(), stats::process_time());
-        Self { at: Instant::now(), counters, rates, cpu, cpu_percent: 0.0 }
+        Self {
+            at: Instant::now(),
+            counters: StatsSnapshot::default(),
+            rates: Rates::default(),
+            cpu: stats::process_time(),
+            cpu_percent: 0.0,
+        }
     }
 
-    /// Frames a second, and CPU time in per cent of a core.
-    fn measured(&self) -> (Rates, f64) {
+    /// The last measurement: frame rates, and CPU time in percent of one core.
+    fn last(&self) -> (Rates, f64) {
         (self.rates, self.cpu_percent)
     }
 
-    /// Measures since the last look; true when pictures went out meanwhile.
+    /// Measures since the last call. Returns whether frames were written in between.
     fn measure(&mut self, counters: &StatsSnapshot) -> bool {
-        let (now, cpu) = (Instant::now(), stats::process_time());
-        let apart = now - self.at;
-        let alive = counters.written > self.counters.written;
-        self.rates = Rates::between(&self.counters, counters, apart);
-        self.cpu_percent = 100.0 * (cpu - self.cpu).as_secs_f64() / apart.as_secs_f64().max(1e-3);
-        (self.at, self.cpu, self.counters) = (now, cpu, counters.clone());
-        alive
+        let now = Instant::now();
+        let cpu = stats::process_time();
+        let elapsed = now - self.at;
+        let is_alive = counters.written > self.counters.written;
+        self.rates = Rates::between(&self.counters, counters, elapsed);
+        self.cpu_percent = 100.0 * (cpu - self.cpu).as_secs_f64() / elapsed.as_secs_f64().max(1e-3);
+        self.at = now;
+        self.cpu = cpu;
+        self.counters = counters.clone();
+        is_alive
     }
 }
 
-/// The page and the server while they are open, and how the daemon's life ended.
-type Ended = (Option<Page>, JoinHandle<std::io::Result<()>>, Result<(), Failure>);
+/// The open page, the running server, and the daemon's result.
+type Served = (Option<Page>, JoinHandle<std::io::Result<()>>, Result<(), Failure>);
 
 impl Daemon {
-    async fn start(config: Config, files: Files, options: &Options) -> Result<Self, Failure> {
-        let memory = Memory::load(paths::state_file());
-        let (choice, config) = first_choice(&memory, config, options);
-        let overlay = look::first_overlay(&choice, &config).await;
-        let scene = match first_scene(&choice, &config, overlay.clone()).await {
-            Err(failure) if options.background.is_none() => blurred(&choice, &config, overlay, &failure).await?,
+    async fn start(config: Config, files: SettingsFiles, options: &Options) -> Result<Self, Failure> {
+        let saved_choice = SavedChoice::load(paths::state_file());
+        let (choice, config) = initial_choice(&saved_choice, config, options);
+        let overlay = look::initial_overlay(&choice, &config).await;
+        let scene = match initial_scene(&choice, &config, overlay.clone()).await {
+            Err(failure) if options.background.is_none() => fallback_scene(&choice, &config, overlay, &failure).await?,
             scene => scene?,
         };
         let mut specs = config.outputs.clone();
@@ -183,30 +202,30 @@ impl Daemon {
             always_on: config.always_on || options.once,
         };
         let pipeline = Pipeline::start(settings, outputs).map_err(|error| internal(&error))?;
-        first_picture(&pipeline).await;
+        wait_for_first_output(&pipeline).await;
         Ok(Self {
             pipeline,
             config: Mutex::new(config),
-            memory,
+            saved_choice,
             change: tokio::sync::Mutex::default(),
             arrivals: AtomicU64::default(),
-            background_chosen: AtomicU64::default(),
+            background_arrival: AtomicU64::default(),
             reloaded: Mutex::default(),
             files: Mutex::new(files),
             outputs: monitor,
             jobs: Jobs::default(),
             flags: options.flags.clone(),
             started: Instant::now(),
-            pulse: Mutex::new(Pulse::new()),
+            meter: Mutex::new(RateMeter::new()),
             page: Mutex::default(),
-            news: watch::Sender::new(()),
+            status_changes: watch::Sender::new(()),
             stop: Notify::new(),
         })
     }
 
-    /// Serves until a signal, a `stop` or, with `once`, the first second of composed pictures. Nothing in this loop waits:
-    /// the watchdog is fed from here.
-    async fn live(self: &Arc<Self>, listener: UnixListener, once: bool) -> Result<Ended, Failure> {
+    /// Serves until a signal, a `stop` request or, with `once`, the first second of composed frames. Nothing in this loop may
+    /// block, because it notifies the watchdog.
+    async fn serve(self: &Arc<Self>, listener: UnixListener, once: bool) -> Result<Served, Failure> {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| internal(&error))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| internal(&error))?;
         let hangup = signal(SignalKind::hangup()).map_err(|error| internal(&error))?;
@@ -215,14 +234,14 @@ impl Daemon {
         let settings = tokio::spawn(Arc::clone(self).follow_settings(hangup));
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tracing::info!("bgcam {} is up", env!("CARGO_PKG_VERSION"));
-        self.log_room(None);
+        tracing::info!("bgcam {} started", env!("CARGO_PKG_VERSION"));
+        self.log_if_room_became_visible(None);
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let result = loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    if let Some(end) = self.tick(once) {
-                        break end;
+                    if let Some(result) = self.tick(once) {
+                        break result;
                     }
                 }
                 _ = terminate.recv() => break Ok(()),
@@ -234,79 +253,74 @@ impl Daemon {
         Ok((page, server, result))
     }
 
-    /// Once a second: rates, the watchdog, old scenes; `Some` ends the daemon.
+    /// Runs every second: measures rates, notifies the watchdog, frees old scenes. `Some` stops the daemon.
     fn tick(&self, once: bool) -> Option<Result<(), Failure>> {
         self.pipeline.free_retired();
         let counters = self.pipeline.stats().snapshot();
-        let alive = lock(&self.pulse).measure(&counters);
+        let is_alive = lock(&self.meter).measure(&counters);
         if self.pipeline.is_broken() {
-            // a new start mends more than waiting for the watchdog
-            return Some(Err(Failure::new(Kind::Internal, "a thread of the pipeline has died")));
+            // exit now, so that systemd restarts the daemon before the watchdog would
+            return Some(Err(Failure::new(Kind::Internal, "a pipeline thread has panicked")));
         }
-        if alive {
+        if is_alive {
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         }
-        if once { self.first_second(&counters) } else { None }
+        if once { self.once_result(&counters) } else { None }
     }
 
-    /// Reloads the settings when their files change and on SIGHUP, and saves what could not be saved before.
+    /// Reloads the settings when their files change and on SIGHUP, and retries a failed save of the choice.
     async fn follow_settings(self: Arc<Self>, mut hangup: Signal) {
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = hangup.recv() => self.reload_and_log(Asked::ByUser).await,
+                _ = hangup.recv() => self.reload_and_log(ReloadTrigger::User).await,
                 _ = ticks.tick() => {
-                    let Ok(stamps) = spawn_blocking(files::stamps).await else { continue };
-                    let changed = lock(&self.files).look(stamps);
+                    let Ok(stamps) = spawn_blocking(settings_files::stamps).await else { continue };
+                    let changed = lock(&self.files).poll(stamps);
                     if changed {
-                        self.reload_and_log(Asked::Never).await;
+                        self.reload_and_log(ReloadTrigger::FileChange).await;
                     }
-                    self.memory.retry().await;
+                    self.saved_choice.retry().await;
                 }
             }
         }
     }
 
-    fn first_second(&self, counters: &StatsSnapshot) -> Option<Result<(), Failure>> {
+    /// With [`Options::once`]: success after a second of composed frames, failure after the timeout.
+    fn once_result(&self, counters: &StatsSnapshot) -> Option<Result<(), Failure>> {
         let fps = u64::from(lock(&self.config).fps);
         if counters.composed.saturating_sub(counters.unmasked) >= fps {
             return Some(Ok(()));
         }
-        if self.started.elapsed() < Duration::from_secs(30) {
+        if self.started.elapsed() < ONCE_TIMEOUT {
             return None;
         }
         let health = self.pipeline.health();
-        let nothing = || Failure::new(Kind::Io, "no picture was composed within 30 s");
-        Some(Err(health.camera_failure.or(health.mask_failure).unwrap_or_else(nothing)))
+        let timed_out = || Failure::new(Kind::Io, format!("no frame was composed within {} s", ONCE_TIMEOUT.as_secs()));
+        Some(Err(health.camera_failure.or(health.mask_failure).unwrap_or_else(timed_out)))
     }
 }
 
-/// The remembered choice and the settings with it, after what the flags say otherwise.
-fn first_choice(memory: &Memory, config: Config, options: &Options) -> (Choice, Config) {
-    let mut choice = memory.choice();
+/// The choice and the settings at startup: the saved choice, overridden by flags.
+fn initial_choice(saved_choice: &SavedChoice, config: Config, options: &Options) -> (Choice, Config) {
+    let mut choice = saved_choice.lock();
     choice.paused &= !options.once;
-    give_way(&mut choice, &options.flags);
-    let config = chosen(config, &choice);
+    apply_flag_overrides(&mut choice, &options.flags);
+    let config = with_choice(config, &choice);
     if let Some(background) = &options.background {
         choice.background = Some(background.clone().fitted(config.fit));
     }
     (choice.clone(), config)
 }
 
-/// Waits until the outputs have had a picture, so that whoever is told that we are up finds a camera: from 0.14 on,
-/// v4l2loopback's is none before.
-async fn first_picture(pipeline: &Pipeline) {
-    let written = async {
-        while pipeline.stats().snapshot().written == 0 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    // an output that hangs is no reason to hide what goes on
-    let _ = tokio::time::timeout(Duration::from_secs(2), written).await;
+/// Waits until the outputs have an image, so that the camera exists once the daemon reports that it is ready: v4l2loopback 0.14
+/// and later announce it as a camera only then.
+async fn wait_for_first_output(pipeline: &Pipeline) {
+    let _ = tokio::time::timeout(FIRST_OUTPUT_TIMEOUT, pipeline.wait_until_shown(1)).await;
 }
 
-// Every value behind these locks is replaced whole, so a panic elsewhere leaves nothing half-done.
+// Poisoning is ignored: every value behind these locks is replaced as a whole, so a panic leaves no partial update.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,10 @@
-//! The control page's side of the daemon, and what is said of the room that others may see.
+//! The daemon behind the control page, and the warnings that other people can see the user's room.
 
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::watch;
 
-use super::{Daemon, lock, look::look_of};
+use super::{Daemon, lock, scene::look_of};
 use crate::{
     background::{BackgroundSpec, Fit},
     compose::{RoomVisible, Scene},
@@ -13,16 +13,16 @@ use crate::{
     error::{Failure, Kind},
     gallery::Gallery,
     pipeline::Preview,
-    web::{Host, Page},
+    web::{Backend, Page},
 };
 
 impl Daemon {
-    /// Opens the control page, where the settings want it; without it the camera goes on.
+    /// Opens the control page if it is enabled. If that fails, the camera still works.
     pub(super) fn open_page(self: &Arc<Self>) -> Option<Page> {
         let port = lock(&self.config).page?;
         match Page::open(Arc::clone(self), port) {
             Ok(page) => {
-                tracing::info!("the control page is at {}, `bgcam preview` opens it", page.access().address());
+                tracing::info!("control page at {}; open it with `bgcam preview`", page.access().address());
                 *lock(&self.page) = Some(page.access());
                 Some(page)
             }
@@ -35,42 +35,42 @@ impl Daemon {
     }
 
     /// An address that opens the control page once.
-    pub(super) fn page_address(&self) -> Result<Response, Failure> {
+    pub(super) fn one_time_page_address(&self) -> Result<Response, Failure> {
         let page = lock(&self.page).clone().ok_or_else(|| {
-            Failure::new(Kind::NotFound, "the daemon serves no control page")
-                .hint("set web.enabled = true and restart bgcam; its log shows whether the port was taken")
+            Failure::new(Kind::NotFound, "the control page is not running")
+                .hint("set web.enabled = true and restart bgcam; the log shows whether the port was in use")
         })?;
         Ok(Response::Page(page.one_time_address()?))
     }
 
-    /// Whether others see the user's room, and why; while paused, why they will when it is resumed. A room that fades
-    /// out is visible until it is gone.
-    pub(super) fn room(&self) -> (bool, Option<String>) {
+    /// Whether other people can see the user's room, and why; while paused, why they will after resuming. A room that is fading
+    /// out is still visible.
+    pub(super) fn room_visibility(&self) -> (bool, Option<String>) {
         let scene = self.pipeline.scene();
         let outgoing = || self.pipeline.outgoing().filter(|_| !scene.paused)?.room_visible();
         let visible = scene.room_visible().or_else(outgoing);
-        let why = visible.clone().or_else(|| scene.room_when_live());
-        (visible.is_some(), why.map(|why| why.to_string()))
+        let reason = visible.clone().or_else(|| scene.room_when_live());
+        (visible.is_some(), reason.map(|reason| reason.to_string()))
     }
 
-    /// The answer to a change, with a line more when others see the room now.
-    pub(super) fn with_room_note(&self, text: String) -> String {
+    /// Appends a warning if other people can see the room.
+    pub(super) fn with_room_warning(&self, text: String) -> String {
         match self.pipeline.scene().room_visible() {
-            Some(why) => format!("{text}\nyour room is visible: {why}"),
+            Some(reason) => format!("{text}\nyour room is visible: {reason}"),
             None => text,
         }
     }
 
-    /// Notes in the log that others see the room now, unless they did with the scene before.
-    pub(super) fn log_room(&self, before: Option<&Scene>) {
+    /// Logs that the room is visible, unless it was before.
+    pub(super) fn log_if_room_became_visible(&self, before: Option<&Scene>) {
         let now = self.pipeline.scene().room_visible();
-        if let Some(why) = now.filter(|_| before.and_then(Scene::room_visible).is_none()) {
-            tracing::info!("your room is visible: {why}");
+        if let Some(reason) = now.filter(|_| before.and_then(Scene::room_visible).is_none()) {
+            tracing::info!("your room is visible: {reason}");
         }
     }
 }
 
-impl Host for Arc<Daemon> {
+impl Backend for Arc<Daemon> {
     fn config(&self) -> Config {
         lock(&self.config).clone()
     }
@@ -79,34 +79,34 @@ impl Host for Arc<Daemon> {
         Daemon::gallery(self)
     }
 
-    fn on_screen(&self) -> Vec<String> {
-        Daemon::on_screen(self)
+    fn shown_ids(&self) -> Vec<String> {
+        Daemon::shown_ids(self)
     }
 
-    fn arrive(&self) -> u64 {
-        Daemon::arrive(self)
+    fn next_arrival(&self) -> u64 {
+        Daemon::next_arrival(self)
     }
 
-    async fn show_picture(&self, path: PathBuf, arrived: u64) -> Result<Response, Failure> {
+    async fn show_image(&self, path: PathBuf, arrival: u64) -> Result<Response, Failure> {
         let spec = BackgroundSpec::Picture { path, fit: Fit::Cover };
-        self.put_behind(spec, Some(Fit::Cover), arrived).await
+        self.show_background(spec, Some(Fit::Cover), arrival).await
     }
 
     fn preview(&self) -> Arc<Preview> {
         self.pipeline.preview()
     }
 
-    fn news(&self) -> watch::Receiver<()> {
-        self.news.subscribe()
+    fn status_changes(&self) -> watch::Receiver<()> {
+        self.status_changes.subscribe()
     }
 
     fn reveals_room(&self, request: &Request) -> Option<RoomVisible> {
         let scene = self.pipeline.scene();
-        let mut choice = self.memory.choice().clone();
+        let mut choice = self.saved_choice.lock().clone();
         let (spec, look) = match request {
             Request::Resume => return scene.room_when_live().filter(|_| scene.paused),
             Request::SetBackground { spec, .. } => (spec, scene.look.clone()),
-            // a change that can't be made is refused later
+            // an invalid change is refused when it is applied
             Request::SetLook { change } => (&scene.spec, scene.look.with(change).ok()?),
             Request::ResetLook { names } => {
                 let names: Vec<_> = names.iter().map(|name| name.replace('-', "_")).collect();
@@ -116,11 +116,11 @@ impl Host for Arc<Daemon> {
             _ => return None,
         };
         let after = RoomVisible::with(spec, &look);
-        // whoever sees a part of the room is not yet meant to see all of it
-        let more = |before| before != after && after == Some(RoomVisible::NoBackground);
+        // consent to show a part of the room is not consent to show all of it
+        let shows_more = |before| before != after && after == Some(RoomVisible::NoBackground);
         match scene.room_when_live() {
             None => after,
-            before => after.clone().filter(|_| more(before)),
+            before => after.clone().filter(|_| shows_more(before)),
         }
     }
 }

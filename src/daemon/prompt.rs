@@ -11,11 +11,13 @@ use tokio::sync::mpsc;
 
 use super::{
     Daemon,
-    change::{loaded, not_saved},
+    change::not_saved,
+    images::open_gallery,
     internal,
     job::{JobState, Reporter},
+    loaded::with_load_timeout,
     lock,
-    scene::Shown,
+    scene::BackgroundOutcome,
 };
 use crate::{
     background::{BackgroundError, BackgroundSpec, Fit, Limits, is_animated},
@@ -24,7 +26,6 @@ use crate::{
     error::{Failure, Kind},
     gallery::{Entry, Gallery},
     media::image_file,
-    paths,
     prompt::{self, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, notes, providers},
     stats,
 };
@@ -49,7 +50,7 @@ impl Daemon {
         }
         let no_wait = request.no_wait;
         let config = lock(&self.config).clone();
-        let job = loaded(tokio::task::spawn_blocking(move || Job::plan(&config, &request, arrived))).await?;
+        let job = with_load_timeout(tokio::task::spawn_blocking(move || Job::plan(&config, &request, arrived))).await?;
         if self.is_superseded(arrived) {
             let failure = Failure::new(Kind::Busy, "the prompt was cancelled because another background was chosen");
             return Err(failure);
@@ -61,12 +62,12 @@ impl Daemon {
         let started = self.jobs.start(arrived, &text, &provider, |reporter| async move {
             let end = job.run(&daemon, &reporter).await;
             stats::trim_heap();
-            daemon.news.send_replace(());
+            daemon.status_changes.send_replace(());
             end.unwrap_or_else(JobState::Failed)
         });
         let superseded = || Failure::new(Kind::Busy, "a newer prompt replaced this one");
         let mut state = started.ok_or_else(superseded)?;
-        self.news.send_replace(());
+        self.status_changes.send_replace(());
         if no_wait {
             let notes: String = notes.iter().map(|note| format!("\nnote: {note}")).collect();
             let done = format!("{provider} is generating {text:?}; `bgcam status` shows the progress{notes}");
@@ -76,7 +77,7 @@ impl Daemon {
             let now = state.borrow_and_update().clone();
             match now {
                 JobState::Done(entries) => return Ok(Response::Pictures(self.with_saving_note(entries))),
-                JobState::Kept(entries) => return Ok(Response::Done(kept_text(&entries))),
+                JobState::Kept(entries) => return Ok(Response::Warning(kept_text(&entries))),
                 JobState::Failed(failure) => return Err(failure),
                 JobState::Running(_) => {
                     if let Some(status) = self.jobs.status() {
@@ -90,7 +91,7 @@ impl Daemon {
 
     /// Adds a note for the client if the choice could not be saved.
     fn with_saving_note(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
-        if let (Some(first), Some(failure)) = (entries.first_mut(), self.memory.unsaved()) {
+        if let (Some(first), Some(failure)) = (entries.first_mut(), self.saved_choice.save_failure()) {
             first.notes.push(not_saved(&failure));
         }
         entries
@@ -102,42 +103,13 @@ impl Daemon {
         }
         Err(Failure::new(Kind::NotFound, "no picture is being generated"))
     }
-
-    pub(super) fn gallery(&self) -> Result<Gallery, Failure> {
-        open_gallery(lock(&self.config).gallery_bytes)
-    }
-
-    /// The gallery id of the current background, which must not be evicted; empty if it is not from the gallery.
-    pub(super) fn on_screen(&self) -> Vec<String> {
-        gallery_id(&self.pipeline.scene().spec).into_iter().collect()
-    }
-}
-
-fn open_gallery(bytes: u64) -> Result<Gallery, Failure> {
-    Ok(Gallery::open(paths::gallery_dir(), bytes)?)
-}
-
-/// The gallery id of a background; `None` if it is not from the gallery.
-fn gallery_id(spec: &BackgroundSpec) -> Option<String> {
-    let BackgroundSpec::Picture { path, .. } = spec else { return None };
-    let ours = path.parent() == Some(&paths::gallery_dir());
-    path.file_stem().filter(|_| ours).map(|stem| stem.to_string_lossy().into_owned())
-}
-
-/// The name of a background for the user. An image in the gallery is named by its title, and marked as used.
-pub(super) fn label(spec: &BackgroundSpec, gallery_bytes: u64) -> String {
-    let used = || {
-        let gallery = Gallery::open(paths::gallery_dir(), gallery_bytes).ok()?;
-        gallery.touch(&gallery_id(spec)?, SystemTime::now()).ok()
-    };
-    used().map_or_else(|| spec.to_string(), |entry| entry.label())
 }
 
 /// The answer for images that are not shown because the user has chosen another background since.
 fn kept_text(entries: &[Entry]) -> String {
     let ids: Vec<&str> = entries.iter().map(|entry| &*entry.id).collect();
     let ids = ids.join(", ");
-    format!("saved in the gallery as {ids}, but not shown: another background was chosen meanwhile")
+    format!("saved in the gallery as {ids}, but not shown: you chose another background in the meantime")
 }
 
 /// The images to generate for one request.
@@ -220,8 +192,8 @@ impl Job {
         }
         let spec = BackgroundSpec::Picture { path, fit: Fit::Cover };
         let shown = daemon.set_background(spec, Some(Fit::Cover), decoded, self.arrived).await?;
-        let Shown::Yes(version, _) = shown else { return Ok(false) };
-        tokio::join!(daemon.until_shown(version), daemon.memory.save());
+        let BackgroundOutcome::Shown { version, .. } = shown else { return Ok(false) };
+        tokio::join!(daemon.wait_until_shown(version), daemon.saved_choice.save());
         Ok(true)
     }
 
@@ -243,7 +215,7 @@ impl Job {
         }
         let generated = self.provider.generate(recipe, progress).await?;
         reporter.set_keeping(true);
-        let keep = daemon.on_screen();
+        let keep = daemon.shown_ids();
         let gallery = self.gallery.clone();
         let recipe = recipe.clone();
         let limits = self.limits;

@@ -1,10 +1,10 @@
-//! The requests of the socket and of the control page.
+//! Handles the requests of the control socket and the control page.
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Daemon, lock, scene::Shown, settings::Asked};
+use super::{Daemon, lock, scene::BackgroundOutcome, settings::ReloadTrigger};
 use crate::{
     background::{BackgroundSpec, Fit},
     control::{
@@ -17,31 +17,31 @@ use crate::{
 };
 
 impl Service for Arc<Daemon> {
-    async fn call(&self, request: Request, talk: mpsc::Sender<Response>) -> Result<Response, Failure> {
-        let arrived = self.arrive();
+    async fn call(&self, request: Request, progress: mpsc::Sender<Response>) -> Result<Response, Failure> {
+        let arrival = self.next_arrival();
         match request {
             Request::Status | Request::Watch => Ok(Response::Status(Box::new(self.status().await))),
-            Request::SetBackground { spec, fit } => self.put_behind(spec, fit, arrived).await,
-            Request::SetPrompt(request) => self.set_prompt(*request, arrived, talk).await,
+            Request::SetBackground { spec, fit } => self.show_background(spec, fit, arrival).await,
+            Request::SetPrompt(request) => self.set_prompt(*request, arrival, progress).await,
             Request::CancelPrompt => self.cancel_prompt(),
             Request::Pause => {
-                let version = self.adjust(|choice| choice.paused = true);
-                Ok(self.done(version, "paused: others see a still card").await)
+                let version = self.change_immediately(|choice| choice.paused = true);
+                Ok(self.respond(version, "paused: other people see a card").await)
             }
             Request::Resume => {
-                let version = self.adjust(|choice| choice.paused = false);
-                Ok(self.done(version, "resumed").await)
+                let version = self.change_immediately(|choice| choice.paused = false);
+                Ok(self.respond(version, "resumed").await)
             }
             Request::Mirror { on } => {
-                let version = self.adjust(|choice| choice.mirror = on);
-                Ok(self.done(version, if on { "mirror: on" } else { "mirror: off" }).await)
+                let version = self.change_immediately(|choice| choice.mirror = on);
+                Ok(self.respond(version, if on { "mirror: on" } else { "mirror: off" }).await)
             }
             Request::SetLook { change } => self.set_look(change).await,
             Request::ResetLook { names } => self.reset_look(&names).await,
             Request::SetQuality { quality } => self.set_quality(quality).await,
             Request::SetCamera { camera } => self.set_camera(camera).await,
-            Request::Reload => Ok(Response::Done(self.with_room_note(self.reload(Asked::ByUser).await?))),
-            Request::OpenPage => self.page_address(),
+            Request::Reload => Ok(Response::Done(self.with_room_warning(self.reload(ReloadTrigger::User).await?))),
+            Request::OpenPage => self.one_time_page_address(),
             Request::Stop => {
                 self.stop.notify_one();
                 Ok(Response::Done("stopping".to_owned()))
@@ -57,9 +57,9 @@ impl Service for Arc<Daemon> {
         let health = self.pipeline.health();
         let (dropped_for_mask, dropped_for_render) = self.pipeline.dropped();
         let (on, why) = self.pipeline.camera_wanted();
-        let (rates, cpu_percent) = lock(&self.pulse).measured();
+        let (rates, cpu_percent) = lock(&self.meter).last();
         let page = lock(&self.page).as_ref().map(|page| page.address());
-        let (room_visible, room_why) = self.room();
+        let (room_visible, room_why) = self.room_visibility();
         let config = lock(&self.config);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -68,7 +68,7 @@ impl Service for Arc<Daemon> {
             rss_mib: stats::rss_mib(),
             cpu_percent,
             page,
-            choice_error: self.memory.failure(),
+            choice_error: self.saved_choice.failure(),
             scene: SceneStatus {
                 version: scene.version,
                 label: scene.label_with_warning(),
@@ -113,19 +113,23 @@ impl Service for Arc<Daemon> {
 }
 
 impl Daemon {
-    /// Shows another background, chosen by a request that arrived then.
-    pub(super) async fn put_behind(
+    /// Shows another background for the request with this arrival number.
+    pub(super) async fn show_background(
         &self,
         spec: BackgroundSpec,
         fit: Option<Fit>,
-        arrived: u64,
+        arrival: u64,
     ) -> Result<Response, Failure> {
-        let Shown::Yes(version, label) = self.set_background(spec, fit, None, arrived).await? else {
-            return Ok(Response::Done("not shown: another background was chosen meanwhile".to_owned()));
-        };
-        let response = self.done(version, &format!("background: {label}")).await;
-        stats::trim_heap(); // that of the old background
-        Ok(response)
+        match self.set_background(spec, fit, None, arrival).await? {
+            BackgroundOutcome::Superseded => {
+                Ok(Response::Warning("not shown: you chose another background in the meantime".to_owned()))
+            }
+            BackgroundOutcome::Shown { version, label } => {
+                let response = self.respond(version, &format!("background: {label}")).await;
+                stats::trim_heap(); // that of the old background
+                Ok(response)
+            }
+        }
     }
 }
 

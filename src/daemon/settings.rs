@@ -1,4 +1,4 @@
-//! Settings that are read again while the daemon runs.
+//! Reloading the settings while the daemon runs.
 
 use std::path::Path;
 
@@ -6,91 +6,92 @@ use tokio::task::spawn_blocking;
 
 use super::{
     Daemon,
-    change::{Change, Replacement, loaded},
-    files::settled_stamps,
+    camera_and_quality::{test_model, with_choice},
+    change::Change,
+    loaded::{Replacement, with_load_timeout},
     lock,
-    look::look_of,
-    station::{chosen, try_mask},
+    scene::look_of,
+    settings_files::settled_stamps,
 };
 use crate::{
     config::Config,
     error::{Failure, Kind},
 };
 
-/// Who wants the settings to be read again.
+/// What triggered a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Asked {
-    /// Nobody; a file has changed.
-    Never,
-    /// The user, by a request or a signal.
-    ByUser,
+pub(super) enum ReloadTrigger {
+    /// A changed settings file.
+    FileChange,
+    /// A request or SIGHUP.
+    User,
 }
 
-/// A reload that has come to its end.
+/// A finished reload.
 #[derive(Debug, Clone)]
 pub(super) struct Reloaded {
-    /// When it began to read, as in [`Daemon::arrive`].
-    began: u64,
-    asked: Asked,
+    /// Sequence number of its start, from [`Daemon::next_arrival`].
+    started: u64,
+    trigger: ReloadTrigger,
     result: Result<String, Failure>,
 }
 
 impl Daemon {
-    /// The same as [`Daemon::reload`], where nobody waits for an answer.
-    pub(super) async fn reload_and_log(&self, asked: Asked) {
-        match self.reload(asked).await {
+    /// Reloads and logs the result.
+    pub(super) async fn reload_and_log(&self, trigger: ReloadTrigger) {
+        match self.reload(trigger).await {
             Ok(text) => tracing::info!("{text}"),
-            Err(failure) => tracing::warn!(hint = failure.hint, "the previous settings stay: {failure}"),
+            Err(failure) => tracing::warn!(hint = failure.hint, "keeping the previous settings: {failure}"),
         }
     }
 
-    /// Reads the settings again. Camera, model and limits change at once; the outputs can't while apps read them. Whoever
-    /// waits for another reload that begins after this request gets the result of that.
-    pub(super) async fn reload(&self, asked: Asked) -> Result<String, Failure> {
-        let arrived = self.arrive();
+    /// Reloads the settings. Camera, model and limits change immediately; the outputs cannot while apps use them. A reload that
+    /// started while this one was waiting serves both.
+    pub(super) async fn reload(&self, trigger: ReloadTrigger) -> Result<String, Failure> {
+        let arrival = self.next_arrival();
         let change = self.begin().await;
         let last = lock(&self.reloaded).clone();
-        if let Some(last) = last.filter(|last| last.began > arrived && last.asked >= asked) {
+        if let Some(last) = last.filter(|last| last.started > arrival && last.trigger >= trigger) {
             return last.result;
         }
-        let began = self.arrive();
-        let result = self.reload_once(change, asked).await;
-        *lock(&self.reloaded) = Some(Reloaded { began, asked, result: result.clone() });
+        let started = self.next_arrival();
+        let result = self.reload_once(change, trigger).await;
+        *lock(&self.reloaded) = Some(Reloaded { started, trigger, result: result.clone() });
         result
     }
 
-    /// Loads all that the new settings need, then commits it as a whole; when any part fails, nothing changes.
-    async fn reload_once(&self, change: Change<'_>, asked: Asked) -> Result<String, Failure> {
-        let read = self.read_settings(&change.config, asked).await?;
-        let new = with_fixed(chosen(read.clone(), &change.choice), &change.config);
-        try_mask(&change.config, &new).await?;
-        if names_camera(&new) != names_camera(&change.config) {
-            let lit = self.pipeline.camera_wanted().0 && !self.pipeline.scene().paused;
-            self.try_camera(&change.config, &new, lit).await?;
+    /// Loads everything that the new settings need, then commits it; if any part fails, nothing changes.
+    async fn reload_once(&self, change: Change<'_>, trigger: ReloadTrigger) -> Result<String, Failure> {
+        let read = self.read_settings(&change.config, trigger).await?;
+        let new = with_fixed_settings(with_choice(read.clone(), &change.choice), &change.config);
+        test_model(&change.config, &new).await?;
+        if camera_id(&new) != camera_id(&change.config) {
+            let is_light_on = self.pipeline.camera_wanted().0 && !self.pipeline.scene().paused;
+            self.test_camera(&change.config, &new, is_light_on).await?;
         }
         let look = look_of(&change.choice, &new);
-        let follows = change.choice.background.is_none() && change.scene.spec != new.background;
-        let replacement = change.with_look(look, follows.then_some(&new.background), &new).await?;
-        let later = if is_fixed_same(&read, &change.config) {
+        let has_new_background = change.choice.background.is_none() && change.scene.spec != new.background;
+        let replacement = change.with_look(look, has_new_background.then_some(&new.background), &new).await?;
+        let note = if has_same_fixed_settings(&read, &change.config) {
             ""
         } else {
-            "; those of [output] and [web] take effect when the daemon starts again"
+            "; changes of [output] and [web] take effect after a restart of bgcam"
         };
         let version = change.commit(Replacement { config: Some(new), ..replacement }, |_| {});
         lock(&self.files).set_loaded();
-        self.until_shown(version).await;
-        Ok(format!("settings reloaded{later}"))
+        self.wait_until_shown(version).await;
+        Ok(format!("settings reloaded{note}"))
     }
 
-    /// The settings as the files are now. A file that the `old` ones came from must still be there: it may be on a disk
-    /// that was unmounted, and the defaults show the room, blurred.
-    async fn read_settings(&self, old: &Config, asked: Asked) -> Result<Config, Failure> {
+    /// Reads the settings files. Every file behind the `old` settings must still exist: it may be on an unmounted disk, and
+    /// the default settings show the room, blurred.
+    async fn read_settings(&self, old: &Config, trigger: ReloadTrigger) -> Result<Config, Failure> {
         let flags = self.flags.clone();
         let read = spawn_blocking(move || {
             let stamps = settled_stamps();
             Ok((Config::load(&flags).map_err(Failure::from), stamps))
         });
-        let (read, stamps) = loaded(read).await?;
+        let (read, stamps) = with_load_timeout(read).await?;
         let emptied = {
             let mut files = lock(&self.files);
             files.set_tried(stamps);
@@ -98,16 +99,16 @@ impl Daemon {
         };
         let new = read?;
         if let Some(path) = old.files.iter().find(|path| !new.files.contains(path)) {
-            return Err(gone(path));
+            return Err(missing_file(path));
         }
         match emptied {
-            Some(path) if asked == Asked::Never => Err(empty(&path)),
+            Some(path) if trigger == ReloadTrigger::FileChange => Err(empty_file(&path)),
             _ => Ok(new),
         }
     }
 
-    /// Goes on with other settings. Part of a commit.
-    pub(super) fn use_config(&self, new: Config) {
+    /// Applies settings; part of a commit.
+    pub(super) fn apply_config(&self, new: Config) {
         self.pipeline.set_camera(new.camera.clone());
         self.pipeline.set_mask(new.mask.clone());
         self.pipeline.set_always_on(new.always_on);
@@ -115,18 +116,18 @@ impl Daemon {
     }
 }
 
-/// What decides whether the camera works.
-fn names_camera(config: &Config) -> (&str, Option<&str>) {
+/// The settings that decide whether a camera needs a test.
+fn camera_id(config: &Config) -> (&str, Option<&str>) {
     (&config.camera.device, config.camera.fourcc.as_deref())
 }
 
-/// Whether what can't change while the daemon runs is the same in both.
-fn is_fixed_same(new: &Config, old: &Config) -> bool {
+/// Whether the settings that cannot change at run time are equal.
+fn has_same_fixed_settings(new: &Config, old: &Config) -> bool {
     (new.size, new.fps, &new.outputs, new.page) == (old.size, old.fps, &old.outputs, old.page)
 }
 
-/// The new settings with what can't change while the daemon runs as it was.
-fn with_fixed(mut new: Config, old: &Config) -> Config {
+/// The new settings, except for those that cannot change at run time.
+fn with_fixed_settings(mut new: Config, old: &Config) -> Config {
     new.size = old.size;
     new.fps = old.fps;
     new.outputs.clone_from(&old.outputs);
@@ -136,13 +137,12 @@ fn with_fixed(mut new: Config, old: &Config) -> Config {
     new
 }
 
-fn gone(path: &Path) -> Failure {
-    let text = format!("settings file {} that was loaded before is gone", path.display());
-    Failure::new(Kind::NotFound, text)
-        .hint("nothing has changed; restore the file (is its disk mounted?), or restart bgcam to go on without it")
+fn missing_file(path: &Path) -> Failure {
+    Failure::new(Kind::NotFound, format!("settings file {} no longer exists", path.display()))
+        .hint("nothing has changed; restore the file (is its disk mounted?), or restart bgcam to run without it")
 }
 
-fn empty(path: &Path) -> Failure {
-    let text = format!("settings file {} is empty now", path.display());
-    Failure::new(Kind::BadInput, text).hint("restore it, or run `bgcam reload` to use the defaults")
+fn empty_file(path: &Path) -> Failure {
+    Failure::new(Kind::BadInput, format!("settings file {} is now empty", path.display()))
+        .hint("restore it, or run `bgcam reload` to use the defaults")
 }

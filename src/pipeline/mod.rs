@@ -183,6 +183,11 @@ impl Pipeline {
         self.links.scenes.shown()
     }
 
+    /// Waits until the outputs have had this scene or a newer one, as counted by [`Pipeline::shown`].
+    pub async fn wait_until_shown(&self, version: u64) {
+        self.links.scenes.wait_until_shown(version).await;
+    }
+
     /// The scene that is still visible, wholly or in part, while the newest one fades in.
     pub fn outgoing(&self) -> Option<Arc<Scene>> {
         self.links.scenes.outgoing()

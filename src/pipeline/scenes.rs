@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::sync::Notify;
 
 use crate::compose::Scene;
 
@@ -15,6 +16,8 @@ pub(super) struct Scenes {
     current: ArcSwap<Scene>,
     /// The version of the scene the outputs had last.
     shown: AtomicU64,
+    /// Wakes [`Scenes::wait_until_shown`] when `shown` changes.
+    shown_changed: Notify,
     /// The version of a scene that replaces one with masks by fading in; 0 if none does.
     fading_to: AtomicU64,
     /// Replaced scenes, kept until no thread uses them, so that the render thread never frees one.
@@ -26,6 +29,7 @@ impl Scenes {
         Self {
             current: ArcSwap::from_pointee(scene),
             shown: AtomicU64::default(),
+            shown_changed: Notify::new(),
             fading_to: AtomicU64::default(),
             retired: Mutex::default(),
         }
@@ -55,8 +59,24 @@ impl Scenes {
         self.shown.load(Ordering::Acquire)
     }
 
+    /// Records the scene that the outputs have. Called for every frame, which costs one load unless the scene has changed.
     pub(super) fn set_shown(&self, version: u64) {
-        self.shown.store(version, Ordering::Release);
+        if self.shown.load(Ordering::Relaxed) != version {
+            self.shown.store(version, Ordering::Release);
+            self.shown_changed.notify_waiters();
+        }
+    }
+
+    /// Waits until the outputs have had this scene or a newer one.
+    pub(super) async fn wait_until_shown(&self, version: u64) {
+        loop {
+            // created before the check, so that no change is missed
+            let changed = self.shown_changed.notified();
+            if self.shown() >= version {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// The scene that is still visible while the newest one fades in.

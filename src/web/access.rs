@@ -1,8 +1,8 @@
-//! Who may use the page: one-time codes that open it, and the sessions that they are exchanged for.
+//! Access control of the page: one-time codes, and the sessions that they are exchanged for.
 //!
-//! Whatever is handed to a browser in an address can be seen by others: in the list of processes, in the browser's history.
-//! So an address carries a code that opens the page once and soon expires; what keeps it open is a cookie that no address
-//! ever has. Both are kept in memory only, in bounded numbers, and end with the daemon.
+//! An address passed to a browser can leak: it appears in the process list and in the browser's history. Therefore it contains
+//! only a code that works once and expires soon; the session is identified by a cookie, which never appears in an address.
+//! Both are kept in memory only, in limited numbers, and end with the daemon.
 
 use std::{
     collections::VecDeque,
@@ -14,16 +14,16 @@ use subtle::ConstantTimeEq;
 
 use super::WebError;
 
-/// How long a code can be used: enough for a browser that has to start first.
+/// Lifetime of an unused code; long enough for a slow browser start.
 const CODE_LIFETIME: Duration = Duration::from_secs(120);
 
-/// Codes that wait to be used; a further one replaces the oldest.
+/// Maximum number of unused codes; a new one replaces the oldest.
 const MAX_CODES: usize = 16;
 
-/// Sessions; a further one replaces the one that has been idle for longest.
+/// Maximum number of sessions; a new one replaces the least recently used.
 const MAX_SESSIONS: usize = 32;
 
-/// The query parameter with the code.
+/// Name of the query parameter with the code.
 const CODE: &str = "code";
 
 /// The codes and sessions of a page.
@@ -35,9 +35,9 @@ pub struct Access {
 
 #[derive(Debug, Default)]
 struct Secrets {
-    /// Codes and when they were issued, the oldest first.
+    /// Codes with their time of issue, oldest first.
     codes: VecDeque<(String, Instant)>,
-    /// Sessions, the least recently used first.
+    /// Sessions, least recently used first.
     sessions: VecDeque<String>,
 }
 
@@ -46,7 +46,7 @@ impl Access {
         Self { port, secrets: Mutex::default() }
     }
 
-    /// Where the page is, without anything that opens it.
+    /// The address of the page, without a code.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}/", self.port)
     }
@@ -54,17 +54,17 @@ impl Access {
     /// An address that opens the page once, within two minutes.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the system provides no random numbers.
     pub fn one_time_address(&self) -> Result<String, WebError> {
         Ok(format!("{}?{CODE}={}", self.address(), self.issue(Instant::now())?))
     }
 
-    /// Where this machine's browsers may reach the page.
+    /// The port of the page.
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// A new code.
+    /// Issues a code.
     fn issue(&self, now: Instant) -> Result<String, WebError> {
         let code = random()?;
         let mut secrets = self.secrets();
@@ -76,11 +76,11 @@ impl Access {
         Ok(code)
     }
 
-    /// A new session in exchange for a code, which is worthless from then on; `None` when it is so already.
+    /// Exchanges a code for a new session; `None` if the code is invalid, used or expired.
     pub(super) fn exchange(&self, code: &str, now: Instant) -> Result<Option<String>, WebError> {
         let mut secrets = self.secrets();
         secrets.expire(now);
-        let Some(at) = secrets.codes.iter().position(|(known, _)| is_same(known, code)) else { return Ok(None) };
+        let Some(at) = secrets.codes.iter().position(|(known, _)| is_equal(known, code)) else { return Ok(None) };
         secrets.codes.remove(at);
         let session = random()?;
         if secrets.sessions.len() >= MAX_SESSIONS {
@@ -90,17 +90,17 @@ impl Access {
         Ok(Some(session))
     }
 
-    /// Whether there is such a session; it counts as used then.
+    /// Whether a session is valid; marks it as used.
     pub(super) fn admits(&self, session: &str) -> bool {
         let mut secrets = self.secrets();
-        let Some(at) = secrets.sessions.iter().position(|known| is_same(known, session)) else { return false };
+        let Some(at) = secrets.sessions.iter().position(|known| is_equal(known, session)) else { return false };
         if let Some(used) = secrets.sessions.remove(at) {
             secrets.sessions.push_back(used);
         }
         true
     }
 
-    // Entries are added and removed whole, so a panic elsewhere leaves nothing half-done.
+    // Poisoning is ignored: entries are added and removed as a whole, so a panic leaves no partial update.
     fn secrets(&self) -> MutexGuard<'_, Secrets> {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,13 +112,13 @@ impl Secrets {
     }
 }
 
-/// The code in the query of an address.
+/// The code in a query string.
 pub(super) fn code_in(query: Option<&str>) -> Option<&str> {
     query?.split('&').find_map(|pair| pair.strip_prefix(CODE)?.strip_prefix('='))
 }
 
-/// In constant time, so that a secret can't be guessed piece by piece.
-fn is_same(known: &str, given: &str) -> bool {
+/// Compares in constant time, to prevent timing attacks.
+fn is_equal(known: &str, given: &str) -> bool {
     known.as_bytes().ct_eq(given.as_bytes()).into()
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_opens_one_session_and_is_worthless_afterwards() {
+    fn code_opens_one_session_only() {
         let (access, now) = (Access::new(8000), Instant::now());
         let (code, other) = (access.issue(now).unwrap(), access.issue(now).unwrap());
         assert_eq!(code.len(), 32);
@@ -143,14 +143,14 @@ mod tests {
             assert_eq!(access.exchange(wrong, now).unwrap(), None, "{wrong}");
         }
         let session = access.exchange(&code, now).unwrap().unwrap();
-        assert_ne!(session, code, "what an address had opens nothing later");
+        assert_ne!(session, code, "a code is not a session");
         assert!(access.admits(&session) && !access.admits(&code) && !access.admits(""));
-        assert_eq!(access.exchange(&code, now).unwrap(), None, "used up");
+        assert_eq!(access.exchange(&code, now).unwrap(), None, "already used");
         assert_ne!(access.exchange(&other, now).unwrap(), Some(session), "another browser, another session");
     }
 
     #[test]
-    fn a_code_expires() {
+    fn code_expires() {
         let (access, now) = (Access::new(8000), Instant::now());
         let (early, late) = (access.issue(now).unwrap(), access.issue(now).unwrap());
         assert!(access.exchange(&early, now + CODE_LIFETIME - Duration::from_secs(1)).unwrap().is_some());
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_and_sessions_are_bounded_and_the_session_in_use_stays() {
+    fn codes_and_sessions_are_limited_and_the_session_in_use_stays() {
         let (access, now) = (Access::new(8000), Instant::now());
         let open = || access.exchange(&access.issue(now).unwrap(), now).unwrap().unwrap();
         let (used, idle) = (open(), open());
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_is_found_in_an_address() {
+    fn code_is_found_in_an_address() {
         let access = Access::new(8000);
         let address = access.one_time_address().unwrap();
         let query = address.strip_prefix("http://127.0.0.1:8000/?").unwrap();

@@ -1,4 +1,4 @@
-//! What the page asks for: the requests of the control socket, and lists.
+//! API endpoints: the requests of the control socket, and lists for the page.
 
 use std::time::Duration;
 
@@ -13,98 +13,96 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{
-    Here, Host, Site,
-    answer::{Refusal, beside, json, read},
+    AppState, AppStateRef, Backend,
+    reply::{HttpError, json, read_body, run_blocking},
 };
 use crate::{
     camera,
-    control::protocol::{MAX_LINE, Reply, Request, Response as Answer},
+    control::protocol::{MAX_LINE, Reply, Request, Response as DaemonResponse},
     error::{Failure, Kind},
     look::SETTINGS,
     prompt::{providers, template::STYLES},
     sink,
 };
 
-/// How long a request may take to come in.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long receiving a request may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The header by which the user has agreed that others see their room.
+/// The header that confirms the user's consent to show the room.
 const SHOW_ROOM: &str = "x-bgcam-show-room";
 
-/// `POST /api/request`: a [`Request`], answered with a [`Reply`], as on the control socket. One that would show the user's
-/// room is done only with the header [`SHOW_ROOM`], which the page sends after it has asked.
-pub(super) async fn request<H: Host>(
-    State(site): Here<H>,
+/// `POST /api/request`: takes a [`Request`] and returns a [`Reply`], as on the control socket. A request that would show the
+/// user's room requires the header [`SHOW_ROOM`], which the page sends after asking the user.
+pub(super) async fn request<B: Backend>(
+    State(state): AppStateRef<B>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Refusal> {
-    let bytes = read(body, MAX_LINE, PATIENCE).await?;
+) -> Result<Response, HttpError> {
+    let bytes = read_body(body, MAX_LINE, BODY_TIMEOUT).await?;
     let request: Request = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::new(Kind::BadInput, format!("invalid request: {error}")))?;
     if matches!(request, Request::Stop | Request::Watch | Request::OpenPage) {
-        let failure = Failure::new(Kind::Denied, "the control page may not ask for that");
-        return Err(Refusal(StatusCode::FORBIDDEN, failure.hint("use the command line: `bgcam --help`")));
+        let failure = Failure::new(Kind::Denied, "this request is not available on the control page");
+        return Err(HttpError(StatusCode::FORBIDDEN, failure.hint("use the command line: `bgcam --help`")));
     }
     if !headers.contains_key(SHOW_ROOM)
-        && let Some(why) = site.host.reveals_room(&request)
+        && let Some(reason) = state.backend.reveals_room(&request)
     {
-        let failure = Failure::new(Kind::Denied, format!("this shows your real room: {why}"));
-        return Err(Refusal(
+        let failure = Failure::new(Kind::Denied, format!("this shows your real room: {reason}"));
+        return Err(HttpError(
             StatusCode::PRECONDITION_REQUIRED,
-            failure.hint(format!("to agree, send the header {SHOW_ROOM}: yes")),
+            failure.hint(format!("to confirm, send the header {SHOW_ROOM}: yes")),
         ));
     }
-    Ok(json(&Reply::Ok(ask(&site, request).await?)))
+    let backend = state.backend.clone();
+    let (progress, _) = mpsc::channel(1); // unused: the status stream has the progress
+    let response = on_daemon_runtime(&state, async move { backend.call(request, progress).await }).await?;
+    Ok(json(&Reply::Ok(response)))
 }
 
-/// Has the daemon do a request.
-pub(super) async fn ask<H: Host>(site: &Site<H>, request: Request) -> Result<Answer, Failure> {
-    let host = site.host.clone();
-    let (talk, _) = mpsc::channel(1); // progress is in the events
-    on_control(site, async move { host.call(request, talk).await }).await
+/// Runs a request on the daemon's runtime. A browser that disconnects does not cancel it.
+pub(super) async fn on_daemon_runtime<B: Backend>(
+    state: &AppState<B>,
+    work: impl Future<Output = Result<DaemonResponse, Failure>> + Send + 'static,
+) -> Result<DaemonResponse, Failure> {
+    state.daemon_runtime.spawn(work).await.map_err(|error| Failure::new(Kind::Internal, error.to_string()))?
 }
 
-/// Does the daemon's work on its own runtime. A browser that leaves ends the waiting, not the work.
-pub(super) async fn on_control<H: Host>(
-    site: &Site<H>,
-    work: impl Future<Output = Result<Answer, Failure>> + Send + 'static,
-) -> Result<Answer, Failure> {
-    site.control.spawn(work).await.map_err(|error| Failure::new(Kind::Internal, error.to_string()))?
-}
-
-/// `GET /api/knobs`: all there is to turn, with the values that the settings have.
-pub(super) async fn knobs<H: Host>(State(site): Here<H>) -> Response {
+/// `GET /api/look`: all look settings, with their configured values.
+pub(super) async fn look_settings<B: Backend>(State(state): AppStateRef<B>) -> Response {
     #[derive(Serialize)]
     struct Row {
         #[serde(flatten)]
-        knob: crate::look::Setting,
-        /// What a reset turns it back to.
-        settings: Value,
+        setting: crate::look::Setting,
+        /// The configured value, which a reset restores.
+        default: Value,
     }
-    let look = site.host.config().look.to_map();
-    let row =
-        |knob: &crate::look::Setting| Row { knob: *knob, settings: look.get(knob.name).cloned().unwrap_or_default() };
+    let look = state.backend.config().look.to_map();
+    let row = |setting: &crate::look::Setting| Row {
+        setting: *setting,
+        default: look.get(setting.name).cloned().unwrap_or_default(),
+    };
     json(&SETTINGS.iter().map(row).collect::<Vec<_>>())
 }
 
-/// `GET /api/devices`: as `bgcam devices --json`.
-pub(super) async fn devices() -> Result<Response, Refusal> {
+/// `GET /api/devices`: the same as `bgcam devices --json`.
+pub(super) async fn devices() -> Result<Response, HttpError> {
     #[derive(Serialize)]
     struct Devices {
         cameras: Vec<camera::Device>,
         outputs: Vec<sink::loopback::Loopback>,
     }
-    let devices = beside(|| Devices { cameras: camera::list().devices, outputs: sink::loopback::list() }).await?;
+    let devices = run_blocking(|| Devices { cameras: camera::list().devices, outputs: sink::loopback::list() }).await?;
     Ok(json(&devices))
 }
 
-/// `GET /api/providers`: as `bgcam providers --json`.
-pub(super) async fn providers<H: Host>(State(site): Here<H>) -> Result<Response, Refusal> {
-    let settings = site.host.config().prompt;
-    Ok(json(&beside(move || providers::list(&settings)).await?))
+/// `GET /api/providers`: the same as `bgcam providers --json`.
+pub(super) async fn providers<B: Backend>(State(state): AppStateRef<B>) -> Result<Response, HttpError> {
+    let settings = state.backend.config().prompt;
+    Ok(json(&run_blocking(move || providers::list(&settings)).await?))
 }
 
-/// `GET /api/styles`: their names.
+/// `GET /api/styles`: the names of the styles.
 pub(super) async fn styles() -> Response {
     json(&STYLES.map(|(name, _)| name))
 }

@@ -1,25 +1,25 @@
-//! Why there is no control page.
+//! Errors of the control page.
 
 use std::io;
 
 use crate::error::{Failure, Kind, chain};
 
-/// Why there is no control page; the camera goes on without it.
+/// Why the control page cannot be served; the camera works without it.
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
-    /// The port can't be had.
-    #[error("cannot serve the control page at port {port} of this machine")]
+    /// The port cannot be bound.
+    #[error("cannot serve the control page on port {port}")]
     Bind {
-        /// The port that was asked for.
+        /// The configured port.
         port: u16,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The system gives no random numbers for codes and sessions.
-    #[error("no random numbers for the control page's sessions: {0}")]
+    /// The system provides no random numbers for codes and sessions.
+    #[error("cannot get random numbers for the control page's sessions: {0}")]
     Random(getrandom::Error),
-    /// The system gives no thread.
-    #[error("no thread for the control page")]
+    /// The thread cannot be started.
+    #[error("cannot start a thread for the control page")]
     Thread(#[source] io::Error),
 }
 
@@ -28,10 +28,10 @@ impl From<WebError> for Failure {
         let text = chain(&error);
         match error {
             WebError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                Self::new(Kind::Busy, text).hint("set another web.port, or 0 for any that is free")
+                Self::new(Kind::Busy, text).hint("set another web.port, or 0 for any free port")
             }
             WebError::Bind { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Self::new(Kind::Denied, text).hint("set web.port to 1024 or more, or 0 for any that is free")
+                Self::new(Kind::Denied, text).hint("set web.port to 1024 or higher, or 0 for any free port")
             }
             _ => Self::new(Kind::Io, text),
         }

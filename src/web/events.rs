@@ -1,4 +1,4 @@
-//! The status, pushed: each second, at once after a change, and more often while a picture is made.
+//! Streams the status to the page: every second, after every change, and more often during a generation.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,46 +13,46 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{Here, Host, Site, answer::Refusal, live::Stream};
+use super::{AppState, AppStateRef, Backend, live::ChannelBody, reply::HttpError};
 
-/// How often the status is told when nothing happens.
-const BEAT: Duration = Duration::from_secs(1);
+/// Interval while nothing changes.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often while a picture is made.
-const WORKING: Duration = Duration::from_millis(250);
+/// Interval during a generation, for its progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How often at the most: somebody may be turning a slider.
-const RUSH: Duration = Duration::from_millis(150);
+/// Minimum interval, for rapid changes such as from a slider.
+const MIN_INTERVAL: Duration = Duration::from_millis(150);
 
 /// `GET /api/events`: server-sent events, each a [`Status`](crate::control::protocol::Status).
-pub(super) async fn follow<H: Host>(State(site): Here<H>) -> Result<Response, Refusal> {
-    let place = Arc::clone(&site.followers).try_acquire_owned().map_err(|_| Refusal::crowded("followers"))?;
-    let (sender, stream) = mpsc::channel(1);
+pub(super) async fn subscribe<B: Backend>(State(state): AppStateRef<B>) -> Result<Response, HttpError> {
+    let slot = Arc::clone(&state.subscribers).try_acquire_owned().map_err(|_| HttpError::too_many("status streams"))?;
+    let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        tell(&site, sender).await;
-        drop(place);
+        send_status(&state, sender).await;
+        drop(slot);
     });
-    Ok(([(CONTENT_TYPE, "text/event-stream")], Body::new(Stream(stream))).into_response())
+    Ok(([(CONTENT_TYPE, "text/event-stream")], Body::new(ChannelBody(receiver))).into_response())
 }
 
-/// Tells one follower, until they are gone.
-async fn tell<H: Host>(site: &Site<H>, sender: mpsc::Sender<Bytes>) {
-    let mut news = site.host.news();
+/// Sends the status to one subscriber until it disconnects.
+async fn send_status<B: Backend>(state: &AppState<B>, sender: mpsc::Sender<Bytes>) {
+    let mut changes = state.backend.status_changes();
     while let Ok(permit) = sender.reserve().await {
-        news.mark_unchanged();
-        let status = site.host.status().await;
+        changes.mark_unchanged();
+        let status = state.backend.status().await;
         let Ok(text) = serde_json::to_string(&status) else { return };
         permit.send(Bytes::from(format!("data: {text}\n\n")));
-        let rested = Instant::now() + RUSH;
+        let earliest = Instant::now() + MIN_INTERVAL;
         tokio::select! {
-            () = sleep(if status.prompt.is_some() { WORKING } else { BEAT }) => {}
-            changed = news.changed() => {
+            () = sleep(if status.prompt.is_some() { PROGRESS_INTERVAL } else { IDLE_INTERVAL }) => {}
+            changed = changes.changed() => {
                 if changed.is_err() {
                     return;
                 }
             }
             () = sender.closed() => return,
         }
-        sleep_until(rested).await;
+        sleep_until(earliest).await;
     }
 }

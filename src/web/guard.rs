@@ -1,8 +1,8 @@
-//! Who may come in: browsers on this machine that have a session, and no other site through them.
+//! Authorizes requests: only browsers on this machine with a session, and no cross-site requests.
 //!
-//! The address that `bgcam preview` opens has a one-time code, which is exchanged at once for a session cookie and a clean
-//! address ([`Access`]). Names other than those of this machine are refused, so that nobody's domain can be made to point
-//! here, and so are requests that another site's page sends.
+//! The address that `bgcam preview` opens contains a one-time code, which is immediately exchanged for a session cookie and
+//! a clean address ([`Access`]). Host names other than this machine's are refused, which prevents DNS rebinding, and so are
+//! requests from pages of other sites.
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,17 +19,17 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::{Access, access::code_in, answer::Refusal};
+use super::{Access, access::code_in, reply::HttpError};
 use crate::error::{Failure, Kind};
 
-/// The header that stands for the `Origin` that programs do not send; no page of another site can.
-const OURS: &str = "x-bgcam";
+/// Header with which programs replace the `Origin` header of browsers; pages of other sites cannot send it.
+const CLIENT_HEADER: &str = "x-bgcam";
 
-/// Nothing but what comes from here, and nobody's frame around it.
+/// Allows only resources of the page itself, and no embedding in frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
                       connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What goes with every answer.
+/// Headers of every response.
 const HEADERS: [(HeaderName, &str); 6] = [
     (CONTENT_SECURITY_POLICY, POLICY),
     (CACHE_CONTROL, "no-store"),
@@ -39,22 +39,22 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Knows who has a session, and our own names.
+/// Checks sessions, host names and origins.
 #[derive(Debug)]
 pub(super) struct Guard {
     access: Arc<Access>,
     hosts: [String; 3],
-    /// Cookies are shared by all ports of a machine, so its name has ours: two daemons keep apart.
+    /// Name of the session cookie. It contains the port, because all ports of a host share cookies.
     cookie: String,
 }
 
-/// What is done with a request.
+/// The decision about a request.
 #[derive(Debug)]
 enum Verdict {
-    Pass,
-    /// It brought a valid code: here is the session.
-    Welcome(String),
-    Refuse(Refusal),
+    Allow,
+    /// The request has a valid code; this is the new session.
+    StartSession(String),
+    Refuse(HttpError),
 }
 
 impl Guard {
@@ -68,33 +68,33 @@ impl Guard {
         let (headers, uri) = (request.headers(), request.uri());
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let named = uri.authority().map_or(host, |authority| authority.as_str());
-        if headers.get_all(HOST).iter().count() > 1 || [host, named].iter().any(|name| !self.is_ours(name)) {
-            return refuse(format!("the control page is not at {named:?}"));
+        if headers.get_all(HOST).iter().count() > 1 || [host, named].iter().any(|name| !self.is_own_host(name)) {
+            return refuse(format!("{named:?} is not an address of the control page"));
         }
         let origin = headers.get(ORIGIN);
         if origin.is_some_and(|origin| origin.as_bytes() != format!("http://{host}").as_bytes()) {
-            return refuse(format!("the control page takes nothing from {origin:?}"));
+            return refuse(format!("requests from {origin:?} are not allowed"));
         }
-        let is_look = matches!(*request.method(), Method::GET | Method::HEAD);
-        if !is_look && origin.is_none() && !headers.contains_key(OURS) {
-            return refuse(format!("a change needs the header Origin or {OURS}"));
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !is_read && origin.is_none() && !headers.contains_key(CLIENT_HEADER) {
+            return refuse(format!("the request needs an Origin or {CLIENT_HEADER} header"));
         }
-        // a code is looked at before the cookie: one that was used or has expired opens nothing, even here
+        // before the session: a used or expired code is refused even in a browser with a session
         if let Some(code) = code_in(uri.query()).filter(|_| uri.path() == "/" && *request.method() == Method::GET) {
             return match self.access.exchange(code, Instant::now()) {
-                Ok(Some(session)) => Verdict::Welcome(session),
-                Ok(None) => refuse("this address was used before, or has expired"),
+                Ok(Some(session)) => Verdict::StartSession(session),
+                Ok(None) => refuse("this address has already been used or has expired"),
                 Err(error) => Verdict::Refuse(Failure::new(Kind::Internal, error.to_string()).into()),
             };
         }
         if self.has_session(headers) {
-            return Verdict::Pass;
+            return Verdict::Allow;
         }
-        refuse("this browser has no session with the control page")
+        refuse("this browser has no session on the control page")
     }
 
-    fn is_ours(&self, host: &str) -> bool {
-        self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))
+    fn is_own_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
     }
 
     fn has_session(&self, headers: &HeaderMap) -> bool {
@@ -106,31 +106,31 @@ impl Guard {
         cookies.flat_map(|cookies| cookies.split(';')).any(is_valid)
     }
 
-    /// Sends the browser on to the plain address, with the session as a cookie of this host and this page alone.
-    fn welcome(&self, session: &str) -> Response {
+    /// Redirects the browser to the plain address and sets the session cookie.
+    fn start_session(&self, session: &str) -> Response {
         let cookie = format!("{}={session}; Path=/; HttpOnly; SameSite=Strict", self.cookie);
         (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/".to_owned())]).into_response()
     }
 }
 
-fn refuse(why: impl Into<String>) -> Verdict {
-    let hint = "`bgcam preview` opens the control page";
-    Verdict::Refuse(Refusal(StatusCode::FORBIDDEN, Failure::new(Kind::Denied, why).hint(hint)))
+fn refuse(reason: impl Into<String>) -> Verdict {
+    let hint = "run `bgcam preview` to open the control page";
+    Verdict::Refuse(HttpError(StatusCode::FORBIDDEN, Failure::new(Kind::Denied, reason).hint(hint)))
 }
 
-/// Lets a request pass or not, and seals the answer.
+/// Middleware: authorizes a request and adds the security headers to the response.
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let is_page = request.uri().path() == "/";
     let mut response = match guard.judge(&request) {
-        Verdict::Pass => next.run(request).await,
-        Verdict::Welcome(session) => guard.welcome(&session),
-        // a person reads this one
-        Verdict::Refuse(Refusal(status, _)) if is_page => {
+        Verdict::Allow => next.run(request).await,
+        Verdict::StartSession(session) => guard.start_session(&session),
+        // shown to a person
+        Verdict::Refuse(HttpError(status, _)) if is_page => {
             (status, Html(include_str!("page/closed.html"))).into_response()
         }
-        Verdict::Refuse(refusal) => {
-            tracing::debug!("the control page refused {} {}: {}", request.method(), request.uri().path(), refusal.1);
-            refusal.into_response()
+        Verdict::Refuse(error) => {
+            tracing::debug!("the control page refused {} {}: {}", request.method(), request.uri().path(), error.1);
+            error.into_response()
         }
     };
     for (name, value) in HEADERS {
@@ -154,14 +154,14 @@ mod tests {
         guard.access.one_time_address().unwrap().split_once('?').unwrap().1.to_owned()
     }
 
-    /// The cookie of a new session, as a browser sends it.
+    /// The cookie header of a new session.
     fn cookie(guard: &Guard) -> String {
         let query = code(guard);
         let session = guard.access.exchange(code_in(Some(&query)).unwrap(), Instant::now()).unwrap().unwrap();
         format!("bgcam-8000={session}")
     }
 
-    /// What becomes of a request with these headers.
+    /// The verdict on a request with these headers.
     fn judge(guard: &Guard, method: &str, path: &str, headers: &[(&str, &str)]) -> Verdict {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
@@ -170,32 +170,34 @@ mod tests {
         guard.judge(&request.body(Body::empty()).unwrap())
     }
 
-    const HERE: (&str, &str) = ("host", "127.0.0.1:8000");
+    const HOST_HEADER: (&str, &str) = ("host", "127.0.0.1:8000");
 
     #[test]
-    fn a_code_is_exchanged_for_a_cookie_once() {
+    fn code_is_exchanged_for_a_cookie_once() {
         let guard = guard();
         let path = format!("/?{}", code(&guard));
         for (method, path) in [("HEAD", path.as_str()), ("GET", &path.replace('/', "/app.js"))] {
-            assert!(matches!(judge(&guard, method, path, &[HERE]), Verdict::Refuse(_)), "{method} {path}");
+            assert!(matches!(judge(&guard, method, path, &[HOST_HEADER]), Verdict::Refuse(_)), "{method} {path}");
         }
-        let Verdict::Welcome(session) = judge(&guard, "GET", &path, &[HERE]) else { panic!("{path} is not welcome") };
-        let welcome = guard.welcome(&session);
-        let cookie = welcome.headers()[SET_COOKIE].to_str().unwrap();
+        let Verdict::StartSession(session) = judge(&guard, "GET", &path, &[HOST_HEADER]) else {
+            panic!("{path} was refused")
+        };
+        let redirect = guard.start_session(&session);
+        let cookie = redirect.headers()[SET_COOKIE].to_str().unwrap();
         assert_eq!(cookie, format!("bgcam-8000={session}; Path=/; HttpOnly; SameSite=Strict"));
-        assert_eq!(welcome.headers()[LOCATION], "/");
+        assert_eq!(redirect.headers()[LOCATION], "/");
         let pair = cookie.split(';').next().unwrap();
         for header in [pair.to_owned(), format!("a=1; {pair}"), format!("bgcam-8000=old; {pair}; b=2")] {
-            let verdict = judge(&guard, "GET", "/app.js", &[HERE, ("cookie", &header)]);
-            assert!(matches!(verdict, Verdict::Pass), "{header}");
+            let verdict = judge(&guard, "GET", "/app.js", &[HOST_HEADER, ("cookie", &header)]);
+            assert!(matches!(verdict, Verdict::Allow), "{header}");
         }
-        for headers in [&[HERE][..], &[HERE, ("cookie", pair)]] {
-            assert!(matches!(judge(&guard, "GET", &path, headers), Verdict::Refuse(_)), "used up");
+        for headers in [&[HOST_HEADER][..], &[HOST_HEADER, ("cookie", pair)]] {
+            assert!(matches!(judge(&guard, "GET", &path, headers), Verdict::Refuse(_)), "already used");
         }
     }
 
     #[test]
-    fn without_a_session_nothing_is_given() {
+    fn nothing_is_served_without_a_session() {
         let guard = guard();
         let other_port = cookie(&guard).replace("8000", "8001");
         let code = code(&guard).replace("code=", "bgcam-8000=");
@@ -208,43 +210,52 @@ mod tests {
             ("authorization", &bearer),
         ] {
             for path in ["/", "/app.js", "/live/output", "/api/events", "/?code=", "/?token="] {
-                assert!(matches!(judge(&guard, "GET", path, &[HERE, header]), Verdict::Refuse(_)), "{path} {header:?}");
+                assert!(
+                    matches!(judge(&guard, "GET", path, &[HOST_HEADER, header]), Verdict::Refuse(_)),
+                    "{path} {header:?}"
+                );
             }
         }
     }
 
     #[test]
-    fn other_names_and_other_sites_are_refused_even_with_a_session() {
+    fn other_hosts_and_origins_are_refused_even_with_a_session() {
         let guard = guard();
         let cookie = cookie(&guard);
         let session = ("cookie", cookie.as_str());
         for host in ["evil.example", "evil.example:8000", "127.0.0.1", "127.0.0.1:8001", "127.0.0.1:8000.evil", ""] {
             assert!(matches!(judge(&guard, "GET", "/", &[("host", host), session]), Verdict::Refuse(_)), "{host}");
         }
-        let twice = [HERE, ("host", "evil.example"), session];
+        let twice = [HOST_HEADER, ("host", "evil.example"), session];
         assert!(matches!(judge(&guard, "GET", "/", &twice), Verdict::Refuse(_)));
-        assert!(matches!(judge(&guard, "GET", "http://evil.example/", &[HERE, session]), Verdict::Refuse(_)));
+        assert!(matches!(judge(&guard, "GET", "http://evil.example/", &[HOST_HEADER, session]), Verdict::Refuse(_)));
         for origin in
             ["http://evil.example", "null", "https://127.0.0.1:8000", "http://127.0.0.1:8001", "http://localhost:8000"]
         {
-            let verdict = judge(&guard, "POST", "/api/request", &[HERE, ("origin", origin), session]);
+            let verdict = judge(&guard, "POST", "/api/request", &[HOST_HEADER, ("origin", origin), session]);
             assert!(matches!(verdict, Verdict::Refuse(_)), "{origin}");
         }
         for host in ["localhost:8000", "[::1]:8000", "LOCALHOST:8000"] {
             let origin = format!("http://{host}");
             let verdict = judge(&guard, "POST", "/api/request", &[("host", host), ("origin", &origin), session]);
-            assert!(matches!(verdict, Verdict::Pass), "{host}: {verdict:?}");
+            assert!(matches!(verdict, Verdict::Allow), "{host}: {verdict:?}");
         }
     }
 
     #[test]
-    fn a_change_without_origin_needs_our_header() {
+    fn change_without_origin_needs_the_client_header() {
         let guard = guard();
         let cookie = cookie(&guard);
         let session = ("cookie", cookie.as_str());
         for method in ["POST", "DELETE", "PUT", "OPTIONS"] {
-            assert!(matches!(judge(&guard, method, "/api/request", &[HERE, session]), Verdict::Refuse(_)), "{method}");
+            assert!(
+                matches!(judge(&guard, method, "/api/request", &[HOST_HEADER, session]), Verdict::Refuse(_)),
+                "{method}"
+            );
         }
-        assert!(matches!(judge(&guard, "POST", "/api/request", &[HERE, session, (OURS, "1")]), Verdict::Pass));
+        assert!(matches!(
+            judge(&guard, "POST", "/api/request", &[HOST_HEADER, session, (CLIENT_HEADER, "1")]),
+            Verdict::Allow
+        ));
     }
 }

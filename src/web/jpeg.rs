@@ -1,53 +1,55 @@
-//! Small pictures become JPEG for the browser.
+//! Encodes preview frames as JPEG for the browser.
 
 use axum::body::Bytes;
 use turbojpeg::{Compressor, Subsamp, YuvImage};
 
 use crate::frame::Frame;
 
-/// Good enough that nobody sees the difference at this size.
+/// JPEG quality, 1 to 100; artefacts are not visible at the size of the preview.
 const QUALITY: i32 = 82;
 
-/// Bytes of the length before each picture.
-const PREFIX: usize = 4;
+/// Length of the length prefix, in bytes.
+const PREFIX_LEN: usize = 4;
 
-/// Encodes one picture after another, each in the size that it has.
+/// Encodes frames of any size, reusing its buffers.
 #[derive(Debug)]
 pub(super) struct Encoder {
     compressor: Compressor,
-    /// The planes in the full range, as JPEG wants them.
-    full: Vec<u8>,
+    /// The planes in full range, as JPEG requires.
+    full_range: Vec<u8>,
     encoded: Vec<u8>,
 }
 
 impl Encoder {
     /// # Errors
-    /// When there is no memory for it.
+    /// When out of memory.
     pub(super) fn new() -> turbojpeg::Result<Self> {
         let mut compressor = Compressor::new()?;
         compressor.set_quality(QUALITY)?;
-        Ok(Self { compressor, full: Vec::new(), encoded: Vec::new() })
+        Ok(Self { compressor, full_range: Vec::new(), encoded: Vec::new() })
     }
 
-    /// The length of the JPEG, four bytes with the highest first, and the JPEG itself.
+    /// The length of the JPEG as a big-endian `u32`, followed by the JPEG.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// When out of memory.
     pub(super) fn encode(&mut self, frame: &Frame) -> turbojpeg::Result<Bytes> {
         let size = frame.size();
-        self.full.resize(size.i420_len(), 0);
-        expand(frame, &mut self.full);
-        let (width, height, subsamp) = (size.width(), size.height(), Subsamp::Sub2x2);
-        self.encoded.resize(PREFIX + turbojpeg::compressed_buf_len(width, height, subsamp)?, 0);
-        let image = YuvImage { pixels: self.full.as_slice(), width, align: 1, height, subsamp };
-        let length = self.compressor.compress_yuv_to_slice(image, &mut self.encoded[PREFIX..])?;
-        self.encoded[..PREFIX].copy_from_slice(&(length as u32).to_be_bytes());
-        Ok(Bytes::copy_from_slice(&self.encoded[..PREFIX + length]))
+        self.full_range.resize(size.i420_len(), 0);
+        expand_range(frame, &mut self.full_range);
+        let width = size.width();
+        let height = size.height();
+        let subsamp = Subsamp::Sub2x2;
+        self.encoded.resize(PREFIX_LEN + turbojpeg::compressed_buf_len(width, height, subsamp)?, 0);
+        let image = YuvImage { pixels: self.full_range.as_slice(), width, align: 1, height, subsamp };
+        let length = self.compressor.compress_yuv_to_slice(image, &mut self.encoded[PREFIX_LEN..])?;
+        self.encoded[..PREFIX_LEN].copy_from_slice(&(length as u32).to_be_bytes());
+        Ok(Bytes::copy_from_slice(&self.encoded[..PREFIX_LEN + length]))
     }
 }
 
-/// From limited range (16..=235, 16..=240) to the full range, in fixed point with seven digits.
-fn expand(frame: &Frame, full: &mut [u8]) {
+/// Converts limited range (luma 16..=235, chroma 16..=240) to full range, in fixed point with 7 fractional bits.
+fn expand_range(frame: &Frame, full: &mut [u8]) {
     let (luma, chroma) = full.split_at_mut(frame.size().luma_len());
     for (full, y) in luma.iter_mut().zip(frame.planes().0) {
         *full = ((u16::from(y.saturating_sub(16)) * 149 + 64) >> 7).min(255) as u8; // 255 / 219
@@ -63,7 +65,7 @@ mod tests {
     use crate::frame::{Size, Yuv};
 
     #[test]
-    fn colours_are_what_they_were() {
+    fn colours_survive_encoding() {
         let mut encoder = Encoder::new().unwrap();
         for size in [Size::new(64, 32).unwrap(), Size::new(34, 18).unwrap()] {
             let mut frame = Frame::new(size);

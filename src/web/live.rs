@@ -1,7 +1,7 @@
-//! The live picture: encoded once for all who watch, sent to each as fast as they take it.
+//! The live preview: encoded once for all viewers, sent to each at its own pace.
 //!
-//! A stream of JPEGs, each after its length. The page reads it with `fetch` and draws to a canvas: it can be stopped when
-//! the tab is hidden, its rate can be counted, and a refusal can be read, none of which `multipart/x-mixed-replace` offers.
+//! The stream consists of length-prefixed JPEGs, which the page reads with `fetch` and draws on a canvas. Unlike
+//! `multipart/x-mixed-replace`, this lets the page stop when its tab is hidden, count frames, and read errors.
 
 use std::{
     convert::Infallible,
@@ -19,41 +19,41 @@ use axum::{
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
-    Here, Host,
-    answer::{Refusal, Segment},
+    AppStateRef, Backend,
     jpeg::Encoder,
+    reply::{HttpError, PathParam},
 };
 use crate::{
     error::{Failure, Kind},
     pipeline::{Preview, Subscription, View},
 };
 
-/// Viewers at once; more are sent away.
+/// Maximum number of viewers; further ones are refused.
 const MAX_VIEWERS: usize = 6;
 
-/// The encoded pictures, and those who watch them.
+/// The newest encoded image of each view, and the slots for viewers.
 #[derive(Debug)]
 pub(super) struct Live {
     preview: Arc<Preview>,
-    pictures: [watch::Sender<Bytes>; View::ALL.len()],
-    places: Arc<Semaphore>,
+    images: [watch::Sender<Bytes>; View::ALL.len()],
+    slots: Arc<Semaphore>,
 }
 
 impl Live {
     pub(super) fn new(preview: Arc<Preview>) -> Self {
         Self {
             preview,
-            pictures: View::ALL.map(|_| watch::Sender::new(Bytes::new())),
-            places: Arc::new(Semaphore::new(MAX_VIEWERS)),
+            images: View::ALL.map(|_| watch::Sender::new(Bytes::new())),
+            slots: Arc::new(Semaphore::new(MAX_VIEWERS)),
         }
     }
 
-    /// Encodes what comes from the preview, for ever; one task does.
+    /// Encodes preview frames until dropped; run by a single task.
     pub(super) async fn encode(&self) {
         let mut encoder = match Encoder::new() {
             Ok(encoder) => encoder,
             Err(error) => {
-                tracing::error!("the live picture cannot be encoded: {error}");
+                tracing::error!("cannot encode the live preview: {error}");
                 return std::future::pending().await;
             }
         };
@@ -62,28 +62,29 @@ impl Live {
             for view in View::ALL {
                 let Some(frame) = self.preview.take(view) else { continue };
                 match encoder.encode(&frame) {
-                    Ok(jpeg) => drop(self.pictures[view as usize].send_replace(jpeg)),
-                    Err(error) => tracing::debug!("a live picture was not encoded: {error}"),
+                    Ok(jpeg) => drop(self.images[view as usize].send_replace(jpeg)),
+                    Err(error) => tracing::debug!("cannot encode a preview frame: {error}"),
                 }
             }
         }
     }
 
-    /// The pictures from now on.
-    fn watch(&self, view: View) -> Result<Stream, Refusal> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::crowded("viewers"))?;
-        let (watching, mut newest) = (self.preview.subscribe(view), self.pictures[view as usize].subscribe());
-        let (sender, stream) = mpsc::channel(1);
+    /// A stream of the images encoded from now on.
+    fn subscribe(&self, view: View) -> Result<ChannelBody, HttpError> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| HttpError::too_many("live previews"))?;
+        let subscription = self.preview.subscribe(view);
+        let mut newest = self.images[view as usize].subscribe();
+        let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
-            hand_on(&mut newest, sender, watching).await;
-            drop(place);
+            forward_newest(&mut newest, sender, subscription).await;
+            drop(slot);
         });
-        Ok(Stream(stream))
+        Ok(ChannelBody(receiver))
     }
 }
 
-/// Hands a viewer the newest picture each time that they have taken the last one, until they are gone.
-async fn hand_on(newest: &mut watch::Receiver<Bytes>, sender: mpsc::Sender<Bytes>, _watching: Subscription) {
+/// Forwards the newest image each time the viewer has received the last one, until it disconnects.
+async fn forward_newest(newest: &mut watch::Receiver<Bytes>, sender: mpsc::Sender<Bytes>, _subscription: Subscription) {
     while let Ok(permit) = sender.reserve().await {
         let changed = tokio::select! {
             changed = newest.changed() => changed,
@@ -96,10 +97,10 @@ async fn hand_on(newest: &mut watch::Receiver<Bytes>, sender: mpsc::Sender<Bytes
     }
 }
 
-/// A body that is sent piece by piece; it ends with its sender.
-pub(super) struct Stream(pub(super) mpsc::Receiver<Bytes>);
+/// A response body that is read from a channel and ends when its sender is dropped.
+pub(super) struct ChannelBody(pub(super) mpsc::Receiver<Bytes>);
 
-impl http_body::Body for Stream {
+impl http_body::Body for ChannelBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -107,20 +108,26 @@ impl http_body::Body for Stream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(http_body::Frame::data(piece))))
+        self.0.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(http_body::Frame::data(chunk))))
     }
 }
 
 /// `GET /live/output`, `/live/camera`, `/live/matte`.
-pub(super) async fn watch<H: Host>(State(site): Here<H>, Segment(view): Segment) -> Result<Response, Refusal> {
+pub(super) async fn stream<B: Backend>(
+    State(state): AppStateRef<B>,
+    PathParam(view): PathParam,
+) -> Result<Response, HttpError> {
     let view = match view.as_str() {
         "output" => View::Output,
         "camera" => View::Camera,
         "matte" => View::Matte,
-        _ => return Err(Failure::new(Kind::NotFound, "what can be watched is output, camera and matte").into()),
+        _ => {
+            let text = format!("no live preview {view:?}, expected output, camera or matte");
+            return Err(Failure::new(Kind::NotFound, text).into());
+        }
     };
-    let stream = site.live.watch(view)?;
-    Ok(([(CONTENT_TYPE, "application/octet-stream")], Body::new(stream)).into_response())
+    let body = state.live.subscribe(view)?;
+    Ok(([(CONTENT_TYPE, "application/octet-stream")], Body::new(body)).into_response())
 }
 
 #[cfg(test)]
@@ -128,12 +135,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_slow_viewer_gets_the_newest_and_leaving_ends_the_watching() {
+    async fn slow_viewer_gets_the_newest_image_and_disconnecting_unsubscribes() {
         let preview = Arc::<Preview>::default();
         let live = Live::new(Arc::clone(&preview));
-        let mut slow = live.watch(View::Output).unwrap();
+        let mut slow = live.subscribe(View::Output).unwrap();
         assert!(preview.has_viewers());
-        let show = |number: u8| drop(live.pictures[0].send_replace(Bytes::from(vec![number])));
+        let show = |number: u8| drop(live.images[0].send_replace(Bytes::from(vec![number])));
         show(1);
         while slow.0.is_empty() {
             tokio::task::yield_now().await;
@@ -148,11 +155,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_viewer_is_shown_nothing_of_before_and_the_crowd_is_bounded() {
+    async fn new_viewer_gets_no_old_image_and_viewers_are_limited() {
         let live = Live::new(Arc::default());
-        live.pictures[0].send_replace(Bytes::from_static(b"old"));
-        let mut viewers: Vec<_> = (0..MAX_VIEWERS).map(|_| live.watch(View::Output).unwrap()).collect();
-        assert!(live.watch(View::Output).is_err());
+        live.images[0].send_replace(Bytes::from_static(b"old"));
+        let mut viewers: Vec<_> = (0..MAX_VIEWERS).map(|_| live.subscribe(View::Output).unwrap()).collect();
+        assert!(live.subscribe(View::Output).is_err());
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }

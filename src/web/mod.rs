@@ -1,14 +1,14 @@
-//! The control page: what others see, and everything to turn, in a browser on this machine.
+//! The control page: a live preview and all settings, in a browser on this machine.
 //!
-//! It has a thread and a runtime of its own, so that neither the camera nor the control socket waits for a browser. It
-//! asks for the same [`Request`](crate::control::protocol::Request)s as the command line, through the same [`Service`].
+//! It runs on its own thread and runtime, so that a slow browser cannot delay the camera or the control socket. It handles the
+//! same [`Request`](crate::control::protocol::Request)s as the command line, through the same [`Service`].
 //!
-//! `serve` takes connections of this user's programs (`peer`), `guard` says who may come in and `access` who has a session,
-//! `api` and `gallery` do what the page asks for, `events` pushes the status, `live` the picture (encoded by `jpeg`),
-//! `answer` says what comes back. The page itself is in `page/`.
+//! - `serve` accepts connections of this user's programs (`peer`).
+//! - `guard` authorizes requests, with the codes and sessions of `access`.
+//! - `api` and `gallery` implement the endpoints, `events` streams the status, `live` the preview (encoded by `jpeg`).
+//! - `reply` builds responses and errors. The page itself is in `page/`.
 
 mod access;
-mod answer;
 mod api;
 mod error;
 mod events;
@@ -17,6 +17,7 @@ mod guard;
 mod jpeg;
 mod live;
 mod peer;
+mod reply;
 mod serve;
 
 use std::{
@@ -42,12 +43,12 @@ use tokio::{
 };
 
 pub use self::{access::Access, error::WebError};
-use self::{answer::Refusal, gallery::Thumbs, guard::Guard, live::Live};
+use self::{gallery::Thumbnails, guard::Guard, live::Live, reply::HttpError};
 use crate::{
     compose::RoomVisible,
     config::Config,
     control::{
-        protocol::{Request, Response as Answer},
+        protocol::{Request, Response as DaemonResponse},
         server::Service,
     },
     error::{Failure, Kind},
@@ -55,37 +56,37 @@ use crate::{
     pipeline::Preview,
 };
 
-/// What stands behind the page: the daemon.
-pub trait Host: Service + Clone {
-    /// The settings of now.
+/// The daemon behind the page.
+pub trait Backend: Service + Clone {
+    /// The settings in effect.
     fn config(&self) -> Config;
 
-    /// The pictures that were made and imported.
+    /// The generated and imported images.
     ///
     /// # Errors
-    /// When they can't be reached.
+    /// When the gallery cannot be opened.
     fn gallery(&self) -> Result<Gallery, Failure>;
 
-    /// The gallery's names for what is shown, which may not be evicted.
-    fn on_screen(&self) -> Vec<String>;
+    /// Gallery ids of the images that are shown and must not be evicted.
+    fn shown_ids(&self) -> Vec<String>;
 
-    /// The number of a request that arrives now; later ones have greater numbers.
-    fn arrive(&self) -> u64;
+    /// The sequence number of a request that arrives now.
+    fn next_arrival(&self) -> u64;
 
-    /// Shows a picture of the gallery, unless another background was chosen after the request that arrived then.
-    fn show_picture(&self, path: PathBuf, arrived: u64) -> impl Future<Output = Result<Answer, Failure>> + Send;
+    /// Shows an image of the gallery, unless a request after `arrival` has chosen another background.
+    fn show_image(&self, path: PathBuf, arrival: u64) -> impl Future<Output = Result<DaemonResponse, Failure>> + Send;
 
-    /// Where the pictures can be watched.
+    /// The source of the live preview.
     fn preview(&self) -> Arc<Preview>;
 
-    /// Changes whenever the status has changed by somebody's doing.
-    fn news(&self) -> watch::Receiver<()>;
+    /// Signals every change of the status made by a request.
+    fn status_changes(&self) -> watch::Receiver<()>;
 
-    /// Why others would see the user's room after `request`, if they don't see it before.
+    /// Why other people could see the user's room after `request`, if they cannot now.
     fn reveals_room(&self, request: &Request) -> Option<RoomVisible>;
 }
 
-/// The open page; closed when dropped.
+/// The running control page; stops when dropped.
 #[derive(Debug)]
 pub struct Page {
     access: Arc<Access>,
@@ -93,57 +94,56 @@ pub struct Page {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the handlers share.
-struct Site<H> {
-    host: H,
-    /// The daemon's runtime, where its work is done.
-    control: Handle,
+/// State shared by the request handlers.
+struct AppState<B> {
+    backend: B,
+    /// The daemon's runtime, on which its requests run.
+    daemon_runtime: Handle,
     live: Live,
-    thumbs: Thumbs,
-    /// Those who follow the status.
-    followers: Arc<Semaphore>,
-    /// One picture at a time is taken in: it lies in memory.
+    thumbnails: Thumbnails,
+    /// Slots for subscribers of the status.
+    subscribers: Arc<Semaphore>,
+    /// One upload at a time: it is held in memory.
     uploads: Semaphore,
 }
 
-/// Followers of the status at once; more are sent away.
-const MAX_FOLLOWERS: usize = 8;
+/// Maximum number of status subscribers; further ones are refused.
+const MAX_SUBSCRIBERS: usize = 8;
 
-/// How much of a picture waits in the kernel for a viewer, in bytes: a slow one should not see what was seconds ago.
+/// Kernel send buffer in bytes; small, to bound the latency of a slow viewer.
 const SEND_BUFFER: u32 = 128 << 10;
 
-/// Connections that wait to be taken.
+/// Length of the queue of pending connections.
 const BACKLOG: u32 = 64;
 
-/// How long a picture that is being decoded may hold up the daemon's end.
-const LAST_WORK: Duration = Duration::from_millis(200);
+/// How long blocking work, such as decoding an image, may delay the shutdown.
+const WORK_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Page {
-    /// Opens the page at `port` of this machine's loopback, 0 for any that is free. Requests are done on the current
-    /// runtime.
+    /// Serves the page on a port of the loopback interface; 0 selects a free port. Requests run on the current runtime.
     ///
     /// # Errors
-    /// When the port is taken, or the system gives no thread.
-    pub fn open<H: Host>(host: H, port: u16) -> Result<Self, WebError> {
+    /// When the port is in use, or no thread can be started.
+    pub fn open<B: Backend>(backend: B, port: u16) -> Result<Self, WebError> {
         let listener = bind(port).map_err(|source| WebError::Bind { port, source })?;
         let port = listener.local_addr().map_err(|source| WebError::Bind { port, source })?.port();
         let access = Arc::new(Access::new(port));
         let guard = Guard::new(Arc::clone(&access));
-        let site = Arc::new(Site {
-            live: Live::new(host.preview()),
-            host,
-            control: Handle::current(),
-            thumbs: Thumbs::default(),
-            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+        let state = Arc::new(AppState {
+            live: Live::new(backend.preview()),
+            backend,
+            daemon_runtime: Handle::current(),
+            thumbnails: Thumbnails::default(),
+            subscribers: Arc::new(Semaphore::new(MAX_SUBSCRIBERS)),
             uploads: Semaphore::new(1),
         });
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("bgcam-page".to_owned());
-        let thread = thread.spawn(move || run(listener, &site, guard, stopped)).map_err(WebError::Thread)?;
+        let thread = thread.spawn(move || run(listener, &state, guard, stopped)).map_err(WebError::Thread)?;
         Ok(Self { access, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it is, and what opens it.
+    /// Issues addresses that open the page.
     pub fn access(&self) -> Arc<Access> {
         Arc::clone(&self.access)
     }
@@ -153,7 +153,7 @@ impl Drop for Page {
     fn drop(&mut self) {
         drop(self.stop.take());
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the thread of the control page panicked");
+            tracing::error!("the control page's thread panicked");
         }
     }
 }
@@ -166,62 +166,67 @@ fn bind(port: u16) -> std::io::Result<std::net::TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-fn run<H: Host>(listener: std::net::TcpListener, site: &Arc<Site<H>>, guard: Guard, stopped: oneshot::Receiver<()>) {
+fn run<B: Backend>(
+    listener: std::net::TcpListener,
+    state: &Arc<AppState<B>>,
+    guard: Guard,
+    stopped: oneshot::Receiver<()>,
+) {
     let runtime = match Builder::new_current_thread().enable_all().max_blocking_threads(4).build() {
         Ok(runtime) => runtime,
-        Err(error) => return tracing::warn!("the control page cannot be served: {error}"),
+        Err(error) => return tracing::warn!("cannot serve the control page: {error}"),
     };
     runtime.block_on(async {
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
-            Err(error) => return tracing::warn!("the control page cannot be served: {error}"),
+            Err(error) => return tracing::warn!("cannot serve the control page: {error}"),
         };
         tokio::select! {
-            () = serve::serve(listener, router(site, guard)) => {}
-            () = site.live.encode() => {}
+            () = serve::serve(listener, router(state, guard)) => {}
+            () = state.live.encode() => {}
             _ = stopped => {}
         }
     });
-    runtime.shutdown_timeout(LAST_WORK);
+    runtime.shutdown_timeout(WORK_TIMEOUT);
 }
 
-fn router<H: Host>(site: &Arc<Site<H>>, guard: Guard) -> Router {
+fn router<B: Backend>(state: &Arc<AppState<B>>, guard: Guard) -> Router {
     let html = "text/html; charset=utf-8";
     Router::new()
         .route("/", asset(html, include_str!("page/index.html")))
         .route("/app.js", asset("text/javascript; charset=utf-8", include_str!("page/app.js")))
         .route("/style.css", asset("text/css; charset=utf-8", include_str!("page/style.css")))
         .route("/icon.svg", asset("image/svg+xml", include_str!("../../config/desktop/bgcam.svg")))
-        .route("/live/{view}", get(live::watch::<H>))
-        .route("/api/request", post(api::request::<H>))
-        .route("/api/events", get(events::follow::<H>))
-        .route("/api/knobs", get(api::knobs::<H>))
+        .route("/live/{view}", get(live::stream::<B>))
+        .route("/api/request", post(api::request::<B>))
+        .route("/api/events", get(events::subscribe::<B>))
+        .route("/api/look", get(api::look_settings::<B>))
         .route("/api/devices", get(api::devices))
-        .route("/api/providers", get(api::providers::<H>))
+        .route("/api/providers", get(api::providers::<B>))
         .route("/api/styles", get(api::styles))
-        .route("/api/gallery", get(gallery::list::<H>))
-        .route("/api/gallery/{id}", delete(gallery::remove::<H>))
-        .route("/api/gallery/{id}/thumb", get(gallery::thumb::<H>))
-        .route("/api/gallery/{id}/use", post(gallery::put_on::<H>))
-        .route("/api/gallery/{id}/favourite", post(gallery::favourite::<H>))
-        .route("/api/upload/{name}", post(gallery::upload::<H>))
-        .fallback(nothing_there)
-        .method_not_allowed_fallback(wrong_method)
+        .route("/api/gallery", get(gallery::list::<B>))
+        .route("/api/gallery/{id}", delete(gallery::remove::<B>))
+        .route("/api/gallery/{id}/thumb", get(gallery::thumbnail::<B>))
+        .route("/api/gallery/{id}/use", post(gallery::show::<B>))
+        .route("/api/gallery/{id}/favourite", post(gallery::set_favourite::<B>))
+        .route("/api/upload/{name}", post(gallery::upload::<B>))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::new(guard), guard::check))
-        .with_state(Arc::clone(site))
+        .with_state(Arc::clone(state))
 }
 
 fn asset<S: Clone + Send + Sync + 'static>(kind: &'static str, text: &'static str) -> MethodRouter<S> {
     get(move || std::future::ready(([(CONTENT_TYPE, kind)], text).into_response()))
 }
 
-async fn nothing_there() -> Refusal {
-    Refusal::from(Failure::new(Kind::NotFound, "the control page has nothing at this address"))
+async fn not_found() -> HttpError {
+    HttpError::from(Failure::new(Kind::NotFound, "no such address on the control page"))
 }
 
-async fn wrong_method() -> Response {
-    Refusal::method().into_response()
+async fn method_not_allowed() -> Response {
+    HttpError::method().into_response()
 }
 
-/// What handlers take.
-type Here<H> = State<Arc<Site<H>>>;
+/// The state parameter of request handlers.
+type AppStateRef<B> = State<Arc<AppState<B>>>;

@@ -1,52 +1,55 @@
-//! Whose program is at the other end of a connection over the loopback, according to the kernel's table of connections.
+//! The owner of the peer of a loopback connection, from the kernel's connection tables.
 //!
-//! A browser's cookie is sent to every port of this machine, where another user may listen, and a one-time address can be
-//! seen in the list of processes. Neither is worth anything to other users, because their programs are not let in: a
-//! connection is served only when the socket at its other end is there to be looked at and belongs to this user. One that
-//! was closed already has no owner any more (the kernel then reports user 0), and what it sent is not acted on.
+//! Other users of this machine may learn a session cookie (browsers send it to every port of the host) or a one-time address
+//! (from the process list). To make these useless, a connection is served only if its peer socket is open and belongs to this
+//! user. A socket that is already closed has no owner (the kernel reports user 0), so its data is ignored.
 
 use std::{
     fs,
     net::{IpAddr, SocketAddr},
 };
 
-/// The tables of connections; an IPv6 socket can be connected to an IPv4 address, and is in the second one then.
+/// The connection tables; an IPv6 socket connected to an IPv4 address is listed in the second one.
 const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 
-/// How often the tables are read when the connection is in none of them: they change while they are read, and the kernel
-/// may skip a row then.
+/// How often the tables are read if the connection is not found: the kernel may skip rows of a table that changes during the
+/// read.
 const ATTEMPTS: usize = 3;
 
-/// The state of an established connection in the tables; all others are not open yet, or closed at one end at least.
+/// The code of the state ESTABLISHED; in all other states a connection is not yet open or at least half closed.
 const ESTABLISHED: &str = "01";
 
-/// Whose program is at the other end of a connection.
+/// The owner of the peer of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// It is this user's.
+    /// This user.
     Ours,
-    /// It is another user's.
+    /// Another user, by id.
     OtherUser(u32),
-    /// There is no open socket at the other end, or the kernel does not show it.
+    /// The peer socket is closed or not listed.
     Unknown,
 }
 
-/// Whose program is at `peer`, connected to `us`.
-pub(super) fn owner(peer: SocketAddr, us: SocketAddr) -> Peer {
-    // SAFETY: getuid only reads and cannot fail.
+/// The owner of the socket `peer` that is connected to `local`.
+pub(super) fn owner(peer: SocketAddr, local: SocketAddr) -> Peer {
+    // SAFETY: getuid only reads the user id and cannot fail.
     let user = unsafe { libc::getuid() };
-    // a table that can't be read has no rows, so the connection is refused
+    // an unreadable table counts as empty, so the connection is refused
     let tables = || TABLES.iter().map(|path| fs::read_to_string(path).unwrap_or_default());
-    (0..ATTEMPTS).map(|_| find(tables(), peer, us, user)).find(|found| *found != Peer::Unknown).unwrap_or(Peer::Unknown)
+    (0..ATTEMPTS)
+        .map(|_| find(tables(), peer, local, user))
+        .find(|found| *found != Peer::Unknown)
+        .unwrap_or(Peer::Unknown)
 }
 
-/// Whose socket the tables have at the end `local` of the connection to `remote`.
+/// Looks up the owner of the socket `local` that is connected to `remote`.
 fn find(tables: impl Iterator<Item = impl AsRef<str>>, local: SocketAddr, remote: SocketAddr, user: u32) -> Peer {
-    let (local, remote) = (names(local), names(remote));
+    let local = table_forms(local);
+    let remote = table_forms(remote);
     let mut found = Peer::Unknown;
     for table in tables {
         for row in table.as_ref().lines().filter_map(Row::parse) {
-            if !row.joins(&local, &remote) {
+            if !row.connects(&local, &remote) {
                 continue;
             }
             match row.owner() {
@@ -59,7 +62,7 @@ fn find(tables: impl Iterator<Item = impl AsRef<str>>, local: SocketAddr, remote
     found
 }
 
-/// A row of a table, as far as it matters here.
+/// The relevant columns of a table row.
 struct Row<'a> {
     local: &'a str,
     remote: &'a str,
@@ -72,33 +75,36 @@ impl<'a> Row<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
         let mut fields = line.split_ascii_whitespace().skip(1);
-        let (local, remote, state) = (fields.next()?, fields.next()?, fields.next()?);
-        let (uid, inode) = (fields.nth(3)?, fields.nth(1)?);
+        let local = fields.next()?;
+        let remote = fields.next()?;
+        let state = fields.next()?;
+        let uid = fields.nth(3)?;
+        let inode = fields.nth(1)?;
         Some(Self { local, remote, state, uid, inode })
     }
 
-    fn joins(&self, local: &[String], remote: &[String]) -> bool {
-        local.iter().any(|name| name == self.local) && remote.iter().any(|name| name == self.remote)
+    fn connects(&self, local: &[String], remote: &[String]) -> bool {
+        local.iter().any(|form| form == self.local) && remote.iter().any(|form| form == self.remote)
     }
 
-    /// The user of an open socket.
+    /// The owner's user id, if the socket is open.
     fn owner(&self) -> Option<u32> {
         let has_socket = self.inode.parse::<u64>().is_ok_and(|inode| inode != 0);
         (self.state == ESTABLISHED && has_socket).then(|| self.uid.parse().ok())?
     }
 }
 
-/// The ways in which the tables may write an address: the bytes in groups of four, each as one number of this machine's
-/// byte order, and the port. An IPv4 address is in the table of IPv6 in its mapped form.
-fn names(address: SocketAddr) -> Vec<String> {
-    let name = |bytes: &[u8]| {
+/// The possible forms of an address in the tables: groups of four bytes as native-endian hexadecimal numbers, and the port.
+/// The IPv6 table lists an IPv4 address in its mapped form.
+fn table_forms(address: SocketAddr) -> Vec<String> {
+    let form = |bytes: &[u8]| {
         let (words, _) = bytes.as_chunks::<4>();
         let words: String = words.iter().map(|word| format!("{:08X}", u32::from_ne_bytes(*word))).collect();
         format!("{words}:{:04X}", address.port())
     };
     match address.ip().to_canonical() {
-        IpAddr::V4(v4) => vec![name(&v4.octets()), name(&v4.to_ipv6_mapped().octets())],
-        IpAddr::V6(v6) => vec![name(&v6.octets())],
+        IpAddr::V4(v4) => vec![form(&v4.octets()), form(&v4.to_ipv6_mapped().octets())],
+        IpAddr::V6(v6) => vec![form(&v6.octets())],
     }
 }
 
@@ -111,9 +117,9 @@ mod tests {
     const HEAD: &str =
         "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 
-    /// A row of a table for the connection from port 54321 to port 8080.
+    /// A table row for the connection from port 54321 to port 8080.
     fn row(state: &str, uid: u32, inode: u32) -> String {
-        let (local, remote) = (&names(at(54321))[0], &names(at(8080))[0]);
+        let (local, remote) = (&table_forms(at(54321))[0], &table_forms(at(8080))[0]);
         format!(
             "   1: {local} {remote} {state} 00000000:00000000 00:00000000 00000000 {uid:5}        0 {inode} 1 0000\n"
         )
@@ -123,13 +129,13 @@ mod tests {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
-    /// Whose the connection is to user 1000, by these tables.
+    /// The owner of that connection, seen by user 1000.
     fn found(tables: &[String]) -> Peer {
         find(tables.iter(), at(54321), at(8080), 1000)
     }
 
     #[test]
-    fn our_own_connection_is_ours_until_it_is_closed() {
+    fn own_connection_is_ours_until_it_is_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let us = listener.local_addr().unwrap();
         let client = TcpStream::connect(us).unwrap();
@@ -140,11 +146,11 @@ mod tests {
         assert_eq!(owner(peer, us), Peer::Unknown, "half closed");
         drop(client);
         assert_eq!(owner(peer, us), Peer::Unknown, "closed");
-        assert_eq!(owner(at(1), us), Peer::Unknown, "never there");
+        assert_eq!(owner(at(1), us), Peer::Unknown, "never existed");
     }
 
     #[test]
-    fn an_ipv6_socket_that_is_connected_to_an_ipv4_address_is_found() {
+    fn ipv6_socket_connected_to_an_ipv4_address_is_found() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let us = listener.local_addr().unwrap();
         let mapped = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST.to_ipv6_mapped(), us.port()));
@@ -159,10 +165,10 @@ mod tests {
         assert_eq!(found(&table(row("01", 1000, 41))), Peer::Ours);
         assert_eq!(found(&table(row("01", 1001, 41))), Peer::OtherUser(1001));
         assert_eq!(found(&table(row("01", 0, 41))), Peer::OtherUser(0));
-        // whoever sends and closes at once is listed as user 0 without an inode
+        // a socket that was closed right after sending is listed as user 0 without an inode
         assert_eq!(found(&table(row("06", 0, 0))), Peer::Unknown);
         assert_eq!(found(&table(row("01", 1000, 0))), Peer::Unknown);
-        // FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING, and those before the connection
+        // all other states
         for state in ["02", "03", "04", "05", "06", "07", "08", "09", "0A", "0B", "0C", ""] {
             assert_eq!(found(&table(row(state, 1000, 41))), Peer::Unknown, "{state}");
         }
@@ -172,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_contradict_each_other_are_not_ours() {
+    fn contradictory_rows_are_not_ours() {
         let (ours, others, closed) = (row("01", 1000, 41), row("01", 1001, 42), row("06", 0, 0));
         for other in [others, closed] {
             for rows in [[&ours, &other], [&other, &ours]] {
@@ -183,18 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn the_direction_matters() {
+    fn direction_matters() {
         let table = [row("01", 1001, 41)];
-        assert_eq!(find(table.iter(), at(8080), at(54321), 1001), Peer::Unknown, "our own end says nothing");
+        assert_eq!(find(table.iter(), at(8080), at(54321), 1001), Peer::Unknown, "the local end does not count");
     }
 
     #[cfg(target_endian = "little")]
     #[test]
-    fn addresses_are_written_as_the_kernel_does() {
+    fn addresses_are_formatted_like_in_the_tables() {
         let mapped = "0000000000000000FFFF00000100007F:1F90";
-        assert_eq!(names(at(8080)), ["0100007F:1F90", mapped]);
+        assert_eq!(table_forms(at(8080)), ["0100007F:1F90", mapped]);
         let same = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST.to_ipv6_mapped(), 8080));
-        assert_eq!(names(same), names(at(8080)));
-        assert_eq!(names(SocketAddr::from((Ipv6Addr::LOCALHOST, 8080))), ["00000000000000000000000001000000:1F90"]);
+        assert_eq!(table_forms(same), table_forms(at(8080)));
+        assert_eq!(
+            table_forms(SocketAddr::from((Ipv6Addr::LOCALHOST, 8080))),
+            ["00000000000000000000000001000000:1F90"]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: a bounded number of them, none of which is waited for long.
+//! Accepts connections: a bounded number, from this user's programs only, each with timeouts.
 
 use std::{
     sync::{Arc, Once},
@@ -16,62 +16,60 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::peer::{Peer, owner};
 
-/// Connections served at once; more are closed at once.
+/// Maximum number of simultaneous connections; further ones are closed.
 const MAX_CONNECTIONS: usize = 32;
 
-/// How long a browser may take for the head of a request, and be silent between two.
-const HASTE: Duration = Duration::from_secs(10);
+/// How long a browser may take to send the headers of a request, including the idle time before it.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a browser may take nothing of an answer; then it counts as gone.
-const STALLED: Duration = Duration::from_secs(10);
+/// How long a browser may accept no data of a response before the connection is closed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes that hyper holds for a connection: a head, or what a viewer has not taken.
-const BUFFER: usize = 64 << 10;
+/// Maximum buffer size of a connection, in bytes: for headers, and for data that the browser has not accepted yet.
+const MAX_BUFFER: usize = 64 << 10;
 
-/// Another user's program was refused before.
-static REFUSED: Once = Once::new();
+/// Whether a refused user has been logged.
+static REFUSAL_LOGGED: Once = Once::new();
 
 /// Serves browsers until the future is dropped.
 pub(super) async fn serve(listener: TcpListener, app: Router) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
-            // the browser hung up again, or we are out of file descriptors for the moment
+            // the browser has already disconnected, or we are out of file descriptors
             Err(error) => {
-                tracing::debug!("a browser could not be accepted: {error}");
+                tracing::debug!("cannot accept a browser: {error}");
                 sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
         let (Ok(peer), Ok(us)) = (stream.peer_addr(), stream.local_addr()) else { continue };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        // before anything that it sent is read: what belongs to a connection stays its owner's
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
+        // checked before reading anything; the owner of a connection does not change afterwards
         match owner(peer, us) {
             Peer::Ours => {}
             Peer::OtherUser(user) => {
-                // said once: others could fill the log
-                REFUSED.call_once(|| {
-                    tracing::warn!("another user's program was refused at the control page: user {user}")
-                });
+                // logged once, so that another user cannot flood the log
+                REFUSAL_LOGGED.call_once(|| tracing::warn!("refused user {user} at the control page"));
                 continue;
             }
             Peer::Unknown => {
-                tracing::debug!("a connection to the control page was closed before it was accepted");
+                tracing::debug!("a connection was closed before it was accepted");
                 continue;
             }
         }
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(STALLED));
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let service = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
             let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HASTE).max_buf_size(BUFFER);
+            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_BUFFER);
             if let Err(error) = builder.serve_connection(TokioIo::new(Box::pin(stream)), service).await {
-                tracing::debug!("a browser was lost: {error}");
+                tracing::debug!("lost a browser: {error}");
             }
-            drop(place);
+            drop(slot);
         });
     }
 }

@@ -769,12 +769,12 @@ function knobRow(knob, label) {
   reset.onclick = () => attempt(() => request({ "reset-look": { names: [knob.name] } }));
   const row = make("div", { className: "knob" }, make("label", { htmlFor: id, textContent: label }), reset, parts[0] || make("span"), ...below, does);
   row.querySelector(`#${id}`).setAttribute("aria-describedby", `${id}-does`);
-  knobs.set(knob.name, { row, show, settings: knob.settings });
+  knobs.set(knob.name, { row, show, configured: knob.default });
   return row;
 }
 
 async function loadKnobs() {
-  const rows = await get("/api/knobs");
+  const rows = await get("/api/look");
   const left = new Map(rows.map((knob) => [knob.name, knob]));
   const group = (title, names) => {
     const there = Object.entries(names).filter(([name]) => left.has(name));
@@ -795,9 +795,9 @@ async function loadKnobs() {
 
 function showLook(look) {
   const counts = new Map();
-  for (const [name, { row, show, settings, turned }] of knobs) {
+  for (const [name, { row, show, configured, turned }] of knobs) {
     show(look[name]);
-    const changed = look[name] !== settings;
+    const changed = look[name] !== configured;
     row.classList.toggle("changed", changed);
     counts.set(turned, (counts.get(turned) || 0) + changed);
   }

@@ -1,23 +1,23 @@
-//! The settings files: whether they have changed, are gone, or are being written.
+//! Watches the settings files: detects changes, deletions and writes in progress.
 
 use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, thread, time::Duration};
 
 use crate::paths;
 
-/// How long files that changed a moment ago must stay the same before they are read.
-const SETTLED: Duration = Duration::from_millis(100);
+/// How long recently changed files must stay unchanged before they are read (debounce).
+const SETTLE_TIME: Duration = Duration::from_millis(100);
 
-/// How often to wait for that at the most.
+/// Maximum number of such waits.
 const MAX_WAITS: usize = 20;
 
-/// Files that changed before this long are not waited for.
-const RECENT: i64 = 2;
+/// Age, in seconds, from which a change no longer counts as recent.
+const MAX_RECENT_S: i64 = 2;
 
-/// A settings file, and what changes when it is written or replaced.
+/// A settings file and the metadata that changes when it is written or replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stamp {
     path: PathBuf,
-    /// `None` where there is no file.
+    /// `None` if the file does not exist.
     state: Option<State>,
 }
 
@@ -25,47 +25,47 @@ pub(super) struct Stamp {
 struct State {
     inode: (u64, u64),
     modified: (i64, i64),
-    /// Also a change of the permissions counts.
+    /// Includes changes of the permissions.
     changed: (i64, i64),
     length: u64,
 }
 
-/// The settings files as they were last seen, tried and taken on.
+/// The state of the settings files when they were last polled, read, and successfully loaded.
 #[derive(Debug)]
-pub(super) struct Files {
-    /// At the last look.
+pub(super) struct SettingsFiles {
+    /// At the last poll.
     seen: Vec<Stamp>,
-    /// When they were read last, with or without success.
+    /// At the last read, successful or not.
     tried: Vec<Stamp>,
-    /// When the settings in effect were read.
+    /// When the settings in effect were loaded.
     loaded: Vec<Stamp>,
 }
 
-impl Files {
-    /// Just loaded.
+impl SettingsFiles {
+    /// Files that have just been loaded.
     pub(super) fn new(loaded: Vec<Stamp>) -> Self {
         Self { seen: loaded.clone(), tried: loaded.clone(), loaded }
     }
 
-    /// Another look. True when they have changed since they were read, and not since the last look: an editor may be half-way
-    /// through, and half a file may say that the room is shown.
-    pub(super) fn look(&mut self, now: Vec<Stamp>) -> bool {
+    /// Records a poll. Returns true if the files differ from the last read but not from the last poll: a file that an editor
+    /// is still writing must not be loaded, since half of it might show the room.
+    pub(super) fn poll(&mut self, now: Vec<Stamp>) -> bool {
         let settled = now == self.seen;
         self.seen = now;
         settled && self.seen != self.tried
     }
 
-    /// They are read now.
+    /// Records a read.
     pub(super) fn set_tried(&mut self, stamps: Vec<Stamp>) {
         self.tried = stamps;
     }
 
-    /// What was read last is in effect.
+    /// Records that the files read last are in effect.
     pub(super) fn set_loaded(&mut self) {
         self.loaded.clone_from(&self.tried);
     }
 
-    /// A file that had settings when it was loaded and is empty now.
+    /// A file that was not empty when it was loaded and is empty now.
     pub(super) fn emptied(&self) -> Option<PathBuf> {
         let length = |stamp: &Stamp| stamp.state.map_or(0, |state| state.length);
         let now = |before: &Stamp| self.tried.iter().find(|stamp| stamp.path == before.path);
@@ -76,19 +76,19 @@ impl Files {
     }
 }
 
-/// How each settings file is now. May wait for a disk.
+/// The current state of each settings file. Blocks on the disk.
 pub(super) fn stamps() -> Vec<Stamp> {
     paths::config_files().into_iter().map(stamp).collect()
 }
 
-/// The same, once files that were changed a moment ago stay as they are: a script may write one and reload at once.
+/// The same, after recent changes have settled: a script may write a file and reload immediately.
 pub(super) fn settled_stamps() -> Vec<Stamp> {
     let mut stamps = stamps();
     for _ in 0..MAX_WAITS {
         if !stamps.iter().any(is_recent) {
             break;
         }
-        thread::sleep(SETTLED);
+        thread::sleep(SETTLE_TIME);
         let before = std::mem::replace(&mut stamps, self::stamps());
         if before == stamps {
             break;
@@ -99,7 +99,7 @@ pub(super) fn settled_stamps() -> Vec<Stamp> {
 
 fn is_recent(stamp: &Stamp) -> bool {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    stamp.state.is_some_and(|state| state.changed.0.abs_diff(now.as_secs() as i64) <= RECENT.unsigned_abs())
+    stamp.state.is_some_and(|state| state.changed.0.abs_diff(now.as_secs() as i64) <= MAX_RECENT_S.unsigned_abs())
 }
 
 fn stamp(path: PathBuf) -> Stamp {
@@ -116,42 +116,38 @@ fn stamp(path: PathBuf) -> Stamp {
 mod tests {
     use super::*;
 
-    fn of_length(length: impl Into<Option<u64>>) -> Vec<Stamp> {
+    fn with_length(length: impl Into<Option<u64>>) -> Vec<Stamp> {
         let state = |length| State { inode: (1, 1), modified: (0, 0), changed: (0, 0), length };
         vec![Stamp { path: "bgcam.toml".into(), state: length.into().map(state) }]
     }
 
     #[test]
-    fn a_file_that_is_being_written_is_not_taken_on() {
-        let mut files = Files::new(of_length(90));
-        let mut taken = Vec::new();
+    fn file_being_written_is_not_loaded() {
+        let mut files = SettingsFiles::new(with_length(90));
+        let mut loaded = Vec::new();
         for length in [90, 0, 40, 95, 95, 95, 95] {
-            let changed = files.look(of_length(length));
+            let changed = files.poll(with_length(length));
             if changed {
-                files.set_tried(of_length(length));
+                files.set_tried(with_length(length));
             }
-            taken.push(changed);
+            loaded.push(changed);
         }
-        assert_eq!(
-            taken,
-            [false, false, false, false, true, false, false],
-            "and a bad one is not read again and again"
-        );
+        assert_eq!(loaded, [false, false, false, false, true, false, false], "an invalid file is read only once");
     }
 
     #[test]
-    fn what_was_read_meanwhile_is_not_read_again() {
-        let mut files = Files::new(of_length(90));
-        files.set_tried(of_length(95));
-        assert!(!files.look(of_length(95)) && !files.look(of_length(95)));
-        assert!(!files.look(of_length(None)) && files.look(of_length(None)), "a file that is gone is news");
+    fn file_read_by_another_reload_is_not_read_again() {
+        let mut files = SettingsFiles::new(with_length(90));
+        files.set_tried(with_length(95));
+        assert!(!files.poll(with_length(95)) && !files.poll(with_length(95)));
+        assert!(!files.poll(with_length(None)) && files.poll(with_length(None)), "deleting a file is a change");
     }
 
     #[test]
-    fn only_a_file_that_had_something_is_emptied() {
+    fn only_a_file_with_content_can_be_emptied() {
         let emptied = |before: Option<u64>, now: Option<u64>| {
-            let mut files = Files::new(of_length(before));
-            files.set_tried(of_length(now));
+            let mut files = SettingsFiles::new(with_length(before));
+            files.set_tried(with_length(now));
             files.emptied().is_some()
         };
         assert!(emptied(Some(90), Some(0)));
@@ -159,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_file_of_the_same_length_is_another() {
+    fn replaced_file_of_equal_length_is_a_change() {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("bgcam.toml"), dir.path().join("new"));
         fs::write(&path, "fps = 15").unwrap();
