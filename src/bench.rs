@@ -156,7 +156,8 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let [.., all] = &mut meters;
     let mut player = Meter::new("background", args.frames);
     let [thread, child] = player_cpu_time();
-    let (thread, child) = (thread.saturating_sub(player_before[0]), child.saturating_sub(player_before[1]));
+    let thread = thread.saturating_sub(player_before[0]);
+    let child = child.saturating_sub(player_before[1]);
     player.cpu = thread + child;
     keyframes.cpu = other_threads_time().saturating_sub(other_threads_before + thread);
     let model = segmenter.model_time().saturating_sub(model);
@@ -230,7 +231,9 @@ impl Meter {
     }
 
     fn measure<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let (wall, cpu, allocated) = (Instant::now(), thread_time(), allocations());
+        let wall = Instant::now();
+        let cpu = thread_time();
+        let allocated = allocations();
         let result = work();
         self.allocations += allocations() - allocated;
         self.cpu += thread_time().saturating_sub(cpu);

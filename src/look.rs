@@ -138,7 +138,7 @@ const fn switch(name: &'static str, description: &'static str) -> Setting {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookError {
     /// The name is unknown.
-    #[error("there is no look setting {name:?}")]
+    #[error("unknown look setting {name:?}")]
     Unknown {
         /// The name.
         name: String,
@@ -320,7 +320,7 @@ mod tests {
         let look = look.unwrap();
         assert_eq!((look.softness, look.auto_frame, look.overlay_position), (20, true, Position::TopLeft));
         for (bad, expected) in [
-            (r#"{"softnes": 1}"#, "there is no look setting \"softnes\""),
+            (r#"{"softnes": 1}"#, "unknown look setting \"softnes\""),
             (r#"{"softness": 101}"#, "look setting softness = 101 is not a whole number from 0 to 100"),
             (r#"{"softness": 1.5}"#, "look setting softness = 1.5 is not a whole number"),
             (r#"{"zoom": 99}"#, "a whole number from 100 to 400"),

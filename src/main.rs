@@ -1,4 +1,4 @@
-//! The `bgcam` program: sets up the log and does what the command line says.
+//! The `bgcam` program: sets up logging and runs the command line.
 
 use std::{
     ffi::OsString,
@@ -13,52 +13,53 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
-    let private = core_dump::disable();
-    let (filter, complaint) = filter(std::env::var_os("BGCAM_LOG"));
+    let core_dumps_disabled = core_dump::disable();
+    let (filter, warning) = filter(std::env::var_os("BGCAM_LOG"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        // a log that nobody reads any more is no reason to panic
+        // otherwise, a write error of the log would panic
         .log_internal_errors(false)
         .with_target(false)
         .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never);
-    // the journal has its own clock
+    // the journal adds timestamps itself
     let to_journal = std::env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal();
     if to_journal {
         log.without_time().init()
     } else {
         log.init()
     }
-    if let Some(complaint) = complaint {
-        tracing::warn!("{complaint}");
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
     }
-    if let Err(error) = private {
-        tracing::warn!(%error, "a crash may leave a core dump with frames in it");
+    if let Err(error) = core_dumps_disabled {
+        tracing::warn!(%error, "cannot disable core dumps: after a crash, a dump may contain frames");
     }
     bgcam::cli::main()
 }
 
-/// The levels of the log.
+/// Names of the log levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// What is logged with this `BGCAM_LOG`, and what is wrong with it.
-fn filter(wanted: Option<OsString>) -> (EnvFilter, Option<String>) {
+/// The log filter for this value of `BGCAM_LOG`, and a warning if the value is invalid.
+fn filter(value: Option<OsString>) -> (EnvFilter, Option<String>) {
     let quiet_library = "ort=warn".parse().unwrap_or_else(|_| LevelFilter::WARN.into());
-    let usual = || EnvFilter::new("info");
-    let text = wanted.unwrap_or_default().to_string_lossy().into_owned();
-    // a word alone would be taken for the name of a module, and nothing else be logged
+    let default = || EnvFilter::new("info");
+    let text = value.unwrap_or_default().to_string_lossy().into_owned();
+    // the parser takes any other word for a module name, which would silence all other modules
     let is_level = |part: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part.trim()));
     let is_plain =
         text.split(',').all(|part| is_level(part) || part.contains(['=', ':', '[']) || part.trim().is_empty());
-    let (filter, complaint) = match EnvFilter::builder().parse(&text) {
-        _ if text.trim().is_empty() => (usual(), None),
+    let (filter, warning) = match EnvFilter::builder().parse(&text) {
+        _ if text.trim().is_empty() => (default(), None),
         Ok(filter) if is_plain => (filter, None),
         _ => {
-            let expected = "expected error, warn, info, debug or trace, or such as bgcam::camera=debug";
-            (usual(), Some(format!("BGCAM_LOG = {text:?} is no level of the log, {expected}; info is used")))
+            let expected =
+                "expected a level (error, warn, info, debug or trace) or a filter such as bgcam::camera=debug";
+            (default(), Some(format!("BGCAM_LOG = {text:?} is not a log level, {expected}; using info")))
         }
     };
-    (filter.add_directive(quiet_library), complaint)
+    (filter.add_directive(quiet_library), warning)
 }
 
 #[cfg(test)]
@@ -66,17 +67,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_level_that_is_none_is_reported_and_replaced() {
+    fn an_invalid_log_level_is_reported_and_replaced() {
         for (text, expected) in
             [("debug", "debug"), ("WARN", "warn"), ("", "info"), ("info,bgcam::camera=trace", "trace")]
         {
-            let (filter, complaint) = filter(Some(text.into()));
-            assert!(complaint.is_none() && filter.to_string().contains(expected), "{text}: {filter} {complaint:?}");
+            let (filter, warning) = filter(Some(text.into()));
+            assert!(warning.is_none() && filter.to_string().contains(expected), "{text}: {filter} {warning:?}");
         }
         for text in ["verbose", "bgcam=loud", "debug,everything"] {
-            let (filter, complaint) = filter(Some(text.into()));
-            let complaint = complaint.unwrap_or_default();
-            assert!(complaint.contains(&format!("{text:?}")) && complaint.contains("trace"), "{complaint}");
+            let (filter, warning) = filter(Some(text.into()));
+            let warning = warning.unwrap_or_default();
+            assert!(warning.contains(&format!("{text:?}")) && warning.contains("trace"), "{warning}");
             assert!(filter.to_string().contains("info"), "{filter}");
         }
         assert!(filter(None).1.is_none());

@@ -1,14 +1,14 @@
-//! The few colours that the program has; `anstream` takes them away where nobody sees them, or where `NO_COLOR` is set.
+//! Styles of terminal output. `anstream` strips them if the output is not a terminal, or if `NO_COLOR` is set.
 
 use anstyle::{AnsiColor, Style};
 
-/// Headings, and commands to type.
+/// Headings and commands.
 pub(crate) const BOLD: Style = Style::new().bold();
-/// What matters less.
+/// Details and hints.
 pub(crate) const DIM: Style = Style::new().dimmed();
-/// All is well.
+/// Success.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// Not as it could be.
+/// Warnings.
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
-/// Wrong.
+/// Errors.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -297,7 +297,7 @@ fn a_multi_planar_camera_is_named_and_not_called_missing() {
         "#,
     );
     let said = output.stdout.matches("supports only the multi-planar API, which bgcam cannot read").count();
-    assert!(said >= 2 && !output.stdout.contains("plugged in, or"), "{}", output.stdout);
+    assert!(said >= 2 && !output.stdout.contains("is connected, or"), "{}", output.stdout);
 }
 
 /// vivid's S-Video input gives interlaced pictures only.

@@ -123,7 +123,11 @@ fn no_command_panics_whatever_becomes_of_its_output() {
         let cut = command().stdout(full()).output().unwrap();
         let found = status(line, "with a full stdout", &cut);
         if expected == 0 && !usual.stdout.is_empty() {
-            assert!(found == 1 && text(&cut).contains("cannot print: "), "`bgcam {line}`: {found}\n{}", text(&cut));
+            assert!(
+                found == 1 && text(&cut).contains("cannot write the output: "),
+                "`bgcam {line}`: {found}\n{}",
+                text(&cut)
+            );
         }
     }
     daemon.wait_until("it is as well as before", |_| true);

@@ -40,7 +40,8 @@ fn an_image_is_rendered_at_its_own_size_with_its_mask() {
         &["render", &path("in.png"), &path("out.png"), "--mask", &path("mask.png"), "--background", "#20a040"],
         0,
     );
-    let (out, mask) = (image::open(path("out.png")).unwrap(), image::open(path("mask.png")).unwrap());
+    let out = image::open(path("out.png")).unwrap();
+    let mask = image::open(path("mask.png")).unwrap();
     assert_eq!((out.width(), out.height(), mask.width(), mask.height()), (321, 179, 321, 179));
     assert_eq!(mask.color(), image::ColorType::L8);
     let corner = out.to_rgb8().get_pixel(0, 0).0;

@@ -1,4 +1,4 @@
-//! A settings file, as wrong as can be; what is right is written again and read to the same.
+//! Arbitrary settings files: valid ones stay the same when written and read again.
 #![no_main]
 
 use std::{cell::LazyCell, fs, iter, path::PathBuf};
@@ -21,6 +21,6 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     };
     if let Ok(config) = read(text) {
         let written = config.to_toml();
-        assert_eq!(read(&written).expect("our own settings").to_toml(), written);
+        assert_eq!(read(&written).expect("written settings are valid").to_toml(), written);
     }
 });

@@ -86,7 +86,8 @@ fn list(gallery: &Gallery, json: bool) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     for entry in &listing.entries {
         let star = if entry.favourite { "*" } else { " " };
-        let (provider, age) = (&entry.recipe.provider, age(entry));
+        let provider = &entry.recipe.provider;
+        let age = age(entry);
         writeln!(out, "{star} {:50} {provider:10} {age:>9}  {}", entry.id, one_line(entry.name()))?;
     }
     if listing.entries.is_empty() {

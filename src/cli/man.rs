@@ -1,4 +1,4 @@
-//! `bgcam man`: manual pages, from the command line's definition and a few sections of their own.
+//! `bgcam man`: manual pages, generated from the command line's definition, with additional sections.
 
 use std::{
     fs::{self, File},
@@ -109,7 +109,7 @@ fn write_items(out: &mut dyn Write, title: &str, items: &[(&str, &str)]) -> io::
     items.iter().try_for_each(|(term, text)| writeln!(out, ".TP\n\\fB{}\\fR\n{}", escape(term), escape(text)))
 }
 
-/// Refers from `bgcam` to the pages of its commands, and from these to the parent and the siblings' parent.
+/// Lists the pages of the parent command and of the subcommands.
 fn write_see_also(command: &Command, out: &mut dyn Write) -> io::Result<()> {
     let name = page_name(command);
     let mut pages: Vec<&str> = visible_commands(command).map(page_name).collect();
@@ -123,9 +123,9 @@ fn write_see_also(command: &Command, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// Escapes text for roff: backslashes, hyphens, and control characters at the start of a line.
+/// Escapes text for roff: backslashes, characters that roff typesets differently, and a control character at the start.
 fn escape(text: &str) -> String {
-    let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('~', "\\(ti");
     if escaped.starts_with('.') { format!("\\&{escaped}") } else { escaped }
 }
 
@@ -145,9 +145,16 @@ mod tests {
     #[test]
     fn pages_have_the_usual_sections() {
         let main = page(&[]);
-        for section in
-            ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES", "\"EXIT STATUS\"", "ENVIRONMENT", "FILES"]
-        {
+        for section in [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "EXAMPLES",
+            "\"EXIT STATUS\"",
+            "\"ENVIRONMENT\"",
+            "\"FILES\"",
+        ] {
             assert!(main.contains(&format!(".SH {section}\n")), "no {section} in\n{main}");
         }
         assert!(main.contains(".SH \"SEE ALSO\"\n") && main.contains("\\fBbgcam\\-set\\-prompt\\fR(1)"), "{main}");

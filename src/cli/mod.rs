@@ -13,6 +13,7 @@ mod preview;
 mod prompt;
 mod setup;
 mod show;
+mod status;
 mod watch;
 
 use std::{
@@ -177,7 +178,7 @@ fn status(json: bool, watch: bool) -> Result<(), CliError> {
     loop {
         match &response {
             Response::Status(status) if watch && !json => display.show(&mut anstream::stdout().lock(), status)?,
-            Response::Status(status) => show::status(status, json, watch)?,
+            Response::Status(status) => status::print(status, json, watch)?,
             _ => {}
         }
         if !watch {

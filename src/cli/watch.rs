@@ -10,7 +10,7 @@ use std::{
 
 use anstyle::Style;
 
-use super::show::progress_text;
+use super::{show::progress_text, status::readers};
 use crate::style::{BAD, DIM, GOOD, WARNING};
 use crate::{
     control::protocol::Status,
@@ -101,15 +101,6 @@ fn camera(status: &Status) -> Line {
 fn background(status: &Status) -> String {
     let mirrored = if status.scene.mirror { ", mirrored" } else { "" };
     format!("{}{mirrored}", status.scene.label)
-}
-
-fn readers(status: &Status) -> String {
-    let names: Vec<_> = status.readers.iter().map(ToString::to_string).collect();
-    match names.is_empty() {
-        false => names.join(", "),
-        true if status.outputs.iter().any(|output| output.read == Some(true)) => "an app using PipeWire".to_owned(),
-        true => "none".to_owned(),
-    }
 }
 
 fn edges(status: &Status) -> Option<Line> {
@@ -217,7 +208,8 @@ mod tests {
     fn busy() -> Status {
         let mut status = idle_status();
         status.readers = vec![Holder { pid: 812, name: "zoom".into() }];
-        (status.mask.quality, status.mask.degraded) = (Some(crate::mask::Quality::Balanced), 1);
+        status.mask.quality = Some(crate::mask::Quality::Balanced);
+        status.mask.degraded = 1;
         status.prompt = Some(JobStatus {
             text: "beach".into(),
             provider: "openai".into(),
@@ -231,10 +223,11 @@ mod tests {
     #[test]
     fn use_of_the_fast_model_is_explained() {
         let mut status = busy();
-        (status.mask.degraded, status.mask.models_disagree) = (0, true);
+        status.mask.degraded = 0;
+        status.mask.models_disagree = true;
         let text = plain(&lines(&status, None));
-        let expected = "; using the fast model: the two models disagree about most of the picture\n";
-        assert!(text.contains(expected), "{text}");
+        let expected = format!("; using the fast model: {}\n", mask::MODELS_DISAGREE);
+        assert!(text.contains(&expected), "{text}");
     }
 
     #[test]
@@ -252,12 +245,13 @@ mod tests {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }
         let calm = plain(&lines(&idle_status(), None));
-        assert!(calm.contains("camera      off, nobody reads\n") && !calm.contains("error"), "{calm}");
+        assert!(calm.contains("camera      off, no app is using it\n") && !calm.contains("error"), "{calm}");
     }
 
     #[test]
     fn terminals_are_redrawn_and_other_outputs_get_lines() {
-        let (mut watch, mut out) = (Watch::new(true), Vec::new());
+        let mut watch = Watch::new(true);
+        let mut out = Vec::new();
         watch.show(&mut out, &busy()).unwrap();
         let first = watch.drawn;
         out.clear();
@@ -265,7 +259,8 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with(&format!("\x1b[{first}A\r\x1b[?7l")) && text.ends_with("\x1b[?7h\x1b[J"), "{text:?}");
         assert_eq!(text.matches('\n').count(), watch.drawn);
-        let (mut watch, mut out) = (Watch::new(false), Vec::new());
+        let mut watch = Watch::new(false);
+        let mut out = Vec::new();
         watch.show(&mut out, &busy()).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(!text.contains('\x1b') && text.lines().count() == 1, "{text:?}");
@@ -283,7 +278,8 @@ mod tests {
             let fields = format!("7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 {ticks} 10 0 0 20 0 9");
             fs::write(proc.path().join("7/stat"), fields).unwrap();
         };
-        let (mut cpu, start) = (Cpu::default(), Instant::now());
+        let mut cpu = Cpu::default();
+        let start = Instant::now();
         stat(100);
         assert_eq!(cpu.share(proc.path(), 7, start), None);
         stat(150);

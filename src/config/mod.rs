@@ -410,7 +410,8 @@ mod tests {
     #[test]
     fn a_custom_model_may_be_defined_in_a_lower_layer() {
         let dir = tempfile::tempdir().unwrap();
-        let (low, high) = (dir.path().join("low.toml"), dir.path().join("high.toml"));
+        let low = dir.path().join("low.toml");
+        let high = dir.path().join("high.toml");
         let custom = "[[mask.custom]]\nname = \"mine\"\nfile = \"/mine.onnx\"\nlayout = \"nchw\"\nwidth = 256\nheight = 144\n\
             range = \"0..1\"\noutput = \"alpha\"\n";
         fs::write(&low, custom).unwrap();

@@ -30,7 +30,7 @@ type Found = Result<mask::ModelLocation, crate::error::Failure>;
 fn model(name: &str, found: Option<&Found>) -> Finding {
     const CHECK: &str = "model";
     match found {
-        Some(Ok(place)) => Finding::ok(CHECK, format!("model {name:?} found ({place})")),
+        Some(Ok(location)) => Finding::ok(CHECK, format!("model {name:?} found ({location})")),
         Some(Err(failure)) => Finding::of(CHECK, Level::Fail, failure).blocks(),
         // the settings are invalid, which their own check reports
         None => Finding::ok(CHECK, "not checked, because the settings are invalid"),
@@ -40,7 +40,7 @@ fn model(name: &str, found: Option<&Found>) -> Finding {
 fn better(quality: Quality, found: &Found) -> Finding {
     const CHECK: &str = "better-model";
     match found {
-        Ok(place) => Finding::ok(CHECK, format!("model for finer edges found ({place})")),
+        Ok(location) => Finding::ok(CHECK, format!("model for finer edges found ({location})")),
         Err(failure) => {
             let text = format!("edges of hair and hands are coarser than quality {quality} allows: {failure}");
             let hint = failure.hint.clone().unwrap_or_default();

@@ -77,7 +77,8 @@ fn portal(system: &System) -> Finding {
     if system.exists(PORTAL) {
         return Finding::ok(CHECK, "the desktop portal is installed");
     }
-    let (debian, gtk) = ("xdg-desktop-portal xdg-desktop-portal-gtk", "xdg-desktop-portal-gtk");
+    let debian = "xdg-desktop-portal xdg-desktop-portal-gtk";
+    let gtk = "xdg-desktop-portal-gtk";
     let finding = Finding::warn(CHECK, "the desktop portal is not installed: browsers cannot use cameras in PipeWire");
     match system.install_command(debian, gtk, debian, gtk) {
         Some(install) => finding.fix(format!("sudo {install}"), "needed for cameras in PipeWire only"),

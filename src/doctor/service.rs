@@ -157,8 +157,10 @@ mod tests {
         assert!(report(&with(|_| {})).findings().all(|finding| !finding.check.starts_with("daemon-")));
         let wrong = || missing("cannot use camera /dev/video0: busy");
         let machine = with(|status| {
-            (status.camera.error, status.mask.error) = (Some(wrong()), Some(wrong()));
-            (status.mask.quality_error, status.mask.processor_error) = (Some(wrong()), Some(wrong()));
+            status.camera.error = Some(wrong());
+            status.mask.error = Some(wrong());
+            status.mask.quality_error = Some(wrong());
+            status.mask.processor_error = Some(wrong());
             status.outputs[0].failure = Some(wrong());
         });
         for (check, level) in [

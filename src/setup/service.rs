@@ -30,7 +30,8 @@ pub(super) fn install(system: &System, plan: &mut Plan) {
     }
     let state = unit_properties(system);
     let is = |key: &str, value: &str| state.as_ref().is_some_and(|state| state(key) == value);
-    let (active, enabled) = (is("ActiveState", "active"), is("UnitFileState", "enabled"));
+    let active = is("ActiveState", "active");
+    let enabled = is("UnitFileState", "enabled");
     let runs_elsewhere = !active && matches!(system.probe().daemon(&system.daemon_dir()), Ok(Some(_)));
     match (enabled, active) {
         (true, true) if is_new => plan.push(systemctl(&["restart", NAME], "restarts the service", Effect::Nothing)),

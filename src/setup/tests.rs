@@ -115,7 +115,8 @@ fn edited_files_are_kept_with_a_note() {
 fn a_file_of_an_older_version_is_replaced() {
     let machine = fresh();
     do_all(&machine, false);
-    let (old, new) = ("options v4l2loopback video_nr=9\n", machine.text(CONF).unwrap());
+    let old = "options v4l2loopback video_nr=9\n";
+    let new = machine.text(CONF).unwrap();
     let record = machine
         .text(RECORD)
         .unwrap()
@@ -286,7 +287,8 @@ fn effect(machine: FakeMachine, line: &str) -> FakeMachine {
 fn run_until(mut machine: FakeMachine, options: Options, end: Option<(usize, Moment)>) -> FakeMachine {
     let mut plan = plan(&machine.system(), options);
     for (number, step) in std::mem::take(&mut plan.steps).into_iter().enumerate() {
-        let (system, moment) = (machine.system(), end.filter(|(last, _)| *last == number).map(|(_, moment)| moment));
+        let system = machine.system();
+        let moment = end.filter(|(last, _)| *last == number).map(|(_, moment)| moment);
         plan.begin(&system, &step).unwrap();
         match (moment, &step.action) {
             (Some(Moment::Recorded), _) => return machine,
@@ -311,7 +313,8 @@ fn traces(machine: &FakeMachine) -> Vec<String> {
     let files = [CONF, BOOT, UNIT, RECORD].into_iter().flat_map(|path| [path.into(), temporary(Path::new(path))]);
     let mut left: Vec<_> =
         files.filter(|path| machine.at(path.to_str().unwrap()).exists()).map(|path| text(&path)).collect();
-    let (system, group) = (machine.system(), machine.text("/etc/group").unwrap());
+    let system = machine.system();
+    let group = machine.text("/etc/group").unwrap();
     left.extend(machine.at("/sys/module/v4l2loopback").exists().then(|| "the module".to_owned()));
     left.extend(group.contains("ada").then_some(group));
     let state = system.probe().run(&["systemctl", "--user", "show"]).unwrap().stdout;
