@@ -9,7 +9,7 @@ mod http;
 use std::{fs, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bgcam::prompt::{self, GeneratedImage, PromptError, PromptRequest, providers, settings::PromptSettings};
+use bgcam::prompt::{self, GeneratedImage, PromptError, PromptRequest, catalogue, settings::PromptSettings};
 use http::{Reply, Request, Server};
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn settings(folder: &std::path::Path, url: &str) -> PromptSettings {
 }
 
 async fn generate(settings: &PromptSettings, model: &str) -> Result<GeneratedImage, PromptError> {
-    let provider = providers::open("bedrock", settings).unwrap();
+    let provider = catalogue::open("bedrock", settings).unwrap();
     let request =
         PromptRequest { text: "a beach".to_owned(), model: Some(model.to_owned()), ..PromptRequest::default() };
     let recipe = prompt::recipe(&request, &*provider, settings, (1280, 720)).unwrap();

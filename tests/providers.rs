@@ -17,7 +17,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bgcam::{
     error::Failure,
-    prompt::{Name, Progress, PromptError, providers, settings::PromptSettings},
+    prompt::{Name, Progress, PromptError, catalogue, settings::PromptSettings},
 };
 use http::{Reply, Server, json, text};
 use serde_json::{Value, json};
@@ -222,7 +222,7 @@ async fn comfyui_says_what_failed() {
         ("x", "no JSON"),
     ] {
         fs::write(&set.settings.comfyui.workflow, text).unwrap();
-        let error = providers::open("comfyui", &set.settings).unwrap_err();
+        let error = catalogue::open("comfyui", &set.settings).unwrap_err();
         assert!(error.to_string().contains(what), "{error}");
     }
 }
@@ -493,7 +493,7 @@ async fn keys_never_reach_a_message_or_a_log() {
             let error = provider.generate(&recipe, &|_| {}).await.unwrap_err();
             let shown = format!("{error} {error:?}");
             let failure = Failure::from(error);
-            let infos = serde_json::to_string(&providers::list(&set.settings)).unwrap();
+            let infos = serde_json::to_string(&catalogue::list(&set.settings)).unwrap();
             let texts = format!("{shown} {failure:?} {provider:?} {recipe:?} {infos}");
             assert!(!texts.contains("canary"), "{texts}");
             assert!(!failure.message.contains(['\r', '\n', '\x1b']), "{failure}");
@@ -511,7 +511,7 @@ fn what_is_not_set_up_is_listed_with_the_way_out() {
     for variable in [&mut settings.openai.key_env, &mut settings.stability.key_env] {
         *variable = "BGCAM_TEST_NO_SUCH_KEY".to_owned();
     }
-    let list = providers::list(&settings);
+    let list = catalogue::list(&settings);
     let info = |name| list.iter().find(|info| info.name == name).unwrap();
     assert!(info(Name::Builtin).configured && info(Name::SdWebUi).configured);
     assert!(info(Name::Builtin).note.contains("offline"));
@@ -524,7 +524,7 @@ fn what_is_not_set_up_is_listed_with_the_way_out() {
         let failure = info(name).why_not.as_ref().unwrap();
         assert!(failure.message.contains(told) && failure.hint.is_some(), "{failure:?}");
     }
-    let failure = Failure::from(providers::open("opeanai", &settings).unwrap_err());
+    let failure = Failure::from(catalogue::open("opeanai", &settings).unwrap_err());
     assert_eq!(failure.hint.as_deref(), Some("did you mean \"openai\"?"));
 }
 

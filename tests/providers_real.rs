@@ -14,7 +14,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bgcam::prompt::{self, GeneratedImage, PromptError, PromptRequest, providers, settings::PromptSettings};
+use bgcam::prompt::{self, GeneratedImage, PromptError, PromptRequest, catalogue, settings::PromptSettings};
 use serde_json::json;
 
 /// A certificate that nobody vouches for.
@@ -78,7 +78,7 @@ fn installed(variable: &str, path: &str) -> Option<PathBuf> {
 }
 
 async fn generate(provider: &str, text: &str, settings: &PromptSettings) -> Result<GeneratedImage, PromptError> {
-    let provider = providers::open(provider, settings).unwrap();
+    let provider = catalogue::open(provider, settings).unwrap();
     let request = PromptRequest { text: text.to_owned(), ..PromptRequest::default() };
     let recipe = prompt::recipe(&request, &*provider, settings, (1280, 720)).unwrap();
     provider.generate(&recipe, &|_| {}).await
@@ -177,7 +177,7 @@ fn moto_judges_our_signatures() {
 async fn judged(server: &Server, folder: &Path) {
     // This makes the process-wide choice of a TLS library, which `iam` needs.
     let mut settings = PromptSettings::default();
-    providers::open("sdwebui", &settings).unwrap();
+    catalogue::open("sdwebui", &settings).unwrap();
     iam(&server.url, "Action=CreateUser&Version=2010-05-08&UserName=bgcam").await;
     let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22\
                   %3A%22bedrock%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D";

@@ -7,7 +7,7 @@ use std::{cell::RefCell, collections::VecDeque, fs, io, net::TcpListener, path::
 
 use bgcam::{
     error::Failure,
-    prompt::{self, Name, PromptRequest, Provider, Recipe, providers, settings::PromptSettings},
+    prompt::{self, Name, PromptRequest, Provider, Recipe, catalogue, settings::PromptSettings},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -37,7 +37,7 @@ impl Bench {
         let settings = settings(&format!("http://{}", listener.local_addr().unwrap()));
         let names = ["openai", "bedrock", "gateway", "sdwebui", "comfyui", "stability", "gemini"];
         let open = |name| {
-            let provider = providers::open(name, &settings).unwrap();
+            let provider = catalogue::open(name, &settings).unwrap();
             let request = PromptRequest { text: "beach".to_owned(), ..PromptRequest::default() };
             let recipe = prompt::recipe(&request, &*provider, &settings, (64, 48)).unwrap();
             (provider, recipe)

@@ -14,7 +14,7 @@ use crate::{
     },
     error::Failure,
     gallery::Entry,
-    prompt::{self, JobStatus, Progress, PromptRequest, one_line, providers, settings::PromptSettings},
+    prompt::{self, JobStatus, Progress, PromptRequest, catalogue, one_line, settings::PromptSettings},
 };
 
 /// Requests an image from the daemon and waits until it is the background.
@@ -143,7 +143,7 @@ pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), CliEr
     if let Some(name) = test {
         return test_provider(name, &settings);
     }
-    let list = providers::list(&settings);
+    let list = catalogue::list(&settings);
     if json {
         return Ok(show::json(&list)?);
     }
@@ -165,7 +165,7 @@ pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), CliEr
 
 fn test_provider(name: &str, settings: &PromptSettings) -> Result<(), CliError> {
     let fail = |error| CliError::Failed(Failure::from(error));
-    let provider = providers::open(name, settings).map_err(fail)?;
+    let provider = catalogue::open(name, settings).map_err(fail)?;
     let request = PromptRequest { text: "a plain wall with soft light".to_owned(), ..PromptRequest::default() };
     let recipe = prompt::recipe(&request, &*provider, settings, (1280, 720)).map_err(fail)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

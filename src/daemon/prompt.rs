@@ -26,7 +26,7 @@ use crate::{
     error::{Failure, Kind},
     gallery::{Entry, Gallery},
     media::image_file,
-    prompt::{self, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, notes, providers},
+    prompt::{self, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue, notes},
     stats,
 };
 
@@ -135,7 +135,7 @@ struct Stored {
 impl Job {
     fn plan(config: &Config, request: &PromptRequest, arrived: u64) -> Result<Self, Failure> {
         let name = request.provider.as_deref().unwrap_or(&config.prompt.provider);
-        let provider = providers::open(name, &config.prompt)?;
+        let provider = catalogue::open(name, &config.prompt)?;
         let frame_size = (config.size.width() as u32, config.size.height() as u32);
         let notes = notes::ignored_options(request, &*provider, frame_size);
         let needs_seed = request.again || request.count > 1;

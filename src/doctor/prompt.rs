@@ -3,13 +3,13 @@
 use super::{Facts, Finding, Level};
 use crate::{
     error::Failure,
-    prompt::{Name, providers},
+    prompt::{Name, catalogue},
 };
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let settings = &facts.config.prompt;
     let name = &settings.provider;
-    let mut findings = vec![match providers::open(name, settings) {
+    let mut findings = vec![match catalogue::open(name, settings) {
         Ok(provider) if provider.name() == Name::Builtin => {
             Finding::ok("prompt-provider", "using the built-in painter; `bgcam providers` lists image generators")
         }

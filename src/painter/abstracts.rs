@@ -1,12 +1,12 @@
-//! Pictures of nothing: gradients, lights out of focus, walls.
+//! Abstract scenes: gradients, out-of-focus lights, and walls.
 
 use super::Stage;
 use super::colour::{Ramp, Rgb, from_oklab, hex, srgb, to_oklab};
 use super::noise::{Rng, fbm, hash, lerp, noise, smooth, unit};
+use super::reading::{Mood, Reading};
 use super::scene::{Time, Weather};
-use super::words::{Mood, Reading};
 
-/// Colours that go well together, dark to light.
+/// Matching colours, dark to light.
 const SETS: [[u32; 4]; 10] = [
     [0x1d2b4f, 0x3f5f9a, 0x7fa6c8, 0xe8d5c4],
     [0x2a1e3f, 0x6b3f7a, 0xc46a86, 0xf4c29a],
@@ -20,7 +20,7 @@ const SETS: [[u32; 4]; 10] = [
     [0x22313a, 0x3f6f7c, 0xc9876a, 0xf2d6b8],
 ];
 
-/// The palette of an abstract picture, paler where pastels were asked for.
+/// The palette of an abstract picture; paler for a muted, bright mood.
 fn palette(reading: &Reading, rng: &mut Rng) -> Vec<Rgb> {
     let colours = plain_palette(reading, rng);
     let Mood { vividness, brightness, .. } = reading.mood;
@@ -28,7 +28,7 @@ fn palette(reading: &Reading, rng: &mut Rng) -> Vec<Rgb> {
     colours.into_iter().map(|c| c.saturate(1.0 + 2.2 * pale).mix(Rgb::WHITE * 0.8, pale)).collect()
 }
 
-/// The named colours, or those of the hour, or a set by chance.
+/// The colours of the prompt, or those of the time of day, or a random set.
 fn plain_palette(reading: &Reading, rng: &mut Rng) -> Vec<Rgb> {
     let own: Vec<Rgb> = reading.colours.iter().map(|&bytes| srgb(bytes)).collect();
     if own.len() > 1 {
@@ -49,7 +49,7 @@ fn plain_palette(reading: &Reading, rng: &mut Rng) -> Vec<Rgb> {
     codes.map(hex).to_vec()
 }
 
-/// Neighbours of one colour, darker to lighter, with a little turn of the hue.
+/// Variations of one colour, dark to light, with slightly shifted hue.
 fn family(colour: Rgb, rng: &mut Rng) -> Vec<Rgb> {
     let [l, a, b] = to_oklab(colour);
     let turn = rng.sign() * rng.range(0.25, 0.5);
@@ -61,11 +61,11 @@ fn family(colour: Rgb, rng: &mut Rng) -> Vec<Rgb> {
     vec![made(-0.26, turn, 0.8), made(-0.1, turn * 0.5, 1.0), made(0.02, 0.0, 1.0), made(0.2, -turn * 0.6, 0.7)]
 }
 
-/// Broad fields of colour that run into each other.
+/// Large areas of colour that blend into each other.
 pub(super) fn gradient(stage: &mut Stage<'_>) {
     let colours = palette(stage.reading, &mut stage.rng);
     mesh(stage, &colours);
-    // With nothing asked for, some soft lights make it more of a place.
+    // For an unspecific prompt, a few soft lights add depth.
     if stage.reading.unknown && stage.rng.chance(0.5) {
         lights(stage, &colours, 26, 0.05);
     }
@@ -98,7 +98,7 @@ fn mesh(stage: &mut Stage<'_>, colours: &[Rgb]) {
     });
 }
 
-/// Lights out of focus before a dark ground.
+/// Out-of-focus lights on a dark background.
 pub(super) fn bokeh(stage: &mut Stage<'_>) {
     let named = !stage.reading.colours.is_empty() || stage.reading.time.is_some();
     let colours = if named {
@@ -120,14 +120,14 @@ pub(super) fn bokeh(stage: &mut Stage<'_>) {
     lights(stage, &bright, 110, 0.46);
 }
 
-/// Discs in three depths: faint and large behind, small and clear before.
+/// Discs at three depths: large and faint behind, small and clear in front.
 fn lights(stage: &mut Stage<'_>, colours: &[Rgb], count: usize, strength: f32) {
     let reach = stage.canvas.reach();
     for i in 0..count {
         let depth = i as f32 / count as f32;
         let u = stage.rng.range(-reach, reach);
         let v = 0.5 + stage.rng.range(-0.55, 0.55) * stage.rng.range(0.5, 1.0);
-        // The middle stays calm.
+        // Few lights in the centre.
         let calm = 1.0 - 0.55 * smooth(0.45, 0.1, (u * u + (v - 0.55) * (v - 0.55)).sqrt());
         let size = lerp(0.085, 0.018, depth.sqrt()) * stage.rng.range(0.6, 1.3);
         let own = stage.rng.pick(colours);
@@ -142,13 +142,13 @@ fn lights(stage: &mut Stage<'_>, colours: &[Rgb], count: usize, strength: f32) {
     stage.canvas.defocus(0.0022);
 }
 
-/// The light on a wall: one soft lamp from a side, and a fall-off to the corners.
+/// The light on a wall: a soft lamp from one side, with fall-off towards the corners.
 fn wash(u: f32, v: f32, lamp: [f32; 2]) -> f32 {
     let (dx, dy) = (u - lamp[0], v - lamp[1]);
     0.42 + 0.62 * (-(dx * dx * 0.9 + dy * dy * 1.3) * 1.25).exp()
 }
 
-/// A painted wall in a studio's light.
+/// A painted wall in studio light.
 pub(super) fn studio(stage: &mut Stage<'_>) {
     let Mood { brightness, .. } = stage.reading.mood;
     let own = stage.colours();
@@ -167,7 +167,7 @@ pub(super) fn studio(stage: &mut Stage<'_>) {
     stage.canvas.defocus(0.004);
 }
 
-/// A wall of bricks under a soft lamp.
+/// A brick wall under a soft lamp.
 pub(super) fn brick(stage: &mut Stage<'_>) {
     let own = stage.colours();
     let bases = [0x8f4a35, 0x9a5640, 0x7d4234, 0x86503c];
@@ -185,7 +185,7 @@ pub(super) fn brick(stage: &mut Stage<'_>) {
         let face = smooth(0.07, 0.15, edge);
         let tone = 0.72 + 0.5 * unit(dice) + 0.22 * fbm(u * 40.0, v * 40.0, 3, seed ^ 2);
         let warm = base.mix(base * Rgb([1.2, 0.92, 0.8]), unit(dice.wrapping_mul(0x9e37_79b1)));
-        // Light from above catches the upper edge and leaves the lower one dark.
+        // Light from above: bright upper edges, dark lower edges.
         let relief = 1.0 + 0.22 * smooth(0.3, 0.1, y) * face - 0.35 * smooth(0.8, 0.95, y);
         mortar.mix(warm * tone, face) * (relief * wash(u, v, lamp).powf(1.5))
     });

@@ -1,11 +1,10 @@
-//! Styles of the brush: watercolour on paper, and oil on canvas.
+//! Brush styles: watercolour on paper, and oil on canvas.
 
 use super::canvas::Canvas;
 use super::colour::{Rgb, hex, to_oklab};
-use super::noise::{Rng, fbm, lerp, noise, smooth};
-use super::style::wobble;
+use super::noise::{Rng, fbm, lerp, noise, smooth, wobble};
 
-/// Washes that bleed, pool at their edges, and let the paper through.
+/// Watercolour: washes that bleed, pool at edges, and reveal the paper.
 pub(super) fn watercolour(canvas: &mut Canvas, seed: u32) {
     canvas.smooth_regions(0.013);
     let source = canvas.clone();
@@ -17,7 +16,7 @@ pub(super) fn watercolour(canvas: &mut Canvas, seed: u32) {
         let [wu, wv] = wobble(u, v, 0.05, 0.006, seed);
         let wash = source.sample(wu, wv);
         let (here, around) = (to_oklab(wash)[0], to_oklab(wide.sample(wu, wv))[0]);
-        // pigment gathers on the darker side of an edge, and in the hollows of the paper
+        // Pigment collects on the darker side of edges and in the paper's texture.
         let pooled = smooth(0.0, 0.1, around - here);
         let cloud = fbm(u * 2.3, v * 2.3, 4, seed ^ 1);
         let tooth = 0.6 * noise(u * 150.0, v * 150.0, seed ^ 2) + 0.4 * noise(u * 260.0, v * 260.0, seed ^ 4);
@@ -30,15 +29,15 @@ pub(super) fn watercolour(canvas: &mut Canvas, seed: u32) {
     });
 }
 
-/// Brush strokes in three sizes, along the edges of what they paint.
+/// Oil: brush strokes in three sizes that follow the edges of the scene.
 pub(super) fn oil(canvas: &mut Canvas, rng: &mut Rng, seed: u32) {
     let source = canvas.clone();
-    let mut calm = canvas.clone();
-    calm.defocus(0.012);
+    let mut blurred = canvas.clone();
+    blurred.defocus(0.012);
     for (size, share) in [(0.046, 1.0), (0.024, 0.6), (0.0105, 0.22)] {
-        strokes(canvas, &source, &calm, rng, size, share, seed);
+        strokes(canvas, &source, &blurred, rng, size, share, seed);
     }
-    // light from above catches the ridges of the paint
+    // Light from the upper left emphasizes the relief of the paint.
     let paint = canvas.clone();
     let step = 1.0 / canvas.height as f32;
     canvas.each(|u, v, light| {
@@ -48,12 +47,12 @@ pub(super) fn oil(canvas: &mut Canvas, rng: &mut Rng, seed: u32) {
     });
 }
 
-/// One layer of strokes, `size` wide; finer ones only where the coarser left something to do, and by `share`.
-fn strokes(canvas: &mut Canvas, source: &Canvas, calm: &Canvas, rng: &mut Rng, size: f32, share: f32, seed: u32) {
+/// One layer of strokes, `size` wide. Finer layers (`share` below 1) paint mainly where coarser strokes missed the source.
+fn strokes(canvas: &mut Canvas, source: &Canvas, blurred: &Canvas, rng: &mut Rng, size: f32, share: f32, seed: u32) {
     let reach = canvas.reach();
     let pitch = size * 0.62;
     let (columns, rows) = ((2.0 * reach / pitch).ceil() as usize + 1, (1.0 / pitch).ceil() as usize + 1);
-    let luma = |u: f32, v: f32| to_oklab(calm.sample(u, v))[0];
+    let luma = |u: f32, v: f32| to_oklab(blurred.sample(u, v))[0];
     for cell in 0..columns * rows {
         let u = (cell % columns) as f32 * pitch - reach + rng.range(-0.5, 0.5) * pitch;
         let v = (cell / columns) as f32 * pitch + rng.range(-0.5, 0.5) * pitch;
@@ -73,7 +72,7 @@ fn strokes(canvas: &mut Canvas, source: &Canvas, calm: &Canvas, rng: &mut Rng, s
     }
 }
 
-/// A stroke around `at`, `reach` long and wide to each side, with the marks of bristles.
+/// A stroke centred on `at` with half length and half width `reach`, and bristle marks.
 fn stroke(canvas: &mut Canvas, at: [f32; 2], angle: f32, reach: [f32; 2], colour: Rgb, seed: u32) {
     let (sin, cos) = angle.sin_cos();
     let wide = reach[0].max(reach[1]);
@@ -81,7 +80,7 @@ fn stroke(canvas: &mut Canvas, at: [f32; 2], angle: f32, reach: [f32; 2], colour
     canvas.within([at[0] - wide, at[1] - wide, at[0] + wide, at[1] + wide], |u, v, under| {
         let (dx, dy) = (u - at[0], v - at[1]);
         let (along, across) = ((dx * cos + dy * sin) / reach[0], (dy * cos - dx * sin) / reach[1]);
-        // the ends are round and frayed
+        // Rounded, frayed ends.
         let edge = 1.0 - (along * along * along * along + across * across);
         if edge <= 0.0 {
             return under;

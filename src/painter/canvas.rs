@@ -1,19 +1,19 @@
-//! The picture while it is painted: linear light, a lens with blur and glow, and the way to 8 bits.
+//! The canvas in linear light: drawing, lens blur, bloom, and conversion to 8 bits.
 //!
-//! Points are given in heights of the picture: `v` runs from 0 at the top to 1, `u` is 0 in the middle.
+//! Coordinates are in units of the picture's height: `v` runs from 0 at the top to 1, `u` is 0 in the centre.
 
 use image::RgbImage;
 
 use super::colour::{Rgb, encode};
 use super::noise::{hash, smooth, unit};
 
-/// A picture in linear light.
+/// A canvas in linear light.
 #[derive(Debug, Clone)]
 pub(super) struct Canvas {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) pixels: Vec<Rgb>,
-    /// What [`defocus`](Self::defocus) multiplies its radius by: how soft the scene is to be.
+    /// A factor for the radius of [`defocus`](Self::defocus).
     pub(super) lens: f32,
 }
 
@@ -22,7 +22,7 @@ impl Canvas {
         Self { width, height, pixels: vec![Rgb::default(); width * height], lens: 1.0 }
     }
 
-    /// How far `u` reaches to each side.
+    /// The value of `u` at the right edge.
     pub(super) fn reach(&self) -> f32 {
         self.width as f32 / self.height as f32 * 0.5
     }
@@ -39,13 +39,13 @@ impl Canvas {
         (y as f32 + 0.5) / self.scale()
     }
 
-    /// Paints every pixel from its place and what is there.
+    /// Sets every pixel from its coordinates and its current colour.
     pub(super) fn each(&mut self, paint: impl FnMut(f32, f32, Rgb) -> Rgb) {
         let reach = self.reach();
         self.within([-reach, 0.0, reach, 1.0], paint);
     }
 
-    /// As `each`, for the pixels whose middle lies in `[left, top, right, bottom]`.
+    /// As [`each`](Self::each), for the pixels with their centre in `[left, top, right, bottom]`.
     pub(super) fn within(&mut self, [left, top, right, bottom]: [f32; 4], mut paint: impl FnMut(f32, f32, Rgb) -> Rgb) {
         let (half, scale) = (self.width as f32 * 0.5, self.scale());
         let column = |u: f32| ((u * scale + half - 0.5).ceil().max(0.0) as usize).min(self.width);
@@ -61,7 +61,7 @@ impl Canvas {
         }
     }
 
-    /// A filled box whose edges are `soft` wide; `light` colours it from 0..1 across and down.
+    /// A filled box with edges `soft` wide; `light` gives the colour from 0..1 across and down.
     pub(super) fn block(&mut self, area: [f32; 4], soft: f32, light: impl Fn(f32, f32) -> Rgb) {
         let [left, top, right, bottom] = area;
         let soft = soft.max(1.0 / self.scale());
@@ -73,7 +73,7 @@ impl Canvas {
         });
     }
 
-    /// Takes light away softly in and around a box: the shadow that makes things stand on each other.
+    /// Darkens a box with soft edges: the contact shadow between things.
     pub(super) fn shadow(&mut self, area: [f32; 4], soft: f32, depth: f32) {
         let [left, top, right, bottom] = area;
         let around = [left - soft, top - soft, right + soft, bottom + soft];
@@ -84,7 +84,7 @@ impl Canvas {
         });
     }
 
-    /// An ellipse with an edge `soft` wide (a share of its radius), filled from -1..1 across and down.
+    /// An ellipse with an edge `soft` wide (a fraction of the radius); `light` gives the colour from -1..1 across and down.
     pub(super) fn ellipse(&mut self, at: [f32; 2], radius: [f32; 2], soft: f32, light: impl Fn(f32, f32, Rgb) -> Rgb) {
         let grown = 1.0 + soft;
         let around = [
@@ -100,7 +100,7 @@ impl Canvas {
         });
     }
 
-    /// A pointed leaf from `at` in the direction `angle`; coloured from 0..1 along and -1..1 across.
+    /// A pointed leaf from `at` in the direction `angle`; `light` gives the colour from 0..1 along and -1..1 across.
     pub(super) fn leaf(&mut self, at: [f32; 2], angle: f32, length: f32, width: f32, light: impl Fn(f32, f32) -> Rgb) {
         let (sin, cos) = angle.sin_cos();
         let tip = [at[0] + cos * length, at[1] + sin * length];
@@ -120,7 +120,7 @@ impl Canvas {
         });
     }
 
-    /// A point of light seen out of focus: an even disc with a slightly brighter rim, as a lens draws it.
+    /// An out-of-focus point of light: a disc with a slightly brighter rim.
     pub(super) fn bokeh(&mut self, at: [f32; 2], radius: f32, light: Rgb) {
         let soft = (1.5 / self.scale() / radius).clamp(0.06, 1.0);
         self.ellipse(at, [radius; 2], soft, |dx, dy, under| {
@@ -129,7 +129,7 @@ impl Canvas {
         });
     }
 
-    /// Adds light that falls off from a point: `radius` is where an eighth is left.
+    /// Adds light around a point; at `radius`, an eighth of it is left.
     pub(super) fn halo(&mut self, at: [f32; 2], radius: f32, light: Rgb) {
         let far = radius * 3.0;
         self.within([at[0] - far, at[1] - far, at[0] + far, at[1] + far], |u, v, under| {
@@ -139,14 +139,14 @@ impl Canvas {
         });
     }
 
-    /// What is at a point between pixels; points outside take the edge.
+    /// The interpolated colour at a point; points outside have the colour of the edge.
     pub(super) fn sample(&self, u: f32, v: f32) -> Rgb {
         let x = (u * self.scale() + self.width as f32 * 0.5 - 0.5).clamp(0.0, (self.width - 1) as f32);
         let y = (v * self.scale() - 0.5).clamp(0.0, (self.height - 1) as f32);
         self.between(x, y)
     }
 
-    /// Bilinear; `x` and `y` are in pixels and inside.
+    /// Bilinear interpolation; `x` and `y` are in pixels, within the canvas.
     #[inline]
     fn between(&self, x: f32, y: f32) -> Rgb {
         let (x0, y0) = (x as usize, y as usize);
@@ -156,13 +156,13 @@ impl Canvas {
         row(y0).mix(row(y1), fy)
     }
 
-    /// Blurs as an open lens does: every point becomes an even disc of this radius, in heights.
+    /// Lens blur: every point becomes a disc of this radius, in picture heights.
     pub(super) fn defocus(&mut self, radius: f32) {
         let r = radius * self.lens * self.scale();
         if r < 0.6 {
             return;
         }
-        // Sums along each row make the cost of a disc that of its height.
+        // Prefix sums along rows make the cost of a disc proportional to its height.
         let (w, h, reach) = (self.width, self.height, r as isize);
         let sums = self.row_sums();
         let stride = w + 1;
@@ -185,7 +185,7 @@ impl Canvas {
         }
     }
 
-    /// Sums from the left, one more than there are pixels in a row; f64, so that a far bright light leaves no trace.
+    /// Prefix sums of each row, with a leading zero; f64, so that bright lights leave no rounding errors.
     fn row_sums(&self) -> Vec<[f64; 3]> {
         let mut sums = Vec::with_capacity((self.width + 1) * self.height);
         for row in self.pixels.chunks_exact(self.width) {
@@ -199,8 +199,8 @@ impl Canvas {
         sums
     }
 
-    /// Flattens fields of one colour and keeps the edges between them (Kuwahara): every pixel takes the mean of the
-    /// calmest of the four squares beside it, each `radius` heights wide.
+    /// Kuwahara filter: flattens areas and keeps edges. Every pixel takes the mean of the one of its four adjacent squares
+    /// (`radius` picture heights wide) with the least variance.
     pub(super) fn smooth_regions(&mut self, radius: f32) {
         let r = ((radius * self.scale()).round() as usize).max(1);
         let (w, h) = (self.width, self.height);
@@ -225,15 +225,15 @@ impl Canvas {
                     let [mean, squared, _] = square(&lumas, area);
                     squared - mean * mean
                 };
-                let calmest = squares.into_iter().map(|area| (spread(area), area)).min_by(|a, b| a.0.total_cmp(&b.0));
-                if let Some((_, area)) = calmest {
+                let smoothest = squares.into_iter().map(|area| (spread(area), area)).min_by(|a, b| a.0.total_cmp(&b.0));
+                if let Some((_, area)) = smoothest {
                     self.pixels[y * w + x] = Rgb(square(&colours, area).map(|c| c as f32));
                 }
             }
         }
     }
 
-    /// Sums over all that is above and to the left, with one row and column of zeros before.
+    /// Summed-area table with a leading row and column of zeros.
     fn area_sums(&self) -> Vec<[f64; 3]> {
         let stride = self.width + 1;
         let mut sums = vec![[0.0f64; 3]; stride * (self.height + 1)];
@@ -248,7 +248,7 @@ impl Canvas {
         sums
     }
 
-    /// Light above `floor` spreads around itself, as in a lens and in damp air.
+    /// Bloom: light above `floor` spreads around itself.
     pub(super) fn bloom(&mut self, floor: f32, radius: f32, amount: f32) {
         let mut small = self.quarter();
         for pixel in &mut small.pixels {
@@ -261,6 +261,7 @@ impl Canvas {
         self.each(|u, v, under| under + small.sample(u, v) * amount);
     }
 
+    /// The canvas at a quarter of its size.
     fn quarter(&self) -> Self {
         let mut small = Self::new(self.width.div_ceil(4), self.height.div_ceil(4));
         for y in 0..small.height {
@@ -276,7 +277,7 @@ impl Canvas {
         small
     }
 
-    /// The finished picture at another size: highlights rolled off, sRGB, and grain that breaks up banding.
+    /// Converts to an sRGB picture of another size, with rolled-off highlights and dither against banding.
     pub(super) fn develop(&self, width: u32, height: u32, seed: u32) -> RgbImage {
         let curve: Vec<f32> = (0..=CURVE).map(|i| encode((i as f32 / CURVE as f32).powi(2)) * 255.0).collect();
         let (kx, ky) = (self.width as f32 / width as f32, self.height as f32 / height as f32);
@@ -291,9 +292,10 @@ impl Canvas {
     }
 }
 
+/// The number of steps of the gamma table.
 const CURVE: usize = 4096;
 
-/// Leaves what is below 0.7 alone and bends the rest towards 1, a little of it as white.
+/// Compresses highlights above 0.7 towards 1, and shifts overexposed colours towards white.
 fn shoulder(c: Rgb) -> Rgb {
     const KNEE: f32 = 0.7;
     let over = c.0.iter().map(|&c| (c - 1.0).max(0.0)).sum::<f32>() * 0.12;

@@ -1,8 +1,8 @@
-//! Colours in linear light, and ramps between them that look even to the eye.
+//! Colours in linear light, and perceptually even ramps between them.
 
 use std::ops::{Add, Mul};
 
-/// Linear light with the primaries of sRGB; 1 is paper white, and there is more above.
+/// Linear light with sRGB primaries; 1 is white, brighter values are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Rgb(pub(super) [f32; 3]);
 
@@ -39,7 +39,7 @@ impl Rgb {
         self * (1.0 - share) + other * share
     }
 
-    /// 0 takes all colour out, 1 changes nothing.
+    /// Scales the saturation: 0 gives grey, 1 no change.
     pub(super) fn saturate(self, amount: f32) -> Self {
         let grey = self.luma();
         Self(self.0.map(|c| (grey + (c - grey) * amount).max(0.0)))
@@ -58,12 +58,12 @@ pub(super) fn srgb(bytes: [u8; 3]) -> Rgb {
     }))
 }
 
-/// sRGB's curve, 0..=1 to 0..=1.
+/// The sRGB transfer function, 0..=1 to 0..=1.
 pub(super) fn encode(c: f32) -> f32 {
     if c <= 0.003_130_8 { c * 12.92 } else { 1.055 * c.powf(1.0 / 2.4) - 0.055 }
 }
 
-/// Oklab (Ottosson 2020), in which a straight line between two colours looks even.
+/// Converts to Oklab (Ottosson 2020), a perceptually uniform colour space.
 pub(super) fn to_oklab(c: Rgb) -> [f32; 3] {
     let [r, g, b] = c.0;
     let l = (0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b).max(0.0).cbrt();
@@ -88,14 +88,14 @@ pub(super) fn from_oklab([l, a, b]: [f32; 3]) -> Rgb {
     ])
 }
 
-/// Colours at even distances from 0 to 1, blended in Oklab.
+/// A colour ramp from 0 to 1, interpolated in Oklab.
 #[derive(Debug, Clone)]
 pub(super) struct Ramp(Vec<Rgb>);
 
 impl Ramp {
     const STEPS: usize = 256;
 
-    /// `stops` has at least two colours.
+    /// A ramp with evenly spaced `stops`, at least two.
     pub(super) fn new(stops: &[Rgb]) -> Self {
         let lab: Vec<_> = stops.iter().map(|&c| to_oklab(c)).collect();
         let table = (0..=Self::STEPS).map(|i| {

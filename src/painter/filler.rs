@@ -1,17 +1,17 @@
-//! Words that say nothing about the picture: they are neither painted nor reported as left out.
+//! Filler words: they are neither painted nor reported as left out.
 
-/// Whether `word`, in lower case, is filler: articles, politeness, praise, and talk of pictures and calls.
+/// Whether `word`, in lower case, is filler: articles, polite phrases, praise, and words about pictures and calls.
 pub(super) fn is_filler(word: &str) -> bool {
     let listed = |word: &str| FILLER.split_ascii_whitespace().any(|known| known == word);
     listed(word) || word.strip_suffix('s').is_some_and(listed) || is_resolution(word)
 }
 
-/// Whether a name may continue over `word`, as in "Statue of Liberty".
+/// Whether `word` may connect the parts of a name, as in "Statue of Liberty".
 pub(super) fn joins_names(word: &str) -> bool {
     matches!(word, "of" | "the" | "de" | "du" | "la" | "del" | "von")
 }
 
-/// Whether `word`, in lower case, is often unwanted and never painted, so that leaving it out is no work.
+/// Whether `word`, in lower case, is often excluded but never painted anyway.
 pub(super) fn is_never_painted(word: &str) -> bool {
     let listed = |word: &str| NEVER_PAINTED.split_ascii_whitespace().any(|known| known == word);
     listed(word) || word.strip_suffix('s').is_some_and(listed)

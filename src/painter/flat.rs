@@ -1,17 +1,17 @@
-//! Styles of flat colour: an illustration, an anime background, a minimal picture.
+//! Flat styles: illustration, anime and minimal.
 
 use super::canvas::Canvas;
 use super::colour::{Rgb, from_oklab, to_oklab};
 use super::noise::smooth;
 
-/// Steps with soft edges between them: `count` levels from 0 to 1.
+/// Quantizes `x` to `count` levels with soft transitions.
 fn steps(x: f32, count: f32, soft: f32) -> f32 {
     let at = x * count;
     let low = at.floor();
     (low + smooth(0.5 - soft, 0.5 + soft, at - low)) / count
 }
 
-/// Flat fields of a few colours, as in a poster.
+/// Illustration: flat areas of a few colours, as on a poster.
 pub(super) fn illustration(canvas: &mut Canvas) {
     for _ in 0..2 {
         canvas.smooth_regions(0.009);
@@ -20,7 +20,7 @@ pub(super) fn illustration(canvas: &mut Canvas) {
     canvas.defocus(0.0018);
 }
 
-/// Large calm shapes in pale, muted colours.
+/// Minimal: large shapes in pale, muted colours.
 pub(super) fn minimal(canvas: &mut Canvas) {
     for _ in 0..3 {
         canvas.smooth_regions(0.024);
@@ -32,7 +32,7 @@ pub(super) fn minimal(canvas: &mut Canvas) {
     canvas.defocus(0.005);
 }
 
-/// Cel shading with ink lines and clear colours.
+/// Anime: cel shading with ink lines and clear colours.
 pub(super) fn anime(canvas: &mut Canvas) {
     canvas.smooth_regions(0.0055);
     let drawn = canvas.clone();
@@ -50,7 +50,7 @@ pub(super) fn anime(canvas: &mut Canvas) {
     canvas.bloom(0.7, 0.04, 0.3);
 }
 
-/// Replaces every colour by the nearest of `count` that are typical of the picture, with their chroma scaled.
+/// Replaces every colour by the closest one of a palette of `count` colours, with scaled chroma.
 fn reduce(canvas: &mut Canvas, count: usize, chroma: f32) {
     let lab: Vec<[f32; 3]> = canvas.pixels.iter().map(|&light| to_oklab(light)).collect();
     let palette = palette(&lab, count);
@@ -65,13 +65,13 @@ fn nearest(palette: &[[f32; 3]], own: &[f32; 3]) -> usize {
     (0..palette.len()).min_by(nearer).unwrap_or(0)
 }
 
-/// How different two colours look; hue counts for more than lightness, so that small things keep their colour.
+/// The perceptual distance of two colours; hue weighs more than lightness, so that small things keep their colour.
 fn distance(a: &[f32; 3], b: &[f32; 3]) -> f32 {
     let [l, x, y] = std::array::from_fn(|k| (a[k] - b[k]).powi(2));
     l + 4.0 * (x + y)
 }
 
-/// Typical colours by k-means, begun with those that differ most from each other.
+/// Typical colours by k-means, initialized with the farthest colours.
 fn palette(lab: &[[f32; 3]], count: usize) -> Vec<[f32; 3]> {
     let samples: Vec<[f32; 3]> = lab.iter().step_by((lab.len() / 4000).max(1)).copied().collect();
     let mut palette = vec![samples[samples.len() / 2]];

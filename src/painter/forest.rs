@@ -1,4 +1,4 @@
-//! Among trees: trunks in the haze, leaves against the light, moss below; and a palm for the beach.
+//! The forest: trunks in haze, backlit leaves, and moss; and the palm leaves of the beach.
 
 use super::Stage;
 use super::colour::{Rgb, hex};
@@ -6,10 +6,10 @@ use super::noise::{fbm, lerp, noise, smooth};
 use super::scene::{Season, Thing, Time, Weather};
 use super::sky::Air;
 
-/// The colours of a wood.
+/// The colours of a forest.
 #[derive(Debug, Clone, Copy)]
 struct Wood {
-    /// Light between the trees.
+    /// The light between the trees.
     open: Rgb,
     leaf: Rgb,
     sunny_leaf: Rgb,
@@ -64,7 +64,7 @@ impl Wood {
 
 const LAYERS: u32 = 5;
 
-/// The inside of a wood with the light coming from behind.
+/// The inside of a forest, lit from behind.
 pub(super) fn forest(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Day);
     let wood = Wood::of(stage.reading.season, time, stage.reading.weather);
@@ -80,7 +80,7 @@ pub(super) fn forest(stage: &mut Stage<'_>) {
         floor(stage, wood, near, ground, sun);
         stage.canvas.defocus(0.0022);
     }
-    if stage.reading.heard.iter().any(|word| matches!(word.as_str(), "jungle" | "rainforest" | "tropical")) {
+    if stage.reading.recognized.iter().any(|word| matches!(word.as_str(), "jungle" | "rainforest" | "tropical")) {
         undergrowth(stage, wood);
     }
     if !stage.lacks(Thing::Sun) {
@@ -91,18 +91,18 @@ pub(super) fn forest(stage: &mut Stage<'_>) {
     stage.canvas.defocus(0.0075);
 }
 
-/// What a thing at `near` looks like through the haze between.
+/// The colour `own` seen through haze; `near` is 1 close to the viewer.
 fn hazed(wood: Wood, own: Rgb, near: f32, sun: [f32; 2], [u, v]: [f32; 2]) -> Rgb {
     air(wood, sun, [u, v]).mix(own, near.powf(0.6))
 }
 
-/// The lit air between the trees, brightest towards the sun.
+/// The lit haze between the trees, brightest towards the sun.
 fn air(wood: Wood, sun: [f32; 2], [u, v]: [f32; 2]) -> Rgb {
     let far = ((u - sun[0]).powi(2) + ((v - sun[1]) * 0.8).powi(2)).sqrt();
     wood.open * (0.17 + 0.75 * (-far * 2.4).exp())
 }
 
-/// A curtain of leaves from above, thinner where it is near and in the middle.
+/// Foliage from above, thinner close to the viewer and in the centre.
 fn foliage(stage: &mut Stage<'_>, wood: Wood, near: f32, sun: [f32; 2]) {
     let seed = stage.seed ^ (near * 113.0) as u32;
     let size = lerp(7.0, 2.6, near);
@@ -125,7 +125,7 @@ fn foliage(stage: &mut Stage<'_>, wood: Wood, near: f32, sun: [f32; 2]) {
     });
 }
 
-/// Trunks of one distance: many and thin far away, few, thick and aside when near.
+/// Trunks at one distance: many thin ones far away, few thick ones at the sides when near.
 fn trunks(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32, sun: [f32; 2]) {
     let reach = stage.canvas.reach() + 0.1;
     let count = lerp(26.0, 3.0, near.sqrt()) as u32;
@@ -157,7 +157,7 @@ fn trunks(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32, sun: [f32; 
     }
 }
 
-/// Moss and undergrowth up to where trees of this distance stand.
+/// Moss and undergrowth up to the trees at this distance.
 fn floor(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32, sun: [f32; 2]) {
     let seed = stage.seed ^ (near * 59.0) as u32 ^ 0x99;
     let top = ground + lerp(-0.08, 0.19, near);
@@ -173,7 +173,7 @@ fn floor(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32, sun: [f32; 2
     });
 }
 
-/// Shafts of light that fan out from the sun.
+/// Light rays that fan out from the sun.
 fn rays(stage: &mut Stage<'_>, wood: Wood, sun: [f32; 2]) {
     let seed = stage.seed ^ 0x13;
     let from = [sun[0] * 1.2, sun[1] - 0.35];
@@ -186,7 +186,7 @@ fn rays(stage: &mut Stage<'_>, wood: Wood, sun: [f32; 2]) {
     });
 }
 
-/// Broad leaves that stand in from the lower corners and hang from the upper ones.
+/// Broad leaves in the lower and upper corners.
 fn undergrowth(stage: &mut Stage<'_>, wood: Wood) {
     let reach = stage.canvas.reach();
     for i in 0..90 {
@@ -209,7 +209,7 @@ fn undergrowth(stage: &mut Stage<'_>, wood: Wood) {
     }
 }
 
-/// Sky between the leaves, out of focus.
+/// Out-of-focus spots of sky between the leaves.
 fn spots(stage: &mut Stage<'_>, wood: Wood, sun: [f32; 2], ground: f32) {
     for _ in 0..46 {
         let at = [sun[0] + stage.rng.range(-0.6, 0.6), sun[1] + stage.rng.range(-0.1, 0.4)];
@@ -222,7 +222,7 @@ fn spots(stage: &mut Stage<'_>, wood: Wood, sun: [f32; 2], ground: f32) {
     }
 }
 
-/// Palm leaves that hang in from an upper corner, near and out of focus.
+/// Palm leaves in an upper corner, close and out of focus.
 pub(super) fn palm(stage: &mut Stage<'_>, air: &Air) {
     let side = -air.sun[0].signum();
     let crown = [side * (stage.canvas.reach() + 0.02), -0.06];
@@ -233,7 +233,7 @@ pub(super) fn palm(stage: &mut Stage<'_>, air: &Air) {
         let light = hex(0x4f7a35).mix(hex(0x86a34a), stage.rng.unit()) * lamp;
         for step in 3..60 {
             let t = step as f32 / 60.0;
-            // The rib droops as it goes out.
+            // The leaf droops towards its tip.
             let at = [crown[0] - side * length * t * angle.cos(), crown[1] + length * (t * angle.sin() + 0.45 * t * t)];
             let leaf = 0.2 * (1.0 - t * 0.7) * smooth(0.0, 0.15, t) * (0.85 + 0.3 * stage.rng.unit());
             for way in [-1.0, 1.0] {

@@ -1,14 +1,14 @@
-//! Things that stand in rooms: windows, lamps, plants, sofas, frames.
+//! Things in rooms: windows, lamps, plants, sofas, picture frames.
 
 use super::Stage;
 use super::colour::{Rgb, hex};
 use super::noise::{fbm, hash, lerp, noise, smooth, unit};
-use super::rooms::Indoors;
+use super::room_light::RoomLight;
 use super::scene::{Scene, Thing, Time};
 use super::sky::Air;
 
-/// A window onto trees or a town; `grid` gives it many panes.
-pub(super) fn window(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4], grid: bool) {
+/// A window with a view of trees or buildings; `grid` divides it into many panes.
+pub(super) fn window(stage: &mut Stage<'_>, light: RoomLight, area: [f32; 4], grid: bool) {
     let [left, top, right, bottom] = area;
     let air = Air::new(stage.reading, light.time, 0.62, &mut stage.rng);
     let reading = stage.reading;
@@ -16,7 +16,7 @@ pub(super) fn window(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4], grid
     let trees = reading.wants(Thing::Trees) || reading.has(Scene::Forest) || stage.lacks(Thing::Buildings);
     let town = (town && !trees) || reading.wants(Thing::Buildings) || stage.lacks(Thing::Trees);
     let seed = stage.rng.seed();
-    // A camera set for the room lets the day outside burn out.
+    // With exposure for the room, daylight outside is overexposed.
     let burn = if light.time == Time::Day { 0.5 } else { 0.1 };
     stage.canvas.block(area, 0.0, |x, y| {
         let (u, v) = (left + x * (right - left), y * 0.85);
@@ -69,8 +69,8 @@ fn houses(air: &Air, u: f32, v: f32, sky: Rgb, seed: u32) -> Rgb {
     light
 }
 
-/// A lamp that stands at `foot` and is `tall`; it shines where the evening wants it.
-pub(super) fn lamp(stage: &mut Stage<'_>, light: Indoors, foot: [f32; 2], tall: f32) {
+/// A standing lamp at `foot` with height `tall`; lit in the evening.
+pub(super) fn lamp(stage: &mut Stage<'_>, light: RoomLight, foot: [f32; 2], tall: f32) {
     let on = light.warm.luma() / 0.6;
     let head = [foot[0], foot[1] - tall];
     let size = (tall * 0.5).min(0.11);
@@ -93,8 +93,8 @@ pub(super) fn lamp(stage: &mut Stage<'_>, light: Indoors, foot: [f32; 2], tall: 
     stage.canvas.halo(head, 0.26, hex(0xffbe7a) * (0.34 * on));
 }
 
-/// A lamp that hangs from the ceiling.
-pub(super) fn pendant(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2], size: f32) {
+/// A pendant lamp.
+pub(super) fn pendant(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2], size: f32) {
     let on = light.warm.luma() / 0.6;
     stage.canvas.block([at[0] - 0.002, -0.1, at[0] + 0.002, at[1]], 0.0, |_, _| hex(0x3a3632) * 0.3);
     let metal = hex(0x3a3c3e) * (light.day * 0.5 + light.warm * 0.3);
@@ -106,8 +106,8 @@ pub(super) fn pendant(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2], size:
     stage.canvas.halo(bulb, size * 4.2, hex(0xffc07a) * (0.2 * on));
 }
 
-/// A plant in a pot that stands at `foot`.
-pub(super) fn plant(stage: &mut Stage<'_>, light: Indoors, foot: [f32; 2], tall: f32) {
+/// A potted plant at `foot`.
+pub(super) fn plant(stage: &mut Stage<'_>, light: RoomLight, foot: [f32; 2], tall: f32) {
     let lit = light.day * 0.85 + light.warm * 0.35;
     let pot = hex(stage.rng.pick(&[0xd8d2c8, 0xb87a58, 0x5a6468, 0xe6e0d4]));
     let rim = foot[1] - tall * 0.3;
@@ -132,15 +132,15 @@ pub(super) fn plant(stage: &mut Stage<'_>, light: Indoors, foot: [f32; 2], tall:
     }
 }
 
-/// A low cupboard along the wall, with its shadow on it.
-pub(super) fn sideboard(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4]) {
+/// A sideboard along the wall, with its shadow.
+pub(super) fn sideboard(stage: &mut Stage<'_>, light: RoomLight, area: [f32; 4]) {
     let [left, top, right, _] = area;
     let wood = hex(stage.rng.pick(&[0xb08a62, 0x8a6444, 0xd8d0c4, 0x6a5644]));
     let doors = ((right - left) / 0.34).max(1.0);
     stage.canvas.shadow([left, top - 0.05, right, top + 0.05], 0.06, 0.22);
     let seed = stage.seed ^ 0x31;
     stage.canvas.block(area, 0.0, |x, y| {
-        let lit = light.on(lerp(left, right, x), 0.8, [(left + right) * 0.5, 0.6]);
+        let lit = light.at(lerp(left, right, x), 0.8, [(left + right) * 0.5, 0.6]);
         let board = smooth(0.1, 0.07, y);
         let gap = smooth(0.0, 0.02, (x * doors).fract()) * smooth(1.0, 0.98, (x * doors).fract());
         let grain = 1.0 + 0.1 * noise(x * 6.0, y * 40.0, seed);
@@ -150,14 +150,14 @@ pub(super) fn sideboard(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4]) {
     stage.canvas.shadow([left, top + 0.02, right, top + 0.045], 0.014, 0.35);
 }
 
-/// A picture on the wall: a pale mat around a quiet abstract.
-pub(super) fn frame(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4], at: [f32; 2]) {
+/// A framed picture: a muted abstract with a pale mat.
+pub(super) fn frame(stage: &mut Stage<'_>, light: RoomLight, area: [f32; 4], at: [f32; 2]) {
     let [left, top, right, bottom] = area;
     let seed = stage.rng.seed();
     let wood = hex(stage.rng.pick(&[0x2e2a28, 0x9a7448, 0xe8e4dc]));
     let first = hex(stage.rng.pick(&[0x7a95a0, 0xc88a6a, 0x8a9a7a, 0xd8b070]));
     let second = hex(stage.rng.pick(&[0x3a5262, 0xe6d4c0, 0x5a4a52, 0xa8b8b4]));
-    let lit = light.on((left + right) * 0.5, (top + bottom) * 0.5, at);
+    let lit = light.at((left + right) * 0.5, (top + bottom) * 0.5, at);
     stage.canvas.shadow([left, top + 0.012, right, bottom + 0.016], 0.02, 0.4);
     stage.canvas.block(area, 0.0, |_, y| wood * lit * (1.0 - 0.3 * y));
     stage.canvas.block([left + 0.007, top + 0.007, right - 0.007, bottom - 0.007], 0.0, |_, _| hex(0xeeeae2) * lit);
@@ -167,8 +167,8 @@ pub(super) fn frame(stage: &mut Stage<'_>, light: Indoors, area: [f32; 4], at: [
     });
 }
 
-/// The back of a sofa with cushions, along the bottom.
-pub(super) fn sofa(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
+/// The back of a sofa with cushions, along the bottom edge.
+pub(super) fn sofa(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let cloth = hex(stage.rng.pick(&[0x8a8f94, 0x5f7278, 0xb8a894, 0x6a7a62, 0xc8c0b4, 0x4f5f74]));
     let throw = hex(stage.rng.pick(&[0xc88a5a, 0xd8c8a8, 0x7a9a98, 0xb86a58, 0xe4ddd0]));
     let top = 0.73;
@@ -177,12 +177,12 @@ pub(super) fn sofa(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
     let seed = stage.seed ^ 0x81;
     let seat = |u: f32, y: f32| {
         let weave = 1.0 + 0.05 * noise(u * 120.0, y * 70.0, seed);
-        light.on(u, 0.8, at) * (weave * (0.95 - 0.35 * y))
+        light.at(u, 0.8, at) * (weave * (0.95 - 0.35 * y))
     };
     for part in 0..3 {
         let (a, b) = (lerp(left, right, part as f32 / 3.0), lerp(left, right, (part + 1) as f32 / 3.0));
         let middle = [(a + b) * 0.5, top + 0.2];
-        // A squared-off ellipse is a cushion.
+        // The seat back is a squared ellipse.
         stage.canvas.within([a, top - 0.01, b, 1.0], |u, v, under| {
             let (x, y) = (((u - middle[0]) / (b - a) * 2.0).abs(), ((v - middle[1]) / 0.2).min(0.0).abs());
             let round = (x.powi(14) + y.powi(6)).powf(0.1);
@@ -197,10 +197,10 @@ pub(super) fn sofa(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
             let (x, y) = ((u - middle[0]) / half, (v - middle[1]) / half);
             let (x, y) = (x * 0.96 + y * 0.28, y * 0.96 - x * 0.28);
             let (x, y) = (x * 1.22, y * 1.22);
-            // A square with its corners drawn out.
+            // A cushion is a square with extended corners.
             let round = x.abs().max(y.abs()) * (1.0 + 0.12 * (1.0 - x.abs().min(y.abs())));
             let puff = 1.0 - 0.3 * round.powi(3) - 0.18 * y - 0.12 * x * light.side;
-            under.mix(tone * light.on(u, v, at) * (puff * 0.92), smooth(1.0, 0.96, round))
+            under.mix(tone * light.at(u, v, at) * (puff * 0.92), smooth(1.0, 0.96, round))
         });
     }
 }

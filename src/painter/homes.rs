@@ -1,15 +1,16 @@
-//! More rooms: a kitchen, a bedroom, a classroom with its board.
+//! More rooms: kitchen, bedroom and classroom.
 
 use super::Stage;
 use super::colour::hex;
 use super::furniture::{frame, lamp, pendant, plant, window};
 use super::noise::{fbm, hash, lerp, noise, smooth, unit};
-use super::rooms::{Indoors, curtain, wall};
+use super::room_light::{RoomLight, wall};
+use super::rooms::curtain;
 use super::scene::{Thing, Time};
 
-/// A kitchen: cupboards above and below a tiled wall, a shelf of jars, lamps over the counter.
+/// A kitchen: cupboards above and below a tiled wall, jars, and lamps over the worktop.
 pub(super) fn kitchen(stage: &mut Stage<'_>) {
-    let light = Indoors::new(stage, Time::Day);
+    let light = RoomLight::new(stage, Time::Day);
     let (side, reach) = (light.side, stage.canvas.reach());
     let paint = hex(stage.rng.pick(&[0xe9e5dc, 0xdfe2de, 0xe6ddd0]));
     let at = [-side * stage.rng.range(0.4, 0.55), 0.4];
@@ -45,7 +46,7 @@ pub(super) fn kitchen(stage: &mut Stage<'_>) {
 }
 
 /// Small tiles between the cupboards.
-fn tiles(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
+fn tiles(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let glaze = hex(stage.rng.pick(&[0xf0eee8, 0xdde6e2, 0xd8dde4]));
     let seed = stage.seed ^ 0x71;
     stage.canvas.within([-9.0, 0.25, 9.0, 0.73], |u, v, _| {
@@ -54,14 +55,14 @@ fn tiles(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
         let (fx, fy) = (x - x.floor(), v / 0.045 - row);
         let joint = smooth(0.0, 0.04, fx.min(1.0 - fx)) * smooth(0.0, 0.1, fy.min(1.0 - fy));
         let tone = 0.94 + 0.08 * unit(hash(x.floor() as i32, row as i32, seed));
-        glaze * light.on(u, v, at) * (lerp(0.8, 1.0, joint) * tone)
+        glaze * light.at(u, v, at) * (lerp(0.8, 1.0, joint) * tone)
     });
-    // the cupboards above shade the wall
+    // The cupboards above cast a shadow on the wall.
     stage.canvas.shadow([-9.0, 0.2, 9.0, 0.3], 0.06, 0.25);
 }
 
 /// A row of cupboard doors with handles.
-fn doors(stage: &mut Stage<'_>, light: Indoors, front: super::colour::Rgb, area: [f32; 4], at: [f32; 2]) {
+fn doors(stage: &mut Stage<'_>, light: RoomLight, front: super::colour::Rgb, area: [f32; 4], at: [f32; 2]) {
     let [left, top, right, bottom] = area;
     let count = ((right - left) / 0.3).round().max(1.0);
     let upper = top < 0.0;
@@ -73,30 +74,30 @@ fn doors(stage: &mut Stage<'_>, light: Indoors, front: super::colour::Rgb, area:
         let handle_at = if door as i32 % 2 == 0 { 0.9 } else { 0.1 };
         let level = if upper { bottom - 0.06 } else { top + 0.07 };
         let handle = smooth(0.012, 0.006, (across - handle_at).abs()) * smooth(0.04, 0.03, (v - level).abs());
-        let own = front * light.on(u, v, at) * (lerp(0.35, 0.92, gap) * panel);
-        own.mix(hex(0x8a8478) * light.on(u, v, at), handle)
+        let own = front * light.at(u, v, at) * (lerp(0.35, 0.92, gap) * panel);
+        own.mix(hex(0x8a8478) * light.at(u, v, at), handle)
     });
 }
 
-fn worktop(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
+fn worktop(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let wood = hex(stage.rng.pick(&[0xb88a58, 0xd8d4cc, 0x6a5a4c, 0xc8a878]));
     let seed = stage.seed ^ 0x91;
     stage.canvas.shadow([-9.0, 0.76, 9.0, 0.79], 0.02, 0.4);
     stage.canvas.block([-9.0, 0.722, 9.0, 0.762], 0.0, |x, y| {
         let u = lerp(-9.0, 9.0, x);
         let grain = 1.0 + 0.1 * noise(u * 3.0, y * 6.0 + u * 0.3, seed);
-        wood * light.on(u, 0.74, at) * (grain * lerp(1.15, 0.7, y))
+        wood * light.at(u, 0.74, at) * (grain * lerp(1.15, 0.7, y))
     });
 }
 
 /// Jars and boards on the worktop, away from the window.
-fn jars(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
+fn jars(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let mut out = stage.rng.range(0.2, 0.3);
     while out < 0.8 {
         let (wide, tall) = (stage.rng.range(0.035, 0.06), stage.rng.range(0.07, 0.15));
         let u = -light.side * out - wide * 0.5;
         let clay = hex(stage.rng.pick(&[0xd8d2c4, 0x9a6a48, 0xc8b088, 0x5a6a62, 0xe8e4da, 0xa88458]));
-        let lit = light.on(u, 0.7, at);
+        let lit = light.at(u, 0.7, at);
         stage.canvas.shadow([u, 0.715, u + wide, 0.727], 0.012, 0.4);
         stage.canvas.block([u, 0.724 - tall, u + wide, 0.724], 0.003, |x, y| {
             let lid = if y < 0.16 { 0.55 } else { 1.0 };
@@ -106,9 +107,9 @@ fn jars(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
     }
 }
 
-/// A bedroom: the head of a bed with pillows, a lamp on a table, a picture, a window.
+/// A bedroom: a headboard with pillows, a bedside lamp, a picture, and a window.
 pub(super) fn bedroom(stage: &mut Stage<'_>) {
-    let light = Indoors::new(stage, Time::Day);
+    let light = RoomLight::new(stage, Time::Day);
     let (side, reach) = (light.side, stage.canvas.reach());
     let paint = hex(stage.rng.pick(&[0xd9d2c6, 0xb8c0bc, 0xc8b8ac, 0xaab4bc, 0xe0d8cc]));
     let at = [-side * stage.rng.range(0.6, 0.68), 0.5];
@@ -133,17 +134,17 @@ pub(super) fn bedroom(stage: &mut Stage<'_>) {
     stage.canvas.defocus(0.0095);
 }
 
-fn table(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
+fn table(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let wood = hex(stage.rng.pick(&[0xa07a54, 0x7d5f45, 0xc8b090]));
     stage.canvas.shadow([at[0] - 0.13, 0.76, at[0] + 0.13, 1.0], 0.05, 0.3);
     stage.canvas.block([at[0] - 0.12, 0.775, at[0] + 0.12, 1.1], 0.0, |_, y| {
         let edge = smooth(0.08, 0.05, y) + smooth(0.46, 0.47, y) * smooth(0.5, 0.49, y) * -0.4;
-        wood * light.on(at[0], 0.85, at) * (0.62 + 0.4 * edge)
+        wood * light.at(at[0], 0.85, at) * (0.62 + 0.4 * edge)
     });
 }
 
-/// Headboard, pillows and the end of a blanket.
-fn bed(stage: &mut Stage<'_>, light: Indoors, middle: f32, at: [f32; 2]) {
+/// Headboard, pillows and the edge of a blanket.
+fn bed(stage: &mut Stage<'_>, light: RoomLight, middle: f32, at: [f32; 2]) {
     let cloth = hex(stage.rng.pick(&[0x7f8a86, 0xa8907a, 0x5f6c7c, 0x9a8f88, 0xb8a48c]));
     let linen = hex(stage.rng.pick(&[0xf0ece4, 0xe4e2dc, 0xeae0d4]));
     let blanket = hex(stage.rng.pick(&[0xc8b8a4, 0x8fa09a, 0xb88a74, 0x6f7f90, 0xd8cdbc]));
@@ -152,7 +153,7 @@ fn bed(stage: &mut Stage<'_>, light: Indoors, middle: f32, at: [f32; 2]) {
     stage.canvas.shadow([middle - half, 0.5, middle + half, 1.0], 0.08, 0.3);
     stage.canvas.block([middle - half, 0.52, middle + half, 1.05], 0.008, |x, y| {
         let seam = smooth(0.0, 0.05, (x * 6.0).fract()) * smooth(1.0, 0.95, (x * 6.0).fract());
-        cloth * light.on(lerp(middle - half, middle + half, x), 0.6, at) * (lerp(0.72, 0.95, seam) * (1.02 - 0.25 * y))
+        cloth * light.at(lerp(middle - half, middle + half, x), 0.6, at) * (lerp(0.72, 0.95, seam) * (1.02 - 0.25 * y))
     });
     for (k, wide, top) in [(-0.24, 0.21, 0.66), (0.24, 0.21, 0.66), (-0.15, 0.15, 0.72), (0.15, 0.15, 0.72)] {
         let own = if top > 0.7 { blanket.mix(linen, 0.35) } else { linen };
@@ -163,7 +164,7 @@ fn bed(stage: &mut Stage<'_>, light: Indoors, middle: f32, at: [f32; 2]) {
             let round = (x.powi(6) + y.powi(4)).powf(0.2);
             let puff =
                 1.0 - 0.2 * round.powi(3) - 0.1 * (v - centre[1]) / 0.13 + 0.05 * noise(u * 14.0, v * 10.0, seed);
-            under.mix(own * light.on(u, v, at) * puff, smooth(1.0, 0.97, round))
+            under.mix(own * light.at(u, v, at) * puff, smooth(1.0, 0.97, round))
         });
     }
     stage.canvas.within([middle - half - 0.06, 0.84, middle + half + 0.06, 1.0], |u, v, under| {
@@ -171,13 +172,13 @@ fn bed(stage: &mut Stage<'_>, light: Indoors, middle: f32, at: [f32; 2]) {
         let fold = 1.0 + 0.1 * fbm(u * 5.0, v * 9.0, 3, seed ^ 2);
         let own = if v < top + 0.04 { linen } else { blanket };
         let side = smooth(half + 0.05, half + 0.04, (u - middle).abs());
-        under.mix(own * light.on(u, v, at) * (0.95 * fold), smooth(top - 0.002, top + 0.003, v) * side)
+        under.mix(own * light.at(u, v, at) * (0.95 * fold), smooth(top - 0.002, top + 0.003, v) * side)
     });
 }
 
-/// A classroom: a board with traces of chalk, a shelf of books, a window.
+/// A classroom: a blackboard with traces of chalk, books, and a window.
 pub(super) fn classroom(stage: &mut Stage<'_>) {
-    let light = Indoors::new(stage, Time::Day);
+    let light = RoomLight::new(stage, Time::Day);
     let (side, reach) = (light.side, stage.canvas.reach());
     let paint = hex(stage.rng.pick(&[0xe4ddcc, 0xd8dcd4, 0xe8e2d6]));
     let at = [-side * 0.6, 0.3];
@@ -200,40 +201,40 @@ pub(super) fn classroom(stage: &mut Stage<'_>) {
     stage.canvas.defocus(0.0088);
 }
 
-fn board(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
+fn board(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let slate = hex(stage.rng.pick(&[0x2f4a3e, 0x2c3834, 0x34463f]));
     let wood = hex(0xa87e52);
     let seed = stage.seed ^ 0x44;
     let middle = -light.side * 0.12;
     let [left, right, top, bottom] = [middle - 0.66, middle + 0.66, 0.1, 0.68];
     stage.canvas.shadow([left, top + 0.01, right, bottom + 0.03], 0.03, 0.35);
-    stage.canvas.block([left, top, right, bottom], 0.0, |_, y| wood * light.on(middle, 0.4, at) * (1.0 - 0.2 * y));
+    stage.canvas.block([left, top, right, bottom], 0.0, |_, y| wood * light.at(middle, 0.4, at) * (1.0 - 0.2 * y));
     stage.canvas.block([left + 0.018, top + 0.018, right - 0.018, bottom - 0.018], 0.0, |x, y| {
         let (u, v) = (lerp(left, right, x), lerp(top, bottom, y));
-        // wiped chalk in broad arcs
+        // Wiped chalk in wide arcs.
         let wipe = fbm(u * 2.2 + 0.4 * noise(u, v * 3.0, seed), v * 5.0, 4, seed ^ 1);
         let arcs = noise((u * u + (v - 1.2).powi(2)).sqrt() * 16.0, u * 0.8, seed ^ 2);
         let chalk = (0.07 + 0.09 * wipe + 0.03 * arcs).max(0.0);
-        slate.mix(hex(0xdfe6e0), chalk) * light.on(u, v, at) * 1.05
+        slate.mix(hex(0xdfe6e0), chalk) * light.at(u, v, at) * 1.05
     });
     stage.canvas.block([left + 0.05, bottom - 0.004, right - 0.05, bottom + 0.02], 0.0, |_, y| {
-        wood * light.on(middle, 0.7, at) * lerp(1.15, 0.6, y)
+        wood * light.at(middle, 0.7, at) * lerp(1.15, 0.6, y)
     });
     for _ in 0..5 {
         let u = stage.rng.range(left + 0.1, right - 0.15);
         let tone = hex(stage.rng.pick(&[0xf4f2ec, 0xf0d890, 0xe8a8a0]));
-        let lit = light.on(u, 0.68, at);
+        let lit = light.at(u, 0.68, at);
         stage.canvas.block([u, bottom - 0.012, u + 0.035, bottom - 0.003], 0.0, |_, _| tone * lit);
     }
 }
 
 /// Books on the cupboard.
-fn books(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
+fn books(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let mut u = -light.side * 0.72 - 0.12;
     for _ in 0..9 {
         let cloth = hex(stage.rng.pick(&[0x8c3a34, 0x35586c, 0xd8b058, 0x4f7a5a, 0xe4dcc8, 0x6a4a6c, 0xc87a4a]));
         let (wide, tall) = (stage.rng.range(0.016, 0.032), stage.rng.range(0.1, 0.15));
-        let lit = light.on(u, 0.75, at);
+        let lit = light.at(u, 0.75, at);
         stage.canvas.block([u, 0.802 - tall, u + wide, 0.802], 0.0, |x, _| cloth * lit * (1.0 - 0.4 * x));
         u += wide + 0.001;
     }

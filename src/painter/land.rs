@@ -1,4 +1,4 @@
-//! Open country: mountains, meadows, deserts, snowfields, and skies over low hills.
+//! Landscapes: mountains, meadow, desert, snowfield, and sky over low hills.
 
 use super::Stage;
 use super::canvas::Canvas;
@@ -8,13 +8,13 @@ use super::scene::{Scene, Season, Thing, Time, Weather};
 use super::sky::Air;
 use super::terrain::{self, Spot, View};
 
-/// Fills the picture with a sky.
-pub(super) fn heaven(canvas: &mut Canvas, air: &Air) {
+/// Fills the canvas with the sky.
+pub(super) fn fill_sky(canvas: &mut Canvas, air: &Air) {
     canvas.each(|u, v, _| air.at(u, v));
 }
 
-/// The last steps of every outdoor picture: glow, rain, the lens.
-pub(super) fn lens(stage: &mut Stage<'_>, radius: f32) {
+/// The last steps of every outdoor scene: bloom, rain, lens blur.
+pub(super) fn finish(stage: &mut Stage<'_>, radius: f32) {
     stage.canvas.bloom(0.85, 0.05, 0.35);
     stage.canvas.defocus(radius);
     if stage.reading.weather == Some(Weather::Fog) {
@@ -22,17 +22,17 @@ pub(super) fn lens(stage: &mut Stage<'_>, radius: f32) {
     }
 }
 
-/// Spruces of `size`: cones that stand in a jittered grid.
+/// The height of spruces of `size`: cones on a jittered grid.
 fn spruces(x: f32, z: f32, size: f32, seed: u32) -> f32 {
     trees(x, z, size, seed, |far| 1.0 - far)
 }
 
-/// Broad trees of `size`: round crowns.
+/// The height of deciduous trees of `size`: round crowns.
 fn crowns(x: f32, z: f32, size: f32, seed: u32) -> f32 {
     trees(x, z, size, seed, |far| 0.75 * (1.0 - far * far).max(0.0).sqrt())
 }
 
-/// How high trees reach over the ground; `shape` gives the height by the distance from the stem.
+/// The height of trees above the ground; `shape` maps the distance from the trunk to a height.
 fn trees(x: f32, z: f32, size: f32, seed: u32, shape: impl Fn(f32) -> f32) -> f32 {
     let (gx, gz) = (x / size, z / size);
     let (cx, cz) = (gx.floor() as i32, gz.floor() as i32);
@@ -50,16 +50,16 @@ fn trees(x: f32, z: f32, size: f32, seed: u32, shape: impl Fn(f32) -> f32) -> f3
     highest * size
 }
 
-/// Mountains on both sides that leave the middle lower, behind hills with woods.
+/// Mountains on both sides with a lower middle, behind wooded hills.
 pub(super) fn mountains(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Day);
     let air = Air::new(stage.reading, time, stage.rng.range(0.56, 0.62), &mut stage.rng);
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     range(stage, &air, -1.0);
-    lens(stage, 0.0048);
+    finish(stage, 0.0048);
 }
 
-/// The mountain land itself; `water` is the level of a lake in it. Tells which pixels are land.
+/// Paints the mountains; `water` is the level of a lake. Returns which pixels are land.
 pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
     let seed = stage.seed;
     let winter = stage.reading.season == Some(Season::Winter);
@@ -128,9 +128,9 @@ pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
 pub(super) fn meadow(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Day);
     let air = Air::new(stage.reading, time, stage.rng.range(0.53, 0.6), &mut stage.rng);
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     hills(stage, &air);
-    lens(stage, 0.0062);
+    finish(stage, 0.0062);
 }
 
 fn hills(stage: &mut Stage<'_>, air: &Air) {
@@ -157,7 +157,7 @@ fn hills(stage: &mut Stage<'_>, air: &Air) {
         Some(Season::Spring) => (hex(0x86b04e), hex(0xb9c46a), hex(0x58853c)),
         None => (hex(0x7d9c48), hex(0xb3b062), hex(0x48682f)),
     };
-    let lavender = stage.reading.heard.iter().any(|word| word == "lavender");
+    let lavender = stage.reading.recognized.iter().any(|word| word == "lavender");
     let kind = if lavender { 0 } else { seed as usize % 3 };
     let flowers = [hex(0x9a78c8), hex(0xe0708a), hex(0xf2d25a)][kind];
     let albedo = move |s: Spot| {
@@ -187,10 +187,10 @@ pub(super) fn desert(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Day);
     let mut air = Air::new(stage.reading, time, stage.rng.range(0.5, 0.56), &mut stage.rng);
     if time == Time::Day {
-        // A lower sun: dunes live by their shadows.
+        // A lower sun, so that the dunes cast shadows.
         air.toward = super::sky::normal([air.toward[0], 0.36, 0.12]);
     }
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     let seed = stage.seed;
     let height = move |x: f32, z: f32| {
         let bend = 0.6 * fbm(x * 0.2, z * 0.2, 2, seed ^ 4);
@@ -206,21 +206,21 @@ pub(super) fn desert(stage: &mut Stage<'_>) {
     };
     let view = View { eye: 0.95, near: 1.0, far: 40.0, sight: 40.0, steps: 480, water: -9.0 };
     terrain::paint(&mut stage.canvas, &air, view, height, albedo);
-    lens(stage, 0.0055);
+    finish(stage, 0.0055);
 }
 
-/// A snowfield with spruces, and falling snow out of focus.
+/// A snowfield with spruces, and out-of-focus falling snow.
 pub(super) fn snow(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Day);
     let mut air = Air::new(stage.reading, time, stage.rng.range(0.52, 0.58), &mut stage.rng);
     air.thickness *= 1.5;
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     snowfield(stage, &air);
-    lens(stage, 0.0058);
+    finish(stage, 0.0058);
     flakes(stage);
 }
 
-/// Snow-covered ground with woods to both sides.
+/// Snow-covered ground with forest on both sides.
 pub(super) fn snowfield(stage: &mut Stage<'_>, air: &Air) {
     let seed = stage.seed;
     let flat = stage.lacks(Thing::Mountains);
@@ -271,19 +271,19 @@ fn flakes(stage: &mut Stage<'_>) {
     }
 }
 
-/// Mostly sky, over ridge behind ridge.
+/// Mostly sky, above several ridges.
 pub(super) fn sky(stage: &mut Stage<'_>) {
     let reading = stage.reading;
     let time = stage.time(Time::Day);
     let mut air = Air::new(reading, time, stage.rng.range(0.74, 0.8), &mut stage.rng);
     air.thickness = air.thickness.max(1.0);
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     let layers = if stage.lacks(Thing::Hills) { 0 } else { 5 };
     for layer in 0..layers {
         let near = layer as f32 / (layers - 1) as f32;
         ridge(stage, &air, near);
     }
-    lens(stage, 0.006);
+    finish(stage, 0.006);
 }
 
 /// One layer of hills, `near` from 0 to 1.

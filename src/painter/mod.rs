@@ -1,7 +1,7 @@
-//! The painter that needs no account and no network: words become a soft, out-of-focus scene for behind a person.
+//! The built-in painter: draws soft, out-of-focus scenes from a prompt, without account or network.
 //!
-//! A scene is painted in linear light at a small work size, blurred as a lens would, then enlarged, graded and
-//! dithered to 8 bits. The same words, seed and size give the same picture.
+//! A scene is painted in linear light at a small working size, blurred like a lens does, then enlarged, graded and dithered
+//! to 8 bits. The same prompt, seed and size give the same picture. Uses nothing from the rest of the crate.
 
 mod abstracts;
 mod brush;
@@ -12,9 +12,12 @@ mod flat;
 mod forest;
 mod furniture;
 mod homes;
+mod interpreter;
 mod land;
 mod noise;
+mod reading;
 mod report;
+mod room_light;
 mod rooms;
 mod scene;
 mod shelves;
@@ -26,23 +29,22 @@ mod tokens;
 mod town;
 mod vocabulary;
 mod water;
-mod words;
 
-pub use report::Report;
+pub use interpreter::{read, understand};
+pub use reading::{Mood, Reading, Report, Scene, Season, Thing, Time, Weather};
 pub use style::Style;
-pub use words::{Mood, Reading, Scene, Season, Thing, Time, Weather, read, understand};
 
 use canvas::Canvas;
 use colour::{Rgb, from_oklab, srgb, to_oklab};
 use image::RgbImage;
 use noise::{Rng, smooth};
 
-/// The longest side of a picture.
-const LONGEST: u32 = 4096;
+/// The longest side of a picture in pixels.
+const MAX_SIDE: u32 = 4096;
 
-/// Paints what was read at `width` x `height` pixels, each held to 1..=4096. Every reading and size gives a picture.
+/// Paints a reading at `width` x `height` pixels, each clamped to 1..=4096.
 pub fn paint(reading: &Reading, seed: u64, width: u32, height: u32) -> RgbImage {
-    let (width, height) = (width.clamp(1, LONGEST), height.clamp(1, LONGEST));
+    let (width, height) = (width.clamp(1, MAX_SIDE), height.clamp(1, MAX_SIDE));
     let mut rng = Rng::new(reading.key ^ seed.wrapping_mul(0xd6e8_feb8_6659_fd93));
     let (w, h) = work_size(width, height, work_height(reading));
     let mut canvas = Canvas::new(w, h);
@@ -52,7 +54,7 @@ pub fn paint(reading: &Reading, seed: u64, width: u32, height: u32) -> RgbImage 
     stage.canvas.lens = 1.0;
     stage.grade();
     if let Some(style) = reading.style {
-        style.treat(&mut stage);
+        style.apply(&mut stage);
     }
     if reading.mood.monochrome {
         stage.canvas.each(|_, _, light| light.saturate(0.0));
@@ -60,11 +62,10 @@ pub fn paint(reading: &Reading, seed: u64, width: u32, height: u32) -> RgbImage 
     stage.canvas.develop(width, height, stage.seed)
 }
 
-/// The tallest picture of a scene that is painted point by point; larger ones are enlarged from it. The softer the
-/// scene, the less it takes.
+/// The maximum height at which a scene is painted; larger pictures are enlarged from it. Softer scenes need less.
 fn work_height(reading: &Reading) -> u32 {
     match reading.scene {
-        // the marks of a style are finer than the scene
+        // Styles have finer details than scenes.
         _ if reading.style.is_some() => 540,
         Scene::Forest => 440,
         Scene::Gradient | Scene::Studio => 360,
@@ -72,21 +73,21 @@ fn work_height(reading: &Reading) -> u32 {
     }
 }
 
-/// The size to paint at: the shape asked for, at most as many pixels as 16:9 at the work height.
-fn work_size(width: u32, height: u32, most: u32) -> (usize, usize) {
+/// The size to paint at: the requested aspect ratio with at most as many pixels as 16:9 at `max_height`.
+fn work_size(width: u32, height: u32, max_height: u32) -> (usize, usize) {
     let (w, h) = (f64::from(width), f64::from(height));
-    let most = f64::from(most * most) * 16.0 / 9.0;
-    let scale = (most / (w * h)).sqrt().min(1.0);
+    let max_pixels = f64::from(max_height * max_height) * 16.0 / 9.0;
+    let scale = (max_pixels / (w * h)).sqrt().min(1.0);
     let side = |x: f64| ((x * scale).round() as usize).max(1);
     (side(w), side(h))
 }
 
-/// What a scene is painted with.
+/// The state of a painting.
 #[derive(Debug)]
 struct Stage<'a> {
     canvas: Canvas,
     rng: Rng,
-    /// For noise that stays put while `rng` moves on.
+    /// A fixed seed for noise, independent of how often `rng` was used.
     seed: u32,
     reading: &'a Reading,
 }
@@ -120,30 +121,31 @@ impl Stage<'_> {
         }
     }
 
-    fn time(&self, otherwise: Time) -> Time {
-        let usual = |time: &Time| !self.reading.without_times.contains(time);
+    /// The time of day; `default` if the prompt names none and does not exclude it.
+    fn time(&self, default: Time) -> Time {
+        let allowed = |time: &Time| !self.reading.without_times.contains(time);
         self.reading
             .time
-            .unwrap_or_else(|| [otherwise, Time::Day, Time::Dusk].into_iter().find(usual).unwrap_or(otherwise))
+            .unwrap_or_else(|| [default, Time::Day, Time::Dusk].into_iter().find(allowed).unwrap_or(default))
     }
 
     fn lacks(&self, thing: Thing) -> bool {
         self.reading.lacks(thing)
     }
 
-    /// The colours that were named, in linear light.
+    /// The colours of the prompt, in linear light.
     fn colours(&self) -> Vec<Rgb> {
         self.reading.colours.iter().map(|&bytes| srgb(bytes)).collect()
     }
 
-    /// Bends the whole picture to the mood and, where the scene did not use them itself, to the colours named.
+    /// Adjusts the whole picture to the mood and, unless the scene itself uses them, to the colours of the prompt.
     fn grade(&mut self) {
         let Mood { warmth, vividness, brightness, .. } = self.reading.mood;
         let balance = Rgb([1.0 + 0.16 * warmth, 1.0 + 0.01 * warmth, 1.0 - 0.2 * warmth]);
         let gain = (brightness * 0.75).exp2();
         let saturation = 1.0 + vividness * 0.55;
         let tint = self.tint();
-        let unwanted = self.unwanted_hues();
+        let excluded = self.excluded_hues();
         self.canvas.each(|u, v, light| {
             let corner = u * u * 0.28 + (v - 0.5) * (v - 0.5) * 0.4;
             let light = (light * balance * (gain * (1.0 - corner * 0.55))).saturate(saturation);
@@ -151,12 +153,12 @@ impl Stage<'_> {
                 Some(tint) => light.mix(tint * light.luma(), 0.38),
                 None => light,
             };
-            unwanted.iter().fold(light, |light, &hue| without_hue(light, hue))
+            excluded.iter().fold(light, |light, &hue| without_hue(light, hue))
         });
     }
 
-    /// The directions in Oklab of the colours that are unwanted; greys have none.
-    fn unwanted_hues(&self) -> Vec<[f32; 2]> {
+    /// The hue directions of the excluded colours in Oklab; greys have none.
+    fn excluded_hues(&self) -> Vec<[f32; 2]> {
         let hue = |&bytes: &[u8; 3]| {
             let [_, a, b] = to_oklab(srgb(bytes));
             let chroma = a.hypot(b);
@@ -165,10 +167,11 @@ impl Stage<'_> {
         self.reading.without_colours.iter().filter_map(hue).collect()
     }
 
+    /// The colour cast of the prompt's colours; `None` if there are none or the scene uses them itself.
     fn tint(&self) -> Option<Rgb> {
-        let own = matches!(self.reading.scene, Scene::Gradient | Scene::Bokeh | Scene::Studio | Scene::Brick);
+        let uses_colours = matches!(self.reading.scene, Scene::Gradient | Scene::Bokeh | Scene::Studio | Scene::Brick);
         let colours = self.colours();
-        if own || colours.is_empty() {
+        if uses_colours || colours.is_empty() {
             return None;
         }
         let mean = colours.iter().fold(Rgb::default(), |sum, &c| sum + c) * (1.0 / colours.len() as f32);
@@ -176,12 +179,12 @@ impl Stage<'_> {
     }
 }
 
-/// Takes the colour out of light whose hue is near `hue`.
+/// Desaturates colours whose hue is close to `hue`.
 fn without_hue(light: Rgb, hue: [f32; 2]) -> Rgb {
     let [l, a, b] = to_oklab(light);
     let chroma = a.hypot(b).max(1e-6);
-    let alike = (a * hue[0] + b * hue[1]) / chroma;
-    let keep = smooth(0.8, 0.4, alike);
+    let similarity = (a * hue[0] + b * hue[1]) / chroma;
+    let keep = smooth(0.8, 0.4, similarity);
     from_oklab([l, a * keep, b * keep])
 }
 

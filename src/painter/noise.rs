@@ -1,6 +1,6 @@
-//! Chance that is the same on every machine: a small generator, hashes, and smooth noise.
+//! Deterministic randomness: a generator, hashes, and smooth noise.
 
-/// SplitMix64 (Steele, Lea, Flood 2014): tiny, seedable by any number, and good enough to place things.
+/// SplitMix64 (Steele, Lea, Flood 2014): small, accepts any seed, and random enough for placement.
 #[derive(Debug, Clone)]
 pub(super) struct Rng(u64);
 
@@ -17,7 +17,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// 0 to 1, without 1.
+    /// A number in 0..1.
     pub(super) fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u32 << 24) as f32
     }
@@ -39,18 +39,18 @@ impl Rng {
         self.next() as u32
     }
 
-    /// One of `items`, which is not empty.
+    /// One of `items`, which must not be empty.
     pub(super) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[(self.next() % items.len() as u64) as usize]
     }
 }
 
-/// FNV-1a over bytes: a hash that stays the same over releases, unlike std's.
+/// FNV-1a: unlike the standard library's hash, it is stable across releases.
 pub(super) fn stable_hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// 32 well mixed bits for a point of the lattice.
+/// A 32-bit hash of a lattice point.
 #[inline]
 pub(super) fn hash(x: i32, y: i32, seed: u32) -> u32 {
     let mut h =
@@ -60,7 +60,7 @@ pub(super) fn hash(x: i32, y: i32, seed: u32) -> u32 {
     h ^ (h >> 15)
 }
 
-/// A hash as a number from 0 to 1.
+/// A hash as a number in 0..1.
 #[inline]
 pub(super) fn unit(hash: u32) -> f32 {
     (hash >> 8) as f32 / (1u32 << 24) as f32
@@ -68,7 +68,7 @@ pub(super) fn unit(hash: u32) -> f32 {
 
 #[inline]
 fn slope(h: u32, dx: f32, dy: f32) -> f32 {
-    // Eight directions; the signs come from bits, so that no table is read.
+    // Eight gradient directions; the signs come from bits, which avoids a table.
     let (a, b) = if h & 4 == 0 { (dx, dy * 0.5) } else { (dy, dx * 0.5) };
     (if h & 1 == 0 { a } else { -a }) + (if h & 2 == 0 { b } else { -b })
 }
@@ -88,19 +88,19 @@ pub(super) fn noise(x: f32, y: f32, seed: u32) -> f32 {
     lerp(top, bottom, sy) * 1.3
 }
 
-/// A sum of `octaves` of noise, each half as big and half as strong; about -1 to 1.
+/// Fractal noise: a sum of `octaves`, each with half the size and half the amplitude; about -1 to 1.
 pub(super) fn fbm(mut x: f32, mut y: f32, octaves: u32, seed: u32) -> f32 {
     let (mut sum, mut weight) = (0.0, 0.55);
     for octave in 0..octaves {
         sum += weight * noise(x, y, seed.wrapping_add(octave));
         weight *= 0.5;
-        // Turned a little each time, so that the lattice does not show.
+        // Each octave is rotated, to hide the lattice.
         (x, y) = (1.6 * x + 1.2 * y + 3.1, 1.6 * y - 1.2 * x + 7.7);
     }
     sum
 }
 
-/// Sharp crests and soft valleys (Musgrave's ridged multifractal), about 0 to 1.
+/// Ridged multifractal (Musgrave): sharp crests and soft valleys, about 0 to 1.
 pub(super) fn ridged(mut x: f32, mut y: f32, octaves: u32, seed: u32) -> f32 {
     let (mut sum, mut weight, mut gain) = (0.0, 0.5, 1.0f32);
     for octave in 0..octaves {
@@ -118,8 +118,17 @@ pub(super) fn lerp(a: f32, b: f32, t: f32) -> f32 {
     a + (b - a) * t
 }
 
-/// 0 below `low`, 1 above `high`, smooth between; turned round where `low` is the greater.
+/// Smoothstep: 0 below `low`, 1 above `high`; reversed if `low` is greater than `high`.
 pub(super) fn smooth(low: f32, high: f32, x: f32) -> f32 {
     let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
+}
+
+/// Displaces a point by noise, for edges that look hand-drawn; `size` is the size of the features.
+pub(super) fn wobble(u: f32, v: f32, size: f32, amount: f32, seed: u32) -> [f32; 2] {
+    let (x, y) = (u / size, v / size);
+    [
+        u + amount * (noise(x, y, seed) + 0.5 * noise(x * 2.7, y * 2.7, seed ^ 5)),
+        v + amount * noise(x + 9.1, y + 3.7, seed ^ 3),
+    ]
 }

@@ -1,107 +1,85 @@
-//! What a prompt asked for and the picture does not show, in words for the user.
+//! Reports to the user which parts of a prompt the picture does not show.
 
+use super::reading::{Reading, Report};
 use super::scene::{Scene, Time};
 use super::tokens::Mention;
 use super::vocabulary::{Known, Sense, suggestion};
-use super::words::Reading;
 
-/// At most so many words are named in a note.
-const MAX_NAMED: usize = 6;
+/// The maximum number of words in one note.
+const MAX_LISTED: usize = 6;
 
-/// What the user should know about a picture before others see it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Report {
-    /// What the picture shows: the user's own words if it shows all of them.
-    pub title: String,
-    /// Words, as typed, that the picture does not show.
-    pub left_out: Vec<String>,
-    /// Words, as typed, in whose place the scene was painted.
-    pub replaced: Vec<String>,
-    /// Words, as typed, for unwanted things without which that scene can't be painted.
-    pub unwanted: Vec<String>,
-    /// Words that were taken for others: as typed, and as understood.
-    pub corrected: Vec<(String, String)>,
-    /// Words, as typed, for what was not wanted and is there all the same.
-    pub still_there: Vec<String>,
-    /// One line each, lower case without a full stop.
-    pub notes: Vec<String>,
+/// Compares a prompt with what `reading` shows. `whole` is false if the end of the prompt was ignored.
+pub(super) fn report(reading: &Reading, prompt: &str, mentions: &[Mention], whole: bool) -> Report {
+    let mut report = Report::default();
+    let named = mentions.iter().any(|mention| !mention.negated && names_scene(mention, reading.scene));
+    let mut shown = Vec::new();
+    for mention in mentions {
+        let text = mention.text.clone();
+        match &mention.known {
+            None if mention.negated => {}
+            None => push(&mut report.left_out, text),
+            Some(_) if mention.negated => {
+                if reading.impossible.is_some_and(|scene| rules_out(mention, scene)) {
+                    push(&mut report.unwanted, text);
+                } else if still_shown(reading, mention) {
+                    push(&mut report.still_shown, text);
+                }
+            }
+            Some(known) if reading.shows_word(known) => {
+                if known.corrected {
+                    report.corrected.push((text, known.word.to_owned()));
+                    push(&mut shown, known.word.to_owned());
+                } else {
+                    push(&mut shown, text.to_lowercase());
+                }
+            }
+            Some(known) if reading.stands_in_for(known) && !named => push(&mut report.replaced, text),
+            Some(_) if reading.impossible.is_some_and(|scene| suggests(mention, scene)) => {
+                push(&mut report.replaced, text);
+            }
+            Some(_) => push(&mut report.left_out, text),
+        }
+    }
+    let guessed = !mentions.iter().any(|mention| !mention.negated && is_scene(mention));
+    if guessed && !report.left_out.is_empty() && report.replaced.is_empty() {
+        report.replaced = std::mem::take(&mut report.left_out);
+    }
+    report.notes = notes(&report, reading, whole);
+    report.title = if report.notes.is_empty() { prompt.trim().to_owned() } else { describe(reading, &shown, mentions) };
+    report
 }
 
-impl Report {
-    /// Compares what was asked for with what `reading` shows. `whole`: all of the prompt was read.
-    pub(super) fn of(reading: &Reading, words: &str, mentions: &[Mention], whole: bool) -> Self {
-        let mut report = Self::default();
-        let named = mentions.iter().any(|mention| !mention.negated && names_scene(mention, reading.scene));
-        let mut shown = Vec::new();
-        for mention in mentions {
-            let text = mention.text.clone();
-            match &mention.known {
-                None if mention.negated => {}
-                None => push(&mut report.left_out, text),
-                Some(_) if mention.negated => {
-                    if reading.impossible.is_some_and(|scene| rules_out(mention, scene)) {
-                        push(&mut report.unwanted, text);
-                    } else if still_there(reading, mention) {
-                        push(&mut report.still_there, text);
-                    }
-                }
-                Some(known) if reading.shows_word(known) => {
-                    if known.corrected {
-                        report.corrected.push((text, known.word.to_owned()));
-                        push(&mut shown, known.word.to_owned());
-                    } else {
-                        push(&mut shown, text.to_lowercase());
-                    }
-                }
-                Some(known) if reading.stands_in_for(known) && !named => push(&mut report.replaced, text),
-                Some(_) if reading.impossible.is_some_and(|scene| suggests(mention, scene)) => {
-                    push(&mut report.replaced, text);
-                }
-                Some(_) => push(&mut report.left_out, text),
-            }
-        }
-        let guessed = !mentions.iter().any(|mention| !mention.negated && is_scene(mention));
-        if guessed && !report.left_out.is_empty() && report.replaced.is_empty() {
-            report.replaced = std::mem::take(&mut report.left_out);
-        }
-        report.notes = report.notes(reading, whole);
-        report.title =
-            if report.notes.is_empty() { words.trim().to_owned() } else { describe(reading, &shown, mentions) };
-        report
+fn notes(report: &Report, reading: &Reading, whole: bool) -> Vec<String> {
+    let scene = reading.scene.phrase();
+    let mut notes = Vec::new();
+    for (typed, read) in &report.corrected {
+        notes.push(format!("{} was read as {}", quoted(typed), quoted(read)));
     }
-
-    fn notes(&self, reading: &Reading, whole: bool) -> Vec<String> {
-        let scene = reading.scene.phrase();
-        let mut notes = Vec::new();
-        for (typed, read) in &self.corrected {
-            notes.push(format!("{} was read as {}", quoted(typed), quoted(read)));
+    if !report.replaced.is_empty() {
+        let mut what = list(&report.replaced);
+        if !report.unwanted.is_empty() {
+            what = format!("{what} without {}", list(&report.unwanted));
         }
-        if !self.replaced.is_empty() {
-            let mut what = list(&self.replaced);
-            if !self.unwanted.is_empty() {
-                what = format!("{what} without {}", list(&self.unwanted));
-            }
-            notes.push(format!("the built-in painter can't paint {what}; it painted {scene} instead"));
-        } else if reading.unknown {
-            notes.push(format!("the built-in painter found nothing to paint in these words; it painted {scene}"));
-        }
-        if !self.left_out.is_empty() {
-            let what = list(&self.left_out);
-            notes.push(format!("the built-in painter left out {what}"));
-        }
-        if !self.still_there.is_empty() {
-            let what = list(&self.still_there);
-            notes.push(format!("the built-in painter can't paint {scene} without {what}"));
-        }
-        if !whole {
-            notes.push("the end of this long prompt was not read".to_owned());
-        }
-        let incomplete = [&self.replaced, &self.left_out, &self.still_there].iter().any(|list| !list.is_empty());
-        if incomplete || reading.unknown {
-            notes.push("to get any scene you can describe, set up an image generator: bgcam providers".to_owned());
-        }
-        notes
+        notes.push(format!("the built-in painter can't paint {what}; it painted {scene} instead"));
+    } else if reading.unknown {
+        notes.push(format!("the built-in painter found nothing to paint in this prompt; it painted {scene}"));
     }
+    if !report.left_out.is_empty() {
+        let what = list(&report.left_out);
+        notes.push(format!("the built-in painter left out {what}"));
+    }
+    if !report.still_shown.is_empty() {
+        let what = list(&report.still_shown);
+        notes.push(format!("the built-in painter can't paint {scene} without {what}"));
+    }
+    if !whole {
+        notes.push("the end of this long prompt was not read".to_owned());
+    }
+    let incomplete = [&report.replaced, &report.left_out, &report.still_shown].iter().any(|list| !list.is_empty());
+    if incomplete || reading.unknown {
+        notes.push("to get any scene you can describe, set up an image generator: bgcam providers".to_owned());
+    }
+    notes
 }
 
 fn push(list: &mut Vec<String>, text: String) {
@@ -114,20 +92,20 @@ fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// The words in quotes, with a suggestion for those that may be misspelt.
+/// The words in quotes, with a suggestion for possible typos.
 fn list(words: &[String]) -> String {
     let quote = |word: &String| match suggestion(word) {
-        Some(near) => format!("{} (did you mean {}?)", quoted(word), quoted(near)),
+        Some(similar) => format!("{} (did you mean {}?)", quoted(word), quoted(similar)),
         None => quoted(word),
     };
-    let mut text = words.iter().take(MAX_NAMED).map(quote).collect::<Vec<_>>().join(", ");
-    if words.len() > MAX_NAMED {
-        text.push_str(&format!(" and {} more", words.len() - MAX_NAMED));
+    let mut text = words.iter().take(MAX_LISTED).map(quote).collect::<Vec<_>>().join(", ");
+    if words.len() > MAX_LISTED {
+        text.push_str(&format!(" and {} more", words.len() - MAX_LISTED));
     }
     text
 }
 
-/// Whether the word names a scene, or suggests one.
+/// Whether a word names or suggests a scene.
 fn is_scene(mention: &Mention) -> bool {
     let senses = mention.known.iter().flat_map(|known| known.senses());
     senses.into_iter().any(|sense| matches!(sense, Sense::Place(_) | Sense::Near(_) | Sense::Hint(_)))
@@ -140,7 +118,7 @@ fn suggests(mention: &Mention, scene: Scene) -> bool {
         .any(|&sense| sense == Sense::Place(scene) || sense == Sense::Near(scene) || sense == Sense::Hint(scene))
 }
 
-/// Whether leaving the word out rules out the scene.
+/// Whether excluding a word rules out the scene.
 fn rules_out(mention: &Mention, scene: Scene) -> bool {
     let (essentials, _) = scene.essentials();
     let senses = mention.known.iter().flat_map(|known| known.senses());
@@ -155,14 +133,14 @@ fn names_scene(mention: &Mention, scene: Scene) -> bool {
     mention.known.iter().any(|known| known.senses().contains(&Sense::Place(scene)))
 }
 
-/// Whether something unwanted is in the picture all the same.
-fn still_there(reading: &Reading, mention: &Mention) -> bool {
+/// Whether an excluded word is visible in the picture anyway.
+fn still_shown(reading: &Reading, mention: &Mention) -> bool {
     let senses = mention.known.iter().flat_map(|known| known.senses());
     senses.into_iter().any(|&sense| match sense {
         Sense::Part(thing) => reading.scene.fixed().contains(&thing),
         Sense::Place(scene) => scene.thing().is_some_and(|thing| reading.scene.fixed().contains(&thing)),
         Sense::At(Time::Night) => reading.scene == Scene::Aurora,
-        // a picture without black, grey or white has no light and shade
+        // Light and shade need black, grey and white.
         Sense::Colour(code) => {
             let [_, r, g, b] = code.to_be_bytes();
             r.max(g).max(b) - r.min(g).min(b) < 12
@@ -171,34 +149,34 @@ fn still_there(reading: &Reading, mention: &Mention) -> bool {
     })
 }
 
-/// What the picture shows, in a few words of its own: `living room, night`.
+/// A title for what the picture shows, such as `living room, night`.
 fn describe(reading: &Reading, shown: &[String], mentions: &[Mention]) -> String {
     let phrase = reading.scene.phrase();
     let name = ["a ", "an ", "the "].iter().find_map(|article| phrase.strip_prefix(article)).unwrap_or(phrase);
     let mut parts = vec![name.to_owned()];
     parts.extend(
-        shown.iter().filter(|word| *word != reading.scene.name() && !name.contains(&***word)).take(MAX_NAMED).cloned(),
+        shown.iter().filter(|word| *word != reading.scene.name() && !name.contains(&***word)).take(MAX_LISTED).cloned(),
     );
-    let gone = mentions.iter().filter(|mention| mention.negated && !still_there(reading, mention));
+    let gone = mentions.iter().filter(|mention| mention.negated && !still_shown(reading, mention));
     let named = gone.filter_map(|mention| mention.known).filter(Known::is_noun);
-    parts.extend(named.take(MAX_NAMED).map(|known| format!("no {}", known.word)));
+    parts.extend(named.take(MAX_LISTED).map(|known| format!("no {}", known.word)));
     parts.join(", ")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::{Scene, read, understand};
+    use super::super::{Scene, read, understand};
 
-    /// The report in one line: the scene, then what the picture does not show of the words and why.
-    fn told(words: &str) -> String {
-        let reading = understand(words);
+    /// The report in one line: the scene, then the words that the picture does not show, and why.
+    fn summary(prompt: &str) -> String {
+        let reading = understand(prompt);
         let report = &reading.report;
         let mut text = reading.scene.name().to_owned();
         for (sign, list) in [
             ("instead of", &report.replaced),
             ("for lack of", &report.unwanted),
             ("left out", &report.left_out),
-            ("still", &report.still_there),
+            ("still", &report.still_shown),
         ] {
             if !list.is_empty() {
                 text.push_str(&format!("; {sign} {}", list.join(", ")));
@@ -213,7 +191,7 @@ mod tests {
     #[test]
     fn every_word_without_effect_is_reported() {
         for (words, expected) in [
-            // all of it is painted
+            // everything is painted
             ("beach", "beach"),
             ("A beautiful photo of a beach at sunset, 4k", "beach"),
             ("Beaches", "beach"),
@@ -249,7 +227,7 @@ mod tests {
             ("forest lake", "lake"),
             ("🏖️🌅", "beach"),
             ("Strand", "beach"),
-            // nothing of it is known
+            // nothing is known
             ("Taj Mahal", "gradient; instead of Taj Mahal"),
             ("asdkjh", "gradient; instead of asdkjh"),
             ("Statue of Liberty", "gradient; instead of Statue of Liberty"),
@@ -259,7 +237,7 @@ mod tests {
             ("Eiffel Tower at sunset", "sky; instead of Eiffel Tower"),
             ("red sports car", "gradient; instead of sports car"),
             ("unicorns in winter", "snow; left out unicorns"),
-            // something near is painted
+            // the closest scene is painted
             ("dining room", "living room; instead of dining room"),
             ("school", "classroom; instead of school"),
             ("aquarium", "sea; instead of aquarium"),
@@ -272,7 +250,7 @@ mod tests {
             ("Niagara Falls", "lake; instead of Falls; left out Niagara"),
             ("cherry blossoms", "meadow; instead of cherry blossoms"),
             ("christmas tree", "bokeh; instead of christmas tree"),
-            // a part of it is painted
+            // part of it is painted
             ("forest cabin", "forest; left out cabin"),
             ("forest with a unicorn", "forest; left out unicorn"),
             ("zen bedroom", "bedroom; left out zen"),
@@ -294,10 +272,10 @@ mod tests {
             ("city and forest", "city; left out forest"),
             ("abstract blue waves", "gradient; left out waves"),
             ("moon over an office", "office; left out moon"),
-            // other words were meant
+            // typos are corrected
             ("dessert", "desert; dessert is desert"),
             ("montains at night", "mountains; montains is mountains"),
-            // without
+            // things are left out
             ("beach without water", "beach"),
             ("beach with no people", "beach"),
             ("cloudless beach", "beach"),
@@ -314,12 +292,12 @@ mod tests {
             ("sunset without black", "sky; still black"),
             ("no beach", "gradient"),
         ] {
-            assert_eq!(told(words), expected, "{words}");
+            assert_eq!(summary(words), expected, "{words}");
         }
     }
 
     #[test]
-    fn the_notes_say_it_in_plain_words() {
+    fn the_notes_are_plain_sentences() {
         let notes = |words: &str| understand(words).report.notes;
         let hint = "to get any scene you can describe, set up an image generator: bgcam providers";
         assert_eq!(
@@ -360,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_words_are_owned_up_to() {
+    fn unknown_words_are_reported() {
         for words in ["", "   ", "qwxzv", "ένα δωμάτιο", "背景", "🦀🦀", "no", "without", "background"]
         {
             let reading = understand(words);
@@ -371,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_prompt_counts_as_without() {
+    fn a_negative_prompt_excludes_its_words() {
         assert!(read("beach", "water", None).report.notes.is_empty());
         assert!(read("forest", "trees", None).report.notes[0].contains("without \"trees\""));
         assert!(read("beach", "people, text, watermark", None).report.notes.is_empty());

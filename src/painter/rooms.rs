@@ -1,57 +1,15 @@
-//! Rooms: an office, a living room, a café; seen from a desk, out of focus.
+//! Rooms: office, living room and café, out of focus.
 
 use super::Stage;
 use super::colour::{Rgb, hex};
 use super::furniture::{frame, lamp, pendant, plant, sideboard, sofa, window};
-use super::noise::{fbm, lerp, noise, smooth};
+use super::noise::{lerp, noise, smooth};
+use super::room_light::{RoomLight, wall};
 use super::scene::{Thing, Time};
 
-/// The light in a room.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Indoors {
-    /// The side that the window is on: -1 left, 1 right.
-    pub(super) side: f32,
-    /// From the window.
-    pub(super) day: Rgb,
-    /// From lamps.
-    pub(super) warm: Rgb,
-    pub(super) time: Time,
-}
-
-impl Indoors {
-    pub(super) fn new(stage: &mut Stage<'_>, otherwise: Time) -> Self {
-        let time = stage.time(otherwise);
-        let (day, warm) = match time {
-            Time::Day => (hex(0xf4f2ec) * 0.95, hex(0xffcf98) * 0.22),
-            Time::Sunrise => (hex(0xffdcb4) * 0.85, hex(0xffc890) * 0.25),
-            Time::Sunset => (hex(0xffb27a) * 0.75, hex(0xffc080) * 0.4),
-            Time::Dusk => (hex(0x7a90c8) * 0.3, hex(0xffb872) * 0.7),
-            Time::Night => (hex(0x4a5f98) * 0.12, hex(0xffb26a) * 0.75),
-        };
-        Self { side: stage.rng.sign(), day, warm, time }
-    }
-
-    /// What falls on the wall at a point: the window's light fades across, the lamp's around it.
-    pub(super) fn on(&self, u: f32, v: f32, lamp: [f32; 2]) -> Rgb {
-        let across = smooth(-1.1, 1.0, u * self.side);
-        let (dx, dy) = (u - lamp[0], (v - lamp[1]) * 0.9);
-        let pool = (-(dx * dx + dy * dy).sqrt() * 2.3).exp();
-        self.day * lerp(0.38, 1.0, across) * lerp(1.0, 0.8, v) + self.warm * (0.24 + 1.2 * pool)
-    }
-}
-
-/// A wall with the light on it; below `skirting` comes the floor.
-pub(super) fn wall(stage: &mut Stage<'_>, light: Indoors, paint: Rgb, at: [f32; 2]) {
-    let seed = stage.seed;
-    stage.canvas.each(|u, v, _| {
-        let rough = 1.0 + 0.02 * fbm(u * 3.0, v * 3.0, 4, seed);
-        paint * light.on(u, v, at) * rough
-    });
-}
-
-/// A bright office: a window front, a sideboard, plants, a picture.
+/// A bright office: windows, a sideboard, a bookshelf, plants, and pendant lamps.
 pub(super) fn office(stage: &mut Stage<'_>) {
-    let light = Indoors::new(stage, Time::Day);
+    let light = RoomLight::new(stage, Time::Day);
     let side = light.side;
     let reach = stage.canvas.reach();
     let paint = hex(stage.rng.pick(&[0xe6e2da, 0xd8dcdc, 0xc9cfcc, 0xe9dfd2, 0xaebbc0]));
@@ -86,8 +44,8 @@ pub(super) fn office(stage: &mut Stage<'_>) {
     stage.canvas.defocus(0.0092);
 }
 
-/// Narrow battens on the part of the wall away from the window.
-fn slats(stage: &mut Stage<'_>, light: Indoors, paint: Rgb) {
+/// Wooden slats on the wall away from the window.
+fn slats(stage: &mut Stage<'_>, light: RoomLight, paint: Rgb) {
     if stage.rng.chance(0.45) {
         return;
     }
@@ -100,12 +58,12 @@ fn slats(stage: &mut Stage<'_>, light: Indoors, paint: Rgb) {
         let across = (u / 0.026).rem_euclid(1.0);
         let groove = smooth(0.0, 0.18, across) * smooth(1.0, 0.72, across);
         let grain = 1.0 + 0.14 * noise((u / 0.026).floor() * 3.7, v * 2.0, seed);
-        wood * light.on(u, v, at) * (lerp(0.3, 1.0, groove) * grain)
+        wood * light.at(u, v, at) * (lerp(0.3, 1.0, groove) * grain)
     });
 }
 
-/// A board on the wall with a few books and a small plant.
-fn shelf(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
+/// A wall shelf with a few books and a small plant.
+fn shelf(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let (left, right) = (at[0] - 0.24, at[0] + 0.24);
     let level = stage.rng.range(0.3, 0.36);
     let wood = hex(0x9a744e);
@@ -114,20 +72,20 @@ fn shelf(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
     for _ in 0..4 + stage.rng.next() % 6 {
         let cloth = hex(stage.rng.pick(&[0x35485c, 0xd8c9a8, 0x8c4a3c, 0x6f7f6a, 0xcfd2cc, 0x2f4a4f, 0xc8a060]));
         let (width, tall) = (stage.rng.range(0.012, 0.026), stage.rng.range(0.09, 0.135));
-        let lit = light.on(u, level, at);
+        let lit = light.at(u, level, at);
         stage.canvas.block([u, level - tall, u + width, level], 0.0, |across, _| cloth * lit * (1.0 - 0.5 * across));
         u += width + 0.001;
     }
     if !stage.lacks(Thing::Plants) {
         plant(stage, light, [right - 0.07, level], 0.12);
     }
-    stage.canvas.block([left, level, right, level + 0.016], 0.0, |x, _| wood * light.on(left + x * 0.48, level, at));
+    stage.canvas.block([left, level, right, level + 0.016], 0.0, |x, _| wood * light.at(left + x * 0.48, level, at));
 }
 
-/// A sofa, a lamp, pictures and a plant.
+/// A living room: a sofa, a lamp, pictures, and a plant.
 pub(super) fn living_room(stage: &mut Stage<'_>) {
     let warm = stage.reading.mood.warmth > 0.2;
-    let light = Indoors::new(stage, if warm { Time::Dusk } else { Time::Day });
+    let light = RoomLight::new(stage, if warm { Time::Dusk } else { Time::Day });
     let side = light.side;
     let reach = stage.canvas.reach();
     let paint = hex(stage.rng.pick(&[0xe4dccf, 0xd5d3c8, 0xb9c2b6, 0xd9c8b8, 0x9fb0b4, 0xc8b8a8]));
@@ -158,7 +116,7 @@ pub(super) fn living_room(stage: &mut Stage<'_>) {
     stage.canvas.defocus(0.0092);
 }
 
-pub(super) fn curtain(stage: &mut Stage<'_>, light: Indoors, near: f32) {
+pub(super) fn curtain(stage: &mut Stage<'_>, light: RoomLight, near: f32) {
     let cloth = hex(stage.rng.pick(&[0xe9e2d4, 0xcfc6b8, 0xb8bfc0]));
     let seed = stage.seed ^ 0x61;
     let end = near + light.side * 0.13;
@@ -168,7 +126,7 @@ pub(super) fn curtain(stage: &mut Stage<'_>, light: Indoors, near: f32) {
     });
 }
 
-fn pictures(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
+fn pictures(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let mut u = at[0] + light.side * 0.2;
     for _ in 0..2 {
         let (wide, tall) = (stage.rng.range(0.13, 0.19), stage.rng.range(0.19, 0.27));
@@ -179,9 +137,9 @@ fn pictures(stage: &mut Stage<'_>, light: Indoors, at: [f32; 2]) {
     }
 }
 
-/// A café in the evening: a dark wall, hanging lamps, bottles and glasses as points of light.
+/// A café in the evening: a dark wall, pendant lamps, bottles, and points of light.
 pub(super) fn cafe(stage: &mut Stage<'_>) {
-    let light = Indoors::new(stage, Time::Dusk);
+    let light = RoomLight::new(stage, Time::Dusk);
     let reach = stage.canvas.reach();
     let paint = hex(stage.rng.pick(&[0x4f6a62, 0x6a5444, 0x4a5866, 0x7a5a48]));
     let at = [-light.side * 0.5, 0.36];
@@ -214,15 +172,15 @@ pub(super) fn cafe(stage: &mut Stage<'_>) {
     }
 }
 
-/// A shelf of bottles and jars along the wall away from the window.
-fn bar(stage: &mut Stage<'_>, light: Indoors, level: f32, at: [f32; 2]) {
+/// A shelf of bottles along the wall away from the window.
+fn bar(stage: &mut Stage<'_>, light: RoomLight, level: f32, at: [f32; 2]) {
     let reach = stage.canvas.reach();
     let (from, to) = if light.side > 0.0 { (-reach - 0.05, 0.1) } else { (-0.1, reach + 0.05) };
     let mut u = from;
     while u < to {
         let glass = hex(stage.rng.pick(&[0x4a6a44, 0x8a5a2a, 0xd8d0c0, 0x9a3a2a, 0x3a5a70, 0xc89a50]));
         let (wide, tall) = (stage.rng.range(0.018, 0.034), stage.rng.range(0.05, 0.12));
-        let lit = light.on(u, level, at);
+        let lit = light.at(u, level, at);
         stage.canvas.block([u, level - tall, u + wide, level], 0.002, |x, _| {
             glass * lit * (0.6 + 0.9 * smooth(0.25, 0.1, (x - 0.3).abs()))
         });
@@ -231,5 +189,5 @@ fn bar(stage: &mut Stage<'_>, light: Indoors, level: f32, at: [f32; 2]) {
     stage.canvas.shadow([from, level, to, level + 0.05], 0.03, 0.4);
     stage
         .canvas
-        .block([from, level, to, level + 0.014], 0.0, |x, _| hex(0x8a6440) * light.on(lerp(from, to, x), level, at));
+        .block([from, level, to, level + 0.014], 0.0, |x, _| hex(0x8a6440) * light.at(lerp(from, to, x), level, at));
 }

@@ -1,6 +1,6 @@
-//! What the painter can paint: scenes, the things in each of them, and what each can show of time, weather and season.
+//! The scenes, the things in each of them, and which time, weather and season each can show.
 
-/// A kind of picture. The order settles which one a prompt gets that names several: the first.
+/// A scene. For a prompt that names several, the first in this order is painted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Scene {
@@ -29,7 +29,7 @@ pub enum Scene {
     Sky,
 }
 
-/// Where the sun stands.
+/// The time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Time {
@@ -40,7 +40,7 @@ pub enum Time {
     Night,
 }
 
-/// What is in the air.
+/// The weather.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Weather {
@@ -50,7 +50,7 @@ pub enum Weather {
     Fog,
 }
 
-/// What grows, and in which colour.
+/// The season, for vegetation and snow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Season {
@@ -59,7 +59,7 @@ pub enum Season {
     Winter,
 }
 
-/// A part of a scene that can be asked for or left out.
+/// A part of a scene that a prompt can request or exclude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Thing {
@@ -100,7 +100,7 @@ pub enum Thing {
 }
 
 impl Scene {
-    /// All of them, for lists and tests.
+    /// All scenes.
     pub const ALL: [Self; 23] = [
         Self::Library,
         Self::Cafe,
@@ -127,7 +127,7 @@ impl Scene {
         Self::Sky,
     ];
 
-    /// Its name in plain words, which as a prompt gives this scene.
+    /// Its name, which is also a prompt for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Library => "library",
@@ -156,7 +156,7 @@ impl Scene {
         }
     }
 
-    /// What its picture shows, as the object of "it painted".
+    /// Its name with an article, for "it painted ...".
     pub(super) fn phrase(self) -> &'static str {
         match self {
             Self::Library => "a library",
@@ -185,7 +185,7 @@ impl Scene {
         }
     }
 
-    /// The things without which it would be another scene, and the scene to paint when one of them is unwanted.
+    /// The things that define it, and the scene to paint instead if one of them is excluded.
     pub(super) fn essentials(self) -> (&'static [Thing], Self) {
         match self {
             Self::Library => (&[Thing::Books], Self::LivingRoom),
@@ -211,7 +211,7 @@ impl Scene {
         }
     }
 
-    /// The things that it paints, or paints when they are named, and can leave out.
+    /// The things that it can paint or leave out.
     pub(super) fn extras(self) -> &'static [Thing] {
         use Thing::*;
         match self {
@@ -237,7 +237,7 @@ impl Scene {
         }
     }
 
-    /// What else is in its picture and can't be left out.
+    /// Other things in it that can't be left out.
     pub(super) fn fixed(self) -> &'static [Thing] {
         match self {
             Self::Beach | Self::City | Self::Sea => &[Thing::Sky],
@@ -248,7 +248,7 @@ impl Scene {
         }
     }
 
-    /// The thing that a scene is named after: "a city without mountains" means the thing, not the scene.
+    /// Its main thing: "a city without mountains" refers to the thing, not the scene.
     pub(super) fn thing(self) -> Option<Thing> {
         Some(match self {
             Self::Library => Thing::Books,
@@ -275,7 +275,7 @@ impl Scene {
         })
     }
 
-    /// Whether a picture of `scene` shows it too, where that has the thing that it is named after.
+    /// Whether a picture of `scene` can show this scene as well, if it has its main thing.
     pub(super) fn fits_into(self, scene: Self) -> bool {
         match self {
             Self::Sea => matches!(scene, Self::Beach | Self::City),
@@ -287,7 +287,7 @@ impl Scene {
         }
     }
 
-    /// Whether it is under the open sky, lit by the sun and the weather.
+    /// Whether it is outdoors, lit by sun and weather.
     fn outdoors(self) -> bool {
         matches!(
             self,
@@ -309,8 +309,8 @@ impl Scene {
         matches!(self, Self::Cafe | Self::Kitchen | Self::Bedroom | Self::Classroom | Self::LivingRoom | Self::Office)
     }
 
-    /// Whether its picture shows `time`. `coloured`: the user named colours, which replace those of the hour in
-    /// abstract pictures.
+    /// Whether it shows `time`. `coloured`: the prompt names colours, which in abstract pictures replace those of the time
+    /// of day.
     pub(super) fn shows_time(self, time: Time, coloured: bool) -> bool {
         match self {
             Self::Gradient | Self::Bokeh => !coloured,
@@ -320,7 +320,7 @@ impl Scene {
         }
     }
 
-    /// Whether its picture shows the weather; `plain` as no colours and no time were named.
+    /// Whether it shows the weather; `plain`: the prompt names no colours and no time.
     pub(super) fn shows_weather(self, weather: Weather, plain: bool) -> bool {
         match self {
             Self::Gradient => plain && weather != Weather::Clear,
@@ -329,7 +329,7 @@ impl Scene {
         }
     }
 
-    /// Whether its picture shows `season`.
+    /// Whether it shows `season`.
     pub(super) fn shows_season(self, season: Season) -> bool {
         match self {
             Self::Meadow | Self::Sky => true,

@@ -1,4 +1,4 @@
-//! Books on shelves, out of focus.
+//! The library: out-of-focus books on shelves.
 
 use super::Stage;
 use super::canvas::Canvas;
@@ -6,13 +6,13 @@ use super::colour::{Rgb, hex};
 use super::noise::{Rng, fbm, lerp, noise, smooth};
 use super::scene::Time;
 
-/// Cloth, leather and paper: the colours of spines, quiet ones first.
+/// The colours of book spines, muted ones first.
 const SPINES: [u32; 18] = [
     0x6b3a2e, 0x35485c, 0x2f4a3f, 0x7a5a36, 0x8c2f2c, 0x3c3632, 0xb89a6a, 0xd8c9a8, 0x54606a, 0x4a2f3c, 0xa8742f,
     0x1f3550, 0x8a8578, 0xcfd2cc, 0x6f7f5a, 0x94512f, 0x27424a, 0xe4dcc8,
 ];
 
-/// A wall of books with a lamp to one side.
+/// A wall of books with a lamp on one side.
 pub(super) fn library(stage: &mut Stage<'_>) {
     let reach = stage.canvas.reach();
     let night = matches!(stage.reading.time, Some(Time::Night | Time::Dusk | Time::Sunset));
@@ -39,14 +39,14 @@ pub(super) fn library(stage: &mut Stage<'_>) {
     stage.canvas.defocus(0.0105);
 }
 
-/// One compartment: its dark back, its board, and what stands on it.
+/// One compartment of a shelf: its dark back, its board, and its content.
 pub(super) fn bay(stage: &mut Stage<'_>, wood: Rgb, area: [f32; 4]) {
     let [left, top, right, bottom] = area;
     let board = 0.02;
     let floor = bottom - board;
     stage.canvas.block([left, top, right, floor], 0.0, |_, down| wood * lerp(0.07, 0.2, down));
     fill(&mut stage.canvas, &mut stage.rng, [left, top, right, floor]);
-    // The board above throws its shadow over the tops of the books.
+    // The board above casts a shadow on the tops of the books.
     stage.canvas.shadow([left - 0.02, top - 0.05, right + 0.02, top + (floor - top) * 0.2], (floor - top) * 0.22, 0.72);
     stage.canvas.shadow([left - 0.05, top, left + 0.006, floor], 0.02, 0.5);
     stage.canvas.shadow([right - 0.006, top, right + 0.05, floor], 0.02, 0.5);
@@ -56,7 +56,7 @@ pub(super) fn bay(stage: &mut Stage<'_>, wood: Rgb, area: [f32; 4]) {
     });
 }
 
-/// Books in groups, with now and then a gap, a lying pile or a pot.
+/// Groups of books, with occasional gaps, piles and vases.
 fn fill(canvas: &mut Canvas, rng: &mut Rng, [left, top, right, floor]: [f32; 4]) {
     let room = floor - top;
     let mut u = left + rng.range(0.0, 0.02);
@@ -75,7 +75,7 @@ fn fill(canvas: &mut Canvas, rng: &mut Rng, [left, top, right, floor]: [f32; 4])
     }
 }
 
-/// Some books of one kind side by side; returns where they end.
+/// A row of similar books; returns its right end.
 fn series(canvas: &mut Canvas, rng: &mut Rng, mut u: f32, right: f32, floor: f32, room: f32) -> f32 {
     let same = rng.chance(0.4);
     let (mut cloth, mut width, mut tall) = spine(rng, room);
@@ -90,7 +90,7 @@ fn series(canvas: &mut Canvas, rng: &mut Rng, mut u: f32, right: f32, floor: f32
         let gilt = rng.chance(0.4).then(|| [rng.range(0.12, 0.3), rng.range(0.03, 0.12)]);
         let paper = hex(0xd8b878).mix(hex(0xf0e6d0), rng.unit());
         canvas.block([u, floor - tall, end - 0.0012, floor], 0.0, |across, down| {
-            // A rounded back: brightest a little left of its middle.
+            // A rounded spine, brightest slightly left of its centre.
             let round = 1.0 - 1.5 * (across - 0.42).powi(2);
             let label = gilt.is_some_and(|[at, size]| (at..at + size).contains(&down) || (0.86..0.885).contains(&down));
             if label { paper * (0.75 * round) } else { cloth * round }
@@ -127,7 +127,7 @@ fn vase(canvas: &mut Canvas, rng: &mut Rng, u: f32, floor: f32, room: f32) {
     });
 }
 
-/// Warm light from above one side, which leaves the far corner in the dark.
+/// Warm light from above on one side; the far corner stays dark.
 fn light(stage: &mut Stage<'_>, night: bool) {
     let side = stage.rng.sign();
     let lamp = [side * stage.rng.range(0.45, 0.75), stage.rng.range(0.05, 0.3)];

@@ -1,33 +1,33 @@
-//! The sky and the light that it gives: colours by the hour, the sun and its glow, clouds, stars.
+//! The sky and its light: colours by time of day, sun, clouds and stars.
 
 use super::colour::{Ramp, Rgb, hex};
 use super::noise::{Rng, fbm, hash, lerp, smooth, unit};
+use super::reading::Reading;
 use super::scene::{Thing, Time, Weather};
-use super::words::Reading;
 
-/// The light of one scene.
+/// The sky and light of a scene.
 #[derive(Debug)]
 pub(super) struct Air {
-    /// The row of the horizon.
+    /// The `v` of the horizon.
     pub(super) horizon: f32,
-    /// From the horizon (0) up (1).
+    /// The colours from the horizon (0) up (1).
     ramp: Ramp,
-    /// Where the sun or moon stands in the picture; it may be outside.
+    /// The position of the sun or moon; may be outside the picture.
     pub(super) sun: [f32; 2],
-    /// Towards the light: right, up, away from us.
+    /// The direction of the light source: right, up, away from the viewer.
     pub(super) toward: [f32; 3],
-    /// What the sun gives to a surface that faces it.
+    /// The sunlight on a surface that faces the sun.
     pub(super) sunlight: Rgb,
-    /// What the sky gives from all sides.
+    /// The ambient light of the sky.
     pub(super) ambient: Rgb,
-    /// The colour that distance takes on.
+    /// The colour of distant haze.
     pub(super) haze: Rgb,
-    /// How thick the haze is; 1 is a clear day.
+    /// The density of the haze; 1 is a clear day.
     pub(super) thickness: f32,
     glow: Rgb,
     disc: f32,
     pub(super) stars: f32,
-    /// 0 for none, 1 for a closed cover.
+    /// The cloud cover, 0 to 1.
     cover: f32,
     lit: Rgb,
     shaded: Rgb,
@@ -104,7 +104,7 @@ impl Hour {
 }
 
 impl Air {
-    /// The light for a reading; `horizon` is the row where sky and land meet.
+    /// The sky for a reading; `horizon` is the `v` where sky and land meet.
     pub(super) fn new(reading: &Reading, time: Time, horizon: f32, rng: &mut Rng) -> Self {
         let hour = Hour::of(time);
         let low = matches!(time, Time::Sunrise | Time::Sunset | Time::Dusk);
@@ -152,7 +152,7 @@ impl Air {
         }
     }
 
-    /// Whether the sun or the moon can be seen, or would be but for the weather.
+    /// Whether the sun or moon is above the horizon and not excluded.
     pub(super) fn disc_shows(&self) -> bool {
         self.sun[0].abs() < 1.0
     }
@@ -181,7 +181,7 @@ impl Air {
         self.ambient = self.ambient.mix(Rgb::WHITE * self.ambient.luma(), grey);
     }
 
-    /// The sky without clouds at a point; below the horizon it is the horizon's.
+    /// The clear sky at a point; below the horizon, the colour of the horizon.
     pub(super) fn clear(&self, u: f32, v: f32) -> Rgb {
         let up = ((self.horizon - v) / 0.62).clamp(0.0, 1.0);
         let (dx, dy) = (u - self.sun[0], v.min(self.horizon) - self.sun[1]);
@@ -190,7 +190,7 @@ impl Air {
         self.ramp.at(up.powf(0.8)) + self.glow * halo
     }
 
-    /// The whole sky at a point.
+    /// The sky at a point, with clouds, stars and the sun or moon.
     pub(super) fn at(&self, u: f32, v: f32) -> Rgb {
         let (dx, dy) = (u - self.sun[0], v - self.sun[1]);
         let near = (dx * dx + dy * dy).sqrt();
@@ -207,7 +207,7 @@ impl Air {
     }
 
     fn clouded(&self, u: f32, v: f32, near: f32, light: Rgb) -> Rgb {
-        // Clouds lie on a plane overhead, so they flatten towards the horizon.
+        // Clouds are on a plane overhead, so they flatten towards the horizon.
         let height = self.horizon - v + 0.07;
         let (x, y) = (u / height * 0.55, 0.62 / height);
         let warp = 0.35 * fbm(x * 0.7, y * 0.7, 2, self.seed ^ 7);
@@ -226,20 +226,20 @@ impl Air {
         light.mix(cloud, body * 0.88 * fade)
     }
 
-    /// What is left of a colour after `far` units of air; 1 unit of clear air keeps about a third.
+    /// A colour seen through `far` units of haze; 1 unit of clear air keeps about a third.
     pub(super) fn through(&self, light: Rgb, far: f32, u: f32) -> Rgb {
         let lost = 1.0 - (-far * self.thickness).exp();
         let toward_sun = (-(u - self.sun[0]).abs() * 2.2).exp();
         light.mix(self.haze + self.glow * (0.3 * toward_sun), lost)
     }
 
-    /// Whether the light comes from behind the scene.
+    /// Whether the scene is lit from behind.
     pub(super) fn backlit(&self) -> bool {
         self.toward[2] > 0.0
     }
 }
 
-/// Now and then a star, brighter ones rarer.
+/// The brightness of a star at a point, mostly 0; bright stars are rare.
 pub(super) fn star(u: f32, v: f32, seed: u32) -> f32 {
     let (x, y) = (u * 60.0, v * 60.0);
     let (cx, cy) = (x.floor(), y.floor());

@@ -1,13 +1,13 @@
-//! Beyond the ground: stars, nebulae and planets, and the northern lights.
+//! Space with stars, nebulae and planets; and the aurora.
 
 use super::Stage;
 use super::colour::{Rgb, hex};
-use super::land::{heaven, snowfield};
+use super::land::{fill_sky, snowfield};
 use super::noise::{fbm, lerp, noise, smooth};
 use super::scene::{Thing, Time, Weather};
 use super::sky::{Air, normal, star};
 
-/// A nebula, many stars, and a planet on one side.
+/// A nebula, stars, and a planet on one side.
 pub(super) fn space(stage: &mut Stage<'_>) {
     let own = stage.colours();
     let sets = [
@@ -72,7 +72,7 @@ fn stars(stage: &mut Stage<'_>) {
     }
 }
 
-/// A globe with weather, a thin air, and a night side.
+/// A planet with clouds, a thin atmosphere, and a night side.
 fn planet(stage: &mut Stage<'_>, gas: [Rgb; 3]) {
     let side = stage.rng.sign();
     let radius = stage.rng.range(0.2, 0.42);
@@ -110,19 +110,19 @@ fn planet(stage: &mut Stage<'_>, gas: [Rgb; 3]) {
     );
 }
 
-/// Curtains of green light over snow.
+/// An aurora over snow.
 pub(super) fn aurora(stage: &mut Stage<'_>) {
-    let night = super::words::Reading { weather: Some(Weather::Clear), ..stage.reading.clone() };
+    let night = super::reading::Reading { weather: Some(Weather::Clear), ..stage.reading.clone() };
     let mut air = Air::new(&night, Time::Night, stage.rng.range(0.7, 0.76), &mut stage.rng);
     air.sun = [9.0, 0.2];
     air.stars = if stage.lacks(Thing::Stars) { 0.0 } else { 0.4 };
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     let mut tones = [hex(0x38f0a0), hex(0x2fc8c0), hex(0x8a5ae0)];
     for (slot, colour) in tones.iter_mut().zip(stage.colours()) {
         *slot = colour;
     }
     curtains(stage, tones, air.horizon);
-    // The snow takes its light from the sky above it.
+    // The aurora lights the snow.
     air.ambient = tones[0].mix(hex(0x6f86b8), 0.78) * 0.15;
     air.haze = tones[0].mix(hex(0x24406a), 0.88) * 0.6;
     air.sunlight = tones[0].mix(hex(0x9fb6de), 0.6) * 0.14;
@@ -148,7 +148,7 @@ fn curtains(stage: &mut Stage<'_>, tones: [Rgb; 3], horizon: f32) {
         for (i, &[base, tall, strength]) in rows.iter().enumerate() {
             let own = seed ^ (i as u32 * 31);
             let slid = u + lean * (v - base);
-            // The lower hem folds; the folds of the cloth give the rays.
+            // The lower edge is folded; the folds appear as rays.
             let fold = fbm(slid * 1.1, i as f32 * 3.7, 3, own);
             let hem = base + 0.2 * fold + lean * 0.3 * u;
             let up = (hem - v) / tall;

@@ -1,13 +1,13 @@
-//! Styles: each treats the finished scene in its own way. The words of a style never choose what is painted.
+//! Styles, which are applied to the finished scene.
 
 use super::Stage;
 use super::canvas::Canvas;
 use super::colour::{Rgb, from_oklab, hex, to_oklab};
-use super::noise::{fbm, hash, noise, smooth, unit};
+use super::noise::{fbm, hash, smooth, unit};
 use super::scene::Thing;
 use super::{brush, flat};
 
-/// A way to paint, by the names that `--style` takes.
+/// A style, as in `--style`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Style {
@@ -22,7 +22,7 @@ pub enum Style {
     Render3d,
 }
 
-/// Small things that a minimal picture does without.
+/// Small things that a minimal picture omits.
 const CLUTTER: [Thing; 9] = [
     Thing::Books,
     Thing::Bottles,
@@ -36,7 +36,7 @@ const CLUTTER: [Thing; 9] = [
 ];
 
 impl Style {
-    /// All of them, for lists and tests.
+    /// All styles.
     pub const ALL: [Self; 9] = [
         Self::Photo,
         Self::Cinematic,
@@ -49,7 +49,7 @@ impl Style {
         Self::Render3d,
     ];
 
-    /// Its name, as the user gives it.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Photo => "photo",
@@ -64,17 +64,17 @@ impl Style {
         }
     }
 
-    /// The style of that name.
+    /// The style with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|style| style.name() == name)
     }
 
-    /// Things that it leaves out unless they were named.
+    /// The things that it omits unless the prompt names them.
     pub(super) fn omits(self) -> &'static [Thing] {
         if self == Self::Minimal { &CLUTTER } else { &[] }
     }
 
-    /// How far the lens is out of focus; 1 is as the scene has it. Drawn styles need edges.
+    /// The factor for the blur of the scene; drawn styles need sharper edges.
     pub(super) fn defocus(self) -> f32 {
         match self {
             Self::Photo => 1.7,
@@ -86,8 +86,8 @@ impl Style {
         }
     }
 
-    /// Treats the finished scene.
-    pub(super) fn treat(self, stage: &mut Stage<'_>) {
+    /// Applies the style to the finished scene.
+    pub(super) fn apply(self, stage: &mut Stage<'_>) {
         let seed = stage.seed ^ 0xa7;
         let canvas = &mut stage.canvas;
         match self {
@@ -104,18 +104,18 @@ impl Style {
     }
 }
 
-/// How far a point is from the middle: 0 there, about 1 in the corners.
+/// The distance from the centre: 0 there, about 1 in the corners.
 fn corner(u: f32, v: f32) -> f32 {
     (u * u * 0.95 + (v - 0.5) * (v - 0.5)).min(1.0)
 }
 
-/// More or less contrast around middle grey.
+/// Changes the contrast around middle grey.
 fn contrast(light: Rgb, by: f32) -> Rgb {
     const GREY: f32 = 0.2;
     Rgb(light.0.map(|c| GREY * (c.max(0.0) / GREY).powf(by)))
 }
 
-/// Film grain, stronger where it is darker.
+/// Film grain, stronger in dark areas.
 fn grain(canvas: &mut Canvas, amount: f32, seed: u32) {
     let width = canvas.width;
     for (i, pixel) in canvas.pixels.iter_mut().enumerate() {
@@ -124,13 +124,13 @@ fn grain(canvas: &mut Canvas, amount: f32, seed: u32) {
     }
 }
 
-/// A wide-open lens, as its blur already says: a little more contrast, darker corners, fine grain.
+/// Photo: slightly more contrast, darker corners, fine grain.
 fn photo(canvas: &mut Canvas, seed: u32) {
     canvas.each(|u, v, light| contrast(light, 1.14).saturate(1.05) * (1.06 - 0.5 * smooth(0.1, 1.0, corner(u, v))));
     grain(canvas, 0.14, seed);
 }
 
-/// Teal shadows, orange lights, high contrast, dark corners.
+/// Cinematic: teal shadows, orange lights, high contrast, dark corners.
 fn cinematic(canvas: &mut Canvas, seed: u32) {
     canvas.bloom(0.55, 0.035, 0.3);
     canvas.each(|u, v, light| {
@@ -142,7 +142,7 @@ fn cinematic(canvas: &mut Canvas, seed: u32) {
     grain(canvas, 0.2, seed);
 }
 
-/// Light that glows and floats, in gold and violet.
+/// Fantasy: glowing gold and violet light with floating sparks.
 fn fantasy(stage: &mut Stage<'_>) {
     let seed = stage.seed ^ 0xfa;
     stage.canvas.bloom(0.3, 0.09, 0.85);
@@ -164,7 +164,7 @@ fn fantasy(stage: &mut Stage<'_>) {
     }
 }
 
-/// Clean, rounded surfaces under a soft studio lamp.
+/// 3D render: clean, rounded surfaces under a soft studio light.
 fn render(canvas: &mut Canvas) {
     canvas.smooth_regions(0.006);
     let mut relief = canvas.clone();
@@ -175,7 +175,7 @@ fn render(canvas: &mut Canvas) {
     canvas.each(|u, v, light| {
         let height = |u: f32, v: f32| to_oklab(relief.sample(u, v))[0];
         let (dx, dy) = (height(u + step, v) - height(u - step, v), height(u, v + step) - height(u, v - step));
-        // the lamp is above on the left
+        // The light comes from the upper left.
         let facing = (-(dx + 1.3 * dy) * 6.0).clamp(-0.3, 0.35);
         let here = to_oklab(light);
         let open = (1.0 + 1.5 * (here[0] - to_oklab(wide.sample(u, v))[0])).clamp(0.6, 1.3);
@@ -184,13 +184,4 @@ fn render(canvas: &mut Canvas) {
         from_oklab([here[0] * 0.94 + 0.05, here[1] * 1.22, here[2] * 1.22]) * shade + Rgb::WHITE * shine
     });
     canvas.bloom(0.75, 0.03, 0.25);
-}
-
-/// Wobbles a point by noise, for edges drawn by hand.
-pub(super) fn wobble(u: f32, v: f32, size: f32, amount: f32, seed: u32) -> [f32; 2] {
-    let (x, y) = (u / size, v / size);
-    [
-        u + amount * (noise(x, y, seed) + 0.5 * noise(x * 2.7, y * 2.7, seed ^ 5)),
-        v + amount * noise(x + 9.1, y + 3.7, seed ^ 3),
-    ]
 }

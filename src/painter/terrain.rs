@@ -1,33 +1,33 @@
-//! Land seen in perspective: each column of the picture walks away from the eye over a height field.
+//! Terrain in perspective: each column of the picture marches away from the viewer over a height field.
 
 use super::canvas::Canvas;
 use super::colour::Rgb;
 use super::sky::{Air, normal};
 
-/// Where the eye is and how far it sees. Lengths are in units of the world; the ground is near 0.
+/// The viewpoint and the visible range, in world units; the ground is close to 0.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {
     pub(super) eye: f32,
     pub(super) near: f32,
     pub(super) far: f32,
-    /// Units of the world that make one unit of `Air::through`.
+    /// World units per unit of `Air::through`.
     pub(super) sight: f32,
     pub(super) steps: u32,
-    /// What lies below this is water, and left out.
+    /// The water level; terrain below it is not painted.
     pub(super) water: f32,
 }
 
-/// A place on the ground, to be coloured.
+/// A point on the ground to be coloured.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spot {
     pub(super) x: f32,
     pub(super) z: f32,
     pub(super) height: f32,
-    /// How much it faces up, 0 to 1.
+    /// How much its surface faces up, 0 to 1.
     pub(super) flat: f32,
 }
 
-/// Paints the land and tells which pixels it covered.
+/// Paints the terrain, and returns which pixels it covers.
 pub(super) fn paint(
     canvas: &mut Canvas,
     air: &Air,
@@ -41,7 +41,7 @@ pub(super) fn paint(
     for column in 0..w {
         let u = canvas.u(column);
         let behind: Vec<Rgb> = (0..h).map(|row| canvas.pixels[row * w + column]).collect();
-        // Rows below this one are done; the walk only ever adds above.
+        // Rows below this one are done; farther terrain only adds rows above.
         let mut floor = h as f32;
         let mut before = None;
         let mut z = view.near;
@@ -65,8 +65,8 @@ pub(super) fn paint(
     covered
 }
 
-/// Fills from `floor` up to `top`. A pixel gives up as much of what was `behind` as the land takes of it, so that
-/// several thin steps in one pixel add up to a whole. The light runs from that of the step before to this one's.
+/// Fills a column from `floor` up to `top`. A partially covered pixel keeps the rest of what is `behind`, so that several
+/// thin steps in one pixel add up. The light is interpolated from the previous step.
 fn fill(
     canvas: &mut Canvas,
     covered: &mut [bool],
@@ -102,7 +102,7 @@ fn shade(
     air.through(colour * light, (z - view.near) / view.sight, u)
 }
 
-/// How much of the sun a place gets past the hills around it, 0 to 1.
+/// The share of sunlight at a point that other terrain does not shadow, 0 to 1.
 fn sunlit(height: &impl Fn(f32, f32) -> f32, toward: [f32; 3], [x, y, z]: [f32; 3]) -> f32 {
     let mut clear = 1.0f32;
     let mut far = 0.012 * z + 0.01;

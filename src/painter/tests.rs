@@ -1,14 +1,14 @@
-//! The painter as a whole: what it shows, leaves out, and does the same every time.
+//! Tests of whole pictures: content, determinism, and golden images.
 
 use super::*;
 
 const SMALL: (u32, u32) = (160, 90);
 
-fn small(words: &str, seed: u64) -> RgbImage {
-    paint(&understand(words), seed, SMALL.0, SMALL.1)
+fn small(prompt: &str, seed: u64) -> RgbImage {
+    paint(&understand(prompt), seed, SMALL.0, SMALL.1)
 }
 
-/// Mean of the absolute difference of two pictures of one size, in levels.
+/// The mean absolute difference of two pictures of the same size, in levels.
 fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
     let sum: u64 = a.as_raw().iter().zip(b.as_raw()).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum();
     sum as f64 / a.as_raw().len() as f64
@@ -31,7 +31,7 @@ fn another_seed_or_wording_gives_another_picture() {
 }
 
 #[test]
-fn every_scene_is_a_picture_at_every_hour_and_in_every_weather() {
+fn every_scene_is_painted_at_every_time_and_weather() {
     for scene in Scene::ALL {
         for rest in [
             "",
@@ -68,11 +68,11 @@ fn odd_sizes_are_painted() {
         }
     }
     assert_eq!(paint(&understand("studio"), 1, 0, 0).dimensions(), (1, 1));
-    assert_eq!(paint(&understand("studio"), 1, u32::MAX, 1).dimensions(), (LONGEST, 1));
+    assert_eq!(paint(&understand("studio"), 1, u32::MAX, 1).dimensions(), (MAX_SIDE, 1));
 }
 
 #[test]
-fn the_work_size_keeps_shape_and_bound() {
+fn the_working_size_keeps_the_aspect_ratio_within_the_limit() {
     assert_eq!(work_size(1920, 1080, 540), (960, 540));
     assert_eq!(work_size(640, 360, 540), (640, 360));
     let (w, h) = work_size(4096, 1, 540);
@@ -83,7 +83,7 @@ fn the_work_size_keeps_shape_and_bound() {
 
 #[test]
 fn gradients_do_not_band() {
-    // With dither no level may fill a wide flat field: few neighbours along a row are equal for long.
+    // With dither, rows have no long runs of equal pixels.
     let picture = paint(&understand("blue gradient"), 4, 320, 180);
     for row in picture.rows() {
         let green: Vec<u8> = row.map(|pixel| pixel.0[1]).collect();
@@ -103,7 +103,7 @@ fn night_is_darker_than_day_and_colours_show() {
     assert!(mean(small("blue gradient", 1), 2) > 1.5 * mean(small("blue gradient", 1), 0));
 }
 
-/// Paints a scene with `change` made to what was read of its name.
+/// Paints a scene with `change` applied to the reading of its name.
 fn changed(scene: Scene, change: impl Fn(&mut Reading)) -> RgbImage {
     let mut reading = understand(scene.name());
     change(&mut reading);
@@ -111,7 +111,7 @@ fn changed(scene: Scene, change: impl Fn(&mut Reading)) -> RgbImage {
 }
 
 #[test]
-fn what_can_be_left_out_is_left_out() {
+fn every_extra_can_be_left_out() {
     for scene in Scene::ALL {
         for &thing in scene.extras() {
             let named = |reading: &mut Reading| {
@@ -138,34 +138,34 @@ fn what_can_be_left_out_is_left_out() {
 }
 
 #[test]
-fn what_a_scene_is_said_to_show_changes_it_and_the_rest_does_not() {
+fn only_visible_times_weathers_and_seasons_change_a_scene() {
     for scene in Scene::ALL {
-        let usual = changed(scene, |_| {});
-        let check = |shows: bool, usually: bool, picture: &RgbImage, what: &str| {
-            let same = difference(&usual, picture) == 0.0;
-            assert!(same != shows || usually, "{scene:?} with {what}: shown {shows}, same picture {same}");
+        let default = changed(scene, |_| {});
+        let check = |shows: bool, is_default: bool, picture: &RgbImage, what: &str| {
+            let same = difference(&default, picture) == 0.0;
+            assert!(same != shows || is_default, "{scene:?} with {what}: shown {shows}, same picture {same}");
         };
         for time in [Time::Day, Time::Sunrise, Time::Sunset, Time::Dusk, Time::Night] {
             let picture = changed(scene, |reading| reading.time = Some(time));
             check(scene.shows_time(time, false), true, &picture, "");
-            let usually = same_as_usual(scene, time);
-            check(scene.shows_time(time, false), usually, &picture, &format!("{time:?}"));
+            let is_default = is_default_time(scene, time);
+            check(scene.shows_time(time, false), is_default, &picture, &format!("{time:?}"));
         }
         for weather in [Weather::Clear, Weather::Cloudy, Weather::Rain, Weather::Fog] {
             let picture = changed(scene, |reading| reading.weather = Some(weather));
-            let usually = scene == Scene::Aurora || (scene == Scene::Forest && weather == Weather::Clear);
-            check(scene.shows_weather(weather, true), usually, &picture, &format!("{weather:?}"));
+            let is_default = scene == Scene::Aurora || (scene == Scene::Forest && weather == Weather::Clear);
+            check(scene.shows_weather(weather, true), is_default, &picture, &format!("{weather:?}"));
         }
         for season in [Season::Spring, Season::Autumn, Season::Winter] {
             let picture = changed(scene, |reading| reading.season = Some(season));
-            let usually = matches!(scene, Scene::Snow | Scene::Aurora | Scene::Sky);
-            check(scene.shows_season(season), usually, &picture, &format!("{season:?}"));
+            let is_default = matches!(scene, Scene::Snow | Scene::Aurora | Scene::Sky);
+            check(scene.shows_season(season), is_default, &picture, &format!("{season:?}"));
         }
     }
 }
 
-/// The hour at which a scene is painted when none is named.
-fn same_as_usual(scene: Scene, time: Time) -> bool {
+/// Whether `time` is the scene's default time of day.
+fn is_default_time(scene: Scene, time: Time) -> bool {
     match scene {
         Scene::City | Scene::Cafe => time == Time::Dusk,
         Scene::Aurora => time == Time::Night,
@@ -174,7 +174,7 @@ fn same_as_usual(scene: Scene, time: Time) -> bool {
 }
 
 #[test]
-fn a_beach_without_water_is_dry_and_a_picture_without_blue_is_not_blue() {
+fn excluded_water_and_colours_are_not_painted() {
     let blue = |words: &str| {
         let picture = small(words, 1);
         let lower = picture.enumerate_pixels().filter(|(_, y, _)| *y > SMALL.1 * 6 / 10);
@@ -210,7 +210,7 @@ fn every_style_looks_different_and_keeps_the_scene() {
 }
 
 #[test]
-fn styles_are_the_same_every_time_and_take_any_size() {
+fn styles_are_deterministic_and_accept_any_size() {
     for style in Style::ALL {
         let reading = read("lake at night", "", Some(style));
         assert_eq!(paint(&reading, 1, 64, 36), paint(&reading, 1, 64, 36), "{style:?}");
@@ -218,4 +218,61 @@ fn styles_are_the_same_every_time_and_take_any_size() {
             assert_eq!(paint(&reading, 1, width, height).dimensions(), (width, height), "{style:?}");
         }
     }
+}
+
+/// The size of a golden image.
+const TILE: (u32, u32) = (32, 18);
+
+/// The number of golden images in a row of the sheet.
+const COLUMNS: u32 = 8;
+
+/// The maximum mean absolute difference of a golden image, in levels: floating-point results differ slightly by platform.
+const TOLERANCE: f64 = 1.5;
+
+/// The pictures with golden images: every scene, then every style.
+fn golden_cases() -> Vec<(String, RgbImage)> {
+    let tile = |prompt: &str, style| {
+        let picture = paint(&read(prompt, "", style), 7, 320, 180);
+        image::imageops::resize(&picture, TILE.0, TILE.1, image::imageops::FilterType::Triangle)
+    };
+    let scenes = Scene::ALL.map(|scene| (scene.name().to_owned(), tile(scene.name(), None)));
+    let styles =
+        Style::ALL.map(|style| (format!("beach at sunset, {}", style.name()), tile("beach at sunset", Some(style))));
+    scenes.into_iter().chain(styles).collect()
+}
+
+/// The top left corner of a golden image in the sheet.
+fn tile_origin(index: usize) -> (u32, u32) {
+    let index = index as u32;
+    (index % COLUMNS * TILE.0, index / COLUMNS * TILE.1)
+}
+
+fn golden_path() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/painter/golden.png")
+}
+
+/// Compares small pictures with the sheet `golden.png`. After an intended change of the painter, regenerate it with
+/// `cargo test --lib regenerate_golden_images -- --ignored` and look at the result.
+#[test]
+fn pictures_match_the_golden_images() {
+    let sheet = image::open(golden_path()).unwrap().into_rgb8();
+    for (index, (name, picture)) in golden_cases().iter().enumerate() {
+        let (x, y) = tile_origin(index);
+        let golden = image::imageops::crop_imm(&sheet, x, y, TILE.0, TILE.1).to_image();
+        let difference = difference(picture, &golden);
+        assert!(difference <= TOLERANCE, "{name} differs from its golden image by {difference} levels");
+    }
+}
+
+#[test]
+#[ignore = "writes src/painter/golden.png"]
+fn regenerate_golden_images() {
+    let cases = golden_cases();
+    let rows = (cases.len() as u32).div_ceil(COLUMNS);
+    let mut sheet = RgbImage::new(COLUMNS * TILE.0, rows * TILE.1);
+    for (index, (_, picture)) in cases.iter().enumerate() {
+        let (x, y) = tile_origin(index);
+        image::imageops::replace(&mut sheet, picture, x.into(), y.into());
+    }
+    sheet.save(golden_path()).unwrap();
 }

@@ -1,19 +1,19 @@
-//! A prompt as words: what the user typed, where phrases end, and which words say what should not be there.
+//! Splits a prompt into words, and finds out which of them are negated.
 
 use super::filler::{is_filler, is_never_painted, joins_names};
 use super::vocabulary::{Known, look_up};
 
-/// Words after this many are not read.
+/// The maximum number of words; the rest of a prompt is ignored.
 pub(super) const MAX_TOKENS: usize = 500;
 
-/// A word or a pair of words, in the order of the prompt.
+/// A word or phrase of the prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mention {
     /// As the user typed it.
     pub(super) text: String,
-    /// What the vocabulary knows of it; `None` for an unknown word.
+    /// Its entry in the vocabulary; `None` for an unknown word.
     pub(super) known: Option<Known>,
-    /// The user wants it left out.
+    /// The user excluded it.
     pub(super) negated: bool,
 }
 
@@ -26,8 +26,8 @@ struct Token {
     apart: bool,
 }
 
-/// The words of a prompt that have a meaning or might have one; filler is dropped, unknown neighbours are joined.
-/// Also tells whether all of the prompt was read.
+/// The words of a prompt without filler; adjacent unknown words are joined. The flag is false if the end of the prompt was
+/// ignored.
 pub(super) fn mentions(text: &str, all_negated: bool) -> (Vec<Mention>, bool) {
     let mut tokens = tokens(text);
     let whole = tokens.len() <= MAX_TOKENS;
@@ -39,7 +39,7 @@ pub(super) fn mentions(text: &str, all_negated: bool) -> (Vec<Mention>, bool) {
     (reader.found, whole)
 }
 
-/// Whether a character is an emoji or a sign that people use as a word.
+/// Whether a character is an emoji or a symbol that is used as a word.
 fn is_sign(c: char) -> bool {
     matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}') && !matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
 }
@@ -65,7 +65,7 @@ fn tokens(text: &str) -> Vec<Token> {
             }
             next(&mut found, false);
         } else if !matches!(c, '\'' | '’' | '\u{fe0f}' | '\u{200d}') {
-            // "4.5" and "3,000" stay together
+            // "4.5" and "3,000" are single words.
             let number = matches!(c, '.' | ',') && before.is_numeric() && follow.peek().is_some_and(|c| c.is_numeric());
             if !number {
                 next(&mut found, !(c.is_whitespace() || matches!(c, '-' | '_' | '"')));
@@ -80,7 +80,7 @@ fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
-/// Words that leave out what comes next.
+/// Words that negate the following ones.
 const NEGATIONS: [&str; 33] = [
     "no",
     "without",
@@ -117,25 +117,25 @@ const NEGATIONS: [&str; 33] = [
     "doesnt",
 ];
 
-/// Words that join two things.
+/// Conjunctions.
 const JOINERS: [&str; 10] = ["or", "nor", "and", "oder", "und", "ou", "et", "y", "o", "e"];
 
-/// Words after which nothing is negated any more.
-const ENDS: [&str; 17] = [
+/// Words that end a negation.
+const NEGATION_ENDS: [&str; 17] = [
     "but", "with", "only", "just", "at", "in", "on", "under", "by", "near", "during", "behind", "over", "mit", "avec",
     "con", "please",
 ];
 
-/// How much follows a word of negation.
+/// The scope of a negation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Reach {
-    /// "not dark": the next word with a meaning.
+    /// "not dark": the next known word.
     Word,
     /// "no tall trees": up to the noun.
     Noun,
 }
 
-/// What one step read.
+/// The kind of the word that was read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Read {
     Filler,
@@ -163,9 +163,9 @@ impl Reader<'_> {
     }
 
     fn step(&mut self, negated: bool) {
-        // a double negation is a wish
-        let twice = matches!(self.word(0), "not" | "never" | "nicht") && matches!(self.word(1), "without" | "ohne");
-        if twice && !self.apart(1) {
+        // A double negation is none.
+        let is_double = matches!(self.word(0), "not" | "never" | "nicht") && matches!(self.word(1), "without" | "ohne");
+        if is_double && !self.apart(1) {
             self.at += 2;
             return;
         }
@@ -173,7 +173,7 @@ impl Reader<'_> {
             Some((length, reach)) => {
                 self.at += length;
                 self.open = false;
-                // "no, thanks" negates nothing
+                // "no, thanks" negates nothing.
                 if !self.apart(0) {
                     self.negate(reach);
                 }
@@ -184,7 +184,7 @@ impl Reader<'_> {
         }
     }
 
-    /// How many tokens say "without" here, and how much they reach.
+    /// The number of tokens of a negation at this position, and its scope.
     fn negation(&self) -> Option<(usize, Reach)> {
         let second = if self.apart(1) { "" } else { self.word(1) };
         Some(match (self.word(0), second) {
@@ -198,16 +198,16 @@ impl Reader<'_> {
         })
     }
 
-    /// Reads what is negated: one thing, and more after "or", "nor" and "and".
+    /// Reads the negated things: one, and more after "or", "nor" and "and".
     fn negate(&mut self, reach: Reach) {
         while self.at < self.tokens.len() {
             let from = self.at;
             self.negated_item(reach);
             let joiner = JOINERS.contains(&self.word(0));
-            // "no people and a lake" is a new wish
-            let wish = self.apart(1) || matches!(self.word(1), "a" | "an" | "the" | "with" | "some" | "in" | "at");
+            // In "no people and a lake", the lake is not negated.
+            let is_new = self.apart(1) || matches!(self.word(1), "a" | "an" | "the" | "with" | "some" | "in" | "at");
             let goes_on = match self.apart(0) {
-                false => joiner && (!wish || matches!(self.word(0), "or" | "nor")),
+                false => joiner && (!is_new || matches!(self.word(0), "or" | "nor")),
                 true => self.at > from && (self.list_ends_in_or() || is_never_painted(self.word(0))),
             };
             if !goes_on {
@@ -217,9 +217,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether the comma here belongs to a list such as "no clouds, palms or people".
+    /// Whether the comma at this position belongs to a list such as "no clouds, palms or people".
     fn list_ends_in_or(&self) -> bool {
-        let ends = |token: &&Token| !ENDS.contains(&&*token.word) && token.word != "and";
+        let ends = |token: &&Token| !NEGATION_ENDS.contains(&&*token.word) && token.word != "and";
         self.tokens[self.at..].iter().take(8).take_while(ends).any(|token| matches!(&*token.word, "or" | "nor"))
     }
 
@@ -227,8 +227,8 @@ impl Reader<'_> {
         let from = self.at;
         while self.at < self.tokens.len() {
             let word = self.word(0);
-            // "not at night" goes on after its first word
-            let ends = self.at > from && (self.apart(0) || ENDS.contains(&word) || JOINERS.contains(&word));
+            // "not at night" continues after its first word.
+            let ends = self.at > from && (self.apart(0) || NEGATION_ENDS.contains(&word) || JOINERS.contains(&word));
             if ends || self.negation().is_some() {
                 return;
             }
@@ -236,14 +236,14 @@ impl Reader<'_> {
             match self.mention(true) {
                 Read::Noun => return,
                 Read::Quality if reach == Reach::Word => return,
-                // "no wooden furniture": an unknown word may describe the next one
+                // "no wooden furniture": an unknown word may describe the next one.
                 Read::Unknown if absent || is_filler(self.word(0)) => return,
                 _ => {}
             }
         }
     }
 
-    /// Reads up to three words that mean something together.
+    /// Reads one word, or up to three that form a known phrase.
     fn mention(&mut self, negated: bool) -> Read {
         for length in (2..=3).rev() {
             if (1..length).any(|ahead| self.apart(ahead)) {
@@ -278,7 +278,7 @@ impl Reader<'_> {
         let words = &self.tokens[self.at..self.at + length];
         let text = words.iter().map(|token| &*token.text).collect::<Vec<_>>().join(" ");
         let continues = self.open && known.is_none() && !self.apart(0);
-        // the connecting words of "Statue of Liberty" come along
+        // Keep the connecting words of "Statue of Liberty".
         let joiner = self.at.checked_sub(1).map(|at| &self.tokens[at]).filter(|token| joins_names(&token.word));
         self.at += length;
         self.open = known.is_none();
@@ -304,7 +304,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    /// The mentions in one line: what is negated has a minus, what is unknown a question mark.
+    /// The mentions in one line; a minus marks negated ones, a question mark unknown ones.
     fn read(text: &str) -> String {
         let show = |mention: &Mention| {
             let sign = if mention.negated { "-" } else { "" };
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn filler_is_dropped_and_names_stay_together() {
+    fn filler_is_dropped_and_names_are_joined() {
         for (text, expected) in [
             ("A beautiful photo of the Taj Mahal, please!", "Taj Mahal?"),
             ("Statue of Liberty at night", "Statue of Liberty?, night"),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn negations_reach_as_far_as_people_mean_them() {
+    fn negations_have_the_intended_scope() {
         for (text, expected) in [
             ("beach without water", "beach, -water"),
             ("beach, no water", "beach, -water"),
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_prompt_is_negated_as_a_whole() {
+    fn a_negative_prompt_is_negated_entirely() {
         let (found, whole) = mentions("clouds, people, no palms", true);
         assert!(found.iter().all(|mention| mention.negated) && found.len() == 3 && whole);
         assert!(!mentions(&"beach ".repeat(MAX_TOKENS + 1), false).1);

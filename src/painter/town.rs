@@ -1,19 +1,19 @@
-//! A skyline over water, by day or with its lights on.
+//! The city: a skyline over a river, by day or night.
 
 use super::Stage;
 use super::colour::{Rgb, hex};
-use super::land::heaven;
+use super::land::fill_sky;
 use super::noise::{fbm, hash, lerp, noise, smooth, unit};
 use super::scene::{Thing, Time};
 use super::sky::Air;
 
 const WATER: f32 = 0.77;
 
-/// A skyline in four depths, mirrored in a river.
+/// A skyline at four depths, mirrored in a river.
 pub(super) fn city(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Dusk);
     let air = Air::new(stage.reading, time, 0.72, &mut stage.rng);
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     let lights = match time {
         Time::Night => 1.0,
         Time::Dusk => 0.75,
@@ -42,7 +42,7 @@ pub(super) fn city(stage: &mut Stage<'_>) {
     stage.canvas.defocus(0.0016);
 }
 
-/// The light that a town throws into the air above it.
+/// The glow of the city's lights in the sky.
 fn glow(stage: &mut Stage<'_>, lights: f32) {
     let light = hex(0xffa864) * (0.16 * lights);
     stage.canvas.each(|u, v, under| under + light * ((-(WATER - v).abs() * 4.5).exp() * (1.0 - 0.3 * u * u)));
@@ -54,7 +54,7 @@ fn row(stage: &mut Stage<'_>, air: &Air, near: f32, lights: f32) {
     let mut u = -reach;
     while u < reach {
         let width = stage.rng.range(0.05, 0.13) * lerp(0.75, 1.25, near);
-        // Towers stand aside, so that the head in the middle has sky around it.
+        // Tall buildings are at the sides, so that there is sky behind the person in the centre.
         let aside = smooth(0.05, 0.6, (u + width * 0.5).abs());
         let mut tall = lerp(0.2, 0.13, near) + stage.rng.range(0.0, 0.17) * (0.5 + aside);
         if stage.rng.chance(0.24) {
@@ -92,7 +92,7 @@ fn building(stage: &mut Stage<'_>, air: &Air, area: [f32; 4], near: f32, lights:
         let face = (wall * round).mix(window, pane * 0.85);
         let face = air.through(face, lerp(0.95, 0.1, near) + 0.25 * smooth(0.4, 1.0, down) * (1.0 - near), area[0]);
         let dice = hash(x as i32, y as i32, seed);
-        // Whole floors are lit together more often than chance has it.
+        // Whole floors are often lit together.
         let floor = 0.5 + unit(hash(0, y as i32, seed));
         if unit(dice) > lit_share * floor * lights.sqrt() {
             return face;
@@ -122,7 +122,7 @@ fn trees(stage: &mut Stage<'_>, air: &Air) {
     });
 }
 
-/// Street lamps along the bank, small and bright, so that they show in the river.
+/// Street lamps along the bank, small and bright, so that the river mirrors them.
 fn lamps(stage: &mut Stage<'_>, lights: f32) {
     let reach = stage.canvas.reach();
     for _ in 0..(34.0 * lights) as u32 {
@@ -134,7 +134,7 @@ fn lamps(stage: &mut Stage<'_>, lights: f32) {
     }
 }
 
-/// A park in place of the river.
+/// A park instead of the river.
 fn lawn(stage: &mut Stage<'_>, air: &Air) {
     let seed = stage.seed ^ 0x6b;
     let lit = air.ambient * 0.8 + air.sunlight * if air.backlit() { 0.15 } else { 0.5 };
@@ -155,7 +155,7 @@ fn river(stage: &mut Stage<'_>, air: &Air) {
         let drop = v - WATER + 0.004;
         let z = 0.3 / (drop + 0.05);
         let mut light = Rgb::default();
-        // Waves smear what is mirrored up and down: a few looks along the column.
+        // Waves blur the reflection vertically: a few samples along the column.
         for tap in 0..5 {
             let wave = noise(u * z * 3.0 + tap as f32 * 7.0, z * 11.0, seed);
             let at = WATER - drop * (0.75 + 0.35 * tap as f32) - 0.09 * wave * (drop + 0.05);
@@ -165,7 +165,7 @@ fn river(stage: &mut Stage<'_>, air: &Air) {
     });
 }
 
-/// Near lights as large discs at the sides and below.
+/// Nearby lights as large discs at the sides and the bottom.
 fn discs(stage: &mut Stage<'_>, lights: f32) {
     let reach = stage.canvas.reach();
     let colours = stage.colours();

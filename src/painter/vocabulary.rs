@@ -1,16 +1,16 @@
-//! The words that the painter knows, and what each of them means.
+//! The vocabulary of the painter: words and their meanings.
 
 use super::scene::{Scene, Season, Thing, Time, Weather};
 use super::style::Style;
 
-/// One meaning of a word; a word may have several.
+/// A meaning of a word; a word may have several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Sense {
     /// The scene itself.
     Place(Scene),
-    /// Something else, for which the scene is the nearest that there is.
+    /// A place that the painter does not know, and the closest scene.
     Near(Scene),
-    /// Suggests the scene where no other is named.
+    /// Suggests the scene if no other is named.
     Hint(Scene),
     /// A part of scenes.
     Part(Thing),
@@ -22,20 +22,20 @@ pub(super) enum Sense {
     Warm(f32),
     Vivid(f32),
     Bright(f32),
-    /// No colours at all.
+    /// Black and white.
     Monochrome,
     Look(Style),
 }
 
 use Sense::{At, Bright, Colour, During, Hint, In, Look, Monochrome, Near, Part, Place, Vivid, Warm};
 
-/// A word of the vocabulary.
+/// An entry of the vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Known {
-    /// As the vocabulary spells it; a colour that only CSS names is spelt "colour".
+    /// The word as spelled in the vocabulary; `colour` for CSS colours that are not listed.
     pub(super) word: &'static str,
     pub(super) senses: Senses,
-    /// The user spelt it differently, and not as its plural.
+    /// The user's spelling was corrected; plurals do not count.
     pub(super) corrected: bool,
 }
 
@@ -54,7 +54,7 @@ impl Known {
         }
     }
 
-    /// Whether it names a thing or a place, not just a quality.
+    /// Whether it is a thing or a place, not just a quality.
     pub(super) fn is_noun(&self) -> bool {
         let noun = |sense: &Sense| matches!(sense, Place(_) | Near(_) | Part(_));
         self.senses().iter().any(noun) && !self.senses().iter().any(|sense| matches!(sense, Bright(_)))
@@ -69,7 +69,7 @@ impl Known {
     }
 }
 
-/// What a word or a few words mean, also in the plural or with one typing error.
+/// Looks up a word or phrase, also in the plural or with one typo.
 pub(super) fn look_up(word: &str) -> Option<Known> {
     let listed = Known::exact(word).or_else(|| stems(word).find_map(Known::exact));
     let colour = || {
@@ -80,17 +80,17 @@ pub(super) fn look_up(word: &str) -> Option<Known> {
     listed.or_else(colour).or_else(|| typo(word)).or_else(|| stems(word).find_map(typo))
 }
 
-/// The word that a longer unknown one may have been meant as.
+/// A similar known word for a longer unknown one.
 pub(super) fn suggestion(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     if word.contains(' ') || !(5..=20).contains(&word.len()) || look_up(&word).is_some() {
         return None;
     }
-    let most = if word.len() < 7 { 1 } else { 2 };
+    let max_distance = if word.len() < 7 { 1 } else { 2 };
     words()
         .filter(|known| known.len() > 3 && known.as_bytes().first() == word.as_bytes().first())
         .map(|known| (strsim::osa_distance(known, &word), known))
-        .filter(|(distance, _)| *distance <= most)
+        .filter(|(distance, _)| *distance <= max_distance)
         .min()
         .map(|(_, known)| known)
 }
@@ -106,9 +106,10 @@ fn stems(word: &str) -> impl Iterator<Item = &str> {
         .filter(|w| w.len() > 2)
 }
 
-/// Long words may be one edit away, from the second letter on: shorter ones are too near to each other.
+/// The known word at an edit distance of 1 with the same first letter; only for long words, since short ones are too
+/// similar to each other.
 fn typo(word: &str) -> Option<Known> {
-    let near = |known: &&str| {
+    let is_similar = |known: &&str| {
         known.len() > 5
             && known.as_bytes().first() == word.as_bytes().first()
             && known.len().abs_diff(word.len()) <= 1
@@ -117,10 +118,10 @@ fn typo(word: &str) -> Option<Known> {
     if !(7..=20).contains(&word.len()) || word.contains(' ') {
         return None;
     }
-    Known::exact(words().find(near)?).map(|known| Known { corrected: true, ..known })
+    Known::exact(words().find(is_similar)?).map(|known| Known { corrected: true, ..known })
 }
 
-/// A colour that CSS names, or `#` and hex digits; "facade" and "decade" are words, not colours.
+/// A CSS colour name, or `#` and hex digits; "facade" and "decade" are words, not colours.
 fn css_colour(word: &str) -> Option<[u8; 3]> {
     if !word.starts_with('#') && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
@@ -226,7 +227,7 @@ const TABLE: &[(&str, &[Sense])] = &[
     ),
     ("cyberpunk|neon", &[Hint(Scene::City), At(Time::Night), Colour(0xff2d95), Colour(0x22d3ee), Vivid(0.3)]),
     ("🌃|🌆|city lights", &[Place(Scene::City), At(Time::Night)]),
-    // Sky and beyond
+    // Sky and space
     (
         "aurora|auroras|aurora borealis|northern lights|polar lights|nordlicht|polarlicht|southern lights",
         &[Place(Scene::Aurora), At(Time::Night)],
@@ -258,7 +259,7 @@ const TABLE: &[(&str, &[Sense])] = &[
     ("cloudy|overcast|grey sky|gray sky", &[Part(Thing::Clouds), In(Weather::Cloudy)]),
     ("autumn|fall|autumnal|october|🍂|🍁", &[During(Season::Autumn)]),
     ("spring|springtime", &[During(Season::Spring)]),
-    // Colours that CSS does not name, or names otherwise
+    // Colours that CSS lacks or defines differently
     ("peach|apricot", &[Colour(0xffc9a3)]),
     ("gold|golden", &[Colour(0xe6b450)]),
     ("emerald", &[Colour(0x1f9d6b)]),
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn short_words_are_not_guessed_at() {
+    fn short_words_are_not_corrected() {
         assert_eq!(look_up("peach"), Known::exact("peach"));
         assert_eq!(look_up("toast"), None);
         assert_eq!(look_up("string"), None);

@@ -1,26 +1,26 @@
-//! Water: the open sea, a beach, a lake below mountains; it mirrors what is painted above it.
+//! Water scenes: the open sea, a beach, and a lake below mountains.
 
 use super::Stage;
 use super::canvas::Canvas;
 use super::colour::{Rgb, hex};
-use super::land::{heaven, lens, range};
+use super::land::{fill_sky, finish, range};
 use super::noise::{fbm, lerp, noise, smooth};
 use super::scene::{Scene, Thing, Time};
 use super::sky::Air;
 
-/// A sheet of water.
+/// A water surface.
 #[derive(Debug, Clone, Copy)]
 struct Water {
     eye: f32,
-    /// 0 is a mirror, 1 the open sea.
+    /// The roughness: 0 is a mirror, 1 the open sea.
     rough: f32,
-    /// What is seen where nothing is mirrored.
+    /// The colour without reflections.
     deep: Rgb,
     seed: u32,
 }
 
 impl Water {
-    /// The slope of the waves at a place: across and along, with what is too fine to see left out.
+    /// The slope of the waves at a point, across and along, without invisibly fine waves.
     fn slope(&self, canvas: &Canvas, x: f32, z: f32) -> [f32; 2] {
         let pixel = z * z / self.eye / canvas.height as f32;
         let mut sum = [0.0; 2];
@@ -36,7 +36,7 @@ impl Water {
         sum
     }
 
-    /// The light from a place of the water whose mirror line is the row `line`.
+    /// The colour of the water at a point; reflections are mirrored at the row `line`.
     fn light(&self, canvas: &Canvas, mirror: &Canvas, air: &Air, [u, v]: [f32; 2], line: f32) -> Rgb {
         let drop = (v - air.horizon).max(0.002);
         let z = self.eye / drop;
@@ -52,7 +52,7 @@ impl Water {
         body.mix(mirrored, fresnel.max(0.25 * (1.0 - self.rough))) + self.glitter(air, [u, v], [across, along])
     }
 
-    /// The road of light below a low sun or the moon.
+    /// The glitter path below a low sun or the moon.
     fn glitter(&self, air: &Air, [u, v]: [f32; 2], [across, along]: [f32; 2]) -> Rgb {
         if air.sun[1] < 0.0 || !air.disc_shows() {
             return Rgb::default();
@@ -65,7 +65,7 @@ impl Water {
     }
 }
 
-/// The colour of deep water by the hour.
+/// The colour of deep water by time of day.
 fn deep(air: &Air) -> Rgb {
     match air.time {
         Time::Day => hex(0x1d6c8c),
@@ -76,7 +76,7 @@ fn deep(air: &Air) -> Rgb {
     }
 }
 
-/// A far shore that rises out of the sea on one side.
+/// A distant headland on one side.
 fn headland(stage: &mut Stage<'_>, air: &Air) {
     let (seed, side) = (stage.seed ^ 77, stage.rng.sign());
     let mut tall = stage.rng.range(0.03, 0.075);
@@ -98,17 +98,17 @@ fn headland(stage: &mut Stage<'_>, air: &Air) {
     }
 }
 
-/// Nothing but water, sky, and a far coast.
+/// Water, sky, and a distant coast.
 pub(super) fn sea(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Day);
     let air = Air::new(stage.reading, time, stage.rng.range(0.5, 0.58), &mut stage.rng);
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     if stage.rng.chance(0.6) || stage.reading.has(Scene::Mountains) {
         headland(stage, &air);
     }
-    let water = Water { eye: 0.55, rough: calm(stage, 1.0), deep: deep(&air), seed: stage.seed };
+    let water = Water { eye: 0.55, rough: roughness(stage, 1.0), deep: deep(&air), seed: stage.seed };
     flood(stage, &air, water, air.horizon);
-    lens(stage, 0.0048);
+    finish(stage, 0.0048);
 }
 
 fn flood(stage: &mut Stage<'_>, air: &Air, water: Water, line: f32) {
@@ -116,19 +116,19 @@ fn flood(stage: &mut Stage<'_>, air: &Air, water: Water, line: f32) {
     let plane = Canvas { pixels: Vec::new(), ..stage.canvas };
     stage.canvas.within([-9.0, line, 9.0, 1.0], |u, v, _| {
         let light = water.light(&plane, &mirror, air, [u, v], line);
-        // Far water is lost in the same haze as the coast.
+        // Distant water fades into haze like the coast.
         air.through(light, 0.07 / (v - air.horizon + 0.06), u)
     });
 }
 
-/// Sand, a few lines of surf, and the sea.
+/// Sand, surf, and the sea.
 pub(super) fn beach(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Day);
     let air = Air::new(stage.reading, time, stage.rng.range(0.44, 0.5), &mut stage.rng);
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     headland(stage, &air);
     let body = if time == Time::Day { hex(0x17809a) } else { deep(&air) };
-    let water = Water { eye: 0.5, rough: calm(stage, 0.8), deep: body, seed: stage.seed };
+    let water = Water { eye: 0.5, rough: roughness(stage, 0.8), deep: body, seed: stage.seed };
     if !stage.lacks(Thing::Water) {
         flood(stage, &air, water, air.horizon);
     }
@@ -136,15 +136,15 @@ pub(super) fn beach(stage: &mut Stage<'_>) {
     if stage.reading.wants(Thing::Palms) {
         super::forest::palm(stage, &air);
     }
-    lens(stage, 0.0052);
+    finish(stage, 0.0052);
 }
 
-/// How rough the water is: `usual`, or nearly still where waves are unwanted.
-fn calm(stage: &Stage<'_>, usual: f32) -> f32 {
-    if stage.lacks(Thing::Waves) { 0.18 } else { usual }
+/// The roughness of the water: `default`, or nearly still if waves are excluded.
+fn roughness(stage: &Stage<'_>, default: f32) -> f32 {
+    if stage.lacks(Thing::Waves) { 0.18 } else { default }
 }
 
-/// The edge of the water, seen from the dry sand.
+/// The waterline, seen from the dry sand.
 fn shore(stage: &mut Stage<'_>, air: &Air, water: Water) {
     let seed = stage.seed ^ 0x51;
     let slant = stage.rng.range(0.12, 0.4) * stage.rng.sign();
@@ -159,22 +159,22 @@ fn shore(stage: &mut Stage<'_>, air: &Air, water: Water) {
     stage.canvas.within([-9.0, top, 9.0, 1.0], |u, v, under| {
         let z = water.eye / (v - air.horizon);
         let x = u * z;
-        // How far out from the water's edge; negative is on land.
+        // The distance from the waterline; negative on land.
         let out = z - start - slant * x - 0.13 * fbm(x * 1.1, z * 0.3, 3, seed) - 0.05 * (x * 2.1 + slant * 9.0).sin();
         let lace = fbm(x * 7.0, z * 12.0, 4, seed ^ 2);
         let grain = fbm(x * 5.0, z * 9.0, 4, seed ^ 3);
         let tone = fbm(x * 1.4, z * 2.2, 3, seed ^ 4);
-        // Land: dry sand, then damp sand that mirrors the sky.
+        // Land: dry sand, then wet sand that reflects the sky.
         let wet = smooth(-0.34 - 0.08 * tone, -0.05, out);
         let bare = sand * (1.0 + 0.1 * grain + 0.1 * tone);
         if dry {
-            // sand up to the horizon, in low drifts
+            // Sand up to the horizon, in low drifts.
             let drift = fbm(x * 0.5, z * 0.9, 3, seed ^ 5) * smooth(1.0, 3.0, z);
             return air.through(bare * (1.0 + 0.22 * drift), 0.05 * z, u);
         }
         let sheen = mirror.sample(u, (2.0 * air.horizon - v - 0.02).max(0.0));
         let land = bare.mix(damp.mix(sheen, 0.42), wet);
-        // Water: clear over the sand, then its own colour.
+        // Water: clear over the sand, then with its own colour.
         let clear = smooth(1.5, 0.05, out) * if air.time == Time::Day { 0.62 } else { 0.22 };
         let sea = under.mix(shallow, clear);
         let ground = land.mix(sea, smooth(-0.012, 0.03, out));
@@ -184,7 +184,7 @@ fn shore(stage: &mut Stage<'_>, air: &Air, water: Water) {
     });
 }
 
-/// Lines of foam further out, broken up.
+/// Broken lines of foam farther out.
 fn breakers(x: f32, out: f32, lace: f32, seed: u32) -> f32 {
     let mut most = 0.0f32;
     for (line, at) in [0.42f32, 0.95, 1.8].into_iter().enumerate() {
@@ -202,15 +202,15 @@ fn breakers(x: f32, out: f32, lace: f32, seed: u32) -> f32 {
 pub(super) fn lake(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Day);
     let air = Air::new(stage.reading, time, stage.rng.range(0.52, 0.57), &mut stage.rng);
-    heaven(&mut stage.canvas, &air);
+    fill_sky(&mut stage.canvas, &air);
     let land = range(stage, &air, 0.0);
     let shoreline = shoreline(&stage.canvas, &land, air.horizon);
     let water = Water { eye: 0.62, rough: 0.14, deep: deep(&air).mix(hex(0x2a6a6a), 0.5), seed: stage.seed };
     let mut mirror = stage.canvas.clone();
     let (w, h) = (mirror.width, mirror.height);
-    // The lowest pixels of the land are half sky: water takes them.
+    // The lowest pixels of the land are half sky, so the water covers them.
     let open = |x: usize, y: usize| (y..(y + 3).min(h)).any(|y| !land[y * w + x]);
-    // Water must not mirror what is unpainted below the horizon: the land above it runs on there.
+    // Extend the land below the horizon, so that the water does not mirror unpainted pixels.
     for y in ((air.horizon * h as f32) as usize + 1).min(h)..h {
         for x in (0..w).filter(|&x| open(x, y)) {
             mirror.pixels[y * w + x] = mirror.pixels[(y - 1) * w + x];
@@ -222,12 +222,12 @@ pub(super) fn lake(stage: &mut Stage<'_>) {
             let line = shore.min(v);
             if v > air.horizon && open(x, y) {
                 let light = water.light(&mirror, &mirror, &air, [mirror.u(x), v], line);
-                // Still water lies brighter along the far shore.
+                // Still water is brighter along the far shore.
                 stage.canvas.pixels[y * w + x] = light * lerp(0.86, 1.0, smooth(0.3, 0.0, v - line));
             }
         }
     }
-    lens(stage, 0.0048);
+    finish(stage, 0.0048);
 }
 
 /// The lowest row of land in each column, smoothed along the shore.

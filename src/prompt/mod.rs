@@ -7,6 +7,7 @@
 pub mod providers;
 
 mod api_key;
+pub mod catalogue;
 mod error;
 mod error_detail;
 mod http;

@@ -55,7 +55,7 @@ fn size_note(request: &PromptRequest, provider: &dyn Provider, model: &str, fram
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prompt::{providers, settings::PromptSettings};
+    use crate::prompt::{catalogue, settings::PromptSettings};
 
     fn settings(folder: &std::path::Path, workflow: &str) -> PromptSettings {
         let [path, key] = ["workflow.json", "key"].map(|name| folder.join(name));
@@ -99,7 +99,7 @@ mod tests {
             ("gemini", &["1184x864"]),
             ("command", &["model \"other\""]),
         ] {
-            let provider = providers::open(name, &settings).unwrap();
+            let provider = catalogue::open(name, &settings).unwrap();
             let notes = ignored_options(&request(), &*provider, (640, 480));
             assert_eq!(notes.len(), ignored.len(), "{name}: {notes:?}");
             for (note, part) in notes.iter().zip(ignored) {
@@ -116,14 +116,14 @@ mod tests {
         let workflow =
             r#"{"1": {"inputs": {"text": "%prompt% %negative%", "seed": "%seed%", "size": ["%width%", "%height%"]}}}"#;
         let settings = settings(folder.path(), workflow);
-        let comfyui = providers::open("comfyui", &settings).unwrap();
+        let comfyui = catalogue::open("comfyui", &settings).unwrap();
         let request = PromptRequest { model: None, ..request() };
         assert_eq!(ignored_options(&request, &*comfyui, (640, 480)), Vec::<String>::new());
-        let openai = providers::open("openai", &settings).unwrap();
+        let openai = catalogue::open("openai", &settings).unwrap();
         let gpt = PromptRequest { model: Some("gpt-image-1".to_owned()), ..request.clone() };
         let notes = ignored_options(&gpt, &*openai, (640, 480));
         assert!(notes[0].contains("\"gpt-image-1\" takes no seed") && notes[1].contains("1536x1024"), "{notes:?}");
-        let sdwebui = providers::open("sdwebui", &settings).unwrap();
+        let sdwebui = catalogue::open("sdwebui", &settings).unwrap();
         let request = PromptRequest { seed: Some(1 << 32), size: Some((1000, 499)), ..request };
         let notes = ignored_options(&request, &*sdwebui, (640, 480));
         assert!(notes[0].contains("0 was used instead of 4294967296") && notes[1].contains("1000x496"), "{notes:?}");

@@ -66,12 +66,12 @@ fn check_length(text: &str) -> Result<(), PromptError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prompt::{providers, template::NEGATIVE};
+    use crate::prompt::{catalogue, template::NEGATIVE};
 
     fn plan(provider: &str, request: &PromptRequest) -> Result<Recipe, PromptError> {
         let mut settings = PromptSettings::default();
         settings.openai.base_url = "http://127.0.0.1:1/v1".to_owned();
-        let provider = providers::open(provider, &settings)?;
+        let provider = catalogue::open(provider, &settings)?;
         recipe(request, &*provider, &settings, (1280, 720))
     }
 

@@ -21,7 +21,7 @@ use crate::{
     control::protocol::{MAX_LINE, Reply, Request, Response as DaemonResponse},
     error::{Failure, Kind},
     look::SETTINGS,
-    prompt::{providers, template::STYLES},
+    prompt::{catalogue, template::STYLES},
     sink,
 };
 
@@ -99,7 +99,7 @@ pub(super) async fn devices() -> Result<Response, HttpError> {
 /// `GET /api/providers`: the same as `bgcam providers --json`.
 pub(super) async fn providers<B: Backend>(State(state): AppStateRef<B>) -> Result<Response, HttpError> {
     let settings = state.backend.config().prompt;
-    Ok(json(&run_blocking(move || providers::list(&settings)).await?))
+    Ok(json(&run_blocking(move || catalogue::list(&settings)).await?))
 }
 
 /// `GET /api/styles`: the names of the styles.

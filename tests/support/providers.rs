@@ -5,7 +5,7 @@ use std::{fs, io::Cursor};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bgcam::prompt::{
-    self, GeneratedImage, PromptError, PromptRequest, Provider, Recipe, providers, settings::PromptSettings,
+    self, GeneratedImage, PromptError, PromptRequest, Provider, Recipe, catalogue, settings::PromptSettings,
 };
 use serde_json::json;
 
@@ -53,7 +53,7 @@ pub fn set(url: &str) -> Set {
 }
 
 pub fn recipe(name: &str, settings: &PromptSettings) -> (Box<dyn Provider>, Recipe) {
-    let provider = providers::open(name, settings).unwrap();
+    let provider = catalogue::open(name, settings).unwrap();
     let request = PromptRequest { text: "beach".to_owned(), seed: Some(7), ..PromptRequest::default() };
     let recipe = prompt::recipe(&request, &*provider, settings, (1280, 720)).unwrap();
     (provider, recipe)

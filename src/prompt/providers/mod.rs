@@ -1,7 +1,7 @@
 //! The registry of providers, and one file for each of them.
 //!
 //! To add a provider, write its file with a `Settings` that implements [`ProviderSettings`](super::ProviderSettings) and
-//! a type that implements [`Provider`], declare the file here, and add a line to the registry.
+//! a type that implements [`Provider`](super::Provider), declare the file here, and add a line to the registry.
 
 pub mod bedrock;
 pub mod builtin;
@@ -13,12 +13,7 @@ pub mod openai;
 pub mod sdwebui;
 pub mod stability;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Name, PromptError, Provider, settings::PromptSettings};
-use crate::error::Failure;
-
-/// Calls `$callback!` with the file and the [`Name`] of every provider: first those without settings, then those with a
+/// Calls `$callback!` with the file and the [`Name`](super::Name) of every provider: first those without settings, then those with a
 /// table `[prompt.FILE]`, in the order in which they are listed.
 macro_rules! registry {
     ($callback:ident) => {
@@ -47,50 +42,4 @@ macro_rules! registry {
             }
         }
     };
-}
-
-/// Prepares the provider called `name`: reads its settings, API key and files, and connects to nothing.
-///
-/// # Errors
-/// When there is no such provider, or something is missing or invalid.
-pub fn open(name: &str, settings: &PromptSettings) -> Result<Box<dyn Provider>, PromptError> {
-    let name: Name = name.parse().map_err(|_| PromptError::UnknownProvider { name: name.to_owned() })?;
-    settings.of(name).open()
-}
-
-/// A provider, as far as it is known without connecting to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProviderInfo {
-    /// Its name.
-    pub name: Name,
-    /// Whether it is ready for use.
-    pub configured: bool,
-    /// What is missing or invalid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why_not: Option<Failure>,
-    /// The configured model; empty if there are no models to choose from.
-    pub model: String,
-    /// Its server, or what it does.
-    pub note: String,
-}
-
-/// All providers, and whether each is configured.
-pub fn list(settings: &PromptSettings) -> Vec<ProviderInfo> {
-    let info = |name: Name| match settings.of(name).open() {
-        Ok(provider) => ProviderInfo {
-            name,
-            configured: true,
-            why_not: None,
-            model: provider.model().unwrap_or_default().to_owned(),
-            note: provider.summary(),
-        },
-        Err(error) => ProviderInfo {
-            name,
-            configured: false,
-            why_not: Some(Failure::from(error)),
-            model: String::new(),
-            note: String::new(),
-        },
-    };
-    Name::ALL.iter().copied().map(info).collect()
 }

@@ -1,89 +1,39 @@
-//! What the painter makes of a prompt: a scene, a time, weather, colours, a mood, a style, and what to leave out.
+//! Interprets a prompt as a scene, a time, weather, colours, a mood, a style, and things to leave out.
 
 use super::noise::stable_hash;
-use super::report::Report;
-pub use super::scene::{Scene, Season, Thing, Time, Weather};
+use super::reading::{Mood, Reading, Report, rgb};
+use super::report;
+use super::scene::{Scene, Season, Thing, Time, Weather};
 use super::style::Style;
 use super::tokens::mentions;
 use super::vocabulary::{Known, Sense};
 
-/// Shifts of the whole picture; 0 leaves it alone, -1 and 1 are strong.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Mood {
-    /// Cool to warm.
-    pub warmth: f32,
-    /// Muted to vivid.
-    pub vividness: f32,
-    /// Dark to bright.
-    pub brightness: f32,
-    /// No colours at all.
-    pub monochrome: bool,
-}
-
-/// What was understood of a prompt.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
-    /// What will be painted.
-    pub scene: Scene,
-    /// Other scenes that were named; some show, such as mountains behind a lake.
-    pub also: Vec<Scene>,
-    /// The time of day; `None` lets the scene choose.
-    pub time: Option<Time>,
-    /// The weather; `None` lets the scene choose.
-    pub weather: Option<Weather>,
-    /// The season; `None` is summer.
-    pub season: Option<Season>,
-    /// sRGB colours that were named, in order, four at most.
-    pub colours: Vec<[u8; 3]>,
-    /// How the whole picture is shifted.
-    pub mood: Mood,
-    /// How it is painted.
-    pub style: Option<Style>,
-    /// Things that were named.
-    pub things: Vec<Thing>,
-    /// Things that the user does not want.
-    pub without: Vec<Thing>,
-    /// sRGB colours that the user does not want.
-    pub without_colours: Vec<[u8; 3]>,
-    /// Times of day that the user does not want.
-    pub without_times: Vec<Time>,
-    /// The words that had a meaning, in lower case and in order, each once.
-    pub heard: Vec<String>,
-    /// The scene that was named, and can't be painted without what the user does not want.
-    pub(super) impossible: Option<Scene>,
-    /// No word told what to paint: the picture is an abstract one.
-    pub unknown: bool,
-    /// What the user should know about the picture.
-    pub report: Report,
-    /// The same for the same words.
-    pub(super) key: u64,
-}
-
+/// The maximum number of colours in a reading.
 const MAX_COLOURS: usize = 4;
 
-/// Reads a prompt; every prompt gives something, an abstract picture when no word is known.
-pub fn understand(words: &str) -> Reading {
-    read(words, "", None)
+/// Interprets a prompt. Every prompt gives a picture: an abstract one if no word is known.
+pub fn understand(prompt: &str) -> Reading {
+    read(prompt, "", None)
 }
 
-/// Reads a prompt, a list of what should not be in the picture, and a style, which goes before one named in the words.
-pub fn read(words: &str, unwanted: &str, style: Option<Style>) -> Reading {
-    let (mut mentions, whole) = mentions(words, false);
-    mentions.extend(super::tokens::mentions(unwanted, true).0);
-    let mut notes = Notes { style, ..Notes::default() };
+/// Interprets a prompt, a negative prompt, and a style, which takes precedence over a style in the prompt.
+pub fn read(prompt: &str, negative: &str, style: Option<Style>) -> Reading {
+    let (mut mentions, whole) = mentions(prompt, false);
+    mentions.extend(super::tokens::mentions(negative, true).0);
+    let mut findings = Findings { style, ..Findings::default() };
     let known = |negated: bool| {
         let wanted = mentions.iter().filter(move |mention| mention.negated == negated);
         wanted.filter_map(|mention| Some((&mention.text, mention.known.as_ref()?)))
     };
-    known(false).for_each(|(text, word)| notes.add(text, word));
-    known(true).for_each(|(_, word)| notes.leave_out(word));
-    let mut reading = notes.conclude();
-    reading.key = stable_hash(words.trim().to_lowercase().as_bytes());
-    reading.report = Report::of(&reading, words, &mentions, whole);
+    known(false).for_each(|(text, word)| findings.add(text, word));
+    known(true).for_each(|(_, word)| findings.leave_out(word));
+    let mut reading = findings.conclude();
+    reading.key = stable_hash(prompt.trim().to_lowercase().as_bytes());
+    reading.report = report::report(&reading, prompt, &mentions, whole);
     reading
 }
 
-/// How well a word fits the scene that it stands for; the best one decides.
+/// How directly a word refers to a scene; the most direct one decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
     Named,
@@ -91,11 +41,12 @@ enum Fit {
     Hinted,
 }
 
+/// What the words of a prompt mean, before the scene is chosen.
 #[derive(Debug, Default)]
-struct Notes {
+struct Findings {
     scenes: Vec<(Fit, Scene)>,
     unwanted_scenes: Vec<Scene>,
-    /// Things named after a scene that is unwanted.
+    /// The main things of excluded scenes.
     avoided: Vec<Thing>,
     time: Option<Time>,
     weather: Option<Weather>,
@@ -107,14 +58,14 @@ struct Notes {
     without: Vec<Thing>,
     without_colours: Vec<[u8; 3]>,
     without_times: Vec<Time>,
-    heard: Vec<String>,
+    recognized: Vec<String>,
 }
 
-impl Notes {
+impl Findings {
     fn add(&mut self, text: &str, known: &Known) {
         let text = text.to_lowercase();
-        if !self.heard.contains(&text) {
-            self.heard.push(text);
+        if !self.recognized.contains(&text) {
+            self.recognized.push(text);
         }
         for &sense in known.senses() {
             match sense {
@@ -156,7 +107,7 @@ impl Notes {
                     self.colours.retain(|&named| named != rgb(code));
                 }
                 Sense::Look(style) => self.style = self.style.filter(|&named| named != style),
-                // "not dark" is a little brighter
+                // "not dark" makes it a little brighter
                 Sense::Warm(by) if !noun => shift(&mut self.mood.warmth, -0.5 * by),
                 Sense::Vivid(by) if !noun => shift(&mut self.mood.vividness, -0.5 * by),
                 Sense::Bright(by) if !noun => shift(&mut self.mood.brightness, -0.5 * by),
@@ -172,12 +123,12 @@ impl Notes {
         }
     }
 
-    /// The scene for what was named, whether or not it is wanted.
+    /// The scene that the words refer to most directly, even if it is excluded.
     fn named_scene(&self) -> Option<Scene> {
         self.scenes.iter().min().map(|&(_, scene)| scene)
     }
 
-    /// Without a scene there is a sky for a time of day, land for a season, and an abstract picture for the rest.
+    /// The scene for a prompt without one: a sky for a time of day, weather or season, otherwise an abstract picture.
     fn fallback(&self) -> Scene {
         match self.season {
             None if self.time.is_none() && self.weather.is_none() => Scene::Gradient,
@@ -185,9 +136,9 @@ impl Notes {
         }
     }
 
-    /// The nearest scene that has nothing essential that is unwanted.
+    /// The closest scene whose essential things are not excluded.
     fn possible(&self, mut scene: Scene) -> Scene {
-        // longer than any chain of substitutes
+        // Longer than any chain of substitutes.
         for _ in 0..Scene::ALL.len() {
             let (essentials, instead) = scene.essentials();
             let unwanted = essentials.iter().any(|thing| self.without.contains(thing));
@@ -215,7 +166,7 @@ impl Notes {
                 None => scene,
             };
         }
-        // Stars over a beach are a night, not a trip to space.
+        // Stars over a beach mean night, not space.
         if stars && scene != Scene::Space {
             self.time.get_or_insert(Time::Night);
         }
@@ -242,7 +193,7 @@ impl Notes {
             without: self.without,
             without_colours: self.without_colours,
             without_times: self.without_times,
-            heard: self.heard,
+            recognized: self.recognized,
             impossible,
             unknown,
             report: Report::default(),
@@ -255,100 +206,16 @@ fn shift(value: &mut f32, by: f32) {
     *value = (*value + by).clamp(-1.0, 1.0);
 }
 
-fn rgb(code: u32) -> [u8; 3] {
-    let [_, r, g, b] = code.to_be_bytes();
-    [r, g, b]
-}
-
-impl Reading {
-    pub(super) fn has(&self, scene: Scene) -> bool {
-        self.scene == scene || self.also.contains(&scene)
-    }
-
-    /// Whether the user wants `thing` left out.
-    pub(super) fn lacks(&self, thing: Thing) -> bool {
-        self.without.contains(&thing)
-    }
-
-    /// Whether the user named `thing`.
-    pub(super) fn wants(&self, thing: Thing) -> bool {
-        self.things.contains(&thing)
-    }
-
-    /// Whether the picture shows `thing`.
-    pub(super) fn shows(&self, thing: Thing) -> bool {
-        let scene = self.scene;
-        let (essentials, _) = scene.essentials();
-        let painted = [essentials, scene.extras(), scene.fixed()].iter().any(|list| list.contains(&thing));
-        let now = match thing {
-            Thing::Stars | Thing::Moon => {
-                matches!(scene, Scene::Space | Scene::Aurora) || self.time == Some(Time::Night)
-            }
-            Thing::Sun => !matches!(self.time, Some(Time::Dusk | Time::Night)),
-            Thing::Flowers => self.season == Some(Season::Spring),
-            Thing::Lights if scene == Scene::City => self.time != Some(Time::Day),
-            _ => true,
-        };
-        painted && now && !self.lacks(thing)
-    }
-
-    /// Whether one meaning of a word can be seen in the picture. A word for a place that the painter does not have
-    /// can't, also where it brings something along.
-    pub(super) fn shows_sense(&self, sense: Sense) -> bool {
-        let coloured = !self.colours.is_empty();
-        match sense {
-            Sense::Place(scene) => {
-                let shown = |thing| scene.fits_into(self.scene) && self.shows(thing);
-                scene == self.scene || scene.thing().is_some_and(shown)
-            }
-            Sense::Near(_) => false,
-            Sense::Hint(scene) => scene == self.scene,
-            Sense::Part(thing) => self.shows(thing),
-            Sense::At(time) => self.time == Some(time) && self.scene.shows_time(time, coloured),
-            Sense::In(weather) => {
-                let plain = !coloured && self.time.is_none();
-                self.weather == Some(weather) && self.scene.shows_weather(weather, plain)
-            }
-            Sense::During(season) => self.season == Some(season) && self.scene.shows_season(season),
-            Sense::Colour(code) => self.colours.contains(&rgb(code)),
-            Sense::Look(style) => self.style == Some(style),
-            Sense::Warm(_) | Sense::Vivid(_) | Sense::Bright(_) | Sense::Monochrome => true,
-        }
-    }
-
-    /// Whether what was named can be seen in the picture.
-    pub(super) fn shows_word(&self, known: &Known) -> bool {
-        let senses = known.senses();
-        let places = |sense: &&Sense| matches!(sense, Sense::Place(_) | Sense::Part(_) | Sense::During(_));
-        let near = |sense: &Sense| matches!(sense, Sense::Near(_));
-        if senses.iter().any(near) {
-            // a city has a river, but a lake is none
-            let part = |sense: &Sense| matches!(sense, Sense::Part(_)) && self.shows_sense(*sense);
-            return !self.stands_in_for(known) && senses.iter().any(part);
-        }
-        if known.is_noun() {
-            return senses.iter().filter(places).any(|&sense| self.shows_sense(sense))
-                || senses.iter().any(|sense| matches!(sense, Sense::Hint(scene) if *scene == self.scene));
-        }
-        senses.iter().any(|&sense| self.shows_sense(sense))
-    }
-
-    /// Whether the scene is the nearest that there is to what was named.
-    pub(super) fn stands_in_for(&self, known: &Known) -> bool {
-        known.senses().contains(&Sense::Near(self.scene))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn scene(words: &str) -> Scene {
-        understand(words).scene
+    fn scene(prompt: &str) -> Scene {
+        understand(prompt).scene
     }
 
     #[test]
-    fn every_scene_is_understood_by_its_name() {
+    fn every_scene_is_recognized_by_its_name() {
         for wanted in Scene::ALL {
             let reading = understand(wanted.name());
             assert_eq!(reading.scene, wanted);
@@ -357,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn synonyms_plurals_and_slips_are_understood() {
+    fn synonyms_plurals_and_typos_are_recognized() {
         assert_eq!(scene("Some BOOKSHELVES, please"), Scene::Library);
         assert_eq!(scene("a cosy lounge"), Scene::LivingRoom);
         assert_eq!(scene("beaches"), Scene::Beach);
@@ -369,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn time_weather_and_mood_are_read() {
+    fn time_weather_and_mood_are_recognized() {
         let reading = understand("misty pine forest at sunrise, muted teal");
         assert_eq!(reading.scene, Scene::Forest);
         assert_eq!(reading.time, Some(Time::Sunrise));
@@ -382,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn several_scenes_give_one_and_keep_the_rest() {
+    fn one_of_several_scenes_is_chosen() {
         let reading = understand("a lake in the mountains");
         assert_eq!(reading.scene, Scene::Lake);
         assert!(reading.has(Scene::Mountains));
@@ -391,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn qualities_and_styles_do_not_choose_the_scene_when_one_is_named() {
+    fn qualities_and_styles_do_not_override_a_named_scene() {
         for (words, expected) in [
             ("cosy office", Scene::Office),
             ("scandinavian café", Scene::Cafe),
@@ -416,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_wanted_is_not_planned() {
+    fn excluded_words_are_left_out() {
         assert!(understand("beach without mountains").also.is_empty());
         assert_eq!(scene("no beach"), Scene::Gradient);
         assert_eq!(scene("lake instead of beach"), Scene::Lake);
@@ -430,11 +297,11 @@ mod tests {
             let reading = read(words, negative, None);
             assert_eq!((reading.scene, reading.without.len()), (Scene::Beach, 2), "{words}");
         }
-        assert_eq!(read("beach", crate_negative(), None).without, []);
+        assert_eq!(read("beach", default_negative(), None).without, []);
     }
 
-    /// What the settings do not want in any picture: nothing that the painter paints.
-    fn crate_negative() -> &'static str {
+    /// The default negative prompt, which names nothing that the painter paints.
+    fn default_negative() -> &'static str {
         "people, person, face, hands, text, letters, watermark, logo, frame, collage"
     }
 }
