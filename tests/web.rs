@@ -490,7 +490,7 @@ fn a_person_can_do_everything_in_a_browser() {
 
     // it is there, alive, and has put the code away
     browser.until("Number(document.getElementById('screen')?.dataset.frames) > 5");
-    browser.until("document.querySelectorAll('.knob').length > 10");
+    browser.until("document.querySelectorAll('.setting').length > 10");
     assert_eq!(browser.js("location.pathname + location.search"), "/");
     assert_eq!(browser.js("document.cookie"), "", "scripts don't see the session");
     let paint = browser.js("performance.getEntriesByName('first-contentful-paint')[0].startTime");
@@ -502,7 +502,7 @@ fn a_person_can_do_everything_in_a_browser() {
     shots(&mut browser, "empty");
 
     // words become a picture
-    browser.js("document.getElementById('words').value = 'beach'");
+    browser.js("document.getElementById('prompt-text').value = 'beach'");
     click(&mut browser, "#generate");
     daemon.wait_until("the beach is shown", |status| status.scene.label.contains("beach"));
     browser
@@ -540,8 +540,8 @@ fn a_person_can_do_everything_in_a_browser() {
     // a slider, and back
     browser.js(&slide("look-softness", 33));
     daemon.wait_until("it is turned", |status| status.scene.look.softness == 33);
-    browser.until("document.querySelector('.knob.changed label')?.textContent === 'Softness'");
-    click(&mut browser, ".knob.changed .reset");
+    browser.until("document.querySelector('.setting.changed label')?.textContent === 'Softness'");
+    click(&mut browser, ".setting.changed .reset");
     daemon.wait_until("it is turned back", |status| status.scene.look.softness == 0);
 
     // the plain room only after a question
@@ -605,9 +605,11 @@ fn a_person_can_do_everything_in_a_browser() {
     shots(&mut browser, "matte");
 
     // the space bar scrolls, unless the picture or the button has the focus
-    for (focused, key) in
-        [("document.body", " "), ("document.getElementById('words')", " "), ("document.getElementById('stage')", "x")]
-    {
+    for (focused, key) in [
+        ("document.body", " "),
+        ("document.getElementById('prompt-text')", " "),
+        ("document.getElementById('stage')", "x"),
+    ] {
         browser.js(&format!("{{ document.activeElement.blur(); {focused}.focus(); }}"));
         browser.press(key);
     }

@@ -1,10 +1,10 @@
-// The control page of bgcam. No framework; every word that comes from outside is set as text, never as HTML.
+// The control page of bgcam. No framework. Text from outside is always inserted as text, never as HTML.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
 
-/** An element with properties, attributes (`aria-label` and the like) and children. */
-function make(tag, properties = {}, ...children) {
+/** Creates an element with properties, attributes (such as `aria-label`) and children. */
+function createElement(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name.includes("-") || name === "role") element.setAttribute(name, value);
@@ -29,14 +29,14 @@ function setIcon(button, name) {
   button.querySelector("use").setAttribute("href", `#i-${name}`);
 }
 
-/** Sets text only where it is new, so that a selection stays. */
-function say(element, text) {
+/** Sets the text of an element, unless it is unchanged: that would clear a selection. */
+function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// Talking to the daemon ------------------------------------------------------------------------------------------------
+// Requests -------------------------------------------------------------------------------------------------------------
 
-class Refused extends Error {
+class RequestError extends Error {
   constructor(failure, status) {
     super(failure.message);
     this.hint = failure.hint;
@@ -44,26 +44,28 @@ class Refused extends Error {
   }
 }
 
-/** The user was asked and said no. */
+/** The user declined to show their room. */
 class Declined extends Error {}
 
-/** Asks for `path` and gives the JSON of the answer; throws what was refused. */
+/** Sends a request and returns the JSON of the response; shows warnings and throws failures. */
 async function call(method, path, body, options = {}) {
   let answer, data;
   try {
     answer = await fetch(path, { method, body, ...options });
     data = await answer.json();
   } catch (error) {
-    throw new Refused({ message: "bgcam does not answer", hint: "is it running? In a terminal: bgcam preview" });
+    throw new RequestError({ message: "Cannot reach bgcam", hint: "Check that it is running: bgcam status" });
   }
-  if (data && data.error) throw new Refused(data.error, answer.status);
-  return data && "ok" in data ? data.ok : data;
+  if (data && data.error) throw new RequestError(data.error, answer.status);
+  if (!data || !("ok" in data)) return data;
+  if (data.ok.warning) toast(data.ok.warning.split("\n")[0], { bad: true });
+  return data.ok;
 }
 
 const get = (path) => call("GET", path);
 const PRECONDITION_REQUIRED = 428;
 
-/** Has the daemon do something; asks the user first when the daemon finds that it would show their room. */
+/** Sends a request to the daemon. If it would show the user's room, asks for consent first. */
 async function request(what) {
   const body = JSON.stringify(what);
   try {
@@ -75,7 +77,7 @@ async function request(what) {
   }
 }
 
-/** Shows what went wrong; after a no, everything on the page goes back to how it was. */
+/** Shows an error. If the user declined, restores the controls. */
 function report(error) {
   if (error instanceof Declined) {
     for (const input of document.querySelectorAll("input[type=range]")) input.touched = 0;
@@ -85,7 +87,7 @@ function report(error) {
   }
 }
 
-/** Does something and shows what goes wrong. */
+/** Runs an action and shows its error. */
 async function attempt(work) {
   try {
     await work();
@@ -94,7 +96,7 @@ async function attempt(work) {
   }
 }
 
-/** Of what comes quickly one after another, as from a slider, sends the newest, and one at a time. */
+/** For rapid changes, as from a slider: sends one value at a time, always the newest. */
 function newestWins(send) {
   let waiting = null, busy = false;
   return async (value) => {
@@ -117,9 +119,9 @@ function newestWins(send) {
 
 // Messages -------------------------------------------------------------------------------------------------------------
 
-/** Shows a message; errors stay until they are read. Returns what takes it away. */
+/** Shows a message and returns a function that closes it. */
 function toast(text, { bad = false, hint, action, onEnd } = {}) {
-  const box = make("div", { className: bad ? "toast bad" : "toast", role: bad ? "alert" : "status" });
+  const box = createElement("div", { className: bad ? "toast bad" : "toast", role: bad ? "alert" : "status" });
   let timer;
   const end = () => {
     clearTimeout(timer);
@@ -128,13 +130,13 @@ function toast(text, { bad = false, hint, action, onEnd } = {}) {
       onEnd?.();
     }
   };
-  box.append(make("p", { textContent: capital(text) }));
+  box.append(createElement("p", { textContent: capital(text) }));
   if (action) {
-    box.append(make("button", { className: "action", textContent: action.name, onclick: () => { onEnd = null; end(); action.run(); } }));
+    box.append(createElement("button", { className: "action", textContent: action.name, onclick: () => { onEnd = null; end(); action.run(); } }));
   }
-  const close = make("button", { className: "close", "aria-label": "Close this message", onclick: end }, icon("x"));
+  const close = createElement("button", { className: "close", "aria-label": "Close", onclick: end }, icon("x"));
   box.append(close);
-  if (hint) box.append(make("p", { className: "hint", textContent: hint }));
+  if (hint) box.append(createElement("p", { className: "hint", textContent: hint }));
   const same = [...$("toasts").children].find((other) => other.firstChild.textContent === capital(text) && bad);
   same?.remove();
   $("toasts").append(box);
@@ -142,22 +144,21 @@ function toast(text, { bad = false, hint, action, onEnd } = {}) {
   return end;
 }
 
-// The live picture -----------------------------------------------------------------------------------------------------
+// Live preview ---------------------------------------------------------------------------------------------------------
 
 const screen = $("screen");
-const pen = screen.getContext("2d", { alpha: false });
+const canvas = screen.getContext("2d", { alpha: false });
 let view = "output", live = null, shown = 0;
 
-function veil(text, turning = true) {
+function veil(text) {
   $("veil").hidden = !text;
-  $("veil").classList.toggle("still", !turning);
-  say($("veil-text"), text || "");
+  setText($("veil-text"), text || "");
 }
 
-/** Draws what comes until it ends or is stopped; while one picture is being decoded, the newest waits. */
+/** Draws frames until the stream ends or is stopped. While one is being decoded, only the newest is kept. */
 async function draw(stop) {
   const answer = await fetch(`/live/${view}`, { signal: stop.signal });
-  if (!answer.ok) throw new Refused((await answer.json()).error);
+  if (!answer.ok) throw new RequestError((await answer.json()).error);
   const reader = answer.body.getReader();
   let bytes = new Uint8Array(0), newest = null, decoding = false;
   const decode = async () => {
@@ -166,15 +167,15 @@ async function draw(stop) {
     while (newest && !stop.signal.aborted) {
       const jpeg = newest;
       newest = null;
-      const picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })).catch(() => null);
-      if (!picture || stop.signal.aborted) continue;
-      if (screen.width !== picture.width || screen.height !== picture.height) {
-        screen.width = picture.width;
-        screen.height = picture.height;
-        $("stage").style.aspectRatio = `${picture.width} / ${picture.height}`;
+      const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })).catch(() => null);
+      if (!bitmap || stop.signal.aborted) continue;
+      if (screen.width !== bitmap.width || screen.height !== bitmap.height) {
+        screen.width = bitmap.width;
+        screen.height = bitmap.height;
+        $("stage").style.aspectRatio = `${bitmap.width} / ${bitmap.height}`;
       }
-      pen.drawImage(picture, 0, 0);
-      picture.close();
+      canvas.drawImage(bitmap, 0, 0);
+      bitmap.close();
       screen.dataset.frames = ++shown;
       if (!$("veil").hidden) veil("");
     }
@@ -197,7 +198,7 @@ async function draw(stop) {
   }
 }
 
-/** Watches while the page can be seen: a hidden tab lets the camera go. */
+/** Runs the preview while the page is visible, so that a hidden tab does not keep the camera open. */
 async function watch() {
   live?.abort();
   if (document.hidden) return;
@@ -208,7 +209,7 @@ async function watch() {
       await draw(stop);
     } catch (error) {
       if (stop.signal.aborted) return;
-      veil(error instanceof Refused ? error.message : "The connection to bgcam is lost");
+      veil(error instanceof RequestError ? error.message : "Connection to bgcam lost. Reconnecting…");
     }
     await new Promise((done) => setTimeout(done, 1500));
   }
@@ -222,7 +223,7 @@ for (const radio of document.getElementsByName("view")) {
   };
 }
 
-// The status -----------------------------------------------------------------------------------------------------------
+// Status ---------------------------------------------------------------------------------------------------------------
 
 let status = null, events = null, lost = 0;
 
@@ -233,8 +234,8 @@ function follow() {
   events = new EventSource("/api/events");
   events.onmessage = (event) => render(JSON.parse(event.data));
   events.onerror = () => {
-    headline("bad", "bgcam does not answer", "It may have been started again: bgcam preview opens the new page");
-    // the browser does not try again after a refusal
+    headline("bad", "bgcam is not responding", "bgcam may have restarted. Run bgcam preview to open the new page");
+    // the browser does not retry after an error response
     if (events.readyState === EventSource.CLOSED) lost = setTimeout(follow, 3000);
   };
 }
@@ -242,12 +243,12 @@ function follow() {
 let announced = "";
 function headline(kind, text, detail) {
   $("dot").className = `dot ${kind}`;
-  say($("headline"), text);
-  say($("detail"), detail);
-  if (announced !== text) say($("announce"), (announced = text));
+  setText($("headline"), text);
+  setText($("detail"), detail);
+  if (announced !== text) setText($("announce"), (announced = text));
 }
 
-/** With a capital, unless it begins with the name of a file. */
+/** Capitalizes a sentence, unless it starts with a file name. */
 function capital(text) {
   return /^\S*[./]\S/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
@@ -256,22 +257,22 @@ function list(names) {
   return names.length < 3 ? names.join(" and ") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
-/** What to say of the state: how it is, in what words, and the numbers. */
+/** The headline: its severity, text and details. */
 function summary({ camera, scene, mask, rates, outputs, readers, cpu_percent }) {
-  const cpu = `${Math.round(cpu_percent)}\u00a0%\u00a0of\u00a0a\u00a0core`;
-  if (scene.paused) return ["warn", "Paused: others see a still card", `The webcam is off · ${cpu}`];
-  if (camera.error) return ["bad", capital(camera.error.message), camera.error.hint || "It is tried again and again"];
-  if (mask.error) return ["bad", capital(mask.error.message), mask.error.hint || "It is tried again and again"];
-  if (!camera.on) return ["", "The webcam is off", `${capital(camera.why)} · ${cpu}`];
+  const cpu = `CPU\u00a0${Math.round(cpu_percent)}\u00a0%`;
+  if (scene.paused) return ["warn", "Paused", `Other people see a card · Camera off · ${cpu}`];
+  if (camera.error) return ["bad", capital(camera.error.message), camera.error.hint || "Retrying…"];
+  if (mask.error) return ["bad", capital(mask.error.message), mask.error.hint || "Retrying…"];
+  if (!camera.on) return ["", "Camera off", `${capital(camera.why)} · ${cpu}`];
   const apps = [...new Set(readers.map((reader) => reader.name))];
   if (!apps.length && outputs.some((output) => output.read)) apps.push("an app");
   const failed = outputs.find((output) => output.failure);
-  const text = apps.length ? `Live: ${list(apps)} see${apps.length > 1 ? "" : "s"} you` : "Ready: only you see this";
+  const text = apps.length ? `Live in ${list(apps)}` : "Ready: only you can see this";
   if (failed) return ["warn", capital(failed.failure.message), failed.failure.hint || ""];
-  const source = camera.source ? `${camera.source.name} ${camera.source.native.join("×")}` : "Opening the webcam";
-  const why = camera.source ? `on because ${camera.why}` : camera.wanted;
-  const eased = mask.degraded ? ["simpler edges while the machine is busy"] : [];
-  return [apps.length ? "good" : "", text, [source, why, `${rates.output.toFixed(0)}\u00a0fps`, cpu, ...eased].join(" · ")];
+  const source = camera.source ? `${camera.source.name} ${camera.source.native.join("×")}` : "Opening camera…";
+  const reason = capital(camera.source ? camera.why : camera.wanted);
+  const reduced = mask.degraded ? ["Edge quality reduced: CPU busy"] : [];
+  return [apps.length ? "good" : "", text, [source, reason, `${rates.output.toFixed(0)}\u00a0fps`, cpu, ...reduced].join(" · ")];
 }
 
 function render(next) {
@@ -280,17 +281,18 @@ function render(next) {
   const { scene, mask } = next;
   headline(...summary(next));
   $("foot").textContent = `bgcam ${next.version}`;
-  say($("label"), scene.paused ? "" : capital(scene.label));
+  setText($("label"), scene.paused ? "" : capital(scene.label));
   showRoom(scene);
+  showChoiceError(next.choice_error);
   showOthers(next);
   const pause = $("pause");
   setIcon(pause, scene.paused ? "play" : "pause");
-  say(pause.lastElementChild, scene.paused ? "Resume" : "Pause");
+  setText(pause.lastElementChild, scene.paused ? "Resume" : "Pause");
   $("mirror").setAttribute("aria-pressed", scene.mirror);
   if (document.activeElement !== $("quality")) $("quality").value = mask.wanted_quality;
   $("quality").title = mask.quality_error?.message || "";
   const chosen = mask.wanted_quality === "auto" && ["balanced", "high"].includes(mask.quality);
-  say($("auto"), chosen ? `Automatic (${mask.degraded ? "eased" : mask.quality})` : "Automatic");
+  setText($("auto"), chosen ? `Automatic (${mask.degraded ? "reduced" : mask.quality})` : "Automatic");
   showCamera(next.camera.wanted);
   showJob(next.prompt);
   showKind(scene.background);
@@ -299,12 +301,18 @@ function render(next) {
   if (!old || ended || JSON.stringify(old.scene.background) !== JSON.stringify(scene.background)) loadGallery();
 }
 
-/** A banner for as long as others see the room, or would after a pause. */
+/** Warns that the user's choices are not saved, or could not be loaded. */
+function showChoiceError(failure) {
+  $("choice-error").hidden = !failure;
+  setText($("choice-error"), failure ? [failure.message, failure.hint].filter(Boolean).map((text) => `${capital(text)}.`).join(" ") : "");
+}
+
+/** Shows a banner while other people can see the room, or will after resuming. */
 function showRoom(scene) {
   const banner = $("room-banner");
-  say($("room-what"), scene.room_visible ? "Your room is visible." : "Your room will be visible when you resume.");
-  say($("room-why"), scene.room_why ? `${capital(scene.room_why)}.` : "");
-  say($("hide-room"), blursRoom(scene) ? "Blur my room" : "Hide my room");
+  setText($("room-what"), scene.room_visible ? "Your room is visible." : "Your room will be visible when you resume.");
+  setText($("room-why"), scene.room_why ? `${capital(scene.room_why)}.` : "");
+  setText($("hide-room"), blursRoom(scene) ? "Blur my room" : "Hide my room");
   banner.classList.toggle("later", !scene.room_visible);
   banner.hidden = !scene.room_why;
 }
@@ -318,7 +326,7 @@ $("hide-room").onclick = () => attempt(async () => {
 });
 
 let keepsOthers = false;
-/** Offers to leave out whoever else is in the picture, until the user says that they may stay. */
+/** Offers to hide other people, until the user keeps them. */
 function showOthers({ scene, mask }) {
   if (!mask.others_visible) keepsOthers = false;
   $("others").hidden = !mask.others_visible || keepsOthers || scene.paused || scene.look.nearest_only;
@@ -334,7 +342,7 @@ $("pause").onclick = () => attempt(() => request(status?.scene.paused ? "resume"
 $("mirror").onclick = () => attempt(() => request({ mirror: { on: !status?.scene.mirror } }));
 $("quality").onchange = (event) => attempt(() => request({ "set-quality": { quality: event.target.value } }));
 
-// Space scrolls, except where it belongs to what has the focus: on the picture it pauses, as on the button.
+// Space pauses if the preview has the focus; elsewhere it scrolls or presses the focused button.
 $("stage").addEventListener("keydown", (event) => {
   const plain = !(event.ctrlKey || event.altKey || event.metaKey || event.shiftKey);
   if (event.key !== " " || event.target !== $("stage") || !plain) return;
@@ -345,9 +353,9 @@ $("stage").addEventListener("keydown", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || document.querySelector("dialog[open]")) return;
   if (event.key === "Enter" && event.repeat && event.target.closest("button, input")) {
-    event.preventDefault(); // a key that is held down means one press
+    event.preventDefault(); // ignore key repeat
   } else if (event.key === "Escape") {
-    // what is typed belongs to the picture that is being made, a message to the whole page
+    // in the form: cancel the generation; elsewhere: close the newest message
     if (status?.prompt && event.target.closest("#create")) $("cancel").click();
     else [...$("toasts").children].filter((box) => !box.querySelector(".action")).at(-1)?.querySelector(".close").click();
   }
@@ -355,7 +363,7 @@ document.addEventListener("keydown", (event) => {
 
 // Camera ---------------------------------------------------------------------------------------------------------------
 
-let cameras = [["auto", "Automatic"], ["demo", "Demo, no camera"]];
+let cameras = [["auto", "Automatic"], ["demo", "Demo (no camera)"]];
 
 function showCamera(wanted) {
   const select = $("camera");
@@ -372,7 +380,7 @@ async function loadCameras() {
   const { cameras: found } = await get("/api/devices");
   const real = found.filter((camera) => !(camera.virtual && camera.name === "Virtual Background Cam"));
   const rows = real.map((camera) => [camera.id || camera.path, camera.name]);
-  cameras = [["auto", rows.length ? "Automatic" : "Automatic, none found"], ...rows, ["demo", "Demo, no camera"]];
+  cameras = [["auto", rows.length ? "Automatic" : "Automatic (no camera found)"], ...rows, ["demo", "Demo (no camera)"]];
   if (status) showCamera(status.camera.wanted);
 }
 
@@ -384,7 +392,7 @@ $("camera").onchange = (event) => {
 // Backgrounds ----------------------------------------------------------------------------------------------------------
 
 const COLOURS = ["#204060", "#1d6b57", "#5753c6", "#8a3b52", "#c77d3a", "#d9d5cc", "#6c7280", "#1b1b22"];
-let entries = [], maxBytes = 25 << 20, many = 24;
+let entries = [], maxBytes = 25 << 20, maxTiles = 24;
 const removed = new Map();
 let asksForPath = false;
 
@@ -400,7 +408,7 @@ const kinds = {
   video: { name: "Video", icon: "video", run: askForPath },
 };
 
-/** Shows where a path is typed: a browser does not tell the paths of files that are chosen in it. */
+/** Shows the path field: browsers do not reveal the paths of selected files. */
 function askForPath() {
   asksForPath = true;
   showKind(status.scene.background);
@@ -423,18 +431,18 @@ $("moving-option").onsubmit = (event) => {
 };
 
 let question = null;
-/** Whether the user agrees that others see their room; one question at a time. */
+/** Asks for consent to show the room; one question at a time. */
 function agreesToRoom(why) {
   const dialog = $("room");
   question ??= new Promise((done) => {
-    // not by the event `close`, which comes later: the next question may be asked before it
+    // not in a `close` handler: it runs later, possibly after the next question
     const answer = (yes) => (event) => {
       event.preventDefault();
       question = null;
       dialog.close();
       done(yes);
     };
-    say($("room-question"), `${capital(why)}. Others will see what is behind you.`);
+    setText($("room-question"), `${capital(why)}. Other people will see what is behind you.`);
     $("keep-hidden").onclick = dialog.oncancel = answer(false);
     $("show-room").onclick = answer(true);
     dialog.showModal();
@@ -443,48 +451,48 @@ function agreesToRoom(why) {
 }
 
 function kindTile(kind, { name, note, icon: sign, run }) {
-  const pick = make("button", { className: "pick", "aria-pressed": "false", onclick: () => attempt(run) }, icon(sign), name);
+  const pick = createElement("button", { className: "pick", "aria-pressed": "false", onclick: () => attempt(run) }, icon(sign), name);
   pick.dataset.kind = kind;
-  if (note) pick.append(make("small", { textContent: note }));
-  return make("li", { className: "tile kind" }, pick);
+  if (note) pick.append(createElement("small", { textContent: note }));
+  return createElement("li", { className: "tile kind" }, pick);
 }
 
 function uploadTile() {
-  const pick = make("button", { className: "pick", onclick: () => $("file").click() }, icon("plus"), "Upload");
-  return make("li", { className: "tile kind upload" }, pick);
+  const pick = createElement("button", { className: "pick", onclick: () => $("file").click() }, icon("plus"), "Upload");
+  return createElement("li", { className: "tile kind upload" }, pick);
 }
 
-function pictureTile(entry) {
-  const words = entry.title || entry.recipe.text || "Picture";
-  const image = make("img", { src: `/api/gallery/${encodeURIComponent(entry.id)}/thumb`, alt: "", loading: "lazy", decoding: "async" });
-  const title = [words, ...(entry.notes || [])].join("\n");
-  const pick = make("button", { className: "pick", title, "aria-pressed": "false" }, image,
-    make("span", { className: "name", textContent: words }));
+function imageTile(entry) {
+  const name = entry.title || entry.recipe.text || "Image";
+  const image = createElement("img", { src: `/api/gallery/${encodeURIComponent(entry.id)}/thumb`, alt: "", loading: "lazy", decoding: "async" });
+  const title = [name, ...(entry.notes || [])].join("\n");
+  const pick = createElement("button", { className: "pick", title, "aria-pressed": "false" }, image,
+    createElement("span", { className: "name", textContent: name }));
   pick.dataset.file = entry.file;
   pick.onclick = async () => {
     pick.classList.add("busy");
     await attempt(() => call("POST", `/api/gallery/${encodeURIComponent(entry.id)}/use`));
     pick.classList.remove("busy");
   };
-  const star = make("button", { className: "star", title: "Keep for good", "aria-label": `Keep ${words} for good`, "aria-pressed": entry.favourite }, icon("star"));
+  const star = createElement("button", { className: "star", title: "Favourite", "aria-label": `Favourite: ${name}`, "aria-pressed": entry.favourite }, icon("star"));
   star.onclick = () => attempt(async () => {
     await call("POST", `/api/gallery/${encodeURIComponent(entry.id)}/favourite`, JSON.stringify({ on: !entry.favourite }));
     await loadGallery();
     document.querySelector(`[data-file="${CSS.escape(entry.file)}"] ~ .tools .star`)?.focus();
   });
-  const bin = make("button", { title: "Remove", "aria-label": `Remove ${words}`, onclick: () => remove(entry) }, icon("bin"));
-  const tile = make("li", { className: "tile" }, pick);
-  if (entry.favourite) tile.append(make("span", { className: "kept", title: "Kept for good" }, icon("star")));
-  tile.append(make("span", { className: "tools" }, star, bin));
+  const bin = createElement("button", { title: "Remove", "aria-label": `Remove ${name}`, onclick: () => remove(entry) }, icon("bin"));
+  const tile = createElement("li", { className: "tile" }, pick);
+  if (entry.favourite) tile.append(createElement("span", { className: "kept", title: "Favourite" }, icon("star")));
+  tile.append(createElement("span", { className: "tools" }, star, bin));
   return tile;
 }
 
-/** Takes a picture out of sight, and off the disk when nobody wants it back. */
+/** Hides an image, and deletes it unless the user undoes this. */
 function remove(entry) {
   const erase = (options) => {
     if (removed.delete(entry.id)) return call("DELETE", `/api/gallery/${encodeURIComponent(entry.id)}`, null, options);
   };
-  const end = toast(`Removed ${entry.title || entry.recipe.text || "the picture"}`, {
+  const end = toast(`Removed ${entry.title || entry.recipe.text || "image"}`, {
     action: { name: "Undo", run: () => { removed.delete(entry.id); showGallery(); } },
     onEnd: () => attempt(async () => { await erase(); await loadGallery(); }),
   });
@@ -505,27 +513,28 @@ let galleryShown = "";
 function showGallery() {
   const there = entries.filter((entry) => !removed.has(entry.id));
   const sorted = [...there.filter((entry) => entry.favourite), ...there.filter((entry) => !entry.favourite)];
-  const now = JSON.stringify([sorted.slice(0, many).map((entry) => [entry.id, entry.favourite]), there.length]);
+  const now = JSON.stringify([sorted.slice(0, maxTiles).map((entry) => [entry.id, entry.favourite]), there.length]);
   if (now !== galleryShown) {
     galleryShown = now;
-    $("tiles").replaceChildren(...sorted.slice(0, many).map(pictureTile));
+    $("tiles").replaceChildren(...sorted.slice(0, maxTiles).map(imageTile));
     $("tiles").hidden = !sorted.length;
-    $("more").hidden = sorted.length <= many;
+    $("more").hidden = sorted.length <= maxTiles;
     $("empty").hidden = sorted.length > 0;
   }
   if (status) showKind(status.scene.background);
 }
 
 $("more").onclick = () => {
-  many += 48;
+  maxTiles += 48;
   showGallery();
 };
 
 let kindShown = "";
-/** Marks what is behind the person, and shows what belongs to it. */
+/** Marks the current background and shows its options. */
 function showKind(background) {
   const kind = kindOf(background);
   const file = background.picture?.path.split("/").at(-1);
+  showNotes($("image-notes"), entries.filter((entry) => entry.file === file && entry.id !== createdId));
   for (const pick of document.querySelectorAll(".pick")) {
     const on = pick.dataset.kind === (kind === "slideshow" ? "video" : kind) || (file && pick.dataset.file === file);
     if (pick.dataset.kind || pick.dataset.file) pick.setAttribute("aria-pressed", Boolean(on));
@@ -560,7 +569,7 @@ $("blur-strength").oninput = (event) => {
 };
 $("own-colour").oninput = (event) => sendColour(event.target.value);
 for (const colour of COLOURS) {
-  const dot = make("button", { value: colour, title: colour, "aria-label": `Colour ${colour}`, onclick: () => sendColour(colour) });
+  const dot = createElement("button", { value: colour, title: colour, "aria-label": `Colour ${colour}`, onclick: () => sendColour(colour) });
   dot.style.background = colour;
   $("swatches").append(dot);
 }
@@ -568,13 +577,16 @@ for (const colour of COLOURS) {
 async function upload(files) {
   for (const file of files) {
     if (file.size > maxBytes) {
-      const most = Math.round(maxBytes / (1 << 20));
-      toast(`${file.name} is larger than ${most} MB`, { bad: true, hint: "make it smaller, or raise background.max_megabytes in the settings" });
+      const megabytes = Math.round(maxBytes / (1 << 20));
+      toast(`${file.name} is larger than ${megabytes} MB`, { bad: true, hint: "Use a smaller file, or raise background.max_megabytes in the settings" });
       continue;
     }
-    const done = toast(`Taking in ${file.name}`);
-    await attempt(() => call("POST", `/api/upload/${encodeURIComponent(file.name || "picture")}`, file));
-    done();
+    const close = toast(`Uploading ${file.name}`);
+    await attempt(async () => {
+      const { pictures } = await call("POST", `/api/upload/${encodeURIComponent(file.name || "image")}`, file);
+      for (const note of pictures[0].notes || []) toast(note, { bad: true });
+    });
+    close();
   }
 }
 
@@ -604,32 +616,32 @@ addEventListener("drop", (event) => {
   upload([...event.dataTransfer.files]);
 });
 
-// Words become a picture -----------------------------------------------------------------------------------------------
+// Create a background --------------------------------------------------------------------------------------------------
 
-const IDEAS = ["Beach at sunset", "A quiet library", "Forest in the morning fog", "City at night", "Bright office"];
+const IDEAS = ["Beach at sunset", "A quiet library", "Forest in morning fog", "City at night", "Bright office"];
 let providers = [], asking = false;
 
-/** The user's own words, and ideas while there are few. */
+/** Suggests the user's recent prompts, filled up with ideas. */
 function showChips() {
-  const words = entries.filter((entry) => !entry.imported).map((entry) => entry.recipe.text);
-  const rows = [...new Set([...words.slice(0, 2), ...IDEAS])].slice(0, 4);
+  const prompts = entries.filter((entry) => !entry.imported).map((entry) => entry.recipe.text);
+  const rows = [...new Set([...prompts.slice(0, 2), ...IDEAS])].slice(0, 4);
   if ([...$("chips").children].map((chip) => chip.title).join("\n") === rows.join("\n")) return;
-  $("chips").replaceChildren(...rows.map((text) => make("button", {
+  $("chips").replaceChildren(...rows.map((text) => createElement("button", {
     type: "button",
     title: text,
-    onclick: () => { $("words").value = text; $("words").focus(); },
-  }, make("span", { textContent: text }))));
+    onclick: () => { $("prompt-text").value = text; $("prompt-text").focus(); },
+  }, createElement("span", { textContent: text }))));
 }
 
 function providerNote() {
   const chosen = providers.find((provider) => provider.name === $("provider").value);
-  const paid = chosen && chosen.name !== "builtin" ? "Your words are sent there, your picture never. " : "";
-  say($("provider-note"), chosen ? capital(`${paid}${[chosen.model, chosen.note].filter(Boolean).join(" ")}`) : "");
+  const privacy = chosen && chosen.name !== "builtin" ? "Your prompt is sent to this service, your video is not. " : "";
+  setText($("provider-note"), chosen ? capital(`${privacy}${[chosen.model, chosen.note].filter(Boolean).join(" ")}`) : "");
 }
 
 async function loadProviders() {
   providers = await get("/api/providers");
-  const label = (provider) => (provider.name === "builtin" ? "Painted here" : capital(provider.name));
+  const label = (provider) => (provider.name === "builtin" ? "Built-in painter (offline)" : capital(provider.name));
   const rows = providers.map((provider) => {
     const option = new Option(label(provider) + (provider.configured ? "" : " (not set up)"), provider.name);
     option.disabled = !provider.configured;
@@ -648,34 +660,38 @@ async function loadStyles() {
   $("style").append(...names.map((name) => new Option(capital(name), name)));
 }
 
-/** Shows what the user should know about new pictures, such as a part of the prompt that was left out. */
-function showNotes(entries) {
+/** Shows the notes of images, such as a part of the prompt that was left out. */
+function showNotes(element, entries) {
   const notes = new Set((entries || []).flatMap((entry) => entry.notes || []));
-  say($("result-notes"), [...notes].map((note) => `${capital(note)}.`).join(" "));
+  setText(element, [...notes].map((note) => `${capital(note)}.`).join(" "));
 }
 
-let wishes = 0;
+let promptNumber = 0, createdId = null;
 $("prompt").onsubmit = async (event) => {
   event.preventDefault();
-  const words = $("words").value.trim();
-  if (!words) return $("words").focus();
-  const number = (wishes += 1);
+  const text = $("prompt-text").value.trim();
+  if (!text) return $("prompt-text").focus();
+  const number = (promptNumber += 1);
   asking = true;
+  createdId = null;
   showJob(status?.prompt);
-  say($("result-notes"), "");
-  const prompt = { text: words, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 };
+  setText($("result-notes"), "");
+  const prompt = { text, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 };
   try {
     const { pictures } = await request({ "set-prompt": prompt });
-    if (number === wishes) showNotes(pictures);
+    if (number === promptNumber && pictures) {
+      createdId = pictures[0].id;
+      showNotes($("result-notes"), pictures);
+    }
   } catch (error) {
-    // one that was cancelled, or replaced by a newer, has ended as its user wanted
-    if (number === wishes) toast(error.message, { bad: true, hint: error.hint });
+    // the user cancelled or replaced an older prompt
+    if (number === promptNumber) toast(error.message, { bad: true, hint: error.hint });
   }
-  if (number === wishes) asking = false;
+  if (number === promptNumber) asking = false;
   showJob(status?.prompt);
 };
 
-$("words").onkeydown = (event) => {
+$("prompt-text").onkeydown = (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
     if (!event.repeat) $("prompt").requestSubmit();
@@ -683,7 +699,7 @@ $("words").onkeydown = (event) => {
 };
 
 $("cancel").onclick = () => {
-  wishes += 1;
+  promptNumber += 1;
   asking = false;
   attempt(() => request("cancel-prompt"));
 };
@@ -696,20 +712,20 @@ function showJob(job) {
   if (done === undefined) $("bar").removeAttribute("value");
   else $("bar").value = done;
   const seconds = job ? `${Math.round(job.elapsed_s)} s` : "";
-  const waits = job?.progress?.Waiting;
-  say($("progress-text"), waits ? `Asked to wait, ${seconds}` : done === undefined ? seconds : `${Math.round(done * 100)} %, ${seconds}`);
+  const isWaiting = job?.progress?.Waiting;
+  setText($("progress-text"), isWaiting ? `Waiting for the service, ${seconds}` : done === undefined ? seconds : `${Math.round(done * 100)} %, ${seconds}`);
 }
 
 // Look -----------------------------------------------------------------------------------------------------------------
 
 const GROUPS = {
-  Edge: { softness: "Softness", edge_shift: "Position", decontaminate: "Colour clean-up", light_wrap: "Light wrap", nearest_only: "Only the person in front" },
+  Edge: { softness: "Softness", edge_shift: "Grow or shrink", decontaminate: "Remove colour fringe", light_wrap: "Light wrap", nearest_only: "Show only me" },
   Background: { background_opacity: "Opacity", background_blur: "Blur", background_brightness: "Brightness", background_saturation: "Saturation" },
-  Light: { exposure_match: "Match the background", low_light: "Light me up" },
-  Framing: { zoom: "Zoom", pan_x: "Left and right", pan_y: "Up and down", auto_frame: "Follow me" },
-  Overlay: { overlay: "Picture", overlay_position: "Place", overlay_size: "Size", overlay_opacity: "Opacity" },
+  Lighting: { exposure_match: "Match background", low_light: "Low-light boost" },
+  Framing: { zoom: "Zoom", pan_x: "Horizontal position", pan_y: "Vertical position", auto_frame: "Auto framing" },
+  Overlay: { overlay: "Image", overlay_position: "Position", overlay_size: "Size", overlay_opacity: "Opacity" },
 };
-const knobs = new Map();
+const settings = new Map();
 const sendLook = (() => {
   let change = {};
   const flush = newestWins(async () => {
@@ -735,55 +751,55 @@ function setRange(input, value, output, unit = "") {
   input.value = value;
   const share = (100 * (input.value - input.min)) / (input.max - input.min);
   input.style.setProperty("--share", `${share}%`);
-  say(output, `${input.value}${unit}`);
+  setText(output, `${input.value}${unit}`);
 }
 
-/** What a knob is turned with, and how it shows a value. */
-function control(knob, id) {
-  const { type, name } = knob;
+/** The control for a look setting: its elements, and a function that shows a value. */
+function control(setting, id) {
+  const { type, name } = setting;
   if (type === "switch") {
-    const input = make("input", { type: "checkbox", className: "switch", id, role: "switch", onchange: () => sendLook(name, input.checked) });
+    const input = createElement("input", { type: "checkbox", className: "switch", id, role: "switch", onchange: () => sendLook(name, input.checked) });
     return { parts: [input], show: (value) => { input.checked = value; } };
   }
   if (type.number) {
     const [min, max] = type.number;
-    const output = make("output");
-    const input = make("input", { type: "range", id, min, max });
+    const output = createElement("output");
+    const input = createElement("input", { type: "range", id, min, max });
     input.oninput = () => { input.touched = Date.now(); setRange(input, input.value, output); sendLook(name, Number(input.value)); };
     return { parts: [output], below: [input], show: (value) => held(input) || setRange(input, value, output) };
   }
   if (type.choice) {
     const options = type.choice.map((word) => new Option(capital(word.replaceAll("-", " ")), word));
-    const input = make("select", { id, onchange: () => sendLook(name, input.value) }, ...options);
+    const input = createElement("select", { id, onchange: () => sendLook(name, input.value) }, ...options);
     return { parts: [input], show: (value) => { input.value = value; } };
   }
-  const input = make("input", { type: "text", id, placeholder: "/home/you/logo.png", spellcheck: false, onchange: () => sendLook(name, input.value.trim()) });
+  const input = createElement("input", { type: "text", id, placeholder: "/home/you/logo.png", spellcheck: false, onchange: () => sendLook(name, input.value.trim()) });
   return { parts: [], below: [input], show: (value) => { if (document.activeElement !== input) input.value = value; } };
 }
 
-function knobRow(knob, label) {
-  const id = `look-${knob.name}`;
-  const { parts, below = [], show } = control(knob, id);
-  const does = make("p", { className: "does", id: `${id}-does`, textContent: capital(knob.description) });
-  const reset = make("button", { className: "reset", title: "Reset", "aria-label": `Reset ${label}` }, icon("undo"));
-  reset.onclick = () => attempt(() => request({ "reset-look": { names: [knob.name] } }));
-  const row = make("div", { className: "knob" }, make("label", { htmlFor: id, textContent: label }), reset, parts[0] || make("span"), ...below, does);
-  row.querySelector(`#${id}`).setAttribute("aria-describedby", `${id}-does`);
-  knobs.set(knob.name, { row, show, configured: knob.default });
+function settingRow(setting, label) {
+  const id = `look-${setting.name}`;
+  const { parts, below = [], show } = control(setting, id);
+  const description = createElement("p", { className: "description", id: `${id}-description`, textContent: capital(setting.description) });
+  const reset = createElement("button", { className: "reset", title: "Reset", "aria-label": `Reset ${label}` }, icon("undo"));
+  reset.onclick = () => attempt(() => request({ "reset-look": { names: [setting.name] } }));
+  const row = createElement("div", { className: "setting" }, createElement("label", { htmlFor: id, textContent: label }), reset, parts[0] || createElement("span"), ...below, description);
+  row.querySelector(`#${id}`).setAttribute("aria-describedby", `${id}-description`);
+  settings.set(setting.name, { row, show, configured: setting.default });
   return row;
 }
 
-async function loadKnobs() {
+async function loadLook() {
   const rows = await get("/api/look");
-  const left = new Map(rows.map((knob) => [knob.name, knob]));
+  const left = new Map(rows.map((setting) => [setting.name, setting]));
   const group = (title, names) => {
     const there = Object.entries(names).filter(([name]) => left.has(name));
     if (!there.length) return;
-    const turned = make("span", { className: "turned", hidden: true });
-    const box = make("details", {}, make("summary", {}, title, turned));
+    const badge = createElement("span", { className: "badge", hidden: true });
+    const box = createElement("details", {}, createElement("summary", {}, title, badge));
     for (const [name, label] of there) {
-      box.append(knobRow(left.get(name), label));
-      Object.assign(knobs.get(name), { turned });
+      box.append(settingRow(left.get(name), label));
+      Object.assign(settings.get(name), { badge });
       left.delete(name);
     }
     $("groups").append(box);
@@ -795,22 +811,22 @@ async function loadKnobs() {
 
 function showLook(look) {
   const counts = new Map();
-  for (const [name, { row, show, configured, turned }] of knobs) {
+  for (const [name, { row, show, configured, badge }] of settings) {
     show(look[name]);
     const changed = look[name] !== configured;
     row.classList.toggle("changed", changed);
-    counts.set(turned, (counts.get(turned) || 0) + changed);
+    counts.set(badge, (counts.get(badge) || 0) + changed);
   }
   for (const [badge, count] of counts) {
     badge.hidden = !count;
-    say(badge, `${count} changed`);
+    setText(badge, `${count} changed`);
   }
   $("reset-all").hidden = ![...counts.values()].some(Boolean);
 }
 
 $("reset-all").onclick = () => attempt(() => request({ "reset-look": { names: [] } }));
 
-// Begin ----------------------------------------------------------------------------------------------------------------
+// Start ----------------------------------------------------------------------------------------------------------------
 
 document.addEventListener("visibilitychange", () => {
   watch();
@@ -825,4 +841,4 @@ $("kinds").append(...Object.entries(kinds).map(([kind, it]) => kindTile(kind, it
 watch();
 follow();
 showChips();
-for (const load of [loadKnobs, loadProviders, loadStyles, loadCameras]) attempt(load);
+for (const load of [loadLook, loadProviders, loadStyles, loadCameras]) attempt(load);
