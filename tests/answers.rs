@@ -26,7 +26,7 @@ async fn answered(name: &str, status: u16, answer: Value) -> Result<GeneratedIma
 }
 
 #[tokio::test]
-async fn pictures_are_found_in_answers_that_differ() {
+async fn images_are_found_in_unusual_responses() {
     let picture = base64();
     let (data_url, spaced) = (format!("data:image/png;base64,{picture}"), format!("\n{picture}\n"));
     let url = "/a.png";
@@ -77,7 +77,7 @@ async fn pictures_are_found_in_answers_that_differ() {
 }
 
 #[tokio::test]
-async fn a_picture_in_place_of_json_is_taken() {
+async fn an_image_instead_of_json_is_accepted() {
     for name in DIRECT {
         let server = Server::always(Reply::Full(200, "Content-Type: application/json\r\n", png())).await;
         assert_eq!(generate(name, &set(&server.url).settings).await.unwrap().bytes, png(), "{name}");
@@ -125,7 +125,7 @@ async fn errors_with_status_200_are_quoted() {
 }
 
 #[tokio::test]
-async fn comfyui_gives_reasons_too() {
+async fn comfyui_errors_are_quoted() {
     for (queued, history, told) in [
         (json!({"prompt_id": null, "error": {"message": "no"}}), json!({}), "no"),
         (
@@ -168,7 +168,7 @@ async fn strict(known: &'static [&'static str], complain: fn(&str) -> Value, sta
 }
 
 #[tokio::test]
-async fn fields_that_a_server_does_not_know_are_left_out_and_remembered() {
+async fn unknown_fields_are_omitted_and_remembered() {
     let openai: fn(&str) -> Value = |key| {
         let message = format!("Unknown parameter: '{key}'.");
         json!({"error": {"message": message, "type": "invalid_request_error", "param": key, "code": "unknown_parameter"}})
@@ -204,7 +204,7 @@ async fn fields_that_a_server_does_not_know_are_left_out_and_remembered() {
 }
 
 #[tokio::test]
-async fn every_provider_can_leave_out_what_is_refused() {
+async fn every_provider_omits_rejected_fields() {
     let google = json!({"error": {"code": 400, "status": "INVALID_ARGUMENT",
         "message": "Invalid JSON payload received. Unknown name \"seed\" at 'generation_config': Cannot find field."}});
     let amazon = json!({"message": "Malformed input request: #: extraneous key [negative_prompt] is not permitted"});
@@ -232,7 +232,7 @@ async fn every_provider_can_leave_out_what_is_refused() {
 }
 
 #[tokio::test]
-async fn the_prompt_is_never_left_out_and_nothing_is_asked_without_end() {
+async fn the_prompt_is_never_omitted_and_retries_are_bounded() {
     for (complaint, requests) in [
         (json!({"error": {"message": "'prompt' is too long", "param": "prompt"}}), 1),
         (json!({"error": {"message": "model 'x' has no such size", "param": "model"}}), 1),

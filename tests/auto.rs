@@ -326,7 +326,7 @@ fn numbers(picture: &Frame) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn it_goes_up_and_comes_back_and_every_mask_meets_its_frame() {
+fn quality_rises_and_falls_and_masks_match_their_frames() {
     let _alone = alone();
     let stage = start(model("fake"), ROOM);
     stage.reaches(Quality::Balanced);
@@ -352,7 +352,7 @@ fn it_goes_up_and_comes_back_and_every_mask_meets_its_frame() {
 }
 
 #[test]
-fn without_room_it_stays() {
+fn without_headroom_quality_stays() {
     let _alone = alone();
     for room in [
         CpuHeadroom { on_battery: true, ..ROOM },
@@ -372,7 +372,7 @@ fn without_room_it_stays() {
 }
 
 #[test]
-fn late_masks_ease_it_until_balanced_is_there_again() {
+fn late_masks_degrade_quality_until_balanced_is_loaded() {
     let _alone = alone();
     let stage = start(model("fake"), ROOM);
     stage.reaches(Quality::High);
@@ -385,7 +385,7 @@ fn late_masks_ease_it_until_balanced_is_there_again() {
 }
 
 #[test]
-fn what_can_not_be_opened_is_tried_once_and_nothing_is_seen_of_it() {
+fn a_model_that_fails_to_open_is_tried_once_and_not_visible() {
     let _alone = alone();
     let stage = start(model("refused"), ROOM);
     wait_for("it is tried", || OPENED.load(Ordering::Relaxed) == 2);
@@ -398,7 +398,7 @@ fn what_can_not_be_opened_is_tried_once_and_nothing_is_seen_of_it() {
 }
 
 #[test]
-fn other_settings_and_the_end_do_not_mind_one_that_is_being_opened() {
+fn settings_and_shutdown_do_not_wait_for_a_loading_model() {
     let _alone = alone();
     let stage = start(model("slow"), ROOM);
     wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
@@ -415,7 +415,7 @@ fn other_settings_and_the_end_do_not_mind_one_that_is_being_opened() {
 }
 
 #[test]
-fn a_battery_while_it_is_being_opened_leaves_it_where_it_is() {
+fn switching_to_battery_while_loading_keeps_the_quality() {
     let _alone = alone();
     let stage = start(model("slow"), ROOM);
     wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
@@ -427,7 +427,7 @@ fn a_battery_while_it_is_being_opened_leaves_it_where_it_is() {
 }
 
 #[test]
-fn with_latency_best_the_picture_waits_a_frame_for_its_mask() {
+fn latency_best_delays_output_by_one_frame() {
     let _alone = alone();
     for (latency, expected) in [(Latency::Best, 1), (Latency::Low, 0)] {
         let stage = start(mask::Settings { latency, quality: Quality::Balanced, ..model("fake") }, ROOM);
@@ -468,7 +468,7 @@ impl FrameSink for Shares {
 }
 
 #[test]
-fn the_real_models_take_over_from_each_other_without_a_flash() {
+fn the_real_models_are_swapped_without_a_flash() {
     let _alone = alone();
     let settings = mask::Settings::default();
     if let Err(error) = mask::library(&settings) {

@@ -91,7 +91,7 @@ fn scope(request: &Request) -> (String, String) {
 }
 
 #[tokio::test]
-async fn we_send_what_botocore_sends() {
+async fn requests_match_botocore() {
     let mut picture = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(64, 36).write_to(&mut picture, image::ImageFormat::Png).unwrap();
     let picture = BASE64_STANDARD.encode(picture.into_inner());
@@ -124,7 +124,7 @@ async fn we_send_what_botocore_sends() {
 }
 
 #[tokio::test]
-async fn every_error_that_botocore_knows_is_understood() {
+async fn every_botocore_error_is_understood() {
     let Some(Value::Array(known)) = python(ERRORS, &[]).await else { return };
     assert!(known.len() >= 9, "{known:?}");
     let folder = tempfile::tempdir().unwrap();
@@ -161,7 +161,7 @@ async fn every_error_that_botocore_knows_is_understood() {
 /// A container is given its keys by a server of its own.
 #[cfg(feature = "aws-chain")]
 #[tokio::test]
-async fn amazons_chain_finds_keys_where_nothing_else_looks() {
+async fn the_aws_chain_finds_container_credentials() {
     let keys = json!({
         "AccessKeyId": "AKIDCONTAINER", "SecretAccessKey": "secret", "Token": "token",
         "Expiration": "2099-01-01T00:00:00Z",

@@ -52,7 +52,7 @@ fn share_of_background(output: &Output, picture: &str) -> f64 {
     picture.pixels().filter(near).count() as f64 / f64::from(picture.width() * picture.height())
 }
 
-fn applications_see_the_background(version: &str) {
+fn apps_receive_the_background(version: &str) {
     let output = script(
         guest_or_skip!(version),
         r#"
@@ -90,7 +90,7 @@ fn applications_see_the_background(version: &str) {
     assert_eq!((status.counters.corrupt, status.counters.overrun), (0, 0));
 }
 
-fn a_killed_daemon_comes_back_to_its_readers(version: &str) {
+fn readers_survive_a_killed_daemon(version: &str) {
     script(
         guest_or_skip!(version),
         r#"
@@ -110,10 +110,10 @@ fn a_killed_daemon_comes_back_to_its_readers(version: &str) {
     .success();
 }
 
-on_each_version!(applications_see_the_background, a_killed_daemon_comes_back_to_its_readers);
+on_each_version!(apps_receive_the_background, readers_survive_a_killed_daemon);
 
 #[test]
-fn an_unplugged_camera_is_found_again_and_readers_stay() {
+fn an_unplugged_camera_is_reopened_and_readers_stay() {
     let output = script(
         guest_or_skip!(VERSIONS[3]),
         r#"
@@ -140,7 +140,7 @@ fn an_unplugged_camera_is_found_again_and_readers_stay() {
 }
 
 #[test]
-fn driver_errors_are_overcome() {
+fn the_camera_recovers_from_driver_errors() {
     script(
         guest_or_skip!(VERSIONS[3]),
         r#"
@@ -179,7 +179,7 @@ fn an_mjpeg_webcam_is_read_and_damaged_frames_are_skipped() {
 }
 
 #[test]
-fn what_is_missing_or_taken_is_said_with_the_way_out() {
+fn missing_and_busy_devices_are_reported_with_a_hint() {
     let output = script(
         guest_or_skip!(VERSIONS[3]).no_loopback(),
         r#"
@@ -234,7 +234,7 @@ fn plain(guest: Guest, text: &str) -> Output {
 
 /// A laptop's colour and infrared camera are one USB device and claim one link, which leads to the infrared one.
 #[test]
-fn the_infrared_camera_takes_the_place_of_no_webcam() {
+fn auto_never_selects_the_infrared_camera_instead_of_the_webcam() {
     let testbed = testbed_or_skip!();
     if !support::has_udev() {
         return;
@@ -281,7 +281,7 @@ fn the_infrared_camera_takes_the_place_of_no_webcam() {
 }
 
 #[test]
-fn a_multi_planar_camera_is_named_and_not_called_missing() {
+fn a_multi_planar_camera_is_reported_as_unsupported() {
     let testbed = testbed_or_skip!();
     let vivid = "n_devs=1 node_types=0x1 num_inputs=1 input_types=0x0 vid_cap_nr=0 multiplanar=2";
     let output = plain(

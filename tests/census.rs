@@ -165,7 +165,7 @@ impl Census {
 }
 
 #[test]
-fn no_wall_hides_the_person_or_is_shown() {
+fn no_wall_hides_the_person_or_becomes_visible() {
     if !is_ready() {
         return;
     }
@@ -184,7 +184,7 @@ fn no_wall_hides_the_person_or_is_shown() {
 }
 
 #[test]
-fn no_wall_does_live_at_30_frames_a_second() {
+fn no_wall_does_live_at_30_fps() {
     if !is_ready() {
         return;
     }
@@ -225,7 +225,7 @@ fn judge(segmenter: &mut dyn Segmenter, frames: &[(Vec<u8>, Vec<f32>)], pace: Op
 }
 
 #[test]
-fn no_wall_does_in_what_render_writes() {
+fn no_wall_does_in_rendered_files() {
     if !is_ready() {
         return;
     }

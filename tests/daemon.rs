@@ -9,7 +9,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use support::{Home, text, write_gif, write_png};
 
 #[test]
-fn verbs_change_the_scene_and_it_survives_a_restart() {
+fn commands_change_the_scene_and_it_survives_a_restart() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);
     daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
@@ -38,7 +38,7 @@ fn verbs_change_the_scene_and_it_survives_a_restart() {
 }
 
 #[test]
-fn off_still_works_and_says_what_it_is_called_now() {
+fn off_still_works_and_shows_its_new_name() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     let said = home.expect(&["off"], 0);
@@ -58,7 +58,7 @@ fn off_still_works_and_says_what_it_is_called_now() {
 }
 
 #[test]
-fn whoever_can_see_the_room_is_said_so_everywhere() {
+fn a_visible_room_is_reported_everywhere() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     assert!(!home.expect(&["status"], 0).contains("room"));
@@ -87,7 +87,7 @@ fn whoever_can_see_the_room_is_said_so_everywhere() {
 }
 
 #[test]
-fn a_room_that_fades_out_is_visible_until_it_is_gone() {
+fn a_room_counts_as_visible_until_it_has_faded_out() {
     let home = Home::new();
     home.write_config("[background]\ncrossfade_ms = 3000\n");
     let mut daemon = home.start(&["--camera", "demo", "--background", "none"]);
@@ -102,7 +102,7 @@ fn a_room_that_fades_out_is_visible_until_it_is_gone() {
 }
 
 #[test]
-fn a_blurred_room_in_place_of_a_missing_picture_is_said() {
+fn a_blurred_room_replacing_a_missing_image_is_reported() {
     let home = Home::new();
     home.write_config("[background]\ndefault = \"/nowhere/beach.jpg\"\n");
     let mut daemon = home.start(&["--camera", "demo"]);
@@ -114,7 +114,7 @@ fn a_blurred_room_in_place_of_a_missing_picture_is_said() {
 }
 
 #[test]
-fn the_look_is_turned_live_and_kept_and_a_wrong_turn_changes_nothing() {
+fn the_look_is_adjusted_live_and_saved_and_invalid_values_change_nothing() {
     let home = Home::new();
     home.write_config("[look]\nzoom = 120\n");
     write_png(&home.path("logo.png"), 64, 36, [250, 250, 250]);
@@ -152,7 +152,7 @@ fn the_look_is_turned_live_and_kept_and_a_wrong_turn_changes_nothing() {
 }
 
 #[test]
-fn a_camera_and_a_quality_are_changed_while_it_runs_and_kept() {
+fn camera_and_quality_are_changed_live_and_saved() {
     let home = Home::new();
     home.write_config("[camera]\ndevice = \"demo\"\n[mask]\nquality = \"eco\"\n");
     let mut daemon = home.start(&[]);
@@ -179,7 +179,7 @@ fn a_camera_and_a_quality_are_changed_while_it_runs_and_kept() {
 }
 
 #[test]
-fn a_bad_picture_leaves_the_old_background() {
+fn an_invalid_image_keeps_the_current_background() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     fs::write(home.path("not.png"), "hello").unwrap();
@@ -197,7 +197,7 @@ fn a_bad_picture_leaves_the_old_background() {
 }
 
 #[test]
-fn what_moves_is_put_behind_as_what_it_is() {
+fn moving_backgrounds_are_recognised_by_content() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
@@ -246,7 +246,7 @@ fn a_pause_does_not_wait_for_a_fade() {
 }
 
 #[test]
-fn wrong_use_and_a_missing_daemon_have_their_own_exit_status() {
+fn usage_errors_and_a_missing_daemon_have_their_own_exit_status() {
     let home = Home::new();
     assert_eq!(home.run(&["status"]).status.code(), Some(3));
     assert_eq!(home.run(&["set-color", "gren"]).status.code(), Some(2));
@@ -257,7 +257,7 @@ fn wrong_use_and_a_missing_daemon_have_their_own_exit_status() {
 }
 
 #[test]
-fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
+fn a_second_daemon_fails_with_the_pid_of_the_first() {
     let home = Home::new();
     let daemon = home.start(&["--camera", "demo"]);
     let output = home.run(&["daemon", "--camera", "demo", "--output", "none"]);
@@ -266,7 +266,7 @@ fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
 }
 
 #[test]
-fn a_killed_daemon_leaves_nothing_in_the_way() {
+fn a_new_daemon_starts_after_a_killed_one() {
     let home = Home::new();
     home.start(&["--camera", "demo"]).kill();
     assert!(home.path("run/bgcam/control.sock").exists(), "a stale socket is what this is about");
@@ -274,7 +274,7 @@ fn a_killed_daemon_leaves_nothing_in_the_way() {
 }
 
 #[test]
-fn settings_are_reloaded_and_bad_ones_leave_the_old() {
+fn settings_are_reloaded_and_invalid_ones_keep_the_previous() {
     let home = Home::new();
     home.write_config("[camera]\ndevice = \"demo\"\n");
     let mut daemon = home.start(&[]);
@@ -290,7 +290,7 @@ fn settings_are_reloaded_and_bad_ones_leave_the_old() {
 }
 
 #[test]
-fn a_lost_camera_and_a_wrong_model_are_said_and_end_nothing() {
+fn a_lost_camera_and_an_unknown_model_are_reported_and_the_daemon_continues() {
     let home = Home::new();
     home.write_config(
         "[mask]\nmodel = \"mine\"\n[[mask.custom]]\nname = \"mine\"\nfile = \"/no-such-model.onnx\"\nlayout = \"nchw\"\n\
@@ -309,7 +309,7 @@ fn a_lost_camera_and_a_wrong_model_are_said_and_end_nothing() {
 }
 
 #[test]
-fn a_reload_with_a_model_that_cannot_run_keeps_the_one_that_does() {
+fn a_reload_with_a_failing_model_keeps_the_running_one() {
     let home = Home::new();
     home.write_config("[camera]\ndevice = \"demo\"\n");
     let mut daemon = home.start(&[]);
@@ -344,7 +344,7 @@ fn a_reload_with_a_model_that_cannot_run_keeps_the_one_that_does() {
 }
 
 #[test]
-fn without_a_choice_the_settings_background_is_shown_and_followed() {
+fn without_a_choice_the_configured_background_is_shown_and_followed() {
     let home = Home::new();
     let config =
         |colour: &str| home.write_config(&format!("[camera]\ndevice = \"demo\"\n[background]\ndefault = {colour:?}\n"));
@@ -361,7 +361,7 @@ fn without_a_choice_the_settings_background_is_shown_and_followed() {
 }
 
 #[test]
-fn a_camera_that_comes_later_is_found_by_a_reload() {
+fn a_reload_finds_a_camera_connected_later() {
     let home = Home::new();
     let room = home.path("room.png");
     let mut daemon = home.start(&["--camera", &format!("file:{}", room.display())]);
@@ -372,7 +372,7 @@ fn a_camera_that_comes_later_is_found_by_a_reload() {
 }
 
 #[test]
-fn garbage_on_the_socket_harms_nobody() {
+fn garbage_on_the_socket_does_no_harm() {
     use std::{io::Write, os::unix::net::UnixStream};
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);

@@ -53,7 +53,7 @@ fn assert_clean(dump: &Path, what: &str) {
 }
 
 #[test]
-fn programs_that_are_started_see_no_keys() {
+fn child_processes_see_no_api_keys() {
     let home = Home::new();
     let bin = home.path("bin");
     fs::create_dir(&bin).unwrap();
@@ -89,7 +89,7 @@ fn programs_that_are_started_see_no_keys() {
 }
 
 #[test]
-fn a_program_that_makes_pictures_sees_only_what_it_was_given() {
+fn an_image_generator_sees_only_the_variables_passed_to_it() {
     let home = Home::new();
     let (maker, picture, dump) = (home.path("maker"), home.path("picture.png"), home.path("dump"));
     write_png(&picture, 160, 90, [10, 20, 30]);

@@ -33,13 +33,13 @@ settled() {
 }
 "##;
 
-fn readers_churn(version: &str) {
+fn many_readers_come_and_go(version: &str) {
     let times = if version == VERSIONS[3] { 200 } else { 60 };
     let churn = format!(r#"must python3 "$SUPPORT/churn.py" {times} 4"#);
     script(version, &format!("begin; {churn}; back; more live 30; settled"));
 }
 
-fn killed_again_and_again(version: &str) {
+fn the_daemon_is_killed_repeatedly(version: &str) {
     let times = if version == VERSIONS[3] { 50 } else { 20 };
     script(version, &format!(r#"must python3 "$SUPPORT/killer.py" {times} 4"#));
 }
@@ -65,7 +65,7 @@ fn the_webcam_fails(version: &str) {
     );
 }
 
-fn unplugged_and_plugged_in(version: &str) {
+fn the_webcam_is_unplugged_and_reconnected(version: &str) {
     script(
         version,
         r##"
@@ -84,7 +84,7 @@ fn unplugged_and_plugged_in(version: &str) {
     );
 }
 
-fn odd_readers(version: &str) {
+fn misbehaving_readers(version: &str) {
     script(
         version,
         r##"
@@ -106,7 +106,7 @@ fn odd_readers(version: &str) {
     );
 }
 
-fn nothing_grows(version: &str) {
+fn resources_do_not_grow(version: &str) {
     script(version, r#"start --camera /dev/video0 --background '#20a040'; must python3 "$SUPPORT/soak.py" $W 0.5"#);
 }
 
@@ -163,10 +163,10 @@ fn write_gif(path: &std::path::Path) {
 }
 
 on_versions!(a_moving_background: v0_15_4);
-on_versions!(readers_churn: v0_12_7, v0_13_2, v0_15_4);
-on_versions!(killed_again_and_again: v0_12_7, v0_13_2, v0_15_4);
-on_versions!(odd_readers: v0_12_7, v0_13_2, v0_15_4);
+on_versions!(many_readers_come_and_go: v0_12_7, v0_13_2, v0_15_4);
+on_versions!(the_daemon_is_killed_repeatedly: v0_12_7, v0_13_2, v0_15_4);
+on_versions!(misbehaving_readers: v0_12_7, v0_13_2, v0_15_4);
 // The webcam is the same whatever the virtual camera.
 on_versions!(the_webcam_fails: v0_12_7, v0_15_4);
-on_versions!(unplugged_and_plugged_in: v0_15_4);
-on_versions!(nothing_grows: v0_15_4);
+on_versions!(the_webcam_is_unplugged_and_reconnected: v0_15_4);
+on_versions!(resources_do_not_grow: v0_15_4);

@@ -113,7 +113,7 @@ fn readers_come_and_go(version: &str) {
     }
 }
 
-fn killed_and_started_again(version: &str) {
+fn the_writer_is_killed_and_restarted(version: &str) {
     let testbed = testbed_or_skip!();
     script(
         guest(&testbed, version),
@@ -133,9 +133,9 @@ fn killed_and_started_again(version: &str) {
     .success();
 }
 
-on_each_version!(readers_come_and_go, killed_and_started_again, what_others_hold_is_left_alone);
+on_each_version!(readers_come_and_go, the_writer_is_killed_and_restarted, a_busy_device_is_left_alone);
 
-fn what_others_hold_is_left_alone(version: &str) {
+fn a_busy_device_is_left_alone(version: &str) {
     let testbed = testbed_or_skip!();
     let output = script(
         guest(&testbed, version),
@@ -159,7 +159,7 @@ fn what_others_hold_is_left_alone(version: &str) {
 }
 
 #[test]
-fn a_module_that_comes_late_is_found() {
+fn a_module_loaded_later_is_found() {
     let testbed = testbed_or_skip!();
     let output = script(
         guest(&testbed, VERSIONS[3]).no_loopback(),
@@ -175,7 +175,7 @@ fn a_module_that_comes_late_is_found() {
 }
 
 #[test]
-fn a_wrong_output_is_named_with_what_it_is() {
+fn an_unsuitable_output_is_reported_with_its_type() {
     let testbed = testbed_or_skip!();
     let output = script(
         guest(&testbed, VERSIONS[3]),

@@ -104,7 +104,7 @@ fn the_control_page_is_a_reader_too() {
 }
 
 #[test]
-fn a_second_app_has_a_camera_of_its_own() {
+fn a_second_app_uses_a_second_camera() {
     script(
         "0.15.4",
         r##"
@@ -128,7 +128,7 @@ fn a_second_app_has_a_camera_of_its_own() {
 }
 
 #[test]
-fn a_camera_is_found_under_another_node() {
+fn a_camera_is_found_at_another_node() {
     script(
         "0.15.4",
         r##"
@@ -148,7 +148,7 @@ fn a_camera_is_found_under_another_node() {
 }
 
 #[test]
-fn a_camera_that_suits_better_is_changed_to() {
+fn a_better_camera_is_selected_when_connected() {
     script(
         "0.15.4",
         r##"

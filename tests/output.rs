@@ -106,7 +106,7 @@ fn status(line: &str, how: &str, output: &Output) -> i32 {
 }
 
 #[test]
-fn no_command_panics_whatever_becomes_of_its_output() {
+fn no_command_panics_if_its_output_fails() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);
     let lines = lines();
@@ -134,7 +134,7 @@ fn no_command_panics_whatever_becomes_of_its_output() {
 }
 
 #[test]
-fn watching_ends_when_nobody_reads_any_more() {
+fn watching_ends_when_the_pipe_is_closed() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
     for line in ["status --watch", "status --watch --json"] {
@@ -146,7 +146,7 @@ fn watching_ends_when_nobody_reads_any_more() {
 }
 
 #[test]
-fn a_message_that_cannot_be_printed_is_no_failure() {
+fn an_unprintable_message_is_not_a_failure() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
     for line in ["set-blur 30", "pause", "resume", "reload", "config check", "setup --dry-run --no-service"] {
@@ -158,7 +158,7 @@ fn a_message_that_cannot_be_printed_is_no_failure() {
 }
 
 #[test]
-fn a_daemon_whose_log_nobody_reads_goes_on() {
+fn the_daemon_survives_a_closed_log() {
     let home = Home::new();
     let mut command = home.bgcam(&["daemon", "--output", "none", "--camera", "demo"]);
     let child = command.env("BGCAM_LOG", "no-such-level").stdout(unread()).stderr(unread()).spawn().unwrap();

@@ -95,7 +95,7 @@ fn clip(folder: &std::path::Path) -> Option<String> {
 }
 
 #[test]
-fn no_thread_allocates_while_frames_go_by() {
+fn no_thread_allocates_per_frame() {
     let _alone = alone();
     if !runtime_is_there() {
         return;
@@ -117,7 +117,7 @@ fn no_thread_allocates_while_frames_go_by() {
 }
 
 #[test]
-fn the_person_is_seen_and_the_room_is_not() {
+fn the_person_is_visible_and_the_room_is_not() {
     let _alone = alone();
     if !runtime_is_there() {
         return;
@@ -134,7 +134,7 @@ fn the_person_is_seen_and_the_room_is_not() {
 /// The camera shows nothing but a colour that no card and no background has: not one pixel of it may come out while
 /// there is no mask, whatever the reason.
 #[test]
-fn without_a_mask_no_pixel_of_the_room_goes_out() {
+fn without_a_mask_no_pixel_of_the_room_is_output() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let room = dir.path().join("room.png");
@@ -256,7 +256,7 @@ fn start_fakes(milliseconds: &str, scene: Scene, keep: usize) -> (Pipeline, Memo
 }
 
 #[test]
-fn a_webcams_old_stamps_do_not_cost_the_mask_of_the_frame() {
+fn old_timestamps_of_a_webcam_keep_the_mask_of_the_frame() {
     let _alone = alone();
     let (pipeline, _memory) = start_fakes("2", scene("#20a040"), 1);
     let stats = pipeline.stats();
@@ -266,7 +266,7 @@ fn a_webcams_old_stamps_do_not_cost_the_mask_of_the_frame() {
 }
 
 #[test]
-fn a_slow_model_slows_the_picture_and_never_cuts_out_a_frame_that_is_not_its_own() {
+fn a_slow_model_delays_output_and_never_masks_another_frame() {
     let _alone = alone();
     let (pipeline, memory) = start_fakes("150", scene("#20a040"), 200);
     wait_for("masks are made", || pipeline.stats().masks.get() > 8);
@@ -279,7 +279,7 @@ fn a_slow_model_slows_the_picture_and_never_cuts_out_a_frame_that_is_not_its_own
 }
 
 #[test]
-fn a_model_that_is_far_too_slow_ends_in_a_card_and_not_in_the_room() {
+fn a_model_that_is_far_too_slow_leads_to_a_card_not_the_room() {
     let _alone = alone();
     let (pipeline, memory) = start_fakes("60000", scene("#20a040"), 300);
     let green = Yuv::from_rgb(0x20, 0xa0, 0x40);
@@ -290,7 +290,7 @@ fn a_model_that_is_far_too_slow_ends_in_a_card_and_not_in_the_room() {
 }
 
 #[test]
-fn the_plain_camera_goes_on_when_nobody_can_be_found_to_be_lit() {
+fn the_plain_camera_continues_without_a_mask_for_low_light() {
     let _alone = alone();
     let look = Look { low_light: 50, ..Look::plain() };
     let (pipeline, memory) = start_fakes("4000", Scene { look, ..scene("off") }, 300);
@@ -300,7 +300,7 @@ fn the_plain_camera_goes_on_when_nobody_can_be_found_to_be_lit() {
 }
 
 #[test]
-fn from_the_plain_camera_to_a_colour_no_frame_shows_the_room_any_more() {
+fn switching_from_none_to_a_colour_hides_the_room_at_once() {
     let _alone = alone();
     let (pipeline, memory) = start_fakes("2", scene("off"), 40);
     wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
@@ -318,7 +318,7 @@ fn from_the_plain_camera_to_a_colour_no_frame_shows_the_room_any_more() {
 }
 
 #[test]
-fn a_missing_library_is_said_and_not_a_panic() {
+fn a_missing_library_is_reported_without_a_panic() {
     let _alone = alone();
     let nowhere =
         mask::Settings { library: Some(PathBuf::from("/no/such/libonnxruntime.so")), ..mask::Settings::default() };
@@ -328,7 +328,7 @@ fn a_missing_library_is_said_and_not_a_panic() {
 }
 
 #[test]
-fn the_built_in_model_takes_the_place_of_one_that_fails() {
+fn the_built_in_model_replaces_a_failing_one() {
     let _alone = alone();
     let (pipeline, memory) = start_fakes("broken", scene("#20a040"), 300);
     wait_for("masks are made", || pipeline.stats().masks.get() > 5);
@@ -376,7 +376,7 @@ fn gone_in_sleep(settings: &camera::Settings) -> Result<Box<dyn FrameSource>, Ca
 }
 
 #[test]
-fn after_a_suspend_the_picture_of_before_is_not_held() {
+fn after_a_suspend_the_last_frame_is_not_shown() {
     let _alone = alone();
     let memory = Memory::new(SIZE, 200);
     let sink = memory.clone();
@@ -407,7 +407,7 @@ fn luma_of(memory: &Memory) -> Vec<u8> {
 }
 
 #[test]
-fn a_background_fades_into_the_next_and_counts_when_it_is_there() {
+fn backgrounds_crossfade_and_count_as_shown_at_the_end() {
     let _alone = alone();
     let fade = Duration::from_millis(400);
     let (pipeline, memory) = start_fakes("2", Scene { fade, ..scene("#000") }, 200);
@@ -424,7 +424,7 @@ fn a_background_fades_into_the_next_and_counts_when_it_is_there() {
 }
 
 #[test]
-fn a_fade_that_is_interrupted_goes_on_without_a_jump() {
+fn an_interrupted_crossfade_continues_without_a_jump() {
     let _alone = alone();
     let fade = Duration::from_millis(800);
     let (pipeline, memory) = start_fakes("2", Scene { fade, ..scene("#000") }, 300);
@@ -441,7 +441,7 @@ fn a_fade_that_is_interrupted_goes_on_without_a_jump() {
 }
 
 #[test]
-fn a_pause_cuts_and_so_does_what_comes_after_it() {
+fn pause_and_resume_switch_at_once() {
     let _alone = alone();
     let fade = Duration::from_secs(5);
     let (pipeline, memory) = start_fakes("2", Scene { fade, ..scene("off") }, 300);
@@ -460,7 +460,7 @@ fn a_pause_cuts_and_so_does_what_comes_after_it() {
 }
 
 #[test]
-fn the_person_stays_while_a_background_fades_into_the_plain_camera() {
+fn the_person_stays_visible_while_a_background_fades_to_none() {
     let _alone = alone();
     let fade = Duration::from_millis(600);
     let (pipeline, memory) = start_fakes("2", scene("#fff"), 100);
@@ -478,7 +478,7 @@ fn the_person_stays_while_a_background_fades_into_the_plain_camera() {
 }
 
 #[test]
-fn a_camera_that_hangs_does_not_hold_up_the_end() {
+fn a_hanging_camera_does_not_delay_shutdown() {
     static OPENS: Mutex<bool> = Mutex::new(false);
     fn hang(_: &camera::Settings) -> Result<Box<dyn FrameSource>, CameraError> {
         *OPENS.lock().unwrap() = true;

@@ -42,7 +42,7 @@ fn output(status: &Status) -> &OutputStatus {
 }
 
 #[test]
-fn a_native_app_gets_the_picture_and_the_daemon_knows() {
+fn a_native_app_receives_frames_and_is_reported() {
     let home = Home::new();
     let session = session_or_skip!(&home.path("run"));
     let mut daemon = start(&home, "pipewire", "1280x720");
@@ -81,7 +81,7 @@ fn the_camera_is_open_while_an_app_reads() {
 }
 
 #[test]
-fn readers_come_and_go_and_are_killed() {
+fn readers_come_go_and_are_killed() {
     let home = Home::new();
     let session = session_or_skip!(&home.path("run"));
     let mut daemon = start(&home, "pipewire", SMALL.0);
@@ -105,7 +105,7 @@ fn readers_come_and_go_and_are_killed() {
 }
 
 #[test]
-fn buffers_of_killed_readers_come_back() {
+fn buffers_of_killed_readers_are_reclaimed() {
     let home = Home::new();
     let session = session_or_skip!(&home.path("run"));
     let _daemon = start(&home, "pipewire", SMALL.0);
@@ -122,7 +122,7 @@ fn buffers_of_killed_readers_come_back() {
 }
 
 #[test]
-fn the_servers_may_come_late_and_come_back() {
+fn pipewire_may_start_late_and_restart() {
     let home = Home::new();
     let mut session = session_or_skip!(&home.path("run"));
     session.stop_servers();
@@ -146,7 +146,7 @@ fn the_servers_may_come_late_and_come_back() {
 }
 
 #[test]
-fn auto_is_pipewire_where_there_is_no_v4l2loopback() {
+fn auto_uses_pipewire_without_v4l2loopback() {
     if !bgcam::sink::loopback::list().is_empty() {
         eprintln!("skipped: there is a v4l2loopback device");
         return;

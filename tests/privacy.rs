@@ -38,7 +38,7 @@ paint_room
 "##;
 
 /// Runs a script; checks that the room was seen in those phases whose names begin with "off", and in no other.
-fn nothing_leaks(version: &str, script: &str) {
+fn the_room_never_leaks(version: &str, script: &str) {
     let testbed = testbed_or_skip!();
     let guest = Guest::new(&testbed).v4l2loopback(version);
     let picture = guest.path("picture.png");
@@ -58,8 +58,8 @@ fn sightings(output: &Output) -> (usize, Vec<String>) {
     (meant.len(), leaks)
 }
 
-fn from_start_to_start(version: &str) {
-    nothing_leaks(
+fn from_one_start_to_the_next(version: &str) {
+    the_room_never_leaks(
         version,
         r##"
         phase a reader waits for the first daemon
@@ -104,7 +104,7 @@ fn from_start_to_start(version: &str) {
 }
 
 fn cameras_and_scenes(version: &str) {
-    nothing_leaks(
+    the_room_never_leaks(
         version,
         r##"
         config /dev/video0 landscape
@@ -133,5 +133,5 @@ fn cameras_and_scenes(version: &str) {
     );
 }
 
-on_versions!(from_start_to_start: v0_12_7, v0_13_2, v0_15_4);
+on_versions!(from_one_start_to_the_next: v0_12_7, v0_13_2, v0_15_4);
 on_versions!(cameras_and_scenes: v0_15_4);

@@ -38,7 +38,7 @@ fn home_with(body: &str) -> Home {
 }
 
 #[test]
-fn words_are_painted_shown_kept_and_found_again() {
+fn a_prompt_is_painted_shown_saved_and_reused() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     let said = home.expect(&["set-prompt", "beach", "at", "sunset"], 0);
@@ -68,7 +68,7 @@ fn words_are_painted_shown_kept_and_found_again() {
 }
 
 #[test]
-fn what_the_painter_cannot_paint_is_said_and_kept() {
+fn unpaintable_parts_are_reported_and_saved() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     let said = home.expect(&["set-prompt", "Taj Mahal"], 0);
@@ -93,7 +93,7 @@ fn what_the_painter_cannot_paint_is_said_and_kept() {
 }
 
 #[test]
-fn the_painter_takes_styles_and_what_is_not_wanted() {
+fn the_painter_supports_styles_and_negative_prompts() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);
     let mut pictures = Vec::new();
@@ -112,7 +112,7 @@ fn the_painter_takes_styles_and_what_is_not_wanted() {
 }
 
 #[test]
-fn several_are_made_to_choose_from() {
+fn several_images_can_be_generated() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);
     let said = home.expect(&["set-prompt", "--count", "2", "bokeh"], 0);
@@ -122,7 +122,7 @@ fn several_are_made_to_choose_from() {
 }
 
 #[test]
-fn any_program_makes_a_picture_and_no_shell_sees_the_words() {
+fn any_program_generates_an_image_without_a_shell() {
     let home = home_with(r#"printf '%s' "$BGCAM_PROMPT" > "$1.prompt"; cat "$1""#);
     let mut daemon = home.start(&["--camera", "demo"]);
     let words = "x'; touch \"$(dirname $0)/pwned\"; `touch pwned` #";
@@ -133,7 +133,7 @@ fn any_program_makes_a_picture_and_no_shell_sees_the_words() {
 }
 
 #[test]
-fn whatever_goes_wrong_the_old_background_stays() {
+fn any_failure_keeps_the_current_background() {
     for (body, expected) in [
         ("echo no money >&2; exit 3", "no money"),
         ("exit 0", "command"),
@@ -156,7 +156,7 @@ fn whatever_goes_wrong_the_old_background_stays() {
 }
 
 #[test]
-fn wrong_wishes_are_refused_with_what_was_expected() {
+fn invalid_requests_are_rejected_with_what_was_expected() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     for (args, expected) in [
@@ -174,7 +174,7 @@ fn wrong_wishes_are_refused_with_what_was_expected() {
 }
 
 #[test]
-fn a_newer_wish_or_a_cancel_ends_the_older() {
+fn a_newer_prompt_or_cancel_ends_the_older() {
     let home = home_with("sleep 600");
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     let slow = |home: &Home| home.bgcam(&["set-prompt", "--provider", "command", "slow one"]).spawn().unwrap();
@@ -203,7 +203,7 @@ fn a_newer_wish_or_a_cancel_ends_the_older() {
 }
 
 #[test]
-fn the_picture_goes_on_while_pictures_are_made() {
+fn output_continues_while_images_are_generated() {
     let home = home_with("exit 1");
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     daemon.wait_until("it runs", |status| status.counters.composed > 10);
@@ -239,7 +239,7 @@ fn options_without_effect_are_noted_each_time() {
 }
 
 #[test]
-fn of_pictures_with_the_same_words_the_newest_is_used_and_none_is_removed_unasked() {
+fn the_newest_of_images_with_the_same_prompt_is_used_and_none_is_removed() {
     let home = Home::new();
     for (name, colour) in [("a.png", [1, 2, 3]), ("b.png", [4, 5, 6])] {
         write_png(&home.path(name), 160, 90, colour);

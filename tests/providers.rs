@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use support::{CANARY, answered, base64, generate, png, recipe, set, workflow};
 
 #[tokio::test]
-async fn openai_is_asked_and_answers() {
+async fn openai_request_and_response() {
     let server = Server::always(json(200, &json!({"created": 1, "data": [{"b64_json": base64()}]}))).await;
     let picture = generate("openai", &set(&server.url).settings).await.unwrap();
     assert_eq!(picture.bytes, png());
@@ -40,7 +40,7 @@ async fn openai_is_asked_and_answers() {
 }
 
 #[tokio::test]
-async fn openais_kin_get_what_they_know() {
+async fn compatible_services_get_the_fields_they_support() {
     let server = Server::always(json(200, &json!({"data": [{"b64_json": base64()}]}))).await;
     let mut set = set(&format!("{}/v1", server.url));
     set.settings.openai.model = "x/z-image-turbo".to_owned();
@@ -53,7 +53,7 @@ async fn openais_kin_get_what_they_know() {
 }
 
 #[tokio::test]
-async fn addresses_in_answers_are_followed_at_home_only() {
+async fn image_urls_are_followed_only_on_the_same_host() {
     let server = Server::start(|_, request| match &*request.line {
         "GET /pictures/1.png" => Reply::Full(200, "", png()),
         _ => json(200, &json!({"data": [{"url": "/pictures/1.png"}]})),
@@ -72,7 +72,7 @@ async fn addresses_in_answers_are_followed_at_home_only() {
 }
 
 #[tokio::test]
-async fn the_gateway_speaks_the_tutorials_contract() {
+async fn the_gateway_matches_the_tutorial() {
     let server = Server::always(json(200, &json!({"base64_image": base64()}))).await;
     let picture = generate("gateway", &set(&server.url).settings).await.unwrap();
     assert_eq!(picture.bytes, png());
@@ -84,7 +84,7 @@ async fn the_gateway_speaks_the_tutorials_contract() {
 }
 
 #[tokio::test]
-async fn bedrock_takes_a_bearer_key_and_all_families_of_answers() {
+async fn bedrock_accepts_a_bearer_key_and_all_response_formats() {
     for (model, answer) in [
         ("stability.stable-image-core-v1:1", json!({"seeds": [7], "finish_reasons": [null], "images": [base64()]})),
         (
@@ -105,7 +105,7 @@ async fn bedrock_takes_a_bearer_key_and_all_families_of_answers() {
 }
 
 #[tokio::test]
-async fn stability_takes_a_form() {
+async fn stability_receives_a_form() {
     let server = Server::always(json(200, &json!({"image": base64(), "finish_reason": "SUCCESS", "seed": 7}))).await;
     let mut set = set(&server.url);
     set.settings.stability.model = "sd3.5-large".to_owned();
@@ -124,7 +124,7 @@ async fn stability_takes_a_form() {
 }
 
 #[tokio::test]
-async fn geminis_key_is_in_a_header() {
+async fn the_gemini_key_is_in_a_header() {
     let parts = json!([{"text": "Here:"}, {"inlineData": {"mimeType": "image/png", "data": base64()}}]);
     let server =
         Server::always(json(200, &json!({"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]})))
@@ -137,7 +137,7 @@ async fn geminis_key_is_in_a_header() {
 }
 
 #[tokio::test]
-async fn sdwebui_tells_how_far_it_is() {
+async fn sdwebui_reports_progress() {
     let (sender, told) = tokio::sync::watch::channel(false);
     let server = Server::start(|_, request| match request.line.split('?').next().unwrap() {
         "GET /sdapi/v1/progress" => json(200, &json!({"progress": 0.5, "eta_relative": 1.0})),
@@ -168,7 +168,7 @@ async fn sdwebui_tells_how_far_it_is() {
 }
 
 #[tokio::test]
-async fn sdwebui_answers_with_its_seed() {
+async fn sdwebui_returns_the_seed() {
     let reply = json!({"images": [base64()], "parameters": {}, "info": "{\"seed\": 42}"});
     let picture = answered("sdwebui", json(200, &reply)).await.unwrap();
     assert_eq!((picture.bytes, picture.seed), (png(), Some(42)));
@@ -203,7 +203,7 @@ async fn comfyui_runs_the_users_workflow() {
 }
 
 #[tokio::test]
-async fn comfyui_says_what_failed() {
+async fn comfyui_reports_failures() {
     let failed = json!({"ab": {"outputs": {}, "status": {"status_str": "error", "messages": [
         ["execution_start", {}], ["execution_error", {"exception_message": "out of memory"}]]}}});
     let server = Server::start(move |_, request| match &*request.line {
@@ -299,7 +299,7 @@ fn refusals() -> Vec<(&'static str, u16, Value, &'static str)> {
 }
 
 #[tokio::test]
-async fn refusals_are_understood() {
+async fn rejections_are_understood() {
     for (name, status, body, told) in refusals() {
         let error = answered(name, json(status, &body)).await.unwrap_err();
         let needs_no_hint = matches!(error, PromptError::BadResponse { .. } | PromptError::BadRequest { .. });
@@ -314,7 +314,7 @@ async fn refusals_are_understood() {
 }
 
 #[tokio::test]
-async fn models_that_are_gone_come_with_one_that_lives() {
+async fn a_retired_model_is_reported_with_a_current_one() {
     let error = answered(
         "bedrock",
         Reply::Full(404, "x-amzn-errortype: ResourceNotFoundException:http://x/\r\n", b"{}".to_vec()),
@@ -330,7 +330,7 @@ async fn models_that_are_gone_come_with_one_that_lives() {
 }
 
 #[tokio::test]
-async fn answers_without_a_good_picture_are_named() {
+async fn responses_without_a_valid_image_are_reported() {
     let data = |bytes: &[u8]| json(200, &json!({"data": [{"b64_json": BASE64_STANDARD.encode(bytes)}]}));
     let whole = base64();
     for (reply, told) in [
@@ -352,7 +352,7 @@ async fn answers_without_a_good_picture_are_named() {
 }
 
 #[tokio::test]
-async fn broken_connections_are_told_apart() {
+async fn connection_errors_are_distinguished() {
     let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"data\"".to_vec();
     for raw in [Vec::new(), cut, b"SSH-2.0-OpenSSH_9\r\n".to_vec()] {
         let error = answered("openai", Reply::Raw(raw)).await.unwrap_err();
@@ -381,7 +381,7 @@ async fn broken_connections_are_told_apart() {
 }
 
 #[tokio::test]
-async fn redirects_stay_at_home() {
+async fn redirects_stay_on_the_same_origin() {
     let server = Server::start(|number, _| match number {
         0 => Reply::Full(307, "Location: /v1/elsewhere\r\n", Vec::new()),
         _ => json(200, &json!({"data": [{"b64_json": base64()}]})),
@@ -407,7 +407,7 @@ async fn redirects_stay_at_home() {
 }
 
 #[tokio::test]
-async fn busy_servers_are_asked_again_and_it_is_said_aloud() {
+async fn busy_servers_are_retried_and_reported() {
     let busy = || Reply::Full(429, "Retry-After: 0\r\n", b"{\"error\": {\"message\": \"slow down\"}}".to_vec());
     let server = Server::start(move |number, _| match number {
         0 => busy(),
@@ -433,7 +433,7 @@ async fn busy_servers_are_asked_again_and_it_is_said_aloud() {
 }
 
 #[tokio::test]
-async fn patience_ends() {
+async fn requests_time_out() {
     let server = Server::always(Reply::Hang).await;
     let set = set(&server.url);
     let (provider, recipe) = recipe("gateway", &set.settings);
@@ -447,7 +447,7 @@ async fn patience_ends() {
 }
 
 #[tokio::test]
-async fn giving_up_closes_the_connection() {
+async fn cancelling_closes_the_connection() {
     let server = Server::always(Reply::Hang).await;
     let set = set(&server.url);
     let (provider, recipe) = recipe("openai", &set.settings);
@@ -506,7 +506,7 @@ async fn keys_never_reach_a_message_or_a_log() {
 }
 
 #[test]
-fn what_is_not_set_up_is_listed_with_the_way_out() {
+fn unconfigured_providers_are_listed_with_a_hint() {
     let mut settings = PromptSettings::default();
     for variable in [&mut settings.openai.key_env, &mut settings.stability.key_env] {
         *variable = "BGCAM_TEST_NO_SUCH_KEY".to_owned();
@@ -529,7 +529,7 @@ fn what_is_not_set_up_is_listed_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn builtin_needs_nothing() {
+async fn builtin_needs_no_configuration() {
     let picture = generate("builtin", &PromptSettings::default()).await.unwrap();
     let decoded = image::load_from_memory(&picture.bytes).unwrap();
     assert_eq!((decoded.width(), decoded.height(), picture.cost), (1280, 720, Some(0.0)));
@@ -549,7 +549,7 @@ fn picture_file(folder: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_program_gives_a_picture_on_its_output_or_in_a_file() {
+async fn a_program_returns_an_image_on_stdout_or_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let made = picture_file(folder.path());
     let made = made.display();
@@ -588,7 +588,7 @@ async fn a_program_that_fails_is_quoted() {
 }
 
 #[tokio::test]
-async fn giving_up_kills_a_program_with_its_children() {
+async fn cancelling_kills_a_program_and_its_children() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("alive");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
@@ -612,7 +612,7 @@ async fn read_exact(pipe: &mut tokio::net::unix::pipe::Receiver, into: &mut [u8]
 
 /// A daemon may run it on any thread.
 #[test]
-fn the_work_can_be_sent() {
+fn the_future_is_send() {
     fn is_send<T: Send>(_: &T) {}
     let settings = PromptSettings::default();
     let (provider, recipe) = recipe("builtin", &settings);

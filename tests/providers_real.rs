@@ -19,7 +19,7 @@ use serde_json::json;
 
 /// A certificate that nobody vouches for.
 #[tokio::test]
-async fn strangers_certificates_are_refused() {
+async fn untrusted_certificates_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("cert.pem"));
     let mut make = Command::new("openssl");
@@ -114,7 +114,7 @@ fn openai(server: &Server, folder: &Path, key: &str) -> PromptSettings {
 }
 
 #[tokio::test]
-async fn aimock_gives_pictures_and_refuses() {
+async fn aimock_returns_images_and_rejections() {
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = aimock(folder.path(), &[]) else { return };
     let settings = openai(&server, folder.path(), "sk-right");
@@ -131,7 +131,7 @@ async fn aimock_gives_pictures_and_refuses() {
 }
 
 #[tokio::test]
-async fn aimock_breaks_in_its_own_ways() {
+async fn aimock_failures_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = aimock(folder.path(), &["--chaos-malformed", "1"]) else { return };
     let error = generate("openai", "a beach", &openai(&server, folder.path(), "sk-right")).await.unwrap_err();
@@ -162,7 +162,7 @@ fn profile(folder: &Path, name: &str, id: &str, secret: &str) -> String {
 }
 
 #[test]
-fn moto_judges_our_signatures() {
+fn moto_accepts_our_signatures() {
     let Some(program) = installed("MOTO_SERVER", "venv/bin/moto_server") else { return };
     let folder = tempfile::tempdir().unwrap();
     // SAFETY: each of the other tests reads its keys from files and touches no variable of Amazon's.
@@ -216,7 +216,7 @@ async fn judged(server: &Server, folder: &Path) {
 
 /// Its weights are without meaning: the pictures are noise, of the size and after the time of real ones.
 #[tokio::test]
-async fn sd_server_computes_pictures() {
+async fn sd_server_generates_images() {
     let Some(program) = installed("SD_SERVER", "sd/build/bin/sd-server") else { return };
     let weights = program.ancestors().nth(3).unwrap().join("weights.safetensors");
     let mut command = Command::new(program);

@@ -80,7 +80,7 @@ fn openai(base_url: &str, with_key: bool) -> String {
 }
 
 #[test]
-fn a_key_never_goes_to_a_proxy_that_can_read_it() {
+fn a_key_is_never_sent_to_a_proxy_that_can_read_it() {
     let proxy = Proxy::start("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
     for (variable, scheme) in [
         ("HTTP_PROXY", "http://me:secret@"),
@@ -115,7 +115,7 @@ fn a_key_never_goes_to_a_proxy_that_can_read_it() {
 }
 
 #[test]
-fn what_no_proxy_names_and_this_machine_are_reached_directly() {
+fn no_proxy_hosts_and_this_machine_are_reached_directly() {
     let is_ready = |base_url: &str, variables: &[(&str, &str)]| {
         let (ok, text) = providers(&["--json"], &openai(base_url, true), variables);
         assert!(ok, "{text}");
@@ -137,7 +137,7 @@ fn what_no_proxy_names_and_this_machine_are_reached_directly() {
 }
 
 #[test]
-fn without_a_key_a_proxy_may_forward_and_is_named_when_it_refuses() {
+fn without_a_key_a_proxy_may_forward_and_its_errors_name_it() {
     let mut png = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(32, 18).write_to(&mut png, image::ImageFormat::Png).unwrap();
     let body = format!(r#"{{"data":[{{"b64_json":"{}"}}]}}"#, BASE64_STANDARD.encode(png.into_inner()));
@@ -160,7 +160,7 @@ fn without_a_key_a_proxy_may_forward_and_is_named_when_it_refuses() {
 }
 
 #[test]
-fn a_proxy_that_opens_no_tunnel_is_named() {
+fn a_proxy_that_refuses_a_tunnel_is_named() {
     let ask = |variable: &str, value: &str| {
         let (ok, text) =
             providers(&["--test", "openai"], &openai("https://api.example/v1", true), &[(variable, value)]);

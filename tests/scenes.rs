@@ -69,7 +69,7 @@ fn start_verb(home: &Home, args: &[&str]) -> Child {
 }
 
 #[test]
-fn a_reload_does_not_undo_a_background_that_is_being_loaded() {
+fn a_reload_does_not_undo_a_loading_background() {
     let home = slow_home();
     settings(&home, "[background]\ndefault = \"off\"\n");
     let mut daemon = home.start(&["--camera", "demo"]);
@@ -86,7 +86,7 @@ fn a_reload_does_not_undo_a_background_that_is_being_loaded() {
 }
 
 #[test]
-fn a_reload_that_is_loading_undoes_nothing_and_a_pause_does_not_wait_for_it() {
+fn a_slow_reload_undoes_nothing_and_pause_does_not_wait() {
     let home = slow_home();
     settings(&home, "[camera]\ndevice = \"demo\"\n[background]\ndefault = \"teal\"\n");
     let mut daemon = home.start(&[]);
@@ -112,7 +112,7 @@ fn a_reload_that_is_loading_undoes_nothing_and_a_pause_does_not_wait_for_it() {
 }
 
 #[test]
-fn a_reload_that_fails_halfway_changes_nothing() {
+fn a_reload_that_fails_midway_changes_nothing() {
     let home = slow_home();
     let room = format!("file:{}", home.path("room.png").display());
     settings(&home, "[camera]\ndevice = \"demo\"\n[background]\ndefault = \"teal\"\n[look]\nzoom = 120\n");
@@ -143,7 +143,7 @@ fn a_reload_that_fails_halfway_changes_nothing() {
 }
 
 #[test]
-fn the_watchdog_is_fed_while_a_background_is_loaded() {
+fn the_watchdog_is_notified_while_a_background_loads() {
     let home = slow_home();
     settings(&home, "[background]\ndefault = \"teal\"\n");
     let socket = home.path("notify");
@@ -170,7 +170,7 @@ fn the_watchdog_is_fed_while_a_background_is_loaded() {
 }
 
 #[test]
-fn a_choice_that_can_not_be_read_starts_paused_and_says_why() {
+fn an_unreadable_choice_starts_paused_and_is_reported() {
     let home = Home::new();
     let file = home.path("state/bgcam/scene.json");
     for (damage, label, said) in [
@@ -197,7 +197,7 @@ fn a_choice_that_can_not_be_read_starts_paused_and_says_why() {
 }
 
 #[test]
-fn a_choice_that_can_not_be_saved_is_told_and_saved_when_it_can() {
+fn an_unsaved_choice_is_reported_and_saved_later() {
     let home = slow_home();
     settings(&home, "[mask]\nquality = \"eco\"\n");
     release(&home, "prompt");
@@ -230,7 +230,7 @@ fn a_choice_that_can_not_be_saved_is_told_and_saved_when_it_can() {
 }
 
 #[test]
-fn a_settings_file_that_is_gone_or_emptied_changes_nothing() {
+fn a_deleted_or_empty_settings_file_changes_nothing() {
     let home = Home::new();
     home.write_config("[background]\ndefault = \"teal\"\n");
     let (file, away) = (home.path("config/bgcam/bgcam.toml"), home.path("away.toml"));
@@ -256,7 +256,7 @@ fn a_settings_file_that_is_gone_or_emptied_changes_nothing() {
 }
 
 #[test]
-fn a_camera_that_gives_no_frame_leaves_the_one_that_does() {
+fn a_camera_without_frames_does_not_replace_a_working_one() {
     let home = Home::new();
     let path = |name: &str| home.path(name).display().to_string();
     write_png(&home.path("room.png"), 64, 36, [1, 2, 3]);
@@ -302,7 +302,7 @@ fn an_older_background_does_not_cancel_a_newer_prompt() {
 }
 
 #[test]
-fn an_older_prompt_that_ends_late_is_kept_and_not_shown() {
+fn a_late_image_of_an_older_prompt_is_saved_and_not_shown() {
     let home = slow_home();
     settings(&home, "");
     let mut daemon = home.start(&["--camera", "demo"]);

@@ -48,7 +48,7 @@ fn bundle() -> Result<PathBuf, String> {
 }
 
 #[test]
-fn pages_for_ivs_and_chime_take_it_as_an_ordinary_camera() {
+fn ivs_and_chime_pages_use_it_as_an_ordinary_camera() {
     let testbed = testbed_or_skip!();
     if !["/usr/bin/chromium", "/usr/bin/google-chrome"].iter().any(|path| fs::exists(path).unwrap()) {
         return eprintln!("skipped: no Chromium");

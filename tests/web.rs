@@ -111,7 +111,7 @@ fn status(daemon: &Daemon<'_>) -> bgcam::control::protocol::Status {
 }
 
 #[test]
-fn strangers_are_refused() {
+fn unauthorised_requests_are_rejected() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
     let site = Site::of(&home);
@@ -140,7 +140,7 @@ fn strangers_are_refused() {
 }
 
 #[test]
-fn an_address_opens_the_page_once_and_leaves_no_secret_behind() {
+fn an_address_opens_the_page_once_and_leaves_no_secret() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
     let first = address(&home);
@@ -172,7 +172,7 @@ fn an_address_opens_the_page_once_and_leaves_no_secret_behind() {
 }
 
 #[test]
-fn the_browser_is_started_with_a_code_that_is_worthless_later() {
+fn the_browser_gets_a_one_time_code() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
     let bin = home.path("bin");
@@ -245,7 +245,7 @@ fn another_user_with_the_cookie_can_do_nothing() {
 }
 
 #[test]
-fn the_room_is_shown_on_the_page_only_after_a_yes() {
+fn the_page_shows_the_room_only_after_confirmation() {
     let home = Home::new();
     home.write_config("[look]\nbackground_opacity = 40\n[background]\ndefault = \"#20a040\"\n");
     let mut daemon = home.start(&["--camera", "demo"]);
@@ -291,7 +291,7 @@ fn the_room_is_shown_on_the_page_only_after_a_yes() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_its_reason() {
+fn invalid_requests_are_rejected_with_a_reason() {
     let home = Home::new();
     let daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     let site = Site::of(&home);
@@ -370,7 +370,7 @@ fn the_gallery_is_served() {
 
 /// The answer to `100-continue` proves that the upload has arrived before something else is chosen.
 #[test]
-fn an_upload_that_comes_late_is_kept_and_does_not_replace_a_newer_choice() {
+fn a_late_upload_is_saved_and_does_not_replace_a_newer_choice() {
     let home = Home::new();
     let daemon = home.start(&["--camera", "demo"]);
     let site = Site::of(&home);
@@ -398,7 +398,7 @@ fn an_upload_that_comes_late_is_kept_and_does_not_replace_a_newer_choice() {
 }
 
 #[test]
-fn lists_have_what_the_page_is_made_of() {
+fn lists_contain_what_the_page_needs() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
     let site = Site::of(&home);
@@ -411,7 +411,7 @@ fn lists_have_what_the_page_is_made_of() {
 }
 
 #[test]
-fn a_page_that_is_not_wanted_is_not_served() {
+fn a_disabled_page_is_not_served() {
     let home = Home::new();
     home.write_config("[web]\nenabled = false\n");
     let daemon = home.start(&["--camera", "demo"]);
@@ -423,7 +423,7 @@ fn a_page_that_is_not_wanted_is_not_served() {
 }
 
 #[test]
-fn a_port_that_is_taken_stops_nothing() {
+fn a_port_in_use_does_not_stop_the_daemon() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let home = Home::new();
     home.write_config(&format!("[web]\nport = {}\n", taken.local_addr().unwrap().port()));
