@@ -87,7 +87,7 @@ fn a_machine_is_set_up_and_restored() {
         "ok    apps show it as \"Virtual Background Cam\" (/dev/video10)",
         "ok    visible in browsers",
         "ok    enough buffers for slow apps (max_buffers=4)",
-        "ok    it will survive a reboot",
+        "ok    the virtual camera will survive a reboot",
     ] {
         assert!(after.contains(line), "no {line:?} in\n{after}");
     }

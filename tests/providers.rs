@@ -218,8 +218,8 @@ async fn comfyui_reports_failures() {
     for (text, what) in [
         ("{\"nodes\": []}", "editor's format"),
         ("{}", "not contain %prompt%"),
-        ("[\"%prompt%\"]", "no object"),
-        ("x", "no JSON"),
+        ("[\"%prompt%\"]", "not an object"),
+        ("x", "not valid JSON"),
     ] {
         fs::write(&set.settings.comfyui.workflow, text).unwrap();
         let error = catalogue::open("comfyui", &set.settings).unwrap_err();
@@ -574,7 +574,7 @@ async fn a_program_that_fails_is_quoted() {
         ("exit 0", "stdout and the file BGCAM_OUTPUT are empty"),
         ("echo '<svg/>'", "an SVG drawing"),
         ("head -c 26000000 /dev/zero", "more than 25 MB"),
-        ("ln -s /dev/zero \"$BGCAM_OUTPUT\"", "no regular file"),
+        ("ln -s /dev/zero \"$BGCAM_OUTPUT\"", "not a regular file"),
         ("kill -9 $$", "signal: 9"),
     ] {
         let error = generate("command", &program(script)).await.unwrap_err();

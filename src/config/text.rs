@@ -11,7 +11,7 @@ use super::{
 use crate::error::nearest;
 
 /// Limit of lines with syntax errors; a file with more is probably not TOML.
-const MAX_BROKEN: usize = 50;
+const MAX_SYNTAX_ERRORS: usize = 50;
 
 /// A parsed settings file.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ fn without_broken_lines(text: &str) -> (String, Vec<(usize, String)>) {
         let line = line_of(&text, error.span().map_or(0, |span| span.start));
         broken.push((line, error.message().trim_end().to_owned()));
         match lines.get_mut(line - 1) {
-            Some(line) if !line.is_empty() && broken.len() < MAX_BROKEN => *line = "",
+            Some(line) if !line.is_empty() && broken.len() < MAX_SYNTAX_ERRORS => *line = "",
             // the error is at a line that is empty already, such as the end of the file
             _ => return (text, broken),
         }

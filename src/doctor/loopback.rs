@@ -198,9 +198,9 @@ fn max_buffers(system: &System) -> Finding {
 fn at_boot(system: &System) -> Finding {
     const CHECK: &str = "virtual-camera-at-boot";
     if loads_at_boot(system) {
-        return Finding::ok(CHECK, "it will survive a reboot");
+        return Finding::ok(CHECK, "the virtual camera will survive a reboot");
     }
-    Finding::warn(CHECK, "it will not survive a reboot").fix(SETUP, "loads the module at every boot")
+    Finding::warn(CHECK, "the virtual camera will not survive a reboot").fix(SETUP, "loads the module at every boot")
 }
 
 #[cfg(test)]
