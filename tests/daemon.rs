@@ -108,7 +108,7 @@ fn a_blurred_room_replacing_a_missing_image_is_reported() {
     let mut daemon = home.start(&["--camera", "demo"]);
     let scene = daemon.wait_until("it answers", |_| true).scene;
     assert_eq!(scene.label, "blur 50 (your room is visible)");
-    assert_eq!(scene.room_why.as_deref(), Some("beach.jpg can't be shown, the blurred room takes its place"));
+    assert_eq!(scene.room_why.as_deref(), Some("beach.jpg can't be shown, your blurred room replaces it"));
     home.expect(&["set-blur"], 0);
     assert!(!daemon.wait_until("it answers", |_| true).scene.room_visible, "now it is what was asked for");
 }

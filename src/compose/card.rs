@@ -1,4 +1,4 @@
-//! The still picture that others see while there is no camera to show.
+//! The placeholder card shown while there is no camera picture.
 
 use super::{
     Scene,
@@ -10,27 +10,27 @@ use crate::{
     frame::{Frame, Yuv},
 };
 
-/// Why there is no camera to show.
+/// Why there is no camera picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Card {
-    /// It is being opened.
+    /// The camera is being opened.
     Starting,
-    /// It is gone.
+    /// The camera is gone.
     CameraLost,
-    /// Another program has it.
+    /// Another program uses the camera.
     CameraBusy,
-    /// The user wants it so.
+    /// The user paused the camera.
     Paused,
-    /// The person can't be told from the room.
+    /// The person cannot be separated from the room.
     ModelFailed,
 }
 
 impl Card {
-    /// The words on it: what is wrong, and a line for those who want to know more.
+    /// The title, and a second line with more detail.
     fn text(self) -> (&'static str, &'static str) {
         match self {
             Self::Starting => ("Starting camera", ""),
-            Self::CameraLost => ("Camera disconnected", "It will be back when the camera is"),
+            Self::CameraLost => ("Camera disconnected", "Waiting for the camera"),
             Self::CameraBusy => ("Camera in use", "Another program has it open"),
             Self::Paused => ("Camera paused", ""),
             Self::ModelFailed => ("Camera hidden", "The background effect has stopped working"),
@@ -38,13 +38,13 @@ impl Card {
     }
 }
 
-/// Draws `card` to `into`, with `detail` in place of its second line unless that is empty: over the background of `scene`, dimmed, where that is a picture or a colour, else over a quiet
-/// dark one. Nothing of the camera is in it.
+/// Draws `card` to `into`; `detail` replaces its second line unless it is empty. The card is drawn over the dimmed background
+/// of `scene` if that is a picture or a colour, else over a plain dark one. It shows nothing of the camera.
 ///
-/// Meant for changes of state, not for every frame: takes some milliseconds, and allocates.
+/// Takes some milliseconds and allocates: meant for changes of state, not for every frame.
 ///
 /// # Panics
-/// When the scene's picture is not of the size of `into`.
+/// When the scene's picture does not have the size of `into`.
 pub fn draw(card: Card, detail: &str, scene: Option<&Scene>, into: &mut Frame) {
     match scene.map(|scene| &scene.background) {
         Some(Background::Picture(picture)) => dimmed(picture, into),
@@ -74,16 +74,16 @@ fn dimmed(picture: &Frame, into: &mut Frame) {
     dim(into);
 }
 
-/// A third of the light and half of the colour, so that white words can be read on anything.
+/// Reduces luma to a third and chroma to a half, so that white text is readable on any background.
 fn dim(frame: &mut Frame) {
     let (y, u, v) = frame.planes_mut();
     y.iter_mut().for_each(|luma| *luma = 16 + (u16::from(luma.saturating_sub(16)) * 84 / 256) as u8);
     u.iter_mut().chain(v).for_each(|chroma| *chroma = ((u16::from(*chroma) + 128) / 2) as u8);
 }
 
-/// Dark blue, a little lighter above the middle, dithered so that it has no bands.
+/// Dark blue, a little lighter above the centre, dithered to avoid banding.
 fn draw_default(frame: &mut Frame) {
-    // One hue for all: where chroma steps, rings of colour show.
+    // a constant chroma: steps in chroma would show as coloured rings
     let Yuv { y: light, u: blue, v: red } = Yuv::from_rgb(50, 56, 70);
     let (light, dark) = (f32::from(light), 26.0);
     let (width, height) = (frame.size().width(), frame.size().height());
@@ -101,7 +101,7 @@ fn draw_default(frame: &mut Frame) {
     }
 }
 
-/// A video camera on a disc, `size` wide, struck out or not.
+/// A video camera on a disc of width `size`, optionally crossed out.
 fn camera(ink: &mut Ink, middle: (f32, f32), size: f32, crossed_out: bool) {
     ink.shape(middle, size, 0.12, |x, y| x.hypot(y) - size * 0.72);
     let s = size * 0.86;
@@ -114,13 +114,13 @@ fn camera(ink: &mut Ink, middle: (f32, f32), size: f32, crossed_out: bool) {
         }
         let (from, to) = ((-s * 0.44, -s * 0.42), (s * 0.44, s * 0.42));
         let bar = stroke((x, y), from, to, s * 0.075);
-        // The bar has a clear rim.
+        // the bar has a transparent outline
         let rim = stroke((x, y), from, to, s * 0.23);
         camera.max(-rim).min(bar)
     });
 }
 
-/// The part of a video camera that points at you: narrow at the body, wide outwards.
+/// The lens of the video camera: a trapezium, narrow at the body.
 fn finder((x, y): (f32, f32), s: f32) -> f32 {
     let round = s * 0.04;
     let slope = 0.62f32;
@@ -152,7 +152,7 @@ mod tests {
             assert!(cards.iter().flat_map(Frame::data).all(|byte| (16..=240).contains(byte)), "{size}");
             if width > 100 {
                 assert!(cards.windows(2).all(|pair| pair[0].data() != pair[1].data()), "{size}");
-                // Words stay within the picture.
+                // text stays within the picture
                 let edge = |frame: &Frame| frame.planes().0.chunks_exact(size.width()).any(|row| row[0] > 100);
                 assert!(!cards.iter().any(edge), "{size}");
             }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_stands_on_the_dimmed_background() {
+    fn a_card_is_drawn_over_the_dimmed_background() {
         let mut picture = Frame::new(Size::HD);
         picture.fill(Yuv::from_rgb(255, 99, 71));
         let color = Background::Color(Yuv::from_rgb(255, 99, 71));

@@ -1,4 +1,4 @@
-//! A frame, its mask and its background on a grid of small cells: what the fringe and the tone look at.
+//! The means of frame, mask and background over a grid of small cells: the input of `fringe` and `tone`.
 
 use crate::{
     background::Background,
@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// Pixels of luma on a side of a cell; half as many of chroma.
+/// The side of a cell in luma pixels; half as many chroma pixels.
 pub(super) const FACTOR: usize = 4;
 
 /// The means of the cells.
@@ -20,7 +20,7 @@ pub(super) struct CellMeans {
     pub(super) frame: Guide,
     /// Of the mask.
     pub(super) person: Plane<u8>,
-    /// Of a background that is not the room itself; see [`CellMeans::measure_background`].
+    /// Of the background, unless that is the room; see [`CellMeans::measure_background`].
     pub(super) behind: Guide,
 }
 
@@ -41,7 +41,7 @@ impl CellMeans {
         self.cells.luma(mask.alpha(), mask.size(), &mut self.person);
     }
 
-    /// Looks at the background, in the camera's directions where the camera is mirrored; false when it is the room.
+    /// Measures the background, mirrored like the camera; false if the background is the room.
     pub(super) fn measure_background(&mut self, background: &Background, mirror: bool) -> bool {
         match background {
             Background::Off | Background::Blur { .. } => return false,

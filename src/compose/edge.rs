@@ -1,15 +1,15 @@
-//! The edge of the person as people want it: moved, and feathered.
+//! Moves and feathers the edge of the person.
 //!
-//! A feathered edge lies within the person, since what lies outside of them is the room.
+//! A feathered edge lies inside the person, because outside of it is the room.
 
 use multiversion::multiversion;
 
 use crate::{frame::Mask, look::Look};
 
-/// The longest way that an edge can be moved or feathered, in 720ths of the frame's height.
+/// The maximum distance by which an edge is moved or feathered, in 720ths of the frame's height.
 const MAX_RADIUS: usize = 10;
 
-/// A mask in the making.
+/// The mask being reshaped, and buffers.
 #[derive(Debug)]
 pub(super) struct Edge {
     mask: Mask,
@@ -29,12 +29,12 @@ impl Edge {
         }
     }
 
-    /// `mask` with its edge as `look` wants it; the same mask when it wants nothing.
+    /// `mask` with its edge as set in `look`; the same mask if nothing is set.
     pub(super) fn shape<'a>(&'a mut self, mask: &'a Mask, look: &Look) -> &'a Mask {
         let height = mask.size().height();
         let feather = pixels(look.softness, height);
         let moved = if look.edge_shift < 0 { -1 } else { 1 } * pixels(look.edge_shift.abs(), height) as isize;
-        // the feather falls inwards: half of it goes to each side of an edge that is moved by as much
+        // the feather extends inwards only: an edge feathered to both sides is moved inwards by as much
         let moved = moved - feather as isize;
         if moved == 0 && feather == 0 {
             return mask;
@@ -46,14 +46,14 @@ impl Edge {
             self.morph(width, moved.unsigned_abs(), moved > 0);
         }
         if feather > 0 {
-            // two boxes make a slope without corners
+            // two box filters give a slope without corners
             let (one, other) = (feather.div_ceil(2), feather / 2);
             [one, other].into_iter().filter(|radius| *radius > 0).for_each(|radius| self.blur(width, radius));
         }
         &self.mask
     }
 
-    /// Takes the greatest alpha within `radius`, or the least.
+    /// Dilates or erodes: takes the maximum alpha within `radius`, or the minimum.
     fn morph(&mut self, width: usize, radius: usize, outwards: bool) {
         let alpha = self.mask.alpha_mut();
         let height = alpha.len() / width;
@@ -95,13 +95,13 @@ impl Edge {
     }
 }
 
-/// Per cent of [`MAX_RADIUS`] in a frame of this height; something is at least one pixel.
+/// A percentage of [`MAX_RADIUS`] in pixels, for a frame of this height; at least one pixel unless it is zero.
 fn pixels(per_cent: i32, height: usize) -> usize {
     let per_cent = per_cent.clamp(0, 100) as usize;
     (per_cent * MAX_RADIUS * height).div_ceil(100 * 720)
 }
 
-/// A row with its ends repeated.
+/// Copies a row, with its ends repeated.
 fn pad(from: &[u8], radius: usize, row: &mut [u8]) {
     let width = from.len();
     row[..radius].fill(from[0]);
@@ -128,11 +128,11 @@ fn subtract(row: &[u8], sums: &mut [u16]) {
     sums.iter_mut().zip(row).for_each(|(sum, byte)| *sum -= u16::from(*byte));
 }
 
-/// Sums of `2 radius + 1` bytes over their count.
+/// Divides sums of `2 radius + 1` bytes by their number.
 #[multiversion(targets = "simd")]
 fn divide(sums: &[u16], radius: usize, into: &mut [u8]) {
     let count = (2 * radius + 1) as u32;
-    let inverse = (1 << 20) / count + 1; // exact enough to give 0 for 0 and 255 for 255
+    let inverse = (1 << 20) / count + 1; // exact for 0 and 255
     for (into, &sum) in into.iter_mut().zip(sums) {
         *into = (((u32::from(sum) + count / 2) * inverse) >> 20) as u8;
     }
@@ -152,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn the_edge_moves_by_what_was_asked_for() {
+    fn the_edge_moves_by_the_requested_distance() {
         let edge = |shift| row(0, shift).iter().filter(|alpha| **alpha == 255).count();
         assert_eq!([edge(0), edge(100), edge(-100), edge(50), edge(1)], [400, 410, 390, 405, 401]);
     }
 
     #[test]
-    fn a_feather_falls_inwards() {
+    fn a_feather_extends_inwards() {
         let row = row(100, 0);
         assert!(row[400..].iter().all(|alpha| *alpha < 3), "{:?}", &row[395..410]);
         assert_eq!(row[..379], [255; 379]);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn all_and_nothing_stay_at_every_setting() {
+    fn full_and_empty_masks_never_change() {
         for size in [Size::new(64, 48).unwrap(), Size::new(640, 480).unwrap(), Size::new(16, 16).unwrap()] {
             let mut edge = Edge::new(size);
             for value in [0, 255] {

@@ -1,4 +1,4 @@
-//! Which part of the camera's picture is shown: enlarged, moved, or following the person.
+//! Picks the part of the camera picture that is shown: zoomed, panned, or following the person.
 
 use multiversion::multiversion;
 
@@ -7,50 +7,50 @@ use crate::{
     look::Look,
 };
 
-/// Pixels from sample to sample when the person is looked for.
+/// The distance in pixels between samples of the mask.
 const STRIDE: usize = 8;
 
-/// A sample's alpha from which on the person is there.
+/// The alpha from which a sample belongs to the person.
 const MIN_ALPHA: u8 = 128;
 
-/// The share of a person's height, from the top, in which their head is.
+/// The share of a person's height, from the top, that contains the head.
 const HEAD_SHARE: f32 = 0.3;
 
-/// Of a picture that follows: its height in widths of the head, and the room above the head in the same.
+/// The height of an automatic crop and the space above the head, in head widths.
 const HEIGHT_IN_HEADS: f32 = 3.2;
 const HEADROOM: f32 = 0.45;
 
-/// The greatest enlargement of a picture that follows, where the zoom is not set.
+/// The maximum zoom of automatic framing, if no zoom is set.
 const MAX_AUTO_ZOOM: f32 = 2.0;
 
-/// By how much of the picture's height the person may move before the picture follows.
+/// How far the person may move before the crop follows, as a share of the crop's height.
 const DEAD_ZONE: f32 = 0.06;
 
-/// How much of the way to where it should be the picture goes in a frame.
+/// The share of the remaining distance that the crop moves per frame.
 const STEP_SHARE: f32 = 0.06;
 
-/// Frames that are made up for after a gap, at the most.
+/// The maximum number of frames made up for after a gap.
 const MAX_GAP: u64 = 8;
 
-/// A part of a frame, in pixels of luma, of the frame's shape.
+/// A part of the frame with the frame's aspect ratio, in luma pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Crop {
-    /// The middle.
+    /// The centre.
     x: f32,
     y: f32,
     /// 1 is the whole frame.
     zoom: f32,
 }
 
-/// The virtual camera operator.
+/// Crops the frame, following the person if set.
 #[derive(Debug)]
 pub(super) struct Framing {
     size: Size,
     frame: Frame,
     mask: Mask,
-    /// Where it looks, and where it is going.
+    /// The current crop, and the one it moves to.
     now: Option<(Crop, Crop)>,
-    /// The number of the frame that it looked at last.
+    /// The number of the last frame.
     seq: u64,
     scaler: Scaler,
 }
@@ -60,7 +60,7 @@ impl Framing {
         Self { size, frame: Frame::new(size), mask: Mask::new(size), now: None, seq: 0, scaler: Scaler::new(size) }
     }
 
-    /// The part of `frame` and `mask` that `look` wants, at their full size; themselves when that is all of it.
+    /// The part of `frame` and `mask` selected by `look`, at full size; the originals if that is all of them.
     pub(super) fn frame<'a>(
         &'a mut self,
         frame: &'a Frame,
@@ -106,12 +106,12 @@ impl Framing {
         Crop { x: off(look.pan_x, width), y: off(look.pan_y, height), zoom }
     }
 
-    /// Goes towards the person's head; towards the whole picture where nobody is. A frame that is composed twice, as while
-    /// one background fades into another, is one step all the same.
+    /// Moves towards the person's head, or to the whole frame if there is no person. A frame that is composed twice, as during
+    /// a fade, counts as one step.
     fn follow(&mut self, seq: u64, mask: Option<&Mask>, look: &Look) -> Crop {
         let frames = match seq.checked_sub(self.seq) {
             Some(frames) => frames.min(MAX_GAP) as i32,
-            None if self.seq - seq <= MAX_GAP => 0, // an earlier one, where its mask comes late
+            None if self.seq - seq <= MAX_GAP => 0, // an earlier frame, whose mask came late
             None => 1,                              // another stream
         };
         if frames > 0 {
@@ -132,7 +132,7 @@ impl Framing {
         now
     }
 
-    /// The view in which the person's head has its place.
+    /// The crop that places the person's head.
     fn target(&self, mask: &Mask, most: f32) -> Option<Crop> {
         let (width, height) = (self.size.width(), self.size.height());
         let rows = || mask.alpha().chunks_exact(width).step_by(STRIDE);
@@ -153,7 +153,7 @@ impl Framing {
         Some(Crop { x, y, zoom })
     }
 
-    /// The nearest view that does not reach over the frame's rim.
+    /// The nearest crop within the frame.
     fn within(&self, Crop { x, y, zoom }: Crop) -> Crop {
         let zoom = zoom.max(1.0);
         let keep = |at: f32, side: usize| {
@@ -164,12 +164,12 @@ impl Framing {
     }
 }
 
-/// Enlarges a part of a plane, bilinear.
+/// Enlarges a part of a plane bilinearly.
 #[derive(Debug)]
 struct Scaler {
     /// For each column: the first of its two source columns, and the weight of the second in 256ths.
     columns: Box<[(u32, u16)]>,
-    /// Two source rows at the full width, and which they are.
+    /// Two source rows enlarged to the full width, and their numbers.
     rows: [Box<[u8]>; 2],
     held: [Option<usize>; 2],
 }
@@ -209,7 +209,7 @@ impl Scaler {
     }
 }
 
-/// Where pixel `at` comes from: the first of two pixels, and the weight of the second in 256ths.
+/// The source of pixel `at`: the first of two pixels, and the weight of the second in 256ths.
 fn source(at: usize, start: f32, zoom: f32, side: usize) -> (usize, u16) {
     let place = (start + (at as f32 + 0.5) / zoom - 0.5).clamp(0.0, (side - 1) as f32);
     let first = place as usize;
@@ -236,7 +236,7 @@ fn between(above: &[u8], below: &[u8], weight: u16, into: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// A person whose head of `width` pixels is centred at `x` and begins at `top`.
+    /// A person whose head is `width` pixels wide, centred at `x`, and starts at `top`.
     fn person(x: usize, top: usize, width: usize) -> Mask {
         let mut mask = Mask::new(Size::HD);
         for (at, alpha) in mask.alpha_mut().iter_mut().enumerate() {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_touched_at_no_zoom() {
+    fn without_zoom_nothing_is_copied() {
         let (frame, mask) = (gradient(), person(640, 200, 200));
         let mut framing = Framing::new(Size::HD);
         let (shown, cut) = framing.frame(&frame, Some(&mask), &Look::plain());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn zoom_and_pan_show_that_part() {
+    fn zoom_and_pan_select_a_part() {
         let mut frame = Frame::new(Size::HD);
         let (y, ..) = frame.planes_mut();
         y.iter_mut()
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn it_follows_the_head_smoothly_and_rests_when_it_rests() {
+    fn it_follows_the_head_smoothly_and_ignores_small_moves() {
         let (mut frame, look) = (gradient(), Look { auto_frame: true, ..Look::plain() });
         frame.seq = 100;
         let mut framing = Framing::new(Size::HD);
@@ -291,10 +291,10 @@ mod tests {
                 framing.frame(&frame, Some(mask), &look);
                 let once = framing.now;
                 framing.frame(&frame, Some(mask), &look);
-                assert_eq!(framing.now, once, "the same frame again");
+                assert_eq!(framing.now, once, "the same frame twice");
                 frame.seq -= 1;
                 framing.frame(&frame, Some(mask), &look);
-                assert_eq!(framing.now, once, "the one before it");
+                assert_eq!(framing.now, once, "the previous frame");
                 frame.seq += 1;
                 let (now, _) = framing.now.unwrap();
                 longest = longest.max(last.map_or(0.0, |last: f32| (now.x - last).abs()));
@@ -303,17 +303,17 @@ mod tests {
             (framing.now.unwrap().0, longest)
         };
         let (first, _) = run(&mut framing, &person(500, 200, 120), 1);
-        assert!((first.x - 500.0).abs() < 12.0 && first.zoom > 1.7, "it begins where the person is: {first:?}");
+        assert!((first.x - 500.0).abs() < 12.0 && first.zoom > 1.7, "it starts at the person: {first:?}");
         let (moved, longest) = run(&mut framing, &person(800, 200, 120), 150);
         assert!((moved.x - 800.0).abs() < 12.0 && longest < 25.0, "{moved:?}, steps up to {longest}");
         let (rested, _) = run(&mut framing, &person(810, 204, 120), 60);
-        assert!((rested.x - moved.x).abs() < 2.0, "a small move moves nothing");
+        assert!((rested.x - moved.x).abs() < 2.0, "a small move is ignored");
         let (empty, _) = run(&mut framing, &Mask::new(Size::HD), 200);
         assert!(empty.zoom < 1.01, "{empty:?}");
     }
 
     #[test]
-    fn a_large_head_is_not_enlarged_and_a_view_never_leaves_the_frame() {
+    fn a_large_head_is_not_enlarged_and_a_crop_stays_within_the_frame() {
         let (frame, look) = (gradient(), Look { auto_frame: true, zoom: 400, ..Look::plain() });
         for (x, top, width) in [(640, 40, 500), (5, 0, 60), (1275, 700, 60), (0, 360, 16)] {
             let mut framing = Framing::new(Size::HD);

@@ -1,4 +1,4 @@
-//! The layers of a picture, row by row: what stands behind, and the person over it.
+//! Blends the layers of a picture row by row: the background, and the person over it.
 
 use super::{
     Scene,
@@ -12,10 +12,10 @@ use crate::{
     frame::{Frame, Mask, Size, Yuv},
 };
 
-/// The least strength of blur when nobody knows where the person is: the whole picture is shown, so it has to hide all.
+/// The minimum blur strength without a mask: the whole frame is shown, so the blur has to hide everything.
 const MIN_BLUR_WITHOUT_MASK: u8 = 80;
 
-/// Joins the layers of frames of one size.
+/// Blends the layers of frames of one size.
 #[derive(Debug)]
 pub(super) struct Layers {
     size: Size,
@@ -27,32 +27,32 @@ pub(super) struct Layers {
     rows: Rows,
 }
 
-/// Rows in the making.
+/// Row buffers.
 #[derive(Debug)]
 struct Rows {
     front: Box<[u8]>,
-    /// The same and its alpha, mirrored.
+    /// The person and its alpha, mirrored.
     mirrored: [Box<[u8]>; 2],
     back: Box<[u8]>,
     room: Box<[u8]>,
 }
 
-/// One plane of what stands behind the person.
+/// One plane of the background.
 #[derive(Clone, Copy)]
 enum BackPlane<'a> {
     Color(u8),
     Picture(&'a [u8]),
-    /// Of the blurred room: 0 = Y, 1 = U, 2 = V.
+    /// The blurred room: 0 = Y, 1 = U, 2 = V.
     Blur(usize),
 }
 
-/// What is done to the person's rows before they are blended, and to the background's.
+/// The processing of the person's and the background's rows before blending.
 #[derive(Clone, Copy)]
 struct Finish {
     mirror: bool,
     retouch: Option<Retouch>,
     tone: Option<Tone>,
-    /// How much of the background covers the room, in 256ths.
+    /// The opacity of the background over the room, in 256ths.
     opacity: u16,
 }
 
@@ -70,7 +70,7 @@ impl Layers {
         }
     }
 
-    /// As [`Compositor::compose`](super::Compositor::compose), of frames that are framed and masks that are shaped.
+    /// Like [`Compositor::compose`](super::Compositor::compose), for a cropped frame and a reshaped mask.
     pub(super) fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, into: &mut Frame) {
         let finish = self.analyse(frame, mask, scene);
         match (&scene.background, mask) {
@@ -93,7 +93,7 @@ impl Layers {
         }
     }
 
-    /// Looks at the frame for whatever the scene's look needs to know of it.
+    /// Measures the frame as far as the scene's look requires it.
     fn analyse(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene) -> Finish {
         let look = &scene.look;
         let opacity = (look.background_opacity.clamp(0, 100) * 256 / 100) as u16;
@@ -166,7 +166,7 @@ impl Layers {
         }
     }
 
-    /// Finds the alpha of the chroma samples.
+    /// Computes the alpha of the chroma samples.
     fn halve(&mut self, mask: &Mask) {
         let width = self.size.width();
         let rows = mask.alpha().chunks_exact(2 * width).zip(self.chroma_alpha.chunks_exact_mut(width / 2));
@@ -178,7 +178,7 @@ impl Layers {
 }
 
 impl<'a> BackPlane<'a> {
-    /// A row of the plane; made in `row` where it is not there yet.
+    /// A row of the plane, computed into `row` if necessary.
     fn row(self, (plane, y): (usize, usize), blur: &mut Blur, tone: Option<Tone>, row: &'a mut [u8]) -> &'a [u8] {
         match self {
             Self::Picture(picture) => return &picture[y * row.len()..][..row.len()],
@@ -195,7 +195,7 @@ impl<'a> BackPlane<'a> {
 }
 
 impl Finish {
-    /// A row of the person: the camera's own, or made in `row` where anything is done to it.
+    /// A row of the person: the camera's own, or computed into `row` if it is processed.
     fn person<'a>(
         &self,
         at: (usize, usize),
@@ -218,7 +218,7 @@ impl Finish {
         row
     }
 
-    /// A row of the background with the room shining through.
+    /// A row of the background blended with the room.
     fn blend_room<'a>(&self, behind: &[u8], camera: &[u8], row: &'a mut [u8]) -> &'a [u8] {
         row.copy_from_slice(camera);
         if self.mirror {

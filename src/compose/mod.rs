@@ -1,9 +1,9 @@
-//! Station 4: the person over the background.
+//! Stage 4, compositing: blends the person over the background.
 //!
-//! In the order of a frame: `framing` picks the part of the camera's picture that is shown, `edge` moves and feathers the
-//! mask, `survey` looks at all on a grid of cells, from which `fringe` takes the room's colour out of the edge and `tone`
-//! fits the person's brightness; `layers` blends them over the background (`blur` makes that of the room), and an
-//! [`Overlay`] comes last. What of this is done is up to the scene's [`Look`](crate::look::Look).
+//! In order: `framing` crops the camera picture, `edge` moves and feathers the mask, `cell_means` averages frame, mask and
+//! background over a grid of cells, from which `fringe` removes the room's colour along the edge and `tone` adjusts the
+//! person's brightness, `layers` blends them over the background, and an [`Overlay`] comes last. The scene's
+//! [`Look`](crate::look::Look) decides which of these run.
 
 pub mod card;
 mod cell_means;
@@ -24,7 +24,7 @@ pub use scene::Scene;
 use self::{edge::Edge, framing::Framing, layers::Layers};
 use crate::frame::{Frame, Mask, Size};
 
-/// Puts the person of a frame over the background of a [`Scene`]; owns every buffer that this takes.
+/// Composites frames with the background of a [`Scene`]; owns all buffers.
 #[derive(Debug)]
 pub struct Compositor {
     size: Size,
@@ -34,22 +34,22 @@ pub struct Compositor {
 }
 
 impl Compositor {
-    /// A compositor for frames of `size`.
+    /// Creates a compositor for frames of `size`.
     pub fn new(size: Size) -> Self {
         Self { size, framing: Framing::new(size), edge: Edge::new(size), layers: Layers::new(size) }
     }
 
-    /// Writes `frame` as `scene` wants it to `into`, with the frame's number and time. Allocates nothing.
+    /// Writes `frame` to `into` as specified by `scene`, with the frame's number and time. Allocates nothing.
     ///
-    /// Without a mask nobody knows where the person is, so nothing of the frame is shown but under
-    /// [`Background::Off`](crate::background::Background::Off): the background stands alone, and a blurred room is blurred
-    /// strongly and as a whole.
+    /// Without a mask, the person is unknown, and nothing of the frame is shown except with
+    /// [`Background::Off`](crate::background::Background::Off): the output is the background alone, and a blurred room is
+    /// blurred strongly as a whole.
     ///
-    /// [`Scene::mirror`] mirrors what comes from the camera; a picture stays as it is, so that its words can be read.
-    /// [`Scene::paused`] is not looked at: a [`card`] is shown then.
+    /// [`Scene::mirror`] mirrors the camera picture; a background picture stays as it is, so that text in it is readable.
+    /// [`Scene::paused`] is ignored: a [`card`] is shown then.
     ///
     /// # Panics
-    /// When the size of `frame`, `mask`, `into` or the scene's picture is not that of the compositor.
+    /// When `frame`, `mask`, `into` or the scene's picture does not have the compositor's size.
     pub fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, into: &mut Frame) {
         assert_eq!((frame.size(), into.size()), (self.size, self.size), "frames of another size");
         assert!(mask.is_none_or(|mask| mask.size() == self.size), "a mask of another size");
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::{background::Background, frame::Yuv, look::Look};
 
-    /// Stands for the room: no background below comes near it.
+    /// Represents the room: no background below has a similar colour.
     const FORBIDDEN: Yuv = Yuv { y: 235, u: 240, v: 16 };
     const SIZES: [(u32, u32); 3] = [(64, 48), (1280, 720), (66, 50)];
 
@@ -80,7 +80,7 @@ mod tests {
         frame
     }
 
-    /// Some texture, different for each `seed`, between black and middle gray.
+    /// Some texture, different for each `seed`, between black and middle grey.
     fn texture(size: Size, seed: usize) -> Frame {
         frame(size, |at| 16 + ((at * (7 + seed) + at / 11) % 100) as u8)
     }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn compose(frame: &Frame, mask: Option<&Mask>, scene: &Scene) -> Frame {
-        // What was there before must not shine through either.
+        // earlier content must not show through either
         let mut into = self::frame(frame.size(), |_| 77);
         Compositor::new(frame.size()).compose(frame, mask, scene, &mut into);
         into
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_room_is_never_shown_without_a_person_in_it() {
+    fn the_room_never_shows_without_a_person() {
         for size in sizes() {
             let mut room = Frame::new(size);
             room.fill(FORBIDDEN);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_mask_only_the_background_stands_there() {
+    fn without_a_mask_only_the_background_is_shown() {
         for size in sizes() {
             let room = texture(size, 1);
             for background in backgrounds(size) {
@@ -156,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn a_blind_blur_hides_all_even_at_the_least_strength() {
-        // Stripes as wide as the strokes of a headline: nothing of them may be left.
+    fn a_blur_without_a_mask_hides_everything_at_any_strength() {
+        // stripes as wide as the strokes of a headline must disappear
         let room = frame(Size::HD, |at| if at / 12 % 2 == 0 { 40 } else { 200 });
         let out = compose(&room, None, &scene(Background::Blur { strength: 1 }));
         let row = &out.planes().0[360 * 1280 + 200..][..800];
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_person_is_shown_as_the_camera_saw_it() {
+    fn the_person_is_shown_unchanged() {
         for size in sizes() {
             let person = texture(size, 2);
             let everybody = mask(size, |_| 255);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn mirroring_turns_the_camera_and_not_the_picture() {
+    fn mirroring_affects_the_camera_and_not_the_background() {
         for size in sizes() {
             let (person, picture) = (texture(size, 1), texture(size, 2));
             let half = mask(size, |at| if at % size.width() < size.width() / 2 { 255 } else { 0 });
@@ -214,13 +214,13 @@ mod tests {
             let blurred =
                 |mirror| compose(&person, None, &Scene { mirror, ..self::scene(Background::Blur { strength: 50 }) });
             let (plain, turned) = (blurred(false), mirrored(&blurred(true)));
-            // Only the thresholds of the dither stay in their place.
+            // only the thresholds of the dither are not mirrored
             assert!(plain.data().iter().zip(turned.data()).all(|(a, b)| a.abs_diff(*b) <= 1));
         }
     }
 
     #[test]
-    fn what_is_left_out_of_a_picture_is_never_seen_in_the_next() {
+    fn reused_buffers_never_leak_into_the_next_picture() {
         for (width, height) in [(66, 50), (130, 98), (854, 480), (1280, 720)] {
             let size = Size::new(width, height).unwrap();
             let mut used = Compositor::new(size);

@@ -1,4 +1,4 @@
-//! A picture with transparency over everything: a logo, a name.
+//! A transparent image over everything, such as a logo or a name.
 
 use std::{path::Path, sync::Arc};
 
@@ -15,16 +15,16 @@ use crate::{
     media::image_file::{self, Limits},
 };
 
-/// Between the overlay and the rim of the picture, as a share of its height.
+/// The margin between the overlay and the edge of the frame: the frame's height divided by this.
 const MARGIN: usize = 30;
 
-/// An overlay at its size and place, ready to blend; cheap to clone.
+/// An overlay at its final size and position, ready to blend; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Overlay(Arc<Placed>);
 
 #[derive(Debug)]
 struct Placed {
-    /// Its left and upper edge, and its size; all even.
+    /// Its left and top edge, and its size; all even.
     at: (usize, usize),
     size: (usize, usize),
     /// Y, U, V.
@@ -34,10 +34,10 @@ struct Placed {
 }
 
 impl Overlay {
-    /// The overlay that `look` names, for pictures of `size`; none without one, or one that is not to be seen.
+    /// Loads the overlay selected by `look`, for frames of `size`; `None` if there is none, or its opacity is zero.
     ///
     /// # Errors
-    /// When it can't be read, is no picture or larger than `limits`.
+    /// When the file cannot be read, is not an image, or exceeds `limits`.
     pub fn load(look: &Look, size: Size, limits: &Limits) -> Result<Option<Self>, BackgroundError> {
         let Some(path) = look.overlay().filter(|_| look.overlay_opacity > 0) else { return Ok(None) };
         let bytes = image_file::read_bytes(&path, limits)?;
@@ -82,7 +82,7 @@ impl Overlay {
     }
 }
 
-/// The size at which it is laid: `width` wide, or less where it would be too tall; even.
+/// The overlay's size: `wanted` wide, or less if it would be too tall; even.
 fn fit((width, height): (usize, usize), wanted: usize, size: Size) -> (usize, usize) {
     let even = |side: usize, most: usize| (side & !1).clamp(2, most);
     let tall = wanted * height / width.max(1);
@@ -112,7 +112,7 @@ fn resize(picture: &image::RgbaImage, (width, height): (usize, usize)) -> Vec<u8
     let mut into = Image::new(width, height, PixelType::U8x4);
     let source = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x4);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    // both have pixels of the same kind and sizes of their own, so this can't fail; nothing would be laid if it did
+    // both images have the same pixel type and valid sizes, so this cannot fail; an empty overlay would be the result
     let done = source.is_ok_and(|source| Resizer::new().resize(&source, &mut into, Some(&options)).is_ok());
     if done { into.into_vec() } else { vec![0; (width * height * 4) as usize] }
 }
@@ -125,7 +125,7 @@ fn convert(pixels: &[u8], size: (usize, usize), at: (usize, usize), opacity: i32
     };
     let all = || (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
     let halves = || (0..height / 2).flat_map(|y| (0..width / 2).map(move |x| (2 * x, 2 * y)));
-    // colours of four pixels, weighted by what is seen of each
+    // the colours of four pixels, weighted by their alphas
     let four = |(x, y): (usize, usize), channel: fn(Yuv) -> u8| {
         let four = [pixel(x, y), pixel(x + 1, y), pixel(x, y + 1), pixel(x + 1, y + 1)];
         let weight: u32 = four.iter().map(|(_, alpha)| u32::from(*alpha)).sum();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn it_lies_where_it_should_at_its_size() {
+    fn it_has_the_configured_position_and_size() {
         let white = png(40, 20, [255; 4]);
         for (overlay_position, inside, outside) in [
             (Position::TopLeft, (30, 30), (10, 10)),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_transparent_shows_what_is_under_it() {
+    fn transparent_pixels_show_the_picture_below() {
         let clear = placed(&Look::plain(), &png(40, 20, [255, 255, 255, 0]));
         assert!(clear.planes().0.iter().all(|y| *y == 50));
         let half = placed(&Look { overlay_opacity: 50, ..Look::plain() }, &png(40, 20, [255; 4]));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn no_shape_is_too_odd() {
+    fn extreme_shapes_are_accepted() {
         for (width, height) in [(1, 1), (1, 900), (900, 1), (37, 41)] {
             for overlay_size in [1, 100] {
                 placed(&Look { overlay_size, ..Look::plain() }, &png(width, height, [9, 9, 9, 200]));

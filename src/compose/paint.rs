@@ -1,14 +1,14 @@
-//! White ink on a frame: shapes and words with smooth edges, for what is drawn rarely.
+//! Draws shapes and text in white with smooth edges; slow, for rare use.
 
 use ab_glyph::{Font, FontRef, ScaleFont, point};
 
 use crate::frame::blend;
 use crate::frame::{Frame, Size};
 
-/// Inter Display SemiBold in ASCII; its licence lies beside it.
+/// Inter Display SemiBold, ASCII only; its licence is next to it.
 const FONT: &[u8] = include_bytes!("font/inter-display-semibold.otf");
 
-/// How much white each pixel gets.
+/// The amount of white on each pixel.
 pub(super) struct Ink {
     size: Size,
     alpha: Vec<u8>,
@@ -19,8 +19,8 @@ impl Ink {
         Self { size, alpha: vec![0; size.luma_len()] }
     }
 
-    /// Inks what lies within a shape. `distance` tells in pixels how far a point is outside of it, less than 0 within;
-    /// nothing is inked more than `reach` from `centre` in either direction.
+    /// Fills a shape. `distance` returns the distance of a point from the shape in pixels, negative inside; nothing is drawn
+    /// farther than `reach` from `centre` in either direction.
     pub(super) fn shape(&mut self, centre: (f32, f32), reach: f32, opacity: f32, distance: impl Fn(f32, f32) -> f32) {
         let span =
             |at: f32, end: usize| (at - reach).max(0.0) as usize..((at + reach).ceil().max(0.0) as usize).min(end);
@@ -32,10 +32,9 @@ impl Ink {
         }
     }
 
-    /// Writes `words` with their middle at `x` and their feet at `baseline`; `height` is from the top to the bottom of
-    /// the letters.
+    /// Draws `words` centred at `x` on `baseline`; `height` is the line height of the font.
     pub(super) fn text(&mut self, words: &str, (x, baseline): (f32, f32), height: f32, opacity: f32) {
-        #[allow(clippy::expect_used)] // our own file; a test draws every word
+        #[allow(clippy::expect_used)] // a compiled-in file; a test draws every card
         let font = FontRef::try_from_slice(FONT).expect("the font that is compiled in");
         let font = font.as_scaled(height);
         let width: f32 = words.chars().map(|letter| font.h_advance(font.glyph_id(letter))).sum();
@@ -60,7 +59,7 @@ impl Ink {
         *alpha += ((255.0 - f32::from(*alpha)) * opacity).round() as u8;
     }
 
-    /// Lays the ink on a frame of its size.
+    /// Blends the drawing onto a frame of its size.
     pub(super) fn blend_onto(&self, frame: &mut Frame) {
         let width = self.size.width();
         let (y, u, v) = frame.planes_mut();
@@ -79,13 +78,13 @@ impl Ink {
     }
 }
 
-/// The distance to a rectangle around the origin with round corners.
+/// The signed distance to a rounded rectangle around the origin.
 pub(super) fn rounded((x, y): (f32, f32), (half_width, half_height): (f32, f32), radius: f32) -> f32 {
     let (x, y) = (x.abs() - half_width + radius, y.abs() - half_height + radius);
     x.max(0.0).hypot(y.max(0.0)) + x.max(y).min(0.0) - radius
 }
 
-/// The distance to a stroke with round ends.
+/// The signed distance to a line segment with round ends.
 pub(super) fn stroke((x, y): (f32, f32), from: (f32, f32), to: (f32, f32), width: f32) -> f32 {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let along = (((x - from.0) * dx + (y - from.1) * dy) / (dx * dx + dy * dy)).clamp(0.0, 1.0);

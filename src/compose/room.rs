@@ -1,41 +1,41 @@
-//! Whether others can see the user's real room, and why: the one place that decides it.
+//! Decides whether other people can see the user's room, and why. All other code asks this module.
 
 use std::fmt;
 
 use super::Scene;
 use crate::{background::BackgroundSpec, look::Look};
 
-/// The least strength of blur that hides the room. Below it, at 720 rows, the blur is narrower than the strokes of a
-/// headline: letters, screens and faces behind the user can be made out.
+/// The minimum blur strength that hides the room. Below it, at 720 rows, the blur is narrower than the strokes of a headline,
+/// and text, screens and faces behind the user stay recognisable.
 pub const MIN_HIDING_BLUR: u8 = 20;
 
-/// Why others can see the user's real room.
+/// Why other people can see the user's room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomVisible {
-    /// The user chose to have no background.
+    /// The user chose no background.
     NoBackground,
-    /// The room is seen through the background.
+    /// The room shows through the background.
     Opacity {
-        /// How much the background covers, 0 to 99 per cent.
+        /// The opacity of the background, 0 to 99 per cent.
         percent: i32,
     },
-    /// The room is blurred less than [`MIN_HIDING_BLUR`].
+    /// The blur is weaker than [`MIN_HIDING_BLUR`].
     WeakBlur {
         /// 1 to 19.
         strength: u8,
     },
-    /// The chosen background could not be loaded, and the blurred room is shown instead: hidden, but not as chosen.
+    /// The chosen background could not be loaded, and the blurred room replaces it: hidden, but not as chosen.
     Missing {
-        /// The background that was chosen.
+        /// The chosen background.
         wanted: String,
     },
 }
 
 impl RoomVisible {
-    /// Whether others see the room in front of this background with this look, while the camera is not paused.
+    /// Whether the room is visible with this background and look, while the camera is not paused.
     ///
-    /// A blur of [`MIN_HIDING_BLUR`] or more hides it, whatever else is done to the picture. What the edge leaves around
-    /// the person (`edge_shift`) does not count: it is a few pixels wide.
+    /// A blur of [`MIN_HIDING_BLUR`] or more hides the room whatever the other settings. A rim left around the person
+    /// (`edge_shift`) does not count: it is a few pixels wide.
     pub fn with(background: &BackgroundSpec, look: &Look) -> Option<Self> {
         match background {
             BackgroundSpec::Off => Some(Self::NoBackground),
@@ -56,24 +56,24 @@ impl fmt::Display for RoomVisible {
             Self::WeakBlur { strength } => {
                 write!(f, "blur {strength} is too weak to hide it, {MIN_HIDING_BLUR} or more does")
             }
-            Self::Missing { wanted } => write!(f, "{wanted} can't be shown, the blurred room takes its place"),
+            Self::Missing { wanted } => write!(f, "{wanted} can't be shown, your blurred room replaces it"),
         }
     }
 }
 
 impl Scene {
-    /// Why others see the user's room while this scene is live; [`Scene::paused`] hides it until the camera is resumed.
+    /// Why the room is visible while this scene is live; [`Scene::paused`] hides it until the camera is resumed.
     pub fn room_when_live(&self) -> Option<RoomVisible> {
         let missing = || self.instead_of.clone().map(|wanted| RoomVisible::Missing { wanted });
         RoomVisible::with(&self.spec, &self.look).or_else(missing)
     }
 
-    /// Why others see the user's room now.
+    /// Why the room is visible now.
     pub fn room_visible(&self) -> Option<RoomVisible> {
         self.room_when_live().filter(|_| !self.paused)
     }
 
-    /// The background's name, and a warning when others see the room.
+    /// The background's name, with a warning if the room is visible.
     pub fn label_with_warning(&self) -> String {
         match self.room_visible() {
             Some(_) => format!("{} (your room is visible)", self.label),
@@ -107,15 +107,15 @@ mod tests {
     }
 
     #[test]
-    fn a_blur_in_place_of_a_missing_background_is_said() {
+    fn a_blur_replacing_a_missing_background_is_reported() {
         let stand_in = Scene { instead_of: Some("beach.jpg".into()), ..scene("blur", 100) };
         assert_eq!(stand_in.room_visible(), Some(RoomVisible::Missing { wanted: "beach.jpg".into() }));
         let thin = Scene { instead_of: Some("beach.jpg".into()), ..scene("blur", 50) };
-        assert_eq!(thin.room_visible(), Some(RoomVisible::Opacity { percent: 50 }), "the plainest view is named");
+        assert_eq!(thin.room_visible(), Some(RoomVisible::Opacity { percent: 50 }), "the most visible cause is named");
     }
 
     #[test]
-    fn a_paused_scene_shows_no_room_but_tells_what_resuming_shows() {
+    fn a_paused_scene_hides_the_room_but_reports_what_resuming_shows() {
         let paused = Scene { paused: true, ..scene("#20a040", 50) };
         assert_eq!(paused.room_visible(), None);
         assert_eq!(paused.room_when_live(), Some(RoomVisible::Opacity { percent: 50 }));

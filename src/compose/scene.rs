@@ -1,4 +1,4 @@
-//! What others are to see.
+//! A scene: everything that decides how a frame is composed.
 
 use std::time::Duration;
 
@@ -8,43 +8,43 @@ use crate::{
     look::Look,
 };
 
-/// What others are to see; immutable once published, so that a frame is made of one scene or another, never of both.
+/// The specification of the output; immutable once published, so that no frame mixes two scenes.
 #[derive(Debug, Clone)]
 pub struct Scene {
-    /// Counts up with every change.
+    /// Increases with every change.
     pub version: u64,
-    /// What people call it, such as a picture's file name or "blur 40".
+    /// The name shown to people, such as a file name or "blur 40".
     pub label: String,
-    /// What was asked for.
+    /// The requested background.
     pub spec: BackgroundSpec,
-    /// The background that could not be loaded, where this one takes its place.
+    /// The background that could not be loaded and is replaced by this one.
     pub instead_of: Option<String>,
-    /// The same as `spec`, ready to blend.
+    /// `spec`, ready to blend.
     pub background: Background,
     /// How the person and their edge are shown.
     pub look: Look,
-    /// What lies over everything.
+    /// The image over everything.
     pub overlay: Option<Overlay>,
-    /// Whether the camera's picture is mirrored; a background picture never is.
+    /// Whether the camera picture is mirrored; a background picture never is.
     pub mirror: bool,
     /// Whether a card is shown instead of the camera.
     pub paused: bool,
-    /// How long it takes to come in over the scene before; zero cuts.
+    /// The duration of the fade from the previous scene; zero switches at once.
     pub fade: Duration,
 }
 
 impl Scene {
-    /// Whether the room must not be seen as it is; [`Scene::room_visible`] says whether others can see it all the same.
+    /// Whether the room must not be shown unprocessed; [`Scene::room_visible`] tells whether it is visible anyway.
     pub fn hides_room(&self) -> bool {
         !matches!(self.background, Background::Off)
     }
 
-    /// Whether the person has to be found for it.
+    /// Whether it requires a mask.
     pub fn needs_mask(&self) -> bool {
         !self.paused && (self.hides_room() || self.look.auto_frame || self.look.low_light > 0)
     }
 
-    /// The plain camera, the scene before anything was asked for.
+    /// The plain camera: the scene before any request.
     pub fn off() -> Self {
         Self {
             version: 0,

@@ -1,39 +1,39 @@
-//! The person's brightness: fitted to the background's, and lifted in the dark.
+//! Adjusts the person's brightness: matched to the background, and raised in the dark.
 
 use multiversion::multiversion;
 
 use super::cell_means::CellMeans;
 use crate::look::Look;
 
-/// How much of the way to another brightness is gone in one frame: half in about half a second.
+/// The share of the remaining change applied per frame: half of it in about half a second.
 const STEP_SHARE: f32 = 0.05;
 
-/// The least and the greatest exposure that a background asks for, as studio lights would be set.
+/// The range of exposure factors derived from a background, comparable to studio lighting.
 const EXPOSURE_RANGE: (f32, f32) = (0.7, 1.4);
 
-/// Mean luma, from black 0 to white 1, from which on nobody sits in the dark.
+/// The mean luma, from 0 (black) to 1 (white), from which a person does not need more light.
 const BRIGHT: f32 = 0.45;
 
-/// The tone of the moment: `y + gain (y - 16) + lift (y - 16) (235 - y)`.
+/// A tone curve: `y + gain (y - 16) + lift (y - 16) (235 - y)`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Tone {
-    /// 256ths.
+    /// In 256ths.
     gain: i32,
-    /// 2^-16ths.
+    /// In 2^-16ths.
     lift: i32,
-    /// What chroma gains, in 256ths.
+    /// The gain of chroma, in 256ths.
     chroma: i32,
 }
 
 /// Follows the brightness of person and background.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    /// The exposure and the lift of the last frame.
+    /// The exposure and lift of the last frame.
     last: Option<(f32, f32)>,
 }
 
 impl Meter {
-    /// The tone for the frame that was surveyed, with its background when `behind`; nothing when both knobs are at 0.
+    /// The tone for the measured frame, and its background if there is one; `None` if both settings are 0.
     pub(super) fn tone(&mut self, means: &CellMeans, has_background: bool, look: &Look) -> Option<Tone> {
         if look.exposure_match == 0 && look.low_light == 0 {
             self.last = None;
@@ -50,7 +50,7 @@ impl Meter {
             Some((was, lifted)) => (was + (exposure - was) * STEP_SHARE, lifted + (lift - lifted) * STEP_SHARE),
         };
         self.last = Some((exposure, lift));
-        // chroma grows as luma does where the person is
+        // chroma is scaled with the slope of luma at the person's brightness
         let slope = exposure * (1.0 + lift * (1.0 - 2.0 * person).max(0.0));
         Some(Tone {
             gain: ((exposure - 1.0) * 256.0) as i32,
@@ -61,7 +61,7 @@ impl Meter {
 }
 
 impl Tone {
-    /// Gives a row of plane 0 (Y), 1 (U) or 2 (V) this tone.
+    /// Applies the tone to a row of plane 0 (Y), 1 (U) or 2 (V).
     pub(super) fn apply(self, plane: usize, row: &mut [u8]) {
         if plane == 0 { luma(row, self.gain, self.lift) } else { chroma(row, self.chroma) }
     }
@@ -84,7 +84,7 @@ fn chroma(row: &mut [u8], gain: i32) {
     }
 }
 
-/// The mean luma of person and room, from black 0 to white 1; a middle one where nobody is.
+/// The mean luma of person and room, from 0 (black) to 1 (white); a middle value if the area is empty.
 fn mean_lumas(means: &CellMeans) -> (f32, f32) {
     let (mut person, mut weight, mut all) = (0_u64, 0_u64, 0_u64);
     for y in 0..means.grid.height {
@@ -115,7 +115,7 @@ mod tests {
         frame::{Frame, Mask, Size, Yuv},
     };
 
-    /// The tone for a person of luma `person` before a background of luma `behind`, after many frames.
+    /// The tone for a person of luma `person` in front of a background of luma `behind`, after many frames.
     fn tone(person: u8, behind: u8, look: &Look) -> Option<Tone> {
         let size = Size::new(64, 48).unwrap();
         let (mut frame, mut mask) = (Frame::new(size), Mask::new(size));
@@ -134,23 +134,23 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_done_at_nothing() {
+    fn nothing_changes_at_zero() {
         assert_eq!(tone(40, 200, &Look::plain()), None);
     }
 
     #[test]
-    fn a_person_in_the_dark_is_lit_and_one_in_the_light_is_not() {
+    fn a_dark_person_is_lit_and_a_bright_one_is_not() {
         let look = Look { low_light: 100, ..Look::plain() };
         let dark = tone(40, 40, &look).unwrap();
         assert!(toned(dark, 40) > 55, "{}", toned(dark, 40));
         assert_eq!((toned(dark, 16), toned(dark, 235)), (16, 235), "black and white stay");
-        assert!((16..235).all(|y| toned(dark, y) <= toned(dark, y + 1)), "no step goes back");
+        assert!((16..235).all(|y| toned(dark, y) <= toned(dark, y + 1)), "the curve is monotonic");
         let bright = tone(180, 40, &look).unwrap();
         assert_eq!(toned(bright, 180), 180);
     }
 
     #[test]
-    fn exposure_follows_the_background_within_bounds() {
+    fn exposure_follows_the_background_within_limits() {
         let look = Look { exposure_match: 100, ..Look::plain() };
         assert!(toned(tone(100, 220, &look).unwrap(), 100) > 115);
         assert!(toned(tone(180, 30, &look).unwrap(), 180) < 150);

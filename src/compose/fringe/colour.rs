@@ -1,6 +1,6 @@
-//! The colours of rows of cells and pixels: means, what is left of a mixture, light.
+//! Colour operations on rows of cells and pixels: means, unmixing, light.
 //!
-//! Plain loops, compiled for several generations of processors as in [`blend`](crate::frame::blend).
+//! Plain loops, compiled for several CPU generations as in [`blend`](crate::frame::blend).
 
 use multiversion::multiversion;
 
@@ -19,7 +19,7 @@ const fn cells(radius: usize) -> f32 {
     ((2 * radius + 1) * (2 * radius + 1)) as f32
 }
 
-/// The mean colour of the person and of the room around each cell.
+/// The mean colour of person and room around each cell.
 #[multiversion(targets = "simd")]
 pub(super) fn divide<const RADIUS: usize>(
     [alpha, person, all]: [&[u16]; 3],
@@ -39,7 +39,7 @@ pub(super) fn divide<const RADIUS: usize>(
     }
 }
 
-/// The mean colour of the person around each cell; what stands there already counts a little.
+/// The mean colour of the person around each cell; the cell's current value counts a little.
 #[multiversion(targets = "simd")]
 pub(super) fn mean(alpha: &[u16], person: &[u16], front: &mut [u8]) {
     for ((front, &alpha), &person) in front.iter_mut().zip(alpha).zip(person) {
@@ -48,14 +48,14 @@ pub(super) fn mean(alpha: &[u16], person: &[u16], front: &mut [u8]) {
     }
 }
 
-/// A number up to 65025 either way over 255, rounded to nearest.
+/// Divides a number from -65025 to 65025 by 255, rounded to nearest.
 #[inline(always)]
 pub(super) fn over_255(number: i32) -> i32 {
     (number * 257 + (1 << 15)) >> 16
 }
 
-/// What is left of `pixel` for the person by the means of person and room: between itself and the person's mean, so that
-/// no rim is darker or lighter than both, and itself where alpha is 255.
+/// The person's share of the colour of `pixel`, given the means of person and room. It lies between `pixel` and the person's
+/// mean, so that no rim gets darker or lighter than both, and is `pixel` itself where alpha is 255.
 #[inline(always)]
 pub(super) fn own_colour(pixel: u8, alpha: u8, front: u8, back: u8) -> i32 {
     let (pixel, alpha, front, back) = (i32::from(pixel), i32::from(alpha), i32::from(front), i32::from(back));
@@ -64,7 +64,7 @@ pub(super) fn own_colour(pixel: u8, alpha: u8, front: u8, back: u8) -> i32 {
     own.clamp(pixel.min(front), pixel.max(front))
 }
 
-/// The light on the cells of a row: the brighter the background and the nearer the edge, the more.
+/// The light falling on each cell of a row: it grows with the background's brightness and towards the edge.
 #[multiversion(targets = "simd")]
 pub(super) fn light_wrap(alpha: &[u16], behind: &[u8], wrap: i32, light: &mut [u8]) {
     for ((light, &alpha), &behind) in light.iter_mut().zip(alpha).zip(behind) {
@@ -75,7 +75,7 @@ pub(super) fn light_wrap(alpha: &[u16], behind: &[u8], wrap: i32, light: &mut [u
     }
 }
 
-/// Screens luma with light: the brighter it is, the less it gains.
+/// Screens luma with light: brighter pixels gain less.
 #[multiversion(targets = "simd")]
 pub(super) fn brighten(light: &[u8], pixels: &mut [u8]) {
     for (pixel, &light) in pixels.iter_mut().zip(light) {
@@ -84,7 +84,7 @@ pub(super) fn brighten(light: &[u8], pixels: &mut [u8]) {
     }
 }
 
-/// Draws chroma towards that of the light.
+/// Pulls chroma towards that of the light.
 #[multiversion(targets = "simd")]
 pub(super) fn tint(light: &[u8], behind: &[u8], pixels: &mut [u8]) {
     for ((pixel, &light), &behind) in pixels.iter_mut().zip(light).zip(behind) {
@@ -100,8 +100,7 @@ pub(super) fn unmix(pixels: &[u8], alpha: &[u8], front: &mut [u8], back: &[u8]) 
     }
 }
 
-/// For each chunk of a row whether any pixel is neither background nor person: in one call, since a call for each chunk costs
-/// more than the work.
+/// For each chunk of a row, whether any pixel is mixed. One call per row, because a call per chunk costs more than the work.
 #[multiversion(targets = "simd")]
 pub(super) fn find_mixed(alpha: &[u8], mixed: &mut [bool]) {
     for (mixed, alpha) in mixed.iter_mut().zip(alpha.chunks(CHUNK)) {
@@ -109,23 +108,23 @@ pub(super) fn find_mixed(alpha: &[u8], mixed: &mut [bool]) {
     }
 }
 
-/// The same of a few cells.
+/// Like [`find_mixed`], for a few cells.
 #[multiversion(targets = "simd")]
 pub(super) fn is_mixed(alpha: &[u8]) -> bool {
     any_mixed(alpha)
 }
 
-/// Neither 0 nor 255; without a branch.
+/// Whether any alpha is neither 0 nor 255; branch-free.
 #[inline(always)]
 fn any_mixed(alpha: &[u8]) -> bool {
     alpha.iter().fold(0, |any, &alpha| any | u8::from(alpha.wrapping_sub(1) < 254)) != 0
 }
 
-/// Takes the room out of `pixels`.
+/// Removes the room's colour from `pixels`.
 #[multiversion(targets = "simd")]
 pub(super) fn decontaminate([front, back, person]: [&[u8]; 3], alpha: &[u8], strength: i32, pixels: &mut [u8]) {
     for ((((pixel, &alpha), &front), &back), &person) in pixels.iter_mut().zip(alpha).zip(front).zip(back).zip(person) {
-        // a mask tends to be a little wide: within a cell of the edge it is believed less
+        // masks tend to be a little wide: within a cell of the edge, alpha is reduced
         let alpha = over_255(i32::from(alpha) * i32::from(person)) as u8;
         let (own, seen) = (own_colour(*pixel, alpha, front, back), i32::from(*pixel));
         *pixel = (seen + (((own - seen) * strength + 128) >> 8)) as u8;

@@ -1,4 +1,4 @@
-//! Rows of cells enlarged to rows of pixels.
+//! Enlarges rows of cells to rows of pixels.
 
 use std::ops::Range;
 
@@ -27,7 +27,7 @@ impl Lines {
         y: usize,
         span: Range<usize>,
     ) -> [&[u8]; 3] {
-        // the middle of a cell lies between pixels N / 2 - 1 and N / 2
+        // the centre of a cell is between pixels N / 2 - 1 and N / 2
         let from_middle = y as isize - (N / 2) as isize;
         let above = from_middle.div_euclid(N as isize);
         let weight = (2 * from_middle.rem_euclid(N as isize) + 1) as u16 * (4 / N as u16);
@@ -46,7 +46,7 @@ impl Lines {
     }
 }
 
-/// Between two rows of cells, in 8ths.
+/// Interpolates between two rows of cells, in 8ths.
 #[multiversion(targets = "simd")]
 fn blend_rows(above: &[u8], below: &[u8], weight: u16, into: &mut [u16]) {
     for ((into, &above), &below) in into.iter_mut().zip(above).zip(below) {
@@ -54,7 +54,7 @@ fn blend_rows(above: &[u8], below: &[u8], weight: u16, into: &mut [u16]) {
     }
 }
 
-/// `N` pixels between the middles of each two cells.
+/// Computes `N` pixels between the centres of each two cells.
 #[multiversion(targets = "simd")]
 fn enlarge<const N: usize>(cells: &[u16], line: &mut [u8]) {
     for (pair, line) in cells.windows(2).zip(line.as_chunks_mut::<N>().0) {

@@ -1,12 +1,12 @@
-//! What the person's edge would look like without the room behind it, and with the light of the new background.
+//! Removes the room's colour from the person's edge, and adds light from the new background.
 //!
-//! In a soft edge the camera saw a mixture `I = αF + (1-α)B` of the person and the room. Blended as it is, the room's
-//! colour stays around hair and shoulders. `F` is estimated by blur fusion (M. Forte, "Approximate Fast Foreground Colour
-//! Estimation", ICIP 2021): local means of person and room, weighted by α, corrected by what they fail to explain, twice,
-//! first over a wide and then over a narrow neighbourhood. That is done on the cells of a [`CellMeans`]; at full size the last
-//! correction is made again, and only where α is neither nothing nor all.
+//! In a soft edge, the camera sees a mixture `I = αF + (1-α)B` of person and room. Blended as it is, the room's colour stays
+//! around hair and shoulders. `F` is estimated by blur fusion (M. Forte, "Approximate Fast Foreground Colour Estimation",
+//! ICIP 2021): local means of person and room, weighted by α, corrected by the residual, first over a wide and then over a
+//! narrow neighbourhood. This runs on [`CellMeans`]; the last correction is repeated at full size, only where α is neither 0
+//! nor 1.
 //!
-//! Light wrap is what a lens does: light from behind falls around the person's edge.
+//! Light wrap imitates a lens: light from behind spills around the person's edge.
 
 mod colour;
 mod lines;
@@ -25,36 +25,36 @@ use crate::frame::{
     grid::{Grid, Plane},
 };
 
-/// Cells around a cell in the first, wide pass.
+/// The radius of the first, wide pass, in cells.
 const WIDE: usize = 6;
 
-/// Cells around a cell in the second, narrow pass.
+/// The radius of the second, narrow pass, in cells.
 const NARROW: usize = 2;
 
-/// Cells in a row that are looked at together for whether an edge is near.
+/// The number of cells in a row that are checked for an edge together.
 const RUN: usize = 16;
 
-/// The weight of a cell's own colour where next to nothing of the person, or of the room, is near_edge: 1 is a whole cell.
+/// The weight of a cell's own colour where there is almost nothing of the person, or of the room, nearby; 1 is a whole cell.
 const OWN_WEIGHT: f32 = 0.25;
 
-/// Pixels that are looked at together for whether any is mixed.
+/// The number of pixels that are checked for mixed alpha together.
 const CHUNK: usize = 32;
 
-/// Estimates the person's own colour along the edges of frames of one size.
+/// Estimates the person's colour along the edges of frames of one size.
 #[derive(Debug)]
 pub(super) struct Fringe {
     grid: Grid,
-    /// The planes of the frame times alpha.
+    /// The planes of the frame, multiplied by alpha.
     weighted: [Plane<u8>; 3],
     /// The person's colour around each cell.
     front: [Plane<u8>; 3],
-    /// The room's.
+    /// The room's colour around each cell.
     back: [Plane<u8>; 3],
-    /// How much of the background's light falls on each cell of the person.
+    /// The background light on each cell of the person.
     light: Plane<u8>,
-    /// For each run of [`RUN`] cells of each row whether it lies near an edge.
+    /// For each run of [`RUN`] cells in a row, whether it is near an edge.
     near_edge: Box<[bool]>,
-    /// For each chunk of a row of pixels whether any has to be touched.
+    /// For each chunk of a row of pixels, whether any pixel changes.
     active: Box<[bool]>,
     sums: Sums<7>,
     lines: Lines,
@@ -78,8 +78,8 @@ impl Fringe {
         }
     }
 
-    /// Looks at a frame and its mask, for [`Fringe::row`]; `wrap` is 0 to 100, and for more than 0 the survey has to have
-    /// looked behind.
+    /// Analyses a frame and its mask for [`Fringe::row`]; `wrap` is 0 to 100, and requires a measured background if it is more
+    /// than 0.
     pub(super) fn estimate(&mut self, means: &CellMeans, wrap: i32) {
         let frame = [&means.frame.y, &means.frame.u, &means.frame.v];
         for (into, from) in self.weighted.iter_mut().zip(frame) {
@@ -91,7 +91,7 @@ impl Fringe {
         self.narrow(&means.person);
     }
 
-    /// Finds the runs that have mixed cells, or a neighbour within `reach` rows that has.
+    /// Finds the runs with mixed cells, or with such a run within `reach` rows.
     fn find_edges(&mut self, person: &Plane<u8>, reach: usize) {
         let runs = self.grid.width.div_ceil(RUN);
         self.near_edge.fill(false);
@@ -107,7 +107,8 @@ impl Fringe {
         }
     }
 
-    /// The means over the wide neighbourhood, and the person's colour that they leave: times alpha to `weighted`.
+    /// Computes the means over the wide neighbourhood and the resulting colour of the person, multiplied by alpha, into
+    /// `weighted`.
     fn wide(&mut self, means: &CellMeans, wrap: i32) {
         let Self { sums, weighted, front, back, light, near_edge, .. } = self;
         let (person, frame) = (&means.person, &means.frame);
@@ -145,7 +146,7 @@ impl Fringe {
         self.light.replicate();
     }
 
-    /// The means of the person's colour over the narrow neighbourhood.
+    /// Averages the person's colour over the narrow neighbourhood.
     fn narrow(&mut self, person: &Plane<u8>) {
         let Self { sums, weighted, front, near_edge, .. } = self;
         let runs = self.grid.width.div_ceil(RUN);
@@ -163,19 +164,19 @@ impl Fringe {
         self.front.iter_mut().chain(&mut self.back).for_each(Plane::replicate);
     }
 
-    /// Looks for what [`Fringe::row`] has to touch in a row of pixels with this alpha; false when that is nothing.
+    /// Finds the pixels of a row with this alpha that [`Fringe::row`] has to change; false if there are none.
     pub(super) fn find(&mut self, alpha: &[u8], retouch: Retouch) -> bool {
         let active = &mut self.active[..alpha.len().div_ceil(CHUNK)];
         find_mixed(alpha, active);
         if retouch.wrap {
-            // with light, pixels further in are touched as well
+            // light also reaches pixels further inside
             active.iter_mut().zip(alpha.chunks(CHUNK)).for_each(|(active, alpha)| *active |= alpha[0] > 0);
         }
         active.contains(&true)
     }
 
-    /// Takes the room out of row `y` of a plane (0 Y, 1 U, 2 V), and lets light fall on it: `pixels` are the frame's, with
-    /// their `alpha`, for which [`Fringe::find`] was asked last.
+    /// Removes the room's colour from row `y` of a plane (0 Y, 1 U, 2 V) and adds light. `pixels` are the frame's, with the
+    /// `alpha` of the last call of [`Fringe::find`].
     pub(super) fn row(
         &mut self,
         (plane, y): (usize, usize),
@@ -225,16 +226,16 @@ impl Fringe {
     }
 }
 
-/// What is done to a fringe.
+/// How a fringe is retouched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Retouch {
-    /// How much of the room is taken out, in 256ths.
+    /// How much of the room's colour is removed, in 256ths.
     pub(super) strength: i32,
-    /// Whether the background's light falls on it.
+    /// Whether the background's light is added.
     pub(super) wrap: bool,
 }
 
-/// The cells of runs that are near an edge, side by side ones together.
+/// The ranges of cells in runs near an edge, with adjacent runs joined.
 fn spans(near_edge: &[bool], width: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     let parts = near_edge.chunk_by(|a, b| a == b).scan(0, |start, part| {
         let first = *start;
@@ -276,7 +277,7 @@ mod tests {
         (frame, mask)
     }
 
-    /// The luma of a middle row with the room taken out.
+    /// The luma of a middle row after retouching.
     fn cleaned(frame: &Frame, mask: &Mask, retouch: Retouch, background: &Background) -> Vec<u8> {
         let size = frame.size();
         let (mut means, mut fringe) = (CellMeans::new(size), Fringe::new(size));
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn off_at_nothing_and_a_hard_edge_is_left_alone() {
+    fn zero_strength_and_a_hard_edge_change_nothing() {
         let size = Size::new(320, 180).unwrap();
         let (frame, mask) = edge(size, 16);
         let untouched = cleaned(&frame, &mask, Retouch { strength: 0, wrap: false }, &Background::Off);
@@ -320,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn light_falls_on_the_edge_and_not_on_the_heart() {
+    fn light_falls_on_the_edge_only() {
         let size = Size::new(320, 180).unwrap();
         let (frame, mask) = edge(size, 8);
         let retouch = Retouch { strength: 0, wrap: true };
         let before = frame.planes().0[90 * 320..][..320].to_vec();
         let sun = cleaned(&frame, &mask, retouch, &Background::Color(Yuv { y: 235, u: 128, v: 128 }));
         assert!(sun[166] > before[166] + 8, "{} after {}", sun[166], before[166]);
-        assert_eq!(sun[220..], before[220..], "further in nothing changes");
+        assert_eq!(sun[220..], before[220..], "further inside nothing changes");
         let night = cleaned(&frame, &mask, retouch, &Background::Color(Yuv { y: 16, u: 128, v: 128 }));
         assert_eq!(night, before);
     }

@@ -1,4 +1,4 @@
-//! Sums over squares of cells, of several planes at once.
+//! Sums over squares of cells, for several planes at once.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use multiversion::multiversion;
 use super::WIDE;
 use crate::frame::grid::{PAD, Plane};
 
-/// Sums over squares of cells, row after row, of `N` planes.
+/// Sums over squares of cells, row by row, of `N` planes.
 #[derive(Debug)]
 pub(super) struct Sums<const N: usize> {
-    /// Sums of the columns of the rows around, with a border.
+    /// Column sums over the surrounding rows, with a border.
     columns: [Box<[u16]>; N],
-    /// Sums of the squares around each cell of the row.
+    /// The sums of the squares around each cell of the row.
     pub(super) rows: [Box<[u16]>; N],
     steps: [Box<[u16]>; 2],
 }
@@ -28,7 +28,7 @@ impl<const N: usize> Sums<N> {
         }
     }
 
-    /// The columns above the first row, without the last that it needs.
+    /// Starts above the first row; the first call of [`Sums::next`] adds the row still missing.
     pub(super) fn start<const P: usize>(&mut self, planes: [&Plane<u8>; P], radius: usize) {
         let radius = radius as isize;
         for (columns, plane) in self.columns.iter_mut().zip(planes) {
@@ -39,7 +39,7 @@ impl<const N: usize> Sums<N> {
         }
     }
 
-    /// The sums of the squares of `radius` around the cells `spans` of row `y`; rows come one after another.
+    /// Computes the sums of squares of `radius` around the cells `spans` of row `y`; rows must be in order.
     pub(super) fn next<const P: usize>(
         &mut self,
         planes: [&Plane<u8>; P],
@@ -75,7 +75,7 @@ fn slide(come: &[u8], go: &[u8], columns: &mut [u16]) {
     }
 }
 
-/// Sums of thirteen in a row: of two, four and eight, joined.
+/// Sums of thirteen neighbours, from sums of four and eight.
 #[multiversion(targets = "simd")]
 fn thirteen(from: &[u16], [four, eight]: &mut [Box<[u16]>; 2], into: &mut [u16]) {
     let length = into.len();
@@ -108,7 +108,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sums_are_those_of_single_cells(bytes in prop::collection::vec(any::<u8>(), 40 * 20)) {
+        fn sums_match_those_of_single_cells(bytes in prop::collection::vec(any::<u8>(), 40 * 20)) {
+
             let mut plane = Plane::new(40, 20);
             (0..20).for_each(|y| plane.row_mut(y).copy_from_slice(&bytes[y * 40..][..40]));
             plane.replicate();
