@@ -1,8 +1,8 @@
-//! Components of alpha that are nobody: specks beside the person, which models see in skies, lamps and patterned walls, and
-//! whole lamps and chairs, which the key model takes for something that is worn and the fast model does not see.
+//! Removes components of alpha that are not people: specks next to the person, which models find in skies, lamps and
+//! patterned walls, and entire lamps and chairs, which the key model takes for clothes and the fast model does not find.
 //!
-//! Parts of the alpha that hang together are found at half the grid's size; those that are small beside the largest go.
-//! What was kept a frame before is kept down to half that size, so that a hand at the rim of the picture does not flicker.
+//! Components are found at half the grid's size; those that are small next to the largest are removed. A component that was
+//! kept in the previous frame is kept down to half that size, so that a hand at the edge of the frame does not flicker.
 
 use multiversion::multiversion;
 
@@ -13,80 +13,79 @@ use super::{
 };
 use crate::frame::grid::Plane;
 
-/// Grid cells on a side of a cell here.
+/// The side of a cell, in grid cells.
 const STEP: usize = 2;
 
-/// The alpha from which on a cell belongs to an component.
+/// The alpha from which a cell belongs to a component.
 const INSIDE: f32 = 0.25;
 
-/// The least share of the largest component that another needs to be kept.
+/// The minimum size of a component relative to the largest one.
 const MIN_SHARE_OF_LARGEST: f32 = 0.03;
 
-/// The least share of the picture that any component needs.
+/// The minimum share of the frame.
 const MIN_SHARE_OF_FRAME: f32 = 0.002;
 
-/// What was kept before may shrink to this share of both.
+/// The factor by which both are lowered for a component that was kept before.
 const LINGER: f32 = 0.5;
 
-/// The mean alpha of the fast model that a key model's component needs. Of people it has .9 and more, of what is none .1, and
-/// .4 at the most (a lamp, 206 key frames); a hand alone may lie between.
+/// The minimum mean alpha of the fast model for a component of the key model. People have .9 or more, other objects .1, at most
+/// .4 (a lamp, 206 keyframes); a hand alone may be between.
 const MIN_FAST_ALPHA: f32 = 0.45;
 
-/// The same for the largest component, and for what was fast_alpha before.
+/// The same for the largest component, and for one that was trusted before.
 const MIN_FAST_ALPHA_KNOWN: f32 = 0.25;
 
-/// By how much the distrust in a cell grows with each frame in which it lies in an component that is not fast_alpha, and shrinks
-/// with each in which it lies in none. Somebody who comes in is not seen by the fast model at once either; a lamp is
-/// never.
+/// How much the distrust of a cell grows with each frame in an untrusted component, and shrinks with each frame outside of all
+/// components. The fast model does not find a person who enters at once either, but never finds a lamp.
 const DISTRUST_STEP: u8 = 16;
 const DISTRUST_DECAY: u8 = 2;
 
-/// The distrust of a new stream: what is there from the beginning has to be fast_alpha.
+/// The initial distrust: objects visible from the start have to be confirmed by the fast model.
 const INITIAL_DISTRUST: u8 = 160;
 
-/// The mean distrust from which on an component that is not fast_alpha goes.
+/// The mean distrust from which an untrusted component is removed.
 const MAX_DISTRUST: u32 = 128;
 
-/// 30ths of a second for which a place has moved lately, and for which it is remembered that it did.
+/// How long a cell counts as recently moved, and how long its motion is remembered, in 30ths of a second.
 const MOVED: u8 = 60;
 const REMEMBERED: u8 = 240;
 
-/// The least share of the person in front that another person has.
+/// The minimum size of another person relative to the person in front.
 const OTHER_SHARE: f32 = 0.1;
 
-/// 30ths of a second until another person is reported, or no longer.
+/// The time until another person is reported, or no longer reported, in 30ths of a second.
 const OTHERS_SETTLE: i16 = 30;
 
-/// What is known of a place that does not move.
+/// Whether a cell that does not move belongs to a photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Photo {
     #[default]
     No,
-    /// It was part of one until something moved there.
+    /// It did, until something moved there.
     Once,
-    /// It is part of a photo or a screen.
+    /// It belongs to a photo or a screen.
     Yes,
 }
 
-/// Removes components, for one stream.
+/// Removes non-person components from one stream.
 #[derive(Debug)]
 pub(super) struct Components {
     width: usize,
     height: usize,
-    /// The greatest alpha in each cell of a row.
+    /// The maximum alpha of each cell in a row.
     max_alpha: Box<[f32]>,
     labels: Labels,
-    /// What is known of each component, at its root.
+    /// The measurements of each component, at its root.
     components: Vec<Component>,
-    /// Which cells were kept in the frame before.
+    /// The cells that were kept in the previous frame.
     kept: Box<[bool]>,
-    /// Whose each cell was in the frame before.
+    /// The owner of each cell in the previous frame.
     owners: Box<[Owner]>,
     photo: Box<[Photo]>,
-    /// 30ths of a second, up to [`OTHERS_SETTLE`], for which another person was there; below 0 for which there was none.
+    /// How long another person has been present, up to [`OTHERS_SETTLE`], or absent if negative; in 30ths of a second.
     others: i16,
     shows_others: bool,
-    /// How long the fast model has not seen what the key model sees in each cell.
+    /// How long the fast model has not confirmed the key model in each cell.
     distrust: Box<[u8]>,
 }
 
@@ -109,14 +108,14 @@ impl Components {
         }
     }
 
-    /// Whether somebody else is shown beside the person in front.
+    /// Whether another person is visible besides the one in front.
     pub(super) fn shows_others(&self) -> bool {
         self.shows_others
     }
 
-    /// Sets the alpha of small components to 0, and where the fast model's alpha is given of those in which it has seen nobody
-    /// for some frames; with `nearest_only` of all but the person in front. Where the motion of a stream is given, with
-    /// 30ths of a second since the frame before, photos and screens behind the person go too.
+    /// Sets the alpha of small components to 0. Given the fast model's alpha, also of those it has not confirmed for some frames;
+    /// with `nearest_only`, of all but the person in front. Given the motion of a stream and the 30ths of a second since the
+    /// previous frame, also of photos and screens behind the person.
     pub(super) fn remove_non_persons(
         &mut self,
         alpha: &mut Plane<f32>,
@@ -146,7 +145,7 @@ impl Components {
         self.distrust.fill(INITIAL_DISTRUST);
     }
 
-    /// What moves is no photo any more.
+    /// Clears the photo mark of cells that move.
     fn forget_photos(&mut self, motion: &Motion) {
         for (row, photos) in self.photo.chunks_exact_mut(self.width).enumerate() {
             for (photo, &age) in photos.iter_mut().zip(motion.ages(row)) {
@@ -155,7 +154,7 @@ impl Components {
         }
     }
 
-    /// Finds the components and what is known of them.
+    /// Finds and measures the components.
     fn find(&mut self, alpha: &Plane<f32>, fast: Option<&Plane<f32>>, motion: Option<&Motion>) {
         let Self { labels, components, max_alpha, photo, width, .. } = self;
         labels.find(|row, inside| {
@@ -173,11 +172,11 @@ impl Components {
         }
     }
 
-    /// What is known of a run.
+    /// Measures a run.
     fn measure(&self, run: Run, alpha: &Plane<f32>, fast: Option<&Plane<f32>>, motion: Option<&Motion>) -> Component {
         let cells = run.end - run.start;
         let lines = lines(alpha, run.row).map(|line| &line[run.start * STEP..run.end * STEP]);
-        // one pixel a cell is enough of the fast model's: it is smooth
+        // one sample per cell is enough of the fast model's alpha, which is smooth
         let samples = fast.map(|fast| &fast.row(run.row * STEP)[run.start * STEP..]);
         let place = run.cells(self.width);
         let ages = motion.map_or(&[][..], |motion| &motion.ages(run.row)[run.start..run.end]);
@@ -200,7 +199,7 @@ impl Components {
         }
     }
 
-    /// Decides which components are kept; true when all are.
+    /// Decides which components are kept; returns whether all are.
     fn choose(&mut self, has_fast: bool, motion: Option<(&Motion, u8)>, nearest_only: bool) -> bool {
         let own = self.components.iter().filter(|component| component.cells > 0);
         let front = own.copied().max_by(|a, b| a.weight().total_cmp(&b.weight())).unwrap_or_default();
@@ -226,7 +225,7 @@ impl Components {
         all
     }
 
-    /// Reports others only once they have been there, or gone, for a while.
+    /// Reports other people only after they have been present, or absent, for a while.
     fn count_others(&mut self, others: bool, ticks: u8) {
         let step = if others { i16::from(ticks) } else { -i16::from(ticks) };
         self.others = (self.others + step).clamp(-OTHERS_SETTLE, OTHERS_SETTLE);
@@ -250,7 +249,7 @@ impl Components {
         }
     }
 
-    /// Doubts more, or less, what the key model sees.
+    /// Updates the distrust of the key model.
     fn distrust(&mut self) {
         self.distrust.iter_mut().for_each(|distrust| *distrust = distrust.saturating_sub(DISTRUST_DECAY));
         for (root, run) in self.labels.runs() {
@@ -265,7 +264,7 @@ impl Components {
         }
     }
 
-    /// Takes away what is not kept, with the levels around it.
+    /// Removes the components that are not kept, with the faint alpha around them.
     fn clear(&self, alpha: &mut Plane<f32>) {
         let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
         for (row, photos) in self.photo.chunks_exact(self.width).enumerate() {
@@ -294,19 +293,19 @@ impl Components {
     }
 }
 
-/// The two rows of `alpha` that a row of cells covers; the border repeats the last column and row where a cell reaches
-/// over the edge.
+/// The two rows of `alpha` covered by a row of cells; where a cell extends over the edge, the border repeats the last column and
+/// row.
 fn lines(alpha: &Plane<f32>, row: usize) -> [&[f32]; 2] {
     [0, 1].map(|line| &alpha.wide_row((row * STEP + line) as isize, 1)[1..])
 }
 
-/// The sum of the greatest alphas in each cell, of two rows.
+/// The sum of the cells' maximum alphas, from two rows.
 fn sum_of_maxima([above, below]: [&[f32]; 2]) -> f32 {
     let cells = above.as_chunks::<STEP>().0.iter().zip(below.as_chunks::<STEP>().0);
     cells.map(|(&[a, b], &[c, d])| a.max(b).max(c.max(d))).sum()
 }
 
-/// The greatest alpha in each cell, of two rows.
+/// The maximum alpha of each cell, from two rows.
 #[multiversion(targets = "simd")]
 fn maxima([above, below]: [&[f32]; 2], into: &mut [f32]) {
     let more = |a: f32, b: f32| if a > b { a } else { b };

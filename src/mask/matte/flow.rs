@@ -1,27 +1,27 @@
-//! Where each block of the picture was in an earlier one: a small block-matching optical flow, in whole numbers.
+//! Optical flow by block matching, in integers: finds where each block of a frame was in an earlier one.
 
 use crate::frame::grid::{PAD, Plane};
 
-/// Pixels on a side of a block.
+/// The side of a block, in pixels.
 const BLOCK: usize = 8;
 
-/// Pixels from one block to the next: they overlap by half.
+/// The distance between blocks, in pixels: they overlap by half.
 pub(crate) const STEP: usize = 4;
 
 /// Vectors are in 16ths of a pixel.
 pub(crate) const UNIT: i32 = 16;
 
-/// Halvings of the picture below the grid.
+/// The number of pyramid levels.
 const LEVELS: usize = 3;
 
-/// How far around its start the coarsest level looks, in its pixels.
+/// The search radius at the coarsest level, in its pixels.
 const REACH: i32 = 3;
 
-/// What a pixel of deviation from a prediction costs, in sums of differences: keeps vectors together where the
-/// picture says little.
+/// The cost of a pixel of deviation from a prediction, as a sum of differences: keeps vectors consistent where there is little
+/// texture.
 const DEVIATION: u32 = 6;
 
-/// By how much a sum of differences has to beat that of standing still.
+/// How much lower than at a zero vector a sum of differences has to be.
 const STILL: u32 = 40;
 
 /// A vector in pixels.
@@ -31,7 +31,7 @@ pub(crate) struct Vector {
     pub(crate) y: i16,
 }
 
-/// A picture and its halvings.
+/// A plane and its downscaled versions.
 #[derive(Debug, Clone)]
 pub(crate) struct Pyramid {
     levels: [Plane<u8>; LEVELS],
@@ -50,7 +50,7 @@ impl Pyramid {
         }
     }
 
-    /// The picture at half its size.
+    /// The plane at half size.
     pub(crate) fn halved(&self) -> &Plane<u8> {
         &self.levels[1]
     }
@@ -77,7 +77,7 @@ fn halve_rows(above: &[u8], below: &[u8], out: &mut [u8]) {
     }
 }
 
-/// One vector a block.
+/// One vector per block.
 #[derive(Debug, Clone)]
 struct Field {
     columns: usize,
@@ -86,7 +86,7 @@ struct Field {
 }
 
 impl Field {
-    /// Blocks whose corners lie a step apart, the first half a block outside, so that their middles cover the picture.
+    /// Blocks whose corners are a step apart, starting half a block outside, so that their centres cover the plane.
     fn new(width: usize, height: usize) -> Self {
         let (columns, rows) = (width.div_ceil(STEP) + 1, height.div_ceil(STEP) + 1);
         Self { columns, rows, vectors: vec![Vector::default(); columns * rows].into() }
@@ -96,7 +96,7 @@ impl Field {
         self.vectors[row.min(self.rows - 1) * self.columns + column.min(self.columns - 1)]
     }
 
-    /// Where a block may have come from: as the coarser level says, as it did last time, as its neighbours do.
+    /// Candidate vectors: those of the coarser level, of the previous frame and of the neighbours.
     fn candidates(&self, at: usize, coarser: Option<&Self>) -> [Vector; 5] {
         let (column, row) = (at % self.columns, at / self.columns);
         let last = self.vectors[at];
@@ -110,13 +110,13 @@ impl Field {
     }
 }
 
-/// Finds for each block of one picture where it lies in another.
+/// Finds the position of each block of one frame in another.
 #[derive(Debug)]
 pub(crate) struct Flow {
     fields: [Field; LEVELS],
-    /// Vectors of the finest level in [`UNIT`]s; the middle of block (i, j) is at pixel (4 i, 4 j).
+    /// The vectors of the finest level in [`UNIT`]s; the centre of block (i, j) is pixel (4 i, 4 j).
     fine: Box<[Vector]>,
-    /// What is left of each block's difference, the mean of a pixel.
+    /// The residual of each block: the mean difference per pixel.
     left: Box<[f32]>,
 }
 
@@ -127,22 +127,22 @@ impl Flow {
         Self { fields, fine: vec![Vector::default(); blocks].into(), left: vec![0.0; blocks].into() }
     }
 
-    /// Blocks in a row.
+    /// The number of blocks in a row.
     pub(crate) fn columns(&self) -> usize {
         self.fields[0].columns
     }
 
-    /// The vectors that [`Flow::find`] found, row by row.
+    /// The vectors found by [`Flow::find`], row by row.
     pub(crate) fn vectors(&self) -> &[Vector] {
         &self.fine
     }
 
-    /// The mean difference of a pixel that each vector leaves, in steps of luma; large where it leads out of the picture.
+    /// The mean difference per pixel of each block after the motion, in luma levels; large if a vector leaves the frame.
     pub(crate) fn left(&self) -> &[f32] {
         &self.left
     }
 
-    /// Forgets the last vectors: the next search is in another picture.
+    /// Forgets the last vectors, because the next search uses another reference frame.
     pub(crate) fn restart(&mut self) {
         for field in &mut self.fields {
             field.vectors.fill(Vector::default());
@@ -150,7 +150,7 @@ impl Flow {
         self.fine.fill(Vector::default());
     }
 
-    /// For each block of `now` its place in `then`.
+    /// Finds the position in `then` of each block of `now`.
     pub(crate) fn find(&mut self, now: &Pyramid, then: &Pyramid) {
         for level in (0..LEVELS).rev() {
             let (finer, coarser) = self.fields.split_at_mut(level + 1);
@@ -170,13 +170,13 @@ impl Flow {
     }
 }
 
-/// A block of one picture and where it may lie in the other.
+/// A block of one frame, and the range of its positions in the other.
 struct Block<'a> {
     a: &'a [u8],
     b: &'a [u8],
     stride: usize,
     start: usize,
-    /// The vectors that keep it within the border.
+    /// The limits of vectors that keep it within the border.
     least: (i32, i32),
     most: (i32, i32),
 }
@@ -204,7 +204,7 @@ impl<'a> Block<'a> {
         sad(&self.a[self.start..], &self.b[there..], self.stride)
     }
 
-    /// The best of the candidates, improved step by step; with its cost.
+    /// The best candidate, refined by a local search.
     fn search(&self, candidates: &[Vector; 5]) -> Vector {
         self.search_near(candidates).0
     }
@@ -239,7 +239,7 @@ impl<'a> Block<'a> {
         best
     }
 
-    /// The same, and all vectors nearby.
+    /// Like [`Self::search`], with all vectors within [`REACH`].
     fn search_wide(&self, candidates: &[Vector; 5]) -> Vector {
         let mut best = self.search_near(candidates);
         if best.1 <= STILL {
@@ -257,7 +257,7 @@ impl<'a> Block<'a> {
         best.0
     }
 
-    /// The vector in [`UNIT`]s, by the parabolas through the costs beside it, and the mean difference that is left.
+    /// The vector in [`UNIT`]s from parabolas through the neighbouring costs, and the mean residual.
     fn subpixel(&self, vector: Vector) -> (Vector, f32) {
         const AREA: f32 = (BLOCK * BLOCK) as f32;
         let middle = self.cost(vector);
@@ -266,7 +266,7 @@ impl<'a> Block<'a> {
         }
         let beside = |x: i16, y: i16| self.cost(Vector { x: vector.x + x, y: vector.y + y }).min(1 << 20) as i32;
         let middle = middle.min(1 << 20) as i32;
-        // the offset of the lowest point, and by how much it lies lower
+        // the offset of the minimum, and by how much it is lower
         let lowest = |less: i32, more: i32| {
             let bend = less + more - 2 * middle;
             if bend <= 0 {
@@ -281,11 +281,11 @@ impl<'a> Block<'a> {
         (fine, if self.leads_out(vector) { 255.0 } else { (middle as f32 - gain_x - gain_y).max(0.0) / AREA })
     }
 
-    /// Whether the middle of the block was outside the picture.
+    /// Whether the block's centre was outside the frame.
     fn leads_out(&self, Vector { x, y }: Vector) -> bool {
         let half = BLOCK as i32 / 2;
         let (pad, x, y) = (PAD as i32, i32::from(x), i32::from(y));
-        // the block's own middle may lie on the edge, so a vector of nothing never leads out
+        // the centre of a block at the edge may be on the edge, so a zero vector never leaves the frame
         (x != 0 && (x + half < self.least.0 + pad || x - half > self.most.0 - pad))
             || (y != 0 && (y + half < self.least.1 + pad || y - half > self.most.1 - pad))
     }
@@ -299,7 +299,7 @@ fn sad(a: &[u8], b: &[u8], stride: usize) -> u32 {
         _mm_sad_epu8, _mm_setzero_si128, _mm_srli_si128,
     };
     let (a, b) = (&a[..7 * stride + BLOCK], &b[..7 * stride + BLOCK]);
-    // SAFETY: SSE2 is part of x86-64; the last row's 8 bytes end where the slices end, which the lines above check.
+    // SAFETY: SSE2 is part of x86-64, and the last row's 8 bytes end where the slices end, as checked above.
     unsafe {
         let mut sum = _mm_setzero_si128();
         for row in (0..BLOCK).step_by(2) {
@@ -332,7 +332,7 @@ mod tests {
 
     const SIZE: (usize, usize) = (96, 64);
 
-    /// A texture that is nowhere like itself, moved by (x, y), with some noise.
+    /// A texture without self-similarity, moved by (x, y), with some noise.
     fn texture((x, y): (f32, f32), noise: u8) -> Pyramid {
         let mut plane = Plane::new(SIZE.0, SIZE.1);
         for row in 0..SIZE.1 {
@@ -352,7 +352,7 @@ mod tests {
         pyramid
     }
 
-    /// Vectors of the blocks whose places are in both pictures.
+    /// The vectors of blocks that are visible in both frames.
     fn inner(flow: &Flow) -> impl Iterator<Item = (Vector, f32)> {
         let columns = flow.columns();
         let pairs = flow.vectors().iter().copied().zip(flow.left().iter().copied());
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn it_finds_how_far_a_picture_moved() {
+    fn it_finds_the_motion_of_the_frame() {
         for by in [(0.0, 0.0), (3.0, -2.0), (-7.0, 4.0), (2.5, 0.0), (0.0, -1.25)] {
             let mut flow = Flow::new(SIZE.0, SIZE.1);
             flow.find(&texture(by, 0), &texture((0.0, 0.0), 0));
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_no_motion() {
+    fn noise_is_not_motion() {
         let mut flow = Flow::new(SIZE.0, SIZE.1);
         flow.find(&texture((0.0, 0.0), 1), &texture((0.0, 0.0), 0));
         assert!(flow.vectors().iter().all(|vector| *vector == Vector::default()));
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_nowhere_before_is_lost() {
+    fn new_content_has_a_large_residual() {
         let mut plane = Plane::new(SIZE.0, SIZE.1);
         plane.copy_from(&texture((0.0, 0.0), 0).levels[0]);
         for y in 20..44 {
@@ -398,7 +398,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn simd_is_the_scalar_twin(bytes in prop::collection::vec(any::<u8>(), 400), a in 0usize..40, b in 0usize..40) {
+        fn simd_matches_the_scalar_version(bytes in prop::collection::vec(any::<u8>(), 400), a in 0usize..40, b in 0usize..40) {
             prop_assert_eq!(sad(&bytes[a..], &bytes[b..], 45), sad_scalar(&bytes[a..], &bytes[b..], 45));
         }
     }

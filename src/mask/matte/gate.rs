@@ -1,9 +1,8 @@
-//! Whether the key model's answer is plausible beside the fast model's, and which parts of it are.
+//! Decides whether the key model's result is plausible given the fast model's, and which parts of it are.
 //!
-//! The key model has the better edges, but it can take a whole patterned wall for clothes, or a shirt for a wall. The fast
-//! model is rarely wrong about where a person is. So the key model may add to what the fast model sees only nearby, and
-//! take away from it only where it is sure of itself. When the two contradict each other over a large area, none of the
-//! answer is used.
+//! The key model has better edges, but may take an entire patterned wall for clothes, or a shirt for a wall. The fast model is
+//! rarely wrong about where a person is. So the key model may add to the fast model's person only nearby, and may remove from
+//! it only where it is certain. If the two contradict each other over a large area, the whole result is discarded.
 
 use multiversion::multiversion;
 
@@ -15,17 +14,17 @@ use super::{
 };
 use crate::frame::grid::Plane;
 
-/// Grid cells on a side of a cell here.
+/// The side of a cell, in grid cells.
 const STEP: usize = 2;
 
-/// The fast model's alphas from which on it is sure of a person, and below which it does not see one.
+/// The fast model's alphas above which it is certain of a person, and below which it finds none.
 const CORE: f32 = 0.7;
 const WEAK: f32 = 0.5;
 
-/// The fast model's alpha below which it is sure of the room.
+/// The fast model's alpha below which it is certain of the room.
 const FAINT: f32 = 0.2;
 
-/// The key model's raw alpha from which on it sees a person, and below which it sees the room.
+/// The key model's raw alphas above which it finds a person, and below which it finds the room.
 const PERSON: f32 = 0.4;
 const ROOM: f32 = 0.35;
 
@@ -33,88 +32,88 @@ const ROOM: f32 = 0.35;
 const CELL: u8 = 3;
 const DIAGONAL: u8 = 4;
 
-/// How far from what the fast model is sure of the key model is believed: hair and fingers reach that far. In 147 key frames
-/// of people with known alpha, less than a thousandth of a person was further away.
+/// The maximum distance from the fast model's certain area at which the key model is trusted: enough for hair and fingers. In
+/// 147 keyframes of people with known alpha, less than a thousandth of a person was farther away.
 const REACH: u8 = 5 * CELL;
 
-/// The same where nothing moves and the fast model has no doubt that there is only the room.
+/// The same where nothing moves and the fast model is certain of the room.
 const SHORT_REACH: u8 = 2 * CELL;
 const CERTAIN: f32 = 0.02;
 
-/// The same of what is mostly further away: a wall or a chair that the person touches.
+/// The same for a part that is mostly out of reach: a wall or a chair touched by the person.
 const TOUCH: u8 = CELL;
 
-/// A part of which this share, and this many cells, are out of reach is such a wall.
+/// A part is such a wall if this share and this number of its cells are out of reach.
 const FAR_SHARE: f32 = 0.25;
 const FAR_CELLS: u32 = 30;
 
-/// Hands and people who come in are seen by the key model first: parts that move, up to these shares of the picture, the
-/// larger at its sides.
+/// The key model finds hands and people who enter first. Moving parts are accepted up to these shares of the frame, the larger
+/// one at its sides.
 const MOVING_SHARE: f32 = 0.3;
 const MAX_HAND: f32 = 0.04;
 const MAX_ENTRANT: f32 = 0.12;
 
-/// The share of the rim around the person filled by the key model from which on it may as well be a wall that moves, or
-/// that somebody uncovers.
+/// The share of the rim around the person filled by the key model above which motion is not trusted, because it may be a wall
+/// that moves or is uncovered.
 const DOUBTFUL_RIM: f32 = 0.08;
 
-/// 30ths of a second for which a cell counts as moving.
+/// The time after a change during which a cell counts as moving, in 30ths of a second.
 const RECENT: u8 = 8;
 
-/// What the fast model calls a person and the key model the room is a hole in the person when the fast model is sure and
-/// the key model is not, by their means over the part. Where the key model was right, it had .084 to .095 and the fast
-/// model .90 to .98; where it was wrong, .10 to .25 and .985 or more. (The key model never says less than .08.)
+/// A part that the fast model calls person and the key model room is a hole if the fast model is certain and the key model is
+/// not, judged by their mean alphas. Where the key model was right, it had .084 to .095 and the fast model .90 to .98; where it
+/// was wrong, .10 to .25 and .985 or more. (The key model's minimum is .08.)
 const SURE_PERSON: f32 = 0.985;
 const UNSURE_ROOM: f32 = 0.097;
 
-/// Holes smaller than this share of the person are filled only once so many answers had them, and stay so for as many
-/// that do not: an object on the desk must not come and go.
+/// Holes smaller than this share of the person are filled only after this number of results had them, and stay filled for as
+/// many that do not, so that an object on the desk does not flicker.
 const LARGE_HOLE: f32 = 0.08;
 const CONFIRMED: u8 = 4;
 const UNSURE_SMALL: f32 = 0.125;
 
-/// The least share of the person that such a hole has, and its least cells: small ones are often real.
+/// The minimum size of such a hole, as a share of the person and in cells: small ones are often real.
 const HOLE_SHARE: f32 = 0.012;
 const HOLE_CELLS: u32 = 25;
 
-/// Key frames for which what was refused stays so where nothing moves.
+/// The number of keyframes for which a rejected part stays rejected where nothing moves.
 const REFUSED: u8 = 24;
 
-/// The contradictions from which on the answer is of no use: the share of the rim around the person that the key model
-/// fills, the shares of the person that it misses while unsure and at all, and what was refused, as a share of the person.
+/// The contradictions that make a result unusable: the share of the rim around the person filled by the key model, the shares
+/// of the person it misses while uncertain and overall, and the rejected area relative to the person.
 const MAX_RIM: f32 = 0.3;
 const MAX_UNSURE_HOLES: f32 = 0.25;
 const MAX_HOLES: f32 = 0.3;
 const MAX_REFUSED: f32 = 1.0;
 
-/// The least share of the picture that the fast model has to see for a contradiction to be about a person.
+/// The minimum share of the frame covered by the fast model's person for a contradiction to be about a person.
 const SOMEBODY: f32 = 0.02;
 
-/// What becomes of a cell of the answer.
+/// The decision about a cell of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cell {
-    /// The key model's word.
+    /// Keep the key model's alpha.
     Key,
-    /// Nobody.
+    /// Set it to zero.
     Refused,
-    /// At least the fast model's word.
+    /// Raise it to at least the fast model's alpha.
     Filled,
 }
 
-/// A component of cells of one kind.
+/// A connected component of cells of one kind.
 #[derive(Debug, Clone, Copy, Default)]
 struct Part {
     cells: u32,
-    /// Those out of reach, and those that moved.
+    /// The numbers of cells out of reach, and of moving cells.
     far: u32,
     moving: u32,
     at_side: bool,
-    /// Sums of the models' alphas.
+    /// The sums of the models' alphas.
     fast: f32,
     key: f32,
 }
 
-/// How much an answer contradicts the fast model; 1 is too much.
+/// How strongly a result contradicts the fast model; 1 is too much.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Contradiction {
     rim: f32,
@@ -128,19 +127,19 @@ impl Contradiction {
     }
 }
 
-/// Judges the answers to the key frames of one stream.
+/// Judges the keyframe results of one stream.
 #[derive(Debug)]
 pub(super) struct Gate {
     width: usize,
     height: usize,
     fast: Box<[f32]>,
     key: Box<[f32]>,
-    /// From each cell to the nearest with support.
+    /// The distance of each cell to the nearest certain one.
     distance: Box<[u8]>,
     cells: Box<[Cell]>,
-    /// For how many more answers each cell stays refused.
+    /// The number of results for which each cell stays rejected.
     refused: Box<[u8]>,
-    /// How many answers had a hole in each cell, and more once that is sure.
+    /// The number of results with a hole in each cell, raised once the hole is certain.
     votes: Box<[u8]>,
     labels: Labels,
     parts: Vec<Part>,
@@ -175,11 +174,11 @@ impl Gate {
 
     /// Whether the fast model is used alone because the two contradict each other about a person.
     pub(super) fn rejects(&self) -> bool {
-        self.trust.rejects && self.trust.is_about_somebody
+        self.trust.rejects && self.trust.is_about_person
     }
 
-    /// Judges `key`, the key model's raw answer, by what the fast model saw in the same frame; `has_key` is whether an
-    /// earlier answer is still in use.
+    /// Judges `key`, the key model's raw alpha, by the fast model's alpha of the same frame; `has_key` tells whether an earlier
+    /// result is still in use.
     pub(super) fn judge(&mut self, fast: &Plane<f32>, key: &Plane<f32>, motion: &Motion, has_key: bool) -> Verdict {
         shrink(fast, self.width, &mut self.fast);
         shrink(key, self.width, &mut self.key);
@@ -198,7 +197,7 @@ impl Gate {
         self.trust.judge(contradiction.worst(), has_key, person >= all * SOMEBODY)
     }
 
-    /// Changes the key model's alpha as it was judged: `fast` is the fast model's of the same frame, with its `levels`.
+    /// Applies the decisions to the key model's alpha; `fast` is the fast model's alpha of the same frame, with its `levels`.
     pub(super) fn apply(&self, fast: &Plane<f32>, levels: (f32, f32), alpha: &mut Plane<f32>) {
         let factor = 1.0 / (levels.1 - levels.0);
         for y in 0..alpha.height {
@@ -218,7 +217,7 @@ impl Gate {
         alpha.replicate();
     }
 
-    /// Finds the distance of each cell to the nearest of which the fast model is sure, in two passes.
+    /// Computes the distance of each cell to the nearest one the fast model is certain of, in two passes.
     fn measure_distance(&mut self) {
         let (width, height) = (self.width, self.height);
         for (distance, &fast) in self.distance.iter_mut().zip(&self.fast) {
@@ -243,7 +242,7 @@ impl Gate {
         }
     }
 
-    /// The share of the cells a little way off the fast model's person in which the key model sees one too.
+    /// The share of the cells at some distance from the fast model's person in which the key model finds one.
     fn rim(&self) -> f32 {
         let (mut rim, mut filled) = (0, 0);
         for ((&distance, &key), &fast) in self.distance.iter().zip(&self.key).zip(&self.fast) {
@@ -254,7 +253,7 @@ impl Gate {
         filled as f32 / rim.max(1) as f32
     }
 
-    /// Refuses what the key model sees too far from the fast model's person. Gives how many cells of a person that were.
+    /// Rejects what the key model finds too far from the fast model's person. Returns the number of rejected wall cells.
     fn refuse(&mut self, believes_motion: bool, motion: &Motion) -> u32 {
         let Self { width, labels, parts, fast, key, distance, cells, refused, .. } = self;
         let width = *width;
@@ -306,8 +305,8 @@ impl Gate {
         count
     }
 
-    /// Fills the holes that the key model leaves in a person of this many cells without being sure. Gives their cells,
-    /// and those of all parts of which the fast model is very sure.
+    /// Fills uncertain holes of the key model in a person of this many cells. Returns the number of their cells, and that of all
+    /// parts the fast model is very certain of.
     fn fill(&mut self, person: f32) -> (f32, f32) {
         let Self { width, labels, parts, fast, key, cells, votes, .. } = self;
         let width = *width;
@@ -354,7 +353,7 @@ impl Gate {
     }
 }
 
-/// The least distance by way of the row above or below.
+/// The minimum distance through the row above or below.
 fn near(row: Option<&[u8]>, x: usize) -> u8 {
     let Some(row) = row else { return u8::MAX };
     let side = |x: Option<&u8>| x.map_or(u8::MAX, |distance| distance.saturating_add(DIAGONAL));
@@ -365,7 +364,7 @@ fn near(row: Option<&[u8]>, x: usize) -> u8 {
 /// The means of two by two grid cells.
 fn shrink(from: &Plane<f32>, width: usize, into: &mut [f32]) {
     for (row, into) in into.chunks_exact_mut(width).enumerate() {
-        // the border repeats the last column and row where a cell reaches over the edge
+        // where a cell extends over the edge, the border repeats the last column and row
         let [above, below] = [0, 1].map(|line| &from.wide_row((row * STEP + line) as isize, 1)[1..]);
         mean_row(above, below, into);
     }

@@ -1,32 +1,32 @@
-//! A guided filter with a colour guide: alpha as a linear function of the pixel's colour, one such function a grid cell.
+//! A guided filter with a colour guide: alpha as a linear function of the pixel's colour, with one function per grid cell.
 //!
-//! K. He, J. Sun, X. Tang, "Guided Image Filtering", 2010. The functions are found at the grid's size and only where
-//! alpha changes; `apply` evaluates them at the frame's size. The guide stays in Y, U, V: with the regularisation turned
-//! accordingly this is the filter with an RGB guide.
+//! K. He, J. Sun, X. Tang, "Guided Image Filtering", 2010. The functions are computed at the grid's size, and only where alpha
+//! changes; `upsample` evaluates them at the frame's size. The guide stays in Y, U, V: with the regularisation transformed
+//! accordingly, this is equivalent to the filter with an RGB guide.
 
 use multiversion::multiversion;
 
 use crate::frame::grid::{Guide, Plane};
 
-/// Half the side of the window, without its middle.
+/// The radius of the window.
 const RADIUS: usize = 2;
 const WINDOW: usize = 2 * RADIUS + 1;
 
-/// Pixels that are worked on at once.
+/// The number of pixels processed at once.
 pub(crate) const LANE: usize = 16;
-/// Their windows' columns, rounded up to whole vectors.
+/// The columns of their windows, rounded up to whole vectors.
 const WIDE: usize = LANE + 8;
 
-/// Regularisation, in squares of RGB 0 to 1.
+/// The regularisation, for RGB from 0 to 1.
 const EPSILON: f32 = 1e-4;
 
-/// The same in Y, U, V of their full swing: the product of the BT.601 matrix from RGB with its own transpose.
+/// The regularisation matrix for Y, U, V at full swing: the BT.601 matrix from RGB, times its transpose.
 const TURNED: [f32; 6] = [0.447_4, -0.187_6, -0.105_6, 0.388_1, 0.013_5, 0.432_1];
 
-/// Alphas this near to nothing or all are taken for it: the model's levels.
+/// Alphas this close to 0 or 1 are rounded.
 const HAZE: f32 = 0.02;
 
-/// How many pixels beyond a change of alpha the functions differ from a constant: twice the radius, and one more.
+/// The distance from a change of alpha within which the functions vary: twice the radius plus one, in pixels.
 const MARGIN: usize = 2 * RADIUS + 1;
 
 /// The same along a row, rounded up to whole vectors.
@@ -35,14 +35,14 @@ const NEAR: usize = 8;
 /// Coefficients are in 128ths of an alpha byte per step of a sample byte.
 pub(crate) const SHIFT: u32 = 7;
 
-/// One linear function a cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 128ths of a byte. Far from all mixed
-/// runs only `base` of a run's first cell is there.
+/// One linear function per cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 128ths of a byte. Far from all mixed
+/// runs, only `base` of a run's first cell is valid.
 #[derive(Debug)]
 pub(crate) struct Functions {
     pub(crate) planes: [Plane<i32>; 4],
-    /// Whether the functions of a run of [`LANE`] cells in a row differ; else all are the constant `base` of its first.
+    /// Whether the functions of a run of [`LANE`] cells differ; otherwise all are the constant `base` of its first cell.
     pub(crate) mixed: Box<[bool]>,
-    /// Runs in a row.
+    /// The number of runs in a row.
     pub(crate) runs: usize,
 }
 
@@ -53,16 +53,16 @@ impl Functions {
     }
 }
 
-/// Fits the functions. The last run of a row may reach into the border, which is as wide as a run.
+/// Fits the functions. The last run of a row may extend into the border, which is as wide as a run.
 #[derive(Debug)]
 pub(crate) struct Guided {
     guide: [Plane<f32>; 3],
     alpha: Plane<f32>,
     raw: [Plane<f32>; 4],
-    /// The least and the largest alpha in and near each run of each row, then of the rows around one.
+    /// The minimum and maximum alpha in and near each run of each row, then of the rows around one.
     ranges: [Box<[u32]>; 2],
     around: [Box<[u32]>; 2],
-    /// Whether the functions of a run are read by windows or pixels of a mixed one.
+    /// Whether the functions of a run are read by a window or a pixel of a mixed one.
     is_read: Box<[bool]>,
     functions: Functions,
 }
@@ -86,7 +86,7 @@ impl Guided {
         }
     }
 
-    /// The functions that turn `guide` into something near `alpha`.
+    /// Fits functions of `guide` that approximate `alpha`.
     pub(crate) fn fit(&mut self, guide: &Guide, alpha: &Plane<f32>) -> &Functions {
         let scales = [(&guide.y, 1.0 / 219.0), (&guide.u, 1.0 / 224.0), (&guide.v, 1.0 / 224.0)];
         for ((from, scale), into) in scales.into_iter().zip(&mut self.guide) {
@@ -96,7 +96,7 @@ impl Guided {
         snap(alpha.raw().0, self.alpha.raw_mut());
         self.mark();
         let (height, runs) = (alpha.height, self.functions.runs);
-        // the border's functions are the constants of its pixels
+        // in the border, the functions are the constants of its pixels
         for y in 0..height {
             for run in 0..runs {
                 self.raw_run(run, y);
@@ -111,7 +111,7 @@ impl Guided {
         &self.functions
     }
 
-    /// Marks the runs near a change of alpha, and those beside them.
+    /// Marks the runs near a change of alpha, and their neighbours.
     fn mark(&mut self) {
         let Self { alpha, ranges, around, is_read, functions, .. } = self;
         let (height, runs) = (alpha.height, functions.runs);
@@ -195,7 +195,7 @@ fn snap(from: &[f32], into: &mut [f32]) {
     }
 }
 
-/// The least and the largest alpha in and near each run of a row, as bits, which are in the order of the numbers.
+/// The minimum and maximum alpha in and near each run of a row, as bits, which order like the numbers.
 #[multiversion(targets = "simd")]
 fn find_ranges(row: &[f32], low: &mut [u32], high: &mut [u32]) {
     for (run, (low, high)) in low.iter_mut().zip(high).enumerate() {
@@ -222,7 +222,7 @@ fn find_changes([lows, highs]: [&[u32]; 2], [low, high]: &mut [Box<[u32]>; 2], m
     }
 }
 
-/// Whether any of some rows is mixed in each run or one beside it.
+/// Whether any of some rows is mixed, in each run or one next to it.
 fn find_neighbours(rows: &[bool], into: &mut [bool]) {
     let runs = into.len();
     for (run, into) in into.iter_mut().enumerate() {
@@ -231,7 +231,7 @@ fn find_neighbours(rows: &[bool], into: &mut [bool]) {
     }
 }
 
-/// The linear functions of one run of cells; each source begins at the first pixel of its first window.
+/// The linear functions of one run of cells; each source starts at the first pixel of its first window.
 #[multiversion(targets = "simd")]
 fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
     let [y, u, v, p] = sources;
@@ -243,7 +243,7 @@ fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
     let [out_y, out_u, out_v, out_base] = into;
     for x in 0..LANE {
         let (y, u, v, p) = (mean_y[x], mean_u[x], mean_v[x], mean_p[x]);
-        // covariances, regularised, and those with alpha
+        // regularised covariances, and those with alpha
         let yy = mean_yy[x] - y * y + EPSILON * TURNED[0];
         let yu = mean_yu[x] - y * u + EPSILON * TURNED[1];
         let yv = mean_yv[x] - y * v + EPSILON * TURNED[2];
@@ -251,7 +251,7 @@ fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
         let uv = mean_uv[x] - u * v + EPSILON * TURNED[4];
         let vv = mean_vv[x] - v * v + EPSILON * TURNED[5];
         let (yp, up, vp) = (mean_yp[x] - y * p, mean_up[x] - u * p, mean_vp[x] - v * p);
-        // the inverse by cofactors
+        // inversion by cofactors
         let (c0, c1, c2) = (uu * vv - uv * uv, uv * yv - yu * vv, yu * uv - uu * yv);
         let (c3, c4, c5) = (yy * vv - yv * yv, yu * yv - yy * uv, yy * uu - yu * yu);
         let inverse = 1.0 / (yy * c0 + yu * c1 + yv * c2);
@@ -263,7 +263,7 @@ fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
     }
 }
 
-/// The rows that a run's windows cover.
+/// The rows covered by a run's windows.
 type Windows<'a> = [&'a [f32; WIDE]; WINDOW];
 
 #[inline(always)]
@@ -299,11 +299,11 @@ fn across(tall: &[f32; WIDE]) -> [f32; LANE] {
     mean
 }
 
-/// The mean functions over each cell's window, in whole numbers.
+/// The mean functions over each cell's window, in integers.
 #[multiversion(targets = "simd")]
 fn means(sources: [&[f32]; 4], stride: usize, into: [&mut [i32; LANE]; 4]) {
     const BYTE: f32 = 255.0 * (1 << SHIFT) as f32;
-    // the steepest edge stays far below these; they keep all sums within 32 bits
+    // the steepest edge stays far below these limits, which keep all sums within 32 bits
     const LIMITS: [f32; 4] = [8e3, 8e3, 8e3, 4e6];
     const SCALES: [f32; 4] = [BYTE / 219.0, BYTE / 224.0, BYTE / 224.0, BYTE];
     let mut into = into.into_iter();
@@ -372,7 +372,7 @@ mod tests {
             (0..3).for_each(|i| with[i][k] = c[i]);
             det(with) / det(s)
         });
-        // back to the guide's own numbers
+        // back to the guide's own values
         let turned = [a[0] + a[1] + a[2], -0.344_136 * a[1] + 1.772 * a[2], 1.402 * a[0] - 0.714_136 * a[1]];
         (turned, mp - (0..3).map(|k| a[k] * m[k]).sum::<f64>())
     }
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn where_alpha_does_not_change_nothing_is_lost_by_leaving_it_out() {
+    fn skipping_constant_areas_loses_nothing() {
         let (guide, mut alpha) = picture();
         let hazy = alpha.clone();
         snap(hazy.raw().0, alpha.raw_mut());

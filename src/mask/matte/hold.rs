@@ -1,30 +1,30 @@
-//! Where the picture stands still, the matte does not change its mind: an object next to the body is in or out for
-//! seconds at a time.
+//! Holds the matte where the picture is still: an object next to the body is in or out for seconds at a time instead of
+//! flickering.
 
 use multiversion::multiversion;
 
 use super::motion::Motion;
 use crate::frame::grid::Plane;
 
-/// A change of alpha that is a change of mind; smaller ones are let through.
+/// The change of alpha above which it is held back.
 const CHANGE: f32 = 0.2;
 
-/// 30ths of a second after the last motion from which on a place stands still.
+/// The time after the last motion from which a pixel is still, in 30ths of a second.
 const STILL: u8 = 8;
 
-/// 30ths of a second for which a still place has to be something else before that is shown: nobody can come or go there
-/// without a motion, but what the models mistook must not stay for ever.
+/// How long a still pixel has to differ before the change is shown, in 30ths of a second: a person cannot appear or disappear
+/// without motion, but a mistake of the models must not stay forever.
 const IN: u8 = 60;
 const OUT: u8 = 60;
 
-/// 30ths of a second at the beginning of a stream in which the models are still making up their minds.
+/// The time at the start of a stream in which the models settle, in 30ths of a second.
 const SETTLES: u32 = 10;
 
 /// Holds the alpha of one stream.
 #[derive(Debug)]
 pub(super) struct Hold {
     shown: Plane<f32>,
-    /// 30ths of a second for which each pixel has been held.
+    /// How long each pixel has been held, in 30ths of a second.
     held: Plane<u8>,
     /// The ages of a row's pixels.
     ages: Box<[u8]>,
@@ -37,8 +37,8 @@ impl Hold {
         Self { shown: Plane::new(width, height), held: Plane::new(width, height), ages }
     }
 
-    /// Puts `alpha` back to what was shown before, where only the models have changed; `motion` has cells of two by two
-    /// pixels, and `ticks` 30ths of a second have passed.
+    /// Restores `alpha` as shown before where only the models have changed. `motion` has cells of two by two pixels; `ticks` 30ths
+    /// of a second have passed.
     pub(super) fn run(&mut self, motion: &Motion, ticks: u8, alpha: &mut Plane<f32>) {
         if motion.stream_age() < SETTLES {
             self.shown.copy_from(alpha);
@@ -67,7 +67,7 @@ fn hold_row(ages: &[u8], ticks: u8, (shown, held): (&mut [f32], &mut [u8]), alph
         let is_held = is_change & (waits <= limit);
         held[x] = if is_held { waits } else { 0 };
         alpha[x] = if is_held { shown[x] } else { alpha[x] };
-        // small changes of still places do not move the mark, so that they cannot add up to a slow fade
+        // small changes of still pixels do not move the reference, so they cannot add up to a slow fade
         let keeps = is_held | ((ages[x] >= STILL) & !is_change);
         shown[x] = if keeps { shown[x] } else { alpha[x] };
     }
@@ -94,7 +94,7 @@ mod tests {
         stream
     }
 
-    /// The alpha that is shown for the next frame.
+    /// The alpha shown for the next frame.
     fn step((hold, motion): &mut (Hold, Motion), luma: u8, alpha: f32) -> f32 {
         motion.look(&plane(luma, (SIZE.0 / 2, SIZE.1 / 2)), 1);
         let mut alpha = plane(alpha, SIZE);
@@ -112,19 +112,19 @@ mod tests {
         let frames = (0..200).take_while(|_| step(&mut stream, 100, 1.0) == 0.0).count();
         assert_eq!(frames, usize::from(IN), "in");
         let frames = (0..200).take_while(|_| step(&mut stream, 100, 0.0) == 1.0).count();
-        assert_eq!(frames, usize::from(OUT), "and out");
+        assert_eq!(frames, usize::from(OUT), "out");
     }
 
     #[test]
-    fn what_moves_is_shown_at_once() {
+    fn a_moving_pixel_changes_at_once() {
         let mut stream = settled(0.0);
-        assert_eq!(step(&mut stream, 160, 1.0), 1.0, "a hand came");
-        assert_eq!(step(&mut stream, 160, 0.0), 0.0, "the models may think better of it for some frames");
+        assert_eq!(step(&mut stream, 160, 1.0), 1.0, "a hand appears");
+        assert_eq!(step(&mut stream, 160, 0.0), 0.0, "the models may still correct themselves for some frames");
         assert_eq!(step(&mut stream, 100, 0.0), 0.0);
     }
 
     #[test]
-    fn a_slow_fade_of_something_still_is_a_change_of_mind_too() {
+    fn a_slow_fade_of_a_still_pixel_is_held_too() {
         let mut stream = settled(0.0);
         let shown = (0..40).map(|frame| step(&mut stream, 100, frame as f32 * 0.025)).fold(0.0, f32::max);
         assert!(shown <= CHANGE, "{shown}");

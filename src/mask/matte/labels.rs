@@ -1,9 +1,9 @@
-//! Connected labels of cells: runs in a row, joined to those of the row above by a union-find (Rosenfeld and Pfaltz
-//! 1966, for runs).
+//! Labels connected components: runs of cells in a row, joined to those of the row above with union-find (Rosenfeld and
+//! Pfaltz 1966, applied to runs).
 
 use std::ops::Range;
 
-/// Neighbours in a row that are inside.
+/// Adjacent inside cells in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) row: usize,
@@ -12,7 +12,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Whether cells of the two touch, if only at a corner.
+    /// Whether cells of both runs touch, including diagonally.
     fn touches(&self, other: &Self) -> bool {
         self.start <= other.end && other.start <= self.end
     }
@@ -23,13 +23,13 @@ impl Run {
     }
 }
 
-/// Finds the labels of planes of one size.
+/// Labels the components of planes of one size.
 #[derive(Debug)]
 pub(super) struct Labels {
     height: usize,
     inside: Box<[bool]>,
     runs: Vec<Run>,
-    /// Of each run the first run of its component.
+    /// For each run, the first run of its component.
     roots: Vec<u32>,
 }
 
@@ -44,7 +44,7 @@ impl Labels {
         }
     }
 
-    /// Finds the labels of the cells that `mark` sets to true, one row at a time from the top.
+    /// Labels the components of the cells that `mark` sets to true, one row at a time from the top.
     pub(super) fn find(&mut self, mut mark: impl FnMut(usize, &mut [bool])) {
         self.runs.clear();
         self.roots.clear();
@@ -61,13 +61,13 @@ impl Labels {
             }
             above = first..self.runs.len();
         }
-        // each points to an earlier one, so one pass leads all to their roots
+        // each run points to an earlier one, so a single pass resolves all roots
         for at in 0..self.roots.len() {
             self.roots[at] = self.roots[self.roots[at] as usize];
         }
     }
 
-    /// Adds a run, joined to those `above` that it touches.
+    /// Adds a run, joined to the runs `above` that it touches.
     fn add(&mut self, run: Run, above: &Range<usize>) {
         let own = self.runs.len();
         self.runs.push(run);
@@ -90,7 +90,7 @@ impl Labels {
         self.runs.len()
     }
 
-    /// All runs, each with the number of its component's root.
+    /// All runs with the numbers of their components' roots.
     pub(super) fn runs(&self) -> impl Iterator<Item = (usize, Run)> + '_ {
         self.roots.iter().zip(&self.runs).map(|(&root, &run)| (root as usize, run))
     }

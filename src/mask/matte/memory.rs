@@ -1,13 +1,13 @@
-//! A short memory against flicker: small changes where the picture stands still are the model's noise.
+//! Temporal smoothing against flicker: small changes where the picture is still are noise of the model.
 
 use multiversion::multiversion;
 
 use crate::frame::grid::Plane;
 
-/// A change of alpha from which on the memory lets go altogether.
+/// The change of alpha from which nothing is smoothed.
 const REAL_CHANGE: f32 = 0.35;
 
-/// A change of luma from which on the picture does not stand still.
+/// The change of luma from which the picture is not still.
 const MOVED: i32 = 12;
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// `weight` is that of the past, 0 to below 1.
+    /// `weight` is that of the previous alpha, 0 to below 1.
     pub(crate) fn new(width: usize, height: usize, weight: f32) -> Self {
         Self { weight, fresh: true, alpha: Plane::new(width, height), luma: Plane::new(width, height) }
     }
@@ -28,7 +28,7 @@ impl Memory {
         self.fresh = true;
     }
 
-    /// Draws `alpha` towards what it was before.
+    /// Smooths `alpha` towards the previous one.
     pub(crate) fn steady(&mut self, luma: &Plane<u8>, alpha: &mut Plane<f32>) {
         if !std::mem::take(&mut self.fresh) {
             blend(alpha.raw_mut(), self.alpha.raw().0, (luma.raw().0, self.luma.raw().0), self.weight);
@@ -68,15 +68,15 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_calmed_and_real_change_let_through() {
+    fn noise_is_smoothed_and_real_changes_pass() {
         let calmed = after((0.5, 100), (0.54, 101));
         assert!((0.5..0.525).contains(&calmed), "{calmed}");
         assert_eq!(after((0.0, 100), (1.0, 100)), 1.0);
-        assert_eq!(after((0.5, 100), (0.54, 130)), 0.54, "the picture moved");
+        assert_eq!(after((0.5, 100), (0.54, 130)), 0.54, "the picture has changed");
     }
 
     #[test]
-    fn another_stream_has_no_past() {
+    fn a_new_stream_has_no_past() {
         let mut memory = Memory::new(4, 4, 0.7);
         memory.steady(&plane(100), &mut plane(0.5));
         memory.forget();

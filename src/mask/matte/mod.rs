@@ -1,4 +1,4 @@
-//! From models' alphas to the frame's: two rates joined by a flow, a short memory, and the edge at full size.
+//! From the models' alphas to the frame's: optical flow between keyframes, temporal filters and edges at full size.
 
 pub use self::propagation::Drift;
 use self::{
@@ -37,43 +37,43 @@ mod trust;
 mod upsample;
 mod warp;
 
-/// What the matte is made with.
+/// The parameters of a matte.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuning {
     /// The weight of the past, 0 to 0.95.
     pub memory: f32,
-    /// The alphas up to which a pixel is background, and from which on it is person.
+    /// The alphas at which a pixel becomes background or person.
     pub edge: (f32, f32),
-    /// The fast model's alphas up to which it means nobody, and from which on somebody.
+    /// The fast model's alphas that are mapped to 0 and to 1.
     pub levels: (f32, f32),
-    /// Whether the key model is fast_alpha in a person of whom the fast model sees nothing.
+    /// Whether the key model is trusted about a person whom the fast model does not find.
     pub trusts_key: bool,
-    /// Whether frames follow each other, so that what never moves can be told from people.
+    /// Whether frames form a stream, in which people can be told from objects by their motion.
     pub is_stream: bool,
 }
 
-/// A key model's word is steadier than that of a model that runs on every frame: its past weighs less.
+/// The key model is steadier than a model that runs on every frame, so its past has less weight.
 const KEY_MEMORY: f32 = 0.8;
 
-/// A change of alpha that is no noise of the key model any more.
+/// The change of alpha that is not noise of the key model.
 const KEY_CHANGE: f32 = 0.5;
 
-/// The same of the fast model, which often wavers.
+/// The same for the fast model, which fluctuates more.
 const FAST_CHANGE: f32 = 1.1;
 
-/// The weight of the past where the picture stands still, in parts of [`Tuning::memory`].
+/// The weight of the past where the picture is still, relative to [`Tuning::memory`].
 const STILL_MEMORY: f32 = 0.6;
 
-/// [`Tuning::levels`] of a key model: its softmax never gives all or nothing.
+/// [`Tuning::levels`] of a key model, whose softmax never reaches 0 or 1.
 pub const KEY_LEVELS: (f32, f32) = (0.12, 0.88);
 
-/// [`Tuning::levels`] of the fast models of ours, which see a little too much.
+/// [`Tuning::levels`] of the bundled fast models, which find slightly too much.
 pub const FAST_LEVELS: (f32, f32) = (0.31, 0.84);
 
-/// A model's output: width, height, and the part of it that shows the frame.
+/// A model's output: width, height and the region with the frame.
 pub type Shape = (usize, usize, Region);
 
-/// The state of a matte of one stream.
+/// The state of the matte of one stream.
 #[derive(Debug)]
 pub struct Matte {
     tuning: Tuning,
@@ -84,28 +84,28 @@ pub struct Matte {
     key: Option<Resample>,
     fast_alpha: Plane<f32>,
     stillness: Stillness,
-    /// The alpha of the frame that was looked at last.
+    /// The alpha of the current frame.
     alpha: Plane<f32>,
-    /// The key model's answer, on the grid.
+    /// The key model's result, on the grid.
     answer: Plane<f32>,
-    /// What a key frame becomes, before it is carried.
+    /// The alpha of a keyframe before it is propagated.
     fresh: Plane<f32>,
-    /// The frame that the key model was asked about.
+    /// The frame on which the key model was run.
     kept: Snapshot,
-    /// What its alpha was without that answer.
+    /// The alpha of that frame without the key model's result.
     predicted: Plane<f32>,
-    /// Whether that is still the frame that was looked at last.
+    /// Whether that is still the current frame.
     kept_is_last: bool,
-    /// The last frame, as its own key.
+    /// The last frame, as its own keyframe.
     own: Snapshot,
     propagation: Propagation,
-    /// Whether the key that is carried came from the key model.
+    /// Whether the propagated alpha came from the key model.
     is_keyed: bool,
     gate: Gate,
     memory: Memory,
     motion: Motion,
     hold: Hold,
-    /// 30ths of a second from the frame before to the one that was looked at last.
+    /// 30ths of a second between the previous and the current frame.
     ticks: u8,
     components: Components,
     nearest_only: bool,
@@ -114,7 +114,7 @@ pub struct Matte {
 }
 
 impl Matte {
-    /// For frames of `size` and the outputs of a fast model and, where there is one, a key model.
+    /// For frames of `size` and the outputs of a fast model and, optionally, a key model.
     pub fn new(size: Size, fast: Shape, key: Option<Shape>, tuning: Tuning) -> Self {
         let grid = Grid::new(size);
         let (width, height) = (grid.width, grid.height);
@@ -155,8 +155,8 @@ impl Matte {
         }
     }
 
-    /// Takes in a frame, `ticks` 30ths of a second after the last. True when the fast model has to see it too; else it shows
-    /// what that saw last, and its last alpha is good for this frame as well.
+    /// Starts a frame, `ticks` 30ths of a second after the last. Returns true if the fast model has to run on it; otherwise the
+    /// frame shows what that model saw last, and its last alpha is still valid.
     pub fn look(&mut self, frame: &Frame, ticks: u8) -> bool {
         self.cells.fill(frame, &mut self.guide);
         self.pyramid.build(&self.guide.y);
@@ -165,14 +165,14 @@ impl Matte {
         !self.stillness.holds(&self.guide.y, ticks)
     }
 
-    /// Takes the fast model's alpha of the frame that was looked at last.
+    /// Sets the fast model's alpha of the current frame.
     pub fn set_fast(&mut self, alpha: &[f32]) {
         self.fast.run(alpha, &mut self.fast_alpha);
         self.stillness.ran(&self.guide.y);
     }
 
-    /// Finds the alpha of the frame: the last key's, carried here and repaired, or the fast model's own, drawn towards
-    /// what it was before. Gives how far the last key has drifted.
+    /// Computes the alpha of the frame: that of the last keyframe, propagated and repaired, or the fast model's own, smoothed
+    /// towards its past. Returns how far the frame has drifted from the last keyframe.
     pub fn propagate(&mut self) -> Drift {
         let drift = if self.propagation.has_key() {
             let drift = self.propagation.apply(&self.pyramid, &self.fast_alpha, &mut self.alpha);
@@ -195,16 +195,16 @@ impl Matte {
         drift
     }
 
-    /// Keeps what is needed to use the key model's answer to this frame.
+    /// Keeps what is needed to use the key model's result for this frame.
     pub fn keep(&mut self) {
         self.kept.take(&self.pyramid, &self.fast_alpha);
         self.predicted.copy_from(&self.alpha);
         self.kept_is_last = true;
     }
 
-    /// Takes the key model's answer to the frame that was kept, as far as it is plausible beside the fast model's.
+    /// Uses the key model's result for the kept frame, as far as it is plausible given the fast model's.
     ///
-    /// When other frames have come since, the one that was looked at last gets its alpha anew.
+    /// If other frames have followed, the alpha of the current one is computed again.
     pub fn set_key(&mut self, alpha: &[f32]) {
         let Some(key) = &mut self.key else { return };
         key.run(alpha, &mut self.answer);
@@ -232,27 +232,27 @@ impl Matte {
         }
     }
 
-    /// Whether the edges come from the fast model alone because the two contradict each other.
+    /// Whether edges come from the fast model alone because the two models contradict each other.
     pub fn rejects_key(&self) -> bool {
         self.gate.rejects()
     }
 
-    /// Whether somebody else is shown beside the person in front.
+    /// Whether another person is visible besides the one in front.
     pub fn shows_others(&self) -> bool {
         self.components.shows_others()
     }
 
-    /// Shows only the person in front, or all.
+    /// Sets whether only the person in front is shown.
     pub fn set_nearest_only(&mut self, on: bool) {
         self.nearest_only = on;
     }
 
-    /// Goes on with the fast model alone.
+    /// Continues with the fast model alone.
     pub fn forget_key(&mut self) {
         self.is_keyed = false;
     }
 
-    /// Writes the alpha of the frame that was looked at last, at its full size.
+    /// Writes the alpha of the current frame at full size.
     pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
         self.memory.steady(&self.guide.y, &mut self.alpha);
         self.hold.run(&self.motion, self.ticks, &mut self.alpha);
@@ -275,14 +275,14 @@ impl Matte {
     }
 }
 
-/// 0 up to `low`, 1 from `high` on, `3t² - 2t³` between.
+/// 0 below `low`, 1 above `high`, `3t² - 2t³` between.
 #[inline(always)]
 fn smoothstep(value: f32, low: f32, high: f32) -> f32 {
     let t = ((value - low) / (high - low)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
 }
 
-/// Takes the levels out of alpha: all between `low` and `high` becomes all between 0 and 1.
+/// Maps the range from `low` to `high` to 0 to 1.
 #[multiversion::multiversion(targets = "simd")]
 fn stretch(alpha: &[f32], (low, high): (f32, f32), into: &mut [f32]) {
     let factor = 1.0 / (high - low);
@@ -303,7 +303,7 @@ mod tests {
 
     const MODEL: (usize, usize) = (64, 36);
 
-    /// A frame with a disc of another texture at (x, y), in shares of its sides, and the models' idea of it.
+    /// A frame with a disc of another texture at (x, y), as shares of its sides, and the models' alpha for it.
     fn scene(size: Size, x: f32, y: f32, radius: f32) -> (Frame, Vec<f32>) {
         let inside = |at: usize, width: usize, height: usize| {
             let (u, v) = ((at % width) as f32 / width as f32 - x, (at / width) as f32 / height as f32 - y);
@@ -328,7 +328,7 @@ mod tests {
         Matte::new(size, shape, Some(shape), tuning)
     }
 
-    /// The masks of a few frames of a disc that moves, with a key frame on the first.
+    /// The masks of some frames with a moving disc, with a keyframe on the first.
     fn play(matte: &mut Matte, size: Size, from: (f32, f32), radius: f32) -> Vec<u8> {
         let mut masks = Vec::new();
         for step in 0..4 {
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_of_a_picture_is_never_seen_in_the_next() {
+    fn reused_buffers_never_leak_into_the_next_frame() {
         for size in [(66, 50), (130, 98), (854, 480), (480, 854), (1280, 720)] {
             let size = Size::new(size.0, size.1).unwrap();
             let mut used = matte(size);

@@ -1,21 +1,21 @@
-//! How long ago each part of the picture changed.
+//! Tracks how long ago each part of the picture changed.
 
 use multiversion::multiversion;
 
 use crate::frame::grid::Plane;
 
-/// A change of luma that is no noise: of means over 8x8 pixels of a 720p frame, where a dim room's noise is about half a
-/// level.
+/// The change of luma that is not noise: of means over 8x8 pixels of a 720p frame, where the noise of a dim room is about half
+/// a level.
 const CHANGE: u8 = 5;
 
-/// Ages in 30ths of a second of each cell of half the grid, for one stream.
+/// The ages of the cells of half the grid for one stream, in 30ths of a second.
 #[derive(Debug)]
 pub(super) struct Motion {
-    /// Each cell as it was when it changed last: slow changes add up.
+    /// Each cell's value at its last change, so that slow changes add up.
     reference: Plane<u8>,
     /// 30ths of a second since each cell changed.
     changed: Plane<u8>,
-    /// The least of each cell and its neighbours.
+    /// The minimum over each cell and its neighbours.
     ages: Plane<u8>,
     tall: Box<[u8]>,
     /// 30ths of a second since the stream began.
@@ -35,7 +35,7 @@ impl Motion {
         self.is_empty = true;
     }
 
-    /// Looks at the next frame's luma, `ticks` 30ths of a second after the last.
+    /// Processes the next frame's luma, `ticks` 30ths of a second after the last.
     pub(super) fn look(&mut self, luma: &Plane<u8>, ticks: u8) {
         if std::mem::take(&mut self.is_empty) {
             self.reference.copy_from(luma);
@@ -59,7 +59,7 @@ impl Motion {
         self.age
     }
 
-    /// 30ths of a second since each cell of a row, or one beside it, changed; 255 is that many or more.
+    /// For each cell of a row, 30ths of a second since it or a neighbour changed, up to 255.
     pub(super) fn ages(&self, row: usize) -> &[u8] {
         self.ages.row(row)
     }
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!((motion.ages(6)[6], motion.stream_age()), (6, 7));
         for level in [102, 104] {
             motion.look(&picture(level), 1);
-            assert!(motion.ages(0)[0] > 0, "{level} is no change yet");
+            assert!(motion.ages(0)[0] > 0, "{level} is not a change yet");
         }
         motion.look(&picture(106), 1);
         assert_eq!(motion.ages(0)[0], 0);

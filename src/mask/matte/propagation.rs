@@ -1,4 +1,4 @@
-//! A good alpha of an earlier frame, carried to this one along the flow, and repaired where the picture tells otherwise.
+//! Propagates the alpha of a keyframe along the optical flow, and repairs it where the picture has changed.
 
 use std::ops::Range;
 
@@ -11,28 +11,29 @@ use super::{
 };
 use crate::frame::grid::Plane;
 
-/// The mean difference of luma along the flow where the picture begins to be another, and where it is one.
+/// The mean luma difference along the flow at which a pixel starts to count as lost, and at which it is entirely lost.
 const LOST: (f32, f32) = (3.0, 10.0);
 
-/// The same for the fast model's alpha.
+/// The same range for the difference of the fast model's alpha.
 const DIFFERS: (f32, f32) = (0.1, 0.4);
 
-/// How far the fast model may have been from the key's alpha to be believed against it, and where it no longer is.
+/// The same range for how far the fast model may have been from the keyframe's alpha: beyond it, the fast model is not used for
+/// repairs.
 const AGREES: (f32, f32) = (0.2, 0.6);
 
-/// The fast model's alphas for nobody and for somebody.
+/// The fast model's alphas that mean no person, and person.
 const EDGE: (f32, f32) = (0.2, 0.8);
 
-/// How a new key is drawn towards what the last one predicted.
+/// How strongly a new keyframe is smoothed towards the prediction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TemporalFilter {
-    /// The weight of the promise where both agree, 0 to below 1.
+    /// The weight of the prediction where both agree, 0 to below 1.
     pub(crate) weight: f32,
-    /// The change of alpha from which on it has none: that change is real.
+    /// The change of alpha from which the prediction has no weight, because the change is real.
     pub(crate) change: f32,
 }
 
-/// What is known of a frame at the time of its key request, and has to be kept until the answer comes.
+/// The state of a frame when the key model is run on it, kept until the result arrives.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pyramid: Pyramid,
@@ -55,27 +56,27 @@ impl Snapshot {
     }
 }
 
-/// How well the last key frame still tells what a frame shows.
+/// How far a frame has drifted from the last keyframe.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Drift {
-    /// The share of the picture that is not where the flow says.
+    /// The share of the frame that the flow could not match.
     pub lost: f32,
     /// The share of alpha that had to be repaired.
     pub repaired: f32,
 }
 
-/// Carries the alpha of a key frame.
+/// Propagates the alpha of a keyframe.
 #[derive(Debug)]
 pub(crate) struct Propagation {
     key: Snapshot,
     has_key: bool,
     warp: Warp,
     flow: Flow,
-    /// The fast model's alpha of the key frame along the flow, then by how much today's differs.
+    /// The fast model's alpha of the keyframe along the flow, then its difference from the current one.
     differs: Plane<f32>,
     tall: Plane<f32>,
     lost: Box<[f32]>,
-    /// In each row of cells, the pixels from the first to the last that may be lost.
+    /// For each row of cells, the range of pixels that may be lost.
     lost_spans: Box<[Range<usize>]>,
 }
 
@@ -101,7 +102,7 @@ impl Propagation {
         self.has_key = false;
     }
 
-    /// From now on `alpha` is carried, that of the frame of `snapshot`, which it takes in exchange for the old one.
+    /// Starts to propagate `alpha`, which belongs to the frame of `snapshot`; swaps the snapshot with the old one.
     pub(crate) fn set_key(&mut self, snapshot: &mut Snapshot, alpha: &Plane<f32>) {
         std::mem::swap(&mut self.key, snapshot);
         self.has_key = true;
@@ -109,7 +110,7 @@ impl Propagation {
         self.warp.set(alpha, &self.key.fast_alpha);
     }
 
-    /// Writes the carried and repaired alpha of the frame to `into`.
+    /// Writes the propagated and repaired alpha of the frame to `into`.
     pub(crate) fn apply(&mut self, now: &Pyramid, fast_alpha: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
         self.flow.find(now, &self.key.pyramid);
         self.warp.run(&self.flow, into, &mut self.differs);
@@ -117,7 +118,7 @@ impl Propagation {
         self.repair(fast_alpha, into)
     }
 
-    /// Mends `into` where the picture was lost.
+    /// Repairs `into` where the flow lost the picture.
     fn repair(&mut self, fast_alpha: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
         if self.lost_spans.iter().all(Range::is_empty) {
             return Drift::default();
@@ -140,13 +141,13 @@ impl Propagation {
         Drift { lost: drift.lost / area, repaired: drift.repaired / area }
     }
 
-    /// Finds the spans outside of which the flow left so little that nothing is lost.
+    /// Finds the ranges outside of which the flow's residual is too small for anything to be lost.
     fn find_lost(&mut self, width: usize) {
         let columns = self.flow.columns();
         for (rows, span) in self.flow.left().windows(2 * columns).step_by(columns).zip(&mut self.lost_spans) {
             let (above, below) = rows.split_at(columns);
             let is_lost = |corner: usize| above[corner].max(below[corner]) > LOST.0;
-            // a corner's difference reaches into the cells on both sides of it
+            // a corner's residual reaches into the cells on both sides
             let first = (0..columns).find(|&corner| is_lost(corner));
             let last = (0..columns).rfind(|&corner| is_lost(corner));
             *span = match (first, last) {
@@ -156,7 +157,7 @@ impl Propagation {
         }
     }
 
-    /// Sums by how much the fast model differs, around the rows that have lost pixels.
+    /// Sums the differences of the fast model around the rows with lost pixels.
     fn differ(&mut self, fast_alpha: &Plane<f32>) {
         let (width, height) = (fast_alpha.width, fast_alpha.height as isize);
         let Self { differs, tall, lost_spans, .. } = self;
@@ -176,7 +177,7 @@ impl Propagation {
         }
     }
 
-    /// What the flow left in each pixel of row `y`, from what it left in the blocks around.
+    /// Interpolates the flow's residual for each pixel of row `y` from the blocks around it.
     fn lost_row(&mut self, y: usize) {
         let columns = self.flow.columns();
         let at = y / STEP * columns;
@@ -192,10 +193,10 @@ impl Propagation {
     }
 }
 
-/// Mixes a row of the carried alpha with the fast model's where that is to be believed.
+/// Blends a row of the propagated alpha with the fast model's, where that is reliable.
 #[multiversion(targets = "simd")]
 fn repair_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
-    // sums in 1024ths: whole numbers may be added in any order, so in vectors
+    // integer sums in 1024ths can be added in any order, and therefore vectorised
     let (mut sum_lost, mut sum_mended) = (0, 0);
     let width = alpha.len();
     let differs = differs.map(|row| &row[..width]);
@@ -213,7 +214,7 @@ fn repair_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha:
     Drift { lost: sum_lost as f32 / 1024.0, repaired: sum_mended as f32 / 1024.0 }
 }
 
-/// From what landscape was along the flow to by how much it is more now.
+/// Replaces the earlier fast alpha along the flow by the change since then.
 #[multiversion(targets = "simd")]
 fn difference(now: &[f32], then: &mut [f32]) {
     for (then, &now) in then.iter_mut().zip(now) {
@@ -221,7 +222,7 @@ fn difference(now: &[f32], then: &mut [f32]) {
     }
 }
 
-/// The sums of the absolutes of five neighbours.
+/// The sums of the absolute values of five neighbours.
 #[multiversion(targets = "simd")]
 fn sum_across(from: &[f32], into: &mut [f32]) {
     let from = &from[..into.len() + 4];
@@ -230,7 +231,7 @@ fn sum_across(from: &[f32], into: &mut [f32]) {
     }
 }
 
-/// Draws a new key's alpha towards what the last one predicted, where the two differ little.
+/// Smooths a new keyframe's alpha towards the prediction, where the two differ little.
 #[multiversion(targets = "simd")]
 pub(crate) fn smooth_towards(predicted: &[f32], calm: TemporalFilter, alpha: &mut [f32]) {
     let slope = 1.0 / calm.change;
@@ -247,7 +248,7 @@ mod tests {
 
     const SIZE: (usize, usize) = (96, 64);
 
-    /// What a frame shows: a textured disc at x over a textured wall, and the fast model's idea of it.
+    /// A frame with a textured disc at x over a textured wall, and the fast model's alpha for it.
     struct Scene {
         pyramid: Pyramid,
         alpha: Plane<f32>,
@@ -276,7 +277,7 @@ mod tests {
         Plane::new(SIZE.0, SIZE.1)
     }
 
-    /// A key frame of `scene` with the key model's `alpha` and the fast model's `fast`.
+    /// A keyframe of `scene` with the key model's `alpha` and the fast model's `fast`.
     fn keyed(scene: &Scene, alpha: &Plane<f32>, fast: &Plane<f32>) -> Propagation {
         let (mut carry, mut snapshot) = (Propagation::new(SIZE.0, SIZE.1), Snapshot::new(SIZE.0, SIZE.1));
         snapshot.take(&scene.pyramid, fast);
@@ -284,20 +285,20 @@ mod tests {
         carry
     }
 
-    /// The mean difference of two alphas.
+    /// The mean absolute difference of two alphas.
     fn off(a: &Plane<f32>, b: &Plane<f32>) -> f32 {
         let sum: f32 = (0..SIZE.1).flat_map(|y| a.row(y).iter().zip(b.row(y))).map(|(a, b)| (a - b).abs()).sum();
         sum / (SIZE.0 * SIZE.1) as f32
     }
 
     #[test]
-    fn alpha_follows_the_person_although_the_fast_model_sees_nothing() {
+    fn alpha_follows_the_person_even_if_the_fast_model_misses_them() {
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(45.0, 14.0, 0.0));
         let mut carry = keyed(&then, &then.alpha, &empty());
         let mut alpha = empty();
         let drift = carry.apply(&now.pyramid, &empty(), &mut alpha);
         assert!(off(&alpha, &now.alpha) < 0.25 * off(&then.alpha, &now.alpha), "{}", off(&alpha, &now.alpha));
-        assert_eq!(drift.repaired, 0.0, "the fast model says what it said");
+        assert_eq!(drift.repaired, 0.0, "the fast model has not changed");
     }
 
     #[test]
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_who_comes_in_is_mended_and_tells_that_a_key_is_due() {
+    fn a_person_who_enters_is_repaired_and_causes_drift() {
         let (before, now) = (disc(-40.0, 14.0, 0.0), disc(50.0, 14.0, 0.0));
         let mut carry = keyed(&before, &before.alpha, &before.alpha);
         let mut alpha = empty();
@@ -321,8 +322,8 @@ mod tests {
     }
 
     #[test]
-    fn the_fast_model_punches_no_holes_where_it_never_agreed() {
-        // the key knows of a shock of hair that the fast model misses, and the picture changes there
+    fn the_fast_model_makes_no_holes_where_it_never_agreed() {
+        // the keyframe has hair that the fast model misses, and the picture changes there
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(40.0, 14.0, 2.5));
         let mut carry = keyed(&then, &then.alpha, &empty());
         let mut alpha = empty();
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_key_is_drawn_to_the_promise_only_where_they_differ_little() {
+    fn a_new_keyframe_is_smoothed_only_where_it_differs_little() {
         let predicted = [0.5, 1.0, 0.3];
         let mut alpha = [0.6, 0.0, 0.3];
         smooth_towards(&predicted, TemporalFilter { weight: 0.8, change: 0.5 }, &mut alpha);
@@ -343,13 +344,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_lost_needs_no_mending() {
+    fn repairing_only_the_lost_ranges_changes_nothing() {
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(52.0, 14.0, 1.0));
         let mut carry = keyed(&then, &then.alpha, &then.alpha);
         let mut alpha = empty();
         let drift = carry.apply(&now.pyramid, &now.alpha, &mut alpha);
         assert!(carry.lost_spans.iter().any(Range::is_empty) && drift.lost > 0.0, "{:?}", carry.lost_spans);
-        // the same with nothing left out
+        // the same without skipping any range
         let mut all = empty();
         carry.warp.run(&carry.flow, &mut all, &mut carry.differs);
         carry.lost_spans.fill(0..SIZE.0);

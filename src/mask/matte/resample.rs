@@ -1,9 +1,9 @@
-//! A model's alpha comes to the working grid: bilinear, or the mean of two where the model is larger.
+//! Resamples a model's alpha to the working grid: bilinearly, or as the mean of two pixels if the model is larger.
 
 use crate::frame::grid::Plane;
 use crate::mask::input::Region;
 
-/// Where a pixel lies between two others.
+/// A position between two pixels.
 #[derive(Debug, Clone, Copy)]
 struct Tap {
     first: u32,
@@ -11,7 +11,7 @@ struct Tap {
     part: f32,
 }
 
-/// Brings a region of one model's output to the grid.
+/// Resamples a region of one model's output to the grid.
 #[derive(Debug)]
 pub(crate) struct Resample {
     stride: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Resample {
 }
 
 impl Resample {
-    /// `span` is how many of the region's pixels a pixel of the grid advances by, as (across, down).
+    /// `span` is the number of the region's pixels per pixel of the grid, as (horizontal, vertical).
     pub(crate) fn new(stride: usize, region: Region, into: (usize, usize), span: (f64, f64)) -> Self {
         Self {
             stride,

@@ -1,24 +1,24 @@
-//! Whether a frame still shows what the fast model saw last: then its answer of then is good now.
+//! Detects frames that look like the one the fast model saw last, for which its last result is still valid.
 
 use multiversion::multiversion;
 
 use crate::frame::grid::Plane;
 
-/// Cells on a side of a block: small enough that a finger's move is not lost in a block's mean.
+/// The side of a block, in cells: small enough that a moving finger changes a block's mean.
 const BLOCK: usize = 10;
 
-/// The mean difference of luma over a block from which on something has moved. The noise of a webcam in a dim room stays
-/// below: 4 levels a pixel are less than 1 a cell.
+/// The mean luma difference of a block from which something has moved. Webcam noise in a dim room stays below it: 4 levels per
+/// pixel are less than 1 per cell.
 const MOVED: u32 = 2;
 
-/// 30ths of a second for which an answer is good at most.
+/// The maximum time for which a result is reused, in 30ths of a second.
 const MAX_AGE: u32 = 15;
 
-/// Remembers what the model saw.
+/// Remembers the luma of the last frame that the model saw.
 #[derive(Debug)]
 pub(super) struct Stillness {
     seen: Plane<u8>,
-    /// 30ths of a second since.
+    /// 30ths of a second since then.
     age: Option<u32>,
     sums: Box<[u32]>,
 }
@@ -28,14 +28,14 @@ impl Stillness {
         Self { seen: Plane::new(width, height), age: None, sums: vec![0; width].into() }
     }
 
-    /// Whether `luma`, `ticks` 30ths of a second after the last, shows what was there when the model ran last.
+    /// Whether `luma`, `ticks` 30ths of a second after the last frame, looks like that frame.
     pub(super) fn holds(&mut self, luma: &Plane<u8>, ticks: u8) -> bool {
         let Some(age) = &mut self.age else { return false };
         *age += u32::from(ticks);
         *age <= MAX_AGE && self.is_alike(luma)
     }
 
-    /// The model ran on `luma`.
+    /// Records that the model ran on `luma`.
     pub(super) fn ran(&mut self, luma: &Plane<u8>) {
         self.seen.copy_from(luma);
         self.age = Some(0);
@@ -70,7 +70,7 @@ fn add_differences(a: &[u8], b: &[u8], sums: &mut [u32]) {
 mod tests {
     use super::*;
 
-    /// A picture with some texture and noise of up to `noise` levels either way.
+    /// A picture with some texture and noise of up to `noise` levels.
     fn picture(seed: usize, noise: usize, shift: usize) -> Plane<u8> {
         let mut plane = Plane::new(64, 36);
         for y in 0..36 {
@@ -83,19 +83,19 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_still_and_a_move_is_not() {
+    fn noise_is_still_and_motion_is_not() {
         let mut stillness = Stillness::new(64, 36);
-        assert!(!stillness.holds(&picture(0, 1, 0), 1), "nothing was seen yet");
+        assert!(!stillness.holds(&picture(0, 1, 0), 1), "the model has not run yet");
         stillness.ran(&picture(0, 1, 0));
         assert!((1..10).all(|seed| stillness.holds(&picture(seed, 1, 0), 1)));
-        assert!(!stillness.holds(&picture(1, 1, 1), 1), "a cell's move");
+        assert!(!stillness.holds(&picture(1, 1, 1), 1), "motion by one cell");
         let mut hand = picture(3, 1, 0);
         (20..25).for_each(|y| hand.row_mut(y)[40..45].fill(220));
-        assert!(!stillness.holds(&hand, 1), "something small that came");
+        assert!(!stillness.holds(&hand, 1), "a small new object");
     }
 
     #[test]
-    fn an_answer_is_not_good_for_ever() {
+    fn a_result_expires() {
         let mut stillness = Stillness::new(64, 36);
         stillness.ran(&picture(0, 0, 0));
         let good = (0..100).take_while(|_| stillness.holds(&picture(0, 0, 0), 1)).count();

@@ -1,37 +1,37 @@
-//! Which of the two models is believed, without changing with every answer.
+//! Decides which of the two models is trusted, with hysteresis.
 
-/// Answers are used again once they contradict by less than this share of the limits, so many times in a row.
+/// Results are used again once their contradiction has stayed below this share of the limit for this many results.
 const CALM: f32 = 0.6;
 const CALM_ANSWERS: u8 = 4;
 
-/// What to do with an answer.
+/// How a result is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Use it, where it is plausible.
+    /// Use its plausible parts.
     Use,
-    /// Go on with the key frame before.
+    /// Continue with the previous keyframe.
     Skip,
-    /// Go on with the fast model alone.
+    /// Continue with the fast model alone.
     Reject,
 }
 
-/// Remembers how plausible the last answers were.
+/// Remembers how plausible the last results were.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
-    /// Whether answers are rejected at the moment.
+    /// Whether results are being rejected.
     pub(super) rejects: bool,
-    /// Whether the fast model saw a person when it last judged.
-    pub(super) is_about_somebody: bool,
-    /// Implausible answers in a row.
+    /// Whether the fast model found a person at the last decision.
+    pub(super) is_about_person: bool,
+    /// Consecutive implausible results.
     odd: u8,
-    /// Plausible answers in a row while they are rejected.
+    /// Consecutive plausible results while rejecting.
     calm: u8,
 }
 
 impl Trust {
-    /// `contradiction` is how much an answer contradicts the fast model; 1 is too much.
-    pub(super) fn judge(&mut self, contradiction: f32, has_key: bool, is_about_somebody: bool) -> Verdict {
-        self.is_about_somebody = is_about_somebody;
+    /// `contradiction` is how strongly a result contradicts the fast model; 1 is too much.
+    pub(super) fn judge(&mut self, contradiction: f32, has_key: bool, is_about_person: bool) -> Verdict {
+        self.is_about_person = is_about_person;
         if contradiction >= 1.0 {
             self.calm = 0;
             self.odd = self.odd.saturating_add(1);

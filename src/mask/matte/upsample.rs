@@ -1,4 +1,4 @@
-//! The functions of the grid, evaluated at the frame's size along the edges, and the smoothstep.
+//! Joint upsampling: evaluates the grid's linear functions at the frame's size along the edges, with a smoothstep.
 
 use std::ops::Range;
 
@@ -15,18 +15,18 @@ const ONE: i32 = 256;
 pub(crate) struct JointUpsample {
     grid: Grid,
     size: Size,
-    /// The weight of the second of two cells for each pixel between their middles, in 256ths.
+    /// For each pixel between the centres of two cells, the weight of the second cell in 256ths.
     weights: Box<[i32]>,
-    /// Rows of the grid between which this row lies, as functions: y, u, v, base; one more cell at both ends.
+    /// The functions interpolated to the current row: y, u, v, base; with one more cell at both ends.
     cells: [Box<[i32]>; 4],
-    /// The same at the frame's width.
+    /// The same, enlarged to the frame's width.
     lines: [Box<[i32]>; 4],
     chroma: [Box<[u8]>; 2],
     curve: Curve,
 }
 
 impl JointUpsample {
-    /// `edge` are the alphas from which on a pixel is background or person.
+    /// `edge` are the alphas at which a pixel becomes background or person.
     pub(crate) fn new(grid: Grid, size: Size, edge: (f32, f32)) -> Self {
         let odd = grid.factor % 2;
         let weight = |at: usize| ((2 * at + 1 - odd) as i32 * ONE) / (2 * grid.factor) as i32;
@@ -50,7 +50,7 @@ impl JointUpsample {
         let last_row = self.grid.height as isize - 1;
         let (luma, u, v) = frame.planes();
         for (y, out) in into.chunks_exact_mut(width).enumerate() {
-            // the grid's row whose middle lies at or above this one's, and the way from it to the next
+            // the last grid row with its centre at or above this row, and the weight of the next one
             let from_middle = y as isize - factor / 2;
             let weight = self.weights[from_middle.rem_euclid(factor) as usize];
             let above = from_middle.div_euclid(factor);
@@ -73,7 +73,8 @@ impl JointUpsample {
         }
     }
 
-    /// The pixels of a run of cells, from the middle of its first to that of the next run's; all that is left at the ends.
+    /// The pixels of a range of runs, from the centre of its first cell to that of the next range; at the ends, all remaining
+    /// pixels.
     fn pixels(&self, runs: &Range<usize>, all: usize) -> Range<usize> {
         let (width, cells) = (self.size.width(), LANE * self.grid.factor);
         let middle = |run: usize| (run * cells + self.grid.factor / 2).min(width);
@@ -81,7 +82,7 @@ impl JointUpsample {
         start..if runs.end == all { width } else { middle(runs.end) }
     }
 
-    /// A stretch of a line near an edge.
+    /// Computes a part of a row near an edge.
     fn edge(
         &mut self,
         functions: &Functions,
@@ -106,7 +107,7 @@ impl JointUpsample {
         evaluate(lines, pixels, self.curve, &mut out[span]);
     }
 
-    /// A stretch of a line where each run has one alpha.
+    /// Fills a part of a row in which each run has a single alpha.
     fn plain(&self, functions: &Functions, row: usize, runs: Range<usize>, out: &mut [u8]) {
         for run in runs {
             let base = functions.planes[3].row(row)[(run * LANE).min(self.grid.width - 1)];
@@ -114,7 +115,7 @@ impl JointUpsample {
         }
     }
 
-    /// Enlarges the functions of cells `from..to`: down to this row, then sideways into `lines`.
+    /// Enlarges the functions of cells `from..to`: vertically to this row, then horizontally into `lines`.
     fn expand(&mut self, functions: &Functions, rows: [usize; 2], weight: i32, (from, to): (usize, usize)) {
         let width = self.grid.width;
         let end = to.min(width - 1);
@@ -129,7 +130,7 @@ impl JointUpsample {
             if end == width - 1 {
                 cells[end + 2] = cells[end + 1];
             }
-            // cell c of the frame is cell c + 1 here; its line begins at its middle
+            // cell c of the frame is cell c + 1 here; its part of the line starts at its centre
             let first = if from == 0 { 0 } else { from + 1 };
             let cells = &cells[first..=(end + 2).min(width + 1)];
             let line = &mut line[first * self.grid.factor..];
@@ -167,7 +168,7 @@ fn enlarge<const N: usize>(cells: &[i32], weights: &[i32], line: &mut [i32]) {
     }
 }
 
-/// Each chroma sample twice.
+/// Repeats each chroma sample.
 #[multiversion(targets = "simd")]
 fn double(chroma: &[u8], out: &mut [u8]) {
     for (pair, &sample) in out.as_chunks_mut::<2>().0.iter_mut().zip(chroma) {
@@ -175,7 +176,7 @@ fn double(chroma: &[u8], out: &mut [u8]) {
     }
 }
 
-/// The functions of a line of pixels, and the smoothstep.
+/// Evaluates the functions for a row of pixels, followed by the smoothstep.
 #[multiversion(targets = "simd")]
 fn evaluate(lines: [&[i32]; 4], pixels: [&[u8]; 3], curve: Curve, out: &mut [u8]) {
     evaluate_scalar(lines, pixels, curve, out);
@@ -192,12 +193,12 @@ fn evaluate_scalar([a, b, c, base]: [&[i32]; 4], [y, u, v]: [&[u8]; 3], curve: C
     }
 }
 
-/// The smoothstep between two alphas, in whole numbers.
+/// An integer smoothstep between two alphas.
 #[derive(Debug, Clone, Copy)]
 struct Curve {
     low: i32,
     width: i32,
-    /// 1024 * 4096 over the width of the edge in 128ths of a byte.
+    /// 1024 * 4096 divided by the width of the edge, which is in 128ths of a byte.
     inverse: i32,
 }
 
@@ -210,7 +211,7 @@ impl Curve {
         Self { low, width, inverse: (1024 * 4096 + width / 2) / width }
     }
 
-    /// The byte for an alpha in 128ths of a byte: 0 up to the edge, 255 beyond it, `3t² - 2t³` between.
+    /// The byte for an alpha in 128ths of a byte: 0 below the edge, 255 above it, `3t² - 2t³` between.
     #[inline(always)]
     fn byte(self, alpha: i32) -> u8 {
         let over = (alpha - self.low).clamp(0, self.width);
@@ -235,7 +236,7 @@ mod tests {
         frame
     }
 
-    /// Functions that change smoothly in the middle third of the rows, and none elsewhere.
+    /// Functions that vary smoothly in the middle third of the rows, and are constant elsewhere.
     fn functions(grid: Grid) -> Functions {
         let runs = grid.width.div_ceil(LANE);
         let planes = [0, 1, 2, 3].map(|_| Plane::new(grid.width, grid.height));
@@ -255,7 +256,7 @@ mod tests {
         functions
     }
 
-    /// The alpha of a pixel in floats.
+    /// The alpha of a pixel in floating point.
     fn reference(functions: &Functions, grid: Grid, frame: &Frame, (x, y): (usize, usize)) -> f64 {
         let place =
             |at: usize, cells: usize| ((at as f64 + 0.5) / grid.factor as f64 - 0.5).clamp(0.0, cells as f64 - 1.0);
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_smoothstep_of_the_enlarged_functions_whatever_the_size() {
+    fn it_is_the_smoothstep_of_the_enlarged_functions_at_every_size() {
         for size in ["1280x720", "640x360", "960x540", "1920x1080", "320x240", "854x480", "1606x902"] {
             let size: Size = size.parse().unwrap();
             let grid = Grid::new(size);
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_curve_rises_from_nothing_to_all() {
+    fn the_curve_rises_from_zero_to_full() {
         for edge in [EDGE, (0.0, 1.0), (0.5, 0.5), (0.9, 0.1), (1.0, 1.0), (0.3, 0.300_1)] {
             let curve = Curve::new(edge);
             let bytes: Vec<_> = (-500..33_000).map(|alpha| curve.byte(alpha)).collect();
@@ -310,7 +311,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn simd_is_the_scalar_twin(
+        fn simd_matches_the_scalar_version(
             pixels in prop::collection::vec((any::<[u8; 3]>(), -8000..8000i32, -8000..8000i32, -4_000_000..4_000_000i32), 1..200),
         ) {
             let column = |k: usize| pixels.iter().map(|pixel| pixel.0[k]).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! A key frame's alpha along the flow: fetched where it is mixed, filled in where all around is nobody or somebody.
+//! Warps a keyframe's alpha along the flow: fetched where it is mixed, filled where everything around is room or person.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use multiversion::multiversion;
 use super::flow::{Flow, STEP, UNIT, Vector};
 use crate::frame::grid::{PAD, Plane};
 
-/// Alpha and landscape in whole numbers while they are carried: 16ths of a byte.
+/// Both alphas as integers while they are warped: 16ths of a byte.
 const FINE: f32 = 16.0 * 255.0;
 
-/// What a cell of the key frame shows.
+/// The content of a cell of the keyframe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Nobody,
@@ -18,19 +18,19 @@ enum Class {
     Mixed,
 }
 
-/// What is warped: two alphas of a key frame, the matte's and the fast model's.
+/// Warps two alphas of a keyframe: the matte's and the fast model's.
 #[derive(Debug)]
 pub(super) struct Warp {
-    /// Both, side by side.
+    /// Both alphas, interleaved.
     packed: Plane<[i16; 2]>,
-    /// Cells in a row and in a column.
+    /// The numbers of cells in a row and in a column.
     columns: usize,
     rows: usize,
-    /// Of each cell of [`STEP`] x [`STEP`] pixels.
+    /// The class of each cell of [`STEP`] x [`STEP`] pixels.
     classes: Box<[Class]>,
-    /// The same of such a cell and the eight around it.
+    /// The common class of each cell and the eight around it.
     wide_classes: Box<[Class]>,
-    /// Of what the vectors of each cell of a row lead to.
+    /// The class at the target of each cell's vectors, for one row.
     along: Box<[Class]>,
 }
 
@@ -48,7 +48,7 @@ impl Warp {
         }
     }
 
-    /// Takes the alphas of a key frame, 0 to 1, with their borders.
+    /// Sets the alphas of a keyframe, 0 to 1, with their borders.
     pub(super) fn set(&mut self, alpha: &Plane<f32>, fast_alpha: &Plane<f32>) {
         pack(alpha.raw().0, fast_alpha.raw().0, self.packed.raw_mut());
         let (columns, rows) = (self.columns, self.rows);
@@ -62,8 +62,7 @@ impl Warp {
         }
     }
 
-    /// Fetches the alpha of each pixel into `into` and the fast model's into `then`, each vector smoothly between its
-    /// neighbours.
+    /// Writes the warped alpha to `into` and the fast model's to `then`, with vectors interpolated between neighbours.
     pub(super) fn run(&mut self, flow: &Flow, into: &mut Plane<f32>, then: &mut Plane<f32>) {
         let width = into.width;
         for row in 0..self.rows {
@@ -92,7 +91,7 @@ impl Warp {
         }
     }
 
-    /// Finds the classes of what the vectors of a row of cells lead to.
+    /// Finds the classes at the targets of the vectors of a row of cells.
     fn classify(&mut self, corners: &Corners<'_>) {
         // from one cell before to the last pixel of one cell after
         const NEAR: Range<i16> = -((STEP as i32 * UNIT) as i16)..(STEP as i32 * UNIT) as i16;
@@ -105,7 +104,7 @@ impl Warp {
         }
     }
 
-    /// The class of all that a cell's vectors lead to.
+    /// The common class of all cells that a cell's vectors point to.
     fn class_along(&self, column: usize, row: usize, corners: &[Vector; 4]) -> Class {
         let (columns, rows) = (self.columns, self.rows);
         let span = |at: usize, end: usize, part: fn(&Vector) -> i16| {
@@ -133,7 +132,7 @@ impl Corners<'_> {
     }
 }
 
-/// The class that all of these cells have; mixed when they differ.
+/// The common class of these cells; mixed if they differ.
 fn common_class(classes: &[Class], columns: usize, across: Range<usize>, mut down: Range<usize>) -> Class {
     let first = classes[down.start * columns + across.start];
     let same = down.all(|y| classes[y * columns..][across.clone()].iter().all(|&class| class == first));
@@ -154,7 +153,7 @@ fn class_of(packed: &Plane<[i16; 2]>, start: usize) -> Class {
     }
 }
 
-/// Fetches the pixels of one line of a cell from where its corners' vectors lead.
+/// Fetches the pixels of one line of a cell from the positions given by its corners' vectors.
 fn warp_line(
     packed: &Plane<[i16; 2]>,
     corners: &[Vector; 4],
@@ -188,7 +187,7 @@ fn warp_line(
     }
 }
 
-/// Alpha and landscape in whole numbers, side by side.
+/// Interleaves both alphas as integers.
 #[multiversion(targets = "simd")]
 fn pack(alpha: &[f32], fast_alpha: &[f32], into: &mut [[i16; 2]]) {
     for ((into, &alpha), &fast_alpha) in into.iter_mut().zip(alpha).zip(fast_alpha) {
@@ -203,7 +202,7 @@ mod tests {
     use crate::mask::matte::flow::Pyramid;
 
     #[test]
-    fn plain_cells_are_what_the_warp_would_fetch() {
+    fn filled_cells_match_what_the_warp_would_fetch() {
         const SIZE: (usize, usize) = (96, 64);
         let disc = |x: isize| {
             let (mut luma, mut alpha) = (Plane::new(SIZE.0, SIZE.1), Plane::new(SIZE.0, SIZE.1));

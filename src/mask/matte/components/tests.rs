@@ -1,4 +1,4 @@
-//! Components of made-up alphas, one by one and in streams.
+//! Components of synthetic alphas, single frames and streams.
 
 use proptest::prelude::*;
 
@@ -22,18 +22,18 @@ fn area(alpha: &Plane<f32>) -> f32 {
 const PERSON: (usize, usize, usize, usize) = (20, 7, 24, 30);
 
 #[test]
-fn specks_go_and_people_and_hands_stay() {
+fn specks_are_removed_and_people_and_hands_stay() {
     let mut components = Components::new(WIDTH, HEIGHT);
     let mut alpha = blocks(&[PERSON, (2, 2, 2, 2), (54, 10, 9, 27), (50, 2, 8, 6)]);
     components.remove_non_persons(&mut alpha, None, None, false);
-    assert_eq!(area(&alpha), 720.0 + 243.0 + 48.0, "the speck of 4 cells alone is gone");
+    assert_eq!(area(&alpha), 720.0 + 243.0 + 48.0, "only the speck of 4 cells is removed");
     let mut alone = blocks(&[(4, 4, 1, 1)]);
     components.remove_non_persons(&mut alone, None, None, false);
-    assert_eq!(area(&alone), 0.0, "a speck is nobody also where nobody else is");
+    assert_eq!(area(&alone), 0.0, "a speck is not a person, even alone");
 }
 
 #[test]
-fn the_nearest_stays_alone_until_another_is_clearly_nearer() {
+fn the_nearest_person_is_kept_until_another_is_clearly_nearer() {
     let mut components = Components::new(WIDTH, HEIGHT);
     let other = |width| (52 - width, 2, width, 30);
     let left = (2, 2, 18, 30);
@@ -45,14 +45,14 @@ fn the_nearest_stays_alone_until_another_is_clearly_nearer() {
 }
 
 #[test]
-fn what_was_kept_may_shrink_before_it_goes() {
+fn a_kept_component_may_shrink_before_it_is_removed() {
     let mut components = Components::new(WIDTH, HEIGHT);
     let kept = |components: &mut Components, width: usize| {
         let mut alpha = blocks(&[PERSON, (2, 2, width, 4)]);
         components.remove_non_persons(&mut alpha, None, None, false);
         area(&alpha) > 720.0
     };
-    assert!(!kept(&mut components, 4), "too small to come");
+    assert!(!kept(&mut components, 4), "too small to appear");
     assert!(kept(&mut components, 8));
     assert!(kept(&mut components, 4), "large enough to stay");
     assert!(!kept(&mut components, 2));
@@ -62,7 +62,7 @@ fn what_was_kept_may_shrink_before_it_goes() {
 
 const LAMP: (usize, usize, usize, usize) = (0, 20, 12, 17);
 
-/// Whether the lamp beside a person is kept where the fast model has this alpha for it.
+/// Whether the lamp next to a person is kept, given the fast model's alpha for it.
 fn keeps_lamp(components: &mut Components, fast: f32) -> bool {
     let mut fast_alpha = blocks(&[PERSON]);
     (20..37).for_each(|y| fast_alpha.row_mut(y)[..12].fill(fast));
@@ -73,20 +73,20 @@ fn keeps_lamp(components: &mut Components, fast: f32) -> bool {
 }
 
 #[test]
-fn a_lamp_that_only_the_key_model_sees_goes() {
+fn a_lamp_found_only_by_the_key_model_is_removed() {
     let mut components = Components::new(WIDTH, HEIGHT);
-    assert!((0..100).all(|_| !keeps_lamp(&mut components, 0.4)), "from the first frame on");
+    assert!((0..100).all(|_| !keeps_lamp(&mut components, 0.4)), "from the first frame");
     assert!(keeps_lamp(&mut components, 0.5));
-    assert!((0..100).all(|_| keeps_lamp(&mut components, 0.4)), "doubtful, but it was there");
+    assert!((0..100).all(|_| keeps_lamp(&mut components, 0.4)), "doubtful, but known");
     let shown = (0..100).filter(|_| keeps_lamp(&mut components, 0.1)).count();
-    assert_eq!(shown, 8, "and goes in a quarter of a second");
+    assert_eq!(shown, 8, "removed within a quarter of a second");
     let mut alone = blocks(&[LAMP]);
     Components::new(WIDTH, HEIGHT).remove_non_persons(&mut alone, Some(&blocks(&[])), None, false);
-    assert_eq!(area(&alone), 0.0, "nobody is in the room");
+    assert_eq!(area(&alone), 0.0, "the room is empty");
 }
 
 #[test]
-fn somebody_who_comes_in_is_shown_before_the_fast_model_sees_them() {
+fn a_person_who_enters_is_shown_before_the_fast_model_finds_them() {
     let mut components = Components::new(WIDTH, HEIGHT);
     for _ in 0..80 {
         components.remove_non_persons(&mut blocks(&[PERSON]), Some(&blocks(&[PERSON])), None, false);
@@ -98,10 +98,10 @@ fn somebody_who_comes_in_is_shown_before_the_fast_model_sees_them() {
         components.remove_non_persons(&mut blocks(&[PERSON]), Some(&blocks(&[PERSON])), None, false);
     }
     let shown = (0..100).filter(|_| keeps_lamp(&mut components, 0.4)).count();
-    assert_eq!(shown, 8, "to be shown on trial is no reason to be fast_alpha");
+    assert_eq!(shown, 8, "being shown does not reduce distrust");
 }
 
-/// A stream of frames in which blocks are seen, and others moved.
+/// A stream of frames with blocks of alpha, and blocks of motion.
 struct Stream {
     components: Components,
     motion: Motion,
@@ -140,19 +140,19 @@ impl Stream {
 const PHOTO: Block = (50, 4, 12, 16);
 
 #[test]
-fn a_photo_behind_the_person_goes_from_the_first_frame_on() {
+fn a_photo_behind_the_person_is_removed_from_the_first_frame_on() {
     let mut stream = Stream::new();
     for _ in 0..100 {
         assert_eq!(stream.next([PERSON, PHOTO], &[PERSON]), [1.0, 0.0]);
     }
     assert!(!stream.components.shows_others());
-    // the person leans over to it: what is in front of the photo is the person
+    // the person leans over: whatever is in front of the photo is the person
     let arm = (44, 10, 8, 6);
     let shown = stream.next([PERSON, arm, PHOTO], &[PERSON, arm]);
     assert_eq!(shown[..2], [1.0, 1.0]);
-    assert!(shown[2] < 0.3, "the rest of the photo does not come with them: {}", shown[2]);
+    assert!(shown[2] < 0.3, "the rest of the photo stays hidden: {}", shown[2]);
     let frames = (0..200).take_while(|_| stream.next([PHOTO], &[]) != [0.0]).count();
-    assert!(frames <= usize::from(MOVED), "nor does it stay when they have gone: {frames}");
+    assert!(frames <= usize::from(MOVED), "nor does it stay after they leave: {frames}");
     assert!((0..100).all(|_| stream.next([PHOTO], &[]) == [0.0]), "alone");
 }
 
@@ -161,7 +161,7 @@ fn a_second_person_who_moves_or_reaches_the_bottom_stays_and_is_reported() {
     let (behind, beside) = ((50, 4, 12, 16), (2, 12, 14, 25));
     let mut stream = Stream::new();
     for frame in 0..120 {
-        // somebody behind looks up now and then
+        // a person behind looks up now and then
         let moved = if frame % 30 == 0 { &[PERSON, behind][..] } else { &[PERSON] };
         assert_eq!(stream.next([PERSON, behind], moved), [1.0, 1.0], "frame {frame}");
     }
@@ -169,11 +169,11 @@ fn a_second_person_who_moves_or_reaches_the_bottom_stays_and_is_reported() {
     assert!((0..70).all(|_| stream.next([PERSON], &[PERSON]) == [1.0]));
     assert!(!stream.components.shows_others(), "alone again");
     let mut stream = Stream::new();
-    assert!((0..100).all(|_| stream.next([PERSON, beside], &[]) == [1.0, 1.0]), "who sits beside sits still");
+    assert!((0..100).all(|_| stream.next([PERSON, beside], &[]) == [1.0, 1.0]), "a person sitting still");
 }
 
 #[test]
-fn a_hand_that_is_held_up_stays() {
+fn a_raised_hand_stays() {
     let (arm, hand) = ((44, 10, 8, 6), (52, 4, 8, 12));
     let mut stream = Stream::new();
     assert!((0..10).all(|_| stream.next([PERSON, arm, hand], &[PERSON, arm, hand]) == [1.0; 3]));
@@ -183,20 +183,20 @@ fn a_hand_that_is_held_up_stays() {
 }
 
 #[test]
-fn somebody_who_stands_far_away_alone_is_shown() {
+fn a_distant_person_alone_is_shown() {
     let mut stream = Stream::new();
     assert!((0..100).all(|_| stream.next([(28, 4, 8, 20)], &[]) == [1.0]));
 }
 
 #[test]
-fn parts_that_meet_further_down_are_one_island() {
-    // a fork: two prongs that only their handle joins
+fn parts_that_join_further_down_are_one_component() {
+    // a fork: two prongs joined only by their handle
     let mut alpha = blocks(&[(10, 2, 2, 20), (30, 2, 2, 20), (10, 22, 22, 2), (2, 30, 2, 2)]);
     Components::new(WIDTH, HEIGHT).remove_non_persons(&mut alpha, None, None, true);
     assert_eq!(area(&alpha), 40.0 + 40.0 + 44.0);
 }
 
-/// The cells of the largest part that hangs together, found the slow way.
+/// The cells of the largest connected component, found with a flood fill.
 fn largest(inside: &[bool], width: usize) -> Vec<usize> {
     let (mut left, mut best): (Vec<bool>, Vec<usize>) = (inside.to_vec(), Vec::new());
     for start in 0..inside.len() {
@@ -222,7 +222,7 @@ fn largest(inside: &[bool], width: usize) -> Vec<usize> {
 
 proptest! {
     #[test]
-    fn the_largest_is_all_that_hangs_together(
+    fn the_largest_component_is_found(
         inside in (32usize..64, 16usize..24).prop_flat_map(|(w, h)| prop::collection::vec(prop::bool::weighted(0.4), w * h).prop_map(move |v| (w, v)))
     ) {
         let (width, inside) = inside;
@@ -239,7 +239,7 @@ proptest! {
     }
 
     #[test]
-    fn alpha_only_ever_goes_to_nothing(cells in prop::collection::vec(0.0f32..1.0, WIDTH * HEIGHT), one in any::<bool>()) {
+    fn alpha_is_only_ever_set_to_zero(cells in prop::collection::vec(0.0f32..1.0, WIDTH * HEIGHT), one in any::<bool>()) {
         let mut alpha = Plane::new(WIDTH, HEIGHT);
         (0..HEIGHT).for_each(|y| alpha.row_mut(y).copy_from_slice(&cells[y * WIDTH..][..WIDTH]));
         let before = alpha.clone();

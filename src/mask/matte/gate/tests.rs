@@ -1,10 +1,10 @@
-//! Answers of a key model beside a fast model's, both made up.
+//! Synthetic results of a key model, judged next to a fast model's.
 
 use super::*;
 
 const SIZE: (usize, usize) = (160, 90);
 
-/// Columns and rows, from and to.
+/// Columns and rows: from, to.
 type Area = (usize, usize, usize, usize);
 
 const PERSON_AREA: Area = (60, 100, 20, 90);
@@ -23,7 +23,7 @@ fn fast() -> Plane<f32> {
     plane(0.0, &[(PERSON_AREA, 1.0)])
 }
 
-/// A picture in which an area has just moved.
+/// A frame in which an area has just moved.
 fn moving(area: Option<Area>) -> Motion {
     let mut motion = Motion::new(SIZE.0 / 2, SIZE.1 / 2);
     let mut luma = Plane::new(SIZE.0 / 2, SIZE.1 / 2);
@@ -56,14 +56,14 @@ impl Stream {
     }
 }
 
-/// The mean of an area.
+/// The mean alpha of an area.
 fn mean(alpha: &Plane<f32>, (left, right, top, bottom): Area) -> f32 {
     let sum = (top..bottom).map(|y| alpha.row(y)[left..right].iter().sum::<f32>()).sum::<f32>();
     sum / ((right - left) * (bottom - top)) as f32
 }
 
 #[test]
-fn a_wall_that_is_called_clothes_makes_the_answer_useless() {
+fn a_wall_taken_for_clothes_makes_the_result_unusable() {
     let mut stream = Stream::new();
     for key in [plane(0.95, &[]), plane(0.9, &[(PERSON_AREA, 0.1)]), plane(0.08, &[(PERSON_AREA, 0.15)])] {
         assert_eq!(stream.judge(&fast(), &key, &moving(None)).0, Verdict::Reject);
@@ -72,7 +72,7 @@ fn a_wall_that_is_called_clothes_makes_the_answer_useless() {
 }
 
 #[test]
-fn one_odd_answer_is_skipped_and_trust_comes_back_slowly() {
+fn one_implausible_result_is_skipped_and_trust_returns_slowly() {
     let mut stream = Stream::new();
     let (good, odd) = (fast(), plane(0.95, &[]));
     let mut next = |key: &Plane<f32>| {
@@ -80,7 +80,7 @@ fn one_odd_answer_is_skipped_and_trust_comes_back_slowly() {
         (verdict, stream.gate.rejects())
     };
     assert_eq!(next(&good), (Verdict::Use, false));
-    assert_eq!(next(&odd), (Verdict::Skip, false), "the key frame before is still good");
+    assert_eq!(next(&odd), (Verdict::Skip, false), "the previous keyframe is still good");
     assert_eq!(next(&good), (Verdict::Use, false));
     assert_eq!(next(&odd), (Verdict::Skip, false));
     assert_eq!(next(&odd), (Verdict::Reject, true));
@@ -92,7 +92,7 @@ fn one_odd_answer_is_skipped_and_trust_comes_back_slowly() {
 }
 
 #[test]
-fn only_the_implausible_part_of_an_answer_is_refused() {
+fn only_the_implausible_part_of_a_result_is_rejected() {
     let (lamp, chair, hair) = ((120, 150, 30, 90), (100, 122, 60, 90), (58, 102, 16, 20));
     let key = plane(0.08, &[(PERSON_AREA, 0.95), (lamp, 0.95), (hair, 0.95)]);
     let fast = plane(0.0, &[(hair, 0.1), (PERSON_AREA, 1.0)]);
@@ -103,48 +103,48 @@ fn only_the_implausible_part_of_an_answer_is_refused() {
     let key = plane(0.08, &[(PERSON_AREA, 0.95), (chair, 0.95)]);
     let (verdict, alpha) = Stream::new().judge(&fast, &key, &moving(None));
     assert_eq!(verdict, Verdict::Use);
-    assert!(mean(&alpha, (103, 122, 60, 90)) < 0.05, "a chair that the person touches");
-    assert!(mean(&alpha, PERSON_AREA) > 0.9, "who does not go with it");
+    assert!(mean(&alpha, (103, 122, 60, 90)) < 0.05, "a chair touched by the person");
+    assert!(mean(&alpha, PERSON_AREA) > 0.9, "the person stays");
 }
 
 #[test]
 fn a_hand_at_the_end_of_a_thin_arm_stays() {
     let (arm, hand) = ((100, 118, 40, 44), (118, 128, 34, 48));
     let key = plane(0.08, &[(PERSON_AREA, 0.95), (arm, 0.95), (hand, 0.95)]);
-    // the fast model sees the arm only dimly
+    // the fast model finds only a faint arm
     let fast = plane(0.0, &[(PERSON_AREA, 1.0), (arm, 0.3), (hand, 0.8)]);
     let (_, alpha) = Stream::new().judge(&fast, &key, &moving(None));
     assert!(mean(&alpha, arm) > 0.9 && mean(&alpha, hand) > 0.9);
 }
 
 #[test]
-fn a_hole_in_the_person_is_filled_unless_the_key_model_is_sure() {
+fn a_hole_in_the_person_is_filled_unless_the_key_model_is_certain() {
     let hole = (70, 90, 40, 60);
     for (raw, sure_fast, filled) in [(0.2, 1.0, true), (0.11, 1.0, true), (0.085, 1.0, false), (0.11, 0.95, false)] {
         let fast = plane(0.0, &[(PERSON_AREA, 1.0), (hole, sure_fast)]);
         let key = plane(0.08, &[(PERSON_AREA, 0.95), (hole, raw)]);
         let (verdict, alpha) = Stream::new().judge(&fast, &key, &moving(None));
         assert_eq!(verdict, Verdict::Use);
-        assert_eq!(mean(&alpha, hole) > 0.9, filled, "{raw} where the fast model has {sure_fast}");
+        assert_eq!(mean(&alpha, hole) > 0.9, filled, "key {raw}, fast {sure_fast}");
     }
 }
 
 #[test]
-fn somebody_who_comes_in_from_the_side_is_believed_before_the_fast_model_sees_them() {
+fn a_person_who_enters_is_accepted_before_the_fast_model_finds_them() {
     let entrant = (0, 20, 30, 90);
     let key = plane(0.08, &[(PERSON_AREA, 0.95), (entrant, 0.95)]);
     let (_, alpha) = Stream::new().judge(&fast(), &key, &moving(Some(entrant)));
     assert!(mean(&alpha, entrant) > 0.9);
     let (_, alpha) = Stream::new().judge(&fast(), &key, &moving(None));
-    assert_eq!(mean(&alpha, entrant), 0.0, "a chair does not come in");
+    assert_eq!(mean(&alpha, entrant), 0.0, "a chair does not move");
     let wall = (0, 58, 0, 90);
     let key = plane(0.08, &[(PERSON_AREA, 0.95), (wall, 0.95)]);
     let (verdict, _) = Stream::new().judge(&fast(), &key, &moving(Some(wall)));
-    assert_eq!(verdict, Verdict::Reject, "nor does a wall while the camera moves");
+    assert_eq!(verdict, Verdict::Reject, "a wall that moves with the camera");
 }
 
 #[test]
-fn nobody_in_the_room_is_no_contradiction_to_speak_of() {
+fn an_empty_room_is_not_reported_as_a_contradiction() {
     let mut stream = Stream::new();
     let chair = (20, 60, 30, 90);
     let (_, alpha) = stream.judge(&plane(0.0, &[]), &plane(0.08, &[(chair, 0.95)]), &moving(None));
