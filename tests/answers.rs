@@ -1,5 +1,5 @@
-//! Answers that are good JSON and yet differ: nulls, blanks, other places, errors in the place of pictures, and servers that
-//! do not know a field of ours. Each gives a picture or an error in the server's own words.
+//! Unusual but valid JSON responses: nulls, blank strings, other fields, errors with status 200, and servers that reject
+//! optional fields. Each results in an image or an error that quotes the server.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/http.rs"]
@@ -12,10 +12,10 @@ use http::{Reply, Server, json, text};
 use serde_json::{Value, json};
 use support::{base64, generate, png, set, workflow};
 
-/// The providers that answer a request with the picture itself.
+/// The providers whose response contains the image itself.
 const DIRECT: [&str; 6] = ["openai", "bedrock", "gateway", "sdwebui", "stability", "gemini"];
 
-/// Asks `name`, whose server answers requests for a picture with `answer` and has a picture at /a.png.
+/// Requests an image from `name`, whose server sends `answer`, and serves an image at /a.png.
 async fn answered(name: &str, status: u16, answer: Value) -> Result<GeneratedImage, PromptError> {
     let server = Server::start(move |_, request| match &*request.line {
         "GET /a.png" => Reply::Full(200, "Content-Type: text/plain\r\n", png()),
@@ -65,10 +65,10 @@ async fn images_are_found_in_unusual_responses() {
             json!([{"candidates": null, "promptFeedback": null}, part(json!({"inlineData": {"data": picture}}))]),
         ),
     ] {
-        let told = answer.to_string().replace(&picture, "...");
+        let shown = answer.to_string().replace(&picture, "...");
         match answered(name, 200, answer).await {
-            Ok(found) => assert_eq!(found.bytes, png(), "{name} {told}"),
-            Err(error) => panic!("{name} {told}: {error}"),
+            Ok(found) => assert_eq!(found.bytes, png(), "{name} {shown}"),
+            Err(error) => panic!("{name} {shown}: {error}"),
         }
     }
     let seed = |picture: Result<GeneratedImage, PromptError>| picture.unwrap().seed;
@@ -87,7 +87,7 @@ async fn an_image_instead_of_json_is_accepted() {
 #[tokio::test]
 async fn errors_with_status_200_are_quoted() {
     let long = format!("model is overloaded {}", "x".repeat(100_000));
-    for (answer, told) in [
+    for (answer, expected) in [
         (json!({"error": {"message": "insufficient balance", "type": "billing"}}), "insufficient balance"),
         (json!({"data": null, "error": {"message": "model is overloaded"}}), "model is overloaded"),
         (json!({"error": "out of disk"}), "out of disk"),
@@ -110,23 +110,23 @@ async fn errors_with_status_200_are_quoted() {
         for name in DIRECT {
             let error = answered(name, 200, answer.clone()).await.unwrap_err().to_string();
             let brief = answer.to_string().chars().take(100).collect::<String>();
-            assert!(error.contains(told) && error.contains(name), "{name} {brief}: {error}");
+            assert!(error.contains(expected) && error.contains(name), "{name} {brief}: {error}");
             assert!(error.len() < 500, "{name} {brief}: {error}");
         }
     }
-    for (body, told) in [
+    for (body, expected) in [
         ("<!doctype html><html><head><title>Sign in to Wi-Fi</title>", "a web page, not JSON: Sign in to Wi-Fi"),
         ("quota of this month is used", "not JSON: quota of this month is used"),
     ] {
         let server = Server::always(text(200, body)).await;
         let error = generate("openai", &set(&server.url).settings).await.unwrap_err().to_string();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
 }
 
 #[tokio::test]
 async fn comfyui_errors_are_quoted() {
-    for (queued, history, told) in [
+    for (queued, history, expected) in [
         (json!({"prompt_id": null, "error": {"message": "no"}}), json!({}), "no"),
         (
             json!({"error": {"type": "t", "message": "Prompt outputs failed validation", "details": ""},
@@ -151,16 +151,16 @@ async fn comfyui_errors_are_quoted() {
         let mut set = set(&server.url);
         workflow(&mut set);
         let error = generate("comfyui", &set.settings).await.unwrap_err().to_string();
-        assert!(error.contains(told), "{shown}: {error}");
+        assert!(error.contains(expected), "{shown}: {error}");
     }
 }
 
-/// A server that knows just `known`, and names the first field that it does not know.
-async fn strict(known: &'static [&'static str], complain: fn(&str) -> Value, status: u16) -> Server {
+/// A server that rejects the first field that is not in `known`.
+async fn strict(known: &'static [&'static str], rejection: fn(&str) -> Value, status: u16) -> Server {
     Server::start(move |_, request| {
         let sent = request.json();
         match sent.as_object().unwrap().keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => json(status, &complain(key)),
+            Some(key) => json(status, &rejection(key)),
             None => json(200, &json!({"data": [{"b64_json": base64()}], "images": [base64()]})),
         }
     })
@@ -177,26 +177,26 @@ async fn unknown_fields_are_omitted_and_remembered() {
         |key| json!({"error": format!("unknown field `{key}`, expected `model` or `prompt`")});
     let fastapi: fn(&str) -> Value =
         |key| json!({"detail": [{"loc": ["body", key], "msg": "Extra inputs are not permitted"}]});
-    for (model, complain, status) in
+    for (model, rejection, status) in
         [("my-deployment", openai, 400), ("gpt-image-2", openai, 400), ("flux", quoted, 400), ("flux", fastapi, 422)]
     {
-        let server = strict(&["model", "prompt", "n", "size"], complain, status).await;
+        let server = strict(&["model", "prompt", "n", "size"], rejection, status).await;
         let mut set = set(&server.url);
         set.settings.openai.model = model.to_owned();
         let first = generate("openai", &set.settings).await.unwrap();
         assert_eq!(first.bytes, png(), "{model}");
         let requests = server.requests();
-        assert!((3..=5).contains(&requests.len()), "each field once: {requests:?}");
+        assert!((3..=5).contains(&requests.len()), "each field is dropped once: {requests:?}");
         assert!(requests.iter().all(|request| request.json()["prompt"].as_str().unwrap().starts_with("beach")));
         let again = generate("openai", &set.settings).await.unwrap();
-        assert_eq!(server.requests().len(), requests.len() + 1, "what it does not know is remembered");
-        assert_eq!(first.notes, again.notes, "and told again");
-        let told = if model == "gpt-image-2" { &["quality"][..] } else { &["negative_prompt", "seed"] };
-        assert_eq!(first.notes.len(), told.len(), "{:?}", first.notes);
-        for field in told {
+        assert_eq!(server.requests().len(), requests.len() + 1, "rejected fields are remembered");
+        assert_eq!(first.notes, again.notes, "and noted again");
+        let expected = if model == "gpt-image-2" { &["quality"][..] } else { &["negative_prompt", "seed"] };
+        assert_eq!(first.notes.len(), expected.len(), "{:?}", first.notes);
+        for field in expected {
             assert!(first.notes.iter().any(|note| note.contains(&format!("does not accept {field:?}"))), "{field}");
         }
-        // another model there may know more
+        // Another model on the same server may accept more.
         set.settings.openai.model = format!("{model}-2");
         generate("openai", &set.settings).await.unwrap();
         assert_eq!(server.requests().len(), 2 * requests.len() + 1, "{model}");
@@ -211,7 +211,7 @@ async fn every_provider_omits_rejected_fields() {
     let stability = json!({"id": "1", "name": "bad_request", "errors": ["negative_prompt: is not allowed"]});
     let part = json!({"inlineData": {"data": base64()}});
     let good = json!({"images": [base64()], "image": base64(), "candidates": [{"content": {"parts": [part]}}]});
-    for (name, complaint, field) in [
+    for (name, rejection, field) in [
         ("gemini", google, "seed"),
         ("bedrock", amazon, "negative_prompt"),
         ("stability", stability, "negative_prompt"),
@@ -220,7 +220,7 @@ async fn every_provider_omits_rejected_fields() {
         let good = good.clone();
         let server = Server::start(move |_, request| {
             let sent = String::from_utf8_lossy(&request.body).contains(&format!("\"{field}\""));
-            if sent { json(if name == "sdwebui" { 422 } else { 400 }, &complaint) } else { json(200, &good) }
+            if sent { json(if name == "sdwebui" { 422 } else { 400 }, &rejection) } else { json(200, &good) }
         })
         .await;
         let picture = generate(name, &set(&server.url).settings).await.unwrap();
@@ -233,20 +233,20 @@ async fn every_provider_omits_rejected_fields() {
 
 #[tokio::test]
 async fn the_prompt_is_never_omitted_and_retries_are_bounded() {
-    for (complaint, requests) in [
+    for (rejection, requests) in [
         (json!({"error": {"message": "'prompt' is too long", "param": "prompt"}}), 1),
         (json!({"error": {"message": "model 'x' has no such size", "param": "model"}}), 1),
         (json!({"error": {"message": "something is wrong with the size of the seed"}}), 1),
-        (json!({"error": {"message": "unknown field 'seed'"}}), 2), // it goes on saying so, also without the field
+        (json!({"error": {"message": "unknown field 'seed'"}}), 2), // the server repeats it without the field
     ] {
-        let server = Server::always(json(400, &complaint)).await;
+        let server = Server::always(json(400, &rejection)).await;
         let mut set = set(&server.url);
         set.settings.openai.model = "flux".to_owned();
         let error = generate("openai", &set.settings).await.unwrap_err();
         assert!(matches!(error, PromptError::BadRequest { .. }), "{error}");
-        assert_eq!(server.requests().len(), requests, "{complaint}");
+        assert_eq!(server.requests().len(), requests, "{rejection}");
     }
-    // what failed in the end is not remembered
+    // Fields are not remembered if the request fails in the end.
     let server = Server::start(|number, request| match number {
         0 => json(400, &json!({"error": "unknown field 'seed'"})),
         1 => json(400, &json!({"error": "no"})),

@@ -1,6 +1,6 @@
-//! Bedrock as Amazon's own client speaks it: botocore, with its own shapes of requests, answers and errors.
+//! Bedrock requests, responses and errors compared with botocore, Amazon's own client.
 //!
-//! `scripts/provider-servers` installs it; where it is not installed the tests say so and pass.
+//! `scripts/provider-servers` installs it; the tests are skipped without it.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/http.rs"]
@@ -13,7 +13,7 @@ use bgcam::prompt::{self, GeneratedImage, PromptError, PromptRequest, catalogue,
 use http::{Reply, Request, Server};
 use serde_json::{Value, json};
 
-/// One model of each family, and one that goes by the name of its inference profile.
+/// A model of each family, and an inference profile.
 const MODELS: [&str; 5] = [
     "stability.stable-image-core-v1:1",
     "stability.sd3-5-large-v1:0",
@@ -22,7 +22,7 @@ const MODELS: [&str; 5] = [
     "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/stability.sd3-5-large-v1:0",
 ];
 
-/// Sends `BODY` to `MODEL` as botocore does, which checks both against its shapes, and prints what it reads.
+/// Sends `BODY` to `MODEL` with botocore, which validates both, and prints the response.
 const ASK: &str = r#"
 import botocore.session, json, os
 client = botocore.session.get_session().create_client(
@@ -33,7 +33,7 @@ answer = client.invoke_model(modelId=os.environ["MODEL"], contentType="applicati
 print(json.dumps({"type": answer["contentType"], "body": json.loads(answer["body"].read())}))
 "#;
 
-/// The errors of InvokeModel that botocore knows, with their status.
+/// The errors of InvokeModel in botocore, with their status.
 const ERRORS: &str = r#"
 import botocore.session, json
 client = botocore.session.get_session().create_client("bedrock-runtime", region_name="us-west-2",
@@ -42,7 +42,7 @@ shapes = client.meta.service_model.operation_model("InvokeModel").error_shapes
 print(json.dumps([[shape.name, shape.metadata["error"]["httpStatusCode"]] for shape in shapes]))
 "#;
 
-/// What a script prints that runs where botocore is; `None` when it is nowhere.
+/// The output of a script with botocore; `None` if botocore is not installed.
 async fn python(script: &str, variables: &[(&str, &str)]) -> Option<Value> {
     let python = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/provider-servers/venv/bin/python");
     if !python.exists() {
@@ -55,13 +55,13 @@ async fn python(script: &str, variables: &[(&str, &str)]) -> Option<Value> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// Settings with keys out of a file, for a server at `url`.
+/// Settings with keys from a file, for a server at `url`.
 fn settings(folder: &std::path::Path, url: &str) -> PromptSettings {
     let keys = folder.join("keys.json");
     fs::write(&keys, r#"{"Version": 1, "AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "secret"}"#).unwrap();
     let config = format!("[profile shapes]\ncredential_process = cat \"{}\"\n", keys.display());
     fs::write(folder.join("config"), config).unwrap();
-    // SAFETY: nextest gives each test a process of its own, and both tests here set it to files of the same content.
+    // SAFETY: nextest runs each test in its own process, and both tests set it to files with the same content.
     unsafe { std::env::set_var("AWS_CONFIG_FILE", folder.join("config")) };
     let mut settings = PromptSettings::default();
     settings.bedrock.endpoint = url.to_owned();
@@ -82,7 +82,7 @@ fn header<'a>(request: &'a Request, name: &str) -> &'a str {
     request.headers.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default()
 }
 
-/// Which headers the signature is of, and for which service and region.
+/// The signed headers, and the signature's scope.
 fn scope(request: &Request) -> (String, String) {
     let authorization = header(request, "authorization");
     let part = |name: &str| authorization.split(name).nth(1).unwrap_or_default().split(',').next().unwrap_or_default();
@@ -131,7 +131,7 @@ async fn every_botocore_error_is_understood() {
     let mut asked = tokio::task::JoinSet::new();
     for error in known {
         let (name, status) = (error[0].as_str().unwrap().to_owned(), error[1].as_u64().unwrap() as u16);
-        // The name is in a header, as Bedrock sends it; busy servers are asked again at once.
+        // Bedrock sends the name in a header; retries happen at once.
         let headers: &'static str =
             format!("x-amzn-errortype: {name}:http://internal.amazon.com/\r\nRetry-After: 0\r\n").leak();
         let server = Server::always(Reply::Full(status, headers, br#"{"message": "as it is"}"#.to_vec())).await;
@@ -158,7 +158,7 @@ async fn every_botocore_error_is_understood() {
     }
 }
 
-/// A container is given its keys by a server of its own.
+/// Containers get their keys from a local server.
 #[cfg(feature = "aws-chain")]
 #[tokio::test]
 async fn the_aws_chain_finds_container_credentials() {
@@ -174,7 +174,7 @@ async fn the_aws_chain_finds_container_credentials() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(folder.path(), &server.url);
     settings.bedrock.profile = String::new();
-    // SAFETY: nextest gives each test a process of its own.
+    // SAFETY: nextest runs each test in its own process.
     unsafe {
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"] {
             std::env::remove_var(name);
@@ -182,7 +182,7 @@ async fn the_aws_chain_finds_container_credentials() {
         std::env::set_var("AWS_SHARED_CREDENTIALS_FILE", folder.path().join("none"));
         std::env::set_var("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/keys", server.url));
     }
-    generate(&settings, MODELS[0]).await.unwrap_err(); // there is no picture in `{}`
+    generate(&settings, MODELS[0]).await.unwrap_err(); // `{}` contains no image
     let requests = server.requests();
     assert_eq!(requests[0].line, "GET /keys");
     assert!(header(&requests[1], "authorization").contains("Credential=AKIDCONTAINER/"), "{requests:?}");

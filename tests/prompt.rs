@@ -1,4 +1,4 @@
-//! Words become a background, as a user sees it: the painter, any program, the gallery, and all that can go wrong.
+//! `set-prompt` for users: the painter, programs, the gallery, and errors.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -13,15 +13,15 @@ fn label(daemon: &mut Daemon<'_>) -> String {
     daemon.wait_until("it answers", |_| true).scene.label
 }
 
-/// The gallery's name for what is behind the person.
+/// The gallery id of the current background.
 fn shown(daemon: &mut Daemon<'_>) -> String {
     match daemon.wait_until("it answers", |_| true).scene.background {
         BackgroundSpec::Picture { path, .. } => path.file_stem().unwrap().to_str().unwrap().to_owned(),
-        other => panic!("{other} is no picture"),
+        other => panic!("{other} is not a picture"),
     }
 }
 
-/// A program that makes the picture, as the provider `command`.
+/// A program for the provider `command`.
 fn write_program(path: &Path, body: &str) {
     fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -41,17 +41,17 @@ fn home_with(body: &str) -> Home {
 fn a_prompt_is_painted_shown_saved_and_reused() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-    let said = home.expect(&["set-prompt", "beach", "at", "sunset"], 0);
-    assert!(said.contains("beach at sunset (painted)"), "{said}");
+    let output = home.expect(&["set-prompt", "beach", "at", "sunset"], 0);
+    assert!(output.contains("beach at sunset (painted)"), "{output}");
     assert_eq!(label(&mut daemon), "beach at sunset (painted)");
     let first = shown(&mut daemon);
     let status = home.expect(&["status"], 0);
-    assert!(status.contains("bgcam providers"), "how to get a real one is said: {status}");
+    assert!(status.contains("bgcam providers"), "it mentions the generators: {status}");
 
     home.expect(&["set-prompt", "quiet library"], 0);
     assert_eq!(label(&mut daemon), "quiet library (painted)");
     home.expect(&["set-prompt", "beach at sunset"], 0);
-    assert_eq!(shown(&mut daemon), first, "the same words are served from the gallery");
+    assert_eq!(shown(&mut daemon), first, "the same prompt is served from the gallery");
     home.expect(&["set-prompt", "beach at sunset", "--again"], 0);
     assert_ne!(shown(&mut daemon), first);
 
@@ -71,25 +71,25 @@ fn a_prompt_is_painted_shown_saved_and_reused() {
 fn unpaintable_parts_are_reported_and_saved() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-    let said = home.expect(&["set-prompt", "Taj Mahal"], 0);
+    let output = home.expect(&["set-prompt", "Taj Mahal"], 0);
     for expected in [
         "background: abstract colours (painted)",
         "note: the built-in painter can't paint \"Taj Mahal\"; it painted abstract colours instead",
         "bgcam providers",
     ] {
-        assert!(said.contains(expected), "{expected:?} is missing: {said}");
+        assert!(output.contains(expected), "{expected:?} is missing: {output}");
     }
     assert_eq!(label(&mut daemon), "abstract colours (painted)");
-    assert_eq!(home.expect(&["set-prompt", "Taj Mahal"], 0), said, "the gallery says the same again");
+    assert_eq!(home.expect(&["set-prompt", "Taj Mahal"], 0), output, "the notes from the gallery are the same");
     let shown = home.expect(&["gallery", "show", "Taj Mahal"], 0);
     assert!(shown.contains("shows     abstract colours") && shown.contains("note      the built-in"), "{shown}");
     let list = home.expect(&["gallery", "list"], 0);
     assert!(list.contains("abstract-colours-") && !list.contains("Taj Mahal"), "{list}");
 
-    let said = home.expect(&["set-prompt", "forest cabin"], 0);
-    assert!(said.contains("background: forest (painted)") && said.contains("left out \"cabin\""), "{said}");
-    let said = home.expect(&["set-prompt", "a beautiful photo of a beach, no water"], 0);
-    assert!(!said.contains("note:"), "all of it was painted: {said}");
+    let output = home.expect(&["set-prompt", "forest cabin"], 0);
+    assert!(output.contains("background: forest (painted)") && output.contains("left out \"cabin\""), "{output}");
+    let output = home.expect(&["set-prompt", "a beautiful photo of a beach, no water"], 0);
+    assert!(!output.contains("note:"), "everything was painted: {output}");
 }
 
 #[test]
@@ -99,24 +99,24 @@ fn the_painter_supports_styles_and_negative_prompts() {
     let mut pictures = Vec::new();
     for options in [&[][..], &["--style", "minimal"], &["--style", "3d"], &["--style", "oil"], &["--negative", "water"]]
     {
-        let said = home.expect(&[&["set-prompt", "--size", "320x180", "beach"], options].concat(), 0);
-        assert!(!said.contains("note:"), "{options:?}: {said}");
+        let output = home.expect(&[&["set-prompt", "--size", "320x180", "beach"], options].concat(), 0);
+        assert!(!output.contains("note:"), "{options:?}: {output}");
         assert_eq!(label(&mut daemon), "beach (painted)");
         pictures.push(shown(&mut daemon));
     }
     pictures.sort();
     pictures.dedup();
-    assert_eq!(pictures.len(), 5, "each option makes another picture");
-    let said = home.expect(&["set-prompt", "--size", "320x180", "--negative", "trees", "forest"], 0);
-    assert!(said.contains("can't paint \"forest\" without \"trees\"; it painted a meadow instead"), "{said}");
+    assert_eq!(pictures.len(), 5, "each option gives another picture");
+    let output = home.expect(&["set-prompt", "--size", "320x180", "--negative", "trees", "forest"], 0);
+    assert!(output.contains("can't paint \"forest\" without \"trees\"; it painted a meadow instead"), "{output}");
 }
 
 #[test]
 fn several_images_can_be_generated() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);
-    let said = home.expect(&["set-prompt", "--count", "2", "bokeh"], 0);
-    assert!(said.contains("1 bokeh") && said.contains("2 bokeh"), "{said}");
+    let output = home.expect(&["set-prompt", "--count", "2", "bokeh"], 0);
+    assert!(output.contains("1 bokeh") && output.contains("2 bokeh"), "{output}");
     assert!(label(&mut daemon).starts_with("bokeh"));
     assert_eq!(home.run(&["set-prompt", "--count", "99", "bokeh"]).status.code(), Some(2));
 }
@@ -125,10 +125,10 @@ fn several_images_can_be_generated() {
 fn any_program_generates_an_image_without_a_shell() {
     let home = home_with(r#"printf '%s' "$BGCAM_PROMPT" > "$1.prompt"; cat "$1""#);
     let mut daemon = home.start(&["--camera", "demo"]);
-    let words = "x'; touch \"$(dirname $0)/pwned\"; `touch pwned` #";
-    home.expect(&["set-prompt", "--provider", "command", "--raw", words], 0);
+    let text = "x'; touch \"$(dirname $0)/pwned\"; `touch pwned` #";
+    home.expect(&["set-prompt", "--provider", "command", "--raw", text], 0);
     assert!(label(&mut daemon).ends_with("(generated by command)"));
-    assert_eq!(fs::read_to_string(home.path("picture.png.prompt")).unwrap(), words);
+    assert_eq!(fs::read_to_string(home.path("picture.png.prompt")).unwrap(), text);
     assert!(!home.path("pwned").exists());
 }
 
@@ -144,14 +144,14 @@ fn any_failure_keeps_the_current_background() {
     ] {
         let home = home_with(body);
         let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-        let said = home.expect(&["set-prompt", "--provider", "command", "beach"], 1);
+        let output = home.expect(&["set-prompt", "--provider", "command", "beach"], 1);
         assert!(
-            said.starts_with("error: ") && said.to_lowercase().contains(&expected.to_lowercase()),
-            "{body}: {said}"
+            output.starts_with("error: ") && output.to_lowercase().contains(&expected.to_lowercase()),
+            "{body}: {output}"
         );
         assert_eq!(label(&mut daemon), "#20a040", "{body}");
         let list: serde_json::Value = serde_json::from_str(&home.expect(&["gallery", "list", "--json"], 0)).unwrap();
-        assert_eq!(list.as_array().unwrap().len(), 0, "{body}: nothing is kept");
+        assert_eq!(list.as_array().unwrap().len(), 0, "{body}: nothing is stored");
     }
 }
 
@@ -166,8 +166,8 @@ fn invalid_requests_are_rejected_with_what_was_expected() {
         (&["set-prompt", "  "], "the prompt is empty"),
         (&["set-prompt", "--cancel"], "no picture is being generated"),
     ] {
-        let said = home.expect(args, 1);
-        assert!(said.contains(expected), "{args:?}: {said}");
+        let output = home.expect(args, 1);
+        assert!(output.contains(expected), "{args:?}: {output}");
     }
     assert_eq!(label(&mut daemon), "#20a040");
     assert!(home.expect(&["providers"], 0).contains("OPENAI_API_KEY"));
@@ -180,26 +180,26 @@ fn a_newer_prompt_or_cancel_ends_the_older() {
     let slow = |home: &Home| home.bgcam(&["set-prompt", "--provider", "command", "slow one"]).spawn().unwrap();
 
     let mut first = slow(&home);
-    daemon.wait_until("it is being made", |status| status.prompt.is_some());
+    daemon.wait_until("it is running", |status| status.prompt.is_some());
     assert!(home.expect(&["status"], 0).contains("slow one"));
     home.expect(&["set-prompt", "--cancel"], 0);
     assert_eq!(first.wait().unwrap().code(), Some(1));
     assert_eq!(label(&mut daemon), "#20a040");
 
     let mut second = slow(&home);
-    daemon.wait_until("it is being made", |status| status.prompt.is_some());
+    daemon.wait_until("it is running", |status| status.prompt.is_some());
     home.expect(&["set-prompt", "bokeh"], 0);
     assert_eq!(second.wait().unwrap().code(), Some(1));
     assert!(label(&mut daemon).starts_with("bokeh"));
 
-    // a client that is killed leaves the job alone, and another background ends it
+    // The job survives its client, and ends with another background.
     let mut third = slow(&home);
-    daemon.wait_until("it is being made", |status| status.prompt.is_some());
+    daemon.wait_until("it is running", |status| status.prompt.is_some());
     third.kill().unwrap();
     third.wait().unwrap();
     daemon.wait_until("the job goes on", |status| status.prompt.is_some());
     home.expect(&["set-color", "red"], 0);
-    daemon.wait_until("it was given up", |status| status.prompt.is_none());
+    daemon.wait_until("it was cancelled", |status| status.prompt.is_none());
 }
 
 #[test]
@@ -219,23 +219,23 @@ fn output_continues_while_images_are_generated() {
 }
 
 #[test]
-fn options_without_effect_are_noted_each_time() {
+fn ignored_options_are_noted_each_time() {
     let home = home_with(r#"cat "$1""#);
     let _daemon = home.start(&["--camera", "demo"]);
     let args = ["set-prompt", "beach", "--model", "sdxl", "--negative", "people"];
     for time in ["painted", "found in the gallery"] {
-        let said = home.expect(&args, 0);
-        assert!(said.contains("note: the built-in painter has no models to choose from"), "{time}: {said}");
-        assert!(!said.contains("negative"), "the painter leaves out what is not wanted, {time}: {said}");
+        let output = home.expect(&args, 0);
+        assert!(output.contains("note: the built-in painter has no models to choose from"), "{time}: {output}");
+        assert!(!output.contains("negative"), "the painter takes negative prompts, {time}: {output}");
     }
     let list: serde_json::Value = serde_json::from_str(&home.expect(&["gallery", "list", "--json"], 0)).unwrap();
-    assert_eq!(list.as_array().unwrap().len(), 1, "what is ignored makes no other picture");
-    let said = home.expect(&["set-prompt", "beach"], 0);
-    assert!(!said.contains("models"), "they are about the request, not the picture: {said}");
-    let said = home.expect(&["set-prompt", "beach", "--no-wait", "--model", "sdxl"], 0);
-    assert!(said.contains("note: the built-in painter has no models"), "{said}");
-    let said = home.expect(&["set-prompt", "beach", "--provider", "command", "--model", "sdxl"], 0);
-    assert!(said.contains("note: provider command has no models") && !said.contains("negative"), "{said}");
+    assert_eq!(list.as_array().unwrap().len(), 1, "ignored options give the same picture");
+    let output = home.expect(&["set-prompt", "beach"], 0);
+    assert!(!output.contains("models"), "the notes are about the request, not the picture: {output}");
+    let output = home.expect(&["set-prompt", "beach", "--no-wait", "--model", "sdxl"], 0);
+    assert!(output.contains("note: the built-in painter has no models"), "{output}");
+    let output = home.expect(&["set-prompt", "beach", "--provider", "command", "--model", "sdxl"], 0);
+    assert!(output.contains("note: provider command has no models") && !output.contains("negative"), "{output}");
 }
 
 #[test]
@@ -248,11 +248,11 @@ fn the_newest_of_images_with_the_same_prompt_is_used_and_none_is_removed() {
     let list: serde_json::Value = serde_json::from_str(&home.expect(&["gallery", "list", "--json"], 0)).unwrap();
     let newest = list[0]["id"].as_str().unwrap();
     for args in [&["gallery", "show", "beach"][..], &["gallery", "favourite", "bea"]] {
-        let said = home.expect(args, 0);
-        assert!(said.contains(&format!("2 pictures are called \"Beach\"; this is the newest, {newest}")), "{said}");
+        let output = home.expect(args, 0);
+        assert!(output.contains(&format!("2 images match \"Beach\"; using the newest, {newest}")), "{output}");
     }
-    let said = home.expect(&["gallery", "remove", "beach"], 1);
-    assert!(said.contains("matches 2 pictures") && said.contains(newest), "{said}");
+    let output = home.expect(&["gallery", "remove", "beach"], 1);
+    assert!(output.contains("matches 2 pictures") && output.contains(newest), "{output}");
     for entry in list.as_array().unwrap() {
         home.expect(&["gallery", "remove", entry["id"].as_str().unwrap()], 0);
     }

@@ -1,5 +1,5 @@
-//! Two hundred prompts in a row, a third of which fail in every way that servers have: nothing leaks, nothing stops, and
-//! the last good background stays.
+//! Two hundred prompts in a row, a third of which fail in various ways: nothing leaks, video continues, and the last good
+//! background stays.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -35,7 +35,7 @@ const PROMPTS: u32 = 200;
 /// Prompts before memory and files are counted: in a run of 600, memory levelled off after 80 and stayed within 10 MiB.
 const WARM_UP: u32 = 80;
 
-/// What may be kept by an allocator that saw a hundred pictures come and go.
+/// The memory that an allocator may keep after a hundred images, in MiB.
 const SLACK_MIB: f64 = 24.0;
 
 fn png(colour: [u8; 3]) -> Vec<u8> {
@@ -48,7 +48,7 @@ fn with_picture(bytes: &[u8]) -> Reply {
     json(200, &json!({"data": [{"b64_json": BASE64_STANDARD.encode(bytes)}]}))
 }
 
-/// A picture that says it has 60000 x 60000 pixels.
+/// An image that claims to have 60000x60000 pixels.
 fn bomb() -> Vec<u8> {
     let mut bytes = png([0; 3]);
     bytes[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
@@ -59,17 +59,17 @@ fn bomb() -> Vec<u8> {
     bytes
 }
 
-/// The n-th way to fail, with what the user must be told.
+/// The failing responses, and the expected part of each message.
 fn failures() -> Vec<(Reply, &'static str)> {
-    let refusal = |status, code: &str| {
+    let rejection = |status, code: &str| {
         json(status, &json!({"error": {"message": "no", "type": "e", "param": null, "code": code}}))
     };
     let whole = BASE64_STANDARD.encode(png([1, 2, 3]));
     vec![
-        (refusal(400, "moderation_blocked"), "rejected this prompt"),
-        (refusal(401, "invalid_api_key"), "rejected the API key"),
-        (refusal(404, "model_not_found"), "has no model"),
-        (refusal(429, "insufficient_quota"), "is out of credit"),
+        (rejection(400, "moderation_blocked"), "rejected this prompt"),
+        (rejection(401, "invalid_api_key"), "rejected the API key"),
+        (rejection(404, "model_not_found"), "has no model"),
+        (rejection(429, "insufficient_quota"), "is out of credit"),
         (text(200, "<!doctype html><html>"), "a web page, not JSON"),
         (text(200, "{\"data\": [{\"b64"), "cut off"),
         (json(200, &json!({"data": []})), "contains no image"),
@@ -86,8 +86,8 @@ fn failures() -> Vec<(Reply, &'static str)> {
     ]
 }
 
-/// How a prompt's end is known before it is asked for, by its number.
-enum Fate {
+/// The planned outcome of a prompt.
+enum Outcome {
     Good,
     Fails(usize),
     Cancelled,
@@ -95,16 +95,16 @@ enum Fate {
     BadProgram,
 }
 
-fn fate(number: u32) -> Fate {
+fn outcome(number: u32) -> Outcome {
     if number % 3 != 2 {
-        return Fate::Good;
+        return Outcome::Good;
     }
     let ways = failures().len();
     match number as usize / 3 % (ways + 3) {
-        way if way < ways => Fate::Fails(way),
-        way if way == ways => Fate::Cancelled,
-        way if way == ways + 1 => Fate::Replaced,
-        _ => Fate::BadProgram,
+        way if way < ways => Outcome::Fails(way),
+        way if way == ways => Outcome::Cancelled,
+        way if way == ways + 1 => Outcome::Replaced,
+        _ => Outcome::BadProgram,
     }
 }
 
@@ -114,7 +114,7 @@ fn prompt(text: &str, provider: &str, no_wait: bool) -> Request {
     Request::SetPrompt(Box::new(PromptRequest { text, provider, count: 1, no_wait, ..PromptRequest::default() }))
 }
 
-/// Asks, and waits until it has come to its end.
+/// Sends a request and waits for its final response.
 fn ask(home: &Home, request: &Request) -> Result<Response, Failure> {
     let mut client = home.client().expect("a daemon");
     let mut response = client.call(request)?;
@@ -124,7 +124,7 @@ fn ask(home: &Home, request: &Request) -> Result<Response, Failure> {
     Ok(response)
 }
 
-/// How many files the daemon has open; 0 where only root may look.
+/// The number of open files of the daemon; 0 if only root may read it.
 fn open_files(daemon: &Daemon<'_>) -> usize {
     fs::read_dir(format!("/proc/{}/fd", daemon.child.id())).map_or(0, Iterator::count)
 }
@@ -133,7 +133,7 @@ fn label(daemon: &mut Daemon<'_>) -> String {
     daemon.wait_until("it answers", |_| true).scene.label
 }
 
-/// Serves on a thread of its own until the test's process ends, and gives the address.
+/// Starts a server on a separate thread for the rest of the process, and returns its URL.
 fn serve(answer: impl Fn(usize, &http::Request) -> Reply + Send + Sync + 'static) -> String {
     let (sender, url) = mpsc::channel();
     thread::spawn(move || {
@@ -150,9 +150,9 @@ fn serve(answer: impl Fn(usize, &http::Request) -> Reply + Send + Sync + 'static
 fn two_hundred_prompts_leave_the_last_good_background() {
     let wishes = Arc::new(AtomicUsize::new(0));
     let number = Arc::clone(&wishes);
-    let url = serve(move |_, _| match fate(number.load(Ordering::SeqCst) as u32) {
-        Fate::Fails(way) => failures().swap_remove(way).0,
-        Fate::Cancelled | Fate::Replaced => Reply::Hang,
+    let url = serve(move |_, _| match outcome(number.load(Ordering::SeqCst) as u32) {
+        Outcome::Fails(way) => failures().swap_remove(way).0,
+        Outcome::Cancelled | Outcome::Replaced => Reply::Hang,
         _ => with_picture(&png([number.load(Ordering::SeqCst) as u8, 90, 200])),
     });
     let home = Home::new();
@@ -168,28 +168,28 @@ fn two_hundred_prompts_leave_the_last_good_background() {
     for number in 0..PROMPTS {
         wishes.store(number as usize, Ordering::SeqCst);
         let words = format!("beach number {number}");
-        match fate(number) {
-            Fate::Good => {
+        match outcome(number) {
+            Outcome::Good => {
                 ask(&home, &prompt(&words, "openai", false)).unwrap();
                 last = format!("{words} (generated by openai)");
                 good.insert(last.clone());
             }
-            Fate::Fails(way) => {
+            Outcome::Fails(way) => {
                 let (failure, told) = (ask(&home, &prompt(&words, "openai", false)).unwrap_err(), failures()[way].1);
                 assert!(failure.message.contains(told), "{number}: {failure}, not {told}");
                 assert!(!format!("{failure:?}").contains("canary"), "{failure:?}");
             }
-            Fate::Cancelled => {
+            Outcome::Cancelled => {
                 ask(&home, &prompt(&words, "openai", true)).unwrap();
                 ask(&home, &Request::CancelPrompt).unwrap();
             }
-            Fate::Replaced => {
+            Outcome::Replaced => {
                 ask(&home, &prompt(&words, "openai", true)).unwrap();
                 ask(&home, &prompt("bokeh", "builtin", false)).unwrap();
-                last = "bokeh (painted)".to_owned(); // and served from the gallery the next time
+                last = "bokeh (painted)".to_owned(); // and found in the gallery the next time
                 good.insert(last.clone());
             }
-            Fate::BadProgram => {
+            Outcome::BadProgram => {
                 let failure = ask(&home, &prompt(&words, "command", false)).unwrap_err();
                 assert!(failure.message.contains("signal: 9"), "{failure}");
             }
@@ -206,7 +206,7 @@ fn two_hundred_prompts_leave_the_last_good_background() {
     let grown = status.rss_mib - memory;
     eprintln!("{PROMPTS} prompts: {:.1} MiB, {grown:+.1} since the {WARM_UP}th; {files} files", status.rss_mib);
     assert!(grown < SLACK_MIB, "{grown:.1} MiB more than after {WARM_UP} prompts");
-    // the status itself is asked over a socket, and that of the last question may still be open
+    // The socket of the last status request may still be open.
     assert!(open_files(&daemon) <= files + 2, "{} files open, {files} before", open_files(&daemon));
 
     let mut kept = HashMap::new();
@@ -214,7 +214,7 @@ fn two_hundred_prompts_leave_the_last_good_background() {
         let ending = file.unwrap().path().extension().unwrap_or_default().to_string_lossy().into_owned();
         *kept.entry(ending).or_insert(0) += 1;
     }
-    let lock = (String::new(), 1); // `.lock` has no ending
+    let lock = (String::new(), 1); // `.lock` has no extension
     let expected = HashMap::from([("png".to_owned(), good.len()), ("json".to_owned(), good.len()), lock]);
     assert_eq!(kept, expected, "every good picture and nothing else");
     let (log, status) = (home.log(), home.expect(&["status", "--json"], 0));

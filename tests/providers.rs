@@ -1,4 +1,4 @@
-//! Every provider against a server that answers as it is told: what is asked, what comes of it, and every way to fail.
+//! Every provider against a scripted server: requests, results and errors.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/http.rs"]
@@ -26,8 +26,8 @@ use support::{CANARY, answered, base64, generate, png, recipe, set, workflow};
 #[tokio::test]
 async fn openai_request_and_response() {
     let server = Server::always(json(200, &json!({"created": 1, "data": [{"b64_json": base64()}]}))).await;
-    let picture = generate("openai", &set(&server.url).settings).await.unwrap();
-    assert_eq!(picture.bytes, png());
+    let image = generate("openai", &set(&server.url).settings).await.unwrap();
+    assert_eq!(image.bytes, png());
     let request = &server.requests()[0];
     assert_eq!(request.line, "POST /v1/images/generations");
     assert!(request.headers.contains(&format!("authorization: Bearer {CANARY}\n")), "{request:?}");
@@ -61,21 +61,21 @@ async fn image_urls_are_followed_only_on_the_same_host() {
     .await;
     assert_eq!(generate("openai", &set(&server.url).settings).await.unwrap().bytes, png());
 
-    let stranger = Server::always(Reply::Full(200, "", png())).await;
+    let foreign = Server::always(Reply::Full(200, "", png())).await;
     for address in
-        [format!("{}/1.png", stranger.url), "file:///etc/passwd".to_owned(), "http://169.254.169.254/".to_owned()]
+        [format!("{}/1.png", foreign.url), "file:///etc/passwd".to_owned(), "http://169.254.169.254/".to_owned()]
     {
         let error = answered("openai", json(200, &json!({"data": [{"url": address}]}))).await.unwrap_err();
         assert!(matches!(error, PromptError::ForeignImageHost { .. }), "{address}: {error}");
     }
-    assert!(stranger.requests().is_empty());
+    assert!(foreign.requests().is_empty());
 }
 
 #[tokio::test]
 async fn the_gateway_matches_the_tutorial() {
     let server = Server::always(json(200, &json!({"base64_image": base64()}))).await;
-    let picture = generate("gateway", &set(&server.url).settings).await.unwrap();
-    assert_eq!(picture.bytes, png());
+    let image = generate("gateway", &set(&server.url).settings).await.unwrap();
+    assert_eq!(image.bytes, png());
     let request = &server.requests()[0];
     assert_eq!(request.line, "POST /image/make");
     assert!(request.headers.contains(&format!("x-api-key: {CANARY}\n")));
@@ -85,7 +85,7 @@ async fn the_gateway_matches_the_tutorial() {
 
 #[tokio::test]
 async fn bedrock_accepts_a_bearer_key_and_all_response_formats() {
-    for (model, answer) in [
+    for (model, response) in [
         ("stability.stable-image-core-v1:1", json!({"seeds": [7], "finish_reasons": [null], "images": [base64()]})),
         (
             "stability.stable-diffusion-xl-v1",
@@ -93,11 +93,11 @@ async fn bedrock_accepts_a_bearer_key_and_all_response_formats() {
         ),
         ("amazon.nova-canvas-v1:0", json!({"images": [base64()], "error": null})),
     ] {
-        let server = Server::always(json(200, &answer)).await;
+        let server = Server::always(json(200, &response)).await;
         let mut set = set(&server.url);
         set.settings.bedrock.model = model.to_owned();
-        let picture = generate("bedrock", &set.settings).await.unwrap();
-        assert_eq!(picture.bytes, png(), "{model}");
+        let image = generate("bedrock", &set.settings).await.unwrap();
+        assert_eq!(image.bytes, png(), "{model}");
         let request = &server.requests()[0];
         assert_eq!(request.line, format!("POST /model/{}/invoke", model.replace(':', "%3A")));
         assert!(request.headers.contains(&format!("authorization: Bearer {CANARY}\n")));
@@ -109,8 +109,8 @@ async fn stability_receives_a_form() {
     let server = Server::always(json(200, &json!({"image": base64(), "finish_reason": "SUCCESS", "seed": 7}))).await;
     let mut set = set(&server.url);
     set.settings.stability.model = "sd3.5-large".to_owned();
-    let picture = generate("stability", &set.settings).await.unwrap();
-    assert_eq!((picture.bytes, picture.seed, picture.cost), (png(), Some(7), Some(0.065)));
+    let image = generate("stability", &set.settings).await.unwrap();
+    assert_eq!((image.bytes, image.seed, image.cost), (png(), Some(7), Some(0.065)));
     let request = &server.requests()[0];
     assert_eq!(request.line, "POST /v2beta/stable-image/generate/sd3");
     let body = String::from_utf8(request.body.clone()).unwrap();
@@ -138,7 +138,7 @@ async fn the_gemini_key_is_in_a_header() {
 
 #[tokio::test]
 async fn sdwebui_reports_progress() {
-    let (sender, told) = tokio::sync::watch::channel(false);
+    let (sender, mut reported) = tokio::sync::watch::channel(false);
     let server = Server::start(|_, request| match request.line.split('?').next().unwrap() {
         "GET /sdapi/v1/progress" => json(200, &json!({"progress": 0.5, "eta_relative": 1.0})),
         _ => Reply::Hang,
@@ -146,17 +146,16 @@ async fn sdwebui_reports_progress() {
     .await;
     let set = set(&server.url);
     let (provider, recipe) = recipe("sdwebui", &set.settings);
-    let hear = |progress| {
+    let on_progress = |progress| {
         if progress == Progress::Done(0.5) {
             sender.send_replace(true);
         }
     };
-    let mut told = told;
     tokio::select! {
-        picture = provider.generate(&recipe, &hear) => panic!("{picture:?}"),
-        heard = told.wait_for(|told| *told) => drop(heard.unwrap()),
+        image = provider.generate(&recipe, &on_progress) => panic!("{image:?}"),
+        waited = reported.wait_for(|reported| *reported) => drop(waited.unwrap()),
     }
-    // Nobody waits any more, so the server is told to stop.
+    // The future was dropped, so the server is asked to stop.
     let interrupted = async {
         while !server.requests().iter().any(|request| request.line == "POST /sdapi/v1/interrupt") {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -170,15 +169,15 @@ async fn sdwebui_reports_progress() {
 #[tokio::test]
 async fn sdwebui_returns_the_seed() {
     let reply = json!({"images": [base64()], "parameters": {}, "info": "{\"seed\": 42}"});
-    let picture = answered("sdwebui", json(200, &reply)).await.unwrap();
-    assert_eq!((picture.bytes, picture.seed), (png(), Some(42)));
-    // sd-server's info is empty.
-    let picture = answered("sdwebui", json(200, &json!({"images": [base64()], "info": ""}))).await.unwrap();
-    assert_eq!(picture.seed, None);
+    let image = answered("sdwebui", json(200, &reply)).await.unwrap();
+    assert_eq!((image.bytes, image.seed), (png(), Some(42)));
+    // sd-server sends an empty info.
+    let image = answered("sdwebui", json(200, &json!({"images": [base64()], "info": ""}))).await.unwrap();
+    assert_eq!(image.seed, None);
 }
 
 #[tokio::test]
-async fn comfyui_runs_the_users_workflow() {
+async fn comfyui_fills_the_workflow() {
     let server = Server::start(|number, request| match (number, &*request.line) {
         (_, "POST /prompt") => json(200, &json!({"prompt_id": "ab-1", "number": 1, "node_errors": {}})),
         (1, "GET /history/ab-1") => json(200, &json!({})),
@@ -194,8 +193,8 @@ async fn comfyui_runs_the_users_workflow() {
     .await;
     let mut set = set(&server.url);
     workflow(&mut set);
-    let picture = generate("comfyui", &set.settings).await.unwrap();
-    assert_eq!((picture.bytes, picture.seed), (png(), Some(7)));
+    let image = generate("comfyui", &set.settings).await.unwrap();
+    assert_eq!((image.bytes, image.seed), (png(), Some(7)));
     let sent = server.requests()[0].json();
     assert!(sent["prompt"]["1"]["inputs"]["text"].as_str().unwrap().starts_with("masterpiece, beach, "));
     assert_eq!(sent["prompt"]["2"]["inputs"], json!({"width": 1344, "height": 768}));
@@ -227,8 +226,8 @@ async fn comfyui_reports_failures() {
     }
 }
 
-/// Refusals in the shapes that the servers are known for, and what the user is told.
-fn refusals() -> Vec<(&'static str, u16, Value, &'static str)> {
+/// Error responses in the servers' formats, and the expected part of the message.
+fn rejections() -> Vec<(&'static str, u16, Value, &'static str)> {
     let openai =
         |code: &str, message: &str| json!({"error": {"message": message, "type": "e", "param": null, "code": code}});
     let amazon = |kind: &str, message: &str| json!({"__type": kind, "message": message});
@@ -300,11 +299,11 @@ fn refusals() -> Vec<(&'static str, u16, Value, &'static str)> {
 
 #[tokio::test]
 async fn rejections_are_understood() {
-    for (name, status, body, told) in refusals() {
+    for (name, status, body, expected) in rejections() {
         let error = answered(name, json(status, &body)).await.unwrap_err();
         let needs_no_hint = matches!(error, PromptError::BadResponse { .. } | PromptError::BadRequest { .. });
         let failure = Failure::from(error);
-        assert!(failure.message.contains(told), "{name} {status} {body}: {failure}");
+        assert!(failure.message.contains(expected), "{name} {status} {body}: {failure}");
         assert!(
             failure.message.contains(name) && !failure.message.ends_with('.') || failure.message.contains(": "),
             "{failure}"
@@ -333,7 +332,7 @@ async fn a_retired_model_is_reported_with_a_current_one() {
 async fn responses_without_a_valid_image_are_reported() {
     let data = |bytes: &[u8]| json(200, &json!({"data": [{"b64_json": BASE64_STANDARD.encode(bytes)}]}));
     let whole = base64();
-    for (reply, told) in [
+    for (reply, expected) in [
         (text(200, "<!doctype html><html>"), "a web page, not JSON"),
         (text(200, ""), "empty, not JSON"),
         (text(200, "{\"data\": [{\"b64"), "cut off"),
@@ -347,7 +346,7 @@ async fn responses_without_a_valid_image_are_reported() {
         (Reply::Endless, "more than 25 MB"),
     ] {
         let error = answered("openai", reply).await.unwrap_err();
-        assert!(error.to_string().contains(told), "{told}: {error}");
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
     }
 }
 
@@ -358,7 +357,7 @@ async fn connection_errors_are_distinguished() {
         let error = answered("openai", Reply::Raw(raw)).await.unwrap_err();
         assert!(matches!(error, PromptError::ConnectionLost { .. }), "{error:?}");
     }
-    // A server that talks plainly where TLS was expected.
+    // A server without TLS.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -369,7 +368,7 @@ async fn connection_errors_are_distinguished() {
     let error = generate("openai", &set(&url).settings).await.unwrap_err();
     assert!(matches!(error, PromptError::Tls { .. }), "{error:?}");
 
-    // Of this name it is promised that it never has an address. A proxy would be asked in our place.
+    // RFC 6761 reserves .invalid, so it never resolves. A proxy would resolve it instead.
     if !std::env::vars().any(|(name, _)| name.to_lowercase().ends_with("_proxy")) {
         let error = generate("openai", &set("https://bgcam.invalid").settings).await.unwrap_err();
         assert!(matches!(&error, PromptError::Dns { host, .. } if host == "bgcam.invalid"), "{error:?}");
@@ -417,16 +416,16 @@ async fn busy_servers_are_retried_and_reported() {
     .await;
     let set_up = set(&server.url);
     let (provider, recipe) = recipe("openai", &set_up.settings);
-    let heard = Mutex::new(Vec::new());
-    provider.generate(&recipe, &|progress| heard.lock().unwrap().push(progress)).await.unwrap();
-    let waits = heard.lock().unwrap().iter().filter(|progress| matches!(progress, Progress::Waiting(_))).count();
+    let reported = Mutex::new(Vec::new());
+    provider.generate(&recipe, &|progress| reported.lock().unwrap().push(progress)).await.unwrap();
+    let waits = reported.lock().unwrap().iter().filter(|progress| matches!(progress, Progress::Waiting(_))).count();
     assert_eq!((waits, server.requests().len()), (2, 3));
 
     let server = Server::always(busy()).await;
     let error = generate("openai", &set(&server.url).settings).await.unwrap_err();
     assert!(matches!(&error, PromptError::Throttled { detail, .. } if detail == "slow down"), "{error:?}");
     assert_eq!(server.requests().len(), 3);
-    // An hour is more than anybody waits.
+    // A delay of an hour exceeds the time limit.
     let server = Server::always(Reply::Full(429, "Retry-After: 3600\r\n", Vec::new())).await;
     let error = generate("openai", &set(&server.url).settings).await.unwrap_err();
     assert!(matches!(error, PromptError::Throttled { .. }) && server.requests().len() == 1);
@@ -438,11 +437,11 @@ async fn requests_time_out() {
     let set = set(&server.url);
     let (provider, recipe) = recipe("gateway", &set.settings);
     let watch = async {
-        server.asked(1).await;
-        tokio::time::pause(); // from here on the clock jumps to the next timer
+        server.received(1).await;
+        tokio::time::pause(); // from now on, the clock jumps to the next timer
         std::future::pending::<()>().await;
     };
-    let error = tokio::select! { picture = provider.generate(&recipe, &|_| {}) => picture.unwrap_err(), () = watch => unreachable!() };
+    let error = tokio::select! { image = provider.generate(&recipe, &|_| {}) => image.unwrap_err(), () = watch => unreachable!() };
     assert!(matches!(error, PromptError::TimedOut { limit, .. } if limit.as_secs() == 40), "{error:?}");
 }
 
@@ -452,13 +451,13 @@ async fn cancelling_closes_the_connection() {
     let set = set(&server.url);
     let (provider, recipe) = recipe("openai", &set.settings);
     tokio::select! {
-        picture = provider.generate(&recipe, &|_| {}) => panic!("{picture:?}"),
-        () = server.asked(1) => {}
+        image = provider.generate(&recipe, &|_| {}) => panic!("{image:?}"),
+        () = server.received(1) => {}
     }
-    tokio::time::timeout(Duration::from_secs(20), server.left(1)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), server.closed(1)).await.unwrap();
 }
 
-/// Collects what is logged.
+/// Collects log output.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -515,14 +514,14 @@ fn unconfigured_providers_are_listed_with_a_hint() {
     let info = |name| list.iter().find(|info| info.name == name).unwrap();
     assert!(info(Name::Builtin).configured && info(Name::SdWebUi).configured);
     assert!(info(Name::Builtin).note.contains("offline"));
-    for (name, told) in [
+    for (name, expected) in [
         (Name::OpenAi, "BGCAM_TEST_NO_SUCH_KEY"),
         (Name::Gateway, "prompt.gateway.url"),
         (Name::ComfyUi, "prompt.comfyui.workflow"),
         (Name::Command, "prompt.command.program"),
     ] {
         let failure = info(name).why_not.as_ref().unwrap();
-        assert!(failure.message.contains(told) && failure.hint.is_some(), "{failure:?}");
+        assert!(failure.message.contains(expected) && failure.hint.is_some(), "{failure:?}");
     }
     let failure = Failure::from(catalogue::open("opeanai", &settings).unwrap_err());
     assert_eq!(failure.hint.as_deref(), Some("did you mean \"openai\"?"));
@@ -530,9 +529,9 @@ fn unconfigured_providers_are_listed_with_a_hint() {
 
 #[tokio::test]
 async fn builtin_needs_no_configuration() {
-    let picture = generate("builtin", &PromptSettings::default()).await.unwrap();
-    let decoded = image::load_from_memory(&picture.bytes).unwrap();
-    assert_eq!((decoded.width(), decoded.height(), picture.cost), (1280, 720, Some(0.0)));
+    let image = generate("builtin", &PromptSettings::default()).await.unwrap();
+    let decoded = ::image::load_from_memory(&image.bytes).unwrap();
+    assert_eq!((decoded.width(), decoded.height(), image.cost), (1280, 720, Some(0.0)));
 }
 
 fn program(script: &str) -> PromptSettings {
@@ -542,8 +541,8 @@ fn program(script: &str) -> PromptSettings {
     settings
 }
 
-fn picture_file(folder: &Path) -> PathBuf {
-    let path = folder.join("made.png");
+fn image_file(folder: &Path) -> PathBuf {
+    let path = folder.join("image.png");
     fs::write(&path, png()).unwrap();
     path
 }
@@ -551,25 +550,25 @@ fn picture_file(folder: &Path) -> PathBuf {
 #[tokio::test]
 async fn a_program_returns_an_image_on_stdout_or_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
-    let made = picture_file(folder.path());
-    let made = made.display();
-    let heard = folder.path().join("heard");
+    let file = image_file(folder.path());
+    let image = file.display();
+    let received = folder.path().join("received");
     for script in [
-        format!("cat > {}; cat {made}", heard.display()),
-        format!("printenv BGCAM_PROMPT > {}; echo busy; cp {made} \"$BGCAM_OUTPUT\"", heard.display()),
-        format!("cat > {}; sleep 1000 & cat {made}", heard.display()), // what it leaves running ends with it
+        format!("cat > {}; cat {image}", received.display()),
+        format!("printenv BGCAM_PROMPT > {}; echo busy; cp {image} \"$BGCAM_OUTPUT\"", received.display()),
+        format!("cat > {}; sleep 1000 & cat {image}", received.display()), // its background processes end with it
     ] {
-        let picture = generate("command", &program(&script)).await.unwrap();
-        assert_eq!(picture.bytes, png(), "{script}");
-        assert!(fs::read_to_string(&heard).unwrap().starts_with("beach, "), "{script}");
+        let image = generate("command", &program(&script)).await.unwrap();
+        assert_eq!(image.bytes, png(), "{script}");
+        assert!(fs::read_to_string(&received).unwrap().starts_with("beach, "), "{script}");
     }
-    let script = format!("[ $BGCAM_WIDTH$BGCAM_HEIGHT$BGCAM_SEED = 12807207 ] && cat {made}");
+    let script = format!("[ $BGCAM_WIDTH$BGCAM_HEIGHT$BGCAM_SEED = 12807207 ] && cat {image}");
     generate("command", &program(&script)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_program_that_fails_is_quoted() {
-    for (script, told) in [
+async fn program_errors_are_quoted() {
+    for (script, expected) in [
         ("echo no such model >&2; exit 3", "exit status: 3: no such model"),
         ("exit 0", "stdout and the file BGCAM_OUTPUT are empty"),
         ("echo '<svg/>'", "an SVG drawing"),
@@ -579,7 +578,7 @@ async fn a_program_that_fails_is_quoted() {
     ] {
         let error = generate("command", &program(script)).await.unwrap_err();
         let failure = Failure::from(error);
-        assert!(failure.message.contains(told), "{script}: {failure}");
+        assert!(failure.message.contains(expected), "{script}: {failure}");
     }
     let mut settings = program("");
     settings.command.program = "bgcam-no-such-program".to_owned();
@@ -593,14 +592,14 @@ async fn cancelling_kills_a_program_and_its_children() {
     let fifo = folder.path().join("alive");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
     assert!(made.success());
-    // The grandchild holds the pipe open for as long as it lives.
+    // The grandchild keeps the pipe open until it ends.
     let settings = program(&format!("(echo up; sleep 1000) > {} & wait", fifo.display()));
     let (provider, recipe) = recipe("command", &settings);
     let mut pipe = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&fifo).unwrap();
-    let mut said = [0; 3];
+    let mut greeting = [0; 3];
     tokio::select! {
-        picture = provider.generate(&recipe, &|_| {}) => panic!("{picture:?}"),
-        read = read_exact(&mut pipe, &mut said) => read.unwrap(),
+        image = provider.generate(&recipe, &|_| {}) => panic!("{image:?}"),
+        read = read_exact(&mut pipe, &mut greeting) => read.unwrap(),
     }
     let end = tokio::time::timeout(Duration::from_secs(20), read_exact(&mut pipe, &mut [0])).await.unwrap();
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);

@@ -1,7 +1,7 @@
-//! Providers against servers that nobody of us wrote: moto judges our signatures, aimock speaks the Images API, sd-server
-//! computes pictures and speaks two contracts.
+//! Providers against independent servers: moto verifies signatures, aimock implements the Images API, and sd-server
+//! generates images with two APIs.
 //!
-//! `scripts/provider-servers` installs them; where they are not installed the tests say so and pass.
+//! `scripts/provider-servers` installs them; the tests are skipped without them.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
@@ -17,7 +17,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bgcam::prompt::{self, GeneratedImage, PromptError, PromptRequest, catalogue, settings::PromptSettings};
 use serde_json::json;
 
-/// A certificate that nobody vouches for.
+/// A self-signed certificate.
 #[tokio::test]
 async fn untrusted_certificates_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
@@ -38,14 +38,14 @@ async fn untrusted_certificates_are_rejected() {
     assert!(matches!(&error, PromptError::Tls { why, .. } if why.contains("certificate")), "{error:?}");
 }
 
-/// A server as a child process, which ends with the test.
+/// A server as a child process, killed on drop.
 struct Server {
     child: Child,
     url: String,
 }
 
 impl Server {
-    /// Starts `command` with the port that `option` precedes, and waits until it listens.
+    /// Starts `command` with a free port after `option`, and waits until it listens.
     fn start(mut command: Command, option: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         command.args([option, &port.to_string()]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -66,7 +66,7 @@ impl Drop for Server {
     }
 }
 
-/// A program of `scripts/provider-servers`, or of the variable that names it.
+/// A program from `scripts/provider-servers`, or from an environment variable.
 fn installed(variable: &str, path: &str) -> Option<PathBuf> {
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/provider-servers").join(path);
     let found = env::var_os(variable).map_or(usual, PathBuf::from);
@@ -141,7 +141,7 @@ async fn aimock_failures_are_reported() {
     assert!(matches!(error, PromptError::ConnectionLost { .. }), "{error:?}");
 }
 
-/// One request to moto's IAM, in its query dialect, before it judges.
+/// A request to moto's IAM in the query protocol, before it verifies signatures.
 async fn iam(url: &str, query: &str) -> String {
     let scope = "AWS4-HMAC-SHA256 Credential=x/20200101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
     let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url).header("Authorization", scope);
@@ -154,7 +154,7 @@ fn element(xml: &str, name: &str) -> String {
     rest.split_once("</").unwrap().0.to_owned()
 }
 
-/// A profile of its own with a program that prints these keys.
+/// A profile with a program that prints these keys.
 fn profile(folder: &Path, name: &str, id: &str, secret: &str) -> String {
     let keys = folder.join(name);
     fs::write(&keys, json!({"Version": 1, "AccessKeyId": id, "SecretAccessKey": secret}).to_string()).unwrap();
@@ -165,17 +165,17 @@ fn profile(folder: &Path, name: &str, id: &str, secret: &str) -> String {
 fn moto_accepts_our_signatures() {
     let Some(program) = installed("MOTO_SERVER", "venv/bin/moto_server") else { return };
     let folder = tempfile::tempdir().unwrap();
-    // SAFETY: each of the other tests reads its keys from files and touches no variable of Amazon's.
+    // SAFETY: the other tests read their keys from files and use none of Amazon's variables.
     unsafe { env::set_var("AWS_CONFIG_FILE", folder.path().join("config")) };
     let mut command = Command::new(program);
     command.args(["-H", "127.0.0.1"]);
     let server = Server::start(command, "-p");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(judged(&server, folder.path()));
+    runtime.block_on(check_signatures(&server, folder.path()));
 }
 
-async fn judged(server: &Server, folder: &Path) {
-    // This makes the process-wide choice of a TLS library, which `iam` needs.
+async fn check_signatures(server: &Server, folder: &Path) {
+    // This installs the TLS provider, which `iam` needs.
     let mut settings = PromptSettings::default();
     catalogue::open("sdwebui", &settings).unwrap();
     iam(&server.url, "Action=CreateUser&Version=2010-05-08&UserName=bgcam").await;
@@ -201,7 +201,7 @@ async fn judged(server: &Server, folder: &Path) {
         settings.bedrock.profile = profile.to_owned();
         generate("bedrock", "a beach", &settings).await.unwrap_err()
     };
-    // moto has no pictures: its `{}` says that the door is open.
+    // moto returns no images: its `{}` means that it accepted the request.
     let error = ask("right").await;
     assert!(matches!(&error, PromptError::BadResponse { what, .. } if what.contains("contains no image")), "{error:?}");
     for (profile, told) in [("wrong", "signature"), ("stranger", "security token")] {
@@ -214,7 +214,7 @@ async fn judged(server: &Server, folder: &Path) {
     }
 }
 
-/// Its weights are without meaning: the pictures are noise, of the size and after the time of real ones.
+/// The weights are random: the images are noise, with the size and time of real ones.
 #[tokio::test]
 async fn sd_server_generates_images() {
     let Some(program) = installed("SD_SERVER", "sd/build/bin/sd-server") else { return };
@@ -231,7 +231,7 @@ async fn sd_server_generates_images() {
     for provider in ["openai", "sdwebui"] {
         let picture = generate(provider, "a beach", &settings).await.unwrap();
         let size = image::load_from_memory(&picture.bytes).unwrap().into_rgb8().dimensions();
-        // it rounds up, and the picture is cut to the camera's shape when it is put on
+        // The server rounds sizes up; the image is cropped when it becomes the background.
         assert!(size.0 >= 320 && size.1 >= 180, "{provider}: {size:?}");
     }
 }

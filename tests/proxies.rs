@@ -1,4 +1,4 @@
-//! Keys and proxies: a proxy that could read a key never gets it, and one that refuses is named.
+//! API keys and proxies: a proxy that could read a key never gets it, and proxy errors name the proxy.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -13,10 +13,10 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 const CANARY: &str = "sk-canary-0123456789abcdef";
-/// A machine of the same network, to which keys may go unencrypted. No test may reach it.
-const NEAR: &str = "http://10.254.254.1:8080/v1";
+/// A host in the local network, which keys may be sent to unencrypted. Tests never reach it.
+const LOCAL: &str = "http://10.254.254.1:8080/v1";
 
-/// A proxy that records what it gets and answers everything alike.
+/// A proxy that records requests and always sends the same response.
 struct Proxy {
     address: String,
     seen: Arc<Mutex<Vec<u8>>>,
@@ -43,7 +43,7 @@ impl Proxy {
     }
 }
 
-/// One request, whole: its head and its body; of SOCKS the greeting.
+/// A complete request, or the greeting of SOCKS.
 fn request(stream: &mut TcpStream) -> Vec<u8> {
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = stream.read(&mut chunk) {
@@ -58,7 +58,7 @@ fn request(stream: &mut TcpStream) -> Vec<u8> {
     bytes
 }
 
-/// Runs `bgcam providers ARGS` with these settings and variables; gives whether it succeeded, and what it prints.
+/// Runs `bgcam providers ARGS` with these settings and variables; returns whether it succeeded, and its output.
 fn providers(args: &[&str], settings: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let home = tempfile::tempdir().unwrap();
     let key = home.path().join("key");
@@ -91,14 +91,14 @@ fn a_key_is_never_sent_to_a_proxy_that_can_read_it() {
         ("ALL_PROXY", "socks4://"),
     ] {
         let value = format!("{scheme}{}", proxy.address);
-        let (ok, text) = providers(&["--test", "openai"], &openai(NEAR, true), &[(variable, &value)]);
+        let (ok, text) = providers(&["--test", "openai"], &openai(LOCAL, true), &[(variable, &value)]);
         assert!(!ok && text.contains("unencrypted through the proxy"), "{variable}={value}: {text}");
         for part in [&proxy.address, variable, "add 10.254.254.1 to NO_PROXY", "https://"] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
     assert_eq!(proxy.seen(), "", "nothing at all was sent");
-    // signed requests carry a session token
+    // Signed requests contain a session token.
     let bedrock = "[prompt.bedrock]\nendpoint = \"http://10.254.254.1\"\nkey_env = \"\"\n";
     let variables = [
         ("HTTP_PROXY", &*proxy.address),
@@ -124,16 +124,19 @@ fn no_proxy_hosts_and_this_machine_are_reached_directly() {
         openai["configured"] == true
     };
     let proxy = ("HTTP_PROXY", "http://127.0.0.1:9");
-    assert!(!is_ready(NEAR, &[proxy]));
-    assert!(is_ready(NEAR, &[]));
-    assert!(is_ready(NEAR, &[("HTTPS_PROXY", "http://127.0.0.1:9")]), "it is for other addresses");
-    assert!(is_ready(NEAR, &[("HTTP_PROXY", "")]));
+    assert!(!is_ready(LOCAL, &[proxy]));
+    assert!(is_ready(LOCAL, &[]));
+    assert!(is_ready(LOCAL, &[("HTTPS_PROXY", "http://127.0.0.1:9")]), "it applies to https:// URLs only");
+    assert!(is_ready(LOCAL, &[("HTTP_PROXY", "")]));
     for direct in ["10.254.254.1", "10.0.0.0/8", "*", "example.org, 10.254.254.1"] {
-        assert!(is_ready(NEAR, &[proxy, ("NO_PROXY", direct)]), "{direct}");
+        assert!(is_ready(LOCAL, &[proxy, ("NO_PROXY", direct)]), "{direct}");
     }
     assert!(is_ready("http://nas.local/v1", &[proxy, ("no_proxy", "local")]));
     assert!(is_ready("http://localhost:8080/v1", &[proxy]));
-    assert!(is_ready("https://api.example/v1", &[proxy, ("HTTPS_PROXY", "http://127.0.0.1:9")]), "TLS hides the key");
+    assert!(
+        is_ready("https://api.example/v1", &[proxy, ("HTTPS_PROXY", "http://127.0.0.1:9")]),
+        "TLS protects the key"
+    );
 }
 
 #[test]
@@ -142,19 +145,20 @@ fn without_a_key_a_proxy_may_forward_and_its_errors_name_it() {
     image::RgbImage::new(32, 18).write_to(&mut png, image::ImageFormat::Png).unwrap();
     let body = format!(r#"{{"data":[{{"b64_json":"{}"}}]}}"#, BASE64_STANDARD.encode(png.into_inner()));
     let good = Proxy::start(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
-    let ask = |proxy: &Proxy| providers(&["--test", "openai"], &openai(NEAR, false), &[("http_proxy", &proxy.address)]);
+    let ask =
+        |proxy: &Proxy| providers(&["--test", "openai"], &openai(LOCAL, false), &[("http_proxy", &proxy.address)]);
     let (ok, text) = ask(&good);
     assert!(ok, "{text}");
-    assert!(good.seen().starts_with(&format!("POST {NEAR}/images/generations HTTP/1.1")), "{}", good.seen());
+    assert!(good.seen().starts_with(&format!("POST {LOCAL}/images/generations HTTP/1.1")), "{}", good.seen());
 
-    for (head, told) in [
+    for (head, expected) in [
         ("403 Forbidden", "answered for 10.254.254.1:8080 with status 403: not for you"),
         ("407 Proxy Authentication Required", "requires a user name and password"),
         ("504 Gateway Timeout", "answered for 10.254.254.1:8080 with status 504"),
     ] {
         let proxy = Proxy::start(format!("HTTP/1.1 {head}\r\nRetry-After: 0\r\nContent-Length: 11\r\n\r\nnot for you"));
         let (ok, text) = ask(&proxy);
-        assert!(!ok && text.contains(&format!("the proxy http://{} {told}", proxy.address)), "{head}: {text}");
+        assert!(!ok && text.contains(&format!("the proxy http://{} {expected}", proxy.address)), "{head}: {text}");
         assert!(text.contains("http_proxy in the daemon's environment"), "{text}");
     }
 }
@@ -167,14 +171,14 @@ fn a_proxy_that_refuses_a_tunnel_is_named() {
         assert!(!ok, "{text}");
         text
     };
-    for (head, told) in [
+    for (head, expected) in [
         ("407 Proxy Authentication Required", "requires a user name and password (status 407)"),
         ("403 Forbidden", "refuses to connect to api.example"),
         ("502 Bad Gateway", "refuses to connect to api.example"),
     ] {
         let proxy = Proxy::start(format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n"));
         let text = ask("HTTPS_PROXY", &format!("http://me:secret@{}", proxy.address));
-        assert!(text.contains(&format!("the proxy http://{} {told}", proxy.address)), "{text}");
+        assert!(text.contains(&format!("the proxy http://{} {expected}", proxy.address)), "{text}");
         assert!(text.contains("HTTPS_PROXY in the daemon's environment"), "{text}");
         assert!(proxy.seen().starts_with("CONNECT api.example:443 HTTP/1.1"), "{}", proxy.seen());
         assert!(!proxy.seen().contains("canary"));

@@ -1,6 +1,6 @@
-//! A gallery with a record that is not ours, and a name that somebody asks for.
+//! A gallery with an arbitrary record, and a lookup by an arbitrary name.
 //!
-//! An input is the name, a line feed, and the record of the picture `a-00000000`.
+//! An input is the name, a line feed, and the record of the image `a-00000000`.
 #![no_main]
 
 use std::{cell::LazyCell, fs, time::SystemTime};

@@ -222,7 +222,7 @@ impl Gallery {
     /// replaced.
     ///
     /// # Errors
-    /// When there is no such id, it is damaged, something is at `to`, or it can't be written.
+    /// When there is no such id, it is damaged, `to` already exists, or it can't be written.
     pub fn export(&self, id: &str, to: &Path, force: bool) -> Result<PathBuf, GalleryError> {
         let entry = self.entry(id)?;
         let to = if to.is_dir() { to.join(&entry.file) } else { to.to_owned() };
@@ -317,7 +317,7 @@ fn record(entry: &Entry) -> Result<Vec<u8>, GalleryError> {
 fn new_entry(recipe: Recipe, image: &GeneratedImage, now: SystemTime) -> Result<Entry, GalleryError> {
     let format = image::guess_format(&image.bytes).ok().and_then(id::extension);
     let extension = format.ok_or_else(|| ImageFileError::NotAPicture {
-        name: format!("the answer to {:?}", recipe.text),
+        name: format!("the image for {:?}", recipe.text),
         found: "an unknown file type",
     })?;
     let id = id::make_id(image.title.as_deref().unwrap_or(&recipe.text), &recipe, image.seed, &image.bytes)
@@ -343,7 +343,7 @@ fn unknown(id: &str) -> GalleryError {
 }
 
 fn cannot_encode(error: serde_json::Error) -> GalleryError {
-    GalleryError::Io { what: "encode the record of", path: "the picture".into(), source: error.into() }
+    GalleryError::Io { what: "encode the record of", path: "the image".into(), source: error.into() }
 }
 
 /// Milliseconds since 1970; 0 for earlier times.

@@ -1,5 +1,5 @@
-//! A server for tests that answers as it is told, also in ways that no HTTP library would let it.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses a part of it
+//! A scripted HTTP server for tests, which can also send invalid responses.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test uses a part
 
 use std::sync::{Arc, Mutex};
 
@@ -9,12 +9,12 @@ use tokio::{
     sync::watch,
 };
 
-/// What a client sent.
+/// A request of a client.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Method and path with query, such as `POST /v1/images/generations`.
     pub line: String,
-    /// The headers, names in lower case, a line each.
+    /// The headers, one per line, with names in lower case.
     pub headers: String,
     pub body: Vec<u8>,
 }
@@ -25,25 +25,25 @@ impl Request {
     }
 }
 
-/// What the server does about it.
+/// The reaction of the server.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// Answers with a status, further header lines and a body.
+    /// A response with a status, additional header lines and a body.
     Full(u16, &'static str, Vec<u8>),
-    /// Sends just these bytes and closes.
+    /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
-    /// Sends a body that has no end.
+    /// Sends an endless body.
     Endless,
     /// Never answers.
     Hang,
 }
 
-/// An answer with a body in JSON.
+/// A JSON response.
 pub fn json(status: u16, body: &serde_json::Value) -> Reply {
     Reply::Full(status, "", body.to_string().into_bytes())
 }
 
-/// An answer with a body of text.
+/// A text response.
 pub fn text(status: u16, body: &str) -> Reply {
     Reply::Full(status, "", body.into())
 }
@@ -53,12 +53,12 @@ pub fn text(status: u16, body: &str) -> Reply {
 pub struct Server {
     pub url: String,
     seen: Arc<Mutex<Vec<Request>>>,
-    /// How many requests have come, and how many connections have ended.
+    /// The numbers of received requests and closed connections.
     counts: watch::Receiver<(usize, usize)>,
 }
 
 impl Server {
-    /// Answers the n-th request, from 0, with what `answer` makes of it.
+    /// Starts a server that replies with `answer` of the request's number, from 0, and the request.
     pub async fn start(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -85,7 +85,7 @@ impl Server {
         Self { url, seen, counts }
     }
 
-    /// Answers every request alike.
+    /// Starts a server that always sends the same reply.
     pub async fn always(reply: Reply) -> Self {
         Self::start(move |_, _| reply.clone()).await
     }
@@ -94,13 +94,13 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Waits until so many requests have come.
-    pub async fn asked(&self, times: usize) {
+    /// Waits for this number of requests.
+    pub async fn received(&self, times: usize) {
         self.counts.clone().wait_for(|counts| counts.0 >= times).await.unwrap();
     }
 
-    /// Waits until so many connections have ended.
-    pub async fn left(&self, times: usize) {
+    /// Waits for this number of closed connections.
+    pub async fn closed(&self, times: usize) {
         self.counts.clone().wait_for(|counts| counts.1 >= times).await.unwrap();
     }
 }
@@ -133,7 +133,7 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
 }
 
 async fn write(stream: &mut TcpStream, reply: Reply) {
-    // What a client that has left does not take is its own affair.
+    // Errors mean that the client has disconnected.
     match reply {
         Reply::Full(status, headers, body) => {
             let head =

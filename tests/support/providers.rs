@@ -1,5 +1,5 @@
-//! Every provider with its key in a file and its server wherever a test has one.
-#![allow(dead_code, unreachable_pub, missing_debug_implementations, clippy::unwrap_used)] // each test file uses a part
+//! Settings for every provider, with keys in files and servers of the test.
+#![allow(dead_code, unreachable_pub, missing_debug_implementations, clippy::unwrap_used)] // each test uses a part
 
 use std::{fs, io::Cursor};
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::http::{Reply, Server};
 
-/// No message, log line or debug text may hold this.
+/// No message, log line or debug output may contain this.
 pub const CANARY: &str = "sk-canary-0123456789abcdef";
 
 pub fn png() -> Vec<u8> {
@@ -38,17 +38,21 @@ pub fn set(url: &str) -> Set {
     fs::write(&key, CANARY).unwrap();
     let key = key.display().to_string();
     let mut settings = PromptSettings::default();
-    let none = String::new();
-    let at = || url.to_owned();
-    (settings.openai.base_url, settings.openai.key_env, settings.openai.key_file) = (at(), none.clone(), key.clone());
-    (settings.gateway.url, settings.gateway.key_env, settings.gateway.key_file) =
-        (format!("{url}/image/make"), none.clone(), key.clone());
-    (settings.sdwebui.url, settings.sdwebui.key_env) = (at(), none.clone());
-    settings.comfyui.url = at();
-    (settings.stability.base_url, settings.stability.key_env, settings.stability.key_file) =
-        (at(), none.clone(), key.clone());
-    (settings.gemini.base_url, settings.gemini.key_env, settings.gemini.key_file) = (at(), none.clone(), key.clone());
-    (settings.bedrock.endpoint, settings.bedrock.key_env, settings.bedrock.key_file) = (at(), none, key);
+    for (server, key_env, key_file) in [
+        (&mut settings.openai.base_url, &mut settings.openai.key_env, &mut settings.openai.key_file),
+        (&mut settings.gateway.url, &mut settings.gateway.key_env, &mut settings.gateway.key_file),
+        (&mut settings.stability.base_url, &mut settings.stability.key_env, &mut settings.stability.key_file),
+        (&mut settings.gemini.base_url, &mut settings.gemini.key_env, &mut settings.gemini.key_file),
+        (&mut settings.bedrock.endpoint, &mut settings.bedrock.key_env, &mut settings.bedrock.key_file),
+    ] {
+        url.clone_into(server);
+        key_env.clear();
+        key.clone_into(key_file);
+    }
+    settings.gateway.url.push_str("/image/make");
+    url.clone_into(&mut settings.sdwebui.url);
+    settings.sdwebui.key_env.clear();
+    url.clone_into(&mut settings.comfyui.url);
     Set { settings, folder }
 }
 
@@ -64,7 +68,7 @@ pub async fn generate(name: &str, settings: &PromptSettings) -> Result<Generated
     provider.generate(&recipe, &|_| {}).await
 }
 
-/// Asks `name`, whose server answers everything with `reply`.
+/// Requests an image from `name`, whose server always sends `reply`.
 pub async fn answered(name: &str, reply: Reply) -> Result<GeneratedImage, PromptError> {
     let server = Server::always(reply).await;
     generate(name, &set(&server.url).settings).await

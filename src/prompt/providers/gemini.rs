@@ -130,7 +130,7 @@ impl Gemini {
         Ok(GeneratedImage { cost: cost(&recipe.model), notes: self.http.dropped_field_notes(&dropped), ..image })
     }
 
-    /// The picture among the parts of a response, or of the answers of a stream.
+    /// The image among the parts of a response, or of an array of streamed responses.
     fn find_image(&self, response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
         let candidates = || items(response).iter().flat_map(|response| items(&response["candidates"]));
         let parts = || candidates().flat_map(|candidate| items(&candidate["content"]["parts"]));

@@ -260,9 +260,9 @@ mod tests {
             "[profile tool]\ncredential_process = \"/opt/my tool\" --for me\nregion = eu-west-1\ns3 =\n  a = b\n";
         assert_eq!(summary(found("tool", "", config, &[])), "/opt/my tool|--for|me");
         let sso = "[profile sso]\nsso_session = x\n";
-        let asked = summary(found("sso", "", sso, &[]));
+        let source = summary(found("sso", "", sso, &[]));
         let chain = cfg!(feature = "aws-chain");
-        assert_eq!(asked, if chain { "chain of sso".to_owned() } else { aws_program("sso") });
+        assert_eq!(source, if chain { "chain of sso".to_owned() } else { aws_program("sso") });
     }
 
     #[test]

@@ -118,9 +118,9 @@ mod tests {
             assert_eq!(request.headers()["authorization"], vector.authorization, "{}", vector.url);
         }
     }
-    /// Where the source of Amazon's crate lies, which carries the signing test suite of its tools.
+    /// The source directory of Amazon's crate, which contains its signing test suite.
     ///
-    /// Only this platform's packages are asked for: those of others were never downloaded on a machine that built nothing else.
+    /// Limited to this platform's packages, since others may not have been downloaded.
     fn suite() -> PathBuf {
         let cargo = |args: &[&str]| {
             let output =
