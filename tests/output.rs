@@ -14,7 +14,7 @@ use bgcam::cli::args::Cli;
 use clap::CommandFactory;
 use support::{Home, text};
 
-/// Words for the verbs that need some, or do too much without; those that are missing here are run without any.
+/// Arguments of the commands that require some, or take too long without; other commands run without arguments.
 const ARGUMENTS: &[(&str, &[&str])] = &[
     ("set-prompt", &["beach --size 320x180", "--cancel"]),
     ("gallery list", &["", "--json"]),
@@ -48,23 +48,23 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("man", &[""]),
 ];
 
-/// All command lines: every verb, the help of every verb, and what is no verb at all.
+/// All command lines: every command, the help of every command, and unknown commands.
 fn lines() -> Vec<String> {
     fn walk(command: &clap::Command, above: &str, lines: &mut Vec<String>) {
-        for verb in command.get_subcommands() {
-            let line = format!("{above}{}", verb.get_name());
-            walk(verb, &format!("{line} "), lines);
+        for subcommand in command.get_subcommands() {
+            let line = format!("{above}{}", subcommand.get_name());
+            walk(subcommand, &format!("{line} "), lines);
             let known = ARGUMENTS.iter().find(|(known, _)| *known == line);
             match known {
                 Some((_, arguments)) => lines.extend(arguments.iter().map(|words| format!("{line} {words}"))),
-                // it ends the daemon that the others talk to
+                // would stop the daemon that the other commands need
                 None if line == "stop" => {}
                 None => lines.push(line.clone()),
             }
             lines.push(format!("{line} --help"));
         }
     }
-    let mut lines = ["", "--version", "--help", "help", "help daemon", "no-such-verb", "status --no-such-flag"]
+    let mut lines = ["", "--version", "--help", "help", "help daemon", "no-such-command", "status --no-such-flag"]
         .map(str::to_owned)
         .to_vec();
     walk(&Cli::command(), "", &mut lines);

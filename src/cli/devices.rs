@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{CliError, args::DevicesVerb, note, show};
+use super::{CliError, args::DevicesCommand, note, show};
 use crate::style::DIM;
 use crate::{
     camera,
@@ -13,11 +13,11 @@ use crate::{
     sink,
 };
 
-pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), CliError> {
+pub(super) fn run(command: Option<DevicesCommand>, json: bool) -> Result<(), CliError> {
     let fail = |error| CliError::Failed(Failure::from(error));
-    match verb {
+    match command {
         None => Ok(list(json)?),
-        Some(DevicesVerb::Add { label }) => {
+        Some(DevicesCommand::Add { label }) => {
             let node = sink::loopback::control::add(&label).map_err(fail)?;
             writeln!(io::stdout(), "{}", node.display())?;
             note(format_args!("added {label:?}; it will not survive a reboot"));
@@ -26,7 +26,7 @@ pub(super) fn run(verb: Option<DevicesVerb>, json: bool) -> Result<(), CliError>
             let _ = writeln!(anstream::stderr(), "{DIM}{hint}{DIM:#}");
             Ok(())
         }
-        Some(DevicesVerb::Remove { node }) => {
+        Some(DevicesCommand::Remove { node }) => {
             sink::loopback::control::remove(&node).map_err(fail)?;
             note(format_args!("removed {}", node.display()));
             Ok(())

@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{CliError, args::GalleryVerb, ask, settings, show};
+use super::{CliError, args::GalleryCommand, ask, settings, show};
 use crate::{
     background::{BackgroundSpec, Fit},
     control::protocol::Request,
@@ -15,14 +15,14 @@ use crate::{
 };
 
 /// Runs `bgcam gallery`.
-pub(super) fn run(verb: GalleryVerb, json: bool) -> Result<(), CliError> {
+pub(super) fn run(command: GalleryCommand, json: bool) -> Result<(), CliError> {
     let config = settings(&None, None)?;
     let gallery = Gallery::open(paths::gallery_dir(), config.gallery_bytes)?;
-    match verb {
-        GalleryVerb::List => list(&gallery, json),
-        GalleryVerb::Use { name } => apply(&newest(&gallery, &name)?.id),
-        GalleryVerb::Show { name } => show_entry(&gallery, &newest(&gallery, &name)?, json),
-        GalleryVerb::Remove { name } => {
+    match command {
+        GalleryCommand::List => list(&gallery, json),
+        GalleryCommand::Use { name } => apply(&newest(&gallery, &name)?.id),
+        GalleryCommand::Show { name } => show_entry(&gallery, &newest(&gallery, &name)?, json),
+        GalleryCommand::Remove { name } => {
             let id = match gallery.get(&name) {
                 Ok(entry) => entry.id,
                 Err(error @ GalleryError::Ambiguous { .. }) => return Err(error.into()),
@@ -32,7 +32,7 @@ pub(super) fn run(verb: GalleryVerb, json: bool) -> Result<(), CliError> {
             gallery.remove(&id)?;
             message(&format!("removed {id}"))
         }
-        GalleryVerb::Favourite { name, unset } => {
+        GalleryCommand::Favourite { name, unset } => {
             let entry = gallery.set_favourite(&newest(&gallery, &name)?.id, !unset)?;
             message(&format!(
                 "{} {}",
@@ -40,11 +40,11 @@ pub(super) fn run(verb: GalleryVerb, json: bool) -> Result<(), CliError> {
                 if entry.favourite { "is a favourite" } else { "is no longer a favourite" }
             ))
         }
-        GalleryVerb::Export { name, to, force } => {
+        GalleryCommand::Export { name, to, force } => {
             let path = gallery.export(&newest(&gallery, &name)?.id, &to, force)?;
             message(&format!("exported to {}", path.display()))
         }
-        GalleryVerb::Import { path, name } => {
+        GalleryCommand::Import { path, name } => {
             let entry = gallery.import(&path, name.as_deref(), &config.limits, SystemTime::now(), &[])?;
             message(&format!("imported as {}", entry.id))
         }

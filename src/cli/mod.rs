@@ -26,7 +26,7 @@ use std::{
 use clap::Parser;
 
 use self::{
-    args::{Cli, ConfigVerb, DaemonArgs, GalleryVerb, OnOff, Verb},
+    args::{Cli, Command, ConfigCommand, DaemonArgs, GalleryCommand, OnOff},
     error::{CliError, print_failure},
 };
 use crate::{
@@ -49,7 +49,7 @@ use crate::{
 /// Runs the command line and returns the exit status.
 pub fn main() -> ExitCode {
     let result = match Cli::try_parse() {
-        Ok(cli) => run(cli.verb),
+        Ok(cli) => run(cli.command),
         // help and version are normal output: a write error is a failure
         Err(help) if !help.use_stderr() => help.print().map_err(CliError::from),
         Err(error) => {
@@ -67,51 +67,53 @@ fn note(message: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{message}");
 }
 
-fn run(verb: Verb) -> Result<(), CliError> {
-    match verb {
-        Verb::Daemon(args) => Ok(daemon::run(daemon_options(args)?)?),
-        Verb::SetPrompt(args) => prompt::set_prompt(args),
-        Verb::Gallery { verb, json } => gallery::run(verb.unwrap_or(GalleryVerb::List), json),
-        Verb::Providers { json, test } => prompt::list_providers(json, test.as_deref()),
-        Verb::SetImage { path, fit } => set_file(BackgroundSpec::Picture { path, fit: Fit::default() }, fit),
-        Verb::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
-        Verb::SetSlideshow { path, every, shuffle, fit } => {
+fn run(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Daemon(args) => Ok(daemon::run(daemon_options(args)?)?),
+        Command::SetPrompt(args) => prompt::set_prompt(args),
+        Command::Gallery { command, json } => gallery::run(command.unwrap_or(GalleryCommand::List), json),
+        Command::Providers { json, test } => prompt::list_providers(json, test.as_deref()),
+        Command::SetImage { path, fit } => set_file(BackgroundSpec::Picture { path, fit: Fit::default() }, fit),
+        Command::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
+        Command::SetSlideshow { path, every, shuffle, fit } => {
             set_file(BackgroundSpec::Slideshow(Slides { seconds: every, shuffle, ..Slides::new(path) }), fit)
         }
-        Verb::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
-        Verb::SetColor { colour } => set(colour),
-        Verb::SetNone => set(BackgroundSpec::Off),
-        Verb::Off => {
+        Command::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
+        Command::SetColor { colour } => set(colour),
+        Command::SetNone => set(BackgroundSpec::Off),
+        Command::Off => {
             writeln!(
                 io::stderr(),
                 "note: `bgcam off` is deprecated, use `bgcam set-none`. It shows your real room; to hide the camera, use `bgcam pause`"
             )?;
             set(BackgroundSpec::Off)
         }
-        Verb::Pause => ask(&Request::Pause),
-        Verb::Resume => ask(&Request::Resume),
-        Verb::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
-        Verb::Look { settings, reset, json } => look::run(&settings, reset, json),
-        Verb::Preview { print } => preview::run(print),
-        Verb::SetCamera { camera, .. } => ask(&Request::SetCamera { camera: camera.map(absolute_camera).transpose()? }),
-        Verb::SetQuality { quality, .. } => ask(&Request::SetQuality { quality }),
-        Verb::Status { json, watch } => status(json, watch),
-        Verb::Devices { verb, json } => devices::run(verb, json),
-        Verb::Models { json, no_speed } => models(json, !no_speed),
-        Verb::Config { verb } => config(verb),
-        Verb::Reload => ask(&Request::Reload),
-        Verb::Render(args) => Ok(render::run(&args, &settings(&args.model, args.quality)?)?),
-        Verb::Bench(args) => bench(&args),
-        Verb::Doctor { json } => doctor::run(json),
-        Verb::Setup(args) => setup::run(&args),
-        Verb::Stop => stop(),
-        Verb::Completions { shell } => {
+        Command::Pause => ask(&Request::Pause),
+        Command::Resume => ask(&Request::Resume),
+        Command::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
+        Command::Look { settings, reset, json } => look::run(&settings, reset, json),
+        Command::Preview { print } => preview::run(print),
+        Command::SetCamera { camera, .. } => {
+            ask(&Request::SetCamera { camera: camera.map(absolute_camera).transpose()? })
+        }
+        Command::SetQuality { quality, .. } => ask(&Request::SetQuality { quality }),
+        Command::Status { json, watch } => status(json, watch),
+        Command::Devices { command, json } => devices::run(command, json),
+        Command::Models { json, no_speed } => models(json, !no_speed),
+        Command::Config { command } => config(command),
+        Command::Reload => ask(&Request::Reload),
+        Command::Render(args) => Ok(render::run(&args, &settings(&args.model, args.quality)?)?),
+        Command::Bench(args) => bench(&args),
+        Command::Doctor { json } => doctor::run(json),
+        Command::Setup(args) => setup::run(&args),
+        Command::Stop => stop(),
+        Command::Completions { shell } => {
             // clap panics on write errors, so it writes to memory first
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::without_hidden(), "bgcam", &mut script);
             Ok(io::stdout().write_all(&script)?)
         }
-        Verb::Man { dir } => man::run(dir.as_deref()),
+        Command::Man { dir } => man::run(dir.as_deref()),
     }
 }
 
@@ -192,27 +194,27 @@ fn models(json: bool, measure: bool) -> Result<(), CliError> {
     Ok(show::models(&settings(&None, None)?.mask, json, measure)?)
 }
 
-fn config(verb: ConfigVerb) -> Result<(), CliError> {
+fn config(command: ConfigCommand) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
-    match verb {
-        ConfigVerb::Show => {
+    match command {
+        ConfigCommand::Show => {
             let config = settings(&None, None)?;
             for file in &config.files {
                 note(format_args!("settings from {}", file.display()));
             }
             write!(stdout, "{}", config.to_toml())?;
         }
-        ConfigVerb::Check { file: Some(file) } => {
+        ConfigCommand::Check { file: Some(file) } => {
             report_errors(config::check_file(&file))?;
             note(format_args!("{} OK", file.display()));
         }
-        ConfigVerb::Check { file: None } => {
+        ConfigCommand::Check { file: None } => {
             let files = report_errors(Config::load(&Flags::new()))?.files;
             let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
             let sources = if files.is_empty() { "defaults only".to_owned() } else { files.join(", ") };
             note(format_args!("settings OK ({sources})"));
         }
-        ConfigVerb::Path => {
+        ConfigCommand::Path => {
             for file in paths::config_files() {
                 let missing = if file.exists() { "" } else { " (does not exist)" };
                 writeln!(stdout, "{}{missing}", file.display())?;

@@ -56,7 +56,7 @@ pub struct PromptArgs {
 
 /// The commands of `bgcam devices`.
 #[derive(Debug, Subcommand)]
-pub enum DevicesVerb {
+pub enum DevicesCommand {
     /// Add a virtual camera (requires root and v4l2loopback 0.13 or later)
     ///
     /// With v4l2loopback 0.13 or later, one app at a time can use a virtual camera. To use two apps at once, add a second
@@ -78,7 +78,7 @@ pub enum DevicesVerb {
 
 /// The commands of `bgcam gallery`.
 #[derive(Debug, Subcommand)]
-pub enum GalleryVerb {
+pub enum GalleryCommand {
     /// List all images, newest first
     #[command(after_help = "Examples:\n  bgcam gallery list\n  bgcam gallery list --json")]
     List,
@@ -189,7 +189,7 @@ pub struct DaemonArgs {
 
 /// The commands of `bgcam config`.
 #[derive(Debug, Subcommand)]
-pub enum ConfigVerb {
+pub enum ConfigCommand {
     /// Print the settings currently in effect, as TOML
     #[command(after_help = "Examples:\n  bgcam config show")]
     Show,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-pub use self::flags::{ConfigVerb, DaemonArgs, DevicesVerb, GalleryVerb, PromptArgs, SetupArgs};
+pub use self::flags::{ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, PromptArgs, SetupArgs};
 use crate::{
     background::{BackgroundSpec, Fit},
     bench::BenchArgs,
@@ -28,12 +28,12 @@ use crate::{
 pub struct Cli {
     /// The command
     #[command(subcommand)]
-    pub verb: Verb,
+    pub command: Command,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub enum Command {
     /// Run the virtual camera in the foreground
     #[command(
         after_help = "Examples:\n  bgcam daemon\n  bgcam daemon --camera demo --output none --snapshot /tmp/now.png"
@@ -54,7 +54,7 @@ pub enum Verb {
     Gallery {
         /// What to do [default: list]
         #[command(subcommand)]
-        verb: Option<GalleryVerb>,
+        command: Option<GalleryCommand>,
         /// Print JSON
         #[arg(long, global = true)]
         json: bool,
@@ -226,7 +226,7 @@ pub enum Verb {
     Devices {
         /// What to do [default: list the devices]
         #[command(subcommand)]
-        verb: Option<DevicesVerb>,
+        command: Option<DevicesCommand>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -265,7 +265,7 @@ pub enum Verb {
     Config {
         /// What to do
         #[command(subcommand)]
-        verb: ConfigVerb,
+        command: ConfigCommand,
     },
 
     /// Reload the settings without restarting
@@ -306,12 +306,12 @@ pub enum Verb {
 /// The command line without hidden commands, because completion scripts would list them.
 pub fn without_hidden() -> clap::Command {
     let all = Cli::command();
-    let verbs: Vec<_> = all.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned().collect();
+    let visible: Vec<_> = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
     clap::Command::new("bgcam")
         .version(env!("CARGO_PKG_VERSION"))
         .propagate_version(true)
         .args(all.get_arguments().cloned())
-        .subcommands(verbs)
+        .subcommands(visible)
 }
 
 /// State of a switch.

@@ -136,8 +136,8 @@ fn shells_accept_their_completion_scripts() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = home.expect(&["completions", shell], 0);
-        for verb in ["set-color", "set-none", "doctor", "setup"] {
-            assert!(script.contains(verb), "{shell}: {verb}");
+        for command in ["set-color", "set-none", "doctor", "setup"] {
+            assert!(script.contains(command), "{shell}: {command}");
         }
         assert!(
             !script.contains("bgcam,off") && !script.contains("Deprecated"),
@@ -182,8 +182,8 @@ fn setup_shows_the_changes_and_asks() {
     assert!(before.status.success(), "{}", support::text(&before));
     let is_unchanged = String::from_utf8_lossy(&before.stderr).contains("nothing to change");
     // stdin is not a terminal, so there is no confirmation
-    let said = home.expect(&["setup", "--no-service"], if is_unchanged { 0 } else { 1 });
-    assert!(is_unchanged || said.contains("nothing was changed: not confirmed"), "{said}");
+    let text = home.expect(&["setup", "--no-service"], if is_unchanged { 0 } else { 1 });
+    assert!(is_unchanged || text.contains("nothing was changed: not confirmed"), "{text}");
     for line in [&["setup", "--remove"][..], &["setup", "--remove", "--dry-run"]] {
         assert!(home.expect(line, 0).contains("nothing to change"), "{line:?}");
     }
@@ -224,9 +224,9 @@ fn invalid_values_name_what_is_expected() {
         ("set-camera file:", "expected auto, a device path"),
     ] {
         let words: Vec<_> = line.split(' ').collect();
-        let said = home.expect(&words, 2);
-        assert!(said.contains(expected) && !said.contains("invalid digit"), "{line}: {said}");
+        let text = home.expect(&words, 2);
+        assert!(text.contains(expected) && !text.contains("invalid digit"), "{line}: {text}");
     }
-    let said = home.expect(&["bench", "--compare", "/dev/null"], 1);
-    assert!(said.contains("/dev/null is not a file saved by bgcam bench"), "{said}");
+    let text = home.expect(&["bench", "--compare", "/dev/null"], 1);
+    assert!(text.contains("/dev/null is not a file saved by bgcam bench"), "{text}");
 }
