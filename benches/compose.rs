@@ -1,4 +1,4 @@
-//! What station 4 costs a frame: `cargo bench --bench compose`.
+//! The time to compose a frame: `cargo bench --bench compose`.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn main() {
     divan::main();
 }
 
-/// A frame with some texture and a soft-edged person over a third of it.
+/// A frame with some texture and a person with soft edges over a third of it.
 fn camera(size: Size) -> (Frame, Mask) {
     let (mut frame, mut mask) = (Frame::new(size), Mask::new(size));
     for (at, byte) in frame.data_mut().iter_mut().enumerate() {
@@ -79,11 +79,11 @@ fn blur_mirrored(bencher: Bencher<'_, '_>, size: &str) {
     compose(bencher, size, true, |_| Background::Blur { strength: 50 });
 }
 
-/// A picture behind, at 1280x720, with one knob of the look turned and all others at nothing.
+/// A picture background at 1280x720, with one look setting enabled.
 #[divan::bench(args = ["(none)", "softness", "edge_shift", "decontaminate", "light_wrap", "exposure_match", "low_light", "zoom", "background_opacity"])]
-fn look(bencher: Bencher<'_, '_>, knob: &str) {
+fn look(bencher: Bencher<'_, '_>, setting: &str) {
     let mut look = Look::plain();
-    match knob {
+    match setting {
         "softness" => look.softness = 30,
         "edge_shift" => look.edge_shift = -30,
         "decontaminate" => look.decontaminate = 80,
@@ -94,11 +94,11 @@ fn look(bencher: Bencher<'_, '_>, knob: &str) {
         "background_opacity" => look.background_opacity = 80,
         _ => {}
     }
-    look.check().expect("values that are allowed");
+    look.check().expect("valid values");
     run(bencher, Size::HD, &Scene { background: beach(Size::HD), look, ..Scene::off() });
 }
 
-/// What a frame costs more while a scene fades in, beside composing the scene before.
+/// The additional time for a crossfade, without composing the outgoing scene.
 #[divan::bench(args = SIZES)]
 fn crossfade(bencher: Bencher<'_, '_>, size: &str) {
     let size: Size = size.parse().expect("one of SIZES");

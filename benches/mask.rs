@@ -1,4 +1,4 @@
-//! What a mask costs, stage by stage: `cargo bench --bench mask`. Allocations are counted too: there should be none.
+//! The time to compute a mask, step by step: `cargo bench --bench mask`. Also counts allocations; there should be none.
 
 use std::sync::Arc;
 
@@ -21,14 +21,14 @@ fn main() {
     divan::main();
 }
 
-/// A frame with something everywhere.
+/// A frame with texture everywhere.
 fn frame(size: &str) -> Frame {
     let mut frame = Frame::new(size.parse().expect("a size"));
     frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7919 % 251) as u8);
     frame
 }
 
-/// The alpha of somebody in the middle: soft edges, and half of the rows empty or full.
+/// The alpha of a person in the centre: soft edges, and half of the rows empty or full.
 fn person(width: usize, height: usize) -> Vec<f32> {
     let distance = |x: usize, y: usize| {
         let (dx, dy) = (x as f32 / width as f32 - 0.5, y as f32 / height as f32 - 0.7);
@@ -46,7 +46,7 @@ fn shrink(bencher: Bencher<'_, '_>, size: &str) {
     bencher.bench_local(|| scaler.fill(&frame, divan::black_box(&mut tensor)));
 }
 
-/// Everything but the models.
+/// Everything except the models.
 #[divan::bench(args = SIZES)]
 fn matte(bencher: Bencher<'_, '_>, size: &str) {
     let spec = &catalogue::bundled()[0];
@@ -71,7 +71,7 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
     });
 }
 
-/// What the answer of a key model adds to a frame.
+/// The additional time for a key model's result.
 #[divan::bench]
 fn key(bencher: Bencher<'_, '_>) {
     let spec = &catalogue::bundled()[0];
@@ -97,7 +97,7 @@ fn segment(bencher: Bencher<'_, '_>, quality: &str) {
     let settings = Settings { quality, effort: Effort::File, ..Settings::default() };
     match mask::open(&settings, frame.size()) {
         Ok(mut segmenter) => bencher.bench_local(|| segmenter.segment(&frame, &mut mask).expect("a mask")),
-        #[expect(clippy::print_stderr, reason = "the word of a skipped bench")]
+        #[expect(clippy::print_stderr, reason = "reports a skipped benchmark")]
         Err(error) => eprintln!("skipped: {error}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Quality `auto` goes up and comes back while pictures go out, and masks that follow by a frame: with numbered frames.
+//! Quality `auto` at run time, and delayed masks, verified with numbered frames.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
@@ -26,13 +26,13 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Slow enough that a busy machine makes no mask late.
 const FPS: u32 = 20;
 
-/// A second of the rules is shorter here.
+/// A shorter tick for the quality rules.
 const SECOND: Duration = Duration::from_millis(50);
 
-/// A laptop on mains with little to do.
+/// A laptop on mains power, mostly idle.
 const ROOM: CpuHeadroom = CpuHeadroom { cores: 8, idle: Some(0.9), on_battery: false };
 
-/// One test at a time: the twins are known by statics.
+/// Runs one test at a time, because the fakes use statics.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -46,10 +46,10 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// A camera whose pictures carry their number, in the brightness of the whole and in bits that a mask can show.
+/// A camera whose frames carry their number as their brightness.
 struct Numbered(SourceInfo, Instant, u64);
 
-/// The number of the newest frame that the camera gave.
+/// The number of the newest frame.
 static CAPTURED: AtomicU64 = AtomicU64::new(0);
 
 impl FrameSource for Numbered {
@@ -72,7 +72,7 @@ impl FrameSource for Numbered {
     }
 }
 
-/// Numbers are told apart up to this many.
+/// The number of distinguishable frame numbers.
 const NUMBERS: u64 = 64;
 const DARKEST: u8 = 80;
 const STEP: u8 = 2;
@@ -84,10 +84,10 @@ fn numbered(settings: &camera::Settings) -> Result<Box<dyn FrameSource>, CameraE
     Ok(Box::new(Numbered(info, Instant::now(), 0)))
 }
 
-/// The background: black, as no picture of the camera is.
+/// The background: black, unlike any camera frame.
 const BACKGROUND: &str = "#000";
 
-/// Blocks of a mask that carry a bit each; the left half of the picture is the person, but for them.
+/// Blocks of a mask that encode a bit each; apart from them, the left half of the frame is the person.
 const BITS: u32 = 6;
 const BLOCK: usize = 80;
 
@@ -96,7 +96,7 @@ fn block(bit: u32) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
     (left..left + BLOCK, 320..400)
 }
 
-/// Sees the number of each frame, and shows it in its mask.
+/// Reads the number of each frame, and writes it into its mask.
 struct FakeSegmenter {
     info: ModelInfo,
     model: String,
@@ -163,16 +163,16 @@ impl Drop for FakeSegmenter {
     }
 }
 
-/// Whether `high` takes longer than a frame.
+/// Whether `high` takes longer than a frame time.
 static SLOW: AtomicBool = AtomicBool::new(false);
-/// Whether `high` is being opened, or was and is not gone yet, where that is slow.
+/// Whether a slow `high` model is being opened, or is open.
 static OPENING: AtomicBool = AtomicBool::new(false);
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
 static OPENED: AtomicUsize = AtomicUsize::new(0);
 static DEGRADED: AtomicUsize = AtomicUsize::new(0);
 static DEGRADED_HIGH: AtomicUsize = AtomicUsize::new(0);
 
-/// A model "refused" is none in `high`; one called "slow" takes a while to open there.
+/// The model "refused" fails to open in `high`; "slow" takes some time there.
 fn open_fake(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     let is_high = settings.quality == Quality::High;
     OPENED.fetch_add(1, Ordering::Relaxed);
@@ -198,17 +198,18 @@ fn open_fake(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, M
     Ok(Box::new(FakeSegmenter { info, model: settings.model.clone(), delay: usize::from(best), held: None, seen: 0 }))
 }
 
+/// A machine whose headroom is set by the test.
 #[derive(Debug, Clone)]
-struct Office(Arc<Mutex<CpuHeadroom>>);
+struct FakeMachine(Arc<Mutex<CpuHeadroom>>);
 
-impl Machine for Office {
+impl Machine for FakeMachine {
     fn measure(&mut self) -> CpuHeadroom {
         *self.0.lock().unwrap()
     }
 }
 
-/// What a picture with a person shows: the number of the frame, that of the frame that its mask is of, and that of the
-/// newest frame of the camera.
+/// The numbers in an output picture: that of the frame, that of the frame its mask belongs to, and that of the newest camera
+/// frame.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
     frame: u64,
@@ -216,7 +217,7 @@ struct Shown {
     newest: u64,
 }
 
-/// Reads the numbers in what goes out.
+/// A sink that reads the numbers.
 #[derive(Debug, Clone, Default)]
 struct Reader(Arc<Mutex<Vec<Shown>>>);
 
@@ -243,17 +244,21 @@ impl FrameSink for Reader {
 struct Stage {
     pipeline: Pipeline,
     reader: Reader,
-    office: Office,
+    machine: FakeMachine,
 }
 
 fn start(settings: mask::Settings, room: CpuHeadroom) -> Stage {
     SLOW.store(false, Ordering::Relaxed);
     [&DEGRADED, &DEGRADED_HIGH, &OPENED].iter().for_each(|count| count.store(0, Ordering::Relaxed));
-    let (reader, office) = (Reader::default(), Office(Arc::new(Mutex::new(room))));
-    let machine = Box::new(office.clone());
-    let drivers =
-        Drivers { open_camera: numbered, open_model: open_fake, machine, load_interval: SECOND, ..Drivers::default() };
-    Stage { pipeline: play(drivers, FPS, settings, reader.clone()), reader, office }
+    let (reader, machine) = (Reader::default(), FakeMachine(Arc::new(Mutex::new(room))));
+    let drivers = Drivers {
+        open_camera: numbered,
+        open_model: open_fake,
+        machine: Box::new(machine.clone()),
+        load_interval: SECOND,
+        ..Drivers::default()
+    };
+    Stage { pipeline: play(drivers, FPS, settings, reader.clone()), reader, machine }
 }
 
 fn play(drivers: Drivers, fps: u32, mask: mask::Settings, sink: impl FrameSink + Clone + 'static) -> Pipeline {
@@ -276,40 +281,40 @@ impl Stage {
         self.pipeline.health().quality
     }
 
-    fn reaches(&self, quality: Quality) {
+    fn wait_for_quality(&self, quality: Quality) {
         wait_for(&format!("it runs in {quality}"), || self.quality() == Some(quality));
     }
 
     /// Waits for more frames with masks.
-    fn goes_on(&self, frames: u64) {
+    fn wait_for_frames(&self, frames: u64) {
         let masks = self.pipeline.stats().masks.get();
         wait_for("masks are made", || self.pipeline.stats().masks.get() > masks + frames);
     }
 
-    fn becomes(&self, room: CpuHeadroom) {
-        *self.office.0.lock().unwrap() = room;
+    fn set_headroom(&self, room: CpuHeadroom) {
+        *self.machine.0.lock().unwrap() = room;
     }
 
     fn shown(&self) -> Vec<Shown> {
         self.reader.0.lock().unwrap().clone()
     }
 
-    /// No picture was cut out with the mask of another frame, but where the machine was too busy to make its own.
-    fn is_true(&self) {
+    /// Asserts that no frame was composed with the mask of another, except those counted as late.
+    fn assert_masks_match(&self) {
         let shown = self.shown();
         let wrong: Vec<_> = shown.iter().filter(|shown| shown.frame != shown.mask).collect();
         let late = self.pipeline.stats().late_masks.get();
         assert!(wrong.len() as u64 <= late, "{late} late masks of {}, {wrong:?}", shown.len());
     }
 
-    /// Hardly a mask was late.
-    fn is_in_time(&self) {
+    /// Asserts that almost no mask was late.
+    fn assert_on_time(&self) {
         let (late, shown) = (self.pipeline.stats().late_masks.get(), self.shown().len());
         assert!(late * 10 < shown as u64, "{late} late masks of {shown}");
     }
 }
 
-/// What a picture shows; `None` for a card or the background alone.
+/// The numbers of frame and mask; `None` for a card or the background alone.
 fn numbers(picture: &Frame) -> Option<(u64, u64)> {
     let luma = picture.planes().0;
     let at = |x: usize, y: usize| luma[y * SIZE.width() + x];
@@ -326,33 +331,33 @@ fn numbers(picture: &Frame) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn quality_rises_and_falls_and_masks_match_their_frames() {
+fn it_goes_up_and_back_and_every_mask_belongs_to_its_frame() {
     let _alone = alone();
     let stage = start(model("fake"), ROOM);
-    stage.reaches(Quality::Balanced);
-    stage.reaches(Quality::High);
-    stage.goes_on(10);
-    stage.is_true();
-    stage.is_in_time();
-    wait_for("the other one is gone", || ALIVE.load(Ordering::Relaxed) == 1);
-    stage.becomes(CpuHeadroom { on_battery: true, ..ROOM });
-    stage.reaches(Quality::Balanced);
-    stage.goes_on(10);
-    stage.is_true();
+    stage.wait_for_quality(Quality::Balanced);
+    stage.wait_for_quality(Quality::High);
+    stage.wait_for_frames(10);
+    stage.assert_masks_match();
+    stage.assert_on_time();
+    wait_for("the other model is freed", || ALIVE.load(Ordering::Relaxed) == 1);
+    stage.set_headroom(CpuHeadroom { on_battery: true, ..ROOM });
+    stage.wait_for_quality(Quality::Balanced);
+    stage.wait_for_frames(10);
+    stage.assert_masks_match();
     let shown = stage.shown();
     assert!(shown.len() > 40, "{} pictures", shown.len());
-    // a frame is shown twice on the way up, and one is left out on the way down; nothing else is seen of it
+    // a frame is repeated on the way up, and one is skipped on the way down; nothing else is visible
     let stats = stage.pipeline.stats();
     let step = |pair: &[Shown]| (pair[1].frame + NUMBERS - pair[0].frame) % NUMBERS;
     let skips = shown.windows(2).filter(|pair| step(pair) > 2).count() as u64;
     assert!(skips <= stats.late_masks.get() + stage.pipeline.dropped().1, "{shown:?}");
-    stage.becomes(ROOM);
-    stage.reaches(Quality::High);
-    assert_eq!(DEGRADED.load(Ordering::Relaxed), 0, "balanced was never too much");
+    stage.set_headroom(ROOM);
+    stage.wait_for_quality(Quality::High);
+    assert_eq!(DEGRADED.load(Ordering::Relaxed), 0, "balanced was never too expensive");
 }
 
 #[test]
-fn without_headroom_quality_stays() {
+fn without_headroom_it_stays() {
     let _alone = alone();
     for room in [
         CpuHeadroom { on_battery: true, ..ROOM },
@@ -360,54 +365,54 @@ fn without_headroom_quality_stays() {
         CpuHeadroom { idle: Some(0.4), ..ROOM },
     ] {
         let stage = start(model("fake"), room);
-        stage.reaches(Quality::Balanced);
-        stage.goes_on(50);
+        stage.wait_for_quality(Quality::Balanced);
+        stage.wait_for_frames(50);
         assert_eq!((stage.quality(), OPENED.load(Ordering::Relaxed)), (Some(Quality::Balanced), 1), "{room:?}");
     }
     let chosen = mask::Settings { quality: Quality::Balanced, ..model("fake") };
     let stage = start(chosen, ROOM);
-    stage.reaches(Quality::Balanced);
-    stage.goes_on(50);
-    assert_eq!(OPENED.load(Ordering::Relaxed), 1, "what the user chose is not changed");
+    stage.wait_for_quality(Quality::Balanced);
+    stage.wait_for_frames(50);
+    assert_eq!(OPENED.load(Ordering::Relaxed), 1, "the user's choice is not changed");
 }
 
 #[test]
-fn late_masks_degrade_quality_until_balanced_is_loaded() {
+fn late_masks_degrade_it_until_balanced_is_back() {
     let _alone = alone();
     let stage = start(model("fake"), ROOM);
-    stage.reaches(Quality::High);
+    stage.wait_for_quality(Quality::High);
     SLOW.store(true, Ordering::Relaxed);
-    stage.reaches(Quality::Balanced);
-    assert_eq!(DEGRADED_HIGH.load(Ordering::Relaxed), 2, "while the other made itself ready");
-    assert_eq!(stage.pipeline.health().degraded, 0, "what is at work now is not eased");
-    stage.goes_on(20);
-    stage.is_true();
+    stage.wait_for_quality(Quality::Balanced);
+    assert_eq!(DEGRADED_HIGH.load(Ordering::Relaxed), 2, "while the other model was prepared");
+    assert_eq!(stage.pipeline.health().degraded, 0, "the active model is not degraded");
+    stage.wait_for_frames(20);
+    stage.assert_masks_match();
 }
 
 #[test]
-fn a_model_that_fails_to_open_is_tried_once_and_not_visible() {
+fn a_model_that_cannot_be_opened_is_tried_once_without_a_visible_effect() {
     let _alone = alone();
     let stage = start(model("refused"), ROOM);
     wait_for("it is tried", || OPENED.load(Ordering::Relaxed) == 2);
-    stage.goes_on(50);
+    stage.wait_for_frames(50);
     assert_eq!((stage.quality(), OPENED.load(Ordering::Relaxed)), (Some(Quality::Balanced), 2));
     assert_eq!(stage.pipeline.health().mask_failure, None);
-    stage.is_true();
+    stage.assert_masks_match();
     stage.pipeline.set_mask(model("fake"));
-    stage.reaches(Quality::High);
+    stage.wait_for_quality(Quality::High);
 }
 
 #[test]
-fn settings_and_shutdown_do_not_wait_for_a_loading_model() {
+fn new_settings_and_the_end_do_not_wait_for_a_model_being_opened() {
     let _alone = alone();
     let stage = start(model("slow"), ROOM);
     wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
     stage.pipeline.set_mask(mask::Settings { quality: Quality::Eco, ..model("other") });
-    stage.reaches(Quality::Eco);
+    stage.wait_for_quality(Quality::Eco);
     assert!(!OPENING.load(Ordering::Relaxed), "it was opened and dropped");
-    stage.goes_on(10);
+    stage.wait_for_frames(10);
     assert_eq!(ALIVE.load(Ordering::Relaxed), 1);
-    stage.is_true();
+    stage.assert_masks_match();
     stage.pipeline.set_mask(model("slow"));
     wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
     drop(stage);
@@ -415,26 +420,26 @@ fn settings_and_shutdown_do_not_wait_for_a_loading_model() {
 }
 
 #[test]
-fn switching_to_battery_while_loading_keeps_the_quality() {
+fn battery_power_while_a_model_is_being_opened_cancels_it() {
     let _alone = alone();
     let stage = start(model("slow"), ROOM);
     wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
-    stage.becomes(CpuHeadroom { on_battery: true, ..ROOM });
+    stage.set_headroom(CpuHeadroom { on_battery: true, ..ROOM });
     wait_for("it was opened and dropped", || !OPENING.load(Ordering::Relaxed));
-    stage.goes_on(20);
+    stage.wait_for_frames(20);
     assert_eq!((stage.quality(), ALIVE.load(Ordering::Relaxed)), (Some(Quality::Balanced), 1));
-    stage.is_true();
+    stage.assert_masks_match();
 }
 
 #[test]
-fn latency_best_delays_output_by_one_frame() {
+fn with_latency_best_the_output_waits_a_frame_for_its_mask() {
     let _alone = alone();
     for (latency, expected) in [(Latency::Best, 1), (Latency::Low, 0)] {
         let stage = start(mask::Settings { latency, quality: Quality::Balanced, ..model("fake") }, ROOM);
-        stage.reaches(Quality::Balanced);
-        stage.goes_on(60);
-        stage.is_true();
-        stage.is_in_time();
+        stage.wait_for_quality(Quality::Balanced);
+        stage.wait_for_frames(60);
+        stage.assert_masks_match();
+        stage.assert_on_time();
         let shown = stage.shown();
         let lag = |shown: &Shown| (shown.newest + NUMBERS - shown.frame) % NUMBERS;
         let right = shown.iter().filter(|shown| lag(shown) == expected).count();
@@ -442,7 +447,7 @@ fn latency_best_delays_output_by_one_frame() {
     }
 }
 
-/// Keeps how much of each picture is background.
+/// A sink that records the share of background in each picture.
 #[derive(Debug, Clone, Default)]
 struct Shares(Arc<Mutex<Vec<f64>>>);
 
@@ -468,34 +473,34 @@ impl FrameSink for Shares {
 }
 
 #[test]
-fn the_real_models_are_swapped_without_a_flash() {
+fn the_real_models_replace_each_other_without_a_flash() {
     let _alone = alone();
     let settings = mask::Settings::default();
     if let Err(error) = mask::library(&settings) {
         eprintln!("skipped: {error} (scripts/setup fetches it)");
         return;
     }
-    let (shares, office) = (Shares::default(), Office(Arc::new(Mutex::new(ROOM))));
-    let drivers = Drivers { machine: Box::new(office.clone()), load_interval: SECOND, ..Drivers::default() };
-    // so slow that any machine makes a key frame of `high` in time
+    let (shares, machine) = (Shares::default(), FakeMachine(Arc::new(Mutex::new(ROOM))));
+    let drivers = Drivers { machine: Box::new(machine.clone()), load_interval: SECOND, ..Drivers::default() };
+    // slow enough for any machine to compute a keyframe of `high` in time
     let pipeline = play(drivers, 6, settings, shares.clone());
     let more = |frames: u64| {
         let masks = pipeline.stats().masks.get();
         wait_for("masks are made", || pipeline.stats().masks.get() > masks + frames);
     };
-    let reaches = |quality| wait_for(&format!("{quality}"), || pipeline.health().quality == Some(quality));
+    let wait_for_quality = |quality| wait_for(&format!("{quality}"), || pipeline.health().quality == Some(quality));
     wait_for("a model is loaded", || pipeline.health().quality.is_some());
     if pipeline.health().quality_failure.is_some() {
         eprintln!("skipped: no key model (scripts/models fetches it)");
         return;
     }
-    reaches(Quality::Balanced);
+    wait_for_quality(Quality::Balanced);
     more(5);
     let (first, unmasked) = (shares.0.lock().unwrap().len(), pipeline.stats().unmasked.get());
-    reaches(Quality::High);
+    wait_for_quality(Quality::High);
     more(10);
-    *office.0.lock().unwrap() = CpuHeadroom { on_battery: true, ..ROOM };
-    reaches(Quality::Balanced);
+    *machine.0.lock().unwrap() = CpuHeadroom { on_battery: true, ..ROOM };
+    wait_for_quality(Quality::Balanced);
     more(10);
     assert_eq!(pipeline.stats().unmasked.get(), unmasked, "the person was hidden");
     let shares = shares.0.lock().unwrap();

@@ -1,7 +1,7 @@
-//! The census: people in front of many walls and rooms, in every quality. No frame may be without the person, and none
-//! may show the room.
+//! The census: people in front of many walls and rooms, at every quality. No frame may be without the person, and none may show
+//! the room.
 //!
-//! `BGCAM_CENSUS=long` (scripts/census --long) takes every person with every room, and longer. Skipped without ONNX Runtime.
+//! `BGCAM_CENSUS=long` (scripts/census --long) combines every person with every room, for longer. Skipped without ONNX Runtime.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
@@ -27,16 +27,16 @@ use rooms::{HEIGHT, Person, ROOMS, Room, WIDTH};
 const PEOPLE: [&str; 4] = ["p001", "p003", "p005", "p007"];
 const QUALITIES: [Quality; 3] = [Quality::Eco, Quality::Balanced, Quality::High];
 
-/// Rooms in which the models contradicted each other most.
+/// The rooms in which the models disagreed most.
 const HARD: [&str; 4] = ["dots", "tiny dots", "zigzag", "plants"];
 
-/// Pixels on a side of a cell that is judged.
+/// The side of a cell, in pixels.
 const CELL: usize = 4;
 
-/// Cells around the person in which anything may be shown.
+/// The distance from the person, in cells, within which anything may be shown.
 const NEAR: isize = 4;
 
-/// The share of the room that may be shown, and the least of the person that has to be.
+/// The maximum visible share of the room, and the minimum visible share of the person.
 const MAX_ROOM: f32 = 0.01;
 const MIN_PERSON: f32 = 0.5;
 
@@ -75,7 +75,7 @@ fn people_folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/people")
 }
 
-/// Which people to put in front of which of the rooms, and for how many frames.
+/// The combinations of rooms and people, with the number of frames.
 fn cases(rooms: impl Iterator<Item = Room>, frames: usize) -> Vec<(Room, usize, usize)> {
     let cases = rooms.enumerate().flat_map(|(at, room)| {
         let people = if is_long() { 0..PEOPLE.len() } else { at % PEOPLE.len()..at % PEOPLE.len() + 1 };
@@ -88,9 +88,9 @@ fn hard_rooms() -> impl Iterator<Item = Room> {
     ROOMS.iter().copied().filter(|(name, _)| is_long() || HARD.contains(name))
 }
 
-/// What was wrong with the frames of one person in one room.
+/// The faults in the frames of one person in one room.
 #[derive(Default)]
-struct Judgement {
+struct Evaluation {
     frames: usize,
     without_person: usize,
     with_room: usize,
@@ -108,8 +108,8 @@ fn cells(plane: &[f32]) -> Vec<f32> {
     (0..columns * rows).map(mean).collect()
 }
 
-impl Judgement {
-    /// Judges a frame in which these cells are shown, by the true alpha.
+impl Evaluation {
+    /// Evaluates a frame in which these cells are visible, given the true alpha.
     fn add(&mut self, shown: &[bool], alpha: &[f32]) {
         let (columns, rows) = ((WIDTH / CELL) as isize, (HEIGHT / CELL) as isize);
         let truth = cells(alpha);
@@ -137,21 +137,21 @@ impl Judgement {
     }
 }
 
-/// All that was wrong, and for how much.
+/// All faults found.
 #[derive(Default)]
 struct Census {
     frames: usize,
-    complaints: String,
+    faults: String,
 }
 
 impl Census {
-    fn count(&mut self, quality: Quality, room: &str, person: usize, found: &Judgement) {
+    fn count(&mut self, quality: Quality, room: &str, person: usize, found: &Evaluation) {
         self.frames += found.frames;
-        let Judgement { frames, without_person, with_room, most_room } = found;
+        let Evaluation { frames, without_person, with_room, most_room } = found;
         if without_person + with_room > 0 {
             let who = PEOPLE[person];
             writeln!(
-                self.complaints,
+                self.faults,
                 "{quality}, {room}, {who}: {without_person} of {frames} frames without the person, {with_room} with the room (up to {most_room:.3} of it)",
             )
             .unwrap();
@@ -159,13 +159,13 @@ impl Census {
     }
 
     fn finish(self) {
-        eprintln!("{} frames judged", self.frames);
-        assert!(self.complaints.is_empty(), "\n{}", self.complaints);
+        eprintln!("{} frames evaluated", self.frames);
+        assert!(self.faults.is_empty(), "\n{}", self.faults);
     }
 }
 
 #[test]
-fn no_wall_hides_the_person_or_becomes_visible() {
+fn no_wall_hides_the_person_or_is_shown() {
     if !is_ready() {
         return;
     }
@@ -177,14 +177,14 @@ fn no_wall_hides_the_person_or_becomes_visible() {
         let frames: Vec<_> = (0..frames).map(|number| rooms::frame(&wall, &people[person], number)).collect();
         for (segmenter, quality) in segmenters.iter_mut().zip(QUALITIES) {
             segmenter.reset();
-            census.count(quality, room.0, person, &judge(&mut **segmenter, &frames, None));
+            census.count(quality, room.0, person, &evaluate(&mut **segmenter, &frames, None));
         }
     }
     census.finish();
 }
 
 #[test]
-fn no_wall_does_live_at_30_fps() {
+fn the_same_holds_live_at_30_frames_per_second() {
     if !is_ready() {
         return;
     }
@@ -196,16 +196,16 @@ fn no_wall_does_live_at_30_fps() {
             let wall = rooms::draw(room);
             let frames: Vec<_> = (0..frames).map(|number| rooms::frame(&wall, &people[person], number)).collect();
             segmenter.reset();
-            let found = judge(&mut *segmenter, &frames, Some(Duration::from_nanos(33_333_333)));
+            let found = evaluate(&mut *segmenter, &frames, Some(Duration::from_nanos(33_333_333)));
             census.count(quality, room.0, person, &found);
         }
     }
     census.finish();
 }
 
-/// Judges the masks of frames, given as fast as they are taken or one each `pace`.
-fn judge(segmenter: &mut dyn Segmenter, frames: &[(Vec<u8>, Vec<f32>)], pace: Option<Duration>) -> Judgement {
-    let (mut found, mut mask, start) = (Judgement::default(), Mask::new(size()), Instant::now());
+/// Evaluates the masks of frames, passed as fast as possible or one every `pace`.
+fn evaluate(segmenter: &mut dyn Segmenter, frames: &[(Vec<u8>, Vec<f32>)], pace: Option<Duration>) -> Evaluation {
+    let (mut found, mut mask, start) = (Evaluation::default(), Mask::new(size()), Instant::now());
     for (number, (data, _)) in frames.iter().enumerate() {
         if let Some(pace) = pace {
             let due = start + pace * number as u32;
@@ -225,7 +225,7 @@ fn judge(segmenter: &mut dyn Segmenter, frames: &[(Vec<u8>, Vec<f32>)], pace: Op
 }
 
 #[test]
-fn no_wall_does_in_rendered_files() {
+fn the_same_holds_for_the_output_of_render() {
     if !is_ready() {
         return;
     }
@@ -242,7 +242,7 @@ fn no_wall_does_in_rendered_files() {
             render.args(["render", "--background", BACKGROUND, "--quality", &quality.to_string()]);
             let done = render.arg(&input).arg(&output).output().unwrap();
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-            census.count(quality, room.0, person, &judge_output(&fs::read(&output).unwrap(), &frames));
+            census.count(quality, room.0, person, &evaluate_output(&fs::read(&output).unwrap(), &frames));
         }
     }
     census.finish();
@@ -257,12 +257,12 @@ fn y4m(frames: &[(Vec<u8>, Vec<f32>)]) -> Vec<u8> {
     file
 }
 
-/// Judges pictures: what is not the background is shown.
-fn judge_output(file: &[u8], frames: &[(Vec<u8>, Vec<f32>)]) -> Judgement {
+/// Evaluates output pictures: whatever differs from the background is visible.
+fn evaluate_output(file: &[u8], frames: &[(Vec<u8>, Vec<f32>)]) -> Evaluation {
     let header = file.iter().position(|&byte| byte == b'\n').unwrap() + 1;
     let pictures = file[header..].chunks_exact(b"FRAME\n".len() + WIDTH * HEIGHT * 3 / 2);
     assert_eq!(pictures.len(), frames.len());
-    let mut found = Judgement::default();
+    let mut found = Evaluation::default();
     for (picture, (_, alpha)) in pictures.zip(frames) {
         let picture = &picture[b"FRAME\n".len()..];
         let chroma = |plane: usize, at: usize| {

@@ -1,4 +1,4 @@
-//! A segmenter allocates nothing once it runs, on no thread of its own.
+//! A running segmenter allocates nothing, on any of its threads.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn a_segmenter_allocates_nothing_per_frame() {
         let mut segmenter = match mask::open(&settings, Size::HD) {
             Ok(segmenter) => segmenter,
             Err(error @ MaskError::NoLibrary { .. }) => {
-                #[expect(clippy::print_stderr, reason = "the word of a skipped test")]
+                #[expect(clippy::print_stderr, reason = "reports a skipped test")]
                 {
                     eprintln!("skipped: {error}");
                 }
@@ -38,7 +38,7 @@ fn a_segmenter_allocates_nothing_per_frame() {
     }
 }
 
-/// Something everywhere, that moves.
+/// A frame with texture everywhere that moves.
 fn frame(seq: u64) -> Frame {
     let mut frame = Frame::new(Size::HD);
     frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = ((i + 3 * seq as usize) * 7919 % 251) as u8);

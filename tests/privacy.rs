@@ -1,6 +1,7 @@
-//! Never the room by accident: a reader looks at every frame, whole, while all that may go wrong does; on the real drivers.
+//! The room never shows by accident: a reader checks every frame completely while everything that can go wrong does, on real
+//! drivers.
 //!
-//! The webcam shows blue and nothing else, and nothing else here is blue. See `support/watcher.py`, who tells where he saw the room.
+//! The webcam shows only blue, and nothing else here is blue. `support/watcher.py` reports where it saw the room.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
@@ -9,7 +10,7 @@ use std::fs;
 
 use support::{Guest, Output};
 
-/// `config CAMERA MODEL` has the daemon take on other settings, right or wrong; `run` is a verb that succeeds.
+/// `config CAMERA MODEL` makes the daemon load other settings, valid or not; `run` is a command that succeeds.
 const HELPERS: &str = r##"
 config() {
     # At one stroke: half a file says nothing of the background, which is then a blur of the room.
@@ -37,7 +38,7 @@ echo nonsense > "$SHARE/broken"
 paint_room
 "##;
 
-/// Runs a script; checks that the room was seen in those phases whose names begin with "off", and in no other.
+/// Runs a script, and checks that the room was seen in all phases whose names start with "off", and in no other.
 fn the_room_never_leaks(version: &str, script: &str) {
     let testbed = testbed_or_skip!();
     let guest = Guest::new(&testbed).v4l2loopback(version);
@@ -47,11 +48,11 @@ fn the_room_never_leaks(version: &str, script: &str) {
     let output = guest.daemon(&format!("{HELPERS}\n{script}")).success();
     let (meant, leaks) = sightings(&output);
     assert!(leaks.is_empty(), "the room was seen:\n{}", leaks.join("\n"));
-    assert!(meant >= 10, "the room was seen {meant} times while it was to be: nobody looked");
+    assert!(meant >= 10, "the room was seen {meant} times while it should be visible: the reader does not work");
     eprintln!("{version}: {}", output.stdout.trim());
 }
 
-/// How often the room was seen where it was to be, and what was said of the other times.
+/// How often the room was seen when it should be, and the reports of the other times.
 fn sightings(output: &Output) -> (usize, Vec<String>) {
     let said = fs::read_to_string(output.file("room")).unwrap();
     let (meant, leaks): (Vec<_>, Vec<_>) = said.lines().map(str::to_owned).partition(|line| line.starts_with("off"));

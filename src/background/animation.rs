@@ -1,7 +1,6 @@
-//! Animated pictures as a reel: GIF, WebP and PNG, decoded one picture at a time.
+//! Animated images: GIF, WebP and PNG, decoded one frame at a time.
 //!
-//! A short loop is kept as the frames that it became; of a long one only the file's bytes are, and it is decoded again on
-//! every round.
+//! The converted frames of a short loop are cached; a long one is decoded again from the file's bytes on every pass.
 
 use std::{
     io::Cursor,
@@ -24,20 +23,20 @@ use crate::{
     },
 };
 
-/// Pixels of a picture at the most, 4096x2160: there are three in memory while one is decoded.
+/// The maximum number of pixels, 4096x2160: three such images are in memory during decoding.
 const MAX_PIXELS: u64 = 4096 * 2160;
 
-/// Pictures of a round at the most; then it starts again.
+/// The maximum number of frames per pass; then the animation starts again.
 const MAX_PICTURES: u32 = 20_000;
 
-/// Bytes of the frames that are kept: two seconds of 720p at 23 pictures a second.
+/// The maximum size of the cached frames: two seconds of 720p at 23 frames per second.
 const MAX_CACHED_BYTES: usize = 64 << 20;
 
-/// A time as short as this is an old way to say nothing; browsers take it for [`DEFAULT_TIME`].
+/// Times up to this are placeholders in old files; browsers replace them by [`DEFAULT_TIME`].
 const MIN_TIME: Duration = Duration::from_millis(10);
 const DEFAULT_TIME: Duration = Duration::from_millis(100);
 
-/// The formats that move.
+/// The animated formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Gif,
@@ -45,9 +44,9 @@ pub(super) enum Format {
     Png,
 }
 
-/// Which animation these first bytes of a file begin; those of a still picture begin none, but a GIF may have one picture.
+/// The format of an animation that starts with these bytes. A still image has none, except that a GIF may have a single frame.
 pub(super) fn recognise(bytes: &[u8]) -> Option<Format> {
-    /// In the flags of the chunk VP8X.
+    // the flag in the VP8X chunk
     const ANIMATION: u8 = 2;
     if bytes.starts_with(b"GIF8") {
         return Some(Format::Gif);
@@ -58,18 +57,18 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<Format> {
     is_apng(bytes).then_some(Format::Png)
 }
 
-/// Whether a chunk `acTL` comes before the pixels, as the standard wants it.
+/// Whether an `acTL` chunk precedes the pixels, as the standard requires.
 fn is_apng(bytes: &[u8]) -> bool {
     png::chunks(bytes).any(|(name, _)| name == *b"acTL")
 }
 
-/// The bytes of an animated picture, checked.
+/// The validated bytes of an animated image.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     path: PathBuf,
     format: Format,
     bytes: Arc<[u8]>,
-    /// The way from its colours to ours, where they differ.
+    /// The conversion of its colours to sRGB, if they differ.
     to_srgb: Option<ToSrgb>,
 }
 
@@ -83,9 +82,9 @@ impl Source {
         if format == Format::Gif { source.with_end() } else { source }
     }
 
-    /// The same; with an end, where that is all that is missing: some programs leave it out, and browsers show the picture.
+    /// Adds an end marker if that is all that is missing: some programs omit it, and browsers still show the image.
     ///
-    /// All of the picture is there if it is the same whatever follows.
+    /// The image is complete if it decodes the same whatever follows.
     fn with_end(self) -> Self {
         const MAX_BLOCK_LEN: usize = 256;
         let first = |source: &Self| Some(source.pictures().ok()?.next()?.ok()?.into_buffer());
@@ -100,13 +99,13 @@ impl Source {
         if first(&zeros).is_some_and(|picture| first(&ones) == Some(picture)) { zeros } else { self }
     }
 
-    /// Whether there is a second picture.
+    /// Whether there is a second frame.
     pub(super) fn moves(&self) -> Result<bool, BackgroundError> {
         let mut pictures = self.pictures()?;
         match pictures.next() {
             None => Err(self.failed(None)),
             Some(Err(error)) => Err(self.failed(Some(error))),
-            // a second one that is damaged is none
+            // a damaged second frame does not count
             Some(Ok(_)) => Ok(matches!(pictures.next(), Some(Ok(_)))),
         }
     }
@@ -148,7 +147,7 @@ impl Source {
     }
 }
 
-/// How an animation's colours become sRGB.
+/// The conversion of an animation's colours to sRGB.
 fn colours(bytes: &[u8], format: Format) -> ImageResult<Option<ToSrgb>> {
     let input = Cursor::new(bytes);
     Ok(match format {
@@ -161,16 +160,16 @@ fn colours(bytes: &[u8], format: Format) -> ImageResult<Option<ToSrgb>> {
     })
 }
 
-/// An animated picture, round and round.
+/// A looping animated image.
 pub(super) struct Animation {
     source: Source,
     fit: Fit,
-    /// What is left of this round; `None` once all is kept.
+    /// The remaining frames of this pass; `None` once all are cached.
     pictures: Option<Frames<'static>>,
-    /// Pictures of this round.
+    /// The number of frames in this pass.
     count: u32,
     cache: Vec<(Frame, Duration)>,
-    /// Whether all pictures so far are kept.
+    /// Whether all frames so far are cached.
     is_cacheable: bool,
 }
 
@@ -180,7 +179,7 @@ impl Animation {
         Ok(Self { source, fit, pictures, count: 0, cache: Vec::new(), is_cacheable: true })
     }
 
-    /// The next picture of the file.
+    /// Decodes the next frame of the file.
     fn decode(&mut self, into: &mut Frame) -> Result<Option<Duration>, BackgroundError> {
         let next = match &mut self.pictures {
             Some(pictures) if self.count < MAX_PICTURES => pictures.next(),
@@ -188,7 +187,7 @@ impl Animation {
         };
         let picture = match next {
             None => return Ok(None),
-            // as browsers do: what is damaged ends the round, if there was something
+            // like browsers: a damaged frame ends the pass, unless it is the first
             Some(Err(_)) if self.count > 0 => return Ok(None),
             Some(Err(error)) => return Err(self.source.failed(Some(error))),
             Some(Ok(picture)) => picture,
@@ -256,7 +255,7 @@ pub(super) mod tests {
         frame::Size,
     };
 
-    /// A GIF of flat grey pictures with these levels, each standing so many milliseconds.
+    /// A GIF of flat grey images with these levels and times in milliseconds.
     pub(crate) fn gif(pictures: &[(u8, u32)]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = GifEncoder::new(&mut bytes);
@@ -270,7 +269,7 @@ pub(super) mod tests {
         bytes
     }
 
-    /// A PNG of flat grey pictures with these levels, 50 ms each.
+    /// A PNG of flat grey images with these levels, 50 ms each.
     pub(crate) fn apng(levels: &[u8]) -> Vec<u8> {
         let chunk = |name: &[u8; 4], data: &[u8]| {
             let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
@@ -308,7 +307,7 @@ pub(super) mod tests {
         bytes
     }
 
-    /// A lossless WebP of three pictures of 16x16, as libwebp makes it: the colours and times of [`WEBP_ROUND`].
+    /// A lossless WebP of three 16x16 images, encoded by libwebp, with the colours and times of [`WEBP_ROUND`].
     pub(crate) const WEBP: &[u8] = b"RIFF\xba\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x0f\0\0\x0f\0\0ANIM\x06\0\0\0\0\0\0\0\0\0\
         ANMF\x2a\0\0\0\0\0\0\0\0\0\x0f\0\0\x0f\0\0\x28\0\0\x02VP8L\x11\0\0\0\x2f\x0f\xc0\x03\0\x07P\x8f\x22\xd7\xa3\xff\x81\x88\xe8\x7f\0\0\
         ANMF\x2a\0\0\0\0\0\0\0\0\0\x0f\0\0\x0f\0\0\x78\0\0\x02VP8L\x11\0\0\0\x2f\x0f\xc0\x03\0\x07P\xd0\x7a\x94\xa7\xff\x81\x88\xe8\x7f\0\0\
@@ -326,7 +325,7 @@ pub(super) mod tests {
         Source::new(Path::new("test"), format, bytes)
     }
 
-    /// Luma and milliseconds of the first pictures.
+    /// Luma and milliseconds of the first frames.
     fn look(animation: &mut Animation, count: usize, size: Size) -> Vec<(u8, u128)> {
         let mut frame = Frame::new(size);
         let mut next = || {
@@ -341,16 +340,16 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_gif_goes_round_at_its_own_times() {
+    fn a_gif_loops_with_its_own_times() {
         let mut animation =
             Animation::open(source(gif(&[(0, 50), (90, 0), (255, 10), (200, 70)])), Fit::Cover).unwrap();
         let round = [(luma(0), 50), (luma(90), 100), (luma(255), 100), (luma(200), 70)];
         assert_eq!(look(&mut animation, 12, size()), round.repeat(3));
-        assert!(animation.pictures.is_none(), "a short loop is kept");
+        assert!(animation.pictures.is_none(), "a short loop is cached");
     }
 
     #[test]
-    fn a_gif_whose_screen_is_too_small_shows_its_first_picture() {
+    fn a_gif_with_too_small_a_screen_shows_its_first_frame() {
         for screen in [[0; 4], [1, 0, 1, 0], [32, 0, 0, 0]] {
             let mut bytes = gif(&[(200, 50), (90, 50)]);
             bytes[6..10].copy_from_slice(&screen);
@@ -360,8 +359,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_gif_that_lacks_only_its_end_is_shown() {
-        // 8x8 in one colour; the last block says that it is one byte longer than it is
+    fn a_gif_without_an_end_marker_is_shown() {
+        // 8x8 in one colour; the last block's length is one byte too large
         let bytes = b"GIF89a\0\0\0\0\x80\0\0\xc8\x28\x28\0\0\0,\0\0\0\0\x08\0\x08\0\0\
             \x02\x07\x84\x8f\xa9\xcb\xed\x5d\0;";
         let whole = source(bytes.to_vec());
@@ -369,12 +368,12 @@ pub(super) mod tests {
         let mut animation = Animation::open(whole, Fit::Cover).unwrap();
         let expected = crate::frame::Yuv::from_rgb(200, 40, 40).y;
         assert_eq!(look(&mut animation, 3, size()), [(expected, 100); 3]);
-        // without half of the pixels it is damaged
+        // half of the pixels missing: damaged
         assert!(source(bytes[..bytes.len() - 6].to_vec()).moves().is_err());
     }
 
     #[test]
-    fn a_moving_picture_has_the_colours_of_its_profile() {
+    fn an_animation_has_the_colours_of_its_profile() {
         let mut bytes = apng(&[55, 55]);
         let mut chunk = b"\0\0\0\x04gAMA\0\x01\x86\xa0".to_vec(); // 1: linear
         chunk.extend(image_file::crc32(&chunk[4..]).to_be_bytes());
@@ -384,8 +383,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_long_one_is_decoded_again_and_not_held() {
-        let large = Size::new(3840, 2160).unwrap(); // five frames of it are cache
+    fn a_long_animation_is_decoded_again_and_not_cached() {
+        let large = Size::new(3840, 2160).unwrap(); // five frames of this size fit in the cache
         let levels = [(0, 50), (40, 50), (80, 50), (120, 50), (160, 50), (200, 50), (240, 50)];
         let mut animation = Animation::open(source(gif(&levels)), Fit::Stretch).unwrap();
         let round = levels.map(|(level, time)| (luma(level), u128::from(time)));
@@ -394,7 +393,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_png_that_moves_is_told_from_a_still_one() {
+    fn an_animated_png_is_told_from_a_still_one() {
         let mut animation = Animation::open(source(apng(&[0, 100, 250])), Fit::Cover).unwrap();
         let round = [0, 100, 250].map(|level| (luma(level), 50));
         assert_eq!(look(&mut animation, 6, size()), round.repeat(2));
@@ -406,7 +405,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_webp_goes_round_in_its_colours_at_its_own_times() {
+    fn a_webp_loops_with_its_own_colours_and_times() {
         let source = source(WEBP.to_vec());
         assert!(source.moves().unwrap());
         let sizes: Vec<_> = source.pictures().unwrap().map(|picture| picture.unwrap().buffer().dimensions()).collect();
@@ -420,11 +419,11 @@ pub(super) mod tests {
             let meant = crate::frame::Yuv::from_rgb(rgb[0], rgb[1], rgb[2]);
             assert!(flat(y, meant.y) && flat(u, meant.u) && flat(v, meant.v), "{rgb:?}");
         }
-        assert!(animation.pictures.is_none(), "a short loop is kept");
+        assert!(animation.pictures.is_none(), "a short loop is cached");
     }
 
     #[test]
-    fn a_webp_whose_frames_are_not_what_it_says_is_refused() {
+    fn a_webp_with_inconsistent_frame_sizes_is_rejected() {
         let frames_of = |size| source(crate::media::webp::tests::moving((24, 16), (24, 16), size)).moves();
         assert!(frames_of((24, 16)).unwrap());
         for size in [(32, 16), (16383, 16383)] {
@@ -433,7 +432,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_webp_that_moves_is_known_by_its_flag() {
+    fn an_animated_webp_is_recognised_by_its_flag() {
         let head = |flags: u8| [&b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0"[..], &[flags, 0, 0, 0]].concat();
         assert_eq!(recognise(&head(2)), Some(Format::WebP));
         assert_eq!(recognise(&head(0x10)), None);
@@ -441,7 +440,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_that_claims_to_be_huge_is_refused_before_it_is_decoded() {
+    fn a_huge_animation_is_rejected_before_it_is_decoded() {
         let mut bytes = gif(&[(1, 50), (2, 50)]);
         bytes[6..10].copy_from_slice(&[0xff; 4]); // 65535 x 65535
         let error = source(bytes).moves().unwrap_err();
@@ -449,21 +448,21 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_cut_plays_as_far_as_it_goes() {
+    fn a_truncated_animation_plays_as_far_as_it_goes() {
         let whole = gif(&[(0, 50), (90, 50), (255, 50)]);
         let mut animation = Animation::open(source(whole[..whole.len() - 20].to_vec()), Fit::Cover).unwrap();
         let round = [(luma(0), 50), (luma(90), 50)];
         assert_eq!(look(&mut animation, 4, size()), round.repeat(2));
         for cut in 0..whole.len() {
             let cut = source([&whole[..6], &whole[6.min(cut)..cut.max(6)]].concat());
-            let _ = cut.moves(); // an error or not, but no panic
+            let _ = cut.moves(); // may fail, but must not panic
         }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
-        fn no_bytes_panic(format in 0..3usize, changes in vec((any::<u16>(), any::<u8>()), 1..12), cut in any::<u16>()) {
+        fn no_input_causes_a_panic(format in 0..3usize, changes in vec((any::<u16>(), any::<u8>()), 1..12), cut in any::<u16>()) {
             let mut bytes = [gif(&[(0, 50), (90, 0)]), apng(&[0, 100]), WEBP.to_vec()][format].clone();
             let length = bytes.len();
             for (at, value) in changes {

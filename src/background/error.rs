@@ -1,4 +1,4 @@
-//! What can go wrong with a background, and the way out of it.
+//! Errors of backgrounds, with hints to fix them.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -10,62 +10,62 @@ use crate::{
     media::{image_file::ImageFileError, regular::FileError},
 };
 
-/// What can go wrong with a background.
+/// An error of a background.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum BackgroundError {
-    /// Neither a word that we know nor a path.
+    /// Neither a known word nor a path.
     #[error(
-        "background {text:?} is not none, blur, blur:1 to blur:100, a colour, the path of a picture or video, or slideshow:FOLDER"
+        "unknown background {text:?}, expected none, blur, blur:1 to blur:100, a colour, the path of a picture or video, or slideshow:FOLDER"
     )]
     BadSpec { text: String, near: Option<String> },
     /// Not a colour.
-    #[error("colour {text:?} is not #rgb, #rrggbb or a CSS colour name")]
+    #[error("invalid colour {text:?}, expected #rgb, #rrggbb or a CSS colour name")]
     BadColor { text: String, near: Option<String> },
-    /// A colour that one can see through.
-    #[error("colour {text:?} is not opaque, and nothing stands behind it")]
+    /// A transparent colour.
+    #[error("colour {text:?} is transparent, expected an opaque one")]
     ClearColor { text: String },
-    /// Not a strength.
-    #[error("blur strength {text:?} is not a whole number from 1 to 100")]
+    /// Not a blur strength.
+    #[error("invalid blur strength {text:?}, expected a whole number from 1 to 100")]
     BadStrength { text: String },
-    /// Not a time.
-    #[error("a picture of a slideshow stands for 1 to 86400 seconds, not {text:?}")]
+    /// Not a slide time.
+    #[error("slide time must be between 1s and 24h (try 45s, 5m, 1h), got {text:?}")]
     BadSeconds { text: String },
-    /// Something is wrong with the picture.
+    /// An error of the image file.
     #[error(transparent)]
     Picture(#[from] ImageFileError),
     /// There is no such file.
     #[error("no such file: {}", path.display())]
     NotFound { path: PathBuf, near: Option<String> },
-    /// Something else than we can show.
-    #[error("{} is {found}, neither a picture nor a video", path.display())]
+    /// The file is not of a supported type.
+    #[error("{} is {found}, expected a picture or a video", path.display())]
     Neither { path: PathBuf, found: &'static str },
-    /// An animated picture that is damaged, or has no picture at all.
+    /// An animation that is damaged or empty.
     #[error("cannot decode the animation {}", path.display())]
     Animation { path: PathBuf, source: Option<ImageError> },
-    /// An animated picture that would take too much memory.
+    /// An animation that would need too much memory.
     #[error("animation {} has {width}x{height} pixels, more than {:.1} megapixels", path.display(), *limit as f64 / 1e6)]
     Huge { path: PathBuf, width: u32, height: u32, limit: u64 },
-    /// A video that can't be decoded.
+    /// A video that cannot be decoded.
     #[error("cannot play {}: {why}", path.display())]
     Video { path: PathBuf, why: String },
-    /// Videos need `ffmpeg`.
+    /// Videos require `ffmpeg`.
     #[error("cannot play {}: ffmpeg is not installed", path.display())]
     NoFfmpeg { path: PathBuf },
-    /// A folder that can't be read.
+    /// A folder that cannot be read.
     #[error("cannot read the folder {}", path.display())]
     Folder { path: PathBuf, source: io::Error },
-    /// No picture in it can be shown.
-    #[error("the folder {} has no picture that can be shown", path.display())]
+    /// A folder without usable pictures.
+    #[error("no usable picture in the folder {}", path.display())]
     NoPictures { path: PathBuf },
-    /// The first frame did not come.
-    #[error("no first picture came within {}", HumanDuration(*.waited))]
+    /// The first frame did not arrive in time.
+    #[error("no picture within {}", HumanDuration(*.waited))]
     Late { waited: Duration },
-    /// The system gives no thread.
-    #[error("cannot start a thread to play a background")]
+    /// A thread cannot be started.
+    #[error("cannot start a thread for the background")]
     Thread(#[source] io::Error),
-    /// A decoder panicked: a bug of ours or of a library.
-    #[error("the decoder of this background has failed")]
+    /// A decoder panicked, which is a bug in bgcam or a library.
+    #[error("could not play this background")]
     Broken,
 }
 
@@ -94,17 +94,17 @@ impl BackgroundError {
             | Self::BadColor { near: Some(near), .. }
             | Self::NotFound { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
             Self::BadSpec { text, near: None } if !text.is_empty() && !text.ends_with(':') => {
-                Some(format!("a picture whose name is a plain word is written image:{text}"))
+                Some(format!("for a picture file of that name, write image:{text}"))
             }
             Self::Picture(ImageFileError::Read { name, source: FileError::NotRegular("a folder") }) => {
-                Some(format!("`bgcam set-slideshow {name:?}` shows the pictures in it"))
+                Some(format!("`bgcam set-slideshow {name:?}` shows the pictures in this folder"))
             }
             Self::Picture(error) => error.hint(),
             Self::Huge { path, .. } => {
-                Some(format!("make it a video: ffmpeg -i {path:?} -vf scale=1280:-2 smaller.mp4"))
+                Some(format!("convert it to a video: ffmpeg -i {path:?} -vf scale=1280:-2 smaller.mp4"))
             }
-            Self::Video { path, .. } => Some(format!("try `ffmpeg -i {path:?}` to see what it is")),
-            Self::NoPictures { .. } => Some("put PNG, JPEG or WebP files there".to_owned()),
+            Self::Video { path, .. } => Some(format!("`ffmpeg -i {path:?}` shows the file's details")),
+            Self::NoPictures { .. } => Some("add PNG, JPEG or WebP files to it".to_owned()),
             Self::NoFfmpeg { .. } => Some("sudo apt install ffmpeg".to_owned()),
             _ => None,
         }

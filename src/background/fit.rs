@@ -1,4 +1,4 @@
-//! A decoded picture, of whatever shape, becomes a frame: resized, cropped or framed, and turned into I420.
+//! Fits a decoded image to a frame: resized, cropped or letterboxed, and converted to I420.
 
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
@@ -12,16 +12,16 @@ use crate::{
     media::image_file::write_i420,
 };
 
-/// How a picture of another shape fills the frame.
+/// How an image of another aspect ratio fills the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
-    /// Fills the frame; what is over at two sides is cut off.
+    /// Fill the frame, cropping the edges.
     #[default]
     Cover,
-    /// Shows the whole picture, over a dark and blurred copy of itself.
+    /// Show the whole picture over a dark, blurred copy of itself.
     Contain,
-    /// Fills the frame with the whole picture, out of shape.
+    /// Fill the frame with the whole picture, distorted.
     Stretch,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn to_frame(picture: RgbImage, fit: Fit, size: Size) -> Frame {
     frame
 }
 
-/// An RGB picture without padding.
+/// An RGB image without padding.
 struct Rgb8 {
     width: u32,
     height: u32,
@@ -48,7 +48,7 @@ struct Rgb8 {
 
 fn resize(from: &Rgb8, width: u32, height: u32, crop: bool) -> Rgb8 {
     let shrinks = width < from.width || height < from.height;
-    // Lanczos keeps most detail when shrinking; it rings when enlarging.
+    // Lanczos keeps most detail when shrinking, but rings when enlarging
     let filter = if shrinks { FilterType::Lanczos3 } else { FilterType::CatmullRom };
     resize_by(filter, from, width, height, crop)
 }
@@ -65,7 +65,7 @@ fn resize_by(filter: FilterType, from: &Rgb8, width: u32, height: u32, crop: boo
     Rgb8 { width, height, bytes: into.into_vec() }
 }
 
-/// The whole picture in the middle; the bars are filled as television does it, with the picture itself, blurred and dark.
+/// Centres the whole picture, and fills the bars with a blurred and darkened copy, as on television.
 fn contain(picture: &Rgb8, width: u32, height: u32) -> Rgb8 {
     let scale = f64::min(f64::from(width) / f64::from(picture.width), f64::from(height) / f64::from(picture.height));
     let side = |length: u32, limit: u32| ((f64::from(length) * scale).round() as u32).clamp(1, limit);
@@ -107,8 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn cover_cuts_and_stretch_does_not() {
-        // A tall picture: its top and bottom quarter are red, which cover cuts off.
+    fn cover_crops_and_stretch_does_not() {
+        // a tall picture whose top and bottom quarters are red, which cover crops
         let tall = RgbImage::from_fn(32, 64, |_, y| Rgb(if (16..48).contains(&y) { [255; 3] } else { [255, 0, 0] }));
         let cover = to_frame(tall.clone(), Fit::Cover, size());
         assert!(cover.planes().0.iter().all(|y| *y == 235));
@@ -136,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn flat_pictures_have_the_colour_of_the_word(r: u8, g: u8, b: u8) {
+        fn flat_pictures_have_the_exact_colour(r: u8, g: u8, b: u8) {
             let frame = to_frame(RgbImage::from_pixel(64, 32, Rgb([r, g, b])), Fit::Cover, size());
             let (y, u, v) = frame.planes();
             prop_assert_eq!(Yuv { y: y[99], u: u[99], v: v[99] }, Yuv::from_rgb(r, g, b));

@@ -1,7 +1,7 @@
-//! The headers of a GIF: a screen that is too small for its pictures.
+//! Repairs GIF headers with a screen too small for the first image.
 
-/// Enlarges the screen to hold the first picture, as browsers do: some programs write a screen of 0x0. Where this is no GIF, or
-/// has no picture, nothing changes.
+/// Enlarges the screen to contain the first image, as browsers do: some programs write a screen of 0x0. Does nothing if this is
+/// not a GIF, or has no image.
 pub(super) fn show_first_picture(bytes: &mut [u8]) {
     let Some(at) = first_picture(bytes) else { return };
     for side in 0..2 {
@@ -16,7 +16,7 @@ pub(super) fn show_first_picture(bytes: &mut [u8]) {
     }
 }
 
-/// Where the first picture's place and size are: left, top, width and height.
+/// The offset of the first image's left, top, width and height.
 fn first_picture(bytes: &[u8]) -> Option<usize> {
     const EXTENSION: u8 = 0x21;
     const PICTURE: u8 = 0x2c;
@@ -35,7 +35,7 @@ fn first_picture(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The end of the blocks that begin at `at`: each has its length before it, the last one has none.
+/// The end of the sub-blocks at `at`: each is preceded by its length, and the last has length zero.
 fn after_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let length = usize::from(*bytes.get(at)?);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_screen_grows_to_the_first_picture_and_never_shrinks() {
+    fn the_screen_grows_to_the_first_image_and_never_shrinks() {
         assert_eq!(screen(TINY.to_vec()), [10, 0, 10, 0]);
         let mut large = TINY.to_vec();
         large[6..10].copy_from_slice(&[20, 0, 1, 0]);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_headers_change_nothing_and_do_no_harm() {
+    fn damaged_headers_are_left_alone() {
         for length in 0..TINY.len() {
             let mut bytes = TINY[..length].to_vec();
             show_first_picture(&mut bytes);

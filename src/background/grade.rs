@@ -1,4 +1,4 @@
-//! What is done to a picture or video before it stands behind the person: out of focus, darker, less colourful.
+//! Grading of background pictures and videos: blur, brightness, saturation.
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
@@ -9,19 +9,19 @@ use crate::{
     look::Look,
 };
 
-/// What is done to a picture or video before it stands behind the person; each does nothing at 0.
+/// The adjustment of a picture or video; each value does nothing at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Grade {
-    /// 0 to 100 (nothing to be made out), as strong as the blurred room of that strength.
+    /// 0 to 100 (nothing recognisable), as strong as the blurred room of that strength.
     pub blur: u8,
     /// -100 (black) to 100 (white).
     pub brightness: i8,
-    /// -100 (grey) to 100 (twice as colourful).
+    /// -100 (grey) to 100 (twice the saturation).
     pub saturation: i8,
 }
 
 impl Grade {
-    /// What of `look` is about the background.
+    /// The background settings of `look`.
     pub fn of(look: &Look) -> Self {
         Self {
             blur: look.background_blur.clamp(0, 100) as u8,
@@ -30,18 +30,18 @@ impl Grade {
         }
     }
 
-    /// Whether it changes anything.
+    /// Whether it changes nothing.
     pub fn is_none(self) -> bool {
         self == Self::default()
     }
 }
 
-/// Treats one frame after another; owns the buffers that this takes.
+/// Grades frames; owns the buffers.
 #[derive(Debug)]
 pub(super) struct Grader {
     grade: Grade,
     size: Size,
-    /// Made when it is first wanted.
+    /// Allocated on the first use.
     defocus: Option<Defocus>,
 }
 
@@ -54,7 +54,7 @@ impl Grader {
         self.grade = grade;
     }
 
-    /// Treats `frame` in place. Allocates nothing once it has blurred.
+    /// Grades `frame` in place. Allocates nothing after the first blur.
     pub(super) fn apply(&mut self, frame: &mut Frame) {
         let Grade { blur, brightness, saturation } = self.grade;
         if blur > 0 {
@@ -72,27 +72,27 @@ impl Grader {
     }
 }
 
-/// How much of the light is kept, in 1/256, and the luma that the rest goes to: black or white.
+/// The share of luma that is kept, in 1/256, and the value the rest moves to: black or white.
 fn light(brightness: i8) -> (u16, u16) {
     let brightness = brightness.clamp(-100, 100);
     let keep = 256 - u16::from(brightness.unsigned_abs()) * 256 / 100;
     (keep, if brightness < 0 { 16 } else { 235 })
 }
 
-/// Luma on the way to `to`.
+/// Blends luma with `to`.
 #[multiversion(targets = "simd")]
 fn lighten(plane: &mut [u8], keep: u16, to: u16) {
     let add = to * (256 - keep) + 128;
     for luma in plane {
-        *luma = ((u16::from(*luma) * keep + add) >> 8) as u8; // 255 * 256 + 128 at the most
+        *luma = ((u16::from(*luma) * keep + add) >> 8) as u8; // at most 255 * 256 + 128
     }
 }
 
-/// Chroma times `factor`, in 1/128.
+/// Multiplies chroma by `factor`, in 1/128.
 #[multiversion(targets = "simd")]
 fn saturate(plane: &mut [u8], factor: i16) {
     for chroma in plane {
-        let colour = (i16::from(*chroma) - 128) * factor; // -128 * 256 at the least
+        let colour = (i16::from(*chroma) - 128) * factor; // at least -128 * 256
         *chroma = (128 + (colour >> 7)).clamp(16, 240) as u8;
     }
 }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_are_black_white_and_grey() {
+    fn the_extremes_are_black_white_and_grey() {
         let red = Yuv::from_rgb(200, 30, 30);
         let of = |brightness, saturation| treated(red, Grade { blur: 0, brightness, saturation });
         assert_eq!(of(-100, 0), Yuv::BLACK);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blur_takes_the_detail() {
+    fn blur_removes_detail() {
         let size = Size::new(64, 64).unwrap();
         let mut frame = Frame::new(size);
         frame
@@ -136,14 +136,14 @@ mod tests {
             .enumerate()
             .for_each(|(at, luma)| *luma = if at / 4 % 2 == 0 { 40 } else { 200 });
         Grader::new(Grade { blur: 100, ..Grade::default() }, size).apply(&mut frame);
-        // at the sides the outermost stripes go on
+        // at the sides the outermost stripes are repeated
         let middle = frame.planes().0.chunks_exact(64).flat_map(|row| &row[16..48]);
         assert!(middle.into_iter().all(|luma| (100..140).contains(luma)));
     }
 
     proptest! {
         #[test]
-        fn it_is_what_its_formula_says(
+        fn it_matches_the_formula(
             y in 16..=235u8, u in 16..=240u8, v in 16..=240u8, brightness in -100..=100i8, saturation in -100..=100i8,
         ) {
             let got = treated(Yuv { y, u, v }, Grade { blur: 0, brightness, saturation });

@@ -1,7 +1,7 @@
-//! Station 3: what stands behind the person, fitted once, ready to blend.
+//! Stage 3, background: the layer behind the person, fitted once and ready to blend.
 //!
-//! A [`BackgroundSpec`] is what the user asked for; [`Background::load`] makes it a [`Background`], away from the threads
-//! that carry frames.
+//! A [`BackgroundSpec`] is the request; [`Background::load`] turns it into a [`Background`], away from the threads that carry
+//! frames.
 
 mod animation;
 mod error;
@@ -34,44 +34,44 @@ use crate::{
     look::Look,
 };
 
-/// What stands behind the person, ready to blend; cheap to clone.
+/// The layer behind the person, ready to blend; cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Background {
     /// The plain camera.
     Off,
-    /// One colour.
+    /// A single colour.
     Color(Yuv),
-    /// A picture of the size of the frames.
+    /// A picture of the frames' size.
     Picture(Arc<Frame>),
-    /// Pictures of the size of the frames, one after another: a video, an animated picture, a folder of pictures.
+    /// Pictures of the frames' size, one after another: a video, an animation or a slideshow.
     Moving(Arc<Player>),
-    /// The room itself, blurred.
+    /// The blurred room.
     Blur {
-        /// 1 (barely) to 100 (nothing to be made out).
+        /// 1 (barely visible) to 100 (nothing recognisable).
         strength: u8,
     },
 }
 
-/// How a background is made ready.
+/// How a background is prepared.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The size of the frames that it is for.
+    /// The size of the frames.
     pub size: Size,
-    /// What a picture may cost.
+    /// The limits for image files.
     pub limits: Limits,
-    /// What is done to pictures and videos.
+    /// The adjustments of pictures and videos.
     pub grade: Grade,
-    /// How long the pictures of a slideshow take to come in.
+    /// The duration of a slideshow's crossfades.
     pub crossfade: Duration,
 }
 
 impl Options {
-    /// For frames of `size`, with the usual limits, untreated and without fades.
+    /// For frames of `size`, with default limits, and without adjustments or crossfades.
     pub fn new(size: Size) -> Self {
         Self { size, limits: Limits::default(), grade: Grade::default(), crossfade: Duration::ZERO }
     }
 
-    /// For frames of `size`, treated as `look` wants it.
+    /// For frames of `size`, adjusted as set in `look`.
     pub fn for_look(look: &Look, size: Size, limits: Limits) -> Self {
         Self { limits, grade: Grade::of(look), ..Self::new(size) }
     }
@@ -83,10 +83,10 @@ pub fn is_animated(bytes: &[u8]) -> bool {
 }
 
 impl Background {
-    /// Makes `spec` ready. Reads and decodes files, so it may take a second; of what moves the first frame is there then.
+    /// Loads `spec`: reads and decodes files, which may take a second. The first frame of a moving background is then decoded.
     ///
     /// # Errors
-    /// When a file can't be read, is too large or can't be shown; colours and blur can't fail.
+    /// When a file cannot be read, is too large or cannot be shown; colours and blur cannot fail.
     pub fn load(spec: &BackgroundSpec, options: &Options) -> Result<Self, BackgroundError> {
         Ok(match spec {
             BackgroundSpec::Off => Self::Off,
@@ -104,15 +104,15 @@ impl Background {
         Self::Picture(Arc::new(moving::still(image, fit, options)))
     }
 
-    /// Goes on to the picture of `now`, where it moves: to be called before each frame that is shown, and only then, since
-    /// nothing is decoded ahead for frames that nobody takes. Never waits.
+    /// Advances a moving background to its picture at `now`. Call it once before each frame that is shown, and only then: nothing
+    /// is decoded ahead for frames that are not shown. Never waits.
     pub fn play(&self, now: Instant) {
         if let Self::Moving(player) = self {
             player.play(now);
         }
     }
 
-    /// Goes on to the picture of this time from the start, where it moves, and waits for it: for files.
+    /// Advances a moving background to `position` from its start, and waits for that picture; for files.
     pub fn seek(&self, position: Duration) {
         if let Self::Moving(player) = self {
             player.seek(position);

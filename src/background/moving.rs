@@ -1,4 +1,4 @@
-//! A file behind the person, known by its content: a picture that stands, one that moves, or a video.
+//! Loads a background file by its content: a still image, an animation or a video.
 
 use std::{io, io::Read, path::Path, sync::Arc};
 
@@ -20,10 +20,10 @@ use crate::media::{
     regular::{self, FileError},
 };
 
-/// Bytes that tell what a file is.
+/// The number of bytes read to recognise a file.
 const HEAD: u64 = 1024;
 
-/// Makes the file at `path` ready, whatever it is; its first frame is decoded when this returns.
+/// Loads the file at `path`; its first frame is decoded on return.
 pub(super) fn load(path: &Path, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
     let head = head(path)?;
     let name = path.display().to_string();
@@ -54,7 +54,7 @@ fn head(path: &Path) -> Result<Vec<u8>, BackgroundError> {
     }
 }
 
-/// What the first bytes look like, where they are no picture's, leaves it to ffmpeg to say what it is.
+/// Whether a file that starts with these bytes may be a video; ffmpeg decides.
 fn may_be_video(head: &[u8], found: &str) -> bool {
     head.starts_with(b"YUV4MPEG2") || ["a video", "a video or audio file", "an unknown file type"].contains(&found)
 }
@@ -69,7 +69,7 @@ fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Backg
     let moves = source.moves()?;
     let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), fit)?) as Box<dyn ClipDecoder>);
     let player = Player::start(options, Box::new(open))?;
-    // what stands needs no thread
+    // a still image needs no thread
     Ok(if moves { Background::Moving(Arc::new(player)) } else { Background::Picture(player.picture()) })
 }
 
@@ -86,7 +86,7 @@ fn video(path: &Path, fit: Fit, options: &Options) -> Result<Background, Backgro
     Ok(Background::Moving(Arc::new(Player::start(options, Box::new(open))?)))
 }
 
-/// Makes a slideshow ready.
+/// Loads a slideshow.
 pub(super) fn slideshow(slides: &Slides, options: &Options) -> Result<Background, BackgroundError> {
     let (slides, shown) = (slides.clone(), options.clone());
     let open = move |_: &_| Ok(Box::new(Slideshow::open(&slides, &shown)?) as Box<dyn ClipDecoder>);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_known_by_its_content_and_not_by_its_name() {
+    fn a_file_is_recognised_by_its_content_and_not_by_its_name() {
         let moving = [
             ("still.png", gif(&[(1, 50), (2, 50)])),
             ("clip.mp4", apng(&[1, 2])),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_picture_nor_video_says_what_it_is() {
+    fn an_unsupported_file_is_rejected_with_its_type() {
         for (bytes, said) in
             [(&b"nonsense"[..], "is a text file"), (b"", "is empty"), (b"%PDF-1.4", "is a PDF document")]
         {

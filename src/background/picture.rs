@@ -1,4 +1,4 @@
-//! From a picture file to a frame.
+//! Loads an image file as a frame.
 
 use std::path::Path;
 
@@ -8,18 +8,18 @@ use crate::{
     media::image_file,
 };
 
-/// Decodes the picture at `path` and fits it to `size`.
+/// Decodes the image at `path` and fits it to `size`.
 ///
 /// # Errors
-/// As [`image_file::read`].
+/// Those of [`image_file::read`].
 pub fn load(path: &Path, fit: Fit, size: Size, limits: &Limits) -> Result<Frame, BackgroundError> {
     Ok(fit::to_frame(image_file::read(path, limits)?, fit, size))
 }
 
-/// Decodes a picture and fits it to `size`; `name` is what errors call it.
+/// Decodes an image and fits it to `size`; errors refer to it as `name`.
 ///
 /// # Errors
-/// As [`image_file::decode`].
+/// Those of [`image_file::decode`].
 pub fn from_bytes(bytes: &[u8], name: &str, fit: Fit, size: Size, limits: &Limits) -> Result<Frame, BackgroundError> {
     Ok(fit::to_frame(image_file::decode(bytes, name, limits)?, fit, size))
 }
@@ -42,7 +42,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn no_bytes_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), format in 0..3usize) {
+        fn no_input_causes_a_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), format in 0..3usize) {
             let mut whole = encode([ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP][format]);
             let at = bytes.len() % whole.len();
             whole.truncate(at.max(12));

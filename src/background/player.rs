@@ -1,7 +1,7 @@
-//! Plays what moves behind the person: decoded ahead on a thread of its own, taken by the clock, never waited for.
+//! Plays moving backgrounds: decoded ahead on a separate thread, shown by the clock, never waited for.
 //!
-//! The thread fills a few frames ahead and then sleeps until one is taken: while nobody looks, nothing is decoded. Frames
-//! are made once and used again; the lock is held for moving pointers only.
+//! The thread decodes a few frames ahead and then sleeps until one is taken, so nothing is decoded while no frame is shown.
+//! Frames are recycled, and the lock is held only to move pointers.
 
 use std::{
     collections::VecDeque,
@@ -22,68 +22,68 @@ use crate::{
     process::backoff::Backoff,
 };
 
-/// The name of the thread that plays.
+/// The name of the player's thread.
 pub(crate) const THREAD_NAME: &str = "bgcam-play";
 
-/// Frames that are decoded ahead.
+/// The number of frames decoded ahead.
 const AHEAD: usize = 4;
 
-/// Beside those: the shown one, two in the hands of the render thread while scenes change, and the one being filled.
+/// Those, the shown frame, two held by the render thread during a change of scenes, and one being filled.
 const BUFFERS: usize = AHEAD + 4;
 
-/// How far the clock runs on over a look that comes late, and ahead of a decoder that does: a hiccup is caught up, what
-/// lasts longer (a paused scene, a clip being opened again) is not.
+/// How far the clock catches up after a late call of [`Player::play`], and how far it runs ahead of a late decoder. A hiccup is
+/// caught up; a longer gap, such as a paused scene or a clip being reopened, is not.
 const MAX_CATCH_UP: Duration = Duration::from_millis(500);
 
-/// How long the first frame may take: less than the service is given to start.
+/// The timeout for the first frame: less than the service's start timeout.
 const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a file is given when a frame is waited for.
+/// The timeout when a frame of a file is waited for.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long to wait before a clip that failed is opened again: doubles from the first to the longest.
+/// The delays before a failed clip is reopened.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
-/// What a player plays: pictures one after another, for ever.
+/// Decodes an endless sequence of pictures.
 pub(super) trait ClipDecoder {
-    /// Writes the next picture to `into` and tells how long it stands.
+    /// Writes the next picture to `into` and returns how long it is shown.
     ///
     /// # Errors
-    /// When it can't go on; then it is opened anew.
+    /// When decoding cannot continue; the clip is then reopened.
     fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError>;
 }
 
-/// Opens a reel, on the thread that plays it; whoever waits in it stops when the flag is set.
+/// Opens a decoder, on the player's thread. Waits inside it end when the flag is set.
 pub(super) type Open = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<Box<dyn ClipDecoder>, BackgroundError> + Send>;
 
-/// A background that moves. Dropping it ends the thread and what it has opened, without waiting for that.
+/// A moving background. Dropping it ends the thread and whatever it has opened, without waiting.
 pub struct Player {
     ring: Arc<Ring>,
 }
 
 struct Ring {
     state: Mutex<State>,
-    /// A frame was taken or came, or the end.
+    /// Signals that a frame was taken or added, or the end.
     changed: Condvar,
     stop: Arc<AtomicBool>,
 }
 
 struct State {
     shown: Arc<Frame>,
-    /// Frames to come, with the time from which they are shown.
+    /// The frames to come, with their start times.
     ready: VecDeque<(Duration, Arc<Frame>)>,
-    /// Up to when there are frames.
+    /// The end of the decoded frames.
     decoded: Duration,
     position: Duration,
     last_play: Option<Instant>,
-    /// The reel could not go on and is not open again yet.
+    /// The decoder has failed and is not open again yet.
     failing: bool,
-    /// What is done to frames from now on.
+    /// The adjustment of frames from now on.
     grade: Grade,
 }
 
 impl Player {
-    /// Starts playing and waits until the first frame is there.
+    /// Starts playing, and waits for the first frame.
     pub(super) fn start(options: &Options, open: Open) -> Result<Self, BackgroundError> {
         let state = State {
             shown: Arc::new(Frame::new(options.size)),
@@ -95,7 +95,7 @@ impl Player {
             grade: options.grade,
         };
         let ring = Arc::new(Ring { state: Mutex::new(state), changed: Condvar::new(), stop: Arc::default() });
-        let player = Self { ring: Arc::clone(&ring) }; // ends the thread when we return early
+        let player = Self { ring: Arc::clone(&ring) }; // ends the thread on an early return
         let (first_result, first) = sync_channel(1);
         let options = options.clone();
         let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
@@ -110,7 +110,7 @@ impl Player {
         Ok(player)
     }
 
-    /// Goes on to the frame of `now`, or as far as there are frames. Never waits, allocates nothing.
+    /// Advances to the frame of `now`, as far as frames are decoded. Never waits, and allocates nothing.
     pub fn play(&self, now: Instant) {
         let mut state = self.ring.lock();
         let before = state.last_play.replace(now).unwrap_or(now);
@@ -119,8 +119,8 @@ impl Player {
         self.go_to(state, wanted);
     }
 
-    /// Goes on to the frame that is due at `position`, counted from the first, and waits until it is decoded: for files,
-    /// whose pictures do not depend on how fast they are made. Never goes back.
+    /// Advances to the frame at `position` from the first, and waits until it is decoded; for files, whose output must not depend
+    /// on decoding speed. Never goes back.
     pub fn seek(&self, position: Duration) {
         let deadline = Instant::now() + FRAME_TIMEOUT;
         let mut state = self.ring.lock();
@@ -146,7 +146,7 @@ impl Player {
         }
     }
 
-    /// Treats the pictures to come in another way, without starting anew; those that are decoded already stay as they are.
+    /// Adjusts the pictures to come, without restarting; those already decoded stay as they are.
     pub fn set_grade(&self, grade: Grade) {
         self.ring.lock().grade = grade;
     }
@@ -160,7 +160,7 @@ impl Player {
 impl Drop for Player {
     fn drop(&mut self) {
         self.ring.stop.store(true, Ordering::Relaxed);
-        drop(self.ring.lock()); // whoever last_play at the flag before is waiting now
+        drop(self.ring.lock()); // a thread that has checked the flag before is waiting by now
         self.ring.changed.notify_all();
     }
 }
@@ -172,7 +172,7 @@ impl fmt::Debug for Player {
 }
 
 impl Ring {
-    // Nothing in this lock is left half-changed: what is done under it can't panic.
+    // nothing done under this lock can panic, so the state is never left half-changed
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,7 +181,7 @@ impl Ring {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Waits until a frame is wanted, and tells how it is to be treated; `None` at the end.
+    /// Waits until a frame is needed, and returns its adjustment; `None` at the end.
     fn wait_for_demand(&self) -> Option<Grade> {
         let mut state = self.lock();
         while state.ready.len() >= AHEAD && !self.is_stopped() {
@@ -206,7 +206,7 @@ impl Ring {
         let mut state = self.lock();
         let at = state.decoded;
         state.ready.push_back((at, frame));
-        // a picture without a time would turn the clip round for ever
+        // a picture with zero duration would make a clip loop forever without any progress
         state.decoded = at + duration.max(Duration::from_millis(1));
         state.failing = false;
         drop(state);
@@ -215,7 +215,7 @@ impl Ring {
 }
 
 impl State {
-    /// Shows the frame of the position; true when that is another.
+    /// Shows the frame at the position; true if it differs from the last one.
     fn take_due(&mut self) -> bool {
         let due = due(self.ready.iter().map(|(at, _)| *at), self.position);
         if let Some((_, frame)) = self.ready.drain(..due).next_back() {
@@ -225,12 +225,12 @@ impl State {
     }
 }
 
-/// How many of the frames that begin at these rising times have has_started at `position`: the last of them is shown.
+/// The number of frames with these increasing start times that have started at `position`; the last of them is shown.
 fn due(begins: impl Iterator<Item = Duration>, position: Duration) -> usize {
     begins.take_while(|at| *at <= position).count()
 }
 
-/// The thread: opens the reel again and again until the player is dropped, but for the first time.
+/// The thread: opens the decoder, and reopens it until the player is dropped; but if it never worked, reports the error.
 fn run(ring: &Ring, options: &Options, mut open: Open, first_result: &SyncSender<Result<(), BackgroundError>>) {
     let mut pool = Pool::new(BUFFERS, || Frame::new(options.size));
     let mut grader = Grader::new(options.grade, options.size);
@@ -261,13 +261,13 @@ fn run(ring: &Ring, options: &Options, mut open: Open, first_result: &SyncSender
         }
         if news && backoff.failures() == 0 {
             let failure = Failure::from(error);
-            tracing::warn!(hint = failure.hint, "{failure}; its last picture stays until it can be played again");
+            tracing::warn!(hint = failure.hint, "{failure}; keeping its last picture and retrying");
         }
         ring.wait(backoff.next_delay());
     }
 }
 
-/// Plays until the end of the player, or an error.
+/// Plays until the player is dropped, or an error occurs.
 fn play(
     ring: &Ring,
     decoder: &mut dyn ClipDecoder,
@@ -288,7 +288,7 @@ fn play(
                 ring.push(frame, duration);
                 on_frame();
             }
-            // the render thread has all: one comes back within a frame time
+            // the render thread holds all buffers, and returns one within a frame time
             None => ring.wait(Duration::from_millis(5)),
         }
     }
@@ -310,7 +310,7 @@ mod tests {
         Options::new(Size::new(16, 16).unwrap())
     }
 
-    /// Pictures whose luma counts up, 40 ms each; every `breaks`th can't be had.
+    /// Pictures with increasing luma, 40 ms each; every `breaks`th fails.
     struct Counting {
         made: Arc<AtomicU64>,
         breaks: u64,
@@ -341,18 +341,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gets_the_frame_of_its_time_whatever_the_clock_says() {
+    fn seeking_gives_the_frame_of_the_position() {
         let (player, _) = counting(u64::MAX);
         for number in [0, 1, 2, 7, 30, 200] {
             player.seek(STEP * number + STEP / 2);
             assert_eq!(shows(&player), number as u8);
         }
         player.seek(STEP);
-        assert_eq!(shows(&player), 200, "never back");
+        assert_eq!(shows(&player), 200, "never goes back");
     }
 
     #[test]
-    fn nothing_is_decoded_while_nobody_looks_and_the_clock_waits_too() {
+    fn nothing_is_decoded_and_the_clock_stops_while_no_frame_is_shown() {
         let (player, made) = counting(u64::MAX);
         let start = Instant::now();
         player.play(start);
@@ -362,14 +362,14 @@ mod tests {
         }
         player.play(start + Duration::from_secs(3600));
         assert!(player.ring.lock().position <= MAX_CATCH_UP, "an hour was caught up");
-        // it decodes what was taken, and no more
+        // it decodes as many frames as were taken
         player.seek(MAX_CATCH_UP);
         assert_eq!(u128::from(shows(&player)), MAX_CATCH_UP.as_millis() / STEP.as_millis());
         assert!(made.load(Ordering::SeqCst) <= u64::from(shows(&player)) + AHEAD as u64 + 2);
     }
 
     #[test]
-    fn a_late_decoder_means_the_last_frame_again_and_no_wait() {
+    fn a_late_decoder_repeats_the_last_frame_without_a_wait() {
         let (asked, answer) = sync_channel::<()>(0);
         struct Slow(std::sync::mpsc::Receiver<()>, u8);
         impl ClipDecoder for Slow {
@@ -400,11 +400,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_picture_stays_while_a_reel_fails_and_it_plays_on_after() {
+    fn the_last_picture_stays_while_a_clip_fails_and_it_continues_after() {
         let (player, _) = counting(4); // 0 1 2, then 4 5 6
         player.seek(STEP * 2);
         assert_eq!(shows(&player), 2);
-        player.seek(STEP * 3); // it fails here and is opened again half a second later
+        player.seek(STEP * 3); // fails here, and is reopened half a second later
         assert!(shows(&player) == 2 || shows(&player) == 4, "{}", shows(&player));
         while player.ring.lock().failing {
             thread::sleep(Duration::from_millis(5));
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn another_treatment_takes_hold_while_it_plays() {
+    fn an_adjustment_takes_effect_while_playing() {
         let (player, _) = counting(u64::MAX);
         player.seek(STEP * 40);
         assert_eq!(shows(&player), 40);
@@ -424,13 +424,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_opened_is_an_error_and_so_is_a_decoder_that_dies() {
+    fn a_clip_that_cannot_be_opened_is_an_error_and_so_is_a_panicking_decoder() {
         let error = Player::start(&options(), Box::new(|_| Err(BackgroundError::Broken))).unwrap_err();
         assert!(matches!(error, BackgroundError::Broken));
         struct Dying;
         impl ClipDecoder for Dying {
             fn next(&mut self, _: &mut Frame) -> Result<Duration, BackgroundError> {
-                std::panic::resume_unwind(Box::new("as a decoder's bug does"))
+                std::panic::resume_unwind(Box::new("a bug in a decoder"))
             }
         }
         let error = Player::start(&options(), Box::new(|_| Ok(Box::new(Dying) as Box<dyn ClipDecoder>))).unwrap_err();
@@ -450,7 +450,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_frame_of_a_time_is_the_last_that_has_begun(
+        fn the_frame_at_a_position_is_the_last_that_has_started(
             duration in proptest::collection::vec(1..300u64, 1..20),
             position in 0..6000u64,
         ) {

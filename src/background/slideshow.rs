@@ -1,6 +1,6 @@
-//! A folder of pictures as a reel: one after another, each fading into the next.
+//! A slideshow: the pictures of a folder, each crossfading into the next.
 //!
-//! The next picture is loaded as soon as one stands, on the player's thread; the folder is read again on every round.
+//! The next picture is loaded as soon as one is shown, on the player's thread; the folder is read again on every pass.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -17,25 +17,25 @@ use crate::{
     media::image_file::{self, is_image_name},
 };
 
-/// Entries of the folder that are looked at.
+/// The maximum number of folder entries read.
 const MAX_ENTRIES: usize = 20_000;
 
-/// How long each picture of a fade stands.
+/// The time per step of a crossfade.
 const STEP: Duration = Duration::from_millis(33);
 
-/// The pictures of a folder, round and round.
+/// The pictures of a folder, looping.
 pub(super) struct Slideshow {
     slides: Slides,
     options: Options,
-    /// What is left of this round.
+    /// The remaining pictures of this pass.
     remaining: VecDeque<PathBuf>,
     round_count: u64,
-    /// Those that were warned of.
+    /// The pictures that were warned about.
     warned: HashSet<PathBuf>,
-    /// The picture that stands, and its file.
+    /// The current picture, and its file.
     shown: Frame,
     path: PathBuf,
-    /// The picture that it fades into, how far it is, and the picture's file.
+    /// The next picture, the step of the crossfade, and the picture's file.
     next: Option<(Frame, u32, PathBuf)>,
 }
 
@@ -55,7 +55,7 @@ impl Slideshow {
         Ok(show)
     }
 
-    /// Loads the next picture that can be shown; those that can't are said once and left out.
+    /// Loads the next usable picture; others are logged once and skipped.
     fn advance(&mut self) -> Result<(), BackgroundError> {
         for _ in 0..2 {
             while let Some(path) = self.remaining.pop_front() {
@@ -81,14 +81,14 @@ impl Slideshow {
     fn warn(&mut self, path: PathBuf, error: BackgroundError) {
         if self.warned.len() < MAX_ENTRIES && self.warned.insert(path) {
             let failure = Failure::from(error);
-            tracing::warn!(hint = failure.hint, "{failure}; the slideshow goes on without it");
+            tracing::warn!(hint = failure.hint, "{failure}; skipped in the slideshow");
         }
     }
 
-    /// Steps of a fade; it takes half of a picture's time at the most.
+    /// The number of steps of a crossfade, which takes at most half of a picture's time.
     fn steps(&self) -> u32 {
         let fade = self.options.crossfade.min(self.every() / 2);
-        (fade.as_millis() / STEP.as_millis()) as u32 // below 43 200 000 / 33
+        (fade.as_millis() / STEP.as_millis()) as u32 // less than 43 200 000 / 33
     }
 
     fn every(&self) -> Duration {
@@ -119,7 +119,7 @@ impl ClipDecoder for Slideshow {
     }
 }
 
-/// The pictures of a folder by their names' endings, sorted by name.
+/// The pictures of a folder, recognised by extension and sorted by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, BackgroundError> {
     let failed = |source| BackgroundError::Folder { path: folder.to_owned(), source };
     let entries = fs::read_dir(folder).map_err(failed)?.take(MAX_ENTRIES).flatten();
@@ -130,12 +130,12 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, BackgroundError> {
     Ok(paths)
 }
 
-/// The order of a round: by name, or shuffled by the round's number, and then not beginning with `last`, that just stood.
+/// The order of a pass: by name, or shuffled by the pass's number so that it does not start with `last`, the previous picture.
 fn order(mut paths: Vec<PathBuf>, last: &Path, shuffled: Option<u64>) -> VecDeque<PathBuf> {
     if let Some(round) = shuffled {
         let mut state = round.wrapping_mul(0xd134_2543_de82_ef95);
         for index in (1..paths.len()).rev() {
-            // SplitMix64 (Steele, Lea, Flood, 2014): a film of it is the same every time
+            // SplitMix64 (Steele, Lea, Flood, 2014), so that a recording of it is reproducible
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut word = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -184,14 +184,14 @@ mod tests {
     }
 
     #[test]
-    fn pictures_come_by_name_without_the_bad_ones_and_the_folder_is_read_again() {
+    fn pictures_are_sorted_bad_ones_skipped_and_the_folder_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         for (name, level) in [("b.png", 100), ("a.PNG", 50), ("c.webp", 150), (".hidden.png", 9)] {
             write(folder, name, level);
         }
-        fs::write(folder.join("aa.jpg"), "no picture").unwrap();
-        fs::write(folder.join("notes.txt"), "no picture").unwrap();
+        fs::write(folder.join("aa.jpg"), "not a picture").unwrap();
+        fs::write(folder.join("notes.txt"), "not a picture").unwrap();
         let mut show = show(folder, false, Duration::ZERO);
         let whole = |level| (luma(level), 10_000);
         assert_eq!(look(&mut show, 3), [whole(50), whole(100), whole(150)]);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fades_into_the_next_and_stands_for_the_rest_of_its_time() {
+    fn each_picture_fades_into_the_next_within_its_time() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a.png", 0);
         write(folder.path(), "b.png", 255);
@@ -215,18 +215,18 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_pictures_is_an_error_that_names_it() {
+    fn a_folder_without_pictures_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let slides = |path: &Path| Slides { path: path.to_owned(), seconds: 1, shuffle: false, fit: Fit::Cover };
         let open = |path: &Path| Slideshow::open(&slides(path), &Options::new(size())).map(|_| ()).unwrap_err();
         assert!(matches!(open(folder.path()), BackgroundError::NoPictures { .. }));
         assert!(matches!(open(&folder.path().join("none")), BackgroundError::Folder { .. }));
-        fs::write(folder.path().join("bad.png"), "no picture").unwrap();
+        fs::write(folder.path().join("bad.png"), "not a picture").unwrap();
         assert!(matches!(open(folder.path()), BackgroundError::NoPictures { .. }));
     }
 
     #[test]
-    fn one_picture_stands_for_ever() {
+    fn a_single_picture_never_changes() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a.png", 80);
         let mut show = show(folder.path(), true, Duration::from_secs(1));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shuffled_round_has_every_picture_once_and_never_the_last_one_first() {
+    fn a_shuffled_pass_has_every_picture_once_and_never_starts_with_the_last_one() {
         let paths: Vec<PathBuf> = (0..9).map(|number| PathBuf::from(number.to_string())).collect();
         let mut orders = HashSet::new();
         let mut last = PathBuf::new();

@@ -1,4 +1,4 @@
-//! What the user asks for: "blur:40", "tomato", "~/beach.jpg", in words and in the saved state.
+//! Background requests: "blur:40", "tomato", "~/beach.jpg", as text and in the saved state.
 
 use std::{
     ffi::OsStr,
@@ -16,37 +16,37 @@ use crate::error::nearest;
 /// The strength of `blur` without a number.
 pub const DEFAULT_BLUR: u8 = 50;
 
-/// Endings that videos and animated pictures usually have.
+/// The usual extensions of videos and animated images.
 const VIDEO_ENDINGS: [&str; 14] =
     ["mp4", "m4v", "mov", "mkv", "webm", "avi", "ogv", "mpg", "mpeg", "ts", "wmv", "y4m", "gif", "apng"];
 
-/// What the user wants behind them.
+/// The requested background.
 ///
-/// As words ([`FromStr`]): `none` (or, as it was called before, `off`), `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a path, or `image:PATH` or
-/// `video:PATH` for a file with one of these names, `slideshow:FOLDER`. As JSON: `"none"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg",
-/// "fit":"cover"}}`, `{"video":{"path":"/a/b.mp4","fit":"cover"}}`,
+/// As text ([`FromStr`]): `none` (formerly `off`), `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a path,
+/// `image:PATH` or `video:PATH` for a file whose name is one of these words, or `slideshow:FOLDER`. As JSON: `"none"`,
+/// `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg","fit":"cover"}}`, `{"video":{"path":"/a/b.mp4","fit":"cover"}}`,
 /// `{"slideshow":{"path":"/a","seconds":30,"shuffle":false,"fit":"cover"}}`, `{"blur":{"strength":40}}`.
 ///
-/// A file is shown as what its content is: a picture, one that moves, or a video, whichever it was called here.
+/// A file is shown according to its content, a picture, an animation or a video, whichever variant names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackgroundSpec {
-    /// No background: the plain camera, room and all. Written `none`; files of before have `off`.
+    /// No background: the plain camera, including the room. Written `none`; older files have `off`.
     #[serde(rename = "none", alias = "off")]
     Off,
-    /// One colour.
+    /// A single colour.
     Color(Rgb),
     /// A picture file.
     Picture {
-        /// Where it is; a daemon wants it absolute.
+        /// The path; the daemon requires it to be absolute.
         path: PathBuf,
         /// How it fills the frame.
         #[serde(default)]
         fit: Fit,
     },
-    /// A video file, or an animated picture.
+    /// A video file, or an animated image.
     Video {
-        /// Where it is; a daemon wants it absolute.
+        /// The path; the daemon requires it to be absolute.
         path: PathBuf,
         /// How it fills the frame.
         #[serde(default)]
@@ -54,33 +54,33 @@ pub enum BackgroundSpec {
     },
     /// The pictures of a folder, one after another.
     Slideshow(Slides),
-    /// The room itself, blurred.
+    /// The blurred room.
     Blur {
-        /// 1 (barely) to 100 (nothing to be made out).
+        /// 1 (barely visible) to 100 (nothing recognisable).
         #[serde(deserialize_with = "strength")]
         strength: u8,
     },
 }
 
-/// The pictures of a folder, one after another, sorted by name; the folder is read again on every round.
+/// The pictures of a folder, one after another, sorted by name; the folder is read again on every pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slides {
-    /// The folder; a daemon wants it absolute.
+    /// The folder; the daemon requires an absolute path.
     pub path: PathBuf,
-    /// How long each picture stands, 1 to 86400.
+    /// The time per picture in seconds, 1 to 86400.
     #[serde(default = "default_seconds", deserialize_with = "seconds")]
     pub seconds: u32,
-    /// In an order of chance.
+    /// Shuffle the order.
     #[serde(default)]
     pub shuffle: bool,
-    /// How they fill the frame.
+    /// How the pictures fill the frame.
     #[serde(default)]
     pub fit: Fit,
 }
 
 impl Slides {
-    /// Those of `path`, half a minute each.
+    /// The slideshow of `path` with half a minute per picture.
     pub fn new(path: PathBuf) -> Self {
         Self { path, seconds: default_seconds(), shuffle: false, fit: Fit::default() }
     }
@@ -90,10 +90,10 @@ fn default_seconds() -> u32 {
     30
 }
 
-/// The time that a picture stands, in seconds: `45`, `30s`, `2m`, `1h`.
+/// Parses the time per picture, in seconds: `45`, `30s`, `2m`, `1h`.
 ///
 /// # Errors
-/// When it is none, or not from 1 second to a day.
+/// When it is not a time from one second to a day.
 pub fn parse_seconds(text: &str) -> Result<u32, BackgroundError> {
     let text = text.trim();
     let (number, unit) = match text.char_indices().last() {
@@ -113,7 +113,7 @@ fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
 }
 
 impl BackgroundSpec {
-    /// The file or folder that it is made of.
+    /// The file or folder it refers to.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Picture { path, .. } | Self::Video { path, .. } | Self::Slideshow(Slides { path, .. }) => Some(path),
@@ -121,7 +121,7 @@ impl BackgroundSpec {
         }
     }
 
-    /// The same background; where it is made of a file, fitted in this way.
+    /// The same background, with the given fit if it is a file.
     #[must_use]
     pub fn fitted(mut self, wanted: Fit) -> Self {
         if let Some((_, fit)) = self.file_mut() {
@@ -130,7 +130,7 @@ impl BackgroundSpec {
         self
     }
 
-    /// The same background; where it is a file with a relative path, from the current directory.
+    /// The same background, with a relative path resolved against the current directory.
     ///
     /// # Errors
     /// When there is no current directory, or the path is empty.
@@ -151,7 +151,7 @@ impl BackgroundSpec {
     }
 }
 
-/// As a label: a file goes by its name.
+/// A label; a file is shown with its name.
 impl fmt::Display for BackgroundSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -185,7 +185,7 @@ impl FromStr for BackgroundSpec {
             "none" | "off" => Ok(Self::Off),
             "blur" => Ok(Self::Blur { strength: DEFAULT_BLUR }),
             _ if is_colour(text) => text.parse().map(Self::Color),
-            // A bare word is more likely a slip than a file: a picture's name has a dot.
+            // a bare word is more likely a typo than a file: picture names have a dot
             _ if !text.contains(['/', '.']) => {
                 Err(BackgroundError::BadSpec { text: text.to_owned(), near: nearest(text, words()) })
             }
@@ -219,7 +219,7 @@ fn empty(word: &str) -> BackgroundError {
     BackgroundError::BadSpec { text: word.to_owned(), near: None }
 }
 
-/// The shell does this for an argument, nobody does it for a line of the config.
+/// Expands `~/`, as the shell does for arguments but not for lines of the config.
 fn at_home(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -227,7 +227,7 @@ fn at_home(path: &str) -> PathBuf {
     }
 }
 
-/// Only what it is called; what it is shows when it is loaded.
+/// Whether the name is that of a video; the content decides when it is loaded.
 pub(super) fn has_video_name(path: &str) -> bool {
     let ending = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default();
     VIDEO_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
@@ -273,7 +273,7 @@ impl TryFrom<String> for Rgb {
     }
 }
 
-/// `#rgb`, `#rrggbb`, a CSS name or a CSS function such as `rgb(32 160 64)`; opaque.
+/// `#rgb`, `#rrggbb`, a CSS name or a CSS function such as `rgb(32 160 64)`; must be opaque.
 impl FromStr for Rgb {
     type Err = BackgroundError;
 
@@ -281,7 +281,7 @@ impl FromStr for Rgb {
         let text = text.trim();
         let near = || nearest(text, colour_names());
         let bad = || BackgroundError::BadColor { text: text.to_owned(), near: near() };
-        // The parser also takes hex without a hash, in which "add" and "facade" would be colours.
+        // the parser also accepts hex without a hash, so "add" and "facade" would be colours
         if !is_colour(text) {
             return Err(bad());
         }
@@ -321,9 +321,9 @@ mod tests {
     }
 
     #[test]
-    fn words_become_specs() {
+    fn text_becomes_a_spec() {
         assert_eq!(parse("none"), Ok(BackgroundSpec::Off));
-        assert_eq!(parse("off"), Ok(BackgroundSpec::Off), "settings of before");
+        assert_eq!(parse("off"), Ok(BackgroundSpec::Off), "older settings");
         assert_eq!(parse(" blur "), Ok(BackgroundSpec::Blur { strength: DEFAULT_BLUR }));
         assert_eq!(parse("blur:40"), Ok(BackgroundSpec::Blur { strength: 40 }));
         assert_eq!(parse("#20a040"), Ok(colour(0x20, 0xa0, 0x40)));
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_named_with_what_is_near() {
+    fn typos_are_rejected_with_a_suggestion() {
         for (slip, near) in [("blurr", "blur"), ("non", "none"), ("tomatoe", "tomato"), ("gren", "green")] {
             let Err(BackgroundError::BadSpec { near: found, .. }) = slip.parse::<BackgroundSpec>() else {
                 panic!("{slip} was taken");
@@ -382,7 +382,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&spec).unwrap(), json);
             assert_eq!(serde_json::from_str::<BackgroundSpec>(json).unwrap(), spec);
         }
-        assert_eq!(serde_json::from_str::<BackgroundSpec>(r#""off""#).unwrap(), BackgroundSpec::Off, "files of before");
+        assert_eq!(serde_json::from_str::<BackgroundSpec>(r#""off""#).unwrap(), BackgroundSpec::Off, "older files");
         for bad in [
             r#"{"slideshow":{"path":"/a","seconds":0}}"#,
             r#"{"blur":{"strength":0}}"#,
@@ -406,7 +406,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics(text in any::<String>()) {
+        fn no_input_causes_a_panic(text in any::<String>()) {
             let _ = parse_seconds(&text);
             let _ = text.parse::<BackgroundSpec>();
         }

@@ -311,8 +311,8 @@ mod tests {
         };
         let asked = Arc::new(AtomicUsize::new(0));
         let shape = segmenter.fast.shape();
-        let twin = LeftHalf { width: shape.0, asked: Arc::clone(&asked), refuses };
-        let keys = KeyframeWorker::new(Box::new(twin), shape.0 * shape.1, false).unwrap();
+        let fake = LeftHalf { width: shape.0, asked: Arc::clone(&asked), refuses };
+        let keys = KeyframeWorker::new(Box::new(fake), shape.0 * shape.1, false).unwrap();
         // the fast model is real, and finds no person in these frames
         let tuning =
             Tuning { memory: 0.9, edge: settings.edge, levels: FAST_LEVELS, trusts_key: true, is_stream: true };

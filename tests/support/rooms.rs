@@ -1,18 +1,18 @@
-//! Walls and rooms drawn by functions, and people cut out of pictures who sway in front of them.
+//! Procedural walls and rooms, and cut-out people who sway in front of them.
 
 use std::path::Path;
 
-/// The size of all frames here.
+/// The size of all frames.
 pub(crate) const WIDTH: usize = 640;
 pub(crate) const HEIGHT: usize = 360;
 
 /// A colour, 0 to 255.
 type Rgb = [f32; 3];
 
-/// A room: its name, and its colour at each place.
+/// A room: its name, and its colour at each position.
 pub(crate) type Room = (&'static str, fn(f32, f32) -> Rgb);
 
-/// A number that looks random, 0 to 1, of two whole numbers.
+/// A pseudo-random number, 0 to 1, from two integers.
 fn hash(x: i32, y: i32, seed: u32) -> f32 {
     let mut value =
         (x as u32).wrapping_mul(0x9e37_79b1) ^ (y as u32).wrapping_mul(0x85eb_ca77) ^ seed.wrapping_mul(0xc2b2_ae3d);
@@ -42,12 +42,12 @@ fn mix(part: f32, a: Rgb, b: Rgb) -> Rgb {
     std::array::from_fn(|channel| a[channel] + (b[channel] - a[channel]) * part)
 }
 
-/// `a` where it is true, else `b`.
+/// `a` if the condition holds, else `b`.
 fn either(is_a: bool, a: Rgb, b: Rgb) -> Rgb {
     if is_a { a } else { b }
 }
 
-/// Places in a pattern that repeats: -half to half of `period`.
+/// Coordinates in a repeating pattern: minus half to half of `period`.
 fn tile(x: f32, period: f32) -> f32 {
     x.rem_euclid(period) - period / 2.0
 }
@@ -72,7 +72,7 @@ fn column(x: f32, width: f32, seed: u32) -> (Rgb, f32) {
     (colour, hash(at, 7, seed))
 }
 
-/// Things that stand in rows: what a wall is where there is none of them.
+/// Rows of objects in front of a wall.
 fn blobs(x: f32, y: f32, wall: Rgb, seed: u32) -> Rgb {
     let (column, row) = ((x / 64.0).floor() as i32, (y / 90.0).floor() as i32);
     let centre = (64.0 * (column as f32 + 0.3 + 0.4 * hash(column, row, seed)), 90.0 * row as f32 + 52.0);
@@ -251,14 +251,14 @@ pub(crate) const ROOMS: &[Room] = &[
     }),
 ];
 
-/// Somebody cut out of a picture.
+/// A person cut out of a photo.
 pub(crate) struct Person {
     /// Colour and alpha, 0 to 1, of each pixel.
     pixels: Vec<(Rgb, f32)>,
 }
 
 impl Person {
-    /// The person in `NAME.jpg` and `NAME.png` of `folder`.
+    /// Loads the person from `NAME.jpg` and `NAME.png` in `folder`.
     pub(crate) fn load(folder: &Path, name: &str) -> Self {
         let colours = image::open(folder.join(format!("{name}.jpg"))).unwrap().into_rgb8();
         let alphas = image::open(folder.join(format!("{name}.png"))).unwrap().into_luma8();
@@ -276,7 +276,7 @@ impl Person {
         self.pixels[y.min(HEIGHT as isize - 1) as usize * WIDTH + x as usize]
     }
 
-    /// Colour times alpha, and alpha, between pixels.
+    /// The interpolated colour, multiplied by alpha, and the alpha.
     fn sample(&self, x: f32, y: f32) -> (Rgb, f32) {
         let (column, row) = (x.floor(), y.floor());
         let (u, v) = (x - column, y - row);
@@ -289,12 +289,12 @@ impl Person {
     }
 }
 
-/// A room, drawn once.
+/// Renders a room.
 pub(crate) fn draw(room: Room) -> Vec<Rgb> {
     (0..WIDTH * HEIGHT).map(|at| (room.1)((at % WIDTH) as f32, (at / WIDTH) as f32)).collect()
 }
 
-/// Frame `number` of somebody who sways and breathes in front of a wall: the frame in I420, and the alpha of each pixel.
+/// Frame `number` of a person who sways and breathes in front of a wall: the I420 frame, and the alpha of each pixel.
 pub(crate) fn frame(wall: &[Rgb], person: &Person, number: usize) -> (Vec<u8>, Vec<f32>) {
     let phase = number as f32 / 8.0;
     let (shift, scale) = (6.0 * phase.sin(), 1.0 + 0.006 * (phase * 0.7).sin());
