@@ -1,5 +1,5 @@
-//! Changes that overlap, choices that cannot be read or saved, settings that are gone, cameras that give nothing: the room
-//! is never shown unasked, and what the user chose last stays.
+//! Overlapping changes, unreadable or unwritable state, missing settings and broken cameras: the room is never shown without
+//! consent, and the user's last choice wins.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -14,7 +14,7 @@ use std::{
 use bgcam::control::protocol::Status;
 use support::{Daemon, Home, text, write_png};
 
-/// A home where loading `clip.mp4` takes until [`release`], and so does a picture of the provider `command`.
+/// A home in which loading `clip.mp4` and generating with the provider `command` block until [`release`].
 fn slow_home() -> Home {
     let home = Home::new();
     let at = |name: &str| home.path(name).display().to_string();
@@ -42,7 +42,7 @@ fn settings(home: &Home, more: &str) {
     home.write_config(&format!("[output]\nsize = \"320x180\"\n[prompt.command]\nprogram = {maker:?}\n{more}"));
 }
 
-/// Starts a verb, which loads until [`release`], and waits until it does.
+/// Starts a command and waits until it blocks on loading `what`.
 fn begin(home: &Home, what: &str, args: &[&str]) -> Child {
     let child = home.bgcam(args).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     home.wait_for(what, || home.path(&format!("{what}.started")).exists());
@@ -53,7 +53,7 @@ fn release(home: &Home, what: &str) {
     fs::write(home.path(&format!("{what}.go")), "").unwrap();
 }
 
-/// Waits for the end of a verb, which must have done it; what it said.
+/// Waits until a command succeeds and returns its output.
 fn done(child: Child) -> String {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
@@ -61,10 +61,10 @@ fn done(child: Child) -> String {
 }
 
 fn status(daemon: &mut Daemon<'_>) -> Status {
-    daemon.wait_until("it answers", |_| true)
+    daemon.wait_until("the daemon responds", |_| true)
 }
 
-fn start_verb(home: &Home, args: &[&str]) -> Child {
+fn start_command(home: &Home, args: &[&str]) -> Child {
     home.bgcam(args).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
@@ -75,7 +75,7 @@ fn a_reload_does_not_undo_a_loading_background() {
     let mut daemon = home.start(&["--camera", "demo"]);
     let clip = home.path("clip.mp4");
     let loading = begin(&home, "clip", &["set-video", clip.to_str().unwrap()]);
-    let reloads = [start_verb(&home, &["reload"]), start_verb(&home, &["reload"])];
+    let reloads = [start_command(&home, &["reload"]), start_command(&home, &["reload"])];
     status(&mut daemon);
     release(&home, "clip");
     assert!(done(loading).contains("background: clip.mp4"));
@@ -96,7 +96,7 @@ fn a_slow_reload_undoes_nothing_and_pause_does_not_wait() {
     home.expect(&["pause"], 0);
     home.expect(&["mirror", "on"], 0);
     let room = format!("file:{}", home.path("room.png").display());
-    let camera = start_verb(&home, &["set-camera", &room]);
+    let camera = start_command(&home, &["set-camera", &room]);
     let scene = status(&mut daemon).scene;
     assert!(scene.paused && scene.mirror && scene.label == "#008080", "while it loads: {scene:?}");
     release(&home, "clip");
@@ -117,7 +117,7 @@ fn a_reload_that_fails_midway_changes_nothing() {
     let room = format!("file:{}", home.path("room.png").display());
     settings(&home, "[camera]\ndevice = \"demo\"\n[background]\ndefault = \"teal\"\n[look]\nzoom = 120\n");
     let mut daemon = home.start(&[]);
-    daemon.wait_until("it films", |status| status.counters.captured > 0);
+    daemon.wait_until("the camera is open", |status| status.counters.captured > 0);
     for (camera, background, look, said) in [
         (&*room, "/no/such.png", "zoom = 150", "no/such.png"),
         (&*room, "red", "zoom = 150\noverlay = \"/no/logo.png\"", "logo.png"),
@@ -164,9 +164,9 @@ fn the_watchdog_is_notified_while_a_background_loads() {
         let length = service_manager.recv(&mut message).unwrap();
         assert!(message[..length].starts_with(b"WATCHDOG=1"));
     }
-    assert!(!home.log().contains("settings"), "it is still loading: {}", home.log());
+    assert!(!home.log().contains("settings"), "loading finished too early: {}", home.log());
     release(&home, "clip");
-    home.wait_for("it is reloaded", || home.log().contains("settings reloaded"));
+    home.wait_for("the settings are reloaded", || home.log().contains("settings reloaded"));
 }
 
 #[test]
@@ -188,11 +188,11 @@ fn an_unreadable_choice_starts_paused_and_is_reported() {
         assert!(failure.contains(said) && failure.contains("scene.json"), "{damage:?}: {failure}");
         assert!(home.log().contains(&failure), "{}", home.log());
         assert!(home.expect(&["status"], 0).contains(said));
-        assert_eq!(now.counters.composed, 0, "no frame of the camera went out");
+        assert_eq!(now.counters.composed, 0, "no camera frame was shown");
         home.expect(&["resume"], 0);
         assert_eq!(status(&mut daemon).choice_error, None);
         daemon.kill();
-        assert!(!status(&mut home.start(&["--camera", "demo"])).scene.paused, "{damage:?}: resumed for good");
+        assert!(!status(&mut home.start(&["--camera", "demo"])).scene.paused, "{damage:?}: the resume was saved");
     }
 }
 
@@ -204,7 +204,7 @@ fn an_unsaved_choice_is_reported_and_saved_later() {
     let mut daemon = home.start(&["--camera", "demo"]);
     let state = home.path("state");
     let _ = fs::remove_dir_all(&state);
-    fs::write(&state, "in the way").unwrap();
+    fs::write(&state, "a file, not a folder").unwrap();
     for args in [
         &["pause"][..],
         &["mirror", "on"],
@@ -223,7 +223,7 @@ fn an_unsaved_choice_is_reported_and_saved_later() {
     let told = home.expect(&["status"], 0);
     assert!(told.contains("scene.json: its folder is a file"), "{told}");
     fs::remove_file(&state).unwrap();
-    daemon.wait_until("it is saved", |status| status.choice_error.is_none());
+    daemon.wait_until("the choice is saved", |status| status.choice_error.is_none());
     daemon.kill();
     let now = status(&mut home.start(&[]));
     assert!(now.scene.paused && now.scene.mirror && now.scene.look.softness == 20, "{:?}", now.scene);
@@ -236,20 +236,20 @@ fn a_deleted_or_empty_settings_file_changes_nothing() {
     let (file, away) = (home.path("config/bgcam/bgcam.toml"), home.path("away.toml"));
     let mut daemon = home.start(&["--camera", "demo"]);
     fs::rename(&file, &away).unwrap();
-    home.wait_for("it is missed", || home.log().contains("no longer exists"));
+    home.wait_for("the problem is logged", || home.log().contains("no longer exists"));
     let told = home.expect(&["reload"], 1);
     assert!(told.contains("bgcam.toml no longer exists") && told.contains("restart bgcam"), "{told}");
     assert_eq!(status(&mut daemon).scene.label, "#008080");
 
     fs::rename(&away, &file).unwrap();
-    home.wait_for("it is back", || home.log().contains("settings reloaded"));
+    home.wait_for("the settings are reloaded", || home.log().contains("settings reloaded"));
     fs::write(&file, "").unwrap();
-    home.wait_for("it is missed", || home.log().contains("is now empty"));
+    home.wait_for("the problem is logged", || home.log().contains("is now empty"));
     assert_eq!(status(&mut daemon).scene.label, "#008080");
     home.expect(&["reload"], 0);
-    assert!(status(&mut daemon).scene.label.starts_with("blur"), "an empty file is what the user asked for");
+    assert!(status(&mut daemon).scene.label.starts_with("blur"), "the user has confirmed the empty file");
 
-    // one that was never there is the defaults
+    // without any settings file, a reload succeeds
     let other = Home::new();
     let _daemon = other.start(&["--camera", "demo"]);
     other.expect(&["reload"], 0);
@@ -265,7 +265,7 @@ fn a_camera_without_frames_does_not_replace_a_working_one() {
     fs::create_dir(home.path("folder")).unwrap();
     home.write_config(&format!("[camera]\ndevice = \"file:{}\"\n", path("room.png")));
     let mut daemon = home.start(&[]);
-    daemon.wait_until("it films", |status| status.camera.source.is_some() || !status.camera.on);
+    daemon.wait_until("the camera is open", |status| status.camera.source.is_some() || !status.camera.on);
     let before = status(&mut daemon).camera.wanted;
     for bad in [
         "file:/nope.mp4",
@@ -282,11 +282,11 @@ fn a_camera_without_frames_does_not_replace_a_working_one() {
         assert_eq!((now.camera.wanted, now.camera.error), (before.clone(), None), "{bad}");
     }
     daemon.kill();
-    assert_eq!(status(&mut home.start(&[])).camera.wanted, before, "and nothing is remembered");
+    assert_eq!(status(&mut home.start(&[])).camera.wanted, before, "nothing was saved");
 }
 
 #[test]
-fn an_older_background_does_not_cancel_a_newer_prompt() {
+fn older_background_does_not_cancel_a_newer_prompt() {
     let home = slow_home();
     settings(&home, "");
     let mut daemon = home.start(&["--camera", "demo"]);
@@ -295,7 +295,7 @@ fn an_older_background_does_not_cancel_a_newer_prompt() {
     let prompt = begin(&home, "prompt", &["set-prompt", "--provider", "command", "beach"]);
     release(&home, "clip");
     done(video);
-    assert!(status(&mut daemon).prompt.is_some(), "it is still being made");
+    assert!(status(&mut daemon).prompt.is_some(), "the generation continues");
     release(&home, "prompt");
     done(prompt);
     assert!(status(&mut daemon).scene.label.starts_with("beach"));
@@ -312,7 +312,9 @@ fn a_late_image_of_an_older_prompt_is_saved_and_not_shown() {
     release(&home, "prompt");
     let is_record = |file: fs::DirEntry| file.path().extension().is_some_and(|ending| ending == "json");
     let gallery = home.path("data/bgcam/gallery");
-    home.wait_for("it is in the gallery", || fs::read_dir(&gallery).into_iter().flatten().flatten().any(is_record));
+    home.wait_for("the image is in the gallery", || {
+        fs::read_dir(&gallery).into_iter().flatten().flatten().any(is_record)
+    });
     release(&home, "clip");
     done(video);
     let told = done(prompt);

@@ -1,4 +1,4 @@
-//! Amazon's own SDKs in a real Chromium, with the virtual camera of a real driver: pages for IVS and Chime take it as any other.
+//! Amazon's SDKs for IVS and Chime in a real Chromium, with the virtual camera of a real driver.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
@@ -12,7 +12,7 @@ use std::{
 
 use support::{Guest, VERSIONS};
 
-/// The SDKs and our page's script as one file, made by npm and esbuild; why there is none, where they can't be had.
+/// The SDKs and our page's script in one file, built with npm and esbuild; the reason if that is not possible.
 fn bundle() -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk");
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sdk");
@@ -33,7 +33,7 @@ fn bundle() -> Result<PathBuf, String> {
     let outfile = format!("--outfile={}", script.display());
     let bundled = run(
         "node_modules/.bin/esbuild",
-        // the SDKs' own builds for browsers, so that nothing of Node is wanted
+        // the SDKs' browser builds, which do not need Node
         &[
             "pages.js",
             "--bundle",
@@ -55,7 +55,7 @@ fn ivs_and_chime_pages_use_it_as_an_ordinary_camera() {
     }
     let script = match bundle() {
         Ok(script) => script,
-        Err(why) => return eprintln!("skipped: Amazon's SDKs can't be had: {why}"),
+        Err(why) => return eprintln!("skipped: cannot get Amazon's SDKs: {why}"),
     };
     let guest = Guest::new(&testbed).v4l2loopback(VERSIONS[3]).timeout(Duration::from_secs(400));
     let consumer = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/testbed.d/chromium-consumer");
@@ -71,7 +71,7 @@ fn ivs_and_chime_pages_use_it_as_an_ordinary_camera() {
         output.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let [ivs, chime] = &seen[..] else { panic!("two answers expected in {}", output.stdout) };
     for (seen, kind) in [(ivs, "LocalStageStream"), (chime, "DefaultDeviceController")] {
-        // bundlers may number or underline names
+        // bundlers may add a number or underscore to names
         assert!(seen["opened"]["kind"].as_str().unwrap().contains(kind), "{seen}");
         assert!(seen["label"].as_str().unwrap().contains("Virtual Background Cam"), "{seen}");
         assert_eq!((&seen["width"], &seen["height"]), (&1280.into(), &720.into()), "{seen}");

@@ -1,6 +1,6 @@
-//! The control page, served by the real daemon with the demo camera: over plain HTTP, and in a real Chromium.
+//! The control page of a real daemon with the demo camera: over plain HTTP, and in a real Chromium.
 //!
-//! With `SHOTS=DIRECTORY` in the environment, pictures of the page are left there to be looked at.
+//! With `SHOTS=DIRECTORY` in the environment, screenshots of the page are saved there.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/browser.rs"]
@@ -21,7 +21,7 @@ use browser::Browser;
 use serde_json::{Value, json};
 use support::{Daemon, Home, write_png};
 
-/// An address that opens the page once, as `bgcam preview` prints it.
+/// A one-time address of the page, from `bgcam preview`.
 fn address(home: &Home) -> String {
     let output = home.run(&["preview", "--print"]);
     assert!(output.status.success(), "{}", support::text(&output));
@@ -34,7 +34,7 @@ fn parts(address: &str) -> (&str, &str) {
     rest.split_at(rest.find('/').unwrap())
 }
 
-/// What a request was answered with.
+/// An HTTP response.
 struct Answer {
     status: u16,
     head: String,
@@ -51,37 +51,37 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The cookie that it sets, without its attributes.
+    /// The cookie it sets, without attributes.
     fn cookie(&self) -> &str {
         let cookie = self.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
         cookie.split(';').next().unwrap()
     }
 }
 
-/// The page as a program with a session sees it.
-struct Site {
+/// An HTTP client with a session.
+struct Session {
     /// Such as `127.0.0.1:40000`.
     host: String,
     /// Such as `bgcam-40000=0123`.
     cookie: String,
 }
 
-impl Site {
+impl Session {
     fn of(home: &Home) -> Self {
         let address = address(home);
         let (host, path) = parts(&address);
-        let mut site = Self { host: host.to_owned(), cookie: String::new() };
-        let welcome = site.with("GET", path, "", b"");
+        let mut session = Self { host: host.to_owned(), cookie: String::new() };
+        let welcome = session.with("GET", path, "", b"");
         assert_eq!(welcome.status, 303, "{}", welcome.head);
-        site.cookie = welcome.cookie().to_owned();
-        site
+        session.cookie = welcome.cookie().to_owned();
+        session
     }
 
-    /// Sends a head and a body just as they are.
+    /// Sends raw headers and a body.
     fn raw(&self, head: &str, body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(&self.host).unwrap();
         stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap();
-        // one that is refused half-way is not read to its end
+        // fails if the server closes the connection early
         let _ = stream.write_all(body);
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes);
@@ -97,7 +97,7 @@ impl Site {
         self.raw(&format!("{head}\r\n{headers}"), body)
     }
 
-    /// With the session.
+    /// Sends a request with the session cookie.
     fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         self.with(method, path, &format!("X-Bgcam: 1\r\nCookie: {}", self.cookie), body)
     }
@@ -114,9 +114,9 @@ fn status(daemon: &Daemon<'_>) -> bgcam::control::protocol::Status {
 fn unauthorised_requests_are_rejected() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
-    let site = Site::of(&home);
-    let cookie = format!("Cookie: {}", site.cookie);
-    let bearer = format!("Authorization: Bearer {}", site.cookie.split_once('=').unwrap().1);
+    let session = Session::of(&home);
+    let cookie = format!("Cookie: {}", session.cookie);
+    let bearer = format!("Authorization: Bearer {}", session.cookie.split_once('=').unwrap().1);
     for (what, method, path, headers) in [
         ("no code", "GET", "/", ""),
         ("a wrong code", "GET", "/?code=00000000000000000000000000000000", ""),
@@ -128,11 +128,11 @@ fn unauthorised_requests_are_rejected() {
         ("another Origin", "POST", "/api/request", &format!("{cookie}\r\nOrigin: http://evil.example")),
         ("no Origin", "DELETE", "/api/gallery/x", &cookie),
     ] {
-        assert_eq!(site.with(method, path, headers, b"").status, 403, "{what}: {method} {path}");
+        assert_eq!(session.with(method, path, headers, b"").status, 403, "{what}: {method} {path}");
     }
-    let foreign = site.raw(&format!("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n{cookie}"), b"");
+    let foreign = session.raw(&format!("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n{cookie}"), b"");
     assert_eq!(foreign.status, 403);
-    let page = site.with("GET", "/", &cookie, b"");
+    let page = session.with("GET", "/", &cookie, b"");
     assert_eq!(page.status, 200);
     for header in ["content-security-policy: default-src 'none'", "cache-control: no-store", "nosniff", "no-referrer"] {
         assert!(page.head.contains(header), "{header}: {}", page.head);
@@ -145,8 +145,8 @@ fn an_address_opens_the_page_once_and_leaves_no_secret() {
     let _daemon = home.start(&["--camera", "demo"]);
     let first = address(&home);
     let (host, path) = parts(&first);
-    let site = Site { host: host.to_owned(), cookie: String::new() };
-    let welcome = site.with("GET", path, "", b"");
+    let session = Session { host: host.to_owned(), cookie: String::new() };
+    let welcome = session.with("GET", path, "", b"");
     assert_eq!(welcome.status, 303);
     assert!(welcome.head.contains("location: /\r\n"), "{}", welcome.head);
     let attributes = "; path=/; httponly; samesite=strict\r\n";
@@ -155,7 +155,7 @@ fn an_address_opens_the_page_once_and_leaves_no_secret() {
     assert!(cookie.starts_with(&format!("bgcam-{}=", host.split_once(':').unwrap().1)), "{cookie}");
     // again, with the session and without
     for headers in ["", &format!("Cookie: {cookie}")] {
-        let again = site.with("GET", path, headers, b"");
+        let again = session.with("GET", path, headers, b"");
         assert_eq!(again.status, 403);
         assert!(again.text().contains("<code>bgcam preview</code>"), "{}", again.text());
     }
@@ -184,16 +184,16 @@ fn the_browser_gets_a_one_time_code() {
     assert!(output.status.success() && output.stdout.is_empty(), "{}", support::text(&output));
     let argv = fs::read_to_string(home.path("argv")).unwrap();
     let (host, path) = parts(argv.trim());
-    let site = Site { host: host.to_owned(), cookie: String::new() };
-    assert_eq!(site.with("GET", path, "", b"").status, 303);
-    assert_eq!(site.with("GET", path, "", b"").status, 403);
-    // the code is no session
+    let session = Session { host: host.to_owned(), cookie: String::new() };
+    assert_eq!(session.with("GET", path, "", b"").status, 303);
+    assert_eq!(session.with("GET", path, "", b"").status, 403);
+    // a code is not a session
     let code = path.split_once("code=").unwrap().1;
-    let stolen = Site { cookie: format!("bgcam-{}={code}", host.split_once(':').unwrap().1), ..site };
+    let stolen = Session { cookie: format!("bgcam-{}={code}", host.split_once(':').unwrap().1), ..session };
     assert_eq!(stolen.ask("GET", "/api/look", b"").status, 403);
 }
 
-/// What another user of the machine does who has the cookie: connects, sends and goes in every way there is.
+/// An attack by another user who has the cookie: connects, sends a request, and disconnects in every possible way.
 const ATTACK: &str = r#"
 import os, socket, struct, sys
 host, cookie = sys.argv[1:]
@@ -225,20 +225,20 @@ print(answers)
 "#;
 
 #[test]
-fn another_user_with_the_cookie_can_do_nothing() {
+fn another_user_with_the_cookie_is_refused() {
     let home = Home::new();
     let daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-    let site = Site::of(&home);
+    let session = Session::of(&home);
     let mut python = std::process::Command::new("python3");
-    let Ok(output) = python.args(["-c", ATTACK, &site.host, &site.cookie]).output() else {
-        return eprintln!("skipped: python3 is not there");
+    let Ok(output) = python.args(["-c", ATTACK, &session.host, &session.cookie]).output() else {
+        return eprintln!("skipped: no python3");
     };
     if !output.status.success() {
-        return eprintln!("skipped: only root can be another user: {}", support::text(&output));
+        return eprintln!("skipped: switching users needs root: {}", support::text(&output));
     }
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0", "answers were given");
-    // whoever comes last is served last
-    assert_eq!(site.ask("POST", "/api/request", br#"{"set-look":{"change":{"softness":3}}}"#).status, 200);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0", "a request was answered");
+    // this request is handled after those of the attack
+    assert_eq!(session.ask("POST", "/api/request", br#"{"set-look":{"change":{"softness":3}}}"#).status, 200);
     let scene = status(&daemon).scene;
     assert_eq!((scene.label.as_str(), scene.room_visible), ("#20a040", false));
     assert!(!home.log().contains("your room is visible"), "{}", home.log());
@@ -249,15 +249,15 @@ fn the_page_shows_the_room_only_after_confirmation() {
     let home = Home::new();
     home.write_config("[look]\nbackground_opacity = 40\n[background]\ndefault = \"#20a040\"\n");
     let mut daemon = home.start(&["--camera", "demo"]);
-    let site = Site::of(&home);
+    let session = Session::of(&home);
     let scene = status(&daemon).scene;
     assert!(scene.room_visible, "{scene:?}");
     assert_eq!(scene.label, "#20a040 (your room is visible)");
     assert_eq!(scene.room_why.as_deref(), Some("the background's opacity is 40 %"));
     assert!(home.log().contains("your room is visible: the background's opacity is 40 %"), "{}", home.log());
-    let yes = format!("X-Bgcam: 1\r\nX-Bgcam-Show-Room: yes\r\nCookie: {}", site.cookie);
-    let ask = |body: &str| site.ask("POST", "/api/request", body.as_bytes());
-    // each is asked about when it shows the room, and not when it does not
+    let yes = format!("X-Bgcam: 1\r\nX-Bgcam-Show-Room: yes\r\nCookie: {}", session.cookie);
+    let ask = |body: &str| session.ask("POST", "/api/request", body.as_bytes());
+    // each request needs consent only if it shows the room
     for (before, reveals) in [
         (
             r#"{"set-look":{"change":{"background_opacity":100}}}"#,
@@ -274,15 +274,15 @@ fn the_page_shows_the_room_only_after_confirmation() {
         (r#""pause""#, r#""resume""#),
     ] {
         assert_eq!(ask(before).status, 200, "{before}");
-        let scene = daemon.wait_until("the room is gone", |status| !status.scene.room_visible).scene;
+        let scene = daemon.wait_until("the room is hidden", |status| !status.scene.room_visible).scene;
         let answer = ask(reveals);
         assert_eq!(answer.status, 428, "{reveals}");
         assert!(answer.json()["error"]["message"].as_str().unwrap().starts_with("this shows your real room: "));
         assert_eq!(status(&daemon).scene, scene, "{reveals}");
-        assert_eq!(site.with("POST", "/api/request", &yes, reveals.as_bytes()).status, 200, "{reveals}");
+        assert_eq!(session.with("POST", "/api/request", &yes, reveals.as_bytes()).status, 200, "{reveals}");
         assert!(status(&daemon).scene.room_visible, "{reveals}");
     }
-    // what the user has agreed to needs no second yes, nor does a part of it
+    // consent covers later changes that show no more of the room
     for body in [r#"{"set-look":{"change":{"zoom":120}}}"#, r#"{"set-background":{"spec":"none"}}"#] {
         assert_eq!(ask(body).status, 200, "{body}");
     }
@@ -294,7 +294,7 @@ fn the_page_shows_the_room_only_after_confirmation() {
 fn invalid_requests_are_rejected_with_a_reason() {
     let home = Home::new();
     let daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-    let site = Site::of(&home);
+    let session = Session::of(&home);
     let color = br##"{"set-background":{"spec":{"color":"#102030"}}}"##;
     for (method, path, body, expected) in [
         ("POST", "/api/request", &b"{"[..], 400),
@@ -326,58 +326,58 @@ fn invalid_requests_are_rejected_with_a_reason() {
         ("PUT", "/api/look", b"", 405),
         ("BREW", "/live/output", b"", 405),
     ] {
-        let answer = site.ask(method, path, body);
+        let answer = session.ask(method, path, body);
         assert_eq!(answer.status, expected, "{method} {path} {}", String::from_utf8_lossy(&answer.body));
         assert!(answer.json()["error"]["message"].is_string(), "{method} {path}");
     }
-    // a length that is a lie, and one that is no number
+    // wrong and invalid lengths
     for length in ["99999999999", "-1", "x"] {
         let head = format!(
             "POST /api/upload/a.png HTTP/1.1\r\nHost: {}\r\nX-Bgcam: 1\r\nCookie: {}\r\nContent-Length: {length}",
-            site.host, site.cookie
+            session.host, session.cookie
         );
-        assert!([400, 413].contains(&site.raw(&head, b"").status), "{length}");
+        assert!([400, 413].contains(&session.raw(&head, b"").status), "{length}");
     }
     assert_eq!(status(&daemon).scene.label, "#20a040", "nothing has changed");
-    assert_eq!(site.ask("POST", "/api/request", color).json(), json!({"ok": {"done": "background: #102030"}}));
+    assert_eq!(session.ask("POST", "/api/request", color).json(), json!({"ok": {"done": "background: #102030"}}));
 }
 
 #[test]
-fn the_gallery_is_served() {
+fn gallery_endpoints_work() {
     let home = Home::new();
     let daemon = home.start(&["--camera", "demo"]);
-    let site = Site::of(&home);
+    let session = Session::of(&home);
     write_png(&home.path("green.png"), 640, 480, [10, 200, 30]);
     let picture = fs::read(home.path("green.png")).unwrap();
-    let answer = site.ask("POST", "/api/upload/My%20%3Cgreen%3E%20wall.png", &picture);
+    let answer = session.ask("POST", "/api/upload/My%20%3Cgreen%3E%20wall.png", &picture);
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     let id = answer.json()["ok"]["pictures"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(status(&daemon).scene.label, "My <green> wall");
-    let listing = site.ask("GET", "/api/gallery", b"").json();
+    let listing = session.ask("GET", "/api/gallery", b"").json();
     assert_eq!((&listing["entries"][0]["id"], &listing["max_bytes"]), (&json!(id), &json!(25 << 20)));
     for _ in 0..2 {
-        let thumb = site.ask("GET", &format!("/api/gallery/{id}/thumb"), b"");
+        let thumb = session.ask("GET", &format!("/api/gallery/{id}/thumb"), b"");
         assert_eq!(image::load_from_memory(&thumb.body).unwrap().width(), 320);
     }
-    let kept = site.ask("POST", &format!("/api/gallery/{id}/favourite"), br#"{"on":true}"#);
+    let kept = session.ask("POST", &format!("/api/gallery/{id}/favourite"), br#"{"on":true}"#);
     assert_eq!(kept.json()["favourite"], true);
-    site.ask("POST", "/api/request", br#"{"set-background":{"spec":{"blur":{"strength":40}}}}"#);
-    assert_eq!(site.ask("POST", &format!("/api/gallery/{id}/use"), b"").status, 200);
+    session.ask("POST", "/api/request", br#"{"set-background":{"spec":{"blur":{"strength":40}}}}"#);
+    assert_eq!(session.ask("POST", &format!("/api/gallery/{id}/use"), b"").status, 200);
     assert_eq!(status(&daemon).scene.label, "My <green> wall");
-    assert_eq!(site.ask("DELETE", &format!("/api/gallery/{id}"), b"").status, 200);
-    assert_eq!(site.ask("GET", "/api/gallery", b"").json()["entries"], json!([]));
+    assert_eq!(session.ask("DELETE", &format!("/api/gallery/{id}"), b"").status, 200);
+    assert_eq!(session.ask("GET", "/api/gallery", b"").json()["entries"], json!([]));
 }
 
-/// The answer to `100-continue` proves that the upload has arrived before something else is chosen.
+/// The reply to `Expect: 100-continue` proves that the upload has started before another background is chosen.
 #[test]
 fn a_late_upload_is_saved_and_does_not_replace_a_newer_choice() {
     let home = Home::new();
     let daemon = home.start(&["--camera", "demo"]);
-    let site = Site::of(&home);
+    let session = Session::of(&home);
     write_png(&home.path("green.png"), 640, 480, [10, 200, 30]);
     let picture = fs::read(home.path("green.png")).unwrap();
-    let mut stream = TcpStream::connect(&site.host).unwrap();
-    let (host, cookie, length) = (&site.host, &site.cookie, picture.len());
+    let mut stream = TcpStream::connect(&session.host).unwrap();
+    let (host, cookie, length) = (&session.host, &session.cookie, picture.len());
     let head = format!(
         "POST /api/upload/green.png HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\
          Expect: 100-continue\r\nOrigin: http://{host}\r\nX-Bgcam: 1\r\nCookie: {cookie}\r\n\r\n"
@@ -392,17 +392,17 @@ fn a_late_upload_is_saved_and_does_not_replace_a_newer_choice() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(status(&daemon).scene.label, "#ff0000");
-    assert_eq!(site.ask("GET", "/api/gallery", b"").json()["entries"].as_array().unwrap().len(), 1);
-    site.ask("POST", "/api/request", br##"{"set-background":{"spec":{"color":"#102030"}}}"##);
-    assert_eq!(status(&daemon).scene.label, "#102030", "a later one is shown");
+    assert_eq!(session.ask("GET", "/api/gallery", b"").json()["entries"].as_array().unwrap().len(), 1);
+    session.ask("POST", "/api/request", br##"{"set-background":{"spec":{"color":"#102030"}}}"##);
+    assert_eq!(status(&daemon).scene.label, "#102030", "a later background is shown");
 }
 
 #[test]
 fn lists_contain_what_the_page_needs() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
-    let site = Site::of(&home);
-    let get = |path: &str| site.ask("GET", path, b"").json();
+    let session = Session::of(&home);
+    let get = |path: &str| session.ask("GET", path, b"").json();
     assert_eq!(get("/api/look")[0]["name"], "softness");
     assert_eq!(get("/api/look")[0]["type"], json!({"number": [0, 100]}));
     assert!(get("/api/devices")["cameras"].is_array());
@@ -432,7 +432,7 @@ fn a_port_in_use_does_not_stop_the_daemon() {
     assert!(home.log().contains("cannot serve the control page on port"), "{}", home.log());
 }
 
-/// Whether the mean of the picture's left upper corner is near this colour.
+/// JavaScript that checks the colour of the preview's lower left corner.
 fn corner_is(rgb: [u8; 3]) -> String {
     let [r, g, b] = rgb;
     format!(
@@ -441,15 +441,15 @@ fn corner_is(rgb: [u8; 3]) -> String {
     )
 }
 
-/// A number that stands for the whole picture of the moment.
+/// JavaScript that computes a checksum of the preview.
 const PICTURE: &str = "(() => { const c = document.getElementById('screen'); let sum = 0; \
                        for (const value of c.getContext('2d').getImageData(0, 0, c.width, c.height).data) sum = (sum * 31 + value) | 0; return sum; })()";
 
-/// Whether the page asks to show the room.
+/// JavaScript that checks whether the page asks for consent to show the room.
 const ASKED: &str = "document.getElementById('room').open";
 const NOT_ASKED: &str = "!document.getElementById('room').open";
 
-/// Moves a slider.
+/// JavaScript that moves a slider.
 fn slide(id: &str, value: i32) -> String {
     format!("{{ const s = document.getElementById('{id}'); s.value = {value}; s.dispatchEvent(new Event('input')); }}")
 }
@@ -472,7 +472,7 @@ fn shots(browser: &mut Browser, name: &str) {
 }
 
 #[test]
-fn a_person_can_do_everything_in_a_browser() {
+fn every_control_of_the_page_works_in_a_browser() {
     let Some(program) = browser::find() else {
         eprintln!("skipped: no Chromium (scripts/setup --tests installs it)");
         return;
@@ -488,11 +488,11 @@ fn a_person_can_do_everything_in_a_browser() {
     browser.size(1280, 800);
     browser.go(&address);
 
-    // it is there, alive, and has put the code away
+    // the page is live and has removed the code from its address
     browser.until("Number(document.getElementById('screen')?.dataset.frames) > 5");
     browser.until("document.querySelectorAll('.setting').length > 10");
     assert_eq!(browser.js("location.pathname + location.search"), "/");
-    assert_eq!(browser.js("document.cookie"), "", "scripts don't see the session");
+    assert_eq!(browser.js("document.cookie"), "", "the session cookie is hidden from scripts");
     let paint = browser.js("performance.getEntriesByName('first-contentful-paint')[0].startTime");
     eprintln!("first paint after {paint} ms");
     browser.until(&corner_is([0x20, 0xa0, 0x40]));
@@ -501,7 +501,7 @@ fn a_person_can_do_everything_in_a_browser() {
     browser.until("document.getElementById('headline').textContent.startsWith('Ready')");
     shots(&mut browser, "empty");
 
-    // words become a picture
+    // create a background
     browser.js("document.getElementById('prompt-text').value = 'beach'");
     click(&mut browser, "#generate");
     daemon.wait_until("the beach is shown", |status| status.scene.label.contains("beach"));
@@ -511,40 +511,40 @@ fn a_person_can_do_everything_in_a_browser() {
     browser.until(&format!("!{}", corner_is([0x20, 0xa0, 0x40])));
     browser.until("document.querySelector('[data-file] img').naturalWidth === 320");
 
-    // a picture of one's own
+    // upload an image
     write_png(&home.path("violet.png"), 640, 360, [120, 40, 200]);
     browser.choose_file("#file", &home.path("violet.png"));
     browser.until(&corner_is([120, 40, 200]));
     browser.until("document.querySelectorAll('[data-file]').length === 2");
     shots(&mut browser, "pictures");
 
-    // one that is none
+    // upload a text file
     fs::write(home.path("notes.txt"), "hello").unwrap();
     browser.choose_file("#file", &home.path("notes.txt"));
     browser.until("document.querySelector('.toast.bad')?.textContent.includes('notes.txt is a text file')");
     shots(&mut browser, "error");
     click(&mut browser, ".toast .close");
 
-    // removed, and wanted back
+    // remove, then undo
     browser.js("document.querySelector('[data-file] ~ .tools [title=Remove]').click()");
     browser.until("document.querySelectorAll('[data-file]').length === 1");
     click(&mut browser, ".toast button");
     browser.until("document.querySelectorAll('[data-file]').length === 2");
 
-    // blur and its strength
+    // blur strength
     click(&mut browser, "[data-kind=blur]");
     browser.until("!document.getElementById('blur-option').hidden");
     browser.js(&slide("blur-strength", 73));
-    daemon.wait_until("it is blurred so", |status| status.scene.label == "blur 73");
+    daemon.wait_until("the strength is applied", |status| status.scene.label == "blur 73");
 
-    // a slider, and back
+    // a slider, and its reset
     browser.js(&slide("look-softness", 33));
-    daemon.wait_until("it is turned", |status| status.scene.look.softness == 33);
+    daemon.wait_until("the setting is applied", |status| status.scene.look.softness == 33);
     browser.until("document.querySelector('.setting.changed label')?.textContent === 'Softness'");
     click(&mut browser, ".setting.changed .reset");
-    daemon.wait_until("it is turned back", |status| status.scene.look.softness == 0);
+    daemon.wait_until("the setting is reset", |status| status.scene.look.softness == 0);
 
-    // the plain room only after a question
+    // the room is shown only after consent
     click(&mut browser, "[data-kind=none]");
     browser.until(ASKED);
     shots(&mut browser, "question");
@@ -553,7 +553,7 @@ fn a_person_can_do_everything_in_a_browser() {
     assert_eq!(status(&daemon).scene.label, "blur 73");
     assert_eq!(browser.js("document.getElementById('room-banner').hidden"), true);
 
-    // nor a part of it: a no puts the slider back, a yes is asked for once
+    // the same for a part of it: declining resets the slider, consent is requested once
     browser.js(&slide("look-background_opacity", 60));
     browser.until(ASKED);
     browser.js(&slide("look-background_opacity", 50));
@@ -564,14 +564,14 @@ fn a_person_can_do_everything_in_a_browser() {
     browser.js(&slide("look-background_opacity", 60));
     browser.until(ASKED);
     click(&mut browser, "#show-room");
-    daemon.wait_until("the room shines through", |status| status.scene.look.background_opacity == 60);
+    daemon.wait_until("the room is partly visible", |status| status.scene.look.background_opacity == 60);
     browser.until("!document.getElementById('room-banner').hidden");
     browser.until("document.getElementById('label').textContent === 'Blur 73 (your room is visible)'");
     assert!(
         browser.js("document.getElementById('room-banner').textContent").as_str().unwrap().contains("opacity is 60 %")
     );
     browser.js(&slide("look-background_opacity", 30));
-    daemon.wait_until("more of it", |status| status.scene.look.background_opacity == 30);
+    daemon.wait_until("the opacity is applied", |status| status.scene.look.background_opacity == 30);
     assert_eq!(browser.js("document.getElementById('room').open"), false);
     shots(&mut browser, "room");
     home.expect(&["pause"], 0);
@@ -586,7 +586,7 @@ fn a_person_can_do_everything_in_a_browser() {
     browser.until("document.getElementById('room-banner').hidden");
     assert_eq!(status(&daemon).scene.label, "blur 73");
 
-    // a blur that hides nothing is asked about as well
+    // a weak blur needs consent as well
     browser.js(&slide("blur-strength", 4));
     browser.until(ASKED);
     click(&mut browser, "#keep-hidden");
@@ -597,14 +597,14 @@ fn a_person_can_do_everything_in_a_browser() {
     daemon.wait_until("it is mirrored", |status| status.scene.mirror);
     browser
         .js("{ const s = document.getElementById('quality'); s.value = 'eco'; s.dispatchEvent(new Event('change')); }");
-    daemon.wait_until("it is cheap", |status| status.mask.wanted_quality == bgcam::mask::Quality::Eco);
+    daemon.wait_until("the quality is applied", |status| status.mask.wanted_quality == bgcam::mask::Quality::Eco);
 
-    // the cut-out, which is grey
+    // the mask view, which is grey
     click(&mut browser, "[value=matte]");
     browser.until(&corner_is([0, 0, 0]));
     shots(&mut browser, "matte");
 
-    // the space bar scrolls, unless the picture or the button has the focus
+    // Space pauses only if the preview has the focus
     for (focused, key) in [
         ("document.body", " "),
         ("document.getElementById('prompt-text')", " "),
@@ -614,7 +614,7 @@ fn a_person_can_do_everything_in_a_browser() {
         browser.press(key);
     }
     click(&mut browser, "#mirror");
-    daemon.wait_until("what was pressed before was done before", |status| !status.scene.mirror);
+    daemon.wait_until("the earlier key presses are handled", |status| !status.scene.mirror);
     assert!(!status(&daemon).scene.paused);
     browser.js("document.getElementById('stage').focus()");
     shots(&mut browser, "focus");
@@ -625,7 +625,7 @@ fn a_person_can_do_everything_in_a_browser() {
     home.expect(&["resume"], 0);
     browser.until("document.getElementById('pause').textContent === 'Pause'");
 
-    // nothing left the machine, and the policy had nothing to stop
+    // no external requests and no policy violations
     let origin = address.split("?").next().unwrap();
     for sent in browser.events("Network.requestWillBeSent") {
         let url = sent["request"]["url"].as_str().unwrap();
@@ -637,7 +637,7 @@ fn a_person_can_do_everything_in_a_browser() {
     }
     assert_eq!(browser.events("Runtime.exceptionThrown").count(), 0);
 
-    // the address that was used is worth nothing, even here; and without the cookie the door is shut
+    // a used address is refused even with a session, and the page needs the cookie
     browser.go(&address);
     browser.until("document.title.includes('not valid')");
     browser.go(origin);
@@ -649,33 +649,33 @@ fn a_person_can_do_everything_in_a_browser() {
 }
 
 #[test]
-fn a_viewer_who_stands_still_stops_nobody() {
+fn stalled_viewer_does_not_block_others() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-    let site = Site::of(&home);
-    // takes the head of the answer, and nothing more
-    let mut stalled = TcpStream::connect(&site.host).unwrap();
-    let head = format!("GET /live/output HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n", site.host, site.cookie);
+    let session = Session::of(&home);
+    // reads only the start of the response
+    let mut stalled = TcpStream::connect(&session.host).unwrap();
+    let head = format!("GET /live/output HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n", session.host, session.cookie);
     stalled.write_all(head.as_bytes()).unwrap();
     stalled.read_exact(&mut [0; 12]).unwrap();
     let written = status(&daemon).counters.written;
-    daemon.wait_until("pictures go on", |status| status.counters.written > written + 60);
-    assert_eq!(site.ask("GET", "/api/styles", b"").status, 200);
+    daemon.wait_until("frames continue", |status| status.counters.written > written + 60);
+    assert_eq!(session.ask("GET", "/api/styles", b"").status, 200);
 }
 
 #[test]
 fn the_page_is_light() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
-    let site = Site::of(&home);
-    let files = ["/", "/app.js", "/style.css", "/icon.svg"].map(|path| site.ask("GET", path, b"").body.len());
+    let session = Session::of(&home);
+    let files = ["/", "/app.js", "/style.css", "/icon.svg"].map(|path| session.ask("GET", path, b"").body.len());
     let weight: usize = files.iter().sum();
-    eprintln!("the page has {weight} bytes");
+    eprintln!("page size: {weight} bytes");
     assert!(weight < 100_000, "{files:?}");
 }
 
 #[test]
-fn preview_prints_where_no_desktop_is() {
+fn preview_prints_the_address_without_a_desktop() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
     // no xdg-open in an empty PATH

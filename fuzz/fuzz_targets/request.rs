@@ -1,4 +1,4 @@
-//! A line on the control socket, from anybody.
+//! Parses an arbitrary line from the control socket.
 #![no_main]
 
 use bgcam::{control::protocol::Request, look::Look};

@@ -1,4 +1,4 @@
-//! A Chromium without a window, driven over its DevTools pipe: one JSON message each way, ended by a zero byte.
+//! A headless Chromium, controlled over its DevTools pipe with zero-terminated JSON messages.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses a part of it
 
 use std::{
@@ -13,15 +13,15 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-/// Longer than anything here takes on a busy machine; nothing is asserted about time.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Generous even for a busy machine; no test asserts durations.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The pipe is on descriptors 3 and 4.
+/// Connects the DevTools pipe, which is on file descriptors 3 and 4.
 const START: &str = r#"exec "$0" "$@" 3<&0 4>&1 0</dev/null 1>/dev/null"#;
 
 const FLAGS: [&str; 8] = [
     "--headless=new",
-    "--no-sandbox", // tests run as root too, and only our own page is loaded
+    "--no-sandbox", // tests also run as root, and load only our own page
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
@@ -30,7 +30,7 @@ const FLAGS: [&str; 8] = [
     "--remote-debugging-pipe",
 ];
 
-/// The browser, where there is one.
+/// The installed browser, if any.
 pub fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome"];
@@ -67,7 +67,7 @@ impl Browser {
         browser
     }
 
-    /// Calls a method of the protocol and gives its result.
+    /// Calls a protocol method and returns its result.
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.calls += 1;
         let mut message = json!({"id": self.calls, "method": method, "params": parameters});
@@ -78,7 +78,7 @@ impl Browser {
         loop {
             let mut answer = Vec::new();
             self.from.read_until(0, &mut answer).unwrap();
-            assert!(answer.pop().is_some(), "the browser ended at {method}");
+            assert!(answer.pop().is_some(), "the browser exited during {method}");
             let answer: Value = serde_json::from_slice(&answer).unwrap();
             if answer["id"] != self.calls {
                 self.events.push(answer);
@@ -93,25 +93,25 @@ impl Browser {
         self.call("Page.navigate", json!({"url": url}));
     }
 
-    /// The value of an expression in the page, awaited.
+    /// Evaluates an expression in the page and awaits its value.
     pub fn js(&mut self, expression: &str) -> Value {
-        let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
-        let result = self.call("Runtime.evaluate", asked);
+        let parameters = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
+        let result = self.call("Runtime.evaluate", parameters);
         assert!(result["exceptionDetails"].is_null(), "{expression}: {}", result["exceptionDetails"]);
         result["result"]["value"].clone()
     }
 
     /// Waits until an expression is true.
     pub fn until(&mut self, expression: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.js(expression) != json!(true) {
             let page = "document.body.innerText.slice(0, 3000)";
-            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {expression}\n{}", self.js(page));
+            assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {expression}\n{}", self.js(page));
             thread::sleep(Duration::from_millis(30));
         }
     }
 
-    /// Puts files into an `<input type=file>`, as a person's choice would.
+    /// Selects a file in an `<input type=file>`.
     pub fn choose_file(&mut self, selector: &str, path: &Path) {
         let root = self.call("DOM.getDocument", json!({}))["root"]["nodeId"].clone();
         let node = self.call("DOM.querySelector", json!({"nodeId": root, "selector": selector}))["nodeId"].clone();
@@ -140,7 +140,7 @@ impl Browser {
         fs::write(path, STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()).unwrap();
     }
 
-    /// What happened in the page by the name of the event.
+    /// The recorded events of this type.
     pub fn events(&self, method: &str) -> impl Iterator<Item = &Value> {
         self.events.iter().filter(move |event| event["method"] == method).map(|event| &event["params"])
     }

@@ -1,4 +1,4 @@
-//! A daemon of a test's own: private directories, its own socket, ended when dropped.
+//! A daemon for one test, with private directories and its own socket; killed when dropped.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses a part of it
 
 use std::{
@@ -14,8 +14,8 @@ use bgcam::control::{
     protocol::{Request, Response, Status},
 };
 
-/// Longer than anything here takes on a busy machine; nothing is asserted about time.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Generous even for a busy machine; no test asserts durations.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Private directories for one daemon and its clients.
 pub struct Home {
@@ -33,13 +33,13 @@ impl Home {
         self.dir.path().join(name)
     }
 
-    /// `bgcam` with these directories; the ONNX Runtime library comes from where it always is.
+    /// A `bgcam` command with these directories and the installed ONNX Runtime library.
     pub fn bgcam(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bgcam"));
         command.args(args).env("XDG_RUNTIME_DIR", self.path("run"));
         command.env("XDG_CONFIG_HOME", self.path("config")).env("XDG_STATE_HOME", self.path("state"));
         command.env("XDG_DATA_HOME", self.path("data")).stdin(Stdio::null());
-        // programs of the test's own come first
+        // programs written by the test take precedence
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
         if let Ok(library) = bgcam::mask::library(&bgcam::mask::Settings::default()) {
@@ -48,17 +48,17 @@ impl Home {
         command
     }
 
-    /// Runs `bgcam` to its end.
+    /// Runs `bgcam`.
     pub fn run(&self, args: &[&str]) -> Output {
         self.bgcam(args).output().unwrap()
     }
 
-    /// Runs `bgcam` to its end, which must have this status, and gives what it said.
+    /// Runs `bgcam`, asserts its exit code and returns its output.
     pub fn expect(&self, args: &[&str], code: i32) -> String {
         let output = self.run(args);
-        let said = text(&output);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        said
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+        text
     }
 
     pub fn write_config(&self, text: &str) {
@@ -67,12 +67,12 @@ impl Home {
         fs::write(dir.join("bgcam.toml"), text).unwrap();
     }
 
-    /// Starts a daemon without any device and waits until it answers.
+    /// Starts a daemon without devices and waits until it responds.
     pub fn start(&self, args: &[&str]) -> Daemon<'_> {
         self.start_with(args, |_| {})
     }
 
-    /// The same, after a change of how it is started.
+    /// The same, with a customized command.
     pub fn start_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Daemon<'_> {
         let mut all = vec!["daemon", "--output", "none"];
         all.extend(args);
@@ -81,16 +81,16 @@ impl Home {
         change(&mut command);
         let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
         let mut daemon = self.watch(child);
-        daemon.wait_until("the daemon answers", |_| true);
+        daemon.wait_until("the daemon responds", |_| true);
         daemon
     }
 
-    /// A daemon that was started in another way.
+    /// Wraps a daemon that was started in another way.
     pub fn watch(&self, child: Child) -> Daemon<'_> {
         Daemon { home: self, child }
     }
 
-    /// Makes a program of the test's own, which the daemon finds before the system's.
+    /// Writes a shell script that takes precedence over programs of the system.
     pub fn write_program(&self, name: &str, body: &str) -> PathBuf {
         let path = self.path("bin").join(name);
         fs::create_dir_all(self.path("bin")).unwrap();
@@ -99,11 +99,11 @@ impl Home {
         path
     }
 
-    /// Waits until something is so that no status tells.
-    pub fn wait_for(&self, what: &str, is_so: impl Fn() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so() {
-            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{}", self.log());
+    /// Waits for a condition that is not part of the status.
+    pub fn wait_for(&self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + TIMEOUT;
+        while !condition() {
+            assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -127,13 +127,13 @@ impl Daemon<'_> {
         self.home.client().expect("a daemon").call(request)
     }
 
-    /// Waits until the status is as wanted.
+    /// Waits until the status meets a condition.
     pub fn wait_until(&mut self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut last = None;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("the daemon ended ({status}) before {what}\n{}", self.home.log());
+                panic!("the daemon exited ({status}) before: {what}\n{}", self.home.log());
             }
             let response = self.home.client().and_then(|mut client| client.call(&Request::Status).ok());
             if let Some(Response::Status(status)) = response {
@@ -144,17 +144,17 @@ impl Daemon<'_> {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("not within {PATIENCE:?}: {what}\n{last:#?}\n{}", self.home.log());
+        panic!("not within {TIMEOUT:?}: {what}\n{last:#?}\n{}", self.home.log());
     }
 
-    /// Waits for the daemon's end.
+    /// Waits until the daemon exits.
     pub fn wait_for_end(&mut self) -> std::process::ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "the daemon does not end\n{}", self.home.log());
+            assert!(Instant::now() < deadline, "the daemon does not exit\n{}", self.home.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -172,17 +172,17 @@ impl Drop for Daemon<'_> {
     }
 }
 
-/// All that a program said.
+/// The whole output of a program.
 pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
-/// A plain picture of one colour, as a file.
+/// Writes an image of a single colour.
 pub fn write_png(path: &Path, width: u32, height: u32, rgb: [u8; 3]) {
     image::RgbImage::from_pixel(width, height, image::Rgb(rgb)).save(path).unwrap();
 }
 
-/// Plain grey pictures, a tenth of a second each, as a file.
+/// Writes an animation of plain grey frames, 0.1 s each.
 pub fn write_gif(path: &Path, levels: &[u8]) {
     let mut encoder = image::codecs::gif::GifEncoder::new(fs::File::create(path).unwrap());
     for level in levels {

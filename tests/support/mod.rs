@@ -1,4 +1,4 @@
-//! Runs things in the testbed: a guest kernel with a real webcam driver and a real v4l2loopback, as an ordinary process.
+//! Runs programs in the testbed: a guest kernel with a real webcam driver and v4l2loopback, in an ordinary process.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test file uses a part of it
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 /// The versions of v4l2loopback that distributions ship, oldest first.
 pub const VERSIONS: [&str; 4] = ["0.12.7", "0.13.2", "0.15.0", "0.15.4"];
 
-/// The testbed's directory, or a return from the test with a plain word.
+/// The testbed's directory, or skips the test with a message.
 #[macro_export]
 macro_rules! testbed_or_skip {
     () => {
@@ -25,7 +25,7 @@ macro_rules! testbed_or_skip {
     };
 }
 
-/// A module for each of some functions, with a test for each of [`VERSIONS`].
+/// Defines a module per function, with a test for each of [`VERSIONS`].
 #[macro_export]
 macro_rules! on_each_version {
     ($($test:ident),*) => {
@@ -42,7 +42,7 @@ macro_rules! on_each_version {
     };
 }
 
-/// A module for a function, with a test for each of some of [`VERSIONS`], for what takes long: `on_versions!(f: v0_12_7)`.
+/// Defines a module for a slow function, with tests for some of [`VERSIONS`]: `on_versions!(f: v0_12_7)`.
 #[macro_export]
 macro_rules! on_versions {
     ($test:ident: $($version:ident),*) => {
@@ -53,7 +53,7 @@ macro_rules! on_versions {
     };
 }
 
-/// The testbed: named by `BGCAM_TESTBED`, beside the repository, or built by `scripts/testbed`.
+/// The testbed: named by `BGCAM_TESTBED`, next to the repository, or built by `scripts/testbed`.
 pub fn testbed() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let places = match env::var_os("BGCAM_TESTBED") {
@@ -63,7 +63,7 @@ pub fn testbed() -> Option<PathBuf> {
     places.into_iter().find(|place| place.join("run").is_file()).and_then(|place| place.canonicalize().ok())
 }
 
-/// Whether this machine has udev, for guests with USB webcams.
+/// Whether this machine has udev, which guests with USB webcams need.
 pub fn has_udev() -> bool {
     let found = ["/lib/systemd/systemd-udevd", "/usr/lib/systemd/systemd-udevd"].map(Path::new);
     let has = found.iter().any(|path| path.exists());
@@ -88,7 +88,7 @@ pub struct Guest {
     share: tempfile::TempDir,
 }
 
-/// What a guest's script gave.
+/// The result of a guest's script.
 #[derive(Debug)]
 pub struct Output {
     pub status: ExitStatus,
@@ -110,22 +110,22 @@ impl Guest {
         self.share.path().join(name)
     }
 
-    /// Another version of v4l2loopback, one of [`VERSIONS`].
+    /// Uses another version of v4l2loopback, one of [`VERSIONS`].
     pub fn v4l2loopback(self, version: &str) -> Self {
         self.option(&["--v4l2loopback", version])
     }
 
-    /// v4l2loopback installed but not loaded.
+    /// Installs v4l2loopback without loading it.
     pub fn no_loopback(self) -> Self {
         self.option(&["--no-loopback"])
     }
 
-    /// Other options for v4l2loopback, as `insmod` wants them.
+    /// Sets the options of v4l2loopback, in the syntax of `insmod`.
     pub fn loopback_options(self, options: &str) -> Self {
         self.option(&["--loopback-opts", options])
     }
 
-    /// A second webcam, `/dev/video20`, that gives MJPEG made of `source`: a picture, a video, or a test picture.
+    /// Adds a second webcam, `/dev/video20`, with MJPEG frames from `source`, an image or video, or else a test pattern.
     pub fn mjpeg(self, source: Option<&Path>) -> Self {
         let guest = self.option(&["--mjpeg"]);
         match source {
@@ -134,29 +134,29 @@ impl Guest {
         }
     }
 
-    /// A USB webcam with these options of the testbed's `uvc-webcam`, and udev, which names it in `/dev/v4l`; no vivid.
+    /// Replaces vivid by a USB webcam with these options of the testbed's `uvc-webcam`, and udev, which adds it to `/dev/v4l`.
     pub fn uvc(self, options: &str) -> Self {
         let uvc = format!("--uvc={options}");
         self.option(&[&uvc, "--udev", "--vivid-opts", "none"])
     }
 
-    /// Other options for vivid, as `insmod` wants them.
+    /// Sets the options of vivid, in the syntax of `insmod`.
     pub fn vivid_options(self, options: &str) -> Self {
         self.option(&["--vivid-opts", options])
     }
 
-    /// A directory that the guest writes to for real, beside [`Guest::share`].
+    /// Adds a writable shared directory, in addition to [`Guest::share`].
     pub fn shared(self, dir: &Path) -> Self {
         self.option(&["--share", dir.to_str().unwrap()])
     }
 
-    /// A variable of the script's environment.
+    /// Sets an environment variable of the script.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.envs.push((name.to_owned(), value.into()));
         self
     }
 
-    /// How long it may live; three minutes without this.
+    /// Sets the timeout; three minutes by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -169,21 +169,21 @@ impl Guest {
 
     /// Boots, runs a bash script, and powers off.
     ///
-    /// The script finds `$BGCAM`, `$TESTBED`, the directory `$SHARE`, which outlives the guest, and the function
-    /// `until_ok SECONDS COMMAND...`, which repeats a command until it succeeds. What it starts dies with the guest.
+    /// The script can use `$BGCAM`, `$TESTBED`, the directory `$SHARE`, which outlives the guest, and the function
+    /// `until_ok SECONDS COMMAND...`, which repeats a command until it succeeds. Its processes end with the guest.
     ///
     /// # Panics
-    /// When the guest itself breaks; what the script does is for the caller to judge.
+    /// When the guest itself fails; the caller checks the result of the script.
     pub fn bash(self, script: &str) -> Output {
         let path = self.share.path().join("script.sh");
         fs::write(&path, format!("{PRELUDE}\n{script}")).unwrap();
         self.run("bash", &[path.to_str().unwrap()])
     }
 
-    /// The same with what `daemon.sh` offers, for a daemon that finds the model's library.
+    /// The same with the functions of `daemon.sh` and the ONNX Runtime library.
     ///
     /// # Panics
-    /// When the guest itself breaks; what the script does is for the caller to judge.
+    /// When the guest itself fails; the caller checks the result of the script.
     pub fn daemon(self, script: &str) -> Output {
         let library = bgcam::mask::library(&bgcam::mask::Settings::default());
         let guest = match library {
@@ -197,7 +197,7 @@ impl Guest {
     /// Boots, runs a program, and powers off.
     ///
     /// # Panics
-    /// When the guest itself breaks; what the program does is for the caller to judge.
+    /// When the guest itself fails; the caller checks the result of the program.
     pub fn run(self, program: &str, args: &[&str]) -> Output {
         let output = Command::new(self.testbed.join("run"))
             .args(&self.options)
@@ -211,7 +211,7 @@ impl Guest {
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-        assert_ne!(output.status.code(), Some(125), "the guest broke:\n{stdout}\n{stderr}");
+        assert_ne!(output.status.code(), Some(125), "the guest failed:\n{stdout}\n{stderr}");
         Output { status: output.status, stdout, stderr, share: self.share }
     }
 }
@@ -219,7 +219,7 @@ impl Guest {
 const PRELUDE: &str = include_str!("guest.sh");
 
 impl Output {
-    /// The same, once it is sure that the script succeeded.
+    /// Asserts that the script succeeded.
     ///
     /// # Panics
     /// When it did not.
@@ -228,15 +228,15 @@ impl Output {
         self
     }
 
-    /// A file that the script left in `$SHARE`.
+    /// A file in `$SHARE`.
     pub fn file(&self, name: &str) -> PathBuf {
         self.share.path().join(name)
     }
 
-    /// The mean colour of a picture in `$SHARE`, leaving out the topmost eighth.
+    /// The mean colour of an image in `$SHARE`, except its topmost eighth.
     ///
     /// # Panics
-    /// When there is no such picture.
+    /// When the image cannot be read.
     pub fn mean_colour(&self, name: &str) -> [f64; 3] {
         let picture = image::open(self.file(name)).unwrap().to_rgb8();
         let rows = picture.rows().skip(picture.height() as usize / 8);

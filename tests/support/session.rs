@@ -1,5 +1,5 @@
-//! A desktop session of a test's own: a message bus, PipeWire, WirePlumber, and where wanted the portal, in a private
-//! directory; and apps that read the camera there.
+//! A desktop session for one test: message bus, PipeWire, WirePlumber and optionally the portal, in a private directory; and
+//! apps that read the camera there.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test file uses a part of it
 
 use std::{
@@ -15,16 +15,16 @@ use std::{
 
 use bgcam::frame::{Size, Yuv};
 
-/// Longer than anything here takes on a busy machine; nothing is asserted about time.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Generous even for a busy machine; no test asserts durations.
+const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// What the portal of Debian, Fedora and Arch is called; it is in nobody's `PATH`.
+/// The directories of the portal in Debian, Fedora and Arch, which are not in `PATH`.
 const PORTAL_DIRS: [&str; 2] = ["/usr/libexec", "/usr/lib"];
 
-/// The system's own, which has the modules that are Debian packages; another may come first in `PATH`.
+/// The system's Python, which has the modules of Debian packages; `PATH` may contain another one.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// A session in `dir`, or a return from the test with a plain word.
+/// Starts a session in `dir`, or skips the test with a message.
 #[macro_export]
 macro_rules! session_or_skip {
     ($dir:expr) => {{
@@ -36,19 +36,19 @@ macro_rules! session_or_skip {
     }};
 }
 
-/// What a session and a native reader are made of.
+/// The programs that a session and a native reader need.
 pub const PROGRAMS: [&str; 6] =
     ["dbus-daemon", "pipewire", "wireplumber", "pw-cli", "gst-launch-1.0", "gst-inspect-1.0:pipewiresrc"];
 
-/// The first of these programs that is not installed; `gst-inspect-1.0:ELEMENT` stands for a part of GStreamer, and
-/// `python3:MODULE` for one of Python.
+/// The first of these programs that is not installed. `gst-inspect-1.0:ELEMENT` means a GStreamer element, and
+/// `python3:MODULE` a Python module.
 pub fn missing<'a>(programs: &[&'a str]) -> Option<&'a str> {
-    let there = |name: &str| match name.split_once(':') {
+    let is_installed = |name: &str| match name.split_once(':') {
         Some(("python3", module)) => succeeds(Command::new(PYTHON).args(["-c", &format!("import {module}")])),
         Some((program, element)) => succeeds(Command::new(program).arg(element)),
         None => find(name).is_some(),
     };
-    programs.iter().copied().find(|name| !there(name))
+    programs.iter().copied().find(|name| !is_installed(name))
 }
 
 fn find(name: &str) -> Option<PathBuf> {
@@ -62,14 +62,14 @@ fn succeeds(command: &mut Command) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// Repeats a look until it succeeds.
+/// Polls a condition until it is true.
 ///
 /// # Panics
-/// When it never does.
-pub fn until(what: &str, mut look: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !look() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+/// When it does not become true.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -102,7 +102,7 @@ impl Session {
     pub fn start(dir: &Path) -> Self {
         let bus = format!("--address={}", bus(dir));
         let bus = spawn(dir, "dbus-daemon", &["--session", "--nofork", "--nopidfile", &bus]);
-        until("the bus is there", || dir.join("bus").exists());
+        until("the bus exists", || dir.join("bus").exists());
         let pipewire = start_pipewire(dir);
         Self { dir: dir.to_owned(), wireplumber: start_wireplumber(dir), pipewire, others: vec![bus] }
     }
@@ -110,7 +110,7 @@ impl Session {
     pub fn stop_servers(&mut self) {
         self.wireplumber.kill();
         self.pipewire.kill();
-        // those that a killed server leaves
+        // left behind by a killed server
         for name in ["pipewire-0", "pipewire-0.lock"] {
             let _ = fs::remove_file(self.dir.join(name));
         }
@@ -123,11 +123,11 @@ impl Session {
 
     pub fn restart_wireplumber(&mut self) {
         self.wireplumber.kill();
-        until("the old one's part is gone", || !session_is_managed(&self.dir));
+        until("the old session manager is gone", || !session_is_managed(&self.dir));
         self.wireplumber = start_wireplumber(&self.dir);
     }
 
-    /// The portal through which browsers ask for a camera, with a desktop that says yes.
+    /// Starts the portal through which browsers request a camera, with a desktop that grants every request.
     pub fn start_portal(&mut self) {
         let portals = self.dir.join("portals");
         fs::create_dir_all(&portals).unwrap();
@@ -150,12 +150,12 @@ impl Session {
         });
     }
 
-    /// `program`, to run in this session.
+    /// A command that runs in this session.
     pub fn command(&self, program: &str) -> Command {
         command(&self.dir, program)
     }
 
-    /// Waits until the camera stands in the server's graph.
+    /// Waits until the camera is in the server's graph.
     pub fn wait_for_camera(&self) {
         until("the camera is in the graph", || self.lists("node.name = \"bgcam\""));
     }
@@ -164,7 +164,7 @@ impl Session {
         said(self.command("pw-cli").args(["ls", "Node"])).contains(property)
     }
 
-    /// Lets a native app die with a frame in its hand.
+    /// Runs a native app that is killed while it uses a frame.
     pub fn hold_and_die(&self) {
         let holder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/holder.py");
         let mut app = Program(self.command(PYTHON).arg(holder).spawn().unwrap());
@@ -176,7 +176,7 @@ impl Session {
         assert_eq!(status.and_then(|status| status.signal()), Some(9), "{status:?}");
     }
 
-    /// Starts a native app that reads the camera for as long as it is let.
+    /// Starts a native app that reads the camera until it is killed.
     pub fn read(&self, size: Size) -> Reader {
         let caps = format!("video/x-raw,format=I420,width={},height={}", size.width(), size.height());
         let mut child = self
@@ -204,12 +204,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Waits for `count` more whole frames, the last of which has that colour in its corner.
+    /// Waits for `count` more complete frames, and asserts the corner colour of the last one.
     ///
     /// # Panics
-    /// When they do not come.
+    /// When they do not arrive.
     pub fn expect(&self, count: usize, colour: Yuv) {
-        let next = || self.frames.recv_timeout(PATIENCE).expect("a frame at the reader");
+        let next = || self.frames.recv_timeout(TIMEOUT).expect("a frame at the reader");
         let mut last = next();
         (1..count).for_each(|_| last = next());
         let near = |a: u8, b: u8| a.abs_diff(b) <= 2;
@@ -219,7 +219,7 @@ impl Reader {
         );
     }
 
-    /// Ends it as a crash does.
+    /// Kills it, as in a crash.
     pub fn kill(mut self) {
         self.program.kill();
     }
