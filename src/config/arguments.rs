@@ -7,7 +7,7 @@ use crate::{
 };
 
 pub(crate) fn parse_colour(text: &str) -> Result<BackgroundSpec, String> {
-    text.parse().map(BackgroundSpec::Color).map_err(|error| with_hint(error))
+    text.parse().map(BackgroundSpec::Color).map_err(with_hint)
 }
 
 pub(crate) fn parse_every(text: &str) -> Result<u32, String> {
@@ -32,7 +32,7 @@ pub(crate) fn whole<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str)
 }
 
 pub(crate) fn parse_background(text: &str) -> Result<BackgroundSpec, String> {
-    text.parse().map_err(|error| with_hint(error))
+    text.parse().map_err(with_hint)
 }
 
 fn with_hint(error: BackgroundError) -> String {
