@@ -23,7 +23,9 @@ pub(super) fn load(system: &System) -> Result<Box<Config>, Invalid> {
     let loaded = Config::layered(&files.map(|file| system.path(file)), variables, &Flags::new());
     loaded.map(Box::new).map_err(|error| Invalid {
         failure: Failure::from(error),
-        defaults: Box::new(Config::layered(&[], std::iter::empty(), &Flags::new()).expect("the defaults are tested")),
+        defaults: Box::new(
+            Config::layered(&[], std::iter::empty(), &Flags::new()).expect("the default settings are valid"),
+        ),
     })
 }
 

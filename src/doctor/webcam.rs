@@ -83,7 +83,7 @@ fn denied(system: &System, node: &Path) -> Finding {
     let (member, gid) = system.is_in_group("video");
     if member && !gid.is_some_and(|gid| system.user.groups.contains(&gid)) {
         return Finding::fail(CHECK, text)
-            .advice("you were added to the group video in this session: log out and in again");
+            .advice("you are in the group video, but joined it after you logged in: log out and in again");
     }
     Finding::fail(CHECK, text).fix(
         format!("sudo usermod -aG video {}", system.user.name),

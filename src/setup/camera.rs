@@ -133,7 +133,9 @@ fn join_group(system: &System, plan: &mut Plan) {
         return;
     }
     if system.is_in_group("video").0 {
-        plan.note("you were added to the group video: log out and in again to use the cameras");
+        plan.note(
+            "you are in the group video, but joined it after you logged in: log out and in again to use the cameras",
+        );
         return;
     }
     let join = ["usermod", "-aG", "video", &system.user.name];
