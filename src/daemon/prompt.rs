@@ -206,7 +206,8 @@ impl Job {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Stored, Failure> {
         if !self.again {
-            let (gallery, recipe) = (self.gallery.clone(), recipe.clone());
+            let gallery = self.gallery.clone();
+            let recipe = recipe.clone();
             let found = tokio::task::spawn_blocking(move || gallery.find(&recipe));
             if let Some(entry) = found.await.map_err(|error| internal(&error))? {
                 reporter.set_keeping(true);

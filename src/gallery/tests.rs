@@ -337,7 +337,8 @@ fn an_id_cannot_point_outside() {
 fn links_are_not_followed() {
     let fixture = Fixture::new();
     let entry = fixture.add("beach", 0);
-    let (json, png) = (entry.id.clone() + ".json", &entry.file);
+    let json = entry.id.clone() + ".json";
+    let png = &entry.file;
     for name in [&json, png] {
         fs::rename(fixture.at(name), fixture.outside(name)).unwrap();
         symlink(fixture.outside(name), fixture.at(name)).unwrap();

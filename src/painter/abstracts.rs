@@ -175,7 +175,8 @@ pub(super) fn brick(stage: &mut Stage<'_>) {
     let mortar = base.mix(hex(0xa89c90), 0.5) * 0.7;
     let lamp = [stage.rng.sign() * stage.rng.range(0.35, 0.6), stage.rng.range(0.1, 0.3)];
     let seed = stage.seed;
-    let (wide, tall) = (0.118, 0.04);
+    let wide = 0.118;
+    let tall = 0.04;
     stage.canvas.each(|u, v, _| {
         let row = (v / tall).floor();
         let shifted = u / wide + 0.5 * (row.rem_euclid(2.0)) + 0.02 * noise(row * 3.0, u * 9.0, seed);

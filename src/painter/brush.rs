@@ -15,7 +15,8 @@ pub(super) fn watercolour(canvas: &mut Canvas, seed: u32) {
     canvas.each(|u, v, _| {
         let [wu, wv] = wobble(u, v, 0.05, 0.006, seed);
         let wash = source.sample(wu, wv);
-        let (here, around) = (to_oklab(wash)[0], to_oklab(wide.sample(wu, wv))[0]);
+        let here = to_oklab(wash)[0];
+        let around = to_oklab(wide.sample(wu, wv))[0];
         // Pigment collects on the darker side of edges and in the paper's texture.
         let pooled = smooth(0.0, 0.1, around - here);
         let cloud = fbm(u * 2.3, v * 2.3, 4, seed ^ 1);
@@ -51,13 +52,16 @@ pub(super) fn oil(canvas: &mut Canvas, rng: &mut Rng, seed: u32) {
 fn strokes(canvas: &mut Canvas, source: &Canvas, blurred: &Canvas, rng: &mut Rng, size: f32, share: f32, seed: u32) {
     let reach = canvas.reach();
     let pitch = size * 0.62;
-    let (columns, rows) = ((2.0 * reach / pitch).ceil() as usize + 1, (1.0 / pitch).ceil() as usize + 1);
+    let columns = (2.0 * reach / pitch).ceil() as usize + 1;
+    let rows = (1.0 / pitch).ceil() as usize + 1;
     let luma = |u: f32, v: f32| to_oklab(blurred.sample(u, v))[0];
     for cell in 0..columns * rows {
         let u = (cell % columns) as f32 * pitch - reach + rng.range(-0.5, 0.5) * pitch;
         let v = (cell / columns) as f32 * pitch + rng.range(-0.5, 0.5) * pitch;
-        let (length, tone) = (size * rng.range(1.5, 3.2), rng.range(0.93, 1.07));
-        let (stray, dice) = (rng.range(-0.35, 0.35), rng.unit());
+        let length = size * rng.range(1.5, 3.2);
+        let tone = rng.range(0.93, 1.07);
+        let stray = rng.range(-0.35, 0.35);
+        let dice = rng.unit();
         let colour = source.sample(u, v);
         let off = to_oklab(colour)[0] - to_oklab(canvas.sample(u, v))[0];
         if share < 1.0 && off.abs() < 0.05 && dice > share * 0.3 {

@@ -47,7 +47,8 @@ impl Canvas {
 
     /// As [`each`](Self::each), for the pixels with their centre in `[left, top, right, bottom]`.
     pub(super) fn within(&mut self, [left, top, right, bottom]: [f32; 4], mut paint: impl FnMut(f32, f32, Rgb) -> Rgb) {
-        let (half, scale) = (self.width as f32 * 0.5, self.scale());
+        let half = self.width as f32 * 0.5;
+        let scale = self.scale();
         let column = |u: f32| ((u * scale + half - 0.5).ceil().max(0.0) as usize).min(self.width);
         let row = |v: f32| ((v * scale - 0.5).ceil().max(0.0) as usize).min(self.height);
         let (x0, x1, y0, y1) = (column(left), column(right), row(top), row(bottom));
@@ -170,7 +171,8 @@ impl Canvas {
             (-reach..=reach).map(|dy| (dy, (r * r - (dy * dy) as f32).max(0.0).sqrt().round() as isize)).collect();
         for y in 0..h {
             for x in 0..w {
-                let (mut total, mut count) = ([0.0f64; 3], 0usize);
+                let mut total = [0.0f64; 3];
+                let mut count = 0usize;
                 for &(dy, half) in &spans {
                     let row = (y as isize + dy).clamp(0, h as isize - 1) as usize * stride;
                     let left = (x as isize - half).max(0) as usize;
@@ -209,7 +211,8 @@ impl Canvas {
             let luma = pixel.luma().max(0.0).sqrt();
             *pixel = Rgb([luma, luma * luma, 0.0]);
         }
-        let (colours, lumas) = (self.area_sums(), lumas.area_sums());
+        let colours = self.area_sums();
+        let lumas = lumas.area_sums();
         let square = |sums: &[[f64; 3]], [x0, y0, x1, y1]: [usize; 4]| -> [f64; 3] {
             let at = |x: usize, y: usize| sums[y * (w + 1) + x];
             let area = ((x1 - x0) * (y1 - y0)) as f64;
@@ -218,7 +221,8 @@ impl Canvas {
         for y in 0..h {
             let (up, down) = (y.saturating_sub(r), (y + r + 1).min(h));
             for x in 0..w {
-                let (left, right) = (x.saturating_sub(r), (x + r + 1).min(w));
+                let left = x.saturating_sub(r);
+                let right = (x + r + 1).min(w);
                 let squares =
                     [[left, up, x + 1, y + 1], [x, up, right, y + 1], [left, y, x + 1, down], [x, y, right, down]];
                 let spread = |area: [usize; 4]| {

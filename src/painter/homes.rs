@@ -11,18 +11,21 @@ use super::scene::{Thing, Time};
 /// A kitchen: cupboards above and below a tiled wall, jars, and lamps over the worktop.
 pub(super) fn kitchen(stage: &mut Stage<'_>) {
     let light = RoomLight::new(stage, Time::Day);
-    let (side, reach) = (light.side, stage.canvas.reach());
+    let side = light.side;
+    let reach = stage.canvas.reach();
     let paint = hex(stage.rng.pick(&[0xe9e5dc, 0xdfe2de, 0xe6ddd0]));
     let at = [-side * stage.rng.range(0.4, 0.55), 0.4];
     wall(stage, light, paint, at);
     tiles(stage, light, at);
     if !stage.lacks(Thing::Windows) {
-        let (near, far) = (side * stage.rng.range(0.36, 0.42), side * (reach - 0.14));
+        let near = side * stage.rng.range(0.36, 0.42);
+        let far = side * (reach - 0.14);
         window(stage, light, [near.min(far), 0.1, near.max(far), 0.56], false);
     }
     if !stage.lacks(Thing::Cupboard) {
         let front = hex(stage.rng.pick(&[0xdcd8ce, 0x8fa098, 0x4a5a62, 0xc8b496, 0x6a7a70]));
-        let (edge, end) = (side * stage.rng.range(0.02, 0.1), -side * (reach + 0.1));
+        let edge = side * stage.rng.range(0.02, 0.1);
+        let end = -side * (reach + 0.1);
         doors(stage, light, front, [edge.min(end), -0.1, edge.max(end), 0.25], at);
         doors(stage, light, front, [-reach - 0.1, 0.755, reach + 0.1, 1.1], at);
     }
@@ -68,7 +71,8 @@ fn doors(stage: &mut Stage<'_>, light: RoomLight, front: super::colour::Rgb, are
     let upper = top < 0.0;
     stage.canvas.block(area, 0.0, |x, y| {
         let (u, v) = (lerp(left, right, x), lerp(top, bottom, y));
-        let (door, across) = ((x * count).floor(), (x * count).fract());
+        let door = (x * count).floor();
+        let across = (x * count).fract();
         let gap = smooth(0.0, 0.012, across) * smooth(1.0, 0.988, across);
         let panel = 1.0 - 0.09 * (smooth(0.07, 0.085, across) * smooth(0.93, 0.915, across));
         let handle_at = if door as i32 % 2 == 0 { 0.9 } else { 0.1 };
@@ -94,7 +98,8 @@ fn worktop(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
 fn jars(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let mut out = stage.rng.range(0.2, 0.3);
     while out < 0.8 {
-        let (wide, tall) = (stage.rng.range(0.035, 0.06), stage.rng.range(0.07, 0.15));
+        let wide = stage.rng.range(0.035, 0.06);
+        let tall = stage.rng.range(0.07, 0.15);
         let u = -light.side * out - wide * 0.5;
         let clay = hex(stage.rng.pick(&[0xd8d2c4, 0x9a6a48, 0xc8b088, 0x5a6a62, 0xe8e4da, 0xa88458]));
         let lit = light.at(u, 0.7, at);
@@ -110,12 +115,14 @@ fn jars(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
 /// A bedroom: a headboard with pillows, a bedside lamp, a picture, and a window.
 pub(super) fn bedroom(stage: &mut Stage<'_>) {
     let light = RoomLight::new(stage, Time::Day);
-    let (side, reach) = (light.side, stage.canvas.reach());
+    let side = light.side;
+    let reach = stage.canvas.reach();
     let paint = hex(stage.rng.pick(&[0xd9d2c6, 0xb8c0bc, 0xc8b8ac, 0xaab4bc, 0xe0d8cc]));
     let at = [-side * stage.rng.range(0.6, 0.68), 0.5];
     wall(stage, light, paint, at);
     if !stage.lacks(Thing::Windows) {
-        let (near, far) = (side * stage.rng.range(0.52, 0.58), side * (reach + 0.05));
+        let near = side * stage.rng.range(0.52, 0.58);
+        let far = side * (reach + 0.05);
         window(stage, light, [near.min(far), 0.04, near.max(far), 0.68], false);
         if !stage.lacks(Thing::Curtains) {
             curtain(stage, light, near);
@@ -179,12 +186,14 @@ fn bed(stage: &mut Stage<'_>, light: RoomLight, middle: f32, at: [f32; 2]) {
 /// A classroom: a blackboard with traces of chalk, books, and a window.
 pub(super) fn classroom(stage: &mut Stage<'_>) {
     let light = RoomLight::new(stage, Time::Day);
-    let (side, reach) = (light.side, stage.canvas.reach());
+    let side = light.side;
+    let reach = stage.canvas.reach();
     let paint = hex(stage.rng.pick(&[0xe4ddcc, 0xd8dcd4, 0xe8e2d6]));
     let at = [-side * 0.6, 0.3];
     wall(stage, light, paint, at);
     if !stage.lacks(Thing::Windows) {
-        let (near, far) = (side * stage.rng.range(0.68, 0.72), side * (reach + 0.2));
+        let near = side * stage.rng.range(0.68, 0.72);
+        let far = side * (reach + 0.2);
         window(stage, light, [near.min(far), 0.02, near.max(far), 0.66], true);
     }
     board(stage, light, at);
@@ -233,7 +242,8 @@ fn books(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let mut u = -light.side * 0.72 - 0.12;
     for _ in 0..9 {
         let cloth = hex(stage.rng.pick(&[0x8c3a34, 0x35586c, 0xd8b058, 0x4f7a5a, 0xe4dcc8, 0x6a4a6c, 0xc87a4a]));
-        let (wide, tall) = (stage.rng.range(0.016, 0.032), stage.rng.range(0.1, 0.15));
+        let wide = stage.rng.range(0.016, 0.032);
+        let tall = stage.rng.range(0.1, 0.15);
         let lit = light.at(u, 0.75, at);
         stage.canvas.block([u, 0.802 - tall, u + wide, 0.802], 0.0, |x, _| cloth * lit * (1.0 - 0.4 * x));
         u += wide + 0.001;

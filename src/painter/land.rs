@@ -66,7 +66,8 @@ pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
     let (bare, flat, thawed) =
         (stage.lacks(Thing::Trees), stage.lacks(Thing::Mountains), stage.lacks(Thing::Snow) && !winter);
     let autumn = stage.reading.season == Some(Season::Autumn);
-    let (left, right) = (stage.rng.range(0.75, 1.15), stage.rng.range(0.75, 1.15));
+    let left = stage.rng.range(0.75, 1.15);
+    let right = stage.rng.range(0.75, 1.15);
     let start = if water > -1.0 { 5.0 } else { 4.0 };
     let base = move |x: f32, z: f32| {
         let side = x / z;
@@ -137,7 +138,8 @@ fn hills(stage: &mut Stage<'_>, air: &Air) {
     let seed = stage.seed;
     let season = stage.reading.season;
     let far_peaks = stage.reading.has(Scene::Mountains) && !stage.lacks(Thing::Mountains);
-    let (bare, plain) = (stage.lacks(Thing::Trees), stage.lacks(Thing::Flowers));
+    let bare = stage.lacks(Thing::Trees);
+    let plain = stage.lacks(Thing::Flowers);
     let base = move |x: f32, z: f32| {
         let swell = fbm(x * 0.16, z * 0.14, 3, seed) * 1.5;
         let peaks = if far_peaks { smooth(18.0, 30.0, z) * ridged(x * 0.09, z * 0.09, 6, seed ^ 2) * 7.0 } else { 0.0 };
@@ -294,7 +296,8 @@ fn ridge(stage: &mut Stage<'_>, air: &Air, near: f32) {
     let crest =
         |u: f32| air.horizon - 0.08 + 0.2 * near - 0.075 * (1.0 - 0.3 * near) * fbm(u * 1.7, near * 9.0, 5, seed);
     let tops: Vec<f32> = (0..stage.canvas.width).map(|x| crest(stage.canvas.u(x))).collect();
-    let (half, scale) = (stage.canvas.reach(), stage.canvas.height as f32);
+    let half = stage.canvas.reach();
+    let scale = stage.canvas.height as f32;
     stage.canvas.within([-9.0, air.horizon - 0.2, 9.0, 1.0], |u, v, under| {
         let top = tops[((u + half) * scale) as usize];
 

@@ -44,7 +44,8 @@ const MAX_SIDE: u32 = 4096;
 
 /// Paints a reading at `width` x `height` pixels, each clamped to 1..=4096.
 pub fn paint(reading: &Reading, seed: u64, width: u32, height: u32) -> RgbImage {
-    let (width, height) = (width.clamp(1, MAX_SIDE), height.clamp(1, MAX_SIDE));
+    let width = width.clamp(1, MAX_SIDE);
+    let height = height.clamp(1, MAX_SIDE);
     let mut rng = Rng::new(reading.key ^ seed.wrapping_mul(0xd6e8_feb8_6659_fd93));
     let (w, h) = work_size(width, height, work_height(reading));
     let mut canvas = Canvas::new(w, h);

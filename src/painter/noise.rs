@@ -90,7 +90,8 @@ pub(super) fn noise(x: f32, y: f32, seed: u32) -> f32 {
 
 /// Fractal noise: a sum of `octaves`, each with half the size and half the amplitude; about -1 to 1.
 pub(super) fn fbm(mut x: f32, mut y: f32, octaves: u32, seed: u32) -> f32 {
-    let (mut sum, mut weight) = (0.0, 0.55);
+    let mut sum = 0.0;
+    let mut weight = 0.55;
     for octave in 0..octaves {
         sum += weight * noise(x, y, seed.wrapping_add(octave));
         weight *= 0.5;
@@ -102,7 +103,9 @@ pub(super) fn fbm(mut x: f32, mut y: f32, octaves: u32, seed: u32) -> f32 {
 
 /// Ridged multifractal (Musgrave): sharp crests and soft valleys, about 0 to 1.
 pub(super) fn ridged(mut x: f32, mut y: f32, octaves: u32, seed: u32) -> f32 {
-    let (mut sum, mut weight, mut gain) = (0.0, 0.5, 1.0f32);
+    let mut sum = 0.0;
+    let mut weight = 0.5;
+    let mut gain = 1.0f32;
     for octave in 0..octaves {
         let crest = 1.0 - noise(x, y, seed.wrapping_add(octave)).abs();
         let crest = crest * crest * gain;

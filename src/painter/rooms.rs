@@ -17,12 +17,14 @@ pub(super) fn office(stage: &mut Stage<'_>) {
     wall(stage, light, paint, at);
     slats(stage, light, paint);
     let inner = side * stage.rng.range(0.3, 0.4);
-    let (near, far) = (inner, side * (reach + 0.1));
+    let near = inner;
+    let far = side * (reach + 0.1);
     if !stage.lacks(Thing::Windows) {
         window(stage, light, [near.min(far), -0.05, near.max(far), 0.73], true);
     }
     let end = -side * (reach + 0.1);
-    let (cupboard, lamps) = (!stage.lacks(Thing::Cupboard), !stage.lacks(Thing::Lamps));
+    let cupboard = !stage.lacks(Thing::Cupboard);
+    let lamps = !stage.lacks(Thing::Lamps);
     if cupboard {
         sideboard(stage, light, [end.min(inner * 0.55), 0.75, end.max(inner * 0.55), 1.05]);
     }
@@ -64,14 +66,16 @@ fn slats(stage: &mut Stage<'_>, light: RoomLight, paint: Rgb) {
 
 /// A wall shelf with a few books and a small plant.
 fn shelf(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
-    let (left, right) = (at[0] - 0.24, at[0] + 0.24);
+    let left = at[0] - 0.24;
+    let right = at[0] + 0.24;
     let level = stage.rng.range(0.3, 0.36);
     let wood = hex(0x9a744e);
     stage.canvas.shadow([left, level + 0.01, right, level + 0.07], 0.05, 0.35);
     let mut u = left + stage.rng.range(0.02, 0.1);
     for _ in 0..4 + stage.rng.next() % 6 {
         let cloth = hex(stage.rng.pick(&[0x35485c, 0xd8c9a8, 0x8c4a3c, 0x6f7f6a, 0xcfd2cc, 0x2f4a4f, 0xc8a060]));
-        let (width, tall) = (stage.rng.range(0.012, 0.026), stage.rng.range(0.09, 0.135));
+        let width = stage.rng.range(0.012, 0.026);
+        let tall = stage.rng.range(0.09, 0.135);
         let lit = light.at(u, level, at);
         stage.canvas.block([u, level - tall, u + width, level], 0.0, |across, _| cloth * lit * (1.0 - 0.5 * across));
         u += width + 0.001;
@@ -129,7 +133,8 @@ pub(super) fn curtain(stage: &mut Stage<'_>, light: RoomLight, near: f32) {
 fn pictures(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let mut u = at[0] + light.side * 0.2;
     for _ in 0..2 {
-        let (wide, tall) = (stage.rng.range(0.13, 0.19), stage.rng.range(0.19, 0.27));
+        let wide = stage.rng.range(0.13, 0.19);
+        let tall = stage.rng.range(0.19, 0.27);
         let top = 0.3 - tall * 0.5;
         let left = if light.side > 0.0 { u } else { u - wide };
         frame(stage, light, [left, top, left + wide, top + tall], at);
@@ -179,7 +184,8 @@ fn bar(stage: &mut Stage<'_>, light: RoomLight, level: f32, at: [f32; 2]) {
     let mut u = from;
     while u < to {
         let glass = hex(stage.rng.pick(&[0x4a6a44, 0x8a5a2a, 0xd8d0c0, 0x9a3a2a, 0x3a5a70, 0xc89a50]));
-        let (wide, tall) = (stage.rng.range(0.018, 0.034), stage.rng.range(0.05, 0.12));
+        let wide = stage.rng.range(0.018, 0.034);
+        let tall = stage.rng.range(0.05, 0.12);
         let lit = light.at(u, level, at);
         stage.canvas.block([u, level - tall, u + wide, level], 0.002, |x, _| {
             glass * lit * (0.6 + 0.9 * smooth(0.25, 0.1, (x - 0.3).abs()))

@@ -80,7 +80,8 @@ fn planet(stage: &mut Stage<'_>, gas: [Rgb; 3]) {
     let sun = normal([-side * stage.rng.range(0.5, 0.9), -0.55, 0.35]);
     let seed = stage.rng.seed();
     let banded = stage.rng.chance(0.5);
-    let (land, sea) = (gas[2].mix(hex(0xd8c0a0), 0.6), gas[0].mix(hex(0x345a8a), 0.5));
+    let land = gas[2].mix(hex(0xd8c0a0), 0.6);
+    let sea = gas[0].mix(hex(0x345a8a), 0.5);
     let rim = gas[0].mix(hex(0x9fc8ff), 0.6);
     let tilt = stage.rng.range(-0.4, 0.4f32).sin_cos();
     stage.canvas.within(

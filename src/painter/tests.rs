@@ -96,7 +96,8 @@ fn gradients_do_not_band() {
 fn night_is_darker_than_day_and_colours_show() {
     let mean = |picture: RgbImage, k: usize| picture.pixels().map(|p| f64::from(p.0[k])).sum::<f64>();
     for place in ["beach", "city", "mountains", "meadow", "office"] {
-        let (day, night) = (small(&format!("{place} by day"), 1), small(&format!("{place} at night"), 1));
+        let day = small(&format!("{place} by day"), 1);
+        let night = small(&format!("{place} at night"), 1);
         assert!(mean(day, 1) > 1.3 * mean(night, 1), "{place}");
     }
     assert!(mean(small("red studio", 1), 0) > 1.5 * mean(small("red studio", 1), 2));

@@ -61,7 +61,8 @@ fn row(stage: &mut Stage<'_>, air: &Air, near: f32, lights: f32) {
             tall += stage.rng.range(0.05, 0.22) * (0.25 + 0.75 * aside);
         }
         if stage.rng.chance(0.5) {
-            let (inset, more) = (width * stage.rng.range(0.15, 0.32), stage.rng.range(0.01, 0.045));
+            let inset = width * stage.rng.range(0.15, 0.32);
+            let more = stage.rng.range(0.01, 0.045);
             building(stage, air, [u + inset, WATER - tall - more, u + width - inset, WATER], near, lights);
         }
         building(stage, air, [u, WATER - tall, u + width, WATER], near, lights);

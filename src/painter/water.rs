@@ -24,7 +24,8 @@ impl Water {
     fn slope(&self, canvas: &Canvas, x: f32, z: f32) -> [f32; 2] {
         let pixel = z * z / self.eye / canvas.height as f32;
         let mut sum = [0.0; 2];
-        let (mut size, mut weight) = (1.1, 0.6);
+        let mut size = 1.1;
+        let mut weight = 0.6;
         for octave in 0..5 {
             let seen = 1.0 / (1.0 + (pixel / size * 1.6).powi(2));
             let (px, pz) = (x / size / 1.7, z / size + 0.3 * (x / size));
@@ -78,7 +79,8 @@ fn deep(air: &Air) -> Rgb {
 
 /// A distant headland on one side.
 fn headland(stage: &mut Stage<'_>, air: &Air) {
-    let (seed, side) = (stage.seed ^ 77, stage.rng.sign());
+    let seed = stage.seed ^ 77;
+    let side = stage.rng.sign();
     let mut tall = stage.rng.range(0.03, 0.075);
     if [Thing::Coast, Thing::Hills, Thing::Mountains].iter().any(|&thing| stage.lacks(thing)) {
         return;
@@ -149,9 +151,11 @@ fn shore(stage: &mut Stage<'_>, air: &Air, water: Water) {
     let seed = stage.seed ^ 0x51;
     let slant = stage.rng.range(0.12, 0.4) * stage.rng.sign();
     let start = stage.rng.range(1.35, 1.6);
-    let (dry, still) = (stage.lacks(Thing::Water), stage.lacks(Thing::Waves));
+    let dry = stage.lacks(Thing::Water);
+    let still = stage.lacks(Thing::Waves);
     let lamp = air.ambient * 0.9 + air.sunlight * if air.backlit() { 0.32 } else { 0.62 };
-    let (sand, damp) = (hex(0xe6cfa8) * lamp, hex(0xa08a6c) * lamp);
+    let sand = hex(0xe6cfa8) * lamp;
+    let damp = hex(0xa08a6c) * lamp;
     let shallow = hex(0x6fd0c8) * lamp;
     let foam = hex(0xfbfaf6) * (air.ambient * 0.95 + air.sunlight * if air.backlit() { 0.3 } else { 0.5 });
     let mirror = stage.canvas.clone();

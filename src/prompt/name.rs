@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 macro_rules! define_names {
-    ({ $($(#[$free_doc:meta])* $free_module:ident $Free:ident,)* } { $($(#[$doc:meta])* $module:ident $Variant:ident,)* }) => {
+    (
+        { $($(#[$free_doc:meta])* $free_module:ident $Free:ident,)* }
+        { $($(#[$doc:meta])* $module:ident $Variant:ident,)* }
+    ) => {
         /// The name of a provider.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "lowercase")]

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{Name, PromptError, ProviderSettings, providers, template};
 
 macro_rules! define_settings {
-    ({ $($(#[$free_doc:meta])* $free_module:ident $Free:ident,)* } { $($(#[$doc:meta])* $module:ident $Variant:ident,)* }) => {
+    (
+        { $($(#[$free_doc:meta])* $free_module:ident $Free:ident,)* }
+        { $($(#[$doc:meta])* $module:ident $Variant:ident,)* }
+    ) => {
         /// The `[prompt]` table of the configuration with the tables of the providers; missing keys have their defaults.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]

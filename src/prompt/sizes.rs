@@ -84,8 +84,8 @@ mod tests {
     fn sizes_are_parsed() {
         assert_eq!(parse("k", "").unwrap(), None);
         assert_eq!(parse("k", "1536x864").unwrap(), Some((1536, 864)));
-        for bad_response in ["1536", "x", "1536x", "0x0", "9999x9999", "-5x5", "1536X864"] {
-            assert!(parse("k", bad_response).is_err(), "{bad_response}");
+        for text in ["1536", "x", "1536x", "0x0", "9999x9999", "-5x5", "1536X864"] {
+            assert!(parse("k", text).is_err(), "{text}");
         }
     }
 

@@ -229,7 +229,9 @@ impl Http {
     /// When there is no complete response, or it is too large.
     pub(super) async fn send_once(&self, request: RequestBuilder) -> Result<Reply, PromptError> {
         let mut response = request.send().await.map_err(|error| self.connection_error(&error))?;
-        let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
+        let status = response.status();
+        let headers = response.headers().clone();
+        let url = response.url().clone();
         let limit = if status.is_success() { MAX_BYTES } else { MAX_ERROR_BODY };
         let too_large = || PromptError::ResponseTooLarge { provider: self.provider, limit };
         if status.is_success() && response.content_length().is_some_and(|length| length > limit as u64) {

@@ -191,10 +191,9 @@ mod tests {
 
     #[test]
     fn a_listed_field_wins_over_the_message() {
-        let of =
-            |param: &str| rejected(&json!({"error": {"message": "'size' or 'seed' is bad_response", "param": param}}));
+        let of = |param: &str| rejected(&json!({"error": {"message": "'size' or 'seed' is bad", "param": param}}));
         assert_eq!((of("seed"), of("body.size"), of("prompt")), (Some("seed"), Some("size"), None));
-        let google = json!({"error": {"message": "bad_response", "details": [
+        let google = json!({"error": {"message": "bad", "details": [
             {"fieldViolations": [{"field": "generation_config.image_config"}]}]}});
         assert_eq!(rejected(&google), Some("imageConfig"));
         let body = ErrorDetail::of_json(&json!({"error": {"param": "seed"}}));

@@ -88,14 +88,16 @@ impl Http {
     }
 
     fn classify(&self, model: &str, reply: &Reply, error: &ErrorDetail) -> PromptError {
-        let (provider, status) = (self.provider, reply.status.as_u16());
+        let provider = self.provider;
+        let status = reply.status.as_u16();
         let text = if error.text.trim().is_empty() { &error.code } else { &error.text };
         let detail = self.clean(text);
         if let Some(proxy) = self.proxy(&reply.url).filter(|proxy| proxy.forwards && is_proxy_status(status)) {
             return self.proxy_rejection(proxy, reply, &detail);
         }
         let model_not_found = |detail| {
-            let (model, region) = (model.to_owned(), String::new());
+            let model = model.to_owned();
+            let region = String::new();
             PromptError::ModelNotFound { provider, model, region, detail }
         };
         match status {
@@ -118,9 +120,10 @@ impl Http {
         }
     }
 
-    /// The error for a response of a forwarding proxy, which answers itself if it rejects a request or can't reach the server.
+    /// The error for a response of a forwarding proxy, which it sends if it rejects a request or can't reach the server.
     fn proxy_rejection(&self, proxy: Proxy, reply: &Reply, detail: &str) -> PromptError {
-        let (status, host) = (reply.status.as_u16(), host(&reply.url));
+        let status = reply.status.as_u16();
+        let host = host(&reply.url);
         let why = match (status, detail) {
             (407, _) => LOGIN_REQUIRED.to_owned(),
             (_, "") => format!("answered for {host} with status {status}"),
@@ -143,7 +146,8 @@ impl Http {
     /// The error for a failed connection.
     pub(super) fn connection_error(&self, error: &reqwest::Error) -> PromptError {
         let (provider, url) = (self.provider, error.url().unwrap_or_else(|| self.base()));
-        let (host, proxy) = (host(url), self.proxy(url));
+        let host = host(url);
+        let proxy = self.proxy(url);
         let causes = Causes::of(error);
         let why = self.clean(&causes.last);
         // TLS with the server starts only after the proxy has set up the tunnel.
@@ -178,7 +182,7 @@ impl Http {
 /// The reason for status 407.
 const LOGIN_REQUIRED: &str = "requires a user name and password (status 407)";
 
-/// Whether forwarding proxies response with this status themselves.
+/// Whether forwarding proxies send this status themselves.
 fn is_proxy_status(status: u16) -> bool {
     matches!(status, 403 | 407 | 502 | 503 | 504)
 }

@@ -36,7 +36,8 @@ impl Http {
             if error.classify() == serde_json::error::Category::Eof && !body.is_empty() {
                 return bad_response(self.provider, "the response is cut off");
             }
-            let (kind, detail) = (content_kind(body), self.clean(&quote(body)));
+            let kind = content_kind(body);
+            let detail = self.clean(&quote(body));
             let colon = if detail.is_empty() { "" } else { ": " };
             bad_response(self.provider, format!("the response is {kind}, not JSON{colon}{detail}"))
         })
@@ -49,7 +50,8 @@ impl Http {
         if error.text.trim().is_empty() && (raw.is_object() || raw.is_number()) {
             error.text = raw.to_string(); // unknown format: show all of it
         }
-        let (provider, detail) = (self.provider, self.clean(&error.text));
+        let provider = self.provider;
+        let detail = self.clean(&error.text);
         if detail.is_empty() {
             return bad_response(provider, "the response contains no image");
         }

@@ -13,8 +13,8 @@ pub mod openai;
 pub mod sdwebui;
 pub mod stability;
 
-/// Calls `$callback!` with the file and the [`Name`](super::Name) of every provider: first those without settings, then those with a
-/// table `[prompt.FILE]`, in the order in which they are listed.
+/// Calls `$callback!` with the file and the [`Name`](super::Name) of every provider: first those without settings, then those
+/// with a table `[prompt.FILE]`. Providers are listed in this order.
 macro_rules! registry {
     ($callback:ident) => {
         $callback! {

@@ -169,7 +169,7 @@ impl SdWebUi {
                 Ok(reply) if reply.status.is_client_error() => return std::future::pending().await,
                 _ => None,
             };
-            // 0 is detail too while the job waits for another.
+            // The server also reports 0 while the job is queued.
             let share = share.and_then(|share| share["progress"].as_f64()).filter(|share| *share > 0.0);
             share.into_iter().for_each(|share| progress(Progress::Done(share.min(1.0) as f32)));
         }

@@ -171,7 +171,8 @@ pub(super) fn image(model: &str, reply: Reply, http: &Http) -> Result<GeneratedI
         }
         let texts = items(&response["images"]).iter().chain(artifacts.iter().map(|artifact| &artifact["base64"]));
         let seeds = items(&response["seeds"]).iter().chain(artifacts.iter().map(|artifact| &artifact["seed"]));
-        let (bytes, seed) = (first_image(NAME, texts.filter_map(non_blank))?, seeds.filter_map(number).next());
+        let bytes = first_image(NAME, texts.filter_map(non_blank))?;
+        let seed = seeds.filter_map(number).next();
         Ok(bytes.map(|bytes| GeneratedImage { bytes, seed, ..GeneratedImage::default() }))
     })?;
     Ok(GeneratedImage { cost: cost(model), ..image })

@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn amazons_own_suite_is_signed_as_it_says() {
-        let (mut signed, mut left) = (0, Vec::new());
+        let mut signed = 0;
+        let mut left = Vec::new();
         for case in fs::read_dir(suite()).unwrap() {
             let folder = case.unwrap().path();
             let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap().replace("\r\n", "\n");
