@@ -41,9 +41,9 @@ fn commands_change_the_scene_and_it_survives_a_restart() {
 fn off_still_works_and_shows_its_new_name() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-    let said = home.expect(&["off"], 0);
-    assert!(said.contains("`bgcam set-none`") && said.contains("`bgcam pause`"), "{said}");
-    assert!(said.contains("your room is visible: there is no background"), "{said}");
+    let output = home.expect(&["off"], 0);
+    assert!(output.contains("`bgcam set-none`") && output.contains("`bgcam pause`"), "{output}");
+    assert!(output.contains("your room is visible: there is no background"), "{output}");
     daemon.wait_until("the room is shown", |status| status.scene.room_visible);
     let state = fs::read_to_string(home.path("state/bgcam/scene.json")).unwrap();
     assert!(state.contains(r#""background": "none""#), "{state}");
@@ -62,15 +62,15 @@ fn a_visible_room_is_reported_everywhere() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     assert!(!home.expect(&["status"], 0).contains("room"));
-    let said = home.expect(&["look", "background_opacity=50"], 0);
-    assert!(said.contains("your room is visible: the background's opacity is 50 %"), "{said}");
-    for (args, told) in [
+    let output = home.expect(&["look", "background_opacity=50"], 0);
+    assert!(output.contains("your room is visible: the background's opacity is 50 %"), "{output}");
+    for (args, expected) in [
         (&["status"][..], "is visible: the background's opacity is 50 %"),
         (&["status", "--json"], "\"room_visible\": true"),
     ] {
-        let said = home.expect(args, 0);
-        assert!(said.contains(told), "{said}");
-        assert!(said.contains("#20a040 (your room is visible)"), "{said}");
+        let output = home.expect(args, 0);
+        assert!(output.contains(expected), "{output}");
+        assert!(output.contains("#20a040 (your room is visible)"), "{output}");
     }
     // repeated after every other change
     for args in [&["look", "zoom=110"][..], &["set-color", "teal"], &["reload"]] {
@@ -78,7 +78,7 @@ fn a_visible_room_is_reported_everywhere() {
     }
     assert!(!home.expect(&["pause"], 0).contains("room"));
     let scene = daemon.wait_until("it is paused", |status| status.scene.paused).scene;
-    assert!(!scene.room_visible && scene.room_why.is_some(), "{scene:?}");
+    assert!(!scene.room_visible && scene.room_reason.is_some(), "{scene:?}");
     assert!(home.expect(&["status"], 0).contains("your room will be visible when you resume"));
     assert!(home.expect(&["resume"], 0).contains("your room is visible"));
     assert!(!home.expect(&["look", "--reset"], 0).contains("room"));
@@ -97,7 +97,7 @@ fn a_room_counts_as_visible_until_it_has_faded_out() {
         let fading =
             daemon.wait_until("the colour is chosen", |status| status.scene.background.to_string() == "#008080");
         assert!(fading.scene.room_visible, "{:?}", fading.scene);
-        assert_eq!(fading.scene.room_why.as_deref(), Some("there is no background"));
+        assert_eq!(fading.scene.room_reason.as_deref(), Some("there is no background"));
     });
     assert!(!daemon.wait_until("the daemon responds", |_| true).scene.room_visible);
 }
@@ -109,7 +109,7 @@ fn a_blurred_room_replacing_a_missing_image_is_reported() {
     let mut daemon = home.start(&["--camera", "demo"]);
     let scene = daemon.wait_until("the daemon responds", |_| true).scene;
     assert_eq!(scene.label, "blur 50 (your room is visible)");
-    assert_eq!(scene.room_why.as_deref(), Some("beach.jpg can't be shown, your blurred room replaces it"));
+    assert_eq!(scene.room_reason.as_deref(), Some("beach.jpg can't be shown, your blurred room replaces it"));
     home.expect(&["set-blur"], 0);
     assert!(!daemon.wait_until("the daemon responds", |_| true).scene.room_visible, "this blur was requested");
 }
@@ -125,14 +125,14 @@ fn the_look_is_adjusted_live_and_saved_and_invalid_values_change_nothing() {
     home.expect(&["look", "softness=20", "light-wrap=30", &format!("overlay={}", logo.display())], 0);
     let look = daemon.wait_until("the daemon responds", |_| true).scene.look;
     assert_eq!((look.softness, look.light_wrap, look.zoom), (20, 30, 120));
-    for (wrong, told) in [
+    for (wrong, expected) in [
         (["softness=10", "zoom=9000"], "from 100 to 400"),
         (["softness=10", "softnes=1"], "did you mean \"softness\"?"),
         (["softness=10", "overlay=/nowhere.png"], "/nowhere.png"),
         (["softness=10", "zoom"], "is not NAME=VALUE"),
     ] {
-        let said = home.expect(&["look", wrong[0], wrong[1]], 1);
-        assert!(said.contains(told), "{said}");
+        let output = home.expect(&["look", wrong[0], wrong[1]], 1);
+        assert!(output.contains(expected), "{output}");
         assert_eq!(daemon.wait_until("the daemon responds", |_| true).scene.look, look, "{wrong:?}");
     }
     daemon.kill();
@@ -218,18 +218,18 @@ fn moving_backgrounds_are_recognised_by_content() {
         let before = status.counters.composed;
         daemon.wait_until("frames continue", |status| status.counters.composed > before + 10);
     }
-    for (verb, file, said) in [
+    for (verb, file, expected) in [
         ("set-video", "not.mp4", "is a text file"),
         ("set-video", "photos", "set-slideshow"),
         ("set-slideshow", "none", "cannot read the folder"),
         ("set-slideshow", "not.mp4", "cannot read the folder"),
     ] {
-        let told = home.expect(&[verb, home.path(file).to_str().unwrap()], 1);
-        assert!(told.contains(said), "{verb} {file}: {told}");
+        let output = home.expect(&[verb, home.path(file).to_str().unwrap()], 1);
+        assert!(output.contains(expected), "{verb} {file}: {output}");
         assert_eq!(daemon.wait_until("the daemon responds", |_| true).scene.label, "good.png");
     }
-    let told = home.expect(&["set-slideshow", "/", "--every", "soon"], 2);
-    assert!(told.contains("from 1s to 24h"), "{told}");
+    let output = home.expect(&["set-slideshow", "/", "--every", "soon"], 2);
+    assert!(output.contains("from 1s to 24h"), "{output}");
 }
 
 #[test]
@@ -337,8 +337,8 @@ fn a_reload_with_a_failing_model_keeps_the_running_one() {
         ),
     ] {
         home.write_config(&format!("[camera]\ndevice = \"demo\"\n[mask]\n{mask}"));
-        let said = home.expect(&["reload"], 1);
-        assert!(said.contains(expected), "{said}");
+        let output = home.expect(&["reload"], 1);
+        assert!(output.contains(expected), "{output}");
     }
     let masks = daemon.wait_until("the daemon responds", |_| true).counters.masks;
     let status = daemon.wait_until("masks continue", |status| status.counters.masks > masks + 5);

@@ -19,7 +19,8 @@ fn slow_home() -> Home {
     let home = Home::new();
     let at = |name: &str| home.path(name).display().to_string();
     let until = |name: &str| {
-        let (started, go) = (at(&format!("{name}.started")), at(&format!("{name}.go")));
+        let started = at(&format!("{name}.started"));
+        let go = at(&format!("{name}.go"));
         format!(": > {started}\nwhile [ ! -e {go} ]; do sleep 0.05; done")
     };
     let y4m = "printf 'YUV4MPEG2 W320 H180 F30:1 Ip A1:1 C420jpeg\\n'\n\
@@ -118,7 +119,7 @@ fn a_reload_that_fails_midway_changes_nothing() {
     settings(&home, "[camera]\ndevice = \"demo\"\n[background]\ndefault = \"teal\"\n[look]\nzoom = 120\n");
     let mut daemon = home.start(&[]);
     daemon.wait_until("the camera is open", |status| status.counters.captured > 0);
-    for (camera, background, look, said) in [
+    for (camera, background, look, expected) in [
         (&*room, "/no/such.png", "zoom = 150", "no/such.png"),
         (&*room, "red", "zoom = 150\noverlay = \"/no/logo.png\"", "logo.png"),
         ("file:/no/such.mp4", "red", "zoom = 150", "such.mp4"),
@@ -129,8 +130,8 @@ fn a_reload_that_fails_midway_changes_nothing() {
             &home,
             &format!("[camera]\ndevice = {camera:?}\n[background]\ndefault = {background:?}\n[look]\n{look}\n"),
         );
-        let told = home.expect(&["reload"], 1);
-        assert!(told.contains(said), "{told}");
+        let output = home.expect(&["reload"], 1);
+        assert!(output.contains(expected), "{output}");
         let now = status(&mut daemon);
         let shown = (&*now.camera.wanted, &*now.scene.label, now.scene.look.zoom);
         assert_eq!(shown, ("demo", "#008080", 120), "{camera} {background}");
@@ -173,7 +174,7 @@ fn the_watchdog_is_notified_while_a_background_loads() {
 fn an_unreadable_choice_starts_paused_and_is_reported() {
     let home = Home::new();
     let file = home.path("state/bgcam/scene.json");
-    for (damage, label, said) in [
+    for (damage, label, expected) in [
         ("", "blur", "empty"),
         ("{\n  \"background\": {\n    \"color\": \"#008080\"\n  },\n  \"loo", "#008080", "EOF"),
         ("{\"background\":{\"hologram\":{}},\"paused\":false,\"mirror\":true}", "blur", "hologram"),
@@ -185,9 +186,9 @@ fn an_unreadable_choice_starts_paused_and_is_reported() {
         let now = status(&mut daemon);
         assert!(now.scene.paused && now.scene.label.contains(label), "{damage:?}: {:?}", now.scene);
         let failure = now.choice_error.unwrap().message;
-        assert!(failure.contains(said) && failure.contains("scene.json"), "{damage:?}: {failure}");
+        assert!(failure.contains(expected) && failure.contains("scene.json"), "{damage:?}: {failure}");
         assert!(home.log().contains(&failure), "{}", home.log());
-        assert!(home.expect(&["status"], 0).contains(said));
+        assert!(home.expect(&["status"], 0).contains(expected));
         assert_eq!(now.counters.composed, 0, "no camera frame was shown");
         home.expect(&["resume"], 0);
         assert_eq!(status(&mut daemon).choice_error, None);
@@ -214,14 +215,14 @@ fn an_unsaved_choice_is_reported_and_saved_later() {
         &["set-camera", "demo"],
         &["set-prompt", "--provider", "command", "beach"],
     ] {
-        let told = home.expect(args, 0);
+        let output = home.expect(args, 0);
         assert!(
-            told.contains("could not be saved: its folder is a file; it will not survive a restart"),
-            "{args:?}: {told}"
+            output.contains("could not be saved: its folder is a file; it will not survive a restart"),
+            "{args:?}: {output}"
         );
     }
-    let told = home.expect(&["status"], 0);
-    assert!(told.contains("scene.json: its folder is a file"), "{told}");
+    let output = home.expect(&["status"], 0);
+    assert!(output.contains("scene.json: its folder is a file"), "{output}");
     fs::remove_file(&state).unwrap();
     daemon.wait_until("the choice is saved", |status| status.choice_error.is_none());
     daemon.kill();
@@ -233,12 +234,13 @@ fn an_unsaved_choice_is_reported_and_saved_later() {
 fn a_deleted_or_empty_settings_file_changes_nothing() {
     let home = Home::new();
     home.write_config("[background]\ndefault = \"teal\"\n");
-    let (file, away) = (home.path("config/bgcam/bgcam.toml"), home.path("away.toml"));
+    let file = home.path("config/bgcam/bgcam.toml");
+    let away = home.path("away.toml");
     let mut daemon = home.start(&["--camera", "demo"]);
     fs::rename(&file, &away).unwrap();
     home.wait_for("the problem is logged", || home.log().contains("no longer exists"));
-    let told = home.expect(&["reload"], 1);
-    assert!(told.contains("bgcam.toml no longer exists") && told.contains("restart bgcam"), "{told}");
+    let output = home.expect(&["reload"], 1);
+    assert!(output.contains("bgcam.toml no longer exists") && output.contains("restart bgcam"), "{output}");
     assert_eq!(status(&mut daemon).scene.label, "#008080");
 
     fs::rename(&away, &file).unwrap();
@@ -317,7 +319,7 @@ fn a_late_image_of_an_older_prompt_is_saved_and_not_shown() {
     });
     release(&home, "clip");
     done(video);
-    let told = done(prompt);
-    assert!(told.contains("saved in the gallery as") && told.contains("not shown"), "{told}");
+    let output = done(prompt);
+    assert!(output.contains("saved in the gallery as") && output.contains("not shown"), "{output}");
     assert_eq!(status(&mut daemon).scene.label, "clip.mp4");
 }

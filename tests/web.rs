@@ -253,7 +253,7 @@ fn the_page_shows_the_room_only_after_confirmation() {
     let scene = status(&daemon).scene;
     assert!(scene.room_visible, "{scene:?}");
     assert_eq!(scene.label, "#20a040 (your room is visible)");
-    assert_eq!(scene.room_why.as_deref(), Some("the background's opacity is 40 %"));
+    assert_eq!(scene.room_reason.as_deref(), Some("the background's opacity is 40 %"));
     assert!(home.log().contains("your room is visible: the background's opacity is 40 %"), "{}", home.log());
     let yes = format!("X-Bgcam: 1\r\nX-Bgcam-Show-Room: yes\r\nCookie: {}", session.cookie);
     let ask = |body: &str| session.ask("POST", "/api/request", body.as_bytes());
@@ -416,8 +416,8 @@ fn a_disabled_page_is_not_served() {
     home.write_config("[web]\nenabled = false\n");
     let daemon = home.start(&["--camera", "demo"]);
     assert_eq!(status(&daemon).page, None);
-    let said = home.expect(&["preview", "--print"], 1);
-    assert!(said.contains("web.enabled"), "{said}");
+    let output = home.expect(&["preview", "--print"], 1);
+    assert!(output.contains("web.enabled"), "{output}");
     drop(daemon);
     assert_eq!(home.run(&["preview", "--print"]).status.code(), Some(3));
 }

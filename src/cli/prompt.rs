@@ -69,7 +69,7 @@ fn finish(mut client: Client, entries: &[Entry]) -> Result<(), CliError> {
 /// Prints the same note as other changes of the background, whose replies include it.
 fn warn_if_room_is_visible(client: &mut Client) -> io::Result<()> {
     if let Ok(Response::Status(status)) = client.call(&Request::Status)
-        && let (true, Some(why)) = (status.scene.room_visible, status.scene.room_why)
+        && let (true, Some(why)) = (status.scene.room_visible, status.scene.room_reason)
     {
         writeln!(io::stderr(), "your room is visible: {why}")?;
     }

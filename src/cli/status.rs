@@ -40,7 +40,7 @@ fn write_background(out: &mut impl Write, status: &Status) -> io::Result<()> {
     let mirrored = if scene.mirror { ", mirrored" } else { "" };
     let paused = if scene.paused { "paused (a still card), then " } else { "" };
     writeln!(out, "background  {paused}{}{mirrored}", scene.label)?;
-    if let Some(why) = &scene.room_why {
+    if let Some(why) = &scene.room_reason {
         let when =
             if scene.room_visible { "your room is visible" } else { "your room will be visible when you resume" };
         writeln!(out, "            {WARNING}{when}: {why}{WARNING:#}")?;
@@ -68,7 +68,7 @@ fn write_camera(out: &mut impl Write, status: &Status) -> io::Result<()> {
             writeln!(out, "camera      {name} {path} {} {width}x{height} at {:.0} fps", source.fourcc, source.fps)
         }
         (None, Some(failure)) => write_failure(out, "camera", failure),
-        (None, None) if !camera.on => writeln!(out, "camera      off: {}", camera.why),
+        (None, None) if !camera.on => writeln!(out, "camera      off: {}", camera.reason),
         (None, None) => writeln!(out, "camera      opening {}", camera.wanted),
     }
 }

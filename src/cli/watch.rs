@@ -89,11 +89,11 @@ fn camera(status: &Status) -> Line {
         Some(source) => {
             let (width, height) = source.native;
             let from = format!("{} {}, {width}x{height} at {:.0} fps", source.name, source.fourcc, source.fps);
-            (GOOD, format!("on, {}: {from}", camera.why))
+            (GOOD, format!("on, {}: {from}", camera.reason))
         }
         None if camera.error.is_some() => (BAD, "unavailable".to_owned()),
         None if camera.on => (WARNING, format!("opening {}", camera.wanted)),
-        None => (Style::new(), format!("off, {}", camera.why)),
+        None => (Style::new(), format!("off, {}", camera.reason)),
     };
     ("camera", style, text)
 }

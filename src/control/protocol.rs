@@ -180,7 +180,7 @@ pub struct SceneStatus {
     pub room_visible: bool,
     /// The reason, for users; while paused, the reason why the room will be visible after resuming.
     #[serde(default)]
-    pub room_why: Option<String>,
+    pub room_reason: Option<String>,
     /// The requested background.
     pub background: BackgroundSpec,
     /// The look.
@@ -199,7 +199,7 @@ pub struct CameraStatus {
     /// Whether the camera should be open.
     pub on: bool,
     /// The reason, for users: the apps using it, or why there is none.
-    pub why: String,
+    pub reason: String,
     /// The open camera.
     pub source: Option<SourceInfo>,
     /// Why no camera is open.

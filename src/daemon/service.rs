@@ -56,10 +56,10 @@ impl Service for Arc<Daemon> {
         let scene = self.pipeline.scene();
         let health = self.pipeline.health();
         let (dropped_for_mask, dropped_for_render) = self.pipeline.dropped();
-        let (on, why) = self.pipeline.camera_wanted();
+        let (on, reason) = self.pipeline.camera_wanted();
         let (rates, cpu_percent) = lock(&self.meter).last();
         let page = lock(&self.page).as_ref().map(|page| page.address());
-        let (room_visible, room_why) = self.room_visibility();
+        let (room_visible, room_reason) = self.room_visibility();
         let config = lock(&self.config);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -73,7 +73,7 @@ impl Service for Arc<Daemon> {
                 version: scene.version,
                 label: scene.label_with_warning(),
                 room_visible,
-                room_why,
+                room_reason,
                 background: scene.spec.clone(),
                 look: scene.look.clone(),
                 mirror: scene.mirror,
@@ -82,7 +82,7 @@ impl Service for Arc<Daemon> {
             camera: CameraStatus {
                 wanted: config.camera.device.clone(),
                 on: on && !scene.paused,
-                why: if scene.paused { "paused".to_owned() } else { why },
+                reason: if scene.paused { "paused".to_owned() } else { reason },
                 source: health.source,
                 error: health.camera_failure,
             },

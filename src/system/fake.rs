@@ -88,7 +88,7 @@ pub(crate) fn status() -> Status {
             version: 1,
             label: "blur".into(),
             room_visible: false,
-            room_why: None,
+            room_reason: None,
             background,
             look: crate::look::Look::plain(),
             mirror: false,
@@ -97,7 +97,7 @@ pub(crate) fn status() -> Status {
         camera: CameraStatus {
             wanted: "auto".into(),
             on: false,
-            why: "no app is using it".into(),
+            reason: "no app is using it".into(),
             source: None,
             error: None,
         },

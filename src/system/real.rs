@@ -59,8 +59,10 @@ impl System {
 fn user_in(passwd: &str, uid: u32) -> Option<User> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
-        let (name, _, found) = (fields.next()?, fields.next()?, fields.next()?.parse::<u32>().ok()?);
-        let (gid, _, home) = (fields.next()?.parse().ok()?, fields.next()?, fields.next()?);
+        let name = fields.next()?;
+        let found: u32 = fields.nth(1)?.parse().ok()?;
+        let gid = fields.next()?.parse().ok()?;
+        let home = fields.nth(1)?;
         (found == uid).then(|| User { uid, gid, name: name.to_owned(), home: home.into(), groups: vec![gid] })
     })
 }

@@ -135,8 +135,10 @@ mod tests {
 
     #[test]
     fn code_opens_one_session_only() {
-        let (access, now) = (Access::new(8000), Instant::now());
-        let (code, other) = (access.issue(now).unwrap(), access.issue(now).unwrap());
+        let access = Access::new(8000);
+        let now = Instant::now();
+        let code = access.issue(now).unwrap();
+        let other = access.issue(now).unwrap();
         assert_eq!(code.len(), 32);
         assert_ne!(code, other);
         for wrong in ["", "0", &code[..31], &code.to_uppercase().replace(|c: char| c.is_ascii_digit(), "A")] {
@@ -151,17 +153,21 @@ mod tests {
 
     #[test]
     fn code_expires() {
-        let (access, now) = (Access::new(8000), Instant::now());
-        let (early, late) = (access.issue(now).unwrap(), access.issue(now).unwrap());
+        let access = Access::new(8000);
+        let now = Instant::now();
+        let early = access.issue(now).unwrap();
+        let late = access.issue(now).unwrap();
         assert!(access.exchange(&early, now + CODE_LIFETIME - Duration::from_secs(1)).unwrap().is_some());
         assert!(access.exchange(&late, now + CODE_LIFETIME).unwrap().is_none());
     }
 
     #[test]
     fn codes_and_sessions_are_limited_and_the_session_in_use_stays() {
-        let (access, now) = (Access::new(8000), Instant::now());
+        let access = Access::new(8000);
+        let now = Instant::now();
         let open = || access.exchange(&access.issue(now).unwrap(), now).unwrap().unwrap();
-        let (used, idle) = (open(), open());
+        let used = open();
+        let idle = open();
         for _ in 0..2 * MAX_SESSIONS {
             open();
             assert!(access.admits(&used));

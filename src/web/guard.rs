@@ -65,7 +65,8 @@ impl Guard {
     }
 
     fn judge(&self, request: &Request) -> Verdict {
-        let (headers, uri) = (request.headers(), request.uri());
+        let headers = request.headers();
+        let uri = request.uri();
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let named = uri.authority().map_or(host, |authority| authority.as_str());
         if headers.get_all(HOST).iter().count() > 1 || [host, named].iter().any(|name| !self.is_own_host(name)) {

@@ -179,7 +179,9 @@ mod tests {
 
     #[test]
     fn contradictory_rows_are_not_ours() {
-        let (ours, others, closed) = (row("01", 1000, 41), row("01", 1001, 42), row("06", 0, 0));
+        let ours = row("01", 1000, 41);
+        let others = row("01", 1001, 42);
+        let closed = row("06", 0, 0);
         for other in [others, closed] {
             for rows in [[&ours, &other], [&other, &ours]] {
                 assert_ne!(found(&rows.map(|row| HEAD.to_owned() + row)), Peer::Ours, "{rows:?}");

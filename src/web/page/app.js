@@ -263,14 +263,14 @@ function summary({ camera, scene, mask, rates, outputs, readers, cpu_percent }) 
   if (scene.paused) return ["warn", "Paused", `Other people see a card · Camera off · ${cpu}`];
   if (camera.error) return ["bad", capital(camera.error.message), camera.error.hint || "Retrying…"];
   if (mask.error) return ["bad", capital(mask.error.message), mask.error.hint || "Retrying…"];
-  if (!camera.on) return ["", "Camera off", `${capital(camera.why)} · ${cpu}`];
+  if (!camera.on) return ["", "Camera off", `${capital(camera.reason)} · ${cpu}`];
   const apps = [...new Set(readers.map((reader) => reader.name))];
   if (!apps.length && outputs.some((output) => output.read)) apps.push("an app");
   const failed = outputs.find((output) => output.failure);
   const text = apps.length ? `Live in ${list(apps)}` : "Ready: only you can see this";
   if (failed) return ["warn", capital(failed.failure.message), failed.failure.hint || ""];
   const source = camera.source ? `${camera.source.name} ${camera.source.native.join("×")}` : "Opening camera…";
-  const reason = capital(camera.source ? camera.why : camera.wanted);
+  const reason = capital(camera.source ? camera.reason : camera.wanted);
   const reduced = mask.degraded ? ["Edge quality reduced: CPU busy"] : [];
   return [apps.length ? "good" : "", text, [source, reason, `${rates.output.toFixed(0)}\u00a0fps`, cpu, ...reduced].join(" · ")];
 }
@@ -311,10 +311,10 @@ function showChoiceError(failure) {
 function showRoom(scene) {
   const banner = $("room-banner");
   setText($("room-what"), scene.room_visible ? "Your room is visible." : "Your room will be visible when you resume.");
-  setText($("room-why"), scene.room_why ? `${capital(scene.room_why)}.` : "");
+  setText($("room-reason"), scene.room_reason ? `${capital(scene.room_reason)}.` : "");
   setText($("hide-room"), blursRoom(scene) ? "Blur my room" : "Hide my room");
   banner.classList.toggle("later", !scene.room_visible);
-  banner.hidden = !scene.room_why;
+  banner.hidden = !scene.room_reason;
 }
 
 const blursRoom = (scene) => ["none", "blur"].includes(kindOf(scene.background));
