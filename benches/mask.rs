@@ -64,7 +64,7 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
     let alpha = person(spec.width, spec.height);
     let mut mask = Mask::new(frame.size());
     bencher.bench_local(|| {
-        matte.look(&frame, 1);
+        matte.begin_frame(&frame, 1);
         matte.set_fast(&alpha);
         matte.propagate();
         matte.finish(&frame, divan::black_box(mask.alpha_mut()));
@@ -80,11 +80,11 @@ fn key(bencher: Bencher<'_, '_>) {
     let frame = frame("1280x720");
     let mut matte = Matte::new(frame.size(), shape, Some(shape), tuning);
     let alpha = person(spec.width, spec.height);
-    matte.look(&frame, 1);
+    matte.begin_frame(&frame, 1);
     matte.set_fast(&alpha);
     matte.propagate();
     bencher.bench_local(|| {
-        matte.keep();
+        matte.mark_keyframe();
         matte.set_key(divan::black_box(&alpha));
     });
 }

@@ -66,7 +66,8 @@ impl FrameSource for Numbered {
         std::thread::sleep(self.1.saturating_duration_since(Instant::now()));
         self.2 += 1;
         into.fill(Yuv { y: DARKEST + STEP * (self.2 % NUMBERS) as u8, u: 200, v: 90 });
-        (into.seq, into.captured_at) = (self.2, Instant::now());
+        into.seq = self.2;
+        into.captured_at = Instant::now();
         CAPTURED.store(self.2, Ordering::Relaxed);
         Ok(())
     }
@@ -117,7 +118,8 @@ impl FakeSegmenter {
             let (columns, rows) = block(bit);
             rows.for_each(|row| into.alpha_mut()[row * width..][columns.clone()].fill(0));
         }
-        (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
+        into.seq = frame.seq;
+        into.captured_at = frame.captured_at;
     }
 }
 

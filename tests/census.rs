@@ -213,7 +213,8 @@ fn evaluate(segmenter: &mut dyn Segmenter, frames: &[(Vec<u8>, Vec<f32>)], pace:
         }
         let mut frame = Frame::new(size());
         frame.data_mut().copy_from_slice(data);
-        (frame.seq, frame.captured_at) = (number as u64, Instant::now());
+        frame.seq = number as u64;
+        frame.captured_at = Instant::now();
         if let Some(of) = segmenter.segment(&Arc::new(frame), &mut mask).unwrap() {
             found.add_mask(&mask, &frames[of.seq as usize].1);
         }

@@ -194,7 +194,8 @@ impl FrameSource for EarlyTimestamps {
         std::thread::sleep(Duration::from_millis(33));
         self.1 += 1;
         into.fill(ROOM);
-        (into.seq, into.captured_at) = (self.1, Instant::now() - Duration::from_millis(30));
+        into.seq = self.1;
+        into.captured_at = Instant::now() - Duration::from_millis(30);
         Ok(())
     }
 }
@@ -217,7 +218,8 @@ impl Segmenter for LeftHalf {
 
     fn segment(&mut self, frame: &Arc<Frame>, into: &mut Mask) -> Result<Option<Arc<Frame>>, MaskError> {
         std::thread::sleep(self.1);
-        (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
+        into.seq = frame.seq;
+        into.captured_at = frame.captured_at;
         let width = SIZE.width();
         into.alpha_mut().iter_mut().enumerate().for_each(|(at, alpha)| *alpha = 255 * u8::from(at % width < width / 2));
         Ok(Some(Arc::clone(frame)))

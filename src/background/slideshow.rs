@@ -112,7 +112,8 @@ impl ClipDecoder for Slideshow {
             }
         }
         if let Some((next, _, path)) = self.next.take() {
-            (self.shown, self.path) = (next, path);
+            self.shown = next;
+            self.path = path;
         }
         into.copy_from(&self.shown);
         Ok(self.every() - STEP * steps.saturating_sub(1))

@@ -17,7 +17,7 @@ use crate::error::nearest;
 pub const DEFAULT_BLUR: u8 = 50;
 
 /// The usual extensions of videos and animated images.
-const VIDEO_ENDINGS: [&str; 14] =
+const VIDEO_EXTENSIONS: [&str; 14] =
     ["mp4", "m4v", "mov", "mkv", "webm", "avi", "ogv", "mpg", "mpeg", "ts", "wmv", "y4m", "gif", "apng"];
 
 /// The requested background.
@@ -175,7 +175,7 @@ impl FromStr for BackgroundSpec {
         let text = text.trim();
         for (word, make) in [("image:", picture as fn(PathBuf) -> Self), ("video:", video), ("slideshow:", slideshow)] {
             if let Some(path) = text.strip_prefix(word) {
-                return if path.is_empty() { Err(empty(word)) } else { Ok(make(at_home(path))) };
+                return if path.is_empty() { Err(empty(word)) } else { Ok(make(expand_home(path))) };
             }
         }
         if let Some(number) = text.strip_prefix("blur:") {
@@ -187,10 +187,10 @@ impl FromStr for BackgroundSpec {
             _ if is_colour(text) => text.parse().map(Self::Color),
             // a bare word is more likely a typo than a file: picture names have a dot
             _ if !text.contains(['/', '.']) => {
-                Err(BackgroundError::BadSpec { text: text.to_owned(), near: nearest(text, words()) })
+                Err(BackgroundError::BadSpec { text: text.to_owned(), near: nearest(text, keywords()) })
             }
-            _ if has_video_name(text) => Ok(video(at_home(text))),
-            _ => Ok(picture(at_home(text))),
+            _ if has_video_name(text) => Ok(video(expand_home(text))),
+            _ => Ok(picture(expand_home(text))),
         }
     }
 }
@@ -220,7 +220,7 @@ fn empty(word: &str) -> BackgroundError {
 }
 
 /// Expands `~/`, as the shell does for arguments but not for lines of the config.
-fn at_home(path: &str) -> PathBuf {
+fn expand_home(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(path),
@@ -229,8 +229,8 @@ fn at_home(path: &str) -> PathBuf {
 
 /// Whether the name is that of a video; the content decides when it is loaded.
 pub(super) fn has_video_name(path: &str) -> bool {
-    let ending = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default();
-    VIDEO_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
+    let extension = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default();
+    VIDEO_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
 }
 
 fn parse_strength(text: &str) -> Result<u8, BackgroundError> {
@@ -294,7 +294,7 @@ fn colour_names() -> impl Iterator<Item = &'static str> {
     NAMED_COLORS.keys().map(|name| name.as_str())
 }
 
-fn words() -> impl Iterator<Item = &'static str> {
+fn keywords() -> impl Iterator<Item = &'static str> {
     ["none", "blur"].into_iter().chain(colour_names())
 }
 

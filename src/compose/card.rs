@@ -107,8 +107,8 @@ fn camera(ink: &mut Ink, middle: (f32, f32), size: f32, crossed_out: bool) {
     let s = size * 0.86;
     ink.shape(middle, size, 0.94, |x, y| {
         let body = rounded((x + s * 0.13, y), (s * 0.34, s * 0.27), s * 0.09);
-        let finder = finder((x - s * 0.27, y), s);
-        let camera = body.min(finder);
+        let lens = lens((x - s * 0.27, y), s);
+        let camera = body.min(lens);
         if !crossed_out {
             return camera;
         }
@@ -121,7 +121,7 @@ fn camera(ink: &mut Ink, middle: (f32, f32), size: f32, crossed_out: bool) {
 }
 
 /// The lens of the video camera: a trapezium, narrow at the body.
-fn finder((x, y): (f32, f32), s: f32) -> f32 {
+fn lens((x, y): (f32, f32), s: f32) -> f32 {
     let round = s * 0.04;
     let slope = 0.62f32;
     let side = (y.abs() - s * 0.07 - slope * x) / (1.0 + slope * slope).sqrt();

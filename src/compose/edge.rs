@@ -40,7 +40,8 @@ impl Edge {
             return mask;
         }
         self.mask.alpha_mut().copy_from_slice(mask.alpha());
-        (self.mask.seq, self.mask.captured_at) = (mask.seq, mask.captured_at);
+        self.mask.seq = mask.seq;
+        self.mask.captured_at = mask.captured_at;
         let width = mask.size().width();
         if moved != 0 {
             self.morph(width, moved.unsigned_abs(), moved > 0);

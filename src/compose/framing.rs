@@ -86,10 +86,12 @@ impl Framing {
         for (from, into) in [(u, into_u), (v, into_v)] {
             self.scaler.run(from, (columns / 2, rows / 2), (left / 2.0, top / 2.0), crop.zoom, into);
         }
-        (self.frame.seq, self.frame.captured_at) = (frame.seq, frame.captured_at);
+        self.frame.seq = frame.seq;
+        self.frame.captured_at = frame.captured_at;
         let mask = mask.map(|mask| {
             self.scaler.run(mask.alpha(), (columns, rows), (left, top), crop.zoom, self.mask.alpha_mut());
-            (self.mask.seq, self.mask.captured_at) = (mask.seq, mask.captured_at);
+            self.mask.seq = mask.seq;
+            self.mask.captured_at = mask.captured_at;
             &self.mask
         });
         (&self.frame, mask)
@@ -143,7 +145,9 @@ impl Framing {
         for row in rows().skip(top).take(head) {
             let columns = row.iter().step_by(STRIDE).enumerate().filter(|(_, alpha)| **alpha >= MIN_ALPHA);
             let (n, at) = columns.fold((0, 0), |(n, at), (x, _)| (n + 1, at + x));
-            (count, sum, widest) = (count + n, sum + at, widest.max(n));
+            count = count + n;
+            sum = sum + at;
+            widest = widest.max(n);
         }
         let head_width = (count as f32 / head as f32 * STRIDE as f32).max(1.0);
         let zoom = (height as f32 / (HEIGHT_IN_HEADS * head_width)).clamp(1.0, most);

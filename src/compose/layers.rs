@@ -155,7 +155,8 @@ impl Layers {
                     let [mirrored, mirrored_alpha] = rows.mirrored.each_mut().map(|row| &mut row[..width]);
                     blend::flip(front, mirrored);
                     blend::flip(alpha, mirrored_alpha);
-                    (front, alpha) = (mirrored, mirrored_alpha);
+                    front = mirrored;
+                    alpha = mirrored_alpha;
                 }
                 let mut behind = back.row(at, blur, finish.tone, &mut rows.back[..width]);
                 if finish.opacity < 256 {

@@ -53,7 +53,8 @@ impl Compositor {
     pub fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, into: &mut Frame) {
         assert_eq!((frame.size(), into.size()), (self.size, self.size), "frames of another size");
         assert!(mask.is_none_or(|mask| mask.size() == self.size), "a mask of another size");
-        (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
+        into.seq = frame.seq;
+        into.captured_at = frame.captured_at;
         let (frame, mask) = self.framing.frame(frame, mask, &scene.look);
         let mask = mask.map(|mask| self.edge.shape(mask, &scene.look));
         self.layers.compose(frame, mask, scene, into);
@@ -126,11 +127,11 @@ mod tests {
         for size in sizes() {
             let mut room = Frame::new(size);
             room.fill(FORBIDDEN);
-            let nobody = Mask::new(size);
+            let empty = Mask::new(size);
             for background in backgrounds(size) {
                 for mirror in [false, true] {
                     let scene = Scene { mirror, ..scene(background.clone()) };
-                    for mask in [None, Some(&nobody)] {
+                    for mask in [None, Some(&empty)] {
                         let out = compose(&room, mask, &scene);
                         let (y, u, v) = out.planes();
                         assert!(y.iter().all(|y| *y < 200) && u.iter().all(|u| *u < 200) && v.iter().all(|v| *v > 15));
@@ -145,11 +146,11 @@ mod tests {
         for size in sizes() {
             let room = texture(size, 1);
             for background in backgrounds(size) {
-                let nobody = compose(&room, Some(&Mask::new(size)), &scene(background.clone()));
-                let blind = compose(&room, None, &scene(background.clone()));
-                assert_eq!(nobody.data(), blind.data());
+                let empty = compose(&room, Some(&Mask::new(size)), &scene(background.clone()));
+                let unmasked = compose(&room, None, &scene(background.clone()));
+                assert_eq!(empty.data(), unmasked.data());
                 if let Background::Picture(picture) = background {
-                    assert_eq!(blind.data(), picture.data());
+                    assert_eq!(unmasked.data(), picture.data());
                 }
             }
         }
@@ -169,13 +170,13 @@ mod tests {
     fn the_person_is_shown_unchanged() {
         for size in sizes() {
             let person = texture(size, 2);
-            let everybody = mask(size, |_| 255);
+            let full = mask(size, |_| 255);
             let blur = [1, 40, 100].map(|strength| Background::Blur { strength });
             for background in backgrounds(size).into_iter().chain(blur).chain([Background::Off]) {
-                let plain = compose(&person, Some(&everybody), &scene(background.clone()));
+                let plain = compose(&person, Some(&full), &scene(background.clone()));
                 assert_eq!(plain.data(), person.data());
                 let scene = Scene { mirror: true, ..scene(background) };
-                assert_eq!(compose(&person, Some(&everybody), &scene).data(), mirrored(&person).data());
+                assert_eq!(compose(&person, Some(&full), &scene).data(), mirrored(&person).data());
             }
         }
     }
@@ -213,9 +214,9 @@ mod tests {
 
             let blurred =
                 |mirror| compose(&person, None, &Scene { mirror, ..self::scene(Background::Blur { strength: 50 }) });
-            let (plain, turned) = (blurred(false), mirrored(&blurred(true)));
+            let (plain, mirrored_back) = (blurred(false), mirrored(&blurred(true)));
             // only the thresholds of the dither are not mirrored
-            assert!(plain.data().iter().zip(turned.data()).all(|(a, b)| a.abs_diff(*b) <= 1));
+            assert!(plain.data().iter().zip(mirrored_back.data()).all(|(a, b)| a.abs_diff(*b) <= 1));
         }
     }
 
@@ -241,7 +242,8 @@ mod tests {
     fn number_and_time_are_those_of_the_frame() {
         let size = Size::new(64, 48).unwrap();
         let mut camera = texture(size, 1);
-        (camera.seq, camera.captured_at) = (41, Instant::now());
+        camera.seq = 41;
+        camera.captured_at = Instant::now();
         let blur = Background::Blur { strength: 9 };
         for background in backgrounds(size).into_iter().chain([blur, Background::Off]) {
             for mask in [None, Some(&Mask::new(size))] {

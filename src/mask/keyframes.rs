@@ -102,7 +102,8 @@ impl KeyframeWorker {
     pub(crate) fn request(&mut self, frame: &Frame) {
         let Some(mut job) = self.job.take() else { return };
         job.model.fill(frame);
-        (self.pending, self.discarded) = (true, false);
+        self.pending = true;
+        self.discarded = false;
         match &self.mode {
             Mode::Inline => {
                 job.run();

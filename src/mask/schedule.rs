@@ -43,7 +43,8 @@ impl Schedule {
 
     /// Starts over with another stream.
     pub(crate) fn reset(&mut self) {
-        (self.gap, self.change) = (None, 0.0);
+        self.gap = None;
+        self.change = 0.0;
         self.credit = self.credit.max(1.0);
     }
 
@@ -72,7 +73,8 @@ impl Schedule {
 
     /// Records that a keyframe was requested for this frame.
     pub(crate) fn record_request(&mut self) {
-        (self.gap, self.change) = (Some(0), 0.0);
+        self.gap = Some(0);
+        self.change = 0.0;
         self.credit -= 1.0;
     }
 }

@@ -93,7 +93,8 @@ impl DualModelSegmenter {
         let (mut shape, mut keyframes) = (None, None);
         match opened {
             Some(Ok((found, opened))) => {
-                (shape, keyframes) = (Some(found), Some(opened));
+                shape = Some(found);
+                keyframes = Some(opened);
                 info.quality = settings.quality;
             }
             Some(Err(failure)) => {
@@ -129,7 +130,8 @@ impl DualModelSegmenter {
             Some(Err(error)) => {
                 let failure = Failure::from(error);
                 tracing::warn!(hint = failure.hint, "quality {} becomes eco: {failure}", self.info.quality);
-                (self.info.quality, self.info.missing) = (Quality::Eco, Some(failure));
+                self.info.quality = Quality::Eco;
+                self.info.missing = Some(failure);
                 self.keyframes = None;
                 self.matte.forget_key();
             }
@@ -138,7 +140,7 @@ impl DualModelSegmenter {
 
     /// Processes the next frame.
     fn observe(&mut self, frame: &Frame, ticks: u8) -> Result<(), MaskError> {
-        if self.matte.look(frame, ticks) {
+        if self.matte.begin_frame(frame, ticks) {
             let start = thread_time();
             self.fast.fill(frame);
             self.matte.set_fast(self.fast.run()?);
@@ -152,7 +154,7 @@ impl DualModelSegmenter {
         let due = keyframes.every || keyframes.schedule.is_due(drift, ticks);
         if due && keyframes.worker.is_free() {
             keyframes.schedule.record_request();
-            self.matte.keep();
+            self.matte.mark_keyframe();
             keyframes.worker.request(frame);
             let is_slow = self.rate.is_slow();
             if is_slow {
@@ -169,7 +171,8 @@ impl DualModelSegmenter {
 
     fn write(&mut self, frame: &Frame, into: &mut Mask) {
         self.matte.finish(frame, into.alpha_mut());
-        (into.seq, into.captured_at) = (frame.seq, frame.captured_at);
+        into.seq = frame.seq;
+        into.captured_at = frame.captured_at;
     }
 }
 
@@ -232,7 +235,8 @@ impl Segmenter for DualModelSegmenter {
 
     fn reset(&mut self) {
         self.held = None;
-        (self.rate.last, self.rate.slow) = (None, 0);
+        self.rate.last = None;
+        self.rate.slow = 0;
         self.matte.reset();
         if let Some(keyframes) = &mut self.keyframes {
             keyframes.worker.discard();
@@ -319,7 +323,8 @@ mod tests {
         segmenter.matte = Matte::new(SIZE, shape, Some(shape), tuning);
         let schedule = Schedule::new(quality.plan().unwrap());
         segmenter.keyframes = Some(Keyframes { worker: keys, schedule, every: false });
-        (segmenter.info.quality, segmenter.delay) = (quality, delay);
+        segmenter.info.quality = quality;
+        segmenter.delay = delay;
         Some((segmenter, asked))
     }
 
@@ -377,7 +382,8 @@ mod tests {
         let mut next = |seq: u64, at_ms: u64, luma: u8| {
             let mut frame = Frame::new(SIZE);
             frame.fill(Yuv { y: luma, u: 120, v: 140 });
-            (frame.seq, frame.captured_at) = (seq, start + Duration::from_millis(at_ms));
+            frame.seq = seq;
+            frame.captured_at = start + Duration::from_millis(at_ms);
             let of = segmenter.segment(&Arc::new(frame), &mut mask).unwrap().map(|frame| frame.seq);
             (of, halves(&mask).0, segmenter.delay())
         };

@@ -20,7 +20,7 @@ const DISTANT_WEIGHT: f32 = 0.5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Owner {
     #[default]
-    Nobody,
+    None,
     /// The person in front, or a former part of them, such as a raised hand.
     Front,
     Other,
@@ -96,7 +96,7 @@ impl Component {
         match () {
             () if self.is_front || self.was_in_front() => Owner::Front,
             () if self.reaches_bottom() || self.has_moved() || self.was_person() => Owner::Other,
-            () => Owner::Nobody,
+            () => Owner::None,
         }
     }
 

@@ -100,7 +100,7 @@ impl Components {
             labels: Labels::new(width, height),
             components: Vec::with_capacity(width.div_ceil(2) * height),
             kept: vec![false; width * height].into(),
-            owners: vec![Owner::Nobody; width * height].into(),
+            owners: vec![Owner::None; width * height].into(),
             photo: vec![Photo::No; width * height].into(),
             others: -OTHERS_SETTLE,
             shows_others: false,
@@ -139,9 +139,10 @@ impl Components {
 
     pub(super) fn forget(&mut self) {
         self.kept.fill(false);
-        self.owners.fill(Owner::Nobody);
+        self.owners.fill(Owner::None);
         self.photo.fill(Photo::No);
-        (self.others, self.shows_others) = (-OTHERS_SETTLE, false);
+        self.others = -OTHERS_SETTLE;
+        self.shows_others = false;
         self.distrust.fill(INITIAL_DISTRUST);
     }
 
@@ -192,7 +193,7 @@ impl Components {
             bottom: if run.row + 1 == self.height { cells as u32 } else { 0 },
             moved: younger(MOVED),
             remembered: younger(REMEMBERED),
-            owned: count(&|owner| owner != Owner::Nobody),
+            owned: count(&|owner| owner != Owner::None),
             in_front: count(&|owner| owner == Owner::Front),
             photo: self.photo[place].iter().map(|&photo| u32::from(photo != Photo::No)).sum(),
             ..Component::default()
@@ -236,7 +237,7 @@ impl Components {
 
     fn remember(&mut self) {
         self.kept.fill(false);
-        self.owners.fill(Owner::Nobody);
+        self.owners.fill(Owner::None);
         for (root, run) in self.labels.runs() {
             let (component, cells) = (&self.components[root], run.cells(self.width));
             if component.is_kept {

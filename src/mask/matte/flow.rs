@@ -117,14 +117,14 @@ pub(crate) struct Flow {
     /// The vectors of the finest level in [`UNIT`]s; the centre of block (i, j) is pixel (4 i, 4 j).
     fine: Box<[Vector]>,
     /// The residual of each block: the mean difference per pixel.
-    left: Box<[f32]>,
+    residuals: Box<[f32]>,
 }
 
 impl Flow {
     pub(crate) fn new(width: usize, height: usize) -> Self {
         let fields = [0, 1, 2].map(|level| Field::new(width.div_ceil(1 << level), height.div_ceil(1 << level)));
         let blocks = fields[0].vectors.len();
-        Self { fields, fine: vec![Vector::default(); blocks].into(), left: vec![0.0; blocks].into() }
+        Self { fields, fine: vec![Vector::default(); blocks].into(), residuals: vec![0.0; blocks].into() }
     }
 
     /// The number of blocks in a row.
@@ -138,8 +138,8 @@ impl Flow {
     }
 
     /// The mean difference per pixel of each block after the motion, in luma levels; large if a vector leaves the frame.
-    pub(crate) fn left(&self) -> &[f32] {
-        &self.left
+    pub(crate) fn residuals(&self) -> &[f32] {
+        &self.residuals
     }
 
     /// Forgets the last vectors, because the next search uses another reference frame.
@@ -163,7 +163,7 @@ impl Flow {
                     if level == LEVELS - 1 { block.search_wide(&candidates) } else { block.search(&candidates) };
                 field.vectors[at] = found;
                 if level == 0 {
-                    (self.fine[at], self.left[at]) = block.subpixel(found);
+                    (self.fine[at], self.residuals[at]) = block.subpixel(found);
                 }
             }
         }
@@ -278,11 +278,11 @@ impl<'a> Block<'a> {
         let (x, gain_x) = lowest(beside(-1, 0), beside(1, 0));
         let (y, gain_y) = lowest(beside(0, -1), beside(0, 1));
         let fine = Vector { x: (i32::from(vector.x) * UNIT + x) as i16, y: (i32::from(vector.y) * UNIT + y) as i16 };
-        (fine, if self.leads_out(vector) { 255.0 } else { (middle as f32 - gain_x - gain_y).max(0.0) / AREA })
+        (fine, if self.leaves_frame(vector) { 255.0 } else { (middle as f32 - gain_x - gain_y).max(0.0) / AREA })
     }
 
     /// Whether the block's centre was outside the frame.
-    fn leads_out(&self, Vector { x, y }: Vector) -> bool {
+    fn leaves_frame(&self, Vector { x, y }: Vector) -> bool {
         let half = BLOCK as i32 / 2;
         let (pad, x, y) = (PAD as i32, i32::from(x), i32::from(y));
         // the centre of a block at the edge may be on the edge, so a zero vector never leaves the frame
@@ -355,7 +355,7 @@ mod tests {
     /// The vectors of blocks that are visible in both frames.
     fn inner(flow: &Flow) -> impl Iterator<Item = (Vector, f32)> {
         let columns = flow.columns();
-        let pairs = flow.vectors().iter().copied().zip(flow.left().iter().copied());
+        let pairs = flow.vectors().iter().copied().zip(flow.residuals().iter().copied());
         pairs.enumerate().filter(move |(at, _)| (6..columns - 6).contains(&(at % columns))).map(|(_, pair)| pair)
     }
 
@@ -377,7 +377,7 @@ mod tests {
         let mut flow = Flow::new(SIZE.0, SIZE.1);
         flow.find(&texture((0.0, 0.0), 1), &texture((0.0, 0.0), 0));
         assert!(flow.vectors().iter().all(|vector| *vector == Vector::default()));
-        assert!(flow.left().iter().all(|left| *left < 3.0));
+        assert!(flow.residuals().iter().all(|left| *left < 3.0));
     }
 
     #[test]
@@ -392,7 +392,7 @@ mod tests {
         now.build(&plane);
         let mut flow = Flow::new(SIZE.0, SIZE.1);
         flow.find(&now, &texture((0.0, 0.0), 0));
-        let at = |x: usize, y: usize| flow.left()[y / STEP * flow.columns() + x / STEP];
+        let at = |x: usize, y: usize| flow.residuals()[y / STEP * flow.columns() + x / STEP];
         assert!(at(44, 32) > 20.0 && at(8, 8) < 1.0 && at(88, 56) < 1.0);
     }
 

@@ -18,7 +18,7 @@ use crate::frame::grid::Plane;
 const STEP: usize = 2;
 
 /// The fast model's alphas above which it is certain of a person, and below which it finds none.
-const CORE: f32 = 0.7;
+const CERTAIN_PERSON: f32 = 0.7;
 const WEAK: f32 = 0.5;
 
 /// The fast model's alpha below which it is certain of the room.
@@ -38,7 +38,7 @@ const REACH: u8 = 5 * CELL;
 
 /// The same where nothing moves and the fast model is certain of the room.
 const SHORT_REACH: u8 = 2 * CELL;
-const CERTAIN: f32 = 0.02;
+const CERTAIN_ROOM: f32 = 0.02;
 
 /// The same for a part that is mostly out of reach: a wall or a chair touched by the person.
 const TOUCH: u8 = CELL;
@@ -55,7 +55,7 @@ const MAX_ENTRANT: f32 = 0.12;
 
 /// The share of the rim around the person filled by the key model above which motion is not trusted, because it may be a wall
 /// that moves or is uncovered.
-const DOUBTFUL_RIM: f32 = 0.08;
+const MAX_RIM_FOR_MOTION: f32 = 0.08;
 
 /// The time after a change during which a cell counts as moving, in 30ths of a second.
 const RECENT: u8 = 8;
@@ -77,17 +77,17 @@ const HOLE_SHARE: f32 = 0.012;
 const HOLE_CELLS: u32 = 25;
 
 /// The number of keyframes for which a rejected part stays rejected where nothing moves.
-const REFUSED: u8 = 24;
+const REJECTION_MEMORY: u8 = 24;
 
 /// The contradictions that make a result unusable: the share of the rim around the person filled by the key model, the shares
 /// of the person it misses while uncertain and overall, and the rejected area relative to the person.
 const MAX_RIM: f32 = 0.3;
 const MAX_UNSURE_HOLES: f32 = 0.25;
 const MAX_HOLES: f32 = 0.3;
-const MAX_REFUSED: f32 = 1.0;
+const MAX_REJECTED: f32 = 1.0;
 
 /// The minimum share of the frame covered by the fast model's person for a contradiction to be about a person.
-const SOMEBODY: f32 = 0.02;
+const MIN_PERSON_SHARE: f32 = 0.02;
 
 /// The decision about a cell of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ enum Cell {
     /// Keep the key model's alpha.
     Key,
     /// Set it to zero.
-    Refused,
+    Rejected,
     /// Raise it to at least the fast model's alpha.
     Filled,
 }
@@ -118,12 +118,12 @@ struct Part {
 struct Contradiction {
     rim: f32,
     holes: f32,
-    refused: f32,
+    rejected: f32,
 }
 
 impl Contradiction {
     fn worst(self) -> f32 {
-        self.rim.max(self.holes).max(self.refused)
+        self.rim.max(self.holes).max(self.rejected)
     }
 }
 
@@ -138,7 +138,7 @@ pub(super) struct Gate {
     distance: Box<[u8]>,
     cells: Box<[Cell]>,
     /// The number of results for which each cell stays rejected.
-    refused: Box<[u8]>,
+    rejected: Box<[u8]>,
     /// The number of results with a hole in each cell, raised once the hole is certain.
     votes: Box<[u8]>,
     labels: Labels,
@@ -158,7 +158,7 @@ impl Gate {
             key: vec![0.0; cells].into(),
             distance: vec![0; cells].into(),
             cells: vec![Cell::Key; cells].into(),
-            refused: vec![0; cells].into(),
+            rejected: vec![0; cells].into(),
             votes: vec![0; cells].into(),
             labels: Labels::new(width, height),
             parts: Vec::with_capacity(width.div_ceil(2) * height),
@@ -167,7 +167,7 @@ impl Gate {
     }
 
     pub(super) fn forget(&mut self) {
-        self.refused.fill(0);
+        self.rejected.fill(0);
         self.votes.fill(0);
         self.trust = Trust::default();
     }
@@ -180,21 +180,21 @@ impl Gate {
     /// Judges `key`, the key model's raw alpha, by the fast model's alpha of the same frame; `has_key` tells whether an earlier
     /// result is still in use.
     pub(super) fn judge(&mut self, fast: &Plane<f32>, key: &Plane<f32>, motion: &Motion, has_key: bool) -> Verdict {
-        shrink(fast, self.width, &mut self.fast);
-        shrink(key, self.width, &mut self.key);
+        downscale(fast, self.width, &mut self.fast);
+        downscale(key, self.width, &mut self.key);
         let person = self.fast.iter().filter(|&&alpha| alpha > WEAK).count() as f32;
         let all = self.fast.len() as f32;
         self.measure_distance();
         let rim = self.rim();
-        let refused = self.refuse(rim < DOUBTFUL_RIM, motion) as f32;
+        let rejected = self.reject_distant(rim < MAX_RIM_FOR_MOTION, motion) as f32;
         let (unsure, holes) = self.fill(person);
-        let base = person.max(all * SOMEBODY);
+        let base = person.max(all * MIN_PERSON_SHARE);
         let contradiction = Contradiction {
             rim: rim / MAX_RIM,
             holes: (unsure / base / MAX_UNSURE_HOLES).max(holes / base / MAX_HOLES),
-            refused: refused / base / MAX_REFUSED,
+            rejected: rejected / base / MAX_REJECTED,
         };
-        self.trust.judge(contradiction.worst(), has_key, person >= all * SOMEBODY)
+        self.trust.judge(contradiction.worst(), has_key, person >= all * MIN_PERSON_SHARE)
     }
 
     /// Applies the decisions to the key model's alpha; `fast` is the fast model's alpha of the same frame, with its `levels`.
@@ -206,7 +206,7 @@ impl Gate {
             for (cell, (alpha, fast)) in cells.iter().zip(rows) {
                 match cell {
                     Cell::Key => {}
-                    Cell::Refused => alpha.fill(0.0),
+                    Cell::Rejected => alpha.fill(0.0),
                     Cell::Filled => {
                         let fast = fast.iter().map(|&fast| stretch_one(fast, levels.0, factor));
                         alpha.iter_mut().zip(fast).for_each(|(alpha, fast)| *alpha = alpha.max(fast));
@@ -221,7 +221,7 @@ impl Gate {
     fn measure_distance(&mut self) {
         let (width, height) = (self.width, self.height);
         for (distance, &fast) in self.distance.iter_mut().zip(&self.fast) {
-            *distance = if fast > CORE { 0 } else { u8::MAX };
+            *distance = if fast > CERTAIN_PERSON { 0 } else { u8::MAX };
         }
         for y in 0..height {
             let (above, row) = self.distance.split_at_mut(y * width);
@@ -254,13 +254,13 @@ impl Gate {
     }
 
     /// Rejects what the key model finds too far from the fast model's person. Returns the number of rejected wall cells.
-    fn refuse(&mut self, believes_motion: bool, motion: &Motion) -> u32 {
-        let Self { width, labels, parts, fast, key, distance, cells, refused, .. } = self;
+    fn reject_distant(&mut self, believes_motion: bool, motion: &Motion) -> u32 {
+        let Self { width, labels, parts, fast, key, distance, cells, rejected, .. } = self;
         let width = *width;
         labels.find(|row, inside| {
             let start = row * width;
             for (x, inside) in inside.iter_mut().enumerate() {
-                *inside = (key[start + x] > PERSON) & (fast[start + x] < CORE);
+                *inside = (key[start + x] > PERSON) & (fast[start + x] < CERTAIN_PERSON);
             }
         });
         parts.clear();
@@ -274,9 +274,9 @@ impl Gate {
             part.moving += ages.iter().map(|&age| u32::from(age < RECENT)).sum::<u32>();
         }
         for ((cell, &distance), &fast) in cells.iter_mut().zip(&*distance).zip(&*fast) {
-            *cell = if (distance > REACH) & (fast < WEAK) { Cell::Refused } else { Cell::Key };
+            *cell = if (distance > REACH) & (fast < WEAK) { Cell::Rejected } else { Cell::Key };
         }
-        refused.iter_mut().for_each(|refused| *refused = refused.saturating_sub(1));
+        rejected.iter_mut().for_each(|rejected| *rejected = rejected.saturating_sub(1));
         let all = cells.len() as f32;
         let mut count = 0;
         for (root, run) in labels.runs() {
@@ -286,18 +286,18 @@ impl Gate {
             let comes_in = believes_motion && share(part.moving) > MOVING_SHARE && (part.cells as f32) < max_moving;
             let is_wall = part.far > FAR_CELLS && share(part.far) > FAR_SHARE;
             for (at, &age) in run.cells(width).zip(&motion.ages(run.row)[run.start..run.end]) {
-                let stays_refused = refused[at] > 0 && age >= RECENT && distance[at] > TOUCH;
+                let stays_rejected = rejected[at] > 0 && age >= RECENT && distance[at] > TOUCH;
                 let reach = match () {
                     () if is_wall => TOUCH,
                     // hands move
-                    () if fast[at] < CERTAIN && age >= RECENT => SHORT_REACH,
+                    () if fast[at] < CERTAIN_ROOM && age >= RECENT => SHORT_REACH,
                     () => REACH,
                 };
-                let is_far = distance[at] > reach && fast[at] < if is_wall { CORE } else { WEAK };
-                let is_refused = (is_far || stays_refused) && !comes_in;
-                cells[at] = if is_refused { Cell::Refused } else { Cell::Key };
-                if is_refused && is_wall {
-                    refused[at] = REFUSED;
+                let is_far = distance[at] > reach && fast[at] < if is_wall { CERTAIN_PERSON } else { WEAK };
+                let is_rejected = (is_far || stays_rejected) && !comes_in;
+                cells[at] = if is_rejected { Cell::Rejected } else { Cell::Key };
+                if is_rejected && is_wall {
+                    rejected[at] = REJECTION_MEMORY;
                     count += 1;
                 }
             }
@@ -313,7 +313,7 @@ impl Gate {
         labels.find(|row, inside| {
             let start = row * width;
             for (x, inside) in inside.iter_mut().enumerate() {
-                *inside = (key[start + x] < ROOM) & (fast[start + x] > CORE);
+                *inside = (key[start + x] < ROOM) & (fast[start + x] > CERTAIN_PERSON);
             }
         });
         parts.clear();
@@ -362,7 +362,7 @@ fn near(row: Option<&[u8]>, x: usize) -> u8 {
 }
 
 /// The means of two by two grid cells.
-fn shrink(from: &Plane<f32>, width: usize, into: &mut [f32]) {
+fn downscale(from: &Plane<f32>, width: usize, into: &mut [f32]) {
     for (row, into) in into.chunks_exact_mut(width).enumerate() {
         // where a cell extends over the edge, the border repeats the last column and row
         let [above, below] = [0, 1].map(|line| &from.wide_row((row * STEP + line) as isize, 1)[1..]);

@@ -21,10 +21,10 @@ const WIDE: usize = LANE + 8;
 const EPSILON: f32 = 1e-4;
 
 /// The regularisation matrix for Y, U, V at full swing: the BT.601 matrix from RGB, times its transpose.
-const TURNED: [f32; 6] = [0.447_4, -0.187_6, -0.105_6, 0.388_1, 0.013_5, 0.432_1];
+const EPSILON_YUV_FACTORS: [f32; 6] = [0.447_4, -0.187_6, -0.105_6, 0.388_1, 0.013_5, 0.432_1];
 
 /// Alphas this close to 0 or 1 are rounded.
-const HAZE: f32 = 0.02;
+const SNAP_MARGIN: f32 = 0.02;
 
 /// The distance from a change of alpha within which the functions vary: twice the radius plus one, in pixels.
 const MARGIN: usize = 2 * RADIUS + 1;
@@ -140,7 +140,10 @@ impl Guided {
         if !self.functions.mixed[index] {
             let constant = *lane::<LANE>(self.alpha.raw().0, into);
             let [a, b, c, base] = planes;
-            (*a, *b, *c, *base) = ([0.0; LANE], [0.0; LANE], [0.0; LANE], constant);
+            *a = [0.0; LANE];
+            *b = [0.0; LANE];
+            *c = [0.0; LANE];
+            *base = constant;
             return;
         }
         let (data, stride) = self.alpha.raw();
@@ -190,8 +193,8 @@ fn normalise(from: &[u8], scale: f32, into: &mut [f32]) {
 #[multiversion(targets = "simd")]
 fn snap(from: &[f32], into: &mut [f32]) {
     for (into, &from) in into.iter_mut().zip(from) {
-        let from = if from < HAZE { 0.0 } else { from };
-        *into = if from > 1.0 - HAZE { 1.0 } else { from };
+        let from = if from < SNAP_MARGIN { 0.0 } else { from };
+        *into = if from > 1.0 - SNAP_MARGIN { 1.0 } else { from };
     }
 }
 
@@ -200,9 +203,11 @@ fn snap(from: &[f32], into: &mut [f32]) {
 fn find_ranges(row: &[f32], low: &mut [u32], high: &mut [u32]) {
     for (run, (low, high)) in low.iter_mut().zip(high).enumerate() {
         let near = lane::<{ LANE + 2 * NEAR }>(row, run * LANE);
-        (*low, *high) = (u32::MAX, 0);
+        *low = u32::MAX;
+        *high = 0;
         for value in near {
-            (*low, *high) = ((*low).min(value.to_bits()), (*high).max(value.to_bits()));
+            *low = (*low).min(value.to_bits());
+            *high = (*high).max(value.to_bits());
         }
     }
 }
@@ -244,12 +249,12 @@ fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
     for x in 0..LANE {
         let (y, u, v, p) = (mean_y[x], mean_u[x], mean_v[x], mean_p[x]);
         // regularised covariances, and those with alpha
-        let yy = mean_yy[x] - y * y + EPSILON * TURNED[0];
-        let yu = mean_yu[x] - y * u + EPSILON * TURNED[1];
-        let yv = mean_yv[x] - y * v + EPSILON * TURNED[2];
-        let uu = mean_uu[x] - u * u + EPSILON * TURNED[3];
-        let uv = mean_uv[x] - u * v + EPSILON * TURNED[4];
-        let vv = mean_vv[x] - v * v + EPSILON * TURNED[5];
+        let yy = mean_yy[x] - y * y + EPSILON * EPSILON_YUV_FACTORS[0];
+        let yu = mean_yu[x] - y * u + EPSILON * EPSILON_YUV_FACTORS[1];
+        let yv = mean_yv[x] - y * v + EPSILON * EPSILON_YUV_FACTORS[2];
+        let uu = mean_uu[x] - u * u + EPSILON * EPSILON_YUV_FACTORS[3];
+        let uv = mean_uv[x] - u * v + EPSILON * EPSILON_YUV_FACTORS[4];
+        let vv = mean_vv[x] - v * v + EPSILON * EPSILON_YUV_FACTORS[5];
         let (yp, up, vp) = (mean_yp[x] - y * p, mean_up[x] - u * p, mean_vp[x] - v * p);
         // inversion by cofactors
         let (c0, c1, c2) = (uu * vv - uv * uv, uv * yv - yu * vv, yu * uv - uu * yv);
@@ -258,7 +263,9 @@ fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
         let a = (c0 * yp + c1 * up + c2 * vp) * inverse;
         let b = (c1 * yp + c3 * up + c4 * vp) * inverse;
         let c = (c2 * yp + c4 * up + c5 * vp) * inverse;
-        (out_y[x], out_u[x], out_v[x]) = (a, b, c);
+        out_y[x] = a;
+        out_u[x] = b;
+        out_v[x] = c;
         out_base[x] = p - a * y - b * u - c * v;
     }
 }
@@ -380,8 +387,8 @@ mod tests {
     #[test]
     fn it_is_the_guided_filter_of_an_rgb_picture() {
         let (guide, mut alpha) = picture();
-        let hazy = alpha.clone();
-        snap(hazy.raw().0, alpha.raw_mut());
+        let unsnapped = alpha.clone();
+        snap(unsnapped.raw().0, alpha.raw_mut());
         let mut guided = Guided::new(SIZE.0, SIZE.1);
         let functions = guided.fit(&guide, &alpha);
         for (x, y) in [(24, 20), (22, 6), (28, 33), (25, 12), (19, 20)] {
@@ -404,8 +411,8 @@ mod tests {
     #[test]
     fn skipping_constant_areas_loses_nothing() {
         let (guide, mut alpha) = picture();
-        let hazy = alpha.clone();
-        snap(hazy.raw().0, alpha.raw_mut());
+        let unsnapped = alpha.clone();
+        snap(unsnapped.raw().0, alpha.raw_mut());
         let mut guided = Guided::new(SIZE.0, SIZE.1);
         guided.fit(&guide, &alpha);
         let Guided { functions, is_read, .. } = &guided;

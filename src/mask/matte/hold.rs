@@ -10,15 +10,15 @@ use crate::frame::grid::Plane;
 const CHANGE: f32 = 0.2;
 
 /// The time after the last motion from which a pixel is still, in 30ths of a second.
-const STILL: u8 = 8;
+const STILL_AFTER: u8 = 8;
 
 /// How long a still pixel has to differ before the change is shown, in 30ths of a second: a person cannot appear or disappear
 /// without motion, but a mistake of the models must not stay forever.
-const IN: u8 = 60;
-const OUT: u8 = 60;
+const IN_DELAY: u8 = 60;
+const OUT_DELAY: u8 = 60;
 
 /// The time at the start of a stream in which the models settle, in 30ths of a second.
-const SETTLES: u32 = 10;
+const SETTLE_TIME: u32 = 10;
 
 /// Holds the alpha of one stream.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Hold {
     /// Restores `alpha` as shown before where only the models have changed. `motion` has cells of two by two pixels; `ticks` 30ths
     /// of a second have passed.
     pub(super) fn run(&mut self, motion: &Motion, ticks: u8, alpha: &mut Plane<f32>) {
-        if motion.stream_age() < SETTLES {
+        if motion.stream_age() < SETTLE_TIME {
             self.shown.copy_from(alpha);
             self.held.raw_mut().fill(0);
             return;
@@ -61,14 +61,14 @@ fn hold_row(ages: &[u8], ticks: u8, (shown, held): (&mut [f32], &mut [u8]), alph
     let (ages, shown, held) = (&ages[..width], &mut shown[..width], &mut held[..width]);
     for x in 0..width {
         let change = alpha[x] - shown[x];
-        let is_change = (ages[x] >= STILL) & (change.abs() > CHANGE);
-        let limit = if change > 0.0 { IN } else { OUT };
+        let is_change = (ages[x] >= STILL_AFTER) & (change.abs() > CHANGE);
+        let limit = if change > 0.0 { IN_DELAY } else { OUT_DELAY };
         let waits = if is_change { held[x].saturating_add(ticks) } else { 0 };
         let is_held = is_change & (waits <= limit);
         held[x] = if is_held { waits } else { 0 };
         alpha[x] = if is_held { shown[x] } else { alpha[x] };
         // small changes of still pixels do not move the reference, so they cannot add up to a slow fade
-        let keeps = is_held | ((ages[x] >= STILL) & !is_change);
+        let keeps = is_held | ((ages[x] >= STILL_AFTER) & !is_change);
         shown[x] = if keeps { shown[x] } else { alpha[x] };
     }
 }
@@ -88,7 +88,7 @@ mod tests {
     /// A stream that has settled with this alpha.
     fn settled(alpha: f32) -> (Hold, Motion) {
         let mut stream = (Hold::new(SIZE.0, SIZE.1), Motion::new(SIZE.0 / 2, SIZE.1 / 2));
-        for _ in 0..=SETTLES {
+        for _ in 0..=SETTLE_TIME {
             assert_eq!(step(&mut stream, 100, alpha), alpha);
         }
         stream
@@ -96,7 +96,7 @@ mod tests {
 
     /// The alpha shown for the next frame.
     fn step((hold, motion): &mut (Hold, Motion), luma: u8, alpha: f32) -> f32 {
-        motion.look(&plane(luma, (SIZE.0 / 2, SIZE.1 / 2)), 1);
+        motion.update(&plane(luma, (SIZE.0 / 2, SIZE.1 / 2)), 1);
         let mut alpha = plane(alpha, SIZE);
         hold.run(motion, 1, &mut alpha);
         alpha.row(7)[9]
@@ -110,9 +110,9 @@ mod tests {
             assert!((0..5).all(|_| step(&mut stream, 100, 0.0) == 0.0), "round {round}");
         }
         let frames = (0..200).take_while(|_| step(&mut stream, 100, 1.0) == 0.0).count();
-        assert_eq!(frames, usize::from(IN), "in");
+        assert_eq!(frames, usize::from(IN_DELAY), "in");
         let frames = (0..200).take_while(|_| step(&mut stream, 100, 0.0) == 1.0).count();
-        assert_eq!(frames, usize::from(OUT), "out");
+        assert_eq!(frames, usize::from(OUT_DELAY), "out");
     }
 
     #[test]

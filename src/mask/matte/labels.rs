@@ -73,12 +73,12 @@ impl Labels {
         self.runs.push(run);
         self.roots.push(own as u32);
         for other in above.clone().filter(|&other| self.runs[other].touches(&run)) {
-            let (a, b) = (self.climb(other), self.climb(own));
+            let (a, b) = (self.root_of(other), self.root_of(own));
             self.roots[a.max(b)] = a.min(b) as u32;
         }
     }
 
-    fn climb(&self, mut run: usize) -> usize {
+    fn root_of(&self, mut run: usize) -> usize {
         while self.roots[run] as usize != run {
             run = self.roots[run] as usize;
         }

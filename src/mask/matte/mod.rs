@@ -11,7 +11,7 @@ use self::{
     motion::Motion,
     propagation::{Propagation, Snapshot, TemporalFilter, smooth_towards},
     resample::Resample,
-    still::Stillness,
+    still::StillDetector,
     trust::Verdict,
     upsample::JointUpsample,
 };
@@ -83,7 +83,7 @@ pub struct Matte {
     fast: Resample,
     key: Option<Resample>,
     fast_alpha: Plane<f32>,
-    stillness: Stillness,
+    stillness: StillDetector,
     /// The alpha of the current frame.
     alpha: Plane<f32>,
     /// The key model's result, on the grid.
@@ -91,11 +91,11 @@ pub struct Matte {
     /// The alpha of a keyframe before it is propagated.
     fresh: Plane<f32>,
     /// The frame on which the key model was run.
-    kept: Snapshot,
+    key_frame: Snapshot,
     /// The alpha of that frame without the key model's result.
     predicted: Plane<f32>,
     /// Whether that is still the current frame.
-    kept_is_last: bool,
+    key_is_current: bool,
     /// The last frame, as its own keyframe.
     own: Snapshot,
     propagation: Propagation,
@@ -133,13 +133,13 @@ impl Matte {
             fast: resample(fast),
             key: key.map(resample),
             fast_alpha: plane(),
-            stillness: Stillness::new(width, height),
+            stillness: StillDetector::new(width, height),
             alpha: plane(),
             answer: plane(),
             fresh: plane(),
-            kept: snapshot(),
+            key_frame: snapshot(),
             predicted: plane(),
-            kept_is_last: false,
+            key_is_current: false,
             own: snapshot(),
             propagation: Propagation::new(width, height),
             is_keyed: false,
@@ -157,18 +157,19 @@ impl Matte {
 
     /// Starts a frame, `ticks` 30ths of a second after the last. Returns true if the fast model has to run on it; otherwise the
     /// frame shows what that model saw last, and its last alpha is still valid.
-    pub fn look(&mut self, frame: &Frame, ticks: u8) -> bool {
+    pub fn begin_frame(&mut self, frame: &Frame, ticks: u8) -> bool {
         self.cells.fill(frame, &mut self.guide);
         self.pyramid.build(&self.guide.y);
-        self.motion.look(self.pyramid.halved(), ticks);
-        (self.kept_is_last, self.ticks) = (false, ticks);
+        self.motion.update(self.pyramid.halved(), ticks);
+        self.key_is_current = false;
+        self.ticks = ticks;
         !self.stillness.holds(&self.guide.y, ticks)
     }
 
     /// Sets the fast model's alpha of the current frame.
     pub fn set_fast(&mut self, alpha: &[f32]) {
         self.fast.run(alpha, &mut self.fast_alpha);
-        self.stillness.ran(&self.guide.y);
+        self.stillness.record(&self.guide.y);
     }
 
     /// Computes the alpha of the frame: that of the last keyframe, propagated and repaired, or the fast model's own, smoothed
@@ -196,10 +197,10 @@ impl Matte {
     }
 
     /// Keeps what is needed to use the key model's result for this frame.
-    pub fn keep(&mut self) {
-        self.kept.take(&self.pyramid, &self.fast_alpha);
+    pub fn mark_keyframe(&mut self) {
+        self.key_frame.take(&self.pyramid, &self.fast_alpha);
         self.predicted.copy_from(&self.alpha);
-        self.kept_is_last = true;
+        self.key_is_current = true;
     }
 
     /// Uses the key model's result for the kept frame, as far as it is plausible given the fast model's.
@@ -210,7 +211,7 @@ impl Matte {
         key.run(alpha, &mut self.answer);
         stretch(self.answer.raw().0, KEY_LEVELS, self.fresh.raw_mut());
         if !self.tuning.trusts_key {
-            let fast = self.kept.fast_alpha();
+            let fast = self.key_frame.fast_alpha();
             match self.gate.judge(fast, &self.answer, &self.motion, self.is_keyed) {
                 Verdict::Use => self.gate.apply(fast, self.tuning.levels, &mut self.fresh),
                 Verdict::Skip => return,
@@ -222,9 +223,9 @@ impl Matte {
         }
         let calm = TemporalFilter { weight: self.tuning.memory * KEY_MEMORY, change: KEY_CHANGE };
         smooth_towards(self.predicted.raw().0, calm, self.fresh.raw_mut());
-        self.propagation.set_key(&mut self.kept, &self.fresh);
+        self.propagation.set_key(&mut self.key_frame, &self.fresh);
         self.is_keyed = true;
-        if self.kept_is_last {
+        if self.key_is_current {
             std::mem::swap(&mut self.alpha, &mut self.fresh);
         } else {
             self.propagation.apply(&self.pyramid, &self.fast_alpha, &mut self.alpha);
@@ -333,12 +334,12 @@ mod tests {
         let mut masks = Vec::new();
         for step in 0..4 {
             let (frame, alpha) = scene(size, from.0 + 0.02 * step as f32, from.1, radius);
-            if matte.look(&frame, 1) {
+            if matte.begin_frame(&frame, 1) {
                 matte.set_fast(&alpha);
             }
             matte.propagate();
             if step == 0 {
-                matte.keep();
+                matte.mark_keyframe();
                 matte.set_key(&alpha);
             }
             let mut mask = vec![77; size.luma_len()];

@@ -36,7 +36,7 @@ impl Motion {
     }
 
     /// Processes the next frame's luma, `ticks` 30ths of a second after the last.
-    pub(super) fn look(&mut self, luma: &Plane<u8>, ticks: u8) {
+    pub(super) fn update(&mut self, luma: &Plane<u8>, ticks: u8) {
         if std::mem::take(&mut self.is_empty) {
             self.reference.copy_from(luma);
             self.changed.raw_mut().fill(u8::MAX);
@@ -99,22 +99,22 @@ mod tests {
     #[test]
     fn a_change_resets_the_age_around_it_and_slow_changes_add_up() {
         let mut motion = Motion::new(20, 12);
-        motion.look(&picture(100), 1);
+        motion.update(&picture(100), 1);
         assert_eq!(motion.ages(5)[5], u8::MAX, "nothing has moved yet");
         let mut hand = picture(100);
         hand.row_mut(5)[5] = 150;
-        motion.look(&hand, 1);
+        motion.update(&hand, 1);
         assert_eq!((motion.ages(5)[5], motion.ages(4)[4], motion.ages(5)[8]), (0, 0, u8::MAX));
-        (0..3).for_each(|_| motion.look(&hand, 2));
+        (0..3).for_each(|_| motion.update(&hand, 2));
         assert_eq!((motion.ages(6)[6], motion.stream_age()), (6, 7));
         for level in [102, 104] {
-            motion.look(&picture(level), 1);
+            motion.update(&picture(level), 1);
             assert!(motion.ages(0)[0] > 0, "{level} is not a change yet");
         }
-        motion.look(&picture(106), 1);
+        motion.update(&picture(106), 1);
         assert_eq!(motion.ages(0)[0], 0);
         motion.forget();
-        motion.look(&picture(0), 1);
+        motion.update(&picture(0), 1);
         assert_eq!((motion.ages(0)[0], motion.stream_age()), (u8::MAX, 0));
     }
 }

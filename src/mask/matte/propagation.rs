@@ -123,7 +123,7 @@ impl Propagation {
         if self.lost_spans.iter().all(Range::is_empty) {
             return Drift::default();
         }
-        self.differ(fast_alpha);
+        self.measure_differences(fast_alpha);
         let mut drift = Drift::default();
         for y in 0..into.height {
             let span = self.lost_spans[y / STEP].clone();
@@ -144,7 +144,7 @@ impl Propagation {
     /// Finds the ranges outside of which the flow's residual is too small for anything to be lost.
     fn find_lost(&mut self, width: usize) {
         let columns = self.flow.columns();
-        for (rows, span) in self.flow.left().windows(2 * columns).step_by(columns).zip(&mut self.lost_spans) {
+        for (rows, span) in self.flow.residuals().windows(2 * columns).step_by(columns).zip(&mut self.lost_spans) {
             let (above, below) = rows.split_at(columns);
             let is_lost = |corner: usize| above[corner].max(below[corner]) > LOST.0;
             // a corner's residual reaches into the cells on both sides
@@ -158,7 +158,7 @@ impl Propagation {
     }
 
     /// Sums the differences of the fast model around the rows with lost pixels.
-    fn differ(&mut self, fast_alpha: &Plane<f32>) {
+    fn measure_differences(&mut self, fast_alpha: &Plane<f32>) {
         let (width, height) = (fast_alpha.width, fast_alpha.height as isize);
         let Self { differs, tall, lost_spans, .. } = self;
         let is_needed = |y: isize| {
@@ -181,7 +181,8 @@ impl Propagation {
     fn lost_row(&mut self, y: usize) {
         let columns = self.flow.columns();
         let at = y / STEP * columns;
-        let (above, below) = (&self.flow.left()[at..][..columns], &self.flow.left()[at + columns..][..columns]);
+        let (above, below) =
+            (&self.flow.residuals()[at..][..columns], &self.flow.residuals()[at + columns..][..columns]);
         let down = (y % STEP) as f32 / STEP as f32;
         let mut first = above[0] + (below[0] - above[0]) * down;
         for (column, pixels) in self.lost.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {

@@ -16,14 +16,14 @@ const MAX_AGE: u32 = 15;
 
 /// Remembers the luma of the last frame that the model saw.
 #[derive(Debug)]
-pub(super) struct Stillness {
+pub(super) struct StillDetector {
     seen: Plane<u8>,
     /// 30ths of a second since then.
     age: Option<u32>,
     sums: Box<[u32]>,
 }
 
-impl Stillness {
+impl StillDetector {
     pub(super) fn new(width: usize, height: usize) -> Self {
         Self { seen: Plane::new(width, height), age: None, sums: vec![0; width].into() }
     }
@@ -36,7 +36,7 @@ impl Stillness {
     }
 
     /// Records that the model ran on `luma`.
-    pub(super) fn ran(&mut self, luma: &Plane<u8>) {
+    pub(super) fn record(&mut self, luma: &Plane<u8>) {
         self.seen.copy_from(luma);
         self.age = Some(0);
     }
@@ -84,9 +84,9 @@ mod tests {
 
     #[test]
     fn noise_is_still_and_motion_is_not() {
-        let mut stillness = Stillness::new(64, 36);
+        let mut stillness = StillDetector::new(64, 36);
         assert!(!stillness.holds(&picture(0, 1, 0), 1), "the model has not run yet");
-        stillness.ran(&picture(0, 1, 0));
+        stillness.record(&picture(0, 1, 0));
         assert!((1..10).all(|seed| stillness.holds(&picture(seed, 1, 0), 1)));
         assert!(!stillness.holds(&picture(1, 1, 1), 1), "motion by one cell");
         let mut hand = picture(3, 1, 0);
@@ -96,24 +96,24 @@ mod tests {
 
     #[test]
     fn a_result_expires() {
-        let mut stillness = Stillness::new(64, 36);
-        stillness.ran(&picture(0, 0, 0));
+        let mut stillness = StillDetector::new(64, 36);
+        stillness.record(&picture(0, 0, 0));
         let good = (0..100).take_while(|_| stillness.holds(&picture(0, 0, 0), 1)).count();
         assert_eq!(good, MAX_AGE as usize);
-        stillness.ran(&picture(0, 0, 0));
+        stillness.record(&picture(0, 0, 0));
         stillness.forget();
         assert!(!stillness.holds(&picture(0, 0, 0), 1));
     }
 
     #[test]
     fn slow_changes_add_up() {
-        let mut stillness = Stillness::new(64, 36);
+        let mut stillness = StillDetector::new(64, 36);
         let gray = |level: u8| {
             let mut plane = Plane::new(64, 36);
             (0..36).for_each(|y| plane.row_mut(y).fill(level));
             plane
         };
-        stillness.ran(&gray(100));
+        stillness.record(&gray(100));
         assert!(stillness.holds(&gray(101), 1));
         assert!(!stillness.holds(&gray(102), 1));
     }

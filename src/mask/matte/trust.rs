@@ -1,8 +1,8 @@
 //! Decides which of the two models is trusted, with hysteresis.
 
 /// Results are used again once their contradiction has stayed below this share of the limit for this many results.
-const CALM: f32 = 0.6;
-const CALM_ANSWERS: u8 = 4;
+const RECOVERY_LIMIT: f32 = 0.6;
+const RECOVERY_RESULTS: u8 = 4;
 
 /// How a result is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,9 @@ pub(super) struct Trust {
     /// Whether the fast model found a person at the last decision.
     pub(super) is_about_person: bool,
     /// Consecutive implausible results.
-    odd: u8,
+    implausible: u8,
     /// Consecutive plausible results while rejecting.
-    calm: u8,
+    plausible: u8,
 }
 
 impl Trust {
@@ -33,15 +33,15 @@ impl Trust {
     pub(super) fn judge(&mut self, contradiction: f32, has_key: bool, is_about_person: bool) -> Verdict {
         self.is_about_person = is_about_person;
         if contradiction >= 1.0 {
-            self.calm = 0;
-            self.odd = self.odd.saturating_add(1);
-            self.rejects |= self.odd > 1 || !has_key;
+            self.plausible = 0;
+            self.implausible = self.implausible.saturating_add(1);
+            self.rejects |= self.implausible > 1 || !has_key;
             return if self.rejects { Verdict::Reject } else { Verdict::Skip };
         }
-        self.odd = 0;
+        self.implausible = 0;
         if self.rejects {
-            self.calm = if contradiction < CALM { self.calm + 1 } else { 0 };
-            self.rejects = self.calm < CALM_ANSWERS;
+            self.plausible = if contradiction < RECOVERY_LIMIT { self.plausible + 1 } else { 0 };
+            self.rejects = self.plausible < RECOVERY_RESULTS;
         }
         if self.rejects { Verdict::Reject } else { Verdict::Use }
     }

@@ -13,7 +13,7 @@ const FINE: f32 = 16.0 * 255.0;
 /// The content of a cell of the keyframe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
-    Nobody,
+    Room,
     Person,
     Mixed,
 }
@@ -77,7 +77,7 @@ impl Warp {
                     let into = &mut into.row_mut(y)[pixels.clone()];
                     let then = &mut then.row_mut(y)[pixels.clone()];
                     match cells[0] {
-                        Class::Nobody => [into, then].into_iter().for_each(|line| line.fill(0.0)),
+                        Class::Room => [into, then].into_iter().for_each(|line| line.fill(0.0)),
                         Class::Person => [into, then].into_iter().for_each(|line| line.fill(1.0)),
                         Class::Mixed => {
                             let lines = into.chunks_mut(STEP).zip(then.chunks_mut(STEP));
@@ -145,7 +145,7 @@ fn class_of(packed: &Plane<[i16; 2]>, start: usize) -> Class {
     let (data, stride) = packed.raw();
     let mut pixels = (0..STEP).flat_map(|y| &data[start + y * stride..][..STEP]).flatten();
     if data[start][0] < LITTLE {
-        if pixels.all(|&value| value < LITTLE) { Class::Nobody } else { Class::Mixed }
+        if pixels.all(|&value| value < LITTLE) { Class::Room } else { Class::Mixed }
     } else if pixels.all(|&value| value > MUCH) {
         Class::Person
     } else {
@@ -183,7 +183,8 @@ fn warp_line(
             let across = |row: &[[i16; 2]]| i32::from(row[0][channel]) * (16 - fx) + i32::from(row[1][channel]) * fx;
             (across(above) * (16 - fy) + across(below) * fy) as f32 * (1.0 / (256.0 * FINE))
         };
-        (*alpha, *fast_alpha) = (mix(0), mix(1));
+        *alpha = mix(0);
+        *fast_alpha = mix(1);
     }
 }
 
@@ -233,7 +234,7 @@ mod tests {
             (0..SIZE.1).flat_map(|y| a.row(y).iter().zip(b.row(y))).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
         };
         let sparse = run(&mut warp);
-        assert!(warp.classes.contains(&Class::Nobody) && warp.classes.contains(&Class::Person));
+        assert!(warp.classes.contains(&Class::Room) && warp.classes.contains(&Class::Person));
         assert!(most(&sparse, &moved) < 0.1, "{}", most(&sparse, &moved));
         [&mut warp.classes, &mut warp.wide_classes].into_iter().for_each(|classes| classes.fill(Class::Mixed));
         let dense = run(&mut warp);

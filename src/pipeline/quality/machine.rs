@@ -205,16 +205,16 @@ mod tests {
         let (mains, online) = (at("AC/type"), at("AC/online"));
         let (battery, status) = (at("BAT0/type"), at("BAT0/status"));
         let (mouse, scope, of_mouse) = (at("hid-1/type"), at("hid-1/scope"), at("hid-1/status"));
-        for (expected, plugged, says) in [
+        for (expected, plugged, status_text) in [
             (true, "0\n", "Discharging\n"),
             (false, "1\n", "Discharging\n"),
             (false, "0\n", "Charging\n"),
             (false, "0\n", "Unknown\n"),
             (true, "nonsense\n", "Discharging\n"),
         ] {
-            let files = [(&*mains, "Mains\n"), (&online, plugged), (&battery, "Battery\n"), (&status, says)];
+            let files = [(&*mains, "Mains\n"), (&online, plugged), (&battery, "Battery\n"), (&status, status_text)];
             let (_root, mut machine) = machine(&files);
-            assert_eq!(machine.measure().on_battery, expected, "{plugged:?} {says:?}");
+            assert_eq!(machine.measure().on_battery, expected, "{plugged:?} {status_text:?}");
         }
         let files = [(&*mouse, "Battery\n"), (&scope, "Device\n"), (&of_mouse, "Discharging\n")];
         let (_root, mut with_mouse) = machine(&files);

@@ -115,7 +115,7 @@ impl Stream {
         let half = (WIDTH.div_ceil(STEP), HEIGHT.div_ceil(STEP));
         let luma = Plane::new(half.0, half.1);
         let mut motion = Motion::new(half.0, half.1);
-        motion.look(&luma, 1);
+        motion.update(&luma, 1);
         Self { components: Components::new(WIDTH, HEIGHT), motion, luma }
     }
 
@@ -127,7 +127,7 @@ impl Stream {
                 cells.iter_mut().for_each(|luma| *luma = luma.wrapping_add(40));
             }
         }
-        self.motion.look(&self.luma, 1);
+        self.motion.update(&self.luma, 1);
         let mut alpha = blocks(&seen);
         self.components.remove_non_persons(&mut alpha, None, Some((&self.motion, 1)), false);
         seen.map(|(x, y, width, height)| {

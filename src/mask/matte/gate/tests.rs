@@ -27,11 +27,11 @@ fn fast() -> Plane<f32> {
 fn moving(area: Option<Area>) -> Motion {
     let mut motion = Motion::new(SIZE.0 / 2, SIZE.1 / 2);
     let mut luma = Plane::new(SIZE.0 / 2, SIZE.1 / 2);
-    motion.look(&luma, 1);
+    motion.update(&luma, 1);
     if let Some((left, right, top, bottom)) = area {
         (top / 2..bottom / 2).for_each(|y| luma.row_mut(y)[left / 2..right / 2].fill(90));
     }
-    motion.look(&luma, 1);
+    motion.update(&luma, 1);
     motion
 }
 
