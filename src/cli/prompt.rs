@@ -23,7 +23,7 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), CliError> {
         return ask(&Request::CancelPrompt);
     }
     let request = PromptRequest {
-        text: args.words.join(" "),
+        text: args.prompt.join(" "),
         provider: args.provider,
         model: args.model,
         seed: args.seed,

@@ -214,13 +214,13 @@ impl Plan {
             }
         }
         let saved = self.record.write(system);
-        result.and(saved.map_err(|error| failure("record the changes", &error)))
+        result.and(saved.map_err(|error| failure("cannot record the changes", &error)))
     }
 
     /// Records a step before it runs. A step that cannot be recorded must not run, because it could not be undone.
     fn begin(&mut self, system: &System, step: &Step) -> Result<(), Failure> {
         self.record.begin(step);
-        self.record.write(system).map_err(|error| failure("record the next step", &error))
+        self.record.write(system).map_err(|error| failure("cannot record the next step", &error))
     }
 }
 

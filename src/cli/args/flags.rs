@@ -18,7 +18,7 @@ use crate::{
 pub struct PromptArgs {
     /// Description of the background
     #[arg(value_name = "PROMPT", required_unless_present = "cancel")]
-    pub words: Vec<String>,
+    pub prompt: Vec<String>,
     /// Image provider; see `bgcam providers` [default: as configured]
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
@@ -50,7 +50,7 @@ pub struct PromptArgs {
     #[arg(long)]
     pub no_wait: bool,
     /// Cancel the image being generated
-    #[arg(long, conflicts_with = "words")]
+    #[arg(long, conflicts_with = "prompt")]
     pub cancel: bool,
 }
 
