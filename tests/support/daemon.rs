@@ -112,6 +112,13 @@ impl Home {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
+    /// A one-time address of the control page.
+    pub fn page_address(&self) -> String {
+        let output = self.run(&["preview", "--print"]);
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     pub fn client(&self) -> Option<Client> {
         Client::connect(&self.path("run/bgcam")).ok()
     }
@@ -125,6 +132,13 @@ pub struct Daemon<'a> {
 impl Daemon<'_> {
     pub fn call(&self, request: &Request) -> Result<Response, bgcam::error::Failure> {
         self.home.client().expect("a daemon").call(request)
+    }
+
+    pub fn status(&self) -> Status {
+        match self.call(&Request::Status).unwrap() {
+            Response::Status(status) => *status,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Waits until the status meets a condition.

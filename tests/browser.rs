@@ -1,0 +1,231 @@
+//! The control page in a real Chromium, with a real daemon and the demo camera.
+//!
+//! With `SHOTS=DIRECTORY` in the environment, screenshots of the page are saved there.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "support/browser.rs"]
+mod browser;
+#[path = "support/daemon.rs"]
+mod support;
+
+use std::{env, fs, path::Path};
+
+use browser::Browser;
+use serde_json::json;
+use support::{Home, write_png};
+
+/// JavaScript that checks the colour of the preview's lower left corner.
+fn corner_is(rgb: [u8; 3]) -> String {
+    let [r, g, b] = rgb;
+    format!(
+        "(() => {{ const c = document.getElementById('screen'); const p = c.getContext('2d').getImageData(4, c.height - 12, 8, 8).data; \
+         return Math.abs(p[0] - {r}) + Math.abs(p[1] - {g}) + Math.abs(p[2] - {b}) < 40; }})()"
+    )
+}
+
+/// JavaScript that computes a checksum of the preview.
+const PICTURE: &str = "(() => { const c = document.getElementById('screen'); let sum = 0; \
+                       for (const value of c.getContext('2d').getImageData(0, 0, c.width, c.height).data) sum = (sum * 31 + value) | 0; return sum; })()";
+
+/// JavaScript that checks whether the page asks for consent to show the room.
+const ASKED: &str = "document.getElementById('room').open";
+const NOT_ASKED: &str = "!document.getElementById('room').open";
+
+/// JavaScript that moves a slider.
+fn slide(id: &str, value: i32) -> String {
+    format!("{{ const s = document.getElementById('{id}'); s.value = {value}; s.dispatchEvent(new Event('input')); }}")
+}
+
+fn click(browser: &mut Browser, selector: &str) {
+    browser.js(&format!("document.querySelector({selector:?}).click()"));
+}
+
+fn shots(browser: &mut Browser, name: &str) {
+    let Some(dir) = env::var_os("SHOTS") else { return };
+    for (width, height) in [(1280, 800), (390, 844)] {
+        for scheme in ["light", "dark"] {
+            browser.size(width, height);
+            browser.scheme(scheme);
+            browser.js("new Promise((done) => setTimeout(done, 400))");
+            browser.screenshot(&Path::new(&dir).join(format!("{name}-{width}-{scheme}.png")));
+        }
+    }
+    browser.size(1280, 800);
+}
+
+#[test]
+fn every_control_of_the_page_works_in_a_browser() {
+    let Some(program) = browser::find() else {
+        eprintln!("skipped: no Chromium (scripts/setup --tests installs it)");
+        return;
+    };
+    if bgcam::mask::library(&bgcam::mask::Settings::default()).is_err() {
+        eprintln!("skipped: no ONNX Runtime (scripts/setup installs it)");
+        return;
+    }
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let address = home.page_address();
+    let mut browser = Browser::start(&program);
+    browser.size(1280, 800);
+    browser.go(&address);
+
+    // the page is live and has removed the code from its address
+    browser.until("Number(document.getElementById('screen')?.dataset.frames) > 5");
+    browser.until("document.querySelectorAll('.setting').length > 10");
+    assert_eq!(browser.js("location.pathname + location.search"), "/");
+    assert_eq!(browser.js("document.cookie"), "", "the session cookie is hidden from scripts");
+    let paint = browser.js("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+    eprintln!("first paint after {paint} ms");
+    browser.until(&corner_is([0x20, 0xa0, 0x40]));
+    let before = browser.js(PICTURE);
+    browser.until(&format!("{PICTURE} !== {before}"));
+    browser.until("document.getElementById('headline').textContent.startsWith('Ready')");
+    shots(&mut browser, "empty");
+
+    // create a background
+    browser.js("document.getElementById('prompt-text').value = 'beach'");
+    click(&mut browser, "#generate");
+    daemon.wait_until("the beach is shown", |status| status.scene.label.contains("beach"));
+    browser
+        .until("document.querySelectorAll('[data-file]').length === 1 && document.getElementById('progress').hidden");
+    browser.until("document.querySelector('[data-file]').getAttribute('aria-pressed') === 'true'");
+    browser.until(&format!("!{}", corner_is([0x20, 0xa0, 0x40])));
+    browser.until("document.querySelector('[data-file] img').naturalWidth === 320");
+
+    // upload an image
+    write_png(&home.path("violet.png"), 640, 360, [120, 40, 200]);
+    browser.choose_file("#file", &home.path("violet.png"));
+    browser.until(&corner_is([120, 40, 200]));
+    browser.until("document.querySelectorAll('[data-file]').length === 2");
+    shots(&mut browser, "pictures");
+
+    // upload a text file
+    fs::write(home.path("notes.txt"), "hello").unwrap();
+    browser.choose_file("#file", &home.path("notes.txt"));
+    browser.until("document.querySelector('.toast.bad')?.textContent.includes('notes.txt is a text file')");
+    shots(&mut browser, "error");
+    click(&mut browser, ".toast .close");
+
+    // remove, then undo
+    browser.js("document.querySelector('[data-file] ~ .tools [title=Remove]').click()");
+    browser.until("document.querySelectorAll('[data-file]').length === 1");
+    click(&mut browser, ".toast button");
+    browser.until("document.querySelectorAll('[data-file]').length === 2");
+
+    // blur strength
+    click(&mut browser, "[data-kind=blur]");
+    browser.until("!document.getElementById('blur-option').hidden");
+    browser.js(&slide("blur-strength", 73));
+    daemon.wait_until("the strength is applied", |status| status.scene.label == "blur 73");
+
+    // a slider, and its reset
+    browser.js(&slide("look-softness", 33));
+    daemon.wait_until("the setting is applied", |status| status.scene.look.softness == 33);
+    browser.until("document.querySelector('.setting.changed label')?.textContent === 'Softness'");
+    click(&mut browser, ".setting.changed .reset");
+    daemon.wait_until("the setting is reset", |status| status.scene.look.softness == 0);
+
+    // the room is shown only after consent
+    click(&mut browser, "[data-kind=none]");
+    browser.until(ASKED);
+    shots(&mut browser, "question");
+    click(&mut browser, "#keep-hidden");
+    browser.until(NOT_ASKED);
+    assert_eq!(daemon.status().scene.label, "blur 73");
+    assert_eq!(browser.js("document.getElementById('room-banner').hidden"), true);
+
+    // the same for a part of it: declining resets the slider, consent is requested once
+    browser.js(&slide("look-background_opacity", 60));
+    browser.until(ASKED);
+    browser.js(&slide("look-background_opacity", 50));
+    click(&mut browser, "#keep-hidden");
+    browser.until(NOT_ASKED);
+    browser.until("document.getElementById('look-background_opacity').value === '100'");
+    assert_eq!(daemon.status().scene.look.background_opacity, 100);
+    browser.js(&slide("look-background_opacity", 60));
+    browser.until(ASKED);
+    click(&mut browser, "#show-room");
+    daemon.wait_until("the room is partly visible", |status| status.scene.look.background_opacity == 60);
+    browser.until("!document.getElementById('room-banner').hidden");
+    browser.until("document.getElementById('label').textContent === 'Blur 73 (your room is visible)'");
+    assert!(
+        browser.js("document.getElementById('room-banner').textContent").as_str().unwrap().contains("opacity is 60 %")
+    );
+    browser.js(&slide("look-background_opacity", 30));
+    daemon.wait_until("the opacity is applied", |status| status.scene.look.background_opacity == 30);
+    assert_eq!(browser.js("document.getElementById('room').open"), false);
+    shots(&mut browser, "room");
+    home.expect(&["pause"], 0);
+    browser.until("document.getElementById('room-what').textContent.includes('when you resume')");
+    shots(&mut browser, "room-later");
+    click(&mut browser, "#pause");
+    browser.until(ASKED);
+    click(&mut browser, "#show-room");
+    daemon.wait_until("it is resumed", |status| !status.scene.paused);
+    click(&mut browser, "#hide-room");
+    daemon.wait_until("the room is hidden", |status| !status.scene.room_visible);
+    browser.until("document.getElementById('room-banner').hidden");
+    assert_eq!(daemon.status().scene.label, "blur 73");
+
+    // a weak blur needs consent as well
+    browser.js(&slide("blur-strength", 4));
+    browser.until(ASKED);
+    click(&mut browser, "#keep-hidden");
+    browser.until("document.getElementById('blur-strength').value === '73'");
+
+    // mirror and quality
+    click(&mut browser, "#mirror");
+    daemon.wait_until("it is mirrored", |status| status.scene.mirror);
+    browser
+        .js("{ const s = document.getElementById('quality'); s.value = 'eco'; s.dispatchEvent(new Event('change')); }");
+    daemon.wait_until("the quality is applied", |status| status.mask.wanted_quality == bgcam::mask::Quality::Eco);
+
+    // the mask view, which is grey
+    click(&mut browser, "[value=matte]");
+    browser.until(&corner_is([0, 0, 0]));
+    shots(&mut browser, "matte");
+
+    // Space pauses only if the preview has the focus
+    for (focused, key) in [
+        ("document.body", " "),
+        ("document.getElementById('prompt-text')", " "),
+        ("document.getElementById('stage')", "x"),
+    ] {
+        browser.js(&format!("{{ document.activeElement.blur(); {focused}.focus(); }}"));
+        browser.press(key);
+    }
+    click(&mut browser, "#mirror");
+    daemon.wait_until("the earlier key presses are handled", |status| !status.scene.mirror);
+    assert!(!daemon.status().scene.paused);
+    browser.js("document.getElementById('stage').focus()");
+    shots(&mut browser, "focus");
+    browser.press(" ");
+    daemon.wait_until("it is paused", |status| status.scene.paused);
+    browser.until("document.getElementById('headline').textContent.startsWith('Paused')");
+    shots(&mut browser, "paused");
+    home.expect(&["resume"], 0);
+    browser.until("document.getElementById('pause').textContent === 'Pause'");
+
+    // no external requests and no policy violations
+    let origin = address.split("?").next().unwrap();
+    for sent in browser.events("Network.requestWillBeSent") {
+        let url = sent["request"]["url"].as_str().unwrap();
+        assert!(url.starts_with(origin) || url.starts_with("blob:") || url.starts_with("data:"), "{url}");
+    }
+    for entry in browser.events("Log.entryAdded").filter(|entry| entry["entry"]["level"] == "error") {
+        let text = entry["entry"]["text"].as_str().unwrap();
+        assert!(text.contains("400 (Bad Request)") || text.contains("428 (Precondition Required)"), "{text}");
+    }
+    assert_eq!(browser.events("Runtime.exceptionThrown").count(), 0);
+
+    // a used address is refused even with a session, and the page needs the cookie
+    browser.go(&address);
+    browser.until("document.title.includes('not valid')");
+    browser.go(origin);
+    browser.until("document.getElementById('headline')?.textContent.startsWith('Ready')");
+    browser.call("Network.clearBrowserCookies", json!({}));
+    browser.go(origin);
+    browser.until("document.title.includes('not valid')");
+    shots(&mut browser, "closed");
+}
