@@ -619,6 +619,16 @@ addEventListener("drop", (event) => {
 // Create a background --------------------------------------------------------------------------------------------------
 
 const IDEAS = ["Beach at sunset", "A quiet library", "Forest in morning fog", "City at night", "Bright office"];
+const GENERATORS = {
+  builtin: "Built-in painter (offline)",
+  bedrock: "Amazon Bedrock",
+  command: "Your own program",
+  comfyui: "ComfyUI",
+  gemini: "Google Gemini",
+  openai: "OpenAI",
+  sdwebui: "Stable Diffusion web UI",
+  stability: "Stability AI",
+};
 let providers = [], asking = false;
 
 /** Suggests the user's recent prompts, filled up with ideas. */
@@ -641,7 +651,7 @@ function providerNote() {
 
 async function loadProviders() {
   providers = await get("/api/providers");
-  const label = (provider) => (provider.name === "builtin" ? "Built-in painter (offline)" : capital(provider.name));
+  const label = (provider) => GENERATORS[provider.name] || capital(provider.name);
   const rows = providers.map((provider) => {
     const option = new Option(label(provider) + (provider.configured ? "" : " (not set up)"), provider.name);
     option.disabled = !provider.configured;
