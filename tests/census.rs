@@ -205,7 +205,9 @@ fn the_same_holds_live_at_30_frames_per_second() {
 
 /// Evaluates the masks of frames, passed as fast as possible or one every `pace`.
 fn evaluate(segmenter: &mut dyn Segmenter, frames: &[(Vec<u8>, Vec<f32>)], pace: Option<Duration>) -> Evaluation {
-    let (mut found, mut mask, start) = (Evaluation::default(), Mask::new(size()), Instant::now());
+    let mut found = Evaluation::default();
+    let mut mask = Mask::new(size());
+    let start = Instant::now();
     for (number, (data, _)) in frames.iter().enumerate() {
         if let Some(pace) = pace {
             let due = start + pace * number as u32;

@@ -141,7 +141,9 @@ impl Framing {
         let inside = |row: &[u8]| row.iter().step_by(STRIDE).filter(|alpha| **alpha >= MIN_ALPHA).count();
         let top = rows().position(|row| inside(row) >= 2)?;
         let head = (((height / STRIDE - top) as f32 * HEAD_SHARE) as usize).max(1);
-        let (mut count, mut sum, mut widest) = (0_usize, 0_usize, 0_usize);
+        let mut count = 0_usize;
+        let mut sum = 0_usize;
+        let mut widest = 0_usize;
         for row in rows().skip(top).take(head) {
             let columns = row.iter().step_by(STRIDE).enumerate().filter(|(_, alpha)| **alpha >= MIN_ALPHA);
             let (n, at) = columns.fold((0, 0), |(n, at), (x, _)| (n + 1, at + x));

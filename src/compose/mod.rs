@@ -188,7 +188,9 @@ mod tests {
         let mask = mask(size, |at| (at * 37 % 256) as u8);
         let out = compose(&front, Some(&mask), &scene(Background::Picture(Arc::new(back.clone()))));
         let blend = |f: u8, b: u8, alpha: u32| ((u32::from(f) * alpha + u32::from(b) * (255 - alpha)) * 2 + 255) / 510;
-        let (f, b, o) = (front.planes(), back.planes(), out.planes());
+        let f = front.planes();
+        let b = back.planes();
+        let o = out.planes();
         for (at, &alpha) in mask.alpha().iter().enumerate() {
             assert_eq!(u32::from(o.0[at]), blend(f.0[at], b.0[at], u32::from(alpha)));
         }

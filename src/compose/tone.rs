@@ -86,7 +86,9 @@ fn chroma(row: &mut [u8], gain: i32) {
 
 /// The mean luma of person and room, from 0 (black) to 1 (white); a middle value if the area is empty.
 fn mean_lumas(means: &CellMeans) -> (f32, f32) {
-    let (mut person, mut weight, mut all) = (0_u64, 0_u64, 0_u64);
+    let mut person = 0_u64;
+    let mut weight = 0_u64;
+    let mut all = 0_u64;
     for y in 0..means.grid.height {
         let rows = means.frame.y.row(y).iter().zip(means.person.row(y));
         let (p, w, a) = rows.fold((0_u32, 0_u32, 0_u32), |(p, w, a), (&luma, &alpha)| {

@@ -49,7 +49,9 @@ impl Decoder {
 
     /// One minus the softmax of the background; subtracting the largest logit avoids overflow.
     fn softmax(&mut self, values: &[f32], alpha: &mut [f32]) {
-        let (c, h, w) = (self.channels, self.height, self.width);
+        let c = self.channels;
+        let h = self.height;
+        let w = self.width;
         let logits = match self.layout {
             Layout::Nchw => ArrayView3::from_shape((c, h, w), values),
             Layout::Nhwc => ArrayView3::from_shape((h, w, c), values).map(|view| view.permuted_axes([2, 0, 1])),

@@ -254,7 +254,9 @@ fn to_rgb(yuv: [u32; 3], (factor, offset): (f32, f32)) -> [f32; 3] {
     let [y, u, v] = yuv.map(|value| value as i32 as f32 * BYTE);
     let luma = (y - 16.0) * (1.0 / 219.0);
     let (u, v) = ((u - 128.0) * (1.0 / 224.0), (v - 128.0) * (1.0 / 224.0));
-    let (red, green, blue) = (luma + 1.402 * v, luma - 0.344_136 * u - 0.714_136 * v, luma + 1.772 * u);
+    let red = luma + 1.402 * v;
+    let green = luma - 0.344_136 * u - 0.714_136 * v;
+    let blue = luma + 1.772 * u;
     [red, green, blue].map(|value| value.clamp(0.0, 1.0) * factor + offset)
 }
 

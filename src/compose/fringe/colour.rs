@@ -28,7 +28,9 @@ pub(super) fn divide<const RADIUS: usize>(
     back: &mut [u8],
 ) {
     let length = pixels.len();
-    let (alpha, person, all) = (&alpha[..length], &person[..length], &all[..length]);
+    let alpha = &alpha[..length];
+    let person = &person[..length];
+    let all = &all[..length];
     let (front, back) = (&mut front[..length], &mut back[..length]);
     for x in 0..length {
         let own = OWN_WEIGHT * f32::from(pixels[x]);
@@ -58,7 +60,10 @@ pub(super) fn over_255(number: i32) -> i32 {
 /// mean, so that no rim gets darker or lighter than both, and is `pixel` itself where alpha is 255.
 #[inline(always)]
 pub(super) fn own_colour(pixel: u8, alpha: u8, front: u8, back: u8) -> i32 {
-    let (pixel, alpha, front, back) = (i32::from(pixel), i32::from(alpha), i32::from(front), i32::from(back));
+    let pixel = i32::from(pixel);
+    let alpha = i32::from(alpha);
+    let front = i32::from(front);
+    let back = i32::from(back);
     let mixture = over_255(front * alpha + back * (255 - alpha));
     let own = front + over_255((pixel - mixture) * alpha);
     own.clamp(pixel.min(front), pixel.max(front))

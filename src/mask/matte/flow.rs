@@ -284,7 +284,9 @@ impl<'a> Block<'a> {
     /// Whether the block's centre was outside the frame.
     fn leaves_frame(&self, Vector { x, y }: Vector) -> bool {
         let half = BLOCK as i32 / 2;
-        let (pad, x, y) = (PAD as i32, i32::from(x), i32::from(y));
+        let pad = PAD as i32;
+        let x = i32::from(x);
+        let y = i32::from(y);
         // the centre of a block at the edge may be on the edge, so a zero vector never leaves the frame
         (x != 0 && (x + half < self.least.0 + pad || x - half > self.most.0 - pad))
             || (y != 0 && (y + half < self.least.1 + pad || y - half > self.most.1 - pad))

@@ -240,14 +240,29 @@ fn find_neighbours(rows: &[bool], into: &mut [bool]) {
 #[multiversion(targets = "simd")]
 fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
     let [y, u, v, p] = sources;
-    let (y, u, v, p) = (windows(y, stride), windows(u, stride), windows(v, stride), windows(p, stride));
-    let (mean_y, mean_u, mean_v, mean_p) = (mean(&y), mean(&u), mean(&v), mean(&p));
-    let (mean_yy, mean_yu, mean_yv) = (mean_product(&y, &y), mean_product(&y, &u), mean_product(&y, &v));
-    let (mean_uu, mean_uv, mean_vv) = (mean_product(&u, &u), mean_product(&u, &v), mean_product(&v, &v));
-    let (mean_yp, mean_up, mean_vp) = (mean_product(&y, &p), mean_product(&u, &p), mean_product(&v, &p));
+    let y = windows(y, stride);
+    let u = windows(u, stride);
+    let v = windows(v, stride);
+    let p = windows(p, stride);
+    let mean_y = mean(&y);
+    let mean_u = mean(&u);
+    let mean_v = mean(&v);
+    let mean_p = mean(&p);
+    let mean_yy = mean_product(&y, &y);
+    let mean_yu = mean_product(&y, &u);
+    let mean_yv = mean_product(&y, &v);
+    let mean_uu = mean_product(&u, &u);
+    let mean_uv = mean_product(&u, &v);
+    let mean_vv = mean_product(&v, &v);
+    let mean_yp = mean_product(&y, &p);
+    let mean_up = mean_product(&u, &p);
+    let mean_vp = mean_product(&v, &p);
     let [out_y, out_u, out_v, out_base] = into;
     for x in 0..LANE {
-        let (y, u, v, p) = (mean_y[x], mean_u[x], mean_v[x], mean_p[x]);
+        let y = mean_y[x];
+        let u = mean_u[x];
+        let v = mean_v[x];
+        let p = mean_p[x];
         // regularised covariances, and those with alpha
         let yy = mean_yy[x] - y * y + EPSILON * EPSILON_YUV_FACTORS[0];
         let yu = mean_yu[x] - y * u + EPSILON * EPSILON_YUV_FACTORS[1];
@@ -255,10 +270,16 @@ fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
         let uu = mean_uu[x] - u * u + EPSILON * EPSILON_YUV_FACTORS[3];
         let uv = mean_uv[x] - u * v + EPSILON * EPSILON_YUV_FACTORS[4];
         let vv = mean_vv[x] - v * v + EPSILON * EPSILON_YUV_FACTORS[5];
-        let (yp, up, vp) = (mean_yp[x] - y * p, mean_up[x] - u * p, mean_vp[x] - v * p);
+        let yp = mean_yp[x] - y * p;
+        let up = mean_up[x] - u * p;
+        let vp = mean_vp[x] - v * p;
         // inversion by cofactors
-        let (c0, c1, c2) = (uu * vv - uv * uv, uv * yv - yu * vv, yu * uv - uu * yv);
-        let (c3, c4, c5) = (yy * vv - yv * yv, yu * yv - yy * uv, yy * uu - yu * yu);
+        let c0 = uu * vv - uv * uv;
+        let c1 = uv * yv - yu * vv;
+        let c2 = yu * uv - uu * yv;
+        let c3 = yy * vv - yv * yv;
+        let c4 = yu * yv - yy * uv;
+        let c5 = yy * uu - yu * yu;
         let inverse = 1.0 / (yy * c0 + yu * c1 + yv * c2);
         let a = (c0 * yp + c1 * up + c2 * vp) * inverse;
         let b = (c1 * yp + c3 * up + c4 * vp) * inverse;
@@ -354,7 +375,9 @@ mod tests {
         let window = || (-2..=2).flat_map(move |dy| (-2..=2).map(move |dx| (x + dx, y + dy)));
         let at = |plane: &Plane<u8>, (x, y): (isize, isize)| f64::from(plane.raw().0[plane.index(x, y)]) - 128.0;
         let rgb = |place| {
-            let (y, u, v) = (at(&guide.y, place) / 219.0, at(&guide.u, place) / 224.0, at(&guide.v, place) / 224.0);
+            let y = at(&guide.y, place) / 219.0;
+            let u = at(&guide.u, place) / 224.0;
+            let v = at(&guide.v, place) / 224.0;
             [y + 1.402 * v, y - 0.344_136 * u - 0.714_136 * v, y + 1.772 * u]
         };
         let p = |(x, y)| f64::from(alpha.raw().0[alpha.index(x, y)]);

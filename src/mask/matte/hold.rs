@@ -58,7 +58,9 @@ impl Hold {
 #[multiversion(targets = "simd")]
 fn hold_row(ages: &[u8], ticks: u8, (shown, held): (&mut [f32], &mut [u8]), alpha: &mut [f32]) {
     let width = alpha.len();
-    let (ages, shown, held) = (&ages[..width], &mut shown[..width], &mut held[..width]);
+    let ages = &ages[..width];
+    let shown = &mut shown[..width];
+    let held = &mut held[..width];
     for x in 0..width {
         let change = alpha[x] - shown[x];
         let is_change = (ages[x] >= STILL_AFTER) & (change.abs() > CHANGE);

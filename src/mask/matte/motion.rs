@@ -77,7 +77,9 @@ fn update(luma: &[u8], ticks: u8, reference: &mut [u8], changed: &mut [u8]) {
 #[multiversion(targets = "simd")]
 fn spread([above, middle, below]: [&[u8]; 3], tall: &mut [u8], into: &mut [u8]) {
     let width = into.len();
-    let (above, middle, below) = (&above[..width], &middle[..width], &below[..width]);
+    let above = &above[..width];
+    let middle = &middle[..width];
+    let below = &below[..width];
     for x in 0..width {
         tall[x + 1] = above[x].min(middle[x]).min(below[x]);
     }

@@ -201,7 +201,9 @@ fn repair_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha:
     let (mut sum_lost, mut sum_mended) = (0, 0);
     let width = alpha.len();
     let differs = differs.map(|row| &row[..width]);
-    let (lost, now, change) = (&lost[..width], &fast.0[..width], &fast.1[..width]);
+    let lost = &lost[..width];
+    let now = &fast.0[..width];
+    let change = &fast.1[..width];
     for x in 0..width {
         let differs = (differs[0][x] + differs[1][x] + differs[2][x] + differs[3][x] + differs[4][x]) * (1.0 / 25.0);
         let lost = smoothstep(lost[x], LOST.0, LOST.1);

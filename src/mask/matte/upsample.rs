@@ -185,10 +185,17 @@ fn evaluate(lines: [&[i32]; 4], pixels: [&[u8]; 3], curve: Curve, out: &mut [u8]
 #[inline(always)]
 fn evaluate_scalar([a, b, c, base]: [&[i32]; 4], [y, u, v]: [&[u8]; 3], curve: Curve, out: &mut [u8]) {
     let length = out.len();
-    let (a, b, c, base) = (&a[..length], &b[..length], &c[..length], &base[..length]);
-    let (y, u, v) = (&y[..length], &u[..length], &v[..length]);
+    let a = &a[..length];
+    let b = &b[..length];
+    let c = &c[..length];
+    let base = &base[..length];
+    let y = &y[..length];
+    let u = &u[..length];
+    let v = &v[..length];
     for x in 0..length {
-        let (y, u, v) = (i32::from(y[x]) - 128, i32::from(u[x]) - 128, i32::from(v[x]) - 128);
+        let y = i32::from(y[x]) - 128;
+        let u = i32::from(u[x]) - 128;
+        let v = i32::from(v[x]) - 128;
         out[x] = curve.byte(a[x] * y + b[x] * u + c[x] * v + base[x]);
     }
 }
@@ -315,7 +322,9 @@ mod tests {
             pixels in prop::collection::vec((any::<[u8; 3]>(), -8000..8000i32, -8000..8000i32, -4_000_000..4_000_000i32), 1..200),
         ) {
             let column = |k: usize| pixels.iter().map(|pixel| pixel.0[k]).collect::<Vec<_>>();
-            let (y, u, v) = (column(0), column(1), column(2));
+            let y = column(0);
+            let u = column(1);
+            let v = column(2);
             let (a, b): (Vec<_>, Vec<_>) = pixels.iter().map(|pixel| (pixel.1, pixel.2)).unzip();
             let base: Vec<_> = pixels.iter().map(|pixel| pixel.3).collect();
             let (mut simd, mut scalar) = (vec![0; y.len()], vec![0; y.len()]);

@@ -88,7 +88,9 @@ mod tests {
 
     /// The second and the step of each change, where `late` is the number of late frames out of 30 at a second and step.
     fn steps(seconds: u64, late: impl Fn(u64, u8) -> u64) -> Vec<(u64, u8)> {
-        let (mut load, mut counted, mut step) = (Load::new(3, FrameCounts::default()), FrameCounts::default(), 0);
+        let mut load = Load::new(3, FrameCounts::default());
+        let mut counted = FrameCounts::default();
+        let mut step = 0;
         let mut changes = Vec::new();
         for second in 1..=seconds {
             counted.frames += 30;

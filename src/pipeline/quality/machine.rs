@@ -204,7 +204,9 @@ mod tests {
         let at = |name: &str| format!("{POWER}/{name}");
         let (mains, online) = (at("AC/type"), at("AC/online"));
         let (battery, status) = (at("BAT0/type"), at("BAT0/status"));
-        let (mouse, scope, of_mouse) = (at("hid-1/type"), at("hid-1/scope"), at("hid-1/status"));
+        let mouse = at("hid-1/type");
+        let scope = at("hid-1/scope");
+        let of_mouse = at("hid-1/status");
         for (expected, plugged, status_text) in [
             (true, "0\n", "Discharging\n"),
             (false, "1\n", "Discharging\n"),

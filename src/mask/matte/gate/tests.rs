@@ -93,7 +93,9 @@ fn one_implausible_result_is_skipped_and_trust_returns_slowly() {
 
 #[test]
 fn only_the_implausible_part_of_a_result_is_rejected() {
-    let (lamp, chair, hair) = ((120, 150, 30, 90), (100, 122, 60, 90), (58, 102, 16, 20));
+    let lamp = (120, 150, 30, 90);
+    let chair = (100, 122, 60, 90);
+    let hair = (58, 102, 16, 20);
     let key = plane(0.08, &[(PERSON_AREA, 0.95), (lamp, 0.95), (hair, 0.95)]);
     let fast = plane(0.0, &[(hair, 0.1), (PERSON_AREA, 1.0)]);
     let (verdict, alpha) = Stream::new().judge(&fast, &key, &moving(None));
