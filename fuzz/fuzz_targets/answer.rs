@@ -118,13 +118,12 @@ async fn ask(bench: &Bench, provider: &dyn Provider, recipe: &Recipe, replies: R
         }
     });
     match provider.generate(recipe, &|_| {}).await {
-        Ok(picture) => assert!(!picture.bytes.is_empty() && picture.cost.is_none_or(f64::is_finite)),
+        Ok(image) => assert!(!image.bytes.is_empty() && image.cost.is_none_or(f64::is_finite)),
         Err(error) => {
             let has_key = provider.name() != Name::ComfyUi;
             let texts = [error.to_string(), bgcam::error::chain(&error)];
             let failure = Failure::from(error);
-            for shown in texts.into_iter().chain([failure.message, failure.hint.unwrap_or_default()])
-            {
+            for shown in texts.into_iter().chain([failure.message, failure.hint.unwrap_or_default()]) {
                 assert!(
                     shown.len() <= MAX_MESSAGE_LEN,
                     "{} bytes: {}",
@@ -150,6 +149,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let (provider, recipe) = &bench.providers[usize::from(*letter) % bench.providers.len()];
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build().unwrap();
-        tokio::task::LocalSet::new().block_on(&runtime, ask(bench, provider, recipe, replies));
+        tokio::task::LocalSet::new().block_on(&runtime, ask(bench, &**provider, recipe, replies));
     });
 });

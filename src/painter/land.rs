@@ -118,8 +118,9 @@ pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
         let low = if s.z < 11.0 { grass.mix(wood, smooth(0.9, 0.6, s.flat)) } else { wood };
         let steep = if s.z < 11.0 { 1.0 } else { smooth(0.25, 0.5, s.flat) };
         let ground = rock.mix(low, smooth(1.9, 1.0, s.height + 0.35 * grain) * steep);
-        let lies = smooth(snowline - 0.3, snowline + 0.5, s.height + grain) * smooth(0.38, 0.62, s.flat + 0.12 * grain);
-        ground.mix(snow, lies)
+        let cover =
+            smooth(snowline - 0.3, snowline + 0.5, s.height + grain) * smooth(0.38, 0.62, s.flat + 0.12 * grain);
+        ground.mix(snow, cover)
     };
     let view = View { eye: 0.62, near: 1.15, far: 34.0, sight: 46.0, steps: 620, water };
     terrain::paint(&mut stage.canvas, air, view, wooded, albedo)
