@@ -23,7 +23,7 @@ use bgcam::{
 const SIZE: Size = Size::HD;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Slow enough that a busy machine makes no mask late.
+/// Slow enough that no mask is late on a busy machine.
 const FPS: u32 = 20;
 
 /// A shorter tick for the quality rules.

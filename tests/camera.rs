@@ -1,4 +1,4 @@
-//! The main job on real drivers: webcam in, another background behind, read from the virtual camera by real applications.
+//! The main use on real drivers: webcam in, background replaced, virtual camera read by real apps.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
@@ -8,10 +8,10 @@ use std::{fs, path::Path};
 use bgcam::{control::protocol::Status, mask};
 use support::{Guest, Output, VERSIONS};
 
-/// What stands behind the person here.
+/// The background.
 const GREEN: [u8; 3] = [0x20, 0xa0, 0x40];
 
-/// `start ARGUMENTS` runs the daemon in the background, as `$D`, with the camera open whoever reads; `status FILTER` is true when jq says so of its status.
+/// `start ARGUMENTS` runs the daemon in the background, as `$D`, with the camera always open; `status FILTER` applies jq to its status.
 const HELPERS: &str = r#"
 set -u; export XDG_CONFIG_HOME=/tmp/config XDG_STATE_HOME=/tmp/state BGCAM_CAMERA_ALWAYS_ON=true
 start() { "$BGCAM" daemon "$@" >> "$SHARE/daemon.log" 2>&1 & D=$!; until_ok 30 "$BGCAM" status; }
@@ -25,7 +25,7 @@ sees() { timeout 60 ffmpeg -loglevel error -nostdin -y -f v4l2 -i /dev/video10 -
 must() { "$@" || { echo "failed: $*"; "$BGCAM" status; tail -30 "$SHARE/daemon.log"; exit 1; }; }
 "#;
 
-/// The testbed, or nothing with a plain word when it or the ONNX Runtime library is missing.
+/// The testbed, or `None` with a message if it or ONNX Runtime is missing.
 macro_rules! guest_or_skip {
     ($version:expr) => {{
         let testbed = testbed_or_skip!();
@@ -45,7 +45,7 @@ fn status(output: &Output, name: &str) -> Status {
     serde_json::from_str(&fs::read_to_string(output.file(name)).unwrap()).unwrap()
 }
 
-/// The share of a picture's pixels that have the background's colour, as exactly as an application's converter is.
+/// The share of pixels with the background's colour, within the accuracy of an app's converter.
 fn share_of_background(output: &Output, picture: &str) -> f64 {
     let picture = image::open(output.file(picture)).unwrap().to_rgb8();
     let near = |pixel: &&image::Rgb<u8>| pixel.0.iter().zip(GREEN).all(|(seen, meant)| seen.abs_diff(meant) <= 6);
@@ -79,7 +79,7 @@ fn apps_receive_the_background(version: &str) {
     .success();
     let format = fs::read_to_string(output.file("format")).unwrap();
     assert!(format.contains("1280/720") && format.contains("'YU12'"), "{format}");
-    // vivid shows a test picture and nobody in front of it
+    // vivid shows a test pattern without a person
     for picture in ["seen.png", "gst4.png"].into_iter().filter(|name| output.file(name).exists()) {
         let share = share_of_background(&output, picture);
         assert!(share > 0.9, "{picture}: {share} is background");
@@ -97,7 +97,7 @@ fn readers_survive_a_killed_daemon(version: &str) {
         must start --camera /dev/video0; must live; must reads 5
         kill -9 $D; wait $D 2> /dev/null
         must start --camera /dev/video0; must live; must reads 5
-        # one who stays through the crash gets frames again: v4l2-ctl prints a mark for each
+        # a reader that stays through the crash receives frames again: v4l2-ctl prints a mark for each
         v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=100000 > /tmp/marks 2>&1 & R=$!
         must until_ok 30 says 's["readers"]'
         kill -9 $D; wait $D 2> /dev/null
@@ -149,7 +149,7 @@ fn the_camera_recovers_from_driver_errors() {
         for fault in inject_v4l2_buf_flag_error=1 percentage_of_dropped_buffers=50 percentage_of_dropped_buffers=0 \
                 inject_fatal_streaming_error=1; do
             v4l2-ctl -d /dev/video0 -c $fault
-            sleep 0.5 # the fault needs a frame to meet
+            sleep 0.5 # the fault needs a frame
             before=$(composed)
             must until_ok 20 says "s['counters']['composed'] > $before + 20"
         done
@@ -227,12 +227,12 @@ fn chromium_lists_and_reads_it() {
     assert!(share > 0.9, "{share} of what Chromium shows is background");
 }
 
-/// The plain camera, which needs no model.
+/// Runs a script with background `none`, which needs no model.
 fn plain(guest: Guest, text: &str) -> Output {
     script(guest, &format!("export BGCAM_WEB_ENABLED=false\n{text}")).success()
 }
 
-/// A laptop's colour and infrared camera are one USB device and claim one link, which leads to the infrared one.
+/// A laptop's colour and infrared cameras are one USB device with one link, which leads to the infrared one.
 #[test]
 fn auto_never_selects_the_infrared_camera_instead_of_the_webcam() {
     let testbed = testbed_or_skip!();
@@ -261,7 +261,7 @@ fn auto_never_selects_the_infrared_camera_instead_of_the_webcam() {
                 BGCAM_CAMERA_DEVICE={camera} "$BGCAM" devices --json > "$SHARE/devices.json"
                 BGCAM_CAMERA_DEVICE={camera} "$BGCAM" doctor > "$SHARE/doctor"
                 must "$BGCAM" stop
-                # named, it is used
+                # it is used if named
                 must start --camera "uvc webcam ir" --background off
                 must until_ok 20 says 's["camera"]["source"]["fourcc"] == "GREY"'
                 "#
@@ -300,7 +300,7 @@ fn a_multi_planar_camera_is_reported_as_unsupported() {
     assert!(said >= 2 && !output.stdout.contains("is connected, or"), "{}", output.stdout);
 }
 
-/// vivid's S-Video input gives interlaced pictures only.
+/// vivid's S-Video input supports only interlaced frames.
 #[test]
 fn interlaced_video_is_shown() {
     let testbed = testbed_or_skip!();

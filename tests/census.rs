@@ -97,7 +97,7 @@ struct Evaluation {
     most_room: f32,
 }
 
-/// The means of the cells of a plane.
+/// The mean of each cell of a plane.
 fn cells(plane: &[f32]) -> Vec<f32> {
     let (columns, rows) = (WIDTH / CELL, HEIGHT / CELL);
     let mean = |at: usize| {

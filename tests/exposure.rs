@@ -1,4 +1,4 @@
-//! What must not leak: memory in core dumps, keys to other programs, recordings to other users.
+//! Data that must not leak: memory in core dumps, API keys to other programs, recordings to other users.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -24,14 +24,14 @@ fn a_daemon_leaves_no_core_dump() {
     let limits = fs::read_to_string(format!("{proc}/limits")).unwrap();
     let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(cores.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{cores}");
-    // what is not dumpable belongs to root
+    // files of a process that is not dumpable belong to root
     assert_eq!(fs::metadata(format!("{proc}/environ")).unwrap().uid(), 0);
     Command::new("kill").args(["-ABRT", &daemon.child.id().to_string()]).status().unwrap();
     let status = daemon.wait_for_end();
     assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
 }
 
-/// Variables that no other program is to see.
+/// Variables that no other program may see.
 const SECRETS: [&str; 6] = [
     "OPENAI_API_KEY",
     "AWS_SECRET_ACCESS_KEY",
@@ -82,7 +82,7 @@ fn child_processes_see_no_api_keys() {
     assert_clean(&dump, "ffprobe of a camera");
     run(&["render", &input, home.path("out.mp4").to_str().unwrap(), "--background", "off"]);
     assert_clean(&dump, "ffmpeg of a recording");
-    // what ffprobe passes goes to ffmpeg
+    // ffprobe must accept the file before ffmpeg starts
     write_program(&bin.join("ffprobe"), "echo '{\"streams\":[{\"codec_type\":\"video\"}]}'");
     run(&["render", &input, out.to_str().unwrap(), "--background", &clip]);
     assert_clean(&dump, "ffmpeg of a background");

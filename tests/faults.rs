@@ -1,4 +1,4 @@
-//! Faults: readers who misbehave, a daemon that is killed, a webcam that fails; on the real drivers.
+//! Faults on real drivers: misbehaving readers, a killed daemon, a failing webcam.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
@@ -9,7 +9,7 @@ use bgcam::frame::{Size, Yuv};
 use image::codecs::gif::GifEncoder;
 use support::{Guest, VERSIONS};
 
-/// Runs a script, which must succeed, in a guest with a daemon's helpers; says what it said.
+/// Runs a script with the daemon's helpers in a guest. It must succeed; prints its output.
 fn script(version: &str, script: &str) {
     let testbed = testbed_or_skip!();
     let guest = Guest::new(&testbed).v4l2loopback(version).timeout(Duration::from_secs(300));
@@ -17,14 +17,14 @@ fn script(version: &str, script: &str) {
     eprintln!("{version}: {}", output.stdout.trim());
 }
 
-/// `begin` starts a daemon and has it read once, so that all is open that ever is; `settled` says that it is so again.
+/// `begin` starts a daemon and a reader once, so that everything is open; `settled` checks that the resources are the same again.
 const HELPERS: &str = r##"
 begin() {
     start --camera /dev/video0 --background '#20a040'
     watch; more live 10; leave; must until_ok 20 asleep
     FILES=$(files) THREADS=$(threads)
 }
-# Threads that the control side keeps for a while may have ended meanwhile; more of them would be a leak.
+# Idle threads of the control side may have ended meanwhile; more threads would be a leak.
 as_before() { [ "$(files)" = "$FILES" ] && [ "$(threads)" -le "$THREADS" ]; }
 settled() {
     leave
@@ -51,7 +51,7 @@ fn the_webcam_fails(version: &str) {
         begin
         back; more live 5
         said() { grep -q "$1" "$LOG"; }
-        # `again CONTROL`: what it breaks has the camera opened again, and frames come.
+        # `again CONTROL`: after this fault, the camera is reopened and frames arrive.
         again() { local before=$(field camera_opens); control $1; must until_ok 20 beyond camera_opens $before; more live 5; }
         control inject_v4l2_buf_flag_error=1; must until_ok 20 is corrupt 1; more live 5
         again inject_fatal_streaming_error=1
@@ -73,7 +73,7 @@ fn the_webcam_is_unplugged_and_reconnected(version: &str) {
         back; more live 5
         for time in 1 2 3 4 5 6 7 8 9 10; do
             "$TESTBED/tools/replug" unplug
-            # At once, during the last picture, and when a card stands there.
+            # At once, during the last frame, and while a card is shown.
             case $((time % 3)) in 1) ;; 2) more frames 3 ;; 0) more cards 3 ;; esac
             "$TESTBED/tools/replug" plug; more live 3
         done
@@ -89,14 +89,14 @@ fn misbehaving_readers(version: &str) {
         version,
         r##"
         begin
-        # Ours go on, whoever sleeps; 30 are ten seconds of cards, one of pictures.
+        # Our reader continues while others sleep; 30 cards take ten seconds, 30 frames one.
         goes_on() { must until_ok 20 beyond written $(($(field written) + 30)); }
         kill $R
         watch 0.3; more live 5; goes_on; more live 5
         kill -STOP $R; goes_on; sleep 3; must lit
         kill -CONT $R; more live 10; must [ "$(seen ends)" = 0 ]
         kill $R; wait $R 2> /dev/null
-        python3 "$SUPPORT/wisher.py" || fail "another format"
+        python3 "$SUPPORT/formats.py" || fail "another format"
         v4l2-ctl -d /dev/video10 --set-fmt-video=width=320,height=240,pixelformat=YUYV --set-parm=5 --stream-mmap \
             --stream-count=5 > /dev/null 2>&1
         must is failure null
@@ -110,7 +110,7 @@ fn resources_do_not_grow(version: &str) {
     script(version, r#"start --camera /dev/video0 --background '#20a040'; must python3 "$SUPPORT/soak.py" $W 0.5"#);
 }
 
-/// What moves behind the person moves at the reader; its child sleeps while the scene is paused, and dies with the daemon.
+/// A moving background moves for the reader; its child process pauses with the scene and exits with the daemon.
 fn a_moving_background(version: &str) {
     let testbed = testbed_or_skip!();
     let guest = Guest::new(&testbed).v4l2loopback(version);
@@ -133,7 +133,7 @@ fn a_moving_background(version: &str) {
         work() { cut -d ' ' -f 14,15 "$(dirname "$(child)")/stat"; }
         must child
         must "$BGCAM" pause; more frames 5
-        # what was under way is done by now
+        # pending work is finished by now
         rests() { local before="$(work)"; sleep 1; [ "$before" = "$(work)" ]; }
         must until_ok 20 rests
         must "$BGCAM" resume; more frames 20
@@ -152,7 +152,7 @@ fn a_moving_background(version: &str) {
 /// Two colours, neither blue nor dark.
 const GIF_COLOURS: [[u8; 3]; 2] = [[200, 180, 40], [120, 200, 60]];
 
-/// [`GIF_COLOURS`] in turn, a fifth of a second each.
+/// Writes a GIF with [`GIF_COLOURS`] in turn, a fifth of a second each.
 fn write_gif(path: &std::path::Path) {
     let mut encoder = GifEncoder::new(std::fs::File::create(path).unwrap());
     for [r, g, b] in GIF_COLOURS {
@@ -166,7 +166,7 @@ on_versions!(a_moving_background: v0_15_4);
 on_versions!(many_readers_come_and_go: v0_12_7, v0_13_2, v0_15_4);
 on_versions!(the_daemon_is_killed_repeatedly: v0_12_7, v0_13_2, v0_15_4);
 on_versions!(misbehaving_readers: v0_12_7, v0_13_2, v0_15_4);
-// The webcam is the same whatever the virtual camera.
+// The webcam does not depend on the version of the virtual camera.
 on_versions!(the_webcam_fails: v0_12_7, v0_15_4);
 on_versions!(the_webcam_is_unplugged_and_reconnected: v0_15_4);
 on_versions!(resources_do_not_grow: v0_15_4);

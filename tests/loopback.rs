@@ -1,4 +1,4 @@
-//! The virtual camera on the real driver, all versions that distributions ship, read by real applications.
+//! The virtual camera on the real driver, in all versions that distributions ship, read by real apps.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
@@ -14,7 +14,7 @@ use bgcam::{
 };
 use support::{Guest, Output, VERSIONS};
 
-/// What every producer here shows, below its topmost eighth.
+/// The colour that every producer here shows, below the top eighth.
 const COLOUR: [u8; 3] = [0x20, 0xa0, 0x40];
 
 /// `feed OUTPUT SIZE SECONDS` runs [`producer`]; `start` does so in the background, as `$W`, and waits until the device is fed.
@@ -29,9 +29,9 @@ have() { command -v "$1" > /dev/null; }
 must() { "$@" || { echo "failed: $*"; cat "$SHARE/producer.log"; exit 1; }; }
 "#;
 
-/// Not a test of its own: what the guests run to feed an output with [`COLOUR`] and a bar that walks along the top.
+/// Not a test: guests run it to feed an output with [`COLOUR`] and a bar that moves along the top.
 ///
-/// In this file so that it is built with the tests, always.
+/// It is in this file so that it is always built with the tests.
 #[test]
 #[ignore = "a program for the other tests"]
 fn producer() {
@@ -67,14 +67,14 @@ fn script(guest: Guest, script: &str) -> Output {
     guest.bash(&format!("{HELPERS}\n{script}"))
 }
 
-/// Checks that a picture in `$SHARE` has [`COLOUR`], as exactly as converters are.
+/// Checks that an image in `$SHARE` has [`COLOUR`], within the accuracy of converters.
 fn assert_colour(output: &Output, picture: &str) {
     let seen = output.mean_colour(picture);
     let near = seen.iter().zip(COLOUR).all(|(seen, meant)| (seen - f64::from(meant)).abs() <= 5.0);
     assert!(near, "{picture} shows {seen:?}, not {COLOUR:?}");
 }
 
-/// Checks the last raw frame that ffmpeg read: byte for byte what was written.
+/// Checks that the last raw frame read by ffmpeg equals the written one byte for byte.
 fn assert_exact(output: &Output, raw: &str) {
     let (bytes, size) = (fs::read(output.file(raw)).unwrap(), Size::HD);
     assert_eq!(bytes.len() % size.i420_len(), 0);
@@ -118,12 +118,12 @@ fn the_writer_is_killed_and_restarted(version: &str) {
     script(
         guest(&testbed, version),
         r#"
-        # A writer that does not know the rules leaves 0.12.7 stuck.
+        # A writer that breaks the rules leaves 0.12.7 stuck.
         must timeout 20 ffmpeg -loglevel error -nostdin -f lavfi -i color=size=640x480 -frames:v 30 -pix_fmt yuv420p -f v4l2 /dev/video10
         must start; must reads 10
         slay
         must start; must reads 10
-        # A reader stays through the crash, and goes on.
+        # A reader stays through the crash and continues.
         v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=150 > /dev/null 2>&1 & R=$!
         sleep 1; slay
         must start
@@ -143,7 +143,7 @@ fn a_busy_device_is_left_alone(version: &str) {
         must start
         ( feed v4l2 1280x720 1 ) > "$SHARE/busy" 2>&1
         must reads 10
-        # A reader that stays keeps the format; once it has left, another size is fine.
+        # A reader that stays keeps the format; after it has left, another size works.
         v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=9999 > /dev/null 2>&1 & R=$!
         sleep 1; slay
         ( feed v4l2 640x480 1 ) > "$SHARE/held" 2>&1

@@ -1,4 +1,4 @@
-//! The camera's light: on while somebody reads the virtual camera, off otherwise; and which camera it is; on the real drivers.
+//! Camera on demand on real drivers: open while an app reads the virtual camera, closed otherwise; and camera selection.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::Guest;
 
-/// Helpers beside those of `support/daemon.sh`; `reader FRAMES` is run in the background or in parentheses.
+/// Helpers in addition to `support/daemon.sh`; run `reader FRAMES` in the background or in parentheses.
 const HELPERS: &str = r##"
 awake() { is on true && lit && beyond composed 0; }
 reader() { exec v4l2-ctl -d /dev/video10 --stream-mmap --stream-count="$1" > /dev/null 2>&1; }
@@ -15,7 +15,7 @@ ticks() { awk '{ print $14 + $15 }' /proc/$W/stat; }
 begin() { start --background '#20a040' --camera "$@"; }
 "##;
 
-/// Runs a script, which must succeed, in a guest with a daemon's helpers; says what it said.
+/// Runs a script with the daemon's helpers in a guest. It must succeed; prints its output.
 fn script(version: &str, script: &str) {
     let testbed = testbed_or_skip!();
     let guest = Guest::new(&testbed).v4l2loopback(version).timeout(Duration::from_secs(300));
@@ -39,12 +39,12 @@ fn the_light_follows_the_readers(version: &str) {
         reader 9999 & R=$!
         must until_ok 20 awake
         must grep -q 'camera on: v4l2-ctl' "$LOG"
-        # A reader that comes back at once finds the camera as it was.
+        # A reader that returns at once finds the camera still open.
         kill $R; wait $R 2> /dev/null
         ( reader 30 )
         must is camera_opens 1
         must until_ok 20 asleep
-        # Paused, the light is off whoever reads, and a still card is shown; kill -9 is an end like any other.
+        # While paused, the camera is closed and a card is shown; kill -9 ends it like any other exit.
         reader 9999 & R=$!
         must until_ok 20 awake
         must "$BGCAM" pause; must until_ok 10 dark
@@ -52,7 +52,7 @@ fn the_light_follows_the_readers(version: &str) {
         kill -9 $R; wait $R 2> /dev/null
         must until_ok 20 asleep
         must grep -q 'camera off: nobody reads' "$LOG"
-        # Told to keep the camera open, it looks at no reader any more, and does not spin on their news.
+        # With always_on, readers are ignored, and their events cause no busy loop.
         printf '[camera]\nalways_on = true\n' > $H/config/bgcam/bgcam.toml; must "$BGCAM" pause; must "$BGCAM" reload
         must until_ok 10 is why '"paused"'; must until_ok 10 grep -q 'camera on: always_on is set' "$LOG"
         ( reader 5 )
@@ -72,7 +72,7 @@ fn the_control_page_is_a_reader_too() {
         begin /dev/video0
         must until_ok 10 asleep
         url=$("$BGCAM" preview --print); url=${url#http://}; host=${url%%/*}
-        # get PATH HEADER: asks for it on descriptor 5
+        # get PATH HEADER: sends the request on descriptor 5
         get() {
             exec 5<> "/dev/tcp/${host%:*}/${host#*:}"
             printf 'GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n' "$1" "$host" "$2" >&5
@@ -86,14 +86,14 @@ fn the_control_page_is_a_reader_too() {
         page & V=$!
         must until_ok 20 awake
         must is why '"the control page is open"'
-        # An app beside it is what is named, and keeps the camera when the page is closed.
+        # An app that also reads is reported, and keeps the camera open when the page is closed.
         reader 9999 & R=$!
         must until_ok 20 is why "\"v4l2-ctl (pid $R) is using /dev/video10\""
         kill $V; sleep 5
         must lit; must is camera_opens 1
         kill $R
         must until_ok 20 asleep
-        # A browser that stands still is gone as well.
+        # A browser that hangs is disconnected.
         page & V=$!
         must until_ok 20 awake
         kill -STOP $V
@@ -138,7 +138,7 @@ fn a_camera_is_found_at_another_node() {
         for number in 1 2; do
             echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind
             must until_ok 20 is source null
-            # another camera takes its number
+            # another camera gets its number
             "$BGCAM" devices add Taken 2> /dev/null
             echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
             must until_ok 20 is path "\"/dev/video$number\""
@@ -153,7 +153,7 @@ fn a_better_camera_is_selected_when_connected() {
         "0.15.4",
         r##"
         echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind
-        # a virtual camera of that name is second choice; another program feeds it
+        # a virtual camera with that name has lower priority; another program feeds it
         other=$("$BGCAM" devices add vivid 2> /dev/null)
         ffmpeg -loglevel error -nostdin -re -f lavfi -i color=size=1280x720:rate=30 -pix_fmt yuyv422 -f v4l2 "$other" &
         begin vivid

@@ -75,7 +75,7 @@ fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
 }
 
-/// A pipe whose reader has gone.
+/// A pipe whose reader is closed.
 fn unread() -> Stdio {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
@@ -97,7 +97,7 @@ fn closed(command: &Command, descriptor: u32) -> Command {
     shell
 }
 
-/// The status of a command that neither panicked nor was killed.
+/// The exit status of a command that neither panicked nor was killed.
 fn status(line: &str, how: &str, output: &Output) -> i32 {
     let said = text(output);
     let code = output.status.code();

@@ -28,7 +28,7 @@ fn green() -> Yuv {
     Yuv::from_rgb(GREEN[0], GREEN[1], GREEN[2])
 }
 
-/// A daemon whose camera is open whoever reads, so that the first frame that is read shows what is meant.
+/// A daemon whose camera is always open, so that the first frame shows the scene.
 fn start<'a>(home: &'a Home, output: &str, size: &str) -> Daemon<'a> {
     home.write_config("[camera]\nalways_on = true\n");
     let mut daemon = home.start(&["--output", output, "--size", size, "--camera", "demo", "--background", "#20a040"]);
@@ -112,7 +112,7 @@ fn buffers_of_killed_readers_are_reclaimed() {
     session.wait_for_camera();
     let stays = session.read(small());
     stays.expect(3, green());
-    // there are at most 16 buffers, and each of these takes one with it
+    // there are at most 16 buffers, and each reader dies with one
     for _ in 0..20 {
         session.hold_and_die();
     }
@@ -170,7 +170,7 @@ fn firefox_reads_it_through_the_portal() {
     browse(&["firefox-esr"], &["--firefox"]);
 }
 
-/// Opens the camera in a browser and looks at the picture there.
+/// Opens the camera in a browser and checks the image there.
 fn browse(browser: &[&str], options: &[&str]) {
     let portal = ["xdg-desktop-portal", "xdg-permission-store", "gdbus", "python3:gi"];
     if let Some(missing) = missing(browser).or_else(|| missing(&portal)) {
@@ -193,7 +193,7 @@ fn browse(browser: &[&str], options: &[&str]) {
     eprintln!("{said}");
 }
 
-/// Status 2 is a browser that ended by itself: Chromium's PipeWire capture does now and then. It gets another try.
+/// Exit status 2 means that the browser exited; Chromium's PipeWire capture does so occasionally, so it is retried.
 fn consume(session: &Session, picture: &Path, options: &[&str]) -> Output {
     let consumer = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/testbed.d/chromium-consumer");
     let mut tries = 3;

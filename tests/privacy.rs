@@ -13,7 +13,7 @@ use support::{Guest, Output};
 /// `config CAMERA MODEL` makes the daemon load other settings, valid or not; `run` is a command that succeeds.
 const HELPERS: &str = r##"
 config() {
-    # At one stroke: half a file says nothing of the background, which is then a blur of the room.
+    # Replaced atomically: half a file would not set the background, and the default blurs the room.
     cat > $H/config/next << END
 camera = { device = "$1" }
 background = { default = "#20a040" }
@@ -31,7 +31,7 @@ END
     mv $H/config/next $H/config/bgcam/bgcam.toml
     "$BGCAM" reload
 }
-# A change is answered when the driver has it; 0.12.7 may give a new reader the frame before the last.
+# A command returns when the driver has the frame; 0.12.7 may give a new reader the frame before the last.
 shown() { must until_ok 10 beyond written $(($(field written) + 1)); }
 run() { "$BGCAM" "$@" > /dev/null || fail "$*"; }
 echo nonsense > "$SHARE/broken"

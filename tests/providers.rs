@@ -609,7 +609,7 @@ async fn read_exact(pipe: &mut tokio::net::unix::pipe::Receiver, into: &mut [u8]
     tokio::io::AsyncReadExt::read_exact(pipe, into).await.map(drop)
 }
 
-/// A daemon may run it on any thread.
+/// The daemon may run it on any thread.
 #[test]
 fn the_future_is_send() {
     fn is_send<T: Send>(_: &T) {}

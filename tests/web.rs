@@ -132,7 +132,7 @@ fn an_address_opens_the_page_once_and_leaves_no_secret() {
     assert!(welcome.head.contains(attributes) && !welcome.head.contains("domain="), "{}", welcome.head);
     let cookie = welcome.cookie();
     assert!(cookie.starts_with(&format!("bgcam-{}=", host.split_once(':').unwrap().1)), "{cookie}");
-    // again, with the session and without
+    // repeated, with and without the session
     for headers in ["", &format!("Cookie: {cookie}")] {
         let again = session.with("GET", path, headers, b"");
         assert_eq!(again.status, 403);

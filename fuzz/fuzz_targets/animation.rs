@@ -1,4 +1,4 @@
-//! A GIF, WebP or PNG, moving or not, played for a second.
+//! Plays a GIF, WebP or PNG, animated or not, for a second.
 #![no_main]
 
 use std::{cell::LazyCell, fs, path::PathBuf, time::Duration};
@@ -8,7 +8,7 @@ use bgcam::{
     frame::Size,
 };
 
-/// Canvases with more pixels take time that is better spent elsewhere.
+/// The limit on pixels; larger canvases take too long.
 const MOST_PIXELS: u64 = 1 << 18;
 
 thread_local! {
@@ -16,7 +16,7 @@ thread_local! {
         LazyCell::new(|| std::env::temp_dir().join(format!("bgcam-fuzz-{}", std::process::id())));
 }
 
-/// What the header of a picture claims; `None` for what would be given to ffmpeg.
+/// The pixel count in an image's header; `None` for files that would be passed to ffmpeg.
 fn pixels(bytes: &[u8]) -> Option<u64> {
     let number = |at: usize, length: usize, big: bool| {
         let digits = bytes.get(at..at + length)?;

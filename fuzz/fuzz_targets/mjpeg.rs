@@ -1,4 +1,4 @@
-//! A frame from a webcam that says it is JPEG, sent until its size is believed.
+//! Decodes a frame that a webcam sends as MJPEG, repeatedly until its size is accepted.
 #![no_main]
 
 use std::cell::RefCell;

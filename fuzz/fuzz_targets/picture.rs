@@ -1,4 +1,4 @@
-//! A picture that somebody wants behind them.
+//! Decodes an image file as a background.
 #![no_main]
 
 use bgcam::{

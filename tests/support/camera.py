@@ -1,4 +1,4 @@
-"""A camera read by mmap, as browsers do it, with nothing but Python."""
+"""Reads a camera with mmap, as browsers do, in plain Python."""
 
 import errno
 import fcntl
@@ -13,7 +13,7 @@ CAPTURE, MMAP = 1, 1
 
 
 class Camera:
-    """An open node; any call raises OSError where the driver says no."""
+    """An open node; every call raises OSError if the driver refuses it."""
 
     def __init__(self, path="/dev/video10"):
         self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
@@ -25,18 +25,18 @@ class Camera:
         os.close(self.fd)
 
     def captures(self):
-        """Whether it is a camera now, as apps ask before they take it for one."""
+        """Whether the device is a camera now, which apps check before they list it."""
         data = bytearray(104)
         fcntl.ioctl(self.fd, QUERYCAP, data)
         return bool(struct.unpack_from("<I", data, 88)[0] & CAPTURE)
 
-    def format(self, wish=None):
-        """(width, height, fourcc); `wish` of the same kind is asked for first."""
+    def format(self, request=None):
+        """(width, height, fourcc), after requesting `request` in the same form."""
         data = bytearray(208)
         struct.pack_into("<I", data, 0, CAPTURE)
-        if wish:
-            struct.pack_into("<II4s", data, 8, *wish)
-        fcntl.ioctl(self.fd, S_FMT if wish else G_FMT, data)
+        if request:
+            struct.pack_into("<II4s", data, 8, *request)
+        fcntl.ioctl(self.fd, S_FMT if request else G_FMT, data)
         return struct.unpack_from("<II4s", data, 8)
 
     def start(self, buffers=4):
@@ -53,7 +53,7 @@ class Camera:
         fcntl.ioctl(self.fd, STREAMON, bytearray(struct.pack("<I", CAPTURE)))
 
     def take(self, seconds):
-        """(index, seconds on the monotonic clock when it was written) of the next frame; None when none came."""
+        """(index, monotonic time in seconds when it was written) of the next frame; None on timeout."""
         poll = select.poll()
         poll.register(self.fd, select.POLLIN)
         for _, events in poll.poll(seconds * 1000):

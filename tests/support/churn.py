@@ -1,7 +1,7 @@
-"""churn.py COUNT SEED: so many programs look at or read the virtual camera, up to three at a time, at random.
+"""churn.py COUNT SEED: COUNT programs query or read the virtual camera, up to three at a time, at random.
 
-Says how many did what; fails on what no driver may answer. EBUSY is what a second reader is told, and EINVAL what the first
-one is told by v4l2loopback 0.12.7 when the second leaves.
+Prints how many did what, and fails on unexpected errors. A second reader may get EBUSY, and with v4l2loopback 0.12.7 the first
+one may get EINVAL when the second leaves.
 """
 
 import collections
@@ -13,7 +13,7 @@ import time
 
 from camera import Camera, name
 
-MAY_BE = {"EBUSY", "EINVAL"}
+EXPECTED_ERRORS = {"EBUSY", "EINVAL"}
 
 
 def opens(_):
@@ -49,7 +49,7 @@ def child(deed, seed):
     try:
         deed(random.Random(seed))
     except OSError as error:
-        if name(error) not in MAY_BE:
+        if name(error) not in EXPECTED_ERRORS:
             print(f"{deed.__name__}: {error}", flush=True)
             os._exit(1)
         os._exit(2)

@@ -1,8 +1,8 @@
-# For scripts in a guest: a daemon with a home of its own, asked and read.
+# For scripts in a guest: a daemon with a private home, and a reader.
 #
-# `start ARGUMENTS` runs it as `$W`; `field NAME` is the first of that name in its status; `must COMMAND` ends the script
-# when the command fails. `watch` runs watcher.py as `$R` (`$SUPPORT` is its folder), `leave` and `back` have it leave and come
-# again, `seen FIELD` is what it counted. No Python but where it pays: on kernel 6.1 it takes seconds to start.
+# `start ARGUMENTS` runs the daemon as `$W`; `field NAME` prints the first field of that name in its status; `must COMMAND` ends
+# the script if the command fails. `watch` runs watcher.py, in the directory `$SUPPORT`, as `$R`; `leave` and `back` close and
+# reopen its camera, `seen FIELD` prints one of its counters. Uses little Python, which takes seconds to start on kernel 6.1.
 set -u
 H=/tmp/home; mkdir -p -m 700 $H/run $H/config/bgcam
 export XDG_RUNTIME_DIR=$H/run XDG_CONFIG_HOME=$H/config XDG_DATA_HOME=$H/data XDG_STATE_HOME=$H/state
@@ -23,7 +23,7 @@ asleep() { is on false && dark; }
 files() { ls /proc/$W/fd | wc -l; }
 threads() { ls /proc/$W/task | wc -l; }
 
-# The room is blue, all of it.
+# Makes the whole room blue.
 paint_room() { v4l2-ctl -d /dev/video0 -c test_pattern=9 -c osd_text_mode=2; }
 control() { v4l2-ctl -d /dev/video0 -c "$1" || fail "$1"; }
 
@@ -32,6 +32,6 @@ back() { kill -USR1 $R; }
 leave() { kill -HUP $R; must until_ok 10 grep -q here=0 $SEEN; }
 seen() { tr ' ' '\n' < $SEEN | sed -n "s/^$1=//p"; }
 have() { [ "$(seen "$1")" -ge "$2" ]; }
-# `more FIELD COUNT`: so many more are seen from now on, soon.
+# `more FIELD COUNT`: waits until the counter has grown by COUNT.
 more() { must until_ok 30 have "$1" $(($(seen "$1") + $2)); }
 phase() { echo "$*" > $SEEN.phase; }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""holder.py [NODE]: reads a camera of PipeWire and kills itself as soon as it holds a frame, as a crashing app does."""
+"""holder.py [NODE]: reads a PipeWire camera and kills itself while it holds a frame, like a crashing app."""
 
 import ctypes
 import os
@@ -29,7 +29,7 @@ def process(_):
 
 
 def any_raw_video():
-    """A format without a size: an object of the type Format, for EnumFormat, with video and raw in it."""
+    """A format without a size: a Format object for EnumFormat, with video and raw."""
     return struct.pack("16I", 56, 15, 0x40003, 3, 1, 0, 4, 3, 2, 0, 2, 0, 4, 3, 1, 0)
 
 

@@ -34,7 +34,7 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// Sends an endless body.
     Endless,
-    /// Never answers.
+    /// Never responds.
     Hang,
 }
 

@@ -1,7 +1,7 @@
-"""killer.py COUNT SEED: starts a daemon and kills it, again and again at random moments, while a reader stays.
+"""killer.py COUNT SEED: repeatedly starts a daemon and kills it at random moments, while a reader stays.
 
-Each daemon but those killed before they could must give the reader frames again; a reader whose stream has ended in good
-order opens the camera anew. Says how long it took from the start to the first frame, and to the first that is no card.
+Unless it is killed too early, each daemon must deliver frames to the reader again; a reader whose stream ends normally reopens
+the camera. Prints the time from the start to the first frame, and to the first frame that is not a card.
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 
 from camera import Camera
 
-PATIENCE = 20
+TIMEOUT = 20
 # As in watcher.py.
 LIVE = 90
 
@@ -23,7 +23,7 @@ class Reader:
         self.camera, self.ends = None, 0
 
     def next(self, seconds):
-        """(when it was written, whether it is live) of the next frame, or None."""
+        """(time when it was written, whether it is live) of the next frame, or None."""
         try:
             if not self.camera:
                 camera = Camera()
@@ -63,17 +63,17 @@ def main(count, seed):
         daemon = subprocess.Popen([os.environ["BGCAM"], "daemon", "--camera", "/dev/video0", "--background", "#20a040"],
                                   stdout=log, stderr=log)
         if number % 3 == 2:
-            # killed at any moment of its start
+            # killed at any moment during startup
             reader.until(lambda _: False, start + rng.uniform(0, 0.5))
         else:
-            first = reader.until(lambda frame: frame[0] > start, start + PATIENCE)
+            first = reader.until(lambda frame: frame[0] > start, start + TIMEOUT)
             if not first:
-                sys.exit(f"no frame within {PATIENCE} s of start {number + 1}")
+                sys.exit(f"no frame within {TIMEOUT} s of start {number + 1}")
             firsts.append(first - start)
             if number % 3 == 1:
-                live = reader.until(lambda frame: frame[0] > start and frame[1], start + PATIENCE)
+                live = reader.until(lambda frame: frame[0] > start and frame[1], start + TIMEOUT)
                 if not live:
-                    sys.exit(f"only cards within {PATIENCE} s of start {number + 1}")
+                    sys.exit(f"only cards within {TIMEOUT} s of start {number + 1}")
                 lives.append(live - start)
             reader.until(lambda _: False, time.monotonic() + rng.uniform(0, 0.3))
         daemon.kill()

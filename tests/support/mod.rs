@@ -222,7 +222,7 @@ impl Output {
     /// Asserts that the script succeeded.
     ///
     /// # Panics
-    /// When it did not.
+    /// When it failed.
     pub fn success(self) -> Self {
         assert!(self.status.success(), "{}\nstdout:\n{}\nstderr:\n{}", self.status, self.stdout, self.stderr);
         self

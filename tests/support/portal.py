@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The desktop's part of xdg-desktop-portal, for tests without a desktop: says yes to every question, and locks nothing down.
+"""A backend of xdg-desktop-portal for tests without a desktop: grants every request, and locks nothing down.
 
 Its bus name is org.freedesktop.impl.portal.desktop.bgcamtest; it runs until it is killed.
 """
@@ -32,7 +32,7 @@ def interfaces():
     ).interfaces
 
 
-def say_yes(_connection, _sender, _path, _interface, _method, _arguments, invocation):
+def grant(_connection, _sender, _path, _interface, _method, _arguments, invocation):
     invocation.return_value(GLib.Variant("(ua{sv})", (0, {})))
 
 
@@ -42,7 +42,7 @@ def not_locked(*_):
 
 def serve(connection, _name):
     for interface in interfaces():
-        connection.register_object(PATH, interface, say_yes, not_locked, None)
+        connection.register_object(PATH, interface, grant, not_locked, None)
 
 
 Gio.bus_own_name(Gio.BusType.SESSION, NAME, Gio.BusNameOwnerFlags.NONE, serve, None, None)

@@ -26,7 +26,7 @@ pub fn base64() -> String {
     BASE64_STANDARD.encode(png())
 }
 
-/// Settings in which every provider has its key in a file and its server at `url`.
+/// Settings with every provider's API key in a file and its server at `url`.
 pub struct Set {
     pub settings: PromptSettings,
     pub folder: tempfile::TempDir,

@@ -1,6 +1,6 @@
-"""soak.py PID MINUTES: reads the virtual camera as long as told and watches what the daemon PID holds meanwhile.
+"""soak.py PID MINUTES: reads the virtual camera for MINUTES and monitors the resources of the daemon PID.
 
-Ends with 1 when the daemon holds more files than after the first tenth of the time, or more memory by over 4 MiB.
+Exits with 1 if open files or threads exceed the first sample, or memory grows by more than 4 MiB.
 """
 
 import os
@@ -12,7 +12,7 @@ from camera import Camera
 ALLOWED_KIB = 4096
 
 
-def holds(pid):
+def resources(pid):
     """(resident KiB, files, threads)"""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         fields = dict(line.split(":", 1) for line in file)
@@ -32,10 +32,10 @@ def main(pid, minutes):
         frames += 1
         now = time.monotonic()
         if now - start >= (len(samples) + 1) * step:
-            samples.append((now, *holds(pid)))
+            samples.append((now, *resources(pid)))
             print(f"{(now - start) / 60:6.1f} {frames:7} {samples[-1][1]:8} {samples[-1][2]:6} {samples[-1][3]:8}", flush=True)
     (begin, first, files, threads), (end, last, *_) = samples[0], samples[-1]
-    print(f"RSS grew by {last - first} KiB in {(end - begin) / 60:.1f} minutes: {(last - first) * 3600 / (end - begin):.0f} KiB an hour")
+    print(f"RSS grew by {last - first} KiB in {(end - begin) / 60:.1f} minutes: {(last - first) * 3600 / (end - begin):.0f} KiB per hour")
     more = any(sample[2] > files or sample[3] > threads for sample in samples)
     if more or last - first > ALLOWED_KIB:
         sys.exit("something grows")

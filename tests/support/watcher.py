@@ -1,9 +1,9 @@
-"""watcher.py NAME [SECONDS]: reads the virtual camera for ever and judges every frame, whole, with a pause after each.
+"""watcher.py NAME [SECONDS]: reads the virtual camera forever and checks every whole frame, with a pause after each.
 
-The camera before the daemon shows blue and nothing else, so a point in which blue prevails is the room. After each frame, the
-file NAME says `frames=N live=N cards=N room=N bluest=N here=1 ends=N errors=...`; stdout says when the room was seen, and in which
-phase (what the file NAME.phase holds). A frame is live when it is not dimmed, as a card is. When the camera fails, it is opened
-again, as a patient user does it; so it is on SIGUSR1. SIGHUP is to leave (`here=0`) until SIGUSR1.
+The webcam shows only blue, so every predominantly blue pixel is the room. After each frame, the file NAME contains
+`frames=N live=N cards=N room=N bluest=N here=1 ends=N errors=...`; stdout reports when the room was visible, and in which phase
+(the content of the file NAME.phase). A frame is live unless it is dimmed like a card. If the camera fails, it is reopened; also on
+SIGUSR1. SIGHUP closes it (`here=0`) until SIGUSR1.
 """
 
 import os
@@ -15,10 +15,10 @@ from camera import Camera, name
 
 WIDTH, HEIGHT = 1280, 720
 LUMA, CHROMA = WIDTH * HEIGHT, WIDTH * HEIGHT // 4
-# The background and its cards are at 128 and below, the room at 240.
+# The background and its cards are at most 128, the room is 240.
 BLUE = 150
 IS_BLUE = bytes(value >= BLUE for value in range(256))
-# Above what a dimmed card has in its first corner.
+# Above the first corner of a dimmed card.
 LIVE = 90
 
 told = {"again": False, "away": False}
