@@ -154,7 +154,7 @@ fn a_busy_device_is_left_alone(version: &str) {
     .success();
     let said = |name: &str| fs::read_to_string(output.file(name)).unwrap();
     assert!(said("busy").contains("/dev/video10 is busy: another program writes to it"), "{}", said("busy"));
-    assert!(said("held").contains("stays at 1280x720 YU12; expected 640x480 YU12"), "{}", said("held"));
+    assert!(said("held").contains("has the format 1280x720 YU12, expected 640x480 YU12"), "{}", said("held"));
     assert!(said("free").contains("/dev/video10: 30 frames, ok"), "{}", said("free"));
 }
 
@@ -189,10 +189,10 @@ fn an_unsuitable_output_is_reported_with_its_type() {
     )
     .success();
     for part in [
-        r#"/dev/video0 is no virtual camera but "vivid" of driver vivid"#,
-        r#"no virtual camera "/dev/video77"; there is /dev/video10 ("Virtual Background Cam")"#,
+        r#"/dev/video0 is "vivid" of driver vivid"#,
+        r#"no virtual camera "/dev/video77", available: /dev/video10 ("Virtual Background Cam")"#,
         r#"no virtual camera "Nonesuch""#,
-        "/etc/passwd is no virtual camera but a file or directory",
+        "/etc/passwd is a file or directory",
         "cannot open output /dev/video10: permission denied",
     ] {
         assert!(output.stdout.contains(part), "no {part:?} in {}", output.stdout);

@@ -1,4 +1,4 @@
-//! What can go wrong with an output, and the way out of each.
+//! Errors of outputs, with recovery and hints for the user.
 
 use std::{io, path::PathBuf};
 
@@ -9,83 +9,83 @@ use crate::{
     frame::Size,
 };
 
-/// What makes the virtual camera anew.
-const REMAKE_CAMERA: &str = "sudo rmmod v4l2loopback && \
+/// Recreates the virtual camera.
+const RELOAD_MODULE: &str = "sudo rmmod v4l2loopback && \
      sudo modprobe v4l2loopback exclusive_caps=1 card_label=\"Virtual Background Cam\"";
 
-/// What can go wrong with an output.
+/// Errors of an output.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// The kernel module is not loaded, so that there is no virtual camera at all.
+    /// The kernel module is not loaded, so there is no virtual camera.
     #[error("no virtual camera: the kernel module v4l2loopback is not loaded")]
     NoModule,
-    /// There are virtual cameras, but not this one.
-    #[error("no virtual camera {wanted:?}; there is {have}")]
+    /// There are virtual cameras, but not the requested one.
+    #[error("no virtual camera {wanted:?}, available: {have}")]
     NotFound {
-        /// The path or label that was asked for.
+        /// The requested path or label.
         wanted: String,
-        /// Those that exist, in words.
+        /// The existing ones, as text.
         have: String,
     },
-    /// The path names something else, such as the real webcam.
-    #[error("{device} is no virtual camera but {found}; expected a v4l2loopback device")]
+    /// The path is another device, such as the real webcam.
+    #[error("{device} is {found}, expected a v4l2loopback device")]
     NotLoopback {
         /// The path.
         device: String,
-        /// What it is, in words.
+        /// What it is, as text.
         found: String,
     },
-    /// Somebody else writes to it.
+    /// Another program writes to it.
     #[error("virtual camera {device} is busy: another program writes to it")]
     Busy {
         /// The path.
         device: String,
     },
-    /// The driver neither lets us write nor read, and could not be brought back.
-    #[error("virtual camera {device} is stuck: it takes no frames since its last writer left")]
+    /// The driver allows neither reading nor writing, and could not be recovered.
+    #[error("virtual camera {device} is stuck: it accepts no frames since its last writer closed it")]
     Stuck {
         /// The path.
         device: String,
     },
-    /// The driver holds on to another format.
-    #[error("virtual camera {device} stays at {got}; expected {asked}")]
+    /// The driver keeps another format.
+    #[error("virtual camera {device} has the format {got}, expected {asked}")]
     Format {
         /// The path.
         device: String,
-        /// What we need, such as `1280x720 YU12`.
+        /// The required format, for example `1280x720 YU12`.
         asked: String,
-        /// What the driver gave.
+        /// The format returned by the driver.
         got: String,
     },
-    /// The driver can't make or remove virtual cameras while it is loaded.
-    #[error("this v4l2loopback is too old to make or remove virtual cameras: there is no /dev/v4l2loopback")]
+    /// The driver can't add or remove virtual cameras at run time.
+    #[error("this version of v4l2loopback cannot add or remove virtual cameras: /dev/v4l2loopback does not exist")]
     NoControl,
-    /// The driver does not make or remove a virtual camera.
+    /// The driver failed to add or remove a virtual camera.
     #[error("cannot {doing}")]
     Control {
-        /// What was tried.
+        /// The failed operation.
         doing: &'static str,
-        /// Why.
+        /// Reason.
         source: io::Error,
     },
-    /// A name that no virtual camera can have.
+    /// An invalid label.
     #[error("label {label:?} is not 1 to 31 bytes of text")]
     BadLabel {
-        /// The name.
+        /// The label.
         label: String,
     },
-    /// The library of PipeWire can't be loaded, or was left out.
+    /// The PipeWire library can't be loaded, or support is not built in.
     #[error("no PipeWire camera: {reason}")]
     NoPipeWire {
-        /// Why, in words.
+        /// Reason.
         reason: String,
     },
-    /// The PipeWire server is not there, or went away.
+    /// The PipeWire server is not running, or the connection was lost.
     #[error("no PipeWire camera {name:?}")]
     PipeWire {
         /// The output.
         name: String,
-        /// Why; `WouldBlock` while the server makes the camera.
+        /// Reason; `WouldBlock` while the server creates the camera.
         source: io::Error,
     },
     /// A device or file can't be opened.
@@ -93,51 +93,51 @@ pub enum SinkError {
     Open {
         /// The path.
         name: String,
-        /// Why.
+        /// Reason.
         source: io::Error,
     },
-    /// A device or file failed while in use.
+    /// Writing to a device or file failed.
     #[error("cannot write to {name}")]
     Write {
         /// The path.
         name: String,
-        /// Why.
+        /// Reason.
         source: io::Error,
     },
-    /// A virtual camera failed while in use.
-    #[error("virtual camera {device} took no frame")]
+    /// Writing to a virtual camera failed.
+    #[error("cannot write to virtual camera {device}")]
     Device {
         /// The path.
         device: String,
-        /// Why.
+        /// Reason.
         source: io::Error,
     },
-    /// A virtual camera took only a part of a frame.
-    #[error("virtual camera {device} took {written} of {expected} bytes of a frame")]
+    /// A virtual camera accepted only part of a frame.
+    #[error("virtual camera {device} accepted {written} of {expected} bytes of a frame")]
     Short {
         /// The path.
         device: String,
-        /// Bytes that it took.
+        /// Bytes accepted.
         written: usize,
-        /// Bytes of a frame.
+        /// Bytes per frame.
         expected: usize,
     },
-    /// A frame of another size came: a bug of ours.
-    #[error("output {name} takes frames of {expected}, not of {got}")]
+    /// A frame has the wrong size: a programming error.
+    #[error("output {name} expected a frame of {expected}, got {got}")]
     WrongSize {
         /// The output.
         name: String,
-        /// The size it was opened with.
+        /// Size of the output.
         expected: Size,
-        /// The size of the frame.
+        /// Size of the frame.
         got: Size,
     },
-    /// A picture can't be encoded or stored.
-    #[error("cannot save picture {}", path.display())]
+    /// An image can't be encoded or saved.
+    #[error("cannot save image {}", path.display())]
     Picture {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Reason.
         source: image::ImageError,
     },
     /// MP4 needs `ffmpeg`.
@@ -146,18 +146,18 @@ pub enum SinkError {
         /// The file.
         path: PathBuf,
     },
-    /// `ffmpeg` ended before we did, or badly.
+    /// `ffmpeg` exited early or with an error.
     #[error("ffmpeg failed on {}: {reason}", path.display())]
     Ffmpeg {
         /// The file.
         path: PathBuf,
-        /// Its exit status and its last words.
+        /// Exit status and stderr tail.
         reason: String,
     },
 }
 
 impl SinkError {
-    /// What the render thread does about it.
+    /// The render thread's reaction.
     pub fn recovery(&self) -> Recovery {
         match self {
             Self::Device { source, .. } | Self::PipeWire { source, .. }
@@ -165,7 +165,7 @@ impl SinkError {
             {
                 Recovery::SkipFrame
             }
-            // Opening a file anew would cut off what is in it already, and the others need other settings.
+            // Reopening a file would truncate it, and the others need other settings.
             Self::Write { .. } | Self::Ffmpeg { .. } | Self::NoFfmpeg { .. } => Recovery::GiveUp,
             Self::NotLoopback { .. } | Self::WrongSize { .. } => Recovery::GiveUp,
             _ => Recovery::Reopen,
@@ -192,29 +192,31 @@ impl SinkError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoModule => "`bgcam setup` makes one; `bgcam doctor` says what is in the way".to_owned(),
-            Self::NotFound { .. } => "`bgcam devices` lists the virtual cameras".to_owned(),
+            Self::NoModule => "run `bgcam setup` to create one, or `bgcam doctor` to find the problem".to_owned(),
+            Self::NotFound { .. } => "run `bgcam devices` to list the virtual cameras".to_owned(),
             Self::NotLoopback { .. } => {
-                "`bgcam devices` lists the virtual cameras; `v4l2` picks one by itself".to_owned()
+                "run `bgcam devices` to list the virtual cameras; `v4l2` selects one automatically".to_owned()
             }
-            Self::Busy { device } => format!("`sudo fuser -v {device}` shows who; stop it, or choose another output"),
-            Self::Stuck { .. } => REMAKE_CAMERA.to_owned(),
+            Self::Busy { device } => {
+                format!("run `sudo fuser -v {device}` to find that program and stop it, or use another output")
+            }
+            Self::Stuck { .. } => RELOAD_MODULE.to_owned(),
             Self::Format { device, .. } => format!(
-                "close the apps that have the camera open (`sudo fuser -v {device}` shows them), or set the size to the one it has"
+                "close the apps that have the camera open (`sudo fuser -v {device}` lists them), or set output.size to its size"
             ),
             Self::Open { name, source } if is_device(name) && io_kind(source) == Kind::Denied => {
                 "sudo usermod -aG video \"$USER\", then log out and in again".to_owned()
             }
             Self::NoControl => {
-                "load it with more devices: sudo rmmod v4l2loopback && sudo modprobe v4l2loopback devices=2 \
+                "load it with two devices: sudo rmmod v4l2loopback && sudo modprobe v4l2loopback devices=2 \
                  exclusive_caps=1,1 card_label=\"Virtual Background Cam,Second Cam\""
                     .to_owned()
             }
             Self::Control { source, .. } if io_kind(source) == Kind::Denied => {
-                "root may: try the same with sudo".to_owned()
+                "run the same command with sudo".to_owned()
             }
             Self::Control { source, .. } if io_kind(source) == Kind::Busy => {
-                "close the apps that have it open, and stop the daemon if it writes to it".to_owned()
+                "close the apps that use it, and stop bgcam if it writes to it".to_owned()
             }
             Self::NoPipeWire { .. } => "sudo apt install pipewire wireplumber".to_owned(),
             Self::PipeWire { .. } => "systemctl --user start pipewire wireplumber".to_owned(),
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_has_its_way_out() {
+    fn every_failure_has_a_hint() {
         let failure = Failure::from(SinkError::NoModule);
         assert_eq!(failure.kind, Kind::Missing);
         assert!(failure.hint.unwrap().contains("`bgcam setup`"));
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vanished_device_is_opened_anew_and_a_full_disk_is_not() {
+    fn a_missing_device_is_retried_but_not_a_full_disk() {
         let source = io::Error::from_raw_os_error(libc::ENODEV);
         assert_eq!(SinkError::Device { device: "/dev/video10".into(), source }.recovery(), Recovery::Reopen);
         let source = io::Error::from_raw_os_error(libc::EAGAIN);

@@ -1,4 +1,4 @@
-//! A sink without hardware, for tests: keeps the last frames, and fails when told to.
+//! An in-memory sink for tests: keeps the last frames, and fails on request.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,7 @@ use std::{
 use super::{FrameSink, SinkError, check_size};
 use crate::frame::{Frame, Size};
 
-/// The frames that went to [`MemorySink`]s, for whoever wants to look.
+/// The frames written to its [`MemorySink`]s.
 #[derive(Debug, Clone)]
 pub struct Memory {
     shared: Arc<(Mutex<Ring>, Condvar)>,
@@ -27,19 +27,19 @@ struct Ring {
 }
 
 impl Memory {
-    /// Room for the newest `keep` frames of `size`, at least one.
+    /// Keeps the newest `keep` frames of `size`, at least one.
     pub fn new(size: Size, keep: usize) -> Self {
         let keep = keep.max(1);
         let ring = Ring { frames: VecDeque::with_capacity(keep), keep, count: 0, errno: None, finished: false };
         Self { shared: Arc::new((Mutex::new(ring), Condvar::new())), size }
     }
 
-    /// A sink that writes here.
+    /// A sink that writes to this memory.
     pub fn sink(&self) -> MemorySink {
         MemorySink { memory: self.clone() }
     }
 
-    /// The newest frames, oldest first.
+    /// The kept frames, oldest first.
     pub fn frames(&self) -> Vec<Frame> {
         self.lock().frames.iter().cloned().collect()
     }
@@ -49,7 +49,7 @@ impl Memory {
         self.lock().frames.back().cloned()
     }
 
-    /// How many frames have come in all.
+    /// Total number of frames written.
     pub fn count(&self) -> u64 {
         self.lock().count
     }
@@ -59,15 +59,15 @@ impl Memory {
         self.lock().finished
     }
 
-    /// From now on, every write fails with this `errno`; `None` ends that.
+    /// Makes every write fail with this `errno`; `None` ends that.
     pub fn fail(&self, errno: Option<i32>) {
         self.lock().errno = errno;
     }
 
-    /// Waits until `count` frames have come in all; `false` when they did not in time.
-    pub fn wait_for(&self, count: u64, patience: Duration) -> bool {
+    /// Waits until `count` frames have been written; `false` on timeout.
+    pub fn wait_for(&self, count: u64, timeout: Duration) -> bool {
         let (_, came) = &*self.shared;
-        let waited = came.wait_timeout_while(self.lock(), patience, |ring| ring.count < count);
+        let waited = came.wait_timeout_while(self.lock(), timeout, |ring| ring.count < count);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_frames_stay_and_all_are_counted() {
+    fn the_newest_frames_are_kept_and_all_are_counted() {
         let size = Size::new(16, 16).unwrap();
         let memory = Memory::new(size, 2);
         let mut sink = memory.sink();

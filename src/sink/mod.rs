@@ -1,6 +1,6 @@
-//! Station 5: the frame goes out, to v4l2loopback, to PipeWire and to files.
+//! Output stage: writes composed frames to v4l2loopback, PipeWire and files.
 //!
-//! [`Outputs`] is what the render thread owns: several sinks, none of which can stop another.
+//! [`Outputs`] belongs to the render thread: several sinks that fail independently.
 
 mod error;
 pub mod loopback;
@@ -35,48 +35,48 @@ pub use crate::v4l2::{
     holders::{Holder as Reader, all as readers, maps},
 };
 
-/// Where composed frames go.
+/// A destination of composed frames.
 pub trait FrameSink: Send {
-    /// Its path, for people.
+    /// Path or name for people.
     fn name(&self) -> &str;
 
-    /// The size of the frames that it takes; never changes.
+    /// Frame size, which never changes.
     fn size(&self) -> Size;
 
-    /// Writes one whole frame of [`FrameSink::size`].
+    /// Writes one frame of [`FrameSink::size`].
     ///
     /// # Errors
-    /// [`SinkError::recovery`] says what to do about each.
+    /// [`SinkError::recovery`] determines the reaction to each error.
     fn write(&mut self, frame: &Frame) -> Result<(), SinkError>;
 
-    /// Ends the output in good order; called once, after the last frame.
+    /// Finishes the output; called once, after the last frame.
     ///
     /// # Errors
-    /// When what was written can't be completed, such as a video file's index.
+    /// If the output can't be completed, for example the index of a video file.
     fn finish(&mut self) -> Result<(), SinkError>;
 
-    /// Whether a frame has reached its destination since this was opened. An output that hands frames to a thread of its own
-    /// says so only once that has written one.
+    /// Whether a frame has reached its destination since opening. Outputs with their own thread return true only once
+    /// it has written a frame.
     fn has_delivered(&self) -> bool {
         true
     }
 
-    /// How many frames found no room and are missing in the output.
+    /// Number of frames dropped because the output was too slow.
     fn dropped(&self) -> u64 {
         0
     }
 
-    /// Takes the place where an output that knows whether somebody reads it tells so.
-    fn report_readers(&mut self, _audience: ReaderReport) {}
+    /// Sets the report for outputs that know whether they have readers.
+    fn report_readers(&mut self, _report: ReaderReport) {}
 }
 
-/// Opens an output for frames of `size`; `rate` is their number a second as a fraction, such as `(30000, 1001)`.
+/// Opens an output for frames of `size`; `rate` is the frame rate as a fraction, for example `(30000, 1001)`.
 ///
-/// Files are written in the calling thread, which waits for the disk or for `ffmpeg`; [`Outputs`] takes that off it.
-/// `existing` says what happens to a video that is there already; pictures are replaced.
+/// Files are written on the calling thread, which blocks on the disk or `ffmpeg`; [`Outputs`] moves this to another
+/// thread. `existing` applies to video files; images are always replaced.
 ///
 /// # Errors
-/// Each names the output and what was expected.
+/// If the output can't be opened; the error names the output and what was expected.
 pub fn open(
     spec: &SinkSpec,
     size: Size,
@@ -84,12 +84,14 @@ pub fn open(
     existing: Existing,
 ) -> Result<Box<dyn FrameSink>, SinkError> {
     Ok(match spec {
-        SinkSpec::Auto => return open(&choose(), size, rate, existing),
+        SinkSpec::Auto => return open(&resolve_auto(), size, rate, existing),
         SinkSpec::Loopback(wanted) => Box::new(loopback::Writer::open(&loopback::find(wanted)?, size, rate)?),
         #[cfg(feature = "pipewire")]
         SinkSpec::PipeWire(label) => Box::new(pipewire::PipeWire::open(label.as_deref(), size, rate)?),
         #[cfg(not(feature = "pipewire"))]
-        SinkSpec::PipeWire(_) => return Err(SinkError::NoPipeWire { reason: "bgcam was built without it".to_owned() }),
+        SinkSpec::PipeWire(_) => {
+            return Err(SinkError::NoPipeWire { reason: "bgcam was built without PipeWire support".to_owned() });
+        }
         SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, rate, existing)?),
         SinkSpec::Png(path) => Box::new(Snapshot::start(path, still::Format::Png, size)?),
         SinkSpec::Jpeg(path) => Box::new(Snapshot::start(path, still::Format::Jpeg, size)?),
@@ -98,8 +100,8 @@ pub fn open(
     })
 }
 
-/// What `auto` stands for: v4l2loopback where there is a device of it, because every app can read that; else PipeWire.
-fn choose() -> SinkSpec {
+/// Resolves `auto`: v4l2loopback if there is a device, because every app can read it, otherwise PipeWire.
+fn resolve_auto() -> SinkSpec {
     #[cfg(feature = "pipewire")]
     if loopback::list().is_empty() && pipewire::is_available() {
         return SinkSpec::PipeWire(None);
@@ -107,18 +109,18 @@ fn choose() -> SinkSpec {
     SinkSpec::Loopback(LoopbackTarget::Auto)
 }
 
-/// Loads the library of PipeWire, where that has not been done.
+/// Loads the PipeWire library if it is not loaded yet.
 ///
 /// # Errors
-/// When it is not installed, is another library, or was left out of this program.
+/// If it is not installed, the file is another library, or bgcam was built without PipeWire.
 pub fn pipewire_library() -> Result<(), SinkError> {
     #[cfg(feature = "pipewire")]
     return pipewire::load();
     #[cfg(not(feature = "pipewire"))]
-    Err(SinkError::NoPipeWire { reason: "bgcam was built without it".to_owned() })
+    Err(SinkError::NoPipeWire { reason: "bgcam was built without PipeWire support".to_owned() })
 }
 
-/// The output `none`.
+/// The output `none`, which discards frames.
 #[derive(Debug)]
 struct NullSink {
     size: Size,

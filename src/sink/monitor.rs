@@ -16,46 +16,46 @@ use tokio::sync::watch;
 use super::{ReaderReport, Readers, SinkSpec};
 use crate::error::Failure;
 
-/// How an output is.
+/// State of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum OutputState {
-    /// The last frame went out.
+    /// The last write succeeded.
     Ok,
-    /// It takes no frames.
+    /// The output has failed.
     Failed {
-        /// Why.
+        /// Reason.
         failure: Failure,
-        /// Since when.
+        /// Time of the first failure.
         since: Instant,
-        /// How often it was opened anew in vain.
+        /// Failed reopen attempts.
         retries: u32,
-        /// Whether it will be opened anew.
+        /// Whether the failure is permanent: the output will not be reopened.
         permanent: bool,
     },
 }
 
-/// How an output is, for `status`.
+/// State of an output, for `status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputStatus {
-    /// The output as the settings name it.
+    /// The output as configured.
     pub output: SinkSpec,
-    /// The path of what was opened, such as `/dev/video10`; the last one while it is failing.
+    /// Path of the opened output, for example `/dev/video10`; the last one while it has failed.
     pub name: String,
-    /// Whether somebody reads it; `None` where it can't tell by itself.
+    /// Whether it has readers; `None` if the output can't tell.
     pub read: Option<bool>,
-    /// Frames that it took.
+    /// Frames written.
     pub written: u64,
-    /// Frames that it found no room for.
+    /// Frames dropped because the output was too slow.
     pub dropped: u64,
-    /// Why it takes no frames, if so.
+    /// Reason of the current failure.
     pub failure: Option<Failure>,
-    /// Seconds since it failed.
+    /// Seconds since the first failure.
     pub failed_for: Option<f64>,
-    /// How often it was opened anew in vain since then.
+    /// Failed reopen attempts since then.
     pub retries: u32,
 }
 
-/// The state of all outputs, to look at from other threads.
+/// The state of all outputs, shared with other threads.
 #[derive(Debug)]
 pub struct OutputMonitor {
     pub(super) entries: Box<[Entry]>,
@@ -74,24 +74,24 @@ pub(super) struct Entry {
 }
 
 impl OutputMonitor {
-    /// How each output is, in the order of the settings.
+    /// State of each output, in configured order.
     pub fn status(&self, now: Instant) -> Vec<OutputStatus> {
         self.entries.iter().map(|entry| entry.status(now)).collect()
     }
 
-    /// Has what failed opened anew at the next frame: something was plugged in.
+    /// Reopens failed outputs at the next frame, because a device has appeared.
     pub fn retry_now(&self) {
         self.retry.store(true, Ordering::Relaxed);
     }
 
-    /// The outputs as the settings name them.
+    /// The outputs as configured.
     pub fn specs(&self) -> impl Iterator<Item = &SinkSpec> {
         self.entries.iter().map(|entry| &entry.spec)
     }
 
-    /// Which outputs say that somebody reads them, now and later, in the order of the settings.
+    /// Subscribes to the readers reported by each output, in configured order.
     ///
-    /// PipeWire says it; v4l2loopback has to be asked.
+    /// PipeWire outputs report their readers; v4l2loopback devices must be polled.
     pub fn readers(&self) -> watch::Receiver<Readers> {
         self.readers.subscribe()
     }

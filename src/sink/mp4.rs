@@ -1,7 +1,7 @@
-//! MP4 through an `ffmpeg` child, which gets raw frames on its standard input and writes to the file that we have opened.
+//! Records MP4 with an `ffmpeg` child, which reads raw frames from stdin and writes to a file opened by bgcam.
 //!
-//! The file is fragmented: each second is complete in itself, so that what was recorded until a crash plays, and nothing is
-//! left to be done at the end.
+//! The file is fragmented: every second is self-contained, so a recording is playable up to a crash and needs no
+//! finalization.
 
 use std::{
     fs::File,
@@ -24,10 +24,10 @@ use crate::{
     process::child,
 };
 
-/// How long `ffmpeg` may take no frame, and how long it may take to end the file.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long `ffmpeg` may accept no frame, and how long it may take to finish the file.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// H.264 encoders, best first; `mpeg4` is in every `ffmpeg`.
+/// H.264 encoders in order of preference; `mpeg4` is part of every `ffmpeg`.
 const ENCODERS: [&str; 3] = ["libx264", "libopenh264", "mpeg4"];
 
 /// The sink `mp4:PATH`.
@@ -42,10 +42,10 @@ pub(super) struct Mp4 {
 }
 
 impl Mp4 {
-    /// Starts `ffmpeg` on `path`.
+    /// Starts `ffmpeg` for `path`.
     ///
     /// # Errors
-    /// When it is not installed or can't be started.
+    /// If it is not installed or can't be started.
     pub(super) fn start(path: &Path, size: Size, rate: (u32, u32), existing: Existing) -> Result<Self, SinkError> {
         Self::start_with(ffmpeg::program, path, size, rate, existing)
     }
@@ -70,28 +70,28 @@ impl Mp4 {
             .stdin(Stdio::piped())
             .stdout(file)
             .stderr(Stdio::piped())
-            .process_group(0) // Ctrl-C is for us; ffmpeg ends when its input does
+            .process_group(0) // Ctrl-C must reach only bgcam; ffmpeg exits when its input ends
             .spawn()
             .map_err(failed)?;
         let stdin =
-            child.stdin.take().map(|pipe| TimeoutWriter::unblock(pipe, PATIENCE)).transpose().map_err(failed)?;
+            child.stdin.take().map(|pipe| TimeoutWriter::set_nonblocking(pipe, TIMEOUT)).transpose().map_err(failed)?;
         let stderr = child.stderr.take().map(|pipe| thread::spawn(move || child::stderr_tail(pipe)));
         Ok(Self { name: path.display().to_string(), path, size, child, stdin, stderr })
     }
 
-    /// Ends the child and says what it left: its status and its last words.
+    /// Waits for the child; returns its status and stderr tail.
     fn reap(&mut self) -> io::Result<(ExitStatus, String)> {
         self.stdin = None;
-        let status = child::wait(&mut self.child, PATIENCE)?;
-        let words = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        let lines: Vec<_> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let status = child::wait(&mut self.child, TIMEOUT)?;
+        let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let lines: Vec<_> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         Ok((status, lines.join("; ")))
     }
 
     fn failure(&mut self, first: &str) -> SinkError {
         let reason = match self.reap() {
-            Ok((status, words)) if words.is_empty() => format!("{first} ({status})"),
-            Ok((_, words)) => words,
+            Ok((status, stderr)) if stderr.is_empty() => format!("{first} ({status})"),
+            Ok((_, stderr)) => stderr,
             Err(error) => format!("{first}, then {error}"),
         };
         SinkError::Ffmpeg { path: self.path.clone(), reason }
@@ -118,12 +118,12 @@ impl FrameSink for Mp4 {
 
     fn finish(&mut self) -> Result<(), SinkError> {
         if self.stderr.is_none() {
-            return Ok(()); // it has failed, and said so
+            return Ok(()); // the failure has been reported
         }
         match self.reap() {
             Ok((status, _)) if status.success() => Ok(()),
-            Ok((status, words)) => {
-                let reason = if words.is_empty() { status.to_string() } else { words };
+            Ok((status, stderr)) => {
+                let reason = if stderr.is_empty() { status.to_string() } else { stderr };
                 Err(SinkError::Ffmpeg { path: self.path.clone(), reason })
             }
             Err(error) => Err(SinkError::Ffmpeg { path: self.path.clone(), reason: error.to_string() }),
@@ -135,14 +135,14 @@ impl Drop for Mp4 {
     fn drop(&mut self) {
         self.stdin = None;
         if let Ok(None) = self.child.try_wait() {
-            // Nobody waits for the end of the file; errors mean that the child is gone already.
+            // The end of the file is not awaited; errors mean that the child has already exited.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
     }
 }
 
-/// The first of [`ENCODERS`] that this `ffmpeg` has.
+/// The first of [`ENCODERS`] supported by this `ffmpeg`.
 fn encoder(mut program: Command) -> io::Result<&'static str> {
     let list = program.args(["-hide_banner", "-encoders"]).stdin(Stdio::null()).output()?;
     let list = String::from_utf8_lossy(&list.stdout);
@@ -150,9 +150,9 @@ fn encoder(mut program: Command) -> io::Result<&'static str> {
     Ok(ENCODERS.iter().find(has).unwrap_or(&"mpeg4"))
 }
 
-/// Has writes to `file` wait where it is a pipe that is full: `ffmpeg` knows nothing else.
+/// Makes writes to `file` blocking, as `ffmpeg` expects of a pipe.
 fn block(file: &File) -> io::Result<()> {
-    // SAFETY: F_GETFL and F_SETFL on a descriptor that we own touch no memory of ours.
+    // SAFETY: F_GETFL and F_SETFL on an owned descriptor access no memory.
     let done = unsafe {
         let flags = libc::fcntl(file.as_raw_fd(), libc::F_GETFL);
         libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags & !libc::O_NONBLOCK)
@@ -161,7 +161,7 @@ fn block(file: &File) -> io::Result<()> {
 }
 
 fn arguments(size: Size, rate: (u32, u32), encoder: &str) -> Vec<String> {
-    // a keyframe every two seconds: players find their way by them
+    // A keyframe every two seconds, for seeking.
     let interval = (2 * rate.0).div_ceil(rate.1.max(1)).to_string();
     let (size, rate) = (size.to_string(), format!("{}/{}", rate.0, rate.1));
     let colours =
@@ -202,7 +202,7 @@ mod tests {
         Size::new(320, 180).unwrap()
     }
 
-    /// Luma of the first pixel of each frame in the file.
+    /// Luma of the first pixel of every frame in the file.
     fn play(path: &Path) -> Vec<u8> {
         let played = Command::new("ffmpeg")
             .args(["-loglevel", "error", "-nostdin", "-i"])
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_plays_back_in_its_colours() {
+    fn recordings_keep_their_colours() {
         if !installed() {
             return;
         }
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_recorded_until_a_crash_plays() {
+    fn recordings_are_playable_after_a_crash() {
         if !installed() {
             return;
         }
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn its_last_words_are_in_the_error() {
+    fn the_error_contains_the_stderr_tail() {
         if !installed() {
             return;
         }
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn without_ffmpeg_the_error_says_so() {
+    fn a_missing_ffmpeg_is_reported() {
         let program = || Command::new("no-such-ffmpeg");
         let error = Mp4::start_with(program, Path::new("a.mp4"), Size::HD, (30, 1), Existing::Keep).unwrap_err();
         assert!(matches!(error, SinkError::NoFfmpeg { .. }));

@@ -1,4 +1,4 @@
-//! Several outputs at once: one that fails never stops another, and is opened anew with back-off.
+//! Several outputs that fail independently; failed ones are reopened with back-off.
 
 use std::{
     sync::{
@@ -21,15 +21,15 @@ use crate::{
     frame::{Frame, Size},
 };
 
-/// The first pause before an output is opened anew; doubled each time, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// First delay before a failed output is reopened; doubled each time up to [`MAX_DELAY`].
+const MIN_DELAY: Duration = Duration::from_millis(500);
 
-/// The longest pause before an output is opened anew.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Maximum delay before a failed output is reopened.
+const MAX_DELAY: Duration = Duration::from_secs(2);
 
 type Opener = Box<dyn FnMut(&SinkSpec, Size, u32) -> Result<Box<dyn FrameSink>, SinkError> + Send>;
 
-/// The outputs that the render thread owns; allocates nothing while all goes well.
+/// The outputs of the render thread. Allocates nothing in normal operation.
 pub struct Outputs {
     size: Size,
     fps: u32,
@@ -40,20 +40,20 @@ pub struct Outputs {
 
 struct Slot {
     sink: Option<Box<dyn FrameSink>>,
-    /// When to open it anew; `None`: never.
+    /// When to reopen it; `None` for never.
     retry_at: Option<Instant>,
-    pause: Duration,
+    delay: Duration,
 }
 
 impl Outputs {
-    /// Opens all of `specs`; one that fails is tried again later, and [`Outputs::monitor`] says why.
+    /// Opens all `specs`; failed ones are retried later, and [`Outputs::monitor`] has the reason.
     pub fn open(specs: &[SinkSpec], size: Size, fps: u32, now: Instant) -> Self {
-        Self::open_with(Box::new(open_beside), specs, size, fps, now)
+        Self::open_with(Box::new(open_nonblocking), specs, size, fps, now)
     }
 
-    /// The same, with another way to open one: for tests.
+    /// The same with another open function, for tests.
     pub fn open_with(opener: Opener, specs: &[SinkSpec], size: Size, fps: u32, now: Instant) -> Self {
-        let slot = |_| Slot { sink: None, retry_at: Some(now), pause: FIRST_PAUSE };
+        let slot = |_| Slot { sink: None, retry_at: Some(now), delay: MIN_DELAY };
         let readers = Arc::new(watch::Sender::new(vec![None; specs.len()]));
         let entry = |(index, spec)| Entry::new(spec, ReaderReport::new(&readers, index));
         let entries = specs.iter().enumerate().map(entry).collect();
@@ -63,12 +63,12 @@ impl Outputs {
         outputs
     }
 
-    /// Where other threads see how the outputs are.
+    /// The shared state of the outputs.
     pub fn monitor(&self) -> Arc<OutputMonitor> {
         Arc::clone(&self.monitor)
     }
 
-    /// Writes `frame` to all outputs that are well, and opens those anew whose time has come.
+    /// Writes `frame` to all working outputs, and reopens failed ones that are due.
     pub fn write(&mut self, frame: &Frame, now: Instant) {
         let retry = self.monitor.retry.swap(false, Ordering::Relaxed);
         for index in 0..self.slots.len() {
@@ -82,16 +82,16 @@ impl Outputs {
         }
     }
 
-    /// Ends all outputs in good order.
+    /// Finishes all outputs.
     ///
     /// # Errors
-    /// The first failure; the others are ended all the same.
+    /// The first failure; the other outputs are still finished.
     pub fn finish(mut self) -> Result<(), SinkError> {
         let mut result = Ok(());
         for sink in self.slots.iter_mut().filter_map(|slot| slot.sink.as_mut()) {
             let ended = sink.finish();
             if let Err(error) = &ended {
-                warn!(output = sink.name(), error = chain(error), "output not completed");
+                warn!(output = sink.name(), error = chain(error), "could not finish output");
             }
             result = result.and(ended);
         }
@@ -105,12 +105,12 @@ impl Outputs {
             Ok(()) => {
                 entry.written.fetch_add(1, Ordering::Relaxed);
                 entry.dropped.store(sink.dropped(), Ordering::Relaxed);
-                // only a frame that has arrived proves it: a thread may have taken this one and fail to write it
+                // Only a delivered frame proves it: the output's thread may still fail to write this one.
                 let failed = matches!(**entry.state.load(), OutputState::Failed { .. });
                 if failed && sink.has_delivered() {
-                    slot.pause = FIRST_PAUSE;
+                    slot.delay = MIN_DELAY;
                     entry.state.store(Arc::new(OutputState::Ok));
-                    info!(output = sink.name(), "output is back");
+                    info!(output = sink.name(), "output works again");
                 }
             }
             Err(error) if error.recovery() == Recovery::SkipFrame => {}
@@ -125,7 +125,7 @@ impl Outputs {
         match (self.opener)(&entry.spec, self.size, self.fps) {
             Ok(mut sink) => {
                 sink.report_readers(entry.report.clone());
-                // An output that opens and then fails would fill the log for ever.
+                // Not logged again: an output that opens and then fails would flood the log.
                 if matches!(**entry.state.load(), OutputState::Ok) {
                     info!(output = sink.name(), size = %self.size, "output opened");
                 }
@@ -148,8 +148,8 @@ impl Outputs {
             warn!(output = %entry.spec, error = %failure, hint = failure.hint, "output failed");
         }
         slot.sink = None;
-        slot.retry_at = (!permanent).then(|| now + slot.pause);
-        slot.pause = (slot.pause * 2).min(LONGEST_PAUSE);
+        slot.retry_at = (!permanent).then(|| now + slot.delay);
+        slot.delay = (slot.delay * 2).min(MAX_DELAY);
         entry.state.store(Arc::new(OutputState::Failed { failure, since, retries, permanent }));
     }
 }
@@ -160,8 +160,8 @@ impl std::fmt::Debug for Outputs {
     }
 }
 
-/// Opens an output such that writing to it never waits for a disk or a child.
-fn open_beside(spec: &SinkSpec, size: Size, fps: u32) -> Result<Box<dyn FrameSink>, SinkError> {
+/// Opens an output whose writes never block on a disk or child process.
+fn open_nonblocking(spec: &SinkSpec, size: Size, fps: u32) -> Result<Box<dyn FrameSink>, SinkError> {
     let sink = open(spec, size, (fps, 1), Existing::Keep)?;
     Ok(match spec {
         SinkSpec::Y4m(_) | SinkSpec::Mp4(_) => Box::new(Worker::start(sink, fps)?),
@@ -182,7 +182,7 @@ mod tests {
         [SinkSpec::Y4m("first".into()), SinkSpec::Png("second".into())]
     }
 
-    /// Two outputs of which the first can't be opened the first `failures` times.
+    /// Two outputs; the first one fails to open the first `failures` times.
     fn two(failures: u32, now: Instant) -> (Outputs, Memory, Memory) {
         let (first, second) = (Memory::new(size(), 1), Memory::new(size(), 1));
         let (one, two) = (first.clone(), second.clone());
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_is_not_there_yet_comes_later() {
+    fn a_missing_output_is_opened_later() {
         let start = Instant::now();
         let (mut outputs, first, second) = two(4, start);
         let (monitor, frame) = (outputs.monitor(), Frame::new(size()));
@@ -206,14 +206,14 @@ mod tests {
             outputs.write(&frame, start + tick * Duration::from_millis(100));
         }
         let status = monitor.status(start + Duration::from_secs(4));
-        // Tried at 0, 0.5, 1.5 and 3.5 seconds.
+        // Opened at 0, 0.5, 1.5 and 3.5 seconds.
         assert_eq!((first.count(), second.count()), (5, 40));
         assert_eq!((status[0].written, status[0].failure.as_ref()), (5, None));
         assert_eq!((status[1].written, status[1].name.as_str()), (40, "memory"));
     }
 
     #[test]
-    fn while_it_fails_the_board_says_why_since_when_and_how_often() {
+    fn a_failure_has_a_reason_duration_and_retry_count() {
         let start = Instant::now();
         let (mut outputs, first, second) = two(100, start);
         outputs.write(&Frame::new(size()), start + Duration::from_secs(2));
@@ -225,19 +225,19 @@ mod tests {
     }
 
     #[test]
-    fn who_watches_hears_of_a_reader_at_once() {
+    fn subscribers_are_notified_of_readers_immediately() {
         let (outputs, ..) = two(0, Instant::now());
         let monitor = outputs.monitor();
         let mut readers = monitor.readers();
-        monitor.entries[1].report.tell(Some(true));
+        monitor.entries[1].report.send(Some(true));
         assert!(readers.has_changed().unwrap());
         assert_eq!(*readers.borrow_and_update(), [None, Some(true)]);
-        monitor.entries[1].report.tell(Some(true));
-        assert!(!readers.has_changed().unwrap(), "nothing new");
+        monitor.entries[1].report.send(Some(true));
+        assert!(!readers.has_changed().unwrap(), "unchanged");
         assert_eq!(monitor.status(Instant::now())[1].read, Some(true));
     }
 
-    /// Takes every frame and saves none, as a picture file on a full disk does.
+    /// Accepts every frame but saves none, like an image file on a full disk.
     struct Full {
         frames: u32,
         room: Arc<AtomicBool>,
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_is_back_only_when_a_frame_has_arrived() {
+    fn an_output_works_again_only_after_a_delivered_frame() {
         let (start, room) = (Instant::now(), Arc::<AtomicBool>::default());
         let given = Arc::clone(&room);
         let opener: Opener = Box::new(move |_, _, _| Ok(Box::new(Full { frames: 0, room: Arc::clone(&given) })));
@@ -279,8 +279,8 @@ mod tests {
             let now = start + tick * Duration::from_millis(100);
             outputs.write(&frame, now);
             let status = &monitor.status(now)[0];
-            assert!(tick < 3 || status.failure.is_some(), "it never came back, but said so at {tick}");
-            // a warning for each first failure of a series: the series must not end
+            assert!(tick < 3 || status.failure.is_some(), "reported as working at {tick} although it never was");
+            // A warning is logged for the first failure of a series, so the series must not end.
             assert!(status.retries >= retries);
             retries = status.retries;
         }
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_nothing_mends_is_left_alone() {
+    fn permanent_errors_are_not_retried() {
         let start = Instant::now();
         let (mut outputs, first, second) = two(0, start);
         let frame = Frame::new(size());

@@ -1,4 +1,4 @@
-//! Writing to a file or pipe whose other end may stall: every wait has an end.
+//! Writes to files and pipes with a timeout.
 
 use std::{
     fs::File,
@@ -9,38 +9,38 @@ use std::{
 
 use crate::duration::HumanDuration;
 
-/// A file or pipe; a write that makes no headway for `patience` is an error.
+/// A file or pipe whose writes fail if they make no progress for `timeout`.
 #[derive(Debug)]
 pub(super) struct TimeoutWriter {
     file: File,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl TimeoutWriter {
-    /// Takes over `fd`, which must not block.
-    pub(super) fn new(fd: impl Into<OwnedFd>, patience: Duration) -> Self {
-        Self { file: File::from(fd.into()), patience }
+    /// Takes ownership of `fd`, which must be non-blocking.
+    pub(super) fn new(fd: impl Into<OwnedFd>, timeout: Duration) -> Self {
+        Self { file: File::from(fd.into()), timeout }
     }
 
-    /// Takes over `fd` and makes it not block.
-    pub(super) fn unblock(fd: impl Into<OwnedFd>, patience: Duration) -> io::Result<Self> {
+    /// Takes ownership of `fd` and makes it non-blocking.
+    pub(super) fn set_nonblocking(fd: impl Into<OwnedFd>, timeout: Duration) -> io::Result<Self> {
         let fd = fd.into();
-        // SAFETY: F_GETFL and F_SETFL on a descriptor that we own touch no memory of ours.
+        // SAFETY: F_GETFL and F_SETFL on an owned descriptor access no memory.
         let done = unsafe {
             let flags = libc::fcntl(fd.as_raw_fd(), libc::F_GETFL);
             libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK)
         };
-        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(Self::new(fd, patience)) }
+        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(Self::new(fd, timeout)) }
     }
 
     fn wait(&self) -> io::Result<()> {
         let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
-        let millis = self.patience.as_millis().try_into().unwrap_or(libc::c_int::MAX);
-        // SAFETY: `poll` is one pollfd, ours for the length of the call.
+        let millis = self.timeout.as_millis().try_into().unwrap_or(libc::c_int::MAX);
+        // SAFETY: `poll` is a single pollfd that outlives the call.
         match unsafe { libc::poll(&raw mut poll, 1, millis) } {
             0 => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("nobody took data for {}", HumanDuration(self.patience)),
+                format!("the reader accepted no data for {}", HumanDuration(self.timeout)),
             )),
             ready if ready < 0 => Err(io::Error::last_os_error()),
             _ => Ok(()),
@@ -70,9 +70,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_than_a_pipe_holds_goes_through() {
+    fn more_data_than_a_pipe_buffer_is_written() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut writer = TimeoutWriter::unblock(writer, Duration::from_secs(20)).unwrap();
+        let mut writer = TimeoutWriter::set_nonblocking(writer, Duration::from_secs(20)).unwrap();
         let received = thread::spawn(move || {
             let mut all = Vec::new();
             reader.read_to_end(&mut all).map(|_| all)
@@ -84,10 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stalls_is_an_error() {
+    fn a_stalled_reader_is_an_error() {
         let (_reader, writer) = io::pipe().unwrap();
-        let mut writer = TimeoutWriter::unblock(writer, Duration::from_millis(1)).unwrap();
-        let error = writer.write_all(&[0; 1 << 20]).expect_err("nobody reads");
+        let mut writer = TimeoutWriter::set_nonblocking(writer, Duration::from_millis(1)).unwrap();
+        let error = writer.write_all(&[0; 1 << 20]).expect_err("there is no reader");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

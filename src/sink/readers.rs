@@ -1,13 +1,13 @@
-//! Who reads: outputs that know tell it here the moment that it changes.
+//! Reports from outputs that know whether they have readers, sent on every change.
 
 use std::{mem, sync::Arc};
 
 use tokio::sync::watch;
 
-/// Whether somebody reads each output, in the order of the settings; `None` where the output cannot know or is failing.
+/// Whether each output has readers, in configured order; `None` if the output does not know or has failed.
 pub type Readers = Vec<Option<bool>>;
 
-/// Where one output tells whether somebody reads it.
+/// Where one output reports its readers.
 #[derive(Debug, Clone)]
 pub struct ReaderReport {
     all: Arc<watch::Sender<Readers>>,
@@ -15,17 +15,17 @@ pub struct ReaderReport {
 }
 
 impl ReaderReport {
-    /// The place `index` of `all`.
+    /// The report of output `index` in `all`.
     pub(super) fn new(all: &Arc<watch::Sender<Readers>>, index: usize) -> Self {
         Self { all: Arc::clone(all), index }
     }
 
-    /// Whether somebody reads this output now; wakes those who watch when that is new, and never waits for them.
-    pub fn tell(&self, reading: Option<bool>) {
+    /// Reports whether this output has readers. Notifies the subscribers of a change without waiting for them.
+    pub fn send(&self, reading: Option<bool>) {
         self.all.send_if_modified(|all| mem::replace(&mut all[self.index], reading) != reading);
     }
 
-    /// What this output told last.
+    /// The last report.
     pub(super) fn reading(&self) -> Option<bool> {
         self.all.borrow()[self.index]
     }

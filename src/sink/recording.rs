@@ -1,4 +1,4 @@
-//! The files that recordings go to: private, and never in place of an earlier one.
+//! Creates recording files: private, and never overwriting an earlier one.
 
 use std::{
     ffi::OsString,
@@ -8,25 +8,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What happens to a file that is there already.
+/// What to do with an existing file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
-    /// It stays: `call.mp4` becomes `call-2.mp4`, readable by this user only. For recordings of a camera.
+    /// Keep it: `call.mp4` becomes `call-2.mp4`, readable only by this user. For recordings of a camera.
     Keep,
-    /// It is overwritten, as a converted file is by any tool.
+    /// Overwrite it. For converted files.
     Replace,
 }
 
-/// Recordings of one name in a folder.
+/// Maximum number of recordings with the same name in a folder.
 const MAX_NUMBER: u32 = 9999;
 
-/// Opens a recording for writing and returns the path that it got. Named pipes and devices are written to as they are;
-/// opening a pipe fails while nothing reads it. The descriptor does not block.
+/// Creates a recording and returns its actual path. Named pipes and devices are opened as they are; opening a pipe
+/// fails without a reader. The descriptor is non-blocking.
 ///
-/// Symbolic links to files are not followed where files are kept: the recording lies beside the link.
+/// With [`Existing::Keep`], symbolic links to files are not followed: the recording is created next to the link.
 ///
 /// # Errors
-/// When it can't be created.
+/// If it can't be created.
 pub(super) fn create(path: &Path, existing: Existing) -> io::Result<(File, PathBuf)> {
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(libc::O_NONBLOCK);
@@ -51,7 +51,7 @@ pub(super) fn create(path: &Path, existing: Existing) -> io::Result<(File, PathB
             }
         }
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{MAX_NUMBER} recordings of this name exist already")))
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{MAX_NUMBER} recordings with this name already exist")))
 }
 
 /// `call.mp4`, `call-2.mp4`, `call-3.mp4`
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_recording_stays_and_a_new_one_is_private() {
+    fn earlier_recordings_are_kept_and_new_ones_are_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("call.of.monday.mp4");
         fs::write(&path, "monday").unwrap();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_not_followed_to_a_file() {
+    fn links_to_files_are_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let (link, target) = (folder.path().join("a.y4m"), folder.path().join("target"));
         for there in [false, true] {

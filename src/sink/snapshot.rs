@@ -1,4 +1,4 @@
-//! A picture file that always shows the newest frame, to this user alone, encoded beside the way of the frames.
+//! An image file that always shows the newest frame, readable only by this user; encoded on a separate thread.
 
 use std::{
     convert::Infallible,
@@ -18,11 +18,11 @@ use crate::frame::{
     mailbox::{Latest, Taken},
 };
 
-/// How often the file is replaced at most.
-const EVERY: Duration = Duration::from_millis(500);
+/// Minimum interval between updates of the file.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// One frame waits, one is being encoded, one is being filled.
-const BUFFERS: usize = 3;
+/// One frame in the mailbox, one being encoded, one being filled.
+const BUFFER_COUNT: usize = 3;
 
 /// The sinks `png:PATH` and `jpeg:PATH`.
 #[derive(Debug)]
@@ -37,15 +37,20 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Starts the thread that keeps the picture at `path` fresh, replacing it twice a second and never half-way.
+    /// Starts the thread that updates the image at `path` atomically, twice per second.
     ///
     /// # Errors
-    /// When the directory of `path` can't be written to.
+    /// If the directory of `path` is not writable.
     pub(super) fn start(path: &Path, format: still::Format, size: Size) -> Result<Self, SinkError> {
-        Self::start_every(EVERY, path, format, size)
+        Self::start_with_interval(UPDATE_INTERVAL, path, format, size)
     }
 
-    fn start_every(every: Duration, path: &Path, format: still::Format, size: Size) -> Result<Self, SinkError> {
+    fn start_with_interval(
+        interval: Duration,
+        path: &Path,
+        format: still::Format,
+        size: Size,
+    ) -> Result<Self, SinkError> {
         let name = path.display().to_string();
         let open = |source: io::Error| SinkError::Open { name: name.clone(), source };
         tempfile::tempfile_in(still::directory(path)).map_err(open)?;
@@ -57,10 +62,10 @@ impl Snapshot {
             saved: Arc::clone(&saved),
             path: path.to_owned(),
             format,
-            every,
+            interval,
         };
         let thread = thread::Builder::new().name("snapshot".into()).spawn(move || encoder.run()).map_err(open)?;
-        let pool = Pool::new(BUFFERS, || Frame::new(size));
+        let pool = Pool::new(BUFFER_COUNT, || Frame::new(size));
         Ok(Self { size, pool, newest, failed, saved, thread: Some(thread), name })
     }
 }
@@ -96,7 +101,7 @@ impl FrameSink for Snapshot {
     fn finish(&mut self) -> Result<(), SinkError> {
         self.newest.close();
         if let Some(thread) = self.thread.take() {
-            // A panic of the encoder has been reported by the panic hook, and the file is as it was.
+            // A panic of the encoder has been reported by the panic hook, and the file is unchanged.
             let _ = thread.join();
         }
         self.failed.try_take().map_or(Ok(()), Err)
@@ -115,7 +120,7 @@ struct Encoder {
     saved: Arc<AtomicBool>,
     path: PathBuf,
     format: still::Format,
-    every: Duration,
+    interval: Duration,
 }
 
 impl Encoder {
@@ -126,8 +131,8 @@ impl Encoder {
                 Taken::TimedOut => {}
                 Taken::Closed => return,
             }
-            // Rests, unless the end comes: then the newest frame, should there be one, is saved at once.
-            self.newest.take_if(Instant::now() + self.every, |_| false);
+            // Waits for the next update, or for the end; then a pending frame is saved immediately.
+            self.newest.take_if(Instant::now() + self.interval, |_| false);
         }
     }
 
@@ -151,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn the_last_frame_is_saved_for_sure() {
+    fn the_last_frame_is_always_saved() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("see.png");
         let size = Size::new(64, 32).unwrap();
         let hour = Duration::from_secs(3600);
-        let mut sink = Snapshot::start_every(hour, &path, still::Format::Png, size).unwrap();
+        let mut sink = Snapshot::start_with_interval(hour, &path, still::Format::Png, size).unwrap();
         let mut frame = Frame::new(size);
         for red in [10, 20, 255] {
             frame.fill(Yuv::from_rgb(red, 0, 0));
@@ -164,7 +169,7 @@ mod tests {
         }
         sink.finish().unwrap();
         assert!(colour(&path)[0] > 250 && sink.has_delivered());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -172,7 +177,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("see.jpg");
         let size = Size::new(64, 32).unwrap();
-        let mut sink = Snapshot::start_every(Duration::ZERO, &path, still::Format::Jpeg, size).unwrap();
+        let mut sink = Snapshot::start_with_interval(Duration::ZERO, &path, still::Format::Jpeg, size).unwrap();
         drop(dir);
         sink.write(&Frame::new(size)).unwrap();
         assert!(sink.finish().is_err() && !sink.has_delivered());

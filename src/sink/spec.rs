@@ -1,4 +1,4 @@
-//! Which output: the text `auto`, `v4l2:/dev/video10`, `pipewire`, `y4m:PATH`, ... and back.
+//! Output specifications: parsing and formatting `auto`, `v4l2:/dev/video10`, `pipewire`, `y4m:PATH` and others.
 
 use std::{
     fmt,
@@ -8,40 +8,40 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// One output, as the settings name it.
+/// An output as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum SinkSpec {
-    /// `auto`: v4l2loopback, or PipeWire where there is none.
+    /// `auto`: v4l2loopback, or PipeWire if there is no such device.
     Auto,
     /// `v4l2...`: a virtual camera.
     Loopback(LoopbackTarget),
-    /// `pipewire`, `pipewire:LABEL`: a camera in PipeWire, by default named [`super::LABEL`].
+    /// `pipewire`, `pipewire:LABEL`: a PipeWire camera, by default named [`super::LABEL`].
     PipeWire(Option<String>),
-    /// `y4m:PATH`: raw video.
+    /// `y4m:PATH`: uncompressed video.
     Y4m(PathBuf),
-    /// `png:PATH`: a picture that always shows the newest frame.
+    /// `png:PATH`: an image that always shows the newest frame.
     Png(PathBuf),
-    /// `jpeg:PATH`: the same, smaller.
+    /// `jpeg:PATH`: the same as JPEG.
     Jpeg(PathBuf),
-    /// `mp4:PATH`: compressed video, through `ffmpeg`.
+    /// `mp4:PATH`: compressed video, recorded with `ffmpeg`.
     Mp4(PathBuf),
-    /// `none`: nowhere.
+    /// `none`: discards frames.
     None,
 }
 
-/// Which of the machine's v4l2loopback devices.
+/// Selects a v4l2loopback device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum LoopbackTarget {
-    /// `v4l2`: the one labelled [`super::LABEL`], else the first that nobody feeds.
+    /// `v4l2`: the device labelled [`super::LABEL`], else the first one without a writer.
     Auto,
     /// `v4l2:/dev/video10`.
     Path(PathBuf),
-    /// `v4l2:LABEL`: the one with this card label.
+    /// `v4l2:LABEL`: the device with this card label.
     Label(String),
 }
 
-/// An output that makes no sense.
+/// An invalid output specification.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "output {0:?} is not one of auto, v4l2, v4l2:/dev/videoN, v4l2:LABEL, pipewire, pipewire:LABEL, y4m:PATH, png:PATH, \
@@ -50,7 +50,7 @@ pub enum LoopbackTarget {
 pub struct BadSpec(pub String);
 
 impl SinkSpec {
-    /// The file that this output writes, if it writes one.
+    /// The file that this output writes, if any.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Y4m(path) | Self::Png(path) | Self::Jpeg(path) | Self::Mp4(path) => Some(path),
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spec_reads_back_as_it_was_written() {
+    fn every_spec_round_trips() {
         for text in [
             "v4l2",
             "v4l2:/dev/video10",
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_spec_says_what_was_expected() {
+    fn an_invalid_spec_lists_the_valid_ones() {
         for bad in [
             "",
             "auto:1",

@@ -1,4 +1,4 @@
-//! Pictures: a frame or a mask as PNG or JPEG.
+//! Writes frames and masks as PNG or JPEG images.
 
 use std::{
     fs::Permissions,
@@ -19,10 +19,10 @@ use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_rgb};
 use super::SinkError;
 use crate::frame::{Frame, Mask, Size};
 
-/// Good enough that nobody sees the difference, at a tenth of a PNG's size.
+/// Visually lossless, at a tenth of the size of a PNG.
 const JPEG_QUALITY: u8 = 92;
 
-/// The kinds of picture that we write.
+/// Supported image formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Lossless.
@@ -32,7 +32,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that the end of a file name stands for.
+    /// The format for a file extension.
     pub fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "png" => Some(Self::Png),
@@ -42,7 +42,7 @@ impl Format {
     }
 }
 
-/// A part of a frame as a picture file, in sRGB.
+/// Encodes the top left part of a frame as an sRGB image.
 fn encode_part(frame: &Frame, shown: (u32, u32), format: Format) -> Result<Vec<u8>, ImageError> {
     let rgb = rgb(frame).map_err(ImageError::IoError)?;
     encode_as(&crop(rgb, frame.size(), shown, 3), shown, ExtendedColorType::Rgb8, format)
@@ -52,39 +52,39 @@ pub(super) fn whole(size: Size) -> (u32, u32) {
     (size.width() as u32, size.height() as u32)
 }
 
-/// The left upper part of `pixels`, `shown` wide and high: a picture with odd sides was filled up to be a frame.
-fn crop(pixels: Vec<u8>, size: Size, shown: (u32, u32), bytes_a_pixel: usize) -> Vec<u8> {
+/// The top left part of `pixels` with the size `shown`: frames are extended to even sides.
+fn crop(pixels: Vec<u8>, size: Size, shown: (u32, u32), bytes_per_pixel: usize) -> Vec<u8> {
     if shown == whole(size) {
         return pixels;
     }
-    let (stride, row) = (size.width() * bytes_a_pixel, (shown.0 as usize * bytes_a_pixel));
+    let (stride, row) = (size.width() * bytes_per_pixel, (shown.0 as usize * bytes_per_pixel));
     pixels.chunks_exact(stride).take(shown.1 as usize).flat_map(|line| &line[..row]).copied().collect()
 }
 
-/// Writes the left upper part of a frame, `shown` wide and high and no larger than the frame, to `path` in one go:
-/// whoever reads it gets the old picture or the new one, never a half.
+/// Writes the top left part of a frame, with the size `shown`, atomically to `path`: readers see either the old image
+/// or the new one.
 ///
 /// # Errors
-/// When it can't be encoded or stored.
+/// If it can't be encoded or saved.
 pub fn save(frame: &Frame, shown: (u32, u32), path: &Path, format: Format) -> Result<(), SinkError> {
-    replace(path, USUAL, encode_part(frame, shown, format))
+    replace(path, DEFAULT_MODE, encode_part(frame, shown, format))
 }
 
-/// Writes a whole frame to `path` in one go, for nobody but this user to see: it shows somebody at their desk, now.
+/// Writes a whole frame atomically to `path`, readable only by this user: it is a live image of them.
 pub(super) fn save_private(frame: &Frame, path: &Path, format: Format) -> Result<(), SinkError> {
-    replace(path, PRIVATE, encode_part(frame, whole(frame.size()), format))
+    replace(path, PRIVATE_MODE, encode_part(frame, whole(frame.size()), format))
 }
 
-/// Writes the same part of a mask to `path` as a grey picture, in one go.
+/// Writes the same part of a mask atomically to `path` as a gray image.
 ///
 /// # Errors
-/// When it can't be encoded or stored.
+/// If it can't be encoded or saved.
 pub fn save_mask(mask: &Mask, shown: (u32, u32), path: &Path, format: Format) -> Result<(), SinkError> {
     let alpha = crop(mask.alpha().to_vec(), mask.size(), shown, 1);
-    replace(path, USUAL, encode_as(&alpha, shown, ExtendedColorType::L8, format))
+    replace(path, DEFAULT_MODE, encode_as(&alpha, shown, ExtendedColorType::L8, format))
 }
 
-/// The directory that `path` lies in.
+/// The directory that contains `path`.
 pub(super) fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -117,9 +117,9 @@ fn encode_as(
     Ok(file)
 }
 
-/// Less the umask, as for any file.
-const USUAL: u32 = 0o666;
-const PRIVATE: u32 = 0o600;
+/// Default file mode, before the umask.
+const DEFAULT_MODE: u32 = 0o666;
+const PRIVATE_MODE: u32 = 0o600;
 
 fn replace(path: &Path, mode: u32, file: Result<Vec<u8>, ImageError>) -> Result<(), SinkError> {
     let stored = file.and_then(|bytes| {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_is_grey_and_exact() {
+    fn a_mask_is_gray_and_lossless() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mask.png");
         let mut mask = Mask::new(Size::new(16, 16).unwrap());
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_picture_is_private_even_where_an_open_one_was() {
+    fn a_live_image_is_private_even_if_it_replaces_a_public_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("see.png");
         let frame = Frame::new(Size::new(16, 16).unwrap());
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_tells_the_format() {
+    fn the_extension_determines_the_format() {
         assert_eq!(Format::of(Path::new("a/b.JPG")), Some(Format::Jpeg));
         assert_eq!(Format::of(Path::new("b.png")), Some(Format::Png));
         assert_eq!(Format::of(Path::new("png")), None);

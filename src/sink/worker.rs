@@ -1,5 +1,5 @@
-//! A recorder: a sink on a thread of its own, so that a slow disk or encoder costs frames of its file and not of the
-//! virtual camera, and with an even beat, so that what was recorded plays at the speed of life.
+//! Runs a sink on its own thread, so that a slow disk or encoder drops frames only of its own file, and keeps
+//! recordings at a constant frame rate.
 
 use std::{
     convert::Infallible,
@@ -16,48 +16,52 @@ use std::{
 use super::{FrameSink, SinkError, check_size};
 use crate::frame::{Frame, Pool, Size, mailbox::Latest};
 
-/// Frames that may wait; 12 MB at 1280x720.
-const QUEUE: usize = 8;
+/// Queued frames; 12 MB at 1280x720.
+const QUEUE_LEN: usize = 8;
 
-/// How long the other sink may take to complete its file: less than systemd gives us to stop. What is written by then stays
+/// How long the sink may take to finish its file: less than systemd's stop timeout. Everything written so far stays
 /// playable.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Passes frames on to another sink, in another thread; drops those for which there is no room, and counts them.
+/// Forwards frames to a sink on another thread; frames that do not fit the queue are dropped and counted.
 ///
-/// Frames may come at any rate (a camera in the dark, a card); the other sink gets them at the rate of its header,
-/// repeated or skipped.
+/// Frames may arrive at any rate (a camera in low light, a card); they are repeated or skipped to match the sink's
+/// rate.
 #[derive(Debug)]
 pub(super) struct Worker {
     name: String,
     size: Size,
     pool: Pool<Frame>,
-    queue: Option<SyncSender<Turn>>,
-    beat: Beat,
+    queue: Option<SyncSender<QueuedFrame>>,
+    pacer: FramePacer,
     failed: Arc<Latest<SinkError>>,
     dropped: u64,
-    /// Whether the other sink has taken a frame.
+    /// Whether the sink has written a frame.
     delivered: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// Nothing is sent; it disconnects when the thread is through.
+    /// Carries no messages; it disconnects when the thread ends.
     ended: Receiver<()>,
 }
 
-/// A frame on its way, and how often the one before it is to be repeated first.
-type Turn = (u64, Arc<Frame>);
-
-/// Which frames keep a recording at its rate.
+/// A queued frame, and how often to repeat the previous one before it.
 #[derive(Debug)]
-struct Beat {
+struct QueuedFrame {
+    repeats: u64,
+    frame: Arc<Frame>,
+}
+
+/// Selects the frames that keep a recording at its rate.
+#[derive(Debug)]
+struct FramePacer {
     fps: f64,
     start: Option<Instant>,
     written: u64,
 }
 
-impl Beat {
-    /// How many frames are to be written at `now`, the newest last; 0 to skip it.
+impl FramePacer {
+    /// Number of frames to write at `now`: repeats of the previous frame, then the new one; 0 to skip it.
     ///
-    /// A frame may come a whole beat early or late, so that those which only tremble are neither skipped nor repeated.
+    /// A frame may be early or late by a whole interval, so jitter causes no skips or repeats.
     fn due(&mut self, now: Instant) -> u64 {
         let start = *self.start.get_or_insert(now);
         let late = now.saturating_duration_since(start).as_secs_f64() * self.fps - self.written as f64;
@@ -66,29 +70,40 @@ impl Beat {
 }
 
 impl Worker {
-    /// Moves `sink`, which plays at `fps`, to a thread.
+    /// Moves `sink`, which has the rate `fps`, to a new thread.
     ///
     /// # Errors
-    /// When the system gives us no thread.
+    /// If the thread can't be created.
     pub(super) fn start(sink: Box<dyn FrameSink>, fps: u32) -> Result<Self, SinkError> {
         let (name, size) = (sink.name().to_owned(), sink.size());
-        let (queue, frames) = sync_channel(QUEUE);
+        let (queue, frames) = sync_channel(QUEUE_LEN);
         let failed = Arc::<Latest<_>>::default();
         let delivered = Arc::<AtomicBool>::default();
-        let (report, told) = (Arc::clone(&failed), Arc::clone(&delivered));
-        let (through, ended) = sync_channel::<()>(0);
+        let thread_failed = Arc::clone(&failed);
+        let thread_delivered = Arc::clone(&delivered);
+        let (running, ended) = sync_channel::<()>(0);
         let thread = thread::Builder::new()
             .name("recorder".into())
             .spawn(move || {
-                run(sink, &frames, &report, &told);
-                drop(through);
+                run(sink, &frames, &thread_failed, &thread_delivered);
+                drop(running);
             })
             .map_err(|source: io::Error| SinkError::Open { name: name.clone(), source })?;
-        // Beside those in the queue, one is being written, one was the last and one is being filled.
-        let pool = Pool::new(QUEUE + 3, || Frame::new(size));
-        let beat = Beat { fps: f64::from(fps), start: None, written: 0 };
-        let (queue, thread) = (Some(queue), Some(thread));
-        Ok(Self { name, size, pool, queue, beat, failed, dropped: 0, delivered, thread, ended })
+        // Besides the queued frames: one being written, the previous one, and one being filled.
+        let pool = Pool::new(QUEUE_LEN + 3, || Frame::new(size));
+        let pacer = FramePacer { fps: f64::from(fps), start: None, written: 0 };
+        Ok(Self {
+            name,
+            size,
+            pool,
+            queue: Some(queue),
+            pacer,
+            failed,
+            dropped: 0,
+            delivered,
+            thread: Some(thread),
+            ended,
+        })
     }
 
     fn write_at(&mut self, frame: &Frame, now: Instant) -> Result<(), SinkError> {
@@ -96,7 +111,7 @@ impl Worker {
         if let Some(error) = self.failed.try_take() {
             return Err(error);
         }
-        let due = self.beat.due(now);
+        let due = self.pacer.due(now);
         if due == 0 {
             return Ok(());
         }
@@ -105,21 +120,26 @@ impl Worker {
             Ok::<_, Infallible>(())
         };
         let queued = match (self.pool.fill(copy), &self.queue) {
-            (Ok(Some(copy)), Some(queue)) => queue.try_send((due - 1, copy)).is_ok(),
+            (Ok(Some(copy)), Some(queue)) => queue.try_send(QueuedFrame { repeats: due - 1, frame: copy }).is_ok(),
             _ => false,
         };
         if queued {
-            self.beat.written += due;
+            self.pacer.written += due;
         } else {
-            self.dropped += 1; // its time is filled up later
+            self.dropped += 1; // its time is filled by repeats later
         }
         Ok(())
     }
 }
 
-fn run(mut sink: Box<dyn FrameSink>, turns: &Receiver<Turn>, failed: &Latest<SinkError>, delivered: &AtomicBool) {
+fn run(
+    mut sink: Box<dyn FrameSink>,
+    frames: &Receiver<QueuedFrame>,
+    failed: &Latest<SinkError>,
+    delivered: &AtomicBool,
+) {
     let mut last: Option<Arc<Frame>> = None;
-    let written = turns.iter().try_for_each(|(repeats, frame)| {
+    let written = frames.iter().try_for_each(|QueuedFrame { repeats, frame }| {
         let before = last.replace(Arc::clone(&frame)).unwrap_or_else(|| Arc::clone(&frame));
         (0..repeats).try_for_each(|_| sink.write(&before))?;
         sink.write(&frame)?;
@@ -148,11 +168,11 @@ impl FrameSink for Worker {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
             if self.ended.recv_timeout(FINISH_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
-                let waited = format!("it was not completed within {} seconds", FINISH_TIMEOUT.as_secs());
+                let waited = format!("not finished within {} seconds", FINISH_TIMEOUT.as_secs());
                 let source = io::Error::new(io::ErrorKind::TimedOut, waited);
                 return Err(SinkError::Write { name: self.name.clone(), source });
             }
-            // A panic there has been reported by the panic hook.
+            // A panic of the thread has been reported by the panic hook.
             let _ = thread.join();
         }
         self.failed.try_take().map_or(Ok(()), Err)
@@ -183,21 +203,21 @@ mod tests {
 
     #[test]
     fn all_frames_arrive_in_order() {
-        let memory = Memory::new(size(), QUEUE);
+        let memory = Memory::new(size(), QUEUE_LEN);
         let mut worker = Worker::start(Box::new(memory.sink()), 30).unwrap();
         let (mut frame, start) = (Frame::new(size()), Instant::now());
-        for seq in 0..QUEUE as u64 {
+        for seq in 0..QUEUE_LEN as u64 {
             frame.seq = seq;
             worker.write_at(&frame, start + seq as u32 * Duration::from_secs(1) / 30).unwrap();
         }
         worker.finish().unwrap();
         let seqs: Vec<_> = memory.frames().iter().map(|frame| frame.seq).collect();
-        assert_eq!(seqs, (0..QUEUE as u64).collect::<Vec<_>>());
+        assert_eq!(seqs, (0..QUEUE_LEN as u64).collect::<Vec<_>>());
         assert_eq!((worker.dropped(), memory.finished()), (0, true));
     }
 
     #[test]
-    fn a_gap_is_filled_with_the_frame_before_it() {
+    fn gaps_are_filled_with_the_previous_frame() {
         let memory = Memory::new(size(), 9);
         let mut worker = Worker::start(Box::new(memory.sink()), 10).unwrap();
         let (mut frame, start) = (Frame::new(size()), Instant::now());
@@ -207,26 +227,26 @@ mod tests {
         }
         worker.finish().unwrap();
         let seqs: Vec<_> = memory.frames().iter().map(|frame| frame.seq).collect();
-        // 4 comes a beat early, which may be; 5 and 6 have no place.
+        // 4 is a whole interval early, which is allowed; 5 and 6 are skipped.
         assert_eq!(seqs, [1, 2, 2, 2, 2, 3, 4, 7]);
     }
 
     #[test]
-    fn a_recording_lasts_as_long_as_what_it_shows() {
+    fn a_recording_has_the_duration_of_its_input() {
         for camera in [5, 10, 15, 24, 25, 30, 50, 60] {
-            let (mut beat, start) = (Beat { fps: 30.0, start: None, written: 0 }, Instant::now());
+            let (mut pacer, start) = (FramePacer { fps: 30.0, start: None, written: 0 }, Instant::now());
             for tick in 0..=10 * camera {
-                let tremble = Duration::from_millis(u64::from(tick * 7 % 11));
-                let due = beat.due(start + Duration::from_secs(1) * tick / camera + tremble);
-                beat.written += due;
+                let jitter = Duration::from_millis(u64::from(tick * 7 % 11));
+                let due = pacer.due(start + Duration::from_secs(1) * tick / camera + jitter);
+                pacer.written += due;
                 assert!(camera != 30 || due == 1, "frame {tick} of an even stream was written {due} times");
             }
-            assert!(beat.written.abs_diff(300) <= 2, "{camera} fps: {} frames", beat.written);
+            assert!(pacer.written.abs_diff(300) <= 2, "{camera} fps: {} frames", pacer.written);
         }
     }
 
     #[test]
-    fn an_error_comes_back() {
+    fn errors_are_returned() {
         let memory = Memory::new(size(), 1);
         memory.fail(Some(libc::ENOSPC));
         let mut worker = Worker::start(Box::new(memory.sink()), 30).unwrap();
@@ -234,7 +254,7 @@ mod tests {
         assert!(matches!(worker.finish(), Err(SinkError::Write { .. })));
     }
 
-    /// Writes only while its gate is open.
+    /// Blocks while its gate is closed.
     struct Gated(Arc<(Mutex<bool>, Condvar)>);
 
     impl FrameSink for Gated {
@@ -258,11 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_sink_costs_only_its_own_frames() {
+    fn a_stalled_sink_drops_only_its_own_frames() {
         let gate = Arc::new((Mutex::new(false), Condvar::new()));
         let mut worker = Worker::start(Box::new(Gated(Arc::clone(&gate))), 30).unwrap();
         let start = Instant::now();
-        for tick in 0..QUEUE as u32 + 5 {
+        for tick in 0..QUEUE_LEN as u32 + 5 {
             worker.write_at(&Frame::new(size()), start + tick * Duration::from_secs(1) / 30).unwrap();
         }
         assert!((4..=5).contains(&worker.dropped()), "{}", worker.dropped());

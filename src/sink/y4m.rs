@@ -1,4 +1,4 @@
-//! Y4M: raw video with a line of text before it, which every video tool reads.
+//! Writes Y4M: uncompressed video with a text header, supported by all video tools.
 
 use std::{
     io::{self, Write},
@@ -13,22 +13,22 @@ use super::{
 };
 use crate::frame::{Frame, Mask, Size};
 
-/// How long a reader of a named pipe may stall.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the reader of a named pipe may stall.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the luma of a Y4M stream means.
+/// Meaning of the luma plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// Pictures in the house format, limited range.
-    Pictures,
-    /// Masks: luma is alpha, 0 to 255, chroma is grey.
+    /// Frames in the native format, limited range.
+    Frames,
+    /// Masks: luma is alpha, 0 to 255; chroma is gray.
     Masks,
 }
 
-/// Writes a Y4M stream to anything.
+/// Writes a Y4M stream.
 ///
-/// `C420jpeg` names the place of the chroma samples, amid four pixels, where the averages that we make belong; it says
-/// nothing of the range, which `XCOLORRANGE` tells.
+/// `C420jpeg` is the chroma siting between four pixels, which matches averaged chroma. It does not specify the range;
+/// `XCOLORRANGE` does.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,
@@ -36,13 +36,13 @@ pub struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the header; `fps` is a fraction, such as `(30, 1)`.
+    /// Writes the header; `fps` is a fraction, for example `(30, 1)`.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn new(mut out: W, size: Size, fps: (u32, u32), content: Content) -> io::Result<Self> {
         let (range, grey) = match content {
-            Content::Pictures => ("LIMITED", 0),
+            Content::Frames => ("LIMITED", 0),
             Content::Masks => ("FULL", 2 * size.chroma_len()),
         };
         let (width, height, (num, den)) = (size.width(), size.height(), fps);
@@ -50,7 +50,7 @@ impl<W: Write> Writer<W> {
         Ok(Self { out, grey: vec![128; grey].into_boxed_slice() })
     }
 
-    /// Writes one picture, which must have the size of the header.
+    /// Writes a frame, which must have the size of the header.
     ///
     /// # Errors
     /// Those of `out`.
@@ -59,7 +59,7 @@ impl<W: Write> Writer<W> {
         self.out.write_all(frame.data())
     }
 
-    /// Writes one mask, which must have the size of the header, to a stream of [`Content::Masks`].
+    /// Writes a mask, which must have the size of the header, to a stream of [`Content::Masks`].
     ///
     /// # Errors
     /// Those of `out`.
@@ -69,7 +69,7 @@ impl<W: Write> Writer<W> {
         self.out.write_all(&self.grey)
     }
 
-    /// Makes sure that everything has left our buffers and gives `out` back.
+    /// Flushes all buffers and returns `out`.
     ///
     /// # Errors
     /// Those of `out`.
@@ -79,7 +79,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// The sink `y4m:PATH`; a named pipe works as well, once somebody reads it.
+/// The sink `y4m:PATH`; also writes to a named pipe with a reader.
 #[derive(Debug)]
 pub struct File {
     name: String,
@@ -91,11 +91,11 @@ impl File {
     /// Creates the file and writes the header.
     ///
     /// # Errors
-    /// When it can't be created or written.
+    /// If it can't be created or written.
     pub fn create(path: &Path, size: Size, rate: (u32, u32), existing: Existing) -> Result<Self, SinkError> {
         let open = |source| SinkError::Open { name: path.display().to_string(), source };
         let (file, path) = recording::create(path, existing).map_err(open)?;
-        let writer = Writer::new(TimeoutWriter::new(file, PATIENCE), size, rate, Content::Pictures).map_err(open)?;
+        let writer = Writer::new(TimeoutWriter::new(file, WRITE_TIMEOUT), size, rate, Content::Frames).map_err(open)?;
         Ok(Self { name: path.display().to_string(), size, writer })
     }
 }
@@ -127,7 +127,7 @@ mod tests {
     use crate::frame::Yuv;
 
     #[test]
-    fn pictures_follow_their_header() {
+    fn frames_follow_the_header() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.y4m");
         let size = Size::new(16, 16).unwrap();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_is_luma_over_grey() {
+    fn a_mask_is_luma_with_gray_chroma() {
         let size = Size::new(16, 16).unwrap();
         let mut mask = Mask::new(size);
         mask.alpha_mut()[0] = 255;
@@ -160,16 +160,16 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_of_another_size_is_refused() {
+    fn a_frame_of_the_wrong_size_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let mut sink =
             File::create(&dir.path().join("a.y4m"), Size::new(16, 16).unwrap(), (30, 1), Existing::Keep).unwrap();
-        let error = sink.write(&Frame::new(Size::HD)).expect_err("another size");
+        let error = sink.write(&Frame::new(Size::HD)).expect_err("wrong size");
         assert!(matches!(error, SinkError::WrongSize { .. }));
     }
 
     #[test]
-    fn what_cannot_be_created_is_named() {
+    fn a_creation_error_names_the_file() {
         let error =
             File::create(Path::new("/nonexistent/a.y4m"), Size::HD, (30, 1), Existing::Keep).expect_err("no directory");
         assert!(error.to_string().contains("/nonexistent/a.y4m"), "{error}");

@@ -1,4 +1,4 @@
-//! The ioctls that a writer needs, with their types.
+//! Typed ioctls of a v4l2loopback writer.
 
 use std::{io, os::fd::BorrowedFd};
 
@@ -12,12 +12,12 @@ use crate::{
     v4l2::{Plain, ioctl},
 };
 
-/// `YU12`, planar YUV 4:2:0, as `v4l2_pix_format::pixelformat` has it.
+/// `YU12`, planar YUV 4:2:0, as in `v4l2_pix_format::pixelformat`.
 pub(super) const YU12: u32 = u32::from_le_bytes(*b"YU12");
 
 const OUTPUT: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT;
 
-/// Sets the format of what we will write and returns what the driver made of it.
+/// Sets the output format and returns the driver's actual one.
 pub(super) fn set_format(fd: BorrowedFd<'_>, size: Size) -> io::Result<v4l2_pix_format> {
     let mut pix = v4l2_pix_format::zeroed();
     pix.width = size.width() as u32;
@@ -26,40 +26,40 @@ pub(super) fn set_format(fd: BorrowedFd<'_>, size: Size) -> io::Result<v4l2_pix_
     pix.field = sys::v4l2_field_V4L2_FIELD_NONE;
     pix.bytesperline = size.width() as u32;
     pix.sizeimage = size.i420_len() as u32;
-    // What webcams say too: the colours of sRGB, encoded by BT.601 with limited range.
+    // As for webcams: sRGB colours, encoded as BT.601 limited range.
     pix.colorspace = sys::v4l2_colorspace_V4L2_COLORSPACE_SRGB;
-    pix.priv_ = sys::V4L2_PIX_FMT_PRIV_MAGIC; // the fields below count only with it
+    pix.priv_ = sys::V4L2_PIX_FMT_PRIV_MAGIC; // makes the driver read the fields below
     pix.__bindgen_anon_1.ycbcr_enc = sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_601;
     pix.quantization = sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE;
     pix.xfer_func = sys::v4l2_xfer_func_V4L2_XFER_FUNC_SRGB;
     let mut format = v4l2_format { type_: OUTPUT, ..Plain::zeroed() };
     format.fmt.pix = pix;
     ioctl(fd, vidioc::VIDIOC_S_FMT, &mut format)?;
-    // SAFETY: for this buffer type the driver fills in `pix`, and any bits are a value of it.
+    // SAFETY: for this buffer type the driver fills `pix`, for which all bit patterns are valid.
     Ok(unsafe { format.fmt.pix })
 }
 
-/// The format that the driver holds for writers.
+/// The driver's current output format.
 pub(super) fn format(fd: BorrowedFd<'_>) -> io::Result<v4l2_pix_format> {
     let mut format = v4l2_format { type_: OUTPUT, ..Plain::zeroed() };
     ioctl(fd, vidioc::VIDIOC_G_FMT, &mut format)?;
-    // SAFETY: for this buffer type the driver fills in `pix`, and any bits are a value of it.
+    // SAFETY: for this buffer type the driver fills `pix`, for which all bit patterns are valid.
     Ok(unsafe { format.fmt.pix })
 }
 
-/// Tells the driver the rate, for readers who ask.
+/// Sets the frame rate reported to readers.
 pub(super) fn set_rate(fd: BorrowedFd<'_>, rate: (u32, u32)) -> io::Result<()> {
     let mut parm = v4l2_streamparm { type_: OUTPUT, ..Plain::zeroed() };
     parm.parm.output.timeperframe = sys::v4l2_fract { numerator: rate.1, denominator: rate.0 };
     ioctl(fd, vidioc::VIDIOC_S_PARM, &mut parm)
 }
 
-/// Starts the stream.
+/// Starts streaming.
 pub(super) fn stream_on(fd: BorrowedFd<'_>) -> io::Result<()> {
     ioctl(fd, vidioc::VIDIOC_STREAMON, &mut { OUTPUT })
 }
 
-/// Stops the stream.
+/// Stops streaming.
 pub(super) fn stream_off(fd: BorrowedFd<'_>) -> io::Result<()> {
     ioctl(fd, vidioc::VIDIOC_STREAMOFF, &mut { OUTPUT })
 }

@@ -1,4 +1,4 @@
-//! v4l2loopback: which virtual cameras there are, which one is meant, and the writer.
+//! v4l2loopback devices: listing, selection and writing.
 
 pub mod control;
 mod ioctl;
@@ -15,36 +15,37 @@ pub(super) use writer::Loopback as Writer;
 
 use super::{LABEL, LoopbackTarget, SinkError};
 
-/// One v4l2loopback device.
+/// A v4l2loopback device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loopback {
-    /// The card label, which apps show.
+    /// Card label, shown by apps.
     pub label: String,
-    /// The node, `/dev/videoN`.
+    /// Device node, `/dev/videoN`.
     pub path: PathBuf,
-    /// The module's version; those before 0.13 don't tell.
+    /// Module version; `None` before 0.13.
     pub driver_version: Option<String>,
-    /// Whether apps see a pure camera while somebody feeds it (Chromium wants that); unknown for devices added later.
+    /// Whether it appears as a pure capture device while it has a writer (required by Chromium); unknown for devices
+    /// added at run time.
     pub exclusive_caps: Option<bool>,
-    /// Whether somebody feeds it.
+    /// Whether it has a writer.
     pub state: State,
-    /// What the driver is set to, such as `YU12:1280x720@30`.
+    /// Format set in the driver, for example `YU12:1280x720@30`.
     pub format: Option<String>,
 }
 
-/// What a virtual camera is doing.
+/// State of a virtual camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Nobody writes to it.
+    /// No writer.
     Idle,
-    /// Somebody writes to it, perhaps we.
+    /// Has a writer, possibly bgcam.
     Fed,
 }
 
-/// The machine's virtual cameras, by number.
+/// The virtual cameras of this machine, by number.
 ///
-/// Read from sysfs alone: opening a node would wake whoever waits for readers.
+/// Reads only sysfs: opening a node would notify processes that wait for readers.
 pub fn list() -> Vec<Loopback> {
     list_in(Path::new("/sys"))
 }
@@ -54,10 +55,10 @@ fn module_loaded() -> bool {
     Path::new("/sys/module/v4l2loopback").exists()
 }
 
-/// The node that is meant by `wanted`.
+/// The node selected by `wanted`.
 ///
 /// # Errors
-/// When there is none.
+/// If there is none.
 pub fn find(wanted: &LoopbackTarget) -> Result<PathBuf, SinkError> {
     let found = choose(wanted, &list())?;
     match found {
@@ -67,10 +68,10 @@ pub fn find(wanted: &LoopbackTarget) -> Result<PathBuf, SinkError> {
     }
 }
 
-/// `Ok(None)`: there is no virtual camera whatsoever.
+/// `Ok(None)`: there are no virtual cameras at all.
 fn choose(wanted: &LoopbackTarget, have: &[Loopback]) -> Result<Option<PathBuf>, SinkError> {
     let chosen = match wanted {
-        // A node that sysfs does not list may be a link or something else; the writer says which.
+        // A node missing in sysfs may be a link or another device; the writer reports which.
         LoopbackTarget::Path(path) if path.exists() => return Ok(Some(path.clone())),
         _ if have.is_empty() => return Ok(None),
         LoopbackTarget::Path(path) => have.iter().find(|device| device.path == *path),
@@ -98,7 +99,7 @@ fn not_found(wanted: &LoopbackTarget, have: &[Loopback]) -> SinkError {
     SinkError::NotFound { wanted, have }
 }
 
-/// The same, from a `sysfs` that lies elsewhere.
+/// The same for another `sysfs` root.
 pub(crate) fn list_in(sys: &Path) -> Vec<Loopback> {
     let module = sys.join("module/v4l2loopback");
     let driver_version = read(&module.join("version"));
@@ -112,7 +113,7 @@ pub(crate) fn list_in(sys: &Path) -> Vec<Loopback> {
     with_caps.map(|((_, device), exclusive_caps)| Loopback { exclusive_caps, ..device }).collect()
 }
 
-/// Nodes named `videoN` that have v4l2loopback's own attributes, with their numbers.
+/// Nodes named `videoN` with v4l2loopback's attributes, and their numbers.
 fn numbered_nodes(dir: &Path) -> Vec<(u32, PathBuf)> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries
@@ -125,7 +126,7 @@ fn numbered_nodes(dir: &Path) -> Vec<(u32, PathBuf)> {
 
 fn loopback(number: u32, node: &Path, driver_version: Option<String>) -> Loopback {
     let format = read(&node.join("format"));
-    // `state` came with 0.13; before it, a format stands there only while somebody writes.
+    // Before 0.13 there is no `state`; `format` then exists only while there is a writer.
     let fed = match read(&node.join("state")) {
         Some(state) => state == "capture",
         None => format.is_some(),
@@ -140,7 +141,7 @@ fn loopback(number: u32, node: &Path, driver_version: Option<String>) -> Loopbac
     }
 }
 
-/// The module's `exclusive_caps` belongs to its `video_nr` of the same place; without numbers, to the devices in order.
+/// Matches the module's `exclusive_caps` to its `video_nr` by position; without `video_nr`, to the devices in order.
 fn exclusive_caps(module: &Path, numbers: &[u32]) -> Vec<Option<bool>> {
     let list = |name: &str| read(&module.join("parameters").join(name)).unwrap_or_default();
     let (caps, fixed) = (list("exclusive_caps"), list("video_nr"));
@@ -153,7 +154,7 @@ fn exclusive_caps(module: &Path, numbers: &[u32]) -> Vec<Option<bool>> {
     numbers.iter().enumerate().map(|(index, number)| caps.get(place_of(index, *number)).copied()).collect()
 }
 
-/// The text of a sysfs file; `None` when it is missing or empty.
+/// Text of a sysfs file; `None` if it is missing or empty.
 fn read(path: &Path) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let text = text.trim();
@@ -195,7 +196,7 @@ mod tests {
             ("video9", LABEL, "YU12:640x480@30", Some("output")),
         ];
         let sys = sysfs(Some("0.15.4"), "10,9,-1,-1", &nodes);
-        fs::create_dir_all(sys.path().join("devices/virtual/video4linux/video3")).unwrap(); // some other driver's
+        fs::create_dir_all(sys.path().join("devices/virtual/video4linux/video3")).unwrap(); // another driver
         let devices = list_in(sys.path());
         let brief: Vec<_> = devices.iter().map(|d| (d.label.as_str(), d.state, d.exclusive_caps)).collect();
         assert_eq!(brief, [(LABEL, State::Idle, Some(false)), ("OBS", State::Fed, Some(true))]);
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn old_modules_tell_less() {
+    fn old_modules_report_less() {
         let nodes = [("video2", "A", "", None), ("video3", "B", "YUYV:640x480@30", None), ("video0", "C", "", None)];
         let devices = list_in(sysfs(None, "-1,-1,-1", &nodes).path());
         let brief: Vec<_> = devices.iter().map(|d| (d.label.as_str(), d.state, d.exclusive_caps)).collect();
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_prefers_our_label_then_an_idle_device() {
+    fn auto_prefers_the_default_label_then_an_idle_device() {
         let device = |number: u32, label: &str, state| Loopback {
             label: label.to_owned(),
             path: PathBuf::from(format!("/dev/video-none{number}")),
@@ -234,6 +235,9 @@ mod tests {
         assert_eq!(chosen(std::slice::from_ref(&fed)).unwrap(), "/dev/video-none1");
         assert_eq!(chosen(&[]), None);
         let error = choose(&LoopbackTarget::Label("Cam".into()), &[fed, idle]).expect_err("no such label").to_string();
-        assert_eq!(error, r#"no virtual camera "Cam"; there is /dev/video-none1 ("OBS"), /dev/video-none2 ("Dummy")"#);
+        assert_eq!(
+            error,
+            r#"no virtual camera "Cam", available: /dev/video-none1 ("OBS"), /dev/video-none2 ("Dummy")"#
+        );
     }
 }

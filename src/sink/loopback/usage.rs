@@ -1,4 +1,4 @@
-//! Who streams from a virtual camera, told by the driver itself: the client-usage event of v4l2loopback 0.13 and later.
+//! Reader detection with the client-usage event of v4l2loopback 0.13 and later.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,16 +17,16 @@ use v4l::{
 
 use crate::v4l2::{Plain, ioctl};
 
-/// `V4L2_EVENT_PRI_CLIENT_USAGE` of `v4l2loopback.h`; its first 32 bits count the readers that stream: all of them in
-/// 0.13, later 0 or 1.
+/// `V4L2_EVENT_PRI_CLIENT_USAGE` of `v4l2loopback.h`. Its first 32 bits are the number of streaming readers: all of
+/// them in 0.13, 0 or 1 in later versions.
 const CLIENT_USAGE: u32 = V4L2_EVENT_PRIVATE_START + 0x08e0_0000 + 1;
 
-/// `VIDIOC_DQEVENT` and `VIDIOC_SUBSCRIBE_EVENT` of `videodev2.h`, which the crate v4l leaves out.
+/// `VIDIOC_DQEVENT` and `VIDIOC_SUBSCRIBE_EVENT` of `videodev2.h`, which the v4l crate lacks.
 const DQEVENT: _IOC_TYPE = 2 << 30 | (mem::size_of::<v4l2_event>() as _IOC_TYPE) << 16 | (b'V' as _IOC_TYPE) << 8 | 89;
 const SUBSCRIBE_EVENT: _IOC_TYPE =
     1 << 30 | (mem::size_of::<v4l2_event_subscription>() as _IOC_TYPE) << 16 | (b'V' as _IOC_TYPE) << 8 | 90;
 
-/// A subscription at one virtual camera, by a handle of its own that holds nothing.
+/// An event subscription of a virtual camera, on a separate descriptor that does not count as a reader or writer.
 #[derive(Debug)]
 pub struct Usage {
     file: File,
@@ -34,10 +34,10 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Subscribes at the node at `path`; `None` when its driver knows no such event.
+    /// Subscribes to the node at `path`; `None` if its driver lacks the event.
     ///
     /// # Errors
-    /// When the node can't be opened.
+    /// If the node can't be opened.
     pub fn subscribe(path: &Path) -> io::Result<Option<Self>> {
         let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let mut wish = v4l2_event_subscription::zeroed();
@@ -49,15 +49,15 @@ impl Usage {
         }
     }
 
-    /// To be waited on with `POLLPRI`.
+    /// Descriptor to poll for `POLLPRI`.
     pub fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
 
-    /// Takes all news and says whether somebody streams.
+    /// Processes all pending events and returns whether there is a streaming reader.
     ///
     /// # Errors
-    /// When the node is gone.
+    /// If the node is gone.
     pub fn streaming(&mut self) -> io::Result<bool> {
         while let Some(count) = next(self.file.as_fd())? {
             self.streaming = count > 0;
@@ -66,12 +66,12 @@ impl Usage {
     }
 }
 
-/// The count of the next event that waits.
+/// The count of the next pending event.
 fn next(fd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
     let mut event = v4l2_event::zeroed();
     match ioctl(fd, DQEVENT, &mut event) {
         Ok(()) => {
-            // SAFETY: the data of every event is 64 bytes, of which any bits are a value.
+            // SAFETY: the event data are 64 bytes, for which all bit patterns are valid.
             let data = unsafe { event.u.data };
             Ok((event.type_ == CLIENT_USAGE).then(|| u32::from_ne_bytes([data[0], data[1], data[2], data[3]])))
         }

@@ -1,4 +1,4 @@
-//! The virtual camera: opened once, one `write()` a frame, on every v4l2loopback from 0.12.7 to 0.15.
+//! Writer of a virtual camera: one `write()` per frame, for v4l2loopback 0.12.7 to 0.15.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -21,11 +21,11 @@ use crate::{
 
 const DRIVER: &str = "v4l2 loopback";
 
-/// A v4l2loopback device that we write to; its size and format never change.
+/// A v4l2loopback device opened for writing; its size and format never change.
 ///
-/// Rules for a writer that hold on every version: set the format and read back what came, STREAMON (0.12.7 forgets that
-/// there ever was a writer without it; 0.14 and later answer EINVAL, which is fine), then one `write()` for each whole
-/// frame. The driver's `sizeimage` is not to be trusted: 0.12.7 rounds it up to a page.
+/// A writer works with all versions as follows: set the format and read it back, STREAMON (without it 0.12.7 loses
+/// track of the writer; 0.14 and later return EINVAL, which is harmless), then one `write()` per whole frame. The
+/// driver's `sizeimage` is unreliable: 0.12.7 rounds it up to a page.
 #[derive(Debug)]
 pub(in crate::sink) struct Loopback {
     name: String,
@@ -34,16 +34,16 @@ pub(in crate::sink) struct Loopback {
 }
 
 impl Loopback {
-    /// Takes over the device at `path`.
+    /// Opens the device at `path` for writing.
     ///
     /// # Errors
-    /// When it is not there, not ours to write, not a v4l2loopback, held by another writer, or held by a reader at another
-    /// size.
+    /// If it does not exist, is not writable, is not a v4l2loopback device, has another writer, or is kept at another
+    /// size by a reader.
     pub(in crate::sink) fn open(path: &Path, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
         let name = path.display().to_string();
         let file = open_writable(path, &name)?;
         set_format(&file, &name, size)?;
-        // Readers overwrite the rate as they like, so nothing depends on it.
+        // Readers may change the rate, so a failure is not an error.
         if let Err(error) = ioctl::set_rate(file.as_fd(), rate) {
             debug!(device = name, %error, "rate not set");
         }
@@ -87,14 +87,14 @@ impl FrameSink for Loopback {
     }
 }
 
-/// Opens the node and makes sure that it is a v4l2loopback that lets us write.
+/// Opens the node and checks that it is a writable v4l2loopback device.
 fn open_writable(path: &Path, name: &str) -> Result<File, SinkError> {
     let (file, caps) = open_node(path, name)?;
     match (caps.outputs(), caps.captures()) {
         (true, _) => Ok(file),
         (false, true) => Err(SinkError::Busy { device: name.to_owned() }),
         (false, false) => {
-            revive(&file, name);
+            recover(&file, name);
             drop(file);
             let (file, caps) = open_node(path, name)?;
             if caps.outputs() { Ok(file) } else { Err(SinkError::Stuck { device: name.to_owned() }) }
@@ -108,7 +108,7 @@ fn open_node(path: &Path, name: &str) -> Result<(File, Caps), SinkError> {
     if !fs::metadata(path).map_err(open_error)?.file_type().is_char_device() {
         return Err(not_loopback("a file or directory".to_owned()));
     }
-    // Not through `v4l::Device`: it opens without O_CLOEXEC, and an ffmpeg of ours would hold the camera after us.
+    // Not with `v4l::Device`, which opens without O_CLOEXEC: an ffmpeg child would keep the camera open.
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -135,14 +135,15 @@ fn busy_or_open(name: &str, source: io::Error) -> SinkError {
     }
 }
 
-/// Brings back a 0.12.7 device whose last writer never said STREAMON: it shows no capability and refuses every format.
+/// Recovers a 0.12.7 device whose last writer did not call STREAMON: it reports no capabilities and rejects every
+/// format.
 ///
-/// STREAMON marks this handle as a writer even where it then fails, and a writer's close makes the device writable.
-fn revive(file: &File, name: &str) {
-    info!(device = name, "the last writer left the virtual camera stuck; bringing it back");
+/// STREAMON marks this descriptor as a writer even if it fails, and closing a writer makes the device writable.
+fn recover(file: &File, name: &str) {
+    info!(device = name, "virtual camera was left stuck by its last writer; recovering it");
     for step in [ioctl::stream_on(file.as_fd()), ioctl::stream_off(file.as_fd())] {
         if let Err(error) = step {
-            debug!(device = name, %error, "while bringing the virtual camera back");
+            debug!(device = name, %error, "recovery of the virtual camera failed");
         }
     }
 }
@@ -150,14 +151,15 @@ fn revive(file: &File, name: &str) {
 fn set_format(file: &File, name: &str, size: Size) -> Result<(), SinkError> {
     let (got, refused) = match ioctl::set_format(file.as_fd(), size) {
         Ok(got) => (got, false),
-        // To another writer, 0.15 says EINVAL and 0.13 EBUSY; 0.13 says EBUSY as well while a reader holds another format.
+        // For another writer 0.15 returns EINVAL and 0.13 EBUSY; 0.13 also returns EBUSY while a reader keeps another
+        // format.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EBUSY)) => {
             let busy = |_| SinkError::Busy { device: name.to_owned() };
             (ioctl::format(file.as_fd()).map_err(busy)?, true)
         }
         Err(source) => return Err(SinkError::Open { name: name.to_owned(), source }),
     };
-    // 0.12.7 and 0.15 silently keep the format that a reader holds.
+    // 0.12.7 and 0.15 silently keep the format used by a reader.
     let ours = (size.width() as u32, size.height() as u32, ioctl::YU12);
     match (got.width, got.height, got.pixelformat) == ours {
         true if refused => Err(SinkError::Busy { device: name.to_owned() }),
@@ -175,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_loopback_is_refused_untouched() {
+    fn other_devices_are_rejected_unchanged() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let open = |path: &Path| Loopback::open(path, Size::HD, (30, 1)).expect_err("no virtual camera");
         assert!(matches!(open(file.path()), SinkError::NotLoopback { .. }));

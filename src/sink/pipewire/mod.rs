@@ -1,7 +1,7 @@
-//! PipeWire: a camera node beside or in place of v4l2loopback, without a kernel module, for as many readers as like.
+//! PipeWire camera: works with or without v4l2loopback, needs no kernel module and allows any number of readers.
 //!
-//! [`library`] is the C interface, [`pod`] says which pictures we give, [`node`] is one connection. The render thread only
-//! copies a frame into a one-place mailbox; a thread of this output's own speaks to PipeWire.
+//! [`library`] is the C interface, [`pod`](crate::pipewire::pod) describes the format, and [`node`] is one
+//! connection. The render thread only copies a frame to a mailbox; a separate thread communicates with PipeWire.
 
 mod node;
 
@@ -28,10 +28,10 @@ use crate::{
     pipewire::library::{self, Api},
 };
 
-/// How long the server may take to make our node; it takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the server may take to create the node; normally milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A camera in PipeWire; one that loses the server fails, and [`super::Outputs`] opens it anew.
+/// A PipeWire camera. If the connection is lost it fails, and [`super::Outputs`] reopens it.
 pub(super) struct PipeWire {
     name: String,
     size: Size,
@@ -40,47 +40,47 @@ pub(super) struct PipeWire {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the render thread, the feeding thread and PipeWire's thread share.
+/// State shared by the render thread, the feeding thread and PipeWire's thread.
 #[derive(Default)]
 struct Shared {
     frames: Latest<Arc<Frame>>,
     failed: Latest<io::Error>,
-    /// Whether the server has made our node.
+    /// Whether the server has created the node.
     ready: AtomicBool,
     reading: AtomicBool,
     report: OnceLock<ReaderReport>,
-    starved: AtomicU64,
+    overruns: AtomicU64,
 }
 
 impl Shared {
-    /// The node is there; whether somebody reads it.
+    /// The node exists; sets whether it has readers.
     fn readers(&self, reading: Option<bool>) {
         self.ready.store(true, Ordering::Release);
         self.reading.store(reading == Some(true), Ordering::Release);
-        self.tell(reading);
+        self.report(reading);
     }
 
-    fn tell(&self, reading: Option<bool>) {
+    fn report(&self, reading: Option<bool>) {
         if let Some(report) = self.report.get() {
-            report.tell(reading);
+            report.send(reading);
         }
     }
 
     fn lost(&self, error: io::Error) {
         self.failed.put(error);
-        self.tell(None);
+        self.report(None);
     }
 
-    fn count_starved(&self) {
-        self.starved.fetch_add(1, Ordering::Relaxed);
+    fn count_overrun(&self) {
+        self.overruns.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl PipeWire {
-    /// Starts to make a camera that apps show as `label`; the server is spoken to in another thread.
+    /// Creates a camera named `label`; the connection is made on another thread.
     ///
     /// # Errors
-    /// When the library is not installed, or the system gives us no thread.
+    /// If the library is not installed, or the thread can't be created.
     pub(super) fn open(label: Option<&str>, size: Size, rate: (u32, u32)) -> Result<Self, SinkError> {
         let api = library::get()?;
         let name = label.map_or("pipewire".to_owned(), |label| format!("pipewire:{label}"));
@@ -90,7 +90,7 @@ impl PipeWire {
             .name("bgcam-pipewire".into())
             .spawn(move || run(api, label.as_deref(), size, rate, &theirs))
             .map_err(|source| SinkError::Open { name: name.clone(), source })?;
-        // One is in the mailbox, one is being sent, one was the last, one is being filled.
+        // One in the mailbox, one being sent, the previous one, and one being filled.
         let pool = Pool::new(4, || Frame::new(size));
         Ok(Self { name, size, pool, shared, thread: Some(thread) })
     }
@@ -137,19 +137,19 @@ impl FrameSink for PipeWire {
     }
 
     fn dropped(&self) -> u64 {
-        self.shared.starved.load(Ordering::Relaxed)
+        self.shared.overruns.load(Ordering::Relaxed)
     }
 
     fn report_readers(&mut self, report: ReaderReport) {
         let report = self.shared.report.get_or_init(|| report);
         if self.shared.ready.load(Ordering::Acquire) {
-            report.tell(Some(self.shared.reading.load(Ordering::Acquire)));
+            report.send(Some(self.shared.reading.load(Ordering::Acquire)));
         }
     }
 }
 
 impl Drop for PipeWire {
-    /// Lets the thread end by itself: the render thread has no time to wait for it.
+    /// Lets the thread end on its own: the render thread must not wait for it.
     fn drop(&mut self) {
         self.shared.frames.close();
     }
@@ -161,20 +161,20 @@ fn run(api: &'static Api, label: Option<&str>, size: Size, rate: (u32, u32), sha
     }
 }
 
-/// Passes frames on until the mailbox is closed.
+/// Forwards frames until the mailbox is closed.
 fn feed(api: &'static Api, label: Option<&str>, size: Size, rate: (u32, u32), shared: &Arc<Shared>) -> io::Result<()> {
     let (description, node) = (c_string(label.unwrap_or(LABEL)), c_string(&node_name(label)));
     let traits = Traits { description: &description, node: &node, size, rate };
     let node = Node::connect(api, &traits, shared)?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
     loop {
-        match shared.frames.take(Instant::now() + PATIENCE) {
+        match shared.frames.take(Instant::now() + CONNECT_TIMEOUT) {
             Taken::Value(frame) => node.send(frame),
             Taken::TimedOut => {}
             Taken::Closed => return Ok(()),
         }
         if !shared.ready.load(Ordering::Acquire) && Instant::now() >= deadline {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}")));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {CONNECT_TIMEOUT:?}")));
         }
     }
 }
@@ -185,7 +185,7 @@ fn node_name(label: Option<&str>) -> String {
     label.map_or("bgcam".to_owned(), |label| format!("bgcam.{}", label.chars().map(plain).collect::<String>()))
 }
 
-/// Whether a PipeWire camera can be expected to work here: the library is installed, and a server listens.
+/// Whether PipeWire is usable: the library is installed, and the server's socket exists.
 pub(super) fn is_available() -> bool {
     library::get().is_ok() && socket(|name| env::var_os(name).map(PathBuf::from)).is_some_and(|path| path.exists())
 }
@@ -193,13 +193,13 @@ pub(super) fn is_available() -> bool {
 /// Loads the library.
 ///
 /// # Errors
-/// When that can't be done.
+/// If it can't be loaded.
 pub(super) fn load() -> Result<(), SinkError> {
     library::get()?;
     Ok(())
 }
 
-/// Where the server listens, as the library looks for it.
+/// Path of the server's socket, resolved as by the library.
 fn socket(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let remote = var("PIPEWIRE_REMOTE").unwrap_or_else(|| "pipewire-0".into());
     let dir = ["PIPEWIRE_RUNTIME_DIR", "XDG_RUNTIME_DIR"].into_iter().find_map(var);
@@ -211,13 +211,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_fit_for_programs() {
+    fn node_names_are_plain_ascii() {
         assert_eq!(node_name(None), "bgcam");
         assert_eq!(node_name(Some("Büro Cam 2")), "bgcam.b-ro-cam-2");
     }
 
     #[test]
-    fn the_socket_is_where_the_library_looks() {
+    fn the_socket_path_matches_the_library() {
         let with = |vars: &'static [(&str, &str)]| {
             socket(move |name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| PathBuf::from(value)))
         };

@@ -1,4 +1,4 @@
-//! One connection to PipeWire: the camera's node in the server's graph, which we drive frame by frame.
+//! One connection to PipeWire: the camera's node in the server's graph, which bgcam drives frame by frame.
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,51 +16,51 @@ use crate::pipewire::{
     pod::{self, Pod},
 };
 
-/// A buffer that is still marked as busy so long after it was sent was held by a reader that was killed: nobody else
-/// takes that mark away, and when all have it the camera stands still.
-const LOST: Duration = Duration::from_secs(3);
+/// A buffer still marked as busy this long after it was sent belonged to a reader that was killed. Nothing else
+/// clears the mark, and once all buffers have it the camera freezes.
+const STALE_BUFFER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A camera in PipeWire's graph, until it is dropped or the server goes.
+/// A camera in PipeWire's graph, until it is dropped or the server exits.
 ///
-/// The library runs a thread (the loop) that speaks to the server and calls us back; it holds the loop's lock then, and we
-/// hold it when we call. What both use stands in [`Inner`].
+/// The library runs a thread (the loop) that communicates with the server and invokes the callbacks with the loop's
+/// lock held; all calls from this side take the lock as well. The shared state is in [`Inner`].
 pub(super) struct Node {
     api: &'static Api,
     thread_loop: NonNull<ThreadLoop>,
-    /// From `Box::leak`; looked at only under the lock, or when the loop has stopped.
+    /// From `Box::leak`; accessed only with the lock held, or after the loop has stopped.
     inner: NonNull<Inner>,
 }
 
-/// What the loop's thread and the feeding thread share. The library may call back while we call it, so there are cells in
-/// it and no `&mut` to it.
+/// State shared by the loop's thread and the feeding thread. The library may invoke callbacks during a call, so this
+/// uses cells and is never borrowed mutably.
 struct Inner {
     api: &'static Api,
     stream: Cell<*mut library::Stream>,
     size: Size,
     shared: Arc<Shared>,
     streaming: Cell<bool>,
-    /// The newest frame: what the next reader sees first.
+    /// The newest frame, sent to new readers first.
     last: RefCell<Option<Arc<Frame>>>,
     sent: Cell<u64>,
-    buffers: RefCell<Vec<Lent>>,
-    /// Whether we end it ourselves, which is no failure.
+    buffers: RefCell<Vec<SentBuffer>>,
+    /// Whether the disconnection is intentional.
     closing: Cell<bool>,
 }
 
-/// One of the stream's buffers, and when it was sent last.
-struct Lent {
+/// A buffer of the stream, and when it was last sent.
+struct SentBuffer {
     buffer: NonNull<StreamBuffer>,
     at: Instant,
 }
 
-/// How the camera is shown.
+/// Properties of the camera.
 pub(super) struct Traits<'a> {
-    /// The name that people see.
+    /// Name shown to people.
     pub(super) description: &'a CStr,
-    /// The name that programs use.
+    /// Node name used by programs.
     pub(super) node: &'a CStr,
     pub(super) size: Size,
-    /// Frames a second, as a fraction.
+    /// Frame rate as a fraction.
     pub(super) rate: (u32, u32),
 }
 
@@ -78,12 +78,12 @@ static EVENTS: StreamEvents = StreamEvents {
 };
 
 impl Node {
-    /// Connects to the server; whether it answers is told to `shared`.
+    /// Connects to the server; `shared` receives the result.
     ///
     /// # Errors
-    /// When there is no server.
+    /// If there is no server.
     pub(super) fn connect(api: &'static Api, traits: &Traits<'_>, shared: &Arc<Shared>) -> io::Result<Self> {
-        // SAFETY: a new loop without properties.
+        // SAFETY: creates a loop without properties.
         let thread_loop = unsafe { (api.pw_thread_loop_new)(c"bgcam-pw-loop".as_ptr(), ptr::null()) };
         let thread_loop = NonNull::new(thread_loop).ok_or_else(io::Error::last_os_error)?;
         let inner = Inner {
@@ -98,16 +98,16 @@ impl Node {
             closing: Cell::new(false),
         };
         let inner = NonNull::from(Box::leak(Box::new(inner)));
-        let node = Self { api, thread_loop, inner }; // from here on `drop` tidies up
-        // SAFETY: the loop is alive.
+        let node = Self { api, thread_loop, inner }; // from here on `drop` cleans up
+        // SAFETY: the loop is valid.
         check(unsafe { (api.pw_thread_loop_start)(thread_loop.as_ptr()) })?;
         node.locked(|inner| {
-            // SAFETY: the loop is alive and locked; `inner` lives until the stream is destroyed.
+            // SAFETY: the loop is valid and locked; `inner` outlives the stream.
             let stream = unsafe { new_stream(api, thread_loop, traits, node.inner) }?;
             inner.stream.set(stream);
             let format = pod::format(traits.size, traits.rate);
             let mut params = [as_param(&format)];
-            // SAFETY: the stream was just made; the parameters are copied.
+            // SAFETY: the stream was just created; the parameters are copied.
             check(unsafe {
                 let flags = library::MAP_BUFFERS_AND_DRIVE;
                 (api.pw_stream_connect)(stream, library::OUTPUT, library::ANY, flags, params.as_mut_ptr(), 1)
@@ -116,11 +116,11 @@ impl Node {
         Ok(node)
     }
 
-    /// Gives `frame` to whoever reads, and keeps it for who comes next.
+    /// Sends `frame` to the readers, and keeps it for new ones.
     pub(super) fn send(&self, frame: Arc<Frame>) {
         self.locked(|inner| {
             if inner.streaming.get() {
-                // SAFETY: the loop is locked and the stream alive, so its buffers stay where they are.
+                // SAFETY: the loop is locked and the stream valid, so its buffers are stable.
                 unsafe { inner.send(&frame) };
             }
             inner.last.replace(Some(frame));
@@ -129,11 +129,11 @@ impl Node {
 
     fn locked<R>(&self, work: impl FnOnce(&Inner) -> R) -> R {
         let (api, thread_loop) = (self.api, self.thread_loop.as_ptr());
-        // SAFETY: the loop is alive; we never lock it twice.
+        // SAFETY: the loop is valid, and never locked twice by this side.
         unsafe { (api.pw_thread_loop_lock)(thread_loop) };
-        // SAFETY: callbacks look at it only under the lock, which we hold.
+        // SAFETY: callbacks access it only with the lock held, which this side holds now.
         let result = work(unsafe { self.inner.as_ref() });
-        // SAFETY: we hold the lock.
+        // SAFETY: this side holds the lock.
         unsafe { (api.pw_thread_loop_unlock)(thread_loop) };
         result
     }
@@ -142,32 +142,32 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         let (api, thread_loop) = (self.api, self.thread_loop.as_ptr());
-        // SAFETY: we don't hold the lock. After it, no thread but this one runs anything of the loop's.
+        // SAFETY: this side does not hold the lock. Afterwards only this thread runs code of the loop.
         unsafe { (api.pw_thread_loop_stop)(thread_loop) };
-        // SAFETY: nobody else looks at it now.
+        // SAFETY: there are no other users any more.
         let inner = unsafe { self.inner.as_ref() };
         inner.closing.set(true);
         let stream = inner.stream.get();
         if !stream.is_null() {
-            // SAFETY: made by `new_stream`, destroyed once, together with its connection.
+            // SAFETY: created by `new_stream`, and destroyed once, together with its connection.
             unsafe { (api.pw_stream_destroy)(stream) };
         }
-        // SAFETY: the stream that used it is gone.
+        // SAFETY: the stream that used it is destroyed.
         unsafe { (api.pw_thread_loop_destroy)(thread_loop) };
-        // SAFETY: from `Box::leak`, and nothing calls back any more.
+        // SAFETY: from `Box::leak`, and there are no more callbacks.
         drop(unsafe { Box::from_raw(self.inner.as_ptr()) });
     }
 }
 
 /// # Safety
-/// The loop must be alive and locked, and `inner` outlive the stream.
+/// The loop must be valid and locked, and `inner` must outlive the stream.
 unsafe fn new_stream(
     api: &Api,
     thread_loop: NonNull<ThreadLoop>,
     traits: &Traits<'_>,
     inner: NonNull<Inner>,
 ) -> io::Result<*mut library::Stream> {
-    // Browsers list what is a source of video with the role of a camera and a description.
+    // Browsers list video sources with the role of a camera and a description.
     let items = [
         (c"media.type", c"Video"),
         (c"media.class", c"Video/Source"),
@@ -179,7 +179,7 @@ unsafe fn new_stream(
     ]
     .map(|(key, value)| DictItem { key: key.as_ptr(), value: value.as_ptr() });
     let dict = Dict { flags: 0, n_items: items.len() as u32, items: items.as_ptr() };
-    // SAFETY: keys and values are copied; the stream takes the properties over; the events are static.
+    // SAFETY: keys and values are copied; the stream takes ownership of the properties; the events are static.
     let stream = unsafe {
         let properties = (api.pw_properties_new_dict)(&raw const dict);
         let main_loop = (api.pw_thread_loop_get_loop)(thread_loop.as_ptr());
@@ -191,34 +191,35 @@ unsafe fn new_stream(
 
 impl Inner {
     /// # Safety
-    /// The loop must be locked and the stream alive.
+    /// The loop must be locked and the stream valid.
     unsafe fn send(&self, frame: &Frame) {
         let stream = self.stream.get();
-        // SAFETY: the contract of this function.
+        // SAFETY: guaranteed by the contract of this function.
         match unsafe { self.free_buffer() } {
-            None => self.shared.count_starved(),
+            None => self.shared.count_overrun(),
             Some(buffer) => {
                 self.sent.update(|sent| sent + 1);
-                // SAFETY: a buffer that the library gave us is whole, and ours until it is queued.
+                // SAFETY: a dequeued buffer is complete, and owned by this side until it is queued.
                 unsafe {
                     fill(&mut *buffer.as_ref().buffer, frame, self.sent.get());
                     (self.api.pw_stream_queue_buffer)(stream, buffer.as_ptr());
                 }
             }
         }
-        // Also without a new frame: it is what brings back the buffers that were read.
-        // SAFETY: the contract of this function. A failure says that nobody reads any more, which `state_changed` tells too.
+        // Also needed without a new frame: it returns the buffers that were read.
+        // SAFETY: guaranteed by the contract of this function. A failure means there are no readers, which
+        // `state_changed` reports.
         unsafe { (self.api.pw_stream_trigger_process)(stream) };
     }
 
-    /// A buffer that nobody reads. The library puts those that are marked as busy behind the others.
+    /// A buffer without readers. The library puts those marked as busy after the others.
     ///
     /// # Safety
     /// As [`Inner::send`].
     unsafe fn free_buffer(&self) -> Option<NonNull<StreamBuffer>> {
         let (mut buffers, now) = (self.buffers.borrow_mut(), Instant::now());
         for _ in 0..buffers.len() {
-            // SAFETY: the contract of this function.
+            // SAFETY: guaranteed by the contract of this function.
             let free = NonNull::new(unsafe { (self.api.pw_stream_dequeue_buffer)(self.stream.get()) });
             if let Some(lent) = buffers.iter_mut().find(|lent| Some(lent.buffer) == free) {
                 lent.at = now;
@@ -227,43 +228,43 @@ impl Inner {
             if io::Error::last_os_error().raw_os_error() != Some(libc::EBUSY) {
                 return free;
             }
-            for lent in buffers.iter_mut().filter(|lent| now.duration_since(lent.at) > LOST) {
+            for lent in buffers.iter_mut().filter(|lent| now.duration_since(lent.at) > STALE_BUFFER_TIMEOUT) {
                 lent.at = now;
-                // SAFETY: buffers live until `remove_buffer`.
-                unsafe { take_back(&*lent.buffer.as_ref().buffer) };
+                // SAFETY: buffers are valid until `remove_buffer`.
+                unsafe { clear_busy(&*lent.buffer.as_ref().buffer) };
             }
         }
         None
     }
 }
 
-/// Takes away the mark of the readers that hold a buffer.
+/// Clears the busy mark that readers have set on a buffer.
 ///
 /// # Safety
 /// The buffer must be as for [`fill`].
-unsafe fn take_back(buffer: &Buffer) {
-    // SAFETY: the contract of this function.
+unsafe fn clear_busy(buffer: &Buffer) {
+    // SAFETY: guaranteed by the contract of this function.
     let metas = unsafe { slice(buffer.metas, buffer.n_metas) };
     let busy = metas.iter().find(|meta| meta.kind == library::META_BUSY && meta.size as usize >= size_of::<Busy>());
     if let Some(meta) = busy {
-        // SAFETY: that kind of metadata is this struct; other processes change it too, so it is atomic.
+        // SAFETY: metadata of this kind are this struct; other processes write to it too, so it is atomic.
         unsafe { &*meta.data.cast::<Busy>() }.count.store(0, Ordering::Relaxed);
     }
 }
 
-/// Writes a frame to a buffer; one that has no room for it is marked empty.
+/// Writes a frame to a buffer; a buffer that is too small is marked as empty.
 ///
 /// # Safety
-/// The buffer's pointers must be as the library gives them: `metas` and `datas` with their numbers of entries, each data with
-/// a chunk, and `data` null or `maxsize` bytes that nobody reads before the buffer is queued.
+/// The buffer's pointers must be as provided by the library: `metas` and `datas` with the given number of entries,
+/// each data with a chunk, and `data` either null or `maxsize` bytes that have no reader until the buffer is queued.
 unsafe fn fill(buffer: &mut Buffer, frame: &Frame, seq: u64) {
-    // SAFETY: the contract of this function.
+    // SAFETY: guaranteed by the contract of this function.
     let (metas, datas) = unsafe { (slice(buffer.metas, buffer.n_metas), slice(buffer.datas, buffer.n_datas)) };
     let Some(data) = datas.first() else { return };
     let bytes = frame.data();
     let room = !data.data.is_null() && data.maxsize as usize >= bytes.len();
     if room {
-        // SAFETY: there is room for all bytes, and the memory is the buffer's own.
+        // SAFETY: the memory is large enough and belongs to the buffer.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.data.cast(), bytes.len()) };
     }
     // SAFETY: each data has a chunk.
@@ -276,44 +277,44 @@ unsafe fn fill(buffer: &mut Buffer, frame: &Frame, seq: u64) {
         metas.iter().find(|meta| meta.kind == library::META_HEADER && meta.size as usize >= size_of::<Header>());
     if let Some(meta) = header {
         let header = Header { flags: 0, offset: 0, pts: monotonic_ns(frame), dts_offset: 0, seq };
-        // SAFETY: that kind of metadata is this struct, with room for it, 8-byte aligned.
+        // SAFETY: metadata of this kind are this struct, large enough and 8-byte aligned.
         unsafe { meta.data.cast::<Header>().write(header) };
     }
 }
 
 /// # Safety
-/// `start` must point to `len` entries, or `len` be 0.
+/// `start` must point to `len` entries, or `len` must be 0.
 unsafe fn slice<'a, T>(start: *const T, len: u32) -> &'a [T] {
-    // SAFETY: the contract of this function; an empty slice needs a pointer all the same.
+    // SAFETY: guaranteed by the contract of this function; an empty slice needs a non-null pointer.
     if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(start, len as usize) } }
 }
 
-/// When the frame was captured, in nanoseconds of the monotonic clock.
+/// Capture time in nanoseconds of the monotonic clock.
 fn monotonic_ns(frame: &Frame) -> i64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock exists on every Linux, and the struct is ours.
+    // SAFETY: the clock exists on every Linux; the struct is local.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     let age = i64::try_from(frame.captured_at.elapsed().as_nanos()).unwrap_or(0);
     now.tv_sec * 1_000_000_000 + now.tv_nsec - age
 }
 
 /// # Safety
-/// The library calls it with the [`Inner`] of a live node, under the loop's lock.
+/// Called by the library with the [`Inner`] of a live node, with the loop's lock held.
 unsafe extern "C" fn state_changed(data: *mut c_void, _old: c_int, new: c_int, error: *const c_char) {
-    // SAFETY: the contract of this function.
+    // SAFETY: guaranteed by the contract of this function.
     let inner = unsafe { &*data.cast::<Inner>() };
     inner.streaming.set(new == state::STREAMING);
     match new {
         state::STREAMING => {
             inner.shared.readers(Some(true));
-            // a reader waits for no frame of the camera's: the feeding thread sends the last one again
+            // A new reader does not wait for the next camera frame: the feeding thread resends the last one.
             if let Some(last) = &*inner.last.borrow() {
                 inner.shared.frames.put(Arc::clone(last));
             }
         }
         state::PAUSED => inner.shared.readers(Some(false)),
         state::ERROR | state::UNCONNECTED if !inner.closing.get() => {
-            // SAFETY: null or a text that outlives this call.
+            // SAFETY: null, or a string that outlives this call.
             let text = (!error.is_null()).then(|| unsafe { CStr::from_ptr(error) }.to_string_lossy().into_owned());
             inner.shared.lost(io::Error::other(text.unwrap_or_else(|| "the connection was closed".to_owned())));
         }
@@ -327,11 +328,11 @@ unsafe extern "C" fn param_changed(data: *mut c_void, id: u32, param: *const lib
     if id != pod::PARAM_FORMAT || param.is_null() {
         return;
     }
-    // SAFETY: the contract of this function.
+    // SAFETY: guaranteed by the contract of this function.
     let inner = unsafe { &*data.cast::<Inner>() };
     let (buffers, header) = (pod::buffers(inner.size), pod::header());
     let mut params = [as_param(&buffers), as_param(&header)];
-    // SAFETY: the stream is alive, as it is calling us; the parameters are copied.
+    // SAFETY: the stream is valid, since it invokes this callback; the parameters are copied.
     let result =
         unsafe { (inner.api.pw_stream_update_params)(inner.stream.get(), params.as_mut_ptr(), params.len() as u32) };
     if let Err(error) = check(result) {
@@ -340,18 +341,18 @@ unsafe extern "C" fn param_changed(data: *mut c_void, id: u32, param: *const lib
 }
 
 /// # Safety
-/// As [`state_changed`]; the buffer lives until [`remove_buffer`].
+/// As [`state_changed`]; the buffer is valid until [`remove_buffer`].
 unsafe extern "C" fn add_buffer(data: *mut c_void, buffer: *mut StreamBuffer) {
-    // SAFETY: the contract of this function.
+    // SAFETY: guaranteed by the contract of this function.
     let inner = unsafe { &*data.cast::<Inner>() };
-    let lent = NonNull::new(buffer).map(|buffer| Lent { buffer, at: Instant::now() });
+    let lent = NonNull::new(buffer).map(|buffer| SentBuffer { buffer, at: Instant::now() });
     inner.buffers.borrow_mut().extend(lent);
 }
 
 /// # Safety
 /// As [`state_changed`].
 unsafe extern "C" fn remove_buffer(data: *mut c_void, buffer: *mut StreamBuffer) {
-    // SAFETY: the contract of this function.
+    // SAFETY: guaranteed by the contract of this function.
     let inner = unsafe { &*data.cast::<Inner>() };
     inner.buffers.borrow_mut().retain(|lent| lent.buffer.as_ptr() != buffer);
 }
@@ -360,7 +361,7 @@ fn as_param(pod: &Pod) -> *const library::Pod {
     pod.as_ptr().cast()
 }
 
-/// The library's results are negative error numbers.
+/// The library returns negative error numbers.
 fn check(result: c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) }
 }
