@@ -34,8 +34,7 @@ pub fn gallery_dir() -> PathBuf {
 pub fn runtime_dir() -> PathBuf {
     match absolute(env::var_os("XDG_RUNTIME_DIR")) {
         Some(dir) => dir.join("bgcam"),
-        // SAFETY: getuid only reads the user id and cannot fail.
-        None => env::temp_dir().join(format!("bgcam-{}", unsafe { libc::getuid() })),
+        None => env::temp_dir().join(format!("bgcam-{}", rustix::process::getuid())),
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// Counters and timings of the pipeline. All fields only increase, except the smoothed times.
@@ -161,7 +162,7 @@ pub fn trim_heap() {
 
 /// CPU time used by all threads.
 pub fn process_time() -> Duration {
-    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID)
+    cpu_time(ClockId::ProcessCPUTime)
 }
 
 /// CPU time used by all threads except this one.
@@ -171,13 +172,11 @@ pub fn other_threads_time() -> Duration {
 
 /// CPU time used by this thread.
 pub fn thread_time() -> Duration {
-    cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
+    cpu_time(ClockId::ThreadCPUTime)
 }
 
-fn cpu_time(clock: libc::clockid_t) -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the answer; these clocks exist on every Linux, so the call cannot fail.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
+fn cpu_time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 

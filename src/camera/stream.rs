@@ -7,6 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::{
+    event::PollFlags,
+    time::{ClockId, clock_gettime},
+};
 use v4l::{
     v4l_sys::{
         V4L2_BUF_FLAG_ERROR, V4L2_BUF_FLAG_TIMESTAMP_MASK, V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC, v4l2_buffer,
@@ -16,7 +20,7 @@ use v4l::{
 };
 
 use super::v4l2::{CAPTURE, Node};
-use crate::v4l2::Plain;
+use crate::{process::poll::wait_for, v4l2::Plain};
 
 /// Number of buffers: the driver always has one to fill while another is decoded.
 const BUFFER_COUNT: u32 = 4;
@@ -134,16 +138,12 @@ impl Stream {
 
     /// Waits until a buffer can be dequeued or the driver reports an error.
     fn wait(&self, left: Duration) -> io::Result<()> {
-        let mut handle = libc::pollfd { fd: self.node.fd(), events: libc::POLLIN, revents: 0 };
-        let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1);
-        // SAFETY: one pollfd, alive during the call.
-        let ready = unsafe { libc::poll(&raw mut handle, 1, millis) };
-        if ready < 0 {
-            let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
-        }
-        let trouble = handle.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
-        if trouble && handle.revents & libc::POLLIN == 0 {
+        let events = match wait_for(&self.node, PollFlags::IN, left.max(Duration::from_millis(1))) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            events => events?,
+        };
+        let has_failed = events.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
+        if has_failed && !events.contains(PollFlags::IN) {
             // The next dequeue usually reports the reason. Without one, poll would return immediately forever.
             return match self.dequeue()? {
                 Some(filled) => self.requeue(filled),
@@ -200,9 +200,7 @@ fn age(buffer: &v4l2_buffer) -> Option<Duration> {
     if buffer.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK != V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC {
         return None;
     }
-    let mut clock = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes to a local timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut clock) };
+    let clock = clock_gettime(ClockId::Monotonic);
     let stamp = buffer.timestamp;
     let age = (clock.tv_sec - stamp.tv_sec) * 1_000_000 + clock.tv_nsec / 1000 - stamp.tv_usec;
     u64::try_from(age).ok().map(Duration::from_micros)

@@ -7,7 +7,7 @@ use std::{
     fs::OpenOptions,
     io,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::fs::OpenOptionsExt,
     },
     path::Path,
@@ -66,6 +66,12 @@ pub(super) struct ActualFormat {
 #[derive(Debug)]
 pub(super) struct Node {
     fd: OwnedFd,
+}
+
+impl AsFd for Node {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 impl Node {

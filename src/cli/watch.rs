@@ -189,8 +189,7 @@ fn used_seconds(stat: &str) -> Option<f64> {
     // the process name, in parentheses, may contain spaces and parentheses
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
-    // SAFETY: sysconf takes no pointers and has no preconditions.
-    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1);
+    let per_second = rustix::param::clock_ticks_per_second();
     Some(ticks as f64 / per_second as f64)
 }
 

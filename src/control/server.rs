@@ -77,8 +77,7 @@ fn refuse(stream: &UnixStream, reply: &Reply) {
 }
 
 async fn serve_client<S: Service>(stream: UnixStream, service: &S) -> io::Result<()> {
-    // SAFETY: getuid only reads the user id and cannot fail.
-    let own_uid = unsafe { libc::getuid() };
+    let own_uid = rustix::process::getuid().as_raw();
     let peer = stream.peer_cred()?.uid();
     let (reader, mut writer) = stream.into_split();
     if peer != own_uid && peer != 0 {

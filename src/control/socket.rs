@@ -128,8 +128,7 @@ pub fn bind(dir: &Path) -> Result<Bound, SocketError> {
 /// [`SocketError::Foreign`] if others can, [`SocketError::Io`] if its metadata cannot be read.
 pub fn check_private(dir: &Path) -> Result<(), SocketError> {
     let meta = fs::symlink_metadata(dir).map_err(|source| SocketError::Io { path: dir.to_owned(), source })?;
-    // SAFETY: getuid only reads the user id and cannot fail.
-    let us = unsafe { libc::getuid() };
+    let us = rustix::process::getuid().as_raw();
     let mode = meta.mode() & 0o777;
     if meta.is_dir() && meta.uid() == us && mode & 0o077 == 0 {
         return Ok(());

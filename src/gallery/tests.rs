@@ -1,12 +1,8 @@
 //! The gallery on a real directory.
 
 use std::{
-    ffi::CString,
     fs::{File, Permissions},
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{PermissionsExt, symlink},
-    },
+    os::unix::fs::{PermissionsExt, symlink},
     thread,
     time::Duration,
 };
@@ -15,7 +11,10 @@ use image::{ImageFormat, Rgb, RgbImage};
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::{Failure, Kind};
+use crate::{
+    error::{Failure, Kind},
+    media::regular::make_fifo,
+};
 
 pub(super) fn recipe(text: &str) -> Recipe {
     Recipe {
@@ -360,9 +359,7 @@ fn links_are_not_followed() {
 #[test]
 fn a_pipe_in_the_directory_does_not_block() {
     let fixture = Fixture::new();
-    let path = CString::new(fixture.at("beach-1a2b3c4d.json").as_os_str().as_bytes()).unwrap();
-    // SAFETY: `path` is zero-terminated and outlives the call.
-    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    make_fifo(&fixture.at("beach-1a2b3c4d.json"));
     assert_eq!(fixture.damage().1, "it is not a regular file");
 }
 

@@ -92,10 +92,8 @@ fn kind_of(metadata: &Metadata) -> &'static str {
 /// Creates a named pipe at `path`, for tests of code that must not block on one.
 #[cfg(test)]
 pub(crate) fn make_fifo(path: &Path) {
-    use std::os::unix::ffi::OsStrExt;
-    let name = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
-    // SAFETY: `name` is a NUL-terminated string that outlives the call.
-    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// A shorter suspend is ignored, because the clocks are read one after the other.
 const MIN_SUSPEND: Duration = Duration::from_millis(100);
 
@@ -27,9 +29,9 @@ fn suspended() -> Duration {
     const ATTEMPTS: u32 = 5;
     let mut ahead = Duration::ZERO;
     for _ in 0..ATTEMPTS {
-        let before = read(libc::CLOCK_MONOTONIC);
-        let boot = read(libc::CLOCK_BOOTTIME);
-        let after = read(libc::CLOCK_MONOTONIC);
+        let before = read(ClockId::Monotonic);
+        let boot = read(ClockId::Boottime);
+        let after = read(ClockId::Monotonic);
         ahead = boot.saturating_sub(before);
         if after.saturating_sub(before) < MIN_SUSPEND / 10 {
             break; // this thread was not preempted in between
@@ -38,10 +40,8 @@ fn suspended() -> Duration {
     ahead
 }
 
-fn read(clock: libc::clockid_t) -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes to a local timespec. Both clocks exist on every supported Linux; if one did not, `time` would stay 0.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
 }
 

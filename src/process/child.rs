@@ -6,12 +6,18 @@ use std::{
     env,
     ffi::OsStr,
     io::{self, Read},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::OwnedFd,
     process::{Child, Command, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::{
+    event::PollFlags,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+use super::poll::wait_for;
 use crate::duration::HumanDuration;
 
 /// Length of the stderr tail kept for error messages, in bytes.
@@ -183,12 +189,8 @@ pub(crate) struct Process(OwnedFd);
 impl Process {
     /// Opens the process `pid`; `None` if it has exited, or the kernel is older than 5.3.
     pub(crate) fn find(pid: u32) -> Option<Self> {
-        let pid = libc::pid_t::try_from(pid).ok()?;
-        // SAFETY: takes two numbers; gives a new descriptor or -1.
-        let handle = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        let handle = RawFd::try_from(handle).ok().filter(|handle| *handle >= 0)?;
-        // SAFETY: the descriptor is new and ours.
-        Some(Self(unsafe { OwnedFd::from_raw_fd(handle) }))
+        let pid = Pid::from_raw(pid.try_into().ok()?)?;
+        pidfd_open(pid, PidfdFlags::empty()).ok().map(Self)
     }
 
     /// Waits up to `timeout` for its exit; returns whether it has exited.
@@ -196,11 +198,8 @@ impl Process {
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let mut handle = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            let millis = libc::c_int::try_from(left.as_millis()).unwrap_or(libc::c_int::MAX);
-            // SAFETY: one pollfd, alive during the call.
-            match unsafe { libc::poll(&raw mut handle, 1, millis) } {
-                1.. => return true,
+            match wait_for(&self.0, PollFlags::IN, left) {
+                Ok(events) if !events.is_empty() => return true,
                 _ if left.is_zero() => return false,
                 _ => {} // a signal, or less than a millisecond is left
             }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
 /// Ensures that a crash or a watchdog kill writes no core file, and that other processes of this user can't read the
 /// memory of this one.
 ///
@@ -13,29 +15,22 @@ use std::io;
 /// # Errors
 /// If the kernel refuses one of the two; the other is still applied.
 pub fn disable() -> io::Result<()> {
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the struct outlives the call, and the kernel only reads it.
-    let limited = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
-    let limited = if limited == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
-    // SAFETY: this option takes a number and accesses no memory.
-    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    limited
+    let limited = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(limited?)
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{dumpable_behavior, getrlimit};
+
     use super::*;
 
     #[test]
     fn memory_is_private_after_disabling_core_dumps() {
         disable().unwrap();
-        let mut limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
-        // SAFETY: the struct is writable and outlives the call; the prctl option accesses no memory.
-        let (limited, dumpable) =
-            unsafe { (libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit), libc::prctl(libc::PR_GET_DUMPABLE)) };
-        assert_eq!((limited, limit.rlim_cur, limit.rlim_max, dumpable), (0, 0, 0, 0));
+        assert_eq!(getrlimit(Resource::Core), Rlimit { current: Some(0), maximum: Some(0) });
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         // Our own files in /proc stay readable.
         assert!(std::fs::read_dir("/proc/self/fd").unwrap().count() > 0);
         assert!(std::fs::read_to_string("/proc/self/net/tcp").is_ok());

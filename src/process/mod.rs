@@ -3,3 +3,4 @@
 pub mod backoff;
 pub(crate) mod child;
 pub mod core_dump;
+pub(crate) mod poll;

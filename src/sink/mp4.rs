@@ -6,12 +6,14 @@
 use std::{
     fs::File,
     io::{self, Write},
-    os::{fd::AsRawFd, unix::process::CommandExt},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
     time::Duration,
 };
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::{
     FrameSink, SinkError, check_size,
@@ -152,12 +154,7 @@ fn encoder(mut program: Command) -> io::Result<&'static str> {
 
 /// Makes writes to `file` blocking, as `ffmpeg` expects of a pipe.
 fn block(file: &File) -> io::Result<()> {
-    // SAFETY: F_GETFL and F_SETFL on an owned descriptor access no memory.
-    let done = unsafe {
-        let flags = libc::fcntl(file.as_raw_fd(), libc::F_GETFL);
-        libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags & !libc::O_NONBLOCK)
-    };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    Ok(fcntl_setfl(file, fcntl_getfl(file)?.difference(OFlags::NONBLOCK))?)
 }
 
 fn arguments(size: Size, rate: (u32, u32), encoder: &str) -> Vec<String> {

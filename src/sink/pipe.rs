@@ -3,11 +3,16 @@
 use std::{
     fs::File,
     io::{self, Write},
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::OwnedFd,
     time::Duration,
 };
 
-use crate::duration::HumanDuration;
+use rustix::{
+    event::PollFlags,
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+};
+
+use crate::{duration::HumanDuration, process::poll::wait_for};
 
 /// A file or pipe whose writes fail if they make no progress for `timeout`.
 #[derive(Debug)]
@@ -25,26 +30,16 @@ impl TimeoutWriter {
     /// Takes ownership of `fd` and makes it non-blocking.
     pub(super) fn set_nonblocking(fd: impl Into<OwnedFd>, timeout: Duration) -> io::Result<Self> {
         let fd = fd.into();
-        // SAFETY: F_GETFL and F_SETFL on an owned descriptor access no memory.
-        let done = unsafe {
-            let flags = libc::fcntl(fd.as_raw_fd(), libc::F_GETFL);
-            libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK)
-        };
-        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(Self::new(fd, timeout)) }
+        fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
+        Ok(Self::new(fd, timeout))
     }
 
     fn wait(&self) -> io::Result<()> {
-        let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
-        let millis = self.timeout.as_millis().try_into().unwrap_or(libc::c_int::MAX);
-        // SAFETY: `poll` is a single pollfd that outlives the call.
-        match unsafe { libc::poll(&raw mut poll, 1, millis) } {
-            0 => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("the reader accepted no data for {}", HumanDuration(self.timeout)),
-            )),
-            ready if ready < 0 => Err(io::Error::last_os_error()),
-            _ => Ok(()),
+        if wait_for(&self.file, PollFlags::OUT, self.timeout)?.is_empty() {
+            let message = format!("the reader accepted no data for {}", HumanDuration(self.timeout));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
         }
+        Ok(())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The real machine: this process's user, environment and devices.
 
-use std::{
-    collections::BTreeMap, env, ffi::CString, fs, io, os::unix::ffi::OsStrExt, path::Path, process::Stdio, sync::mpsc,
-    thread, time::Duration,
+use std::{collections::BTreeMap, env, fs, io, path::Path, process::Stdio, sync::mpsc, thread, time::Duration};
+
+use rustix::{
+    fs::{Access, access, statvfs},
+    process,
 };
 
 use super::{Cameras, CommandOutput, Library, Probe, System, User};
@@ -29,8 +31,9 @@ pub struct Real;
 impl System {
     /// This machine, for the user of this process, or for the caller of `sudo`.
     pub fn real() -> Self {
-        // SAFETY: these calls only read ids and cannot fail.
-        let (uid, gid, as_root) = unsafe { (libc::getuid(), libc::getgid(), libc::geteuid() == 0) };
+        let uid = process::getuid().as_raw();
+        let gid = process::getgid().as_raw();
+        let as_root = process::geteuid().is_root();
         let mut variables: BTreeMap<_, _> = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -113,19 +116,11 @@ impl Probe for Real {
     }
 
     fn may_write(&self, path: &Path) -> bool {
-        let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
-        // SAFETY: `path` is a C string that outlives the call.
-        unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
+        access(path, Access::WRITE_OK).is_ok()
     }
 
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        let path = CString::new(path.as_os_str().as_bytes())?;
-        // SAFETY: statvfs consists of integers, for which zero is valid.
-        let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
-        // SAFETY: `path` is a C string and `found` is writable; both outlive the call.
-        if unsafe { libc::statvfs(path.as_ptr(), &raw mut found) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        let found = statvfs(path)?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 

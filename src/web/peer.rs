@@ -32,8 +32,7 @@ pub(super) enum Peer {
 
 /// The owner of the socket `peer` that is connected to `local`.
 pub(super) fn owner(peer: SocketAddr, local: SocketAddr) -> Peer {
-    // SAFETY: getuid only reads the user id and cannot fail.
-    let user = unsafe { libc::getuid() };
+    let user = rustix::process::getuid().as_raw();
     // an unreadable table counts as empty, so the connection is refused
     let tables = || TABLES.iter().map(|path| fs::read_to_string(path).unwrap_or_default());
     (0..ATTEMPTS)

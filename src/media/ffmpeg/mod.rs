@@ -15,7 +15,7 @@ mod tests;
 use std::{
     ffi::OsString,
     io::{self, BufReader, Read},
-    os::{fd::AsRawFd, unix::process::CommandExt},
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
@@ -26,6 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::event::PollFlags;
+
 pub(crate) use probe::probe;
 
 use crate::{
@@ -33,7 +35,7 @@ use crate::{
     error::io_text,
     frame::Frame,
     media::y4m::{Header, Reader, Y4mError},
-    process::child,
+    process::{child, poll::wait_for},
 };
 
 /// How long ffmpeg may take to start, and to exit after its output has ended.
@@ -44,7 +46,7 @@ const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Pipe buffer size in bytes: the maximum for unprivileged users. Needs fewer context switches than the default of 64
 /// KiB.
-const PIPE_LEN: libc::c_int = 1 << 20;
+const PIPE_LEN: usize = 1 << 20;
 
 /// Demuxers that ffmpeg may use: self-contained formats. None of them opens further files, runs a script or guesses
 /// at raw data.
@@ -174,8 +176,8 @@ struct Pipe {
 
 impl Pipe {
     fn new(output: ChildStdout, stop: Arc<AtomicBool>) -> Self {
-        // SAFETY: the pipe is owned by `output`. If the size is refused, the default works as well.
-        unsafe { libc::fcntl(output.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_LEN) };
+        // The default size works as well.
+        let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_LEN);
         Self { output, timeout: TIMEOUT, stop }
     }
 }
@@ -185,14 +187,12 @@ impl Read for Pipe {
         let deadline = Instant::now() + self.timeout;
         while !self.stop.load(Ordering::Relaxed) {
             let left = deadline.saturating_duration_since(Instant::now());
-            let mut handle = libc::pollfd { fd: self.output.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            let millis = left.min(STOP_POLL_INTERVAL).as_millis() as libc::c_int; // at most STOP_POLL_INTERVAL
-            // SAFETY: one pollfd, alive during the call.
-            match unsafe { libc::poll(&raw mut handle, 1, millis) } {
-                0 if left.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
-                0 => {}
-                1.. => return self.output.read(into),
-                _ => return Err(io::Error::last_os_error()),
+            let ready = wait_for(&self.output, PollFlags::IN, left.min(STOP_POLL_INTERVAL))?;
+            if !ready.is_empty() {
+                return self.output.read(into);
+            }
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
             }
         }
         Err(io::Error::other("stopped"))

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::Shared;
 use crate::frame::{Frame, Size};
 use crate::pipewire::{
@@ -291,9 +293,7 @@ unsafe fn slice<'a, T>(start: *const T, len: u32) -> &'a [T] {
 
 /// Capture time in nanoseconds of the monotonic clock.
 fn monotonic_ns(frame: &Frame) -> i64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock exists on every Linux; the struct is local.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let now = clock_gettime(ClockId::Monotonic);
     let age = i64::try_from(frame.captured_at.elapsed().as_nanos()).unwrap_or(0);
     now.tv_sec * 1_000_000_000 + now.tv_nsec - age
 }
