@@ -1,4 +1,4 @@
-//! Camera stage: frame sources (webcam, file, demo scene), decoded to I420.
+//! Stage 1, input: frame sources (webcam, file, demo scene), decoded to I420.
 
 mod colour;
 mod convert;

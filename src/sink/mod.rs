@@ -1,4 +1,4 @@
-//! Output stage: writes composed frames to v4l2loopback, PipeWire and files.
+//! Stage 5, output: writes composed frames to v4l2loopback, PipeWire and files.
 //!
 //! [`Outputs`] belongs to the render thread: several sinks that fail independently.
 
