@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bgcam::{
     frame::{Frame, Mask},
     mask::{
-        self, Effort, Quality, Settings, catalogue,
+        self, InputKind, Quality, Settings, catalogue,
         input::{InputScaler, Region},
         matte::{FAST_LEVELS, KEY_LEVELS, Matte, Tuning},
     },
@@ -94,7 +94,7 @@ fn segment(bencher: Bencher<'_, '_>, quality: &str) {
     let frame = Arc::new(frame("1280x720"));
     let mut mask = Mask::new(frame.size());
     let quality: Quality = quality.parse().expect("a quality");
-    let settings = Settings { quality, effort: Effort::File, ..Settings::default() };
+    let settings = Settings { quality, input: InputKind::File, ..Settings::default() };
     match mask::open(&settings, frame.size()) {
         Ok(mut segmenter) => bencher.bench_local(|| segmenter.segment(&frame, &mut mask).expect("a mask")),
         #[expect(clippy::print_stderr, reason = "reports a skipped benchmark")]

@@ -21,7 +21,7 @@ use crate::{
     config::{Config, arguments::parse_background},
     error::{Failure, Kind, io_text},
     frame::{Frame, Mask, Pool, Size},
-    mask::{self, Effort, Quality, Segmenter},
+    mask::{self, InputKind, Quality, Segmenter},
     sink::{
         self, Existing, SinkSpec,
         still::{self, Format},
@@ -165,7 +165,7 @@ fn render_image(
 ) -> Result<(), Failure> {
     let mut frame = Frame::new(source.size());
     source.next(&mut frame)?;
-    let settings = mask::Settings { effort: Effort::Still, ..config.mask.clone() };
+    let settings = mask::Settings { input: InputKind::Still, ..config.mask.clone() };
     let mut stages = Stages::open(args, config, &settings, frame.size(), source.rate())?;
     stages.run(&Arc::new(frame))?;
     // 4:2:0 needs even sides, so the frame may have one column and one row more than the image
@@ -184,7 +184,7 @@ fn render_video(
     output: &SinkSpec,
 ) -> Result<(), Failure> {
     let size = source.size();
-    let settings = mask::Settings { effort: Effort::File, ..config.mask.clone() };
+    let settings = mask::Settings { input: InputKind::File, ..config.mask.clone() };
     let rate = source.rate();
     let mut stages = Stages::open(args, config, &settings, size, rate)?;
     let mut sink = sink::open(output, size, rate, Existing::Replace)?;

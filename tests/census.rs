@@ -16,7 +16,7 @@ use std::{
 
 use bgcam::{
     frame::{Frame, Mask, Size},
-    mask::{self, Effort, Quality, Segmenter},
+    mask::{self, InputKind, Quality, Segmenter},
 };
 
 #[path = "support/rooms.rs"]
@@ -52,9 +52,9 @@ fn size() -> Size {
     Size::new(WIDTH as u32, HEIGHT as u32).unwrap()
 }
 
-fn open(quality: Quality, effort: Effort) -> Box<dyn Segmenter> {
+fn open(quality: Quality, input: InputKind) -> Box<dyn Segmenter> {
     let models_dirs = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("models")];
-    mask::open(&mask::Settings { quality, effort, models_dirs, ..mask::Settings::default() }, size()).unwrap()
+    mask::open(&mask::Settings { quality, input, models_dirs, ..mask::Settings::default() }, size()).unwrap()
 }
 
 fn is_ready() -> bool {
@@ -171,7 +171,7 @@ fn no_wall_hides_the_person_or_is_shown() {
     }
     let people = PEOPLE.map(|name| Person::load(&people_folder(), name));
     let mut census = Census::default();
-    let mut segmenters = QUALITIES.map(|quality| open(quality, Effort::File));
+    let mut segmenters = QUALITIES.map(|quality| open(quality, InputKind::File));
     for (room, person, frames) in cases(ROOMS.iter().copied(), 8) {
         let wall = rooms::draw(room);
         let frames: Vec<_> = (0..frames).map(|number| rooms::frame(&wall, &people[person], number)).collect();
@@ -191,7 +191,7 @@ fn the_same_holds_live_at_30_frames_per_second() {
     let people = PEOPLE.map(|name| Person::load(&people_folder(), name));
     let mut census = Census::default();
     for quality in QUALITIES {
-        let mut segmenter = open(quality, Effort::Live);
+        let mut segmenter = open(quality, InputKind::Live);
         for (room, person, frames) in cases(hard_rooms(), 24) {
             let wall = rooms::draw(room);
             let frames: Vec<_> = (0..frames).map(|number| rooms::frame(&wall, &people[person], number)).collect();

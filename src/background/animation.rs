@@ -137,7 +137,7 @@ impl Source {
             return Err(self.failed(None));
         }
         if u64::from(width) * u64::from(height) > MAX_PIXELS {
-            return Err(BackgroundError::Huge { path: self.path.clone(), width, height, limit: MAX_PIXELS });
+            return Err(BackgroundError::TooLarge { path: self.path.clone(), width, height, limit: MAX_PIXELS });
         }
         Ok(frames)
     }
@@ -444,7 +444,7 @@ pub(super) mod tests {
         let mut bytes = gif(&[(1, 50), (2, 50)]);
         bytes[6..10].copy_from_slice(&[0xff; 4]); // 65535 x 65535
         let error = source(bytes).moves().unwrap_err();
-        assert!(matches!(error, BackgroundError::Huge { width: 65535, .. }), "{error:?}");
+        assert!(matches!(error, BackgroundError::TooLarge { width: 65535, .. }), "{error:?}");
     }
 
     #[test]

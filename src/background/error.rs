@@ -14,14 +14,14 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum BackgroundError {
-    /// Neither a known word nor a path.
+    /// Unsupported a known word nor a path.
     #[error(
         "unknown background {text:?}, expected none, blur, blur:1 to blur:100, a colour, the path of a picture or video, or slideshow:FOLDER"
     )]
-    BadSpec { text: String, near: Option<String> },
+    BadSpec { text: String, suggestion: Option<String> },
     /// Not a colour.
     #[error("invalid colour {text:?}, expected #rgb, #rrggbb or a CSS colour name")]
-    BadColor { text: String, near: Option<String> },
+    BadColor { text: String, suggestion: Option<String> },
     /// A transparent colour.
     #[error("colour {text:?} is transparent, expected an opaque one")]
     ClearColor { text: String },
@@ -36,16 +36,16 @@ pub enum BackgroundError {
     Picture(#[from] ImageFileError),
     /// There is no such file.
     #[error("no such file: {}", path.display())]
-    NotFound { path: PathBuf, near: Option<String> },
+    NotFound { path: PathBuf, suggestion: Option<String> },
     /// The file is not of a supported type.
     #[error("{} is {found}, expected a picture or a video", path.display())]
-    Neither { path: PathBuf, found: &'static str },
+    Unsupported { path: PathBuf, found: &'static str },
     /// An animation that is damaged or empty.
     #[error("cannot decode the animation {}", path.display())]
     Animation { path: PathBuf, source: Option<ImageError> },
     /// An animation that would need too much memory.
     #[error("animation {} has {width}x{height} pixels, more than {:.1} megapixels", path.display(), *limit as f64 / 1e6)]
-    Huge { path: PathBuf, width: u32, height: u32, limit: u64 },
+    TooLarge { path: PathBuf, width: u32, height: u32, limit: u64 },
     /// A video that cannot be decoded.
     #[error("cannot play {}: {why}", path.display())]
     Video { path: PathBuf, why: String },
@@ -60,7 +60,7 @@ pub enum BackgroundError {
     NoPictures { path: PathBuf },
     /// The first frame did not arrive in time.
     #[error("no picture within {}", HumanDuration(*.waited))]
-    Late { waited: Duration },
+    Timeout { waited: Duration },
     /// A thread cannot be started.
     #[error("cannot start a thread for the background")]
     Thread(#[source] io::Error),
@@ -78,29 +78,29 @@ impl BackgroundError {
             | Self::BadStrength { .. }
             | Self::BadSeconds { .. } => Kind::BadInput,
             Self::Picture(error) => error.kind(),
-            Self::Neither { .. } | Self::Animation { .. } | Self::Video { .. } => Kind::BadInput,
+            Self::Unsupported { .. } | Self::Animation { .. } | Self::Video { .. } => Kind::BadInput,
             Self::NotFound { .. } | Self::NoPictures { .. } => Kind::NotFound,
             Self::Folder { source, .. } => FileError::kind_of(source),
-            Self::Huge { .. } => Kind::Unsupported,
+            Self::TooLarge { .. } => Kind::Unsupported,
             Self::NoFfmpeg { .. } => Kind::Missing,
-            Self::Late { .. } | Self::Thread(_) => Kind::Io,
+            Self::Timeout { .. } | Self::Thread(_) => Kind::Io,
             Self::Broken => Kind::Internal,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::BadSpec { near: Some(near), .. }
-            | Self::BadColor { near: Some(near), .. }
-            | Self::NotFound { near: Some(near), .. } => Some(format!("did you mean {near:?}?")),
-            Self::BadSpec { text, near: None } if !text.is_empty() && !text.ends_with(':') => {
+            Self::BadSpec { suggestion: Some(suggestion), .. }
+            | Self::BadColor { suggestion: Some(suggestion), .. }
+            | Self::NotFound { suggestion: Some(suggestion), .. } => Some(format!("did you mean {suggestion:?}?")),
+            Self::BadSpec { text, suggestion: None } if !text.is_empty() && !text.ends_with(':') => {
                 Some(format!("for a picture file of that name, write image:{text}"))
             }
             Self::Picture(ImageFileError::Read { name, source: FileError::NotRegular("a folder") }) => {
                 Some(format!("`bgcam set-slideshow {name:?}` shows the pictures in this folder"))
             }
             Self::Picture(error) => error.hint(),
-            Self::Huge { path, .. } => {
+            Self::TooLarge { path, .. } => {
                 Some(format!("convert it to a video: ffmpeg -i {path:?} -vf scale=1280:-2 smaller.mp4"))
             }
             Self::Video { path, .. } => Some(format!("`ffmpeg -i {path:?}` shows the file's details")),

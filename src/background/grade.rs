@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::frame::Yuv;
 
-    fn treated(colour: Yuv, grade: Grade) -> Yuv {
+    fn graded(colour: Yuv, grade: Grade) -> Yuv {
         let size = Size::new(16, 16).unwrap();
         let mut frame = Frame::new(size);
         frame.fill(colour);
@@ -116,13 +116,13 @@ mod tests {
     #[test]
     fn the_extremes_are_black_white_and_grey() {
         let red = Yuv::from_rgb(200, 30, 30);
-        let of = |brightness, saturation| treated(red, Grade { blur: 0, brightness, saturation });
+        let of = |brightness, saturation| graded(red, Grade { blur: 0, brightness, saturation });
         assert_eq!(of(-100, 0), Yuv::BLACK);
         assert_eq!(of(100, 0), Yuv::from_rgb(255, 255, 255));
         assert_eq!(of(0, -100), Yuv { u: 128, v: 128, ..red });
         assert_eq!(of(0, 0), red);
         assert!(of(0, 50).v > red.v && of(0, 50).y == red.y);
-        assert_eq!(treated(red, Grade { blur: 70, ..Grade::default() }), red, "a flat picture stays flat");
+        assert_eq!(graded(red, Grade { blur: 70, ..Grade::default() }), red, "a flat picture stays flat");
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         fn it_matches_the_formula(
             y in 16..=235u8, u in 16..=240u8, v in 16..=240u8, brightness in -100..=100i8, saturation in -100..=100i8,
         ) {
-            let got = treated(Yuv { y, u, v }, Grade { blur: 0, brightness, saturation });
+            let got = graded(Yuv { y, u, v }, Grade { blur: 0, brightness, saturation });
             let keep = 1.0 - f64::from(brightness).abs() / 100.0;
             let to = if brightness < 0 { 16.0 } else { 235.0 };
             prop_assert!((f64::from(got.y) - (f64::from(y) * keep + to * (1.0 - keep))).abs() <= 1.6);

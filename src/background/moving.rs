@@ -34,7 +34,7 @@ pub(super) fn load(path: &Path, fit: Fit, options: &Options) -> Result<Backgroun
     match known {
         Err(ImageFileError::NotAPicture { found, .. }) if may_be_video(&head, found) => video(path, fit, options),
         Err(ImageFileError::NotAPicture { found, .. }) => {
-            Err(BackgroundError::Neither { path: path.to_owned(), found })
+            Err(BackgroundError::Unsupported { path: path.to_owned(), found })
         }
         Err(error) => Err(error.into()),
         Ok(_) => Err(BackgroundError::Broken),
@@ -47,8 +47,8 @@ fn head(path: &Path) -> Result<Vec<u8>, BackgroundError> {
     match read {
         Ok(_) => Ok(head),
         Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-            let near = image_file::near(path, |name| image_file::is_image_name(name) || has_video_name(name));
-            Err(BackgroundError::NotFound { path: path.to_owned(), near })
+            let suggestion = image_file::near(path, |name| image_file::is_image_name(name) || has_video_name(name));
+            Err(BackgroundError::NotFound { path: path.to_owned(), suggestion })
         }
         Err(source) => Err(ImageFileError::Read { name: path.display().to_string(), source }.into()),
     }

@@ -103,7 +103,7 @@ impl Player {
         spawned.map_err(BackgroundError::Thread)?;
         match first.recv_timeout(FIRST_FRAME_TIMEOUT) {
             Ok(result) => result?,
-            Err(RecvTimeoutError::Timeout) => return Err(BackgroundError::Late { waited: FIRST_FRAME_TIMEOUT }),
+            Err(RecvTimeoutError::Timeout) => return Err(BackgroundError::Timeout { waited: FIRST_FRAME_TIMEOUT }),
             Err(RecvTimeoutError::Disconnected) => return Err(BackgroundError::Broken),
         }
         player.go_to(player.ring.lock(), Duration::ZERO);

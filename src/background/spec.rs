@@ -187,7 +187,7 @@ impl FromStr for BackgroundSpec {
             _ if is_colour(text) => text.parse().map(Self::Color),
             // a bare word is more likely a typo than a file: picture names have a dot
             _ if !text.contains(['/', '.']) => {
-                Err(BackgroundError::BadSpec { text: text.to_owned(), near: nearest(text, keywords()) })
+                Err(BackgroundError::BadSpec { text: text.to_owned(), suggestion: nearest(text, keywords()) })
             }
             _ if has_video_name(text) => Ok(video(expand_home(text))),
             _ => Ok(picture(expand_home(text))),
@@ -216,7 +216,7 @@ fn slideshow(path: PathBuf) -> BackgroundSpec {
 }
 
 fn empty(word: &str) -> BackgroundError {
-    BackgroundError::BadSpec { text: word.to_owned(), near: None }
+    BackgroundError::BadSpec { text: word.to_owned(), suggestion: None }
 }
 
 /// Expands `~/`, as the shell does for arguments but not for lines of the config.
@@ -279,8 +279,8 @@ impl FromStr for Rgb {
 
     fn from_str(text: &str) -> Result<Self, BackgroundError> {
         let text = text.trim();
-        let near = || nearest(text, colour_names());
-        let bad = || BackgroundError::BadColor { text: text.to_owned(), near: near() };
+        let suggestion = || nearest(text, colour_names());
+        let bad = || BackgroundError::BadColor { text: text.to_owned(), suggestion: suggestion() };
         // the parser also accepts hex without a hash, so "add" and "facade" would be colours
         if !is_colour(text) {
             return Err(bad());
@@ -342,11 +342,11 @@ mod tests {
 
     #[test]
     fn typos_are_rejected_with_a_suggestion() {
-        for (slip, near) in [("blurr", "blur"), ("non", "none"), ("tomatoe", "tomato"), ("gren", "green")] {
-            let Err(BackgroundError::BadSpec { near: found, .. }) = slip.parse::<BackgroundSpec>() else {
-                panic!("{slip} was taken");
+        for (typo, suggestion) in [("blurr", "blur"), ("non", "none"), ("tomatoe", "tomato"), ("gren", "green")] {
+            let Err(BackgroundError::BadSpec { suggestion: found, .. }) = typo.parse::<BackgroundSpec>() else {
+                panic!("{typo} was taken");
             };
-            assert_eq!(found.as_deref(), Some(near), "{slip}");
+            assert_eq!(found.as_deref(), Some(suggestion), "{typo}");
         }
         for bad in [
             "",

@@ -64,7 +64,7 @@ impl fmt::Display for RoomVisible {
 impl Scene {
     /// Why the room is visible while this scene is live; [`Scene::paused`] hides it until the camera is resumed.
     pub fn room_when_live(&self) -> Option<RoomVisible> {
-        let missing = || self.instead_of.clone().map(|wanted| RoomVisible::Missing { wanted });
+        let missing = || self.replaces.clone().map(|wanted| RoomVisible::Missing { wanted });
         RoomVisible::with(&self.spec, &self.look).or_else(missing)
     }
 
@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn a_blur_replacing_a_missing_background_is_reported() {
-        let stand_in = Scene { instead_of: Some("beach.jpg".into()), ..scene("blur", 100) };
+        let stand_in = Scene { replaces: Some("beach.jpg".into()), ..scene("blur", 100) };
         assert_eq!(stand_in.room_visible(), Some(RoomVisible::Missing { wanted: "beach.jpg".into() }));
-        let thin = Scene { instead_of: Some("beach.jpg".into()), ..scene("blur", 50) };
+        let thin = Scene { replaces: Some("beach.jpg".into()), ..scene("blur", 50) };
         assert_eq!(thin.room_visible(), Some(RoomVisible::Opacity { percent: 50 }), "the most visible cause is named");
     }
 

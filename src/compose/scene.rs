@@ -18,7 +18,7 @@ pub struct Scene {
     /// The requested background.
     pub spec: BackgroundSpec,
     /// The background that could not be loaded and is replaced by this one.
-    pub instead_of: Option<String>,
+    pub replaces: Option<String>,
     /// `spec`, ready to blend.
     pub background: Background,
     /// How the person and their edge are shown.
@@ -50,7 +50,7 @@ impl Scene {
             version: 0,
             label: BackgroundSpec::Off.to_string(),
             spec: BackgroundSpec::Off,
-            instead_of: None,
+            replaces: None,
             background: Background::Off,
             look: Look::plain(),
             overlay: None,

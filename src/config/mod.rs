@@ -155,7 +155,7 @@ impl Config {
             custom: raw.mask.custom.clone(),
             quality: parse("mask.quality", &raw.mask.quality)?,
             latency: parse("mask.latency", &raw.mask.latency)?,
-            effort: mask::Effort::Live,
+            input: mask::InputKind::Live,
             processor: parse("mask.processor", &raw.mask.processor)?,
             threads: 1,
             memory: raw.mask.memory,

@@ -64,7 +64,7 @@ impl LoadedBackground {
         let Self { spec, label, background, fade } = self;
         let LoadedLook { look, overlay } = look;
         let &Choice { mirror, paused, .. } = choice;
-        Scene { version, label, spec, instead_of: None, background, look, overlay, mirror, paused, fade }
+        Scene { version, label, spec, replaces: None, background, look, overlay, mirror, paused, fade }
     }
 }
 

@@ -79,10 +79,10 @@ pub(super) async fn fallback_scene(
     failure: &Failure,
 ) -> Result<Scene, Failure> {
     tracing::warn!(hint = failure.hint, "{failure}; blurring the room instead");
-    let instead_of = choice.background.as_ref().unwrap_or(&config.background).to_string();
+    let replaces = choice.background.as_ref().unwrap_or(&config.background).to_string();
     let background = Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR });
     let scene = initial_scene(&Choice { background, ..choice.clone() }, config, overlay).await?;
-    Ok(Scene { instead_of: Some(instead_of), ..scene })
+    Ok(Scene { replaces: Some(replaces), ..scene })
 }
 
 /// The configured look with the user's changes. Changes that are no longer valid are skipped.

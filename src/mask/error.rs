@@ -157,7 +157,7 @@ impl MaskError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::UnknownModel { name, known } => match nearest(name, known) {
-                Some(near) => format!("did you mean {near:?}? `bgcam models` lists all models"),
+                Some(nearest) => format!("did you mean {nearest:?}? `bgcam models` lists all models"),
                 None => "`bgcam models` lists all models".to_owned(),
             },
             Self::BadSpec { .. } | Self::Shape { .. } => {

@@ -116,7 +116,7 @@ struct Plane {
     rows: Axis,
     columns: Axis,
     /// A row of the source's width, in 256ths.
-    tall: Box<[u16]>,
+    vertical: Box<[u16]>,
     /// A row of the target's width, in 65536ths.
     out: Box<[u32]>,
 }
@@ -127,7 +127,7 @@ impl Plane {
             stride: from.0,
             rows: Axis::new(from.1, to.1),
             columns: Axis::new(from.0, to.0),
-            tall: vec![0; from.0].into(),
+            vertical: vec![0; from.0].into(),
             out: vec![0; to.0].into(),
         }
     }
@@ -136,8 +136,8 @@ impl Plane {
     fn row(&mut self, plane: &[u8], row: usize) {
         let (start, weights) = self.rows.taps(row);
         let rows = &plane[start * self.stride..(start + weights.len()) * self.stride];
-        weigh_rows(rows, weights, &mut self.tall);
-        self.columns.apply(&self.tall, &mut self.out);
+        weigh_rows(rows, weights, &mut self.vertical);
+        self.columns.apply(&self.vertical, &mut self.out);
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Settings {
     /// Whether a mask may be delayed by a frame to be more accurate.
     pub latency: Latency,
     /// The kind of input the masks are for.
-    pub effort: Effort,
+    pub input: InputKind,
     /// The processor for the models; the CPU is the fallback.
     pub processor: Processor,
     /// Threads per inference, at least 1.
@@ -71,7 +71,7 @@ pub struct Settings {
 
 /// The kind of input, which decides where the key model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Effort {
+pub enum InputKind {
     /// A camera: keyframes are computed in the background, and used when they are ready.
     #[default]
     Live,
@@ -90,7 +90,7 @@ impl Default for Settings {
             custom: Vec::new(),
             quality: Quality::Auto,
             latency: Latency::Auto,
-            effort: Effort::Live,
+            input: InputKind::Live,
             processor: Processor::Cpu,
             threads: 1,
             memory: 0.9,

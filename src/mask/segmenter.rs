@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Effort, MaskError, ModelInfo, Report, Segmenter, Settings,
+    InputKind, MaskError, ModelInfo, Report, Segmenter, Settings,
     catalogue::{self, Output},
     keyframes::KeyframeWorker,
     matte::{FAST_LEVELS, KEY_LEVELS, Matte, Shape, Tuning},
@@ -103,8 +103,8 @@ impl DualModelSegmenter {
             }
             None => {}
         }
-        let effort = settings.effort;
-        let memory = if effort == Effort::Still { 0.0 } else { settings.memory };
+        let input = settings.input;
+        let memory = if input == InputKind::Still { 0.0 } else { settings.memory };
         let levels = if is_bundled_and_fast(&info) {
             FAST_LEVELS
         } else if catalogue::is_bundled(&info.spec) || info.spec.output == Output::Logits {
@@ -112,12 +112,12 @@ impl DualModelSegmenter {
         } else {
             (0.0, 1.0)
         };
-        let is_stream = effort != Effort::Still;
+        let is_stream = input != InputKind::Still;
         let tuning = Tuning { memory, edge: settings.edge, levels, trusts_key: false, is_stream };
         let matte = Matte::new(size, fast.shape(), shape, tuning);
         let delay =
-            if keyframes.is_some() && effort != Effort::Still { settings.latency.frames(info.quality) } else { 0 };
-        let rate = FrameRate { is_live: effort == Effort::Live, last: None, slow: 0 };
+            if keyframes.is_some() && input != InputKind::Still { settings.latency.frames(info.quality) } else { 0 };
+        let rate = FrameRate { is_live: input == InputKind::Live, last: None, slow: 0 };
         Ok(Self { info, size, fast, keyframes, matte, delay, held: None, rate, model_time: Duration::ZERO })
     }
 
@@ -182,7 +182,7 @@ fn is_bundled_and_fast(info: &ModelInfo) -> bool {
 
 fn open_keyframes(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape, Keyframes), Failure> {
     let mut settings = Settings { model: KEY_MODEL.to_owned(), threads: plan.threads, ..settings.clone() };
-    let is_still = settings.effort == Effort::Still;
+    let is_still = settings.input == InputKind::Still;
     if is_still {
         settings.threads = 1;
     }
@@ -193,7 +193,7 @@ fn open_keyframes(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape,
     }
     let model = Model::open(&spec, &settings, size)?;
     let shape = model.shape();
-    let keys = KeyframeWorker::new(Box::new(model), shape.0 * shape.1, settings.effort == Effort::Live)
+    let keys = KeyframeWorker::new(Box::new(model), shape.0 * shape.1, settings.input == InputKind::Live)
         .map_err(|error| Failure::new(crate::error::Kind::Io, format!("cannot start a thread: {error}")))?;
     Ok((shape, Keyframes { worker: keys, schedule: Schedule::new(plan), every: is_still }))
 }
@@ -304,7 +304,7 @@ mod tests {
 
     /// A segmenter with a fake key model; `None` and a message if the library is not installed.
     fn open(quality: Quality, delay: usize, refuses: Option<usize>) -> Option<(DualModelSegmenter, Arc<AtomicUsize>)> {
-        let settings = Settings { quality: Quality::Eco, effort: Effort::File, ..Settings::default() };
+        let settings = Settings { quality: Quality::Eco, input: InputKind::File, ..Settings::default() };
         let mut segmenter = match DualModelSegmenter::open(&settings, SIZE) {
             Ok(segmenter) => segmenter,
             #[expect(clippy::print_stderr, reason = "reports a skipped test")]

@@ -302,27 +302,27 @@ fn windows(source: &[f32], stride: usize) -> Windows<'_> {
 
 #[inline(always)]
 fn mean(rows: &Windows<'_>) -> [f32; LANE] {
-    let mut tall = [0.0; WIDE];
+    let mut vertical = [0.0; WIDE];
     for x in 0..WIDE {
-        tall[x] = rows[0][x] + rows[1][x] + rows[2][x] + rows[3][x] + rows[4][x];
+        vertical[x] = rows[0][x] + rows[1][x] + rows[2][x] + rows[3][x] + rows[4][x];
     }
-    across(&tall)
+    across(&vertical)
 }
 
 #[inline(always)]
 fn mean_product(a: &Windows<'_>, b: &Windows<'_>) -> [f32; LANE] {
-    let mut tall = [0.0; WIDE];
+    let mut vertical = [0.0; WIDE];
     for x in 0..WIDE {
-        tall[x] = a[0][x] * b[0][x] + a[1][x] * b[1][x] + a[2][x] * b[2][x] + a[3][x] * b[3][x] + a[4][x] * b[4][x];
+        vertical[x] = a[0][x] * b[0][x] + a[1][x] * b[1][x] + a[2][x] * b[2][x] + a[3][x] * b[3][x] + a[4][x] * b[4][x];
     }
-    across(&tall)
+    across(&vertical)
 }
 
 #[inline(always)]
-fn across(tall: &[f32; WIDE]) -> [f32; LANE] {
+fn across(vertical: &[f32; WIDE]) -> [f32; LANE] {
     let mut mean = [0.0; LANE];
     for x in 0..LANE {
-        mean[x] = (tall[x] + tall[x + 1] + tall[x + 2] + tall[x + 3] + tall[x + 4]) * (1.0 / 25.0);
+        mean[x] = (vertical[x] + vertical[x + 1] + vertical[x + 2] + vertical[x + 3] + vertical[x + 4]) * (1.0 / 25.0);
     }
     mean
 }

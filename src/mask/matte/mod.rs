@@ -83,7 +83,7 @@ pub struct Matte {
     fast: Resample,
     key: Option<Resample>,
     fast_alpha: Plane<f32>,
-    stillness: StillDetector,
+    still_detector: StillDetector,
     /// The alpha of the current frame.
     alpha: Plane<f32>,
     /// The key model's result, on the grid.
@@ -133,7 +133,7 @@ impl Matte {
             fast: resample(fast),
             key: key.map(resample),
             fast_alpha: plane(),
-            stillness: StillDetector::new(width, height),
+            still_detector: StillDetector::new(width, height),
             alpha: plane(),
             answer: plane(),
             fresh: plane(),
@@ -163,13 +163,13 @@ impl Matte {
         self.motion.update(self.pyramid.halved(), ticks);
         self.key_is_current = false;
         self.ticks = ticks;
-        !self.stillness.holds(&self.guide.y, ticks)
+        !self.still_detector.holds(&self.guide.y, ticks)
     }
 
     /// Sets the fast model's alpha of the current frame.
     pub fn set_fast(&mut self, alpha: &[f32]) {
         self.fast.run(alpha, &mut self.fast_alpha);
-        self.stillness.record(&self.guide.y);
+        self.still_detector.record(&self.guide.y);
     }
 
     /// Computes the alpha of the frame: that of the last keyframe, propagated and repaired, or the fast model's own, smoothed
@@ -271,7 +271,7 @@ impl Matte {
         self.motion.forget();
         self.memory.forget();
         self.components.forget();
-        self.stillness.forget();
+        self.still_detector.forget();
         self.is_keyed = false;
     }
 }

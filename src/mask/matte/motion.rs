@@ -17,7 +17,7 @@ pub(super) struct Motion {
     changed: Plane<u8>,
     /// The minimum over each cell and its neighbours.
     ages: Plane<u8>,
-    tall: Box<[u8]>,
+    vertical: Box<[u8]>,
     /// 30ths of a second since the stream began.
     age: u32,
     is_empty: bool,
@@ -27,8 +27,8 @@ impl Motion {
     /// For planes of half the grid's size.
     pub(super) fn new(width: usize, height: usize) -> Self {
         let plane = || Plane::new(width, height);
-        let tall = vec![u8::MAX; width + 2].into();
-        Self { reference: plane(), changed: plane(), ages: plane(), tall, age: 0, is_empty: true }
+        let vertical = vec![u8::MAX; width + 2].into();
+        Self { reference: plane(), changed: plane(), ages: plane(), vertical, age: 0, is_empty: true }
     }
 
     pub(super) fn forget(&mut self) {
@@ -50,7 +50,7 @@ impl Motion {
         }
         for y in 0..luma.height {
             let rows = [y.saturating_sub(1), y, (y + 1).min(luma.height - 1)].map(|y| self.changed.row(y));
-            spread(rows, &mut self.tall, self.ages.row_mut(y));
+            spread(rows, &mut self.vertical, self.ages.row_mut(y));
         }
     }
 
@@ -75,16 +75,16 @@ fn update(luma: &[u8], ticks: u8, reference: &mut [u8], changed: &mut [u8]) {
 }
 
 #[multiversion(targets = "simd")]
-fn spread([above, middle, below]: [&[u8]; 3], tall: &mut [u8], into: &mut [u8]) {
+fn spread([above, middle, below]: [&[u8]; 3], vertical: &mut [u8], into: &mut [u8]) {
     let width = into.len();
     let above = &above[..width];
     let middle = &middle[..width];
     let below = &below[..width];
     for x in 0..width {
-        tall[x + 1] = above[x].min(middle[x]).min(below[x]);
+        vertical[x + 1] = above[x].min(middle[x]).min(below[x]);
     }
     for (x, into) in into.iter_mut().enumerate() {
-        *into = tall[x].min(tall[x + 1]).min(tall[x + 2]);
+        *into = vertical[x].min(vertical[x + 1]).min(vertical[x + 2]);
     }
 }
 

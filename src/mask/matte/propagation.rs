@@ -74,7 +74,7 @@ pub(crate) struct Propagation {
     flow: Flow,
     /// The fast model's alpha of the keyframe along the flow, then its difference from the current one.
     differs: Plane<f32>,
-    tall: Plane<f32>,
+    vertical: Plane<f32>,
     lost: Box<[f32]>,
     /// For each row of cells, the range of pixels that may be lost.
     lost_spans: Box<[Range<usize>]>,
@@ -88,7 +88,7 @@ impl Propagation {
             warp: Warp::new(width, height),
             flow: Flow::new(width, height),
             differs: Plane::new(width, height),
-            tall: Plane::new(width, height),
+            vertical: Plane::new(width, height),
             lost: vec![0.0; width.next_multiple_of(STEP)].into(),
             lost_spans: vec![0..0; height.div_ceil(STEP)].into(),
         }
@@ -131,7 +131,7 @@ impl Propagation {
                 continue;
             }
             self.lost_row(y);
-            let differs = [-2, -1, 0, 1, 2].map(|by| &self.tall.wide_row(y as isize + by, 0)[span.clone()]);
+            let differs = [-2, -1, 0, 1, 2].map(|by| &self.vertical.wide_row(y as isize + by, 0)[span.clone()]);
             let fast = (&fast_alpha.row(y)[span.clone()], &self.differs.row(y)[span.clone()]);
             let row = repair_row(differs, &self.lost[span.clone()], fast, &mut into.row_mut(y)[span]);
             drift.lost += row.lost;
@@ -160,7 +160,7 @@ impl Propagation {
     /// Sums the differences of the fast model around the rows with lost pixels.
     fn measure_differences(&mut self, fast_alpha: &Plane<f32>) {
         let (width, height) = (fast_alpha.width, fast_alpha.height as isize);
-        let Self { differs, tall, lost_spans, .. } = self;
+        let Self { differs, vertical, lost_spans, .. } = self;
         let is_needed = |y: isize| {
             let band = |y: isize| y.clamp(0, height - 1) as usize / STEP;
             !lost_spans[band(y - 2)].is_empty()
@@ -172,8 +172,8 @@ impl Propagation {
         }
         differs.replicate();
         for y in (-2..height + 2).filter(|&y| is_needed(y)) {
-            let start = tall.index(0, y);
-            sum_across(differs.wide_row(y, 2), &mut tall.raw_mut()[start..start + width]);
+            let start = vertical.index(0, y);
+            sum_across(differs.wide_row(y, 2), &mut vertical.raw_mut()[start..start + width]);
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Resample {
     stride: usize,
     columns: Box<[Tap]>,
     rows: Box<[Tap]>,
-    tall: Box<[f32]>,
+    vertical: Box<[f32]>,
 }
 
 impl Resample {
@@ -27,16 +27,16 @@ impl Resample {
             stride,
             columns: taps(region.x, region.width, into.0, span.0),
             rows: taps(region.y, region.height, into.1, span.1),
-            tall: vec![0.0; stride].into(),
+            vertical: vec![0.0; stride].into(),
         }
     }
 
     pub(crate) fn run(&mut self, alpha: &[f32], into: &mut Plane<f32>) {
         for (y, row) in self.rows.iter().enumerate() {
             let line = |at: u32| &alpha[at as usize * self.stride..][..self.stride];
-            mix(line(row.first), line(row.second), row.part, &mut self.tall);
+            mix(line(row.first), line(row.second), row.part, &mut self.vertical);
             for (out, tap) in into.row_mut(y).iter_mut().zip(&self.columns) {
-                let (a, b) = (self.tall[tap.first as usize], self.tall[tap.second as usize]);
+                let (a, b) = (self.vertical[tap.first as usize], self.vertical[tap.second as usize]);
                 *out = a + (b - a) * tap.part;
             }
         }

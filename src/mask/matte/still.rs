@@ -32,7 +32,7 @@ impl StillDetector {
     pub(super) fn holds(&mut self, luma: &Plane<u8>, ticks: u8) -> bool {
         let Some(age) = &mut self.age else { return false };
         *age += u32::from(ticks);
-        *age <= MAX_AGE && self.is_alike(luma)
+        *age <= MAX_AGE && self.looks_same(luma)
     }
 
     /// Records that the model ran on `luma`.
@@ -45,7 +45,7 @@ impl StillDetector {
         self.age = None;
     }
 
-    fn is_alike(&mut self, luma: &Plane<u8>) -> bool {
+    fn looks_same(&mut self, luma: &Plane<u8>) -> bool {
         let height = luma.height;
         (0..height).step_by(BLOCK).all(|top| {
             let rows = top..(top + BLOCK).min(height);
