@@ -164,7 +164,7 @@ fn invalid_requests_are_rejected_with_what_was_expected() {
         (&["set-prompt", "--style", "cubist", "beach"], "watercolour"),
         (&["set-prompt", "--provider", "openai", "beach"], "OPENAI_API_KEY"),
         (&["set-prompt", "  "], "the prompt is empty"),
-        (&["set-prompt", "--cancel"], "no picture is being generated"),
+        (&["set-prompt", "--cancel"], "no image is being generated"),
     ] {
         let output = home.expect(args, 1);
         assert!(output.contains(expected), "{args:?}: {output}");

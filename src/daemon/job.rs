@@ -39,7 +39,7 @@ pub(super) struct Jobs {
 #[derive(Debug)]
 struct Job {
     /// The number of its request, see [`Jobs::start`].
-    arrived: u64,
+    arrival: u64,
     text: String,
     provider: String,
     started: Instant,
@@ -110,11 +110,11 @@ impl Drop for Reporter {
 }
 
 impl Jobs {
-    /// Starts `work` on the current runtime in place of the running job. `arrived` is the number of the request; later
+    /// Starts `work` on the current runtime in place of the running job. `arrival` is the number of the request; later
     /// requests have greater numbers. `None` if a later one is running.
     pub(super) fn start<W, F>(
         &self,
-        arrived: u64,
+        arrival: u64,
         text: &str,
         provider: &str,
         work: W,
@@ -125,7 +125,7 @@ impl Jobs {
     {
         let mut current = self.lock();
         if let Some(old) = &*current {
-            if old.arrived > arrived {
+            if old.arrival > arrival {
                 return None;
             }
             old.supersede("a newer prompt replaced this one");
@@ -139,7 +139,7 @@ impl Jobs {
             reporter.shared.state.send_replace(end);
         });
         *current = Some(Job {
-            arrived,
+            arrival,
             text: text.to_owned(),
             provider: provider.to_owned(),
             started: Instant::now(),
@@ -156,14 +156,14 @@ impl Jobs {
 
     /// Cancels the running job if its request is older than this number, because another background was chosen.
     pub(super) fn cancel_older(&self, than: u64) {
-        if let Some(job) = self.lock().as_ref().filter(|job| job.arrived < than) {
-            job.supersede("the prompt was cancelled because another background was chosen");
+        if let Some(job) = self.lock().as_ref().filter(|job| job.arrival < than) {
+            job.supersede("the prompt was cancelled because you chose another background");
         }
     }
 
     /// The request number of the latest job; 0 before the first.
     pub(super) fn newest(&self) -> u64 {
-        self.lock().as_ref().map_or(0, |job| job.arrived)
+        self.lock().as_ref().map_or(0, |job| job.arrival)
     }
 
     /// The status of the running job.

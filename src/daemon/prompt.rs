@@ -41,7 +41,7 @@ impl Daemon {
     pub(super) async fn set_prompt(
         self: &Arc<Self>,
         request: PromptRequest,
-        arrived: u64,
+        arrival: u64,
         client: mpsc::Sender<Response>,
     ) -> Result<Response, Failure> {
         if !(1..=MAX_COUNT).contains(&request.count) {
@@ -50,16 +50,16 @@ impl Daemon {
         }
         let no_wait = request.no_wait;
         let config = lock(&self.config).clone();
-        let job = with_load_timeout(tokio::task::spawn_blocking(move || Job::plan(&config, &request, arrived))).await?;
-        if self.is_superseded(arrived) {
-            let failure = Failure::new(Kind::Busy, "the prompt was cancelled because another background was chosen");
+        let job = with_load_timeout(tokio::task::spawn_blocking(move || Job::plan(&config, &request, arrival))).await?;
+        if self.is_superseded(arrival) {
+            let failure = Failure::new(Kind::Busy, "the prompt was cancelled because you chose another background");
             return Err(failure);
         }
         let text = job.recipes[0].text.clone();
         let provider = job.recipes[0].provider.clone();
         let notes = job.notes.clone();
         let daemon = Arc::clone(self);
-        let started = self.jobs.start(arrived, &text, &provider, |reporter| async move {
+        let started = self.jobs.start(arrival, &text, &provider, |reporter| async move {
             let end = job.run(&daemon, &reporter).await;
             stats::trim_heap();
             daemon.status_changes.send_replace(());
@@ -101,7 +101,7 @@ impl Daemon {
         if self.jobs.cancel() {
             return Ok(Response::Done("cancelled; the background stays as it is".to_owned()));
         }
-        Err(Failure::new(Kind::NotFound, "no picture is being generated"))
+        Err(Failure::new(Kind::NotFound, "no image is being generated"))
     }
 }
 
@@ -115,7 +115,7 @@ fn kept_text(entries: &[Entry]) -> String {
 /// The images to generate for one request.
 struct Job {
     /// The number of the request.
-    arrived: u64,
+    arrival: u64,
     provider: Arc<dyn Provider>,
     gallery: Gallery,
     recipes: Vec<Recipe>,
@@ -133,7 +133,7 @@ struct Stored {
 }
 
 impl Job {
-    fn plan(config: &Config, request: &PromptRequest, arrived: u64) -> Result<Self, Failure> {
+    fn plan(config: &Config, request: &PromptRequest, arrival: u64) -> Result<Self, Failure> {
         let name = request.provider.as_deref().unwrap_or(&config.prompt.provider);
         let provider = catalogue::open(name, &config.prompt)?;
         let frame_size = (config.size.width() as u32, config.size.height() as u32);
@@ -147,7 +147,7 @@ impl Job {
         };
         let recipes = (0..request.count).map(recipe).collect::<Result<_, _>>()?;
         Ok(Self {
-            arrived,
+            arrival,
             provider: provider.into(),
             gallery: open_gallery(config.gallery_bytes)?,
             recipes,
@@ -187,11 +187,11 @@ impl Job {
 
     /// Shows the image at `path`; false if the user has chosen another background or sent another prompt since.
     async fn show(&self, daemon: &Daemon, path: PathBuf, decoded: Option<RgbImage>) -> Result<bool, Failure> {
-        if daemon.jobs.newest() > self.arrived {
+        if daemon.jobs.newest() > self.arrival {
             return Ok(false);
         }
         let spec = BackgroundSpec::Picture { path, fit: Fit::Cover };
-        let shown = daemon.set_background(spec, Some(Fit::Cover), decoded, self.arrived).await?;
+        let shown = daemon.set_background(spec, Some(Fit::Cover), decoded, self.arrival).await?;
         let BackgroundOutcome::Shown { version, .. } = shown else { return Ok(false) };
         tokio::join!(daemon.wait_until_shown(version), daemon.saved_choice.save());
         Ok(true)
