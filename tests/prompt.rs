@@ -138,7 +138,7 @@ fn any_failure_keeps_the_current_background() {
         ("echo no money >&2; exit 3", "no money"),
         ("exit 0", "command"),
         ("echo '<svg></svg>'", "SVG"),
-        ("echo '<html>'", "not a"),
+        ("echo '<html>'", "a web page"),
         (r#"head -c 60 "$1""#, "command"),
         ("head -c 40000000 /dev/zero", "MB"),
     ] {

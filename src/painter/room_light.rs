@@ -18,8 +18,8 @@ pub(super) struct RoomLight {
 }
 
 impl RoomLight {
-    pub(super) fn new(stage: &mut Stage<'_>, otherwise: Time) -> Self {
-        let time = stage.time(otherwise);
+    pub(super) fn new(stage: &mut Stage<'_>, default: Time) -> Self {
+        let time = stage.time(default);
         let (day, warm) = match time {
             Time::Day => (hex(0xf4f2ec) * 0.95, hex(0xffcf98) * 0.22),
             Time::Sunrise => (hex(0xffdcb4) * 0.85, hex(0xffc890) * 0.25),
