@@ -51,7 +51,7 @@ fn the_light_follows_the_readers(version: &str) {
         must "$BGCAM" resume; must until_ok 10 lit
         kill -9 $R; wait $R 2> /dev/null
         must until_ok 20 asleep
-        must grep -q 'camera off: nobody reads' "$LOG"
+        must grep -q 'camera off: no app is using the camera' "$LOG"
         # With always_on, readers are ignored, and their events cause no busy loop.
         printf '[camera]\nalways_on = true\n' > $H/config/bgcam/bgcam.toml; must "$BGCAM" pause; must "$BGCAM" reload
         must until_ok 10 is why '"paused"'; must until_ok 10 grep -q 'camera on: always_on is set' "$LOG"

@@ -47,17 +47,17 @@ fn a_native_app_receives_frames_and_is_reported() {
     let session = session_or_skip!(&home.path("run"));
     let mut daemon = start(&home, "pipewire", "1280x720");
     session.wait_for_camera();
-    let status = daemon.wait_until("the output is well", |status| output(status).read == Some(false));
+    let status = daemon.wait_until("the output works", |status| output(status).read == Some(false));
     assert_eq!(output(&status).name, "pipewire");
     let reader = session.read(Size::HD);
     reader.expect(30, green());
-    let status = daemon.wait_until("somebody reads", |status| output(status).read == Some(true));
+    let status = daemon.wait_until("an app reads", |status| output(status).read == Some(true));
     assert_eq!(output(&status).failure, None);
     home.expect(&["set-color", "#ff0000"], 0);
     daemon.wait_until("it is shown", |status| status.scene.version > 1);
     reader.expect(60, Yuv::from_rgb(255, 0, 0));
     reader.kill();
-    daemon.wait_until("nobody reads", |status| output(status).read == Some(false));
+    daemon.wait_until("no app reads", |status| output(status).read == Some(false));
     assert!(session.lists("node.description = \"Virtual Background Cam\""));
     home.expect(&["stop"], 0);
     assert!(daemon.wait_for_end().success(), "{}", home.log());
@@ -71,7 +71,7 @@ fn the_camera_is_open_while_an_app_reads() {
     let mut daemon =
         home.start(&["--output", "pipewire", "--size", SMALL.0, "--camera", "demo", "--background", "#20a040"]);
     session.wait_for_camera();
-    let status = daemon.wait_until("the output is well", |status| output(status).read == Some(false));
+    let status = daemon.wait_until("the output works", |status| output(status).read == Some(false));
     assert_eq!((status.camera.on, status.counters.camera_opens), (false, 0));
     let reader = session.read(small());
     daemon.wait_until("the camera is open", |status| status.camera.on && status.counters.composed > 5);
@@ -100,7 +100,7 @@ fn readers_come_go_and_are_killed() {
         beside.kill();
     }
     stays.expect(30, green());
-    let status = daemon.wait_until("the output is well", |status| output(status).failure.is_none());
+    let status = daemon.wait_until("the output works", |status| output(status).failure.is_none());
     assert_eq!(output(&status).read, Some(true));
 }
 
@@ -127,13 +127,13 @@ fn pipewire_may_start_late_and_restart() {
     let mut session = session_or_skip!(&home.path("run"));
     session.stop_servers();
     let mut daemon = start(&home, "pipewire", SMALL.0);
-    let status = daemon.wait_until("it says why", |status| output(status).failure.is_some());
+    let status = daemon.wait_until("the output reports why", |status| output(status).failure.is_some());
     let failure = output(&status).failure.clone().unwrap();
     assert!(failure.message.starts_with("no PipeWire camera \"pipewire\": "), "{failure}");
     assert!(failure.hint.unwrap().contains("systemctl --user start pipewire"));
     for _ in 0..2 {
         session.start_servers();
-        daemon.wait_until("the output is well", |status| output(status).read == Some(false));
+        daemon.wait_until("the output works", |status| output(status).read == Some(false));
         session.wait_for_camera();
         let reader = session.read(small());
         reader.expect(10, green());
@@ -154,7 +154,7 @@ fn auto_uses_pipewire_without_v4l2loopback() {
     let home = Home::new();
     let session = session_or_skip!(&home.path("run"));
     let mut daemon = start(&home, "auto", SMALL.0);
-    let status = daemon.wait_until("the output is well", |status| output(status).read == Some(false));
+    let status = daemon.wait_until("the output works", |status| output(status).read == Some(false));
     assert_eq!((output(&status).output.to_string().as_str(), output(&status).name.as_str()), ("auto", "pipewire"));
     session.wait_for_camera();
     session.read(small()).expect(3, green());

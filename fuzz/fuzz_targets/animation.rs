@@ -9,7 +9,7 @@ use bgcam::{
 };
 
 /// The limit on pixels; larger canvases take too long.
-const MOST_PIXELS: u64 = 1 << 18;
+const MAX_PIXELS: u64 = 1 << 18;
 
 thread_local! {
     static PATH: LazyCell<PathBuf> =
@@ -35,7 +35,7 @@ fn pixels(bytes: &[u8]) -> Option<u64> {
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    if pixels(bytes).is_none_or(|pixels| pixels > MOST_PIXELS) {
+    if pixels(bytes).is_none_or(|pixels| pixels > MAX_PIXELS) {
         return;
     }
     let path = PATH.with(|path| PathBuf::clone(path));

@@ -424,7 +424,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_webp_with_inconsistent_frame_sizes_is_rejected() {
-        let frames_of = |size| source(crate::media::webp::tests::moving((24, 16), (24, 16), size)).moves();
+        let frames_of = |size| source(crate::media::webp::samples::moving((24, 16), (24, 16), size)).moves();
         assert!(frames_of((24, 16)).unwrap());
         for size in [(32, 16), (16383, 16383)] {
             assert!(matches!(frames_of(size), Err(BackgroundError::Animation { .. })), "{size:?}");

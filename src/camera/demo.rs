@@ -157,7 +157,9 @@ fn room(size: Size) -> Frame {
             v[row * width / 2..][columns.clone()].fill(colour.v);
         }
     };
-    let (wall, floor, wood) = (Yuv::from_rgb(196, 188, 170), Yuv::from_rgb(120, 96, 72), Yuv::from_rgb(110, 78, 50));
+    let wall = Yuv::from_rgb(196, 188, 170);
+    let floor = Yuv::from_rgb(120, 96, 72);
+    let wood = Yuv::from_rgb(110, 78, 50);
     let (sky, frame_white) = (Yuv::from_rgb(150, 190, 224), Yuv::from_rgb(236, 234, 228));
     rectangle([0.0, 0.0, 1.0, 1.0], wall);
     rectangle([0.0, 0.86, 1.0, 1.0], floor);

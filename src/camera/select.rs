@@ -291,7 +291,8 @@ mod tests {
         let mut cameras = machine();
         let id = "/dev/v4l/by-id/usb-Integrated-video-index0";
         for (device, interface) in cameras.devices[2..4].iter_mut().zip([2, 0]) {
-            (device.bus, device.function.interface) = ("usb-7".into(), Some(interface));
+            device.bus = "usb-7".into();
+            device.function.interface = Some(interface);
         }
         cameras.devices[2].function.links = vec![id.into(), "/dev/v4l/by-path/pci-usb-0:1:1.2-video-index0".into()];
         for link in [id, "usb-Integrated-video-index0"] {

@@ -46,7 +46,8 @@ impl Pyramid {
     pub(crate) fn new(mut width: usize, mut height: usize) -> Self {
         let mut levels = vec![Level::new(width, height)];
         while width > 1 || height > 1 {
-            (width, height) = (width.div_ceil(2), height.div_ceil(2));
+            width = width.div_ceil(2);
+            height = height.div_ceil(2);
             levels.push(Level::new(width, height));
         }
         let row = |length| vec![0; length].into_boxed_slice();

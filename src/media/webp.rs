@@ -85,10 +85,10 @@ fn chunks(mut bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     })
 }
 
+/// WebP files for tests.
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::media::image_file::{self, ImageFileError, Limits};
+pub(crate) mod samples {
+    use super::Pixels;
 
     /// Alpha and colour data of a solid image of 24x16, as produced by libwebp.
     const ALPH: &[u8] = b"\x11\x07\x50\xc0\x88\x08\x44\x44\xff\x03";
@@ -118,7 +118,7 @@ pub(crate) mod tests {
         chunk(b"RIFF", &[b"WEBP", &header[..], chunks].concat())
     }
 
-    fn still(canvas: Pixels, size: Pixels) -> Vec<u8> {
+    pub(super) fn still(canvas: Pixels, size: Pixels) -> Vec<u8> {
         file(0, canvas, &lossy(size))
     }
 
@@ -128,6 +128,15 @@ pub(crate) mod tests {
         let frame = chunk(b"ANMF", &[head, chunk(b"ALPH", ALPH), lossy(size)].concat());
         file(0x12, canvas, &[chunk(b"ANIM", &[0; 6]), frame.clone(), frame].concat())
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        samples::{moving, still},
+        *,
+    };
+    use crate::media::image_file::{self, ImageFileError, Limits};
 
     const REAL: Pixels = (24, 16);
     const HUGE: Pixels = (16383, 16383);

@@ -207,16 +207,32 @@ impl Process {
     }
 }
 
-/// Reads `pipe` to its end and returns the last [`STDERR_TAIL_LEN`] bytes, trimmed.
+/// The last [`STDERR_TAIL_LEN`] bytes of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Tail(VecDeque<u8>);
+
+impl Tail {
+    /// Appends `bytes`, discarding the oldest ones beyond the limit.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes);
+        let excess = self.0.len().saturating_sub(STDERR_TAIL_LEN);
+        self.0.drain(..excess);
+    }
+
+    /// The bytes as text; invalid UTF-8 is replaced.
+    pub(crate) fn into_string(mut self) -> String {
+        String::from_utf8_lossy(self.0.make_contiguous()).into_owned()
+    }
+}
+
+/// Reads `pipe` to its end and returns its [`Tail`].
 pub(crate) fn stderr_tail(mut pipe: impl Read) -> String {
-    let mut tail = VecDeque::with_capacity(STDERR_TAIL_LEN);
+    let mut tail = Tail::default();
     let mut chunk = [0; 1024];
     while let Ok(count @ 1..) = pipe.read(&mut chunk) {
-        tail.extend(&chunk[..count]);
-        let excess = tail.len().saturating_sub(STDERR_TAIL_LEN);
-        tail.drain(..excess);
+        tail.push(&chunk[..count]);
     }
-    String::from_utf8_lossy(tail.make_contiguous()).into_owned()
+    tail.into_string()
 }
 
 #[cfg(test)]
@@ -309,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_stderr_tail_are_kept() {
+    fn only_the_tail_of_stderr_is_kept() {
         let text = format!("{}the end", "chatter ".repeat(2000));
         let kept = stderr_tail(text.as_bytes());
         assert!(kept.len() == STDERR_TAIL_LEN && kept.ends_with("the end"));

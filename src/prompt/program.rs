@@ -5,13 +5,13 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, Command},
 };
 
-/// The number of bytes of stderr that are kept while the program runs.
-const MAX_STDERR: usize = 2048;
+use crate::process::child::Tail;
 
 /// The number of characters of stderr that are returned.
 const MAX_TAIL_LEN: usize = 250;
@@ -55,19 +55,19 @@ pub(super) async fn run(mut command: Command, input: &[u8], limit: usize) -> io:
 
 /// A child's process group, killed on drop: when the child ends, at a time-out, or on cancellation.
 #[derive(Debug)]
-struct Group(Option<libc::pid_t>);
+struct Group(Option<Pid>);
 
 impl Group {
     fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| id.try_into().ok()))
+        Self(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)))
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // SAFETY: killpg takes two numbers and accesses no memory of this process.
-            unsafe { libc::killpg(group, libc::SIGKILL) };
+            // The group may have exited already.
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
@@ -82,14 +82,12 @@ async fn read_up_to(mut pipe: impl AsyncRead + Unpin, limit: usize) -> io::Resul
 
 /// The end of a program's error output, where programs usually print the reason.
 async fn read_tail(mut pipe: impl AsyncRead + Unpin) -> String {
-    let mut tail = Vec::new();
+    let mut tail = Tail::default();
     let mut chunk = [0; 1024];
     while let Ok(count @ 1..) = pipe.read(&mut chunk).await {
-        tail.extend_from_slice(&chunk[..count]);
-        let surplus = tail.len().saturating_sub(MAX_STDERR);
-        tail.drain(..surplus);
+        tail.push(&chunk[..count]);
     }
-    let text = String::from_utf8_lossy(&tail);
+    let text = tail.into_string();
     let start = text.char_indices().rev().nth(MAX_TAIL_LEN).map_or(0, |(at, _)| at);
     text[start..].to_owned()
 }

@@ -92,7 +92,9 @@ pub(super) fn directory(path: &Path) -> &Path {
 fn rgb(frame: &Frame) -> io::Result<Vec<u8>> {
     let (width, height) = (frame.size().width() as u32, frame.size().height() as u32);
     let (y_plane, u_plane, v_plane) = frame.planes();
-    let (y_stride, u_stride, v_stride) = (width, width / 2, width / 2);
+    let y_stride = width;
+    let u_stride = width / 2;
+    let v_stride = width / 2;
     let image = YuvPlanarImage { y_plane, y_stride, u_plane, u_stride, v_plane, v_stride, width, height };
     let mut rgb = vec![0; frame.size().luma_len() * 3];
     yuv420_to_rgb(&image, &mut rgb, 3 * width, YuvRange::Limited, YuvStandardMatrix::Bt601)

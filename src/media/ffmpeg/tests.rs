@@ -129,9 +129,9 @@ fn bright_and_wide_colours_are_shown_as_srgb() {
             let frame = yuv10(light(colour, rows).map(encode), weights).repeat(3);
             let raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p10le", "-s", "64x48", "-r", "10", "-i", "pipe:0"];
             // The bitstream is tagged, as phones do.
-            let says =
+            let tags =
                 ["-color_trc", transfer, "-color_primaries", primaries, "-colorspace", matrix, "-color_range", "tv"];
-            let Some(clip) = clip("hdr.mkv", &[&raw[..], &["-c:v", "ffv1"], &says].concat(), &frame) else { return };
+            let Some(clip) = clip("hdr.mkv", &[&raw[..], &["-c:v", "ffv1"], &tags].concat(), &frame) else { return };
             let what = format!("{transfer} {colour:?}");
             for fit in [Fit::Cover, Fit::Contain] {
                 assert_near(&background(&clip.path, fit, size(64, 48)).unwrap(), colour, &what);
@@ -230,10 +230,10 @@ fn rotated_videos_are_shown_upright() {
 }
 
 /// Both the background and the camera reject the file with this message.
-fn assert_refused(path: &Path, words: &str) {
+fn assert_refused(path: &Path, message: &str) {
     for refused in [background(path, Fit::Cover, size(64, 48)), camera(path, None)] {
         let failure = refused.map(|_| ()).unwrap_err();
-        assert!(failure.message.contains(words), "{words:?}: {failure:?}");
+        assert!(failure.message.contains(message), "{message:?}: {failure:?}");
     }
 }
 

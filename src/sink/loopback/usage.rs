@@ -40,9 +40,10 @@ impl Usage {
     /// If the node can't be opened.
     pub fn subscribe(path: &Path) -> io::Result<Option<Self>> {
         let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-        let mut wish = v4l2_event_subscription::zeroed();
-        (wish.type_, wish.flags) = (CLIENT_USAGE, V4L2_EVENT_SUB_FL_SEND_INITIAL);
-        match ioctl(file.as_fd(), SUBSCRIBE_EVENT, &mut wish) {
+        let mut subscription = v4l2_event_subscription::zeroed();
+        subscription.type_ = CLIENT_USAGE;
+        subscription.flags = V4L2_EVENT_SUB_FL_SEND_INITIAL;
+        match ioctl(file.as_fd(), SUBSCRIBE_EVENT, &mut subscription) {
             Ok(()) => Ok(Some(Self { file, streaming: false })),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTTY)) => Ok(None),
             Err(error) => Err(error),
