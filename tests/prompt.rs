@@ -252,7 +252,7 @@ fn the_newest_of_images_with_the_same_prompt_is_used_and_none_is_removed() {
         assert!(output.contains(&format!("2 images match \"Beach\"; using the newest, {newest}")), "{output}");
     }
     let output = home.expect(&["gallery", "remove", "beach"], 1);
-    assert!(output.contains("matches 2 pictures") && output.contains(newest), "{output}");
+    assert!(output.contains("matches 2 images") && output.contains(newest), "{output}");
     for entry in list.as_array().unwrap() {
         home.expect(&["gallery", "remove", entry["id"].as_str().unwrap()], 0);
     }

@@ -14,9 +14,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum BackgroundError {
-    /// Unsupported a known word nor a path.
+    /// Neither a known word nor a path.
     #[error(
-        "unknown background {text:?}, expected none, blur, blur:1 to blur:100, a colour, the path of a picture or video, or slideshow:FOLDER"
+        "unknown background {text:?}, expected none, blur, blur:1 to blur:100, a colour, the path of an image or video, or slideshow:FOLDER"
     )]
     BadSpec { text: String, suggestion: Option<String> },
     /// Not a colour.
@@ -38,7 +38,7 @@ pub enum BackgroundError {
     #[error("no such file: {}", path.display())]
     NotFound { path: PathBuf, suggestion: Option<String> },
     /// The file is not of a supported type.
-    #[error("{} is {found}, expected a picture or a video", path.display())]
+    #[error("{} is {found}, expected an image or a video", path.display())]
     Unsupported { path: PathBuf, found: &'static str },
     /// An animation that is damaged or empty.
     #[error("cannot decode the animation {}", path.display())]
@@ -56,10 +56,10 @@ pub enum BackgroundError {
     #[error("cannot read the folder {}", path.display())]
     Folder { path: PathBuf, source: io::Error },
     /// A folder without usable pictures.
-    #[error("no usable picture in the folder {}", path.display())]
+    #[error("no usable image in the folder {}", path.display())]
     NoPictures { path: PathBuf },
     /// The first frame did not arrive in time.
-    #[error("no picture within {}", HumanDuration(*.waited))]
+    #[error("no image within {}", HumanDuration(*.waited))]
     Timeout { waited: Duration },
     /// A thread cannot be started.
     #[error("cannot start a thread for the background")]
@@ -94,10 +94,10 @@ impl BackgroundError {
             | Self::BadColor { suggestion: Some(suggestion), .. }
             | Self::NotFound { suggestion: Some(suggestion), .. } => Some(format!("did you mean {suggestion:?}?")),
             Self::BadSpec { text, suggestion: None } if !text.is_empty() && !text.ends_with(':') => {
-                Some(format!("for a picture file of that name, write image:{text}"))
+                Some(format!("for an image file with that name, write image:{text}"))
             }
             Self::Picture(ImageFileError::Read { name, source: FileError::NotRegular("a folder") }) => {
-                Some(format!("`bgcam set-slideshow {name:?}` shows the pictures in this folder"))
+                Some(format!("`bgcam set-slideshow {name:?}` shows the images in this folder"))
             }
             Self::Picture(error) => error.hint(),
             Self::TooLarge { path, .. } => {

@@ -261,7 +261,7 @@ fn run(ring: &Ring, options: &Options, mut open: Open, first_result: &SyncSender
         }
         if news && backoff.failures() == 0 {
             let failure = Failure::from(error);
-            tracing::warn!(hint = failure.hint, "{failure}; keeping its last picture and retrying");
+            tracing::warn!(hint = failure.hint, "{failure}; keeping its last frame and retrying");
         }
         ring.wait(backoff.next_delay());
     }

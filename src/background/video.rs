@@ -54,12 +54,12 @@ impl ClipDecoder for Video {
             // ffmpeg loops by itself. If the file cannot be rewound, it ends instead, and a new child process takes over
             // while there are frames ahead.
             if self.count == 0 {
-                return Err(BackgroundError::Video { path: self.path.clone(), why: "it has no pictures".to_owned() });
+                return Err(BackgroundError::Video { path: self.path.clone(), why: "it has no frames".to_owned() });
             }
             self.child = start(&self.path, &self.filters, &self.stop)?;
             self.count = 0;
             if !self.read(into)? {
-                return Err(BackgroundError::Video { path: self.path.clone(), why: "it has no pictures".to_owned() });
+                return Err(BackgroundError::Video { path: self.path.clone(), why: "it has no frames".to_owned() });
             }
         }
         self.colour.apply(into);

@@ -12,10 +12,10 @@ use crate::{
 #[allow(missing_docs)]
 pub enum GalleryError {
     /// No image has this id, start of an id, or prompt text.
-    #[error("no picture in the gallery is named {name:?}")]
+    #[error("no image in the gallery is named {name:?}")]
     Unknown { name: String, nearest: Option<String> },
     /// Several images match; `candidates` are the ids of the newest of the `count`.
-    #[error("{name:?} matches {count} pictures in the gallery: {}", list(candidates, *count))]
+    #[error("{name:?} matches {count} images in the gallery: {}", list(candidates, *count))]
     Ambiguous { name: String, candidates: Vec<String>, count: usize },
     /// The record is invalid, or the image is missing.
     #[error("{} in the gallery is damaged: {why}", path.display())]
@@ -24,7 +24,7 @@ pub enum GalleryError {
     #[error(transparent)]
     Picture(#[from] ImageFileError),
     /// The prompt is too long for a record.
-    #[error("the prompt of this picture is too long: its record has {bytes} bytes, expected at most {limit}")]
+    #[error("the prompt of this image is too long: its record has {bytes} bytes, expected at most {limit}")]
     TooLong { bytes: usize, limit: u64 },
     /// An export would overwrite a file.
     #[error("{} already exists", path.display())]
@@ -57,7 +57,7 @@ impl GalleryError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean {nearest:?}?"),
-            Self::Unknown { nearest: None, .. } => "`bgcam gallery list` shows all pictures".to_owned(),
+            Self::Unknown { nearest: None, .. } => "`bgcam gallery list` shows all images".to_owned(),
             Self::Ambiguous { .. } => "use a full id; `bgcam gallery list` shows them".to_owned(),
             Self::Damaged { id, .. } => format!("`bgcam gallery remove {id}` removes it"),
             Self::Picture(error) => return error.hint(),
@@ -72,7 +72,7 @@ impl GalleryError {
             Self::Io { source, .. }
                 if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
             {
-                "free some disk space; `bgcam gallery list` shows how much the pictures use".to_owned()
+                "free some disk space; `bgcam gallery list` shows how much the images use".to_owned()
             }
             Self::Io { .. } => return None,
         })

@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn an_ambiguous_name_lists_candidates() {
         let failure = Failure::from(one(&listing(), "FOREST").unwrap_err());
-        let expected = "\"FOREST\" matches 2 pictures in the gallery: forest-33333333, forest-44444444";
+        let expected = "\"FOREST\" matches 2 images in the gallery: forest-33333333, forest-44444444";
         assert_eq!(failure.message, expected);
         let GalleryError::Ambiguous { count, candidates, .. } = all(&listing(), "bea").unwrap_err() else { panic!() };
         assert_eq!(count, 2);

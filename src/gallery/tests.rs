@@ -184,7 +184,7 @@ fn the_title_names_the_image() {
     let fixture = Fixture::new();
     let painted = Recipe { provider: "builtin".to_owned(), ..recipe("Taj Mahal") };
     let old = fixture.gallery.add(&painted, &image(1), at(0), &[]).unwrap();
-    assert_eq!(old.label(), "picture painted for \"Taj Mahal\"", "older versions recorded no title");
+    assert_eq!(old.label(), "image painted for \"Taj Mahal\"", "older versions recorded no title");
     assert_eq!(fixture.gallery.find(&painted), None, "so it is painted again");
     let made = GeneratedImage { title: Some("abstract colours".to_owned()), ..image(2) };
     let new = fixture.gallery.add(&painted, &made, at(1), &[]).unwrap();
@@ -271,7 +271,7 @@ fn a_damaged_entry_is_reported_and_can_be_removed() {
         ),
         (
             |f, e| fs::rename(f.at(&(e.id.clone() + ".json")), f.at("other-00000000.json")).unwrap(),
-            "it is the record of another picture",
+            "it is the record of another image",
         ),
     ];
     for (damage, expected) in damages {

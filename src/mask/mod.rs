@@ -128,7 +128,7 @@ pub struct Report {
 }
 
 /// The reason shown for [`Report::models_disagree`].
-pub const MODELS_DISAGREE: &str = "the two models disagree about most of the picture";
+pub const MODELS_DISAGREE: &str = "the two models disagree about most of the frame";
 
 /// Finds the person in frames.
 pub trait Segmenter: Send {
