@@ -32,8 +32,8 @@ pub(super) fn load(path: &Path, fit: Fit, options: &Options) -> Result<Backgroun
         return picture(path, &name, fit, options);
     }
     match known {
-        Err(ImageFileError::NotAPicture { found, .. }) if may_be_video(&head, found) => video(path, fit, options),
-        Err(ImageFileError::NotAPicture { found, .. }) => {
+        Err(ImageFileError::NotAnImage { found, .. }) if may_be_video(&head, found) => video(path, fit, options),
+        Err(ImageFileError::NotAnImage { found, .. }) => {
             Err(BackgroundError::Unsupported { path: path.to_owned(), found })
         }
         Err(error) => Err(error.into()),

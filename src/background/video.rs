@@ -9,7 +9,7 @@ use std::{
 use super::{BackgroundError, Fit, player::ClipDecoder};
 use crate::{
     frame::{Frame, Size, colour::ToNative},
-    media::ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
+    media::ffmpeg::{self, DecodeOptions, Ffmpeg, FfmpegError, colour::Conversion, shape},
 };
 
 /// The maximum frame rate: a background needs no more, and every frame costs CPU time.
@@ -77,7 +77,7 @@ fn begin(number: u64, frames: u32, seconds: u32) -> Duration {
 
 fn start(path: &Path, filters: &str, stop: &Arc<AtomicBool>) -> Result<Ffmpeg, BackgroundError> {
     let stop = Arc::clone(stop);
-    Ffmpeg::open(&Decode { path, looped: true, filters, low_cpu: true, timeout: TIMEOUT, stop })
+    Ffmpeg::open(&DecodeOptions { path, looped: true, filters, low_cpu: true, timeout: TIMEOUT, stop })
         .map_err(|error| failed(path, error))
 }
 

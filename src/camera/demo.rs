@@ -16,7 +16,7 @@ use std::{
 use image::{ImageFormat, RgbImage, imageops::FilterType};
 use multiversion::multiversion;
 
-use super::{CameraError, FrameSource, SourceInfo, pace::Pace};
+use super::{CameraError, FrameSource, SourceInfo, pace::Pacer};
 use crate::frame::{Frame, Size, Yuv};
 
 const FIGURE: &[u8] = include_bytes!("demo/figure.jpg");
@@ -34,7 +34,7 @@ struct Demo {
     info: SourceInfo,
     room: Frame,
     figure: Figure,
-    pace: Pace,
+    pace: Pacer,
     started: Option<Instant>,
     seq: u64,
 }
@@ -46,7 +46,7 @@ pub(super) fn open(size: Size, fps: u32) -> Result<Box<dyn FrameSource>, CameraE
     let fps = f64::from(fps.clamp(1, 240));
     let info = SourceInfo { name: "demo".into(), path: None, id: None, fourcc: "YU12".into(), native, fps };
     let figure = Figure::new(size).map_err(broken)?;
-    Ok(Box::new(Demo { info, room: room(size), figure, pace: Pace::new(fps), started: None, seq: 0 }))
+    Ok(Box::new(Demo { info, room: room(size), figure, pace: Pacer::new(fps), started: None, seq: 0 }))
 }
 
 impl FrameSource for Demo {

@@ -47,7 +47,7 @@ pub enum CameraError {
     #[error("{} is not a supported image or video: {why}", .path.display())]
     NotVideo { path: PathBuf, why: String },
     #[error(transparent)]
-    Picture(#[from] ImageFileError),
+    Image(#[from] ImageFileError),
     #[error("cannot read {}: ffmpeg is not installed", .path.display())]
     NoFfmpeg { path: PathBuf },
     /// The end of a file that is not looped.
@@ -88,7 +88,7 @@ impl CameraError {
             | Self::Gone { .. } => Recovery::Reopen,
             Self::File { .. }
             | Self::NotVideo { .. }
-            | Self::Picture(_)
+            | Self::Image(_)
             | Self::NoFfmpeg { .. }
             | Self::EndOfStream { .. } => Recovery::GiveUp,
         }
@@ -99,7 +99,7 @@ impl CameraError {
         match self {
             Self::NoCamera | Self::NotFound { .. } => Kind::NotFound,
             Self::File { source, .. } => source.kind(),
-            Self::Picture(error) => error.kind(),
+            Self::Image(error) => error.kind(),
             Self::Denied { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
             Self::NotCapture { .. } | Self::Unreadable(_) | Self::Fields { .. } | Self::Unsupported { .. } => {
@@ -140,7 +140,7 @@ impl CameraError {
             }
             Self::NotVideo { .. } => "run `ffmpeg -i FILE` to see its format",
             Self::NoFfmpeg { .. } => "install it, for example with `sudo apt install ffmpeg`, or use Y4M, PNG or JPEG",
-            Self::Picture(error) => return error.hint(),
+            Self::Image(error) => return error.hint(),
             Self::Corrupt(_) | Self::File { .. } | Self::EndOfStream { .. } => return None,
         };
         Some(hint.to_owned())

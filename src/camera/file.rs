@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CameraError, FrameSource, SourceInfo, pace::Pace, scale::Scaler, still};
+use super::{CameraError, FrameSource, SourceInfo, pace::Pacer, scale::Scaler, still};
 use crate::{
     error::chain,
     frame::{Frame, Size},
     media::{
-        ffmpeg::{self, Decode, Ffmpeg, FfmpegError, colour::Conversion, shape},
+        ffmpeg::{self, DecodeOptions, Ffmpeg, FfmpegError, colour::Conversion, shape},
         image_file,
         regular::{self, FileError},
     },
@@ -63,7 +63,7 @@ pub fn open(path: &Path, options: &FileOptions) -> Result<Box<dyn FrameSource>, 
         rate,
         path: path.to_owned(),
         shown: (options.paced && info.fps < 1.0 / MAX_WAIT.as_secs_f64()).then(|| Frame::new(size)),
-        pace: options.paced.then(|| Pace::new(info.fps)),
+        pace: options.paced.then(|| Pacer::new(info.fps)),
         looped: options.looped,
         colour,
         fit: Scaler::new(native, size).map(|scaler| (Frame::new(native), scaler)),
@@ -110,7 +110,7 @@ fn detect(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), Cam
     if !conversion.filters.is_empty() {
         filters = format!("{filters},{}", conversion.filters);
     }
-    let decode = Decode {
+    let decode = DecodeOptions {
         path,
         looped: options.looped,
         filters: &filters,
@@ -160,7 +160,7 @@ struct FileSource {
     size: Size,
     input: Input,
     looped: bool,
-    pace: Option<Pace>,
+    pace: Option<Pacer>,
     colour: ToNative,
     /// If the file's size differs from the requested size: a frame of the file's size, and a scaler from it.
     fit: Option<(Frame, Scaler)>,
@@ -370,7 +370,7 @@ mod tests {
         let bytes = std::fs::read(&photo).unwrap();
         std::fs::write(&photo, &bytes[..bytes.len() - 9]).unwrap();
         let error = open(&photo, &FileOptions::default()).map(|_| ()).unwrap_err();
-        assert!(matches!(error, CameraError::Picture(ImageFileError::Truncated { .. })), "{error:?}");
+        assert!(matches!(error, CameraError::Image(ImageFileError::Truncated { .. })), "{error:?}");
         image::RgbaImage::from_pixel(16, 16, image::Rgba([255, 255, 255, 0])).save(&clear).unwrap();
         assert_eq!(levels(&mut *open(&clear, &FileOptions::default()).unwrap(), 1), [16]);
     }

@@ -5,7 +5,7 @@ use crate::frame::Size;
 
 /// The format to request from the driver.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Choice {
+pub(super) struct FormatRequest {
     /// In the driver's spelling.
     pub fourcc: String,
     pub size: Size,
@@ -16,7 +16,7 @@ pub(super) struct Choice {
 ///
 /// Costs are in octaves: half the rate costs as much as half the pixels, excess pixels cost little (bandwidth and
 /// scaling), and pixels lost to cropping count as missing.
-pub(super) fn choose(formats: &[Format], size: Size, fps: u32) -> Option<Choice> {
+pub(super) fn choose(formats: &[Format], size: Size, fps: u32) -> Option<FormatRequest> {
     best(formats, size, fps).map(|(_, choice)| choice)
 }
 
@@ -26,13 +26,13 @@ pub(super) fn cost(formats: &[Format], size: Size, fps: u32) -> Option<f64> {
     best(formats, size, fps).map(|(cost, _)| cost)
 }
 
-fn best(formats: &[Format], size: Size, fps: u32) -> Option<(f64, Choice)> {
+fn best(formats: &[Format], size: Size, fps: u32) -> Option<(f64, FormatRequest)> {
     let wanted = f64::from(fps.max(1));
     let candidate = |format: &Format| {
         let pixel = Pixel::from_fourcc(&format.fourcc)?;
         let rate = nearest_rate(&format.rates, wanted);
         let cost = pixel.cost() + size_cost(format.size, size) + (wanted / rate).log2().max(0.0);
-        Some((cost, Choice { fourcc: format.fourcc.clone(), size: format.size, fps: rate }))
+        Some((cost, FormatRequest { fourcc: format.fourcc.clone(), size: format.size, fps: rate }))
     };
     formats.iter().filter_map(candidate).min_by(|a, b| a.0.total_cmp(&b.0))
 }

@@ -7,12 +7,12 @@ use std::{
 
 /// Delays frames until they are due.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Pacer {
     interval: Duration,
     due: Option<Instant>,
 }
 
-impl Pace {
+impl Pacer {
     /// Paces at `fps`, limited to 0.1 to 240.
     pub(super) fn new(fps: f64) -> Self {
         Self { interval: Duration::from_secs_f64(1.0 / fps.clamp(0.1, 240.0)), due: None }
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn keeps_the_schedule_and_resets_after_a_pause() {
-        let mut pace = Pace::new(10.0);
+        let mut pace = Pacer::new(10.0);
         let start = Instant::now();
         let mut at = |millis: u64| pace.step(start + Duration::from_millis(millis)).as_millis();
         assert_eq!(at(0), 0);

@@ -27,7 +27,7 @@ use v4l::{
 use super::{
     field::Lines,
     format::{Format, Pixel},
-    negotiate::Choice,
+    negotiate::FormatRequest,
 };
 use crate::{
     frame::Size,
@@ -171,20 +171,20 @@ impl Node {
 
     /// Sets a format and returns the driver's actual one. Requests progressive frames, or else interlaced ones with
     /// both fields.
-    pub(super) fn set_format(&self, choice: &Choice) -> io::Result<ActualFormat> {
-        let given = self.set_field(choice, v4l2_field_V4L2_FIELD_NONE)?;
+    pub(super) fn set_format(&self, request: &FormatRequest) -> io::Result<ActualFormat> {
+        let given = self.set_field(request, v4l2_field_V4L2_FIELD_NONE)?;
         match given.lines {
-            Lines::SingleField => self.set_field(choice, v4l2_field_V4L2_FIELD_INTERLACED),
+            Lines::SingleField => self.set_field(request, v4l2_field_V4L2_FIELD_INTERLACED),
             _ => Ok(given),
         }
     }
 
-    fn set_field(&self, choice: &Choice, field: u32) -> io::Result<ActualFormat> {
+    fn set_field(&self, request: &FormatRequest, field: u32) -> io::Result<ActualFormat> {
         let mut format = v4l2_format { type_: CAPTURE, ..Plain::zeroed() };
         format.fmt.pix = v4l2_pix_format {
-            width: choice.size.width() as u32,
-            height: choice.size.height() as u32,
-            pixelformat: code(&choice.fourcc),
+            width: request.size.width() as u32,
+            height: request.size.height() as u32,
+            pixelformat: code(&request.fourcc),
             field,
             ..Plain::zeroed()
         };

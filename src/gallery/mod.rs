@@ -316,7 +316,7 @@ fn record(entry: &Entry) -> Result<Vec<u8>, GalleryError> {
 
 fn new_entry(recipe: Recipe, image: &GeneratedImage, now: SystemTime) -> Result<Entry, GalleryError> {
     let format = image::guess_format(&image.bytes).ok().and_then(id::extension);
-    let extension = format.ok_or_else(|| ImageFileError::NotAPicture {
+    let extension = format.ok_or_else(|| ImageFileError::NotAnImage {
         name: format!("the image for {:?}", recipe.text),
         found: "an unknown file type",
     })?;

@@ -447,7 +447,7 @@ fn only_images_within_the_limits_are_imported() {
     fs::write(fixture.outside("long.png"), [0; 1001]).unwrap();
     RgbImage::new(40, 40).save(fixture.outside("large.png")).unwrap();
     for (name, message) in [
-        ("cut.png", "cut off"),
+        ("cut.png", "is truncated"),
         ("text.png", "a text file"),
         ("long.png", "1001 bytes, expected at most 1000"),
         ("large.png", "40x40 pixels"),

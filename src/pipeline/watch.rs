@@ -309,7 +309,7 @@ impl Node {
             self.holders = holders::all(&self.path)?;
         }
         for holder in &self.holders {
-            if holders::maps(holder.pid, &self.path) {
+            if holders::has_mapped(holder.pid, &self.path) {
                 readers.streaming = true;
             } else {
                 readers.holding.push(holder.pid);

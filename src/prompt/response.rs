@@ -96,7 +96,7 @@ fn standard_alphabet(text: &str) -> Vec<u8> {
 /// When they do not: what they look like.
 pub(super) fn check_image(provider: Name, bytes: &[u8]) -> Result<(), PromptError> {
     image_file::sniff(bytes, "").map(drop).map_err(|error| match error {
-        ImageFileError::Unsupported { format: found, .. } | ImageFileError::NotAPicture { found, .. } => {
+        ImageFileError::Unsupported { format: found, .. } | ImageFileError::NotAnImage { found, .. } => {
             let found = if found == "empty" { "nothing" } else { found };
             PromptError::NotAnImage { provider, found }
         }
@@ -113,7 +113,7 @@ pub(super) fn bad_response(provider: Name, what: impl Into<String>) -> PromptErr
 pub(super) fn content_kind(body: &[u8]) -> &'static str {
     match image_file::sniff(body, "") {
         Ok(_) => "a picture",
-        Err(ImageFileError::Unsupported { format: found, .. } | ImageFileError::NotAPicture { found, .. }) => found,
+        Err(ImageFileError::Unsupported { format: found, .. } | ImageFileError::NotAnImage { found, .. }) => found,
         Err(_) => "an unknown file type",
     }
 }

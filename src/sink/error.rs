@@ -134,7 +134,7 @@ pub enum SinkError {
     },
     /// An image can't be encoded or saved.
     #[error("cannot save image {}", path.display())]
-    Picture {
+    Image {
         /// The file.
         path: PathBuf,
         /// Reason.
@@ -185,7 +185,7 @@ impl SinkError {
             Self::PipeWire { .. }
             | Self::Stuck { .. }
             | Self::Short { .. }
-            | Self::Picture { .. }
+            | Self::Image { .. }
             | Self::Ffmpeg { .. } => Kind::Io,
         }
     }

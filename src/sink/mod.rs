@@ -3,6 +3,7 @@
 //! [`Outputs`] belongs to the render thread: several sinks that fail independently.
 
 mod error;
+mod live_image;
 pub mod loopback;
 pub mod memory;
 mod monitor;
@@ -13,26 +14,25 @@ mod pipe;
 mod pipewire;
 mod readers;
 mod recording;
-mod snapshot;
 mod spec;
 pub mod still;
 mod worker;
 pub mod y4m;
 
 pub use error::SinkError;
+use live_image::LiveImage;
 pub use monitor::{OutputMonitor, OutputStatus};
 use mp4::Mp4;
 pub use outputs::Outputs;
 pub use readers::{ReaderReport, Readers};
 pub use recording::Existing;
-use snapshot::Snapshot;
 pub use spec::{BadSpec, LoopbackTarget, SinkSpec};
 use worker::Worker;
 
 use crate::frame::{Frame, Size};
 pub use crate::v4l2::{
     LABEL,
-    holders::{Holder as Reader, all as readers, maps},
+    holders::{Holder as Reader, all as readers},
 };
 
 /// A destination of composed frames.
@@ -93,8 +93,8 @@ pub fn open(
             return Err(SinkError::NoPipeWire { reason: "bgcam was built without PipeWire support".to_owned() });
         }
         SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, rate, existing)?),
-        SinkSpec::Png(path) => Box::new(Snapshot::start(path, still::Format::Png, size)?),
-        SinkSpec::Jpeg(path) => Box::new(Snapshot::start(path, still::Format::Jpeg, size)?),
+        SinkSpec::Png(path) => Box::new(LiveImage::start(path, still::Format::Png, size)?),
+        SinkSpec::Jpeg(path) => Box::new(LiveImage::start(path, still::Format::Jpeg, size)?),
         SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, rate, existing)?),
         SinkSpec::None => Box::new(NullSink { size }),
     })

@@ -131,7 +131,7 @@ fn replace(path: &Path, mode: u32, file: Result<Vec<u8>, ImageError>) -> Result<
         temporary.persist(path).map_err(|error| error.error)?;
         Ok(())
     });
-    stored.map_err(|source| SinkError::Picture { path: path.to_owned(), source })
+    stored.map_err(|source| SinkError::Image { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub fn all(path: &Path) -> io::Result<Vec<Holder>> {
 /// Whether a process has buffers of the device at `path` mapped, which means it is streaming or about to.
 ///
 /// Also false if its memory map is not readable.
-pub fn maps(pid: u32, path: &Path) -> bool {
+pub fn has_mapped(pid: u32, path: &Path) -> bool {
     let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/maps")) else { return false };
     let path = path.as_os_str();
     maps.lines().any(|line| line.split_ascii_whitespace().nth(5).is_some_and(|mapped| path == mapped))

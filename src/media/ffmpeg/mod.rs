@@ -41,7 +41,7 @@ use crate::{
 /// How long ffmpeg may take to start, and to exit after its output has ended.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Interval at which a wait checks [`Decode::stop`].
+/// Interval at which a wait checks [`DecodeOptions::stop`].
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Pipe buffer size in bytes: the maximum for unprivileged users. Needs fewer context switches than the default of 64
@@ -78,7 +78,7 @@ pub(crate) enum FfmpegError {
 
 /// What to decode, and how.
 #[derive(Debug, Clone)]
-pub(crate) struct Decode<'a> {
+pub(crate) struct DecodeOptions<'a> {
     pub(crate) path: &'a Path,
     /// Restarts at the end.
     pub(crate) looped: bool,
@@ -102,7 +102,7 @@ pub(crate) struct Ffmpeg {
 
 impl Ffmpeg {
     /// Starts decoding and waits for the header.
-    pub(crate) fn open(decode: &Decode<'_>) -> Result<Self, FfmpegError> {
+    pub(crate) fn open(decode: &DecodeOptions<'_>) -> Result<Self, FfmpegError> {
         let mut child = command(decode).spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => FfmpegError::NotInstalled,
             _ => FfmpegError::Failed(format!("cannot run ffmpeg: {}", io_text(&error))),
@@ -149,7 +149,7 @@ pub(crate) fn program() -> Command {
     child::command("ffmpeg", &[])
 }
 
-fn command(decode: &Decode<'_>) -> Command {
+fn command(decode: &DecodeOptions<'_>) -> Command {
     let mut command = program();
     command.args(["-nostdin", "-hide_banner", "-v", "error"]);
     if decode.looped {

@@ -38,7 +38,7 @@ pub enum ImageFileError {
     Unsupported { name: String, format: &'static str },
     /// Not an image.
     #[error("{name} is {found}, expected a PNG, JPEG or WebP image")]
-    NotAPicture { name: String, found: &'static str },
+    NotAnImage { name: String, found: &'static str },
     /// The end of the file is missing.
     #[error("image {name} is truncated")]
     Truncated { name: String },
@@ -53,7 +53,7 @@ impl ImageFileError {
         match self {
             Self::NotFound { .. } => Kind::NotFound,
             Self::Read { source, .. } => source.kind(),
-            Self::NotAPicture { .. } | Self::Truncated { .. } | Self::Decode { .. } => Kind::BadInput,
+            Self::NotAnImage { .. } | Self::Truncated { .. } | Self::Decode { .. } => Kind::BadInput,
             Self::TooManyPixels { .. } | Self::Unsupported { .. } => Kind::Unsupported,
         }
     }

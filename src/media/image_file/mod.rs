@@ -230,7 +230,7 @@ pub(crate) fn sniff(bytes: &[u8], name: &str) -> Result<ImageFormat, ImageFileEr
     let contains = |text: &[u8]| head.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text));
     let brand = if bytes.get(4..8) == Some(b"ftyp") { bytes.get(8..12).unwrap_or_default() } else { b"" };
     let unsupported = |format| ImageFileError::Unsupported { name: name.to_owned(), format };
-    let not_an_image = |found| ImageFileError::NotAPicture { name: name.to_owned(), found };
+    let not_an_image = |found| ImageFileError::NotAnImage { name: name.to_owned(), found };
     Err(match brand {
         b"avif" | b"avis" => unsupported("an AVIF image"),
         b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1" => unsupported("a HEIC image"),

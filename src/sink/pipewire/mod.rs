@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::{Node, Traits, c_string};
+use node::{Node, NodeInfo, c_string};
 
 use super::{FrameSink, LABEL, ReaderReport, SinkError, check_size};
 use crate::{
@@ -164,8 +164,8 @@ fn run(api: &'static Api, label: Option<&str>, size: Size, rate: (u32, u32), sha
 /// Forwards frames until the mailbox is closed.
 fn feed(api: &'static Api, label: Option<&str>, size: Size, rate: (u32, u32), shared: &Arc<Shared>) -> io::Result<()> {
     let (description, node) = (c_string(label.unwrap_or(LABEL)), c_string(&node_name(label)));
-    let traits = Traits { description: &description, node: &node, size, rate };
-    let node = Node::connect(api, &traits, shared)?;
+    let info = NodeInfo { description: &description, node: &node, size, rate };
+    let node = Node::connect(api, &info, shared)?;
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     loop {
         match shared.frames.take(Instant::now() + CONNECT_TIMEOUT) {

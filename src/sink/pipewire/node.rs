@@ -56,7 +56,7 @@ struct SentBuffer {
 }
 
 /// Properties of the camera.
-pub(super) struct Traits<'a> {
+pub(super) struct NodeInfo<'a> {
     /// Name shown to people.
     pub(super) description: &'a CStr,
     /// Node name used by programs.
@@ -84,14 +84,14 @@ impl Node {
     ///
     /// # Errors
     /// If there is no server.
-    pub(super) fn connect(api: &'static Api, traits: &Traits<'_>, shared: &Arc<Shared>) -> io::Result<Self> {
+    pub(super) fn connect(api: &'static Api, info: &NodeInfo<'_>, shared: &Arc<Shared>) -> io::Result<Self> {
         // SAFETY: creates a loop without properties.
         let thread_loop = unsafe { (api.pw_thread_loop_new)(c"bgcam-pw-loop".as_ptr(), ptr::null()) };
         let thread_loop = NonNull::new(thread_loop).ok_or_else(io::Error::last_os_error)?;
         let inner = Inner {
             api,
             stream: Cell::new(ptr::null_mut()),
-            size: traits.size,
+            size: info.size,
             shared: Arc::clone(shared),
             streaming: Cell::new(false),
             last: RefCell::new(None),
@@ -105,9 +105,9 @@ impl Node {
         check(unsafe { (api.pw_thread_loop_start)(thread_loop.as_ptr()) })?;
         node.locked(|inner| {
             // SAFETY: the loop is valid and locked; `inner` outlives the stream.
-            let stream = unsafe { new_stream(api, thread_loop, traits, node.inner) }?;
+            let stream = unsafe { new_stream(api, thread_loop, info, node.inner) }?;
             inner.stream.set(stream);
-            let format = pod::format(traits.size, traits.rate);
+            let format = pod::format(info.size, info.rate);
             let mut params = [as_param(&format)];
             // SAFETY: the stream was just created; the parameters are copied.
             check(unsafe {
@@ -166,7 +166,7 @@ impl Drop for Node {
 unsafe fn new_stream(
     api: &Api,
     thread_loop: NonNull<ThreadLoop>,
-    traits: &Traits<'_>,
+    info: &NodeInfo<'_>,
     inner: NonNull<Inner>,
 ) -> io::Result<*mut library::Stream> {
     // Browsers list video sources with the role of a camera and a description.
@@ -174,9 +174,9 @@ unsafe fn new_stream(
         (c"media.type", c"Video"),
         (c"media.class", c"Video/Source"),
         (c"media.role", c"Camera"),
-        (c"node.name", traits.node),
-        (c"node.description", traits.description),
-        (c"node.nick", traits.description),
+        (c"node.name", info.node),
+        (c"node.description", info.description),
+        (c"node.nick", info.description),
         (c"node.virtual", c"true"),
     ]
     .map(|(key, value)| DictItem { key: key.as_ptr(), value: value.as_ptr() });
@@ -185,7 +185,7 @@ unsafe fn new_stream(
     let stream = unsafe {
         let properties = (api.pw_properties_new_dict)(&raw const dict);
         let main_loop = (api.pw_thread_loop_get_loop)(thread_loop.as_ptr());
-        let (name, data) = (traits.description.as_ptr(), inner.as_ptr().cast());
+        let (name, data) = (info.description.as_ptr(), inner.as_ptr().cast());
         (api.pw_stream_new_simple)(main_loop, name, properties, &raw const EVENTS, data)
     };
     if stream.is_null() { Err(io::Error::last_os_error()) } else { Ok(stream) }

@@ -26,7 +26,7 @@ const BUFFER_COUNT: usize = 3;
 
 /// The sinks `png:PATH` and `jpeg:PATH`.
 #[derive(Debug)]
-pub(super) struct Snapshot {
+pub(super) struct LiveImage {
     name: String,
     size: Size,
     pool: Pool<Frame>,
@@ -36,7 +36,7 @@ pub(super) struct Snapshot {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Snapshot {
+impl LiveImage {
     /// Starts the thread that updates the image at `path` atomically, twice per second.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Snapshot {
     }
 }
 
-impl FrameSink for Snapshot {
+impl FrameSink for LiveImage {
     fn name(&self) -> &str {
         &self.name
     }
@@ -108,7 +108,7 @@ impl FrameSink for Snapshot {
     }
 }
 
-impl Drop for Snapshot {
+impl Drop for LiveImage {
     fn drop(&mut self) {
         self.newest.close();
     }
@@ -161,7 +161,7 @@ mod tests {
         let path = dir.path().join("see.png");
         let size = Size::new(64, 32).unwrap();
         let hour = Duration::from_secs(3600);
-        let mut sink = Snapshot::start_with_interval(hour, &path, still::Format::Png, size).unwrap();
+        let mut sink = LiveImage::start_with_interval(hour, &path, still::Format::Png, size).unwrap();
         let mut frame = Frame::new(size);
         for red in [10, 20, 255] {
             frame.fill(Yuv::from_rgb(red, 0, 0));
@@ -177,10 +177,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("see.jpg");
         let size = Size::new(64, 32).unwrap();
-        let mut sink = Snapshot::start_with_interval(Duration::ZERO, &path, still::Format::Jpeg, size).unwrap();
+        let mut sink = LiveImage::start_with_interval(Duration::ZERO, &path, still::Format::Jpeg, size).unwrap();
         drop(dir);
         sink.write(&Frame::new(size)).unwrap();
         assert!(sink.finish().is_err() && !sink.has_delivered());
-        assert!(matches!(Snapshot::start(&path, still::Format::Jpeg, size), Err(SinkError::Open { .. })));
+        assert!(matches!(LiveImage::start(&path, still::Format::Jpeg, size), Err(SinkError::Open { .. })));
     }
 }
