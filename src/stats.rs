@@ -1,5 +1,4 @@
-//! Pipeline counters and timings, written by its threads without locks and read by `status`; allocation and CPU time
-//! counters.
+//! Counters and timings of the pipeline, CPU time, memory and allocations.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

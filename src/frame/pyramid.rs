@@ -1,5 +1,4 @@
-//! Image pyramid of the room: half size, quarter size and so on, with the person removed and the hole filled from its
-//! surroundings.
+//! Image pyramid of the room, with the person removed and the hole filled from its surroundings.
 //!
 //! Push-pull interpolation (Gortler et al., "The Lumigraph", 1996): on the way down, each pixel is the weighted mean
 //! of its four source pixels that show the room; on the way up, pixels that show no room take the colour of the

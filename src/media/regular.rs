@@ -1,5 +1,6 @@
-//! Reads files named by the user without trusting them: rejects anything that could block or has no end, such as
-//! pipes and devices.
+//! Reads files named by the user without trusting them.
+//!
+//! Anything that could block or has no end, such as a pipe or a device, is rejected.
 
 use std::{
     fs::{File, Metadata, OpenOptions},

@@ -1,5 +1,4 @@
-//! Child processes with a clean environment, bounded waits and captured stderr; and waiting for other processes to
-//! exit.
+//! Child processes with a clean environment, bounded waits and captured stderr.
 
 use std::{
     collections::VecDeque,

@@ -1,5 +1,6 @@
-//! Runs a sink on its own thread, so that a slow disk or encoder drops frames only of its own file, and keeps
-//! recordings at a constant frame rate.
+//! Runs a sink on its own thread, at a constant frame rate.
+//!
+//! A slow disk or encoder drops only frames of its own file.
 
 use std::{
     convert::Infallible,
@@ -239,7 +240,7 @@ mod tests {
                 let jitter = Duration::from_millis(u64::from(tick * 7 % 11));
                 let due = pacer.due(start + Duration::from_secs(1) * tick / camera + jitter);
                 pacer.written += due;
-                assert!(camera != 30 || due == 1, "frame {tick} of an even stream was written {due} times");
+                assert!(camera != 30 || due == 1, "frame {tick} of a constant-rate stream was written {due} times");
             }
             assert!(pacer.written.abs_diff(300) <= 2, "{camera} fps: {} frames", pacer.written);
         }

@@ -1,5 +1,7 @@
-//! Bindings to libjpeg-turbo below the safe layer of the `turbojpeg` crate, which lacks decoding into existing
-//! planes, the distinction of damage from harmless warnings, and decoding without allocation.
+//! Bindings to libjpeg-turbo, below the safe layer of the `turbojpeg` crate.
+//!
+//! That layer can't decode into existing planes, distinguish damage from harmless warnings, or decode without
+//! allocation.
 
 use std::ffi::{CStr, c_int};
 

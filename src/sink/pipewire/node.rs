@@ -366,7 +366,7 @@ fn check(result: c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) }
 }
 
-/// A text for C; a NUL in it, which no name should have, ends it.
+/// A C string; ends at a NUL, which no name should contain.
 pub(super) fn c_string(text: &str) -> CString {
     let text = text.split('\0').next().unwrap_or_default();
     CString::new(text).unwrap_or_default()
