@@ -136,7 +136,7 @@ fn a_file_of_an_older_version_is_replaced() {
 fn existing_module_options_are_kept() {
     let machine = fresh().with("/etc/modprobe.d/obs.conf", "options v4l2loopback devices=1 card_label=\"OBS\"\n");
     assert!(!lines(&machine).iter().any(|line| line.contains("modprobe.d")));
-    assert!(notes(&machine).contains("/etc/modprobe.d/obs.conf sets options"));
+    assert!(notes(&machine).contains("/etc/modprobe.d/obs.conf already sets options"));
     let loaded = afterwards(machine).with(&format!("{NODE}/name"), "OBS");
     assert!(
         lines(&loaded).contains(&format!("sudo /home/ada/.cargo/bin/bgcam devices add '{LABEL}'")),
@@ -231,7 +231,7 @@ fn a_failed_step_is_not_recorded_and_does_not_stop_others() {
     let machine = fresh().fake(|fake| fake.refuses = vec!["sudo modprobe".into()]);
     let system = machine.system();
     let failure = plan(&system, Options::default()).execute(&system, |_| {}).unwrap_err();
-    assert!(failure.message.contains("sudo modprobe v4l2loopback: it ended with exit status: 1"), "{failure}");
+    assert!(failure.message.contains("sudo modprobe v4l2loopback: command failed with exit status: 1"), "{failure}");
     assert!(failure.hint.unwrap().contains("Key was rejected"));
     assert!(machine.text(UNIT).is_some());
     assert!(!Record::read(&system).loaded && Record::read(&system).enabled);
