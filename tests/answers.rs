@@ -1,5 +1,5 @@
-//! Unusual but valid JSON responses: nulls, blank strings, other fields, errors with status 200, and servers that reject
-//! optional fields. Each results in an image or an error that quotes the server.
+//! Unusual but valid JSON responses: nulls, blank strings, other fields, errors with status 200, and servers that
+//! reject optional fields. Each results in an image or an error that quotes the server.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/http.rs"]
@@ -27,53 +27,50 @@ async fn answered(name: &str, status: u16, answer: Value) -> Result<GeneratedIma
 
 #[tokio::test]
 async fn images_are_found_in_unusual_responses() {
-    let picture = base64();
-    let (data_url, spaced) = (format!("data:image/png;base64,{picture}"), format!("\n{picture}\n"));
+    let image = base64();
+    let (data_url, spaced) = (format!("data:image/png;base64,{image}"), format!("\n{image}\n"));
     let url = "/a.png";
     let part =
         |data: Value| json!({"candidates": [{"content": {"parts": [{"text": null}, data]}, "finishReason": null}]});
-    let body = json!({"base64_image": picture}).to_string();
+    let body = json!({"base64_image": image}).to_string();
     for (name, answer) in [
         ("openai", json!({"data": [{"url": url}]})),
         ("openai", json!({"data": [{"b64_json": "", "url": url}]})),
         ("openai", json!({"data": [{"b64_json": null, "url": url}], "error": null})),
         ("openai", json!({"data": [{"b64_json": " \n", "url": data_url}]})),
-        ("openai", json!({"data": [{"b64_json": picture, "url": ""}]})),
+        ("openai", json!({"data": [{"b64_json": image, "url": ""}]})),
         ("openai", json!({"data": [{"b64_json": data_url, "url": null}]})),
         ("openai", json!({"data": [{"b64_json": spaced}]})),
         ("openai", json!({"data": [{"b64_json": "AAAA", "url": url}]})),
-        ("openai", json!({"data": [{}, null, {"b64_json": picture}]})),
-        ("openai", json!({"data": {"b64_json": picture}})),
-        ("openai", json!({"data": [picture]})),
+        ("openai", json!({"data": [{}, null, {"b64_json": image}]})),
+        ("openai", json!({"data": {"b64_json": image}})),
+        ("openai", json!({"data": [image]})),
         ("openai", json!({"data": null, "images": [{"url": url}]})),
-        ("sdwebui", json!({"images": [picture], "parameters": {}, "info": null})),
-        ("sdwebui", json!({"images": [picture], "info": {"seed": 5}})),
-        ("sdwebui", json!({"images": [picture], "info": "not JSON"})),
+        ("sdwebui", json!({"images": [image], "parameters": {}, "info": null})),
+        ("sdwebui", json!({"images": [image], "info": {"seed": 5}})),
+        ("sdwebui", json!({"images": [image], "info": "not JSON"})),
         ("sdwebui", json!({"images": [null, "", data_url]})),
-        ("sdwebui", json!({"images": picture, "error": ""})),
+        ("sdwebui", json!({"images": image, "error": ""})),
         ("gateway", json!({"base64_image": data_url})),
         ("gateway", json!({"statusCode": 200, "body": body})),
-        ("stability", json!({"image": picture, "finish_reason": null, "seed": "7", "errors": null})),
+        ("stability", json!({"image": image, "finish_reason": null, "seed": "7", "errors": null})),
         ("stability", json!({"image": data_url, "finish_reason": "SUCCESS", "seed": null})),
-        ("bedrock", json!({"images": [picture], "finish_reasons": null, "seeds": null, "error": ""})),
-        ("bedrock", json!({"images": [null, picture], "finish_reasons": [""], "seeds": ["7"], "artifacts": null})),
+        ("bedrock", json!({"images": [image], "finish_reasons": null, "seeds": null, "error": ""})),
+        ("bedrock", json!({"images": [null, image], "finish_reasons": [""], "seeds": ["7"], "artifacts": null})),
         ("bedrock", json!({"images": null, "artifacts": [{"base64": spaced, "finishReason": null, "seed": null}]})),
-        ("gemini", part(json!({"inlineData": {"data": picture}}))),
+        ("gemini", part(json!({"inlineData": {"data": image}}))),
         ("gemini", part(json!({"inline_data": {"mime_type": "image/png", "data": data_url}}))),
-        (
-            "gemini",
-            json!([{"candidates": null, "promptFeedback": null}, part(json!({"inlineData": {"data": picture}}))]),
-        ),
+        ("gemini", json!([{"candidates": null, "promptFeedback": null}, part(json!({"inlineData": {"data": image}}))])),
     ] {
-        let shown = answer.to_string().replace(&picture, "...");
+        let shown = answer.to_string().replace(&image, "...");
         match answered(name, 200, answer).await {
             Ok(found) => assert_eq!(found.bytes, png(), "{name} {shown}"),
             Err(error) => panic!("{name} {shown}: {error}"),
         }
     }
-    let seed = |picture: Result<GeneratedImage, PromptError>| picture.unwrap().seed;
-    assert_eq!(seed(answered("sdwebui", 200, json!({"images": [picture], "info": {"seed": 5}})).await), Some(5));
-    assert_eq!(seed(answered("sdwebui", 200, json!({"images": [picture], "info": "{\"seed\": -1}"})).await), None);
+    let seed = |image: Result<GeneratedImage, PromptError>| image.unwrap().seed;
+    assert_eq!(seed(answered("sdwebui", 200, json!({"images": [image], "info": {"seed": 5}})).await), Some(5));
+    assert_eq!(seed(answered("sdwebui", 200, json!({"images": [image], "info": "{\"seed\": -1}"})).await), None);
 }
 
 #[tokio::test]
@@ -223,9 +220,9 @@ async fn every_provider_omits_rejected_fields() {
             if sent { json(if name == "sdwebui" { 422 } else { 400 }, &rejection) } else { json(200, &good) }
         })
         .await;
-        let picture = generate(name, &set(&server.url).settings).await.unwrap();
-        assert_eq!(picture.bytes, png(), "{name}");
-        assert!(picture.notes[0].contains(&format!("does not accept {field:?}")), "{:?}", picture.notes);
+        let image = generate(name, &set(&server.url).settings).await.unwrap();
+        assert_eq!(image.bytes, png(), "{name}");
+        assert!(image.notes[0].contains(&format!("does not accept {field:?}")), "{:?}", image.notes);
         let posts = server.requests().iter().filter(|request| request.line.starts_with("POST")).count();
         assert_eq!(posts, 2, "{name}");
     }

@@ -210,8 +210,8 @@ impl Machine for FakeMachine {
     }
 }
 
-/// The numbers in an output picture: that of the frame, that of the frame its mask belongs to, and that of the newest camera
-/// frame.
+/// The numbers in an output frame: that of the frame, that of the frame its mask belongs to, and that of the newest
+/// camera frame.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
     frame: u64,
@@ -232,9 +232,9 @@ impl FrameSink for Reader {
         SIZE
     }
 
-    fn write(&mut self, picture: &Frame) -> Result<(), SinkError> {
+    fn write(&mut self, output: &Frame) -> Result<(), SinkError> {
         let newest = CAPTURED.load(Ordering::Relaxed) % NUMBERS;
-        self.0.lock().unwrap().extend(numbers(picture).map(|(frame, mask)| Shown { frame, mask, newest }));
+        self.0.lock().unwrap().extend(numbers(output).map(|(frame, mask)| Shown { frame, mask, newest }));
         Ok(())
     }
 
@@ -317,8 +317,8 @@ impl Stage {
 }
 
 /// The numbers of frame and mask; `None` for a card or the background alone.
-fn numbers(picture: &Frame) -> Option<(u64, u64)> {
-    let luma = picture.planes().0;
+fn numbers(output: &Frame) -> Option<(u64, u64)> {
+    let luma = output.planes().0;
     let at = |x: usize, y: usize| luma[y * SIZE.width() + x];
     let (person, right) = (at(300, 100), at(1200, 400));
     if right > 20 || person < DARKEST - STEP || at(300, 600).abs_diff(person) > 1 {
@@ -347,7 +347,7 @@ fn it_goes_up_and_back_and_every_mask_belongs_to_its_frame() {
     stage.wait_for_frames(10);
     stage.assert_masks_match();
     let shown = stage.shown();
-    assert!(shown.len() > 40, "{} pictures", shown.len());
+    assert!(shown.len() > 40, "{} frames", shown.len());
     // a frame is repeated on the way up, and one is skipped on the way down; nothing else is visible
     let stats = stage.pipeline.stats();
     let step = |pair: &[Shown]| (pair[1].frame + NUMBERS - pair[0].frame) % NUMBERS;
@@ -449,7 +449,7 @@ fn with_latency_best_the_output_waits_a_frame_for_its_mask() {
     }
 }
 
-/// A sink that records the share of background in each picture.
+/// A sink that records the share of background in each output.
 #[derive(Debug, Clone, Default)]
 struct Shares(Arc<Mutex<Vec<f64>>>);
 
@@ -462,8 +462,8 @@ impl FrameSink for Shares {
         SIZE
     }
 
-    fn write(&mut self, picture: &Frame) -> Result<(), SinkError> {
-        let luma = picture.planes().0;
+    fn write(&mut self, output: &Frame) -> Result<(), SinkError> {
+        let luma = output.planes().0;
         let black = luma.iter().filter(|luma| **luma <= 17).count();
         self.0.lock().unwrap().push(black as f64 / luma.len() as f64);
         Ok(())

@@ -92,12 +92,12 @@ fn scope(request: &Request) -> (String, String) {
 
 #[tokio::test]
 async fn requests_match_botocore() {
-    let mut picture = std::io::Cursor::new(Vec::new());
-    image::RgbImage::new(64, 36).write_to(&mut picture, image::ImageFormat::Png).unwrap();
-    let picture = BASE64_STANDARD.encode(picture.into_inner());
+    let mut image = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(64, 36).write_to(&mut image, image::ImageFormat::Png).unwrap();
+    let image = BASE64_STANDARD.encode(image.into_inner());
     let whole = json!({
-        "images": [picture], "seeds": [7], "finish_reasons": [null], "result": "success",
-        "artifacts": [{"seed": 7, "base64": picture, "finishReason": "SUCCESS"}],
+        "images": [image], "seeds": [7], "finish_reasons": [null], "result": "success",
+        "artifacts": [{"seed": 7, "base64": image, "finishReason": "SUCCESS"}],
     });
     let reply = Reply::Full(200, "Content-Type: application/json\r\n", whole.to_string().into_bytes());
     let server = Server::always(reply).await;

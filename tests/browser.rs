@@ -24,7 +24,7 @@ fn corner_is(rgb: [u8; 3]) -> String {
 }
 
 /// JavaScript that computes a checksum of the preview.
-const PICTURE: &str = "(() => { const c = document.getElementById('screen'); let sum = 0; \
+const CHECKSUM: &str = "(() => { const c = document.getElementById('screen'); let sum = 0; \
                        for (const value of c.getContext('2d').getImageData(0, 0, c.width, c.height).data) sum = (sum * 31 + value) | 0; return sum; })()";
 
 /// JavaScript that checks whether the page asks for consent to show the room.
@@ -78,8 +78,8 @@ fn every_control_of_the_page_works_in_a_browser() {
     let paint = browser.js("performance.getEntriesByName('first-contentful-paint')[0].startTime");
     eprintln!("first paint after {paint} ms");
     browser.until(&corner_is([0x20, 0xa0, 0x40]));
-    let before = browser.js(PICTURE);
-    browser.until(&format!("{PICTURE} !== {before}"));
+    let before = browser.js(CHECKSUM);
+    browser.until(&format!("{CHECKSUM} !== {before}"));
     browser.until("document.getElementById('headline').textContent.startsWith('Ready')");
     shots(&mut browser, "empty");
 

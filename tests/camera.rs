@@ -11,7 +11,8 @@ use support::{Guest, Output, VERSIONS};
 /// The background.
 const GREEN: [u8; 3] = [0x20, 0xa0, 0x40];
 
-/// `start ARGUMENTS` runs the daemon in the background, as `$D`, with the camera always open; `status FILTER` applies jq to its status.
+/// `start ARGUMENTS` runs the daemon in the background, as `$D`, with the camera always open; `status FILTER` applies
+/// jq to its status.
 const HELPERS: &str = r#"
 set -u; export XDG_CONFIG_HOME=/tmp/config XDG_STATE_HOME=/tmp/state BGCAM_CAMERA_ALWAYS_ON=true
 start() { "$BGCAM" daemon "$@" >> "$SHARE/daemon.log" 2>&1 & D=$!; until_ok 30 "$BGCAM" status; }
@@ -46,10 +47,10 @@ fn status(output: &Output, name: &str) -> Status {
 }
 
 /// The share of pixels with the background's colour, within the accuracy of an app's converter.
-fn share_of_background(output: &Output, picture: &str) -> f64 {
-    let picture = image::open(output.file(picture)).unwrap().to_rgb8();
+fn share_of_background(output: &Output, image: &str) -> f64 {
+    let image = image::open(output.file(image)).unwrap().to_rgb8();
     let near = |pixel: &&image::Rgb<u8>| pixel.0.iter().zip(GREEN).all(|(seen, meant)| seen.abs_diff(meant) <= 6);
-    picture.pixels().filter(near).count() as f64 / f64::from(picture.width() * picture.height())
+    image.pixels().filter(near).count() as f64 / f64::from(image.width() * image.height())
 }
 
 fn apps_receive_the_background(version: &str) {
@@ -80,9 +81,9 @@ fn apps_receive_the_background(version: &str) {
     let format = fs::read_to_string(output.file("format")).unwrap();
     assert!(format.contains("1280/720") && format.contains("'YU12'"), "{format}");
     // vivid shows a test pattern without a person
-    for picture in ["seen.png", "gst4.png"].into_iter().filter(|name| output.file(name).exists()) {
-        let share = share_of_background(&output, picture);
-        assert!(share > 0.9, "{picture}: {share} is background");
+    for image in ["seen.png", "gst4.png"].into_iter().filter(|name| output.file(name).exists()) {
+        let share = share_of_background(&output, image);
+        assert!(share > 0.9, "{image}: {share} is background");
     }
     let status = status(&output, "status.json");
     let source = status.camera.source.unwrap();

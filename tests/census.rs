@@ -1,7 +1,8 @@
-//! The census: people in front of many walls and rooms, at every quality. No frame may be without the person, and none may show
-//! the room.
+//! The census: people in front of many walls and rooms, at every quality. No frame may be without the person, and none
+//! may show the room.
 //!
-//! `BGCAM_CENSUS=long` (scripts/census --long) combines every person with every room, for longer. Skipped without ONNX Runtime.
+//! `BGCAM_CENSUS=long` (scripts/census --long) combines every person with every room, for longer. Skipped without ONNX
+//! Runtime.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
@@ -260,20 +261,20 @@ fn y4m(frames: &[(Vec<u8>, Vec<f32>)]) -> Vec<u8> {
     file
 }
 
-/// Evaluates output pictures: whatever differs from the background is visible.
+/// Evaluates output frames: everything that differs from the background is visible.
 fn evaluate_output(file: &[u8], frames: &[(Vec<u8>, Vec<f32>)]) -> Evaluation {
     let header = file.iter().position(|&byte| byte == b'\n').unwrap() + 1;
-    let pictures = file[header..].chunks_exact(b"FRAME\n".len() + WIDTH * HEIGHT * 3 / 2);
-    assert_eq!(pictures.len(), frames.len());
+    let outputs = file[header..].chunks_exact(b"FRAME\n".len() + WIDTH * HEIGHT * 3 / 2);
+    assert_eq!(outputs.len(), frames.len());
     let mut found = Evaluation::default();
-    for (picture, (_, alpha)) in pictures.zip(frames) {
-        let picture = &picture[b"FRAME\n".len()..];
+    for (output, (_, alpha)) in outputs.zip(frames) {
+        let output = &output[b"FRAME\n".len()..];
         let chroma = |plane: usize, at: usize| {
             let (x, y) = (at % WIDTH / 2, at / WIDTH / 2);
-            picture[WIDTH * HEIGHT + plane * WIDTH * HEIGHT / 4 + y * WIDTH / 2 + x]
+            output[WIDTH * HEIGHT + plane * WIDTH * HEIGHT / 4 + y * WIDTH / 2 + x]
         };
         let distance = |at: usize| {
-            let yuv = [picture[at], chroma(0, at), chroma(1, at)];
+            let yuv = [output[at], chroma(0, at), chroma(1, at)];
             yuv.iter().zip(BACKGROUND_YUV).map(|(&value, background)| (f32::from(value) - background).abs()).sum()
         };
         let distances: Vec<f32> = (0..WIDTH * HEIGHT).map(distance).collect();

@@ -91,9 +91,9 @@ fn child_processes_see_no_api_keys() {
 #[test]
 fn an_image_generator_sees_only_the_variables_passed_to_it() {
     let home = Home::new();
-    let (maker, picture, dump) = (home.path("maker"), home.path("picture.png"), home.path("dump"));
-    write_png(&picture, 160, 90, [10, 20, 30]);
-    write_program(&maker, &format!("env > {}; cat {}", dump.display(), picture.display()));
+    let (maker, image, dump) = (home.path("maker"), home.path("image.png"), home.path("dump"));
+    write_png(&image, 160, 90, [10, 20, 30]);
+    write_program(&maker, &format!("env > {}; cat {}", dump.display(), image.display()));
     home.write_config(&format!("[prompt.command]\nprogram = {maker:?}\nenv = [\"MY_OWN_TOKEN\", \"NOT_SET\"]\n"));
     let mut command = home.bgcam(&["daemon", "--output", "none", "--camera", "demo", "--background", "#20a040"]);
     for name in SECRETS {

@@ -17,7 +17,8 @@ fn script(version: &str, script: &str) {
     eprintln!("{version}: {}", output.stdout.trim());
 }
 
-/// `begin` starts a daemon and a reader once, so that everything is open; `settled` checks that the resources are the same again.
+/// `begin` starts a daemon and a reader once, so that everything is open; `settled` checks that the resources are the
+/// same again.
 const HELPERS: &str = r##"
 begin() {
     start --camera /dev/video0 --background '#20a040'
@@ -156,9 +157,9 @@ const GIF_COLOURS: [[u8; 3]; 2] = [[200, 180, 40], [120, 200, 60]];
 fn write_gif(path: &std::path::Path) {
     let mut encoder = GifEncoder::new(std::fs::File::create(path).unwrap());
     for [r, g, b] in GIF_COLOURS {
-        let picture = image::RgbaImage::from_pixel(64, 36, image::Rgba([r, g, b, 255]));
+        let image = image::RgbaImage::from_pixel(64, 36, image::Rgba([r, g, b, 255]));
         let delay = image::Delay::from_numer_denom_ms(200, 1);
-        encoder.encode_frame(image::Frame::from_parts(picture, 0, 0, delay)).unwrap();
+        encoder.encode_frame(image::Frame::from_parts(image, 0, 0, delay)).unwrap();
     }
 }
 

@@ -17,7 +17,8 @@ use support::{Guest, Output, VERSIONS};
 /// The colour that every producer here shows, below the top eighth.
 const COLOUR: [u8; 3] = [0x20, 0xa0, 0x40];
 
-/// `feed OUTPUT SIZE SECONDS` runs [`producer`]; `start` does so in the background, as `$W`, and waits until the device is fed.
+/// `feed OUTPUT SIZE SECONDS` runs [`producer`]; `start` does so in the background, as `$W`, and waits until the device
+/// is fed.
 const HELPERS: &str = r#"
 set -u; D=/sys/devices/virtual/video4linux/video10
 feed() { OUTPUT=$1 SIZE=$2 LAST=$3 exec "$PRODUCER" --ignored --exact --nocapture producer; }
@@ -68,10 +69,10 @@ fn script(guest: Guest, script: &str) -> Output {
 }
 
 /// Checks that an image in `$SHARE` has [`COLOUR`], within the accuracy of converters.
-fn assert_colour(output: &Output, picture: &str) {
-    let seen = output.mean_colour(picture);
+fn assert_colour(output: &Output, image: &str) {
+    let seen = output.mean_colour(image);
     let near = seen.iter().zip(COLOUR).all(|(seen, meant)| (seen - f64::from(meant)).abs() <= 5.0);
-    assert!(near, "{picture} shows {seen:?}, not {COLOUR:?}");
+    assert!(near, "{image} shows {seen:?}, not {COLOUR:?}");
 }
 
 /// Checks that the last raw frame read by ffmpeg equals the written one byte for byte.

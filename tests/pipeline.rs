@@ -1,4 +1,5 @@
-//! The pipeline's threads together, from the demo camera to a memory sink, with the real model if ONNX Runtime is installed.
+//! The pipeline's threads together, from the demo camera to a memory sink, with the real model if ONNX Runtime is
+//! installed.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
@@ -128,11 +129,11 @@ fn the_person_is_shown_and_the_room_is_not() {
     let frame = memory.last().unwrap();
     let green = Yuv::from_rgb(0x20, 0xa0, 0x40);
     let share = share_of(&frame, green);
-    assert!((0.2..0.95).contains(&share), "{share} of the picture is background");
+    assert!((0.2..0.95).contains(&share), "{share} of the frame is background");
 }
 
-/// The camera shows a single colour that no card and no background has: not one pixel of it may be in the output without a
-/// mask, whatever the reason.
+/// The camera shows a single colour that no card and no background has: not one pixel of it may be in the output
+/// without a mask, whatever the reason.
 #[test]
 fn without_a_mask_no_pixel_of_the_room_is_shown() {
     let _alone = alone();
@@ -164,7 +165,7 @@ fn without_a_mask_no_pixel_of_the_room_is_shown() {
     assert_eq!(share_of(&memory.last().unwrap(), magenta), 1.0);
 }
 
-/// The share of a picture that has this colour, within rounding errors.
+/// The share of a frame that has this colour, within rounding errors.
 fn share_of(frame: &Frame, colour: Yuv) -> f64 {
     let (y, u, v) = frame.planes();
     let (width, half) = (frame.size().width(), frame.size().width() / 2);
@@ -297,7 +298,7 @@ fn the_plain_camera_goes_on_when_there_is_no_mask_for_lighting() {
     let look = Look { low_light: 50, ..Look::plain() };
     let (pipeline, memory) = start_fakes("4000", Scene { look, ..scene("off") }, 300);
     // longer than a background may lack its person before a card reports it
-    wait_for("pictures are shown for a while", || pipeline.stats().composed.get() > 110);
+    wait_for("frames are shown for a while", || pipeline.stats().composed.get() > 110);
     assert!(memory.frames().iter().skip(30).all(|frame| share_of(frame, ROOM) > 0.9), "no card instead of them");
 }
 
@@ -326,7 +327,7 @@ fn a_missing_library_is_reported() {
         mask::Settings { library: Some(PathBuf::from("/no/such/libonnxruntime.so")), ..mask::Settings::default() };
     let (pipeline, memory) = start("demo", nowhere, scene("#20a040"), 1);
     wait_for("the reason is reported", || pipeline.health().mask_failure.is_some());
-    assert!(memory.wait_for(5, TIMEOUT), "pictures are shown anyway");
+    assert!(memory.wait_for(5, TIMEOUT), "frames are shown anyway");
 }
 
 #[test]
@@ -378,7 +379,7 @@ fn gone_after_suspend(settings: &camera::Settings) -> Result<Box<dyn FrameSource
 }
 
 #[test]
-fn after_a_suspend_no_older_picture_is_shown() {
+fn after_a_suspend_no_older_frame_is_shown() {
     let _alone = alone();
     let memory = Memory::new(SIZE, 200);
     let sink = memory.clone();
@@ -393,7 +394,7 @@ fn after_a_suspend_no_older_picture_is_shown() {
     wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
     SUSPENDED.store(3600, Ordering::Relaxed);
     let count = memory.count();
-    wait_for("pictures are shown", || memory.count() > count + 5);
+    wait_for("frames are shown", || memory.count() > count + 5);
     // one may have been in progress
     let after = (memory.count() - count - 1) as usize;
     let frames = memory.frames();

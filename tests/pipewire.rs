@@ -32,7 +32,7 @@ fn green() -> Yuv {
 fn start<'a>(home: &'a Home, output: &str, size: &str) -> Daemon<'a> {
     home.write_config("[camera]\nalways_on = true\n");
     let mut daemon = home.start(&["--output", output, "--size", size, "--camera", "demo", "--background", "#20a040"]);
-    daemon.wait_until("pictures are composed", |status| status.counters.composed > 5);
+    daemon.wait_until("frames are composed", |status| status.counters.composed > 5);
     daemon
 }
 
@@ -182,30 +182,30 @@ fn browse(browser: &[&str], options: &[&str]) {
     session.start_portal();
     let _daemon = start(&home, "pipewire", "1280x720");
     session.wait_for_camera();
-    let picture = home.path("seen.png");
-    let output = consume(&session, &picture, options);
+    let image = home.path("seen.png");
+    let output = consume(&session, &image, options);
     let said = text(&output);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("Virtual Background Cam"), "{said}");
     assert!(said.contains("\"width\": 1280, \"height\": 720"), "{said}");
-    let corner = image::open(&picture).unwrap().to_rgb8().get_pixel(8, 8).0;
+    let corner = image::open(&image).unwrap().to_rgb8().get_pixel(8, 8).0;
     assert!(corner.iter().zip(GREEN).all(|(a, b)| a.abs_diff(b) <= 16), "{corner:?} is not {GREEN:?}; {said}");
     eprintln!("{said}");
 }
 
 /// Exit status 2 means that the browser exited; Chromium's PipeWire capture does so occasionally, so it is retried.
-fn consume(session: &Session, picture: &Path, options: &[&str]) -> Output {
+fn consume(session: &Session, image: &Path, options: &[&str]) -> Output {
     let consumer = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/testbed.d/chromium-consumer");
     let mut tries = 3;
     loop {
         let mut command = session.command(consumer);
-        command.args(["--pipewire", "--seconds", "2", "--wait", "20", "--png"]).arg(picture).args(options);
+        command.args(["--pipewire", "--seconds", "2", "--wait", "20", "--png"]).arg(image).args(options);
         let output = command.output().unwrap();
         tries -= 1;
         if output.status.code() != Some(2) || tries == 0 {
             return output;
         }
         eprintln!("trying again: {}", text(&output));
-        let _ = fs::remove_file(picture);
+        let _ = fs::remove_file(image);
     }
 }

@@ -1,5 +1,5 @@
-//! The room never shows by accident: a reader checks every frame completely while everything that can go wrong does, on real
-//! drivers.
+//! The room never shows by accident: a reader checks every frame completely while everything that can go wrong does, on
+//! real drivers.
 //!
 //! The webcam shows only blue, and nothing else here is blue. `support/watcher.py` reports where it saw the room.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -42,8 +42,8 @@ paint_room
 fn the_room_never_leaks(version: &str, script: &str) {
     let testbed = testbed_or_skip!();
     let guest = Guest::new(&testbed).v4l2loopback(version);
-    let picture = guest.path("picture.png");
-    image::RgbImage::from_pixel(64, 36, image::Rgb([0, 100, 0])).save(picture).unwrap();
+    let image = guest.path("picture.png");
+    image::RgbImage::from_pixel(64, 36, image::Rgb([0, 100, 0])).save(image).unwrap();
     image::RgbImage::from_pixel(64, 36, image::Rgb([0, 0, 255])).save(guest.path("room.png")).unwrap();
     let output = guest.daemon(&format!("{HELPERS}\n{script}")).success();
     let (meant, leaks) = sightings(&output);
@@ -124,7 +124,7 @@ fn cameras_and_scenes(version: &str) {
         run set-prompt forest; more frames 10
         run mirror on; more frames 5
         phase a background that cannot be loaded
-        ! "$BGCAM" set-image "$SHARE/broken" || fail "nonsense was taken for a picture"
+        ! "$BGCAM" set-image "$SHARE/broken" || fail "garbage was accepted as an image"
         more frames 5
         run set-color '#20a040'; more live 5
         phase off

@@ -17,7 +17,7 @@ fn label(daemon: &mut Daemon<'_>) -> String {
 fn shown(daemon: &mut Daemon<'_>) -> String {
     match daemon.wait_until("it answers", |_| true).scene.background {
         BackgroundSpec::Picture { path, .. } => path.file_stem().unwrap().to_str().unwrap().to_owned(),
-        other => panic!("{other} is not a picture"),
+        other => panic!("{other} is not an image"),
     }
 }
 
@@ -96,17 +96,17 @@ fn unpaintable_parts_are_reported_and_saved() {
 fn the_painter_supports_styles_and_negative_prompts() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);
-    let mut pictures = Vec::new();
+    let mut images = Vec::new();
     for options in [&[][..], &["--style", "minimal"], &["--style", "3d"], &["--style", "oil"], &["--negative", "water"]]
     {
         let output = home.expect(&[&["set-prompt", "--size", "320x180", "beach"], options].concat(), 0);
         assert!(!output.contains("note:"), "{options:?}: {output}");
         assert_eq!(label(&mut daemon), "beach (painted)");
-        pictures.push(shown(&mut daemon));
+        images.push(shown(&mut daemon));
     }
-    pictures.sort();
-    pictures.dedup();
-    assert_eq!(pictures.len(), 5, "each option gives another picture");
+    images.sort();
+    images.dedup();
+    assert_eq!(images.len(), 5, "each option gives another image");
     let output = home.expect(&["set-prompt", "--size", "320x180", "--negative", "trees", "forest"], 0);
     assert!(output.contains("can't paint \"forest\" without \"trees\"; it painted a meadow instead"), "{output}");
 }
@@ -229,9 +229,9 @@ fn ignored_options_are_noted_each_time() {
         assert!(!output.contains("negative"), "the painter takes negative prompts, {time}: {output}");
     }
     let list: serde_json::Value = serde_json::from_str(&home.expect(&["gallery", "list", "--json"], 0)).unwrap();
-    assert_eq!(list.as_array().unwrap().len(), 1, "ignored options give the same picture");
+    assert_eq!(list.as_array().unwrap().len(), 1, "ignored options give the same image");
     let output = home.expect(&["set-prompt", "beach"], 0);
-    assert!(!output.contains("models"), "the notes are about the request, not the picture: {output}");
+    assert!(!output.contains("models"), "the notes are about the request, not the image: {output}");
     let output = home.expect(&["set-prompt", "beach", "--no-wait", "--model", "sdxl"], 0);
     assert!(output.contains("note: the built-in painter has no models"), "{output}");
     let output = home.expect(&["set-prompt", "beach", "--provider", "command", "--model", "sdxl"], 0);

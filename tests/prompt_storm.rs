@@ -1,5 +1,5 @@
-//! Two hundred prompts in a row, a third of which fail in various ways: nothing leaks, video continues, and the last good
-//! background stays.
+//! Two hundred prompts in a row, a third of which fail in various ways: nothing leaks, video continues, and the last
+//! good background stays.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -44,7 +44,7 @@ fn png(colour: [u8; 3]) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn with_picture(bytes: &[u8]) -> Reply {
+fn with_image(bytes: &[u8]) -> Reply {
     json(200, &json!({"data": [{"b64_json": BASE64_STANDARD.encode(bytes)}]}))
 }
 
@@ -74,10 +74,10 @@ fn failures() -> Vec<(Reply, &'static str)> {
         (text(200, "{\"data\": [{\"b64"), "cut off"),
         (json(200, &json!({"data": []})), "contains no image"),
         (json(200, &json!({"data": [{"b64_json": &whole[..whole.len() - 3]}]})), "damaged or cut off"),
-        (with_picture(&png([4, 5, 6])[..200]), "openai"),
-        (with_picture(&bomb()), "60000"),
-        (with_picture(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "an SVG drawing"),
-        (with_picture(b"GIF89a.............."), "a GIF"),
+        (with_image(&png([4, 5, 6])[..200]), "openai"),
+        (with_image(&bomb()), "60000"),
+        (with_image(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "an SVG drawing"),
+        (with_image(b"GIF89a.............."), "a GIF"),
         (json(200, &json!({"data": [{"url": "http://192.0.2.1/picture.png"}]})), "192.0.2.1"),
         (Reply::Full(302, "Location: http://192.0.2.1/\r\n", Vec::new()), "openai"),
         (Reply::Endless, "more than 25 MB"),
@@ -153,7 +153,7 @@ fn two_hundred_prompts_leave_the_last_good_background() {
     let url = serve(move |_, _| match outcome(number.load(Ordering::SeqCst) as u32) {
         Outcome::Fails(way) => failures().swap_remove(way).0,
         Outcome::Cancelled | Outcome::Replaced => Reply::Hang,
-        _ => with_picture(&png([number.load(Ordering::SeqCst) as u8, 90, 200])),
+        _ => with_image(&png([number.load(Ordering::SeqCst) as u8, 90, 200])),
     });
     let home = Home::new();
     let (key, program) = (home.path("key"), home.path("program"));
@@ -217,7 +217,7 @@ fn two_hundred_prompts_leave_the_last_good_background() {
     }
     let lock = (String::new(), 1); // `.lock` has no extension
     let expected = HashMap::from([("png".to_owned(), good.len()), ("json".to_owned(), good.len()), lock]);
-    assert_eq!(kept, expected, "every good picture and nothing else");
+    assert_eq!(kept, expected, "every good image and nothing else");
     let (log, status) = (home.log(), home.expect(&["status", "--json"], 0));
     let shown = home.expect(&["config", "show"], 0);
     assert!(![log, status, shown].iter().any(|text| text.contains("canary")), "the key is shown");

@@ -86,14 +86,14 @@ async fn generate(provider: &str, text: &str, settings: &PromptSettings) -> Resu
 
 fn aimock(folder: &Path, options: &[&str]) -> Option<Server> {
     let program = installed("AIMOCK", "node_modules/@copilotkit/aimock/dist/cli.js")?;
-    let picture = image::RgbImage::from_pixel(64, 36, image::Rgb([10, 200, 90]));
-    picture.save(folder.join("beach.png")).unwrap();
-    let picture = BASE64_STANDARD.encode(fs::read(folder.join("beach.png")).unwrap());
+    let image = image::RgbImage::from_pixel(64, 36, image::Rgb([10, 200, 90]));
+    image.save(folder.join("beach.png")).unwrap();
+    let image = BASE64_STANDARD.encode(fs::read(folder.join("beach.png")).unwrap());
     let on = |text: &str| json!({"userMessage": text, "endpoint": "image"});
     let blocked = json!({"message": "rejected", "type": "image_generation_user_error", "code": "moderation_blocked"});
     let limit = json!({"message": "Rate limit reached", "type": "rate_limit_error"});
     let fixtures = json!({"fixtures": [
-        {"match": on("beach"), "response": {"image": {"b64Json": picture}}},
+        {"match": on("beach"), "response": {"image": {"b64Json": image}}},
         {"match": on("blocked"), "response": {"error": blocked, "status": 400}},
         {"match": on("limit"), "response": {"error": limit, "status": 429}},
     ]});
@@ -118,8 +118,8 @@ async fn aimock_returns_images_and_rejections() {
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = aimock(folder.path(), &[]) else { return };
     let settings = openai(&server, folder.path(), "sk-right");
-    let picture = generate("openai", "a beach", &settings).await.unwrap();
-    assert_eq!(picture.bytes, fs::read(folder.path().join("beach.png")).unwrap());
+    let image = generate("openai", "a beach", &settings).await.unwrap();
+    assert_eq!(image.bytes, fs::read(folder.path().join("beach.png")).unwrap());
     let error = generate("openai", "a blocked thing", &settings).await.unwrap_err();
     assert!(matches!(error, PromptError::Moderated { .. }), "{error:?}");
     let error = generate("openai", "over the limit", &settings).await.unwrap_err();
@@ -229,8 +229,8 @@ async fn sd_server_generates_images() {
     (settings.sdwebui.steps, settings.sdwebui.cfg_scale) = (1, 1.0);
     settings.sdwebui.size = "320x180".to_owned();
     for provider in ["openai", "sdwebui"] {
-        let picture = generate(provider, "a beach", &settings).await.unwrap();
-        let size = image::load_from_memory(&picture.bytes).unwrap().into_rgb8().dimensions();
+        let image = generate(provider, "a beach", &settings).await.unwrap();
+        let size = image::load_from_memory(&image.bytes).unwrap().into_rgb8().dimensions();
         // The server rounds sizes up; the image is cropped when it becomes the background.
         assert!(size.0 >= 320 && size.1 >= 180, "{provider}: {size:?}");
     }

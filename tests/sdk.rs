@@ -78,9 +78,9 @@ fn ivs_and_chime_pages_use_it_as_an_ordinary_camera() {
         assert!(seen["frames"].as_u64().unwrap() > 3, "{seen}");
         eprintln!("{kind}: {seen}");
     }
-    for picture in ["ivs.png", "chime.png"] {
-        let mean = output.mean_colour(picture);
+    for image in ["ivs.png", "chime.png"] {
+        let mean = output.mean_colour(image);
         let near = mean.iter().zip([0x20, 0xa0, 0x40]).all(|(seen, meant)| (seen - f64::from(meant)).abs() <= 6.0);
-        assert!(near, "{picture} shows {mean:?}");
+        assert!(near, "{image} shows {mean:?}");
     }
 }

@@ -327,8 +327,8 @@ fn gallery_endpoints_work() {
     let daemon = home.start(&["--camera", "demo"]);
     let session = Session::of(&home);
     write_png(&home.path("green.png"), 640, 480, [10, 200, 30]);
-    let picture = fs::read(home.path("green.png")).unwrap();
-    let answer = session.ask("POST", "/api/upload/My%20%3Cgreen%3E%20wall.png", &picture);
+    let image = fs::read(home.path("green.png")).unwrap();
+    let answer = session.ask("POST", "/api/upload/My%20%3Cgreen%3E%20wall.png", &image);
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     let id = answer.json()["ok"]["pictures"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(daemon.status().scene.label, "My <green> wall");
@@ -354,9 +354,9 @@ fn a_late_upload_is_saved_and_does_not_replace_a_newer_choice() {
     let daemon = home.start(&["--camera", "demo"]);
     let session = Session::of(&home);
     write_png(&home.path("green.png"), 640, 480, [10, 200, 30]);
-    let picture = fs::read(home.path("green.png")).unwrap();
+    let image = fs::read(home.path("green.png")).unwrap();
     let mut stream = TcpStream::connect(&session.host).unwrap();
-    let (host, cookie, length) = (&session.host, &session.cookie, picture.len());
+    let (host, cookie, length) = (&session.host, &session.cookie, image.len());
     let head = format!(
         "POST /api/upload/green.png HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\
          Expect: 100-continue\r\nOrigin: http://{host}\r\nX-Bgcam: 1\r\nCookie: {cookie}\r\n\r\n"
@@ -366,7 +366,7 @@ fn a_late_upload_is_saved_and_does_not_replace_a_newer_choice() {
     stream.read_exact(&mut go_on).unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     home.expect(&["set-color", "red"], 0);
-    stream.write_all(&picture).unwrap();
+    stream.write_all(&image).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

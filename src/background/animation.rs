@@ -27,7 +27,7 @@ use crate::{
 const MAX_PIXELS: u64 = 4096 * 2160;
 
 /// The maximum number of frames per pass; then the animation starts again.
-const MAX_PICTURES: u32 = 20_000;
+const MAX_FRAMES: u32 = 20_000;
 
 /// The maximum size of the cached frames: two seconds of 720p at 23 frames per second.
 const MAX_CACHED_BYTES: usize = 64 << 20;
@@ -44,7 +44,8 @@ pub(super) enum Format {
     Png,
 }
 
-/// The format of an animation that starts with these bytes. A still image has none, except that a GIF may have a single frame.
+/// The format of an animation that starts with these bytes. A still image has none, except that a GIF may have a single
+/// frame.
 pub(super) fn recognise(bytes: &[u8]) -> Option<Format> {
     // the flag in the VP8X chunk
     const ANIMATION: u8 = 2;
@@ -87,7 +88,7 @@ impl Source {
     /// The image is complete if it decodes the same whatever follows.
     fn with_end(self) -> Self {
         const MAX_BLOCK_LEN: usize = 256;
-        let first = |source: &Self| Some(source.pictures().ok()?.next()?.ok()?.into_buffer());
+        let first = |source: &Self| Some(source.frames().ok()?.next()?.ok()?.into_buffer());
         if first(&self).is_some() {
             return self;
         }
@@ -96,21 +97,21 @@ impl Source {
             ..self.clone()
         };
         let (zeros, ones) = (ended(0), ended(0xff));
-        if first(&zeros).is_some_and(|picture| first(&ones) == Some(picture)) { zeros } else { self }
+        if first(&zeros).is_some_and(|image| first(&ones) == Some(image)) { zeros } else { self }
     }
 
     /// Whether there is a second frame.
     pub(super) fn moves(&self) -> Result<bool, BackgroundError> {
-        let mut pictures = self.pictures()?;
-        match pictures.next() {
+        let mut frames = self.frames()?;
+        match frames.next() {
             None => Err(self.failed(None)),
             Some(Err(error)) => Err(self.failed(Some(error))),
             // a damaged second frame does not count
-            Some(Ok(_)) => Ok(matches!(pictures.next(), Some(Ok(_)))),
+            Some(Ok(_)) => Ok(matches!(frames.next(), Some(Ok(_)))),
         }
     }
 
-    fn pictures(&self) -> Result<Frames<'static>, BackgroundError> {
+    fn frames(&self) -> Result<Frames<'static>, BackgroundError> {
         let decode = || -> ImageResult<_> {
             let input = Cursor::new(Arc::clone(&self.bytes));
             let mut limits = image::Limits::default();
@@ -165,7 +166,7 @@ pub(super) struct Animation {
     source: Source,
     fit: Fit,
     /// The remaining frames of this pass; `None` once all are cached.
-    pictures: Option<Frames<'static>>,
+    frames: Option<Frames<'static>>,
     /// The number of frames in this pass.
     count: u32,
     cache: Vec<(Frame, Duration)>,
@@ -175,30 +176,30 @@ pub(super) struct Animation {
 
 impl Animation {
     pub(super) fn open(source: Source, fit: Fit) -> Result<Self, BackgroundError> {
-        let pictures = Some(source.pictures()?);
-        Ok(Self { source, fit, pictures, count: 0, cache: Vec::new(), is_cacheable: true })
+        let frames = Some(source.frames()?);
+        Ok(Self { source, fit, frames, count: 0, cache: Vec::new(), is_cacheable: true })
     }
 
     /// Decodes the next frame of the file.
     fn decode(&mut self, into: &mut Frame) -> Result<Option<Duration>, BackgroundError> {
-        let next = match &mut self.pictures {
-            Some(pictures) if self.count < MAX_PICTURES => pictures.next(),
+        let next = match &mut self.frames {
+            Some(frames) if self.count < MAX_FRAMES => frames.next(),
             _ => None,
         };
-        let picture = match next {
+        let image = match next {
             None => return Ok(None),
             // like browsers: a damaged frame ends the pass, unless it is the first
             Some(Err(_)) if self.count > 0 => return Ok(None),
             Some(Err(error)) => return Err(self.source.failed(Some(error))),
-            Some(Ok(picture)) => picture,
+            Some(Ok(image)) => image,
         };
-        let time = Duration::from(picture.delay());
+        let time = Duration::from(image.delay());
         let time = if time <= MIN_TIME { DEFAULT_TIME } else { time };
-        let mut picture = DynamicImage::ImageRgba8(picture.into_buffer());
+        let mut image = DynamicImage::ImageRgba8(image.into_buffer());
         if let Some(to_srgb) = &self.source.to_srgb {
-            picture = to_srgb.convert(picture);
+            image = to_srgb.convert(image);
         }
-        into.copy_from(&fit::to_frame(image_file::on_black(picture), self.fit, into.size()));
+        into.copy_from(&fit::to_frame(image_file::on_black(image), self.fit, into.size()));
         self.count += 1;
         self.add_to_cache(into, time);
         Ok(Some(time))
@@ -223,7 +224,7 @@ impl Animation {
 
 impl ClipDecoder for Animation {
     fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
-        if self.pictures.is_some() {
+        if self.frames.is_some() {
             if let Some(time) = self.decode(into)? {
                 return Ok(time);
             }
@@ -231,7 +232,7 @@ impl ClipDecoder for Animation {
                 return Err(self.source.failed(None));
             }
             self.count = 0;
-            self.pictures = if self.is_cacheable { None } else { Some(self.source.pictures()?) };
+            self.frames = if self.is_cacheable { None } else { Some(self.source.frames()?) };
         }
         if let Some(time) = self.next_cached(into) {
             return Ok(time);
@@ -256,14 +257,14 @@ pub(super) mod tests {
     };
 
     /// A GIF of flat grey images with these levels and times in milliseconds.
-    pub(crate) fn gif(pictures: &[(u8, u32)]) -> Vec<u8> {
+    pub(crate) fn gif(frames: &[(u8, u32)]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = GifEncoder::new(&mut bytes);
         encoder.set_repeat(Repeat::Infinite).unwrap();
-        for (level, time) in pictures {
-            let picture = RgbaImage::from_pixel(32, 24, image::Rgba([*level, *level, *level, 255]));
+        for (level, time) in frames {
+            let image = RgbaImage::from_pixel(32, 24, image::Rgba([*level, *level, *level, 255]));
             let delay = Delay::from_numer_denom_ms(*time, 1);
-            encoder.encode_frame(image::Frame::from_parts(picture, 0, 0, delay)).unwrap();
+            encoder.encode_frame(image::Frame::from_parts(image, 0, 0, delay)).unwrap();
         }
         drop(encoder);
         bytes
@@ -281,8 +282,8 @@ pub(super) mod tests {
         };
         let still = |level: u8| {
             let mut bytes = Cursor::new(Vec::new());
-            let picture = image::GrayImage::from_pixel(32, 24, image::Luma([level]));
-            picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+            let image = image::GrayImage::from_pixel(32, 24, image::Luma([level]));
+            image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
             let bytes = bytes.into_inner();
             let at = bytes.windows(4).position(|name| name == b"IDAT").unwrap();
             let length = u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
@@ -345,7 +346,7 @@ pub(super) mod tests {
             Animation::open(source(gif(&[(0, 50), (90, 0), (255, 10), (200, 70)])), Fit::Cover).unwrap();
         let round = [(luma(0), 50), (luma(90), 100), (luma(255), 100), (luma(200), 70)];
         assert_eq!(look(&mut animation, 12, size()), round.repeat(3));
-        assert!(animation.pictures.is_none(), "a short loop is cached");
+        assert!(animation.frames.is_none(), "a short loop is cached");
     }
 
     #[test]
@@ -389,7 +390,7 @@ pub(super) mod tests {
         let mut animation = Animation::open(source(gif(&levels)), Fit::Stretch).unwrap();
         let round = levels.map(|(level, time)| (luma(level), u128::from(time)));
         assert_eq!(look(&mut animation, 14, large), round.repeat(2));
-        assert!(animation.cache.is_empty() && animation.pictures.is_some());
+        assert!(animation.cache.is_empty() && animation.frames.is_some());
     }
 
     #[test]
@@ -408,7 +409,7 @@ pub(super) mod tests {
     fn a_webp_loops_with_its_own_colours_and_times() {
         let source = source(WEBP.to_vec());
         assert!(source.moves().unwrap());
-        let sizes: Vec<_> = source.pictures().unwrap().map(|picture| picture.unwrap().buffer().dimensions()).collect();
+        let sizes: Vec<_> = source.frames().unwrap().map(|image| image.unwrap().buffer().dimensions()).collect();
         assert_eq!(sizes, [(16, 16); 3]);
         let mut animation = Animation::open(source, Fit::Cover).unwrap();
         let mut frame = Frame::new(size());
@@ -419,7 +420,7 @@ pub(super) mod tests {
             let meant = crate::frame::Yuv::from_rgb(rgb[0], rgb[1], rgb[2]);
             assert!(flat(y, meant.y) && flat(u, meant.u) && flat(v, meant.v), "{rgb:?}");
         }
-        assert!(animation.pictures.is_none(), "a short loop is cached");
+        assert!(animation.frames.is_none(), "a short loop is cached");
     }
 
     #[test]

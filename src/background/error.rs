@@ -55,7 +55,7 @@ pub enum BackgroundError {
     /// A folder that cannot be read.
     #[error("cannot read the folder {}", path.display())]
     Folder { path: PathBuf, source: io::Error },
-    /// A folder without usable pictures.
+    /// A folder without usable images.
     #[error("no usable image in the folder {}", path.display())]
     NoPictures { path: PathBuf },
     /// The first frame did not arrive in time.

@@ -19,20 +19,20 @@ pub enum Fit {
     /// Fill the frame, cropping the edges.
     #[default]
     Cover,
-    /// Show the whole picture over a dark, blurred copy of itself.
+    /// Show the whole image over a dark, blurred copy of itself.
     Contain,
-    /// Fill the frame with the whole picture, distorted.
+    /// Fill the frame with the whole image, distorted.
     Stretch,
 }
 
-/// Resizes `picture` to `size` and converts it to I420.
-pub(super) fn to_frame(picture: RgbImage, fit: Fit, size: Size) -> Frame {
+/// Resizes `image` to `size` and converts it to I420.
+pub(super) fn to_frame(image: RgbImage, fit: Fit, size: Size) -> Frame {
     let (width, height) = (size.width() as u32, size.height() as u32);
-    let picture = Rgb8 { width: picture.width(), height: picture.height(), bytes: picture.into_raw() };
+    let image = Rgb8 { width: image.width(), height: image.height(), bytes: image.into_raw() };
     let fitted = match fit {
-        Fit::Cover => resize(&picture, width, height, true),
-        Fit::Stretch => resize(&picture, width, height, false),
-        Fit::Contain => contain(&picture, width, height),
+        Fit::Cover => resize(&image, width, height, true),
+        Fit::Stretch => resize(&image, width, height, false),
+        Fit::Contain => contain(&image, width, height),
     };
     let mut frame = Frame::new(size);
     write_i420(&fitted.bytes, &mut frame);
@@ -58,22 +58,22 @@ fn resize_by(filter: FilterType, from: &Rgb8, width: u32, height: u32, crop: boo
     let options = if crop { options.fit_into_destination(None) } else { options };
     let source = ImageRef::new(from.width, from.height, &from.bytes, PixelType::U8x3);
     let mut into = Image::new(width, height, PixelType::U8x3);
-    #[allow(clippy::expect_used)] // decoded pictures have pixels, and both images are U8x3
+    #[allow(clippy::expect_used)] // decoded images have pixels, and both images are U8x3
     Resizer::new()
         .resize(&source.expect("three bytes a pixel"), &mut into, &options)
         .expect("two RGB images without an odd crop");
     Rgb8 { width, height, bytes: into.into_vec() }
 }
 
-/// Centres the whole picture, and fills the bars with a blurred and darkened copy, as on television.
-fn contain(picture: &Rgb8, width: u32, height: u32) -> Rgb8 {
-    let scale = f64::min(f64::from(width) / f64::from(picture.width), f64::from(height) / f64::from(picture.height));
+/// Centres the whole image, and fills the bars with a blurred and darkened copy, as on television.
+fn contain(image: &Rgb8, width: u32, height: u32) -> Rgb8 {
+    let scale = f64::min(f64::from(width) / f64::from(image.width), f64::from(height) / f64::from(image.height));
     let side = |length: u32, limit: u32| ((f64::from(length) * scale).round() as u32).clamp(1, limit);
-    let inner = resize(picture, side(picture.width, width), side(picture.height, height), false);
+    let inner = resize(image, side(image.width, width), side(image.height, height), false);
     if (inner.width, inner.height) == (width, height) {
         return inner;
     }
-    let small = resize(picture, (width / 48).max(2), (height / 48).max(2), true);
+    let small = resize(image, (width / 48).max(2), (height / 48).max(2), true);
     let mut whole = resize_by(FilterType::Gaussian, &small, width, height, false);
     whole.bytes.iter_mut().for_each(|byte| *byte = (u16::from(*byte) * 2 / 5) as u8);
     let (left, top) = ((width - inner.width) / 2, (height - inner.height) / 2);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn cover_crops_and_stretch_does_not() {
-        // a tall picture whose top and bottom quarters are red, which cover crops
+        // a tall image whose top and bottom quarters are red, which cover crops
         let tall = RgbImage::from_fn(32, 64, |_, y| Rgb(if (16..48).contains(&y) { [255; 3] } else { [255, 0, 0] }));
         let cover = to_frame(tall.clone(), Fit::Cover, size());
         assert!(cover.planes().0.iter().all(|y| *y == 235));

@@ -1,9 +1,9 @@
 //! Repairs GIF headers with a screen too small for the first image.
 
-/// Enlarges the screen to contain the first image, as browsers do: some programs write a screen of 0x0. Does nothing if this is
-/// not a GIF, or has no image.
+/// Enlarges the screen to contain the first image, as browsers do: some programs write a screen of 0x0. Does nothing if
+/// this is not a GIF, or has no image.
 pub(super) fn show_first_picture(bytes: &mut [u8]) {
-    let Some(at) = first_picture(bytes) else { return };
+    let Some(at) = first_image(bytes) else { return };
     for side in 0..2 {
         let number = |at: usize| bytes.get(at..)?.first_chunk().map(|number| u16::from_le_bytes(*number));
         let (Some(start), Some(length), Some(screen)) =
@@ -17,9 +17,9 @@ pub(super) fn show_first_picture(bytes: &mut [u8]) {
 }
 
 /// The offset of the first image's left, top, width and height.
-fn first_picture(bytes: &[u8]) -> Option<usize> {
+fn first_image(bytes: &[u8]) -> Option<usize> {
     const EXTENSION: u8 = 0x21;
-    const PICTURE: u8 = 0x2c;
+    const IMAGE: u8 = 0x2c;
     if !bytes.starts_with(b"GIF8") {
         return None;
     }
@@ -29,7 +29,7 @@ fn first_picture(bytes: &[u8]) -> Option<usize> {
     loop {
         match *bytes.get(at)? {
             EXTENSION => at = after_blocks(bytes, at + 2)?,
-            PICTURE => return Some(at + 1),
+            IMAGE => return Some(at + 1),
             _ => return None,
         }
     }

@@ -1,4 +1,4 @@
-//! Grading of background pictures and videos: blur, brightness, saturation.
+//! Grading of background images and videos: blur, brightness, saturation.
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::{
     look::Look,
 };
 
-/// The adjustment of a picture or video; each value does nothing at 0.
+/// The adjustment of an image or video; each value does nothing at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Grade {
     /// 0 to 100 (nothing recognisable), as strong as the blurred room of that strength.
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(of(0, -100), Yuv { u: 128, v: 128, ..red });
         assert_eq!(of(0, 0), red);
         assert!(of(0, 50).v > red.v && of(0, 50).y == red.y);
-        assert_eq!(graded(red, Grade { blur: 70, ..Grade::default() }), red, "a flat picture stays flat");
+        assert_eq!(graded(red, Grade { blur: 70, ..Grade::default() }), red, "a flat image stays flat");
     }
 
     #[test]

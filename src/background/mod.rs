@@ -1,7 +1,7 @@
 //! Stage 3, background: the layer behind the person, fitted once and ready to blend.
 //!
-//! A [`BackgroundSpec`] is the request; [`Background::load`] turns it into a [`Background`], away from the threads that carry
-//! frames.
+//! A [`BackgroundSpec`] is the request; [`Background::load`] turns it into a [`Background`], away from the threads that
+//! carry frames.
 
 mod animation;
 mod error;
@@ -41,9 +41,9 @@ pub enum Background {
     Off,
     /// A single colour.
     Color(Yuv),
-    /// A picture of the frames' size.
+    /// An image of the frames' size.
     Picture(Arc<Frame>),
-    /// Pictures of the frames' size, one after another: a video, an animation or a slideshow.
+    /// Successive images of the frames' size: a video, an animation or a slideshow.
     Moving(Arc<Player>),
     /// The blurred room.
     Blur {
@@ -59,7 +59,7 @@ pub struct Options {
     pub size: Size,
     /// The limits for image files.
     pub limits: Limits,
-    /// The adjustments of pictures and videos.
+    /// The adjustments of images and videos.
     pub grade: Grade,
     /// The duration of a slideshow's crossfades.
     pub crossfade: Duration,
@@ -83,7 +83,8 @@ pub fn is_animated(bytes: &[u8]) -> bool {
 }
 
 impl Background {
-    /// Loads `spec`: reads and decodes files, which may take a second. The first frame of a moving background is then decoded.
+    /// Loads `spec`: reads and decodes files, which may take a second. The first frame of a moving background is then
+    /// decoded.
     ///
     /// # Errors
     /// When a file cannot be read, is too large or cannot be shown; colours and blur cannot fail.
@@ -104,15 +105,15 @@ impl Background {
         Self::Picture(Arc::new(moving::still(image, fit, options)))
     }
 
-    /// Advances a moving background to its picture at `now`. Call it once before each frame that is shown, and only then: nothing
-    /// is decoded ahead for frames that are not shown. Never waits.
+    /// Advances a moving background to its frame at `now`. Call it once before each frame that is shown, and only then:
+    /// nothing is decoded ahead for frames that are not shown. Never waits.
     pub fn play(&self, now: Instant) {
         if let Self::Moving(player) = self {
             player.play(now);
         }
     }
 
-    /// Advances a moving background to `position` from its start, and waits for that picture; for files.
+    /// Advances a moving background to `position` from its start, and waits for that frame; for files.
     pub fn seek(&self, position: Duration) {
         if let Self::Moving(player) = self {
             player.seek(position);

@@ -29,7 +29,7 @@ pub(super) fn load(path: &Path, fit: Fit, options: &Options) -> Result<Backgroun
     let name = path.display().to_string();
     let known = image_file::sniff(&head, &name);
     if known.is_ok() || head.starts_with(b"GIF8") {
-        return picture(path, &name, fit, options);
+        return load_image(path, &name, fit, options);
     }
     match known {
         Err(ImageFileError::NotAnImage { found, .. }) if may_be_video(&head, found) => video(path, fit, options),
@@ -59,11 +59,11 @@ fn may_be_video(head: &[u8], found: &str) -> bool {
     head.starts_with(b"YUV4MPEG2") || ["a video", "a video or audio file", "an unknown file type"].contains(&found)
 }
 
-fn picture(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
+fn load_image(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
     let bytes = image_file::read_bytes(path, &options.limits)?;
     let Some(format) = animation::recognise(&bytes) else {
-        let picture = image_file::decode(&bytes, name, &options.limits)?;
-        return Ok(Background::still(picture, fit, options));
+        let image = image_file::decode(&bytes, name, &options.limits)?;
+        return Ok(Background::still(image, fit, options));
     };
     let source = Source::new(path, format, bytes);
     let moves = source.moves()?;

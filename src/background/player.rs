@@ -1,7 +1,7 @@
 //! Plays moving backgrounds: decoded ahead on a separate thread, shown by the clock, never waited for.
 //!
-//! The thread decodes a few frames ahead and then sleeps until one is taken, so nothing is decoded while no frame is shown.
-//! Frames are recycled, and the lock is held only to move pointers.
+//! The thread decodes a few frames ahead and then sleeps until one is taken, so nothing is decoded while no frame is
+//! shown. Frames are recycled, and the lock is held only to move pointers.
 
 use std::{
     collections::VecDeque,
@@ -31,8 +31,8 @@ const AHEAD: usize = 4;
 /// Those, the shown frame, two held by the render thread during a change of scenes, and one being filled.
 const BUFFERS: usize = AHEAD + 4;
 
-/// How far the clock catches up after a late call of [`Player::play`], and how far it runs ahead of a late decoder. A hiccup is
-/// caught up; a longer gap, such as a paused scene or a clip being reopened, is not.
+/// How far the clock catches up after a late call of [`Player::play`], and how far it runs ahead of a late decoder. A
+/// hiccup is caught up; a longer gap, such as a paused scene or a clip being reopened, is not.
 const MAX_CATCH_UP: Duration = Duration::from_millis(500);
 
 /// The timeout for the first frame: less than the service's start timeout.
@@ -44,9 +44,9 @@ const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
 /// The delays before a failed clip is reopened.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
-/// Decodes an endless sequence of pictures.
+/// Decodes an endless sequence of frames.
 pub(super) trait ClipDecoder {
-    /// Writes the next picture to `into` and returns how long it is shown.
+    /// Writes the next frame to `into` and returns how long it is shown.
     ///
     /// # Errors
     /// When decoding cannot continue; the clip is then reopened.
@@ -119,8 +119,8 @@ impl Player {
         self.go_to(state, wanted);
     }
 
-    /// Advances to the frame at `position` from the first, and waits until it is decoded; for files, whose output must not depend
-    /// on decoding speed. Never goes back.
+    /// Advances to the frame at `position` from the first, and waits until it is decoded; for files, whose output must
+    /// not depend on decoding speed. Never goes back.
     pub fn seek(&self, position: Duration) {
         let deadline = Instant::now() + FRAME_TIMEOUT;
         let mut state = self.ring.lock();
@@ -146,7 +146,7 @@ impl Player {
         }
     }
 
-    /// Adjusts the pictures to come, without restarting; those already decoded stay as they are.
+    /// Adjusts the frames to come, without restarting; those already decoded stay as they are.
     pub fn set_grade(&self, grade: Grade) {
         self.ring.lock().grade = grade;
     }
@@ -206,7 +206,7 @@ impl Ring {
         let mut state = self.lock();
         let at = state.decoded;
         state.ready.push_back((at, frame));
-        // a picture with zero duration would make a clip loop forever without any progress
+        // a frame with zero duration would make a clip loop forever without any progress
         state.decoded = at + duration.max(Duration::from_millis(1));
         state.failing = false;
         drop(state);
@@ -230,7 +230,8 @@ fn due(begins: impl Iterator<Item = Duration>, position: Duration) -> usize {
     begins.take_while(|at| *at <= position).count()
 }
 
-/// The thread: opens the decoder, and reopens it until the player is dropped; but if it never worked, reports the error.
+/// The thread: opens the decoder, and reopens it until the player is dropped; but if it never worked, reports the
+/// error.
 fn run(ring: &Ring, options: &Options, mut open: Open, first_result: &SyncSender<Result<(), BackgroundError>>) {
     let mut pool = Pool::new(BUFFERS, || Frame::new(options.size));
     let mut grader = Grader::new(options.grade, options.size);
@@ -310,7 +311,7 @@ mod tests {
         Options::new(Size::new(16, 16).unwrap())
     }
 
-    /// Pictures with increasing luma, 40 ms each; every `breaks`th fails.
+    /// Frames with increasing luma, 40 ms each; every `breaks`th fails.
     struct Counting {
         made: Arc<AtomicU64>,
         breaks: u64,
@@ -400,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_picture_stays_while_a_clip_fails_and_it_continues_after() {
+    fn the_last_frame_stays_while_a_clip_fails_and_it_continues_after() {
         let (player, _) = counting(4); // 0 1 2, then 4 5 6
         player.seek(STEP * 2);
         assert_eq!(shows(&player), 2);

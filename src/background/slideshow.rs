@@ -1,6 +1,6 @@
-//! A slideshow: the pictures of a folder, each crossfading into the next.
+//! A slideshow: the images of a folder, each crossfading into the next.
 //!
-//! The next picture is loaded as soon as one is shown, on the player's thread; the folder is read again on every pass.
+//! The next image is loaded as soon as one is shown, on the player's thread; the folder is read again on every pass.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -23,19 +23,19 @@ const MAX_ENTRIES: usize = 20_000;
 /// The time per step of a crossfade.
 const STEP: Duration = Duration::from_millis(33);
 
-/// The pictures of a folder, looping.
+/// The images of a folder, looping.
 pub(super) struct Slideshow {
     slides: Slides,
     options: Options,
-    /// The remaining pictures of this pass.
+    /// The remaining images of this pass.
     remaining: VecDeque<PathBuf>,
     round_count: u64,
-    /// The pictures that were warned about.
+    /// The images that were warned about.
     warned: HashSet<PathBuf>,
-    /// The current picture, and its file.
+    /// The current image, and its file.
     shown: Frame,
     path: PathBuf,
-    /// The next picture, the step of the crossfade, and the picture's file.
+    /// The next image, the step of the crossfade, and the image's file.
     next: Option<(Frame, u32, PathBuf)>,
 }
 
@@ -55,7 +55,7 @@ impl Slideshow {
         Ok(show)
     }
 
-    /// Loads the next usable picture; others are logged once and skipped.
+    /// Loads the next usable image; others are logged once and skipped.
     fn advance(&mut self) -> Result<(), BackgroundError> {
         for _ in 0..2 {
             while let Some(path) = self.remaining.pop_front() {
@@ -85,7 +85,7 @@ impl Slideshow {
         }
     }
 
-    /// The number of steps of a crossfade, which takes at most half of a picture's time.
+    /// The number of steps of a crossfade, which takes at most half of an image's time.
     fn steps(&self) -> u32 {
         let fade = self.options.crossfade.min(self.every() / 2);
         (fade.as_millis() / STEP.as_millis()) as u32 // less than 43 200 000 / 33
@@ -120,7 +120,7 @@ impl ClipDecoder for Slideshow {
     }
 }
 
-/// The pictures of a folder, recognised by extension and sorted by name.
+/// The images of a folder, recognised by extension and sorted by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, BackgroundError> {
     let failed = |source| BackgroundError::Folder { path: folder.to_owned(), source };
     let entries = fs::read_dir(folder).map_err(failed)?.take(MAX_ENTRIES).flatten();
@@ -131,7 +131,8 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, BackgroundError> {
     Ok(paths)
 }
 
-/// The order of a pass: by name, or shuffled by the pass's number so that it does not start with `last`, the previous picture.
+/// The order of a pass: by name, or shuffled by the pass's number so that it does not start with `last`, the previous
+/// image.
 fn order(mut paths: Vec<PathBuf>, last: &Path, shuffled: Option<u64>) -> VecDeque<PathBuf> {
     if let Some(round) = shuffled {
         let mut state = round.wrapping_mul(0xd134_2543_de82_ef95);
@@ -170,7 +171,7 @@ mod tests {
         Slideshow::open(&slides, &Options { crossfade, ..Options::new(size()) }).unwrap()
     }
 
-    /// Luma and milliseconds of the next pictures.
+    /// Luma and milliseconds of the next images.
     fn look(show: &mut Slideshow, count: usize) -> Vec<(u8, u128)> {
         let mut frame = Frame::new(size());
         let mut next = || {
@@ -185,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_sorted_bad_ones_skipped_and_the_folder_read_again() {
+    fn images_are_sorted_bad_ones_skipped_and_the_folder_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         for (name, level) in [("b.png", 100), ("a.PNG", 50), ("c.webp", 150), (".hidden.png", 9)] {
             write(folder, name, level);
         }
-        fs::write(folder.join("aa.jpg"), "not a picture").unwrap();
-        fs::write(folder.join("notes.txt"), "not a picture").unwrap();
+        fs::write(folder.join("aa.jpg"), "not an image").unwrap();
+        fs::write(folder.join("notes.txt"), "not an image").unwrap();
         let mut show = show(folder, false, Duration::ZERO);
         let whole = |level| (luma(level), 10_000);
         assert_eq!(look(&mut show, 3), [whole(50), whole(100), whole(150)]);
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn each_picture_fades_into_the_next_within_its_time() {
+    fn each_image_fades_into_the_next_within_its_time() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a.png", 0);
         write(folder.path(), "b.png", 255);
@@ -216,18 +217,18 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_pictures_is_an_error() {
+    fn a_folder_without_images_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let slides = |path: &Path| Slides { path: path.to_owned(), seconds: 1, shuffle: false, fit: Fit::Cover };
         let open = |path: &Path| Slideshow::open(&slides(path), &Options::new(size())).map(|_| ()).unwrap_err();
         assert!(matches!(open(folder.path()), BackgroundError::NoPictures { .. }));
         assert!(matches!(open(&folder.path().join("none")), BackgroundError::Folder { .. }));
-        fs::write(folder.path().join("bad.png"), "not a picture").unwrap();
+        fs::write(folder.path().join("bad.png"), "not an image").unwrap();
         assert!(matches!(open(folder.path()), BackgroundError::NoPictures { .. }));
     }
 
     #[test]
-    fn a_single_picture_never_changes() {
+    fn a_single_image_never_changes() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a.png", 80);
         let mut show = show(folder.path(), true, Duration::from_secs(1));
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shuffled_pass_has_every_picture_once_and_never_starts_with_the_last_one() {
+    fn a_shuffled_pass_has_every_image_once_and_never_starts_with_the_last_one() {
         let paths: Vec<PathBuf> = (0..9).map(|number| PathBuf::from(number.to_string())).collect();
         let mut orders = HashSet::new();
         let mut last = PathBuf::new();

@@ -22,12 +22,13 @@ const VIDEO_EXTENSIONS: [&str; 14] =
 
 /// The requested background.
 ///
-/// As text ([`FromStr`]): `none` (formerly `off`), `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a path,
-/// `image:PATH` or `video:PATH` for a file whose name is one of these words, or `slideshow:FOLDER`. As JSON: `"none"`,
-/// `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg","fit":"cover"}}`, `{"video":{"path":"/a/b.mp4","fit":"cover"}}`,
+/// As text ([`FromStr`]): `none` (formerly `off`), `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a
+/// path, `image:PATH` or `video:PATH` for a file whose name is one of these words, or `slideshow:FOLDER`. As JSON:
+/// `"none"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg","fit":"cover"}}`,
+/// `{"video":{"path":"/a/b.mp4","fit":"cover"}}`,
 /// `{"slideshow":{"path":"/a","seconds":30,"shuffle":false,"fit":"cover"}}`, `{"blur":{"strength":40}}`.
 ///
-/// A file is shown according to its content, a picture, an animation or a video, whichever variant names it.
+/// A file is shown according to its content, an image, an animation or a video, whichever variant names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackgroundSpec {
@@ -36,7 +37,7 @@ pub enum BackgroundSpec {
     Off,
     /// A single colour.
     Color(Rgb),
-    /// A picture file.
+    /// An image file.
     Picture {
         /// The path; the daemon requires it to be absolute.
         path: PathBuf,
@@ -52,7 +53,7 @@ pub enum BackgroundSpec {
         #[serde(default)]
         fit: Fit,
     },
-    /// The pictures of a folder, one after another.
+    /// The images of a folder, one after another.
     Slideshow(Slides),
     /// The blurred room.
     Blur {
@@ -62,25 +63,25 @@ pub enum BackgroundSpec {
     },
 }
 
-/// The pictures of a folder, one after another, sorted by name; the folder is read again on every pass.
+/// The images of a folder, one after another, sorted by name; the folder is read again on every pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slides {
     /// The folder; the daemon requires an absolute path.
     pub path: PathBuf,
-    /// The time per picture in seconds, 1 to 86400.
+    /// The time per image in seconds, 1 to 86400.
     #[serde(default = "default_seconds", deserialize_with = "seconds")]
     pub seconds: u32,
     /// Shuffle the order.
     #[serde(default)]
     pub shuffle: bool,
-    /// How the pictures fill the frame.
+    /// How the images fill the frame.
     #[serde(default)]
     pub fit: Fit,
 }
 
 impl Slides {
-    /// The slideshow of `path` with half a minute per picture.
+    /// The slideshow of `path` with half a minute per image.
     pub fn new(path: PathBuf) -> Self {
         Self { path, seconds: default_seconds(), shuffle: false, fit: Fit::default() }
     }
@@ -90,7 +91,7 @@ fn default_seconds() -> u32 {
     30
 }
 
-/// Parses the time per picture, in seconds: `45`, `30s`, `2m`, `1h`.
+/// Parses the time per image, in seconds: `45`, `30s`, `2m`, `1h`.
 ///
 /// # Errors
 /// When it is not a time from one second to a day.
@@ -173,7 +174,7 @@ impl FromStr for BackgroundSpec {
 
     fn from_str(text: &str) -> Result<Self, BackgroundError> {
         let text = text.trim();
-        for (word, make) in [("image:", picture as fn(PathBuf) -> Self), ("video:", video), ("slideshow:", slideshow)] {
+        for (word, make) in [("image:", image as fn(PathBuf) -> Self), ("video:", video), ("slideshow:", slideshow)] {
             if let Some(path) = text.strip_prefix(word) {
                 return if path.is_empty() { Err(empty(word)) } else { Ok(make(expand_home(path))) };
             }
@@ -185,12 +186,12 @@ impl FromStr for BackgroundSpec {
             "none" | "off" => Ok(Self::Off),
             "blur" => Ok(Self::Blur { strength: DEFAULT_BLUR }),
             _ if is_colour(text) => text.parse().map(Self::Color),
-            // a bare word is more likely a typo than a file: picture names have a dot
+            // a bare word is more likely a typo than a file: image names have a dot
             _ if !text.contains(['/', '.']) => {
                 Err(BackgroundError::BadSpec { text: text.to_owned(), suggestion: nearest(text, keywords()) })
             }
             _ if has_video_name(text) => Ok(video(expand_home(text))),
-            _ => Ok(picture(expand_home(text))),
+            _ => Ok(image(expand_home(text))),
         }
     }
 }
@@ -203,7 +204,7 @@ fn is_css_function(text: &str) -> bool {
     text.ends_with(')') && text.split_once('(').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_alphabetic()))
 }
 
-fn picture(path: PathBuf) -> BackgroundSpec {
+fn image(path: PathBuf) -> BackgroundSpec {
     BackgroundSpec::Picture { path, fit: Fit::default() }
 }
 

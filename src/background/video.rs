@@ -51,8 +51,8 @@ impl Video {
 impl ClipDecoder for Video {
     fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
         if !self.read(into)? {
-            // ffmpeg loops by itself. If the file cannot be rewound, it ends instead, and a new child process takes over
-            // while there are frames ahead.
+            // ffmpeg loops by itself. If the file cannot be rewound, it ends instead, and a new child process takes
+            // over while there are frames ahead.
             if self.count == 0 {
                 return Err(BackgroundError::Video { path: self.path.clone(), why: "it has no frames".to_owned() });
             }
@@ -89,8 +89,8 @@ fn failed(path: &Path, error: FfmpegError) -> BackgroundError {
     }
 }
 
-/// ffmpeg's filter chain that fits a video to the frames like `fit` does for pictures, with `colour` (which may be empty) where
-/// there are fewest pixels.
+/// ffmpeg's filter chain that fits a video to the frames as `fit` does for images, with `colour` (which may be empty)
+/// where there are fewest pixels.
 ///
 /// Scaling costs nothing if the video already has the size and format.
 fn filters(fit: Fit, size: Size, colour: &str) -> String {
@@ -170,7 +170,7 @@ mod tests {
             let Some((_folder, path)) = stairs(name) else { return };
             let player = Player::start(&Options::new(size()), open(&path)).unwrap();
             for tick in 0..60 {
-                // thirty pictures per second at ten frames: each is shown three times
+                // thirty output frames per second of a video with ten: each frame is shown three times
                 player.seek(Duration::from_millis(tick * 1000 / 30 + 1));
                 let (found, expected) = (player.picture().planes().0[100], 16 + 40 * (tick / 3 % 5) as u8);
                 assert!(near(found, expected), "{name}: look {tick} shows {found}, not {expected}");
@@ -214,7 +214,7 @@ mod tests {
         let first = children(&path);
         Command::new("kill").arg("-9").args(&first).status().unwrap();
         let mut position = Duration::ZERO;
-        // its remaining output is shown, then the last picture stays until the next child is ready
+        // its remaining output is shown, then the last frame stays until the next child is ready
         while children(&path) == first || children(&path).is_empty() {
             position += Duration::from_millis(100);
             player.seek(position);

@@ -74,7 +74,7 @@ impl FrameSource for Demo {
 /// The person at its drawn size.
 #[derive(Debug)]
 struct Figure {
-    picture: Frame,
+    image: Frame,
     alpha: Box<[u8]>,
     alpha_half: Box<[u8]>,
 }
@@ -83,17 +83,17 @@ impl Figure {
     fn new(size: Size) -> Result<Self, String> {
         let load =
             |bytes, format| image::load_from_memory_with_format(bytes, format).map_err(|error| error.to_string());
-        let (picture, alpha) = (load(FIGURE, ImageFormat::Jpeg)?.into_rgb8(), load(FIGURE_ALPHA, ImageFormat::Png)?);
+        let (image, alpha) = (load(FIGURE, ImageFormat::Jpeg)?.into_rgb8(), load(FIGURE_ALPHA, ImageFormat::Png)?);
         let even = |side: f64| ((side / 2.0).round() as u32 * 2).clamp(16, 8192);
-        let zoom = size.height() as f64 * FIGURE_HEIGHT / f64::from(picture.height());
-        let (width, height) = (even(f64::from(picture.width()) * zoom), even(f64::from(picture.height()) * zoom));
-        let picture: RgbImage = image::imageops::resize(&picture, width, height, FilterType::CatmullRom);
+        let zoom = size.height() as f64 * FIGURE_HEIGHT / f64::from(image.height());
+        let (width, height) = (even(f64::from(image.width()) * zoom), even(f64::from(image.height()) * zoom));
+        let image: RgbImage = image::imageops::resize(&image, width, height, FilterType::CatmullRom);
         let alpha = |width, height| {
             let scaled = image::imageops::resize(&alpha.to_luma8(), width, height, FilterType::Triangle);
             scaled.into_raw().into_boxed_slice()
         };
         Ok(Self {
-            picture: crate::media::image_file::to_frame(&picture).map_err(|error| error.to_string())?,
+            image: crate::media::image_file::to_frame(&image).map_err(|error| error.to_string())?,
             alpha: alpha(width, height),
             alpha_half: alpha(width / 2, height / 2),
         })
@@ -102,7 +102,7 @@ impl Figure {
     /// Blends the figure into `into`, at `phase` turns of its sway.
     fn draw(&self, phase: f64, into: &mut Frame) {
         let (width, height) = (into.size().width(), into.size().height());
-        let (own_width, own_height) = (self.picture.size().width(), self.picture.size().height());
+        let (own_width, own_height) = (self.image.size().width(), self.image.size().height());
         let span = height as f64;
         // In steps of chroma samples; the vertical motion has twice the horizontal frequency, as natural swaying
         // does.
@@ -111,7 +111,7 @@ impl Figure {
         let left = (width as isize / 2 - own_width as isize / 2) / 2 + aside;
         let top = (height as isize - own_height as isize) / 2 + (SWAY.1 * span / 2.0) as isize + down;
 
-        let (own_y, own_u, own_v) = self.picture.planes();
+        let (own_y, own_u, own_v) = self.image.planes();
         let (y, u, v) = into.planes_mut();
         blend_at(own_y, &self.alpha, own_width, y, width, (2 * left, 2 * top));
         blend_at(own_u, &self.alpha_half, own_width / 2, u, width / 2, (left, top));

@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn other_files_are_reported() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "neither picture nor video").unwrap();
+        std::fs::write(file.path(), "neither image nor video").unwrap();
         let error = open(file.path(), &FileOptions::default()).map(|_| ()).unwrap_err();
         assert!(matches!(error, CameraError::NotVideo { .. } | CameraError::NoFfmpeg { .. }), "{error:?}");
         let missing = open(Path::new("/no/such/file.mp4"), &FileOptions::default()).map(|_| ()).unwrap_err();

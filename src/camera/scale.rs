@@ -231,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_flat_picture_stays_flat_and_every_size_works(
+        fn a_flat_frame_stays_flat_and_every_size_works(
             fw in 8..80_u32, fh in 8..60_u32, tw in 8..80_u32, th in 8..60_u32, y: u8, u: u8, v: u8,
         ) {
             let (from, to) = (Size::new(2 * fw, 2 * fh).unwrap(), Size::new(2 * tw, 2 * th).unwrap());

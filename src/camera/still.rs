@@ -16,23 +16,23 @@ const LIMITS: Limits = Limits { max_bytes: 64 << 20, max_pixels: 8192 * 8192 };
 /// Reads the image at `path`; returns it with its width and height. Odd sides are extended by a copy of the last
 /// column or row.
 pub(super) fn read(path: &Path) -> Result<(Frame, (u32, u32)), CameraError> {
-    let picture = image_file::read(path, &LIMITS)?;
-    let native = picture.dimensions();
+    let image = image_file::read(path, &LIMITS)?;
+    let native = image.dimensions();
     let bad_size = |_| CameraError::NotVideo {
         path: path.to_owned(),
         why: format!("{}x{} pixels, expected 16 to 8192 per side", native.0, native.1),
     };
-    Ok((image_file::to_frame(&pad(picture)).map_err(bad_size)?, native))
+    Ok((image_file::to_frame(&pad(image)).map_err(bad_size)?, native))
 }
 
 /// Extends odd sides by repeating the last column and row.
-fn pad(picture: RgbImage) -> RgbImage {
-    let (width, height) = picture.dimensions();
+fn pad(image: RgbImage) -> RgbImage {
+    let (width, height) = image.dimensions();
     if width.is_multiple_of(2) && height.is_multiple_of(2) {
-        return picture;
+        return image;
     }
     RgbImage::from_fn(width.next_multiple_of(2), height.next_multiple_of(2), |x, y| {
-        *picture.get_pixel(x.min(width - 1), y.min(height - 1))
+        *image.get_pixel(x.min(width - 1), y.min(height - 1))
     })
 }
 

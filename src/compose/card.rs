@@ -1,4 +1,4 @@
-//! The placeholder card shown while there is no camera picture.
+//! The placeholder card shown while there is no camera frame.
 
 use super::{
     Scene,
@@ -10,7 +10,7 @@ use crate::{
     frame::{Frame, Yuv},
 };
 
-/// Why there is no camera picture.
+/// Why there is no camera frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Card {
     /// The camera is being opened.
@@ -38,16 +38,17 @@ impl Card {
     }
 }
 
-/// Draws `card` to `into`; `detail` replaces its second line unless it is empty. The card is drawn over the dimmed background
-/// of `scene` if that is a picture or a colour, else over a plain dark one. It shows nothing of the camera.
+/// Draws `card` to `into`; `detail` replaces its second line unless it is empty. The card is drawn over the dimmed
+/// background of `scene` if that is an image or a colour, otherwise over a plain dark one. It shows nothing of the
+/// camera.
 ///
 /// Takes some milliseconds and allocates: meant for changes of state, not for every frame.
 ///
 /// # Panics
-/// When the scene's picture does not have the size of `into`.
+/// When the scene's background does not have the size of `into`.
 pub fn draw(card: Card, detail: &str, scene: Option<&Scene>, into: &mut Frame) {
     match scene.map(|scene| &scene.background) {
-        Some(Background::Picture(picture)) => dimmed(picture, into),
+        Some(Background::Picture(background)) => dimmed(background, into),
         Some(Background::Moving(player)) => dimmed(&player.picture(), into),
         Some(Background::Color(colour)) => {
             into.fill(*colour);
@@ -69,8 +70,8 @@ pub fn draw(card: Card, detail: &str, scene: Option<&Scene>, into: &mut Frame) {
     ink.blend_onto(into);
 }
 
-fn dimmed(picture: &Frame, into: &mut Frame) {
-    into.data_mut().copy_from_slice(picture.data());
+fn dimmed(background: &Frame, into: &mut Frame) {
+    into.data_mut().copy_from_slice(background.data());
     dim(into);
 }
 
@@ -152,7 +153,7 @@ mod tests {
             assert!(cards.iter().flat_map(Frame::data).all(|byte| (16..=240).contains(byte)), "{size}");
             if width > 100 {
                 assert!(cards.windows(2).all(|pair| pair[0].data() != pair[1].data()), "{size}");
-                // text stays within the picture
+                // text stays within the frame
                 let edge = |frame: &Frame| frame.planes().0.chunks_exact(size.width()).any(|row| row[0] > 100);
                 assert!(!cards.iter().any(edge), "{size}");
             }
@@ -161,10 +162,10 @@ mod tests {
 
     #[test]
     fn a_card_is_drawn_over_the_dimmed_background() {
-        let mut picture = Frame::new(Size::HD);
-        picture.fill(Yuv::from_rgb(255, 99, 71));
+        let mut image = Frame::new(Size::HD);
+        image.fill(Yuv::from_rgb(255, 99, 71));
         let color = Background::Color(Yuv::from_rgb(255, 99, 71));
-        for background in [Background::Picture(Arc::new(picture)), color] {
+        for background in [Background::Picture(Arc::new(image)), color] {
             let scene = Scene { background, ..Scene::off() };
             let frame = card(Card::Paused, Size::HD, Some(&scene));
             let (y, u, v) = frame.planes();

@@ -50,14 +50,14 @@ impl CellMeans {
                 self.behind.u.raw_mut().fill(colour.u);
                 self.behind.v.raw_mut().fill(colour.v);
             }
-            Background::Picture(picture) => self.measure_picture(picture, mirror),
-            Background::Moving(player) => self.measure_picture(&player.picture(), mirror),
+            Background::Picture(frame) => self.measure_frame(frame, mirror),
+            Background::Moving(player) => self.measure_frame(&player.picture(), mirror),
         }
         true
     }
 
-    fn measure_picture(&mut self, picture: &Frame, mirror: bool) {
-        self.cells.fill(picture, &mut self.behind);
+    fn measure_frame(&mut self, frame: &Frame, mirror: bool) {
+        self.cells.fill(frame, &mut self.behind);
         if mirror {
             for plane in [&mut self.behind.y, &mut self.behind.u, &mut self.behind.v] {
                 (0..plane.height).for_each(|y| plane.row_mut(y).reverse());

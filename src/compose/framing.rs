@@ -1,4 +1,4 @@
-//! Picks the part of the camera picture that is shown: zoomed, panned, or following the person.
+//! Selects the part of the camera frame that is shown: zoomed, panned, or following the person.
 
 use multiversion::multiversion;
 
@@ -108,8 +108,8 @@ impl Framing {
         Crop { x: off(look.pan_x, width), y: off(look.pan_y, height), zoom }
     }
 
-    /// Moves towards the person's head, or to the whole frame if there is no person. A frame that is composed twice, as during
-    /// a fade, counts as one step.
+    /// Moves towards the person's head, or to the whole frame if there is no person. A frame that is composed twice, as
+    /// during a fade, counts as one step.
     fn follow(&mut self, seq: u64, mask: Option<&Mask>, look: &Look) -> Crop {
         let frames = match seq.checked_sub(self.seq) {
             Some(frames) => frames.min(MAX_GAP) as i32,

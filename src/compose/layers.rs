@@ -1,4 +1,4 @@
-//! Blends the layers of a picture row by row: the background, and the person over it.
+//! Blends the layers of a frame row by row: the background, and the person over it.
 
 use super::{
     Scene,
@@ -41,7 +41,7 @@ struct Rows {
 #[derive(Clone, Copy)]
 enum BackPlane<'a> {
     Color(u8),
-    Picture(&'a [u8]),
+    Image(&'a [u8]),
     /// The blurred room: 0 = Y, 1 = U, 2 = V.
     Blur(usize),
 }
@@ -80,8 +80,8 @@ impl Layers {
                 let back = [BackPlane::Color(*y), BackPlane::Color(*u), BackPlane::Color(*v)];
                 self.over(frame, mask, back, finish, into);
             }
-            (Background::Picture(picture), _) => self.over_picture(frame, mask, picture, finish, into),
-            (Background::Moving(player), _) => self.over_picture(frame, mask, &player.picture(), finish, into),
+            (Background::Picture(image), _) => self.over_image(frame, mask, image, finish, into),
+            (Background::Moving(player), _) => self.over_image(frame, mask, &player.picture(), finish, into),
             (Background::Blur { strength }, None) => {
                 self.blur.make(frame, None, (*strength).max(MIN_BLUR_WITHOUT_MASK), scene.mirror);
                 self.blur.write(into);
@@ -134,11 +134,11 @@ impl Layers {
         }
     }
 
-    fn over_picture(&mut self, frame: &Frame, mask: Option<&Mask>, picture: &Frame, finish: Finish, into: &mut Frame) {
-        assert_eq!(picture.size(), self.size, "a picture of another size");
-        let Some(mask) = mask else { return into.data_mut().copy_from_slice(picture.data()) };
-        let (y, u, v) = picture.planes();
-        self.over(frame, mask, [BackPlane::Picture(y), BackPlane::Picture(u), BackPlane::Picture(v)], finish, into);
+    fn over_image(&mut self, frame: &Frame, mask: Option<&Mask>, image: &Frame, finish: Finish, into: &mut Frame) {
+        assert_eq!(image.size(), self.size, "an image of another size");
+        let Some(mask) = mask else { return into.data_mut().copy_from_slice(image.data()) };
+        let (y, u, v) = image.planes();
+        self.over(frame, mask, [BackPlane::Image(y), BackPlane::Image(u), BackPlane::Image(v)], finish, into);
     }
 
     fn over(&mut self, frame: &Frame, mask: &Mask, back: [BackPlane<'_>; 3], finish: Finish, into: &mut Frame) {
@@ -182,7 +182,7 @@ impl<'a> BackPlane<'a> {
     /// A row of the plane, computed into `row` if necessary.
     fn row(self, (plane, y): (usize, usize), blur: &mut Blur, tone: Option<Tone>, row: &'a mut [u8]) -> &'a [u8] {
         match self {
-            Self::Picture(picture) => return &picture[y * row.len()..][..row.len()],
+            Self::Image(image) => return &image[y * row.len()..][..row.len()],
             Self::Color(value) => row.fill(value),
             Self::Blur(of) => {
                 blur.row(of, y, row);

@@ -1,8 +1,8 @@
 //! Stage 4, compositing: blends the person over the background.
 //!
-//! In order: `framing` crops the camera picture, `edge` moves and feathers the mask, `cell_means` averages frame, mask and
-//! background over a grid of cells, from which `fringe` removes the room's colour along the edge and `tone` adjusts the
-//! person's brightness, `layers` blends them over the background, and an [`Overlay`] comes last. The scene's
+//! In order: `framing` crops the camera frame, `edge` moves and feathers the mask, `cell_means` averages frame, mask
+//! and background over a grid of cells, from which `fringe` removes the room's colour along the edge and `tone` adjusts
+//! the person's brightness, `layers` blends them over the background, and an [`Overlay`] comes last. The scene's
 //! [`Look`](crate::look::Look) decides which of these run.
 
 pub mod card;
@@ -42,14 +42,14 @@ impl Compositor {
     /// Writes `frame` to `into` as specified by `scene`, with the frame's number and time. Allocates nothing.
     ///
     /// Without a mask, the person is unknown, and nothing of the frame is shown except with
-    /// [`Background::Off`](crate::background::Background::Off): the output is the background alone, and a blurred room is
-    /// blurred strongly as a whole.
+    /// [`Background::Off`](crate::background::Background::Off): the output is the background alone, and a blurred room
+    /// is blurred strongly as a whole.
     ///
-    /// [`Scene::mirror`] mirrors the camera picture; a background picture stays as it is, so that text in it is readable.
+    /// [`Scene::mirror`] mirrors the camera image; a background image stays as it is, so that text in it is readable.
     /// [`Scene::paused`] is ignored: a [`card`] is shown then.
     ///
     /// # Panics
-    /// When `frame`, `mask`, `into` or the scene's picture does not have the compositor's size.
+    /// When `frame`, `mask`, `into` or the scene's background does not have the compositor's size.
     pub fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, into: &mut Frame) {
         assert_eq!((frame.size(), into.size()), (self.size, self.size), "frames of another size");
         assert!(mask.is_none_or(|mask| mask.size() == self.size), "a mask of another size");
@@ -149,8 +149,8 @@ mod tests {
                 let empty = compose(&room, Some(&Mask::new(size)), &scene(background.clone()));
                 let unmasked = compose(&room, None, &scene(background.clone()));
                 assert_eq!(empty.data(), unmasked.data());
-                if let Background::Picture(picture) = background {
-                    assert_eq!(unmasked.data(), picture.data());
+                if let Background::Picture(image) = background {
+                    assert_eq!(unmasked.data(), image.data());
                 }
             }
         }
@@ -206,12 +206,12 @@ mod tests {
     #[test]
     fn mirroring_affects_the_camera_and_not_the_background() {
         for size in sizes() {
-            let (person, picture) = (texture(size, 1), texture(size, 2));
+            let (person, image) = (texture(size, 1), texture(size, 2));
             let half = mask(size, |at| if at % size.width() < size.width() / 2 { 255 } else { 0 });
-            let scene = Scene { mirror: true, ..scene(Background::Picture(Arc::new(picture.clone()))) };
+            let scene = Scene { mirror: true, ..scene(Background::Picture(Arc::new(image.clone()))) };
             let out = compose(&person, Some(&half), &scene);
             let (width, half) = (size.width(), size.width() / 2);
-            assert_eq!(out.data()[..half], picture.data()[..half]);
+            assert_eq!(out.data()[..half], image.data()[..half]);
             assert_eq!(out.data()[half..width], mirrored(&person).data()[half..width]);
 
             let blurred =
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn reused_buffers_never_leak_into_the_next_picture() {
+    fn reused_buffers_never_leak_into_the_next_frame() {
         for (width, height) in [(66, 50), (130, 98), (854, 480), (1280, 720)] {
             let size = Size::new(width, height).unwrap();
             let mut used = Compositor::new(size);
@@ -235,7 +235,7 @@ mod tests {
                 let scene = Scene { look, ..scene(Background::Picture(Arc::new(texture(size, 9)))) };
                 let mut into = Frame::new(size);
                 used.compose(&frame, Some(&mask), &scene, &mut into);
-                assert!(into.data() == compose(&frame, Some(&mask), &scene).data(), "{size}, picture {seed}");
+                assert!(into.data() == compose(&frame, Some(&mask), &scene).data(), "{size}, frame {seed}");
             }
         }
     }

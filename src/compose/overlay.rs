@@ -64,11 +64,11 @@ impl Overlay {
         ))))
     }
 
-    /// Blends it over `picture`.
-    pub(super) fn blend(&self, picture: &mut Frame) {
+    /// Blends it over `frame`.
+    pub(super) fn blend(&self, frame: &mut Frame) {
         let placed = &*self.0;
-        let width = picture.size().width();
-        let (y, u, v) = picture.planes_mut();
+        let width = frame.size().width();
+        let (y, u, v) = frame.planes_mut();
         for (index, plane) in [y, u, v].into_iter().enumerate() {
             let step = if index == 0 { 1 } else { 2 };
             let (at, size) = ((placed.at.0 / step, placed.at.1 / step), (placed.size.0 / step, placed.size.1 / step));
@@ -107,10 +107,10 @@ fn offset(position: Position, shape: (usize, usize), size: Size, margin: usize) 
     (x & !1, y & !1)
 }
 
-fn resize(picture: &image::RgbaImage, (width, height): (usize, usize)) -> Vec<u8> {
+fn resize(source: &image::RgbaImage, (width, height): (usize, usize)) -> Vec<u8> {
     let (width, height) = (width as u32, height as u32);
     let mut into = Image::new(width, height, PixelType::U8x4);
-    let source = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x4);
+    let source = ImageRef::new(source.width(), source.height(), source.as_raw(), PixelType::U8x4);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     // both images have the same pixel type and valid sizes, so this cannot fail; an empty overlay would be the result
     let done = source.is_ok_and(|source| Resizer::new().resize(&source, &mut into, Some(&options)).is_ok());
@@ -163,10 +163,10 @@ mod tests {
 
     fn placed(look: &Look, png: &[u8]) -> Frame {
         let overlay = Overlay::from_bytes(png, Path::new("logo.png"), look, Size::HD, &Limits::default()).unwrap();
-        let mut picture = Frame::new(Size::HD);
-        picture.fill(Yuv { y: 50, u: 100, v: 100 });
-        overlay.blend(&mut picture);
-        picture
+        let mut frame = Frame::new(Size::HD);
+        frame.fill(Yuv { y: 50, u: 100, v: 100 });
+        overlay.blend(&mut frame);
+        frame
     }
 
     #[test]
@@ -179,14 +179,14 @@ mod tests {
             (Position::BottomRight, (1250, 690), (1278, 718)),
             (Position::Center, (640, 360), (400, 360)),
         ] {
-            let picture = placed(&Look { overlay_position, ..Look::plain() }, &white);
-            let luma = |(x, y): (usize, usize)| picture.planes().0[y * 1280 + x];
+            let frame = placed(&Look { overlay_position, ..Look::plain() }, &white);
+            let luma = |(x, y): (usize, usize)| frame.planes().0[y * 1280 + x];
             assert_eq!((luma(inside), luma(outside)), (235, 50), "{overlay_position:?}");
         }
     }
 
     #[test]
-    fn transparent_pixels_show_the_picture_below() {
+    fn transparent_pixels_show_the_frame_below() {
         let clear = placed(&Look::plain(), &png(40, 20, [255, 255, 255, 0]));
         assert!(clear.planes().0.iter().all(|y| *y == 50));
         let half = placed(&Look { overlay_opacity: 50, ..Look::plain() }, &png(40, 20, [255; 4]));

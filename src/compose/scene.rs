@@ -25,7 +25,7 @@ pub struct Scene {
     pub look: Look,
     /// The image over everything.
     pub overlay: Option<Overlay>,
-    /// Whether the camera picture is mirrored; a background picture never is.
+    /// Whether the camera image is mirrored; a background image never is.
     pub mirror: bool,
     /// Whether a card is shown instead of the camera.
     pub paused: bool,

@@ -57,8 +57,8 @@ impl Schedule {
         self.step == MAX_DEGRADE
     }
 
-    /// Whether a keyframe is due, `ticks` 30ths of a second after the last call; `drift` is how far this frame has drifted from
-    /// the last keyframe.
+    /// Whether a keyframe is due, `ticks` 30ths of a second after the last call; `drift` is how far this frame has
+    /// drifted from the last keyframe.
     pub(crate) fn is_due(&mut self, drift: Drift, ticks: u8) -> bool {
         let Some(&factor) = DEGRADE_FACTORS.get(usize::from(self.step)) else { return false };
         self.credit = (self.credit + f32::from(ticks) / (self.plan.mean_gap * factor)).min(MAX_CREDIT);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_frame_is_a_keyframe_and_a_still_picture_needs_few() {
+    fn the_first_frame_is_a_keyframe_and_a_still_scene_needs_few() {
         let (mut schedule, _) = balanced();
         assert_eq!(keys(&mut schedule, std::iter::repeat_n(0.0, 100)), [0, 30, 60, 90]);
         schedule.reset();

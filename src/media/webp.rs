@@ -145,8 +145,8 @@ mod tests {
     fn consistent_files_are_decoded() {
         for bytes in [still(REAL, REAL), moving(REAL, REAL, REAL), moving((30, 20), REAL, REAL)] {
             check(&bytes).unwrap();
-            let picture = image_file::decode(&bytes, "test", &Limits::default()).unwrap();
-            assert!(picture.width() >= 24 && picture.height() >= 16);
+            let image = image_file::decode(&bytes, "test", &Limits::default()).unwrap();
+            assert!(image.width() >= 24 && image.height() >= 16);
         }
         assert!(check(b"RIFF\0\0\0\0WEBPVP8 ").is_ok() && check(b"").is_ok());
     }

@@ -20,7 +20,7 @@ const SETS: [[u32; 4]; 10] = [
     [0x22313a, 0x3f6f7c, 0xc9876a, 0xf2d6b8],
 ];
 
-/// The palette of an abstract picture; paler for a muted, bright mood.
+/// The palette of an abstract image; paler for a muted, bright mood.
 fn palette(reading: &Reading, rng: &mut Rng) -> Vec<Rgb> {
     let colours = plain_palette(reading, rng);
     let Mood { vividness, brightness, .. } = reading.mood;

@@ -1,6 +1,6 @@
 //! The canvas in linear light: drawing, lens blur, bloom, and conversion to 8 bits.
 //!
-//! Coordinates are in units of the picture's height: `v` runs from 0 at the top to 1, `u` is 0 in the centre.
+//! Coordinates are in units of the image's height: `v` runs from 0 at the top to 1, `u` is 0 in the centre.
 
 use image::RgbImage;
 
@@ -85,7 +85,8 @@ impl Canvas {
         });
     }
 
-    /// An ellipse with an edge `soft` wide (a fraction of the radius); `light` gives the colour from -1..1 across and down.
+    /// An ellipse with an edge `soft` wide (a fraction of the radius); `light` gives the colour from -1..1 across and
+    /// down.
     pub(super) fn ellipse(&mut self, at: [f32; 2], radius: [f32; 2], soft: f32, light: impl Fn(f32, f32, Rgb) -> Rgb) {
         let grown = 1.0 + soft;
         let around = [
@@ -157,7 +158,7 @@ impl Canvas {
         row(y0).mix(row(y1), fy)
     }
 
-    /// Lens blur: every point becomes a disc of this radius, in picture heights.
+    /// Lens blur: every point becomes a disc of this radius, in image heights.
     pub(super) fn defocus(&mut self, radius: f32) {
         let r = radius * self.lens * self.scale();
         if r < 0.6 {
@@ -201,8 +202,8 @@ impl Canvas {
         sums
     }
 
-    /// Kuwahara filter: flattens areas and keeps edges. Every pixel takes the mean of the one of its four adjacent squares
-    /// (`radius` picture heights wide) with the least variance.
+    /// Kuwahara filter: flattens areas and keeps edges. Every pixel takes the mean of the one of its four adjacent
+    /// squares (`radius` image heights wide) with the least variance.
     pub(super) fn smooth_regions(&mut self, radius: f32) {
         let r = ((radius * self.scale()).round() as usize).max(1);
         let (w, h) = (self.width, self.height);
@@ -281,7 +282,7 @@ impl Canvas {
         small
     }
 
-    /// Converts to an sRGB picture of another size, with rolled-off highlights and dither against banding.
+    /// Converts to an sRGB image of another size, with rolled-off highlights and dither against banding.
     pub(super) fn develop(&self, width: u32, height: u32, seed: u32) -> RgbImage {
         let curve: Vec<f32> = (0..=CURVE).map(|i| encode((i as f32 / CURVE as f32).powi(2)) * 255.0).collect();
         let (kx, ky) = (self.width as f32 / width as f32, self.height as f32 / height as f32);

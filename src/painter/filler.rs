@@ -1,6 +1,6 @@
 //! Filler words: they are neither painted nor reported as left out.
 
-/// Whether `word`, in lower case, is filler: articles, polite phrases, praise, and words about pictures and calls.
+/// Whether `word`, in lower case, is filler: articles, polite phrases, praise, and words about images and calls.
 pub(super) fn is_filler(word: &str) -> bool {
     let listed = |word: &str| FILLER.split_ascii_whitespace().any(|known| known == word);
     listed(word) || word.strip_suffix('s').is_some_and(listed) || is_resolution(word)

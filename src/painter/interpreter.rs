@@ -11,7 +11,7 @@ use super::vocabulary::{Known, Sense};
 /// The maximum number of colours in a reading.
 const MAX_COLOURS: usize = 4;
 
-/// Interprets a prompt. Every prompt gives a picture: an abstract one if no word is known.
+/// Interprets a prompt. Every prompt gives an image: an abstract one if no word is known.
 pub fn understand(prompt: &str) -> Reading {
     read(prompt, "", None)
 }
@@ -128,7 +128,7 @@ impl Findings {
         self.scenes.iter().min().map(|&(_, scene)| scene)
     }
 
-    /// The scene for a prompt without one: a sky for a time of day, weather or season, otherwise an abstract picture.
+    /// The scene for a prompt without one: a sky for a time of day, weather or season, otherwise an abstract image.
     fn fallback(&self) -> Scene {
         match self.season {
             None if self.time.is_none() && self.weather.is_none() => Scene::Gradient,

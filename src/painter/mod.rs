@@ -1,7 +1,7 @@
 //! The built-in painter: draws soft, out-of-focus scenes from a prompt, without account or network.
 //!
-//! A scene is painted in linear light at a small working size, blurred like a lens does, then enlarged, graded and dithered
-//! to 8 bits. The same prompt, seed and size give the same picture. Uses nothing from the rest of the crate.
+//! A scene is painted in linear light at a small working size, blurred like a lens does, then enlarged, graded and
+//! dithered to 8 bits. The same prompt, seed and size give the same image. Uses nothing from the rest of the crate.
 
 mod abstracts;
 mod brush;
@@ -39,7 +39,7 @@ use colour::{Rgb, from_oklab, srgb, to_oklab};
 use image::RgbImage;
 use noise::{Rng, smooth};
 
-/// The longest side of a picture in pixels.
+/// The longest side of an image in pixels.
 const MAX_SIDE: u32 = 4096;
 
 /// Paints a reading at `width` x `height` pixels, each clamped to 1..=4096.
@@ -63,7 +63,7 @@ pub fn paint(reading: &Reading, seed: u64, width: u32, height: u32) -> RgbImage 
     stage.canvas.develop(width, height, stage.seed)
 }
 
-/// The maximum height at which a scene is painted; larger pictures are enlarged from it. Softer scenes need less.
+/// The maximum height at which a scene is painted; larger images are enlarged from it. Softer scenes need less.
 fn work_height(reading: &Reading) -> u32 {
     match reading.scene {
         // Styles have finer details than scenes.
@@ -139,7 +139,7 @@ impl Stage<'_> {
         self.reading.colours.iter().map(|&bytes| srgb(bytes)).collect()
     }
 
-    /// Adjusts the whole picture to the mood and, unless the scene itself uses them, to the colours of the prompt.
+    /// Adjusts the whole image to the mood and, unless the scene itself uses them, to the colours of the prompt.
     fn grade(&mut self) {
         let Mood { warmth, vividness, brightness, .. } = self.reading.mood;
         let balance = Rgb([1.0 + 0.16 * warmth, 1.0 + 0.01 * warmth, 1.0 - 0.2 * warmth]);

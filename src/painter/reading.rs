@@ -4,7 +4,7 @@ pub use super::scene::{Scene, Season, Thing, Time, Weather};
 use super::style::Style;
 use super::vocabulary::{Known, Sense};
 
-/// Adjustments of the whole picture: 0 has no effect, -1 and 1 are strong.
+/// Adjustments of the whole image: 0 has no effect, -1 and 1 are strong.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Mood {
     /// Cool to warm.
@@ -32,7 +32,7 @@ pub struct Reading {
     pub season: Option<Season>,
     /// sRGB colours in the prompt, in order, at most four.
     pub colours: Vec<[u8; 3]>,
-    /// Adjustments of the whole picture.
+    /// Adjustments of the whole image.
     pub mood: Mood,
     /// The style.
     pub style: Option<Style>,
@@ -48,20 +48,20 @@ pub struct Reading {
     pub recognized: Vec<String>,
     /// The scene in the prompt, if it can't be painted without what the user excluded.
     pub(super) impossible: Option<Scene>,
-    /// No word has a meaning: the picture is abstract.
+    /// No word has a meaning: the image is abstract.
     pub unknown: bool,
-    /// Notes about the picture.
+    /// Notes about the image.
     pub report: Report,
     /// A hash of the prompt; equal for equal prompts.
     pub(super) key: u64,
 }
 
-/// Notes for the user about a picture, before other people see it.
+/// Notes for the user about an image, before other people see it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
-    /// The title of the picture: the prompt itself if the picture shows all of it.
+    /// The title of the image: the prompt itself if the image shows all of it.
     pub title: String,
-    /// Words, as typed, that the picture does not show.
+    /// Words, as typed, that the image does not show.
     pub left_out: Vec<String>,
     /// Words, as typed, that the scene replaces.
     pub replaced: Vec<String>,
@@ -69,7 +69,7 @@ pub struct Report {
     pub unwanted: Vec<String>,
     /// Corrected words: as typed, and as understood.
     pub corrected: Vec<(String, String)>,
-    /// Words, as typed, for excluded things that the picture shows anyway.
+    /// Words, as typed, for excluded things that the image shows anyway.
     pub still_shown: Vec<String>,
     /// The notes: one line each, lower case without a full stop.
     pub notes: Vec<String>,
@@ -91,7 +91,7 @@ impl Reading {
         self.things.contains(&thing)
     }
 
-    /// Whether the picture shows `thing`.
+    /// Whether the image shows `thing`.
     pub(super) fn shows(&self, thing: Thing) -> bool {
         let scene = self.scene;
         let (essentials, _) = scene.essentials();
@@ -108,8 +108,8 @@ impl Reading {
         painted && now && !self.lacks(thing)
     }
 
-    /// Whether one meaning of a word is visible in the picture. A place that the painter does not know is not visible, even
-    /// if its other meanings are.
+    /// Whether one meaning of a word is visible in the image. A place that the painter does not know is not visible,
+    /// even if its other meanings are.
     pub(super) fn shows_sense(&self, sense: Sense) -> bool {
         let coloured = !self.colours.is_empty();
         match sense {
@@ -132,7 +132,7 @@ impl Reading {
         }
     }
 
-    /// Whether a word is visible in the picture.
+    /// Whether a word is visible in the image.
     pub(super) fn shows_word(&self, known: &Known) -> bool {
         let senses = known.senses();
         let places = |sense: &&Sense| matches!(sense, Sense::Place(_) | Sense::Part(_) | Sense::During(_));

@@ -1,4 +1,4 @@
-//! Reports to the user which parts of a prompt the picture does not show.
+//! Reports to the user which parts of a prompt the image does not show.
 
 use super::reading::{Reading, Report};
 use super::scene::{Scene, Time};
@@ -133,7 +133,7 @@ fn names_scene(mention: &Mention, scene: Scene) -> bool {
     mention.known.iter().any(|known| known.senses().contains(&Sense::Place(scene)))
 }
 
-/// Whether an excluded word is visible in the picture anyway.
+/// Whether an excluded word is visible in the image anyway.
 fn still_shown(reading: &Reading, mention: &Mention) -> bool {
     let senses = mention.known.iter().flat_map(|known| known.senses());
     senses.into_iter().any(|&sense| match sense {
@@ -149,7 +149,7 @@ fn still_shown(reading: &Reading, mention: &Mention) -> bool {
     })
 }
 
-/// A title for what the picture shows, such as `living room, night`.
+/// A title for what the image shows, such as `living room, night`.
 fn describe(reading: &Reading, shown: &[String], mentions: &[Mention]) -> String {
     let phrase = reading.scene.phrase();
     let name = ["a ", "an ", "the "].iter().find_map(|article| phrase.strip_prefix(article)).unwrap_or(phrase);
@@ -167,7 +167,7 @@ fn describe(reading: &Reading, shown: &[String], mentions: &[Mention]) -> String
 mod tests {
     use super::super::{Scene, read, understand};
 
-    /// The report in one line: the scene, then the words that the picture does not show, and why.
+    /// The report in one line: the scene, then the words that the image does not show, and why.
     fn summary(prompt: &str) -> String {
         let reading = understand(prompt);
         let report = &reading.report;

@@ -275,7 +275,7 @@ impl Scene {
         })
     }
 
-    /// Whether a picture of `scene` can show this scene as well, if it has its main thing.
+    /// Whether an image of `scene` can show this scene as well, if it has its main thing.
     pub(super) fn fits_into(self, scene: Self) -> bool {
         match self {
             Self::Sea => matches!(scene, Self::Beach | Self::City),
@@ -309,8 +309,8 @@ impl Scene {
         matches!(self, Self::Cafe | Self::Kitchen | Self::Bedroom | Self::Classroom | Self::LivingRoom | Self::Office)
     }
 
-    /// Whether it shows `time`. `coloured`: the prompt names colours, which in abstract pictures replace those of the time
-    /// of day.
+    /// Whether it shows `time`. `coloured`: the prompt names colours, which in abstract images replace those of the
+    /// time of day.
     pub(super) fn shows_time(self, time: Time, coloured: bool) -> bool {
         match self {
             Self::Gradient | Self::Bokeh => !coloured,

@@ -12,7 +12,7 @@ pub(super) struct Air {
     pub(super) horizon: f32,
     /// The colours from the horizon (0) up (1).
     ramp: Ramp,
-    /// The position of the sun or moon; may be outside the picture.
+    /// The position of the sun or moon; may be outside the image.
     pub(super) sun: [f32; 2],
     /// The direction of the light source: right, up, away from the viewer.
     pub(super) toward: [f32; 3],

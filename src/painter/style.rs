@@ -22,7 +22,7 @@ pub enum Style {
     Render3d,
 }
 
-/// Small things that a minimal picture omits.
+/// Small things that a minimal image omits.
 const CLUTTER: [Thing; 9] = [
     Thing::Books,
     Thing::Bottles,

@@ -1,4 +1,4 @@
-//! Terrain in perspective: each column of the picture marches away from the viewer over a height field.
+//! Terrain in perspective: each column of the image marches away from the viewer over a height field.
 
 use super::canvas::Canvas;
 use super::colour::Rgb;
@@ -65,8 +65,8 @@ pub(super) fn paint(
     covered
 }
 
-/// Fills a column from `floor` up to `top`. A partially covered pixel keeps the rest of what is `behind`, so that several
-/// thin steps in one pixel add up. The light is interpolated from the previous step.
+/// Fills a column from `floor` up to `top`. A partially covered pixel keeps the rest of what is `behind`, so that
+/// several thin steps in one pixel add up. The light is interpolated from the previous step.
 fn fill(
     canvas: &mut Canvas,
     covered: &mut [bool],

@@ -1,4 +1,4 @@
-//! Tests of whole pictures: content, determinism, and golden images.
+//! Tests of whole images: content, determinism, and golden images.
 
 use super::*;
 
@@ -8,14 +8,14 @@ fn small(prompt: &str, seed: u64) -> RgbImage {
     paint(&understand(prompt), seed, SMALL.0, SMALL.1)
 }
 
-/// The mean absolute difference of two pictures of the same size, in levels.
+/// The mean absolute difference of two images of the same size, in levels.
 fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
     let sum: u64 = a.as_raw().iter().zip(b.as_raw()).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum();
     sum as f64 / a.as_raw().len() as f64
 }
 
 #[test]
-fn the_same_prompt_and_seed_give_the_same_picture() {
+fn the_same_prompt_and_seed_give_the_same_image() {
     for scene in Scene::ALL {
         assert_eq!(small(scene.name(), 7), small(scene.name(), 7), "{scene:?}");
     }
@@ -23,7 +23,7 @@ fn the_same_prompt_and_seed_give_the_same_picture() {
 }
 
 #[test]
-fn another_seed_or_wording_gives_another_picture() {
+fn another_seed_or_wording_gives_another_image() {
     for scene in Scene::ALL {
         assert!(difference(&small(scene.name(), 1), &small(scene.name(), 2)) > 2.0, "{scene:?}");
     }
@@ -42,17 +42,17 @@ fn every_scene_is_painted_at_every_time_and_weather() {
             "in cloudy autumn",
             "in winter, dark teal",
         ] {
-            let picture = small(&format!("{} {rest}", scene.name()), 3);
-            let (low, high) = picture.as_raw().iter().fold((255, 0), |(low, high), &c| (c.min(low), c.max(high)));
+            let image = small(&format!("{} {rest}", scene.name()), 3);
+            let (low, high) = image.as_raw().iter().fold((255, 0), |(low, high), &c| (c.min(low), c.max(high)));
             assert!(high - low > 12, "{scene:?} {rest}: {low}..{high} is a blank");
-            let mean = picture.as_raw().iter().map(|&c| f64::from(c)).sum::<f64>() / picture.as_raw().len() as f64;
+            let mean = image.as_raw().iter().map(|&c| f64::from(c)).sum::<f64>() / image.as_raw().len() as f64;
             assert!((5.0..248.0).contains(&mean), "{scene:?} {rest}: mean {mean}");
         }
     }
 }
 
 #[test]
-fn any_prompt_gives_a_picture() {
+fn any_prompt_gives_an_image() {
     let long = "beach ".repeat(2000);
     let odd = "\u{0}\u{202e}#ff #ffffffffff rgb( \n\t ' ''";
     for words in ["", " ", "🦀🏖️👩‍💻", "背景をぼかす", "ظلام", "no", odd, &long] {
@@ -84,8 +84,8 @@ fn the_working_size_keeps_the_aspect_ratio_within_the_limit() {
 #[test]
 fn gradients_do_not_band() {
     // With dither, rows have no long runs of equal pixels.
-    let picture = paint(&understand("blue gradient"), 4, 320, 180);
-    for row in picture.rows() {
+    let image = paint(&understand("blue gradient"), 4, 320, 180);
+    for row in image.rows() {
         let green: Vec<u8> = row.map(|pixel| pixel.0[1]).collect();
         let longest = green.chunk_by(|a, b| a == b).map(<[u8]>::len).max().unwrap_or(0);
         assert!(longest < 32, "a run of {longest} equal pixels");
@@ -94,7 +94,7 @@ fn gradients_do_not_band() {
 
 #[test]
 fn night_is_darker_than_day_and_colours_show() {
-    let mean = |picture: RgbImage, k: usize| picture.pixels().map(|p| f64::from(p.0[k])).sum::<f64>();
+    let mean = |image: RgbImage, k: usize| image.pixels().map(|p| f64::from(p.0[k])).sum::<f64>();
     for place in ["beach", "city", "mountains", "meadow", "office"] {
         let day = small(&format!("{place} by day"), 1);
         let night = small(&format!("{place} at night"), 1);
@@ -133,7 +133,7 @@ fn every_extra_can_be_left_out() {
                 reading.things.clear();
                 reading.without = vec![thing];
             });
-            assert!(difference(&with, &without) > 0.05, "{scene:?} without {thing:?} is the same picture");
+            assert!(difference(&with, &without) > 0.05, "{scene:?} without {thing:?} is the same image");
         }
     }
 }
@@ -142,25 +142,25 @@ fn every_extra_can_be_left_out() {
 fn only_visible_times_weathers_and_seasons_change_a_scene() {
     for scene in Scene::ALL {
         let default = changed(scene, |_| {});
-        let check = |shows: bool, is_default: bool, picture: &RgbImage, what: &str| {
-            let same = difference(&default, picture) == 0.0;
-            assert!(same != shows || is_default, "{scene:?} with {what}: shown {shows}, same picture {same}");
+        let check = |shows: bool, is_default: bool, image: &RgbImage, what: &str| {
+            let same = difference(&default, image) == 0.0;
+            assert!(same != shows || is_default, "{scene:?} with {what}: shown {shows}, same image {same}");
         };
         for time in [Time::Day, Time::Sunrise, Time::Sunset, Time::Dusk, Time::Night] {
-            let picture = changed(scene, |reading| reading.time = Some(time));
-            check(scene.shows_time(time, false), true, &picture, "");
+            let image = changed(scene, |reading| reading.time = Some(time));
+            check(scene.shows_time(time, false), true, &image, "");
             let is_default = is_default_time(scene, time);
-            check(scene.shows_time(time, false), is_default, &picture, &format!("{time:?}"));
+            check(scene.shows_time(time, false), is_default, &image, &format!("{time:?}"));
         }
         for weather in [Weather::Clear, Weather::Cloudy, Weather::Rain, Weather::Fog] {
-            let picture = changed(scene, |reading| reading.weather = Some(weather));
+            let image = changed(scene, |reading| reading.weather = Some(weather));
             let is_default = scene == Scene::Aurora || (scene == Scene::Forest && weather == Weather::Clear);
-            check(scene.shows_weather(weather, true), is_default, &picture, &format!("{weather:?}"));
+            check(scene.shows_weather(weather, true), is_default, &image, &format!("{weather:?}"));
         }
         for season in [Season::Spring, Season::Autumn, Season::Winter] {
-            let picture = changed(scene, |reading| reading.season = Some(season));
+            let image = changed(scene, |reading| reading.season = Some(season));
             let is_default = matches!(scene, Scene::Snow | Scene::Aurora | Scene::Sky);
-            check(scene.shows_season(season), is_default, &picture, &format!("{season:?}"));
+            check(scene.shows_season(season), is_default, &image, &format!("{season:?}"));
         }
     }
 }
@@ -177,16 +177,16 @@ fn is_default_time(scene: Scene, time: Time) -> bool {
 #[test]
 fn excluded_water_and_colours_are_not_painted() {
     let blue = |words: &str| {
-        let picture = small(words, 1);
-        let lower = picture.enumerate_pixels().filter(|(_, y, _)| *y > SMALL.1 * 6 / 10);
+        let image = small(words, 1);
+        let lower = image.enumerate_pixels().filter(|(_, y, _)| *y > SMALL.1 * 6 / 10);
         lower.filter(|(_, _, p)| p.0[2] > p.0[0]).count()
     };
     assert!(blue("beach by day") > 1000);
     assert_eq!(blue("beach by day without water"), 0);
     assert_eq!(blue("beach by day, no sea"), 0);
     let chroma = |words: &str| {
-        let picture = small(words, 1);
-        picture.pixels().filter(|p| i32::from(p.0[2]) > i32::from(p.0[0]) + 24).count()
+        let image = small(words, 1);
+        image.pixels().filter(|p| i32::from(p.0[2]) > i32::from(p.0[0]) + 24).count()
     };
     assert!(chroma("sea by day") > 5000);
     assert_eq!(chroma("sea by day, not blue"), 0);
@@ -227,14 +227,15 @@ const TILE: (u32, u32) = (32, 18);
 /// The number of golden images in a row of the sheet.
 const COLUMNS: u32 = 8;
 
-/// The maximum mean absolute difference of a golden image, in levels: floating-point results differ slightly by platform.
+/// The maximum mean absolute difference of a golden image, in levels: floating-point results differ slightly by
+/// platform.
 const TOLERANCE: f64 = 1.5;
 
-/// The pictures with golden images: every scene, then every style.
+/// The images with golden images: every scene, then every style.
 fn golden_cases() -> Vec<(String, RgbImage)> {
     let tile = |prompt: &str, style| {
-        let picture = paint(&read(prompt, "", style), 7, 320, 180);
-        image::imageops::resize(&picture, TILE.0, TILE.1, image::imageops::FilterType::Triangle)
+        let image = paint(&read(prompt, "", style), 7, 320, 180);
+        image::imageops::resize(&image, TILE.0, TILE.1, image::imageops::FilterType::Triangle)
     };
     let scenes = Scene::ALL.map(|scene| (scene.name().to_owned(), tile(scene.name(), None)));
     let styles =
@@ -252,15 +253,15 @@ fn golden_path() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/painter/golden.png")
 }
 
-/// Compares small pictures with the sheet `golden.png`. After an intended change of the painter, regenerate it with
+/// Compares small images with the sheet `golden.png`. After an intended change of the painter, regenerate it with
 /// `cargo test --lib regenerate_golden_images -- --ignored` and look at the result.
 #[test]
-fn pictures_match_the_golden_images() {
+fn images_match_the_golden_sheet() {
     let sheet = image::open(golden_path()).unwrap().into_rgb8();
-    for (index, (name, picture)) in golden_cases().iter().enumerate() {
+    for (index, (name, image)) in golden_cases().iter().enumerate() {
         let (x, y) = tile_origin(index);
         let golden = image::imageops::crop_imm(&sheet, x, y, TILE.0, TILE.1).to_image();
-        let difference = difference(picture, &golden);
+        let difference = difference(image, &golden);
         assert!(difference <= TOLERANCE, "{name} differs from its golden image by {difference} levels");
     }
 }
@@ -271,9 +272,9 @@ fn regenerate_golden_images() {
     let cases = golden_cases();
     let rows = (cases.len() as u32).div_ceil(COLUMNS);
     let mut sheet = RgbImage::new(COLUMNS * TILE.0, rows * TILE.1);
-    for (index, (_, picture)) in cases.iter().enumerate() {
+    for (index, (_, image)) in cases.iter().enumerate() {
         let (x, y) = tile_origin(index);
-        image::imageops::replace(&mut sheet, picture, x.into(), y.into());
+        image::imageops::replace(&mut sheet, image, x.into(), y.into());
     }
     sheet.save(golden_path()).unwrap();
 }

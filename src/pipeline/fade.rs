@@ -1,9 +1,9 @@
 //! The fade from one background to the next.
 //!
-//! During a fade, both scenes are composed from the same frame and mask and then blended, so no picture shows anything that
-//! neither of them shows. If another change interrupts a fade, the new one starts from the picture as it was, frozen: there
-//! is no jump, and never more than two scenes to compose. If that picture contains the room, the newest scene fades in over
-//! the previous one instead, so that the room disappears no later than its own fade would end.
+//! During a fade, both scenes are composed from the same frame and mask and then blended, so no output frame shows
+//! anything that neither of them shows. If another change interrupts a fade, the new one starts from the frozen output
+//! frame: there is no jump, and never more than two scenes to compose. If that frame contains the room, the newest
+//! scene fades in over the previous one instead, so that the room disappears no later than its own fade would end.
 
 use std::{
     sync::Arc,
@@ -17,7 +17,7 @@ use crate::{background::Background, compose::Scene};
 pub(super) enum Outgoing {
     /// An earlier scene, still playing.
     Scene(Arc<Scene>),
-    /// The picture shown when a fade was interrupted.
+    /// The output frame when a fade was interrupted.
     Frozen,
 }
 
@@ -29,7 +29,7 @@ struct Fade {
     since: Instant,
 }
 
-/// The scene of the live pictures, and the fade in progress.
+/// The scene of the live frames, and the fade in progress.
 #[derive(Debug, Default)]
 pub(super) struct Fader {
     scene: Option<Arc<Scene>>,
@@ -37,10 +37,10 @@ pub(super) struct Fader {
 }
 
 impl Fader {
-    /// Takes over the scene of the next live picture, shown at `now`. Returns true if the caller must keep the last picture for
-    /// [`Outgoing::Frozen`].
+    /// Switches to the scene of the next live frame, shown at `now`. Returns true if the caller must keep the last
+    /// frame for [`Outgoing::Frozen`].
     pub(super) fn advance(&mut self, scene: &Arc<Scene>, now: Instant) -> bool {
-        self.end_if_over(now); // it may have ended while no picture was rendered
+        self.end_if_over(now); // it may have ended while no frame was rendered
         let old = self.scene.replace(Arc::clone(scene));
         let still = match old {
             Some(old) if old.version != scene.version => self.change(old, scene, now),
@@ -144,11 +144,11 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_fade_continues_from_the_picture_that_was_shown() {
+    fn an_interrupted_fade_continues_from_the_frame_that_was_shown() {
         let (mut fader, start) = (Fader::default(), Instant::now());
         fader.advance(&colour(1), start);
         fader.advance(&colour(2), start);
-        assert!(fader.advance(&colour(3), start + FADE / 2), "the picture is kept");
+        assert!(fader.advance(&colour(3), start + FADE / 2), "the frame is kept");
         assert_eq!((at(&fader, start + FADE), fader.outgoing_version()), (Some((None, 128)), Some(1)));
         assert!(fader.advance(&colour(4), start + FADE), "again");
         fader.advance(&colour(4), start + FADE * 2);

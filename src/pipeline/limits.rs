@@ -5,21 +5,21 @@ use std::{
     time::Duration,
 };
 
-/// The last picture is held at least this long after the camera stops, before a card replaces it.
+/// The last frame is held at least this long after the camera stops, before a card replaces it.
 const MIN_HOLD: Duration = Duration::from_secs(1);
 
 /// A mask is shown with its own frame up to at least this age.
 const MIN_STALE_AGE: Duration = Duration::from_secs(1);
 
-/// A picture may lack the person at least this long before a card reports it.
+/// A frame may lack the person at least this long before a card reports it.
 const MIN_MODEL_LOST: Duration = Duration::from_secs(3);
 
-/// The longest wait for a mask: apps treat a camera as dead after a second without frames, and the user's changes should
-/// be visible at once.
+/// The longest wait for a mask: apps treat a camera as dead after a second without frames, and the user's changes
+/// should be visible at once.
 const MAX_MASK_WAIT: Duration = Duration::from_millis(500);
 
-/// The maximum age difference between a mask and a frame it is applied to, however slow the camera: the room shows wherever
-/// the person has moved since.
+/// The maximum age difference between a mask and a frame it is applied to, however slow the camera: the room shows
+/// wherever the person has moved since.
 const MAX_MASK_AGE: Duration = Duration::from_millis(100);
 
 /// The time from frame to frame, measured by the capture thread.
@@ -66,7 +66,7 @@ impl Limits {
         MIN_STALE_AGE.max(self.0 * 4)
     }
 
-    /// How long the last picture stays when no frame arrives.
+    /// How long the last frame stays when no new one arrives.
     pub(super) fn hold(self) -> Duration {
         MIN_HOLD.max(self.0 * 3)
     }

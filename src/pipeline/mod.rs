@@ -9,11 +9,11 @@
 //!
 //! The camera is open only while an app reads an output; `demand` has the rules.
 //!
-//! The capture thread never waits for the others: a mailbox holds one value and the newest wins. The render thread waits
-//! part of a frame time for the mask of its own frame, then falls back to the latest mask. If that mask is too old for the
-//! frame, it shows the frame the mask belongs to; without a mask it shows only the background. Nothing here allocates once
-//! the buffers exist, except when quality `auto` swaps models. Viewers of the control page get small copies from the
-//! [`Preview`].
+//! The capture thread never waits for the others: a mailbox holds one value and the newest wins. The render thread
+//! waits part of a frame time for the mask of its own frame, then falls back to the latest mask. If that mask is too
+//! old for the frame, it shows the frame the mask belongs to; without a mask it shows only the background. Nothing here
+//! allocates once the buffers exist, except when quality `auto` swaps models. Viewers of the control page get small
+//! copies from the [`Preview`].
 
 mod capture;
 mod clock;
@@ -138,8 +138,8 @@ struct MaskedFrame {
 }
 
 impl Pipeline {
-    /// Starts the threads. A camera or model that cannot be opened is not an error: the pipeline keeps trying and shows a
-    /// placeholder card meanwhile.
+    /// Starts the threads. A camera or model that cannot be opened is not an error: the pipeline keeps trying and shows
+    /// a placeholder card meanwhile.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -230,7 +230,7 @@ impl Pipeline {
         (self.links.power.is_on(), self.links.power.reason())
     }
 
-    /// The source of live pictures for the control page.
+    /// The source of live previews for the control page.
     pub fn preview(&self) -> Arc<Preview> {
         Arc::clone(&self.links.preview)
     }

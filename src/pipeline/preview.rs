@@ -1,6 +1,6 @@
-//! Live previews: small copies of the pictures, taken only while there are viewers.
+//! Live previews: small copies of the frames, taken only while there are viewers.
 //!
-//! The render thread never waits for a viewer; a slow viewer misses pictures.
+//! The render thread never waits for a viewer; a slow viewer misses frames.
 
 use std::{
     convert::Infallible,
@@ -29,13 +29,13 @@ const MAX_SIDE: usize = 640;
 /// One copy in the mailbox, one being encoded, one being filled.
 const BUFFERS: usize = 3;
 
-/// The pictures that can be viewed.
+/// The frames that can be viewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum View {
-    /// The output, as other people see it.
+    /// The output, as seen by other people.
     Output,
-    /// The camera picture, including the room.
+    /// The camera frame, including the room.
     Camera,
     /// The mask: white for the person, black for the background.
     Matte,
@@ -60,7 +60,7 @@ struct Channel {
 }
 
 impl Preview {
-    /// Starts copying the pictures of `view`, until the returned guard is dropped.
+    /// Starts copying the frames of `view`, until the returned guard is dropped.
     pub fn subscribe(self: &Arc<Self>, view: View) -> Subscription {
         self.channel(view).viewers.fetch_add(1, Ordering::AcqRel);
         Subscription { preview: Arc::clone(self), view }
@@ -71,12 +71,12 @@ impl Preview {
         self.channels.iter().any(Channel::has_viewers)
     }
 
-    /// Waits until there may be a new picture; for a single task.
+    /// Waits until there may be a new frame; for a single task.
     pub async fn changed(&self) {
         self.frame_ready.notified().await;
     }
 
-    /// Takes the newest picture, if it was not taken yet: I420, limited range, at most 640 pixels on either side.
+    /// Takes the newest frame, unless it was taken already: I420, limited range, at most 640 pixels on either side.
     pub fn take(&self, view: View) -> Option<Arc<Frame>> {
         self.channel(view).newest.try_take()
     }
@@ -177,7 +177,7 @@ impl Sampler {
     }
 }
 
-/// Scales pictures down by a whole number; each pixel becomes the mean of a square.
+/// Downscales frames by a whole number; each pixel becomes the mean of a square.
 #[derive(Debug)]
 struct Downscaler {
     from: Size,
@@ -299,7 +299,7 @@ mod tests {
         let (preview, mut feed) = feed(size(64, 32));
         let (_watching, start) = (preview.subscribe(View::Output), Instant::now());
         let mut frame = Frame::new(size(64, 32));
-        // a viewer that never releases its pictures
+        // a viewer that never releases its frames
         let mut held = Vec::new();
         for tick in 0..10 {
             frame.fill(Yuv { y: 16 + tick as u8, ..Yuv::BLACK });

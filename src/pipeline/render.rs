@@ -31,10 +31,10 @@ use crate::{
     stats::Stats,
 };
 
-/// How often the outputs get a picture while no camera frame arrives. Chromium restarts a stream after a second without.
+/// How often the outputs get a frame while the camera sends none. Chromium restarts a stream after a second without.
 const IDLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often the outputs get a picture while no app reads them, so that a new reader has one before the camera is open.
+/// How often the outputs get a frame while no app reads them, so that a new reader has one before the camera is open.
 const SLEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A frame that has waited this long is not shown.
@@ -74,9 +74,9 @@ pub(super) struct Render {
     inputs: Inputs,
     outputs: Outputs,
     compositor: Compositor,
-    picture: Frame,
+    output: Frame,
     preview: PreviewFeed,
-    /// The outgoing picture while a scene fades in.
+    /// The outgoing frame while a scene fades in.
     outgoing: Frame,
     fader: Fader,
     masked: Option<MaskedFrame>,
@@ -97,7 +97,7 @@ impl Render {
             inputs,
             outputs,
             compositor: Compositor::new(size),
-            picture: Frame::new(size),
+            output: Frame::new(size),
             preview: PreviewFeed::new(preview, size),
             outgoing: Frame::new(size),
             fader: Fader::default(),
@@ -110,7 +110,7 @@ impl Render {
         }
     }
 
-    /// Shows one picture after another until the pipeline stops, starting with a placeholder card.
+    /// Shows frames until the pipeline stops, starting with a placeholder card.
     pub(super) fn run(mut self) {
         let scene = self.inputs.scenes.load_full();
         self.show_card(&scene, self.now());
@@ -126,7 +126,7 @@ impl Render {
             return self.sleep();
         }
         let taken = self.inputs.frames.take(Instant::now() + IDLE_INTERVAL);
-        // loaded once per frame, so that no picture mixes two scenes
+        // loaded once per frame, so that no frame mixes two scenes
         let scene = self.inputs.scenes.load_full();
         let captured = match taken {
             Taken::Closed => return false,
@@ -143,7 +143,7 @@ impl Render {
         true
     }
 
-    /// Shows a frame, or the best substitute if there is none; true if the picture is live.
+    /// Shows a frame, or the best substitute if there is none; true if the output is live.
     fn step(&mut self, captured: Option<CapturedFrame>, scene: &Arc<Scene>) -> bool {
         let now = self.now();
         if self.suspends.poll(&self.inputs.clock) {
@@ -212,7 +212,7 @@ impl Render {
         if self.inputs.wake.is_stopped() {
             return false;
         }
-        self.forget(); // the next reader must not see an old picture
+        self.forget(); // the next reader must not see an old frame
         let scene = self.inputs.scenes.load_full();
         self.show_card(&scene, self.now());
         drop(scene);
@@ -225,7 +225,7 @@ impl Render {
     /// Shows a camera frame; `again` if it was shown before.
     fn show_live(&mut self, captured: &CapturedFrame, scene: &Arc<Scene>, again: bool) {
         if self.fader.advance(scene, self.now()) {
-            self.outgoing.copy_from(&self.picture);
+            self.outgoing.copy_from(&self.output);
         }
         let needs_mask = scene.needs_mask() || self.fader.needs_mask();
         let mode = if needs_mask { self.mode_for(captured, again) } else { RenderMode::BackgroundOnly };
@@ -276,16 +276,16 @@ impl Render {
         self.unmasked_since.is_some_and(|since| now.saturating_duration_since(since) > limit)
     }
 
-    /// Composes the picture, blended with the outgoing one during a fade.
+    /// Composes the output frame, blended with the outgoing one during a fade.
     fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, now: Instant) {
         scene.background.play(now);
-        self.compositor.compose(frame, mask, scene, &mut self.picture);
+        self.compositor.compose(frame, mask, scene, &mut self.output);
         let Some((outgoing, share)) = self.fader.outgoing(now) else { return };
         if let Outgoing::Scene(old) = outgoing {
             old.background.play(now);
             self.compositor.compose(frame, mask, old, &mut self.outgoing);
         }
-        crossfade(&self.outgoing, share, &mut self.picture);
+        crossfade(&self.outgoing, share, &mut self.output);
     }
 
     /// Picks a mode that never reveals the room where the person has moved since the mask was made.
@@ -308,8 +308,8 @@ impl Render {
         }
     }
 
-    /// Waits for the mask of this frame, or of the previous one if masks are delayed, for as long as that leaves time to
-    /// compose at the camera's rate.
+    /// Waits for the mask of this frame, or of the previous one if masks are delayed, for as long as that leaves time
+    /// to compose at the camera's rate.
     ///
     /// The wait is measured from the frame's arrival: webcams stamp the start of the exposure, which is much earlier.
     fn fetch_mask(&mut self, captured: &CapturedFrame) {
@@ -326,7 +326,7 @@ impl Render {
         }
     }
 
-    /// Shows a card with the reason for the missing live picture, or repeats the last picture of this scene during a short
+    /// Shows a card with the reason for the missing live frame, or repeats the last frame of this scene during a short
     /// gap.
     fn show_card(&mut self, scene: &Scene, now: Instant) {
         let is_live = self.shown == Some(Shown::Live(scene.version));
@@ -337,15 +337,15 @@ impl Render {
             let (card, detail) = self.card(scene);
             let wanted = Shown::Card(card, scene.version);
             if self.shown != Some(wanted) {
-                card::draw(card, &detail, Some(scene), &mut self.picture);
+                card::draw(card, &detail, Some(scene), &mut self.output);
                 self.shown = Some(wanted);
             }
         }
-        self.picture.captured_at = now;
-        self.picture.seq += 1;
-        // without a camera picture, all views show the card
-        self.preview.frame(View::Camera, &self.picture, now);
-        self.preview.frame(View::Matte, &self.picture, now);
+        self.output.captured_at = now;
+        self.output.seq += 1;
+        // without a camera frame, all views show the card
+        self.preview.frame(View::Camera, &self.output, now);
+        self.preview.frame(View::Matte, &self.output, now);
         self.write(scene.version, now);
     }
 
@@ -364,8 +364,8 @@ impl Render {
     }
 
     fn write(&mut self, version: u64, now: Instant) {
-        self.outputs.write(&self.picture, now);
-        self.preview.frame(View::Output, &self.picture, now);
+        self.outputs.write(&self.output, now);
+        self.preview.frame(View::Output, &self.output, now);
         self.inputs.scenes.set_shown(version);
         self.inputs.stats.write_time.record(self.now().saturating_duration_since(now));
         self.inputs.stats.written.add_one();

@@ -145,13 +145,13 @@ mod tests {
         for colour in [[0, 0, 0], [255, 255, 255], [0x20, 0xa0, 0x40], [255, 0, 0], [12, 34, 200]] {
             frame.fill(Yuv::from_rgb(colour[0], colour[1], colour[2]));
             for format in [Format::Png, Format::Jpeg] {
-                let picture = image::load_from_memory(&encode_part(&frame, whole(frame.size()), format).unwrap())
+                let decoded = image::load_from_memory(&encode_part(&frame, whole(frame.size()), format).unwrap())
                     .unwrap()
                     .to_rgb8();
-                assert_eq!(picture.dimensions(), (32, 16));
-                let seen = picture.get_pixel(31, 15).0;
-                let near = seen.iter().zip(colour).all(|(seen, meant)| seen.abs_diff(meant) <= 3);
-                assert!(near, "{colour:?} became {seen:?} in {format:?}");
+                assert_eq!(decoded.dimensions(), (32, 16));
+                let pixel = decoded.get_pixel(31, 15).0;
+                let near = pixel.iter().zip(colour).all(|(actual, expected)| actual.abs_diff(expected) <= 3);
+                assert!(near, "{colour:?} became {pixel:?} in {format:?}");
             }
         }
     }

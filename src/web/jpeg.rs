@@ -74,10 +74,13 @@ mod tests {
                 let bytes = encoder.encode(&frame).unwrap();
                 let length = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
                 assert_eq!(length, bytes.len() - 4);
-                let picture = image::load_from_memory(&bytes[4..]).unwrap().to_rgb8();
-                assert_eq!(picture.dimensions(), (size.width() as u32, size.height() as u32));
-                let seen = picture.get_pixel(5, 5).0;
-                assert!(seen.iter().zip(colour).all(|(seen, meant)| seen.abs_diff(meant) < 6), "{colour:?}: {seen:?}");
+                let decoded = image::load_from_memory(&bytes[4..]).unwrap().to_rgb8();
+                assert_eq!(decoded.dimensions(), (size.width() as u32, size.height() as u32));
+                let pixel = decoded.get_pixel(5, 5).0;
+                assert!(
+                    pixel.iter().zip(colour).all(|(actual, expected)| actual.abs_diff(expected) < 6),
+                    "{colour:?}: {pixel:?}"
+                );
             }
         }
     }

@@ -200,8 +200,8 @@ pub fn write_png(path: &Path, width: u32, height: u32, rgb: [u8; 3]) {
 pub fn write_gif(path: &Path, levels: &[u8]) {
     let mut encoder = image::codecs::gif::GifEncoder::new(fs::File::create(path).unwrap());
     for level in levels {
-        let picture = image::RgbaImage::from_pixel(64, 36, image::Rgba([*level, *level, *level, 255]));
+        let image = image::RgbaImage::from_pixel(64, 36, image::Rgba([*level, *level, *level, 255]));
         let delay = image::Delay::from_numer_denom_ms(100, 1);
-        encoder.encode_frame(image::Frame::from_parts(picture, 0, 0, delay)).unwrap();
+        encoder.encode_frame(image::Frame::from_parts(image, 0, 0, delay)).unwrap();
     }
 }

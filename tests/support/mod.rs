@@ -125,7 +125,8 @@ impl Guest {
         self.option(&["--loopback-opts", options])
     }
 
-    /// Adds a second webcam, `/dev/video20`, with MJPEG frames from `source`, an image or video, or else a test pattern.
+    /// Adds a second webcam, `/dev/video20`, with MJPEG frames from `source`, an image or video, or else a test
+    /// pattern.
     pub fn mjpeg(self, source: Option<&Path>) -> Self {
         let guest = self.option(&["--mjpeg"]);
         match source {
@@ -134,7 +135,8 @@ impl Guest {
         }
     }
 
-    /// Replaces vivid by a USB webcam with these options of the testbed's `uvc-webcam`, and udev, which adds it to `/dev/v4l`.
+    /// Replaces vivid by a USB webcam with these options of the testbed's `uvc-webcam`, and udev, which adds it to
+    /// `/dev/v4l`.
     pub fn uvc(self, options: &str) -> Self {
         let uvc = format!("--uvc={options}");
         self.option(&[&uvc, "--udev", "--vivid-opts", "none"])
@@ -238,8 +240,8 @@ impl Output {
     /// # Panics
     /// When the image cannot be read.
     pub fn mean_colour(&self, name: &str) -> [f64; 3] {
-        let picture = image::open(self.file(name)).unwrap().to_rgb8();
-        let rows = picture.rows().skip(picture.height() as usize / 8);
+        let image = image::open(self.file(name)).unwrap().to_rgb8();
+        let rows = image.rows().skip(image.height() as usize / 8);
         let (mut sum, mut count) = ([0.0; 3], 0.0);
         for pixel in rows.flatten() {
             sum.iter_mut().zip(pixel.0).for_each(|(sum, value)| *sum += f64::from(value));

@@ -46,10 +46,10 @@ class Watcher:
         except OSError:
             return "?"
 
-    def judge(self, picture):
-        blue = picture[LUMA:LUMA + CHROMA]
+    def judge(self, frame):
+        blue = frame[LUMA:LUMA + CHROMA]
         self.frames += 1
-        self.live += picture[0] >= LIVE
+        self.live += frame[0] >= LIVE
         self.bluest = max(self.bluest, max(blue[::61]))
         if blue.translate(IS_BLUE).find(1) >= 0:
             self.room += 1

@@ -40,9 +40,9 @@ pub(super) fn sanitize(bytes: &[u8], into: &mut Vec<u8>) -> Result<(), CameraErr
         from += start + 2;
         into.clear();
         into.extend([0xff, SOI]);
-        match Parser::new(&bytes[from..], into).picture() {
+        match Parser::new(&bytes[from..], into).image() {
             Ok(()) => return Ok(()),
-            Err(Stop::NoPicture) => {}
+            Err(Stop::NoImage) => {}
             Err(Stop::Missing(why)) => {
                 error = CameraError::Corrupt(why);
                 break;
@@ -67,7 +67,7 @@ fn find_start(bytes: &[u8]) -> Option<usize> {
 /// Why there is no image.
 enum Stop {
     /// Not the start of an image.
-    NoPicture,
+    NoImage,
     /// Parts of the image are missing.
     Missing(&'static str),
 }
@@ -100,7 +100,7 @@ impl<'a> Parser<'a> {
         Self { bytes, at: 0, into, header: None, interval: 0, missing: [[u8::MAX; 64]; MAX_COMPONENTS] }
     }
 
-    fn picture(mut self) -> Result<(), Stop> {
+    fn image(mut self) -> Result<(), Stop> {
         let mut has_scan = false;
         let has_end = loop {
             match self.segment() {
@@ -113,7 +113,7 @@ impl<'a> Parser<'a> {
                         break true;
                     }
                 }
-                Some(SOI | EOI) | None if !has_scan => return Err(Stop::NoPicture),
+                Some(SOI | EOI) | None if !has_scan => return Err(Stop::NoImage),
                 Some(SOI | EOI) | None => break false,
                 Some(_) => {}
             }
@@ -182,11 +182,11 @@ impl<'a> Parser<'a> {
 
     /// Copies a scan: header and data.
     fn scan(&mut self, is_first: bool) -> Result<(), Stop> {
-        let (Some(header), Some(body)) = (self.header, self.body()) else { return Err(Stop::NoPicture) };
-        let (&count, rest) = body.split_first().ok_or(Stop::NoPicture)?;
+        let (Some(header), Some(body)) = (self.header, self.body()) else { return Err(Stop::NoImage) };
+        let (&count, rest) = body.split_first().ok_or(Stop::NoImage)?;
         let count = usize::from(count);
-        let (names, band) = rest.split_at_checked(2 * count).ok_or(Stop::NoPicture)?;
-        let band: [u8; 3] = band.get(..3).and_then(|band| band.try_into().ok()).ok_or(Stop::NoPicture)?;
+        let (names, band) = rest.split_at_checked(2 * count).ok_or(Stop::NoImage)?;
+        let band: [u8; 3] = band.get(..3).and_then(|band| band.try_into().ok()).ok_or(Stop::NoImage)?;
         // Many webcams send odd values here, which do not matter in a sequential image.
         let band = if header.is_progressive { band } else { [0, 63, 0] };
         let [first, last, bits] = band;

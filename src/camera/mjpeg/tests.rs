@@ -367,9 +367,9 @@ fn padded_rows_are_cropped() {
 #[test]
 fn sizes_that_change_with_every_frame_are_rejected() {
     let (mut decoder, mut frame) = (Mjpeg::new(size("64x48")).unwrap(), Frame::new(size("64x48")));
-    let pictures = [(128, 96), (32, 32)].map(|sides| jpeg(sides, TYPICAL, true));
-    for picture in pictures.iter().cycle().take(20) {
-        assert!(decoder.decode(picture, &mut frame).is_err());
+    let images = [(128, 96), (32, 32)].map(|sides| jpeg(sides, TYPICAL, true));
+    for image in images.iter().cycle().take(20) {
+        assert!(decoder.decode(image, &mut frame).is_err());
     }
     assert!(decoder.other.is_none());
 }
@@ -378,17 +378,17 @@ fn sizes_that_change_with_every_frame_are_rejected() {
 fn buffers_do_not_grow() {
     let agreed = size("640x480");
     let (mut decoder, mut frame) = (Mjpeg::new(agreed).unwrap(), Frame::new(agreed));
-    let pictures = [(640, 480), (320, 240)].map(|sides| jpeg(sides, TYPICAL, false));
+    let images = [(640, 480), (320, 240)].map(|sides| jpeg(sides, TYPICAL, false));
     let buffers = |decoder: &Mjpeg| {
         (
             decoder.codec.buffers(),
             decoder.other.as_ref().and_then(|other| other.fit.as_ref()).map(|fit| fit.0.data().as_ptr()),
         )
     };
-    pictures.iter().for_each(|picture| (0..5).for_each(|_| drop(decoder.decode(picture, &mut frame))));
+    images.iter().for_each(|image| (0..5).for_each(|_| drop(decoder.decode(image, &mut frame))));
     let before = buffers(&decoder);
-    for picture in pictures.iter().cycle().take(20) {
-        decoder.decode(picture, &mut frame).unwrap();
+    for image in images.iter().cycle().take(20) {
+        decoder.decode(image, &mut frame).unwrap();
         assert_eq!(buffers(&decoder), before);
     }
 }

@@ -1,8 +1,9 @@
-//! A guided filter with a colour guide: alpha as a linear function of the pixel's colour, with one function per grid cell.
+//! A guided filter with a colour guide: alpha as a linear function of the pixel's colour, with one function per grid
+//! cell.
 //!
-//! K. He, J. Sun, X. Tang, "Guided Image Filtering", 2010. The functions are computed at the grid's size, and only where alpha
-//! changes; `upsample` evaluates them at the frame's size. The guide stays in Y, U, V: with the regularisation transformed
-//! accordingly, this is equivalent to the filter with an RGB guide.
+//! K. He, J. Sun, X. Tang, "Guided Image Filtering", 2010. The functions are computed at the grid's size, and only
+//! where alpha changes; `upsample` evaluates them at the frame's size. The guide stays in Y, U, V: with the
+//! regularisation transformed accordingly, this is equivalent to the filter with an RGB guide.
 
 use multiversion::multiversion;
 
@@ -35,12 +36,13 @@ const NEAR: usize = 8;
 /// Coefficients are in 128ths of an alpha byte per step of a sample byte.
 pub(crate) const SHIFT: u32 = 7;
 
-/// One linear function per cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 128ths of a byte. Far from all mixed
-/// runs, only `base` of a run's first cell is valid.
+/// One linear function per cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 128ths of a byte. Far from
+/// all mixed runs, only `base` of a run's first cell is valid.
 #[derive(Debug)]
 pub(crate) struct Functions {
     pub(crate) planes: [Plane<i32>; 4],
-    /// Whether the functions of a run of [`LANE`] cells differ; otherwise all are the constant `base` of its first cell.
+    /// Whether the functions of a run of [`LANE`] cells differ; otherwise all are the constant `base` of its first
+    /// cell.
     pub(crate) mixed: Box<[bool]>,
     /// The number of runs in a row.
     pub(crate) runs: usize,
@@ -351,8 +353,8 @@ mod tests {
 
     const SIZE: (usize, usize) = (75, 40);
 
-    /// A coloured picture with an edge, and an alpha that misses the edge by two pixels.
-    fn picture() -> (Guide, Plane<f32>) {
+    /// A coloured frame with an edge, and an alpha that misses the edge by two pixels.
+    fn edge() -> (Guide, Plane<f32>) {
         let mut guide = Guide::new(Grid { factor: 4, width: SIZE.0, height: SIZE.1 });
         let mut alpha = Plane::new(SIZE.0, SIZE.1);
         for y in 0..SIZE.1 {
@@ -408,8 +410,8 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_guided_filter_of_an_rgb_picture() {
-        let (guide, mut alpha) = picture();
+    fn it_is_the_guided_filter_of_an_rgb_image() {
+        let (guide, mut alpha) = edge();
         let unsnapped = alpha.clone();
         snap(unsnapped.raw().0, alpha.raw_mut());
         let mut guided = Guided::new(SIZE.0, SIZE.1);
@@ -433,7 +435,7 @@ mod tests {
 
     #[test]
     fn skipping_constant_areas_loses_nothing() {
-        let (guide, mut alpha) = picture();
+        let (guide, mut alpha) = edge();
         let unsnapped = alpha.clone();
         snap(unsnapped.raw().0, alpha.raw_mut());
         let mut guided = Guided::new(SIZE.0, SIZE.1);

@@ -1,4 +1,4 @@
-//! Holds the matte where the picture is still: an object next to the body is in or out for seconds at a time instead of
+//! Holds the matte where the frame is still: an object next to the body is in or out for seconds at a time instead of
 //! flickering.
 
 use multiversion::multiversion;
@@ -12,8 +12,8 @@ const CHANGE: f32 = 0.2;
 /// The time after the last motion from which a pixel is still, in 30ths of a second.
 const STILL_AFTER: u8 = 8;
 
-/// How long a still pixel has to differ before the change is shown, in 30ths of a second: a person cannot appear or disappear
-/// without motion, but a mistake of the models must not stay forever.
+/// How long a still pixel has to differ before the change is shown, in 30ths of a second: a person cannot appear or
+/// disappear without motion, but a mistake of the models must not stay forever.
 const IN_DELAY: u8 = 60;
 const OUT_DELAY: u8 = 60;
 
@@ -37,8 +37,8 @@ impl Hold {
         Self { shown: Plane::new(width, height), held: Plane::new(width, height), ages }
     }
 
-    /// Restores `alpha` as shown before where only the models have changed. `motion` has cells of two by two pixels; `ticks` 30ths
-    /// of a second have passed.
+    /// Restores `alpha` as shown before where only the models have changed. `motion` has cells of two by two pixels;
+    /// `ticks` 30ths of a second have passed.
     pub(super) fn run(&mut self, motion: &Motion, ticks: u8, alpha: &mut Plane<f32>) {
         if motion.stream_age() < SETTLE_TIME {
             self.shown.copy_from(alpha);

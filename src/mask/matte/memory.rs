@@ -1,4 +1,4 @@
-//! Temporal smoothing against flicker: small changes where the picture is still are noise of the model.
+//! Temporal smoothing against flicker: small changes where the frame is still are noise of the model.
 
 use multiversion::multiversion;
 
@@ -7,7 +7,7 @@ use crate::frame::grid::Plane;
 /// The change of alpha from which nothing is smoothed.
 const REAL_CHANGE: f32 = 0.35;
 
-/// The change of luma from which the picture is not still.
+/// The change of luma from which the frame is not still.
 const MOVED: i32 = 12;
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ mod tests {
         let calmed = after((0.5, 100), (0.54, 101));
         assert!((0.5..0.525).contains(&calmed), "{calmed}");
         assert_eq!(after((0.0, 100), (1.0, 100)), 1.0);
-        assert_eq!(after((0.5, 100), (0.54, 130)), 0.54, "the picture has changed");
+        assert_eq!(after((0.5, 100), (0.54, 130)), 0.54, "the frame has changed");
     }
 
     #[test]

@@ -61,7 +61,7 @@ const KEY_CHANGE: f32 = 0.5;
 /// The same for the fast model, which fluctuates more.
 const FAST_CHANGE: f32 = 1.1;
 
-/// The weight of the past where the picture is still, relative to [`Tuning::memory`].
+/// The weight of the past where the frame is still, relative to [`Tuning::memory`].
 const STILL_MEMORY: f32 = 0.6;
 
 /// [`Tuning::levels`] of a key model, whose softmax never reaches 0 or 1.
@@ -155,8 +155,8 @@ impl Matte {
         }
     }
 
-    /// Starts a frame, `ticks` 30ths of a second after the last. Returns true if the fast model has to run on it; otherwise the
-    /// frame shows what that model saw last, and its last alpha is still valid.
+    /// Starts a frame, `ticks` 30ths of a second after the last. Returns true if the fast model has to run on it;
+    /// otherwise the frame shows what that model saw last, and its last alpha is still valid.
     pub fn begin_frame(&mut self, frame: &Frame, ticks: u8) -> bool {
         self.cells.fill(frame, &mut self.guide);
         self.pyramid.build(&self.guide.y);
@@ -172,8 +172,8 @@ impl Matte {
         self.still_detector.record(&self.guide.y);
     }
 
-    /// Computes the alpha of the frame: that of the last keyframe, propagated and repaired, or the fast model's own, smoothed
-    /// towards its past. Returns how far the frame has drifted from the last keyframe.
+    /// Computes the alpha of the frame: that of the last keyframe, propagated and repaired, or the fast model's own,
+    /// smoothed towards its past. Returns how far the frame has drifted from the last keyframe.
     pub fn propagate(&mut self) -> Drift {
         let drift = if self.propagation.has_key() {
             let drift = self.propagation.apply(&self.pyramid, &self.fast_alpha, &mut self.alpha);

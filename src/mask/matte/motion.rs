@@ -1,11 +1,11 @@
-//! Tracks how long ago each part of the picture changed.
+//! Tracks how long ago each part of the frame changed.
 
 use multiversion::multiversion;
 
 use crate::frame::grid::Plane;
 
-/// The change of luma that is not noise: of means over 8x8 pixels of a 720p frame, where the noise of a dim room is about half
-/// a level.
+/// The change of luma that is not noise: of means over 8x8 pixels of a 720p frame, where the noise of a dim room is
+/// about half a level.
 const CHANGE: u8 = 5;
 
 /// The ages of the cells of half the grid for one stream, in 30ths of a second.
@@ -92,7 +92,7 @@ fn spread([above, middle, below]: [&[u8]; 3], vertical: &mut [u8], into: &mut [u
 mod tests {
     use super::*;
 
-    fn picture(level: u8) -> Plane<u8> {
+    fn flat(level: u8) -> Plane<u8> {
         let mut plane = Plane::new(20, 12);
         (0..12).for_each(|y| plane.row_mut(y).fill(level));
         plane
@@ -101,22 +101,22 @@ mod tests {
     #[test]
     fn a_change_resets_the_age_around_it_and_slow_changes_add_up() {
         let mut motion = Motion::new(20, 12);
-        motion.update(&picture(100), 1);
+        motion.update(&flat(100), 1);
         assert_eq!(motion.ages(5)[5], u8::MAX, "nothing has moved yet");
-        let mut hand = picture(100);
+        let mut hand = flat(100);
         hand.row_mut(5)[5] = 150;
         motion.update(&hand, 1);
         assert_eq!((motion.ages(5)[5], motion.ages(4)[4], motion.ages(5)[8]), (0, 0, u8::MAX));
         (0..3).for_each(|_| motion.update(&hand, 2));
         assert_eq!((motion.ages(6)[6], motion.stream_age()), (6, 7));
         for level in [102, 104] {
-            motion.update(&picture(level), 1);
+            motion.update(&flat(level), 1);
             assert!(motion.ages(0)[0] > 0, "{level} is not a change yet");
         }
-        motion.update(&picture(106), 1);
+        motion.update(&flat(106), 1);
         assert_eq!(motion.ages(0)[0], 0);
         motion.forget();
-        motion.update(&picture(0), 1);
+        motion.update(&flat(0), 1);
         assert_eq!((motion.ages(0)[0], motion.stream_age()), (u8::MAX, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! Propagates the alpha of a keyframe along the optical flow, and repairs it where the picture has changed.
+//! Propagates the alpha of a keyframe along the optical flow, and repairs it where the frame has changed.
 
 use std::ops::Range;
 
@@ -17,8 +17,8 @@ const LOST: (f32, f32) = (3.0, 10.0);
 /// The same range for the difference of the fast model's alpha.
 const DIFFERS: (f32, f32) = (0.1, 0.4);
 
-/// The same range for how far the fast model may have been from the keyframe's alpha: beyond it, the fast model is not used for
-/// repairs.
+/// The same range for how far the fast model may have been from the keyframe's alpha: beyond it, the fast model is not
+/// used for repairs.
 const AGREES: (f32, f32) = (0.2, 0.6);
 
 /// The fast model's alphas that mean no person, and person.
@@ -118,7 +118,7 @@ impl Propagation {
         self.repair(fast_alpha, into)
     }
 
-    /// Repairs `into` where the flow lost the picture.
+    /// Repairs `into` where the flow lost the frame.
     fn repair(&mut self, fast_alpha: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
         if self.lost_spans.iter().all(Range::is_empty) {
             return Drift::default();
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_fast_model_makes_no_holes_where_it_never_agreed() {
-        // the keyframe has hair that the fast model misses, and the picture changes there
+        // the keyframe has hair that the fast model misses, and the frame changes there
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(40.0, 14.0, 2.5));
         let mut carry = keyed(&then, &then.alpha, &empty());
         let mut alpha = empty();

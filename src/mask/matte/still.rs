@@ -7,8 +7,8 @@ use crate::frame::grid::Plane;
 /// The side of a block, in cells: small enough that a moving finger changes a block's mean.
 const BLOCK: usize = 10;
 
-/// The mean luma difference of a block from which something has moved. Webcam noise in a dim room stays below it: 4 levels per
-/// pixel are less than 1 per cell.
+/// The mean luma difference of a block from which something has moved. Webcam noise in a dim room stays below it: 4
+/// levels per pixel are less than 1 per cell.
 const MOVED: u32 = 2;
 
 /// The maximum time for which a result is reused, in 30ths of a second.
@@ -70,8 +70,8 @@ fn add_differences(a: &[u8], b: &[u8], sums: &mut [u32]) {
 mod tests {
     use super::*;
 
-    /// A picture with some texture and noise of up to `noise` levels.
-    fn picture(seed: usize, noise: usize, shift: usize) -> Plane<u8> {
+    /// A frame with some texture and noise of up to `noise` levels.
+    fn textured(seed: usize, noise: usize, shift: usize) -> Plane<u8> {
         let mut plane = Plane::new(64, 36);
         for y in 0..36 {
             for (x, cell) in plane.row_mut(y).iter_mut().enumerate() {
@@ -85,11 +85,11 @@ mod tests {
     #[test]
     fn noise_is_still_and_motion_is_not() {
         let mut stillness = StillDetector::new(64, 36);
-        assert!(!stillness.holds(&picture(0, 1, 0), 1), "the model has not run yet");
-        stillness.record(&picture(0, 1, 0));
-        assert!((1..10).all(|seed| stillness.holds(&picture(seed, 1, 0), 1)));
-        assert!(!stillness.holds(&picture(1, 1, 1), 1), "motion by one cell");
-        let mut hand = picture(3, 1, 0);
+        assert!(!stillness.holds(&textured(0, 1, 0), 1), "the model has not run yet");
+        stillness.record(&textured(0, 1, 0));
+        assert!((1..10).all(|seed| stillness.holds(&textured(seed, 1, 0), 1)));
+        assert!(!stillness.holds(&textured(1, 1, 1), 1), "motion by one cell");
+        let mut hand = textured(3, 1, 0);
         (20..25).for_each(|y| hand.row_mut(y)[40..45].fill(220));
         assert!(!stillness.holds(&hand, 1), "a small new object");
     }
@@ -97,12 +97,12 @@ mod tests {
     #[test]
     fn a_result_expires() {
         let mut stillness = StillDetector::new(64, 36);
-        stillness.record(&picture(0, 0, 0));
-        let good = (0..100).take_while(|_| stillness.holds(&picture(0, 0, 0), 1)).count();
+        stillness.record(&textured(0, 0, 0));
+        let good = (0..100).take_while(|_| stillness.holds(&textured(0, 0, 0), 1)).count();
         assert_eq!(good, MAX_AGE as usize);
-        stillness.record(&picture(0, 0, 0));
+        stillness.record(&textured(0, 0, 0));
         stillness.forget();
-        assert!(!stillness.holds(&picture(0, 0, 0), 1));
+        assert!(!stillness.holds(&textured(0, 0, 0), 1));
     }
 
     #[test]

@@ -179,9 +179,9 @@ fn bright(frame: &Frame) -> (usize, usize) {
 
 /// A disc on black, 1280x720, stored at another size.
 fn disc(name: &str, stored: &str) -> Option<Clip> {
-    let picture = "color=black:s=1280x720:r=5:d=0.4,format=yuv420p,\
+    let input = "color=black:s=1280x720:r=5:d=0.4,format=yuv420p,\
                    geq=lum='if(lt(hypot(X-640,Y-360),200),220,20)':cb=128:cr=128";
-    clip(name, &["-f", "lavfi", "-i", &format!("{picture},scale={stored}"), "-qp", "10"], b"")
+    clip(name, &["-f", "lavfi", "-i", &format!("{input},scale={stored}"), "-qp", "10"], b"")
 }
 
 #[test]

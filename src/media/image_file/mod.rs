@@ -98,22 +98,22 @@ fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImag
     // Invalid EXIF data are ignored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let to_srgb = ToSrgb::of(&mut decoder, bytes, format);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     if let Some(to_srgb) = to_srgb {
-        picture = to_srgb.convert(picture);
+        image = to_srgb.convert(image);
     }
-    picture.apply_orientation(orientation);
-    Ok(picture)
+    image.apply_orientation(orientation);
+    Ok(image)
 }
 
 /// Converts to 8-bit RGB, with transparency blended over black. Reuses the memory of 8-bit images.
-pub(crate) fn on_black(picture: DynamicImage) -> RgbImage {
-    if !picture.color().has_alpha() {
-        return picture.into_rgb8();
+pub(crate) fn on_black(image: DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
     }
     let over = |value: u8, alpha: u8| ((u32::from(value) * u32::from(alpha) + 127) / 255) as u8;
-    let (width, height) = (picture.width(), picture.height());
-    let mut bytes = picture.into_rgba8().into_raw();
+    let (width, height) = (image.width(), image.height());
+    let mut bytes = image.into_rgba8().into_raw();
     let count = bytes.len() / 4;
     for at in 0..count {
         let alpha = bytes[4 * at + 3];
@@ -135,10 +135,10 @@ pub fn is_image(start: &[u8]) -> bool {
 ///
 /// # Errors
 /// If its size is not a valid frame size.
-pub fn to_frame(picture: &RgbImage) -> Result<Frame, BadSize> {
-    let (width, height) = picture.dimensions();
+pub fn to_frame(image: &RgbImage) -> Result<Frame, BadSize> {
+    let (width, height) = image.dimensions();
     let mut frame = Frame::new(Size::new(width, height)?);
-    write_i420(picture, &mut frame);
+    write_i420(image, &mut frame);
     Ok(frame)
 }
 
@@ -271,9 +271,9 @@ mod tests {
         decode(bytes, "test", &Limits::default())
     }
 
-    fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        picture.into().write_to(&mut bytes, format).unwrap();
+        image.into().write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     }
 
@@ -283,11 +283,11 @@ mod tests {
 
     /// A JPEG with a white left half and a black right half, and this EXIF data.
     fn halves(exif: &[u8]) -> Vec<u8> {
-        let picture = RgbImage::from_fn(64, 64, |x, _| Rgb(if x < 32 { [255; 3] } else { [0; 3] }));
+        let image = RgbImage::from_fn(64, 64, |x, _| Rgb(if x < 32 { [255; 3] } else { [0; 3] }));
         let mut bytes = Vec::new();
         let mut encoder = JpegEncoder::new(&mut bytes);
         encoder.set_exif_metadata(exif.to_vec()).unwrap();
-        encoder.encode_image(&picture).unwrap();
+        encoder.encode_image(&image).unwrap();
         bytes
     }
 
@@ -311,9 +311,9 @@ mod tests {
     #[test]
     fn the_exif_orientation_is_applied() {
         // The left half is white, and the orientation is a quarter turn to the right: the top becomes white.
-        let picture = open(&halves(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")).unwrap();
-        assert!(picture.get_pixel(3, 3)[0] > 250 && picture.get_pixel(60, 3)[0] > 250);
-        assert!(picture.get_pixel(3, 60)[0] < 5 && picture.get_pixel(60, 60)[0] < 5);
+        let image = open(&halves(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")).unwrap();
+        assert!(image.get_pixel(3, 3)[0] > 250 && image.get_pixel(60, 3)[0] > 250);
+        assert!(image.get_pixel(3, 60)[0] < 5 && image.get_pixel(60, 60)[0] < 5);
     }
 
     #[test]

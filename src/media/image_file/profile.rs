@@ -62,15 +62,15 @@ impl ToSrgb {
     }
 
     /// Converts an image to sRGB with 8 bits per channel.
-    pub(crate) fn convert(&self, picture: DynamicImage) -> DynamicImage {
-        if picture.color().has_alpha() {
-            let mut picture = picture.into_rgba8();
-            apply(&*self.rgba, &mut picture, 4);
-            return DynamicImage::ImageRgba8(picture);
+    pub(crate) fn convert(&self, image: DynamicImage) -> DynamicImage {
+        if image.color().has_alpha() {
+            let mut image = image.into_rgba8();
+            apply(&*self.rgba, &mut image, 4);
+            return DynamicImage::ImageRgba8(image);
         }
-        let mut picture = picture.into_rgb8();
-        apply(&*self.rgb, &mut picture, 3);
-        DynamicImage::ImageRgb8(picture)
+        let mut image = image.into_rgb8();
+        apply(&*self.rgb, &mut image, 3);
+        DynamicImage::ImageRgb8(image)
     }
 }
 
@@ -227,25 +227,25 @@ mod tests {
         found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= by)
     }
 
-    fn encoded(picture: &RgbImage, icc: Vec<u8>, format: ImageFormat) -> Vec<u8> {
+    fn encoded(image: &RgbImage, icc: Vec<u8>, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let (width, height) = picture.dimensions();
+        let (width, height) = image.dimensions();
         let colour = image::ExtendedColorType::Rgb8;
         match format {
             ImageFormat::Png => {
                 let mut encoder = PngEncoder::new(&mut bytes);
                 encoder.set_icc_profile(icc).unwrap();
-                encoder.write_image(picture, width, height, colour).unwrap();
+                encoder.write_image(image, width, height, colour).unwrap();
             }
             ImageFormat::Jpeg => {
                 let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
                 encoder.set_icc_profile(icc).unwrap();
-                encoder.write_image(picture, width, height, colour).unwrap();
+                encoder.write_image(image, width, height, colour).unwrap();
             }
             _ => {
                 let mut encoder = WebPEncoder::new_lossless(&mut bytes);
                 encoder.set_icc_profile(icc).unwrap();
-                encoder.write_image(picture, width, height, colour).unwrap();
+                encoder.write_image(image, width, height, colour).unwrap();
             }
         }
         bytes
@@ -269,9 +269,9 @@ mod tests {
         ] {
             let icc = profile.encode().unwrap();
             for colour in CARD {
-                let picture = RgbImage::from_pixel(32, 18, Rgb(coded(colour, &profile)));
+                let image = RgbImage::from_pixel(32, 18, Rgb(coded(colour, &profile)));
                 for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
-                    let found = decode(&encoded(&picture, icc.clone(), format));
+                    let found = decode(&encoded(&image, icc.clone(), format));
                     assert!(near(found, colour, 4), "{name} {format:?}: {found:?} for {colour:?}");
                 }
             }
@@ -282,11 +282,11 @@ mod tests {
     fn transparency_is_kept_and_gray_profiles_are_applied() {
         let profile = ColorProfile::new_adobe_rgb();
         let [r, g, b] = coded(CARD[0], &profile);
-        let picture = RgbaImage::from_pixel(32, 18, Rgba([r, g, b, 77]));
+        let image = RgbaImage::from_pixel(32, 18, Rgba([r, g, b, 77]));
         let mut bytes = Vec::new();
         let mut encoder = PngEncoder::new(&mut bytes);
         encoder.set_icc_profile(profile.encode().unwrap()).unwrap();
-        encoder.write_image(&picture, 32, 18, image::ExtendedColorType::Rgba8).unwrap();
+        encoder.write_image(&image, 32, 18, image::ExtendedColorType::Rgba8).unwrap();
         let found = image_file::decode_rgba(&bytes, "test", &Limits::default()).unwrap().get_pixel(3, 3).0;
         assert!(near([found[0], found[1], found[2]], CARD[0], 3) && found[3] == 77, "{found:?}");
 
@@ -299,14 +299,14 @@ mod tests {
 
     #[test]
     fn a_damaged_or_unsupported_profile_is_ignored() {
-        let picture = RgbImage::from_pixel(32, 18, Rgb(CARD[1]));
+        let image = RgbImage::from_pixel(32, 18, Rgb(CARD[1]));
         let mut cmyk = ColorProfile::new_adobe_rgb();
         cmyk.color_space = DataColorSpace::Cmyk;
         let good = ColorProfile::new_adobe_rgb().encode().unwrap();
         let mut ends = vec![Vec::new(), b"nonsense".to_vec(), good[..200].to_vec()];
         ends.extend(cmyk.encode());
         for icc in ends {
-            assert_eq!(decode(&encoded(&picture, icc, ImageFormat::Png)), CARD[1]);
+            assert_eq!(decode(&encoded(&image, icc, ImageFormat::Png)), CARD[1]);
         }
     }
 
@@ -339,8 +339,8 @@ mod tests {
 
         let adobe = numbers(&[31_270, 32_900, 64_000, 33_000, 21_000, 71_000, 15_000, 6_000]);
         for colour in CARD {
-            let picture = coded(colour, &ColorProfile::new_adobe_rgb());
-            let found = decode(&png_with(picture, &[(b"gAMA", &numbers(&[45_455])), (b"cHRM", &adobe)]));
+            let image = coded(colour, &ColorProfile::new_adobe_rgb());
+            let found = decode(&png_with(image, &[(b"gAMA", &numbers(&[45_455])), (b"cHRM", &adobe)]));
             assert!(near(found, colour, 6), "{found:?} for {colour:?}");
             let p3 = coded(colour, &ColorProfile::new_display_p3());
             let found = decode(&png_with(p3, &[(b"cICP", &[12, 13, 0, 1])]));
@@ -363,11 +363,11 @@ mod tests {
     #[test]
     fn adobe_rgb_marked_in_exif_is_converted() {
         let profile = ColorProfile::new_adobe_rgb();
-        let picture = RgbImage::from_pixel(32, 18, Rgb(coded(CARD[0], &profile)));
+        let image = RgbImage::from_pixel(32, 18, Rgb(coded(CARD[0], &profile)));
         let mut bytes = Vec::new();
         let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
         encoder.set_exif_metadata(exif::tests::R03.to_vec()).unwrap();
-        encoder.encode_image(&picture).unwrap();
+        encoder.encode_image(&image).unwrap();
         assert!(near(decode(&bytes), CARD[0], 4), "{:?}", decode(&bytes));
     }
 }

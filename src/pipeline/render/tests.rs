@@ -17,7 +17,7 @@ fn scene(version: u64, colour: Yuv) -> Scene {
     Scene { version, background: Background::Color(colour), ..Scene::off() }
 }
 
-/// How the fake model masks the left half of the picture.
+/// How the fake model masks the left half of the frame.
 #[derive(Clone, Copy)]
 enum Model {
     /// With a mask for each frame, `delay` frames later.
@@ -103,7 +103,8 @@ impl Stage {
         self.step(Some(captured));
     }
 
-    /// Runs for `span`, with frames at the camera's rate and idle pictures in between; `check` sees each picture.
+    /// Runs for `span`, with frames at the camera's rate and idle frames in between; `check` receives each output
+    /// frame.
     fn run(&mut self, span: Duration, mut check: impl FnMut(&Self)) {
         let end = self.now + span;
         let mut due = self.now;
@@ -125,7 +126,7 @@ impl Stage {
         matches!(self.render.shown, Some(Shown::Live(_)))
     }
 
-    /// Whether the picture has these colours in the middle of its halves.
+    /// Whether the output frame has these colours in the middle of its halves.
     fn shows(&self, left: Yuv, right: Yuv) -> bool {
         let frame = self.memory.last().unwrap();
         let luma = frame.planes().0;
@@ -141,7 +142,7 @@ impl Stage {
 }
 
 #[test]
-fn at_every_rate_the_person_is_in_every_picture() {
+fn at_every_rate_the_person_is_in_every_frame() {
     for fps in RATES {
         for delay in [0, 1] {
             let mut stage = Stage::new(fps, Model::Follows { delay });
@@ -235,7 +236,7 @@ fn after_a_suspend_nothing_older_is_shown() {
         assert!(stage.has_room() && stage.is_live());
         fakes::set_suspended(&[HOUR]);
         stage.step(None);
-        assert!(!stage.has_room() && !stage.is_live(), "{fps} fps: the held picture");
+        assert!(!stage.has_room() && !stage.is_live(), "{fps} fps: the held frame");
         stage.step(Some(old.clone()));
         assert!(!stage.has_room() && !stage.is_live(), "{fps} fps: a frame that waited in the mailbox");
         // the camera goes on while the old mask is still in the mailbox
@@ -254,7 +255,7 @@ fn a_suspend_during_rendering_is_noticed() {
     stage.run(Duration::from_secs(1), |_| {});
     let captured = stage.capture();
     stage.put_mask(Arc::clone(&captured.frame), 0);
-    // queried before the frame is taken, for the frame's age, and before the picture is written
+    // queried before the frame is taken, for its age, and before the output is written
     fakes::set_suspended(&[Duration::ZERO, Duration::ZERO, HOUR]);
     stage.step(Some(captured));
 
