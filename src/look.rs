@@ -108,7 +108,7 @@ pub const SETTINGS: [Setting; 19] = [
     number("background_saturation", -100, 100, "reduce or boost the background's colours"),
     number("exposure_match", 0, 100, "match your brightness to the background"),
     number("low_light", 0, 100, "brighten yourself in a dark room"),
-    number("zoom", 100, 400, "zoom in on you, in per cent"),
+    number("zoom", 100, 400, "zoom in on you, in percent"),
     number("pan_x", -100, 100, "move left or right while zoomed in"),
     number("pan_y", -100, 100, "move up or down while zoomed in"),
     switch("auto_frame", "follow you and keep your head in the frame"),
@@ -122,7 +122,7 @@ pub const SETTINGS: [Setting; 19] = [
         value_type: ValueType::Choice(&POSITIONS),
         description: "position of the overlay",
     },
-    number("overlay_size", 1, 100, "width of the overlay, in per cent of the frame width"),
+    number("overlay_size", 1, 100, "width of the overlay, in percent of the frame width"),
     number("overlay_opacity", 0, 100, "opacity of the overlay"),
 ];
 

@@ -191,7 +191,7 @@ async fn unknown_fields_are_omitted_and_remembered() {
         let expected = if model == "gpt-image-2" { &["quality"][..] } else { &["negative_prompt", "seed"] };
         assert_eq!(first.notes.len(), expected.len(), "{:?}", first.notes);
         for field in expected {
-            assert!(first.notes.iter().any(|note| note.contains(&format!("does not accept {field:?}"))), "{field}");
+            assert!(first.notes.iter().any(|note| note.contains(&format!("does not support {field:?}"))), "{field}");
         }
         // Another model on the same server may accept more.
         set.settings.openai.model = format!("{model}-2");
@@ -222,7 +222,7 @@ async fn every_provider_omits_rejected_fields() {
         .await;
         let image = generate(name, &set(&server.url).settings).await.unwrap();
         assert_eq!(image.bytes, png(), "{name}");
-        assert!(image.notes[0].contains(&format!("does not accept {field:?}")), "{:?}", image.notes);
+        assert!(image.notes[0].contains(&format!("does not support {field:?}")), "{:?}", image.notes);
         let posts = server.requests().iter().filter(|request| request.line.starts_with("POST")).count();
         assert_eq!(posts, 2, "{name}");
     }

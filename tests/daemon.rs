@@ -109,7 +109,7 @@ fn a_blurred_room_replacing_a_missing_image_is_reported() {
     let mut daemon = home.start(&["--camera", "demo"]);
     let scene = daemon.wait_until("the daemon responds", |_| true).scene;
     assert_eq!(scene.label, "blur 50 (your room is visible)");
-    assert_eq!(scene.room_reason.as_deref(), Some("beach.jpg can't be shown, your blurred room replaces it"));
+    assert_eq!(scene.room_reason.as_deref(), Some("beach.jpg can't be shown, so your room is blurred instead"));
     home.expect(&["set-blur"], 0);
     assert!(!daemon.wait_until("the daemon responds", |_| true).scene.room_visible, "this blur was requested");
 }

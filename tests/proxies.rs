@@ -152,9 +152,9 @@ fn without_a_key_a_proxy_may_forward_and_its_errors_name_it() {
     assert!(good.seen().starts_with(&format!("POST {LOCAL}/images/generations HTTP/1.1")), "{}", good.seen());
 
     for (head, expected) in [
-        ("403 Forbidden", "answered for 10.254.254.1:8080 with status 403: not for you"),
+        ("403 Forbidden", "returned status 403 for 10.254.254.1:8080: not for you"),
         ("407 Proxy Authentication Required", "requires a user name and password"),
-        ("504 Gateway Timeout", "answered for 10.254.254.1:8080 with status 504"),
+        ("504 Gateway Timeout", "returned status 504 for 10.254.254.1:8080"),
     ] {
         let proxy = Proxy::start(format!("HTTP/1.1 {head}\r\nRetry-After: 0\r\nContent-Length: 11\r\n\r\nnot for you"));
         let (ok, text) = ask(&proxy);
@@ -173,8 +173,8 @@ fn a_proxy_that_refuses_a_tunnel_is_named() {
     };
     for (head, expected) in [
         ("407 Proxy Authentication Required", "requires a user name and password (status 407)"),
-        ("403 Forbidden", "refuses to connect to api.example"),
-        ("502 Bad Gateway", "refuses to connect to api.example"),
+        ("403 Forbidden", "refused to connect to api.example"),
+        ("502 Bad Gateway", "refused to connect to api.example"),
     ] {
         let proxy = Proxy::start(format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n"));
         let text = ask("HTTPS_PROXY", &format!("http://me:secret@{}", proxy.address));

@@ -59,7 +59,7 @@ pub enum BackgroundError {
     #[error("no usable image in the folder {}", path.display())]
     NoPictures { path: PathBuf },
     /// The first frame did not arrive in time.
-    #[error("no image within {}", HumanDuration(*.waited))]
+    #[error("the background did not load within {}", HumanDuration(*.waited))]
     Timeout { waited: Duration },
     /// A thread cannot be started.
     #[error("cannot start a thread for the background")]

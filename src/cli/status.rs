@@ -38,7 +38,7 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
 fn write_background(out: &mut impl Write, status: &Status) -> io::Result<()> {
     let scene = &status.scene;
     let mirrored = if scene.mirror { ", mirrored" } else { "" };
-    let paused = if scene.paused { "paused (a still card), then " } else { "" };
+    let paused = if scene.paused { "paused; on resume: " } else { "" };
     writeln!(out, "background  {paused}{}{mirrored}", scene.label)?;
     if let Some(why) = &scene.room_reason {
         let when =
@@ -50,7 +50,7 @@ fn write_background(out: &mut impl Write, status: &Status) -> io::Result<()> {
 
 fn write_prompt(out: &mut impl Write, status: &Status) -> io::Result<()> {
     match &status.prompt {
-        Some(job) => writeln!(out, "prompt      {} generates {:?}: {}", job.provider, job.text, progress_text(job)),
+        Some(job) => writeln!(out, "prompt      {} is generating {:?}: {}", job.provider, job.text, progress_text(job)),
         None if status.provider == "builtin" => {
             writeln!(out, "prompt      built-in painter; `bgcam providers` lists image generators")
         }
@@ -129,7 +129,7 @@ fn write_outputs(out: &mut impl Write, status: &Status) -> io::Result<()> {
             None => writeln!(out, "output      {}", output.name)?,
         }
     }
-    writeln!(out, "readers     {}", readers(status))?;
+    writeln!(out, "apps        {}", readers(status))?;
     if let Some(node) = single_reader_node(status) {
         writeln!(out, "            {node} serves one app at a time; add a second camera with `bgcam devices add`")?;
     }

@@ -66,7 +66,7 @@ fn lines(status: &Status, cpu: Option<f64>) -> Vec<Line> {
     let plain = Style::new();
     let background_style = if status.scene.room_visible { WARNING } else { plain };
     let mut lines =
-        vec![camera(status), ("background", background_style, background(status)), ("readers", plain, readers(status))];
+        vec![camera(status), ("background", background_style, background(status)), ("apps", plain, readers(status))];
     let rates = status.rates;
     let latency = status.counters.latency_ms;
     let text = format!("camera {:.1} fps, output {:.1} fps, latency {latency:.0} ms", rates.camera, rates.output);
@@ -85,7 +85,7 @@ fn lines(status: &Status, cpu: Option<f64>) -> Vec<Line> {
 fn camera(status: &Status) -> Line {
     let camera = &status.camera;
     let (style, text) = match &camera.source {
-        _ if status.scene.paused => (WARNING, "paused: other people see a still card".to_owned()),
+        _ if status.scene.paused => (WARNING, "paused: other people see a \"Camera paused\" card".to_owned()),
         Some(source) => {
             let (width, height) = source.native;
             let from = format!("{} {}, {width}x{height} at {:.0} fps", source.name, source.fourcc, source.fps);
@@ -127,7 +127,7 @@ fn progress(job: &JobStatus) -> String {
         Progress::Working | Progress::Waiting(_) => 0,
     };
     let bar = "█".repeat(filled) + &"░".repeat(WIDTH - filled);
-    format!("{bar} {} generates {:?}: {}", job.provider, job.text, progress_text(job))
+    format!("{bar} {} is generating {:?}: {}", job.provider, job.text, progress_text(job))
 }
 
 fn daemon(status: &Status, cpu: Option<f64>) -> String {
@@ -235,9 +235,9 @@ mod tests {
         for part in [
             "camera      unavailable",
             "background  blur",
-            "readers     zoom (pid 812)",
+            "apps        zoom (pid 812)",
             "edges       landscape, quality auto (reduced), 0.0 ms per mask; edge quality reduced by 1 of 3 steps",
-            "prompt      ██████████░░░░░░░░░░ openai generates \"beach\": 50 %, 12 s",
+            "prompt      ██████████░░░░░░░░░░ openai is generating \"beach\": 50 %, 12 s",
             "daemon      8 % of a core, 100 MiB, up 0:01:00",
             "error       camera: cannot use camera /dev/video0: busy\n            hint: close zoom\n",
         ] {

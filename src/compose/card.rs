@@ -31,7 +31,7 @@ impl Card {
         match self {
             Self::Starting => ("Starting camera", ""),
             Self::CameraLost => ("Camera disconnected", "Waiting for the camera"),
-            Self::CameraBusy => ("Camera in use", "Another program has it open"),
+            Self::CameraBusy => ("Camera in use", "Another program is using it"),
             Self::Paused => ("Camera paused", ""),
             Self::ModelFailed => ("Camera hidden", "The background effect has stopped working"),
         }

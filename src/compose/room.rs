@@ -54,9 +54,9 @@ impl fmt::Display for RoomVisible {
             Self::NoBackground => f.write_str("there is no background"),
             Self::Opacity { percent } => write!(f, "the background's opacity is {percent} %"),
             Self::WeakBlur { strength } => {
-                write!(f, "blur {strength} is too weak to hide it, {MIN_HIDING_BLUR} or more does")
+                write!(f, "blur {strength} is too weak to hide it; use {MIN_HIDING_BLUR} or more")
             }
-            Self::Missing { wanted } => write!(f, "{wanted} can't be shown, your blurred room replaces it"),
+            Self::Missing { wanted } => write!(f, "{wanted} can't be shown, so your room is blurred instead"),
         }
     }
 }

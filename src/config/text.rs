@@ -80,7 +80,7 @@ fn known_part(
                 Some(known_part(inner, known, &path, location, document).into())
             }
             (Some(toml::Value::Table(_)), _) => {
-                let text = format!("{path} is a section: write [{path}] and its settings below");
+                let text = format!("{path} is a section: write [{path}], with its settings below it");
                 let hint = "`bgcam config show` prints every section with its settings".to_owned();
                 document.errors.push(SettingError { location: Some(key_location), text, hint });
                 continue;

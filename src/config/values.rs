@@ -53,7 +53,7 @@ pub(super) fn expected(key: &str) -> Option<String> {
     let range = RANGES.iter().find(|(known, ..)| *known == key);
     match (key, range) {
         (_, Some((_, min, max))) => Some(format!("a number from {min} to {max}")),
-        ("mask.edge", _) => Some("two rising numbers from 0 to 1".to_owned()),
+        ("mask.edge", _) => Some("two increasing numbers from 0 to 1".to_owned()),
         ("mask.memory", _) => Some("a number from 0 to 0.95".to_owned()),
         _ => {
             let setting = setting(key.strip_prefix("look.")?).ok()?;

@@ -81,7 +81,7 @@ async fn serve_client<S: Service>(stream: UnixStream, service: &S) -> io::Result
     let peer = stream.peer_cred()?.uid();
     let (reader, mut writer) = stream.into_split();
     if peer != own_uid && peer != 0 {
-        tracing::warn!("refused user {peer} at the control socket");
+        tracing::warn!("rejected a connection from user {peer} to the control socket");
         let failure = Failure::new(Kind::Denied, format!("this camera belongs to user {own_uid}, not to user {peer}"));
         return send(&mut writer, &Reply::Error(failure)).await;
     }

@@ -76,7 +76,7 @@ impl Shared {
         self.state.send_if_modified(|state| {
             let running = matches!(state, JobState::Running(_));
             if running {
-                let failure = Failure::new(Kind::Busy, why).hint("the background stays as it is");
+                let failure = Failure::new(Kind::Busy, why).hint("the background is unchanged");
                 *state = JobState::Failed(failure);
             }
             running

@@ -99,7 +99,7 @@ impl Daemon {
 
     pub(super) fn cancel_prompt(&self) -> Result<Response, Failure> {
         if self.jobs.cancel() {
-            return Ok(Response::Done("cancelled; the background stays as it is".to_owned()));
+            return Ok(Response::Done("cancelled; the background is unchanged".to_owned()));
         }
         Err(Failure::new(Kind::NotFound, "no image is being generated"))
     }

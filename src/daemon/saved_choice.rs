@@ -126,7 +126,7 @@ fn save_failure(error: &io::Error) -> Failure {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some disk space; bgcam then saves them automatically"
         }
-        _ => "fix this before you restart bgcam, or your choices are lost",
+        _ => "fix this before you restart bgcam, or your choices will be lost",
     };
     Failure::new(Kind::Io, text).hint(hint)
 }

@@ -26,7 +26,7 @@ impl Service for Arc<Daemon> {
             Request::CancelPrompt => self.cancel_prompt(),
             Request::Pause => {
                 let version = self.change_immediately(|choice| choice.paused = true);
-                Ok(self.respond(version, "paused: other people see a card").await)
+                Ok(self.respond(version, "paused: other people see a \"Camera paused\" card").await)
             }
             Request::Resume => {
                 let version = self.change_immediately(|choice| choice.paused = false);

@@ -75,7 +75,7 @@ impl Daemon {
         let note = if has_same_fixed_settings(&read, &change.config) {
             ""
         } else {
-            "; changes of [output] and [web] take effect after a restart of bgcam"
+            "; changes to [output] and [web] take effect when bgcam restarts"
         };
         let version = change.commit(Replacement { config: Some(new), ..replacement }, |_| {});
         lock(&self.files).set_loaded();

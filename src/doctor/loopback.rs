@@ -162,7 +162,7 @@ fn permission(facts: &Facts<'_>, node: &Path) -> Finding {
     }
     no_camera(facts, CHECK, format!("no permission to write to {}", node.display())).fix(
         format!("sudo usermod -aG video {}", facts.system.user.name),
-        "adds you to the group video; log out and in again afterwards",
+        "adds you to the video group; log out and in again afterwards",
     )
 }
 

@@ -30,7 +30,7 @@ fn disk(system: &System, check: &'static str, dir: &Path, what: &str) -> Finding
     }
     match system.probe().free_bytes(&real) {
         Ok(free) if free < MIN_FREE_BYTES => {
-            let text = format!("{what}: only {} MB left in {}", free >> 20, existing.display());
+            let text = format!("{what}: only {} MB free in {}", free >> 20, existing.display());
             Finding::warn(check, text).fix(
                 format!("du -xh -d 2 {} | sort -h | tail", system.user.home.display()),
                 "shows what uses the space",
@@ -94,7 +94,7 @@ mod tests {
         for check in ["disk-gallery", "disk-state"] {
             assert_eq!(finding(&FakeMachine::new(), check).level, Level::Ok);
             let full = finding(&FakeMachine::new().fake(|fake| fake.free = 5 << 20), check);
-            assert!(full.level == Level::Warn && full.text.contains("only 5 MB left in /home/ada"), "{full:?}");
+            assert!(full.level == Level::Warn && full.text.contains("only 5 MB free in /home/ada"), "{full:?}");
             let locked = finding(&FakeMachine::new().fake(|fake| fake.locked = vec!["/home/ada".into()]), check);
             assert!(locked.fix.unwrap().command.unwrap().starts_with("sudo chown -R ada /home/ada"));
         }

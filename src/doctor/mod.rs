@@ -189,7 +189,7 @@ pub fn examine(system: &System) -> Report {
 }
 
 fn panicked() -> Finding {
-    Finding::fail("doctor", "a check of bgcam doctor crashed").advice("this is a bug in bgcam, please report it")
+    Finding::fail("doctor", "a bgcam doctor check crashed").advice("this is a bug in bgcam, please report it")
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(none(FakeMachine::new().without("/run/user/1000/systemd")), "bgcam daemon");
         assert_eq!(finding(&with(|_| {}), "daemon").text, "the daemon is running (pid 4711)");
         assert!(finding(&with(|status| status.version = "0.0.9".into()), "daemon").text.contains("0.0.9"));
-        let stuck = FakeMachine::new().fake(|fake| fake.daemon = Err(missing("the daemon did not answer within 1s")));
+        let stuck = FakeMachine::new().fake(|fake| fake.daemon = Err(missing("the daemon did not respond in time")));
         assert_eq!(finding(&stuck, "daemon").level, Level::Fail);
     }
 

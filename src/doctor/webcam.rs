@@ -41,7 +41,7 @@ const CHECK: &str = "webcam";
 fn present(camera: &Device, wanted: &str) -> Finding {
     let text = format!("{} found ({})", camera.name, camera.path.display());
     if camera.is_infrared() && is_auto(wanted) {
-        return Finding::warn(CHECK, format!("{text}; it is an infrared camera, which shows you in grey"))
+        return Finding::warn(CHECK, format!("{text}; it is an infrared camera, which shows you in black and white"))
             .advice("no other webcam was found: connect one, or check for a privacy switch or shutter");
     }
     Finding::ok(CHECK, text)
@@ -67,7 +67,7 @@ fn missing(system: &System, cameras: &Cameras, wanted: &str) -> Finding {
     }
     if cameras.denied.is_some() {
         return Finding::fail(CHECK, "a webcam is connected, but bgcam cannot access it")
-            .advice("see the next finding");
+            .advice("see the next message");
     }
     if system.names("/sys/bus/pci/drivers").iter().any(|name| name.starts_with("intel-ipu")) {
         return Finding::fail(CHECK, "the built-in camera (Intel IPU) works with libcamera only")
@@ -83,11 +83,11 @@ fn denied(system: &System, node: &Path) -> Finding {
     let (member, gid) = system.is_in_group("video");
     if member && !gid.is_some_and(|gid| system.user.groups.contains(&gid)) {
         return Finding::fail(CHECK, text)
-            .advice("you are in the group video, but joined it after you logged in: log out and in again");
+            .advice("you are in the video group, but joined it after you logged in: log out and in again");
     }
     Finding::fail(CHECK, text).fix(
         format!("sudo usermod -aG video {}", system.user.name),
-        "adds you to the group video; log out and in again afterwards",
+        "adds you to the video group; log out and in again afterwards",
     )
 }
 

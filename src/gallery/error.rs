@@ -72,7 +72,7 @@ impl GalleryError {
             Self::Io { source, .. }
                 if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
             {
-                "free some disk space; `bgcam gallery list` shows how much the images use".to_owned()
+                "free some disk space, for example with `bgcam gallery remove`".to_owned()
             }
             Self::Io { .. } => return None,
         })

@@ -22,7 +22,7 @@ pub enum MaskError {
         /// The available names.
         known: Vec<String>,
     },
-    /// The model's specification in the config is invalid.
+    /// The model's specification in the settings is invalid.
     #[error("model {model:?}: {reason}")]
     BadSpec {
         /// The model's name.
@@ -161,12 +161,12 @@ impl MaskError {
                 None => "`bgcam models` lists all models".to_owned(),
             },
             Self::BadSpec { .. } | Self::Shape { .. } => {
-                "compare the model's keys in the config with models/README.md".to_owned()
+                "compare the model's settings with models/README.md".to_owned()
             }
             Self::NoFile { bundled: true, model, .. } => format!("run scripts/models {model}"),
-            Self::NoFile { .. } => "use an absolute path for the file in the config".to_owned(),
+            Self::NoFile { .. } => "use an absolute path for the file in the settings".to_owned(),
             Self::Checksum { .. } => {
-                "delete the file and run scripts/models, or correct sha256 in the config".to_owned()
+                "delete the file and run scripts/models, or correct sha256 in the settings".to_owned()
             }
             Self::NotOnnx { .. } => "use another file, or the built-in model: --model landscape".to_owned(),
             Self::NoLibrary { .. } | Self::BadLibrary { .. } => GET_LIBRARY.to_owned(),

@@ -58,7 +58,7 @@ pub(super) fn runtime(configured: Option<&Path>) -> Result<Runtime, MaskError> {
 fn first_that_starts(libraries: Vec<PathBuf>) -> Result<Option<Runtime>, MaskError> {
     let mut failed = Ok(None);
     for library in libraries {
-        match start(library, "found by bgcam") {
+        match start(library, "found automatically") {
             Ok(runtime) => return Ok(Some(runtime)),
             Err(error) => {
                 tracing::warn!("{error}");
@@ -351,7 +351,7 @@ mod tests {
         std::fs::write(&text, "not a library").unwrap();
         for path in [text, dir.path().join("missing.so")] {
             // `Start` if another test of this process has loaded the real one
-            match start(path.clone(), "named in the config").map(|_| ()) {
+            match start(path.clone(), "mask.library").map(|_| ()) {
                 Err(MaskError::BadLibrary { path: named, .. } | MaskError::Start { library: named, .. }) => {
                     assert_eq!(named, path);
                 }

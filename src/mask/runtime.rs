@@ -41,7 +41,7 @@ pub(super) enum Search {
     },
 }
 
-/// Searches this machine; `configured` is the library selected in the config.
+/// Searches this machine; `configured` is the library selected in the settings.
 pub(super) fn search(configured: Option<&Path>) -> Search {
     search_in(configured, |name| env::var_os(name), &dirs())
 }
@@ -95,7 +95,7 @@ pub(super) fn version_of(path: &Path) -> Option<String> {
 
 fn search_in(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, dirs: &[PathBuf]) -> Search {
     if let Some(path) = configured {
-        return Search::Named(path.to_owned(), "named in the config");
+        return Search::Named(path.to_owned(), "mask.library");
     }
     for name in VARIABLES {
         if let Some(path) = var(name).filter(|path| !path.is_empty()) {
@@ -137,7 +137,7 @@ mod tests {
     fn the_config_precedes_the_environment_and_the_folders() {
         let var = |name: &str| (name == "ORT_DYLIB_PATH").then(|| OsString::from("/env.so"));
         let config = Path::new("/config.so");
-        assert_eq!(search_in(Some(config), var, &[]), Search::Named(config.into(), "named in the config"));
+        assert_eq!(search_in(Some(config), var, &[]), Search::Named(config.into(), "mask.library"));
         assert_eq!(search_in(None, var, &[]), Search::Named("/env.so".into(), "ORT_DYLIB_PATH"));
         let both = |name: &str| Some(OsString::from(format!("/{name}")));
         assert_eq!(search_in(None, both, &[]), Search::Named("/BGCAM_ONNXRUNTIME".into(), "BGCAM_ONNXRUNTIME"));

@@ -53,7 +53,7 @@ fn notes(report: &Report, reading: &Reading, whole: bool) -> Vec<String> {
     let scene = reading.scene.phrase();
     let mut notes = Vec::new();
     for (typed, read) in &report.corrected {
-        notes.push(format!("{} was read as {}", quoted(typed), quoted(read)));
+        notes.push(format!("{} was interpreted as {}", quoted(typed), quoted(read)));
     }
     if !report.replaced.is_empty() {
         let mut what = list(&report.replaced);
@@ -73,7 +73,7 @@ fn notes(report: &Report, reading: &Reading, whole: bool) -> Vec<String> {
         notes.push(format!("the built-in painter can't paint {scene} without {what}"));
     }
     if !whole {
-        notes.push("the end of this long prompt was not read".to_owned());
+        notes.push("the prompt is too long: its end was ignored".to_owned());
     }
     let incomplete = [&report.replaced, &report.left_out, &report.still_shown].iter().any(|list| !list.is_empty());
     if incomplete || reading.unknown {
@@ -310,7 +310,7 @@ mod tests {
             ["the built-in painter can't paint \"forest\" without \"trees\"; it painted a meadow instead", hint]
         );
         assert_eq!(notes("beach without sky"), ["the built-in painter can't paint a beach without \"sky\"", hint]);
-        assert_eq!(notes("dessert"), ["\"dessert\" was read as \"desert\""]);
+        assert_eq!(notes("dessert"), ["\"dessert\" was interpreted as \"desert\""]);
         assert!(notes("foerst")[0].contains("did you mean \"forest\"?"), "{:?}", notes("foerst"));
         assert!(notes("a nice background")[0].contains("nothing to paint"));
         assert!(notes(&"beach ".repeat(600))[0].contains("not read"));

@@ -260,7 +260,7 @@ impl<'a> Worker<'a> {
         self.swap.active().degrade(step);
         let is_worse = std::mem::replace(&mut self.thread.health.lock().degraded, step) < step;
         let why = if is_worse { "CPU overloaded, masks arrive late" } else { "CPU load is down" };
-        tracing::info!("{why}: mask quality reduced by {step} of {MAX_DEGRADE} steps");
+        tracing::info!("{why}: edge quality now reduced by {step} of {MAX_DEGRADE} steps");
     }
 
     /// Starts the swap to another quality, or cancels one if the active quality is the target.

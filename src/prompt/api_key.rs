@@ -77,9 +77,9 @@ impl KeySources<'_> {
         let key = text.trim();
         match key {
             "" => invalid("empty"),
-            _ if key.len() as u64 > MAX_LEN => invalid("longer than any key"),
+            _ if key.len() as u64 > MAX_LEN => invalid("too long"),
             // Only these fit into an HTTP header.
-            _ if !key.bytes().all(|byte| byte.is_ascii_graphic()) => invalid("not a single word of ASCII characters"),
+            _ if !key.bytes().all(|byte| byte.is_ascii_graphic()) => invalid("not plain ASCII text without spaces"),
             _ => Ok(SecretString::from(key)),
         }
     }

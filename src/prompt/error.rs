@@ -55,10 +55,10 @@ pub enum PromptError {
     #[error("provider {provider}: cannot connect to {host}: {why}")]
     Connect { provider: Name, host: String, why: String },
     /// The TLS handshake failed.
-    #[error("provider {provider}: no secure connection to {host}: {why}")]
+    #[error("provider {provider}: cannot establish a secure connection to {host}: {why}")]
     Tls { provider: Name, host: String, why: String },
     /// The time limit was exceeded.
-    #[error("provider {provider} did not answer within {} s", limit.as_secs())]
+    #[error("provider {provider} did not respond within {} s", limit.as_secs())]
     TimedOut { provider: Name, limit: Duration },
     /// The connection was lost.
     #[error("provider {provider}: the connection to {host} was lost: {why}")]

@@ -122,7 +122,10 @@ mod tests {
         let openai = catalogue::open("openai", &settings).unwrap();
         let gpt = PromptRequest { model: Some("gpt-image-1".to_owned()), ..request.clone() };
         let notes = ignored_options(&gpt, &*openai, (640, 480));
-        assert!(notes[0].contains("\"gpt-image-1\" takes no seed") && notes[1].contains("1536x1024"), "{notes:?}");
+        assert!(
+            notes[0].contains("\"gpt-image-1\" does not support seeds") && notes[1].contains("1536x1024"),
+            "{notes:?}"
+        );
         let sdwebui = catalogue::open("sdwebui", &settings).unwrap();
         let request = PromptRequest { seed: Some(1 << 32), size: Some((1000, 499)), ..request };
         let notes = ignored_options(&request, &*sdwebui, (640, 480));

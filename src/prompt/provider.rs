@@ -70,7 +70,7 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// Why an option has no effect: the first half of a note.
     fn lacks(&self, _model: &str, option: UnsupportedOption) -> String {
-        format!("{} takes no {}", self.title(), option.name())
+        format!("{} does not support {}", self.title(), option.name())
     }
 
     /// The time limit for one image.
@@ -146,12 +146,12 @@ pub enum UnsupportedOption {
 }
 
 impl UnsupportedOption {
-    /// The option's name in messages.
+    /// The option's name in messages, in the plural.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Negative => "negative prompt",
-            Self::Seed => "seed",
-            Self::Size => "size",
+            Self::Negative => "negative prompts",
+            Self::Seed => "seeds",
+            Self::Size => "custom sizes",
         }
     }
 }

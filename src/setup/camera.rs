@@ -134,7 +134,7 @@ fn join_group(system: &System, plan: &mut Plan) {
     }
     if system.is_in_group("video").0 {
         plan.note(
-            "you are in the group video, but joined it after you logged in: log out and in again to use the cameras",
+            "you are in the video group, but joined it after you logged in: log out and in again to use the cameras",
         );
         return;
     }
@@ -146,7 +146,12 @@ fn join_group(system: &System, plan: &mut Plan) {
 pub(super) fn remove(system: &System, plan: &mut Plan) {
     if plan.record.group && system.is_in_group("video").0 {
         let leave = ["gpasswd", "-d", &system.user.name, "video"];
-        plan.push(Step::run(RunAs::Root, &leave, "removes you from the group, as before setup", Effect::Group(false)));
+        plan.push(Step::run(
+            RunAs::Root,
+            &leave,
+            "removes you from the video group, as before setup",
+            Effect::Group(false),
+        ));
     }
     if plan.record.loaded && matches!(Module::of(system), Module::Loaded { .. }) {
         unload(system, plan);

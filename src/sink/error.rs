@@ -42,7 +42,7 @@ pub enum SinkError {
         device: String,
     },
     /// The driver allows neither reading nor writing, and could not be recovered.
-    #[error("virtual camera {device} is stuck: it accepts no frames since its last writer closed it")]
+    #[error("virtual camera {device} is stuck: it has accepted no frames since its last writer closed it")]
     Stuck {
         /// The path.
         device: String,

@@ -28,7 +28,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum buffer size of a connection, in bytes: for headers, and for data that the browser has not accepted yet.
 const MAX_BUFFER: usize = 64 << 10;
 
-/// Whether a refused user has been logged.
+/// Whether a rejected user has been logged.
 static REFUSAL_LOGGED: Once = Once::new();
 
 /// Serves browsers until the future is dropped.
@@ -51,7 +51,8 @@ pub(super) async fn serve(listener: TcpListener, app: Router) {
             Peer::Ours => {}
             Peer::OtherUser(user) => {
                 // logged once, so that another user cannot flood the log
-                REFUSAL_LOGGED.call_once(|| tracing::warn!("refused user {user} at the control page"));
+                REFUSAL_LOGGED
+                    .call_once(|| tracing::warn!("rejected a connection from user {user} to the control page"));
                 continue;
             }
             Peer::Unknown => {

@@ -25,7 +25,7 @@ pub struct PromptArgs {
     /// Model of the provider [default: as configured]
     #[arg(long, value_name = "ID")]
     pub model: Option<String>,
-    /// Seed: the same seed and prompt give the same image, if the provider supports seeds
+    /// Seed: the same seed and prompt produce the same image, if the provider supports seeds
     #[arg(long, allow_negative_numbers = true, value_parser = whole::<u64, 0, { u64::MAX }>)]
     pub seed: Option<u64>,
     /// Image size in pixels [default: the output size]
@@ -34,10 +34,10 @@ pub struct PromptArgs {
     /// Style, such as photo, cinematic, watercolour or minimal
     #[arg(long)]
     pub style: Option<String>,
-    /// What the image must not show
+    /// What the image should not contain
     #[arg(long, value_name = "PROMPT")]
     pub negative: Option<String>,
-    /// Send the prompt as it is, without the configured template
+    /// Send the prompt as is, without the configured template
     #[arg(long)]
     pub raw: bool,
     /// Number of images to generate, 1 to 8; you choose one of them
@@ -59,8 +59,8 @@ pub struct PromptArgs {
 pub enum DevicesCommand {
     /// Add a virtual camera (requires root and v4l2loopback 0.13 or later)
     ///
-    /// With v4l2loopback 0.13 or later, one app at a time can use a virtual camera. To use two apps at once, add a second
-    /// camera and list both in the setting output.to.
+    /// With v4l2loopback 0.13 or later, only one app at a time can use a virtual camera. To use two apps at once, add a
+    /// second camera and list both in the setting output.to.
     #[command(after_help = "Examples:\n  sudo bgcam devices add \"Second Cam\"")]
     Add {
         /// Name of the camera in apps, at most 31 bytes
@@ -109,7 +109,7 @@ pub enum GalleryCommand {
         /// Prompt, id, or start of the id of an image
         #[arg(value_name = "IMAGE")]
         name: String,
-        /// Remove the mark
+        /// Remove it from your favourites
         #[arg(long)]
         unset: bool,
     },
@@ -170,7 +170,7 @@ pub struct DaemonArgs {
     /// Output frame rate in frames per second, 1 to 120
     #[arg(long, allow_negative_numbers = true, value_parser = whole::<u32, 1, 120>)]
     pub fps: Option<u32>,
-    /// Background at start: none, blur, blur:40, a colour, an image or video file, or slideshow:FOLDER
+    /// Initial background: none, blur, blur:40, a colour, an image or video file, or slideshow:FOLDER
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
     /// Segmentation model; see `bgcam models`
@@ -179,7 +179,7 @@ pub struct DaemonArgs {
     /// Edge quality: eco, balanced, high or auto
     #[arg(long, value_name = "QUALITY")]
     pub quality: Option<Quality>,
-    /// Keep a PNG of the current output frame at this path
+    /// Save the current output frame to this PNG file, continuously updated
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub snapshot: Option<PathBuf>,
     /// Exit after one second of output

@@ -79,7 +79,7 @@ pub enum Command {
         /// PNG, JPEG, WebP or GIF file
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         path: PathBuf,
-        /// How to fit an image of another aspect ratio [default: as configured]
+        /// How to fit an image with another aspect ratio [default: as configured]
         #[arg(long)]
         fit: Option<Fit>,
     },
@@ -94,14 +94,14 @@ pub enum Command {
         /// Video file
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         path: PathBuf,
-        /// How to fit a video of another aspect ratio [default: as configured]
+        /// How to fit a video with another aspect ratio [default: as configured]
         #[arg(long)]
         fit: Option<Fit>,
     },
 
-    /// Show the images of a folder in turn as your background
+    /// Play a slideshow of the images in a folder as your background
     ///
-    /// Shows PNG, JPEG and WebP files, ordered by name. Files added later appear in the next round.
+    /// Shows PNG, JPEG and WebP files, ordered by name. Files added later are included in the next cycle.
     #[command(after_help = "Examples:\n  bgcam set-slideshow ~/Pictures/beaches --every 5m\n  \
         bgcam set-slideshow ~/Pictures --every 30s --shuffle")]
     SetSlideshow {
@@ -114,7 +114,7 @@ pub enum Command {
         /// Shuffle the order
         #[arg(long)]
         shuffle: bool,
-        /// How to fit images of another aspect ratio [default: as configured]
+        /// How to fit images with another aspect ratio [default: as configured]
         #[arg(long)]
         fit: Option<Fit>,
     },
@@ -122,7 +122,7 @@ pub enum Command {
     /// Blur the room behind you
     #[command(after_help = "Examples:\n  bgcam set-blur\n  bgcam set-blur 70")]
     SetBlur {
-        /// Strength, 1 to 100; below 20, your room stays recognizable
+        /// Strength, 1 to 100; below 20, your room is recognisable
         #[arg(default_value_t = 50, allow_negative_numbers = true, value_parser = whole::<u8, 1, 100>)]
         strength: u8,
     },
@@ -145,18 +145,18 @@ pub enum Command {
     #[command(hide = true, after_help = "Examples:\n  bgcam set-none")]
     Off,
 
-    /// Pause the camera and show a still card to other people
+    /// Pause your video: other people see a "Camera paused" card
     #[command(after_help = "Examples:\n  bgcam pause")]
     Pause,
 
-    /// Resume the camera after `pause`
+    /// Show your video again after `pause`
     #[command(after_help = "Examples:\n  bgcam resume")]
     Resume,
 
-    /// Mirror the camera image
+    /// Mirror your video
     #[command(after_help = "Examples:\n  bgcam mirror on")]
     Mirror {
-        /// Whether to mirror the image
+        /// Whether to mirror your video
         state: OnOff,
     },
 
@@ -177,7 +177,7 @@ pub enum Command {
         json: bool,
     },
 
-    /// Show daemon status: camera, frame rates, background, readers, errors
+    /// Show daemon status: camera, apps, frame rates, background, errors
     #[command(after_help = "Examples:\n  bgcam status\n  bgcam status --watch\n  bgcam status --json")]
     Status {
         /// Print JSON

@@ -168,7 +168,7 @@ impl AutoQuality {
             _ if observed.is_on_battery() => "running on battery",
             _ if observed.is_overloaded => "masks arrive late",
             _ if self.bad_seconds < MAX_BAD_SECONDS => return None,
-            Observed { keyframe_time: None, .. } => "the better model does not answer",
+            Observed { keyframe_time: None, .. } => "the larger model is not responding",
             _ => "CPU busy",
         };
         if !observed.is_on_battery() {

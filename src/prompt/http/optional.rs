@@ -79,7 +79,7 @@ impl Http {
     /// Notes for the user about dropped fields.
     pub(in crate::prompt) fn dropped_field_notes(&self, dropped: &[Pointer]) -> Vec<String> {
         let relevant = dropped.iter().map(|pointer| name(pointer)).filter(|name| !TECHNICAL.contains(name));
-        relevant.map(|name| format!("{} does not accept {name:?}, so it was left out", self.place())).collect()
+        relevant.map(|name| format!("{} does not support {name:?}, so it was ignored", self.place())).collect()
     }
 }
 

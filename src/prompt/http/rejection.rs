@@ -126,8 +126,8 @@ impl Http {
         let host = host(&reply.url);
         let why = match (status, detail) {
             (407, _) => LOGIN_REQUIRED.to_owned(),
-            (_, "") => format!("answered for {host} with status {status}"),
-            _ => format!("answered for {host} with status {status}: {detail}"),
+            (_, "") => format!("returned status {status} for {host}"),
+            _ => format!("returned status {status} for {host}: {detail}"),
         };
         self.proxy_error(proxy, host, Some(status), why)
     }
@@ -155,9 +155,11 @@ impl Http {
         if let Some(proxy) = proxy.clone().filter(|_| at_proxy) {
             let why = match &*causes.last {
                 "tunnel error: proxy authorization required" => LOGIN_REQUIRED.to_owned(),
-                "tunnel error: unsuccessful" => format!("refuses to connect to {host}"),
+                "tunnel error: unsuccessful" => format!("refused to connect to {host}"),
                 _ if causes.dns => "has a host name that cannot be resolved".to_owned(),
-                _ if error.is_timeout() => format!("cannot be used: no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+                _ if error.is_timeout() => {
+                    format!("cannot be used: no response within {} s", CONNECT_TIMEOUT.as_secs())
+                }
                 _ => format!("cannot be used: {why}"),
             };
             return self.proxy_error(proxy, host, None, why);

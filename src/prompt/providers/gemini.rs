@@ -147,7 +147,7 @@ impl Gemini {
         match candidates().find_map(|candidate| non_blank(&candidate["finishReason"])) {
             None | Some("STOP" | "MAX_TOKENS") if text.is_empty() => Ok(None),
             None | Some("STOP" | "MAX_TOKENS") => {
-                Err(bad_response(NAME, format!("it answered with text: {}", self.http.clean(&text))))
+                Err(bad_response(NAME, format!("it returned only text: {}", self.http.clean(&text))))
             }
             Some("NO_IMAGE") => Err(bad_response(NAME, "it generated no image for this prompt")),
             Some(reason) => Err(moderated(reason)),

@@ -134,7 +134,7 @@ impl Provider for OpenAi {
     }
 
     fn lacks(&self, model: &str, option: UnsupportedOption) -> String {
-        format!("model {model:?} takes no {}", option.name())
+        format!("model {model:?} does not support {}", option.name())
     }
 
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {

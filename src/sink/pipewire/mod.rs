@@ -174,7 +174,7 @@ fn feed(api: &'static Api, label: Option<&str>, size: Size, rate: (u32, u32), sh
             Taken::Closed => return Ok(()),
         }
         if !shared.ready.load(Ordering::Acquire) && Instant::now() >= deadline {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {CONNECT_TIMEOUT:?}")));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no response within {CONNECT_TIMEOUT:?}")));
         }
     }
 }

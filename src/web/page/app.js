@@ -260,7 +260,7 @@ function list(names) {
 /** The headline: its severity, text and details. */
 function summary({ camera, scene, mask, rates, outputs, readers, cpu_percent }) {
   const cpu = `CPU\u00a0${Math.round(cpu_percent)}\u00a0%`;
-  if (scene.paused) return ["warn", "Paused", `Other people see a card · Camera off · ${cpu}`];
+  if (scene.paused) return ["warn", "Paused", `Other people see a "Camera paused" card · Camera off · ${cpu}`];
   if (camera.error) return ["bad", capital(camera.error.message), camera.error.hint || "Retrying…"];
   if (mask.error) return ["bad", capital(mask.error.message), mask.error.hint || "Retrying…"];
   if (!camera.on) return ["", "Camera off", `${capital(camera.reason)} · ${cpu}`];
@@ -645,7 +645,7 @@ function showChips() {
 
 function providerNote() {
   const chosen = providers.find((provider) => provider.name === $("provider").value);
-  const privacy = chosen && chosen.name !== "builtin" ? "Your prompt is sent to this service, your video is not. " : "";
+  const privacy = chosen && chosen.name !== "builtin" ? "Your prompt is sent to this service; your video is not. " : "";
   setText($("provider-note"), chosen ? capital(`${privacy}${[chosen.model, chosen.note].filter(Boolean).join(" ")}`) : "");
 }
 
@@ -732,7 +732,7 @@ const GROUPS = {
   Edge: { softness: "Softness", edge_shift: "Grow or shrink", decontaminate: "Remove colour fringe", light_wrap: "Light wrap", nearest_only: "Show only me" },
   Background: { background_opacity: "Opacity", background_blur: "Blur", background_brightness: "Brightness", background_saturation: "Saturation" },
   Lighting: { exposure_match: "Match background", low_light: "Low-light boost" },
-  Framing: { zoom: "Zoom", pan_x: "Horizontal position", pan_y: "Vertical position", auto_frame: "Auto framing" },
+  Framing: { zoom: "Zoom", pan_x: "Horizontal position", pan_y: "Vertical position", auto_frame: "Auto-framing" },
   Overlay: { overlay: "Image", overlay_position: "Position", overlay_size: "Size", overlay_opacity: "Opacity" },
 };
 const settings = new Map();

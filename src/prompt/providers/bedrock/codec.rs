@@ -91,7 +91,7 @@ impl Family {
         let max = self.max_prompt_len();
         let is_cut = recipe.prompt.chars().count() > max;
         is_cut.then(|| {
-            format!("model {:?} takes prompts of at most {max} characters, so the rest was cut off", recipe.model)
+            format!("model {:?} accepts prompts of at most {max} characters, so the rest was cut off", recipe.model)
         })
     }
 }
