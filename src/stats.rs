@@ -128,10 +128,10 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// The rates between two snapshots taken `apart`; zero if `apart` is zero.
-    pub fn between(old: &StatsSnapshot, new: &StatsSnapshot, apart: Duration) -> Self {
+    /// The rates between two snapshots taken `interval` apart; zero if `interval` is zero.
+    pub fn between(old: &StatsSnapshot, new: &StatsSnapshot, interval: Duration) -> Self {
         let rate = |old: u64, new: u64| {
-            let seconds = apart.as_secs_f64();
+            let seconds = interval.as_secs_f64();
             if seconds > 0.0 { new.saturating_sub(old) as f64 / seconds } else { 0.0 }
         };
         Self {

@@ -103,7 +103,7 @@ struct FakeSegmenter {
     model: String,
     delay: usize,
     held: Option<Arc<Frame>>,
-    seen: u32,
+    frame_count: u32,
 }
 
 impl FakeSegmenter {
@@ -133,7 +133,7 @@ impl Segmenter for FakeSegmenter {
     }
 
     fn segment(&mut self, frame: &Arc<Frame>, into: &mut Mask) -> Result<Option<Arc<Frame>>, MaskError> {
-        self.seen += 1;
+        self.frame_count += 1;
         if SLOW.load(Ordering::Relaxed) && self.info.quality == Quality::High {
             std::thread::sleep(Duration::from_millis(120));
         }
@@ -152,7 +152,7 @@ impl Segmenter for FakeSegmenter {
     }
 
     fn keyframe_time(&self) -> Option<Duration> {
-        (self.seen > 1).then_some(Duration::from_millis(8))
+        (self.frame_count > 1).then_some(Duration::from_millis(8))
     }
 }
 
@@ -197,7 +197,13 @@ fn open_fake(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, M
         missing: None,
     };
     let best = settings.latency == Latency::Best || (settings.latency == Latency::Auto && is_high);
-    Ok(Box::new(FakeSegmenter { info, model: settings.model.clone(), delay: usize::from(best), held: None, seen: 0 }))
+    Ok(Box::new(FakeSegmenter {
+        info,
+        model: settings.model.clone(),
+        delay: usize::from(best),
+        held: None,
+        frame_count: 0,
+    }))
 }
 
 /// A machine whose headroom is set by the test.

@@ -16,11 +16,11 @@ const GREEN: [u8; 3] = [0x20, 0xa0, 0x40];
 const HELPERS: &str = r#"
 set -u; export XDG_CONFIG_HOME=/tmp/config XDG_STATE_HOME=/tmp/state BGCAM_CAMERA_ALWAYS_ON=true
 start() { "$BGCAM" daemon "$@" >> "$SHARE/daemon.log" 2>&1 & D=$!; until_ok 30 "$BGCAM" status; }
-says() { "$BGCAM" status --json | python3 -c "
+status_is() { "$BGCAM" status --json | python3 -c "
 import json, sys
 s = json.load(sys.stdin)
 sys.exit(not ($1))"; }
-live() { until_ok 40 says 's["counters"]["composed"] - s["counters"]["unmasked"] > 10'; }
+live() { until_ok 40 status_is 's["counters"]["composed"] - s["counters"]["unmasked"] > 10'; }
 reads() { timeout 60 v4l2-ctl -d /dev/video10 --stream-mmap --stream-count="$1" > /dev/null 2>&1; }
 sees() { timeout 60 ffmpeg -loglevel error -nostdin -y -f v4l2 -i /dev/video10 -vf trim=start_frame=4 -frames:v 1 -sws_flags accurate_rnd "$SHARE/$1"; }
 must() { "$@" || { echo "failed: $*"; "$BGCAM" status; tail -30 "$SHARE/daemon.log"; exit 1; }; }
@@ -49,7 +49,8 @@ fn status(output: &Output, name: &str) -> Status {
 /// The share of pixels with the background's colour, within the accuracy of an app's converter.
 fn share_of_background(output: &Output, image: &str) -> f64 {
     let image = image::open(output.file(image)).unwrap().to_rgb8();
-    let near = |pixel: &&image::Rgb<u8>| pixel.0.iter().zip(GREEN).all(|(seen, meant)| seen.abs_diff(meant) <= 6);
+    let near =
+        |pixel: &&image::Rgb<u8>| pixel.0.iter().zip(GREEN).all(|(actual, expected)| actual.abs_diff(expected) <= 6);
     image.pixels().filter(near).count() as f64 / f64::from(image.width() * image.height())
 }
 
@@ -63,15 +64,15 @@ fn apps_receive_the_background(version: &str) {
         must live
         must v4l2-ctl -d /dev/video10 --get-fmt-video > "$SHARE/format"
         must reads 30
-        must sees seen.png
+        must sees frame.png
         if command -v gst-launch-1.0 > /dev/null; then
             must timeout 60 gst-launch-1.0 -q v4l2src device=/dev/video10 num-buffers=5 ! videoconvert ! pngenc snapshot=false \
                 ! multifilesink location="$SHARE/gst%d.png"
         fi
         v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=1000 > /dev/null 2>&1 & R=$!
-        must until_ok 20 says 'any(r["name"] == "v4l2-ctl" for r in s["readers"])'
+        must until_ok 20 status_is 'any(r["name"] == "v4l2-ctl" for r in s["readers"])'
         kill $R; wait $R
-        must until_ok 20 says 'not s["readers"]'
+        must until_ok 20 status_is 'not s["readers"]'
         must reads 10
         "$BGCAM" status --json > "$SHARE/status.json"
         must "$BGCAM" stop
@@ -81,7 +82,7 @@ fn apps_receive_the_background(version: &str) {
     let format = fs::read_to_string(output.file("format")).unwrap();
     assert!(format.contains("1280/720") && format.contains("'YU12'"), "{format}");
     // vivid shows a test pattern without a person
-    for image in ["seen.png", "gst4.png"].into_iter().filter(|name| output.file(name).exists()) {
+    for image in ["frame.png", "gst4.png"].into_iter().filter(|name| output.file(name).exists()) {
         let share = share_of_background(&output, image);
         assert!(share > 0.9, "{image}: {share} is background");
     }
@@ -100,7 +101,7 @@ fn readers_survive_a_killed_daemon(version: &str) {
         must start --camera /dev/video0; must live; must reads 5
         # a reader that stays through the crash receives frames again: v4l2-ctl prints a mark for each
         v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=100000 > /tmp/marks 2>&1 & R=$!
-        must until_ok 30 says 's["readers"]'
+        must until_ok 30 status_is 's["readers"]'
         kill -9 $D; wait $D 2> /dev/null
         before=$(stat -c %s /tmp/marks)
         more() { [ "$(stat -c %s /tmp/marks)" -gt $((before + 30)) ]; }
@@ -124,20 +125,20 @@ fn an_unplugged_camera_is_reopened_and_readers_stay() {
         for round in 1 2 3; do
             opened=$("$BGCAM" status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["counters"]["camera_opens"])')
             echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind
-            must until_ok 20 says 's["camera"]["error"] and not s["camera"]["source"]'
+            must until_ok 20 status_is 's["camera"]["error"] and not s["camera"]["source"]'
             [ $round = 1 ] && "$BGCAM" status > "$SHARE/lost"
             echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
-            must until_ok 20 says "s['camera']['source'] and s['counters']['camera_opens'] > $opened"
+            must until_ok 20 status_is "s['camera']['source'] and s['counters']['camera_opens'] > $opened"
             must kill -0 $R
         done
         kill $R; wait $R
-        must sees seen.png
+        must sees frame.png
         "#,
     )
     .success();
     let lost = fs::read_to_string(output.file("lost")).unwrap();
     assert!(lost.contains("camera      error: "), "{lost}");
-    assert!(share_of_background(&output, "seen.png") > 0.9);
+    assert!(share_of_background(&output, "frame.png") > 0.9);
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn the_camera_recovers_from_driver_errors() {
             v4l2-ctl -d /dev/video0 -c $fault
             sleep 0.5 # the fault needs a frame
             before=$(composed)
-            must until_ok 20 says "s['counters']['composed'] > $before + 20"
+            must until_ok 20 status_is "s['counters']['composed'] > $before + 20"
         done
         "#,
     )
@@ -166,7 +167,7 @@ fn an_mjpeg_webcam_is_read_and_damaged_frames_are_skipped() {
         r#"
         must start --camera 'mjpg webcam'
         must "$BGCAM" set-color '#20a040'; must live
-        must sees seen.png
+        must sees frame.png
         "$BGCAM" devices --json > "$SHARE/devices.json"
         "$BGCAM" status --json > "$SHARE/status.json"
         "#,
@@ -174,7 +175,7 @@ fn an_mjpeg_webcam_is_read_and_damaged_frames_are_skipped() {
     .success();
     let source = status(&output, "status.json").camera.source.unwrap();
     assert_eq!((source.fourcc.as_str(), source.native), ("MJPG", (1280, 720)));
-    assert!(share_of_background(&output, "seen.png") > 0.5);
+    assert!(share_of_background(&output, "frame.png") > 0.5);
     let devices = fs::read_to_string(output.file("devices.json")).unwrap();
     assert!(devices.contains("\"MJPG\"") && devices.contains("\"YUYV\""), "{devices}");
 }
@@ -185,19 +186,19 @@ fn missing_and_busy_devices_are_reported_with_a_hint() {
         guest_or_skip!(VERSIONS[3]).no_loopback(),
         r#"
         start --camera /dev/video0
-        must until_ok 20 says 's["outputs"][0]["failure"]'
+        must until_ok 20 status_is 's["outputs"][0]["failure"]'
         "$BGCAM" status
         modprobe v4l2loopback video_nr=10 exclusive_caps=1 card_label='"Virtual Background Cam"'
-        must until_ok 30 says 'not s["outputs"][0]["failure"]'
+        must until_ok 30 status_is 'not s["outputs"][0]["failure"]'
         must reads 5
         must "$BGCAM" stop
         v4l2-ctl -d /dev/video0 --stream-mmap --stream-count=100000 > /dev/null 2>&1 & R=$!
         until_ok 10 fuser /dev/video0 || sleep 1
         start --camera /dev/video0
-        must until_ok 20 says 's["camera"]["error"] and s["camera"]["error"]["kind"] == "busy"'
+        must until_ok 20 status_is 's["camera"]["error"] and s["camera"]["error"]["kind"] == "busy"'
         "$BGCAM" status
         kill $R
-        must until_ok 20 says 's["camera"]["source"]'
+        must until_ok 20 status_is 's["camera"]["source"]'
         "#,
     )
     .success();
@@ -247,16 +248,16 @@ fn auto_never_selects_the_infrared_camera_instead_of_the_webcam() {
             Guest::new(&testbed).uvc(options),
             &format!(
                 r#"
-                sees_colour() {{ says '"RGB" in s["camera"]["source"]["name"] and s["camera"]["source"]["fourcc"] != "GREY"'; }}
+                sees_colour() {{ status_is '"RGB" in s["camera"]["source"]["name"] and s["camera"]["source"]["fourcc"] != "GREY"'; }}
                 must start --camera {camera} --background off
                 must until_ok 40 sees_colour
                 readlink -f /dev/v4l/by-id/usb-Testbed_UVC_Webcam_TB0001-video-index0 > "$SHARE/leads"
                 for round in 1 2; do
                     opened=$("$BGCAM" status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["counters"]["camera_opens"])')
                     "$TESTBED/tools/uvc-webcam" ctl unplug
-                    must until_ok 20 says 'not s["camera"]["source"]'
+                    must until_ok 20 status_is 'not s["camera"]["source"]'
                     "$TESTBED/tools/uvc-webcam" ctl plug
-                    must until_ok 40 says "s['camera']['source'] and s['counters']['camera_opens'] > $opened"
+                    must until_ok 40 status_is "s['camera']['source'] and s['counters']['camera_opens'] > $opened"
                     must until_ok 10 sees_colour
                 done
                 BGCAM_CAMERA_DEVICE={camera} "$BGCAM" devices --json > "$SHARE/devices.json"
@@ -264,7 +265,7 @@ fn auto_never_selects_the_infrared_camera_instead_of_the_webcam() {
                 must "$BGCAM" stop
                 # it is used if named
                 must start --camera "uvc webcam ir" --background off
-                must until_ok 20 says 's["camera"]["source"]["fourcc"] == "GREY"'
+                must until_ok 20 status_is 's["camera"]["source"]["fourcc"] == "GREY"'
                 "#
             ),
         );
@@ -292,7 +293,7 @@ fn a_multi_planar_camera_is_reported_as_unsupported() {
         "$BGCAM" devices
         for camera in auto /dev/video0 vivid; do
             start --camera $camera --background off
-            must until_ok 20 says '"multi-planar" in s["camera"]["error"]["message"]'
+            must until_ok 20 status_is '"multi-planar" in s["camera"]["error"]["message"]'
             must "$BGCAM" stop
         done
         "#,
@@ -311,7 +312,7 @@ fn interlaced_video_is_shown() {
         r#"
         v4l2-ctl -d /dev/video0 --get-fmt-video | grep -i 'field.*interlaced' || { v4l2-ctl -d /dev/video0 --get-fmt-video; exit 1; }
         must start --camera /dev/video0 --background off
-        must until_ok 30 says 's["counters"]["composed"] > 5 and s["counters"]["corrupt"] == 0'
+        must until_ok 30 status_is 's["counters"]["composed"] > 5 and s["counters"]["corrupt"] == 0'
         "#,
     );
 }

@@ -45,7 +45,10 @@ fn an_image_is_rendered_at_its_own_size_with_its_mask() {
     assert_eq!((out.width(), out.height(), mask.width(), mask.height()), (321, 179, 321, 179));
     assert_eq!(mask.color(), image::ColorType::L8);
     let corner = out.to_rgb8().get_pixel(0, 0).0;
-    assert!(corner.iter().zip([0x20, 0xa0, 0x40]).all(|(seen, meant)| seen.abs_diff(meant) < 4), "{corner:?}");
+    assert!(
+        corner.iter().zip([0x20, 0xa0, 0x40]).all(|(actual, expected)| actual.abs_diff(expected) < 4),
+        "{corner:?}"
+    );
 }
 
 #[test]
@@ -65,7 +68,8 @@ fn a_clip_is_rendered_frame_by_frame() {
     }
 }
 
-/// A clip at 30 fps with a background at 10 fps: each background frame appears three times, however long rendering takes.
+/// A clip at 30 fps with a background at 10 fps: each background frame appears three times, however long rendering
+/// takes.
 #[test]
 fn moving_backgrounds_follow_the_frame_times() {
     if !has_runtime() {

@@ -47,9 +47,9 @@ fn write_program(path: &Path, body: &str) {
 }
 
 fn assert_clean(dump: &Path, what: &str) {
-    let seen = fs::read_to_string(dump).unwrap_or_default();
-    assert!(seen.contains("\nPATH=") || seen.starts_with("PATH="), "{what} was not run: {seen}");
-    assert!(!seen.contains("canary"), "{what} saw {seen}");
+    let environment = fs::read_to_string(dump).unwrap_or_default();
+    assert!(environment.contains("\nPATH=") || environment.starts_with("PATH="), "{what} was not run: {environment}");
+    assert!(!environment.contains("canary"), "{what} saw {environment}");
 }
 
 #[test]
@@ -111,11 +111,11 @@ fn an_image_generator_sees_only_the_variables_passed_to_it() {
     child.wait().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     assert_clean(&dump, "the program");
-    let seen = fs::read_to_string(&dump).unwrap();
+    let environment = fs::read_to_string(&dump).unwrap();
     for line in ["MY_OWN_TOKEN=given", "BGCAM_PROMPT="] {
-        assert!(seen.contains(line), "{line}: {seen}");
+        assert!(environment.contains(line), "{line}: {environment}");
     }
-    assert!(!seen.contains("NOT_SET"));
+    assert!(!environment.contains("NOT_SET"));
 }
 
 #[test]

@@ -22,14 +22,14 @@ fn script(version: &str, script: &str) {
 const HELPERS: &str = r##"
 begin() {
     start --camera /dev/video0 --background '#20a040'
-    watch; more live 10; leave; must until_ok 20 asleep
+    watch; more live 10; close_reader; must until_ok 20 idle
     FILES=$(files) THREADS=$(threads)
 }
 # Idle threads of the control side may have ended meanwhile; more threads would be a leak.
 as_before() { [ "$(files)" = "$FILES" ] && [ "$(threads)" -le "$THREADS" ]; }
 settled() {
-    leave
-    must until_ok 20 asleep
+    close_reader
+    must until_ok 20 idle
     until_ok 10 as_before || fail "from $FILES files and $THREADS threads to $(files) and $(threads): $(ls -l /proc/$W/fd)"
 }
 "##;
@@ -37,7 +37,7 @@ settled() {
 fn many_readers_come_and_go(version: &str) {
     let times = if version == VERSIONS[3] { 200 } else { 60 };
     let churn = format!(r#"must python3 "$SUPPORT/churn.py" {times} 4"#);
-    script(version, &format!("begin; {churn}; back; more live 30; settled"));
+    script(version, &format!("begin; {churn}; open_reader; more live 30; settled"));
 }
 
 fn the_daemon_is_killed_repeatedly(version: &str) {
@@ -50,14 +50,14 @@ fn the_webcam_fails(version: &str) {
         version,
         r##"
         begin
-        back; more live 5
-        said() { grep -q "$1" "$LOG"; }
+        open_reader; more live 5
+        logged() { grep -q "$1" "$LOG"; }
         # `again CONTROL`: after this fault, the camera is reopened and frames arrive.
-        again() { local before=$(field camera_opens); control $1; must until_ok 20 beyond camera_opens $before; more live 5; }
+        again() { local before=$(field camera_opens); control $1; must until_ok 20 exceeds camera_opens $before; more live 5; }
         control inject_v4l2_buf_flag_error=1; must until_ok 20 is corrupt 1; more live 5
         again inject_fatal_streaming_error=1
-        control inject_vidioc_streamon_error=1; again inject_fatal_streaming_error=1; must said 'cannot start the stream'
-        control inject_vidioc_reqbufs_error=1; again inject_fatal_streaming_error=1; must said 'cannot get buffers'
+        control inject_vidioc_streamon_error=1; again inject_fatal_streaming_error=1; must logged 'cannot start the stream'
+        control inject_vidioc_reqbufs_error=1; again inject_fatal_streaming_error=1; must logged 'cannot get buffers'
         again disconnect=1
         control percentage_of_dropped_buffers=50; more live 20
         control percentage_of_dropped_buffers=100; more cards 5; control percentage_of_dropped_buffers=0; more live 5
@@ -71,7 +71,7 @@ fn the_webcam_is_unplugged_and_reconnected(version: &str) {
         version,
         r##"
         begin
-        back; more live 5
+        open_reader; more live 5
         for time in 1 2 3 4 5 6 7 8 9 10; do
             "$TESTBED/tools/replug" unplug
             # At once, during the last frame, and while a card is shown.
@@ -79,7 +79,7 @@ fn the_webcam_is_unplugged_and_reconnected(version: &str) {
             "$TESTBED/tools/replug" plug; more live 3
         done
         must [ "$(seen ends)" = 0 ]
-        must beyond camera_opens 9
+        must exceeds camera_opens 9
         settled
         "##,
     );
@@ -91,17 +91,17 @@ fn misbehaving_readers(version: &str) {
         r##"
         begin
         # Our reader continues while others sleep; 30 cards take ten seconds, 30 frames one.
-        goes_on() { must until_ok 20 beyond written $(($(field written) + 30)); }
+        continues() { must until_ok 20 exceeds written $(($(field written) + 30)); }
         kill $R
-        watch 0.3; more live 5; goes_on; more live 5
-        kill -STOP $R; goes_on; sleep 3; must lit
+        watch 0.3; more live 5; continues; more live 5
+        kill -STOP $R; continues; sleep 3; must camera_on
         kill -CONT $R; more live 10; must [ "$(seen ends)" = 0 ]
         kill $R; wait $R 2> /dev/null
         python3 "$SUPPORT/formats.py" || fail "another format"
         v4l2-ctl -d /dev/video10 --set-fmt-video=width=320,height=240,pixelformat=YUYV --set-parm=5 --stream-mmap \
             --stream-count=5 > /dev/null 2>&1
         must is failure null
-        watch; more live 5; goes_on
+        watch; more live 5; continues
         settled
         "##,
     );
@@ -124,12 +124,12 @@ fn a_moving_background(version: &str) {
     }
     let script = r##"
         start --camera /dev/video0 --background "$SHARE/clip.gif"
-        watch; more live 10; leave
+        watch; more live 10; close_reader
         must timeout 60 v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=40 --stream-to="$SHARE/frames.yuv"
         [ -e "$SHARE/clip.mp4" ] || exit 0
         must "$BGCAM" set-video "$SHARE/clip.mp4"
         must is label '"clip.mp4"'
-        back; more frames 20
+        open_reader; more frames 20
         child() { grep -lx 'Name:.ffmpeg' /proc/[0-9]*/status; }
         work() { cut -d ' ' -f 14,15 "$(dirname "$(child)")/stat"; }
         must child
@@ -138,16 +138,16 @@ fn a_moving_background(version: &str) {
         rests() { local before="$(work)"; sleep 1; [ "$before" = "$(work)" ]; }
         must until_ok 20 rests
         must "$BGCAM" resume; more frames 20
-        slay
+        kill_daemon
         gone() { ! child; }
         must until_ok 20 gone
         "##;
     let output = guest.daemon(script).success();
     let frames = std::fs::read(output.file("frames.yuv")).unwrap();
-    let seen: BTreeSet<u8> =
+    let shown: BTreeSet<u8> =
         frames.chunks_exact(Size::HD.i420_len()).map(|frame| frame[Size::HD.width() * 360]).collect();
     let levels = GIF_COLOURS.map(|[r, g, b]| Yuv::from_rgb(r, g, b).y);
-    assert!(levels.iter().all(|level| seen.contains(level)), "{seen:?} is not {levels:?}");
+    assert!(levels.iter().all(|level| shown.contains(level)), "{shown:?} is not {levels:?}");
 }
 
 /// Two colours, neither blue nor dark.

@@ -24,7 +24,7 @@ set -u; D=/sys/devices/virtual/video4linux/video10
 feed() { OUTPUT=$1 SIZE=$2 LAST=$3 exec "$PRODUCER" --ignored --exact --nocapture producer; }
 fed() { v4l2-ctl -d /dev/video10 -D | grep -q 'Video Capture' && [ -n "$(cat $D/format)" ]; }
 start() { feed v4l2 1280x720 600 > "$SHARE/producer.log" 2>&1 & W=$!; until_ok 20 fed; }
-slay() { kill -9 $W; wait $W 2> /dev/null; }
+kill_daemon() { kill -9 $W; wait $W 2> /dev/null; }
 reads() { timeout 30 v4l2-ctl -d /dev/video10 --stream-mmap --stream-count="$1" > /dev/null 2>&1; }
 have() { command -v "$1" > /dev/null; }
 must() { "$@" || { echo "failed: $*"; cat "$SHARE/producer.log"; exit 1; }; }
@@ -70,9 +70,9 @@ fn script(guest: Guest, script: &str) -> Output {
 
 /// Checks that an image in `$SHARE` has [`COLOUR`], within the accuracy of converters.
 fn assert_colour(output: &Output, image: &str) {
-    let seen = output.mean_colour(image);
-    let near = seen.iter().zip(COLOUR).all(|(seen, meant)| (seen - f64::from(meant)).abs() <= 5.0);
-    assert!(near, "{image} shows {seen:?}, not {COLOUR:?}");
+    let mean = output.mean_colour(image);
+    let near = mean.iter().zip(COLOUR).all(|(actual, expected)| (actual - f64::from(expected)).abs() <= 5.0);
+    assert!(near, "{image} shows {mean:?}, not {COLOUR:?}");
 }
 
 /// Checks that the last raw frame read by ffmpeg equals the written one byte for byte.
@@ -122,11 +122,11 @@ fn the_writer_is_killed_and_restarted(version: &str) {
         # A writer that breaks the rules leaves 0.12.7 stuck.
         must timeout 20 ffmpeg -loglevel error -nostdin -f lavfi -i color=size=640x480 -frames:v 30 -pix_fmt yuv420p -f v4l2 /dev/video10
         must start; must reads 10
-        slay
+        kill_daemon
         must start; must reads 10
         # A reader stays through the crash and continues.
         v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=150 > /dev/null 2>&1 & R=$!
-        sleep 1; slay
+        sleep 1; kill_daemon
         must start
         ( sleep 60; kill $R ) & must wait $R
         "#,
@@ -146,17 +146,17 @@ fn a_busy_device_is_left_alone(version: &str) {
         must reads 10
         # A reader that stays keeps the format; after it has left, another size works.
         v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=9999 > /dev/null 2>&1 & R=$!
-        sleep 1; slay
+        sleep 1; kill_daemon
         ( feed v4l2 640x480 1 ) > "$SHARE/held" 2>&1
         kill $R; wait $R 2> /dev/null
         ( feed v4l2 640x480 1 ) > "$SHARE/free" 2>&1
         "#,
     )
     .success();
-    let said = |name: &str| fs::read_to_string(output.file(name)).unwrap();
-    assert!(said("busy").contains("/dev/video10 is busy: another program writes to it"), "{}", said("busy"));
-    assert!(said("held").contains("has the format 1280x720 YU12, expected 640x480 YU12"), "{}", said("held"));
-    assert!(said("free").contains("/dev/video10: 30 frames, ok"), "{}", said("free"));
+    let log = |name: &str| fs::read_to_string(output.file(name)).unwrap();
+    assert!(log("busy").contains("/dev/video10 is busy: another program writes to it"), "{}", log("busy"));
+    assert!(log("held").contains("has the format 1280x720 YU12, expected 640x480 YU12"), "{}", log("held"));
+    assert!(log("free").contains("/dev/video10: 30 frames, ok"), "{}", log("free"));
 }
 
 #[test]
@@ -209,9 +209,9 @@ fn chromium_lists_and_shows_it() {
     }
     let output = script(
         guest(&testbed, VERSIONS[3]).timeout(Duration::from_secs(300)),
-        r#"must start; must "$TESTBED/chromium-consumer" --seconds 3 --wait 60 --start-timeout 120 --png "$SHARE/seen.png""#,
+        r#"must start; must "$TESTBED/chromium-consumer" --seconds 3 --wait 60 --start-timeout 120 --png "$SHARE/frame.png""#,
     )
     .success();
     assert!(output.stdout.contains(r#""width": 1280, "height": 720, "frameRate": 30"#), "{}", output.stdout);
-    assert_colour(&output, "seen.png");
+    assert_colour(&output, "frame.png");
 }

@@ -1,4 +1,5 @@
-//! Camera on demand on real drivers: open while an app reads the virtual camera, closed otherwise; and camera selection.
+//! Camera on demand on real drivers: open while an app reads the virtual camera, closed otherwise; and camera
+//! selection.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
@@ -9,7 +10,7 @@ use support::Guest;
 
 /// Helpers in addition to `support/daemon.sh`; run `reader FRAMES` in the background or in parentheses.
 const HELPERS: &str = r##"
-awake() { is on true && lit && beyond composed 0; }
+active() { is on true && camera_on && exceeds composed 0; }
 reader() { exec v4l2-ctl -d /dev/video10 --stream-mmap --stream-count="$1" > /dev/null 2>&1; }
 ticks() { awk '{ print $14 + $15 }' /proc/$W/stat; }
 begin() { start --background '#20a040' --camera "$@"; }
@@ -28,29 +29,29 @@ fn the_light_follows_the_readers(version: &str) {
         version,
         r##"
         begin /dev/video0
-        must until_ok 10 asleep
+        must until_ok 10 idle
         # A program that lists cameras, as chat programs do: four times every three seconds.
         for round in 1 2; do
             for look in 1 2 3 4; do v4l2-ctl -d /dev/video10 -D > /dev/null; done
-            sleep 3; must dark
+            sleep 3; must camera_off
         done
         must is camera_opens 0
         before=$(ticks); sleep 5; echo "idle: $(( $(ticks) - before )) hundredths of a second in 5 s"
         reader 9999 & R=$!
-        must until_ok 20 awake
+        must until_ok 20 active
         must grep -q 'camera on: v4l2-ctl' "$LOG"
         # A reader that returns at once finds the camera still open.
         kill $R; wait $R 2> /dev/null
         ( reader 30 )
         must is camera_opens 1
-        must until_ok 20 asleep
+        must until_ok 20 idle
         # While paused, the camera is closed and a card is shown; kill -9 ends it like any other exit.
         reader 9999 & R=$!
-        must until_ok 20 awake
-        must "$BGCAM" pause; must until_ok 10 dark
-        must "$BGCAM" resume; must until_ok 10 lit
+        must until_ok 20 active
+        must "$BGCAM" pause; must until_ok 10 camera_off
+        must "$BGCAM" resume; must until_ok 10 camera_on
         kill -9 $R; wait $R 2> /dev/null
-        must until_ok 20 asleep
+        must until_ok 20 idle
         must grep -q 'camera off: no app is using the camera' "$LOG"
         # With always_on, readers are ignored, and their events cause no busy loop.
         printf '[camera]\nalways_on = true\n' > $H/config/bgcam/bgcam.toml; must "$BGCAM" pause; must "$BGCAM" reload
@@ -70,7 +71,7 @@ fn the_control_page_is_a_reader_too() {
         "0.15.4",
         r##"
         begin /dev/video0
-        must until_ok 10 asleep
+        must until_ok 10 idle
         url=$("$BGCAM" preview --print); url=${url#http://}; host=${url%%/*}
         # get PATH HEADER: sends the request on descriptor 5
         get() {
@@ -84,20 +85,20 @@ fn the_control_page_is_a_reader_too() {
             exec cat <&5 > /tmp/stream
         }
         page & V=$!
-        must until_ok 20 awake
+        must until_ok 20 active
         must is why '"the control page is open"'
         # An app that also reads is reported, and keeps the camera open when the page is closed.
         reader 9999 & R=$!
         must until_ok 20 is why "\"v4l2-ctl (pid $R) is using /dev/video10\""
         kill $V; sleep 5
-        must lit; must is camera_opens 1
+        must camera_on; must is camera_opens 1
         kill $R
-        must until_ok 20 asleep
+        must until_ok 20 idle
         # A browser that hangs is disconnected.
         page & V=$!
-        must until_ok 20 awake
+        must until_ok 20 active
         kill -STOP $V
-        must until_ok 60 asleep
+        must until_ok 60 idle
         kill -KILL $V
         "##,
     );
@@ -114,15 +115,15 @@ fn a_second_app_uses_a_second_camera() {
         kill $W; wait $W
         begin /dev/video0 --output v4l2 --output "v4l2:$second"
         v4l2-ctl -d /dev/video10 --stream-mmap --stream-count=9999 > /dev/null 2>&1 & R=$!
-        must until_ok 20 awake
+        must until_ok 20 active
         must timeout 20 v4l2-ctl -d "$second" --stream-mmap --stream-count=30 > /dev/null 2>&1
         must is camera_opens 1
-        "$BGCAM" status > /tmp/said; must grep -q 'bgcam devices add' /tmp/said
-        "$BGCAM" devices remove "$second" 2> /tmp/said; must grep -q 'close the apps' /tmp/said
+        "$BGCAM" status > /tmp/output; must grep -q 'bgcam devices add' /tmp/output
+        "$BGCAM" devices remove "$second" 2> /tmp/output; must grep -q 'close the apps' /tmp/output
         kill $R $W; wait $W
         must "$BGCAM" devices remove "$second"
         must [ ! -e "$second" ]
-        setpriv --reuid 65534 --regid 65534 --clear-groups "$BGCAM" devices add 2> /tmp/said; must grep -q sudo /tmp/said
+        setpriv --reuid 65534 --regid 65534 --clear-groups "$BGCAM" devices add 2> /tmp/output; must grep -q sudo /tmp/output
         "##,
     );
 }
@@ -134,7 +135,7 @@ fn a_camera_is_found_at_another_node() {
         r##"
         begin vivid
         reader 9999 & R=$!
-        must until_ok 20 awake
+        must until_ok 20 active
         for number in 1 2; do
             echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind
             must until_ok 20 is source null

@@ -99,9 +99,12 @@ fn closed(command: &Command, descriptor: u32) -> Command {
 
 /// The exit status of a command that neither panicked nor was killed.
 fn status(line: &str, how: &str, output: &Output) -> i32 {
-    let said = text(output);
+    let printed = text(output);
     let code = output.status.code();
-    assert!(code.is_some_and(|code| code <= 3) && !said.contains("panicked"), "`bgcam {line}` {how}: {code:?}\n{said}");
+    assert!(
+        code.is_some_and(|code| code <= 3) && !printed.contains("panicked"),
+        "`bgcam {line}` {how}: {code:?}\n{printed}"
+    );
     code.unwrap()
 }
 

@@ -184,13 +184,13 @@ fn browse(browser: &[&str], options: &[&str]) {
     session.wait_for_camera();
     let image = home.path("seen.png");
     let output = consume(&session, &image, options);
-    let said = text(&output);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("Virtual Background Cam"), "{said}");
-    assert!(said.contains("\"width\": 1280, \"height\": 720"), "{said}");
+    let printed = text(&output);
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("Virtual Background Cam"), "{printed}");
+    assert!(printed.contains("\"width\": 1280, \"height\": 720"), "{printed}");
     let corner = image::open(&image).unwrap().to_rgb8().get_pixel(8, 8).0;
-    assert!(corner.iter().zip(GREEN).all(|(a, b)| a.abs_diff(b) <= 16), "{corner:?} is not {GREEN:?}; {said}");
-    eprintln!("{said}");
+    assert!(corner.iter().zip(GREEN).all(|(a, b)| a.abs_diff(b) <= 16), "{corner:?} is not {GREEN:?}; {printed}");
+    eprintln!("{printed}");
 }
 
 /// Exit status 2 means that the browser exited; Chromium's PipeWire capture does so occasionally, so it is retried.

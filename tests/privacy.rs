@@ -32,9 +32,9 @@ END
     "$BGCAM" reload
 }
 # A command returns when the driver has the frame; 0.12.7 may give a new reader the frame before the last.
-shown() { must until_ok 10 beyond written $(($(field written) + 1)); }
+shown() { must until_ok 10 exceeds written $(($(field written) + 1)); }
 run() { "$BGCAM" "$@" > /dev/null || fail "$*"; }
-echo nonsense > "$SHARE/broken"
+echo garbage > "$SHARE/broken"
 paint_room
 "##;
 
@@ -46,17 +46,18 @@ fn the_room_never_leaks(version: &str, script: &str) {
     image::RgbImage::from_pixel(64, 36, image::Rgb([0, 100, 0])).save(image).unwrap();
     image::RgbImage::from_pixel(64, 36, image::Rgb([0, 0, 255])).save(guest.path("room.png")).unwrap();
     let output = guest.daemon(&format!("{HELPERS}\n{script}")).success();
-    let (meant, leaks) = sightings(&output);
+    let (expected, leaks) = sightings(&output);
     assert!(leaks.is_empty(), "the room was seen:\n{}", leaks.join("\n"));
-    assert!(meant >= 10, "the room was seen {meant} times while it should be visible: the reader does not work");
+    assert!(expected >= 10, "the room was seen {expected} times while it should be visible: the reader does not work");
     eprintln!("{version}: {}", output.stdout.trim());
 }
 
 /// How often the room was seen when it should be, and the reports of the other times.
 fn sightings(output: &Output) -> (usize, Vec<String>) {
-    let said = fs::read_to_string(output.file("room")).unwrap();
-    let (meant, leaks): (Vec<_>, Vec<_>) = said.lines().map(str::to_owned).partition(|line| line.starts_with("off"));
-    (meant.len(), leaks)
+    let report = fs::read_to_string(output.file("room")).unwrap();
+    let (expected, leaks): (Vec<_>, Vec<_>) =
+        report.lines().map(str::to_owned).partition(|line| line.starts_with("off"));
+    (expected.len(), leaks)
 }
 
 fn from_one_start_to_the_next(version: &str) {
@@ -68,19 +69,19 @@ fn from_one_start_to_the_next(version: &str) {
         config /dev/video0 landscape
         start; more live 10
         phase a reader comes back at once
-        for again in 1 2 3; do back; more live 3; done
+        for again in 1 2 3; do open_reader; more live 3; done
         phase a reader comes when the camera is off
-        leave; must until_ok 20 asleep
-        back; more live 10
+        close_reader; must until_ok 20 idle
+        open_reader; more live 10
         phase another model
         must config /dev/video0 general; must until_ok 20 is model '"general"'; more frames 20
         phase a model that cannot run
-        ! config /dev/video0 broken || fail "nonsense was taken for a model"
+        ! config /dev/video0 broken || fail "garbage was taken for a model"
         more frames 20
         phase the first model again
         must config /dev/video0 landscape; more frames 20
         phase killed
-        slay; start; more live 5
+        kill_daemon; start; more live 5
         phase paused
         run pause; more frames 5
         phase resumed
@@ -88,16 +89,16 @@ fn from_one_start_to_the_next(version: &str) {
 
         phase off
         run set-none; more room 10
-        leave; run set-color '#20a040'
+        close_reader; run set-color '#20a040'
         shown
         phase a reader comes after the room was shown
-        back; more live 10
+        open_reader; more live 10
         phase off once more
         run set-none; more room 5
-        leave; run pause
+        close_reader; run pause
         shown
         phase a reader comes to a paused camera
-        back; more frames 5
+        open_reader; more frames 5
         run set-color '#20a040'; run resume; more live 5
         seen frames
         "##,
@@ -111,11 +112,11 @@ fn cameras_and_scenes(version: &str) {
         config /dev/video0 landscape
         start; watch; more live 10
         phase another camera
-        must config "file:$SHARE/room.png" landscape; must until_ok 20 dark; more live 10
+        must config "file:$SHARE/room.png" landscape; must until_ok 20 camera_off; more live 10
         phase a camera that is not there
         if config /dev/video77 landscape; then fail "a camera that is not there was taken"; fi; more live 10
         phase the first camera again
-        must config /dev/video0 landscape; must until_ok 20 lit; more live 5
+        must config /dev/video0 landscape; must until_ok 20 camera_on; more live 5
         phase unplugged and plugged in
         "$TESTBED/tools/replug" 2; paint_room; more live 10
         phase scenes

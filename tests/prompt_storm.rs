@@ -1,5 +1,5 @@
-//! Two hundred prompts in a row, a third of which fail in various ways: nothing leaks, video continues, and the last
-//! good background stays.
+//! Two hundred prompts in a row, a third of which fail in various failure_count: nothing leaks, video continues, and
+//! the last good background stays.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -99,11 +99,11 @@ fn outcome(number: u32) -> Outcome {
     if number % 3 != 2 {
         return Outcome::Good;
     }
-    let ways = failures().len();
-    match number as usize / 3 % (ways + 3) {
-        way if way < ways => Outcome::Fails(way),
-        way if way == ways => Outcome::Cancelled,
-        way if way == ways + 1 => Outcome::Replaced,
+    let failure_count = failures().len();
+    match number as usize / 3 % (failure_count + 3) {
+        way if way < failure_count => Outcome::Fails(way),
+        way if way == failure_count => Outcome::Cancelled,
+        way if way == failure_count + 1 => Outcome::Replaced,
         _ => Outcome::BadProgram,
     }
 }

@@ -19,15 +19,15 @@ const LOCAL: &str = "http://10.254.254.1:8080/v1";
 /// A proxy that records requests and always sends the same response.
 struct Proxy {
     address: String,
-    seen: Arc<Mutex<Vec<u8>>>,
+    received: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Proxy {
     fn start(reply: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, reply) = (listener.local_addr().unwrap().to_string(), reply.into());
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&seen);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&received);
         thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 let request = request(&mut stream);
@@ -35,11 +35,11 @@ impl Proxy {
                 let _ = stream.write_all(&reply);
             }
         });
-        Self { address, seen }
+        Self { address, received }
     }
 
-    fn seen(&self) -> String {
-        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+    fn received(&self) -> String {
+        String::from_utf8_lossy(&self.received.lock().unwrap()).into_owned()
     }
 }
 
@@ -97,7 +97,7 @@ fn a_key_is_never_sent_to_a_proxy_that_can_read_it() {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
-    assert_eq!(proxy.seen(), "", "nothing at all was sent");
+    assert_eq!(proxy.received(), "", "nothing at all was sent");
     // Signed requests contain a session token.
     let bedrock = "[prompt.bedrock]\nendpoint = \"http://10.254.254.1\"\nkey_env = \"\"\n";
     let variables = [
@@ -111,7 +111,7 @@ fn a_key_is_never_sent_to_a_proxy_that_can_read_it() {
     let far = bedrock.replace("10.254.254.1", "198.51.100.1");
     let (ok, text) = providers(&["--test", "bedrock"], &far, &variables[1..]);
     assert!(!ok && text.contains("would be sent to 198.51.100.1 unencrypted"), "{text}");
-    assert_eq!(proxy.seen(), "");
+    assert_eq!(proxy.received(), "");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn without_a_key_a_proxy_may_forward_and_its_errors_name_it() {
         |proxy: &Proxy| providers(&["--test", "openai"], &openai(LOCAL, false), &[("http_proxy", &proxy.address)]);
     let (ok, text) = ask(&good);
     assert!(ok, "{text}");
-    assert!(good.seen().starts_with(&format!("POST {LOCAL}/images/generations HTTP/1.1")), "{}", good.seen());
+    assert!(good.received().starts_with(&format!("POST {LOCAL}/images/generations HTTP/1.1")), "{}", good.received());
 
     for (head, expected) in [
         ("403 Forbidden", "returned status 403 for 10.254.254.1:8080: not for you"),
@@ -180,13 +180,13 @@ fn a_proxy_that_refuses_a_tunnel_is_named() {
         let text = ask("HTTPS_PROXY", &format!("http://me:secret@{}", proxy.address));
         assert!(text.contains(&format!("the proxy http://{} {expected}", proxy.address)), "{text}");
         assert!(text.contains("HTTPS_PROXY in the daemon's environment"), "{text}");
-        assert!(proxy.seen().starts_with("CONNECT api.example:443 HTTP/1.1"), "{}", proxy.seen());
-        assert!(!proxy.seen().contains("canary"));
+        assert!(proxy.received().starts_with("CONNECT api.example:443 HTTP/1.1"), "{}", proxy.received());
+        assert!(!proxy.received().contains("canary"));
     }
     let socks = Proxy::start(b"\x05\xff");
     let text = ask("all_proxy", &format!("socks5h://{}", socks.address));
     assert!(text.contains(&format!("the proxy socks5h://{} cannot be used", socks.address)), "{text}");
-    assert!(socks.seen().starts_with('\u{5}'), "it is spoken to as SOCKS");
+    assert!(socks.received().starts_with('\u{5}'), "SOCKS is used");
 
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = ask("https_proxy", &format!("http://{free}"));

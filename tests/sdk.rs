@@ -67,20 +67,21 @@ fn ivs_and_chime_pages_use_it_as_an_ordinary_camera() {
         done"#,
     );
     let output = output.success();
-    let seen: Vec<serde_json::Value> =
+    let reports: Vec<serde_json::Value> =
         output.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let [ivs, chime] = &seen[..] else { panic!("two answers expected in {}", output.stdout) };
-    for (seen, kind) in [(ivs, "LocalStageStream"), (chime, "DefaultDeviceController")] {
+    let [ivs, chime] = &reports[..] else { panic!("two answers expected in {}", output.stdout) };
+    for (report, kind) in [(ivs, "LocalStageStream"), (chime, "DefaultDeviceController")] {
         // bundlers may add a number or underscore to names
-        assert!(seen["opened"]["kind"].as_str().unwrap().contains(kind), "{seen}");
-        assert!(seen["label"].as_str().unwrap().contains("Virtual Background Cam"), "{seen}");
-        assert_eq!((&seen["width"], &seen["height"]), (&1280.into(), &720.into()), "{seen}");
-        assert!(seen["frames"].as_u64().unwrap() > 3, "{seen}");
-        eprintln!("{kind}: {seen}");
+        assert!(report["opened"]["kind"].as_str().unwrap().contains(kind), "{report}");
+        assert!(report["label"].as_str().unwrap().contains("Virtual Background Cam"), "{report}");
+        assert_eq!((&report["width"], &report["height"]), (&1280.into(), &720.into()), "{report}");
+        assert!(report["frames"].as_u64().unwrap() > 3, "{report}");
+        eprintln!("{kind}: {report}");
     }
     for image in ["ivs.png", "chime.png"] {
         let mean = output.mean_colour(image);
-        let near = mean.iter().zip([0x20, 0xa0, 0x40]).all(|(seen, meant)| (seen - f64::from(meant)).abs() <= 6.0);
+        let near =
+            mean.iter().zip([0x20, 0xa0, 0x40]).all(|(actual, expected)| (actual - f64::from(expected)).abs() <= 6.0);
         assert!(near, "{image} shows {mean:?}");
     }
 }

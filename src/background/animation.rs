@@ -417,8 +417,8 @@ pub(super) mod tests {
             assert_eq!(animation.next(&mut frame).unwrap().as_millis(), time);
             let (y, u, v) = frame.planes();
             let flat = |plane: &[u8], level: u8| plane.iter().all(|found| found.abs_diff(level) <= 1);
-            let meant = crate::frame::Yuv::from_rgb(rgb[0], rgb[1], rgb[2]);
-            assert!(flat(y, meant.y) && flat(u, meant.u) && flat(v, meant.v), "{rgb:?}");
+            let reference = crate::frame::Yuv::from_rgb(rgb[0], rgb[1], rgb[2]);
+            assert!(flat(y, reference.y) && flat(u, reference.u) && flat(v, reference.v), "{rgb:?}");
         }
         assert!(animation.frames.is_none(), "a short loop is cached");
     }

@@ -127,11 +127,11 @@ mod tests {
 
     #[test]
     fn an_unsupported_file_is_rejected_with_its_type() {
-        for (bytes, said) in
+        for (bytes, expected) in
             [(&b"nonsense"[..], "is a text file"), (b"", "is empty"), (b"%PDF-1.4", "is a PDF document")]
         {
             let failure = Failure::from(load_bytes("clip.mp4", bytes).unwrap_err());
-            assert!(failure.message.contains(said) && failure.kind == Kind::BadInput, "{failure}");
+            assert!(failure.message.contains(expected) && failure.kind == Kind::BadInput, "{failure}");
         }
         let failure = Failure::from(load_bytes("clip.mp4", b"\0\0\0\x18ftypisom nothing more").unwrap_err());
         assert!(failure.message.contains("clip.mp4"), "{failure}");

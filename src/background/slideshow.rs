@@ -211,8 +211,8 @@ mod tests {
         let mut show = show(folder.path(), false, Duration::from_millis(132));
         let times = look(&mut show, 8);
         let expected = [(16, 9_901), (71, 33), (126, 33), (180, 33), (235, 9_901), (180, 33), (126, 33), (71, 33)];
-        for ((luma, time), (meant, meant_time)) in times.iter().zip(expected) {
-            assert!(luma.abs_diff(meant) <= 1 && *time == meant_time, "{times:?}");
+        for ((luma, time), (level, expected_time)) in times.iter().zip(expected) {
+            assert!(luma.abs_diff(level) <= 1 && *time == expected_time, "{times:?}");
         }
     }
 

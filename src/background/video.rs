@@ -278,9 +278,12 @@ mod tests {
         let mut frame = Frame::new(size());
         video.next(&mut frame).unwrap();
         let (y, u, v) = frame.planes();
-        let meant = crate::frame::Yuv::from_rgb(0x20, 0xa0, 0x40);
+        let reference = crate::frame::Yuv::from_rgb(0x20, 0xa0, 0x40);
         let found = (y[700], u[170], v[170]);
-        assert!(near(found.0, meant.y) && near(found.1, meant.u) && near(found.2, meant.v), "{found:?} for {meant:?}");
+        assert!(
+            near(found.0, reference.y) && near(found.1, reference.u) && near(found.2, reference.v),
+            "{found:?} for {reference:?}"
+        );
     }
 
     #[test]

@@ -106,9 +106,9 @@ impl Figure {
         let span = height as f64;
         // In steps of chroma samples; the vertical motion has twice the horizontal frequency, as natural swaying
         // does.
-        let aside = (SWAY.0 * span * (phase * TAU).sin() / 2.0).round() as isize;
+        let offset = (SWAY.0 * span * (phase * TAU).sin() / 2.0).round() as isize;
         let down = (SWAY.1 * span * (1.0 - (2.0 * phase * TAU).cos()) / 4.0).round() as isize;
-        let left = (width as isize / 2 - own_width as isize / 2) / 2 + aside;
+        let left = (width as isize / 2 - own_width as isize / 2) / 2 + offset;
         let top = (height as isize - own_height as isize) / 2 + (SWAY.1 * span / 2.0) as isize + down;
 
         let (own_y, own_u, own_v) = self.image.planes();
@@ -189,10 +189,10 @@ mod tests {
             figure.draw(phase, &mut frame);
             frame
         };
-        let (middle, aside) = (drawn(0.0), drawn(0.25));
+        let (middle, offset) = (drawn(0.0), drawn(0.25));
         let differ = |row: usize, columns: std::ops::Range<usize>| {
             let at = |frame: &Frame| frame.planes().0[row * 1280..][columns.clone()].to_vec();
-            at(&middle) != at(&aside)
+            at(&middle) != at(&offset)
         };
         assert!(differ(300, 400..900));
         assert!(!differ(300, 0..200));

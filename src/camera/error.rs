@@ -184,11 +184,12 @@ mod tests {
     #[test]
     fn a_missing_configured_format_is_named() {
         let offered = || "YUYV, NV12".to_owned();
-        let said = |wanted| Failure::from(CameraError::Unsupported { device: "v0".into(), offered: offered(), wanted });
-        let failure = said(Some("MJPG".to_owned()));
+        let failure_for =
+            |wanted| Failure::from(CameraError::Unsupported { device: "v0".into(), offered: offered(), wanted });
+        let failure = failure_for(Some("MJPG".to_owned()));
         assert_eq!(failure.message, "camera v0 has the formats YUYV, NV12, but the settings require MJPG");
         assert_eq!(failure.hint.as_deref(), Some("remove camera.format from the settings"));
-        assert!(said(None).message.contains("expected one of"));
+        assert!(failure_for(None).message.contains("expected one of"));
     }
 
     #[test]

@@ -78,8 +78,8 @@ fn by_name<'a>(name: &str, settings: &Settings, cameras: &'a Cameras) -> Result<
     let wanted = name.to_lowercase();
     let rank = |device: &Device| {
         let found = device.name.to_lowercase();
-        let meant = found == wanted || !device.virtual_ && found.contains(&wanted);
-        (meant && !device.is_own_output()).then_some((found != wanted, device.virtual_, !device.is_readable()))
+        let is_match = found == wanted || !device.virtual_ && found.contains(&wanted);
+        (is_match && !device.is_own_output()).then_some((found != wanted, device.virtual_, !device.is_readable()))
     };
     let first = cameras.devices.iter().filter_map(rank).min();
     let named = cameras.devices.iter().filter(|device| first.is_some() && rank(device) == first);

@@ -119,9 +119,9 @@ impl Framing {
         if frames > 0 {
             self.seq = seq;
         }
-        let most = if look.zoom > 100 { look.zoom as f32 / 100.0 } else { MAX_AUTO_ZOOM };
-        let seen = mask.and_then(|mask| self.target(mask, most));
-        let wanted = self.within(seen.unwrap_or_else(|| self.whole()));
+        let max_zoom = if look.zoom > 100 { look.zoom as f32 / 100.0 } else { MAX_AUTO_ZOOM };
+        let found = mask.and_then(|mask| self.target(mask, max_zoom));
+        let wanted = self.within(found.unwrap_or_else(|| self.whole()));
         let (now, goal) = self.now.unwrap_or((wanted, wanted));
         let height = self.size.height() as f32 / goal.zoom;
         let has_moved = (wanted.x - goal.x).hypot(wanted.y - goal.y) > DEAD_ZONE * height
@@ -135,7 +135,7 @@ impl Framing {
     }
 
     /// The crop that places the person's head.
-    fn target(&self, mask: &Mask, most: f32) -> Option<Crop> {
+    fn target(&self, mask: &Mask, max_zoom: f32) -> Option<Crop> {
         let (width, height) = (self.size.width(), self.size.height());
         let rows = || mask.alpha().chunks_exact(width).step_by(STRIDE);
         let inside = |row: &[u8]| row.iter().step_by(STRIDE).filter(|alpha| **alpha >= MIN_ALPHA).count();
@@ -152,7 +152,7 @@ impl Framing {
             widest = widest.max(n);
         }
         let head_width = (count as f32 / head as f32 * STRIDE as f32).max(1.0);
-        let zoom = (height as f32 / (HEIGHT_IN_HEADS * head_width)).clamp(1.0, most);
+        let zoom = (height as f32 / (HEIGHT_IN_HEADS * head_width)).clamp(1.0, max_zoom);
         let x = (sum as f32 / count.max(1) as f32 + 0.5) * STRIDE as f32;
         let shown = height as f32 / zoom;
         let y = (top * STRIDE) as f32 - HEADROOM * head_width + shown / 2.0;

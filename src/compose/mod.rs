@@ -162,8 +162,8 @@ mod tests {
         let room = frame(Size::HD, |at| if at / 12 % 2 == 0 { 40 } else { 200 });
         let out = compose(&room, None, &scene(Background::Blur { strength: 1 }));
         let row = &out.planes().0[360 * 1280 + 200..][..800];
-        let (least, most) = (row.iter().min().unwrap(), row.iter().max().unwrap());
-        assert!(most - least < 6, "{least} to {most}");
+        let (darkest, brightest) = (row.iter().min().unwrap(), row.iter().max().unwrap());
+        assert!(brightest - darkest < 6, "{darkest} to {brightest}");
     }
 
     #[test]

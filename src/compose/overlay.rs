@@ -84,7 +84,7 @@ impl Overlay {
 
 /// The overlay's size: `wanted` wide, or less if it would be too tall; even.
 fn fit((width, height): (usize, usize), wanted: usize, size: Size) -> (usize, usize) {
-    let even = |side: usize, most: usize| (side & !1).clamp(2, most);
+    let even = |side: usize, limit: usize| (side & !1).clamp(2, limit);
     let tall = wanted * height / width.max(1);
     if tall <= size.height() {
         (even(wanted, size.width()), even(tall, size.height()))

@@ -34,7 +34,7 @@ struct State {
 #[derive(Debug)]
 pub(super) struct SettingsFiles {
     /// At the last poll.
-    seen: Vec<Stamp>,
+    polled: Vec<Stamp>,
     /// At the last read, successful or not.
     tried: Vec<Stamp>,
     /// When the settings in effect were loaded.
@@ -44,15 +44,15 @@ pub(super) struct SettingsFiles {
 impl SettingsFiles {
     /// Files that have just been loaded.
     pub(super) fn new(loaded: Vec<Stamp>) -> Self {
-        Self { seen: loaded.clone(), tried: loaded.clone(), loaded }
+        Self { polled: loaded.clone(), tried: loaded.clone(), loaded }
     }
 
-    /// Records a poll. Returns true if the files differ from the last read but not from the last poll: a file that an editor
-    /// is still writing must not be loaded, since half of it might show the room.
+    /// Records a poll. Returns true if the files differ from the last read but not from the last poll: a file that an
+    /// editor is still writing must not be loaded, since half of it might show the room.
     pub(super) fn poll(&mut self, now: Vec<Stamp>) -> bool {
-        let settled = now == self.seen;
-        self.seen = now;
-        settled && self.seen != self.tried
+        let settled = now == self.polled;
+        self.polled = now;
+        settled && self.polled != self.tried
     }
 
     /// Records a read.

@@ -272,8 +272,8 @@ fn grow_row(rows: [&[u8]; 3], into: &mut [u8]) {
     into[last] = column(last).max(column(last - 1));
     let sides = above.windows(3).zip(row.windows(3)).zip(below.windows(3));
     for (into, ((a, b), c)) in into[1..last].iter_mut().zip(sides) {
-        let most = |row: &[u8]| row[0].max(row[1]).max(row[2]);
-        *into = most(a).max(most(b)).max(most(c));
+        let max_of_three = |row: &[u8]| row[0].max(row[1]).max(row[2]);
+        *into = max_of_three(a).max(max_of_three(b)).max(max_of_three(c));
     }
 }
 

@@ -76,8 +76,8 @@ fn palette(lab: &[[f32; 3]], count: usize) -> Vec<[f32; 3]> {
     let samples: Vec<[f32; 3]> = lab.iter().step_by((lab.len() / 4000).max(1)).copied().collect();
     let mut palette = vec![samples[samples.len() / 2]];
     while palette.len() < count {
-        let apart = |own: &[f32; 3]| distance(own, &palette[nearest(&palette, own)]);
-        let farthest = samples.iter().max_by(|a, b| apart(a).total_cmp(&apart(b)));
+        let separation = |own: &[f32; 3]| distance(own, &palette[nearest(&palette, own)]);
+        let farthest = samples.iter().max_by(|a, b| separation(a).total_cmp(&separation(b)));
         palette.extend(farthest.copied());
     }
     for _ in 0..8 {

@@ -140,8 +140,8 @@ fn trunks(stage: &mut Stage<'_>, wood: Wood, near: f32, ground: f32, sun: [f32; 
         let foot = ground + lerp(-0.06, 0.2, near) + stage.rng.range(-0.01, 0.02);
         let soft = 0.0012 + 0.002 * near;
         let lit = if sun[0] > u { 1.0 } else { -1.0 };
-        let aside = width + 0.07;
-        stage.canvas.within([u - aside, 0.0, u + aside, foot], |x, v, under| {
+        let margin = width + 0.07;
+        stage.canvas.within([u - margin, 0.0, u + margin, foot], |x, v, under| {
             let bend = 0.02 * noise(v * 1.7, u * 40.0, seed) * near.max(0.3);
             let half = width * 0.5 * (1.0 + 0.5 * smooth(0.14, 0.0, foot - v) - 0.25 * (1.0 - v));
             let off = (x - u - lean * (v - foot) - bend) / half;

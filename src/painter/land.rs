@@ -237,8 +237,8 @@ pub(super) fn snowfield(stage: &mut Stage<'_>, air: &Air) {
         near + smooth(7.0, 34.0, z) * (0.6 + 3.6 * ridged(x * 0.1, z * 0.1, 5, seed ^ 2))
     };
     let forest = move |x: f32, z: f32| {
-        let aside = smooth(0.12, 0.5, (x / z).abs());
-        woods * smooth(0.0, 0.2, fbm(x * 0.4, z * 0.3, 2, seed ^ 31) + aside * 0.35 - 0.14)
+        let distance = smooth(0.12, 0.5, (x / z).abs());
+        woods * smooth(0.0, 0.2, fbm(x * 0.4, z * 0.3, 2, seed ^ 31) + distance * 0.35 - 0.14)
     };
     let height = move |x: f32, z: f32| {
         let ground = base(x, z);

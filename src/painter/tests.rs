@@ -203,8 +203,8 @@ fn every_style_looks_different_and_keeps_the_scene() {
             .collect();
         for (i, (name, look)) in looks.iter().enumerate() {
             for (other, another) in &looks[i + 1..] {
-                let apart = difference(look, another);
-                assert!(apart > 1.5, "{words}: {name} and {other} differ by {apart}");
+                let delta = difference(look, another);
+                assert!(delta > 1.5, "{words}: {name} and {other} differ by {delta}");
             }
         }
     }

@@ -55,10 +55,10 @@ fn row(stage: &mut Stage<'_>, air: &Air, near: f32, lights: f32) {
     while u < reach {
         let width = stage.rng.range(0.05, 0.13) * lerp(0.75, 1.25, near);
         // Tall buildings are at the sides, so that there is sky behind the person in the centre.
-        let aside = smooth(0.05, 0.6, (u + width * 0.5).abs());
-        let mut tall = lerp(0.2, 0.13, near) + stage.rng.range(0.0, 0.17) * (0.5 + aside);
+        let distance = smooth(0.05, 0.6, (u + width * 0.5).abs());
+        let mut tall = lerp(0.2, 0.13, near) + stage.rng.range(0.0, 0.17) * (0.5 + distance);
         if stage.rng.chance(0.24) {
-            tall += stage.rng.range(0.05, 0.22) * (0.25 + 0.75 * aside);
+            tall += stage.rng.range(0.05, 0.22) * (0.25 + 0.75 * distance);
         }
         if stage.rng.chance(0.5) {
             let inset = width * stage.rng.range(0.15, 0.32);

@@ -27,10 +27,10 @@ impl Water {
         let mut size = 1.1;
         let mut weight = 0.6;
         for octave in 0..5 {
-            let seen = 1.0 / (1.0 + (pixel / size * 1.6).powi(2));
+            let visibility = 1.0 / (1.0 + (pixel / size * 1.6).powi(2));
             let (px, pz) = (x / size / 1.7, z / size + 0.3 * (x / size));
-            sum[0] += weight * seen * noise(px, pz, self.seed ^ octave);
-            sum[1] += weight * seen * noise(px + 9.3, pz + 4.1, self.seed ^ (octave + 16));
+            sum[0] += weight * visibility * noise(px, pz, self.seed ^ octave);
+            sum[1] += weight * visibility * noise(px + 9.3, pz + 4.1, self.seed ^ (octave + 16));
             size *= 0.47;
             weight *= 0.72;
         }
@@ -146,7 +146,7 @@ fn roughness(stage: &Stage<'_>, default: f32) -> f32 {
     if stage.lacks(Thing::Waves) { 0.18 } else { default }
 }
 
-/// The waterline, seen from the dry sand.
+/// The waterline, visibility from the dry sand.
 fn shore(stage: &mut Stage<'_>, air: &Air, water: Water) {
     let seed = stage.seed ^ 0x51;
     let slant = stage.rng.range(0.12, 0.4) * stage.rng.sign();
@@ -190,16 +190,16 @@ fn shore(stage: &mut Stage<'_>, air: &Air, water: Water) {
 
 /// Broken lines of foam farther out.
 fn breakers(x: f32, out: f32, lace: f32, seed: u32) -> f32 {
-    let mut most = 0.0f32;
+    let mut strongest = 0.0f32;
     for (line, at) in [0.42f32, 0.95, 1.8].into_iter().enumerate() {
         let at = at + 0.1 * fbm(x * 0.9, at * 5.0, 3, seed ^ 8);
         let width = 0.05 + 0.05 * line as f32;
         let here = smooth(at - 0.01, at + 0.01, out) * smooth(at + width * 2.2, at, out);
         let broken = smooth(-0.1, 0.3, noise(x * 0.8 / (1.0 + line as f32), at * 3.0, seed ^ 9) + 0.15)
             * smooth(-0.5, 0.15, lace);
-        most = most.max(here * broken * lerp(0.85, 0.6, line as f32 * 0.5));
+        strongest = strongest.max(here * broken * lerp(0.85, 0.6, line as f32 * 0.5));
     }
-    most
+    strongest
 }
 
 /// A lake that mirrors the mountains behind it.

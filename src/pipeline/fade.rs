@@ -56,8 +56,8 @@ impl Fader {
 
     /// Ends the fade when its time is over.
     fn end_if_over(&mut self, now: Instant) {
-        let lasts = self.scene.as_ref().map_or(Duration::ZERO, |scene| scene.fade);
-        self.fade.take_if(|fade| now.duration_since(fade.since) >= lasts);
+        let duration = self.scene.as_ref().map_or(Duration::ZERO, |scene| scene.fade);
+        self.fade.take_if(|fade| now.duration_since(fade.since) >= duration);
     }
 
     fn change(&mut self, old: Arc<Scene>, scene: &Scene, now: Instant) -> bool {

@@ -36,7 +36,7 @@ impl Value {
             Self::Rectangle(width, height) => (10, 8, vec![width, height]),
             Self::Fraction(numerator, denominator) => (11, 8, vec![numerator, denominator]),
             // A choice: its kind, flags, size and type of each value, and the values.
-            Self::Range(best, least, most) => (19, 28, vec![1, 0, 4, INT, best, least, most]),
+            Self::Range(default, min, max) => (19, 28, vec![1, 0, 4, INT, default, min, max]),
             Self::Flags(bits) => (19, 20, vec![4, 0, 4, INT, bits]),
         }
     }

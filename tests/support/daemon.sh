@@ -1,8 +1,9 @@
 # For scripts in a guest: a daemon with a private home, and a reader.
 #
 # `start ARGUMENTS` runs the daemon as `$W`; `field NAME` prints the first field of that name in its status; `must COMMAND` ends
-# the script if the command fails. `watch` runs watcher.py, in the directory `$SUPPORT`, as `$R`; `leave` and `back` close and
-# reopen its camera, `seen FIELD` prints one of its counters. Uses little Python, which takes seconds to start on kernel 6.1.
+# the script if the command fails. `watch` runs watcher.py, in the directory `$SUPPORT`, as `$R`; `close_reader` and
+# `open_reader` close and reopen its camera, `seen FIELD` prints one of its counters. Uses little Python, which takes
+# seconds to start on kernel 6.1.
 set -u
 H=/tmp/home; mkdir -p -m 700 $H/run $H/config/bgcam
 export XDG_RUNTIME_DIR=$H/run XDG_CONFIG_HOME=$H/config XDG_DATA_HOME=$H/data XDG_STATE_HOME=$H/state
@@ -10,16 +11,16 @@ export LOG=$SHARE/log; SEEN=/tmp/seen
 
 field() { "$BGCAM" status --json 2> /dev/null | sed -n "s/^ *\"$1\": \(.*[^,]\),*$/\1/p" | head -n 1; }
 is() { [ "$(field "$1")" = "$2" ]; }
-beyond() { [ "$(field "$1")" -gt "$2" ]; }
+exceeds() { [ "$(field "$1")" -gt "$2" ]; }
 must() { "$@" || fail "$*"; }
 fail() { echo "failed: $*"; cat $SEEN $SEEN.phase; "$BGCAM" status; tail -n 40 "$LOG"; exit 1; } 2> /dev/null
 launch() { "$BGCAM" daemon "$@" >> "$LOG" 2>&1 & W=$!; }
-answers() { "$BGCAM" status; }
-start() { launch "$@"; must until_ok 30 answers; }
-slay() { kill -9 $W; wait $W 2> /dev/null; }
-lit() { readlink /proc/$W/fd/* | grep -q '^/dev/video0$'; }
-dark() { ! lit; }
-asleep() { is on false && dark; }
+responds() { "$BGCAM" status; }
+start() { launch "$@"; must until_ok 30 responds; }
+kill_daemon() { kill -9 $W; wait $W 2> /dev/null; }
+camera_on() { readlink /proc/$W/fd/* | grep -q '^/dev/video0$'; }
+camera_off() { ! camera_on; }
+idle() { is on false && camera_off; }
 files() { ls /proc/$W/fd | wc -l; }
 threads() { ls /proc/$W/task | wc -l; }
 
@@ -28,8 +29,8 @@ paint_room() { v4l2-ctl -d /dev/video0 -c test_pattern=9 -c osd_text_mode=2; }
 control() { v4l2-ctl -d /dev/video0 -c "$1" || fail "$1"; }
 
 watch() { rm -f $SEEN; python3 "$SUPPORT/watcher.py" $SEEN "$@" >> "$SHARE/room" 2>&1 & R=$!; must until_ok 20 test -e $SEEN; }
-back() { kill -USR1 $R; }
-leave() { kill -HUP $R; must until_ok 10 grep -q here=0 $SEEN; }
+open_reader() { kill -USR1 $R; }
+close_reader() { kill -HUP $R; must until_ok 10 grep -q here=0 $SEEN; }
 seen() { tr ' ' '\n' < $SEEN | sed -n "s/^$1=//p"; }
 have() { [ "$(seen "$1")" -ge "$2" ]; }
 # `more FIELD COUNT`: waits until the counter has grown by COUNT.

@@ -52,7 +52,7 @@ pub fn text(status: u16, body: &str) -> Reply {
 #[derive(Debug)]
 pub struct Server {
     pub url: String,
-    seen: Arc<Mutex<Vec<Request>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
     /// The numbers of received requests and closed connections.
     counts: watch::Receiver<(usize, usize)>,
 }
@@ -62,9 +62,9 @@ impl Server {
     pub async fn start(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
         let (sender, counts) = watch::channel((0, 0));
-        let (log, answer) = (Arc::clone(&seen), Arc::new(answer));
+        let (log, answer) = (Arc::clone(&requests), Arc::new(answer));
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (log, answer, sender) = (Arc::clone(&log), Arc::clone(&answer), sender.clone());
@@ -82,7 +82,7 @@ impl Server {
                 });
             }
         });
-        Self { url, seen, counts }
+        Self { url, requests, counts }
     }
 
     /// Starts a server that always sends the same reply.
@@ -91,7 +91,7 @@ impl Server {
     }
 
     pub fn requests(&self) -> Vec<Request> {
-        self.seen.lock().unwrap().clone()
+        self.requests.lock().unwrap().clone()
     }
 
     /// Waits for this number of requests.

@@ -1,5 +1,5 @@
-//! A desktop session for one test: message bus, PipeWire, WirePlumber and optionally the portal, in a private directory; and
-//! apps that read the camera there.
+//! A desktop session for one test: message bus, PipeWire, WirePlumber and optionally the portal, in a private
+//! directory; and apps that read the camera there.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test file uses a part of it
 
 use std::{
@@ -146,7 +146,7 @@ impl Session {
     fn wait_for_object(&self, name: &str, interface: &str) {
         until(name, || {
             let args = ["introspect", "--session", "-d", name, "-o", "/org/freedesktop/portal/desktop"];
-            said(self.command("gdbus").args(args)).contains(interface)
+            stdout_of(self.command("gdbus").args(args)).contains(interface)
         });
     }
 
@@ -161,7 +161,7 @@ impl Session {
     }
 
     pub fn lists(&self, property: &str) -> bool {
-        said(self.command("pw-cli").args(["ls", "Node"])).contains(property)
+        stdout_of(self.command("pw-cli").args(["ls", "Node"])).contains(property)
     }
 
     /// Runs a native app that is killed while it uses a frame.
@@ -243,7 +243,7 @@ fn start_wireplumber(dir: &Path) -> Program {
 }
 
 fn session_is_managed(dir: &Path) -> bool {
-    said(command(dir, "pw-cli").args(["ls", "Metadata"])).contains("\"default\"")
+    stdout_of(command(dir, "pw-cli").args(["ls", "Metadata"])).contains("\"default\"")
 }
 
 fn bus(dir: &Path) -> String {
@@ -268,7 +268,7 @@ fn spawn(dir: &Path, program: &str, args: &[&str]) -> Program {
     Program(command(dir, program).args(args).stdout(output).stderr(log).spawn().unwrap())
 }
 
-fn said(command: &mut Command) -> String {
+fn stdout_of(command: &mut Command) -> String {
     let output = command.stderr(Stdio::null()).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

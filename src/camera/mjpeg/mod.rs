@@ -22,7 +22,7 @@ pub struct Mjpeg {
     codec: Codec,
     size: Size,
     /// Size of the last frame if unexpected, and the number of consecutive frames with it.
-    seen: ((usize, usize), u32),
+    unexpected: ((usize, usize), u32),
     other: Option<UnexpectedSize>,
 }
 
@@ -37,7 +37,7 @@ struct UnexpectedSize {
 impl Mjpeg {
     /// For frames of `size`; `None` if the decoder can't be allocated.
     pub fn new(size: Size) -> Option<Self> {
-        Some(Self { codec: Codec::new(size)?, size, seen: ((0, 0), 0), other: None })
+        Some(Self { codec: Codec::new(size)?, size, unexpected: ((0, 0), 0), other: None })
     }
 
     /// Decodes the image in `jpeg` to `into`, which must have this decoder's size. Levels are not converted.
@@ -53,7 +53,7 @@ impl Mjpeg {
         debug_assert_eq!(into.size(), self.size);
         let shape = self.codec.read(jpeg)?;
         if even(shape) == (self.size.width(), self.size.height()) {
-            self.seen.1 = 0;
+            self.unexpected.1 = 0;
             return self.codec.decode(&shape, into);
         }
         let size = (shape.width, shape.height);
@@ -74,8 +74,8 @@ impl Mjpeg {
     fn consider(&mut self, shape: Shape) -> Result<(), CameraError> {
         const UNEXPECTED_SIZE: CameraError = CameraError::Corrupt("JPEG of an unexpected size");
         let size = (shape.width, shape.height);
-        self.seen = (size, if self.seen.0 == size { self.seen.1 + 1 } else { 1 });
-        if self.seen.1 < MIN_EQUAL_FRAMES {
+        self.unexpected = (size, if self.unexpected.0 == size { self.unexpected.1 + 1 } else { 1 });
+        if self.unexpected.1 < MIN_EQUAL_FRAMES {
             return Err(UNEXPECTED_SIZE);
         }
         let fit = if self.is_padded(shape) {
@@ -87,7 +87,7 @@ impl Mjpeg {
         };
         let how = if fit.is_some() { "scaled" } else { "cropped" };
         tracing::info!("the camera sends {}x{} instead of {}: its frames are {how}", size.0, size.1, self.size);
-        self.seen.1 = 0;
+        self.unexpected.1 = 0;
         self.other = Some(UnexpectedSize { size, fit });
         Ok(())
     }

@@ -56,8 +56,8 @@ pub(super) fn over_255(number: i32) -> i32 {
     (number * 257 + (1 << 15)) >> 16
 }
 
-/// The person's share of the colour of `pixel`, given the means of person and room. It lies between `pixel` and the person's
-/// mean, so that no rim gets darker or lighter than both, and is `pixel` itself where alpha is 255.
+/// The person's share of the colour of `pixel`, given the means of person and room. It lies between `pixel` and the
+/// person's mean, so that no rim gets darker or lighter than both, and is `pixel` itself where alpha is 255.
 #[inline(always)]
 pub(super) fn own_colour(pixel: u8, alpha: u8, front: u8, back: u8) -> i32 {
     let pixel = i32::from(pixel);
@@ -84,8 +84,8 @@ pub(super) fn light_wrap(alpha: &[u16], behind: &[u8], wrap: i32, light: &mut [u
 #[multiversion(targets = "simd")]
 pub(super) fn brighten(light: &[u8], pixels: &mut [u8]) {
     for (pixel, &light) in pixels.iter_mut().zip(light) {
-        let seen = i32::from(*pixel);
-        *pixel = (seen + over_255(i32::from(light) * (235 - seen).max(0))) as u8;
+        let value = i32::from(*pixel);
+        *pixel = (value + over_255(i32::from(light) * (235 - value).max(0))) as u8;
     }
 }
 
@@ -93,8 +93,8 @@ pub(super) fn brighten(light: &[u8], pixels: &mut [u8]) {
 #[multiversion(targets = "simd")]
 pub(super) fn tint(light: &[u8], behind: &[u8], pixels: &mut [u8]) {
     for ((pixel, &light), &behind) in pixels.iter_mut().zip(light).zip(behind) {
-        let seen = i32::from(*pixel);
-        *pixel = (seen + over_255(i32::from(light) * (i32::from(behind) - seen))) as u8;
+        let value = i32::from(*pixel);
+        *pixel = (value + over_255(i32::from(light) * (i32::from(behind) - value))) as u8;
     }
 }
 
@@ -105,7 +105,8 @@ pub(super) fn unmix(pixels: &[u8], alpha: &[u8], front: &mut [u8], back: &[u8]) 
     }
 }
 
-/// For each chunk of a row, whether any pixel is mixed. One call per row, because a call per chunk costs more than the work.
+/// For each chunk of a row, whether any pixel is mixed. One call per row, because a call per chunk costs more than the
+/// work.
 #[multiversion(targets = "simd")]
 pub(super) fn find_mixed(alpha: &[u8], mixed: &mut [bool]) {
     for (mixed, alpha) in mixed.iter_mut().zip(alpha.chunks(CHUNK)) {
@@ -131,8 +132,8 @@ pub(super) fn decontaminate([front, back, person]: [&[u8]; 3], alpha: &[u8], str
     for ((((pixel, &alpha), &front), &back), &person) in pixels.iter_mut().zip(alpha).zip(front).zip(back).zip(person) {
         // masks tend to be a little wide: within a cell of the edge, alpha is reduced
         let alpha = over_255(i32::from(alpha) * i32::from(person)) as u8;
-        let (own, seen) = (own_colour(*pixel, alpha, front, back), i32::from(*pixel));
-        *pixel = (seen + (((own - seen) * strength + 128) >> 8)) as u8;
+        let (own, value) = (own_colour(*pixel, alpha, front, back), i32::from(*pixel));
+        *pixel = (value + (((own - value) * strength + 128) >> 8)) as u8;
     }
 }
 

@@ -17,8 +17,8 @@ const LEVELS: usize = 3;
 /// The search radius at the coarsest level, in its pixels.
 const REACH: i32 = 3;
 
-/// The cost of a pixel of deviation from a prediction, as a sum of differences: keeps vectors consistent where there is little
-/// texture.
+/// The cost of a pixel of deviation from a prediction, as a sum of differences: keeps vectors consistent where there is
+/// little texture.
 const DEVIATION: u32 = 6;
 
 /// How much lower than at a zero vector a sum of differences has to be.
@@ -137,7 +137,8 @@ impl Flow {
         &self.fine
     }
 
-    /// The mean difference per pixel of each block after the motion, in luma levels; large if a vector leaves the frame.
+    /// The mean difference per pixel of each block after the motion, in luma levels; large if a vector leaves the
+    /// frame.
     pub(crate) fn residuals(&self) -> &[f32] {
         &self.residuals
     }
@@ -177,8 +178,8 @@ struct Block<'a> {
     stride: usize,
     start: usize,
     /// The limits of vectors that keep it within the border.
-    least: (i32, i32),
-    most: (i32, i32),
+    min_vector: (i32, i32),
+    max_vector: (i32, i32),
 }
 
 impl<'a> Block<'a> {
@@ -190,14 +191,17 @@ impl<'a> Block<'a> {
             b: b.raw().0,
             stride: a.raw().1,
             start: a.index(x, y),
-            least: (-pad - x as i32, -pad - y as i32),
-            most: (a.width as i32 + pad - BLOCK as i32 - x as i32, a.height as i32 + pad - BLOCK as i32 - y as i32),
+            min_vector: (-pad - x as i32, -pad - y as i32),
+            max_vector: (
+                a.width as i32 + pad - BLOCK as i32 - x as i32,
+                a.height as i32 + pad - BLOCK as i32 - y as i32,
+            ),
         }
     }
 
     fn cost(&self, vector: Vector) -> u32 {
         let (x, y) = (i32::from(vector.x), i32::from(vector.y));
-        if x < self.least.0 || y < self.least.1 || x > self.most.0 || y > self.most.1 {
+        if x < self.min_vector.0 || y < self.min_vector.1 || x > self.max_vector.0 || y > self.max_vector.1 {
             return u32::MAX / 2;
         }
         let there = (self.start as isize + y as isize * self.stride as isize + x as isize) as usize;
@@ -288,8 +292,8 @@ impl<'a> Block<'a> {
         let x = i32::from(x);
         let y = i32::from(y);
         // the centre of a block at the edge may be on the edge, so a zero vector never leaves the frame
-        (x != 0 && (x + half < self.least.0 + pad || x - half > self.most.0 - pad))
-            || (y != 0 && (y + half < self.least.1 + pad || y - half > self.most.1 - pad))
+        (x != 0 && (x + half < self.min_vector.0 + pad || x - half > self.max_vector.0 - pad))
+            || (y != 0 && (y + half < self.min_vector.1 + pad || y - half > self.max_vector.1 - pad))
     }
 }
 

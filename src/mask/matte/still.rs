@@ -17,7 +17,7 @@ const MAX_AGE: u32 = 15;
 /// Remembers the luma of the last frame that the model saw.
 #[derive(Debug)]
 pub(super) struct StillDetector {
-    seen: Plane<u8>,
+    reference: Plane<u8>,
     /// 30ths of a second since then.
     age: Option<u32>,
     sums: Box<[u32]>,
@@ -25,7 +25,7 @@ pub(super) struct StillDetector {
 
 impl StillDetector {
     pub(super) fn new(width: usize, height: usize) -> Self {
-        Self { seen: Plane::new(width, height), age: None, sums: vec![0; width].into() }
+        Self { reference: Plane::new(width, height), age: None, sums: vec![0; width].into() }
     }
 
     /// Whether `luma`, `ticks` 30ths of a second after the last frame, looks like that frame.
@@ -37,7 +37,7 @@ impl StillDetector {
 
     /// Records that the model ran on `luma`.
     pub(super) fn record(&mut self, luma: &Plane<u8>) {
-        self.seen.copy_from(luma);
+        self.reference.copy_from(luma);
         self.age = Some(0);
     }
 
@@ -51,7 +51,7 @@ impl StillDetector {
             let rows = top..(top + BLOCK).min(height);
             self.sums.fill(0);
             for y in rows.clone() {
-                add_differences(luma.row(y), self.seen.row(y), &mut self.sums);
+                add_differences(luma.row(y), self.reference.row(y), &mut self.sums);
             }
             let blocks = self.sums.chunks(BLOCK);
             blocks.into_iter().all(|block| block.iter().sum::<u32>() < MOVED * (block.len() * rows.len()) as u32)

@@ -1,4 +1,5 @@
-//! Warps a keyframe's alpha along the flow: fetched where it is mixed, filled where everything around is room or person.
+//! Warps a keyframe's alpha along the flow: fetched where it is mixed, filled where everything around is room or
+//! person.
 
 use std::ops::Range;
 
@@ -109,10 +110,10 @@ impl Warp {
         let (columns, rows) = (self.columns, self.rows);
         let span = |at: usize, end: usize, part: fn(&Vector) -> i16| {
             let parts = corners.map(|corner| i32::from(part(&corner)));
-            let (least, most) = parts.iter().fold((i32::MAX, i32::MIN), |(a, b), &v| (a.min(v), b.max(v)));
+            let (low, high) = parts.iter().fold((i32::MAX, i32::MIN), |(a, b), &v| (a.min(v), b.max(v)));
             let cell = |pixel: i32| pixel.div_euclid(STEP as i32).clamp(0, end as i32 - 1) as usize;
             let at = (at * STEP) as i32;
-            cell(at + least.div_euclid(UNIT))..cell(at + STEP as i32 + most.div_euclid(UNIT)) + 1
+            cell(at + low.div_euclid(UNIT))..cell(at + STEP as i32 + high.div_euclid(UNIT)) + 1
         };
         common_class(&self.classes, columns, span(column, columns, |v| v.x), span(row, rows, |v| v.y))
     }
@@ -230,14 +231,14 @@ mod tests {
             warp.run(&flow, &mut into, &mut other);
             into
         };
-        let most = |a: &Plane<f32>, b: &Plane<f32>| {
+        let max_difference = |a: &Plane<f32>, b: &Plane<f32>| {
             (0..SIZE.1).flat_map(|y| a.row(y).iter().zip(b.row(y))).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
         };
         let sparse = run(&mut warp);
         assert!(warp.classes.contains(&Class::Room) && warp.classes.contains(&Class::Person));
-        assert!(most(&sparse, &moved) < 0.1, "{}", most(&sparse, &moved));
+        assert!(max_difference(&sparse, &moved) < 0.1, "{}", max_difference(&sparse, &moved));
         [&mut warp.classes, &mut warp.wide_classes].into_iter().for_each(|classes| classes.fill(Class::Mixed));
         let dense = run(&mut warp);
-        assert!(most(&sparse, &dense) < 0.035, "{}", most(&sparse, &dense));
+        assert!(max_difference(&sparse, &dense) < 0.035, "{}", max_difference(&sparse, &dense));
     }
 }

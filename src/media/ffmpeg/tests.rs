@@ -68,10 +68,13 @@ fn size(width: u32, height: u32) -> Size {
 
 fn assert_near(frame: &Frame, colour: [u8; 3], what: &str) {
     let (y, u, v) = frame.planes();
-    let meant = Yuv::from_rgb(colour[0], colour[1], colour[2]);
+    let expected = Yuv::from_rgb(colour[0], colour[1], colour[2]);
     let found = (y[y.len() / 2], u[u.len() / 2], v[v.len() / 2]);
     let near = |a: u8, b: u8| a.abs_diff(b) <= 4;
-    assert!(near(found.0, meant.y) && near(found.1, meant.u) && near(found.2, meant.v), "{what}: {found:?}, {meant:?}");
+    assert!(
+        near(found.0, expected.y) && near(found.1, expected.u) && near(found.2, expected.v),
+        "{what}: {found:?}, {expected:?}"
+    );
 }
 
 /// Linear light of an sRGB colour, with BT.2020 or P3 primaries.
@@ -214,14 +217,14 @@ fn rotated_videos_are_shown_upright() {
     let source = "color=black:s=128x64:r=5:d=0.4,format=yuv420p,drawbox=w=64:h=64:c=white:t=fill";
     let Some(plain) = clip("plain.mp4", &["-f", "lavfi", "-i", source], b"") else { return };
     let input = plain.path.to_str().unwrap();
-    let ways: [&[&str]; 2] = [
+    let encodings: [&[&str]; 2] = [
         &["-display_rotation", "90", "-i", input, "-c", "copy"],
         &["-i", input, "-c", "copy", "-metadata:s:v", "rotate=270"],
     ];
-    let Some(turned) = ways.iter().find_map(|way| clip("turned.mp4", way, b"")) else { return };
-    let frame = camera(&turned.path, None).unwrap();
+    let Some(rotated) = encodings.iter().find_map(|way| clip("rotated.mp4", way, b"")) else { return };
+    let frame = camera(&rotated.path, None).unwrap();
     assert_eq!((frame.size().width(), frame.size().height()), (64, 128));
-    let behind = background(&turned.path, Fit::Stretch, size(64, 128)).unwrap();
+    let behind = background(&rotated.path, Fit::Stretch, size(64, 128)).unwrap();
     for frame in [frame, behind] {
         let luma = |row: usize| frame.planes().0[row * 64 + 32];
         assert!(luma(16).abs_diff(luma(112)) > 150, "{} {}", luma(16), luma(112));

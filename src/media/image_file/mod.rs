@@ -385,8 +385,8 @@ mod tests {
     fn a_frame_has_the_colours_of_its_image() {
         let frame = to_frame(&flat([230, 120, 20])).unwrap();
         let (y, u, v) = frame.planes();
-        let seen = Yuv { y: y[99], u: u[99], v: v[99] };
-        assert_eq!(seen, Yuv::from_rgb(230, 120, 20));
+        let yuv = Yuv { y: y[99], u: u[99], v: v[99] };
+        assert_eq!(yuv, Yuv::from_rgb(230, 120, 20));
         assert!(to_frame(&RgbImage::new(33, 18)).is_err());
     }
 }

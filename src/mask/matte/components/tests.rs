@@ -120,7 +120,7 @@ impl Stream {
     }
 
     /// The share of each block that is shown in the next frame.
-    fn next<const N: usize>(&mut self, seen: [Block; N], moved: &[Block]) -> [f32; N] {
+    fn next<const N: usize>(&mut self, visible: [Block; N], moved: &[Block]) -> [f32; N] {
         for &(x, y, width, height) in moved {
             for row in y / STEP..(y + height).div_ceil(STEP) {
                 let cells = &mut self.luma.row_mut(row)[x / STEP..(x + width) / STEP];
@@ -128,9 +128,9 @@ impl Stream {
             }
         }
         self.motion.update(&self.luma, 1);
-        let mut alpha = blocks(&seen);
+        let mut alpha = blocks(&visible);
         self.components.remove_non_persons(&mut alpha, None, Some((&self.motion, 1)), false);
-        seen.map(|(x, y, width, height)| {
+        visible.map(|(x, y, width, height)| {
             let sum: f32 = (y..y + height).map(|y| alpha.row(y)[x..x + width].iter().sum::<f32>()).sum();
             sum / (width * height) as f32
         })
@@ -234,8 +234,8 @@ proptest! {
         let mut components = Components::new(width * STEP, height * STEP);
         components.find(&alpha, None, None);
         let wanted = largest(&inside, width);
-        let most = components.components.iter().map(|component| component.cells).max().unwrap_or(0);
-        prop_assert_eq!(most, wanted.len());
+        let max_cells = components.components.iter().map(|component| component.cells).max().unwrap_or(0);
+        prop_assert_eq!(max_cells, wanted.len());
     }
 
     #[test]
