@@ -270,7 +270,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "CPU ms per frame: per-frame model {:.2}, everything but models and mjpeg {:.2}",
+            "CPU ms per frame: per-frame model {:.2}, everything except models and mjpeg {:.2}",
             self.model_ms, self.without_models_ms
         )?;
         writeln!(f, "memory {:.0} MiB, load average at start {:.1}", self.rss_mib, self.load)
@@ -311,8 +311,10 @@ impl Report {
         let workload = |report: &Self| (report.size.clone(), report.background.clone(), report.quality);
         if workload(self) != workload(before) {
             let Self { size, background, quality, .. } = before;
-            let _ =
-                writeln!(text, "different workload: before it was {size}, background: {background}, quality {quality}");
+            let _ = writeln!(
+                text,
+                "different workload: the saved results are for {size}, background: {background}, quality {quality}"
+            );
         }
         let _ = writeln!(text, "{:13} {:>8} {:>8} {:>8}", "CPU ms", "before", "now", "ratio");
         let mut line = |name: &str, before: f64, now: f64| {
@@ -323,7 +325,7 @@ impl Report {
                 line(&now.name, before.cpu_ms, now.cpu_ms);
             }
         }
-        line("all - models", before.without_models_ms, self.without_models_ms);
+        line("except models", before.without_models_ms, self.without_models_ms);
         text
     }
 }

@@ -55,7 +55,7 @@ fn the_light_follows_the_readers(version: &str) {
         must grep -q 'camera off: no app is using the camera' "$LOG"
         # With always_on, readers are ignored, and their events cause no busy loop.
         printf '[camera]\nalways_on = true\n' > $H/config/bgcam/bgcam.toml; must "$BGCAM" pause; must "$BGCAM" reload
-        must until_ok 10 is why '"paused"'; must until_ok 10 grep -q 'camera on: always_on is set' "$LOG"
+        must until_ok 10 is why '"paused"'; must until_ok 10 grep -q 'camera on: camera.always_on is set' "$LOG"
         ( reader 5 )
         before=$(ticks); sleep 3; used=$(( $(ticks) - before ))
         must [ $used -lt 100 ]

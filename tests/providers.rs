@@ -583,7 +583,7 @@ async fn program_errors_are_quoted() {
     let mut settings = program("");
     settings.command.program = "bgcam-no-such-program".to_owned();
     let failure = Failure::from(generate("command", &settings).await.unwrap_err());
-    assert_eq!(failure.hint.as_deref(), Some("command -v bgcam-no-such-program"));
+    assert_eq!(failure.hint.as_deref(), Some("check that it is installed: `command -v bgcam-no-such-program`"));
 }
 
 #[tokio::test]

@@ -118,12 +118,12 @@ impl CameraError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoCamera => "connect one, or use the device `demo` to try bgcam without one",
+            Self::NoCamera => "connect one; to try bgcam without one, use `bgcam daemon --camera demo`",
             Self::NotFound { available, .. } if available.is_empty() => {
-                "no camera is connected; use the device `demo` to try bgcam without one"
+                "no camera is connected; to try bgcam without one, use `bgcam daemon --camera demo`"
             }
             Self::NotFound { available, .. } => return Some(format!("available: {}", available.join(", "))),
-            Self::Denied { .. } => "run `sudo usermod -aG video $USER` and log in again",
+            Self::Denied { .. } => "run `sudo usermod -aG video $USER`, then log out and back in",
             Self::Busy { .. } => "close the app that uses it, or select \"Virtual Background Cam\" in that app",
             Self::Fields { .. } => "set the source or the capture device to a progressive mode, such as 720p",
             Self::Unreadable(_) => {

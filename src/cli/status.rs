@@ -131,7 +131,7 @@ fn write_outputs(out: &mut impl Write, status: &Status) -> io::Result<()> {
     }
     writeln!(out, "apps        {}", readers(status))?;
     if let Some(node) = single_reader_node(status) {
-        writeln!(out, "            {node} serves one app at a time; add a second camera with `bgcam devices add`")?;
+        writeln!(out, "            {node} serves one app at a time; to add another, use `sudo bgcam devices add`")?;
     }
     Ok(())
 }

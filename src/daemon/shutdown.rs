@@ -58,7 +58,7 @@ pub(super) async fn stop_pipeline(pipeline: &Pipeline, claim: &Claim, result: &R
             if let Err(failure) = result {
                 tracing::error!(hint = failure.hint, "{failure}");
             }
-            tracing::warn!("a camera, model or output hangs; exiting without it");
+            tracing::warn!("a camera, model or output is not responding; exiting anyway");
             claim.close_socket();
             exit(i32::from(result.is_err()));
         }

@@ -104,11 +104,11 @@ fn with_install(finding: Finding, install: Option<String>, why: &str) -> Finding
 /// Text for a loaded module, with the limitation of its version.
 fn loaded(version: Option<&str>) -> String {
     match version {
-        None => "the kernel module v4l2loopback is loaded, in a version before 0.13: two apps using the camera may freeze each other"
+        None => "the kernel module v4l2loopback is loaded, but is older than 0.13: two apps using the camera may freeze each other"
             .to_owned(),
         Some(version) => format!(
-            "the kernel module v4l2loopback {version} is loaded; a virtual camera serves one app at a time, \
-             `sudo bgcam devices add` adds another"
+            "the kernel module v4l2loopback {version} is loaded; each virtual camera serves one app at a time, \
+             and `sudo bgcam devices add` adds another"
         ),
     }
 }
@@ -162,7 +162,7 @@ fn permission(facts: &Facts<'_>, node: &Path) -> Finding {
     }
     no_camera(facts, CHECK, format!("no permission to write to {}", node.display())).fix(
         format!("sudo usermod -aG video {}", facts.system.user.name),
-        "adds you to the video group; log out and in again afterwards",
+        "adds you to the video group; log out and back in afterwards",
     )
 }
 
@@ -232,7 +232,7 @@ mod tests {
         let found = finding(&FakeMachine::new(), "v4l2loopback");
         assert!(
             found.level == Level::Ok
-                && found.text.contains("0.15.4 is loaded; a virtual camera serves one app at a time")
+                && found.text.contains("0.15.4 is loaded; each virtual camera serves one app at a time")
         );
         assert!(
             finding(&FakeMachine::new().without("/sys/module/v4l2loopback/version"), "v4l2loopback")

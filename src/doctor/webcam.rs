@@ -83,11 +83,11 @@ fn denied(system: &System, node: &Path) -> Finding {
     let (member, gid) = system.is_in_group("video");
     if member && !gid.is_some_and(|gid| system.user.groups.contains(&gid)) {
         return Finding::fail(CHECK, text)
-            .advice("you are in the video group, but joined it after you logged in: log out and in again");
+            .advice("you are in the video group, but joined it after you logged in: log out and back in");
     }
     Finding::fail(CHECK, text).fix(
         format!("sudo usermod -aG video {}", system.user.name),
-        "adds you to the video group; log out and in again afterwards",
+        "adds you to the video group; log out and back in afterwards",
     )
 }
 
@@ -253,7 +253,7 @@ mod tests {
         assert!(found.level == Level::Fail && found.text.contains("/dev/video0"));
         assert_eq!(found.fix.unwrap().command.unwrap(), "sudo usermod -aG video ada");
         let found = denied(FakeMachine::new().groups(&[1000]));
-        assert!(found.fix.unwrap().text.contains("log out and in again"));
+        assert!(found.fix.unwrap().text.contains("log out and back in"));
         assert!(report(&FakeMachine::new()).findings().all(|finding| finding.check != "webcam-permission"));
     }
 

@@ -67,7 +67,7 @@ impl GalleryError {
             Self::Locked { .. } => "try again when it has finished; `fg` resumes a stopped process".to_owned(),
             Self::Io { source, path, .. } if is_permission_error(source) => {
                 let dir = path.parent().unwrap_or(path);
-                format!("check the permissions: ls -ld {dir:?}")
+                format!("check the permissions with `ls -ld {dir:?}`")
             }
             Self::Io { source, .. }
                 if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>

@@ -264,7 +264,7 @@ impl Gallery {
         for id in evict::victims(&self.list().entries, self.max_bytes, MAX_ENTRIES / 2, &keep) {
             match self.discard(&id) {
                 Ok(_) => tracing::debug!("the gallery is full: evicted {id}"),
-                Err(error) => tracing::warn!("the gallery stays over its limit: {}", crate::error::chain(&error)),
+                Err(error) => tracing::warn!("the gallery is still over its limit: {}", crate::error::chain(&error)),
             }
         }
     }

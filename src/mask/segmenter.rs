@@ -98,7 +98,7 @@ impl DualModelSegmenter {
                 info.quality = settings.quality;
             }
             Some(Err(failure)) => {
-                tracing::warn!(hint = failure.hint, "quality {} becomes eco: {failure}", settings.quality);
+                tracing::warn!(hint = failure.hint, "using quality eco instead of {}: {failure}", settings.quality);
                 info.missing = Some(failure);
             }
             None => {}
@@ -129,7 +129,7 @@ impl DualModelSegmenter {
             Some(Ok(alpha)) => self.matte.set_key(alpha),
             Some(Err(error)) => {
                 let failure = Failure::from(error);
-                tracing::warn!(hint = failure.hint, "quality {} becomes eco: {failure}", self.info.quality);
+                tracing::warn!(hint = failure.hint, "using quality eco instead of {}: {failure}", self.info.quality);
                 self.info.quality = Quality::Eco;
                 self.info.missing = Some(failure);
                 self.keyframes = None;

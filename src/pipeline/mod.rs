@@ -279,7 +279,7 @@ impl Pipeline {
         for thread in self.threads.drain(..).rev() {
             let name = thread.thread().name().unwrap_or_default().to_owned();
             if !thread.is_finished() {
-                tracing::warn!("thread {name} did not end in time");
+                tracing::warn!("thread {name} did not stop in time");
             } else if thread.join().is_err() {
                 tracing::error!("thread {name} panicked");
             }

@@ -259,7 +259,7 @@ impl<'a> Worker<'a> {
     fn degrade(&mut self, step: u8) {
         self.swap.active().degrade(step);
         let is_worse = std::mem::replace(&mut self.thread.health.lock().degraded, step) < step;
-        let why = if is_worse { "CPU overloaded, masks arrive late" } else { "CPU load is down" };
+        let why = if is_worse { "CPU overloaded, masks arrive late" } else { "CPU load has dropped" };
         tracing::info!("{why}: edge quality now reduced by {step} of {MAX_DEGRADE} steps");
     }
 
@@ -304,7 +304,7 @@ impl<'a> Worker<'a> {
 
     /// Stays with the active quality because the other one is not available.
     fn keep_quality(&mut self, failure: &Failure) {
-        tracing::info!(hint = failure.hint, "quality auto stays {}: {failure}", self.quality);
+        tracing::info!(hint = failure.hint, "quality auto remains {}: {failure}", self.quality);
         self.swap.active().degrade(0);
         if let Some(auto) = &mut self.auto {
             auto.fail();

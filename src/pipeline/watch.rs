@@ -93,7 +93,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Watches until the pipeline stops.
     pub(super) fn run(&self, monitor: &OutputMonitor, mut machine: Box<dyn Machine>) {
-        let mut inotify = Inotify::init().inspect_err(|error| tracing::warn!("no inotify: {error}")).ok();
+        let mut inotify = Inotify::init().inspect_err(|error| tracing::warn!("inotify is unavailable: {error}")).ok();
         if let Some(inotify) = &mut inotify {
             let plugged = WatchMask::CREATE | WatchMask::ATTRIB;
             let _ = inotify.watches().add("/dev", plugged); // without it a new camera is found a few seconds later
@@ -175,7 +175,7 @@ impl Watch {
     /// Why the camera is on regardless of readers, if so.
     fn fixed_reason(&self, monitor: &OutputMonitor) -> Option<&'static str> {
         if self.power.always.load(Ordering::Acquire) {
-            return Some("always_on is set");
+            return Some("camera.always_on is set");
         }
         let is_camera =
             |spec: &SinkSpec| matches!(spec, SinkSpec::Auto | SinkSpec::Loopback(_) | SinkSpec::PipeWire(_));

@@ -207,9 +207,9 @@ impl PromptError {
                 format!("set {key} in the settings file; `bgcam config path` prints its path")
             }
             Self::MissingKey { provider, variable, setting } => key_hint(*provider, variable, setting),
-            Self::KeyFile { path, .. } => format!("ls -l {}", path.display()),
+            Self::KeyFile { path, .. } => format!("check it with `ls -l {}`", path.display()),
             Self::InvalidKey { .. } => "it must contain only the key, on one line".to_owned(),
-            Self::Profile { .. } => "aws configure list-profiles".to_owned(),
+            Self::Profile { .. } => "`aws configure list-profiles` lists all profiles".to_owned(),
             Self::UnencryptedKey { provider, .. } => format!("use an https:// URL in [prompt.{provider}]"),
             Self::UnencryptedKeyToProxy { provider, host, variable, .. } => format!(
                 "use an https:// URL in [prompt.{provider}], or bypass the proxy: add {} to NO_PROXY, or unset \
@@ -252,8 +252,8 @@ impl PromptError {
                 "export it in ComfyUI with Workflow > Export (API), and put %prompt% where the prompt belongs"
                     .to_owned()
             }
-            Self::ReadWorkflow { path, .. } => format!("ls -l {}", path.display()),
-            Self::Program { program, .. } => format!("command -v {program}"),
+            Self::ReadWorkflow { path, .. } => format!("check it with `ls -l {}`", path.display()),
+            Self::Program { program, .. } => format!("check that it is installed: `command -v {program}`"),
             _ => return None,
         })
     }

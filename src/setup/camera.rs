@@ -134,7 +134,7 @@ fn join_group(system: &System, plan: &mut Plan) {
     }
     if system.is_in_group("video").0 {
         plan.note(
-            "you are in the video group, but joined it after you logged in: log out and in again to use the cameras",
+            "you are in the video group, but joined it after you logged in: log out and back in to use the cameras",
         );
         return;
     }
@@ -156,8 +156,8 @@ pub(super) fn remove(system: &System, plan: &mut Plan) {
     if plan.record.loaded && matches!(Module::of(system), Module::Loaded { .. }) {
         unload(system, plan);
     }
-    plan.delete(system, RunAs::Root, Path::new(AT_BOOT.0), AT_BOOT.1, "loaded the module at boot");
-    plan.delete(system, RunAs::Root, Path::new(OPTIONS.0), OPTIONS.1, "set the options of the virtual camera");
+    plan.delete(system, RunAs::Root, Path::new(AT_BOOT.0), AT_BOOT.1, "stops loading the module at boot");
+    plan.delete(system, RunAs::Root, Path::new(OPTIONS.0), OPTIONS.1, "removes the options of the virtual camera");
     if plan.record.packages {
         plan.note("the v4l2loopback package is kept, because other programs may use it");
     }

@@ -129,7 +129,7 @@ pub fn plan(system: &System, options: Options) -> Plan {
     }
     if plan.needs_root() && !system.as_root && !system.has_program("sudo") {
         plan.steps.retain(|step| step.run_as != RunAs::Root);
-        plan.notes.push("sudo is not installed: run this again as root for the remaining changes".to_owned());
+        plan.notes.push("sudo is not installed: run setup again as root to make the remaining changes".to_owned());
     }
     plan
 }
@@ -230,7 +230,7 @@ fn failure(line: &str, error: &io::Error) -> Failure {
         true => {
             failure.hint("run `bgcam doctor` to find out why v4l2loopback does not load; \"Key was rejected\" is caused by Secure Boot")
         }
-        false => failure.hint("fix that and run `bgcam setup` again: finished steps are skipped"),
+        false => failure.hint("fix this problem and run `bgcam setup` again: finished steps are skipped"),
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn remove(system: &System, plan: &mut Plan) {
             plan.record.enabled = false;
         }
     }
-    if plan.delete(system, RunAs::User, &path, &unit(system), "started bgcam") && system.has_user_systemd() {
+    if plan.delete(system, RunAs::User, &path, &unit(system), "removes the service") && system.has_user_systemd() {
         plan.push(systemctl(&["daemon-reload"], "unloads the unit", Effect::Nothing));
     }
 }

@@ -196,7 +196,7 @@ fn the_group_is_joined_if_necessary_and_left_again() {
     assert!(lines(&machine).contains(&join));
     do_all(&machine, false);
     let machine = afterwards(machine).with("/etc/group", "video:x:44:ada\n");
-    assert!(!lines(&machine).contains(&join) && notes(&machine).contains("log out and in again"));
+    assert!(!lines(&machine).contains(&join) && notes(&machine).contains("log out and back in"));
     assert!(planned(&machine, REMOVE).0.contains(&"sudo gpasswd -d ada video".to_owned()));
 }
 

@@ -205,7 +205,7 @@ impl SinkError {
                 "close the apps that have the camera open (`sudo fuser -v {device}` lists them), or set output.size to its size"
             ),
             Self::Open { name, source } if is_device(name) && io_kind(source) == Kind::Denied => {
-                "sudo usermod -aG video \"$USER\", then log out and in again".to_owned()
+                "sudo usermod -aG video \"$USER\", then log out and back in".to_owned()
             }
             Self::NoControl => {
                 "load it with two devices: sudo rmmod v4l2loopback && sudo modprobe v4l2loopback devices=2 \
