@@ -71,7 +71,7 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
     });
 }
 
-/// The additional time for a key model's result.
+/// The additional time for a keyframe model's result.
 #[divan::bench]
 fn key(bencher: Bencher<'_, '_>) {
     let spec = &catalogue::bundled()[0];

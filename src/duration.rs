@@ -1,4 +1,4 @@
-//! Durations formatted for people: `2 s`, `1.5 s`, `250 ms`, `2 min 30 s`.
+//! Human-readable durations: `2 s`, `1.5 s`, `250 ms`, `2 min 30 s`.
 
 use std::{fmt, time::Duration};
 

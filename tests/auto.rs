@@ -206,7 +206,7 @@ fn open_fake(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, M
     }))
 }
 
-/// A machine whose headroom is set by the test.
+/// A machine with a headroom set by the test.
 #[derive(Debug, Clone)]
 struct FakeMachine(Arc<Mutex<CpuHeadroom>>);
 
@@ -339,7 +339,7 @@ fn numbers(output: &Frame) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn it_goes_up_and_back_and_every_mask_belongs_to_its_frame() {
+fn it_switches_up_and_back_and_every_mask_belongs_to_its_frame() {
     let _alone = alone();
     let stage = start(model("fake"), ROOM);
     stage.wait_for_quality(Quality::Balanced);
@@ -354,7 +354,7 @@ fn it_goes_up_and_back_and_every_mask_belongs_to_its_frame() {
     stage.assert_masks_match();
     let shown = stage.shown();
     assert!(shown.len() > 40, "{} frames", shown.len());
-    // a frame is repeated on the way up, and one is skipped on the way down; nothing else is visible
+    // a frame is repeated when switching up, and one is skipped when switching back; nothing else is visible
     let stats = stage.pipeline.stats();
     let step = |pair: &[Shown]| (pair[1].frame + NUMBERS - pair[0].frame) % NUMBERS;
     let skips = shown.windows(2).filter(|pair| step(pair) > 2).count() as u64;
@@ -411,7 +411,7 @@ fn a_model_that_cannot_be_opened_is_tried_once_without_a_visible_effect() {
 }
 
 #[test]
-fn new_settings_and_the_end_do_not_wait_for_a_model_being_opened() {
+fn new_settings_and_shutdown_do_not_wait_for_a_model_being_opened() {
     let _alone = alone();
     let stage = start(model("slow"), ROOM);
     wait_for("it is being opened", || OPENING.load(Ordering::Relaxed));
@@ -499,7 +499,7 @@ fn the_real_models_replace_each_other_without_a_flash() {
     let wait_for_quality = |quality| wait_for(&format!("{quality}"), || pipeline.health().quality == Some(quality));
     wait_for("a model is loaded", || pipeline.health().quality.is_some());
     if pipeline.health().quality_failure.is_some() {
-        eprintln!("skipped: no key model (scripts/models fetches it)");
+        eprintln!("skipped: no keyframe model (scripts/models fetches it)");
         return;
     }
     wait_for_quality(Quality::Balanced);

@@ -131,7 +131,7 @@ async fn every_botocore_error_is_understood() {
     let mut asked = tokio::task::JoinSet::new();
     for error in known {
         let (name, status) = (error[0].as_str().unwrap().to_owned(), error[1].as_u64().unwrap() as u16);
-        // Bedrock sends the name in a header; retries happen at once.
+        // Bedrock sends the name in a header; retries are immediate.
         let headers: &'static str =
             format!("x-amzn-errortype: {name}:http://internal.amazon.com/\r\nRetry-After: 0\r\n").leak();
         let server = Server::always(Reply::Full(status, headers, br#"{"message": "as it is"}"#.to_vec())).await;

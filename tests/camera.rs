@@ -1,4 +1,4 @@
-//! The main use on real drivers: webcam in, background replaced, virtual camera read by real apps.
+//! The main use case on real drivers: webcam in, background replaced, virtual camera read by real apps.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;

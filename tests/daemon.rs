@@ -346,7 +346,7 @@ fn a_reload_with_a_failing_model_keeps_the_running_one() {
 }
 
 #[test]
-fn without_a_choice_the_configured_background_is_shown_and_followed() {
+fn without_a_choice_the_background_follows_the_settings() {
     let home = Home::new();
     let config =
         |colour: &str| home.write_config(&format!("[camera]\ndevice = \"demo\"\n[background]\ndefault = {colour:?}\n"));
@@ -374,7 +374,7 @@ fn a_reload_finds_a_camera_connected_later() {
 }
 
 #[test]
-fn garbage_on_the_socket_does_no_harm() {
+fn garbage_on_the_socket_is_harmless() {
     use std::{io::Write, os::unix::net::UnixStream};
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo"]);

@@ -34,7 +34,7 @@ settled() {
 }
 "##;
 
-fn many_readers_come_and_go(version: &str) {
+fn many_readers_connect_and_disconnect(version: &str) {
     let times = if version == VERSIONS[3] { 200 } else { 60 };
     let churn = format!(r#"must python3 "$SUPPORT/churn.py" {times} 4"#);
     script(version, &format!("begin; {churn}; open_reader; more live 30; settled"));
@@ -164,7 +164,7 @@ fn write_gif(path: &std::path::Path) {
 }
 
 on_versions!(a_moving_background: v0_15_4);
-on_versions!(many_readers_come_and_go: v0_12_7, v0_13_2, v0_15_4);
+on_versions!(many_readers_connect_and_disconnect: v0_12_7, v0_13_2, v0_15_4);
 on_versions!(the_daemon_is_killed_repeatedly: v0_12_7, v0_13_2, v0_15_4);
 on_versions!(misbehaving_readers: v0_12_7, v0_13_2, v0_15_4);
 // The webcam does not depend on the version of the virtual camera.

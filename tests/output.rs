@@ -1,4 +1,4 @@
-//! Every command with an output that is closed, full, or without a reader: none panics, none claims success.
+//! Every command with an output that is closed, full, or without a reader: none panics or reports success.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]

@@ -133,7 +133,7 @@ fn the_person_is_shown_and_the_room_is_not() {
 }
 
 /// The camera shows a single colour that no card and no background has: not one pixel of it may be in the output
-/// without a mask, whatever the reason.
+/// without a mask, for any reason.
 #[test]
 fn without_a_mask_no_pixel_of_the_room_is_shown() {
     let _alone = alone();
@@ -158,7 +158,7 @@ fn without_a_mask_no_pixel_of_the_room_is_shown() {
     for frame in memory.frames() {
         assert_eq!(share_of(&frame, magenta), 0.0, "frame {} shows the room", frame.seq);
     }
-    // the test can see it: the plain camera shows nothing else
+    // the test can detect it: the plain camera shows nothing else
     let (pipeline, memory) = start(&format!("file:{}", room.display()), mask::Settings::default(), scene("off"), 1);
     wait_for("the plain camera is shown", || pipeline.stats().composed.get() > 3);
     drop(pipeline);
@@ -179,7 +179,8 @@ fn share_of(frame: &Frame, colour: Yuv) -> f64 {
     hits as f64 / y.len() as f64
 }
 
-/// A camera with a single colour whose timestamps are as old as those of a webcam, which stamps the start of exposure.
+/// A camera with a single colour whose timestamps are as old as those of a webcam, which timestamps the start of the
+/// exposure.
 struct EarlyTimestamps(SourceInfo, u64);
 
 impl FrameSource for EarlyTimestamps {
@@ -293,7 +294,7 @@ fn a_far_too_slow_model_ends_in_a_card_and_not_in_the_room() {
 }
 
 #[test]
-fn the_plain_camera_goes_on_when_there_is_no_mask_for_lighting() {
+fn the_plain_camera_continues_without_a_mask_for_lighting() {
     let _alone = alone();
     let look = Look { low_light: 50, ..Look::plain() };
     let (pipeline, memory) = start_fakes("4000", Scene { look, ..scene("off") }, 300);
@@ -481,7 +482,7 @@ fn the_person_stays_while_a_background_fades_into_the_plain_camera() {
 }
 
 #[test]
-fn a_hanging_camera_does_not_block_the_end() {
+fn a_hanging_camera_does_not_block_the_shutdown() {
     static OPENS: Mutex<bool> = Mutex::new(false);
     fn hang(_: &camera::Settings) -> Result<Box<dyn FrameSource>, CameraError> {
         *OPENS.lock().unwrap() = true;

@@ -81,7 +81,7 @@ fn the_camera_is_open_while_an_app_reads() {
 }
 
 #[test]
-fn readers_come_go_and_are_killed() {
+fn readers_connect_disconnect_and_are_killed() {
     let home = Home::new();
     let session = session_or_skip!(&home.path("run"));
     let mut daemon = start(&home, "pipewire", SMALL.0);

@@ -1,4 +1,4 @@
-//! The room never shows by accident: a reader checks every frame completely while everything that can go wrong does, on
+//! The room is never shown by accident: a reader checks every frame completely while all kinds of faults occur, on
 //! real drivers.
 //!
 //! The webcam shows only blue, and nothing else here is blue. `support/watcher.py` reports where it saw the room.

@@ -1,4 +1,5 @@
-//! The structure of the sources: imports follow the order in docs/design.md, no two files import each other, and files stay short.
+//! The structure of the sources: imports follow the order in docs/design.md, no two files import each other, and files
+//! stay short.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -7,7 +8,7 @@ use std::{
     path::Path,
 };
 
-/// The most lines of a source file without its tests.
+/// The maximum number of lines of a source file without its tests.
 const MAX_LINES: usize = 400;
 
 /// The path of a module below the crate, such as `["camera", "mjpeg"]`.

@@ -85,7 +85,7 @@ impl Source {
 
     /// Adds an end marker if that is all that is missing: some programs omit it, and browsers still show the image.
     ///
-    /// The image is complete if it decodes the same whatever follows.
+    /// The image is complete if it decodes to the same pixels regardless of what follows.
     fn with_end(self) -> Self {
         const MAX_BLOCK_LEN: usize = 256;
         let first = |source: &Self| Some(source.frames().ok()?.next()?.ok()?.into_buffer());
@@ -394,7 +394,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_animated_png_is_told_from_a_still_one() {
+    fn an_animated_png_is_distinguished_from_a_still_one() {
         let mut animation = Animation::open(source(apng(&[0, 100, 250])), Fit::Cover).unwrap();
         let round = [0, 100, 250].map(|level| (luma(level), 50));
         assert_eq!(look(&mut animation, 6, size()), round.repeat(2));

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_headers_are_left_alone() {
+    fn damaged_headers_are_not_changed() {
         for length in 0..TINY.len() {
             let mut bytes = TINY[..length].to_vec();
             show_first_picture(&mut bytes);

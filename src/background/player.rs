@@ -32,7 +32,7 @@ const AHEAD: usize = 4;
 const BUFFERS: usize = AHEAD + 4;
 
 /// How far the clock catches up after a late call of [`Player::play`], and how far it runs ahead of a late decoder. A
-/// hiccup is caught up; a longer gap, such as a paused scene or a clip being reopened, is not.
+/// short delay is caught up; a longer gap, such as a paused scene or a clip being reopened, is not.
 const MAX_CATCH_UP: Duration = Duration::from_millis(500);
 
 /// The timeout for the first frame: less than the service's start timeout.

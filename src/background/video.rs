@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_file_plays_on_and_a_damaged_one_fails_at_once() {
+    fn a_removed_file_keeps_playing_and_a_damaged_one_fails_immediately() {
         let Some((_folder, path)) = stairs("gone.mkv") else { return };
         let player = Player::start(&Options::new(size()), open(&path)).unwrap();
         let bytes = std::fs::read(&path).unwrap();

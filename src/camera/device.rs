@@ -13,7 +13,7 @@ use crate::v4l2::LABEL;
 /// A capture device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Device {
-    /// Name reported by the driver, for people.
+    /// Name reported by the driver, for display.
     pub name: String,
     /// Device node, for example `/dev/video0`; may change at every boot.
     pub path: PathBuf,
@@ -50,7 +50,7 @@ pub struct UsbFunction {
 /// A camera that bgcam cannot read with any settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unreadable {
-    /// Name reported by the driver, for people.
+    /// Name reported by the driver, for display.
     pub name: String,
     /// Device node.
     pub path: PathBuf,

@@ -11,7 +11,7 @@ use crate::frame::Frame;
 /// Lines contained in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lines {
-    /// All lines, captured at once (progressive).
+    /// All lines, captured together (progressive).
     Whole,
     /// All lines of two fields captured one after the other.
     Interlaced,

@@ -1,4 +1,4 @@
-//! Measures the actual frame interval: cameras slow down in low light, whatever rate they report.
+//! Measures the actual frame interval: cameras slow down in low light, regardless of the rate they report.
 
 use std::time::{Duration, Instant};
 

@@ -65,7 +65,7 @@ pub trait FrameSource: Send {
 /// Description of a source, as reported by the driver or file.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SourceInfo {
-    /// Name for people: the card name, the file name or `demo`.
+    /// Display name: the card name, the file name or `demo`.
     pub name: String,
     /// Device node or file.
     pub path: Option<PathBuf>,

@@ -136,7 +136,7 @@ fn write_outputs(out: &mut impl Write, status: &Status) -> io::Result<()> {
     Ok(())
 }
 
-/// The apps that read the virtual camera. PipeWire does not tell which apps read a camera.
+/// The apps that read the virtual camera. PipeWire does not report which apps read a camera.
 pub(super) fn readers(status: &Status) -> String {
     let names: Vec<_> = status.readers.iter().map(ToString::to_string).collect();
     match names.is_empty() {

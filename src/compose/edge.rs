@@ -6,7 +6,7 @@ use multiversion::multiversion;
 
 use crate::{frame::Mask, look::Look};
 
-/// The maximum distance by which an edge is moved or feathered, in 720ths of the frame's height.
+/// The maximum distance by which an edge is moved or feathered, in 1/720 of the frame's height.
 const MAX_RADIUS: usize = 10;
 
 /// The mask being reshaped, and buffers.
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feather_extends_inwards() {
+    fn feathering_extends_inwards() {
         let row = row(100, 0);
         assert!(row[400..].iter().all(|alpha| *alpha < 3), "{:?}", &row[395..410]);
         assert_eq!(row[..379], [255; 379]);

@@ -29,7 +29,7 @@ const DEAD_ZONE: f32 = 0.06;
 /// The share of the remaining distance that the crop moves per frame.
 const STEP_SHARE: f32 = 0.06;
 
-/// The maximum number of frames made up for after a gap.
+/// The maximum number of frames to catch up after a gap.
 const MAX_GAP: u64 = 8;
 
 /// A part of the frame with the frame's aspect ratio, in luma pixels.
@@ -173,7 +173,7 @@ impl Framing {
 /// Enlarges a part of a plane bilinearly.
 #[derive(Debug)]
 struct Scaler {
-    /// For each column: the first of its two source columns, and the weight of the second in 256ths.
+    /// For each column: the first of its two source columns, and the weight of the second in 1/256.
     columns: Box<[(u32, u16)]>,
     /// Two source rows enlarged to the full width, and their numbers.
     rows: [Box<[u8]>; 2],
@@ -215,7 +215,7 @@ impl Scaler {
     }
 }
 
-/// The source of pixel `at`: the first of two pixels, and the weight of the second in 256ths.
+/// The source of pixel `at`: the first of two pixels, and the weight of the second in 1/256.
 fn source(at: usize, start: f32, zoom: f32, side: usize) -> (usize, u16) {
     let place = (start + (at as f32 + 0.5) / zoom - 0.5).clamp(0.0, (side - 1) as f32);
     let first = place as usize;

@@ -52,7 +52,7 @@ struct Finish {
     mirror: bool,
     retouch: Option<Retouch>,
     tone: Option<Tone>,
-    /// The opacity of the background over the room, in 256ths.
+    /// The opacity of the background over the room, in 1/256.
     opacity: u16,
 }
 

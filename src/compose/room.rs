@@ -1,12 +1,12 @@
-//! Decides whether other people can see the user's room, and why. All other code asks this module.
+//! Determines whether other people can see the user's room, and why. All other code asks this module.
 
 use std::fmt;
 
 use super::Scene;
 use crate::{background::BackgroundSpec, look::Look};
 
-/// The minimum blur strength that hides the room. Below it, at 720 rows, the blur is narrower than the strokes of a headline,
-/// and text, screens and faces behind the user stay recognisable.
+/// The minimum blur strength that hides the room. Below it, at 720 rows, the blur is narrower than the strokes of a
+/// headline, and text, screens and faces behind the user stay recognisable.
 pub const MIN_HIDING_BLUR: u8 = 20;
 
 /// Why other people can see the user's room.
@@ -34,8 +34,8 @@ pub enum RoomVisible {
 impl RoomVisible {
     /// Whether the room is visible with this background and look, while the camera is not paused.
     ///
-    /// A blur of [`MIN_HIDING_BLUR`] or more hides the room whatever the other settings. A rim left around the person
-    /// (`edge_shift`) does not count: it is a few pixels wide.
+    /// A blur of [`MIN_HIDING_BLUR`] or more hides the room regardless of the other settings. A rim left around the
+    /// person (`edge_shift`) does not count: it is a few pixels wide.
     pub fn with(background: &BackgroundSpec, look: &Look) -> Option<Self> {
         match background {
             BackgroundSpec::Off => Some(Self::NoBackground),

@@ -13,7 +13,7 @@ use crate::{
 pub struct Scene {
     /// Increases with every change.
     pub version: u64,
-    /// The name shown to people, such as a file name or "blur 40".
+    /// The display name, such as a file name or "blur 40".
     pub label: String,
     /// The requested background.
     pub spec: BackgroundSpec,
@@ -29,12 +29,12 @@ pub struct Scene {
     pub mirror: bool,
     /// Whether a card is shown instead of the camera.
     pub paused: bool,
-    /// The duration of the fade from the previous scene; zero switches at once.
+    /// The duration of the fade from the previous scene; zero switches immediately.
     pub fade: Duration,
 }
 
 impl Scene {
-    /// Whether the room must not be shown unprocessed; [`Scene::room_visible`] tells whether it is visible anyway.
+    /// Whether the room must not be shown unprocessed; [`Scene::room_visible`] reports whether it is visible anyway.
     pub fn hides_room(&self) -> bool {
         !matches!(self.background, Background::Off)
     }

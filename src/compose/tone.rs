@@ -17,11 +17,11 @@ const BRIGHT: f32 = 0.45;
 /// A tone curve: `y + gain (y - 16) + lift (y - 16) (235 - y)`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Tone {
-    /// In 256ths.
+    /// In 1/256.
     gain: i32,
-    /// In 2^-16ths.
+    /// In 1/65536.
     lift: i32,
-    /// The gain of chroma, in 256ths.
+    /// The gain of chroma, in 1/256.
     chroma: i32,
 }
 
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_changes_at_zero() {
+    fn zero_settings_change_nothing() {
         assert_eq!(tone(40, 200, &Look::plain()), None);
     }
 

@@ -37,7 +37,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 const SEED_MASK: u64 = u32::MAX as u64;
 
 impl Daemon {
-    /// Starts the job and, unless the request says otherwise, waits for its end and reports progress to `client`.
+    /// Starts the job and, unless the request specifies otherwise, waits for its end and reports progress to `client`.
     pub(super) async fn set_prompt(
         self: &Arc<Self>,
         request: PromptRequest,

@@ -26,9 +26,9 @@ pub(super) enum BackgroundOutcome {
 }
 
 impl Daemon {
-    /// Shows another background; if it cannot be loaded, nothing changes. `arrival` is the sequence number of the request: a
-    /// background chosen by a later request stays, and generations for earlier requests are cancelled. `decoded` has the pixels
-    /// of a still image, if it is already decoded.
+    /// Shows another background; if it cannot be loaded, nothing changes. `arrival` is the sequence number of the
+    /// request: a background chosen by a later request stays, and generations for earlier requests are cancelled.
+    /// `decoded` has the pixels of a still image, if it is already decoded.
     pub(super) async fn set_background(
         &self,
         spec: BackgroundSpec,
@@ -71,7 +71,7 @@ pub(super) async fn initial_scene(
     Ok(background.into_scene(1, LoadedLook { look, overlay }, choice))
 }
 
-/// The scene at startup if the background cannot be loaded: blurred, never the bare room.
+/// The scene at startup if the background cannot be loaded: the blurred room, never the unblurred one.
 pub(super) async fn fallback_scene(
     choice: &Choice,
     config: &Config,

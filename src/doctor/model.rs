@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_better_model_is_a_warning() {
+    fn a_missing_keyframe_model_is_a_warning() {
         let none = Failure::new(Kind::NotFound, "model \"multiclass\": no file").hint("run scripts/models multiclass");
         let found = better(Quality::Balanced, &Err(none));
         assert!(found.level == Level::Warn && found.text.contains("quality balanced"));

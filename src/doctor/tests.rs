@@ -21,7 +21,7 @@ pub(super) fn finding(machine: &FakeMachine, check: &str) -> Finding {
 fn a_healthy_machine_has_no_problems() {
     let machine = FakeMachine::new().fake(|fake| fake.daemon = Ok(Some(Box::new(status()))));
     let report = report(&machine);
-    // the check of the better model looks at the real machine
+    // the check of the better model inspects the real machine
     let bad: Vec<_> = report.findings().filter(|f| f.level != Level::Ok && f.check != "better-model").collect();
     assert!(bad.is_empty() && report.can_run, "{bad:#?}");
 }

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_wins_and_the_rest_is_counted() {
+    fn the_newest_value_wins_and_dropped_ones_are_counted() {
         let mailbox = Latest::default();
         (1..=3).for_each(|n| mailbox.put(n));
         assert_eq!(mailbox.take(soon()), Taken::Value(3));

@@ -46,7 +46,7 @@ pub(super) fn make_id(title: &str, recipe: &Recipe, seed: Option<u64>, image: &[
     Ok(format!("{}-{digits}", slug(title)))
 }
 
-/// Whether `text` has the format of an id. Only such texts become part of a path.
+/// Whether `text` has the format of an id. Only ids become part of a path.
 pub(super) fn is_id(text: &str) -> bool {
     text.len() <= MAX_SLUG_LEN + 1 + DIGITS
         && text.chars().all(|c| c.is_alphanumeric() || c == '-')
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ids_are_ids() {
+    fn only_valid_ids_are_accepted() {
         for text in ["", "..", "beach", "-1a2b3c4d", "a/b-1a2b3c4d", ".a-1a2b3c4d", "beach-1a2b3c4", "beach-1a2b3c4g"] {
             assert!(!is_id(text), "{text}");
         }
@@ -114,7 +114,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_id_is_an_id(title in any::<String>(), bytes in any::<Vec<u8>>()) {
+        fn every_generated_id_is_valid(title in any::<String>(), bytes in any::<Vec<u8>>()) {
             let id = make_id(&title, &recipe(&title), None, &bytes).unwrap();
             prop_assert!(is_id(&id), "{id}");
         }

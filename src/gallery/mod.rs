@@ -2,8 +2,8 @@
 //!
 //! An image has two files in one directory: `ID.png`, `.jpg` or `.webp`, and its record `ID.json`. The image is written
 //! first and removed last, each with one rename or unlink. A crash therefore leaves at worst an image without a record,
-//! which is not listed and later removed by [`add`](Gallery::add). The daemon and the command line may use the gallery at
-//! the same time: a lock file serializes changes, and readers never wait.
+//! which is not listed and later removed by [`add`](Gallery::add). The daemon and the command line may use the gallery
+//! at the same time: a lock file serializes changes, and readers never wait.
 
 mod disk;
 mod entry;
@@ -57,8 +57,8 @@ impl Listing {
 }
 
 impl Gallery {
-    /// Opens the gallery in `dir`, and creates the directory, accessible to the user only, if it is missing. The gallery is
-    /// kept to about `max_bytes` bytes of images.
+    /// Opens the gallery in `dir`, and creates the directory, accessible to the user only, if it is missing. The
+    /// gallery is kept to about `max_bytes` bytes of images.
     ///
     /// # Errors
     /// When `dir` can't be created.
@@ -90,7 +90,7 @@ impl Gallery {
         };
         let mut records = found.filter(|path| path.extension() == Some(OsStr::new("json")));
         for path in records.by_ref().take(MAX_ENTRIES) {
-            // A file name that is not UTF-8 is no id either.
+            // A file name that is not UTF-8 is not an id either.
             let id = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
             match Entry::read(&self.dir, id) {
                 Ok(entry) => listing.entries.extend(entry),
@@ -111,8 +111,8 @@ impl Gallery {
         self.list().entries.into_iter().find(fits)
     }
 
-    /// The images that `name` refers to, the newest first: by id, prompt text, or start of an id. Several images are only
-    /// returned if they have the same prompt text.
+    /// The images that `name` refers to, the newest first: by id, prompt text, or start of an id. Several images are
+    /// only returned if they have the same prompt text.
     ///
     /// # Errors
     /// [`Unknown`](GalleryError::Unknown), [`Ambiguous`](GalleryError::Ambiguous) or
@@ -131,8 +131,8 @@ impl Gallery {
 
     /// Stores `image`, which the caller has decoded successfully. An identical image is not stored again.
     ///
-    /// If the gallery is then over its limit, the least recently used images are evicted, except for favourites, the ids
-    /// in `keep` (the current background), and this one.
+    /// If the gallery is then over its limit, the least recently used images are evicted, except for favourites, the
+    /// ids in `keep` (the current background), and this one.
     ///
     /// # Errors
     /// When it is not PNG, JPEG or WebP, its record is too long, or it can't be written.
@@ -218,8 +218,8 @@ impl Gallery {
         if id::is_id(id) && self.discard(id)? { Ok(()) } else { Err(unknown(id)) }
     }
 
-    /// Copies the image to `to`, a file or a directory, and returns the path of the file. With `force`, an existing file is
-    /// replaced.
+    /// Copies the image to `to`, a file or a directory, and returns the path of the file. With `force`, an existing
+    /// file is replaced.
     ///
     /// # Errors
     /// When there is no such id, it is damaged, `to` already exists, or it can't be written.

@@ -471,7 +471,7 @@ fn concurrent_writers_lose_nothing() {
         for writer in 0..2 {
             let (fixture, id) = (&fixture, &shared.id);
             scope.spawn(move || {
-                // As another process would.
+                // Like another process.
                 let gallery = Gallery::open(fixture.gallery.dir().to_owned(), u64::MAX).unwrap();
                 for n in 0..20 {
                     let entry = gallery.add(&recipe(&format!("{writer} {n}")), &image(n), at(1), &[]).unwrap();

@@ -5,7 +5,7 @@ use multiversion::multiversion;
 use super::catalogue::{Layout, ModelSpec, Range};
 use crate::frame::{Frame, Size};
 
-/// Weights are in 256ths, so that a weighted row of bytes fits in 16 bits.
+/// Weights are in 1/256, so that a weighted row of bytes fits in 16 bits.
 const ONE: u16 = 256;
 
 /// A rectangle in a model's input or output, in pixels.
@@ -115,9 +115,9 @@ struct Plane {
     stride: usize,
     rows: Axis,
     columns: Axis,
-    /// A row of the source's width, in 256ths.
+    /// A row of the source's width, in 1/256.
     vertical: Box<[u16]>,
-    /// A row of the target's width, in 65536ths.
+    /// A row of the target's width, in 1/65536.
     out: Box<[u32]>,
 }
 
@@ -143,8 +143,8 @@ impl Plane {
 
 /// The source pixels covered by each target pixel along one axis: by area when downscaling, else linear.
 ///
-/// Pixel centres are at half-integer positions. Chroma samples are assumed to be centred between their four luma pixels:
-/// the quarter pixel by which cameras differ is a twentieth of a pixel here.
+/// Pixel centres are at half-integer positions. Chroma samples are assumed to be centred between their four luma
+/// pixels: the quarter pixel by which cameras differ is a twentieth of a pixel here.
 #[derive(Debug, Clone)]
 struct Axis {
     taps: usize,
@@ -213,7 +213,7 @@ fn weigh(pixels: &[u16], weights: &[u16]) -> u32 {
     pixels.iter().zip(weights).map(|(&pixel, &weight)| u32::from(pixel) * u32::from(weight)).sum()
 }
 
-/// The weighted sum of rows of bytes, in 256ths.
+/// The weighted sum of rows of bytes, in 1/256.
 #[multiversion(targets = "simd")]
 fn weigh_rows(rows: &[u8], weights: &[u16], out: &mut [u16]) {
     weigh_rows_scalar(rows, weights, out);
@@ -246,7 +246,7 @@ fn packed_rgb(yuv: (&[u32], &[u32], &[u32]), rgb: &mut [f32], scale: (f32, f32))
     }
 }
 
-/// ITU-R BT.601, limited range, from 65536ths of a byte.
+/// ITU-R BT.601, limited range, from 1/65536 of a byte.
 #[inline(always)]
 fn to_rgb(yuv: [u32; 3], (factor, offset): (f32, f32)) -> [f32; 3] {
     const BYTE: f32 = 1.0 / 65536.0;

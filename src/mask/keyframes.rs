@@ -1,4 +1,4 @@
-//! Runs the key model in parallel to the frames: a request on one frame is answered on a later one.
+//! Runs the keyframe model in parallel to the frames: a request on one frame is answered on a later one.
 //!
 //! Live, the model runs on its own thread and is passed back and forth through two mailboxes. For files it runs
 //! synchronously, but its answer is delayed as if it ran live, so that both give the same masks.
@@ -57,7 +57,7 @@ enum Mode {
     Threaded { requests: Arc<Latest<Job>>, answers: Arc<Latest<Job>>, thread: Option<JoinHandle<()>> },
 }
 
-/// Runs the key model and collects its results.
+/// Runs the keyframe model and collects its results.
 pub(crate) struct KeyframeWorker {
     /// The model, while it is idle or its result has not been taken.
     job: Option<Job>,

@@ -1,10 +1,10 @@
 //! Stage 2, segmentation: finds the person with two ONNX models, stabilises the matte over time and sharpens its edge.
 //!
-//! [`catalogue`] lists the models, `runtime` finds ONNX Runtime, `onnx` runs a model (`tensors` checks its shapes, `decode`
-//! converts its output), `input` scales a frame to the model's input, and `model` combines these. A fast model sees every
-//! frame. Where the [`Quality`] allows, `keyframes` runs a slower and better model on the frames chosen by `schedule`;
-//! [`matte`] propagates its alpha to all other frames and refines the result to the frame's size. `segmenter` ties them
-//! together.
+//! [`catalogue`] lists the models, `runtime` finds ONNX Runtime, `onnx` runs a model (`tensors` checks its shapes,
+//! `decode` converts its output), `input` scales a frame to the model's input, and `model` combines these. A fast model
+//! sees every frame. Where the [`Quality`] allows, `keyframes` runs a slower and better model on the frames chosen by
+//! `schedule`; [`matte`] propagates its alpha to all other frames and refines the result to the frame's size.
+//! `segmenter` ties them together.
 
 use std::{
     path::{Path, PathBuf},
@@ -64,12 +64,12 @@ pub struct Settings {
     pub threads: usize,
     /// The weight of the previous mask where little changes, 0 to 0.95.
     pub memory: f32,
-    /// The alpha at or below which a pixel is background, and that from which it is person: 0 to 1, the first less than the
-    /// second.
+    /// The alpha at or below which a pixel is background, and that from which it is person: 0 to 1, the first less than
+    /// the second.
     pub edge: (f32, f32),
 }
 
-/// The kind of input, which decides where the key model runs.
+/// The kind of input, which decides where the keyframe model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InputKind {
     /// A camera: keyframes are computed in the background, and used when they are ready.
@@ -108,13 +108,13 @@ pub struct ModelInfo {
     pub location: ModelLocation,
     /// The ONNX Runtime library.
     pub library: PathBuf,
-    /// The quality in effect: the requested one, or [`Quality::Eco`] without a key model.
+    /// The quality in effect: the requested one, or [`Quality::Eco`] without a keyframe model.
     pub quality: Quality,
     /// The processor in use.
     pub processor: Processor,
     /// Why that is not the configured processor.
     pub processor_error: Option<Failure>,
-    /// Why there is no key model although the quality requires one.
+    /// Why there is no keyframe model although the quality requires one.
     pub missing: Option<Failure>,
 }
 
@@ -135,14 +135,14 @@ pub trait Segmenter: Send {
     /// The model in use.
     fn info(&self) -> &ModelInfo;
 
-    /// The number of frames by which masks are delayed: 0, or 1 if a frame waits for the key model.
+    /// The number of frames by which masks are delayed: 0, or 1 if a frame waits for the keyframe model.
     fn delay(&self) -> usize {
         0
     }
 
-    /// Processes `frame` and writes the alpha of the person in it to `into`, or that of the previous frame if there is a
-    /// [`Segmenter::delay`]. The mask has the size, number and time of its frame, which is returned; `None` while the first
-    /// frame is held back.
+    /// Processes `frame` and writes the alpha of the person in it to `into`, or that of the previous frame if there is
+    /// a [`Segmenter::delay`]. The mask has the size, number and time of its frame, which is returned; `None` while the
+    /// first frame is held back.
     ///
     /// Keeps state from earlier frames to stabilise the mask. Allocates nothing after the first frames.
     ///
@@ -155,10 +155,10 @@ pub trait Segmenter: Send {
         None
     }
 
-    /// Forgets earlier frames, before the first frame of another stream.
+    /// Clears state from earlier frames, before the first frame of another stream.
     fn reset(&mut self);
 
-    /// Reduces CPU use at once, without loading anything: 0 is full quality, [`MAX_DEGRADE`] the fast model alone.
+    /// Reduces CPU use immediately, without loading anything: 0 is full quality, [`MAX_DEGRADE`] the fast model alone.
     fn degrade(&mut self, _step: u8) {}
 
     /// Sets whether only the person in front is shown, from the next frame on.
@@ -183,8 +183,8 @@ pub trait Segmenter: Send {
 /// Opens the models selected by `settings`, for frames of `size`.
 ///
 /// # Errors
-/// When the model is unknown, its file is missing or wrong, or ONNX Runtime cannot be used. If only the key model is
-/// unusable, the fast model runs alone; the log and [`ModelInfo::missing`] have the reason.
+/// When the model is unknown, its file is missing or wrong, or ONNX Runtime cannot be used. If only the keyframe model
+/// is unusable, the fast model runs alone; the log and [`ModelInfo::missing`] have the reason.
 pub fn open(settings: &Settings, size: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     Ok(Box::new(DualModelSegmenter::open(settings, size)?))
 }

@@ -2,7 +2,7 @@
 
 use super::{matte::Drift, quality::Plan};
 
-/// The maximum gap between keyframes while nothing moves, in 30ths of a second: the model may still change its result.
+/// The maximum gap between keyframes while nothing moves, in ticks of 1/30 s: the model may still change its result.
 const MAX_GAP: u32 = 30;
 
 /// The accumulated lost share of the frame from which anything counts as moving.
@@ -23,11 +23,11 @@ const DEGRADE_FACTORS: [f32; 3] = [1.0, 1.6, 3.0];
 /// The step of degradation without any keyframes.
 pub const MAX_DEGRADE: u8 = DEGRADE_FACTORS.len() as u8;
 
-/// Decides on which frames to run the key model.
+/// Decides on which frames to run the keyframe model.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     plan: Plan,
-    /// 30ths of a second since the last keyframe; `None` after a reset.
+    /// Ticks of 1/30 s since the last keyframe; `None` after a reset.
     gap: Option<u32>,
     /// The accumulated change since then.
     change: f32,
@@ -57,7 +57,7 @@ impl Schedule {
         self.step == MAX_DEGRADE
     }
 
-    /// Whether a keyframe is due, `ticks` 30ths of a second after the last call; `drift` is how far this frame has
+    /// Whether a keyframe is due, `ticks` (1/30 s) after the last call; `drift` is how far this frame has
     /// drifted from the last keyframe.
     pub(crate) fn is_due(&mut self, drift: Drift, ticks: u8) -> bool {
         let Some(&factor) = DEGRADE_FACTORS.get(usize::from(self.step)) else { return false };
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_change_causes_a_keyframe_at_once_but_never_two_in_a_row() {
+    fn a_large_change_causes_an_immediate_keyframe_but_never_two_in_a_row() {
         let (mut schedule, plan) = balanced();
         let change = |frame: usize| if frame >= 40 { 0.5 } else { 0.0 };
         let found = keys(&mut schedule, (0..60).map(change));

@@ -1,4 +1,4 @@
-//! The segmenter: a fast model on every frame, a key model on some, and the matte that combines them.
+//! The segmenter: a fast model on every frame, a keyframe model on some, and the matte that combines them.
 
 use std::{
     sync::Arc,
@@ -23,8 +23,8 @@ use crate::{
 /// The model for keyframes.
 pub const KEY_MODEL: &str = "multiclass";
 
-/// The time between frames, in 30ths of a second, from which a camera is slow: a result on the next frame would be late, but
-/// there is time to wait for it on its own frame.
+/// The time between frames, in ticks of 1/30 s, from which a camera is slow: a result on the next frame would be late,
+/// but there is time to wait for it on its own frame.
 const SLOW_TICKS: u8 = 6;
 
 /// Consecutive slow frames required, so that a single late frame changes nothing.
@@ -58,7 +58,7 @@ struct FrameRate {
 }
 
 impl FrameRate {
-    /// 30ths of a second since the previous frame, 1 to 60.
+    /// Ticks of 1/30 s since the previous frame, 1 to 60.
     fn ticks(&mut self, captured_at: Instant) -> u8 {
         let last = self.last.replace(captured_at).filter(|_| self.is_live);
         let elapsed = last.map_or(Duration::ZERO, |last| captured_at.saturating_duration_since(last));
@@ -80,14 +80,15 @@ struct Keyframes {
 }
 
 impl DualModelSegmenter {
-    /// Opens the models selected by `settings`; without the key model it logs the reason and runs as [`Quality::Eco`].
+    /// Opens the models selected by `settings`; without the keyframe model it logs the reason and runs as
+    /// [`Quality::Eco`].
     ///
     /// # Errors
     /// When the fast model cannot be run.
     pub(super) fn open(settings: &Settings, size: Size) -> Result<Self, MaskError> {
         let fast = Model::open(catalogue::find(settings)?, settings, size)?;
         let mut info = ModelInfo { quality: Quality::Eco, missing: None, ..fast.info.clone() };
-        // a user's own model, or one as good as the key model, runs alone
+        // a user's own model, or one as good as the keyframe model, runs alone
         let plan = if is_bundled_and_fast(&info) { settings.quality.plan() } else { None };
         let opened = plan.map(|plan| open_keyframes(plan, settings, size));
         let (mut shape, mut keyframes) = (None, None);
@@ -121,7 +122,7 @@ impl DualModelSegmenter {
         Ok(Self { info, size, fast, keyframes, matte, delay, held: None, rate, model_time: Duration::ZERO })
     }
 
-    /// Uses the key model's result, if it is ready.
+    /// Uses the keyframe model's result, if it is ready.
     fn take_key_answer(&mut self) {
         let Some(keyframes) = &mut self.keyframes else { return };
         match keyframes.worker.take_answer() {
@@ -302,7 +303,7 @@ mod tests {
         }
     }
 
-    /// A segmenter with a fake key model; `None` and a message if the library is not installed.
+    /// A segmenter with a fake keyframe model; `None` and a message if the library is not installed.
     fn open(quality: Quality, delay: usize, refuses: Option<usize>) -> Option<(DualModelSegmenter, Arc<AtomicUsize>)> {
         let settings = Settings { quality: Quality::Eco, input: InputKind::File, ..Settings::default() };
         let mut segmenter = match DualModelSegmenter::open(&settings, SIZE) {
@@ -426,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_key_model_is_reported_and_left_out() {
+    fn a_failing_keyframe_model_is_reported_and_disabled() {
         let Some((mut segmenter, _)) = open(Quality::Balanced, 0, Some(0)) else { return };
         let mut mask = Mask::new(SIZE);
         (0..5).for_each(|seq| drop(segmenter.segment(&frame(seq), &mut mask).unwrap()));
@@ -448,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_key_models_file_it_runs_as_eco_with_a_reason() {
+    fn without_the_keyframe_models_file_it_runs_as_eco_with_a_reason() {
         let settings = Settings { quality: Quality::High, models_dirs: Vec::new(), ..Settings::default() };
         let Ok(segmenter) = DualModelSegmenter::open(&settings, SIZE) else { return };
         let info = segmenter.info();

@@ -45,7 +45,7 @@ fn frame_fits(frame: &[u8], canvas: Option<Pixels>) -> bool {
     let (Some(place), Some(canvas)) = (size_at(frame, 6), canvas) else { return true };
     let mut parts = chunks(frame.get(16..).unwrap_or_default());
     let lossy = match parts.next() {
-        // The decoder treats the following chunk as lossy data, whatever its name.
+        // The decoder treats the following chunk as lossy data, regardless of its name.
         Some(first) if first.name == *b"ALPH" => parts.next(),
         first => first.filter(|first| first.name == *b"VP8 "),
     };

@@ -112,7 +112,7 @@ fn changed(scene: Scene, change: impl Fn(&mut Reading)) -> RgbImage {
 }
 
 #[test]
-fn every_extra_can_be_left_out() {
+fn every_optional_thing_can_be_left_out() {
     for scene in Scene::ALL {
         for &thing in scene.extras() {
             let named = |reading: &mut Reading| {

@@ -26,8 +26,8 @@ struct Token {
     apart: bool,
 }
 
-/// The words of a prompt without filler; adjacent unknown words are joined. The flag is false if the end of the prompt was
-/// ignored.
+/// The words of a prompt without filler; adjacent unknown words are joined. The flag is false if the end of the prompt
+/// was ignored.
 pub(super) fn mentions(text: &str, all_negated: bool) -> (Vec<Mention>, bool) {
     let mut tokens = tokens(text);
     let whole = tokens.len() <= MAX_TOKENS;
@@ -163,7 +163,7 @@ impl Reader<'_> {
     }
 
     fn step(&mut self, negated: bool) {
-        // A double negation is none.
+        // A double negation cancels out.
         let is_double = matches!(self.word(0), "not" | "never" | "nicht") && matches!(self.word(1), "without" | "ohne");
         if is_double && !self.apart(1) {
             self.at += 2;

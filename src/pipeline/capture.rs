@@ -212,7 +212,7 @@ mod tests {
             fakes::set_suspended(&[suspended]);
             let arrival = arrivals.record(&capture);
             let mut frame = Frame::new(fakes::size());
-            // webcams stamp the start of the exposure
+            // webcams timestamp the start of the exposure
             frame.captured_at = start + FRAME * tick - FRAME / 2;
             (arrival.after_suspend, arrival.suspended, arrivals.is_fresh(&frame))
         };

@@ -1,6 +1,7 @@
 //! The pipeline's clocks: monotonic time, and the total time the machine has been suspended.
 //!
-//! [`Instant`] is CLOCK_MONOTONIC, which stops during a suspend: measured by it, a frame from yesterday is a moment old.
+//! [`Instant`] is CLOCK_MONOTONIC, which stops during a suspend: measured by it, a frame from before a suspend looks
+//! new.
 
 use std::time::{Duration, Instant};
 

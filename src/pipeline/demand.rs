@@ -1,6 +1,6 @@
 //! Decides whether the camera should be open: only while an app reads a virtual camera.
 //!
-//! Only the rules, with time passed in; `watch` observes the readers.
+//! Pure rules, with time passed in; `watch` observes the readers.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ const READER_LINGER: Duration = Duration::from_secs(3);
 /// How long the camera stays open for a process that holds the device without reading.
 const HOLDER_LINGER: Duration = Duration::from_secs(10);
 
-/// How long a process must hold a device before it counts: programs that only list cameras close it at once.
+/// How long a process must hold a device before it counts: programs that only list cameras close it immediately.
 const MIN_HOLD: Duration = Duration::from_millis(300);
 
 /// The readers of all virtual cameras at one moment.
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_opens_it_at_once_and_a_short_pause_keeps_it_open() {
+    fn a_reader_opens_it_immediately_and_a_short_pause_keeps_it_open() {
         let wanted = wanted(120, |tenth| streaming((20..30).contains(&tenth) || (50..60).contains(&tenth)));
         assert_eq!(changes(&wanted), [20, 89]);
     }

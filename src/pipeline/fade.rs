@@ -12,7 +12,7 @@ use std::{
 
 use crate::{background::Background, compose::Scene};
 
-/// What the new scene fades in over.
+/// The layer that the new scene fades in over.
 #[derive(Debug)]
 pub(super) enum Outgoing {
     /// An earlier scene, still playing.
@@ -24,7 +24,7 @@ pub(super) enum Outgoing {
 #[derive(Debug)]
 struct Fade {
     outgoing: Outgoing,
-    /// The version the outputs had before the fade.
+    /// The version shown by the outputs before the fade.
     outgoing_version: u64,
     since: Instant,
 }
@@ -72,19 +72,19 @@ impl Fader {
         still
     }
 
-    /// Forgets the scene, so that the next one appears without a fade.
+    /// Clears the scene, so that the next one appears without a fade.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// What the scene fades in over, and the scene's weight at `now`, 0 to 256.
+    /// The layer that the scene fades in over, and the scene's weight at `now`, 0 to 256.
     pub(super) fn outgoing(&self, now: Instant) -> Option<(&Outgoing, u16)> {
         let (fade, scene) = (self.fade.as_ref()?, self.scene.as_ref()?);
         let share = now.duration_since(fade.since).as_secs_f32() / scene.fade.as_secs_f32();
         Some((&fade.outgoing, (share.clamp(0.0, 1.0) * 256.0) as u16))
     }
 
-    /// The version the outputs had before the fade.
+    /// The version shown by the outputs before the fade.
     pub(super) fn outgoing_version(&self) -> Option<u64> {
         self.fade.as_ref().map(|fade| fade.outgoing_version)
     }
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scene_without_a_fade_and_a_card_switch_at_once() {
+    fn a_scene_without_a_fade_and_a_card_appear_immediately() {
         let (mut fader, start) = (Fader::default(), Instant::now());
         fader.advance(&colour(1), start);
         fader.advance(&colour(2), start);

@@ -15,7 +15,7 @@ const MIN_STALE_AGE: Duration = Duration::from_secs(1);
 const MIN_MODEL_LOST: Duration = Duration::from_secs(3);
 
 /// The longest wait for a mask: apps treat a camera as dead after a second without frames, and the user's changes
-/// should be visible at once.
+/// should be visible immediately.
 const MAX_MASK_WAIT: Duration = Duration::from_millis(500);
 
 /// The maximum age difference between a mask and a frame it is applied to, however slow the camera: the room shows

@@ -94,7 +94,7 @@ pub struct Drivers {
     pub machine: Box<dyn Machine>,
     /// The time between two checks of the load: one tick of the quality rules.
     pub load_interval: Duration,
-    /// The clocks used to tell how old a frame is.
+    /// The clocks used to determine the age of a frame.
     pub clock: Clock,
 }
 
@@ -175,15 +175,15 @@ impl Pipeline {
     /// Replaces the scene, starting with the next frame and fading over [`Scene::fade`].
     pub fn publish(&self, scene: Scene) {
         self.links.scenes.publish(scene);
-        self.links.wake.wake(); // a waiting thread shows it at once, and a paused camera is closed
+        self.links.wake.wake(); // a waiting thread shows it immediately, and a paused camera is closed
     }
 
-    /// The version of the scene the outputs had last. A scene that fades in counts once the fade is complete.
+    /// The version of the scene last shown by the outputs. A scene that fades in counts once the fade is complete.
     pub fn shown(&self) -> u64 {
         self.links.scenes.shown()
     }
 
-    /// Waits until the outputs have had this scene or a newer one, as counted by [`Pipeline::shown`].
+    /// Waits until the outputs have shown this scene or a newer one, as counted by [`Pipeline::shown`].
     pub async fn wait_until_shown(&self, version: u64) {
         self.links.scenes.wait_until_shown(version).await;
     }

@@ -92,7 +92,7 @@ impl Channel {
     }
 }
 
-/// Keeps the copies of a view coming while it exists.
+/// Keeps a view being copied while it exists.
 #[derive(Debug)]
 pub struct Subscription {
     preview: Arc<Preview>,

@@ -40,7 +40,7 @@ const SLEEP_INTERVAL: Duration = Duration::from_millis(500);
 /// A frame that has waited this long is not shown.
 const MAX_FRAME_AGE: Duration = Duration::from_secs(1);
 
-/// What the outputs show, with the version of the scene.
+/// The content of the outputs, with the version of the scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Live(u64),
@@ -198,7 +198,7 @@ impl Render {
         version != scene.version || needs_newer && self.inputs.masks.has(|masked| !is_old(masked))
     }
 
-    /// Drops every earlier frame and mask.
+    /// Drops all earlier frames and masks.
     fn forget(&mut self) {
         self.last_frame = None;
         self.last_captured = None;
@@ -288,7 +288,7 @@ impl Render {
         crossfade(&self.outgoing, share, &mut self.output);
     }
 
-    /// Picks a mode that never reveals the room where the person has moved since the mask was made.
+    /// Picks a mode that never reveals the room where the person has moved since the mask was computed.
     fn mode_for(&mut self, captured: &CapturedFrame, again: bool) -> RenderMode {
         self.fetch_mask(captured);
         let Some(MaskedFrame { session, frame, mask, delay }) = &self.masked else { return RenderMode::BackgroundOnly };
@@ -311,7 +311,8 @@ impl Render {
     /// Waits for the mask of this frame, or of the previous one if masks are delayed, for as long as that leaves time
     /// to compose at the camera's rate.
     ///
-    /// The wait is measured from the frame's arrival: webcams stamp the start of the exposure, which is much earlier.
+    /// The wait is measured from the frame's arrival: webcams timestamp the start of the exposure, which is much
+    /// earlier.
     fn fetch_mask(&mut self, captured: &CapturedFrame) {
         let deadline = captured.arrived + self.inputs.frame_time.limits().mask_wait();
         let is_new_enough = |masked: &MaskedFrame| {

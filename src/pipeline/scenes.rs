@@ -10,11 +10,11 @@ use tokio::sync::Notify;
 
 use crate::compose::Scene;
 
-/// The current scene, and how far the outputs are with it.
+/// The current scene, and which version the outputs show.
 #[derive(Debug)]
 pub(super) struct Scenes {
     current: ArcSwap<Scene>,
-    /// The version of the scene the outputs had last.
+    /// The version of the scene last shown by the outputs.
     shown: AtomicU64,
     /// Wakes [`Scenes::wait_until_shown`] when `shown` changes.
     shown_changed: Notify,
@@ -54,12 +54,13 @@ impl Scenes {
         retired.retain(|scene| Arc::strong_count(scene) > 1);
     }
 
-    /// The version of the scene the outputs had last.
+    /// The version of the scene last shown by the outputs.
     pub(super) fn shown(&self) -> u64 {
         self.shown.load(Ordering::Acquire)
     }
 
-    /// Records the scene that the outputs have. Called for every frame, which costs one load unless the scene has changed.
+    /// Records the scene shown by the outputs. Called for every frame, which costs one load unless the scene has
+    /// changed.
     pub(super) fn set_shown(&self, version: u64) {
         if self.shown.load(Ordering::Relaxed) != version {
             self.shown.store(version, Ordering::Release);
@@ -67,7 +68,7 @@ impl Scenes {
         }
     }
 
-    /// Waits until the outputs have had this scene or a newer one.
+    /// Waits until the outputs have shown this scene or a newer one.
     pub(super) async fn wait_until_shown(&self, version: u64) {
         loop {
             // created before the check, so that no change is missed

@@ -1,4 +1,4 @@
-//! The mask thread: keeps the model loaded and makes a mask of the newest frame.
+//! The mask thread: keeps the model loaded and computes a mask for the newest frame.
 
 use std::{
     sync::Arc,
@@ -95,7 +95,7 @@ impl Segment {
         }
     }
 
-    /// Loads the configured model, or the built-in one after it `failed`, and makes masks until the model fails, the
+    /// Loads the configured model, or the built-in one after it `failed`, and computes masks until the model fails, the
     /// settings change or the pipeline stops.
     fn run_once(
         &self,
@@ -143,7 +143,7 @@ impl Segment {
         FrameCounts { frames: self.stats.captured.get(), late }
     }
 
-    /// Makes the mask of a frame and sends it to the render thread.
+    /// Computes the mask of a frame and sends it to the render thread.
     fn send_mask(
         &self,
         segmenter: &mut dyn Segmenter,
@@ -271,7 +271,7 @@ impl<'a> Worker<'a> {
             return self.swap.cancel();
         }
         if to == Quality::Balanced {
-            // relief at once: loading the other model takes time, and costs even more CPU
+            // takes effect immediately: loading the other model takes time, and costs even more CPU
             self.swap.active().degrade(SWAP_DEGRADE);
         }
         let settings = mask::Settings { quality: to, ..self.settings.clone() };
@@ -311,7 +311,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Makes the mask of a frame, then passes the frame to a segmenter that is warming up.
+    /// Computes the mask of a frame, then passes the frame to a segmenter that is warming up.
     fn segment(&mut self, pool: &mut Pool<Mask>, captured: &CapturedFrame) -> Result<(), MaskError> {
         self.thread.send_mask(self.swap.active(), pool, captured)?;
         self.publish_report();

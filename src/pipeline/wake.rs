@@ -43,7 +43,7 @@ impl WakeSignal {
         self.wait_since(self.epoch(), deadline);
     }
 
-    /// Like [`Self::wait`], but returns at once if there was a wake since `epoch`.
+    /// Like [`Self::wait`], but returns immediately if there was a wake since `epoch`.
     pub(super) fn wait_since(&self, epoch: u64, deadline: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         while !state.stopped && state.epoch == epoch {

@@ -1,7 +1,8 @@
 //! The watch thread: detects the readers of the virtual cameras, new devices and free CPU time.
 //!
-//! v4l2loopback 0.13 and later report who streams. For older versions, inotify reports that a process opens the node, and
-//! `/proc` shows whether it keeps it open and maps its buffers. PipeWire outputs report their own readers.
+//! v4l2loopback 0.13 and later report which process streams. For older versions, inotify reports that a process opens
+//! the node, and `/proc` shows whether it keeps it open and maps its buffers. PipeWire outputs report their own
+//! readers.
 
 use std::{
     io,
@@ -62,7 +63,7 @@ impl CameraPower {
         self.always.store(always, Ordering::Release);
     }
 
-    /// Why the camera is on or off, for people.
+    /// Why the camera is on or off, for display.
     pub(super) fn reason(&self) -> String {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -106,7 +107,7 @@ impl Watch {
             let now = Instant::now();
             match self.fixed_reason(monitor) {
                 Some(why) => {
-                    // unread events would end every wait at once
+                    // unread events would end every wait immediately
                     nodes.nodes.clear();
                     nodes.scanned = None;
                     self.decide(true, known != Some(Cause::Fixed(why)), || why.to_owned());
@@ -209,7 +210,7 @@ struct NodeWatch {
 #[derive(Debug)]
 struct Node {
     path: PathBuf,
-    /// `None` if the driver does not report who streams.
+    /// `None` if the driver does not report which process streams.
     usage: Option<Usage>,
     /// The processes that have it open, if the driver reports no more than that.
     holders: Vec<Holder>,
@@ -279,7 +280,7 @@ impl NodeWatch {
         }
     }
 
-    /// The reason, for people. An app is named rather than the control page, whose user knows that it is open.
+    /// The reason, for display. An app is named rather than the control page, whose user knows that it is open.
     fn reason(&self, on: bool, cause: &Cause) -> String {
         let name = |node: &Node| {
             let holder = holders::first(&node.path)?;

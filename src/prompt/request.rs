@@ -29,6 +29,6 @@ pub struct PromptRequest {
     pub raw: bool,
     /// The number of images, 1 to [`MAX_COUNT`].
     pub count: u32,
-    /// Answer at once instead of waiting for the image.
+    /// Return immediately instead of waiting for the image.
     pub no_wait: bool,
 }

@@ -1,8 +1,8 @@
-//! Makes foreign text safe to print: one line, no control characters, no API keys.
+//! Sanitizes untrusted text for printing: one line, no control characters, no API keys.
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The start of a text that is looked at, in bytes: enough for a key and its surroundings.
+/// How much of a text is examined, in bytes: enough for a key and its surroundings.
 const MAX_SCANNED_LEN: usize = 64 << 10;
 
 /// The maximum length of a server's text in a message, in characters.
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_text_is_made_safe_to_print() {
+    fn untrusted_text_is_sanitized() {
         let key = SecretString::from("sk-canary");
         let shown = clean("bad key\r\n\x1b[31msk-canary\u{202e} here", [&key]);
         assert_eq!(shown, "bad key [31m*** here");

@@ -37,7 +37,7 @@ pub use crate::v4l2::{
 
 /// A destination of composed frames.
 pub trait FrameSink: Send {
-    /// Path or name for people.
+    /// Display name: a path or a name.
     fn name(&self) -> &str;
 
     /// Frame size, which never changes.

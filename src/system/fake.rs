@@ -191,7 +191,7 @@ impl FakeMachine {
 
     fn with_socket(self) -> Self {
         let path = self.at("/run/user/1000/pipewire-0");
-        // forgotten, so the socket stays and accepts connections
+        // leaked, so the socket stays and accepts connections
         std::mem::forget(std::os::unix::net::UnixListener::bind(path).unwrap());
         self
     }

@@ -75,7 +75,7 @@ pub(crate) fn ioctl<T: Plain>(fd: BorrowedFd<'_>, request: vidioc::_IOC_TYPE, ar
 pub(crate) struct Caps {
     /// Driver name.
     pub(crate) driver: String,
-    /// Device name for people.
+    /// Display name of the device.
     pub(crate) card: String,
     /// Bus location.
     pub(crate) bus: String,

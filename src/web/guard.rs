@@ -1,8 +1,8 @@
 //! Authorizes requests: only browsers on this machine with a session, and no cross-site requests.
 //!
-//! The address that `bgcam preview` opens contains a one-time code, which is immediately exchanged for a session cookie and
-//! a clean address ([`Access`]). Host names other than this machine's are refused, which prevents DNS rebinding, and so are
-//! requests from pages of other sites.
+//! The address that `bgcam preview` opens contains a one-time code, which is immediately exchanged for a session cookie
+//! and a clean address ([`Access`]). Host names other than this machine's are refused, which prevents DNS rebinding,
+//! and so are requests from pages of other sites.
 
 use std::{sync::Arc, time::Instant};
 
@@ -125,7 +125,7 @@ pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, nex
     let mut response = match guard.judge(&request) {
         Verdict::Allow => next.run(request).await,
         Verdict::StartSession(session) => guard.start_session(&session),
-        // shown to a person
+        // a page for the user
         Verdict::Refuse(HttpError(status, _)) if is_page => {
             (status, Html(include_str!("page/closed.html"))).into_response()
         }

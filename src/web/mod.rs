@@ -1,7 +1,7 @@
 //! The control page: a live preview and all settings, in a browser on this machine.
 //!
-//! It runs on its own thread and runtime, so that a slow browser cannot delay the camera or the control socket. It handles the
-//! same [`Request`](crate::control::protocol::Request)s as the command line, through the same [`Service`].
+//! It runs on its own thread and runtime, so that a slow browser cannot delay the camera or the control socket. It
+//! handles the same [`Request`](crate::control::protocol::Request)s as the command line, through the same [`Service`].
 //!
 //! - `serve` accepts connections of this user's programs (`peer`).
 //! - `guard` authorizes requests, with the codes and sessions of `access`.
@@ -79,7 +79,7 @@ pub trait Backend: Service + Clone {
     /// The source of the live preview.
     fn preview(&self) -> Arc<Preview>;
 
-    /// Signals every change of the status made by a request.
+    /// Signals every status change caused by a request.
     fn status_changes(&self) -> watch::Receiver<()>;
 
     /// Why other people could see the user's room after `request`, if they cannot now.

@@ -85,7 +85,7 @@ impl Home {
         daemon
     }
 
-    /// Wraps a daemon that was started in another way.
+    /// Wraps a daemon that was started differently.
     pub fn watch(&self, child: Child) -> Daemon<'_> {
         Daemon { home: self, child }
     }

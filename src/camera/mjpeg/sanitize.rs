@@ -264,7 +264,7 @@ impl Header {
     fn units(&self) -> usize {
         let kinds = &self.kinds[..self.components];
         let (across, down) = match kinds {
-            [_] => (1, 1), // a scan of one component counts blocks, whatever their sampling
+            [_] => (1, 1), // a scan of one component counts blocks, regardless of their sampling
             _ => kinds.iter().fold((1, 1), |(across, down), kind| (across.max(kind.1), down.max(kind.2))),
         };
         self.width.div_ceil(8 * across) * self.height.div_ceil(8 * down)

@@ -222,7 +222,7 @@ proptest! {
         prop_assert_eq!(found.data(), expected.data());
     }
 
-    /// An image that lacks a third of its data is damaged, whatever surrounds it.
+    /// An image that lacks a third of its data is damaged, regardless of what surrounds it.
     #[test]
     fn missing_rows_are_damage(defects in defects(), options in options(), share in 0.1..0.66_f64) {
         let whole = jpeg((66, 50), options, false);
@@ -311,7 +311,7 @@ fn irrelevant_segments_are_harmless() {
 }
 
 #[test]
-fn a_damaged_header_does_not_spoil_the_frames_that_follow() {
+fn a_damaged_header_does_not_affect_the_following_frames() {
     let whole = jpeg((64, 48), TYPICAL, true);
     let (mut decoder, mut frame) = (Mjpeg::new(size("64x48")).unwrap(), Frame::new(size("64x48")));
     let header = whole.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap();
@@ -324,7 +324,7 @@ fn a_damaged_header_does_not_spoil_the_frames_that_follow() {
 }
 
 #[test]
-fn a_persistent_size_is_accepted_and_dropped_at_once() {
+fn a_persistent_size_is_accepted_and_dropped_immediately() {
     let agreed = size("1280x720");
     let (mut decoder, mut frame) = (Mjpeg::new(agreed).unwrap(), Frame::new(agreed));
     let good = jpeg(sides(agreed), TYPICAL, true);

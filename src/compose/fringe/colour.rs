@@ -145,7 +145,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_colour_stays_between_itself_and_the_persons(pixel: u8, alpha: u8, front: u8, back: u8) {
+        fn own_colour_stays_between_the_pixel_and_the_person(pixel: u8, alpha: u8, front: u8, back: u8) {
             let own = own_colour(pixel, alpha, front, back);
             prop_assert!(own >= i32::from(pixel.min(front)) && own <= i32::from(pixel.max(front)));
             if alpha == 255 {

@@ -46,7 +46,7 @@ impl Lines {
     }
 }
 
-/// Interpolates between two rows of cells, in 8ths.
+/// Interpolates between two rows of cells, in 1/8.
 #[multiversion(targets = "simd")]
 fn blend_rows(above: &[u8], below: &[u8], weight: u16, into: &mut [u16]) {
     for ((into, &above), &below) in into.iter_mut().zip(above).zip(below) {

@@ -1,10 +1,10 @@
 //! Removes the room's colour from the person's edge, and adds light from the new background.
 //!
-//! In a soft edge, the camera sees a mixture `I = αF + (1-α)B` of person and room. Blended as it is, the room's colour stays
-//! around hair and shoulders. `F` is estimated by blur fusion (M. Forte, "Approximate Fast Foreground Colour Estimation",
-//! ICIP 2021): local means of person and room, weighted by α, corrected by the residual, first over a wide and then over a
-//! narrow neighbourhood. This runs on [`CellMeans`]; the last correction is repeated at full size, only where α is neither 0
-//! nor 1.
+//! In a soft edge, the camera sees a mixture `I = αF + (1-α)B` of person and room. Blended as it is, the room's colour
+//! stays around hair and shoulders. `F` is estimated by blur fusion (M. Forte, "Approximate Fast Foreground Colour
+//! Estimation", ICIP 2021): local means of person and room, weighted by α, corrected by the residual, first over a wide
+//! and then over a narrow neighbourhood. This runs on [`CellMeans`]; the last correction is repeated at full size, only
+//! where α is neither 0 nor 1.
 //!
 //! Light wrap imitates a lens: light from behind spills around the person's edge.
 
@@ -34,7 +34,8 @@ const NARROW: usize = 2;
 /// The number of cells in a row that are checked for an edge together.
 const RUN: usize = 16;
 
-/// The weight of a cell's own colour where there is almost nothing of the person, or of the room, nearby; 1 is a whole cell.
+/// The weight of a cell's own colour where there is almost nothing of the person, or of the room, nearby; 1 is a whole
+/// cell.
 const OWN_WEIGHT: f32 = 0.25;
 
 /// The number of pixels that are checked for mixed alpha together.
@@ -78,8 +79,8 @@ impl Fringe {
         }
     }
 
-    /// Analyses a frame and its mask for [`Fringe::row`]; `wrap` is 0 to 100, and requires a measured background if it is more
-    /// than 0.
+    /// Analyses a frame and its mask for [`Fringe::row`]; `wrap` is 0 to 100, and requires a measured background if it
+    /// is more than 0.
     pub(super) fn estimate(&mut self, means: &CellMeans, wrap: i32) {
         let frame = [&means.frame.y, &means.frame.u, &means.frame.v];
         for (into, from) in self.weighted.iter_mut().zip(frame) {
@@ -175,8 +176,8 @@ impl Fringe {
         active.contains(&true)
     }
 
-    /// Removes the room's colour from row `y` of a plane (0 Y, 1 U, 2 V) and adds light. `pixels` are the frame's, with the
-    /// `alpha` of the last call of [`Fringe::find`].
+    /// Removes the room's colour from row `y` of a plane (0 Y, 1 U, 2 V) and adds light. `pixels` are the frame's, with
+    /// the `alpha` of the last call of [`Fringe::find`].
     pub(super) fn row(
         &mut self,
         (plane, y): (usize, usize),
@@ -229,7 +230,7 @@ impl Fringe {
 /// How a fringe is retouched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Retouch {
-    /// How much of the room's colour is removed, in 256ths.
+    /// How much of the room's colour is removed, in 1/256.
     pub(super) strength: i32,
     /// Whether the background's light is added.
     pub(super) wrap: bool,

@@ -1,4 +1,4 @@
-//! Sums over squares of cells, for several planes at once.
+//! Sums over squares of cells, for several planes in one pass.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! A connected component of alpha, and the rules that tell people from photos and from each other.
+//! A connected component of alpha, and the rules that distinguish people from photos and from each other.
 
 /// How much larger another person has to be than the one in front to replace them.
 const LEAD: f32 = 1.3;
@@ -16,7 +16,7 @@ const BOTTOM_CELLS: u32 = 2;
 /// The weight of a person who does not reach the bottom edge.
 const DISTANT_WEIGHT: f32 = 0.5;
 
-/// Whom a cell belonged to in the previous frame.
+/// The owner of a cell in the previous frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Owner {
     #[default]
@@ -39,8 +39,8 @@ pub(super) struct Component {
     /// The number of its cells that were kept in the previous frame.
     pub(super) known: usize,
     pub(super) cells: usize,
-    /// The numbers of its cells at the bottom edge, with recent and with remembered motion, owned by a person, owned by the
-    /// person in front, and marked as a photo.
+    /// The numbers of its cells at the bottom edge, with recent and with remembered motion, owned by a person, owned by
+    /// the person in front, and marked as a photo.
     pub(super) bottom: u32,
     pub(super) moved: u32,
     pub(super) remembered: u32,
@@ -107,7 +107,8 @@ impl Component {
         self.area * lead * distance
     }
 
-    /// Whether it is a photo or a screen next to the person in front: as still as the wall, and not reaching the bottom.
+    /// Whether it is a photo or a screen next to the person in front: as still as the wall, and not reaching the
+    /// bottom.
     pub(super) fn is_photo_beside(&self, front: &Self) -> bool {
         let is_still = !self.reaches_bottom() && !self.has_moved() && !self.was_person();
         is_still && (self.area < front.area * PHOTO_SHARE || self.share(self.photo) > 0.5)

@@ -1,8 +1,10 @@
 //! Removes components of alpha that are not people: specks next to the person, which models find in skies, lamps and
-//! patterned walls, and entire lamps and chairs, which the key model takes for clothes and the fast model does not find.
+//! patterned walls, and entire lamps and chairs, which the keyframe model mistakes for clothes and the fast model does
+//! not find.
 //!
-//! Components are found at half the grid's size; those that are small next to the largest are removed. A component that was
-//! kept in the previous frame is kept down to half that size, so that a hand at the edge of the frame does not flicker.
+//! Components are found at half the grid's size; those that are small next to the largest are removed. A component that
+//! was kept in the previous frame is kept down to half that size, so that a hand at the edge of the frame does not
+//! flicker.
 
 use multiversion::multiversion;
 
@@ -28,15 +30,15 @@ const MIN_SHARE_OF_FRAME: f32 = 0.002;
 /// The factor by which both are lowered for a component that was kept before.
 const LINGER: f32 = 0.5;
 
-/// The minimum mean alpha of the fast model for a component of the key model. People have .9 or more, other objects .1, at most
-/// .4 (a lamp, 206 keyframes); a hand alone may be between.
+/// The minimum mean alpha of the fast model for a component of the keyframe model. People have .9 or more, other
+/// objects .1, at most .4 (a lamp, 206 keyframes); a hand alone may be between.
 const MIN_FAST_ALPHA: f32 = 0.45;
 
 /// The same for the largest component, and for one that was trusted before.
 const MIN_FAST_ALPHA_KNOWN: f32 = 0.25;
 
-/// How much the distrust of a cell grows with each frame in an untrusted component, and shrinks with each frame outside of all
-/// components. The fast model does not find a person who enters at once either, but never finds a lamp.
+/// How much the distrust of a cell grows with each frame in an untrusted component, and shrinks with each frame outside
+/// all components. The fast model does not find an entering person immediately either, but it never finds a lamp.
 const DISTRUST_STEP: u8 = 16;
 const DISTRUST_DECAY: u8 = 2;
 
@@ -46,14 +48,14 @@ const INITIAL_DISTRUST: u8 = 160;
 /// The mean distrust from which an untrusted component is removed.
 const MAX_DISTRUST: u32 = 128;
 
-/// How long a cell counts as recently moved, and how long its motion is remembered, in 30ths of a second.
+/// How long a cell counts as recently moved, and how long its motion is remembered, in ticks of 1/30 s.
 const MOVED: u8 = 60;
 const REMEMBERED: u8 = 240;
 
 /// The minimum size of another person relative to the person in front.
 const OTHER_SHARE: f32 = 0.1;
 
-/// The time until another person is reported, or no longer reported, in 30ths of a second.
+/// The time until another person is reported, or no longer reported, in ticks of 1/30 s.
 const OTHERS_SETTLE: i16 = 30;
 
 /// Whether a cell that does not move belongs to a photo.
@@ -82,10 +84,10 @@ pub(super) struct Components {
     /// The owner of each cell in the previous frame.
     owners: Box<[Owner]>,
     photo: Box<[Photo]>,
-    /// How long another person has been present, up to [`OTHERS_SETTLE`], or absent if negative; in 30ths of a second.
+    /// How long another person has been present, up to [`OTHERS_SETTLE`], or absent if negative; in ticks of 1/30 s.
     others: i16,
     shows_others: bool,
-    /// How long the fast model has not confirmed the key model in each cell.
+    /// How long the fast model has not confirmed the keyframe model in each cell.
     distrust: Box<[u8]>,
 }
 
@@ -113,9 +115,9 @@ impl Components {
         self.shows_others
     }
 
-    /// Sets the alpha of small components to 0. Given the fast model's alpha, also of those it has not confirmed for some frames;
-    /// with `nearest_only`, of all but the person in front. Given the motion of a stream and the 30ths of a second since the
-    /// previous frame, also of photos and screens behind the person.
+    /// Sets the alpha of small components to 0. Given the fast model's alpha, also of those it has not confirmed for
+    /// some frames; with `nearest_only`, of all but the person in front. Given the motion of a stream and the ticks
+    /// (1/30 s) since the previous frame, also of photos and screens behind the person.
     pub(super) fn remove_non_persons(
         &mut self,
         alpha: &mut Plane<f32>,
@@ -250,7 +252,7 @@ impl Components {
         }
     }
 
-    /// Updates the distrust of the key model.
+    /// Updates the distrust of the keyframe model.
     fn distrust(&mut self) {
         self.distrust.iter_mut().for_each(|distrust| *distrust = distrust.saturating_sub(DISTRUST_DECAY));
         for (root, run) in self.labels.runs() {
@@ -294,8 +296,8 @@ impl Components {
     }
 }
 
-/// The two rows of `alpha` covered by a row of cells; where a cell extends over the edge, the border repeats the last column and
-/// row.
+/// The two rows of `alpha` covered by a row of cells; where a cell extends over the edge, the border repeats the last
+/// column and row.
 fn lines(alpha: &Plane<f32>, row: usize) -> [&[f32]; 2] {
     [0, 1].map(|line| &alpha.wide_row((row * STEP + line) as isize, 1)[1..])
 }

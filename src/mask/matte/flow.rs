@@ -8,7 +8,7 @@ const BLOCK: usize = 8;
 /// The distance between blocks, in pixels: they overlap by half.
 pub(crate) const STEP: usize = 4;
 
-/// Vectors are in 16ths of a pixel.
+/// Vectors are in 1/16 of a pixel.
 pub(crate) const UNIT: i32 = 16;
 
 /// The number of pyramid levels.
@@ -143,7 +143,7 @@ impl Flow {
         &self.residuals
     }
 
-    /// Forgets the last vectors, because the next search uses another reference frame.
+    /// Clears the last vectors, because the next search uses another reference frame.
     pub(crate) fn restart(&mut self) {
         for field in &mut self.fields {
             field.vectors.fill(Vector::default());

@@ -1,8 +1,9 @@
-//! Decides whether the key model's result is plausible given the fast model's, and which parts of it are.
+//! Decides whether the keyframe model's result is plausible given the fast model's, and which parts of it are.
 //!
-//! The key model has better edges, but may take an entire patterned wall for clothes, or a shirt for a wall. The fast model is
-//! rarely wrong about where a person is. So the key model may add to the fast model's person only nearby, and may remove from
-//! it only where it is certain. If the two contradict each other over a large area, the whole result is discarded.
+//! The keyframe model has better edges, but may mistake an entire patterned wall for clothes, or a shirt for a wall.
+//! The fast model is rarely wrong about where a person is. So the keyframe model may add to the fast model's person
+//! only nearby, and may remove from it only where it is certain. If the two contradict each other over a large area,
+//! the whole result is discarded.
 
 use multiversion::multiversion;
 
@@ -24,16 +25,16 @@ const WEAK: f32 = 0.5;
 /// The fast model's alpha below which it is certain of the room.
 const FAINT: f32 = 0.2;
 
-/// The key model's raw alphas above which it finds a person, and below which it finds the room.
+/// The keyframe model's raw alphas above which it finds a person, and below which it finds the room.
 const PERSON: f32 = 0.4;
 const ROOM: f32 = 0.35;
 
-/// Distances are in thirds of a cell.
+/// Distances are in 1/3 of a cell.
 const CELL: u8 = 3;
 const DIAGONAL: u8 = 4;
 
-/// The maximum distance from the fast model's certain area at which the key model is trusted: enough for hair and fingers. In
-/// 147 keyframes of people with known alpha, less than a thousandth of a person was farther away.
+/// The maximum distance from the fast model's certain area at which the keyframe model is trusted: enough for hair and
+/// fingers. In 147 keyframes of people with known alpha, less than a thousandth of a person was farther away.
 const REACH: u8 = 5 * CELL;
 
 /// The same where nothing moves and the fast model is certain of the room.
@@ -47,27 +48,27 @@ const TOUCH: u8 = CELL;
 const FAR_SHARE: f32 = 0.25;
 const FAR_CELLS: u32 = 30;
 
-/// The key model finds hands and people who enter first. Moving parts are accepted up to these shares of the frame, the larger
-/// one at its sides.
+/// The keyframe model finds hands and people who enter first. Moving parts are accepted up to these shares of the
+/// frame, the larger one at its sides.
 const MOVING_SHARE: f32 = 0.3;
 const MAX_HAND: f32 = 0.04;
 const MAX_ENTRANT: f32 = 0.12;
 
-/// The share of the rim around the person filled by the key model above which motion is not trusted, because it may be a wall
-/// that moves or is uncovered.
+/// The share of the rim around the person filled by the keyframe model above which motion is not trusted, because it
+/// may be a wall that moves or is uncovered.
 const MAX_RIM_FOR_MOTION: f32 = 0.08;
 
-/// The time after a change during which a cell counts as moving, in 30ths of a second.
+/// The time after a change during which a cell counts as moving, in ticks of 1/30 s.
 const RECENT: u8 = 8;
 
-/// A part that the fast model calls person and the key model room is a hole if the fast model is certain and the key model is
-/// not, judged by their mean alphas. Where the key model was right, it had .084 to .095 and the fast model .90 to .98; where it
-/// was wrong, .10 to .25 and .985 or more. (The key model's minimum is .08.)
+/// A part that is person for the fast model and room for the keyframe model is a hole if the fast model is certain and
+/// the keyframe model is not, judged by their mean alphas. Where the keyframe model was right, it had .084 to .095 and
+/// the fast model .90 to .98; where it was wrong, .10 to .25 and .985 or more. (The keyframe model's minimum is .08.)
 const SURE_PERSON: f32 = 0.985;
 const UNSURE_ROOM: f32 = 0.097;
 
-/// Holes smaller than this share of the person are filled only after this number of results had them, and stay filled for as
-/// many that do not, so that an object on the desk does not flicker.
+/// Holes smaller than this share of the person are filled only after this number of results had them, and stay filled
+/// for as many that do not, so that an object on the desk does not flicker.
 const LARGE_HOLE: f32 = 0.08;
 const CONFIRMED: u8 = 4;
 const UNSURE_SMALL: f32 = 0.125;
@@ -79,8 +80,8 @@ const HOLE_CELLS: u32 = 25;
 /// The number of keyframes for which a rejected part stays rejected where nothing moves.
 const REJECTION_MEMORY: u8 = 24;
 
-/// The contradictions that make a result unusable: the share of the rim around the person filled by the key model, the shares
-/// of the person it misses while uncertain and overall, and the rejected area relative to the person.
+/// The contradictions that make a result unusable: the share of the rim around the person filled by the keyframe model,
+/// the shares of the person it misses while uncertain and overall, and the rejected area relative to the person.
 const MAX_RIM: f32 = 0.3;
 const MAX_UNSURE_HOLES: f32 = 0.25;
 const MAX_HOLES: f32 = 0.3;
@@ -92,7 +93,7 @@ const MIN_PERSON_SHARE: f32 = 0.02;
 /// The decision about a cell of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cell {
-    /// Keep the key model's alpha.
+    /// Keep the keyframe model's alpha.
     Key,
     /// Set it to zero.
     Rejected,
@@ -177,8 +178,8 @@ impl Gate {
         self.trust.rejects && self.trust.is_about_person
     }
 
-    /// Judges `key`, the key model's raw alpha, by the fast model's alpha of the same frame; `has_key` tells whether an earlier
-    /// result is still in use.
+    /// Judges `key`, the keyframe model's raw alpha, by the fast model's alpha of the same frame; `has_key` is whether
+    /// an earlier result is still in use.
     pub(super) fn judge(&mut self, fast: &Plane<f32>, key: &Plane<f32>, motion: &Motion, has_key: bool) -> Verdict {
         downscale(fast, self.width, &mut self.fast);
         downscale(key, self.width, &mut self.key);
@@ -197,7 +198,8 @@ impl Gate {
         self.trust.judge(contradiction.worst(), has_key, person >= all * MIN_PERSON_SHARE)
     }
 
-    /// Applies the decisions to the key model's alpha; `fast` is the fast model's alpha of the same frame, with its `levels`.
+    /// Applies the decisions to the keyframe model's alpha; `fast` is the fast model's alpha of the same frame, with
+    /// its `levels`.
     pub(super) fn apply(&self, fast: &Plane<f32>, levels: (f32, f32), alpha: &mut Plane<f32>) {
         let factor = 1.0 / (levels.1 - levels.0);
         for y in 0..alpha.height {
@@ -242,7 +244,7 @@ impl Gate {
         }
     }
 
-    /// The share of the cells at some distance from the fast model's person in which the key model finds one.
+    /// The share of the cells at some distance from the fast model's person in which the keyframe model finds one.
     fn rim(&self) -> f32 {
         let (mut rim, mut filled) = (0, 0);
         for ((&distance, &key), &fast) in self.distance.iter().zip(&self.key).zip(&self.fast) {
@@ -253,7 +255,8 @@ impl Gate {
         filled as f32 / rim.max(1) as f32
     }
 
-    /// Rejects what the key model finds too far from the fast model's person. Returns the number of rejected wall cells.
+    /// Rejects what the keyframe model finds too far from the fast model's person. Returns the number of rejected wall
+    /// cells.
     fn reject_distant(&mut self, believes_motion: bool, motion: &Motion) -> u32 {
         let Self { width, labels, parts, fast, key, distance, cells, rejected, .. } = self;
         let width = *width;
@@ -305,8 +308,8 @@ impl Gate {
         count
     }
 
-    /// Fills uncertain holes of the key model in a person of this many cells. Returns the number of their cells, and that of all
-    /// parts the fast model is very certain of.
+    /// Fills uncertain holes of the keyframe model in a person of this many cells. Returns the number of their cells,
+    /// and that of all parts the fast model is very certain of.
     fn fill(&mut self, person: f32) -> (f32, f32) {
         let Self { width, labels, parts, fast, key, cells, votes, .. } = self;
         let width = *width;

@@ -13,7 +13,7 @@ use crate::frame::grid::{Guide, Plane};
 const RADIUS: usize = 2;
 const WINDOW: usize = 2 * RADIUS + 1;
 
-/// The number of pixels processed at once.
+/// The number of pixels processed together.
 pub(crate) const LANE: usize = 16;
 /// The columns of their windows, rounded up to whole vectors.
 const WIDE: usize = LANE + 8;
@@ -33,10 +33,10 @@ const MARGIN: usize = 2 * RADIUS + 1;
 /// The same along a row, rounded up to whole vectors.
 const NEAR: usize = 8;
 
-/// Coefficients are in 128ths of an alpha byte per step of a sample byte.
+/// Coefficients are in 1/128 of an alpha byte per step of a sample byte.
 pub(crate) const SHIFT: u32 = 7;
 
-/// One linear function per cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 128ths of a byte. Far from
+/// One linear function per cell: alpha = a (Y - 128) + b (U - 128) + c (V - 128) + base, in 1/128 of a byte. Far from
 /// all mixed runs, only `base` of a run's first cell is valid.
 #[derive(Debug)]
 pub(crate) struct Functions {

@@ -9,22 +9,22 @@ use crate::frame::grid::Plane;
 /// The change of alpha above which it is held back.
 const CHANGE: f32 = 0.2;
 
-/// The time after the last motion from which a pixel is still, in 30ths of a second.
+/// The time after the last motion from which a pixel is still, in ticks of 1/30 s.
 const STILL_AFTER: u8 = 8;
 
-/// How long a still pixel has to differ before the change is shown, in 30ths of a second: a person cannot appear or
+/// How long a still pixel has to differ before the change is shown, in ticks of 1/30 s: a person cannot appear or
 /// disappear without motion, but a mistake of the models must not stay forever.
 const IN_DELAY: u8 = 60;
 const OUT_DELAY: u8 = 60;
 
-/// The time at the start of a stream in which the models settle, in 30ths of a second.
+/// The time at the start of a stream in which the models settle, in ticks of 1/30 s.
 const SETTLE_TIME: u32 = 10;
 
 /// Holds the alpha of one stream.
 #[derive(Debug)]
 pub(super) struct Hold {
     shown: Plane<f32>,
-    /// How long each pixel has been held, in 30ths of a second.
+    /// How long each pixel has been held, in ticks of 1/30 s.
     held: Plane<u8>,
     /// The ages of a row's pixels.
     ages: Box<[u8]>,
@@ -38,7 +38,7 @@ impl Hold {
     }
 
     /// Restores `alpha` as shown before where only the models have changed. `motion` has cells of two by two pixels;
-    /// `ticks` 30ths of a second have passed.
+    /// `ticks` of 1/30 s have passed.
     pub(super) fn run(&mut self, motion: &Motion, ticks: u8, alpha: &mut Plane<f32>) {
         if motion.stream_age() < SETTLE_TIME {
             self.shown.copy_from(alpha);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moving_pixel_changes_at_once() {
+    fn a_moving_pixel_changes_immediately() {
         let mut stream = settled(0.0);
         assert_eq!(step(&mut stream, 160, 1.0), 1.0, "a hand appears");
         assert_eq!(step(&mut stream, 160, 0.0), 0.0, "the models may still correct themselves for some frames");

@@ -46,16 +46,16 @@ pub struct Tuning {
     pub edge: (f32, f32),
     /// The fast model's alphas that are mapped to 0 and to 1.
     pub levels: (f32, f32),
-    /// Whether the key model is trusted about a person whom the fast model does not find.
+    /// Whether the keyframe model is trusted with a person that the fast model does not find.
     pub trusts_key: bool,
-    /// Whether frames form a stream, in which people can be told from objects by their motion.
+    /// Whether frames form a stream, in which people can be distinguished from objects by their motion.
     pub is_stream: bool,
 }
 
-/// The key model is steadier than a model that runs on every frame, so its past has less weight.
+/// The keyframe model is steadier than a model that runs on every frame, so its past has less weight.
 const KEY_MEMORY: f32 = 0.8;
 
-/// The change of alpha that is not noise of the key model.
+/// The change of alpha that is not noise of the keyframe model.
 const KEY_CHANGE: f32 = 0.5;
 
 /// The same for the fast model, which fluctuates more.
@@ -64,7 +64,7 @@ const FAST_CHANGE: f32 = 1.1;
 /// The weight of the past where the frame is still, relative to [`Tuning::memory`].
 const STILL_MEMORY: f32 = 0.6;
 
-/// [`Tuning::levels`] of a key model, whose softmax never reaches 0 or 1.
+/// [`Tuning::levels`] of a keyframe model, whose softmax never reaches 0 or 1.
 pub const KEY_LEVELS: (f32, f32) = (0.12, 0.88);
 
 /// [`Tuning::levels`] of the bundled fast models, which find slightly too much.
@@ -86,26 +86,26 @@ pub struct Matte {
     still_detector: StillDetector,
     /// The alpha of the current frame.
     alpha: Plane<f32>,
-    /// The key model's result, on the grid.
+    /// The keyframe model's result, on the grid.
     answer: Plane<f32>,
     /// The alpha of a keyframe before it is propagated.
     fresh: Plane<f32>,
-    /// The frame on which the key model was run.
+    /// The frame on which the keyframe model was run.
     key_frame: Snapshot,
-    /// The alpha of that frame without the key model's result.
+    /// The alpha of that frame without the keyframe model's result.
     predicted: Plane<f32>,
     /// Whether that is still the current frame.
     key_is_current: bool,
     /// The last frame, as its own keyframe.
     own: Snapshot,
     propagation: Propagation,
-    /// Whether the propagated alpha came from the key model.
+    /// Whether the propagated alpha came from the keyframe model.
     is_keyed: bool,
     gate: Gate,
     memory: Memory,
     motion: Motion,
     hold: Hold,
-    /// 30ths of a second between the previous and the current frame.
+    /// Ticks of 1/30 s between the previous and the current frame.
     ticks: u8,
     components: Components,
     nearest_only: bool,
@@ -114,7 +114,7 @@ pub struct Matte {
 }
 
 impl Matte {
-    /// For frames of `size` and the outputs of a fast model and, optionally, a key model.
+    /// For frames of `size` and the outputs of a fast model and, optionally, a keyframe model.
     pub fn new(size: Size, fast: Shape, key: Option<Shape>, tuning: Tuning) -> Self {
         let grid = Grid::new(size);
         let (width, height) = (grid.width, grid.height);
@@ -155,7 +155,7 @@ impl Matte {
         }
     }
 
-    /// Starts a frame, `ticks` 30ths of a second after the last. Returns true if the fast model has to run on it;
+    /// Starts a frame, `ticks` (1/30 s) after the last. Returns true if the fast model has to run on it;
     /// otherwise the frame shows what that model saw last, and its last alpha is still valid.
     pub fn begin_frame(&mut self, frame: &Frame, ticks: u8) -> bool {
         self.cells.fill(frame, &mut self.guide);
@@ -196,14 +196,14 @@ impl Matte {
         drift
     }
 
-    /// Keeps what is needed to use the key model's result for this frame.
+    /// Keeps what is needed to use the keyframe model's result for this frame.
     pub fn mark_keyframe(&mut self) {
         self.key_frame.take(&self.pyramid, &self.fast_alpha);
         self.predicted.copy_from(&self.alpha);
         self.key_is_current = true;
     }
 
-    /// Uses the key model's result for the kept frame, as far as it is plausible given the fast model's.
+    /// Uses the keyframe model's result for the kept frame, as far as it is plausible given the fast model's.
     ///
     /// If other frames have followed, the alpha of the current one is computed again.
     pub fn set_key(&mut self, alpha: &[f32]) {
@@ -264,7 +264,7 @@ impl Matte {
         self.upsample.run(functions, frame, into);
     }
 
-    /// Forgets all earlier frames.
+    /// Clears all state from earlier frames.
     pub fn reset(&mut self) {
         self.propagation.forget();
         self.gate.forget();

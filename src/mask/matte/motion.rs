@@ -8,17 +8,17 @@ use crate::frame::grid::Plane;
 /// about half a level.
 const CHANGE: u8 = 5;
 
-/// The ages of the cells of half the grid for one stream, in 30ths of a second.
+/// The ages of the cells of half the grid for one stream, in ticks of 1/30 s.
 #[derive(Debug)]
 pub(super) struct Motion {
     /// Each cell's value at its last change, so that slow changes add up.
     reference: Plane<u8>,
-    /// 30ths of a second since each cell changed.
+    /// Ticks of 1/30 s since each cell changed.
     changed: Plane<u8>,
     /// The minimum over each cell and its neighbours.
     ages: Plane<u8>,
     vertical: Box<[u8]>,
-    /// 30ths of a second since the stream began.
+    /// Ticks of 1/30 s since the stream began.
     age: u32,
     is_empty: bool,
 }
@@ -35,7 +35,7 @@ impl Motion {
         self.is_empty = true;
     }
 
-    /// Processes the next frame's luma, `ticks` 30ths of a second after the last.
+    /// Processes the next frame's luma, `ticks` (1/30 s) after the last.
     pub(super) fn update(&mut self, luma: &Plane<u8>, ticks: u8) {
         if std::mem::take(&mut self.is_empty) {
             self.reference.copy_from(luma);
@@ -54,12 +54,12 @@ impl Motion {
         }
     }
 
-    /// 30ths of a second since the first frame.
+    /// Ticks of 1/30 s since the first frame.
     pub(super) fn stream_age(&self) -> u32 {
         self.age
     }
 
-    /// For each cell of a row, 30ths of a second since it or a neighbour changed, up to 255.
+    /// For each cell of a row, the ticks (1/30 s) since it or a neighbour changed, up to 255.
     pub(super) fn ages(&self, row: usize) -> &[u8] {
         self.ages.row(row)
     }

@@ -33,7 +33,7 @@ pub(crate) struct TemporalFilter {
     pub(crate) change: f32,
 }
 
-/// The state of a frame when the key model is run on it, kept until the result arrives.
+/// The state of a frame when the keyframe model is run on it, kept until the result arrives.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pyramid: Pyramid,
@@ -141,7 +141,7 @@ impl Propagation {
         Drift { lost: drift.lost / area, repaired: drift.repaired / area }
     }
 
-    /// Finds the ranges outside of which the flow's residual is too small for anything to be lost.
+    /// Finds the ranges outside which the flow's residual is too small for anything to be lost.
     fn find_lost(&mut self, width: usize) {
         let columns = self.flow.columns();
         for (rows, span) in self.flow.residuals().windows(2 * columns).step_by(columns).zip(&mut self.lost_spans) {
@@ -197,7 +197,7 @@ impl Propagation {
 /// Blends a row of the propagated alpha with the fast model's, where that is reliable.
 #[multiversion(targets = "simd")]
 fn repair_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
-    // integer sums in 1024ths can be added in any order, and therefore vectorised
+    // integer sums in 1/1024 can be added in any order, and therefore vectorised
     let (mut sum_lost, mut sum_mended) = (0, 0);
     let width = alpha.len();
     let differs = differs.map(|row| &row[..width]);
@@ -280,7 +280,7 @@ mod tests {
         Plane::new(SIZE.0, SIZE.1)
     }
 
-    /// A keyframe of `scene` with the key model's `alpha` and the fast model's `fast`.
+    /// A keyframe of `scene` with the keyframe model's `alpha` and the fast model's `fast`.
     fn keyed(scene: &Scene, alpha: &Plane<f32>, fast: &Plane<f32>) -> Propagation {
         let (mut carry, mut snapshot) = (Propagation::new(SIZE.0, SIZE.1), Snapshot::new(SIZE.0, SIZE.1));
         snapshot.take(&scene.pyramid, fast);

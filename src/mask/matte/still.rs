@@ -11,14 +11,14 @@ const BLOCK: usize = 10;
 /// levels per pixel are less than 1 per cell.
 const MOVED: u32 = 2;
 
-/// The maximum time for which a result is reused, in 30ths of a second.
+/// The maximum time for which a result is reused, in ticks of 1/30 s.
 const MAX_AGE: u32 = 15;
 
 /// Remembers the luma of the last frame that the model saw.
 #[derive(Debug)]
 pub(super) struct StillDetector {
     reference: Plane<u8>,
-    /// 30ths of a second since then.
+    /// Ticks of 1/30 s since then.
     age: Option<u32>,
     sums: Box<[u32]>,
 }
@@ -28,7 +28,7 @@ impl StillDetector {
         Self { reference: Plane::new(width, height), age: None, sums: vec![0; width].into() }
     }
 
-    /// Whether `luma`, `ticks` 30ths of a second after the last frame, looks like that frame.
+    /// Whether `luma`, `ticks` (1/30 s) after the last frame, looks like that frame.
     pub(super) fn holds(&mut self, luma: &Plane<u8>, ticks: u8) -> bool {
         let Some(age) = &mut self.age else { return false };
         *age += u32::from(ticks);

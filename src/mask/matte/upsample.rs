@@ -7,7 +7,7 @@ use multiversion::multiversion;
 use super::guided::{Functions, LANE, SHIFT};
 use crate::frame::{Frame, Size, grid::Grid};
 
-/// Weights between two cells are in 256ths.
+/// Weights between two cells are in 1/256.
 const ONE: i32 = 256;
 
 /// Evaluates functions for frames of one size.
@@ -15,7 +15,7 @@ const ONE: i32 = 256;
 pub(crate) struct JointUpsample {
     grid: Grid,
     size: Size,
-    /// For each pixel between the centres of two cells, the weight of the second cell in 256ths.
+    /// For each pixel between the centres of two cells, the weight of the second cell in 1/256.
     weights: Box<[i32]>,
     /// The functions interpolated to the current row: y, u, v, base; with one more cell at both ends.
     cells: [Box<[i32]>; 4],
@@ -73,8 +73,8 @@ impl JointUpsample {
         }
     }
 
-    /// The pixels of a range of runs, from the centre of its first cell to that of the next range; at the ends, all remaining
-    /// pixels.
+    /// The pixels of a range of runs, from the centre of its first cell to that of the next range; at the ends, all
+    /// remaining pixels.
     fn pixels(&self, runs: &Range<usize>, all: usize) -> Range<usize> {
         let (width, cells) = (self.size.width(), LANE * self.grid.factor);
         let middle = |run: usize| (run * cells + self.grid.factor / 2).min(width);
@@ -205,7 +205,7 @@ fn evaluate_scalar([a, b, c, base]: [&[i32]; 4], [y, u, v]: [&[u8]; 3], curve: C
 struct Curve {
     low: i32,
     width: i32,
-    /// 1024 * 4096 divided by the width of the edge, which is in 128ths of a byte.
+    /// 1024 * 4096 divided by the width of the edge, which is in 1/128 of a byte.
     inverse: i32,
 }
 
@@ -218,12 +218,12 @@ impl Curve {
         Self { low, width, inverse: (1024 * 4096 + width / 2) / width }
     }
 
-    /// The byte for an alpha in 128ths of a byte: 0 below the edge, 255 above it, `3t² - 2t³` between.
+    /// The byte for an alpha in 1/128 of a byte: 0 below the edge, 255 above it, `3t² - 2t³` between.
     #[inline(always)]
     fn byte(self, alpha: i32) -> u8 {
         let over = (alpha - self.low).clamp(0, self.width);
         let t = ((over * self.inverse + 2048) >> 12).min(1024);
-        let smooth = t * t * (3 * 1024 - 2 * t); // 2^30ths
+        let smooth = t * t * (3 * 1024 - 2 * t); // in 1/2^30
         (((smooth >> 14) * 255 + (1 << 15)) >> 16) as u8
     }
 }

@@ -8,7 +8,7 @@ use multiversion::multiversion;
 use super::flow::{Flow, STEP, UNIT, Vector};
 use crate::frame::grid::{PAD, Plane};
 
-/// Both alphas as integers while they are warped: 16ths of a byte.
+/// Both alphas as integers while they are warped, in 1/16 of a byte.
 const FINE: f32 = 16.0 * 255.0;
 
 /// The content of a cell of the keyframe.

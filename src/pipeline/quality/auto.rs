@@ -1,6 +1,6 @@
-//! The rules of quality `auto`: up to `high` after a longer time with enough free CPU, and back when it runs out.
+//! The rules of quality `auto`: switch to `high` after enough free CPU for a while, and back when it runs out.
 //!
-//! Only the rules, called once per second next to `load`, which degrades the masks when even `balanced` is too expensive.
+//! Pure rules, called once per second next to `load`, which degrades the masks when even `balanced` is too expensive.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ const MIN_GOOD_SECONDS: u32 = 30;
 /// The upper limit for that number, which doubles each time `high` failed.
 const MAX_GOOD_SECONDS: u32 = 1800;
 
-/// How many good seconds one bad second cancels; a hiccup does not start the count over.
+/// How many good seconds one bad second cancels; a short disturbance does not restart the count.
 const PENALTY_SECONDS: u32 = 5;
 
-/// Consecutive bad seconds before it goes back to `balanced`.
+/// Consecutive bad seconds before it returns to `balanced`.
 const MAX_BAD_SECONDS: u32 = 3;
 
-/// Seconds in `high` after which earlier failures are forgotten.
+/// Seconds in `high` after which earlier failures are cleared.
 const STABLE_SECONDS: u32 = 600;
 
 /// The idle CPU share above which `high` fits.
 const MIN_IDLE_FOR_HIGH: f32 = 0.6;
 
-/// The idle CPU share below which other programs need what bgcam uses. The change to `high` costs less than a tenth, so it
-/// never leads here by itself.
+/// The idle CPU share below which other programs need what bgcam uses. The change to `high` costs less than a tenth, so
+/// it never leads here by itself.
 const MIN_IDLE: f32 = 0.3;
 
-/// Keyframes of `high` use two cores at once, next to everything else. Where they are fast enough, `high` costs less than a
-/// third of a core more than `balanced`, which is less than a tenth of such a machine.
+/// Keyframes of `high` use two cores in addition to everything else. Where they are fast enough, `high` costs less than
+/// a third of a core more than `balanced`, which is less than a tenth of such a machine.
 const MIN_CORES: usize = 4;
 
 /// The observations of one second.
@@ -49,7 +49,7 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Whether the machine has room for `high` next to everything that runs now.
+    /// Whether the machine has headroom for `high` in addition to everything that runs now.
     fn fits_high(&self) -> bool {
         let (Some(cpu), Some(keyframe_time)) = (self.cpu, self.keyframe_time) else { return false };
         self.is_on_time
@@ -88,7 +88,7 @@ pub(crate) struct AutoQuality {
     good_seconds: u32,
     bad_seconds: u32,
     required: u32,
-    /// Seconds before the next attempt to go back.
+    /// Seconds before the next attempt to return to `balanced`.
     retry_in: u32,
     keyframe_time: Option<Duration>,
     gave_up_on_high: bool,
@@ -107,7 +107,7 @@ impl AutoQuality {
         }
     }
 
-    /// The last change failed. `high` is then never tried again; going back is retried after a while.
+    /// The last change failed. `high` is then never tried again; the return is retried after a while.
     pub(crate) fn fail(&mut self) {
         if self.is_high {
             self.gave_up_on_high = true;
@@ -214,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_machine_goes_up_once_and_stays() {
+    fn an_idle_machine_switches_up_once_and_stays() {
         assert_eq!(changes(7200, |_, _| IDLE_MACHINE), [(30, Quality::High)]);
     }
 
     #[test]
-    fn without_headroom_it_never_goes_up() {
+    fn without_headroom_it_never_switches_up() {
         for (why, observed) in [
             ("two cores", with(CpuHeadroom { cores: 2, ..LAPTOP })),
             ("busy", with(CpuHeadroom { idle: Some(0.5), ..LAPTOP })),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hiccup_delays_it_and_frequent_ones_prevent_it() {
+    fn a_disturbance_delays_it_and_frequent_ones_prevent_it() {
         let hiccup =
             |every: u32| move |second: u32, _| Observed { is_on_time: !second.is_multiple_of(every), ..IDLE_MACHINE };
         assert_eq!(changes(120, hiccup(20)), [(36, Quality::High)]);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn late_masks_and_battery_power_end_it_at_once() {
+    fn late_masks_and_battery_power_end_it_immediately() {
         let late = changes(50, |second, _| Observed { is_overloaded: second == 40, ..IDLE_MACHINE });
         assert_eq!(late, [(30, Quality::High), (40, Quality::Balanced)]);
         let unplugged =

@@ -1,15 +1,15 @@
 //! Keeps up the frame rate on a busy machine: masks get cheaper when they are late, and better again when load drops.
 //!
-//! Only the rules, called once per second. The rate of keyframes is reduced first, then keyframes are dropped entirely; the
+//! Pure rules, called once per second. The rate of keyframes is reduced first, then keyframes are dropped entirely; the
 //! output's frame rate suffers only when even the fast model is late (see `render`).
 
 /// Consecutive seconds with too many late masks before a step down.
 const MAX_BAD_SECONDS: u32 = 2;
 
-/// Consecutive good seconds before a step is taken back.
+/// Consecutive good seconds before a step is undone.
 const RECOVERY_SECONDS: u32 = 10;
 
-/// The upper limit for that number, which doubles each time a step was taken back too early.
+/// The upper limit for that number, which doubles each time a step was undone too early.
 const MAX_RECOVERY_SECONDS: u32 = 300;
 
 /// Totals since the start.
@@ -30,7 +30,7 @@ pub(crate) struct Load {
     bad: u32,
     good: u32,
     recovery: u32,
-    /// The last change took a step back.
+    /// The last change undid a step.
     is_trial: bool,
 }
 
@@ -76,7 +76,7 @@ impl Load {
             return Some(self.step);
         }
         if self.step == 0 && self.good >= MAX_RECOVERY_SECONDS {
-            self.recovery = RECOVERY_SECONDS; // forget earlier failures
+            self.recovery = RECOVERY_SECONDS; // clear earlier failures
         }
         None
     }
@@ -86,7 +86,8 @@ impl Load {
 mod tests {
     use super::*;
 
-    /// The second and the step of each change, where `late` is the number of late frames out of 30 at a second and step.
+    /// The second and the step of each change, where `late` is the number of late frames out of 30 at a second and
+    /// step.
     fn steps(seconds: u64, late: impl Fn(u64, u8) -> u64) -> Vec<(u64, u8)> {
         let mut load = Load::new(3, FrameCounts::default());
         let mut counted = FrameCounts::default();
@@ -122,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_stays_busy_is_rarely_retried() {
+    fn recovery_is_rarely_retried_on_a_busy_machine() {
         let changes = steps(3600, |_, step| if step < 2 { 15 } else { 0 });
         let tries = changes.iter().filter(|(_, step)| *step == 1).count();
         assert!(tries < 30, "{tries} tries in an hour: {changes:?}");
     }
 
     #[test]
-    fn it_ends_at_the_maximum_step() {
+    fn degradation_stops_at_the_maximum_step() {
         assert_eq!(steps(100, |_, _| 30), [(2, 1), (4, 2), (6, 3)]);
     }
 

@@ -23,7 +23,7 @@ pub struct CpuHeadroom {
 
 /// Measures the CPU headroom, once per second.
 pub trait Machine: fmt::Debug + Send {
-    /// Measures again. Allocates nothing, but may be slow: the firmware of some laptops takes its time.
+    /// Measures again. Allocates nothing, but may block: the firmware of some laptops is slow.
     fn measure(&mut self) -> CpuHeadroom;
 }
 
@@ -102,8 +102,8 @@ impl Ticks {
     }
 }
 
-/// Parses the first line of `/proc/stat`, see proc(5): user, nice, system, idle, iowait, irq, softirq, steal; guest time is
-/// part of user.
+/// Parses the first line of `/proc/stat`, see proc(5): user, nice, system, idle, iowait, irq, softirq, steal; guest
+/// time is part of user.
 fn ticks(line: &str) -> Option<Ticks> {
     let mut fields = line.strip_prefix("cpu ")?.split_ascii_whitespace().take(8).map(|field| field.parse::<u64>().ok());
     let (mut idle, mut all) = (0_u64, 0_u64);

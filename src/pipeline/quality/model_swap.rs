@@ -1,7 +1,7 @@
 //! Swaps the active segmenter for another without losing a frame.
 //!
-//! The new segmenter is opened on its own thread, which takes some tenths of a second. It then sees the same frames as the
-//! active one, with its masks discarded, until its memory of the scene has settled. The opener thread also frees the
+//! The new segmenter is opened on its own thread, which takes some tenths of a second. It then sees the same frames as
+//! the active one, with its masks discarded, until its temporal state has settled. The opener thread also frees the
 //! segmenter that is replaced.
 
 use std::{
@@ -20,7 +20,7 @@ use crate::{
     stats,
 };
 
-/// The number of frames a new segmenter sees before it takes over, so that its memory settles.
+/// The number of frames a new segmenter sees before it takes over, so that its temporal state settles.
 const MIN_WARM_UP: u32 = 8;
 
 /// The number of frames after which it takes over even without a keyframe.
@@ -188,8 +188,8 @@ mod tests {
     /// The counted fakes that are alive.
     static ALIVE: AtomicUsize = AtomicUsize::new(0);
 
-    /// Writes the number of frames it has seen into each mask; with quality `high`, its masks are delayed by a frame. Its
-    /// key model answers on the frame given by the model name.
+    /// Writes the number of frames it has seen into each mask; with quality `high`, its masks are delayed by a frame.
+    /// Its keyframe model answers on the frame given by the model name.
     struct FakeSegmenter {
         info: ModelInfo,
         held: Option<Arc<Frame>>,
@@ -273,7 +273,8 @@ mod tests {
             Self { swap: swap(quality), mask: Mask::new(SIZE), seq: 0 }
         }
 
-        /// Passes one more frame; returns its number, the number of the frame whose mask came out, and the outcome, if any.
+        /// Passes one more frame; returns its number, the number of the frame whose mask came out, and the outcome, if
+        /// any.
         fn frame(&mut self) -> (u64, Option<u64>, Option<Outcome>) {
             let mut frame = Frame::new(SIZE);
             self.seq += 1;
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_over_once_it_has_settled() {
+    fn the_new_segmenter_takes_over_once_it_has_settled() {
         for (answers, expected) in [(1, MIN_WARM_UP), (12, 12), (200, MAX_WARM_UP)] {
             let mut stream = Stream::new(Quality::Balanced);
             assert!(matches!(stream.change(&answers.to_string(), Quality::Balanced), Outcome::Swapped));

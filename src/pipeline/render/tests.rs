@@ -195,7 +195,7 @@ fn at_every_rate_a_stopped_camera_ends_in_a_card() {
 }
 
 #[test]
-fn a_new_background_appears_at_once_even_with_a_slow_camera() {
+fn a_new_background_appears_immediately_even_with_a_slow_camera() {
     for fade in [Duration::ZERO, Duration::from_millis(400)] {
         let mut stage = Stage::new(1.0, Model::Follows { delay: 0 });
         stage.run(Duration::from_secs(3), |_| {});
@@ -239,7 +239,7 @@ fn after_a_suspend_nothing_older_is_shown() {
         assert!(!stage.has_room() && !stage.is_live(), "{fps} fps: the held frame");
         stage.step(Some(old.clone()));
         assert!(!stage.has_room() && !stage.is_live(), "{fps} fps: a frame that waited in the mailbox");
-        // the camera goes on while the old mask is still in the mailbox
+        // the camera continues while the old mask is still in the mailbox
         stage.links.masks.close();
         stage.put_mask(old.frame, 0);
         stage.session += 1;

@@ -68,8 +68,8 @@ impl From<PromptError> for Rejected {
     }
 }
 
-/// Checks that an API key for `base` is sent encrypted. Hosts in the local network need no encryption, unless there is a
-/// proxy in between.
+/// Checks that an API key for `base` is sent encrypted. Hosts in the local network need no encryption, unless there is
+/// a proxy in between.
 ///
 /// # Errors
 /// When the key would be readable on the way.
@@ -183,7 +183,8 @@ impl Http {
         }
     }
 
-    /// Sends the request that `make` builds, with retries while the server is busy, and returns the successful response.
+    /// Sends the request that `make` builds, with retries while the server is busy, and returns the successful
+    /// response.
     ///
     /// # Errors
     /// When there is no response, or the server rejects the request; `model` is the requested model, for the message.
@@ -223,7 +224,7 @@ impl Http {
         }
     }
 
-    /// Sends a request once and returns the response, whatever its status.
+    /// Sends a request once and returns the response, regardless of its status.
     ///
     /// # Errors
     /// When there is no complete response, or it is too large.

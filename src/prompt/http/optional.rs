@@ -20,7 +20,7 @@ const MAX_REMEMBERED: usize = 100;
 /// The fields that servers rejected, by the server's URL and the model.
 static REJECTED: Mutex<BTreeMap<(String, String), Vec<Pointer>>> = Mutex::new(BTreeMap::new());
 
-/// Fields that do not change the image, so the user need not know that they were dropped.
+/// Fields that do not change the image, so the user is not told when they are dropped.
 const TECHNICAL: [&str; 11] = [
     "n",
     "response_format",

@@ -57,7 +57,7 @@ const MODEL_NOT_FOUND: [&str; 10] = [
     "unknown model",
 ];
 
-/// The error that the wording of a message implies, whatever the status; `Err` returns `detail` if there is none.
+/// The error that the wording of a message implies, regardless of the status; `Err` returns `detail` if there is none.
 pub(super) fn from_wording(
     provider: Name,
     model: &str,
@@ -120,7 +120,8 @@ impl Http {
         }
     }
 
-    /// The error for a response of a forwarding proxy, which it sends if it rejects a request or can't reach the server.
+    /// The error for a response of a forwarding proxy, which it sends if it rejects a request or can't reach the
+    /// server.
     fn proxy_rejection(&self, proxy: Proxy, reply: &Reply, detail: &str) -> PromptError {
         let status = reply.status.as_u16();
         let host = host(&reply.url);

@@ -149,7 +149,7 @@ impl FrameSink for PipeWire {
 }
 
 impl Drop for PipeWire {
-    /// Lets the thread end on its own: the render thread must not wait for it.
+    /// Lets the thread end by itself: the render thread must not wait for it.
     fn drop(&mut self) {
         self.shared.frames.close();
     }

@@ -57,7 +57,7 @@ struct SentBuffer {
 
 /// Properties of the camera.
 pub(super) struct NodeInfo<'a> {
-    /// Name shown to people.
+    /// Display name.
     pub(super) description: &'a CStr,
     /// Node name used by programs.
     pub(super) node: &'a CStr,

@@ -73,7 +73,7 @@ fn keeps_lamp(components: &mut Components, fast: f32) -> bool {
 }
 
 #[test]
-fn a_lamp_found_only_by_the_key_model_is_removed() {
+fn a_lamp_found_only_by_the_keyframe_model_is_removed() {
     let mut components = Components::new(WIDTH, HEIGHT);
     assert!((0..100).all(|_| !keeps_lamp(&mut components, 0.4)), "from the first frame");
     assert!(keeps_lamp(&mut components, 0.5));
@@ -146,7 +146,7 @@ fn a_photo_behind_the_person_is_removed_from_the_first_frame_on() {
         assert_eq!(stream.next([PERSON, PHOTO], &[PERSON]), [1.0, 0.0]);
     }
     assert!(!stream.components.shows_others());
-    // the person leans over: whatever is in front of the photo is the person
+    // the person leans over: everything in front of the photo is the person
     let arm = (44, 10, 8, 6);
     let shown = stream.next([PERSON, arm, PHOTO], &[PERSON, arm]);
     assert_eq!(shown[..2], [1.0, 1.0]);

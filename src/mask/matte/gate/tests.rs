@@ -1,4 +1,4 @@
-//! Synthetic results of a key model, judged next to a fast model's.
+//! Synthetic results of a keyframe model, judged next to a fast model's.
 
 use super::*;
 
@@ -120,7 +120,7 @@ fn a_hand_at_the_end_of_a_thin_arm_stays() {
 }
 
 #[test]
-fn a_hole_in_the_person_is_filled_unless_the_key_model_is_certain() {
+fn a_hole_in_the_person_is_filled_unless_the_keyframe_model_is_certain() {
     let hole = (70, 90, 40, 60);
     for (raw, sure_fast, filled) in [(0.2, 1.0, true), (0.11, 1.0, true), (0.085, 1.0, false), (0.11, 0.95, false)] {
         let fast = plane(0.0, &[(PERSON_AREA, 1.0), (hole, sure_fast)]);

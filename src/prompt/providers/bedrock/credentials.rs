@@ -1,4 +1,4 @@
-//! Amazon credentials from where its own tools look: environment, profile files, `credential_process`.
+//! Amazon credentials from the sources that its own tools use: environment, profile files, `credential_process`.
 //!
 //! For profiles with SSO or roles, the `aws` program provides them, or Amazon's credentials chain if the feature
 //! `aws-chain` is enabled.
@@ -250,7 +250,7 @@ mod tests {
                         aws_access_key_id = A2\naws_secret_access_key = s2\naws_session_token = t2\n";
 
     #[test]
-    fn credentials_come_from_where_amazons_tools_look() {
+    fn credentials_come_from_the_sources_of_amazons_tools() {
         let env = [("AWS_ACCESS_KEY_ID", "A0"), ("AWS_SECRET_ACCESS_KEY", "s0")];
         assert_eq!(summary(found("", KEYS, "", &env)), "A0 s0 - the environment");
         assert_eq!(summary(found("", KEYS, "", &[])), "A1 s=1/+ - profile default");

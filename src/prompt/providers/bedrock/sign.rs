@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn amazons_own_suite_is_signed_as_it_says() {
+    fn signatures_match_amazons_test_suite() {
         let mut signed = 0;
         let mut left = Vec::new();
         for case in fs::read_dir(suite()).unwrap() {
@@ -155,13 +155,13 @@ mod tests {
             let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap().replace("\r\n", "\n");
             let name = folder.file_name().unwrap().display().to_string();
             if !folder.join("context.json").exists() {
-                continue; // two of the crate's own, with credentials that only its own tests know
+                continue; // two cases of the crate itself, with credentials known only to its tests
             }
             let context: Value = serde_json::from_str(&read("context.json")).unwrap();
             let request = read("request.txt");
             let (method, path, headers, body) = parts(&request);
-            // What Bedrock never asks for: paths as they are or not yet encoded, a signed body, a token left unsigned,
-            // headers over many lines.
+            // Cases that do not occur with Bedrock: unnormalized or unencoded paths, a signed body, an unsigned token,
+            // multi-line headers.
             if context["normalize"] == false
                 || context["sign_body"] == true
                 || context["omit_session_token"] == true
