@@ -85,28 +85,28 @@ pub enum GalleryCommand {
     /// Set an image as your background
     #[command(after_help = "Examples:\n  bgcam gallery use beach")]
     Use {
-        /// Prompt, id, or start of the id of an image
+        /// Prompt or id of an image; the start of the id is enough
         #[arg(value_name = "IMAGE")]
         name: String,
     },
     /// Show the details of an image
     #[command(after_help = "Examples:\n  bgcam gallery show beach")]
     Show {
-        /// Prompt, id, or start of the id of an image
+        /// Prompt or id of an image; the start of the id is enough
         #[arg(value_name = "IMAGE")]
         name: String,
     },
     /// Delete an image
     #[command(after_help = "Examples:\n  bgcam gallery remove beach")]
     Remove {
-        /// Prompt, id, or start of the id of an image
+        /// Prompt or id of an image; the start of the id is enough
         #[arg(value_name = "IMAGE")]
         name: String,
     },
     /// Mark an image as a favourite, which is never deleted automatically
     #[command(after_help = "Examples:\n  bgcam gallery favourite beach\n  bgcam gallery favourite beach --unset")]
     Favourite {
-        /// Prompt, id, or start of the id of an image
+        /// Prompt or id of an image; the start of the id is enough
         #[arg(value_name = "IMAGE")]
         name: String,
         /// Remove it from your favourites
@@ -116,7 +116,7 @@ pub enum GalleryCommand {
     /// Copy an image to a file or folder
     #[command(after_help = "Examples:\n  bgcam gallery export beach ~/Pictures")]
     Export {
-        /// Prompt, id, or start of the id of an image
+        /// Prompt or id of an image; the start of the id is enough
         #[arg(value_name = "IMAGE")]
         name: String,
         /// File or folder to copy to
@@ -141,7 +141,7 @@ pub enum GalleryCommand {
 /// The arguments of `bgcam setup`.
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// Undo the changes of an earlier setup
+    /// Undo the changes made by an earlier setup
     #[arg(long)]
     pub remove: bool,
     /// Do not ask for confirmation

@@ -108,7 +108,7 @@ pub enum Command {
         /// Folder of images
         #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
         path: PathBuf,
-        /// Time per image, 1s to 24h: 45s, 5m, 1h
+        /// Time per image, 1s to 24h, such as 45s, 5m or 1h
         #[arg(long, value_name = "TIME", default_value = "30s", allow_hyphen_values = true, value_parser = parse_every)]
         every: u32,
         /// Shuffle the order

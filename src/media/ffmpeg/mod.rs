@@ -63,7 +63,7 @@ pub(crate) enum FfmpegError {
     #[error("ffmpeg is not installed")]
     NotInstalled,
     /// Not a supported container; `found` describes what it is instead, if known.
-    #[error("not a video file{}; supported are {SUPPORTED}", .found.as_ref().map(|what| format!(" but {what}")).unwrap_or_default())]
+    #[error("not a video file{}; supported formats: {SUPPORTED}", .found.as_ref().map(|what| format!(" but {what}")).unwrap_or_default())]
     NotVideo { found: Option<String> },
     /// An audio file, possibly with cover art.
     #[error("the file has only audio, no video")]

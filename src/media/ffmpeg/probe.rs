@@ -164,7 +164,7 @@ fn name(format: &str) -> String {
         "sdp" | "rtsp" => "a network stream description".to_owned(),
         "image2" => "an image sequence".to_owned(),
         format if format.ends_with("_pipe") => format!("a {} image", format.trim_end_matches("_pipe")),
-        format => format!("in the unsupported format {format}"),
+        format => format!("a file in the unsupported format {format}"),
     }
 }
 
@@ -195,11 +195,11 @@ mod tests {
     #[test]
     fn a_refusal_names_the_format_and_the_supported_ones() {
         let error = refusal("[hls @ 0x5600] Format not on whitelist 'mov'\nfile:a.mp4: Invalid argument\n").to_string();
-        assert!(error.starts_with("not a video file but an HLS playlist; supported are MP4"), "{error}");
+        assert!(error.starts_with("not a video file but an HLS playlist; supported formats: MP4"), "{error}");
         let error =
             refusal("[mov,mp4 @ 0x56] moov atom not found\nfile:a.mp4: Invalid data found when processing input\n");
         assert_eq!(error.to_string(), "ffmpeg: moov atom not found");
         let error = refusal("file:a.mp4: Invalid data found when processing input\n").to_string();
-        assert!(error.starts_with("not a video file; supported"), "{error}");
+        assert!(error.starts_with("not a video file; supported formats"), "{error}");
     }
 }

@@ -263,7 +263,7 @@ fn playlists_are_rejected_and_open_no_file() {
     }
     let hls = secret.folder.path().join("holiday.mp4");
     std::fs::write(&hls, format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#\0\n#EXTINF:1,\nfile://{at}\n")).unwrap();
-    assert_refused(&hls, "not a video file but an HLS playlist; supported are MP4, MOV, MKV, WebM");
+    assert_refused(&hls, "not a video file but an HLS playlist; supported formats: MP4, MOV, MKV, WebM");
 }
 
 #[test]

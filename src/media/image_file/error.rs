@@ -65,7 +65,7 @@ impl ImageFileError {
             Self::Read { name, source: FileError::TooLarge { .. } } | Self::TooManyPixels { name, .. } => {
                 Some(format!("scale it down: ffmpeg -i {name:?} -vf scale=1920:-2 smaller.jpg"))
             }
-            Self::Unsupported { name, .. } => Some(format!("convert it: magick {name:?} picture.png")),
+            Self::Unsupported { name, .. } => Some(format!("convert it: magick {name:?} image.png")),
             Self::Truncated { .. } => Some("copy or download the file again".to_owned()),
             _ => None,
         }
