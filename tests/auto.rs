@@ -485,7 +485,7 @@ fn the_real_models_replace_each_other_without_a_flash() {
     let _alone = alone();
     let settings = mask::Settings::default();
     if let Err(error) = mask::library(&settings) {
-        eprintln!("skipped: {error} (scripts/setup fetches it)");
+        eprintln!("skipped: {error} (scripts/setup installs it)");
         return;
     }
     let (shares, machine) = (Shares::default(), FakeMachine(Arc::new(Mutex::new(ROOM))));
@@ -499,7 +499,7 @@ fn the_real_models_replace_each_other_without_a_flash() {
     let wait_for_quality = |quality| wait_for(&format!("{quality}"), || pipeline.health().quality == Some(quality));
     wait_for("a model is loaded", || pipeline.health().quality.is_some());
     if pipeline.health().quality_failure.is_some() {
-        eprintln!("skipped: no keyframe model (scripts/models fetches it)");
+        eprintln!("skipped: no keyframe model (scripts/models installs it)");
         return;
     }
     wait_for_quality(Quality::Balanced);

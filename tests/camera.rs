@@ -31,7 +31,7 @@ macro_rules! guest_or_skip {
     ($version:expr) => {{
         let testbed = testbed_or_skip!();
         if let Err(error) = mask::library(&mask::Settings::default()) {
-            eprintln!("skipped: {error} (scripts/setup fetches it)");
+            eprintln!("skipped: {error} (scripts/setup installs it)");
             return;
         }
         Guest::new(&testbed).v4l2loopback($version)

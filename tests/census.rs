@@ -66,7 +66,7 @@ fn is_ready() -> bool {
     match mask::library(&mask::Settings::default()) {
         Ok(_) => true,
         Err(error) => {
-            eprintln!("skipped: {error} (scripts/setup fetches it)");
+            eprintln!("skipped: {error} (scripts/setup installs it)");
             false
         }
     }

@@ -12,7 +12,7 @@ use support::{Home, write_gif, write_png};
 fn has_runtime() -> bool {
     let found = mask::library(&mask::Settings::default());
     if let Err(error) = &found {
-        eprintln!("skipped: {error} (scripts/setup fetches it)");
+        eprintln!("skipped: {error} (scripts/setup installs it)");
     }
     found.is_ok()
 }

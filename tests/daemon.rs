@@ -321,7 +321,7 @@ fn a_reload_with_a_failing_model_keeps_the_running_one() {
         .model
         .is_none()
     {
-        eprintln!("skipped: no ONNX Runtime (scripts/setup fetches it)");
+        eprintln!("skipped: no ONNX Runtime (scripts/setup installs it)");
         return;
     }
     fs::write(home.path("bad.onnx"), "no model at all").unwrap();

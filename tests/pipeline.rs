@@ -72,7 +72,7 @@ fn has_runtime() -> bool {
     match mask::library(&mask::Settings::default()) {
         Ok(_) => true,
         Err(error) => {
-            eprintln!("skipped: {error} (scripts/setup fetches it)");
+            eprintln!("skipped: {error} (scripts/setup installs it)");
             false
         }
     }

@@ -26,7 +26,7 @@ async fn untrusted_certificates_are_rejected() {
     make.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout"]);
     make.arg(&key).arg("-out").arg(&certificate).stderr(Stdio::null());
     if !make.status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no openssl to make a certificate with");
+        eprintln!("skipped: openssl is not installed");
         return;
     }
     let mut command = Command::new("openssl");
@@ -71,7 +71,7 @@ fn installed(variable: &str, path: &str) -> Option<PathBuf> {
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/provider-servers").join(path);
     let found = env::var_os(variable).map_or(usual, PathBuf::from);
     if !found.is_file() {
-        eprintln!("skipped: no {} (scripts/provider-servers installs it, {variable} names it)", found.display());
+        eprintln!("skipped: no {} (scripts/provider-servers installs it, or set {variable})", found.display());
         return None;
     }
     Some(found)

@@ -36,7 +36,7 @@ impl Video {
         let filters = filters(fit, size, &conversion.filters);
         let child = start(path, &filters, stop)?;
         if child.header().size() != size {
-            let why = format!("ffmpeg made frames of {}, not of {size}", child.header().size());
+            let why = format!("ffmpeg sent frames of {}, expected {size}", child.header().size());
             return Err(BackgroundError::Video { path: path.to_owned(), why });
         }
         let colour = ToNative::new(conversion.colour);

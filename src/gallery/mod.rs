@@ -98,7 +98,7 @@ impl Gallery {
             }
         }
         if records.next().is_some() {
-            let why = format!("it has more than {MAX_ENTRIES} records; the others were ignored");
+            let why = format!("it has more than {MAX_ENTRIES} records; the rest were ignored");
             listing.damaged.push((self.dir.clone(), why));
         }
         listing.entries.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));

@@ -107,7 +107,7 @@ pub enum MaskError {
         reason: String,
     },
     /// The frame or mask does not have the segmenter's size.
-    #[error("segmenter opened for {expected} was given {found}")]
+    #[error("the segmenter received {found}, expected {expected}")]
     Size {
         /// The segmenter's size.
         expected: crate::frame::Size,

@@ -18,7 +18,7 @@ macro_rules! testbed_or_skip {
         match $crate::support::testbed() {
             Some(testbed) => testbed,
             None => {
-                eprintln!("skipped: no testbed (scripts/testbed builds one, BGCAM_TESTBED names one)");
+                eprintln!("skipped: no testbed (build one with scripts/testbed build, or set BGCAM_TESTBED)");
                 return;
             }
         }
