@@ -23,7 +23,7 @@ const MODELS: [&str; 5] = [
 ];
 
 /// Sends `BODY` to `MODEL` with botocore, which validates both, and prints the response.
-const ASK: &str = r#"
+const SCRIPT: &str = r#"
 import botocore.session, json, os
 client = botocore.session.get_session().create_client(
     "bedrock-runtime", region_name="us-west-2", endpoint_url=os.environ["URL"],
@@ -108,7 +108,7 @@ async fn requests_match_botocore() {
         let ours = server.requests().pop().unwrap();
         let body = String::from_utf8(ours.body.clone()).unwrap();
         let variables = [("URL", server.url.as_str()), ("MODEL", model), ("BODY", &body)];
-        let Some(read) = python(ASK, &variables).await else { return };
+        let Some(read) = python(SCRIPT, &variables).await else { return };
         assert_eq!(read["body"], whole);
         let theirs = server.requests().pop().unwrap();
         assert_eq!(ours.line, theirs.line);

@@ -28,8 +28,8 @@ const CHECKSUM: &str = "(() => { const c = document.getElementById('screen'); le
                        for (const value of c.getContext('2d').getImageData(0, 0, c.width, c.height).data) sum = (sum * 31 + value) | 0; return sum; })()";
 
 /// JavaScript that checks whether the page asks for consent to show the room.
-const ASKED: &str = "document.getElementById('room').open";
-const NOT_ASKED: &str = "!document.getElementById('room').open";
+const CONSENT_OPEN: &str = "document.getElementById('room').open";
+const CONSENT_CLOSED: &str = "!document.getElementById('room').open";
 
 /// JavaScript that moves a slider.
 fn slide(id: &str, value: i32) -> String {
@@ -128,23 +128,23 @@ fn every_control_of_the_page_works_in_a_browser() {
 
     // the room is shown only after consent
     click(&mut browser, "[data-kind=none]");
-    browser.until(ASKED);
+    browser.until(CONSENT_OPEN);
     shots(&mut browser, "question");
     click(&mut browser, "#keep-hidden");
-    browser.until(NOT_ASKED);
+    browser.until(CONSENT_CLOSED);
     assert_eq!(daemon.status().scene.label, "blur 73");
     assert_eq!(browser.js("document.getElementById('room-banner').hidden"), true);
 
     // the same for a part of it: declining resets the slider, consent is requested once
     browser.js(&slide("look-background_opacity", 60));
-    browser.until(ASKED);
+    browser.until(CONSENT_OPEN);
     browser.js(&slide("look-background_opacity", 50));
     click(&mut browser, "#keep-hidden");
-    browser.until(NOT_ASKED);
+    browser.until(CONSENT_CLOSED);
     browser.until("document.getElementById('look-background_opacity').value === '100'");
     assert_eq!(daemon.status().scene.look.background_opacity, 100);
     browser.js(&slide("look-background_opacity", 60));
-    browser.until(ASKED);
+    browser.until(CONSENT_OPEN);
     click(&mut browser, "#show-room");
     daemon.wait_until("the room is partly visible", |status| status.scene.look.background_opacity == 60);
     browser.until("!document.getElementById('room-banner').hidden");
@@ -160,7 +160,7 @@ fn every_control_of_the_page_works_in_a_browser() {
     browser.until("document.getElementById('room-what').textContent.includes('when you resume')");
     shots(&mut browser, "room-later");
     click(&mut browser, "#pause");
-    browser.until(ASKED);
+    browser.until(CONSENT_OPEN);
     click(&mut browser, "#show-room");
     daemon.wait_until("it is resumed", |status| !status.scene.paused);
     click(&mut browser, "#hide-room");
@@ -170,7 +170,7 @@ fn every_control_of_the_page_works_in_a_browser() {
 
     // a weak blur needs consent as well
     browser.js(&slide("blur-strength", 4));
-    browser.until(ASKED);
+    browser.until(CONSENT_OPEN);
     click(&mut browser, "#keep-hidden");
     browser.until("document.getElementById('blur-strength').value === '73'");
 

@@ -298,8 +298,8 @@ fn a_multi_planar_camera_is_reported_as_unsupported() {
         done
         "#,
     );
-    let said = output.stdout.matches("supports only the multi-planar API, which bgcam cannot read").count();
-    assert!(said >= 2 && !output.stdout.contains("is connected, or"), "{}", output.stdout);
+    let reports = output.stdout.matches("supports only the multi-planar API, which bgcam cannot read").count();
+    assert!(reports >= 2 && !output.stdout.contains("is connected, or"), "{}", output.stdout);
 }
 
 /// vivid's S-Video input supports only interlaced frames.

@@ -91,10 +91,10 @@ fn child_processes_see_no_api_keys() {
 #[test]
 fn an_image_generator_sees_only_the_variables_passed_to_it() {
     let home = Home::new();
-    let (maker, image, dump) = (home.path("maker"), home.path("image.png"), home.path("dump"));
+    let (generator, image, dump) = (home.path("generator"), home.path("image.png"), home.path("dump"));
     write_png(&image, 160, 90, [10, 20, 30]);
-    write_program(&maker, &format!("env > {}; cat {}", dump.display(), image.display()));
-    home.write_config(&format!("[prompt.command]\nprogram = {maker:?}\nenv = [\"MY_OWN_TOKEN\", \"NOT_SET\"]\n"));
+    write_program(&generator, &format!("env > {}; cat {}", dump.display(), image.display()));
+    home.write_config(&format!("[prompt.command]\nprogram = {generator:?}\nenv = [\"MY_OWN_TOKEN\", \"NOT_SET\"]\n"));
     let mut command = home.bgcam(&["daemon", "--output", "none", "--camera", "demo", "--background", "#20a040"]);
     for name in SECRETS {
         if !name.starts_with("BGCAM_") {

@@ -1,5 +1,5 @@
-//! Overlapping changes, unreadable or unwritable state, missing settings and broken cameras: the room is never shown without
-//! consent, and the user's last choice wins.
+//! Overlapping changes, unreadable or unwritable state, missing settings and broken cameras: the room is never shown
+//! without consent, and the user's last choice wins.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -30,7 +30,7 @@ fn slow_home() -> Home {
         &format!("case \"$*\" in *'-f yuv4mpegpipe'*) ;; *) exit 1 ;; esac\n{}\n{y4m}", until("clip")),
     );
     home.write_program("ffprobe", r#"echo '{"streams": [{"codec_type": "video", "height": 180}]}'"#);
-    home.write_program("maker", &format!("{}\ncat {}", until("prompt"), at("made.png")));
+    home.write_program("generator", &format!("{}\ncat {}", until("prompt"), at("made.png")));
     write_png(&home.path("made.png"), 320, 180, [10, 20, 30]);
     write_png(&home.path("room.png"), 320, 180, [90, 80, 70]);
     fs::write(home.path("clip.mp4"), b"\0\0\0\x18ftypisom nothing more").unwrap();
@@ -39,8 +39,8 @@ fn slow_home() -> Home {
 
 /// Settings of a slow home.
 fn settings(home: &Home, more: &str) {
-    let maker = home.path("bin/maker");
-    home.write_config(&format!("[output]\nsize = \"320x180\"\n[prompt.command]\nprogram = {maker:?}\n{more}"));
+    let generator = home.path("bin/generator");
+    home.write_config(&format!("[output]\nsize = \"320x180\"\n[prompt.command]\nprogram = {generator:?}\n{more}"));
 }
 
 /// Starts a command and waits until it blocks on loading `what`.

@@ -362,9 +362,9 @@ fn a_late_upload_is_saved_and_does_not_replace_a_newer_choice() {
          Expect: 100-continue\r\nOrigin: http://{host}\r\nX-Bgcam: 1\r\nCookie: {cookie}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
-    let mut go_on = [0; 25];
-    stream.read_exact(&mut go_on).unwrap();
-    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let mut continuation = [0; 25];
+    stream.read_exact(&mut continuation).unwrap();
+    assert_eq!(&continuation, b"HTTP/1.1 100 Continue\r\n\r\n");
     home.expect(&["set-color", "red"], 0);
     stream.write_all(&image).unwrap();
     let mut answer = String::new();

@@ -255,12 +255,12 @@ fn run(ring: &Ring, options: &Options, mut open: Open, first_result: &SyncSender
             let _ = first_result.try_send(Err(error));
             return;
         }
-        let news = !std::mem::replace(&mut ring.lock().failing, true);
+        let is_first_failure = !std::mem::replace(&mut ring.lock().failing, true);
         ring.changed.notify_all();
         if played > BUFFERS as u64 {
             backoff.reset();
         }
-        if news && backoff.failures() == 0 {
+        if is_first_failure && backoff.failures() == 0 {
             let failure = Failure::from(error);
             tracing::warn!(hint = failure.hint, "{failure}; keeping its last frame and retrying");
         }
@@ -428,13 +428,14 @@ mod tests {
     fn a_clip_that_cannot_be_opened_is_an_error_and_so_is_a_panicking_decoder() {
         let error = Player::start(&options(), Box::new(|_| Err(BackgroundError::Broken))).unwrap_err();
         assert!(matches!(error, BackgroundError::Broken));
-        struct Dying;
-        impl ClipDecoder for Dying {
+        struct Panicking;
+        impl ClipDecoder for Panicking {
             fn next(&mut self, _: &mut Frame) -> Result<Duration, BackgroundError> {
                 std::panic::resume_unwind(Box::new("a bug in a decoder"))
             }
         }
-        let error = Player::start(&options(), Box::new(|_| Ok(Box::new(Dying) as Box<dyn ClipDecoder>))).unwrap_err();
+        let error =
+            Player::start(&options(), Box::new(|_| Ok(Box::new(Panicking) as Box<dyn ClipDecoder>))).unwrap_err();
         assert!(matches!(error, BackgroundError::Broken));
     }
 

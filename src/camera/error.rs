@@ -56,7 +56,7 @@ pub enum CameraError {
 }
 
 fn by(holder: &Option<Holder>) -> String {
-    holder.as_ref().map(|who| format!(", in use by {who}")).unwrap_or_default()
+    holder.as_ref().map(|program| format!(", in use by {program}")).unwrap_or_default()
 }
 
 fn expected(wanted: &Option<String>) -> String {

@@ -25,8 +25,8 @@ pub(super) fn function(path: &Path) -> UsbFunction {
     let node = Path::new("/sys/class/video4linux").join(path.file_name().unwrap_or_default());
     let read = |file: &str| fs::read_to_string(node.join(file)).unwrap_or_default().trim().to_owned();
     let links = [BY_ID, BY_PATH].into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
-    let leads_here = |link: &PathBuf| fs::canonicalize(link).is_ok_and(|target| target == path);
-    let mut links: Vec<_> = links.map(|entry| entry.path()).filter(leads_here).collect();
+    let points_here = |link: &PathBuf| fs::canonicalize(link).is_ok_and(|target| target == path);
+    let mut links: Vec<_> = links.map(|entry| entry.path()).filter(points_here).collect();
     links.sort();
     UsbFunction {
         name: read("device/interface"),

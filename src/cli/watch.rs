@@ -243,8 +243,8 @@ mod tests {
         ] {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }
-        let calm = plain(&lines(&idle_status(), None));
-        assert!(calm.contains("camera      off, no app is using it\n") && !calm.contains("error"), "{calm}");
+        let idle = plain(&lines(&idle_status(), None));
+        assert!(idle.contains("camera      off, no app is using it\n") && !idle.contains("error"), "{idle}");
     }
 
     #[test]

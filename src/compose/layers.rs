@@ -105,8 +105,8 @@ impl Layers {
             return finish;
         }
         self.means.measure(frame, mask);
-        let wants_light = look.light_wrap > 0 || look.exposure_match > 0;
-        let behind = wants_light && self.means.measure_background(&scene.background, scene.mirror);
+        let needs_light = look.light_wrap > 0 || look.exposure_match > 0;
+        let behind = needs_light && self.means.measure_background(&scene.background, scene.mirror);
         if retouches {
             let wrap = if behind { look.light_wrap } else { 0 };
             let retouch = Retouch { strength: look.decontaminate * 256 / 100, wrap: wrap > 0 };

@@ -137,8 +137,8 @@ pub fn check_private(dir: &Path) -> Result<(), SocketError> {
 }
 
 fn make_private(dir: &Path) -> Result<(), SocketError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| SocketError::Io { path: dir.to_owned(), source })?;
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    created.map_err(|source| SocketError::Io { path: dir.to_owned(), source })?;
     check_private(dir)
 }
 

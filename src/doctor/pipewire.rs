@@ -156,7 +156,7 @@ mod tests {
             serde_json::json!([{ "info": { "props": props } }, { "info": null }]).to_string()
         };
         let with = |dump: &str| {
-            FakeMachine::new().says("pw-dump", dump).fake(|fake| fake.daemon = Ok(Some(Box::new(status()))))
+            FakeMachine::new().prints("pw-dump", dump).fake(|fake| fake.daemon = Ok(Some(Box::new(status()))))
         };
         assert_eq!(finding(&with(&node("Virtual Background Cam (V4L2)")), "camera-in-pipewire").level, Level::Ok);
         let missed = finding(&with(&node("Logitech BRIO")), "camera-in-pipewire");

@@ -112,7 +112,7 @@ mod tests {
     fn shown(load: &str, active: &str, file: &str) -> FakeMachine {
         let path = "FragmentPath=/home/ada/.config/systemd/user/bgcam.service";
         let text = format!("LoadState={load}\nActiveState={active}\nUnitFileState={file}\nResult=exit-code\n{path}\n");
-        FakeMachine::new().says("systemctl --user show", &text)
+        FakeMachine::new().prints("systemctl --user show", &text)
     }
 
     fn with(change: impl FnOnce(&mut Status)) -> FakeMachine {

@@ -15,7 +15,7 @@ use super::{GalleryError, id};
 const LOCK_FILE: &str = ".lock";
 
 /// Prefix and suffix of unfinished files.
-const NEW: (&str, &str) = (".new-", ".tmp");
+const UNFINISHED: (&str, &str) = (".new-", ".tmp");
 
 /// How long to wait for the lock. A writer holds it for milliseconds, unless its disk is slow or it was stopped.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,12 +57,13 @@ fn lock_within(dir: &Path, timeout: Duration) -> Result<File, GalleryError> {
 /// When the file can't be written.
 pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), GalleryError> {
     let path = dir.join(name);
-    let written = tempfile::Builder::new().prefix(NEW.0).suffix(NEW.1).tempfile_in(dir).and_then(|mut file| {
-        file.write_all(bytes)?;
-        // An image may have cost money and minutes, so it and its record are worth a sync.
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)
-    });
+    let written =
+        tempfile::Builder::new().prefix(UNFINISHED.0).suffix(UNFINISHED.1).tempfile_in(dir).and_then(|mut file| {
+            file.write_all(bytes)?;
+            // An image may have cost money and minutes, so it and its record are worth a sync.
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)
+        });
     written.map(drop).map_err(|source| GalleryError::Io { what: "write", path, source })
 }
 
@@ -119,8 +120,8 @@ pub(super) fn remove(dir: &Path, name: &str) -> Result<bool, GalleryError> {
     }
 }
 
-/// Removes leftovers of crashes that are more than an hour old: unfinished files, and images without a record. Only touches
-/// files with the gallery's own names.
+/// Removes leftovers of crashes that are more than an hour old: unfinished files, and images without a record. Only
+/// touches files with the gallery's own names.
 pub(super) fn sweep(dir: &Path, now: SystemTime) {
     let names =
         fs::read_dir(dir).into_iter().flatten().flatten().filter_map(|found| found.file_name().into_string().ok());
@@ -136,7 +137,7 @@ pub(super) fn sweep(dir: &Path, now: SystemTime) {
 }
 
 fn is_leftover(dir: &Path, name: &str) -> bool {
-    if name.starts_with(NEW.0) && name.ends_with(NEW.1) {
+    if name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1) {
         return true;
     }
     let Some((id, extension)) = name.rsplit_once('.') else { return false };

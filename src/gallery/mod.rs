@@ -63,8 +63,8 @@ impl Gallery {
     /// # Errors
     /// When `dir` can't be created.
     pub fn open(dir: PathBuf, max_bytes: u64) -> Result<Self, GalleryError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
-        made.map_err(|source| GalleryError::Io { what: "create directory", path: dir.clone(), source })?;
+        let result = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        result.map_err(|source| GalleryError::Io { what: "create directory", path: dir.clone(), source })?;
         Ok(Self { dir, max_bytes })
     }
 

@@ -186,8 +186,8 @@ fn the_title_names_the_image() {
     let old = fixture.gallery.add(&painted, &image(1), at(0), &[]).unwrap();
     assert_eq!(old.label(), "image painted for \"Taj Mahal\"", "older versions recorded no title");
     assert_eq!(fixture.gallery.find(&painted), None, "so it is painted again");
-    let made = GeneratedImage { title: Some("abstract colours".to_owned()), ..image(2) };
-    let new = fixture.gallery.add(&painted, &made, at(1), &[]).unwrap();
+    let titled = GeneratedImage { title: Some("abstract colours".to_owned()), ..image(2) };
+    let new = fixture.gallery.add(&painted, &titled, at(1), &[]).unwrap();
     assert_eq!((&*new.label(), new.name()), ("abstract colours (painted)", "abstract colours"));
     assert!(new.id.starts_with("abstract-colours-"), "{}", new.id);
     assert_eq!(fixture.gallery.find(&painted), Some(new));
@@ -234,8 +234,8 @@ fn an_overlong_text_is_refused_before_anything_is_written() {
 fn leftovers_of_a_crash_are_removed_after_an_hour() {
     let fixture = Fixture::new();
     let mine = ["beach-1a2b3c4d.png", "city-1a2b3c4d.webp", ".new-Ab3dEf.tmp"];
-    let not_mine = ["holiday.png", "notes.txt", "beach-1a2b3c4d.gif", ".new-folder"];
-    for name in mine.iter().chain(&not_mine) {
+    let unrelated = ["holiday.png", "notes.txt", "beach-1a2b3c4d.gif", ".new-folder"];
+    for name in mine.iter().chain(&unrelated) {
         fs::write(fixture.at(name), "half").unwrap();
         File::options().append(true).open(fixture.at(name)).unwrap().set_modified(at(0)).unwrap();
     }
@@ -247,7 +247,7 @@ fn leftovers_of_a_crash_are_removed_after_an_hour() {
     fixture.add("sea", 3610);
     let after = fixture.names();
     assert!(mine.iter().all(|name| !after.contains(&(*name).to_owned())), "{after:?}");
-    assert!(not_mine.iter().all(|name| after.contains(&(*name).to_owned())), "{after:?}");
+    assert!(unrelated.iter().all(|name| after.contains(&(*name).to_owned())), "{after:?}");
     assert!(fixture.gallery.path(&owned).exists());
 }
 
@@ -310,8 +310,8 @@ fn a_record_cannot_point_outside() {
     fs::write(fixture.outside("secret.png"), image(5).bytes).unwrap();
     let absolute = fixture.outside("secret.png").display().to_string();
     for file in ["../../secret.png", &absolute, "secret.png", "", ".", "..", "beach.png/../x.png"] {
-        let tricked = Entry { file: file.to_owned(), ..entry.clone() };
-        fs::write(fixture.at(&(entry.id.clone() + ".json")), record(&tricked).unwrap()).unwrap();
+        let tampered = Entry { file: file.to_owned(), ..entry.clone() };
+        fs::write(fixture.at(&(entry.id.clone() + ".json")), record(&tampered).unwrap()).unwrap();
         assert!(fixture.damage().1.contains("in the same directory"), "{file}");
         assert!(fixture.gallery.export(&entry.id, &fixture.outside("out.png"), false).is_err());
     }
@@ -505,9 +505,10 @@ fn concurrent_changes_are_not_lost() {
     let fixture = Fixture::new();
     let id = fixture.add("beach", 0).id;
     thread::scope(|scope| {
-        let toucher = scope.spawn(|| (0..200).for_each(|n| drop(retry_locked(|| fixture.gallery.touch(&id, at(n))))));
+        let touching_thread =
+            scope.spawn(|| (0..200).for_each(|n| drop(retry_locked(|| fixture.gallery.touch(&id, at(n))))));
         let mut favourite = false;
-        while !toucher.is_finished() {
+        while !touching_thread.is_finished() {
             favourite = !favourite;
             retry_locked(|| fixture.gallery.set_favourite(&id, favourite));
             assert_eq!(fixture.gallery.get(&id).unwrap().favourite, favourite);
@@ -519,8 +520,8 @@ fn concurrent_changes_are_not_lost() {
 fn a_reader_never_sees_a_partial_entry() {
     let fixture = Fixture::new();
     thread::scope(|scope| {
-        let come_and_go = |n| fixture.gallery.remove(&fixture.add(&format!("scene {n}"), 0).id).unwrap();
-        let writer = scope.spawn(move || (0..300).for_each(come_and_go));
+        let add_and_remove = |n| fixture.gallery.remove(&fixture.add(&format!("scene {n}"), 0).id).unwrap();
+        let writer = scope.spawn(move || (0..300).for_each(add_and_remove));
         while !writer.is_finished() {
             assert_eq!(fixture.gallery.list().damaged, []);
         }

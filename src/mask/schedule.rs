@@ -9,7 +9,7 @@ const MAX_GAP: u32 = 30;
 const MOVING: f32 = 0.002;
 
 /// The accumulated sum from which a change counts as large.
-const CHANGED_MUCH: f32 = 0.15;
+const LARGE_CHANGE: f32 = 0.15;
 
 /// The weight of repaired alpha relative to lost area: there the alpha was wrong.
 const REPAIR_WEIGHT: f32 = 10.0;
@@ -66,9 +66,9 @@ impl Schedule {
         let Some(gap) = &mut self.gap else { return true };
         *gap += u32::from(ticks);
         let gap = *gap as f32 / factor;
-        let stirred = gap >= self.plan.max_gap as f32 && self.change > MOVING;
-        let changed = gap >= self.plan.min_gap as f32 && self.change > CHANGED_MUCH;
-        gap >= MAX_GAP as f32 || (self.credit >= 1.0 && (stirred || changed))
+        let has_moved = gap >= self.plan.max_gap as f32 && self.change > MOVING;
+        let changed = gap >= self.plan.min_gap as f32 && self.change > LARGE_CHANGE;
+        gap >= MAX_GAP as f32 || (self.credit >= 1.0 && (has_moved || changed))
     }
 
     /// Records that a keyframe was requested for this frame.

@@ -7,7 +7,7 @@ use super::reading::{Mood, Reading};
 use super::scene::{Time, Weather};
 
 /// Matching colours, dark to light.
-const SETS: [[u32; 4]; 10] = [
+const PALETTES: [[u32; 4]; 10] = [
     [0x1d2b4f, 0x3f5f9a, 0x7fa6c8, 0xe8d5c4],
     [0x2a1e3f, 0x6b3f7a, 0xc46a86, 0xf4c29a],
     [0x10312f, 0x2c6a62, 0x7fb39a, 0xe6e3c4],
@@ -44,7 +44,7 @@ fn plain_palette(reading: &Reading, rng: &mut Rng) -> Vec<Rgb> {
         (Some(Time::Night), _) => [0x070c1c, 0x122348, 0x254479, 0x5a78a8],
         (_, Some(Weather::Fog | Weather::Rain | Weather::Cloudy)) => [0x3c454e, 0x6a7680, 0x9ea8ae, 0xd4d8d8],
         (Some(Time::Day), _) => [0x2f6aa8, 0x6aa8d8, 0xa8d0e8, 0xf4ecd8],
-        _ => rng.pick(&SETS),
+        _ => rng.pick(&PALETTES),
     };
     codes.map(hex).to_vec()
 }

@@ -206,11 +206,11 @@ impl Reader<'_> {
             let joiner = JOINERS.contains(&self.word(0));
             // In "no people and a lake", the lake is not negated.
             let is_new = self.apart(1) || matches!(self.word(1), "a" | "an" | "the" | "with" | "some" | "in" | "at");
-            let goes_on = match self.apart(0) {
+            let is_continued = match self.apart(0) {
                 false => joiner && (!is_new || matches!(self.word(0), "or" | "nor")),
                 true => self.at > from && (self.list_ends_in_or() || is_never_painted(self.word(0))),
             };
-            if !goes_on {
+            if !is_continued {
                 return;
             }
             self.at += usize::from(joiner);

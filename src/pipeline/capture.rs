@@ -95,8 +95,8 @@ impl Capture {
         let mut arrivals = Arrivals::new(self, info.fps);
         let mut opened = Some(info);
         let mut last_good = self.now();
-        let goes_on = || !self.wake.is_stopped() && self.is_wanted();
-        while goes_on() && Arc::ptr_eq(settings, &self.settings.load()) {
+        let is_running = || !self.wake.is_stopped() && self.is_wanted();
+        while is_running() && Arc::ptr_eq(settings, &self.settings.load()) {
             let filled = pool.fill(|frame| source.next(frame));
             let arrival = arrivals.record(self);
             if arrival.after_suspend {

@@ -18,7 +18,7 @@ fn fresh() -> FakeMachine {
     [CONF, BOOT, UNIT, "/sys/module/v4l2loopback", NODE]
         .into_iter()
         .fold(FakeMachine::new(), FakeMachine::without)
-        .says("systemctl --user show", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\n")
+        .prints("systemctl --user show", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\n")
 }
 
 /// The effect of a complete setup on the machine.
@@ -30,7 +30,7 @@ fn afterwards(machine: FakeMachine) -> FakeMachine {
         .with(&format!("{NODE}/name"), LABEL)
         .with(&format!("{NODE}/max_openers"), "10")
         .with(&format!("{NODE}/state"), "output")
-        .says("systemctl --user show", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
+        .prints("systemctl --user show", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
 }
 
 fn planned(machine: &FakeMachine, options: Options) -> (Vec<String>, Vec<String>) {
@@ -274,10 +274,10 @@ fn effect(machine: FakeMachine, line: &str) -> FakeMachine {
         "usermod -aG video ada" => machine.with("/etc/group", "video:x:44:ada\n"),
         "gpasswd -d ada video" => machine.with("/etc/group", "video:x:44:\n"),
         line if line.contains("enable --now") => {
-            machine.says("systemctl --user show", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
+            machine.prints("systemctl --user show", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
         }
         line if line.contains("disable --now") => {
-            machine.says("systemctl --user show", "LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n")
+            machine.prints("systemctl --user show", "LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n")
         }
         _ => machine,
     }

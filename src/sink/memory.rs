@@ -67,8 +67,8 @@ impl Memory {
     /// Waits until `count` frames have been written; `false` on timeout.
     pub fn wait_for(&self, count: u64, timeout: Duration) -> bool {
         let (_, came) = &*self.shared;
-        let waited = came.wait_timeout_while(self.lock(), timeout, |ring| ring.count < count);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let result = came.wait_timeout_while(self.lock(), timeout, |ring| ring.count < count);
+        !result.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {

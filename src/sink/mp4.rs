@@ -263,8 +263,9 @@ mod tests {
         let error = error.expect("the device is full").to_string();
         assert!(error.contains("No space left on device"), "{error}");
         sink.finish().unwrap();
-        let nowhere = Mp4::start(Path::new("/nonexistent/a.mp4"), size(), (30, 1), Existing::Keep).unwrap_err();
-        assert!(matches!(nowhere, SinkError::Open { .. }), "{nowhere:?}");
+        let missing_directory =
+            Mp4::start(Path::new("/nonexistent/a.mp4"), size(), (30, 1), Existing::Keep).unwrap_err();
+        assert!(matches!(missing_directory, SinkError::Open { .. }), "{missing_directory:?}");
     }
 
     #[test]

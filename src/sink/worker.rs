@@ -169,8 +169,8 @@ impl FrameSink for Worker {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
             if self.ended.recv_timeout(FINISH_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
-                let waited = format!("not finished within {} seconds", FINISH_TIMEOUT.as_secs());
-                let source = io::Error::new(io::ErrorKind::TimedOut, waited);
+                let message = format!("not finished within {} seconds", FINISH_TIMEOUT.as_secs());
+                let source = io::Error::new(io::ErrorKind::TimedOut, message);
                 return Err(SinkError::Write { name: self.name.clone(), source });
             }
             // A panic of the thread has been reported by the panic hook.

@@ -36,7 +36,7 @@ pub(crate) struct FakeMachine {
 #[derive(Debug, Clone)]
 pub(crate) struct FakeProbe {
     /// Output of programs by prefix of the command line; the first match counts.
-    pub(crate) says: Vec<(String, CommandOutput)>,
+    pub(crate) prints: Vec<(String, CommandOutput)>,
     pub(crate) cameras: Cameras,
     pub(crate) holders: Vec<(PathBuf, Holder)>,
     /// Files without write permission.
@@ -139,7 +139,7 @@ impl FakeMachine {
     /// A healthy Debian with a webcam, a virtual camera and a desktop session. No daemon is running.
     pub(crate) fn new() -> Self {
         let fake = FakeProbe {
-            says: vec![(
+            prints: vec![(
                 "systemctl --user show".to_owned(),
                 CommandOutput { ok: true, stdout: SERVICE.to_owned(), stderr: String::new() },
             )],
@@ -223,9 +223,9 @@ impl FakeMachine {
     }
 
     /// Sets the output of a program.
-    pub(crate) fn says(self, command: &str, stdout: &str) -> Self {
+    pub(crate) fn prints(self, command: &str, stdout: &str) -> Self {
         let ran = CommandOutput { ok: true, stdout: stdout.to_owned(), stderr: String::new() };
-        self.fake(|fake| fake.says.insert(0, (command.to_owned(), ran)))
+        self.fake(|fake| fake.prints.insert(0, (command.to_owned(), ran)))
     }
 
     /// The real location of the machine's `path`.
@@ -253,7 +253,7 @@ impl FakeMachine {
 impl Probe for FakeProbe {
     fn run(&self, command: &[&str]) -> io::Result<CommandOutput> {
         let line = command.join(" ");
-        let found = self.says.iter().find(|(start, _)| line.starts_with(start));
+        let found = self.prints.iter().find(|(start, _)| line.starts_with(start));
         found.map(|(_, ran)| ran.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 

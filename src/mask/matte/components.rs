@@ -185,7 +185,7 @@ impl Components {
         let ages = motion.map_or(&[][..], |motion| &motion.ages(run.row)[run.start..run.end]);
         let owners = &self.owners[place.clone()];
         let count = |is_one: &dyn Fn(Owner) -> bool| owners.iter().filter(|&&owner| is_one(owner)).count() as u32;
-        let younger = |limit: u8| ages.iter().map(|&age| u32::from(age < limit)).sum();
+        let count_younger = |limit: u8| ages.iter().map(|&age| u32::from(age < limit)).sum();
         Component {
             area: sum_of_maxima(lines),
             fast_alpha: samples.map_or(0.0, |samples| samples.iter().step_by(STEP).take(cells).sum()),
@@ -193,8 +193,8 @@ impl Components {
             known: self.kept[place.clone()].iter().filter(|&&kept| kept).count(),
             cells,
             bottom: if run.row + 1 == self.height { cells as u32 } else { 0 },
-            moved: younger(MOVED),
-            remembered: younger(REMEMBERED),
+            moved: count_younger(MOVED),
+            remembered: count_younger(REMEMBERED),
             owned: count(&|owner| owner != Owner::None),
             in_front: count(&|owner| owner == Owner::Front),
             photo: self.photo[place].iter().map(|&photo| u32::from(photo != Photo::No)).sum(),
@@ -206,20 +206,20 @@ impl Components {
     fn choose(&mut self, has_fast: bool, motion: Option<(&Motion, u8)>, nearest_only: bool) -> bool {
         let own = self.components.iter().filter(|component| component.cells > 0);
         let front = own.copied().max_by(|a, b| a.weight().total_cmp(&b.weight())).unwrap_or_default();
-        let least_of_all = (self.width * self.height) as f32 * MIN_SHARE_OF_FRAME;
-        let least = (front.area * MIN_SHARE_OF_LARGEST).max(least_of_all);
+        let min_area = (self.width * self.height) as f32 * MIN_SHARE_OF_FRAME;
+        let min_size = (front.area * MIN_SHARE_OF_LARGEST).max(min_area);
         let (mut all, mut others) = (!self.photo.contains(&Photo::Yes), false);
         for component in self.components.iter_mut().filter(|component| component.cells > 0) {
-            let least = if component.was_kept() { least * LINGER } else { least };
+            let min_size = if component.was_kept() { min_size * LINGER } else { min_size };
             let is_nearest = component.weight() >= front.weight();
             let was_trusted = component.was_kept() && component.distrust == 0;
-            let doubtful = if is_nearest || was_trusted { MIN_FAST_ALPHA_KNOWN } else { MIN_FAST_ALPHA };
-            component.is_trusted = !has_fast || component.fast_alpha >= doubtful * component.cells as f32;
+            let min_fast_alpha = if is_nearest || was_trusted { MIN_FAST_ALPHA_KNOWN } else { MIN_FAST_ALPHA };
+            component.is_trusted = !has_fast || component.fast_alpha >= min_fast_alpha * component.cells as f32;
             let is_person = component.is_trusted || component.distrust < MAX_DISTRUST * component.cells as u32;
             component.is_photo = motion.is_some() && component.is_photo_beside(&front);
             component.is_front = is_nearest;
             let is_shown = is_nearest || !nearest_only || component.was_in_front();
-            component.is_kept = is_person && component.area >= least && is_shown && !component.is_photo;
+            component.is_kept = is_person && component.area >= min_size && is_shown && !component.is_photo;
             all &= component.is_kept;
             let is_other = component.owner() == Owner::Other && component.area > front.area * OTHER_SHARE;
             others |= component.is_kept && is_other;

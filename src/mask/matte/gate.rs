@@ -20,7 +20,7 @@ const STEP: usize = 2;
 
 /// The fast model's alphas above which it is certain of a person, and below which it finds none.
 const CERTAIN_PERSON: f32 = 0.7;
-const WEAK: f32 = 0.5;
+const POSSIBLE_PERSON: f32 = 0.5;
 
 /// The fast model's alpha below which it is certain of the room.
 const FAINT: f32 = 0.2;
@@ -183,7 +183,7 @@ impl Gate {
     pub(super) fn judge(&mut self, fast: &Plane<f32>, key: &Plane<f32>, motion: &Motion, has_key: bool) -> Verdict {
         downscale(fast, self.width, &mut self.fast);
         downscale(key, self.width, &mut self.key);
-        let person = self.fast.iter().filter(|&&alpha| alpha > WEAK).count() as f32;
+        let person = self.fast.iter().filter(|&&alpha| alpha > POSSIBLE_PERSON).count() as f32;
         let all = self.fast.len() as f32;
         self.measure_distance();
         let rim = self.rim();
@@ -272,12 +272,12 @@ impl Gate {
             let (part, ages) = (&mut parts[root], &motion.ages(run.row)[run.start..run.end]);
             part.cells += (run.end - run.start) as u32;
             let cells = run.cells(width);
-            part.far += cells.map(|at| u32::from((distance[at] > REACH) & (fast[at] < WEAK))).sum::<u32>();
+            part.far += cells.map(|at| u32::from((distance[at] > REACH) & (fast[at] < POSSIBLE_PERSON))).sum::<u32>();
             part.at_side |= run.start == 0 || run.end == width;
             part.moving += ages.iter().map(|&age| u32::from(age < RECENT)).sum::<u32>();
         }
         for ((cell, &distance), &fast) in cells.iter_mut().zip(&*distance).zip(&*fast) {
-            *cell = if (distance > REACH) & (fast < WEAK) { Cell::Rejected } else { Cell::Key };
+            *cell = if (distance > REACH) & (fast < POSSIBLE_PERSON) { Cell::Rejected } else { Cell::Key };
         }
         rejected.iter_mut().for_each(|rejected| *rejected = rejected.saturating_sub(1));
         let all = cells.len() as f32;
@@ -286,7 +286,7 @@ impl Gate {
             let part = parts[root];
             let share = |cells: u32| cells as f32 / part.cells as f32;
             let max_moving = all * if part.at_side { MAX_ENTRANT } else { MAX_HAND };
-            let comes_in = believes_motion && share(part.moving) > MOVING_SHARE && (part.cells as f32) < max_moving;
+            let is_entering = believes_motion && share(part.moving) > MOVING_SHARE && (part.cells as f32) < max_moving;
             let is_wall = part.far > FAR_CELLS && share(part.far) > FAR_SHARE;
             for (at, &age) in run.cells(width).zip(&motion.ages(run.row)[run.start..run.end]) {
                 let stays_rejected = rejected[at] > 0 && age >= RECENT && distance[at] > TOUCH;
@@ -296,8 +296,8 @@ impl Gate {
                     () if fast[at] < CERTAIN_ROOM && age >= RECENT => SHORT_REACH,
                     () => REACH,
                 };
-                let is_far = distance[at] > reach && fast[at] < if is_wall { CERTAIN_PERSON } else { WEAK };
-                let is_rejected = (is_far || stays_rejected) && !comes_in;
+                let is_far = distance[at] > reach && fast[at] < if is_wall { CERTAIN_PERSON } else { POSSIBLE_PERSON };
+                let is_rejected = (is_far || stays_rejected) && !is_entering;
                 cells[at] = if is_rejected { Cell::Rejected } else { Cell::Key };
                 if is_rejected && is_wall {
                     rejected[at] = REJECTION_MEMORY;

@@ -412,8 +412,8 @@ mod tests {
     #[test]
     fn it_is_the_guided_filter_of_an_rgb_image() {
         let (guide, mut alpha) = edge();
-        let unsnapped = alpha.clone();
-        snap(unsnapped.raw().0, alpha.raw_mut());
+        let original = alpha.clone();
+        snap(original.raw().0, alpha.raw_mut());
         let mut guided = Guided::new(SIZE.0, SIZE.1);
         let functions = guided.fit(&guide, &alpha);
         for (x, y) in [(24, 20), (22, 6), (28, 33), (25, 12), (19, 20)] {
@@ -436,8 +436,8 @@ mod tests {
     #[test]
     fn skipping_constant_areas_loses_nothing() {
         let (guide, mut alpha) = edge();
-        let unsnapped = alpha.clone();
-        snap(unsnapped.raw().0, alpha.raw_mut());
+        let original = alpha.clone();
+        snap(original.raw().0, alpha.raw_mut());
         let mut guided = Guided::new(SIZE.0, SIZE.1);
         guided.fit(&guide, &alpha);
         let Guided { functions, is_read, .. } = &guided;

@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn noise_is_smoothed_and_real_changes_pass() {
-        let calmed = after((0.5, 100), (0.54, 101));
-        assert!((0.5..0.525).contains(&calmed), "{calmed}");
+        let smoothed = after((0.5, 100), (0.54, 101));
+        assert!((0.5..0.525).contains(&smoothed), "{smoothed}");
         assert_eq!(after((0.0, 100), (1.0, 100)), 1.0);
         assert_eq!(after((0.5, 100), (0.54, 130)), 0.54, "the frame has changed");
     }

@@ -282,10 +282,10 @@ mod tests {
 
     /// A keyframe of `scene` with the keyframe model's `alpha` and the fast model's `fast`.
     fn keyed(scene: &Scene, alpha: &Plane<f32>, fast: &Plane<f32>) -> Propagation {
-        let (mut carry, mut snapshot) = (Propagation::new(SIZE.0, SIZE.1), Snapshot::new(SIZE.0, SIZE.1));
+        let (mut propagation, mut snapshot) = (Propagation::new(SIZE.0, SIZE.1), Snapshot::new(SIZE.0, SIZE.1));
         snapshot.take(&scene.pyramid, fast);
-        carry.set_key(&mut snapshot, alpha);
-        carry
+        propagation.set_key(&mut snapshot, alpha);
+        propagation
     }
 
     /// The mean absolute difference of two alphas.
@@ -297,9 +297,9 @@ mod tests {
     #[test]
     fn alpha_follows_the_person_even_if_the_fast_model_misses_them() {
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(45.0, 14.0, 0.0));
-        let mut carry = keyed(&then, &then.alpha, &empty());
+        let mut propagation = keyed(&then, &then.alpha, &empty());
         let mut alpha = empty();
-        let drift = carry.apply(&now.pyramid, &empty(), &mut alpha);
+        let drift = propagation.apply(&now.pyramid, &empty(), &mut alpha);
         assert!(off(&alpha, &now.alpha) < 0.25 * off(&then.alpha, &now.alpha), "{}", off(&alpha, &now.alpha));
         assert_eq!(drift.repaired, 0.0, "the fast model has not changed");
     }
@@ -307,9 +307,9 @@ mod tests {
     #[test]
     fn nothing_changes_while_nothing_moves() {
         let scene = disc(40.0, 14.0, 0.0);
-        let mut carry = keyed(&scene, &scene.alpha, &scene.alpha);
+        let mut propagation = keyed(&scene, &scene.alpha, &scene.alpha);
         let mut alpha = empty();
-        let drift = carry.apply(&scene.pyramid, &scene.alpha, &mut alpha);
+        let drift = propagation.apply(&scene.pyramid, &scene.alpha, &mut alpha);
         assert!(off(&alpha, &scene.alpha) < 0.001);
         assert_eq!(drift, Drift::default());
     }
@@ -317,9 +317,9 @@ mod tests {
     #[test]
     fn a_person_who_enters_is_repaired_and_causes_drift() {
         let (before, now) = (disc(-40.0, 14.0, 0.0), disc(50.0, 14.0, 0.0));
-        let mut carry = keyed(&before, &before.alpha, &before.alpha);
+        let mut propagation = keyed(&before, &before.alpha, &before.alpha);
         let mut alpha = empty();
-        let drift = carry.apply(&now.pyramid, &now.alpha, &mut alpha);
+        let drift = propagation.apply(&now.pyramid, &now.alpha, &mut alpha);
         assert!(off(&alpha, &now.alpha) < 0.3 * off(&before.alpha, &now.alpha), "{}", off(&alpha, &now.alpha));
         assert!(drift.repaired > 0.02 && drift.lost > 0.02, "{drift:?}");
     }
@@ -328,11 +328,11 @@ mod tests {
     fn the_fast_model_makes_no_holes_where_it_never_agreed() {
         // the keyframe has hair that the fast model misses, and the frame changes there
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(40.0, 14.0, 2.5));
-        let mut carry = keyed(&then, &then.alpha, &empty());
+        let mut propagation = keyed(&then, &then.alpha, &empty());
         let mut alpha = empty();
         let mut noise = empty();
         (0..SIZE.1).for_each(|y| noise.row_mut(y).fill(0.15));
-        carry.apply(&now.pyramid, &noise, &mut alpha);
+        propagation.apply(&now.pyramid, &noise, &mut alpha);
         let middle: f32 = (24..40).map(|y| alpha.row(y)[32..48].iter().sum::<f32>()).sum::<f32>() / 256.0;
         assert!(middle > 0.95, "{middle}");
     }
@@ -349,15 +349,15 @@ mod tests {
     #[test]
     fn repairing_only_the_lost_ranges_changes_nothing() {
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(52.0, 14.0, 1.0));
-        let mut carry = keyed(&then, &then.alpha, &then.alpha);
+        let mut propagation = keyed(&then, &then.alpha, &then.alpha);
         let mut alpha = empty();
-        let drift = carry.apply(&now.pyramid, &now.alpha, &mut alpha);
-        assert!(carry.lost_spans.iter().any(Range::is_empty) && drift.lost > 0.0, "{:?}", carry.lost_spans);
+        let drift = propagation.apply(&now.pyramid, &now.alpha, &mut alpha);
+        assert!(propagation.lost_spans.iter().any(Range::is_empty) && drift.lost > 0.0, "{:?}", propagation.lost_spans);
         // the same without skipping any range
         let mut all = empty();
-        carry.warp.run(&carry.flow, &mut all, &mut carry.differs);
-        carry.lost_spans.fill(0..SIZE.0);
-        assert_eq!(carry.repair(&now.alpha, &mut all), drift);
+        propagation.warp.run(&propagation.flow, &mut all, &mut propagation.differs);
+        propagation.lost_spans.fill(0..SIZE.0);
+        assert_eq!(propagation.repair(&now.alpha, &mut all), drift);
         assert!((0..SIZE.1).all(|y| all.row(y) == alpha.row(y)));
     }
 }

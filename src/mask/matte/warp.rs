@@ -141,13 +141,13 @@ fn common_class(classes: &[Class], columns: usize, across: Range<usize>, mut dow
 }
 
 fn class_of(packed: &Plane<[i16; 2]>, start: usize) -> Class {
-    const LITTLE: i16 = (0.03 * FINE) as i16;
-    const MUCH: i16 = (0.97 * FINE) as i16;
+    const LOW: i16 = (0.03 * FINE) as i16;
+    const HIGH: i16 = (0.97 * FINE) as i16;
     let (data, stride) = packed.raw();
     let mut pixels = (0..STEP).flat_map(|y| &data[start + y * stride..][..STEP]).flatten();
-    if data[start][0] < LITTLE {
-        if pixels.all(|&value| value < LITTLE) { Class::Room } else { Class::Mixed }
-    } else if pixels.all(|&value| value > MUCH) {
+    if data[start][0] < LOW {
+        if pixels.all(|&value| value < LOW) { Class::Room } else { Class::Mixed }
+    } else if pixels.all(|&value| value > HIGH) {
         Class::Person
     } else {
         Class::Mixed

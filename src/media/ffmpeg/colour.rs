@@ -22,7 +22,7 @@ type Rows = [[f64; 3]; 3];
 const FROM_BT2020: Rows =
     [[1.660_491, -0.587_641, -0.072_850], [-0.124_550, 1.132_900, -0.008_349], [-0.018_151, -0.100_579, 1.118_730]];
 const FROM_P3: Rows = [[1.224_940, -0.224_940, 0.0], [-0.042_057, 1.042_057, 0.0], [-0.019_638, -0.078_636, 1.098_274]];
-const SAME: Rows = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+const IDENTITY: Rows = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
 /// Tones up to this level (linear light, 1 is white) are kept; brighter ones roll off towards 1.
 const KNEE: f64 = 0.75;
@@ -41,7 +41,7 @@ impl Conversion {
     /// players do.
     pub(crate) fn of(traits: &Traits) -> Self {
         let (transfer, rows) = (transfer(traits), primaries(traits));
-        if transfer != Transfer::Sdr || rows != SAME {
+        if transfer != Transfer::Sdr || rows != IDENTITY {
             return Self { filters: to_srgb(traits, transfer, &rows), colour: Colour::NATIVE };
         }
         if !is_yuv(traits) {
@@ -65,7 +65,7 @@ fn primaries(traits: &Traits) -> Rows {
         ("smpte431" | "smpte432", _) => FROM_P3,
         // In practice, untagged high dynamic range is BT.2020.
         ("" | "unknown", Transfer::Pq | Transfer::Hlg) => FROM_BT2020,
-        _ => SAME,
+        _ => IDENTITY,
     }
 }
 

@@ -151,10 +151,10 @@ impl AutoQuality {
         self.good_seconds += 1;
         // while nothing moves, the same slow answer is observed every second, and counts once
         let last = std::mem::replace(&mut self.keyframe_time, observed.keyframe_time);
-        let is_news = last != observed.keyframe_time || observed.keyframe_time.is_none();
+        let is_new = last != observed.keyframe_time || observed.keyframe_time.is_none();
         self.bad_seconds = match (observed.is_starving_others(), observed.is_slow()) {
             (false, false) => 0,
-            (false, true) if !is_news => self.bad_seconds,
+            (false, true) if !is_new => self.bad_seconds,
             _ => self.bad_seconds + 1,
         };
         if self.retry_in > 0 {
@@ -237,10 +237,10 @@ mod tests {
 
     #[test]
     fn a_disturbance_delays_it_and_frequent_ones_prevent_it() {
-        let hiccup =
+        let disturbance =
             |every: u32| move |second: u32, _| Observed { is_on_time: !second.is_multiple_of(every), ..IDLE_MACHINE };
-        assert_eq!(changes(120, hiccup(20)), [(36, Quality::High)]);
-        assert_eq!(changes(3600, hiccup(5)), []);
+        assert_eq!(changes(120, disturbance(20)), [(36, Quality::High)]);
+        assert_eq!(changes(3600, disturbance(5)), []);
     }
 
     #[test]

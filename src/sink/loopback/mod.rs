@@ -198,8 +198,8 @@ mod tests {
         let sys = sysfs(Some("0.15.4"), "10,9,-1,-1", &nodes);
         fs::create_dir_all(sys.path().join("devices/virtual/video4linux/video3")).unwrap(); // another driver
         let devices = list_in(sys.path());
-        let brief: Vec<_> = devices.iter().map(|d| (d.label.as_str(), d.state, d.exclusive_caps)).collect();
-        assert_eq!(brief, [(LABEL, State::Idle, Some(false)), ("OBS", State::Fed, Some(true))]);
+        let summary: Vec<_> = devices.iter().map(|d| (d.label.as_str(), d.state, d.exclusive_caps)).collect();
+        assert_eq!(summary, [(LABEL, State::Idle, Some(false)), ("OBS", State::Fed, Some(true))]);
         assert_eq!(devices[0].path, Path::new("/dev/video9"));
         assert_eq!(devices[0].driver_version.as_deref(), Some("0.15.4"));
     }
@@ -208,10 +208,10 @@ mod tests {
     fn old_modules_report_less() {
         let nodes = [("video2", "A", "", None), ("video3", "B", "YUYV:640x480@30", None), ("video0", "C", "", None)];
         let devices = list_in(sysfs(None, "-1,-1,-1", &nodes).path());
-        let brief: Vec<_> = devices.iter().map(|d| (d.label.as_str(), d.state, d.exclusive_caps)).collect();
+        let summary: Vec<_> = devices.iter().map(|d| (d.label.as_str(), d.state, d.exclusive_caps)).collect();
         let expected =
             [("C", State::Idle, Some(true)), ("A", State::Idle, Some(false)), ("B", State::Fed, Some(false))];
-        assert_eq!(brief, expected);
+        assert_eq!(summary, expected);
         assert_eq!(devices[0].driver_version, None);
         assert_eq!(list_in(Path::new("/nonexistent")), []);
     }

@@ -223,17 +223,19 @@ impl Inner {
         for _ in 0..buffers.len() {
             // SAFETY: guaranteed by the contract of this function.
             let free = NonNull::new(unsafe { (self.api.pw_stream_dequeue_buffer)(self.stream.get()) });
-            if let Some(lent) = buffers.iter_mut().find(|lent| Some(lent.buffer) == free) {
-                lent.at = now;
+            if let Some(sent_buffer) = buffers.iter_mut().find(|sent_buffer| Some(sent_buffer.buffer) == free) {
+                sent_buffer.at = now;
                 return free;
             }
             if io::Error::last_os_error().raw_os_error() != Some(libc::EBUSY) {
                 return free;
             }
-            for lent in buffers.iter_mut().filter(|lent| now.duration_since(lent.at) > STALE_BUFFER_TIMEOUT) {
-                lent.at = now;
+            for sent_buffer in
+                buffers.iter_mut().filter(|sent_buffer| now.duration_since(sent_buffer.at) > STALE_BUFFER_TIMEOUT)
+            {
+                sent_buffer.at = now;
                 // SAFETY: buffers are valid until `remove_buffer`.
-                unsafe { clear_busy(&*lent.buffer.as_ref().buffer) };
+                unsafe { clear_busy(&*sent_buffer.buffer.as_ref().buffer) };
             }
         }
         None
@@ -345,8 +347,8 @@ unsafe extern "C" fn param_changed(data: *mut c_void, id: u32, param: *const lib
 unsafe extern "C" fn add_buffer(data: *mut c_void, buffer: *mut StreamBuffer) {
     // SAFETY: guaranteed by the contract of this function.
     let inner = unsafe { &*data.cast::<Inner>() };
-    let lent = NonNull::new(buffer).map(|buffer| SentBuffer { buffer, at: Instant::now() });
-    inner.buffers.borrow_mut().extend(lent);
+    let sent_buffer = NonNull::new(buffer).map(|buffer| SentBuffer { buffer, at: Instant::now() });
+    inner.buffers.borrow_mut().extend(sent_buffer);
 }
 
 /// # Safety
@@ -354,7 +356,7 @@ unsafe extern "C" fn add_buffer(data: *mut c_void, buffer: *mut StreamBuffer) {
 unsafe extern "C" fn remove_buffer(data: *mut c_void, buffer: *mut StreamBuffer) {
     // SAFETY: guaranteed by the contract of this function.
     let inner = unsafe { &*data.cast::<Inner>() };
-    inner.buffers.borrow_mut().retain(|lent| lent.buffer.as_ptr() != buffer);
+    inner.buffers.borrow_mut().retain(|sent_buffer| sent_buffer.buffer.as_ptr() != buffer);
 }
 
 fn as_param(pod: &Pod) -> *const library::Pod {
