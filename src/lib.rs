@@ -1,7 +1,7 @@
 //! bgcam: a virtual camera for Linux that hides or replaces your room in every video app.
 //!
-//! The library exists for the `bgcam` program and its tests; its API is not stable. `docs/design.md` has the diagrams, the
-//! import order and a glossary. The modules, in reading order:
+//! The library exists for the `bgcam` program and its tests; its API is not stable. `docs/design.md` has the diagrams,
+//! the import order and a glossary. The modules, in reading order:
 //!
 //! Foundations:
 //!
@@ -21,7 +21,8 @@
 //! 4. [`compose`]: the person over the background, adjusted by [`look`].
 //! 5. [`sink`]: output to v4l2loopback, PipeWire and files.
 //!
-//! [`pipeline`] runs the stages on three threads joined by mailboxes, opens the camera on demand, and adapts the quality to the load.
+//! [`pipeline`] runs the stages on three threads joined by mailboxes, opens the camera on demand, and adapts the
+//! quality to the load.
 //!
 //! Generated backgrounds:
 //!

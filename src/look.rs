@@ -1,7 +1,7 @@
 //! The look: appearance settings that can change during a call, each with its type and range.
 //!
-//! A [`Look`] is part of the settings (`[look]`) and of every scene. `bgcam look` and the control page change it while the
-//! camera runs. [`SETTINGS`] is the only list of names, types and descriptions; every other list derives from it.
+//! A [`Look`] is part of the settings (`[look]`) and of every scene. `bgcam look` and the control page change it while
+//! the camera runs. [`SETTINGS`] is the only list of names, types and descriptions; every other list derives from it.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! The documentation matches the program: TOML blocks are valid settings, commands parse, files exist, and headings of the
-//! troubleshooting guide are messages in the sources.
+//! The documentation matches the program: TOML blocks are valid settings, commands parse, files exist, and headings of
+//! the troubleshooting guide are messages in the sources.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/daemon.rs"]
@@ -193,7 +193,8 @@ fn the_desktop_entry_starts_bgcam() {
     }
 }
 
-/// Whether `name` is a source file, such as `pipeline/render.rs`, or a directory, such as `frame/`, as the documents write them.
+/// Whether `name` is a source file, such as `pipeline/render.rs`, or a directory, such as `frame/`, as the documents
+/// write them.
 fn is_path(name: &str) -> bool {
     let part = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     name.chars().all(part) && ([".rs", ".py"].iter().any(|ending| name.ends_with(ending)) || name.ends_with('/'))

@@ -111,7 +111,8 @@ async fn ask(bench: &Bench, provider: &dyn Provider, recipe: &Recipe, replies: R
             tokio::task::spawn_local(answer(stream, Rc::clone(&replies)));
         }
     });
-    // The clock jumps to the next timer whenever every task waits: small steps keep it from reaching the time-outs at once.
+    // The clock jumps to the next timer whenever every task waits: small steps keep it from reaching the time-outs at
+    // once.
     tokio::task::spawn_local(async {
         loop {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -28,8 +28,8 @@ pub(super) fn run(print: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Opens the address with the desktop's browser. Other users can read it in the process list, but it works once, and only for
-/// programs of this user.
+/// Opens the address with the desktop's browser. Other users can read it in the process list, but it works once, and
+/// only for programs of this user.
 fn open(address: &str) -> bool {
     let mut command = child::command("xdg-open", &[Needs::Session, Needs::Desktop, Needs::Network]);
     let quiet = command.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

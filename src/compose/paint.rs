@@ -19,8 +19,8 @@ impl Ink {
         Self { size, alpha: vec![0; size.luma_len()] }
     }
 
-    /// Fills a shape. `distance` returns the distance of a point from the shape in pixels, negative inside; nothing is drawn
-    /// farther than `reach` from `centre` in either direction.
+    /// Fills a shape. `distance` returns the distance of a point from the shape in pixels, negative inside; nothing is
+    /// drawn farther than `reach` from `centre` in either direction.
     pub(super) fn shape(&mut self, centre: (f32, f32), reach: f32, opacity: f32, distance: impl Fn(f32, f32) -> f32) {
         let span =
             |at: f32, end: usize| (at - reach).max(0.0) as usize..((at + reach).ceil().max(0.0) as usize).min(end);

@@ -1,5 +1,5 @@
-//! Value parsers of command-line arguments. They are here because flags are a layer of the settings, and because `render`
-//! and `bench` define their own arguments.
+//! Value parsers of command-line arguments. They are here because flags are a layer of the settings, and because
+//! `render` and `bench` define their own arguments.
 
 use crate::{
     background::{BackgroundError, BackgroundSpec, parse_seconds},

@@ -1,5 +1,5 @@
-//! Layers of settings: defaults, files, environment variables, flags. Every layer is checked as it is added, so that each
-//! error is reported with its location and none hides another.
+//! Layers of settings: defaults, files, environment variables, flags. Every layer is checked as it is added, so that
+//! each error is reported with its location and none hides another.
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
@@ -104,7 +104,8 @@ impl Layers {
         built.map_err(|error| error.to_string())
     }
 
-    /// Collects the errors of the settings so far. Replaces each invalid value with its default, to find the next error.
+    /// Collects the errors of the settings so far. Replaces each invalid value with its default, to find the next
+    /// error.
     fn check(&mut self) {
         let defaults = defaults();
         let mut whole = match self.whole() {

@@ -1,8 +1,8 @@
 //! Settings: compiled-in defaults, files, environment variables and flags, merged and checked.
 //!
-//! `raw` has the settings as written in the files, [`Config`] the checked settings that the stages use. `text` parses a file
-//! and records line numbers, `variables` reads the environment, `layers` merges all layers and collects the errors with their
-//! locations, `values` checks single values.
+//! `raw` has the settings as written in the files, [`Config`] the checked settings that the stages use. `text` parses a
+//! file and records line numbers, `variables` reads the environment, `layers` merges all layers and collects the errors
+//! with their locations, `values` checks single values.
 
 pub(crate) mod arguments;
 mod error;

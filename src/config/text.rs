@@ -39,8 +39,8 @@ pub(super) fn read(text: &str, source: &str, layer: usize) -> Document {
     document
 }
 
-/// Blanks the lines with syntax errors, so that the rest of the file can be parsed, and returns them with their messages.
-/// The parser's own recovery stops at some errors and misreads the line at others.
+/// Blanks the lines with syntax errors, so that the rest of the file can be parsed, and returns them with their
+/// messages. The parser's own recovery stops at some errors and misreads the line at others.
 fn without_broken_lines(text: &str) -> (String, Vec<(usize, String)>) {
     let (mut lines, mut broken): (Vec<_>, Vec<_>) = (text.split('\n').collect(), Vec::new());
     loop {

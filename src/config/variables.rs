@@ -69,8 +69,8 @@ fn error(name: String, layer: usize, text: &str, near: Option<String>) -> Settin
     SettingError { location: Some(Location { layer, line: None, source: name }), text: text.to_owned(), hint }
 }
 
-/// Parses `text` as the type of `default`; lists are separated by commas. Text that does not parse stays text, which the
-/// type check rejects.
+/// Parses `text` as the type of `default`; lists are separated by commas. Text that does not parse stays text, which
+/// the type check rejects.
 fn value_of(text: &str, default: &toml::Value) -> config::Value {
     let trimmed = text.trim();
     match default {

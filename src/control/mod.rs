@@ -1,7 +1,7 @@
 //! Remote control: the Unix socket between the command line and the daemon.
 //!
-//! [`protocol`] defines the messages, [`server`] is the daemon's side, [`client`] the command line's, [`socket`] creates and
-//! protects the socket.
+//! [`protocol`] defines the messages, [`server`] is the daemon's side, [`client`] the command line's, [`socket`]
+//! creates and protects the socket.
 
 pub mod client;
 pub mod protocol;

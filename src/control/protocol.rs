@@ -1,7 +1,8 @@
 //! The messages on the control socket: one JSON object per line.
 //!
-//! A client sends a [`Request`] and receives a [`Reply`]; after [`Request::Watch`] it receives one every second until it
-//! disconnects. A connection carries any number of requests, one after another. Lines have at most [`MAX_LINE`] bytes.
+//! A client sends a [`Request`] and receives a [`Reply`]; after [`Request::Watch`] it receives one every second until
+//! it disconnects. A connection carries any number of requests, one after another. Lines have at most [`MAX_LINE`]
+//! bytes.
 //!
 //! ```json
 //! {"set-background":{"spec":{"color":"#20a040"}}}
@@ -42,8 +43,8 @@ pub enum Request {
         fit: Option<Fit>,
     },
     /// Generates a background from a prompt. Returns [`Response::Progress`] while it is generated and
-    /// [`Response::Pictures`] once it is shown; until then, and if it fails, the old background stays. A background chosen in
-    /// the meantime wins: the image is then only saved in the gallery, which [`Response::Warning`] reports.
+    /// [`Response::Pictures`] once it is shown; until then, and if it fails, the old background stays. A background
+    /// chosen in the meantime wins: the image is then only saved in the gallery, which [`Response::Warning`] reports.
     SetPrompt(Box<PromptRequest>),
     /// Cancels the generation in progress.
     CancelPrompt,

@@ -113,8 +113,8 @@ async fn serve_client<S: Service>(stream: UnixStream, service: &S) -> io::Result
     }
 }
 
-/// Handles a request, forwards its progress and sends the reply. A client that disconnects does not cancel background work
-/// of the service.
+/// Handles a request, forwards its progress and sends the reply. A client that disconnects does not cancel background
+/// work of the service.
 async fn handle<S: Service>(writer: &mut OwnedWriteHalf, service: &S, request: Request) -> io::Result<()> {
     let (sender, mut progress) = mpsc::channel(4);
     let mut work = std::pin::pin!(service.call(request, sender));

@@ -1,7 +1,8 @@
 //! Serialized changes: a change sees consistent state until it is committed, and a commit is a single step.
 //!
 //! Everything slow (reading settings, decoding a background, testing a camera) happens between [`Daemon::begin`] and
-//! [`Change::commit`]. Only pausing and mirroring bypass this queue: they apply immediately, and a later commit keeps them.
+//! [`Change::commit`]. Only pausing and mirroring bypass this queue: they apply immediately, and a later commit keeps
+//! them.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -50,7 +51,8 @@ impl Daemon {
         Change { daemon: self, config, choice, scene: self.pipeline.scene(), _permit: permit }
     }
 
-    /// Pauses, resumes or mirrors immediately, even while another change is loading or fading in. Returns the scene's version.
+    /// Pauses, resumes or mirrors immediately, even while another change is loading or fading in. Returns the scene's
+    /// version.
     pub(super) fn change_immediately(&self, change: impl FnOnce(&mut Choice)) -> u64 {
         let mut choice = self.saved_choice.lock();
         change(&mut choice);

@@ -23,8 +23,8 @@ use crate::{
 /// Maximum size of the file, in bytes; a typical one has about a thousand.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Everything the user chose at run time; survives a restart. A background that cannot be loaded is kept: its disk may be
-/// mounted later.
+/// Everything the user chose at run time; survives a restart. A background that cannot be loaded is kept: its disk may
+/// be mounted later.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(super) struct Choice {
     /// `None` for the configured background.
@@ -39,8 +39,8 @@ pub(super) struct Choice {
     pub(super) paused: bool,
 }
 
-/// Loads the choice from `path`, with a description of the parts that could not be read. If there are any, the choice is
-/// paused, because the user may have been; the readable parts are kept. A missing file means the first start.
+/// Loads the choice from `path`, with a description of the parts that could not be read. If there are any, the choice
+/// is paused, because the user may have been; the readable parts are kept. A missing file means the first start.
 pub(super) fn load(path: &Path) -> (Choice, Option<String>) {
     match regular::read(path, MAX_BYTES) {
         Ok(bytes) => parse(&bytes),

@@ -1,7 +1,8 @@
 //! The daemon: owns the pipeline and handles requests until it is stopped.
 //!
 //! - `service` dispatches the requests of the control socket and the control page.
-//! - `scene`, `look`, `camera_and_quality` and `prompt` implement them; each is one [`change`], which commits what it `loaded`.
+//! - `scene`, `look`, `camera_and_quality` and `prompt` implement them; each is one [`change`], which commits what it
+//!   `loaded`.
 //! - `settings` reloads the settings when `settings_files` detects a change.
 //! - `saved_choice` keeps the user's `choice` in memory and on disk, `images` accesses the gallery.
 //! - `job` is the image generation in progress.
@@ -74,8 +75,8 @@ pub struct Options {
     pub once: bool,
 }
 
-/// How long idle blocking threads are kept. Shorter than the poll interval of the settings files, so that polling keeps no
-/// threads alive.
+/// How long idle blocking threads are kept. Shorter than the poll interval of the settings files, so that polling keeps
+/// no threads alive.
 const IDLE_THREAD_LIFETIME: Duration = Duration::from_millis(500);
 
 /// Timeout for the first output image at startup; a hanging output must not delay the others.
@@ -223,8 +224,8 @@ impl Daemon {
         })
     }
 
-    /// Serves until a signal, a `stop` request or, with `once`, the first second of composed frames. Nothing in this loop may
-    /// block, because it notifies the watchdog.
+    /// Serves until a signal, a `stop` request or, with `once`, the first second of composed frames. Nothing in this
+    /// loop may block, because it notifies the watchdog.
     async fn serve(self: &Arc<Self>, listener: UnixListener, once: bool) -> Result<Served, Failure> {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| internal(&error))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| internal(&error))?;
@@ -314,8 +315,8 @@ fn initial_choice(saved_choice: &SavedChoice, config: Config, options: &Options)
     (choice.clone(), config)
 }
 
-/// Waits until the outputs have an image, so that the camera exists once the daemon reports that it is ready: v4l2loopback 0.14
-/// and later announce it as a camera only then.
+/// Waits until the outputs have an image, so that the camera exists once the daemon reports that it is ready:
+/// v4l2loopback 0.14 and later announce it as a camera only then.
 async fn wait_for_first_output(pipeline: &Pipeline) {
     let _ = tokio::time::timeout(FIRST_OUTPUT_TIMEOUT, pipeline.wait_until_shown(1)).await;
 }

@@ -43,8 +43,8 @@ impl Daemon {
         Ok(Response::Page(page.one_time_address()?))
     }
 
-    /// Whether other people can see the user's room, and why; while paused, why they will after resuming. A room that is fading
-    /// out is still visible.
+    /// Whether other people can see the user's room, and why; while paused, why they will after resuming. A room that
+    /// is fading out is still visible.
     pub(super) fn room_visibility(&self) -> (bool, Option<String>) {
         let scene = self.pipeline.scene();
         let outgoing = || self.pipeline.outgoing().filter(|_| !scene.paused)?.room_visible();

@@ -45,8 +45,8 @@ impl Daemon {
         }
     }
 
-    /// Reloads the settings. Camera, model and limits change immediately; the outputs cannot while apps use them. A reload that
-    /// started while this one was waiting serves both.
+    /// Reloads the settings. Camera, model and limits change immediately; the outputs cannot while apps use them. A
+    /// reload that started while this one was waiting serves both.
     pub(super) async fn reload(&self, trigger: ReloadTrigger) -> Result<String, Failure> {
         let arrival = self.next_arrival();
         let change = self.begin().await;
@@ -83,8 +83,8 @@ impl Daemon {
         Ok(format!("settings reloaded{note}"))
     }
 
-    /// Reads the settings files. Every file behind the `old` settings must still exist: it may be on an unmounted disk, and
-    /// the default settings show the room, blurred.
+    /// Reads the settings files. Every file behind the `old` settings must still exist: it may be on an unmounted disk,
+    /// and the default settings show the room, blurred.
     async fn read_settings(&self, old: &Config, trigger: ReloadTrigger) -> Result<Config, Failure> {
         let flags = self.flags.clone();
         let read = spawn_blocking(move || {

@@ -48,8 +48,8 @@ pub(super) async fn close_interfaces(claim: &Claim, server: JoinHandle<io::Resul
     drop(page);
 }
 
-/// Stops the pipeline. If one of its threads hangs, the process exits here, because the thread may still use libraries and
-/// the runtime.
+/// Stops the pipeline. If one of its threads hangs, the process exits here, because the thread may still use libraries
+/// and the runtime.
 pub(super) async fn stop_pipeline(pipeline: &Pipeline, claim: &Claim, result: &Result<(), Failure>) {
     pipeline.request_stop();
     let deadline = Instant::now() + PIPELINE_TIMEOUT;

@@ -107,7 +107,8 @@ pub(super) struct OnnxModel {
 }
 
 impl OnnxModel {
-    /// Creates a session for `bytes` and runs it once on black; falls back to the CPU if the configured processor fails.
+    /// Creates a session for `bytes` and runs it once on black; falls back to the CPU if the configured processor
+    /// fails.
     ///
     /// # Errors
     /// When the bytes are not an ONNX model, or not the one described by `spec`.

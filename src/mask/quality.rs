@@ -119,8 +119,8 @@ impl Quality {
     }
 }
 
-/// The wall time of a keyframe of [`HIGH`] relative to one of [`BALANCED`]: factors of 1.24 to 1.34 were measured, for 2.4
-/// times the CPU time.
+/// The wall time of a keyframe of [`HIGH`] relative to one of [`BALANCED`]: factors of 1.24 to 1.34 were measured, for
+/// 2.4 times the CPU time.
 const HIGH_TIME_FACTOR: f32 = 1.3;
 
 /// The estimated wall time of a keyframe of [`Quality::High`], given that of one of [`Quality::Balanced`].

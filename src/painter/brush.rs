@@ -48,7 +48,8 @@ pub(super) fn oil(canvas: &mut Canvas, rng: &mut Rng, seed: u32) {
     });
 }
 
-/// One layer of strokes, `size` wide. Finer layers (`share` below 1) paint mainly where coarser strokes missed the source.
+/// One layer of strokes, `size` wide. Finer layers (`share` below 1) paint mainly where coarser strokes missed the
+/// source.
 fn strokes(canvas: &mut Canvas, source: &Canvas, blurred: &Canvas, rng: &mut Rng, size: f32, share: f32, seed: u32) {
     let reach = canvas.reach();
     let pitch = size * 0.62;

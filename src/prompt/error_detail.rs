@@ -32,8 +32,8 @@ pub(super) struct ErrorDetail {
 }
 
 impl ErrorDetail {
-    /// Reads the error formats of OpenAI, Amazon (JSON and XML), Google, Stability, sd-server, A1111 and ComfyUI; any other
-    /// text is the message itself.
+    /// Reads the error formats of OpenAI, Amazon (JSON and XML), Google, Stability, sd-server, A1111 and ComfyUI; any
+    /// other text is the message itself.
     pub(super) fn read(body: &[u8]) -> Self {
         if let Ok(value) = serde_json::from_slice::<Value>(body) {
             return Self::of_json(&value);

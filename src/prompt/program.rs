@@ -26,8 +26,8 @@ pub(super) struct Finished {
     pub(super) stderr_tail: String,
 }
 
-/// Runs `command` with `input` on its standard input, and reads up to `limit` bytes of its standard output. Dropping the
-/// future kills the program and all its children.
+/// Runs `command` with `input` on its standard input, and reads up to `limit` bytes of its standard output. Dropping
+/// the future kills the program and all its children.
 ///
 /// # Errors
 /// When it can't be started, or its pipes fail.

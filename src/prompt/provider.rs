@@ -83,8 +83,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
 }
 
 impl dyn Provider + '_ {
-    /// Generates the image within the provider's time limit. Dropping the future stops the work: connections are closed,
-    /// servers are asked to cancel where they can, and programs are killed with all their children.
+    /// Generates the image within the provider's time limit. Dropping the future stops the work: connections are
+    /// closed, servers are asked to cancel where they can, and programs are killed with all their children.
     ///
     /// # Errors
     /// Why there is no image.

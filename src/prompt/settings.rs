@@ -14,7 +14,8 @@ macro_rules! define_settings {
         { $($(#[$free_doc:meta])* $free_module:ident $Free:ident,)* }
         { $($(#[$doc:meta])* $module:ident $Variant:ident,)* }
     ) => {
-        /// The `[prompt]` table of the configuration with the tables of the providers; missing keys have their defaults.
+        /// The `[prompt]` table of the configuration with the tables of the providers; missing keys have their
+        /// defaults.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct PromptSettings {

@@ -3,8 +3,8 @@
 /// The placeholder for the user's text in a template.
 pub const PLACEHOLDER: &str = "{prompt}";
 
-/// The default template, which asks for an empty scene. It only describes what should be there: diffusion models tend to
-/// add what a prompt mentions, even in "no people".
+/// The default template, which asks for an empty scene. It only describes what should be there: diffusion models tend
+/// to add what a prompt mentions, even in "no people".
 pub const DEFAULT: &str = "{prompt}, wide establishing shot at eye level, empty background plate for a video call, \
                            uncluttered foreground, soft even light";
 

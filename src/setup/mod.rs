@@ -1,8 +1,8 @@
 //! `bgcam setup`: sets up the virtual camera and the service, after showing the changes, and can undo them.
 //!
-//! [`plan`] examines the machine ([`crate::system`]) and lists the missing steps, [`Plan::execute`] runs them. Each step is
-//! recorded before it runs, so that `--remove` undoes exactly these steps, even after an interrupted setup, and a second
-//! setup continues an interrupted one. Files that the user has edited are kept.
+//! [`plan`] examines the machine ([`crate::system`]) and lists the missing steps, [`Plan::execute`] runs them. Each
+//! step is recorded before it runs, so that `--remove` undoes exactly these steps, even after an interrupted setup, and
+//! a second setup continues an interrupted one. Files that the user has edited are kept.
 
 mod camera;
 mod record;

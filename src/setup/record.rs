@@ -1,5 +1,5 @@
-//! The record of changes, kept until they are undone. Each step is recorded before it runs, so that an interrupted setup can
-//! be undone or continued.
+//! The record of changes, kept until they are undone. Each step is recorded before it runs, so that an interrupted
+//! setup can be undone or continued.
 
 use std::{
     collections::BTreeMap,

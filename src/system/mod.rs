@@ -1,4 +1,5 @@
-//! The machine that `doctor` and `setup` inspect: files below a root, the environment, the user, and a probe for the rest.
+//! The machine that `doctor` and `setup` inspect: files below a root, the environment, the user, and a probe for the
+//! rest.
 //!
 //! Tests use `fake`: a temporary root and a fake probe, in which they break one thing at a time.
 
@@ -191,7 +192,8 @@ impl System {
         dirs.filter(|dir| dir.starts_with('/')).any(|dir| self.path(dir).join(name).is_file())
     }
 
-    /// Whether `/etc/group` lists the user in a group, and the group's id. The running session may not have the group yet.
+    /// Whether `/etc/group` lists the user in a group, and the group's id. The running session may not have the group
+    /// yet.
     pub fn is_in_group(&self, name: &str) -> (bool, Option<u32>) {
         let groups = self.read("/etc/group").unwrap_or_default();
         let fields = groups.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name);
@@ -215,8 +217,8 @@ impl System {
         self.runtime_dir().is_some_and(|dir| self.exists(dir.join("systemd/private"))) && self.has_program("systemctl")
     }
 
-    /// The command that installs a package, given its name in Debian, Fedora, Arch and openSUSE, without `sudo`. `None` on
-    /// other distributions.
+    /// The command that installs a package, given its name in Debian, Fedora, Arch and openSUSE, without `sudo`. `None`
+    /// on other distributions.
     pub fn install_command(&self, debian: &str, fedora: &str, arch: &str, suse: &str) -> Option<String> {
         let os = self.read("/etc/os-release").or_else(|| self.read("/usr/lib/os-release")).unwrap_or_default();
         let value = |key: &str| os.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();

@@ -1,8 +1,8 @@
 //! Access control of the page: one-time codes, and the sessions that they are exchanged for.
 //!
-//! An address passed to a browser can leak: it appears in the process list and in the browser's history. Therefore it contains
-//! only a code that works once and expires soon; the session is identified by a cookie, which never appears in an address.
-//! Both are kept in memory only, in limited numbers, and end with the daemon.
+//! An address passed to a browser can leak: it appears in the process list and in the browser's history. Therefore it
+//! contains only a code that works once and expires soon; the session is identified by a cookie, which never appears in
+//! an address. Both are kept in memory only, in limited numbers, and end with the daemon.
 
 use std::{
     collections::VecDeque,

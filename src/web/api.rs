@@ -31,8 +31,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The header that confirms the user's consent to show the room.
 const SHOW_ROOM: &str = "x-bgcam-show-room";
 
-/// `POST /api/request`: takes a [`Request`] and returns a [`Reply`], as on the control socket. A request that would show the
-/// user's room requires the header [`SHOW_ROOM`], which the page sends after asking the user.
+/// `POST /api/request`: takes a [`Request`] and returns a [`Reply`], as on the control socket. A request that would
+/// show the user's room requires the header [`SHOW_ROOM`], which the page sends after asking the user.
 pub(super) async fn request<B: Backend>(
     State(state): AppStateRef<B>,
     headers: HeaderMap,

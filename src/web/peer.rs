@@ -1,8 +1,9 @@
 //! The owner of the peer of a loopback connection, from the kernel's connection tables.
 //!
-//! Other users of this machine may learn a session cookie (browsers send it to every port of the host) or a one-time address
-//! (from the process list). To make these useless, a connection is served only if its peer socket is open and belongs to this
-//! user. A socket that is already closed has no owner (the kernel reports user 0), so its data is ignored.
+//! Other users of this machine may learn a session cookie (browsers send it to every port of the host) or a one-time
+//! address (from the process list). To make these useless, a connection is served only if its peer socket is open and
+//! belongs to this user. A socket that is already closed has no owner (the kernel reports user 0), so its data is
+//! ignored.
 
 use std::{
     fs,
@@ -12,8 +13,8 @@ use std::{
 /// The connection tables; an IPv6 socket connected to an IPv4 address is listed in the second one.
 const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 
-/// How often the tables are read if the connection is not found: the kernel may skip rows of a table that changes during the
-/// read.
+/// How often the tables are read if the connection is not found: the kernel may skip rows of a table that changes
+/// during the read.
 const ATTEMPTS: usize = 3;
 
 /// The code of the state ESTABLISHED; in all other states a connection is not yet open or at least half closed.
@@ -93,8 +94,8 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The possible forms of an address in the tables: groups of four bytes as native-endian hexadecimal numbers, and the port.
-/// The IPv6 table lists an IPv4 address in its mapped form.
+/// The possible forms of an address in the tables: groups of four bytes as native-endian hexadecimal numbers, and the
+/// port. The IPv6 table lists an IPv4 address in its mapped form.
 fn table_forms(address: SocketAddr) -> Vec<String> {
     let form = |bytes: &[u8]| {
         let (words, _) = bytes.as_chunks::<4>();

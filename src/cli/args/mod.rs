@@ -1,4 +1,5 @@
-//! The definition of the command line. Its help texts are the reference of all commands, and the source of the manual pages.
+//! The definition of the command line. Its help texts are the reference of all commands, and the source of the manual
+//! pages.
 
 mod flags;
 
@@ -86,8 +87,8 @@ pub enum Command {
 
     /// Play a muted, looping video as your background
     ///
-    /// Supports MP4, WebM, MKV, MOV and every other format of ffmpeg, which must be installed. Animated GIF, WebP and PNG
-    /// files play without ffmpeg. The file type is detected from the content.
+    /// Supports MP4, WebM, MKV, MOV and every other format of ffmpeg, which must be installed. Animated GIF, WebP and
+    /// PNG files play without ffmpeg. The file type is detected from the content.
     #[command(after_help = "Examples:\n  bgcam set-video ~/Videos/waves.mp4\n  \
         bgcam set-video aquarium.webm --fit stretch")]
     SetVideo {
@@ -255,8 +256,9 @@ pub enum Command {
 
     /// Set up the virtual camera and the service
     ///
-    /// Shows every change and asks before making it. Commands that require root run with `sudo`. Existing configuration is
-    /// kept, and a second run skips finished steps. `--remove` undoes all changes except files that you edited since.
+    /// Shows every change and asks before making it. Commands that require root run with `sudo`. Existing configuration
+    /// is kept, and a second run skips finished steps. `--remove` undoes all changes except files that you edited
+    /// since.
     #[command(after_help = "Examples:\n  bgcam setup\n  bgcam setup --dry-run\n  bgcam setup --remove")]
     Setup(SetupArgs),
 

@@ -10,7 +10,8 @@ pub(super) struct Proxy {
     pub(super) address: String,
     /// The environment variable that configures it.
     pub(super) variable: &'static str,
-    /// Whether it reads and forwards requests, as for http:// URLs. For https:// URLs it tunnels the encrypted connection.
+    /// Whether it reads and forwards requests, as for http:// URLs. For https:// URLs it tunnels the encrypted
+    /// connection.
     pub(super) forwards: bool,
 }
 
@@ -40,8 +41,8 @@ impl Proxy {
     }
 }
 
-/// Whether `NO_PROXY` contains `*`, which disables proxies. The HTTP client itself applies it to host names only, not to IP
-/// addresses.
+/// Whether `NO_PROXY` contains `*`, which disables proxies. The HTTP client itself applies it to host names only, not
+/// to IP addresses.
 pub(super) fn are_disabled() -> bool {
     let list = ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
     list.split(',').any(|entry| entry.trim() == "*")

@@ -1,7 +1,7 @@
 //! The registry of providers, and one file for each of them.
 //!
-//! To add a provider, write its file with a `Settings` that implements [`ProviderSettings`](super::ProviderSettings) and
-//! a type that implements [`Provider`](super::Provider), declare the file here, and add a line to the registry.
+//! To add a provider, write its file with a `Settings` that implements [`ProviderSettings`](super::ProviderSettings)
+//! and a type that implements [`Provider`](super::Provider), declare the file here, and add a line to the registry.
 
 pub mod bedrock;
 pub mod builtin;
@@ -13,8 +13,8 @@ pub mod openai;
 pub mod sdwebui;
 pub mod stability;
 
-/// Calls `$callback!` with the file and the [`Name`](super::Name) of every provider: first those without settings, then those
-/// with a table `[prompt.FILE]`. Providers are listed in this order.
+/// Calls `$callback!` with the file and the [`Name`](super::Name) of every provider: first those without settings, then
+/// those with a table `[prompt.FILE]`. Providers are listed in this order.
 macro_rules! registry {
     ($callback:ident) => {
         $callback! {
