@@ -36,7 +36,7 @@
 //! - [`web`]: the control page.
 //! - [`daemon`]: the service, which handles requests and owns the pipeline.
 //! - [`cli`]: the command line.
-//! - [`doctor`], [`setup`], [`system`]: diagnosis and setup of a machine, and the machine as they see it.
+//! - [`doctor`], [`setup`], [`system`]: diagnosis and setup of a machine, and their view of the machine.
 //! - [`config`] reads the settings: defaults, files, environment variables, flags.
 //! - [`render`], [`mod@bench`]: the stages on files, and their measurement.
 

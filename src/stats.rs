@@ -149,7 +149,7 @@ pub fn rss_mib() -> f64 {
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
-/// Returns freed memory to the system. Decoding an image takes tens of MiB for a moment, and glibc does not shrink
+/// Returns freed memory to the system. Decoding an image temporarily takes tens of MiB, and glibc does not shrink
 /// its arenas by itself.
 pub fn trim_heap() {
     #[cfg(target_env = "gnu")]

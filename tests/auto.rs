@@ -174,7 +174,7 @@ static OPENED: AtomicUsize = AtomicUsize::new(0);
 static DEGRADED: AtomicUsize = AtomicUsize::new(0);
 static DEGRADED_HIGH: AtomicUsize = AtomicUsize::new(0);
 
-/// The model "refused" fails to open in `high`; "slow" takes some time there.
+/// The model "refused" fails to open in `high`; "slow" opens slowly there.
 fn open_fake(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     let is_high = settings.quality == Quality::High;
     OPENED.fetch_add(1, Ordering::Relaxed);

@@ -68,8 +68,8 @@ fn a_clip_is_rendered_frame_by_frame() {
     }
 }
 
-/// A clip at 30 fps with a background at 10 fps: each background frame appears three times, however long rendering
-/// takes.
+/// A clip at 30 fps with a background at 10 fps: each background frame appears three times, regardless of the
+/// rendering time.
 #[test]
 fn moving_backgrounds_follow_the_frame_times() {
     if !has_runtime() {

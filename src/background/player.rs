@@ -1,4 +1,4 @@
-//! Plays moving backgrounds: decoded ahead on a separate thread, shown by the clock, never waited for.
+//! Plays moving backgrounds: decoded ahead on a separate thread and shown by the clock, without waiting.
 //!
 //! The thread decodes a few frames ahead and then sleeps until one is taken, so nothing is decoded while no frame is
 //! shown. Frames are recycled, and the lock is held only to move pointers.
@@ -56,7 +56,7 @@ pub(super) trait ClipDecoder {
 /// Opens a decoder, on the player's thread. Waits inside it end when the flag is set.
 pub(super) type Open = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<Box<dyn ClipDecoder>, BackgroundError> + Send>;
 
-/// A moving background. Dropping it ends the thread and whatever it has opened, without waiting.
+/// A moving background. Dropping it ends the thread and closes its files and processes, without waiting.
 pub struct Player {
     ring: Arc<Ring>,
 }
@@ -70,7 +70,7 @@ struct Ring {
 
 struct State {
     shown: Arc<Frame>,
-    /// The frames to come, with their start times.
+    /// The upcoming frames, with their start times.
     ready: VecDeque<(Duration, Arc<Frame>)>,
     /// The end of the decoded frames.
     decoded: Duration,
@@ -110,7 +110,7 @@ impl Player {
         Ok(player)
     }
 
-    /// Advances to the frame of `now`, as far as frames are decoded. Never waits, and allocates nothing.
+    /// Advances towards the frame of `now`, up to the last decoded one. Never waits, and allocates nothing.
     pub fn play(&self, now: Instant) {
         let mut state = self.ring.lock();
         let before = state.last_play.replace(now).unwrap_or(now);
@@ -146,7 +146,7 @@ impl Player {
         }
     }
 
-    /// Adjusts the frames to come, without restarting; those already decoded stay as they are.
+    /// Adjusts upcoming frames, without restarting; decoded frames do not change.
     pub fn set_grade(&self, grade: Grade) {
         self.ring.lock().grade = grade;
     }
@@ -172,7 +172,7 @@ impl fmt::Debug for Player {
 }
 
 impl Ring {
-    // nothing done under this lock can panic, so the state is never left half-changed
+    // nothing done under this lock can panic, so the state is always consistent
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -206,7 +206,7 @@ impl Ring {
         let mut state = self.lock();
         let at = state.decoded;
         state.ready.push_back((at, frame));
-        // a frame with zero duration would make a clip loop forever without any progress
+        // a frame with zero duration would make a clip loop forever without progress
         state.decoded = at + duration.max(Duration::from_millis(1));
         state.failing = false;
         drop(state);

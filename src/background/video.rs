@@ -89,8 +89,8 @@ fn failed(path: &Path, error: FfmpegError) -> BackgroundError {
     }
 }
 
-/// ffmpeg's filter chain that fits a video to the frames as `fit` does for images, with `colour` (which may be empty)
-/// where there are fewest pixels.
+/// ffmpeg's filter chain that fits a video to the frames as `fit` does for images. The filters `colour` (which may be
+/// empty) are applied where the frames have the fewest pixels.
 ///
 /// Scaling costs nothing if the video already has the size and format.
 fn filters(fit: Fit, size: Size, colour: &str) -> String {

@@ -42,7 +42,7 @@ const COMMON_SIZES: [(u32, u32); 9] =
     [(320, 240), (640, 360), (640, 480), (800, 600), (960, 540), (1280, 720), (1280, 960), (1920, 1080), (3840, 2160)];
 /// Rates to probe if a driver accepts a range.
 const COMMON_RATES: [f64; 7] = [60.0, 50.0, 30.0, 25.0, 15.0, 10.0, 5.0];
-/// Maximum number of enumerated entries; protects from drivers that never end the list.
+/// Maximum number of enumerated entries; protects against drivers that never end the list.
 const MAX_ENTRIES: u32 = 256;
 
 /// The format actually set by the driver.

@@ -175,8 +175,8 @@ fn fault(path: &Path, doing: &'static str, source: io::Error) -> CameraError {
 }
 
 impl Webcam {
-    /// Maps a system error while streaming: the camera was disconnected, or its driver has failed. Whatever the errno
-    /// (EIO, ENODEV, EINVAL after an unbind), only reopening can help.
+    /// Maps a system error while streaming: the camera was disconnected, or its driver has failed. Regardless of the
+    /// errno (EIO, ENODEV, EINVAL after an unbind), only reopening can help.
     fn gone(&self, source: io::Error) -> CameraError {
         CameraError::Gone { device: self.path.display().to_string(), source }
     }

@@ -88,7 +88,7 @@ fn show_notes<'a>(notes: impl Iterator<Item = &'a String>) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets the user try the images one after another; the last one stays.
+/// Lets the user try the images in turn; the last one stays.
 fn choose(entries: &[Entry]) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     for (index, entry) in entries.iter().enumerate() {

@@ -42,7 +42,7 @@ impl Card {
 /// background of `scene` if that is an image or a colour, otherwise over a plain dark one. It shows nothing of the
 /// camera.
 ///
-/// Takes some milliseconds and allocates: meant for changes of state, not for every frame.
+/// Takes a few milliseconds and allocates: meant for changes of state, not for every frame.
 ///
 /// # Panics
 /// When the scene's background does not have the size of `into`.

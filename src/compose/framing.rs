@@ -10,7 +10,7 @@ use crate::{
 /// The distance in pixels between samples of the mask.
 const STRIDE: usize = 8;
 
-/// The alpha from which a sample belongs to the person.
+/// The minimum alpha of a sample of the person.
 const MIN_ALPHA: u8 = 128;
 
 /// The share of a person's height, from the top, that contains the head.

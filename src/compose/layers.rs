@@ -93,7 +93,7 @@ impl Layers {
         }
     }
 
-    /// Measures the frame as far as the scene's look requires it.
+    /// Measures what the scene's look requires of the frame.
     fn analyse(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene) -> Finish {
         let look = &scene.look;
         let opacity = (look.background_opacity.clamp(0, 100) * 256 / 100) as u16;

@@ -11,7 +11,7 @@ const STEP_SHARE: f32 = 0.05;
 /// The range of exposure factors derived from a background, comparable to studio lighting.
 const EXPOSURE_RANGE: (f32, f32) = (0.7, 1.4);
 
-/// The mean luma, from 0 (black) to 1 (white), from which a person does not need more light.
+/// The mean luma, from 0 (black) to 1 (white), above which a person does not need more light.
 const BRIGHT: f32 = 0.45;
 
 /// A tone curve: `y + gain (y - 16) + lift (y - 16) (235 - y)`.

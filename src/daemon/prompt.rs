@@ -33,7 +33,7 @@ use crate::{
 /// The interval of progress reports to a waiting client, so that it sees the time pass.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// All servers accept seeds of 32 bits, and some accept no more.
+/// All servers accept seeds of 32 bits, and some accept no larger ones.
 const SEED_MASK: u64 = u32::MAX as u64;
 
 impl Daemon {

@@ -10,7 +10,7 @@ const SETTLE_TIME: Duration = Duration::from_millis(100);
 /// Maximum number of such waits.
 const MAX_WAITS: usize = 20;
 
-/// Age, in seconds, from which a change no longer counts as recent.
+/// Maximum age of a recent change, in seconds.
 const MAX_RECENT_S: i64 = 2;
 
 /// A settings file and the metadata that changes when it is written or replaced.

@@ -72,7 +72,7 @@ pub(super) fn stop_runtime(runtime: Runtime) {
 }
 
 fn exit(code: i32) -> ! {
-    // SAFETY: _exit is always safe to call; it skips destructors, and nothing needs them any more.
+    // SAFETY: _exit is always safe to call; it skips destructors, and nothing needs them any longer.
     unsafe { libc::_exit(code) }
 }
 

@@ -11,7 +11,7 @@ const MAX_CANDIDATES: usize = 5;
 /// The maximum length in bytes of texts that are compared for similarity, which takes quadratic time.
 const MAX_COMPARED_LEN: usize = 200;
 
-/// The images that `name` refers to, the newest first: the one with this id or file name, or else the ones with this
+/// The images that `name` refers to, newest first: the one with this id or file name, or else the ones with this
 /// prompt text, with this id without its fingerprint, or with an id that starts with it.
 ///
 /// # Errors

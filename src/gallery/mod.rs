@@ -1,7 +1,7 @@
 //! The gallery: generated and imported images on disk, so that no image is paid for twice.
 //!
 //! An image has two files in one directory: `ID.png`, `.jpg` or `.webp`, and its record `ID.json`. The image is written
-//! first and removed last, each with one rename or unlink. A crash therefore leaves at worst an image without a record,
+//! first and removed last, each with one rename or unlink. A crash therefore leaves at most an image without a record,
 //! which is not listed and later removed by [`add`](Gallery::add). The daemon and the command line may use the gallery
 //! at the same time: a lock file serializes changes, and readers never wait.
 
@@ -43,7 +43,7 @@ pub struct Gallery {
 /// The content of the gallery.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
-    /// The newest first.
+    /// Newest first.
     pub entries: Vec<Entry>,
     /// The paths of damaged records and of records without image, with the reason.
     pub damaged: Vec<(PathBuf, String)>,
@@ -111,7 +111,7 @@ impl Gallery {
         self.list().entries.into_iter().find(fits)
     }
 
-    /// The images that `name` refers to, the newest first: by id, prompt text, or start of an id. Several images are
+    /// The images that `name` refers to, newest first: by id, prompt text, or start of an id. Several images are
     /// only returned if they have the same prompt text.
     ///
     /// # Errors

@@ -64,8 +64,8 @@ pub struct Settings {
     pub threads: usize,
     /// The weight of the previous mask where little changes, 0 to 0.95.
     pub memory: f32,
-    /// The alpha at or below which a pixel is background, and that from which it is person: 0 to 1, the first less than
-    /// the second.
+    /// The alpha at or below which a pixel is background, and the alpha at or above which it is person: 0 to 1, the
+    /// first less than the second.
     pub edge: (f32, f32),
 }
 

@@ -5,10 +5,10 @@ use super::{matte::Drift, quality::Plan};
 /// The maximum gap between keyframes while nothing moves, in ticks of 1/30 s: the model may still change its result.
 const MAX_GAP: u32 = 30;
 
-/// The accumulated lost share of the frame from which anything counts as moving.
+/// The accumulated lost share of the frame above which anything counts as moving.
 const MOVING: f32 = 0.002;
 
-/// The accumulated sum from which a change counts as large.
+/// The accumulated sum above which a change counts as large.
 const LARGE_CHANGE: f32 = 0.15;
 
 /// The weight of repaired alpha relative to lost area: there the alpha was wrong.

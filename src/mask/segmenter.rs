@@ -23,7 +23,7 @@ use crate::{
 /// The model for keyframes.
 pub const KEY_MODEL: &str = "multiclass";
 
-/// The time between frames, in ticks of 1/30 s, from which a camera is slow: a result on the next frame would be late,
+/// The minimum time between frames of a slow camera, in ticks of 1/30 s: a result on the next frame would be late,
 /// but there is time to wait for it on its own frame.
 const SLOW_TICKS: u8 = 6;
 

@@ -18,7 +18,7 @@ const MIN_MODEL_LOST: Duration = Duration::from_secs(3);
 /// should be visible immediately.
 const MAX_MASK_WAIT: Duration = Duration::from_millis(500);
 
-/// The maximum age difference between a mask and a frame it is applied to, however slow the camera: the room shows
+/// The maximum age difference between a mask and a frame it is applied to, at any frame rate: the room is visible
 /// wherever the person has moved since.
 const MAX_MASK_AGE: Duration = Duration::from_millis(100);
 

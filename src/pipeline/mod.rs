@@ -193,7 +193,7 @@ impl Pipeline {
         self.links.scenes.outgoing()
     }
 
-    /// Frees replaced scenes that no thread uses any more; call this regularly.
+    /// Frees replaced scenes that are no longer in use; call this regularly.
     pub fn free_retired(&self) {
         self.links.scenes.free_retired();
     }

@@ -182,7 +182,7 @@ impl Render {
         age < MAX_FRAME_AGE && !was_suspended(captured.suspended, suspended)
     }
 
-    /// Whether the next frame may still arrive: cameras are slow and drop a frame now and then.
+    /// Whether the next frame may still arrive: cameras are slow and occasionally drop a frame.
     fn is_in_a_gap(&self, now: Instant) -> bool {
         let hold = self.inputs.frame_time.limits().hold();
         self.last_frame.is_some_and(|last| now.saturating_duration_since(last) < hold)
@@ -308,7 +308,7 @@ impl Render {
         }
     }
 
-    /// Waits for the mask of this frame, or of the previous one if masks are delayed, for as long as that leaves time
+    /// Waits for the mask of this frame, or of the previous one if masks are delayed, while that leaves time
     /// to compose at the camera's rate.
     ///
     /// The wait is measured from the frame's arrival: webcams timestamp the start of the exposure, which is much

@@ -87,7 +87,7 @@ impl Scenes {
         retired.iter().find(|scene| scene.version == shown).filter(|_| shown < self.load().version).cloned()
     }
 
-    /// Frees replaced scenes that no thread uses any more.
+    /// Frees replaced scenes that are no longer in use.
     pub(super) fn free_retired(&self) {
         self.retired().retain(|scene| Arc::strong_count(scene) > 1);
     }

@@ -14,7 +14,7 @@ pub fn open(name: &str, settings: &PromptSettings) -> Result<Box<dyn Provider>, 
     settings.of(name).open()
 }
 
-/// A provider, as far as it is known without connecting to it.
+/// What is known about a provider without connecting to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProviderInfo {
     /// Its name.

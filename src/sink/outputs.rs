@@ -105,7 +105,7 @@ impl Outputs {
             Ok(()) => {
                 entry.written.fetch_add(1, Ordering::Relaxed);
                 entry.dropped.store(sink.dropped(), Ordering::Relaxed);
-                // Only a delivered frame proves it: the output's thread may still fail to write this one.
+                // Only a delivered frame proves that it works: the output's thread may still fail to write this one.
                 let failed = matches!(**entry.state.load(), OutputState::Failed { .. });
                 if failed && sink.has_delivered() {
                     slot.delay = MIN_DELAY;

@@ -1,11 +1,11 @@
-// What a page does with the virtual camera that is made with Amazon's SDKs: each entry finds a camera by its label, as its SDK
-// does, and gives the stream that the SDK then works with. scripts/testbed.d/tools/consumer.html counts its frames.
+// How a page built with Amazon's SDKs uses the virtual camera: each entry finds a camera by its label, as its SDK does, and
+// returns the stream that the SDK uses. scripts/testbed.d/tools/consumer.html counts its frames.
 import { LocalStageStream } from 'amazon-ivs-web-broadcast';
 import { ConsoleLogger, DefaultDeviceController, LogLevel } from 'amazon-chime-sdk-js';
 
 const named = (devices, label) => devices.find(device => device.label.includes(label));
 
-// Amazon IVS Real-Time: a stage takes a LocalStageStream that is made of a track.
+// Amazon IVS Real-Time: a stage takes a LocalStageStream created from a track.
 async function ivs(label) {
   const camera = named(await navigator.mediaDevices.enumerateDevices(), label);
   const media = await navigator.mediaDevices.getUserMedia({

@@ -21,7 +21,7 @@ const DISTANT_WEIGHT: f32 = 0.5;
 pub(super) enum Owner {
     #[default]
     None,
-    /// The person in front, or a former part of them, such as a raised hand.
+    /// The person in front, or something that was part of them, such as a raised hand.
     Front,
     Other,
 }

@@ -18,7 +18,7 @@ use crate::frame::grid::Plane;
 /// The side of a cell, in grid cells.
 const STEP: usize = 2;
 
-/// The alpha from which a cell belongs to a component.
+/// The minimum alpha of a cell in a component.
 const INSIDE: f32 = 0.25;
 
 /// The minimum size of a component relative to the largest one.
@@ -45,7 +45,7 @@ const DISTRUST_DECAY: u8 = 2;
 /// The initial distrust: objects visible from the start have to be confirmed by the fast model.
 const INITIAL_DISTRUST: u8 = 160;
 
-/// The mean distrust from which an untrusted component is removed.
+/// The minimum mean distrust at which an untrusted component is removed.
 const MAX_DISTRUST: u32 = 128;
 
 /// How long a cell counts as recently moved, and how long its motion is remembered, in ticks of 1/30 s.

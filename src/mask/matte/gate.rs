@@ -44,7 +44,7 @@ const CERTAIN_ROOM: f32 = 0.02;
 /// The same for a part that is mostly out of reach: a wall or a chair touched by the person.
 const TOUCH: u8 = CELL;
 
-/// A part is such a wall if this share and this number of its cells are out of reach.
+/// A part counts as such a wall if this share and this number of its cells are out of reach.
 const FAR_SHARE: f32 = 0.25;
 const FAR_CELLS: u32 = 30;
 
@@ -67,8 +67,8 @@ const RECENT: u8 = 8;
 const SURE_PERSON: f32 = 0.985;
 const UNSURE_ROOM: f32 = 0.097;
 
-/// Holes smaller than this share of the person are filled only after this number of results had them, and stay filled
-/// for as many that do not, so that an object on the desk does not flicker.
+/// Holes smaller than this share of the person are filled only after this number of results contained them, and stay
+/// filled for as many results without them, so that an object on the desk does not flicker.
 const LARGE_HOLE: f32 = 0.08;
 const CONFIRMED: u8 = 4;
 const UNSURE_SMALL: f32 = 0.125;

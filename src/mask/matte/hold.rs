@@ -1,4 +1,4 @@
-//! Holds the matte where the frame is still: an object next to the body is in or out for seconds at a time instead of
+//! Holds the matte where the frame is still: an object next to the body stays in or out for seconds instead of
 //! flickering.
 
 use multiversion::multiversion;
@@ -9,11 +9,11 @@ use crate::frame::grid::Plane;
 /// The change of alpha above which it is held back.
 const CHANGE: f32 = 0.2;
 
-/// The time after the last motion from which a pixel is still, in ticks of 1/30 s.
+/// How long after the last motion a pixel counts as still, in ticks of 1/30 s.
 const STILL_AFTER: u8 = 8;
 
 /// How long a still pixel has to differ before the change is shown, in ticks of 1/30 s: a person cannot appear or
-/// disappear without motion, but a mistake of the models must not stay forever.
+/// disappear without motion, but a mistake of the models must not last forever.
 const IN_DELAY: u8 = 60;
 const OUT_DELAY: u8 = 60;
 

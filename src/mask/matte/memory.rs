@@ -4,10 +4,10 @@ use multiversion::multiversion;
 
 use crate::frame::grid::Plane;
 
-/// The change of alpha from which nothing is smoothed.
+/// The change of alpha above which nothing is smoothed.
 const REAL_CHANGE: f32 = 0.35;
 
-/// The change of luma from which the frame is not still.
+/// The change of luma above which the frame is not still.
 const MOVED: i32 = 12;
 
 #[derive(Debug)]

@@ -203,7 +203,7 @@ impl Matte {
         self.key_is_current = true;
     }
 
-    /// Uses the keyframe model's result for the kept frame, as far as it is plausible given the fast model's.
+    /// Uses the keyframe model's result for the kept frame, where it is plausible given the fast model's.
     ///
     /// If other frames have followed, the alpha of the current one is computed again.
     pub fn set_key(&mut self, alpha: &[f32]) {

@@ -4,8 +4,8 @@ use multiversion::multiversion;
 
 use crate::frame::grid::Plane;
 
-/// The change of luma that is not noise: of means over 8x8 pixels of a 720p frame, where the noise of a dim room is
-/// about half a level.
+/// The minimum change of luma that is not noise, for means over 8x8 pixels of a 720p frame, where the noise of a dim
+/// room is about half a level.
 const CHANGE: u8 = 5;
 
 /// The ages of the cells of half the grid for one stream, in ticks of 1/30 s.

@@ -17,7 +17,7 @@ const LOST: (f32, f32) = (3.0, 10.0);
 /// The same range for the difference of the fast model's alpha.
 const DIFFERS: (f32, f32) = (0.1, 0.4);
 
-/// The same range for how far the fast model may have been from the keyframe's alpha: beyond it, the fast model is not
+/// The same range for the difference of the fast model from the keyframe's alpha: beyond it, the fast model is not
 /// used for repairs.
 const AGREES: (f32, f32) = (0.2, 0.6);
 
@@ -29,7 +29,7 @@ const EDGE: (f32, f32) = (0.2, 0.8);
 pub(crate) struct TemporalFilter {
     /// The weight of the prediction where both agree, 0 to below 1.
     pub(crate) weight: f32,
-    /// The change of alpha from which the prediction has no weight, because the change is real.
+    /// The change of alpha above which the prediction has no weight, because the change is real.
     pub(crate) change: f32,
 }
 

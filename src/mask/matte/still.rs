@@ -7,7 +7,7 @@ use crate::frame::grid::Plane;
 /// The side of a block, in cells: small enough that a moving finger changes a block's mean.
 const BLOCK: usize = 10;
 
-/// The mean luma difference of a block from which something has moved. Webcam noise in a dim room stays below it: 4
+/// The mean luma difference above which a block has moved. Webcam noise in a dim room stays below it: 4
 /// levels per pixel are less than 1 per cell.
 const MOVED: u32 = 2;
 

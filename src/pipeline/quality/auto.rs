@@ -26,7 +26,7 @@ const STABLE_SECONDS: u32 = 600;
 const MIN_IDLE_FOR_HIGH: f32 = 0.6;
 
 /// The idle CPU share below which other programs need what bgcam uses. The change to `high` costs less than a tenth, so
-/// it never leads here by itself.
+/// it never causes this by itself.
 const MIN_IDLE: f32 = 0.3;
 
 /// Keyframes of `high` use two cores in addition to everything else. Where they are fast enough, `high` costs less than

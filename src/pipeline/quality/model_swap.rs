@@ -1,6 +1,6 @@
 //! Swaps the active segmenter for another without losing a frame.
 //!
-//! The new segmenter is opened on its own thread, which takes some tenths of a second. It then sees the same frames as
+//! The new segmenter is opened on its own thread, which takes a few tenths of a second. It then sees the same frames as
 //! the active one, with its masks discarded, until its temporal state has settled. The opener thread also frees the
 //! segmenter that is replaced.
 

@@ -87,7 +87,7 @@ impl Stage {
         self.links.masks.put(MaskedFrame { session: self.session, frame, mask: Arc::new(mask), delay });
     }
 
-    /// Feeds the next camera frame, with the mask that is available by then.
+    /// Feeds the next camera frame, with the mask available at that time.
     fn frame(&mut self) {
         let captured = self.capture();
         let previous = self.previous.replace(Arc::clone(&captured.frame));

@@ -146,7 +146,7 @@ impl Drop for Node {
         let (api, thread_loop) = (self.api, self.thread_loop.as_ptr());
         // SAFETY: this side does not hold the lock. Afterwards only this thread runs code of the loop.
         unsafe { (api.pw_thread_loop_stop)(thread_loop) };
-        // SAFETY: there are no other users any more.
+        // SAFETY: there are no other users left.
         let inner = unsafe { self.inner.as_ref() };
         inner.closing.set(true);
         let stream = inner.stream.get();

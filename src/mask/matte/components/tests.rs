@@ -161,7 +161,7 @@ fn a_second_person_who_moves_or_reaches_the_bottom_stays_and_is_reported() {
     let (behind, beside) = ((50, 4, 12, 16), (2, 12, 14, 25));
     let mut stream = Stream::new();
     for frame in 0..120 {
-        // a person behind looks up now and then
+        // a person in the background looks up occasionally
         let moved = if frame % 30 == 0 { &[PERSON, behind][..] } else { &[PERSON] };
         assert_eq!(stream.next([PERSON, behind], moved), [1.0, 1.0], "frame {frame}");
     }

@@ -1,4 +1,4 @@
-"""Makes vectors.json: requests to Bedrock as botocore signs them. pip install botocore; python vectors.py > vectors.json"""
+"""Generates vectors.json: requests to Bedrock as botocore signs them. pip install botocore; python vectors.py > vectors.json"""
 
 import datetime
 import json
