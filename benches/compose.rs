@@ -45,8 +45,8 @@ fn run(bencher: Bencher<'_, '_>, size: Size, scene: &Scene) {
 }
 
 fn beach(size: Size) -> Background {
-    let (picture, _) = camera(size);
-    Background::Picture(Arc::new(picture))
+    let (image, _) = camera(size);
+    Background::Picture(Arc::new(image))
 }
 
 #[divan::bench(args = SIZES)]
@@ -79,7 +79,7 @@ fn blur_mirrored(bencher: Bencher<'_, '_>, size: &str) {
     compose(bencher, size, true, |_| Background::Blur { strength: 50 });
 }
 
-/// A picture background at 1280x720, with one look setting enabled.
+/// An image background at 1280x720, with one look setting enabled.
 #[divan::bench(args = ["(none)", "softness", "edge_shift", "decontaminate", "light_wrap", "exposure_match", "low_light", "zoom", "background_opacity"])]
 fn look(bencher: Bencher<'_, '_>, setting: &str) {
     let mut look = Look::plain();

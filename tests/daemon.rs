@@ -197,7 +197,7 @@ fn an_invalid_image_keeps_the_current_background() {
 }
 
 #[test]
-fn moving_backgrounds_are_recognised_by_content() {
+fn moving_backgrounds_are_recognized_by_content() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     daemon.wait_until("frames are composed", |status| status.counters.composed > 5);

@@ -90,7 +90,7 @@ impl Session {
 }
 
 #[test]
-fn unauthorised_requests_are_rejected() {
+fn unauthorized_requests_are_rejected() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
     let session = Session::of(&home);

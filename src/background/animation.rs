@@ -76,7 +76,7 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(path: &Path, format: Format, mut bytes: Vec<u8>) -> Self {
         if format == Format::Gif {
-            gif::show_first_picture(&mut bytes);
+            gif::show_first_image(&mut bytes);
         }
         let to_srgb = colours(&bytes, format).ok().flatten();
         let source = Self { path: path.to_owned(), format, bytes: bytes.into(), to_srgb };
@@ -433,7 +433,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_animated_webp_is_recognised_by_its_flag() {
+    fn an_animated_webp_is_recognized_by_its_flag() {
         let head = |flags: u8| [&b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0"[..], &[flags, 0, 0, 0]].concat();
         assert_eq!(recognise(&head(2)), Some(Format::WebP));
         assert_eq!(recognise(&head(0x10)), None);

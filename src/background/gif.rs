@@ -2,7 +2,7 @@
 
 /// Enlarges the screen to contain the first image, as browsers do: some programs write a screen of 0x0. Does nothing if
 /// this is not a GIF, or has no image.
-pub(super) fn show_first_picture(bytes: &mut [u8]) {
+pub(super) fn show_first_image(bytes: &mut [u8]) {
     let Some(at) = first_image(bytes) else { return };
     for side in 0..2 {
         let number = |at: usize| bytes.get(at..)?.first_chunk().map(|number| u16::from_le_bytes(*number));
@@ -53,7 +53,7 @@ mod tests {
     const TINY: &[u8] = b"GIF89a\0\0\0\0\x80\0\0\xc8\x28\x28\0\0\0\x21\xfe\x03abc\0,\x02\0\x01\0\x08\0\x09\0\0\x02\0;";
 
     fn screen(mut bytes: Vec<u8>) -> Vec<u8> {
-        show_first_picture(&mut bytes);
+        show_first_image(&mut bytes);
         bytes[6..10].to_vec()
     }
 
@@ -69,7 +69,7 @@ mod tests {
     fn damaged_headers_are_not_changed() {
         for length in 0..TINY.len() {
             let mut bytes = TINY[..length].to_vec();
-            show_first_picture(&mut bytes);
+            show_first_image(&mut bytes);
             assert!(length >= 33 || bytes == TINY[..length], "{length}");
         }
     }

@@ -12,7 +12,7 @@ use crate::{
 /// The adjustment of an image or video; each value does nothing at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Grade {
-    /// 0 to 100 (nothing recognisable), as strong as the blurred room of that strength.
+    /// 0 to 100 (nothing recognizable), as strong as the blurred room of that strength.
     pub blur: u8,
     /// -100 (black) to 100 (white).
     pub brightness: i8,

@@ -47,7 +47,7 @@ pub enum Background {
     Moving(Arc<Player>),
     /// The blurred room.
     Blur {
-        /// 1 (barely visible) to 100 (nothing recognisable).
+        /// 1 (barely visible) to 100 (nothing recognizable).
         strength: u8,
     },
 }

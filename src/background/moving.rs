@@ -20,7 +20,7 @@ use crate::media::{
     regular::{self, FileError},
 };
 
-/// The number of bytes read to recognise a file.
+/// The number of bytes read to recognize a file.
 const HEAD: u64 = 1024;
 
 /// Loads the file at `path`; its first frame is decoded on return.
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_recognised_by_its_content_and_not_by_its_name() {
+    fn a_file_is_recognized_by_its_content_and_not_by_its_name() {
         let moving = [
             ("still.png", gif(&[(1, 50), (2, 50)])),
             ("clip.mp4", apng(&[1, 2])),

@@ -120,7 +120,7 @@ impl ClipDecoder for Slideshow {
     }
 }
 
-/// The images of a folder, recognised by extension and sorted by name.
+/// The images of a folder, recognized by extension and sorted by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, BackgroundError> {
     let failed = |source| BackgroundError::Folder { path: folder.to_owned(), source };
     let entries = fs::read_dir(folder).map_err(failed)?.take(MAX_ENTRIES).flatten();

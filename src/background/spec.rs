@@ -57,7 +57,7 @@ pub enum BackgroundSpec {
     Slideshow(Slides),
     /// The blurred room.
     Blur {
-        /// 1 (barely visible) to 100 (nothing recognisable).
+        /// 1 (barely visible) to 100 (nothing recognizable).
         #[serde(deserialize_with = "strength")]
         strength: u8,
     },

@@ -19,7 +19,7 @@ use crate::frame::colour::{Colour, Matrix};
 /// (`V4L2_MAP_YCBCR_ENC_DEFAULT`, `V4L2_MAP_QUANTIZATION_DEFAULT`).
 ///
 /// Motion JPEG is JFIF unless the driver explicitly specifies otherwise: uvcvideo reports the camera's colour space,
-/// whose default would be limited range. Gray is full range, as in the kernel's test pattern generator.
+/// whose default would be limited range. Grey is full range, as in the kernel's test pattern generator.
 pub(super) fn colour_of(given: &ActualFormat) -> Colour {
     let jpeg = given.pixel == Some(Pixel::Mjpg);
     let full = match given.quantization {

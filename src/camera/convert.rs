@@ -1,4 +1,4 @@
-//! Repacks uncompressed camera formats (packed, semi-planar, planar, gray) to I420.
+//! Repacks uncompressed camera formats (packed, semi-planar, planar, grey) to I420.
 
 use multiversion::multiversion;
 

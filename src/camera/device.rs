@@ -72,7 +72,7 @@ impl Device {
         self.formats.iter().any(|format| Pixel::from_fourcc(&format.fourcc).is_some())
     }
 
-    /// Whether it is an infrared camera for face login, judged by its name or by having only gray formats.
+    /// Whether it is an infrared camera for face login, judged by its name or by having only grey formats.
     pub fn is_infrared(&self) -> bool {
         infrared::is_named(&self.name, &self.function.name) || infrared::is_gray(&self.formats)
     }

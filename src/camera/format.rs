@@ -45,7 +45,7 @@ impl Pixel {
     }
 
     /// Cost of a format in octaves of pixels, besides its size and rate: JPEG costs CPU and detail, packed formats
-    /// slightly more bandwidth than planar ones; gray is a last resort (infrared cameras).
+    /// slightly more bandwidth than planar ones; grey is a last resort (infrared cameras).
     pub(super) fn cost(self) -> f64 {
         match self {
             Self::Nv12 | Self::Yu12 | Self::Yv12 => 0.0,

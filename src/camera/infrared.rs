@@ -11,7 +11,7 @@ pub(super) fn is_named(name: &str, function: &str) -> bool {
     (contains_infrared(name) && !is_colour(function)) || contains_infrared(function)
 }
 
-/// Whether these are the formats of a sensor without colour: gray at any depth, or depth maps.
+/// Whether these are the formats of a sensor without colour: grey at any depth, or depth maps.
 pub(super) fn is_gray(formats: &[Format]) -> bool {
     let gray = |format: &Format| match format.fourcc.as_bytes() {
         b"GREY" | b"Z16 " | b"INZI" | b"INVI" => true,
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn gray_only_is_infrared() {
+    fn grey_only_is_infrared() {
         let gray = |codes: &[&str]| {
             let format = |code: &&str| Format { fourcc: (*code).into(), size: Size::HD, rates: Vec::new() };
             is_gray(&codes.iter().map(format).collect::<Vec<_>>())

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn gray_is_chosen_only_without_colour() {
+    fn grey_is_chosen_only_without_colour() {
         let formats = [format("GREY", "1280x720", &[30.0]), format("MJPG", "320x240", &[30.0])];
         assert_eq!(chosen(&formats, "1280x720", 30), "MJPG 320x240 30");
         assert_eq!(chosen(&formats[..1], "1280x720", 30), "GREY 1280x720 30");

@@ -6,7 +6,7 @@ use super::Scene;
 use crate::{background::BackgroundSpec, look::Look};
 
 /// The minimum blur strength that hides the room. Below it, at 720 rows, the blur is narrower than the strokes of a
-/// headline, and text, screens and faces behind the user stay recognisable.
+/// headline, and text, screens and faces behind the user stay recognizable.
 pub const MIN_HIDING_BLUR: u8 = 20;
 
 /// Why other people can see the user's room.

@@ -9,7 +9,7 @@ use multiversion::multiversion;
 /// Fractional bits of samples, which allow slow gradients to be dithered at the end.
 pub(crate) const FRACTION: u32 = 6;
 
-/// Gray, used where no room is visible at all.
+/// Grey, used where no room is visible at all.
 const NEUTRAL: u16 = 128 << FRACTION;
 
 /// Y, U and V at the same size, and how much of each pixel is room.
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_without_room_is_gray() {
+    fn a_frame_without_room_is_grey() {
         let mut pyramid = pyramid(64, 32, 0, 64);
         pyramid.push(pyramid.levels.len() - 1);
         pyramid.fill(0);

@@ -98,7 +98,7 @@ pub enum MaskError {
         /// The cause.
         reason: String,
     },
-    /// ONNX Runtime could not be initialised.
+    /// ONNX Runtime could not be initialized.
     #[error("cannot start ONNX Runtime {}: {reason}", library.display())]
     Start {
         /// The library.

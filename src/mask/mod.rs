@@ -1,4 +1,4 @@
-//! Stage 2, segmentation: finds the person with two ONNX models, stabilises the matte over time and sharpens its edge.
+//! Stage 2, segmentation: finds the person with two ONNX models, stabilizes the matte over time and sharpens its edge.
 //!
 //! [`catalogue`] lists the models, `runtime` finds ONNX Runtime, `onnx` runs a model (`tensors` checks its shapes,
 //! `decode` converts its output), `input` scales a frame to the model's input, and `model` combines these. A fast model
@@ -144,7 +144,7 @@ pub trait Segmenter: Send {
     /// a [`Segmenter::delay`]. The mask has the size, number and time of its frame, which is returned; `None` while the
     /// first frame is held back.
     ///
-    /// Keeps state from earlier frames to stabilise the mask. Allocates nothing after the first frames.
+    /// Keeps state from earlier frames to stabilize the mask. Allocates nothing after the first frames.
     ///
     /// # Errors
     /// When the model fails. `into` is then undefined, and the room must not be shown.

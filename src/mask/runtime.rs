@@ -75,7 +75,7 @@ struct ApiBase {
 /// The version reported by the library at `path`; loads it if necessary.
 pub(super) fn version_of(path: &Path) -> Option<String> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
-    // SAFETY: the path is a C string. The library's initialisers run as they do when it is loaded to run models; it is
+    // SAFETY: the path is a C string. The library's initializers run as they do when it is loaded to run models; it is
     // never unloaded.
     let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY) };
     if library.is_null() {

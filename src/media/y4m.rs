@@ -1,6 +1,6 @@
 //! Y4M (YUV4MPEG2) video: uncompressed frames after a text header, read as a stream.
 //!
-//! The format is specified in yuv4mpeg(5) of mjpegtools; supported are 8-bit 4:2:0 and gray. `XCOLORRANGE` is an
+//! The format is specified in yuv4mpeg(5) of mjpegtools; supported are 8-bit 4:2:0 and grey. `XCOLORRANGE` is an
 //! FFmpeg extension. Kept in this crate because frames are read straight into [`Frame`] buffers on the hot path.
 
 use std::io::{self, BufRead, Read};
@@ -99,7 +99,7 @@ fn is_square(value: &str) -> bool {
     value.split_once(':').is_none_or(|(width, height)| width == height)
 }
 
-/// Whether the format is gray. The variants of 4:2:0 differ in chroma siting by less than a pixel, which is ignored.
+/// Whether the format is grey. The variants of 4:2:0 differ in chroma siting by less than a pixel, which is ignored.
 fn parse_chroma(value: &str) -> Result<bool, Y4mError> {
     match value {
         "420" | "420jpeg" | "420mpeg2" | "420paldv" => Ok(false),

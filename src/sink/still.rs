@@ -75,7 +75,7 @@ pub(super) fn save_private(frame: &Frame, path: &Path, format: Format) -> Result
     replace(path, PRIVATE_MODE, encode_part(frame, whole(frame.size()), format))
 }
 
-/// Writes the same part of a mask atomically to `path` as a gray image.
+/// Writes the same part of a mask atomically to `path` as a grey image.
 ///
 /// # Errors
 /// If it can't be encoded or saved.
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_is_gray_and_lossless() {
+    fn a_mask_is_grey_and_lossless() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mask.png");
         let mut mask = Mask::new(Size::new(16, 16).unwrap());

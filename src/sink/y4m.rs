@@ -21,7 +21,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Content {
     /// Frames in the native format, limited range.
     Frames,
-    /// Masks: luma is alpha, 0 to 255; chroma is gray.
+    /// Masks: luma is alpha, 0 to 255; chroma is grey.
     Masks,
 }
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_is_luma_with_gray_chroma() {
+    fn a_mask_is_luma_with_grey_chroma() {
         let size = Size::new(16, 16).unwrap();
         let mut mask = Mask::new(size);
         mask.alpha_mut()[0] = 255;

@@ -67,7 +67,7 @@ pub(super) struct Shape {
     pub(super) height: usize,
     luma: (usize, usize),
     chroma: (usize, usize),
-    /// Horizontal and vertical chroma subsampling: 1, 2 or 4. `None` for gray.
+    /// Horizontal and vertical chroma subsampling: 1, 2 or 4. `None` for grey.
     sampling: Option<(usize, usize)>,
 }
 
@@ -177,7 +177,7 @@ impl Codec {
         let mut starts = planes.map(<[u8]>::as_mut_ptr);
         let mut strides = sizes.map(|(width, _)| width as c_int);
         // SAFETY: each plane has the length computed by libjpeg for `shape`, which was read from the same header;
-        // gray writes only the first plane.
+        // grey writes only the first plane.
         let status = unsafe {
             raw::tj3DecompressToYUVPlanes8(
                 self.handle.0,

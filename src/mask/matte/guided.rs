@@ -3,7 +3,7 @@
 //!
 //! K. He, J. Sun, X. Tang, "Guided Image Filtering", 2010. The functions are computed at the grid's size, and only
 //! where alpha changes; `upsample` evaluates them at the frame's size. The guide stays in Y, U, V: with the
-//! regularisation transformed accordingly, this is equivalent to the filter with an RGB guide.
+//! regularization transformed accordingly, this is equivalent to the filter with an RGB guide.
 
 use multiversion::multiversion;
 
@@ -18,10 +18,10 @@ pub(crate) const LANE: usize = 16;
 /// The columns of their windows, rounded up to whole vectors.
 const WIDE: usize = LANE + 8;
 
-/// The regularisation, for RGB from 0 to 1.
+/// The regularization, for RGB from 0 to 1.
 const EPSILON: f32 = 1e-4;
 
-/// The regularisation matrix for Y, U, V at full swing: the BT.601 matrix from RGB, times its transpose.
+/// The regularization matrix for Y, U, V at full swing: the BT.601 matrix from RGB, times its transpose.
 const EPSILON_YUV_FACTORS: [f32; 6] = [0.447_4, -0.187_6, -0.105_6, 0.388_1, 0.013_5, 0.432_1];
 
 /// Alphas this close to 0 or 1 are rounded.
@@ -265,7 +265,7 @@ fn solve(sources: [&[f32]; 4], stride: usize, into: [&mut [f32; LANE]; 4]) {
         let u = mean_u[x];
         let v = mean_v[x];
         let p = mean_p[x];
-        // regularised covariances, and those with alpha
+        // regularized covariances, and those with alpha
         let yy = mean_yy[x] - y * y + EPSILON * EPSILON_YUV_FACTORS[0];
         let yu = mean_yu[x] - y * u + EPSILON * EPSILON_YUV_FACTORS[1];
         let yv = mean_yv[x] - y * v + EPSILON * EPSILON_YUV_FACTORS[2];

@@ -197,7 +197,7 @@ impl Propagation {
 /// Blends a row of the propagated alpha with the fast model's, where that is reliable.
 #[multiversion(targets = "simd")]
 fn repair_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
-    // integer sums in 1/1024 can be added in any order, and therefore vectorised
+    // integer sums in 1/1024 can be added in any order, and therefore vectorized
     let (mut sum_lost, mut sum_mended) = (0, 0);
     let width = alpha.len();
     let differs = differs.map(|row| &row[..width]);

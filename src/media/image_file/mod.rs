@@ -201,7 +201,7 @@ fn is_truncated(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// Whether a JPEG's end marker follows the start of its scan data. The decoder would fill missing data with gray.
+/// Whether a JPEG's end marker follows the start of its scan data. The decoder would fill missing data with grey.
 ///
 /// In scan data every 0xff is escaped, so the marker can't occur there by chance. Phones append data after it.
 fn has_jpeg_end(bytes: &[u8]) -> bool {

@@ -142,7 +142,7 @@ fn from_gamma(bytes: &[u8]) -> Option<ColorProfile> {
     Some(profile)
 }
 
-/// An RGB version of the profile: images are decoded to RGB even if they are gray.
+/// An RGB version of the profile: images are decoded to RGB even if they are grey.
 fn rgb_profile(profile: ColorProfile) -> Option<ColorProfile> {
     match profile.color_space {
         DataColorSpace::Rgb => Some(profile),
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn transparency_is_kept_and_gray_profiles_are_applied() {
+    fn transparency_is_kept_and_grey_profiles_are_applied() {
         let profile = ColorProfile::new_adobe_rgb();
         let [r, g, b] = coded(CARD[0], &profile);
         let image = RgbaImage::from_pixel(32, 18, Rgba([r, g, b, 77]));
