@@ -296,7 +296,7 @@ impl Stage {
     /// Waits for more frames with masks.
     fn wait_for_frames(&self, frames: u64) {
         let masks = self.pipeline.stats().masks.get();
-        wait_for("masks are made", || self.pipeline.stats().masks.get() > masks + frames);
+        wait_for("masks are computed", || self.pipeline.stats().masks.get() > masks + frames);
     }
 
     fn set_headroom(&self, room: CpuHeadroom) {
@@ -494,7 +494,7 @@ fn the_real_models_replace_each_other_without_a_flash() {
     let pipeline = play(drivers, 6, settings, shares.clone());
     let more = |frames: u64| {
         let masks = pipeline.stats().masks.get();
-        wait_for("masks are made", || pipeline.stats().masks.get() > masks + frames);
+        wait_for("masks are computed", || pipeline.stats().masks.get() > masks + frames);
     };
     let wait_for_quality = |quality| wait_for(&format!("{quality}"), || pipeline.health().quality == Some(quality));
     wait_for("a model is loaded", || pipeline.health().quality.is_some());

@@ -133,7 +133,7 @@ fn no_command_panics_if_its_output_fails() {
             );
         }
     }
-    daemon.wait_until("it is as well as before", |_| true);
+    daemon.wait_until("it works as before", |_| true);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn the_person_is_shown_and_the_room_is_not() {
         return;
     }
     let (pipeline, memory) = start("demo", mask::Settings::default(), scene("#20a040"), 4);
-    wait_for("masks are made", || pipeline.stats().masks.get() > 20);
+    wait_for("masks are computed", || pipeline.stats().masks.get() > 20);
     drop(pipeline);
     let frame = memory.last().unwrap();
     let green = Yuv::from_rgb(0x20, 0xa0, 0x40);
@@ -264,7 +264,7 @@ fn a_webcams_early_timestamps_do_not_make_masks_late() {
     let _alone = alone();
     let (pipeline, _memory) = start_fakes("2", scene("#20a040"), 1);
     let stats = pipeline.stats();
-    wait_for("masks are made", || stats.masks.get() > 60);
+    wait_for("masks are computed", || stats.masks.get() > 60);
     let (late, composed) = (stats.late_masks.get(), stats.composed.get());
     assert!(late * 4 < composed, "{late} of {composed} frames had an older mask");
 }
@@ -273,9 +273,9 @@ fn a_webcams_early_timestamps_do_not_make_masks_late() {
 fn a_slow_model_slows_the_output_and_never_masks_a_frame_that_is_not_its_own() {
     let _alone = alone();
     let (pipeline, memory) = start_fakes("150", scene("#20a040"), 200);
-    wait_for("masks are made", || pipeline.stats().masks.get() > 8);
+    wait_for("masks are computed", || pipeline.stats().masks.get() > 8);
     let unmasked = pipeline.stats().unmasked.get();
-    wait_for("more masks are made", || pipeline.stats().masks.get() > 16);
+    wait_for("more masks are computed", || pipeline.stats().masks.get() > 16);
     assert_eq!(pipeline.stats().unmasked.get(), unmasked, "the person was hidden although there were masks");
     drop(pipeline);
     let shares: Vec<f64> = memory.frames().iter().rev().take(20).map(|frame| share_of(frame, ROOM)).collect();
@@ -335,7 +335,7 @@ fn a_missing_library_is_reported() {
 fn the_built_in_model_replaces_one_that_fails() {
     let _alone = alone();
     let (pipeline, memory) = start_fakes("broken", scene("#20a040"), 300);
-    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    wait_for("masks are computed", || pipeline.stats().masks.get() > 5);
     let health = pipeline.health();
     assert_eq!((health.model.as_deref(), health.mask_failure), (Some(BUILT_IN), None));
     assert!(health.quality_failure.unwrap().message.contains("broken"), "the reason is reported");
@@ -415,7 +415,7 @@ fn a_background_fades_into_the_next_and_is_shown_once_complete() {
     let _alone = alone();
     let fade = Duration::from_millis(400);
     let (pipeline, memory) = start_fakes("2", Scene { fade, ..scene("#000") }, 200);
-    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    wait_for("masks are computed", || pipeline.stats().masks.get() > 5);
     pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
     wait_for("the fade is over", || pipeline.shown() == 2);
     let lumas = luma_of(&memory);
@@ -432,7 +432,7 @@ fn an_interrupted_fade_continues_without_a_jump() {
     let _alone = alone();
     let fade = Duration::from_millis(800);
     let (pipeline, memory) = start_fakes("2", Scene { fade, ..scene("#000") }, 300);
-    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    wait_for("masks are computed", || pipeline.stats().masks.get() > 5);
     let middle = |low, high| move |lumas: Vec<u8>| lumas.last().is_some_and(|luma| (low..high).contains(luma));
     pipeline.publish(Scene { version: 2, fade, ..scene("#fff") });
     wait_for("the fade is half done", || middle(100, 230)(luma_of(&memory)));
@@ -468,7 +468,7 @@ fn the_person_stays_while_a_background_fades_into_the_plain_camera() {
     let _alone = alone();
     let fade = Duration::from_millis(600);
     let (pipeline, memory) = start_fakes("2", scene("#fff"), 100);
-    wait_for("masks are made", || pipeline.stats().masks.get() > 5);
+    wait_for("masks are computed", || pipeline.stats().masks.get() > 5);
     pipeline.publish(Scene { version: 2, fade, ..scene("off") });
     wait_for("the room is shown", || pipeline.shown() == 2);
     let frames = memory.frames();
@@ -478,7 +478,7 @@ fn the_person_stays_while_a_background_fades_into_the_plain_camera() {
     let masks = pipeline.stats().masks.get();
     let count = memory.count();
     wait_for("the room stays", || memory.count() > count + 10);
-    assert!(pipeline.stats().masks.get() <= masks + 1, "no masks are needed any more");
+    assert!(pipeline.stats().masks.get() <= masks + 1, "masks are no longer needed");
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn a_key_is_never_sent_to_a_proxy_that_can_read_it() {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
-    assert_eq!(proxy.received(), "", "nothing at all was sent");
+    assert_eq!(proxy.received(), "", "nothing was sent");
     // Signed requests contain a session token.
     let bedrock = "[prompt.bedrock]\nendpoint = \"http://10.254.254.1\"\nkey_env = \"\"\n";
     let variables = [

@@ -362,7 +362,7 @@ mod tests {
             thread::yield_now();
         }
         player.play(start + Duration::from_secs(3600));
-        assert!(player.ring.lock().position <= MAX_CATCH_UP, "an hour was caught up");
+        assert!(player.ring.lock().position <= MAX_CATCH_UP, "the clock caught up an hour");
         // it decodes as many frames as were taken
         player.seek(MAX_CATCH_UP);
         assert_eq!(u128::from(shows(&player)), MAX_CATCH_UP.as_millis() / STEP.as_millis());

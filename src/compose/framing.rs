@@ -113,7 +113,7 @@ impl Framing {
     fn follow(&mut self, seq: u64, mask: Option<&Mask>, look: &Look) -> Crop {
         let frames = match seq.checked_sub(self.seq) {
             Some(frames) => frames.min(MAX_GAP) as i32,
-            None if self.seq - seq <= MAX_GAP => 0, // an earlier frame, whose mask came late
+            None if self.seq - seq <= MAX_GAP => 0, // an earlier frame whose mask was late
             None => 1,                              // another stream
         };
         if frames > 0 {

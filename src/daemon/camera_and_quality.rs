@@ -42,7 +42,7 @@ impl Daemon {
         Ok(self.respond(version, &text).await)
     }
 
-    /// Tests the camera of the `new` settings by capturing a frame. Where its light must not come on (`may_capture` is
+    /// Tests the camera of the `new` settings by capturing a frame. If its LED must stay off (`may_capture` is
     /// false), only its formats are queried. A camera that is already open is not opened twice.
     pub(super) async fn test_camera(&self, old: &Config, new: &Config, may_capture: bool) -> Result<(), Failure> {
         let old = old.camera.clone();

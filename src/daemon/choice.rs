@@ -62,7 +62,8 @@ fn fallback() -> Choice {
 fn parse(bytes: &[u8]) -> (Choice, Option<String>) {
     let mut fields = Fields::read(bytes);
     let mut choice = fallback();
-    // required: without these two it is unknown whether the room was hidden. The other fields came with later versions.
+    // required: without these two it is unknown whether the room was hidden. The other fields were added in later
+    // versions.
     if let Some(background) = fields.take("background", true) {
         choice.background = background;
     }

@@ -188,7 +188,7 @@ impl Render {
         self.last_frame.is_some_and(|last| now.saturating_duration_since(last) < hold)
     }
 
-    /// Whether the last frame has to be rendered again, because the scene has changed or its mask came late.
+    /// Whether the last frame has to be rendered again, because the scene has changed or its mask was late.
     fn is_outdated(&mut self, captured: &CapturedFrame, scene: &Scene) -> bool {
         let Some(Shown::Live(version)) = self.shown else { return false };
         let is_old = |masked: &MaskedFrame| {

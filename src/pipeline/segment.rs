@@ -137,7 +137,7 @@ impl Segment {
         Ok(())
     }
 
-    /// The frame counts that indicate load: frames the model skipped, and masks that came too late.
+    /// The frame counts that indicate load: frames the model skipped, and masks that were too late.
     fn counts(&self) -> FrameCounts {
         let late = self.frames.dropped() + self.stats.late_masks.get();
         FrameCounts { frames: self.stats.captured.get(), late }

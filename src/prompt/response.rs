@@ -93,7 +93,7 @@ fn standard_alphabet(text: &str) -> Vec<u8> {
 /// Checks that `bytes` start like a PNG, JPEG or WebP image.
 ///
 /// # Errors
-/// When they do not: what they look like.
+/// When they do not: the detected kind of content.
 pub(super) fn check_image(provider: Name, bytes: &[u8]) -> Result<(), PromptError> {
     image_file::sniff(bytes, "").map(drop).map_err(|error| match error {
         ImageFileError::Unsupported { format: found, .. } | ImageFileError::NotAnImage { found, .. } => {

@@ -64,7 +64,7 @@ pub enum Action {
     },
 }
 
-/// The change that a step makes, as the record keeps it.
+/// The change that a step makes, as stored in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
     Nothing,

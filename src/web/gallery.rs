@@ -29,7 +29,7 @@ use crate::{
     media::image_file,
 };
 
-/// How long an upload may take; it comes from a disk of this machine.
+/// How long an upload may take; the file is on this machine.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Width and height of a thumbnail.

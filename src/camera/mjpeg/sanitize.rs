@@ -273,7 +273,6 @@ impl Header {
 
 /// Whether libjpeg would warn about an irrelevant segment: an unknown revision of JFIF, or an unknown Adobe colour
 /// transform.
-/// does not know.
 fn causes_warning(marker: u8, body: &[u8]) -> bool {
     match marker {
         APP0 => body.starts_with(b"JFIF\0") && body.get(5) != Some(&1),

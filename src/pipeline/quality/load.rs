@@ -1,7 +1,7 @@
 //! Keeps up the frame rate on a busy machine: masks get cheaper when they are late, and better again when load drops.
 //!
 //! Pure rules, called once per second. The rate of keyframes is reduced first, then keyframes are dropped entirely; the
-//! output's frame rate suffers only when even the fast model is late (see `render`).
+//! output's frame rate drops only when even the fast model is late (see `render`).
 
 /// Consecutive seconds with too many late masks before a step down.
 const MAX_BAD_SECONDS: u32 = 2;

@@ -273,7 +273,7 @@ mod tests {
             Self { swap: swap(quality), mask: Mask::new(SIZE), seq: 0 }
         }
 
-        /// Passes one more frame; returns its number, the number of the frame whose mask came out, and the outcome, if
+        /// Passes one more frame; returns its number, the number of the frame of the returned mask, and the outcome, if
         /// any.
         fn frame(&mut self) -> (u64, Option<u64>, Option<Outcome>) {
             let mut frame = Frame::new(SIZE);

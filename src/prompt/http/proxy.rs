@@ -3,7 +3,7 @@
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
-/// A proxy that requests to a server go through.
+/// A proxy for the requests to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Proxy {
     /// Scheme, host and port, without user name and password.
