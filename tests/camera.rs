@@ -278,7 +278,7 @@ fn auto_never_selects_the_infrared_camera_instead_of_the_webcam() {
         assert!(colour["id"].as_str().unwrap().starts_with("/dev/v4l/by-id/"), "{colour}");
         assert!(infrared["id"].as_str().unwrap().starts_with("/dev/v4l/by-path/"), "{infrared}");
         let doctor = fs::read_to_string(output.file("doctor")).unwrap();
-        assert!(doctor.contains("RGB is there"), "{doctor}");
+        assert!(doctor.contains("RGB found"), "{doctor}");
     }
 }
 

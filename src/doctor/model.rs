@@ -8,8 +8,8 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let models = mask::list(settings);
     let found = |name: &str| models.iter().find(|model| model.spec.name == name).map(|model| &model.found);
     let mut findings = vec![runtime(facts), model(&settings.model, found(&settings.model))];
-    if settings.quality != Quality::Eco && settings.model != mask::KEY_MODEL {
-        findings.extend(found(mask::KEY_MODEL).map(|found| better(settings.quality, found)));
+    if settings.quality != Quality::Eco && settings.model != mask::KEYFRAME_MODEL {
+        findings.extend(found(mask::KEYFRAME_MODEL).map(|found| better(settings.quality, found)));
     }
     findings
 }

@@ -17,7 +17,7 @@ use crate::frame::{
 };
 
 /// Computes the alpha of keyframes.
-pub(crate) trait KeyModel: Send {
+pub(crate) trait KeyframeModel: Send {
     /// Loads a frame into the model's input.
     fn fill(&mut self, frame: &Frame);
 
@@ -25,7 +25,7 @@ pub(crate) trait KeyModel: Send {
     fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError>;
 }
 
-impl KeyModel for Model {
+impl KeyframeModel for Model {
     fn fill(&mut self, frame: &Frame) {
         self.fill(frame);
     }
@@ -37,7 +37,7 @@ impl KeyModel for Model {
 
 /// The model with its input and its result.
 struct Job {
-    model: Box<dyn KeyModel>,
+    model: Box<dyn KeyframeModel>,
     alpha: Box<[f32]>,
     result: Result<(), MaskError>,
     duration: Duration,
@@ -79,7 +79,7 @@ impl KeyframeWorker {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub(crate) fn new(model: Box<dyn KeyModel>, length: usize, threaded: bool) -> std::io::Result<Self> {
+    pub(crate) fn new(model: Box<dyn KeyframeModel>, length: usize, threaded: bool) -> std::io::Result<Self> {
         let job = Job { model, alpha: vec![0.0; length].into(), result: Ok(()), duration: Duration::ZERO };
         let mode = if threaded { Self::threaded()? } else { Mode::Inline };
         Ok(Self { job: Some(job), mode, pending: false, discarded: false, last_duration: None })
@@ -183,7 +183,7 @@ mod tests {
     /// Fills the alpha with the frame number; fails on number 13.
     struct Number(u64);
 
-    impl KeyModel for Number {
+    impl KeyframeModel for Number {
         fn fill(&mut self, frame: &Frame) {
             self.0 = frame.seq;
         }

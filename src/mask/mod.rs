@@ -18,7 +18,7 @@ pub use self::{
     processor::Processor,
     quality::{Latency, Quality},
     schedule::MAX_DEGRADE,
-    segmenter::KEY_MODEL,
+    segmenter::KEYFRAME_MODEL,
 };
 use self::{model::Model, segmenter::DualModelSegmenter};
 use crate::{

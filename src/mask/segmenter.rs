@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The model for keyframes.
-pub const KEY_MODEL: &str = "multiclass";
+pub const KEYFRAME_MODEL: &str = "multiclass";
 
 /// The minimum time between frames of a slow camera, in ticks of 1/30 s: a result on the next frame would be late,
 /// but there is time to wait for it on its own frame.
@@ -178,11 +178,11 @@ impl DualModelSegmenter {
 }
 
 fn is_bundled_and_fast(info: &ModelInfo) -> bool {
-    catalogue::is_bundled(&info.spec) && info.spec.name != KEY_MODEL
+    catalogue::is_bundled(&info.spec) && info.spec.name != KEYFRAME_MODEL
 }
 
 fn open_keyframes(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape, Keyframes), Failure> {
-    let mut settings = Settings { model: KEY_MODEL.to_owned(), threads: plan.threads, ..settings.clone() };
+    let mut settings = Settings { model: KEYFRAME_MODEL.to_owned(), threads: plan.threads, ..settings.clone() };
     let is_still = settings.input == InputKind::Still;
     if is_still {
         settings.threads = 1;
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
     use crate::{
         frame::Yuv,
-        mask::{Processor, keyframes::KeyModel},
+        mask::{Processor, keyframes::KeyframeModel},
     };
 
     const SIZE: Size = Size::HD;
@@ -290,7 +290,7 @@ mod tests {
         refuses: Option<usize>,
     }
 
-    impl KeyModel for LeftHalf {
+    impl KeyframeModel for LeftHalf {
         fn fill(&mut self, _: &Frame) {}
 
         fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
