@@ -4,12 +4,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// The maximum number of lines of a source file without its tests.
 const MAX_LINES: usize = 400;
+
+/// Files directly in `src/`.
+const MAX_ROOT_FILES: usize = 10;
+
+/// Words with a plain equivalent: again, no one, someone, anyone who, fix, to no effect.
+const BANNED: [&str; 10] =
+    ["anew", "nobody", "somebody", "whoever", "mend", "mends", "mended", "mending", "in vain", "what is near"];
 
 /// The path of a module below the crate, such as `["camera", "mjpeg"]`.
 type Module = Vec<String>;
@@ -178,4 +186,43 @@ fn files_are_at_most_400_lines_long() {
         }
     }
     assert!(long.is_empty(), "too many lines, without tests:\n{}", long.join("\n"));
+}
+
+#[test]
+fn the_root_of_src_has_at_most_10_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = fs::read_dir(root).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
+    assert!(files <= MAX_ROOT_FILES, "{files} files in src/, expected at most {MAX_ROOT_FILES}");
+}
+
+/// The texts of a folder and its subfolders.
+fn texts(dir: &Path, found: &mut Vec<PathBuf>) {
+    for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        let is_text = |ending: &OsStr| ["rs", "md", "toml", "html", "js", "css"].iter().any(|text| ending == *text);
+        if path.is_dir() {
+            texts(&path, found);
+        } else if path.extension().is_some_and(is_text) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn texts_avoid_words_that_have_a_plain_equivalent() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![project.join("README.md")];
+    ["src", "docs", "config"].iter().for_each(|dir| texts(&project.join(dir), &mut files));
+    let mut found = Vec::new();
+    for path in files {
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            // spaces around each word, so that a word is found only as a whole
+            let words: String =
+                line.chars().map(|c| if c.is_alphabetic() { c.to_ascii_lowercase() } else { ' ' }).collect();
+            let words = format!(" {words} ");
+            for word in BANNED.iter().filter(|word| words.contains(&format!(" {word} "))) {
+                found.push(format!("{}:{}: {word}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "words to replace:\n{}", found.join("\n"));
 }

@@ -198,7 +198,7 @@ impl Propagation {
 #[multiversion(targets = "simd")]
 fn repair_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha: &mut [f32]) -> Drift {
     // integer sums in 1/1024 can be added in any order, and therefore vectorized
-    let (mut sum_lost, mut sum_mended) = (0, 0);
+    let (mut sum_lost, mut sum_corrected) = (0, 0);
     let width = alpha.len();
     let differs = differs.map(|row| &row[..width]);
     let lost = &lost[..width];
@@ -211,10 +211,10 @@ fn repair_row(differs: [&[f32]; 5], lost: &[f32], fast: (&[f32], &[f32]), alpha:
         let agreed = 1.0 - smoothstep((then - alpha[x]).abs(), AGREES.0, AGREES.1);
         let part = smoothstep(differs, DIFFERS.0, DIFFERS.1) * lost * agreed;
         sum_lost += (lost * 1024.0) as i32;
-        sum_mended += (part * 1024.0) as i32;
+        sum_corrected += (part * 1024.0) as i32;
         alpha[x] += (smoothstep(now[x], EDGE.0, EDGE.1) - alpha[x]) * part;
     }
-    Drift { lost: sum_lost as f32 / 1024.0, repaired: sum_mended as f32 / 1024.0 }
+    Drift { lost: sum_lost as f32 / 1024.0, repaired: sum_corrected as f32 / 1024.0 }
 }
 
 /// Replaces the earlier fast alpha along the flow by the change since then.
