@@ -57,7 +57,7 @@ fn the_webcam_fails(version: &str) {
         control inject_v4l2_buf_flag_error=1; must until_ok 20 is corrupt 1; more live 5
         again inject_fatal_streaming_error=1
         control inject_vidioc_streamon_error=1; again inject_fatal_streaming_error=1; must logged 'cannot start the stream'
-        control inject_vidioc_reqbufs_error=1; again inject_fatal_streaming_error=1; must logged 'cannot get buffers'
+        control inject_vidioc_reqbufs_error=1; again inject_fatal_streaming_error=1; must logged 'cannot allocate buffers'
         again disconnect=1
         control percentage_of_dropped_buffers=50; more live 20
         control percentage_of_dropped_buffers=100; more cards 5; control percentage_of_dropped_buffers=0; more live 5

@@ -55,7 +55,7 @@ fn the_light_follows_the_readers(version: &str) {
         must grep -q 'camera off: no app is using the camera' "$LOG"
         # With always_on, readers are ignored, and their events cause no busy loop.
         printf '[camera]\nalways_on = true\n' > $H/config/bgcam/bgcam.toml; must "$BGCAM" pause; must "$BGCAM" reload
-        must until_ok 10 is why '"paused"'; must until_ok 10 grep -q 'camera on: camera.always_on is set' "$LOG"
+        must until_ok 10 is reason '"paused"'; must until_ok 10 grep -q 'camera on: camera.always_on is set' "$LOG"
         ( reader 5 )
         before=$(ticks); sleep 3; used=$(( $(ticks) - before ))
         must [ $used -lt 100 ]
@@ -86,10 +86,10 @@ fn the_control_page_is_a_reader_too() {
         }
         page & V=$!
         must until_ok 20 active
-        must is why '"the control page is open"'
+        must is reason '"the control page is open"'
         # An app that also reads is reported, and keeps the camera open when the page is closed.
         reader 9999 & R=$!
-        must until_ok 20 is why "\"v4l2-ctl (pid $R) is using /dev/video10\""
+        must until_ok 20 is reason "\"v4l2-ctl (pid $R) is using /dev/video10\""
         kill $V; sleep 5
         must camera_on; must is camera_opens 1
         kill $R
