@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(notes("dessert"), ["\"dessert\" was interpreted as \"desert\""]);
         assert!(notes("foerst")[0].contains("did you mean \"forest\"?"), "{:?}", notes("foerst"));
         assert!(notes("a nice background")[0].contains("nothing to paint"));
-        assert!(notes(&"beach ".repeat(600))[0].contains("not read"));
+        assert!(notes(&"beach ".repeat(600))[0].contains("was ignored"));
         assert_eq!(notes("beach without water"), [""; 0]);
         let many = notes("beach with aa, bb, cc, dd, ee, ff, gg and hh");
         assert!(many[0].ends_with("\"ff\" and 2 more"), "{many:?}");
