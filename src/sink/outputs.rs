@@ -19,13 +19,11 @@ use super::{
 use crate::{
     error::{Failure, Recovery, chain},
     frame::{Frame, Size},
+    process::backoff::Backoff,
 };
 
-/// First delay before a failed output is reopened; doubled each time up to [`MAX_DELAY`].
-const MIN_DELAY: Duration = Duration::from_millis(500);
-
-/// Maximum delay before a failed output is reopened.
-const MAX_DELAY: Duration = Duration::from_secs(2);
+/// Delays before a failed output is reopened.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(2));
 
 type Opener = Box<dyn FnMut(&SinkSpec, Size, u32) -> Result<Box<dyn FrameSink>, SinkError> + Send>;
 
@@ -42,7 +40,7 @@ struct Slot {
     sink: Option<Box<dyn FrameSink>>,
     /// When to reopen it; `None` for never.
     retry_at: Option<Instant>,
-    delay: Duration,
+    backoff: Backoff,
 }
 
 impl Outputs {
@@ -53,7 +51,7 @@ impl Outputs {
 
     /// The same with another open function, for tests.
     pub fn open_with(opener: Opener, specs: &[SinkSpec], size: Size, fps: u32, now: Instant) -> Self {
-        let slot = |_| Slot { sink: None, retry_at: Some(now), delay: MIN_DELAY };
+        let slot = |_| Slot { sink: None, retry_at: Some(now), backoff: RETRY };
         let readers = Arc::new(watch::Sender::new(vec![None; specs.len()]));
         let entry = |(index, spec)| Entry::new(spec, ReaderReport::new(&readers, index));
         let entries = specs.iter().enumerate().map(entry).collect();
@@ -108,7 +106,7 @@ impl Outputs {
                 // Only a delivered frame proves that it works: the output's thread may still fail to write this one.
                 let failed = matches!(**entry.state.load(), OutputState::Failed { .. });
                 if failed && sink.has_delivered() {
-                    slot.delay = MIN_DELAY;
+                    slot.backoff.reset();
                     entry.state.store(Arc::new(OutputState::Ok));
                     info!(output = sink.name(), "output works again");
                 }
@@ -148,8 +146,7 @@ impl Outputs {
             warn!(output = %entry.spec, error = %failure, hint = failure.hint, "output failed");
         }
         slot.sink = None;
-        slot.retry_at = (!permanent).then(|| now + slot.delay);
-        slot.delay = (slot.delay * 2).min(MAX_DELAY);
+        slot.retry_at = (!permanent).then(|| now + slot.backoff.next_delay());
         entry.state.store(Arc::new(OutputState::Failed { failure, since, retries, permanent }));
     }
 }
