@@ -82,7 +82,7 @@ fn unpaintable_parts_are_reported_and_saved() {
     assert_eq!(label(&mut daemon), "abstract colours (painted)");
     assert_eq!(home.expect(&["set-prompt", "Taj Mahal"], 0), output, "the notes from the gallery are the same");
     let shown = home.expect(&["gallery", "show", "Taj Mahal"], 0);
-    assert!(shown.contains("shows     abstract colours") && shown.contains("note      the built-in"), "{shown}");
+    assert!(shown.contains("title     abstract colours") && shown.contains("note      the built-in"), "{shown}");
     let list = home.expect(&["gallery", "list"], 0);
     assert!(list.contains("abstract-colours-") && !list.contains("Taj Mahal"), "{list}");
 
