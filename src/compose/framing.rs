@@ -147,8 +147,8 @@ impl Framing {
         for row in rows().skip(top).take(head) {
             let columns = row.iter().step_by(STRIDE).enumerate().filter(|(_, alpha)| **alpha >= MIN_ALPHA);
             let (n, at) = columns.fold((0, 0), |(n, at), (x, _)| (n + 1, at + x));
-            count = count + n;
-            sum = sum + at;
+            count += n;
+            sum += at;
             widest = widest.max(n);
         }
         let head_width = (count as f32 / head as f32 * STRIDE as f32).max(1.0);

@@ -95,9 +95,9 @@ fn mean_lumas(means: &CellMeans) -> (f32, f32) {
             let (luma, alpha) = (u32::from(luma), u32::from(alpha));
             (p + luma * alpha, w + alpha, a + luma)
         });
-        person = person + u64::from(p);
-        weight = weight + u64::from(w);
-        all = all + u64::from(a);
+        person += u64::from(p);
+        weight += u64::from(w);
+        all += u64::from(a);
     }
     let cells = (means.grid.width * means.grid.height) as f32;
     let share =
