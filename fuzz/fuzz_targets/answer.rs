@@ -123,6 +123,7 @@ async fn ask(bench: &Bench, provider: &dyn Provider, recipe: &Recipe, replies: R
         Err(error) => {
             let has_key = provider.name() != Name::ComfyUi;
             let texts = [error.to_string(), bgcam::error::chain(&error)];
+            let debug = format!("{error:?}");
             let failure = Failure::from(error);
             for shown in texts.into_iter().chain([failure.message, failure.hint.unwrap_or_default()]) {
                 assert!(
@@ -134,7 +135,7 @@ async fn ask(bench: &Bench, provider: &dyn Provider, recipe: &Recipe, replies: R
                 assert!(!shown.contains(char::is_control), "{shown:?}");
                 assert!(!(has_key && shown.contains(CANARY)), "{shown:?}");
             }
-            assert!(!(has_key && format!("{error:?}").contains(CANARY)), "{error:?}");
+            assert!(!(has_key && debug.contains(CANARY)), "{debug}");
         }
     }
 }
