@@ -28,7 +28,7 @@ pub enum Latency {
     /// Like `best` with quality `high`, otherwise like `low`.
     #[default]
     Auto,
-    /// At once: a keyframe's result is used one frame late.
+    /// Immediately: a keyframe's result is used one frame late.
     Low,
     /// One frame later: a keyframe's result is used on its own frame.
     Best,
