@@ -46,7 +46,7 @@ fn run(bencher: Bencher<'_, '_>, size: Size, scene: &Scene) {
 
 fn beach(size: Size) -> Background {
     let (image, _) = camera(size);
-    Background::Picture(Arc::new(image))
+    Background::Image(Arc::new(image))
 }
 
 #[divan::bench(args = SIZES)]
@@ -60,12 +60,12 @@ fn color(bencher: Bencher<'_, '_>, size: &str) {
 }
 
 #[divan::bench(args = SIZES)]
-fn picture(bencher: Bencher<'_, '_>, size: &str) {
+fn image(bencher: Bencher<'_, '_>, size: &str) {
     compose(bencher, size, false, beach);
 }
 
 #[divan::bench(args = SIZES)]
-fn picture_mirrored(bencher: Bencher<'_, '_>, size: &str) {
+fn image_mirrored(bencher: Bencher<'_, '_>, size: &str) {
     compose(bencher, size, true, beach);
 }
 

@@ -191,7 +191,7 @@ fn image_scene(size: Size) -> Scene {
     for (index, luma) in image.planes_mut().0.iter_mut().enumerate() {
         *luma = 16 + ((index % width + index / width) % 220) as u8;
     }
-    Scene { label: "a test image".to_owned(), background: Background::Picture(Arc::new(image)), ..Scene::off() }
+    Scene { label: "a test image".to_owned(), background: Background::Image(Arc::new(image)), ..Scene::off() }
 }
 
 /// Reads a few frames in advance, so that the source is not measured.

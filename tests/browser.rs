@@ -98,7 +98,7 @@ fn every_control_of_the_page_works_in_a_browser() {
     browser.choose_file("#file", &home.path("violet.png"));
     browser.until(&corner_is([120, 40, 200]));
     browser.until("document.querySelectorAll('[data-file]').length === 2");
-    shots(&mut browser, "pictures");
+    shots(&mut browser, "images");
 
     // upload a text file
     fs::write(home.path("notes.txt"), "hello").unwrap();

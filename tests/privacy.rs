@@ -42,7 +42,7 @@ paint_room
 fn the_room_never_leaks(version: &str, script: &str) {
     let testbed = testbed_or_skip!();
     let guest = Guest::new(&testbed).v4l2loopback(version);
-    let image = guest.path("picture.png");
+    let image = guest.path("image.png");
     image::RgbImage::from_pixel(64, 36, image::Rgb([0, 100, 0])).save(image).unwrap();
     image::RgbImage::from_pixel(64, 36, image::Rgb([0, 0, 255])).save(guest.path("room.png")).unwrap();
     let output = guest.daemon(&format!("{HELPERS}\n{script}")).success();
@@ -121,7 +121,7 @@ fn cameras_and_scenes(version: &str) {
         "$TESTBED/tools/replug" 2; paint_room; more live 10
         phase scenes
         for colour in '#806020' '#20a040'; do run set-color $colour; more live 5; done
-        run set-image "$SHARE/picture.png"; more frames 10
+        run set-image "$SHARE/image.png"; more frames 10
         run set-prompt forest; more frames 10
         run mirror on; more frames 5
         phase a background that cannot be loaded

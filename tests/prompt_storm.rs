@@ -78,7 +78,7 @@ fn failures() -> Vec<(Reply, &'static str)> {
         (with_image(&bomb()), "60000"),
         (with_image(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "an SVG drawing"),
         (with_image(b"GIF89a.............."), "a GIF"),
-        (json(200, &json!({"data": [{"url": "http://192.0.2.1/picture.png"}]})), "192.0.2.1"),
+        (json(200, &json!({"data": [{"url": "http://192.0.2.1/image.png"}]})), "192.0.2.1"),
         (Reply::Full(302, "Location: http://192.0.2.1/\r\n", Vec::new()), "openai"),
         (Reply::Endless, "more than 25 MB"),
         (Reply::Raw(Vec::new()), "openai"),

@@ -55,8 +55,8 @@ async fn compatible_services_get_the_fields_they_support() {
 #[tokio::test]
 async fn image_urls_are_followed_only_on_the_same_host() {
     let server = Server::start(|_, request| match &*request.line {
-        "GET /pictures/1.png" => Reply::Full(200, "", png()),
-        _ => json(200, &json!({"data": [{"url": "/pictures/1.png"}]})),
+        "GET /images/1.png" => Reply::Full(200, "", png()),
+        _ => json(200, &json!({"data": [{"url": "/images/1.png"}]})),
     })
     .await;
     assert_eq!(generate("openai", &set(&server.url).settings).await.unwrap().bytes, png());

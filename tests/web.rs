@@ -281,7 +281,7 @@ fn invalid_requests_are_rejected_with_a_reason() {
         ("POST", "/api/request", br#""stop""#, 403),
         ("POST", "/api/request", br#""watch""#, 403),
         ("POST", "/api/request", br#"{"set-look":{"change":{"zoom":1}}}"#, 400),
-        ("POST", "/api/request", br#"{"set-background":{"spec":{"picture":{"path":"/no/such.png"}}}}"#, 404),
+        ("POST", "/api/request", br#"{"set-background":{"spec":{"image":{"path":"/no/such.png"}}}}"#, 404),
         ("POST", "/api/request", br#"{"set-camera":{"camera":"no such camera"}}"#, 404),
         ("POST", "/api/request", &[b' '; 70_000], 413),
         ("POST", "/api/upload/notes.txt", b"hello", 400),
@@ -330,7 +330,7 @@ fn gallery_endpoints_work() {
     let image = fs::read(home.path("green.png")).unwrap();
     let answer = session.ask("POST", "/api/upload/My%20%3Cgreen%3E%20wall.png", &image);
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
-    let id = answer.json()["ok"]["pictures"][0]["id"].as_str().unwrap().to_owned();
+    let id = answer.json()["ok"]["images"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(daemon.status().scene.label, "My <green> wall");
     let listing = session.ask("GET", "/api/gallery", b"").json();
     assert_eq!((&listing["entries"][0]["id"], &listing["max_bytes"]), (&json!(id), &json!(25 << 20)));

@@ -42,11 +42,11 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     fs::write(&path, bytes).unwrap();
     let options = Options::new(Size::new(32, 24).unwrap());
     let fit = [Fit::Cover, Fit::Contain, Fit::Stretch][bytes.len() % 3];
-    let background = Background::load(&BackgroundSpec::Picture { path, fit }, &options);
+    let background = Background::load(&BackgroundSpec::Image { path, fit }, &options);
     if let Ok(Background::Moving(player)) = background {
         for millis in [0, 100, 400, 1000] {
             player.seek(Duration::from_millis(millis));
-            assert_eq!(player.picture().size(), options.size);
+            assert_eq!(player.frame().size(), options.size);
         }
     }
 });

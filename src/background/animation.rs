@@ -488,7 +488,7 @@ pub(super) mod tests {
         let player = Player::start(&Options::new(size()), Box::new(open)).unwrap();
         for (at, level) in [(0, 0), (99, 0), (100, 90), (299, 90), (300, 255), (400, 0), (4_150, 90)] {
             player.seek(Duration::from_millis(at));
-            assert_eq!(player.picture().planes().0[0], luma(level), "at {at} ms");
+            assert_eq!(player.frame().planes().0[0], luma(level), "at {at} ms");
         }
     }
 }

@@ -33,7 +33,7 @@ pub enum BackgroundError {
     BadSeconds { text: String },
     /// An error of the image file.
     #[error(transparent)]
-    Picture(#[from] ImageFileError),
+    ImageFile(#[from] ImageFileError),
     /// There is no such file.
     #[error("no such file: {}", path.display())]
     NotFound { path: PathBuf, suggestion: Option<String> },
@@ -57,7 +57,7 @@ pub enum BackgroundError {
     Folder { path: PathBuf, source: io::Error },
     /// A folder without usable images.
     #[error("no usable image in the folder {}", path.display())]
-    NoPictures { path: PathBuf },
+    NoImages { path: PathBuf },
     /// The first frame did not arrive in time.
     #[error("the background did not load within {}", HumanDuration(*.waited))]
     Timeout { waited: Duration },
@@ -77,9 +77,9 @@ impl BackgroundError {
             | Self::ClearColor { .. }
             | Self::BadStrength { .. }
             | Self::BadSeconds { .. } => Kind::BadInput,
-            Self::Picture(error) => error.kind(),
+            Self::ImageFile(error) => error.kind(),
             Self::Unsupported { .. } | Self::Animation { .. } | Self::Video { .. } => Kind::BadInput,
-            Self::NotFound { .. } | Self::NoPictures { .. } => Kind::NotFound,
+            Self::NotFound { .. } | Self::NoImages { .. } => Kind::NotFound,
             Self::Folder { source, .. } => FileError::kind_of(source),
             Self::TooLarge { .. } => Kind::Unsupported,
             Self::NoFfmpeg { .. } => Kind::Missing,
@@ -96,15 +96,15 @@ impl BackgroundError {
             Self::BadSpec { text, suggestion: None } if !text.is_empty() && !text.ends_with(':') => {
                 Some(format!("for an image file with that name, write image:{text}"))
             }
-            Self::Picture(ImageFileError::Read { name, source: FileError::NotRegular("a folder") }) => {
+            Self::ImageFile(ImageFileError::Read { name, source: FileError::NotRegular("a folder") }) => {
                 Some(format!("`bgcam set-slideshow {name:?}` shows the images in this folder"))
             }
-            Self::Picture(error) => error.hint(),
+            Self::ImageFile(error) => error.hint(),
             Self::TooLarge { path, .. } => {
                 Some(format!("convert it to a video: ffmpeg -i {path:?} -vf scale=1280:-2 smaller.mp4"))
             }
             Self::Video { path, .. } => Some(format!("`ffmpeg -i {path:?}` shows the file's details")),
-            Self::NoPictures { .. } => Some("add PNG, JPEG or WebP files to it".to_owned()),
+            Self::NoImages { .. } => Some("add PNG, JPEG or WebP files to it".to_owned()),
             Self::NoFfmpeg { .. } => Some("sudo apt install ffmpeg".to_owned()),
             _ => None,
         }

@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn contain_shows_the_whole_picture_between_dark_bars() {
+    fn contain_shows_the_whole_image_between_dark_bars() {
         let frame = to_frame(halves(32, 32), Fit::Contain, size());
         assert_eq!((luma(&frame, 17, 16), luma(&frame, 46, 16)), (16, 235));
         assert!(luma(&frame, 2, 16) < 110 && luma(&frame, 62, 16) < 110);
     }
 
     #[test]
-    fn a_picture_of_one_pixel_fits() {
+    fn an_image_of_one_pixel_fits() {
         for fit in [Fit::Cover, Fit::Contain, Fit::Stretch] {
             let frame = to_frame(RgbImage::from_pixel(1, 1, Rgb([255; 3])), fit, size());
             assert_eq!(luma(&frame, 32, 16), 235, "{fit:?}");
@@ -136,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn flat_pictures_have_the_exact_colour(r: u8, g: u8, b: u8) {
+        fn flat_images_have_the_exact_colour(r: u8, g: u8, b: u8) {
             let frame = to_frame(RgbImage::from_pixel(64, 32, Rgb([r, g, b])), Fit::Cover, size());
             let (y, u, v) = frame.planes();
             prop_assert_eq!(Yuv { y: y[99], u: u[99], v: v[99] }, Yuv::from_rgb(r, g, b));

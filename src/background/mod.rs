@@ -9,10 +9,10 @@ mod fit;
 mod gif;
 mod grade;
 mod moving;
-pub mod picture;
 mod player;
 mod slideshow;
 mod spec;
+pub mod still_image;
 mod video;
 
 use std::{
@@ -42,7 +42,7 @@ pub enum Background {
     /// A single colour.
     Color(Yuv),
     /// An image of the frames' size.
-    Picture(Arc<Frame>),
+    Image(Arc<Frame>),
     /// Successive images of the frames' size: a video, an animation or a slideshow.
     Moving(Arc<Player>),
     /// The blurred room.
@@ -92,7 +92,7 @@ impl Background {
         Ok(match spec {
             BackgroundSpec::Off => Self::Off,
             BackgroundSpec::Color(colour) => Self::Color(Yuv::from_rgb(colour.r, colour.g, colour.b)),
-            BackgroundSpec::Picture { path, fit } | BackgroundSpec::Video { path, fit } => {
+            BackgroundSpec::Image { path, fit } | BackgroundSpec::Video { path, fit } => {
                 moving::load(path, *fit, options)?
             }
             BackgroundSpec::Slideshow(slides) => moving::slideshow(slides, options)?,
@@ -102,7 +102,7 @@ impl Background {
 
     /// A still image that is decoded already, fitted and adjusted.
     pub fn still(image: RgbImage, fit: Fit, options: &Options) -> Self {
-        Self::Picture(Arc::new(moving::still(image, fit, options)))
+        Self::Image(Arc::new(moving::still(image, fit, options)))
     }
 
     /// Advances a moving background to its frame at `now`. Call it once before each frame that is shown, and only then:

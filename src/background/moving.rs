@@ -70,7 +70,7 @@ fn load_image(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Ba
     let open = move |_: &_| Ok(Box::new(Animation::open(source.clone(), fit)?) as Box<dyn ClipDecoder>);
     let player = Player::start(options, Box::new(open))?;
     // a still image needs no thread
-    Ok(if moves { Background::Moving(Arc::new(player)) } else { Background::Picture(player.picture()) })
+    Ok(if moves { Background::Moving(Arc::new(player)) } else { Background::Image(player.frame()) })
 }
 
 /// A decoded image, fitted and adjusted.
@@ -121,7 +121,7 @@ mod tests {
             assert!(matches!(load_bytes(name, &bytes), Ok(Background::Moving(_))), "{name}");
         }
         for (name, bytes) in [("moving.gif", gif(&[(1, 50)])), ("clip.mp4", apng(&[1]))] {
-            assert!(matches!(load_bytes(name, &bytes), Ok(Background::Picture(_))), "{name}");
+            assert!(matches!(load_bytes(name, &bytes), Ok(Background::Image(_))), "{name}");
         }
     }
 

@@ -152,7 +152,7 @@ impl Player {
     }
 
     /// The frame of the last [`Player::play`] or [`Player::seek`].
-    pub fn picture(&self) -> Arc<Frame> {
+    pub fn frame(&self) -> Arc<Frame> {
         Arc::clone(&self.ring.lock().shown)
     }
 }
@@ -338,7 +338,7 @@ mod tests {
     }
 
     fn shows(player: &Player) -> u8 {
-        player.picture().planes().0[0]
+        player.frame().planes().0[0]
     }
 
     #[test]

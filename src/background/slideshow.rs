@@ -71,7 +71,7 @@ impl Slideshow {
                 order(list(&self.slides.path)?, &self.path, self.slides.shuffle.then_some(self.round_count));
             self.round_count += 1;
         }
-        Err(BackgroundError::NoPictures { path: self.slides.path.clone() })
+        Err(BackgroundError::NoImages { path: self.slides.path.clone() })
     }
 
     fn load(&self, path: &Path) -> Result<Frame, BackgroundError> {
@@ -221,10 +221,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let slides = |path: &Path| Slides { path: path.to_owned(), seconds: 1, shuffle: false, fit: Fit::Cover };
         let open = |path: &Path| Slideshow::open(&slides(path), &Options::new(size())).map(|_| ()).unwrap_err();
-        assert!(matches!(open(folder.path()), BackgroundError::NoPictures { .. }));
+        assert!(matches!(open(folder.path()), BackgroundError::NoImages { .. }));
         assert!(matches!(open(&folder.path().join("none")), BackgroundError::Folder { .. }));
         fs::write(folder.path().join("bad.png"), "not an image").unwrap();
-        assert!(matches!(open(folder.path()), BackgroundError::NoPictures { .. }));
+        assert!(matches!(open(folder.path()), BackgroundError::NoImages { .. }));
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
         for (at, luma) in [(0, 16..=16), (8_900, 16..=16), (9_500, 60..=190), (10_100, 235..=235), (15_000, 235..=235)]
         {
             player.seek(Duration::from_millis(at));
-            let found = player.picture().planes().0[0];
+            let found = player.frame().planes().0[0];
             assert!(luma.contains(&found), "{found} at {at} ms");
         }
     }

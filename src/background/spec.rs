@@ -24,7 +24,7 @@ const VIDEO_EXTENSIONS: [&str; 14] =
 ///
 /// As text ([`FromStr`]): `none` (formerly `off`), `blur`, `blur:40`, `#20a040`, `#fff`, `tomato`, `rgb(32 160 64)`, a
 /// path, `image:PATH` or `video:PATH` for a file whose name is one of these words, or `slideshow:FOLDER`. As JSON:
-/// `"none"`, `{"color":"#20a040"}`, `{"picture":{"path":"/a/b.jpg","fit":"cover"}}`,
+/// `"none"`, `{"color":"#20a040"}`, `{"image":{"path":"/a/b.jpg","fit":"cover"}}`,
 /// `{"video":{"path":"/a/b.mp4","fit":"cover"}}`,
 /// `{"slideshow":{"path":"/a","seconds":30,"shuffle":false,"fit":"cover"}}`, `{"blur":{"strength":40}}`.
 ///
@@ -38,7 +38,7 @@ pub enum BackgroundSpec {
     /// A single colour.
     Color(Rgb),
     /// An image file.
-    Picture {
+    Image {
         /// The path; the daemon requires it to be absolute.
         path: PathBuf,
         /// How it fills the frame.
@@ -117,7 +117,7 @@ impl BackgroundSpec {
     /// The file or folder it refers to.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Picture { path, .. } | Self::Video { path, .. } | Self::Slideshow(Slides { path, .. }) => Some(path),
+            Self::Image { path, .. } | Self::Video { path, .. } | Self::Slideshow(Slides { path, .. }) => Some(path),
             Self::Off | Self::Color(_) | Self::Blur { .. } => None,
         }
     }
@@ -144,7 +144,7 @@ impl BackgroundSpec {
 
     fn file_mut(&mut self) -> Option<(&mut PathBuf, &mut Fit)> {
         match self {
-            Self::Picture { path, fit } | Self::Video { path, fit } | Self::Slideshow(Slides { path, fit, .. }) => {
+            Self::Image { path, fit } | Self::Video { path, fit } | Self::Slideshow(Slides { path, fit, .. }) => {
                 Some((path, fit))
             }
             Self::Off | Self::Color(_) | Self::Blur { .. } => None,
@@ -158,7 +158,7 @@ impl fmt::Display for BackgroundSpec {
         match self {
             Self::Off => f.write_str("none"),
             Self::Color(colour) => colour.fmt(f),
-            Self::Picture { path, .. } | Self::Video { path, .. } => name(path).fmt(f),
+            Self::Image { path, .. } | Self::Video { path, .. } => name(path).fmt(f),
             Self::Slideshow(Slides { path, seconds, .. }) => write!(f, "slideshow of {}, {seconds} s each", name(path)),
             Self::Blur { strength } => write!(f, "blur {strength}"),
         }
@@ -205,7 +205,7 @@ fn is_css_function(text: &str) -> bool {
 }
 
 fn image(path: PathBuf) -> BackgroundSpec {
-    BackgroundSpec::Picture { path, fit: Fit::default() }
+    BackgroundSpec::Image { path, fit: Fit::default() }
 }
 
 fn video(path: PathBuf) -> BackgroundSpec {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     fn file(path: &str) -> BackgroundSpec {
-        BackgroundSpec::Picture { path: path.into(), fit: Fit::Cover }
+        BackgroundSpec::Image { path: path.into(), fit: Fit::Cover }
     }
 
     fn clip(path: &str) -> BackgroundSpec {
@@ -372,7 +372,7 @@ mod tests {
         for (spec, json) in [
             (BackgroundSpec::Off, r#""none""#),
             (colour(32, 160, 64), r##"{"color":"#20a040"}"##),
-            (file("/a/b.jpg").fitted(Fit::Contain), r#"{"picture":{"path":"/a/b.jpg","fit":"contain"}}"#),
+            (file("/a/b.jpg").fitted(Fit::Contain), r#"{"image":{"path":"/a/b.jpg","fit":"contain"}}"#),
             (clip("/a/b.mp4"), r#"{"video":{"path":"/a/b.mp4","fit":"cover"}}"#),
             (
                 BackgroundSpec::Slideshow(Slides { seconds: 60, shuffle: true, ..Slides::new("/a".into()) }),

@@ -172,7 +172,7 @@ mod tests {
             for tick in 0..60 {
                 // thirty output frames per second of a video with ten: each frame is shown three times
                 player.seek(Duration::from_millis(tick * 1000 / 30 + 1));
-                let (found, expected) = (player.picture().planes().0[100], 16 + 40 * (tick / 3 % 5) as u8);
+                let (found, expected) = (player.frame().planes().0[100], 16 + 40 * (tick / 3 % 5) as u8);
                 assert!(near(found, expected), "{name}: look {tick} shows {found}, not {expected}");
             }
         }
@@ -220,8 +220,8 @@ mod tests {
             player.seek(position);
             std::thread::sleep(Duration::from_millis(5));
         }
-        let shown = player.picture();
-        while Arc::ptr_eq(&shown, &player.picture()) {
+        let shown = player.frame();
+        while Arc::ptr_eq(&shown, &player.frame()) {
             position += Duration::from_millis(100);
             player.seek(position);
         }
@@ -234,7 +234,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         player.seek(Duration::from_millis(1250));
-        assert!(near(player.picture().planes().0[100], 16 + 40 * 2));
+        assert!(near(player.frame().planes().0[100], 16 + 40 * 2));
         std::fs::write(&path, &bytes[..bytes.len() / 8]).unwrap();
         let error = Player::start(&Options::new(size()), open(&path)).unwrap_err();
         assert!(matches!(&error, BackgroundError::Video { why, .. } if !why.is_empty()), "{error:?}");

@@ -67,7 +67,7 @@ fn newest(gallery: &Gallery, name: &str) -> Result<Entry, CliError> {
 pub(super) fn apply(id: &str) -> Result<(), CliError> {
     let gallery = Gallery::open(paths::gallery_dir(), settings(&None, None)?.gallery_bytes)?;
     let entry = gallery.touch(id, SystemTime::now())?;
-    let spec = BackgroundSpec::Picture { path: gallery.path(&entry), fit: Fit::Cover };
+    let spec = BackgroundSpec::Image { path: gallery.path(&entry), fit: Fit::Cover };
     ask(&Request::SetBackground { spec, fit: Some(Fit::Cover) })
 }
 

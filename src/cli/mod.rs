@@ -73,7 +73,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::SetPrompt(args) => prompt::set_prompt(args),
         Command::Gallery { command, json } => gallery::run(command.unwrap_or(GalleryCommand::List), json),
         Command::Providers { json, test } => prompt::list_providers(json, test.as_deref()),
-        Command::SetImage { path, fit } => set_file(BackgroundSpec::Picture { path, fit: Fit::default() }, fit),
+        Command::SetImage { path, fit } => set_file(BackgroundSpec::Image { path, fit: Fit::default() }, fit),
         Command::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
         Command::SetSlideshow { path, every, shuffle, fit } => {
             set_file(BackgroundSpec::Slideshow(Slides { seconds: every, shuffle, ..Slides::new(path) }), fit)

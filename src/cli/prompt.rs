@@ -41,7 +41,7 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), CliError> {
     loop {
         match response {
             Response::Progress(job) => bar.draw(&job)?,
-            Response::Pictures(entries) => {
+            Response::Images(entries) => {
                 bar.clear()?;
                 return finish(client, &entries);
             }

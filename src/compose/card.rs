@@ -48,8 +48,8 @@ impl Card {
 /// When the scene's background does not have the size of `into`.
 pub fn draw(card: Card, detail: &str, scene: Option<&Scene>, into: &mut Frame) {
     match scene.map(|scene| &scene.background) {
-        Some(Background::Picture(background)) => dimmed(background, into),
-        Some(Background::Moving(player)) => dimmed(&player.picture(), into),
+        Some(Background::Image(background)) => dimmed(background, into),
+        Some(Background::Moving(player)) => dimmed(&player.frame(), into),
         Some(Background::Color(colour)) => {
             into.fill(*colour);
             dim(into);
@@ -165,7 +165,7 @@ mod tests {
         let mut image = Frame::new(Size::HD);
         image.fill(Yuv::from_rgb(255, 99, 71));
         let color = Background::Color(Yuv::from_rgb(255, 99, 71));
-        for background in [Background::Picture(Arc::new(image)), color] {
+        for background in [Background::Image(Arc::new(image)), color] {
             let scene = Scene { background, ..Scene::off() };
             let frame = card(Card::Paused, Size::HD, Some(&scene));
             let (y, u, v) = frame.planes();

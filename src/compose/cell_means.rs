@@ -50,8 +50,8 @@ impl CellMeans {
                 self.behind.u.raw_mut().fill(colour.u);
                 self.behind.v.raw_mut().fill(colour.v);
             }
-            Background::Picture(frame) => self.measure_frame(frame, mirror),
-            Background::Moving(player) => self.measure_frame(&player.picture(), mirror),
+            Background::Image(frame) => self.measure_frame(frame, mirror),
+            Background::Moving(player) => self.measure_frame(&player.frame(), mirror),
         }
         true
     }

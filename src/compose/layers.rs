@@ -80,8 +80,8 @@ impl Layers {
                 let back = [BackPlane::Color(*y), BackPlane::Color(*u), BackPlane::Color(*v)];
                 self.over(frame, mask, back, finish, into);
             }
-            (Background::Picture(image), _) => self.over_image(frame, mask, image, finish, into),
-            (Background::Moving(player), _) => self.over_image(frame, mask, &player.picture(), finish, into),
+            (Background::Image(image), _) => self.over_image(frame, mask, image, finish, into),
+            (Background::Moving(player), _) => self.over_image(frame, mask, &player.frame(), finish, into),
             (Background::Blur { strength }, None) => {
                 self.blur.make(frame, None, (*strength).max(MIN_BLUR_WITHOUT_MASK), scene.mirror);
                 self.blur.write(into);

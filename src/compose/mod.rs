@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn backgrounds(size: Size) -> [Background; 2] {
-        [Background::Color(Yuv::from_rgb(32, 60, 64)), Background::Picture(Arc::new(texture(size, 5)))]
+        [Background::Color(Yuv::from_rgb(32, 60, 64)), Background::Image(Arc::new(texture(size, 5)))]
     }
 
     fn compose(frame: &Frame, mask: Option<&Mask>, scene: &Scene) -> Frame {
@@ -149,7 +149,7 @@ mod tests {
                 let empty = compose(&room, Some(&Mask::new(size)), &scene(background.clone()));
                 let unmasked = compose(&room, None, &scene(background.clone()));
                 assert_eq!(empty.data(), unmasked.data());
-                if let Background::Picture(image) = background {
+                if let Background::Image(image) = background {
                     assert_eq!(unmasked.data(), image.data());
                 }
             }
@@ -186,7 +186,7 @@ mod tests {
         let size = Size::new(64, 48).unwrap();
         let (front, back) = (texture(size, 1), texture(size, 2));
         let mask = mask(size, |at| (at * 37 % 256) as u8);
-        let out = compose(&front, Some(&mask), &scene(Background::Picture(Arc::new(back.clone()))));
+        let out = compose(&front, Some(&mask), &scene(Background::Image(Arc::new(back.clone()))));
         let blend = |f: u8, b: u8, alpha: u32| ((u32::from(f) * alpha + u32::from(b) * (255 - alpha)) * 2 + 255) / 510;
         let f = front.planes();
         let b = back.planes();
@@ -208,7 +208,7 @@ mod tests {
         for size in sizes() {
             let (person, image) = (texture(size, 1), texture(size, 2));
             let half = mask(size, |at| if at % size.width() < size.width() / 2 { 255 } else { 0 });
-            let scene = Scene { mirror: true, ..scene(Background::Picture(Arc::new(image.clone()))) };
+            let scene = Scene { mirror: true, ..scene(Background::Image(Arc::new(image.clone()))) };
             let out = compose(&person, Some(&half), &scene);
             let (width, half) = (size.width(), size.width() / 2);
             assert_eq!(out.data()[..half], image.data()[..half]);
@@ -232,7 +232,7 @@ mod tests {
                 let edge = size.width() * seed / 5;
                 let mask = mask(size, |at| ((at % size.width()).saturating_sub(edge) * 16).min(255) as u8);
                 let look = Look { light_wrap: if seed % 2 == 0 { 60 } else { 0 }, decontaminate: 80, ..Look::plain() };
-                let scene = Scene { look, ..scene(Background::Picture(Arc::new(texture(size, 9)))) };
+                let scene = Scene { look, ..scene(Background::Image(Arc::new(texture(size, 9)))) };
                 let mut into = Frame::new(size);
                 used.compose(&frame, Some(&mask), &scene, &mut into);
                 assert!(into.data() == compose(&frame, Some(&mask), &scene).data(), "{size}, frame {seed}");

@@ -43,7 +43,7 @@ pub enum Request {
         fit: Option<Fit>,
     },
     /// Generates a background from a prompt. Returns [`Response::Progress`] while it is generated and
-    /// [`Response::Pictures`] once it is shown; until then, and if it fails, the old background stays. A background
+    /// [`Response::Images`] once it is shown; until then, and if it fails, the old background stays. A background
     /// chosen in the meantime wins: the image is then only saved in the gallery, which [`Response::Warning`] reports.
     SetPrompt(Box<PromptRequest>),
     /// Cancels the generation in progress.
@@ -118,7 +118,7 @@ pub enum Response {
     /// The progress of a generation; another response follows.
     Progress(JobStatus),
     /// The images that were generated or found in the gallery; the first one is shown.
-    Pictures(Vec<Entry>),
+    Images(Vec<Entry>),
     /// An address that opens the control page once.
     Page(String),
 }

@@ -210,6 +210,13 @@ mod tests {
         let look = Changes::default();
         for (field, value, expected, problem) in [
             ("background", r#"{"hologram":{}}"#, Choice { background: blur(), ..paused.clone() }, "hologram"),
+            // written by an early version
+            (
+                "background",
+                r#"{"picture":{"path":"/a.png"}}"#,
+                Choice { background: blur(), ..paused.clone() },
+                "picture",
+            ),
             ("background", r#"{"blur":{"strength":0}}"#, Choice { background: blur(), ..paused.clone() }, "background"),
             ("paused", r#""maybe""#, paused.clone(), "paused"),
             ("paused", "null", paused.clone(), "paused"),

@@ -45,7 +45,7 @@ impl LoadedBackground {
         let gallery_bytes = config.gallery_bytes;
         let load = spawn_blocking(move || {
             let background = match (decoded, &spec) {
-                (Some(image), BackgroundSpec::Picture { fit, .. }) => Background::still(image, *fit, &options),
+                (Some(image), BackgroundSpec::Image { fit, .. }) => Background::still(image, *fit, &options),
                 _ => Background::load(&spec, &options)?,
             };
             let label = images::label(&spec, gallery_bytes);

@@ -73,8 +73,7 @@ impl Change<'_> {
         }
         let overlay =
             if has_same_overlay(&old.look, &look) { old.overlay.clone() } else { load_overlay(&look, config).await? };
-        let needs_grading =
-            matches!(old.background, Background::Picture(_)) && Grade::of(&look) != Grade::of(&old.look);
+        let needs_grading = matches!(old.background, Background::Image(_)) && Grade::of(&look) != Grade::of(&old.look);
         let background = match spec {
             Some(spec) => Some(LoadedBackground::load(spec, &look, config).await?),
             // no fade: the user is dragging a slider and expects to see the effect immediately

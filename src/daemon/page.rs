@@ -88,7 +88,7 @@ impl Backend for Arc<Daemon> {
     }
 
     async fn show_image(&self, path: PathBuf, arrival: u64) -> Result<Response, Failure> {
-        let spec = BackgroundSpec::Picture { path, fit: Fit::Cover };
+        let spec = BackgroundSpec::Image { path, fit: Fit::Cover };
         self.show_background(spec, Some(Fit::Cover), arrival).await
     }
 

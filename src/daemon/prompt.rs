@@ -76,7 +76,7 @@ impl Daemon {
         loop {
             let now = state.borrow_and_update().clone();
             match now {
-                JobState::Done(entries) => return Ok(Response::Pictures(self.with_saving_note(entries))),
+                JobState::Done(entries) => return Ok(Response::Images(self.with_saving_note(entries))),
                 JobState::Kept(entries) => return Ok(Response::Warning(kept_text(&entries))),
                 JobState::Failed(failure) => return Err(failure),
                 JobState::Running(_) => {
@@ -190,7 +190,7 @@ impl Job {
         if daemon.jobs.newest() > self.arrival {
             return Ok(false);
         }
-        let spec = BackgroundSpec::Picture { path, fit: Fit::Cover };
+        let spec = BackgroundSpec::Image { path, fit: Fit::Cover };
         let shown = daemon.set_background(spec, Some(Fit::Cover), decoded, self.arrival).await?;
         let BackgroundOutcome::Shown { version, .. } = shown else { return Ok(false) };
         tokio::join!(daemon.wait_until_shown(version), daemon.saved_choice.save());

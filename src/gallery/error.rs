@@ -22,7 +22,7 @@ pub enum GalleryError {
     Damaged { id: String, path: PathBuf, why: String },
     /// The new image can't be read.
     #[error(transparent)]
-    Picture(#[from] ImageFileError),
+    ImageFile(#[from] ImageFileError),
     /// The prompt is too long for a record.
     #[error("the prompt of this image is too long: its record has {bytes} bytes, expected at most {limit}")]
     TooLong { bytes: usize, limit: u64 },
@@ -48,7 +48,7 @@ impl GalleryError {
             Self::Unknown { .. } => Kind::NotFound,
             Self::Ambiguous { .. } | Self::TooLong { .. } | Self::Exists { .. } => Kind::BadInput,
             Self::Locked { .. } => Kind::Busy,
-            Self::Picture(error) => error.kind(),
+            Self::ImageFile(error) => error.kind(),
             Self::Io { source, .. } if is_permission_error(source) => Kind::Denied,
             Self::Io { .. } | Self::Damaged { .. } => Kind::Io,
         }
@@ -60,7 +60,7 @@ impl GalleryError {
             Self::Unknown { nearest: None, .. } => "`bgcam gallery list` shows all images".to_owned(),
             Self::Ambiguous { .. } => "use a full id; `bgcam gallery list` shows them".to_owned(),
             Self::Damaged { id, .. } => format!("`bgcam gallery remove {id}` removes it"),
-            Self::Picture(error) => return error.hint(),
+            Self::ImageFile(error) => return error.hint(),
             Self::TooLong { .. } => "shorten the prompt".to_owned(),
             Self::Exists { replaceable: true, .. } => "choose another file, or replace it with --force".to_owned(),
             Self::Exists { replaceable: false, .. } => "choose another file".to_owned(),

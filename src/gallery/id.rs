@@ -69,7 +69,7 @@ fn slug(title: &str) -> String {
         slug.push(letter);
     }
     match slug.trim_end_matches('-') {
-        "" => "picture".to_owned(),
+        "" => "image".to_owned(),
         slug => slug.to_owned(),
     }
 }
@@ -88,8 +88,8 @@ mod tests {
             ("../../etc/passwd", "etc-passwd"),
             ("海辺の夕日", "海辺の夕日"),
             ("Übergröße", "übergröße"),
-            ("🏖️", "picture"),
-            ("", "picture"),
+            ("🏖️", "image"),
+            ("", "image"),
             ("a library with tall oak shelves and a fireplace", "a-library-with-tall-oak-shelves-and-a-fi"),
         ] {
             assert_eq!(slug(title), expected);

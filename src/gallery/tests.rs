@@ -217,7 +217,7 @@ fn only_supported_formats_are_stored_with_their_extension() {
     for bytes in [&b"GIF89a"[..], b"<svg></svg>", b""] {
         let image = GeneratedImage { bytes: bytes.to_vec(), ..GeneratedImage::default() };
         let error = fixture.gallery.add(&recipe("beach"), &image, at(0), &[]).unwrap_err();
-        assert!(matches!(error, GalleryError::Picture(_)), "{error:?}");
+        assert!(matches!(error, GalleryError::ImageFile(_)), "{error:?}");
     }
     assert_eq!(fixture.texts().len(), 3);
 }

@@ -246,7 +246,7 @@ impl PromptError {
                 format!("check your {provider} account, or use set-prompt --provider builtin")
             }
             Self::ForeignImageHost { provider: Name::OpenAi, host } => {
-                format!("if you trust it, add {host:?} to prompt.openai.picture_hosts")
+                format!("if you trust it, add {host:?} to prompt.openai.image_hosts")
             }
             Self::Workflow { .. } => {
                 "export it in ComfyUI with Workflow > Export (API), and put %prompt% where the prompt belongs"

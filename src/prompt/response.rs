@@ -112,7 +112,7 @@ pub(super) fn bad_response(provider: Name, what: impl Into<String>) -> PromptErr
 /// The kind of a body that is not JSON, such as `a web page`.
 pub(super) fn content_kind(body: &[u8]) -> &'static str {
     match image_file::sniff(body, "") {
-        Ok(_) => "a picture",
+        Ok(_) => "an image",
         Err(ImageFileError::Unsupported { format: found, .. } | ImageFileError::NotAnImage { found, .. }) => found,
         Err(_) => "an unknown file type",
     }

@@ -204,7 +204,7 @@ pub(super) async fn upload<B: Backend>(
     if let DaemonResponse::Warning(text) = show_image(&state, entry.id.clone(), arrival).await? {
         entry.notes.push(text);
     }
-    Ok(json(&Reply::Ok(DaemonResponse::Pictures(vec![entry]))))
+    Ok(json(&Reply::Ok(DaemonResponse::Images(vec![entry]))))
 }
 
 #[cfg(test)]

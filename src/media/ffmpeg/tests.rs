@@ -49,7 +49,7 @@ fn clip(name: &str, arguments: &[&str], input: &[u8]) -> Option<Clip> {
 fn background(path: &Path, fit: Fit, size: Size) -> Result<Frame, Failure> {
     let spec = BackgroundSpec::Video { path: path.to_owned(), fit };
     match Background::load(&spec, &Options::new(size))? {
-        Background::Moving(player) => Ok((*player.picture()).clone()),
+        Background::Moving(player) => Ok((*player.frame()).clone()),
         other => panic!("{other:?}"),
     }
 }

@@ -35,7 +35,7 @@ pub(in crate::prompt) fn same_origin(one: &Url, other: &Url) -> bool {
     hosts && one.scheme() == other.scheme() && one.port_or_known_default() == other.port_or_known_default()
 }
 
-/// Host and port, for messages and the setting `picture_hosts`.
+/// Host and port, for messages and the setting `image_hosts`.
 pub(in crate::prompt) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))

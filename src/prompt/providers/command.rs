@@ -72,7 +72,7 @@ impl Command {
     async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         progress(Progress::Working);
         let folder = tempfile::Builder::new().prefix("bgcam-").tempdir().map_err(|error| self.io_error(error))?;
-        let file = folder.path().join("picture");
+        let file = folder.path().join("image");
         let program = &self.settings.program;
         let finished = program::run(self.process(recipe, &file), recipe.prompt.as_bytes(), MAX_BYTES).await;
         let finished = finished.map_err(|error| self.io_error(error))?;

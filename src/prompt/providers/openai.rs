@@ -39,7 +39,7 @@ pub struct Settings {
     pub key_file: String,
     pub size: String,
     pub quality: String,
-    pub picture_hosts: Vec<String>,
+    pub image_hosts: Vec<String>,
 }
 
 impl Default for Settings {
@@ -51,7 +51,7 @@ impl Default for Settings {
             key_file: String::new(),
             size: String::new(),
             quality: "low".to_owned(),
-            picture_hosts: Vec::new(),
+            image_hosts: Vec::new(),
         }
     }
 }
@@ -204,7 +204,7 @@ impl OpenAi {
     async fn fetch(&self, text: &str, progress: OnProgress<'_>) -> Result<Vec<u8>, PromptError> {
         // A relative URL refers to the same server.
         let url = self.http.base().join(text).map_err(|_| bad_response(NAME, "the image's URL is invalid"))?;
-        let is_listed = self.settings.picture_hosts.iter().any(|listed| *listed == host(&url));
+        let is_listed = self.settings.image_hosts.iter().any(|listed| *listed == host(&url));
         let is_own = same_origin(self.http.base(), &url);
         if !(is_own || is_listed && url.scheme() == "https") {
             return Err(PromptError::ForeignImageHost { provider: NAME, host: self.http.clean(&host_or_scheme(&url)) });

@@ -396,7 +396,7 @@ let entries = [], maxBytes = 25 << 20, maxTiles = 24;
 const removed = new Map();
 let asksForPath = false;
 
-/** `none`, `blur`, `color`, `picture`, `video` or `slideshow`. */
+/** `none`, `blur`, `color`, `image`, `video` or `slideshow`. */
 const kindOf = (background) => (typeof background === "string" ? background : Object.keys(background)[0]);
 
 const setBackground = (spec) => request({ "set-background": { spec } });
@@ -533,7 +533,7 @@ let kindShown = "";
 /** Marks the current background and shows its options. */
 function showKind(background) {
   const kind = kindOf(background);
-  const file = background.picture?.path.split("/").at(-1);
+  const file = background.image?.path.split("/").at(-1);
   showNotes($("image-notes"), entries.filter((entry) => entry.file === file && entry.id !== createdId));
   for (const pick of document.querySelectorAll(".pick")) {
     const on = pick.dataset.kind === (kind === "slideshow" ? "video" : kind) || (file && pick.dataset.file === file);
@@ -583,8 +583,8 @@ async function upload(files) {
     }
     const close = toast(`Uploading ${file.name}`);
     await attempt(async () => {
-      const { pictures } = await call("POST", `/api/upload/${encodeURIComponent(file.name || "image")}`, file);
-      for (const note of pictures[0].notes || []) toast(note, { bad: true });
+      const { images } = await call("POST", `/api/upload/${encodeURIComponent(file.name || "image")}`, file);
+      for (const note of images[0].notes || []) toast(note, { bad: true });
     });
     close();
   }
@@ -688,10 +688,10 @@ $("prompt").onsubmit = async (event) => {
   setText($("result-notes"), "");
   const prompt = { text, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 };
   try {
-    const { pictures } = await request({ "set-prompt": prompt });
-    if (number === promptNumber && pictures) {
-      createdId = pictures[0].id;
-      showNotes($("result-notes"), pictures);
+    const { images } = await request({ "set-prompt": prompt });
+    if (number === promptNumber && images) {
+      createdId = images[0].id;
+      showNotes($("result-notes"), images);
     }
   } catch (error) {
     // the user cancelled or replaced an older prompt

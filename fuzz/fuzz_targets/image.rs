@@ -2,7 +2,7 @@
 #![no_main]
 
 use bgcam::{
-    background::{Fit, Limits, picture},
+    background::{Fit, Limits, still_image},
     frame::Size,
 };
 
@@ -10,7 +10,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
     let size = Size::new(64, 48).unwrap();
     let fit = [Fit::Cover, Fit::Contain, Fit::Stretch][bytes.len() % 3];
-    if let Ok(frame) = picture::from_bytes(bytes, "fuzz", fit, size, &limits) {
+    if let Ok(frame) = still_image::from_bytes(bytes, "fuzz", fit, size, &limits) {
         assert_eq!(frame.size(), size);
     }
 });

@@ -1,20 +1,10 @@
-//! Loads an image file as a frame.
-
-use std::path::Path;
+//! Decodes an image file into a frame.
 
 use super::{BackgroundError, Fit, Limits, fit};
 use crate::{
     frame::{Frame, Size},
     media::image_file,
 };
-
-/// Decodes the image at `path` and fits it to `size`.
-///
-/// # Errors
-/// Those of [`image_file::read`].
-pub fn load(path: &Path, fit: Fit, size: Size, limits: &Limits) -> Result<Frame, BackgroundError> {
-    Ok(fit::to_frame(image_file::read(path, limits)?, fit, size))
-}
 
 /// Decodes an image and fits it to `size`; errors refer to it as `name`.
 ///
