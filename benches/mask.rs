@@ -7,7 +7,7 @@ use bgcam::{
     mask::{
         self, InputKind, Quality, Settings, catalogue,
         input::{InputScaler, Region},
-        matte::{FAST_LEVELS, KEY_LEVELS, Matte, Tuning},
+        matte::{FAST_LEVELS, KEYFRAME_LEVELS, Matte, Tuning},
     },
 };
 use divan::{AllocProfiler, Bencher};
@@ -55,7 +55,7 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
         memory: settings.memory,
         edge: settings.edge,
         levels: FAST_LEVELS,
-        trusts_key: false,
+        trusts_keyframe: false,
         is_stream: true,
     };
     let shape = (spec.width, spec.height, Region::whole(spec));
@@ -76,7 +76,8 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
 fn key(bencher: Bencher<'_, '_>) {
     let spec = &catalogue::bundled()[0];
     let shape = (spec.width, spec.height, Region::whole(spec));
-    let tuning = Tuning { memory: 0.9, edge: (0.12, 0.88), levels: KEY_LEVELS, trusts_key: false, is_stream: true };
+    let tuning =
+        Tuning { memory: 0.9, edge: (0.12, 0.88), levels: KEYFRAME_LEVELS, trusts_keyframe: false, is_stream: true };
     let frame = frame("1280x720");
     let mut matte = Matte::new(frame.size(), shape, Some(shape), tuning);
     let alpha = person(spec.width, spec.height);
@@ -85,7 +86,7 @@ fn key(bencher: Bencher<'_, '_>) {
     matte.propagate();
     bencher.bench_local(|| {
         matte.mark_keyframe();
-        matte.set_key(divan::black_box(&alpha));
+        matte.set_keyframe(divan::black_box(&alpha));
     });
 }
 

@@ -89,7 +89,7 @@ impl KeyframeWorker {
         let (requests, answers) = (Arc::new(Latest::<Job>::default()), Arc::new(Latest::default()));
         let (inbox, outbox) = (Arc::clone(&requests), Arc::clone(&answers));
         let body = move || work(&inbox, &outbox);
-        let thread = thread::Builder::new().name("bgcam-key".to_owned()).spawn(body)?;
+        let thread = thread::Builder::new().name("bgcam-keyframe".to_owned()).spawn(body)?;
         Ok(Mode::Threaded { requests, answers, thread: Some(thread) })
     }
 
@@ -155,7 +155,7 @@ impl Drop for KeyframeWorker {
         if let Mode::Threaded { requests, thread, .. } = &mut self.mode {
             requests.close();
             if thread.take().is_some_and(|thread| thread.join().is_err()) {
-                tracing::error!("thread bgcam-key panicked");
+                tracing::error!("thread bgcam-keyframe panicked");
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{
     InputKind, MaskError, ModelInfo, Report, Segmenter, Settings,
     catalogue::{self, Output},
     keyframes::KeyframeWorker,
-    matte::{FAST_LEVELS, KEY_LEVELS, Matte, Shape, Tuning},
+    matte::{FAST_LEVELS, KEYFRAME_LEVELS, Matte, Shape, Tuning},
     model::Model,
     quality::{Plan, Quality},
     schedule::Schedule,
@@ -109,12 +109,12 @@ impl DualModelSegmenter {
         let levels = if is_bundled_and_fast(&info) {
             FAST_LEVELS
         } else if catalogue::is_bundled(&info.spec) || info.spec.output == Output::Logits {
-            KEY_LEVELS
+            KEYFRAME_LEVELS
         } else {
             (0.0, 1.0)
         };
         let is_stream = input != InputKind::Still;
-        let tuning = Tuning { memory, edge: settings.edge, levels, trusts_key: false, is_stream };
+        let tuning = Tuning { memory, edge: settings.edge, levels, trusts_keyframe: false, is_stream };
         let matte = Matte::new(size, fast.shape(), shape, tuning);
         let delay =
             if keyframes.is_some() && input != InputKind::Still { settings.latency.frames(info.quality) } else { 0 };
@@ -123,18 +123,18 @@ impl DualModelSegmenter {
     }
 
     /// Uses the keyframe model's result, if it is ready.
-    fn take_key_answer(&mut self) {
+    fn take_keyframe_answer(&mut self) {
         let Some(keyframes) = &mut self.keyframes else { return };
         match keyframes.worker.take_answer() {
             None => {}
-            Some(Ok(alpha)) => self.matte.set_key(alpha),
+            Some(Ok(alpha)) => self.matte.set_keyframe(alpha),
             Some(Err(error)) => {
                 let failure = Failure::from(error);
                 tracing::warn!(hint = failure.hint, "using quality eco instead of {}: {failure}", self.info.quality);
                 self.info.quality = Quality::Eco;
                 self.info.missing = Some(failure);
                 self.keyframes = None;
-                self.matte.forget_key();
+                self.matte.drop_keyframe();
             }
         }
     }
@@ -150,7 +150,7 @@ impl DualModelSegmenter {
         let drift = self.matte.propagate();
         let Some(keyframes) = &mut self.keyframes else { return Ok(()) };
         if keyframes.schedule.is_off() {
-            self.matte.forget_key();
+            self.matte.drop_keyframe();
         }
         let due = keyframes.every || keyframes.schedule.is_due(drift, ticks);
         if due && keyframes.worker.is_free() {
@@ -164,7 +164,7 @@ impl DualModelSegmenter {
                     .wait(Instant::now() + Duration::from_secs_f32(f32::from(ticks) / 30.0 * MAX_WAIT_SHARE));
             }
             if keyframes.every || is_slow {
-                self.take_key_answer();
+                self.take_keyframe_answer();
             }
         }
         Ok(())
@@ -194,9 +194,9 @@ fn open_keyframes(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape,
     }
     let model = Model::open(&spec, &settings, size)?;
     let shape = model.shape();
-    let keys = KeyframeWorker::new(Box::new(model), shape.0 * shape.1, settings.input == InputKind::Live)
+    let worker = KeyframeWorker::new(Box::new(model), shape.0 * shape.1, settings.input == InputKind::Live)
         .map_err(|error| Failure::new(crate::error::Kind::Io, format!("cannot start a thread: {error}")))?;
-    Ok((shape, Keyframes { worker: keys, schedule: Schedule::new(plan), every: is_still }))
+    Ok((shape, Keyframes { worker, schedule: Schedule::new(plan), every: is_still }))
 }
 
 impl Segmenter for DualModelSegmenter {
@@ -214,7 +214,7 @@ impl Segmenter for DualModelSegmenter {
                 return Err(MaskError::Size { expected: self.size, found });
             }
         }
-        self.take_key_answer();
+        self.take_keyframe_answer();
         let ticks = self.rate.ticks(frame.captured_at);
         if self.delay() == 0 {
             self.held = None;
@@ -257,7 +257,7 @@ impl Segmenter for DualModelSegmenter {
 
     fn report(&self) -> Report {
         Report {
-            models_disagree: self.keyframes.is_some() && self.matte.rejects_key(),
+            models_disagree: self.keyframes.is_some() && self.matte.rejects_keyframe(),
             others_visible: self.matte.shows_others(),
         }
     }
@@ -317,13 +317,13 @@ mod tests {
         let asked = Arc::new(AtomicUsize::new(0));
         let shape = segmenter.fast.shape();
         let fake = LeftHalf { width: shape.0, asked: Arc::clone(&asked), refuses };
-        let keys = KeyframeWorker::new(Box::new(fake), shape.0 * shape.1, false).unwrap();
+        let worker = KeyframeWorker::new(Box::new(fake), shape.0 * shape.1, false).unwrap();
         // the fast model is real, and finds no person in these frames
         let tuning =
-            Tuning { memory: 0.9, edge: settings.edge, levels: FAST_LEVELS, trusts_key: true, is_stream: true };
+            Tuning { memory: 0.9, edge: settings.edge, levels: FAST_LEVELS, trusts_keyframe: true, is_stream: true };
         segmenter.matte = Matte::new(SIZE, shape, Some(shape), tuning);
         let schedule = Schedule::new(quality.plan().unwrap());
-        segmenter.keyframes = Some(Keyframes { worker: keys, schedule, every: false });
+        segmenter.keyframes = Some(Keyframes { worker, schedule, every: false });
         segmenter.info.quality = quality;
         segmenter.delay = delay;
         Some((segmenter, asked))
@@ -351,7 +351,7 @@ mod tests {
         let Some((mut segmenter, asked)) = open(Quality::Balanced, 0, None) else { return };
         let mut mask = Mask::new(SIZE);
         segmenter.segment(&frame(0), &mut mask).unwrap();
-        assert!(halves(&mask).0 < 0.1, "no key result yet, and the fast model finds no person");
+        assert!(halves(&mask).0 < 0.1, "no keyframe result yet, and the fast model finds no person");
         for seq in 1..20 {
             let of = segmenter.segment(&frame(seq), &mut mask).unwrap().unwrap();
             assert_eq!((of.seq, mask.seq), (seq, seq));

@@ -147,7 +147,7 @@ impl Render {
     fn step(&mut self, captured: Option<CapturedFrame>, scene: &Arc<Scene>) -> bool {
         let now = self.now();
         if self.suspends.poll(&self.inputs.clock) {
-            self.forget();
+            self.reset();
         }
         match captured.filter(|captured| !scene.paused && self.is_current(captured, now)) {
             Some(captured) => {
@@ -157,11 +157,11 @@ impl Render {
                 self.last_captured = self.last_frame.map(|_| captured); // unless a suspend interrupted it
                 return true;
             }
-            None if scene.paused => self.forget(),
+            None if scene.paused => self.reset(),
             None => {}
         }
         if !self.is_in_a_gap(now) {
-            self.forget();
+            self.reset();
         }
         match self.last_captured.take() {
             Some(captured) if self.is_outdated(&captured, scene) => {
@@ -199,7 +199,7 @@ impl Render {
     }
 
     /// Drops all earlier frames and masks.
-    fn forget(&mut self) {
+    fn reset(&mut self) {
         self.last_frame = None;
         self.last_captured = None;
         self.masked = None;
@@ -212,7 +212,7 @@ impl Render {
         if self.inputs.wake.is_stopped() {
             return false;
         }
-        self.forget(); // the next reader must not see an old frame
+        self.reset(); // the next reader must not see an old frame
         let scene = self.inputs.scenes.load_full();
         self.show_card(&scene, self.now());
         drop(scene);
@@ -249,7 +249,7 @@ impl Render {
         };
         self.compose(frame, mask.map(|mask| &**mask), scene, now);
         if self.suspends.poll(&self.inputs.clock) {
-            self.forget(); // the machine was suspended during the wait for the mask
+            self.reset(); // the machine was suspended during the wait for the mask
             return self.show_card(scene, now);
         }
         self.preview.frame(View::Camera, frame, now);

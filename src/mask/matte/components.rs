@@ -126,7 +126,7 @@ impl Components {
         nearest_only: bool,
     ) {
         if let Some((motion, _)) = motion {
-            self.forget_photos(motion);
+            self.clear_moving_photos(motion);
         }
         self.find(alpha, fast, motion.map(|(motion, _)| motion));
         let all = self.choose(fast.is_some(), motion, nearest_only);
@@ -139,7 +139,7 @@ impl Components {
         }
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.kept.fill(false);
         self.owners.fill(Owner::None);
         self.photo.fill(Photo::No);
@@ -149,7 +149,7 @@ impl Components {
     }
 
     /// Clears the photo mark of cells that move.
-    fn forget_photos(&mut self, motion: &Motion) {
+    fn clear_moving_photos(&mut self, motion: &Motion) {
         for (row, photos) in self.photo.chunks_exact_mut(self.width).enumerate() {
             for (photo, &age) in photos.iter_mut().zip(motion.ages(row)) {
                 *photo = if *photo == Photo::Yes && age == 0 { Photo::Once } else { *photo };

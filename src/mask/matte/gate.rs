@@ -167,7 +167,7 @@ impl Gate {
         }
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.rejected.fill(0);
         self.votes.fill(0);
         self.trust = Trust::default();
@@ -178,9 +178,15 @@ impl Gate {
         self.trust.rejects && self.trust.is_about_person
     }
 
-    /// Judges `key`, the keyframe model's raw alpha, by the fast model's alpha of the same frame; `has_key` is whether
-    /// an earlier result is still in use.
-    pub(super) fn judge(&mut self, fast: &Plane<f32>, key: &Plane<f32>, motion: &Motion, has_key: bool) -> Verdict {
+    /// Judges `key`, the keyframe model's raw alpha, by the fast model's alpha of the same frame; `has_keyframe` is
+    /// whether an earlier result is still in use.
+    pub(super) fn judge(
+        &mut self,
+        fast: &Plane<f32>,
+        key: &Plane<f32>,
+        motion: &Motion,
+        has_keyframe: bool,
+    ) -> Verdict {
         downscale(fast, self.width, &mut self.fast);
         downscale(key, self.width, &mut self.key);
         let person = self.fast.iter().filter(|&&alpha| alpha > POSSIBLE_PERSON).count() as f32;
@@ -195,7 +201,7 @@ impl Gate {
             holes: (unsure / base / MAX_UNSURE_HOLES).max(holes / base / MAX_HOLES),
             rejected: rejected / base / MAX_REJECTED,
         };
-        self.trust.judge(contradiction.worst(), has_key, person >= all * MIN_PERSON_SHARE)
+        self.trust.judge(contradiction.worst(), has_keyframe, person >= all * MIN_PERSON_SHARE)
     }
 
     /// Applies the decisions to the keyframe model's alpha; `fast` is the fast model's alpha of the same frame, with

@@ -24,7 +24,7 @@ impl Memory {
         Self { weight, fresh: true, alpha: Plane::new(width, height), luma: Plane::new(width, height) }
     }
 
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.fresh = true;
     }
 
@@ -79,7 +79,7 @@ mod tests {
     fn a_new_stream_has_no_past() {
         let mut memory = Memory::new(4, 4, 0.7);
         memory.steady(&plane(100), &mut plane(0.5));
-        memory.forget();
+        memory.reset();
         let mut alpha = plane(0.6);
         memory.steady(&plane(100), &mut alpha);
         assert_eq!(alpha.row(0)[0], 0.6);

@@ -47,16 +47,16 @@ pub struct Tuning {
     /// The fast model's alphas that are mapped to 0 and to 1.
     pub levels: (f32, f32),
     /// Whether the keyframe model is trusted with a person that the fast model does not find.
-    pub trusts_key: bool,
+    pub trusts_keyframe: bool,
     /// Whether frames form a stream, in which people can be distinguished from objects by their motion.
     pub is_stream: bool,
 }
 
 /// The keyframe model is steadier than a model that runs on every frame, so its past has less weight.
-const KEY_MEMORY: f32 = 0.8;
+const KEYFRAME_MEMORY: f32 = 0.8;
 
 /// The change of alpha that is not noise of the keyframe model.
-const KEY_CHANGE: f32 = 0.5;
+const KEYFRAME_CHANGE: f32 = 0.5;
 
 /// The same for the fast model, which fluctuates more.
 const FAST_CHANGE: f32 = 1.1;
@@ -65,7 +65,7 @@ const FAST_CHANGE: f32 = 1.1;
 const STILL_MEMORY: f32 = 0.6;
 
 /// [`Tuning::levels`] of a keyframe model, whose softmax never reaches 0 or 1.
-pub const KEY_LEVELS: (f32, f32) = (0.12, 0.88);
+pub const KEYFRAME_LEVELS: (f32, f32) = (0.12, 0.88);
 
 /// [`Tuning::levels`] of the bundled fast models, which find slightly too much.
 pub const FAST_LEVELS: (f32, f32) = (0.31, 0.84);
@@ -80,8 +80,8 @@ pub struct Matte {
     cells: BoxDownscaler,
     guide: Guide,
     pyramid: Pyramid,
-    fast: Resample,
-    key: Option<Resample>,
+    fast_resample: Resample,
+    keyframe_resample: Option<Resample>,
     fast_alpha: Plane<f32>,
     still_detector: StillDetector,
     /// The alpha of the current frame.
@@ -91,16 +91,16 @@ pub struct Matte {
     /// The alpha of a keyframe before it is propagated.
     fresh: Plane<f32>,
     /// The frame on which the keyframe model was run.
-    key_frame: Snapshot,
+    keyframe: Snapshot,
     /// The alpha of that frame without the keyframe model's result.
     predicted: Plane<f32>,
     /// Whether that is still the current frame.
-    key_is_current: bool,
+    keyframe_is_current: bool,
     /// The last frame, as its own keyframe.
     own: Snapshot,
     propagation: Propagation,
     /// Whether the propagated alpha came from the keyframe model.
-    is_keyed: bool,
+    uses_keyframe: bool,
     gate: Gate,
     memory: Memory,
     motion: Motion,
@@ -115,7 +115,7 @@ pub struct Matte {
 
 impl Matte {
     /// For frames of `size` and the outputs of a fast model and, optionally, a keyframe model.
-    pub fn new(size: Size, fast: Shape, key: Option<Shape>, tuning: Tuning) -> Self {
+    pub fn new(size: Size, fast: Shape, keyframe: Option<Shape>, tuning: Tuning) -> Self {
         let grid = Grid::new(size);
         let (width, height) = (grid.width, grid.height);
         let resample = |(stride, _, region): Shape| {
@@ -130,19 +130,19 @@ impl Matte {
             cells: BoxDownscaler::new(grid, size),
             guide: Guide::new(grid),
             pyramid: Pyramid::new(width, height),
-            fast: resample(fast),
-            key: key.map(resample),
+            fast_resample: resample(fast),
+            keyframe_resample: keyframe.map(resample),
             fast_alpha: plane(),
             still_detector: StillDetector::new(width, height),
             alpha: plane(),
             answer: plane(),
             fresh: plane(),
-            key_frame: snapshot(),
+            keyframe: snapshot(),
             predicted: plane(),
-            key_is_current: false,
+            keyframe_is_current: false,
             own: snapshot(),
             propagation: Propagation::new(width, height),
-            is_keyed: false,
+            uses_keyframe: false,
             gate: Gate::new(width, height),
             memory: Memory::new(width, height, tuning.memory * STILL_MEMORY),
             motion: Motion::new(width.div_ceil(2), height.div_ceil(2)),
@@ -161,71 +161,71 @@ impl Matte {
         self.cells.fill(frame, &mut self.guide);
         self.pyramid.build(&self.guide.y);
         self.motion.update(self.pyramid.halved(), ticks);
-        self.key_is_current = false;
+        self.keyframe_is_current = false;
         self.ticks = ticks;
         !self.still_detector.holds(&self.guide.y, ticks)
     }
 
     /// Sets the fast model's alpha of the current frame.
     pub fn set_fast(&mut self, alpha: &[f32]) {
-        self.fast.run(alpha, &mut self.fast_alpha);
+        self.fast_resample.run(alpha, &mut self.fast_alpha);
         self.still_detector.record(&self.guide.y);
     }
 
     /// Computes the alpha of the frame: that of the last keyframe, propagated and repaired, or the fast model's own,
     /// smoothed towards its past. Returns how far the frame has drifted from the last keyframe.
     pub fn propagate(&mut self) -> Drift {
-        let drift = if self.propagation.has_key() {
+        let drift = if self.propagation.has_keyframe() {
             let drift = self.propagation.apply(&self.pyramid, &self.fast_alpha, &mut self.alpha);
             self.alpha.replicate();
             drift
         } else {
             Drift::default()
         };
-        if self.is_keyed {
+        if self.uses_keyframe {
             return drift;
         }
         self.own.take(&self.pyramid, &self.fast_alpha);
         stretch(self.fast_alpha.raw().0, self.tuning.levels, self.fresh.raw_mut());
-        if self.propagation.has_key() {
+        if self.propagation.has_keyframe() {
             let calm = TemporalFilter { weight: self.tuning.memory, change: FAST_CHANGE };
             smooth_towards(self.alpha.raw().0, calm, self.fresh.raw_mut());
         }
-        self.propagation.set_key(&mut self.own, &self.fresh);
+        self.propagation.set_keyframe(&mut self.own, &self.fresh);
         std::mem::swap(&mut self.alpha, &mut self.fresh);
         drift
     }
 
     /// Keeps what is needed to use the keyframe model's result for this frame.
     pub fn mark_keyframe(&mut self) {
-        self.key_frame.take(&self.pyramid, &self.fast_alpha);
+        self.keyframe.take(&self.pyramid, &self.fast_alpha);
         self.predicted.copy_from(&self.alpha);
-        self.key_is_current = true;
+        self.keyframe_is_current = true;
     }
 
     /// Uses the keyframe model's result for the kept frame, where it is plausible given the fast model's.
     ///
     /// If other frames have followed, the alpha of the current one is computed again.
-    pub fn set_key(&mut self, alpha: &[f32]) {
-        let Some(key) = &mut self.key else { return };
-        key.run(alpha, &mut self.answer);
-        stretch(self.answer.raw().0, KEY_LEVELS, self.fresh.raw_mut());
-        if !self.tuning.trusts_key {
-            let fast = self.key_frame.fast_alpha();
-            match self.gate.judge(fast, &self.answer, &self.motion, self.is_keyed) {
+    pub fn set_keyframe(&mut self, alpha: &[f32]) {
+        let Some(resample) = &mut self.keyframe_resample else { return };
+        resample.run(alpha, &mut self.answer);
+        stretch(self.answer.raw().0, KEYFRAME_LEVELS, self.fresh.raw_mut());
+        if !self.tuning.trusts_keyframe {
+            let fast = self.keyframe.fast_alpha();
+            match self.gate.judge(fast, &self.answer, &self.motion, self.uses_keyframe) {
                 Verdict::Use => self.gate.apply(fast, self.tuning.levels, &mut self.fresh),
                 Verdict::Skip => return,
                 Verdict::Reject => {
-                    self.is_keyed = false;
+                    self.uses_keyframe = false;
                     return;
                 }
             }
         }
-        let calm = TemporalFilter { weight: self.tuning.memory * KEY_MEMORY, change: KEY_CHANGE };
+        let calm = TemporalFilter { weight: self.tuning.memory * KEYFRAME_MEMORY, change: KEYFRAME_CHANGE };
         smooth_towards(self.predicted.raw().0, calm, self.fresh.raw_mut());
-        self.propagation.set_key(&mut self.key_frame, &self.fresh);
-        self.is_keyed = true;
-        if self.key_is_current {
+        self.propagation.set_keyframe(&mut self.keyframe, &self.fresh);
+        self.uses_keyframe = true;
+        if self.keyframe_is_current {
             std::mem::swap(&mut self.alpha, &mut self.fresh);
         } else {
             self.propagation.apply(&self.pyramid, &self.fast_alpha, &mut self.alpha);
@@ -234,7 +234,7 @@ impl Matte {
     }
 
     /// Whether edges come from the fast model alone because the two models contradict each other.
-    pub fn rejects_key(&self) -> bool {
+    pub fn rejects_keyframe(&self) -> bool {
         self.gate.rejects()
     }
 
@@ -249,15 +249,15 @@ impl Matte {
     }
 
     /// Continues with the fast model alone.
-    pub fn forget_key(&mut self) {
-        self.is_keyed = false;
+    pub fn drop_keyframe(&mut self) {
+        self.uses_keyframe = false;
     }
 
     /// Writes the alpha of the current frame at full size.
     pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
         self.memory.steady(&self.guide.y, &mut self.alpha);
         self.hold.run(&self.motion, self.ticks, &mut self.alpha);
-        let fast = (self.is_keyed && !self.tuning.trusts_key).then_some(&self.fast_alpha);
+        let fast = (self.uses_keyframe && !self.tuning.trusts_keyframe).then_some(&self.fast_alpha);
         let motion = self.tuning.is_stream.then_some((&self.motion, self.ticks));
         self.components.remove_non_persons(&mut self.alpha, fast, motion, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
@@ -266,13 +266,13 @@ impl Matte {
 
     /// Clears all state from earlier frames.
     pub fn reset(&mut self) {
-        self.propagation.forget();
-        self.gate.forget();
-        self.motion.forget();
-        self.memory.forget();
-        self.components.forget();
-        self.still_detector.forget();
-        self.is_keyed = false;
+        self.propagation.reset();
+        self.gate.reset();
+        self.motion.reset();
+        self.memory.reset();
+        self.components.reset();
+        self.still_detector.reset();
+        self.uses_keyframe = false;
     }
 }
 
@@ -325,7 +325,7 @@ mod tests {
     fn matte(size: Size) -> Matte {
         let shape = (MODEL.0, MODEL.1, Region { x: 0, y: 0, width: MODEL.0, height: MODEL.1 });
         let tuning =
-            Tuning { memory: 0.9, edge: (0.12, 0.88), levels: FAST_LEVELS, trusts_key: false, is_stream: true };
+            Tuning { memory: 0.9, edge: (0.12, 0.88), levels: FAST_LEVELS, trusts_keyframe: false, is_stream: true };
         Matte::new(size, shape, Some(shape), tuning)
     }
 
@@ -340,7 +340,7 @@ mod tests {
             matte.propagate();
             if step == 0 {
                 matte.mark_keyframe();
-                matte.set_key(&alpha);
+                matte.set_keyframe(&alpha);
             }
             let mut mask = vec![77; size.luma_len()];
             matte.finish(&frame, &mut mask);

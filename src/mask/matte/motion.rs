@@ -31,7 +31,7 @@ impl Motion {
         Self { reference: plane(), changed: plane(), ages: plane(), vertical, age: 0, is_empty: true }
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.is_empty = true;
     }
 
@@ -115,7 +115,7 @@ mod tests {
         }
         motion.update(&flat(106), 1);
         assert_eq!(motion.ages(0)[0], 0);
-        motion.forget();
+        motion.reset();
         motion.update(&flat(0), 1);
         assert_eq!((motion.ages(0)[0], motion.stream_age()), (u8::MAX, 0));
     }

@@ -68,8 +68,8 @@ pub struct Drift {
 /// Propagates the alpha of a keyframe.
 #[derive(Debug)]
 pub(crate) struct Propagation {
-    key: Snapshot,
-    has_key: bool,
+    keyframe: Snapshot,
+    has_keyframe: bool,
     warp: Warp,
     flow: Flow,
     /// The fast model's alpha of the keyframe along the flow, then its difference from the current one.
@@ -83,8 +83,8 @@ pub(crate) struct Propagation {
 impl Propagation {
     pub(crate) fn new(width: usize, height: usize) -> Self {
         Self {
-            key: Snapshot::new(width, height),
-            has_key: false,
+            keyframe: Snapshot::new(width, height),
+            has_keyframe: false,
             warp: Warp::new(width, height),
             flow: Flow::new(width, height),
             differs: Plane::new(width, height),
@@ -94,25 +94,25 @@ impl Propagation {
         }
     }
 
-    pub(crate) fn has_key(&self) -> bool {
-        self.has_key
+    pub(crate) fn has_keyframe(&self) -> bool {
+        self.has_keyframe
     }
 
-    pub(crate) fn forget(&mut self) {
-        self.has_key = false;
+    pub(crate) fn reset(&mut self) {
+        self.has_keyframe = false;
     }
 
     /// Starts to propagate `alpha`, which belongs to the frame of `snapshot`; swaps the snapshot with the old one.
-    pub(crate) fn set_key(&mut self, snapshot: &mut Snapshot, alpha: &Plane<f32>) {
-        std::mem::swap(&mut self.key, snapshot);
-        self.has_key = true;
+    pub(crate) fn set_keyframe(&mut self, snapshot: &mut Snapshot, alpha: &Plane<f32>) {
+        std::mem::swap(&mut self.keyframe, snapshot);
+        self.has_keyframe = true;
         self.flow.restart();
-        self.warp.set(alpha, &self.key.fast_alpha);
+        self.warp.set(alpha, &self.keyframe.fast_alpha);
     }
 
     /// Writes the propagated and repaired alpha of the frame to `into`.
     pub(crate) fn apply(&mut self, now: &Pyramid, fast_alpha: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
-        self.flow.find(now, &self.key.pyramid);
+        self.flow.find(now, &self.keyframe.pyramid);
         self.warp.run(&self.flow, into, &mut self.differs);
         self.find_lost(into.width);
         self.repair(fast_alpha, into)
@@ -281,10 +281,10 @@ mod tests {
     }
 
     /// A keyframe of `scene` with the keyframe model's `alpha` and the fast model's `fast`.
-    fn keyed(scene: &Scene, alpha: &Plane<f32>, fast: &Plane<f32>) -> Propagation {
+    fn with_keyframe(scene: &Scene, alpha: &Plane<f32>, fast: &Plane<f32>) -> Propagation {
         let (mut propagation, mut snapshot) = (Propagation::new(SIZE.0, SIZE.1), Snapshot::new(SIZE.0, SIZE.1));
         snapshot.take(&scene.pyramid, fast);
-        propagation.set_key(&mut snapshot, alpha);
+        propagation.set_keyframe(&mut snapshot, alpha);
         propagation
     }
 
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn alpha_follows_the_person_even_if_the_fast_model_misses_them() {
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(45.0, 14.0, 0.0));
-        let mut propagation = keyed(&then, &then.alpha, &empty());
+        let mut propagation = with_keyframe(&then, &then.alpha, &empty());
         let mut alpha = empty();
         let drift = propagation.apply(&now.pyramid, &empty(), &mut alpha);
         assert!(off(&alpha, &now.alpha) < 0.25 * off(&then.alpha, &now.alpha), "{}", off(&alpha, &now.alpha));
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn nothing_changes_while_nothing_moves() {
         let scene = disc(40.0, 14.0, 0.0);
-        let mut propagation = keyed(&scene, &scene.alpha, &scene.alpha);
+        let mut propagation = with_keyframe(&scene, &scene.alpha, &scene.alpha);
         let mut alpha = empty();
         let drift = propagation.apply(&scene.pyramid, &scene.alpha, &mut alpha);
         assert!(off(&alpha, &scene.alpha) < 0.001);
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn a_person_who_enters_is_repaired_and_causes_drift() {
         let (before, now) = (disc(-40.0, 14.0, 0.0), disc(50.0, 14.0, 0.0));
-        let mut propagation = keyed(&before, &before.alpha, &before.alpha);
+        let mut propagation = with_keyframe(&before, &before.alpha, &before.alpha);
         let mut alpha = empty();
         let drift = propagation.apply(&now.pyramid, &now.alpha, &mut alpha);
         assert!(off(&alpha, &now.alpha) < 0.3 * off(&before.alpha, &now.alpha), "{}", off(&alpha, &now.alpha));
@@ -328,7 +328,7 @@ mod tests {
     fn the_fast_model_makes_no_holes_where_it_never_agreed() {
         // the keyframe has hair that the fast model misses, and the frame changes there
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(40.0, 14.0, 2.5));
-        let mut propagation = keyed(&then, &then.alpha, &empty());
+        let mut propagation = with_keyframe(&then, &then.alpha, &empty());
         let mut alpha = empty();
         let mut noise = empty();
         (0..SIZE.1).for_each(|y| noise.row_mut(y).fill(0.15));
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn repairing_only_the_lost_ranges_changes_nothing() {
         let (then, now) = (disc(40.0, 14.0, 0.0), disc(52.0, 14.0, 1.0));
-        let mut propagation = keyed(&then, &then.alpha, &then.alpha);
+        let mut propagation = with_keyframe(&then, &then.alpha, &then.alpha);
         let mut alpha = empty();
         let drift = propagation.apply(&now.pyramid, &now.alpha, &mut alpha);
         assert!(propagation.lost_spans.iter().any(Range::is_empty) && drift.lost > 0.0, "{:?}", propagation.lost_spans);

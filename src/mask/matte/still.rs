@@ -41,7 +41,7 @@ impl StillDetector {
         self.age = Some(0);
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.age = None;
     }
 
@@ -101,7 +101,7 @@ mod tests {
         let good = (0..100).take_while(|_| stillness.holds(&textured(0, 0, 0), 1)).count();
         assert_eq!(good, MAX_AGE as usize);
         stillness.record(&textured(0, 0, 0));
-        stillness.forget();
+        stillness.reset();
         assert!(!stillness.holds(&textured(0, 0, 0), 1));
     }
 

@@ -30,12 +30,12 @@ pub(super) struct Trust {
 
 impl Trust {
     /// `contradiction` is how strongly a result contradicts the fast model; 1 is too much.
-    pub(super) fn judge(&mut self, contradiction: f32, has_key: bool, is_about_person: bool) -> Verdict {
+    pub(super) fn judge(&mut self, contradiction: f32, has_keyframe: bool, is_about_person: bool) -> Verdict {
         self.is_about_person = is_about_person;
         if contradiction >= 1.0 {
             self.plausible = 0;
             self.implausible = self.implausible.saturating_add(1);
-            self.rejects |= self.implausible > 1 || !has_key;
+            self.rejects |= self.implausible > 1 || !has_keyframe;
             return if self.rejects { Verdict::Reject } else { Verdict::Skip };
         }
         self.implausible = 0;

@@ -56,7 +56,7 @@ fn a_kept_component_may_shrink_before_it_is_removed() {
     assert!(kept(&mut components, 8));
     assert!(kept(&mut components, 4), "large enough to stay");
     assert!(!kept(&mut components, 2));
-    components.forget();
+    components.reset();
     assert!(!kept(&mut components, 4));
 }
 

@@ -37,17 +37,17 @@ fn moving(area: Option<Area>) -> Motion {
 
 struct Stream {
     gate: Gate,
-    has_key: bool,
+    has_keyframe: bool,
 }
 
 impl Stream {
     fn new() -> Self {
-        Self { gate: Gate::new(SIZE.0, SIZE.1), has_key: false }
+        Self { gate: Gate::new(SIZE.0, SIZE.1), has_keyframe: false }
     }
 
     fn judge(&mut self, fast: &Plane<f32>, key: &Plane<f32>, motion: &Motion) -> (Verdict, Plane<f32>) {
-        let verdict = self.gate.judge(fast, key, motion, self.has_key);
-        self.has_key |= verdict == Verdict::Use;
+        let verdict = self.gate.judge(fast, key, motion, self.has_keyframe);
+        self.has_keyframe |= verdict == Verdict::Use;
         let mut alpha = key.clone();
         if verdict == Verdict::Use {
             self.gate.apply(fast, (0.3, 0.8), &mut alpha);
@@ -150,6 +150,6 @@ fn an_empty_room_is_not_reported_as_a_contradiction() {
     let mut stream = Stream::new();
     let chair = (20, 60, 30, 90);
     let (_, alpha) = stream.judge(&plane(0.0, &[]), &plane(0.08, &[(chair, 0.95)]), &moving(None));
-    assert!(mean(&alpha, chair) == 0.0 || !stream.has_key);
+    assert!(mean(&alpha, chair) == 0.0 || !stream.has_keyframe);
     assert!(!stream.gate.rejects());
 }
