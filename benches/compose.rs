@@ -55,8 +55,8 @@ fn plain(bencher: Bencher<'_, '_>, size: &str) {
 }
 
 #[divan::bench(args = SIZES)]
-fn color(bencher: Bencher<'_, '_>, size: &str) {
-    compose(bencher, size, false, |_| Background::Color(Yuv::from_rgb(32, 160, 64)));
+fn colour(bencher: Bencher<'_, '_>, size: &str) {
+    compose(bencher, size, false, |_| Background::Colour(Yuv::from_rgb(32, 160, 64)));
 }
 
 #[divan::bench(args = SIZES)]
@@ -82,7 +82,7 @@ fn blur_mirrored(bencher: Bencher<'_, '_>, size: &str) {
 /// An image background at 1280x720, with one look setting enabled.
 #[divan::bench(args = ["(none)", "softness", "edge_shift", "decontaminate", "light_wrap", "exposure_match", "low_light", "zoom", "background_opacity"])]
 fn look(bencher: Bencher<'_, '_>, setting: &str) {
-    let mut look = Look::plain();
+    let mut look = Look::neutral();
     match setting {
         "softness" => look.softness = 30,
         "edge_shift" => look.edge_shift = -30,

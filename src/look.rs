@@ -210,7 +210,7 @@ impl Look {
     }
 
     /// The neutral look, which leaves every pixel unchanged.
-    pub fn plain() -> Self {
+    pub fn neutral() -> Self {
         Self {
             softness: 0,
             edge_shift: 0,
@@ -304,11 +304,11 @@ mod tests {
 
     #[test]
     fn every_field_has_a_setting_and_the_neutral_look_is_valid() {
-        let plain = Look::plain();
-        plain.check().unwrap();
+        let neutral = Look::neutral();
+        neutral.check().unwrap();
         let mut names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
         names.sort_unstable();
-        let mut fields: Vec<String> = plain.to_map().keys().cloned().collect();
+        let mut fields: Vec<String> = neutral.to_map().keys().cloned().collect();
         fields.sort_unstable();
         assert_eq!(names, fields);
     }
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn changes_are_applied_and_checked() {
         let look =
-            Look::plain().with(&changes(r#"{"softness": 20, "auto-frame": true, "overlay_position": "top-left"}"#));
+            Look::neutral().with(&changes(r#"{"softness": 20, "auto-frame": true, "overlay_position": "top-left"}"#));
         let look = look.unwrap();
         assert_eq!((look.softness, look.auto_frame, look.overlay_position), (20, true, Position::TopLeft));
         for (bad, expected) in [
@@ -328,7 +328,7 @@ mod tests {
             (r#"{"overlay": "logo.png"}"#, "the absolute path"),
             (r#"{"overlay_position": "left"}"#, "one of top-left"),
         ] {
-            let failure = Failure::from(Look::plain().with(&changes(bad)).unwrap_err());
+            let failure = Failure::from(Look::neutral().with(&changes(bad)).unwrap_err());
             assert!(failure.message.contains(expected), "{failure}");
             assert!(failure.hint.is_some());
         }

@@ -23,8 +23,8 @@ use crate::{
     frame::{Frame, Mask, Pool, Size},
     mask::{self, InputKind, Quality, Segmenter},
     sink::{
-        self, Existing, SinkSpec,
-        still::{self, Format},
+        self, OverwritePolicy, SinkSpec,
+        still::{self, StillFormat},
         y4m::{Content, Writer},
     },
 };
@@ -66,7 +66,7 @@ pub fn run(args: &RenderArgs, config: &Config) -> Result<(), Failure> {
         refuse_same_file(mask, &args.output)?;
     }
     let options = FileOptions::default();
-    if let Some(format) = Format::of(&args.output) {
+    if let Some(format) = StillFormat::of(&args.output) {
         let mask = args.mask.as_deref().map(image_format).transpose()?;
         let source = file::open(&args.input, &options)?;
         return render_image(args, config, source, format, mask);
@@ -160,8 +160,8 @@ fn render_image(
     args: &RenderArgs,
     config: &Config,
     mut source: Box<dyn FrameSource>,
-    format: Format,
-    mask_format: Option<Format>,
+    format: StillFormat,
+    mask_format: Option<StillFormat>,
 ) -> Result<(), Failure> {
     let mut frame = Frame::new(source.size());
     source.next(&mut frame)?;
@@ -187,7 +187,7 @@ fn render_video(
     let settings = mask::Settings { input: InputKind::File, ..config.mask.clone() };
     let rate = source.rate();
     let mut stages = Stages::open(args, config, &settings, size, rate)?;
-    let mut sink = sink::open(output, size, rate, Existing::Replace)?;
+    let mut sink = sink::open(output, size, rate, OverwritePolicy::Replace)?;
     let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, rate)).transpose()?;
     let mut write = |stages: &Stages| {
         sink.write(&stages.output)?;
@@ -244,8 +244,8 @@ fn refuse_same_file(output: &Path, input: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn image_format(path: &Path) -> Result<Format, Failure> {
-    Format::of(path).ok_or_else(|| unsupported_extension(path, ".png or .jpg, because the output is an image"))
+fn image_format(path: &Path) -> Result<StillFormat, Failure> {
+    StillFormat::of(path).ok_or_else(|| unsupported_extension(path, ".png or .jpg, because the output is an image"))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

@@ -296,7 +296,7 @@ fn a_far_too_slow_model_ends_in_a_card_and_not_in_the_room() {
 #[test]
 fn the_plain_camera_continues_without_a_mask_for_lighting() {
     let _alone = alone();
-    let look = Look { low_light: 50, ..Look::plain() };
+    let look = Look { low_light: 50, ..Look::neutral() };
     let (pipeline, memory) = start_fakes("4000", Scene { look, ..scene("off") }, 300);
     // longer than a background may lack its person before a card reports it
     wait_for("frames are shown for a while", || pipeline.stats().composed.get() > 110);

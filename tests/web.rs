@@ -274,7 +274,7 @@ fn invalid_requests_are_rejected_with_a_reason() {
     let home = Home::new();
     let daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     let session = Session::of(&home);
-    let color = br##"{"set-background":{"spec":{"color":"#102030"}}}"##;
+    let colour = br##"{"set-background":{"spec":{"color":"#102030"}}}"##;
     for (method, path, body, expected) in [
         ("POST", "/api/request", &b"{"[..], 400),
         ("POST", "/api/request", br#""explode""#, 400),
@@ -318,7 +318,7 @@ fn invalid_requests_are_rejected_with_a_reason() {
         assert!([400, 413].contains(&session.raw(&head, b"").status), "{length}");
     }
     assert_eq!(daemon.status().scene.label, "#20a040", "nothing has changed");
-    assert_eq!(session.ask("POST", "/api/request", color).json(), json!({"ok": {"done": "background: #102030"}}));
+    assert_eq!(session.ask("POST", "/api/request", colour).json(), json!({"ok": {"done": "background: #102030"}}));
 }
 
 #[test]

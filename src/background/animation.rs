@@ -38,7 +38,7 @@ const DEFAULT_TIME: Duration = Duration::from_millis(100);
 
 /// The animated formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum AnimationFormat {
     Gif,
     WebP,
     Png,
@@ -46,16 +46,16 @@ pub(super) enum Format {
 
 /// The format of an animation that starts with these bytes. A still image has none, except that a GIF may have a single
 /// frame.
-pub(super) fn recognise(bytes: &[u8]) -> Option<Format> {
+pub(super) fn recognise(bytes: &[u8]) -> Option<AnimationFormat> {
     // the flag in the VP8X chunk
     const ANIMATION: u8 = 2;
     if bytes.starts_with(b"GIF8") {
-        return Some(Format::Gif);
+        return Some(AnimationFormat::Gif);
     }
     if bytes.starts_with(b"RIFF") && bytes.get(8..16) == Some(b"WEBPVP8X") {
-        return bytes.get(20).filter(|flags| *flags & ANIMATION != 0).map(|_| Format::WebP);
+        return bytes.get(20).filter(|flags| *flags & ANIMATION != 0).map(|_| AnimationFormat::WebP);
     }
-    is_apng(bytes).then_some(Format::Png)
+    is_apng(bytes).then_some(AnimationFormat::Png)
 }
 
 /// Whether an `acTL` chunk precedes the pixels, as the standard requires.
@@ -67,20 +67,20 @@ fn is_apng(bytes: &[u8]) -> bool {
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     path: PathBuf,
-    format: Format,
+    format: AnimationFormat,
     bytes: Arc<[u8]>,
     /// The conversion of its colours to sRGB, if they differ.
     to_srgb: Option<ToSrgb>,
 }
 
 impl Source {
-    pub(super) fn new(path: &Path, format: Format, mut bytes: Vec<u8>) -> Self {
-        if format == Format::Gif {
+    pub(super) fn new(path: &Path, format: AnimationFormat, mut bytes: Vec<u8>) -> Self {
+        if format == AnimationFormat::Gif {
             gif::show_first_image(&mut bytes);
         }
         let to_srgb = colours(&bytes, format).ok().flatten();
         let source = Self { path: path.to_owned(), format, bytes: bytes.into(), to_srgb };
-        if format == Format::Gif { source.with_end() } else { source }
+        if format == AnimationFormat::Gif { source.with_end() } else { source }
     }
 
     /// Adds an end marker if that is all that is missing: some programs omit it, and browsers still show the image.
@@ -117,17 +117,17 @@ impl Source {
             let mut limits = image::Limits::default();
             limits.max_alloc = Some(MAX_PIXELS * 4 * 4); // three canvases and some tables
             Ok(match self.format {
-                Format::Gif => {
+                AnimationFormat::Gif => {
                     let mut decoder = GifDecoder::new(input)?;
                     decoder.set_limits(limits)?;
                     (decoder.dimensions(), decoder.into_frames())
                 }
-                Format::WebP => {
+                AnimationFormat::WebP => {
                     webp::check(&self.bytes)?;
                     let decoder = WebPDecoder::new(input)?;
                     (decoder.dimensions(), decoder.into_frames())
                 }
-                Format::Png => {
+                AnimationFormat::Png => {
                     let decoder = PngDecoder::with_limits(input, limits)?;
                     (decoder.dimensions(), decoder.apng()?.into_frames())
                 }
@@ -149,15 +149,15 @@ impl Source {
 }
 
 /// The conversion of an animation's colours to sRGB.
-fn colours(bytes: &[u8], format: Format) -> ImageResult<Option<ToSrgb>> {
+fn colours(bytes: &[u8], format: AnimationFormat) -> ImageResult<Option<ToSrgb>> {
     let input = Cursor::new(bytes);
     Ok(match format {
-        Format::Gif => ToSrgb::of(&mut GifDecoder::new(input)?, bytes, ImageFormat::Gif),
-        Format::WebP => {
+        AnimationFormat::Gif => ToSrgb::of(&mut GifDecoder::new(input)?, bytes, ImageFormat::Gif),
+        AnimationFormat::WebP => {
             webp::check(bytes)?;
             ToSrgb::of(&mut WebPDecoder::new(input)?, bytes, ImageFormat::WebP)
         }
-        Format::Png => ToSrgb::of(&mut PngDecoder::new(input)?, bytes, ImageFormat::Png),
+        AnimationFormat::Png => ToSrgb::of(&mut PngDecoder::new(input)?, bytes, ImageFormat::Png),
     })
 }
 
@@ -435,7 +435,7 @@ pub(super) mod tests {
     #[test]
     fn an_animated_webp_is_recognized_by_its_flag() {
         let head = |flags: u8| [&b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0"[..], &[flags, 0, 0, 0]].concat();
-        assert_eq!(recognise(&head(2)), Some(Format::WebP));
+        assert_eq!(recognise(&head(2)), Some(AnimationFormat::WebP));
         assert_eq!(recognise(&head(0x10)), None);
         assert_eq!(recognise(b"RIFF\x40\0\0\0WEBPVP8X"), None);
     }

@@ -21,10 +21,10 @@ pub enum BackgroundError {
     BadSpec { text: String, suggestion: Option<String> },
     /// Not a colour.
     #[error("invalid colour {text:?}, expected #rgb, #rrggbb or a CSS colour name")]
-    BadColor { text: String, suggestion: Option<String> },
+    BadColour { text: String, suggestion: Option<String> },
     /// A transparent colour.
     #[error("colour {text:?} is transparent, expected an opaque one")]
-    ClearColor { text: String },
+    ClearColour { text: String },
     /// Not a blur strength.
     #[error("invalid blur strength {text:?}, expected a whole number from 1 to 100")]
     BadStrength { text: String },
@@ -73,8 +73,8 @@ impl BackgroundError {
     fn kind(&self) -> Kind {
         match self {
             Self::BadSpec { .. }
-            | Self::BadColor { .. }
-            | Self::ClearColor { .. }
+            | Self::BadColour { .. }
+            | Self::ClearColour { .. }
             | Self::BadStrength { .. }
             | Self::BadSeconds { .. } => Kind::BadInput,
             Self::ImageFile(error) => error.kind(),
@@ -91,7 +91,7 @@ impl BackgroundError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::BadSpec { suggestion: Some(suggestion), .. }
-            | Self::BadColor { suggestion: Some(suggestion), .. }
+            | Self::BadColour { suggestion: Some(suggestion), .. }
             | Self::NotFound { suggestion: Some(suggestion), .. } => Some(format!("did you mean {suggestion:?}?")),
             Self::BadSpec { text, suggestion: None } if !text.is_empty() && !text.ends_with(':') => {
                 Some(format!("for an image file with that name, write image:{text}"))

@@ -40,7 +40,7 @@ pub enum Background {
     /// The plain camera.
     Off,
     /// A single colour.
-    Color(Yuv),
+    Colour(Yuv),
     /// An image of the frames' size.
     Image(Arc<Frame>),
     /// Successive images of the frames' size: a video, an animation or a slideshow.
@@ -91,7 +91,7 @@ impl Background {
     pub fn load(spec: &BackgroundSpec, options: &Options) -> Result<Self, BackgroundError> {
         Ok(match spec {
             BackgroundSpec::Off => Self::Off,
-            BackgroundSpec::Color(colour) => Self::Color(Yuv::from_rgb(colour.r, colour.g, colour.b)),
+            BackgroundSpec::Colour(colour) => Self::Colour(Yuv::from_rgb(colour.r, colour.g, colour.b)),
             BackgroundSpec::Image { path, fit } | BackgroundSpec::Video { path, fit } => {
                 moving::load(path, *fit, options)?
             }

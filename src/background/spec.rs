@@ -36,7 +36,8 @@ pub enum BackgroundSpec {
     #[serde(rename = "none", alias = "off")]
     Off,
     /// A single colour.
-    Color(Rgb),
+    #[serde(rename = "color")]
+    Colour(Rgb),
     /// An image file.
     Image {
         /// The path; the daemon requires it to be absolute.
@@ -118,7 +119,7 @@ impl BackgroundSpec {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Image { path, .. } | Self::Video { path, .. } | Self::Slideshow(Slides { path, .. }) => Some(path),
-            Self::Off | Self::Color(_) | Self::Blur { .. } => None,
+            Self::Off | Self::Colour(_) | Self::Blur { .. } => None,
         }
     }
 
@@ -147,7 +148,7 @@ impl BackgroundSpec {
             Self::Image { path, fit } | Self::Video { path, fit } | Self::Slideshow(Slides { path, fit, .. }) => {
                 Some((path, fit))
             }
-            Self::Off | Self::Color(_) | Self::Blur { .. } => None,
+            Self::Off | Self::Colour(_) | Self::Blur { .. } => None,
         }
     }
 }
@@ -157,7 +158,7 @@ impl fmt::Display for BackgroundSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => f.write_str("none"),
-            Self::Color(colour) => colour.fmt(f),
+            Self::Colour(colour) => colour.fmt(f),
             Self::Image { path, .. } | Self::Video { path, .. } => name(path).fmt(f),
             Self::Slideshow(Slides { path, seconds, .. }) => write!(f, "slideshow of {}, {seconds} s each", name(path)),
             Self::Blur { strength } => write!(f, "blur {strength}"),
@@ -185,7 +186,7 @@ impl FromStr for BackgroundSpec {
         match text {
             "none" | "off" => Ok(Self::Off),
             "blur" => Ok(Self::Blur { strength: DEFAULT_BLUR }),
-            _ if is_colour(text) => text.parse().map(Self::Color),
+            _ if is_colour(text) => text.parse().map(Self::Colour),
             // a bare word is more likely a typo than a file: image names have a dot
             _ if !text.contains(['/', '.']) => {
                 Err(BackgroundError::BadSpec { text: text.to_owned(), suggestion: nearest(text, keywords()) })
@@ -281,13 +282,13 @@ impl FromStr for Rgb {
     fn from_str(text: &str) -> Result<Self, BackgroundError> {
         let text = text.trim();
         let suggestion = || nearest(text, colour_names());
-        let bad = || BackgroundError::BadColor { text: text.to_owned(), suggestion: suggestion() };
+        let bad = || BackgroundError::BadColour { text: text.to_owned(), suggestion: suggestion() };
         // the parser also accepts hex without a hash, so "add" and "facade" would be colours
         if !is_colour(text) {
             return Err(bad());
         }
         let [r, g, b, alpha] = csscolorparser::parse(text).map_err(|_| bad())?.to_rgba8();
-        if alpha == 255 { Ok(Self { r, g, b }) } else { Err(BackgroundError::ClearColor { text: text.to_owned() }) }
+        if alpha == 255 { Ok(Self { r, g, b }) } else { Err(BackgroundError::ClearColour { text: text.to_owned() }) }
     }
 }
 
@@ -310,7 +311,7 @@ mod tests {
     }
 
     fn colour(r: u8, g: u8, b: u8) -> BackgroundSpec {
-        BackgroundSpec::Color(Rgb { r, g, b })
+        BackgroundSpec::Colour(Rgb { r, g, b })
     }
 
     fn file(path: &str) -> BackgroundSpec {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{
-    format::{Format, Pixel},
+    format::{CaptureFormat, Pixel},
     infrared,
 };
 use crate::v4l2::LABEL;
@@ -28,7 +28,7 @@ pub struct Device {
     #[serde(rename = "virtual")]
     pub virtual_: bool,
     /// All formats, including those that can't be decoded.
-    pub formats: Vec<Format>,
+    pub formats: Vec<CaptureFormat>,
     /// Distinguishes it from other cameras of the same USB device.
     #[serde(skip)]
     pub function: UsbFunction,
@@ -74,7 +74,7 @@ impl Device {
 
     /// Whether it is an infrared camera for face login, judged by its name or by having only grey formats.
     pub fn is_infrared(&self) -> bool {
-        infrared::is_named(&self.name, &self.function.name) || infrared::is_gray(&self.formats)
+        infrared::is_named(&self.name, &self.function.name) || infrared::is_grey(&self.formats)
     }
 }
 

@@ -98,7 +98,7 @@ fn detect(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), Cam
         file.rewind().map_err(|error| unreadable(error.into()))?;
         match Reader::new(BufReader::new(file)) {
             Ok(reader) if reader.header().square => {
-                let info = video(reader.header(), if reader.header().gray { "GREY" } else { "YU12" });
+                let info = video(reader.header(), if reader.header().grey { "GREY" } else { "YU12" });
                 return Ok((Input::Y4m(reader), info));
             }
             Ok(_) | Err(Y4mError::Unsupported(_)) => {} // ffmpeg supports the other pixel formats

@@ -6,7 +6,7 @@ use crate::frame::Size;
 
 /// A pixel format at one size.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Format {
+pub struct CaptureFormat {
     /// Fourcc of the pixel format.
     pub fourcc: String,
     /// Frame size.

@@ -1,6 +1,6 @@
 //! Detects infrared cameras, which laptops have for face login and which must not be selected as a webcam.
 
-use super::format::Format;
+use super::format::CaptureFormat;
 
 /// Whether the name of a camera or of its USB function indicates infrared.
 ///
@@ -12,13 +12,13 @@ pub(super) fn is_named(name: &str, function: &str) -> bool {
 }
 
 /// Whether these are the formats of a sensor without colour: grey at any depth, or depth maps.
-pub(super) fn is_gray(formats: &[Format]) -> bool {
-    let gray = |format: &Format| match format.fourcc.as_bytes() {
+pub(super) fn is_grey(formats: &[CaptureFormat]) -> bool {
+    let grey = |format: &CaptureFormat| match format.fourcc.as_bytes() {
         b"GREY" | b"Z16 " | b"INZI" | b"INVI" => true,
         [b'Y', depth, ..] => depth.is_ascii_digit(),
         _ => false,
     };
-    !formats.is_empty() && formats.iter().all(gray)
+    !formats.is_empty() && formats.iter().all(grey)
 }
 
 /// Whether `text` contains a word for infrared and no word for colour next to it.
@@ -87,15 +87,15 @@ mod tests {
 
     #[test]
     fn grey_only_is_infrared() {
-        let gray = |codes: &[&str]| {
-            let format = |code: &&str| Format { fourcc: (*code).into(), size: Size::HD, rates: Vec::new() };
-            is_gray(&codes.iter().map(format).collect::<Vec<_>>())
+        let grey = |codes: &[&str]| {
+            let format = |code: &&str| CaptureFormat { fourcc: (*code).into(), size: Size::HD, rates: Vec::new() };
+            is_grey(&codes.iter().map(format).collect::<Vec<_>>())
         };
         for codes in [&["GREY"][..], &["Y8  "], &["Y16 ", "GREY"], &["Y8I ", "Y12I"], &["Z16 "]] {
-            assert!(gray(codes), "{codes:?}");
+            assert!(grey(codes), "{codes:?}");
         }
         for codes in [&["GREY", "YUYV"][..], &["YU12"], &["YVYU"], &["MJPG"], &["H264"], &[]] {
-            assert!(!gray(codes), "{codes:?}");
+            assert!(!grey(codes), "{codes:?}");
         }
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn link_of(path: &Path, is_infrared: bool) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{camera::Format, frame::Size};
+    use crate::{camera::CaptureFormat, frame::Size};
 
     const ID: &str = "/dev/v4l/by-id/usb-Chicony_Integrated_Camera_0001-video-index0";
 
@@ -85,7 +85,7 @@ mod tests {
             driver: "uvcvideo".into(),
             bus: "usb-0000:00:14.0-8".into(),
             virtual_: false,
-            formats: vec![Format { fourcc: fourcc.into(), size: Size::HD, rates: vec![30.0] }],
+            formats: vec![CaptureFormat { fourcc: fourcc.into(), size: Size::HD, rates: vec![30.0] }],
             function: UsbFunction {
                 name: name.into(),
                 interface: Some(interface),

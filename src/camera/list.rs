@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     device::{Cameras, Device, MULTI_PLANAR, Unreadable},
-    format::Format,
+    format::CaptureFormat,
     links,
     v4l2::Node,
 };
@@ -23,7 +23,7 @@ pub fn scan() -> Cameras {
     scan_with(|node| node.usable_formats(None))
 }
 
-fn scan_with(formats: impl Fn(&Node) -> io::Result<Vec<Format>>) -> Cameras {
+fn scan_with(formats: impl Fn(&Node) -> io::Result<Vec<CaptureFormat>>) -> Cameras {
     let mut cameras = Cameras::default();
     for number in nodes() {
         let path = PathBuf::from(format!("/dev/video{number}"));
@@ -41,7 +41,11 @@ fn scan_with(formats: impl Fn(&Node) -> io::Result<Vec<Format>>) -> Cameras {
 }
 
 /// Adds the node at `path` to `cameras` if it is a capture device.
-fn describe(path: &Path, formats: impl Fn(&Node) -> io::Result<Vec<Format>>, cameras: &mut Cameras) -> io::Result<()> {
+fn describe(
+    path: &Path,
+    formats: impl Fn(&Node) -> io::Result<Vec<CaptureFormat>>,
+    cameras: &mut Cameras,
+) -> io::Result<()> {
     let node = Node::open(path)?;
     let caps = node.caps()?;
     if caps.is_multi_planar() && caps.streams() {

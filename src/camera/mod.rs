@@ -31,7 +31,7 @@ pub use self::{
     device::{Cameras, Device, Unreadable, UsbFunction},
     error::CameraError,
     file::FileOptions,
-    format::Format,
+    format::CaptureFormat,
     list::{list, scan},
     probe::{inspect, probe},
     select::select,

@@ -1,6 +1,6 @@
 //! Chooses the format, size and rate of a camera that fit a request best. Pure, without I/O.
 
-use super::format::{Format, Pixel};
+use super::format::{CaptureFormat, Pixel};
 use crate::frame::Size;
 
 /// The format to request from the driver.
@@ -16,19 +16,19 @@ pub(super) struct FormatRequest {
 ///
 /// Costs are in octaves: half the rate costs as much as half the pixels, excess pixels cost little (bandwidth and
 /// scaling), and pixels lost to cropping count as missing.
-pub(super) fn choose(formats: &[Format], size: Size, fps: u32) -> Option<FormatRequest> {
+pub(super) fn choose(formats: &[CaptureFormat], size: Size, fps: u32) -> Option<FormatRequest> {
     best(formats, size, fps).map(|(_, choice)| choice)
 }
 
 /// Cost of the best of these formats for `size` and `fps` in octaves: 0 is a perfect fit, 1 means half the pixels or
 /// half the rate. `None` if none can be decoded.
-pub(super) fn cost(formats: &[Format], size: Size, fps: u32) -> Option<f64> {
+pub(super) fn cost(formats: &[CaptureFormat], size: Size, fps: u32) -> Option<f64> {
     best(formats, size, fps).map(|(cost, _)| cost)
 }
 
-fn best(formats: &[Format], size: Size, fps: u32) -> Option<(f64, FormatRequest)> {
+fn best(formats: &[CaptureFormat], size: Size, fps: u32) -> Option<(f64, FormatRequest)> {
     let wanted = f64::from(fps.max(1));
-    let candidate = |format: &Format| {
+    let candidate = |format: &CaptureFormat| {
         let pixel = Pixel::from_fourcc(&format.fourcc)?;
         let rate = nearest_rate(&format.rates, wanted);
         let cost = pixel.cost() + size_cost(format.size, size) + (wanted / rate).log2().max(0.0);
@@ -57,17 +57,17 @@ fn size_cost(native: Size, wanted: Size) -> f64 {
 mod tests {
     use super::*;
 
-    fn format(fourcc: &str, size: &str, rates: &[f64]) -> Format {
-        Format { fourcc: fourcc.into(), size: size.parse().unwrap(), rates: rates.to_vec() }
+    fn format(fourcc: &str, size: &str, rates: &[f64]) -> CaptureFormat {
+        CaptureFormat { fourcc: fourcc.into(), size: size.parse().unwrap(), rates: rates.to_vec() }
     }
 
-    fn chosen(formats: &[Format], size: &str, fps: u32) -> String {
+    fn chosen(formats: &[CaptureFormat], size: &str, fps: u32) -> String {
         let choice = choose(formats, size.parse().unwrap(), fps).unwrap();
         format!("{} {} {}", choice.fourcc, choice.size, choice.fps)
     }
 
     /// A typical USB 2 webcam.
-    fn webcam() -> Vec<Format> {
+    fn webcam() -> Vec<CaptureFormat> {
         vec![
             format("YUYV", "640x480", &[30.0, 15.0]),
             format("YUYV", "1280x720", &[10.0, 5.0]),

@@ -162,14 +162,14 @@ mod tests {
     use crate::{
         camera::{
             device::{MULTI_PLANAR, Unreadable, UsbFunction},
-            format::Format,
+            format::CaptureFormat,
         },
         frame::Size,
         sink::LABEL,
     };
 
     fn device(number: u32, name: &str, fourcc: &str, virtual_: bool) -> Device {
-        let format = Format { fourcc: fourcc.into(), size: "640x480".parse().unwrap(), rates: vec![30.0] };
+        let format = CaptureFormat { fourcc: fourcc.into(), size: "640x480".parse().unwrap(), rates: vec![30.0] };
         Device {
             name: name.into(),
             path: format!("/dev/video{number}").into(),

@@ -26,7 +26,7 @@ use v4l::{
 
 use super::{
     field::Lines,
-    format::{Format, Pixel},
+    format::{CaptureFormat, Pixel},
     negotiate::FormatRequest,
 };
 use crate::{
@@ -98,13 +98,17 @@ impl Node {
     /// formats if none can be decoded.
     ///
     /// Enumerates no more than necessary: some drivers have sixty formats, and every query takes time.
-    pub(super) fn usable_formats(&self, wanted: Option<Size>) -> io::Result<Vec<Format>> {
+    pub(super) fn usable_formats(&self, wanted: Option<Size>) -> io::Result<Vec<CaptureFormat>> {
         let usable = self.formats(wanted, |fourcc| Pixel::from_fourcc(fourcc).is_some())?;
         if usable.is_empty() { self.formats(wanted, |_| true) } else { Ok(usable) }
     }
 
     /// The formats whose fourcc passes `filter`, enumerated as in [`Node::usable_formats`].
-    pub(super) fn formats(&self, wanted: Option<Size>, filter: impl Fn(&str) -> bool) -> io::Result<Vec<Format>> {
+    pub(super) fn formats(
+        &self,
+        wanted: Option<Size>,
+        filter: impl Fn(&str) -> bool,
+    ) -> io::Result<Vec<CaptureFormat>> {
         let entry = |index| v4l2_fmtdesc { index, type_: CAPTURE, ..Plain::zeroed() };
         let mut formats = Vec::new();
         for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FMT, entry(index)))? {
@@ -113,7 +117,7 @@ impl Node {
                 continue;
             }
             for size in self.sizes(code, wanted)? {
-                formats.push(Format { fourcc: fourcc_text(code), size, rates: self.rates(code, size)? });
+                formats.push(CaptureFormat { fourcc: fourcc_text(code), size, rates: self.rates(code, size)? });
             }
         }
         Ok(formats)

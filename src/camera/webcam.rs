@@ -12,7 +12,7 @@ use super::{
     convert::Unpacker,
     device::{MULTI_PLANAR, Unreadable},
     field::{self, Lines},
-    format::{Format, Pixel},
+    format::{CaptureFormat, Pixel},
     infrared,
     interval::Interval,
     links,
@@ -110,7 +110,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
     let decoder = Decoder::new(pixel, native, given.stride)
         .ok_or_else(|| self::fault(path, "create a JPEG decoder", io::ErrorKind::OutOfMemory.into()))?;
     let stream = Stream::start(node).map_err(|(doing, error)| self::fault(path, doing, error))?;
-    let id = links::link_of(path, infrared::is_named(&caps.card, "") || infrared::is_gray(&formats));
+    let id = links::link_of(path, infrared::is_named(&caps.card, "") || infrared::is_grey(&formats));
     let info = describe(path, caps.card, id, &given, fps);
     Ok(Box::new(Webcam {
         info,
@@ -134,7 +134,7 @@ fn native_size(pixel: Pixel, given: &ActualFormat) -> Option<Size> {
 }
 
 /// A short list of the formats: the decodable ones, if there are any.
-fn format_list(formats: &[Format]) -> String {
+fn format_list(formats: &[CaptureFormat]) -> String {
     const MAX_LISTED: usize = 8;
     let mut codes: Vec<_> = formats.iter().map(|format| format.fourcc.as_str()).collect();
     codes.dedup();
@@ -237,8 +237,8 @@ mod tests {
 
     #[test]
     fn the_format_list_is_short() {
-        let formats = |codes: &[&str]| -> Vec<Format> {
-            let format = |code: &&str| Format { fourcc: (*code).into(), size: Size::HD, rates: Vec::new() };
+        let formats = |codes: &[&str]| -> Vec<CaptureFormat> {
+            let format = |code: &&str| CaptureFormat { fourcc: (*code).into(), size: Size::HD, rates: Vec::new() };
             codes.iter().map(format).collect()
         };
         assert_eq!(format_list(&formats(&["H264", "YUYV", "YUYV", "NV12"])), "YUYV, NV12");

@@ -79,7 +79,7 @@ fn run(command: Command) -> Result<(), CliError> {
             set_file(BackgroundSpec::Slideshow(Slides { seconds: every, shuffle, ..Slides::new(path) }), fit)
         }
         Command::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
-        Command::SetColor { colour } => set(colour),
+        Command::SetColour { colour } => set(colour),
         Command::SetNone => set(BackgroundSpec::Off),
         Command::Off => {
             writeln!(

@@ -50,7 +50,7 @@ pub fn draw(card: Card, detail: &str, scene: Option<&Scene>, into: &mut Frame) {
     match scene.map(|scene| &scene.background) {
         Some(Background::Image(background)) => dimmed(background, into),
         Some(Background::Moving(player)) => dimmed(&player.frame(), into),
-        Some(Background::Color(colour)) => {
+        Some(Background::Colour(colour)) => {
             into.fill(*colour);
             dim(into);
         }
@@ -164,8 +164,8 @@ mod tests {
     fn a_card_is_drawn_over_the_dimmed_background() {
         let mut image = Frame::new(Size::HD);
         image.fill(Yuv::from_rgb(255, 99, 71));
-        let color = Background::Color(Yuv::from_rgb(255, 99, 71));
-        for background in [Background::Image(Arc::new(image)), color] {
+        let colour = Background::Colour(Yuv::from_rgb(255, 99, 71));
+        for background in [Background::Image(Arc::new(image)), colour] {
             let scene = Scene { background, ..Scene::off() };
             let frame = card(Card::Paused, Size::HD, Some(&scene));
             let (y, u, v) = frame.planes();

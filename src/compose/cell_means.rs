@@ -45,7 +45,7 @@ impl CellMeans {
     pub(super) fn measure_background(&mut self, background: &Background, mirror: bool) -> bool {
         match background {
             Background::Off | Background::Blur { .. } => return false,
-            Background::Color(colour) => {
+            Background::Colour(colour) => {
                 self.behind.y.raw_mut().fill(colour.y);
                 self.behind.u.raw_mut().fill(colour.u);
                 self.behind.v.raw_mut().fill(colour.v);

@@ -148,7 +148,7 @@ mod tests {
     fn row(softness: i32, edge_shift: i32) -> Vec<u8> {
         let mut mask = Mask::new(Size::HD);
         mask.alpha_mut().iter_mut().enumerate().for_each(|(at, alpha)| *alpha = u8::from(at % 1280 < 400) * 255);
-        let look = Look { softness, edge_shift, ..Look::plain() };
+        let look = Look { softness, edge_shift, ..Look::neutral() };
         Edge::new(Size::HD).shape(&mask, &look).alpha()[360 * 1280..][..1280].to_vec()
     }
 
@@ -175,7 +175,7 @@ mod tests {
                 let mut mask = Mask::new(size);
                 mask.alpha_mut().fill(value);
                 for (softness, edge_shift) in [(100, 100), (100, -100), (1, 0), (33, 7)] {
-                    let look = Look { softness, edge_shift, ..Look::plain() };
+                    let look = Look { softness, edge_shift, ..Look::neutral() };
                     assert!(edge.shape(&mask, &look).alpha().iter().all(|alpha| *alpha == value));
                 }
             }

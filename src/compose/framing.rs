@@ -261,7 +261,7 @@ mod tests {
     fn without_zoom_nothing_is_copied() {
         let (frame, mask) = (gradient(), person(640, 200, 200));
         let mut framing = Framing::new(Size::HD);
-        let (shown, cut) = framing.frame(&frame, Some(&mask), &Look::plain());
+        let (shown, cut) = framing.frame(&frame, Some(&mask), &Look::neutral());
         assert!(std::ptr::eq(shown, &frame) && std::ptr::eq(cut.unwrap(), &mask));
     }
 
@@ -273,7 +273,7 @@ mod tests {
             .enumerate()
             .for_each(|(at, y)| *y = u8::from(at % 1280 >= 640) * 100 + u8::from(at / 1280 >= 360) * 50);
         let quarter = |pan_x, pan_y| {
-            let look = Look { zoom: 200, pan_x, pan_y, ..Look::plain() };
+            let look = Look { zoom: 200, pan_x, pan_y, ..Look::neutral() };
             let mut framing = Framing::new(Size::HD);
             let (shown, _) = framing.frame(&frame, None, &look);
             (shown.planes().0[10 * 1280 + 10], shown.planes().0[700 * 1280 + 1270])
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn it_follows_the_head_smoothly_and_ignores_small_moves() {
-        let (mut frame, look) = (gradient(), Look { auto_frame: true, ..Look::plain() });
+        let (mut frame, look) = (gradient(), Look { auto_frame: true, ..Look::neutral() });
         frame.seq = 100;
         let mut framing = Framing::new(Size::HD);
         let mut run = |framing: &mut Framing, mask: &Mask, frames: usize| {
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_large_head_is_not_enlarged_and_a_crop_stays_within_the_frame() {
-        let (frame, look) = (gradient(), Look { auto_frame: true, zoom: 400, ..Look::plain() });
+        let (frame, look) = (gradient(), Look { auto_frame: true, zoom: 400, ..Look::neutral() });
         for (x, top, width) in [(640, 40, 500), (5, 0, 60), (1275, 700, 60), (0, 360, 16)] {
             let mut framing = Framing::new(Size::HD);
             framing.frame(&frame, Some(&person(x, top, width)), &look);

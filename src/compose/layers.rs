@@ -40,7 +40,7 @@ struct Rows {
 /// One plane of the background.
 #[derive(Clone, Copy)]
 enum BackPlane<'a> {
-    Color(u8),
+    Colour(u8),
     Image(&'a [u8]),
     /// The blurred room: 0 = Y, 1 = U, 2 = V.
     Blur(usize),
@@ -75,9 +75,9 @@ impl Layers {
         let finish = self.analyse(frame, mask, scene);
         match (&scene.background, mask) {
             (Background::Off, _) => self.plain(frame, finish, into),
-            (Background::Color(colour), None) => into.fill(*colour),
-            (Background::Color(Yuv { y, u, v }), Some(mask)) => {
-                let back = [BackPlane::Color(*y), BackPlane::Color(*u), BackPlane::Color(*v)];
+            (Background::Colour(colour), None) => into.fill(*colour),
+            (Background::Colour(Yuv { y, u, v }), Some(mask)) => {
+                let back = [BackPlane::Colour(*y), BackPlane::Colour(*u), BackPlane::Colour(*v)];
                 self.over(frame, mask, back, finish, into);
             }
             (Background::Image(image), _) => self.over_image(frame, mask, image, finish, into),
@@ -183,7 +183,7 @@ impl<'a> BackPlane<'a> {
     fn row(self, (plane, y): (usize, usize), blur: &mut Blur, tone: Option<Tone>, row: &'a mut [u8]) -> &'a [u8] {
         match self {
             Self::Image(image) => return &image[y * row.len()..][..row.len()],
-            Self::Color(value) => row.fill(value),
+            Self::Colour(value) => row.fill(value),
             Self::Blur(of) => {
                 blur.row(of, y, row);
                 if let Some(tone) = tone {

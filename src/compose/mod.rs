@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn backgrounds(size: Size) -> [Background; 2] {
-        [Background::Color(Yuv::from_rgb(32, 60, 64)), Background::Image(Arc::new(texture(size, 5)))]
+        [Background::Colour(Yuv::from_rgb(32, 60, 64)), Background::Image(Arc::new(texture(size, 5)))]
     }
 
     fn compose(frame: &Frame, mask: Option<&Mask>, scene: &Scene) -> Frame {
@@ -231,7 +231,8 @@ mod tests {
                 let frame = texture(size, seed);
                 let edge = size.width() * seed / 5;
                 let mask = mask(size, |at| ((at % size.width()).saturating_sub(edge) * 16).min(255) as u8);
-                let look = Look { light_wrap: if seed % 2 == 0 { 60 } else { 0 }, decontaminate: 80, ..Look::plain() };
+                let look =
+                    Look { light_wrap: if seed % 2 == 0 { 60 } else { 0 }, decontaminate: 80, ..Look::neutral() };
                 let scene = Scene { look, ..scene(Background::Image(Arc::new(texture(size, 9)))) };
                 let mut into = Frame::new(size);
                 used.compose(&frame, Some(&mask), &scene, &mut into);

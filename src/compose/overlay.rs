@@ -179,7 +179,7 @@ mod tests {
             (Position::BottomRight, (1250, 690), (1278, 718)),
             (Position::Center, (640, 360), (400, 360)),
         ] {
-            let frame = placed(&Look { overlay_position, ..Look::plain() }, &white);
+            let frame = placed(&Look { overlay_position, ..Look::neutral() }, &white);
             let luma = |(x, y): (usize, usize)| frame.planes().0[y * 1280 + x];
             assert_eq!((luma(inside), luma(outside)), (235, 50), "{overlay_position:?}");
         }
@@ -187,9 +187,9 @@ mod tests {
 
     #[test]
     fn transparent_pixels_show_the_frame_below() {
-        let clear = placed(&Look::plain(), &png(40, 20, [255, 255, 255, 0]));
+        let clear = placed(&Look::neutral(), &png(40, 20, [255, 255, 255, 0]));
         assert!(clear.planes().0.iter().all(|y| *y == 50));
-        let half = placed(&Look { overlay_opacity: 50, ..Look::plain() }, &png(40, 20, [255; 4]));
+        let half = placed(&Look { overlay_opacity: 50, ..Look::neutral() }, &png(40, 20, [255; 4]));
         assert!(half.planes().0[690 * 1280 + 1250].abs_diff(142) < 3);
     }
 
@@ -197,7 +197,7 @@ mod tests {
     fn extreme_shapes_are_accepted() {
         for (width, height) in [(1, 1), (1, 900), (900, 1), (37, 41)] {
             for overlay_size in [1, 100] {
-                placed(&Look { overlay_size, ..Look::plain() }, &png(width, height, [9, 9, 9, 200]));
+                placed(&Look { overlay_size, ..Look::neutral() }, &png(width, height, [9, 9, 9, 200]));
             }
         }
     }

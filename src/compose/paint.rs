@@ -65,14 +65,14 @@ impl Ink {
         let (y, u, v) = frame.planes_mut();
         let under = y.to_vec();
         blend::over(&vec![235; under.len()], &under, &self.alpha, y);
-        let gray = vec![128; width / 2];
+        let grey = vec![128; width / 2];
         let mut alpha = vec![0; width / 2];
         let chroma = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
         for (rows, (u, v)) in self.alpha.chunks_exact(2 * width).zip(chroma) {
             blend::halve(&rows[..width], &rows[width..], &mut alpha);
             for plane in [u, v] {
                 let under = plane.to_vec();
-                blend::over(&gray, &under, &alpha, plane);
+                blend::over(&grey, &under, &alpha, plane);
             }
         }
     }

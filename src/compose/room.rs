@@ -88,7 +88,7 @@ mod tests {
 
     fn scene(background: &str, opacity: i32) -> Scene {
         let spec: BackgroundSpec = background.parse().unwrap();
-        let look = Look { background_opacity: opacity, ..Look::plain() };
+        let look = Look { background_opacity: opacity, ..Look::neutral() };
         Scene { label: spec.to_string(), spec, look, ..Scene::off() }
     }
 

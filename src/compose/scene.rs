@@ -52,7 +52,7 @@ impl Scene {
             spec: BackgroundSpec::Off,
             replaces: None,
             background: Background::Off,
-            look: Look::plain(),
+            look: Look::neutral(),
             overlay: None,
             mirror: false,
             paused: false,

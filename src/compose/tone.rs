@@ -127,7 +127,7 @@ mod tests {
         mask.alpha_mut()[..64 * 24].fill(255);
         let (mut means, mut meter) = (CellMeans::new(size), Meter::default());
         means.measure(&frame, &mask);
-        means.measure_background(&Background::Color(Yuv { y: behind, u: 128, v: 128 }), false);
+        means.measure_background(&Background::Colour(Yuv { y: behind, u: 128, v: 128 }), false);
         meter.tone(&means, true, look)
     }
 
@@ -139,12 +139,12 @@ mod tests {
 
     #[test]
     fn zero_settings_change_nothing() {
-        assert_eq!(tone(40, 200, &Look::plain()), None);
+        assert_eq!(tone(40, 200, &Look::neutral()), None);
     }
 
     #[test]
     fn a_dark_person_is_lit_and_a_bright_one_is_not() {
-        let look = Look { low_light: 100, ..Look::plain() };
+        let look = Look { low_light: 100, ..Look::neutral() };
         let dark = tone(40, 40, &look).unwrap();
         assert!(toned(dark, 40) > 55, "{}", toned(dark, 40));
         assert_eq!((toned(dark, 16), toned(dark, 235)), (16, 235), "black and white stay");
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn exposure_follows_the_background_within_limits() {
-        let look = Look { exposure_match: 100, ..Look::plain() };
+        let look = Look { exposure_match: 100, ..Look::neutral() };
         assert!(toned(tone(100, 220, &look).unwrap(), 100) > 115);
         assert!(toned(tone(180, 30, &look).unwrap(), 180) < 150);
         let (same, extreme) = (tone(120, 120, &look).unwrap(), tone(30, 235, &look).unwrap());

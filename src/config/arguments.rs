@@ -7,7 +7,7 @@ use crate::{
 };
 
 pub(crate) fn parse_colour(text: &str) -> Result<BackgroundSpec, String> {
-    text.parse().map(BackgroundSpec::Color).map_err(with_hint)
+    text.parse().map(BackgroundSpec::Colour).map_err(with_hint)
 }
 
 pub(crate) fn parse_every(text: &str) -> Result<u32, String> {

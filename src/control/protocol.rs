@@ -254,11 +254,11 @@ mod tests {
 
     #[test]
     fn requests_parse_as_documented() {
-        let color = Request::SetBackground { spec: "#20a040".parse().unwrap(), fit: None };
+        let colour = Request::SetBackground { spec: "#20a040".parse().unwrap(), fit: None };
         for (line, request) in [
             (r#"{"mirror":{"on":true}}"#, Request::Mirror { on: true }),
             (r#""stop""#, Request::Stop),
-            (r##"{"set-background":{"spec":{"color":"#20a040"}}}"##, color),
+            (r##"{"set-background":{"spec":{"color":"#20a040"}}}"##, colour),
         ] {
             assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);
         }

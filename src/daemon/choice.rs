@@ -112,7 +112,7 @@ impl Fields {
 
     fn is_valid_look(&mut self, name: &str, value: &Value) -> bool {
         let change = Changes::from_iter([(name.to_owned(), value.clone())]);
-        let checked = Look::plain().with(&change);
+        let checked = Look::neutral().with(&change);
         checked.map_err(|error| self.problems.push(error.to_string())).is_ok()
     }
 }

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, path::Path};
 
 use super::{Facts, Finding};
 use crate::{
-    camera::{self, CameraError, Device, Format, Unreadable},
+    camera::{self, CameraError, CaptureFormat, Device, Unreadable},
     frame::Size,
     sink::LABEL,
     system::{Cameras, System},
@@ -109,7 +109,7 @@ fn is_server(name: &str) -> bool {
     matches!(name, "wireplumber" | "pipewire" | "pipewire-media-")
 }
 
-fn readable(camera: &Device) -> impl Iterator<Item = &Format> {
+fn readable(camera: &Device) -> impl Iterator<Item = &CaptureFormat> {
     camera.formats.iter().filter(|format| camera::FOURCCS.contains(&format.fourcc.as_str()))
 }
 
@@ -118,7 +118,7 @@ fn is_video_shaped(size: Size) -> bool {
     (1.25..=2.4).contains(&(size.width() as f64 / size.height() as f64))
 }
 
-fn fastest(format: &Format) -> f64 {
+fn fastest(format: &CaptureFormat) -> f64 {
     format.rates.iter().copied().fold(0.0, f64::max)
 }
 
@@ -131,9 +131,9 @@ fn formats(facts: &Facts<'_>, camera: &Device) -> Finding {
         return Finding::fail(CHECK, text).fix("bgcam devices", "lists all cameras and their formats");
     }
     let size = facts.config.size;
-    let enough = |format: &&Format| format.size.width() >= size.width() && format.size.height() >= size.height();
+    let enough = |format: &&CaptureFormat| format.size.width() >= size.width() && format.size.height() >= size.height();
     // prefers colour, then a sufficient frame rate, then the smallest sufficient size
-    let score = |format: &&Format| {
+    let score = |format: &&CaptureFormat| {
         let rate = fastest(format);
         let smooth = format.rates.is_empty() || rate >= MIN_SMOOTH_FPS;
         (format.fourcc != "GREY", smooth, Reverse(format.size.luma_len()), rate as u32)
@@ -141,7 +141,7 @@ fn formats(facts: &Facts<'_>, camera: &Device) -> Finding {
     let best = readable(camera).filter(enough).max_by_key(score);
     match best {
         None => {
-            let area = |format: &&Format| format.size.luma_len();
+            let area = |format: &&CaptureFormat| format.size.luma_len();
             let largest = readable(camera).max_by_key(area).map(|format| format.size.to_string()).unwrap_or_default();
             let text = format!("its largest size ({largest}) is smaller than the output ({size})");
             // never recommends an unusual aspect ratio, such as that of an infrared sensor

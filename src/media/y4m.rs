@@ -23,7 +23,7 @@ pub struct Header {
     /// Frame rate as a fraction, 1/10 to 240; 30 if the stream does not specify it.
     pub rate: (u32, u32),
     /// Whether the stream has no chroma planes.
-    pub gray: bool,
+    pub grey: bool,
     /// Full range (0 to 255) instead of limited range.
     pub full_range: bool,
     /// Whether pixels are square or of unknown aspect.
@@ -38,7 +38,7 @@ pub enum Y4mError {
     NoHeader,
     #[error("invalid Y4M tag {0:?}")]
     BadTag(String),
-    #[error("unsupported Y4M pixel format {0}, expected 8-bit 4:2:0 (C420...) or gray (Cmono)")]
+    #[error("unsupported Y4M pixel format {0}, expected 8-bit 4:2:0 (C420...) or grey (Cmono)")]
     Unsupported(String),
     #[error("Y4M size {width}x{height}, expected 16 to 8192 pixels per side")]
     BadSize { width: u32, height: u32 },
@@ -56,7 +56,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<(Header, usize), Y4mError> {
     let window = &bytes[..bytes.len().min(MAX_HEADER_LEN)];
     let end = window.iter().position(|byte| *byte == b'\n').ok_or(Y4mError::NoHeader)?;
     let tags = window[..end].strip_prefix(MAGIC).ok_or(Y4mError::NoHeader)?;
-    let mut header = Header { width: 0, height: 0, rate: (30, 1), gray: false, full_range: false, square: true };
+    let mut header = Header { width: 0, height: 0, rate: (30, 1), grey: false, full_range: false, square: true };
     for tag in tags.split(|byte| *byte == b' ').filter(|tag| !tag.is_empty()) {
         let bad = || Y4mError::BadTag(String::from_utf8_lossy(tag).into_owned());
         let value = std::str::from_utf8(&tag[1..]).map_err(|_| bad())?;
@@ -64,7 +64,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<(Header, usize), Y4mError> {
             b'W' => header.width = value.parse().map_err(|_| bad())?,
             b'H' => header.height = value.parse().map_err(|_| bad())?,
             b'F' => header.rate = parse_rate(value).ok_or_else(bad)?,
-            b'C' => header.gray = parse_chroma(value)?,
+            b'C' => header.grey = parse_chroma(value)?,
             b'X' if value == "COLORRANGE=FULL" => header.full_range = true,
             b'A' => header.square = is_square(value),
             _ => {} // interlacing, comments
@@ -166,7 +166,7 @@ impl<R: BufRead> Reader<R> {
         let stride = into.size().width();
         let (y, u, v) = into.planes_mut();
         self.plane(y, width, height, stride)?;
-        if self.header.gray {
+        if self.header.grey {
             u.fill(128);
             v.fill(128);
         } else {
@@ -227,7 +227,7 @@ mod tests {
     fn a_header_with_everything() {
         let line = b"YUV4MPEG2 W1279 H720 F30000:1001 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2 XCOLORRANGE=FULL\nFRAME";
         let (header, len) = parse_header(line).unwrap();
-        assert_eq!((header.width, header.height, header.gray, header.full_range), (1279, 720, false, true));
+        assert_eq!((header.width, header.height, header.grey, header.full_range), (1279, 720, false, true));
         assert_eq!(header.rate, (30000, 1001));
         let rate = |tag: &str| parse_header(format!("YUV4MPEG2 W16 H16 {tag}\n").as_bytes()).unwrap().0.rate;
         assert_eq!(
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(error(b"YUV4MPEG2 W64 H64"), "missing YUV4MPEG2 header");
         assert_eq!(
             error(b"YUV4MPEG2 W64 H64 C444\n"),
-            "unsupported Y4M pixel format C444, expected 8-bit 4:2:0 (C420...) or gray (Cmono)"
+            "unsupported Y4M pixel format C444, expected 8-bit 4:2:0 (C420...) or grey (Cmono)"
         );
         assert!(error(b"YUV4MPEG2 W64 H64 C420p10\n").contains("C420p10"));
         assert!(error(b"YUV4MPEG2 W64 H99999\n").contains("64x99999"));

@@ -140,7 +140,7 @@ impl Reading {
         if senses.iter().any(near) {
             // "river": a city shows one, but a lake is only the closest scene
             let part = |sense: &Sense| matches!(sense, Sense::Part(_)) && self.shows_sense(*sense);
-            return !self.stands_in_for(known) && senses.iter().any(part);
+            return !self.is_substitute_for(known) && senses.iter().any(part);
         }
         if known.is_noun() {
             return senses.iter().filter(places).any(|&sense| self.shows_sense(sense))
@@ -150,7 +150,7 @@ impl Reading {
     }
 
     /// Whether the scene is the closest one to a word for an unknown place.
-    pub(super) fn stands_in_for(&self, known: &Known) -> bool {
+    pub(super) fn is_substitute_for(&self, known: &Known) -> bool {
         known.senses().contains(&Sense::Near(self.scene))
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn report(reading: &Reading, prompt: &str, mentions: &[Mention], whol
                     push(&mut shown, text.to_lowercase());
                 }
             }
-            Some(known) if reading.stands_in_for(known) && !named => push(&mut report.replaced, text),
+            Some(known) if reading.is_substitute_for(known) && !named => push(&mut report.replaced, text),
             Some(_) if reading.impossible.is_some_and(|scene| suggests(mention, scene)) => {
                 push(&mut report.replaced, text);
             }

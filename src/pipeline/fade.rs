@@ -118,7 +118,7 @@ mod tests {
     }
 
     fn colour(version: u64) -> Arc<Scene> {
-        scene(version, Background::Color(Yuv::BLACK), FADE)
+        scene(version, Background::Colour(Yuv::BLACK), FADE)
     }
 
     /// The version of the outgoing scene, or `None` if it is frozen, and the weight of the new one.
@@ -176,7 +176,7 @@ mod tests {
         let (mut fader, start) = (Fader::default(), Instant::now());
         fader.advance(&colour(1), start);
         fader.advance(&colour(2), start);
-        fader.advance(&scene(3, Background::Color(Yuv::BLACK), Duration::ZERO), start + FADE / 2);
+        fader.advance(&scene(3, Background::Colour(Yuv::BLACK), Duration::ZERO), start + FADE / 2);
         assert_eq!((at(&fader, start + FADE / 2), fader.outgoing_version()), (None, None));
         fader.reset();
         fader.advance(&colour(4), start + FADE);

@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{FrameSink, SinkError, check_size, still};
+use super::{
+    FrameSink, SinkError, check_size,
+    still::{self, StillFormat},
+};
 use crate::frame::{
     Frame, Pool, Size,
     mailbox::{Latest, Taken},
@@ -41,14 +44,14 @@ impl LiveImage {
     ///
     /// # Errors
     /// If the directory of `path` is not writable.
-    pub(super) fn start(path: &Path, format: still::Format, size: Size) -> Result<Self, SinkError> {
+    pub(super) fn start(path: &Path, format: StillFormat, size: Size) -> Result<Self, SinkError> {
         Self::start_with_interval(UPDATE_INTERVAL, path, format, size)
     }
 
     fn start_with_interval(
         interval: Duration,
         path: &Path,
-        format: still::Format,
+        format: StillFormat,
         size: Size,
     ) -> Result<Self, SinkError> {
         let name = path.display().to_string();
@@ -119,7 +122,7 @@ struct Encoder {
     failed: Arc<Latest<SinkError>>,
     saved: Arc<AtomicBool>,
     path: PathBuf,
-    format: still::Format,
+    format: StillFormat,
     interval: Duration,
 }
 
@@ -161,7 +164,7 @@ mod tests {
         let path = dir.path().join("see.png");
         let size = Size::new(64, 32).unwrap();
         let hour = Duration::from_secs(3600);
-        let mut sink = LiveImage::start_with_interval(hour, &path, still::Format::Png, size).unwrap();
+        let mut sink = LiveImage::start_with_interval(hour, &path, StillFormat::Png, size).unwrap();
         let mut frame = Frame::new(size);
         for red in [10, 20, 255] {
             frame.fill(Yuv::from_rgb(red, 0, 0));
@@ -177,10 +180,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("see.jpg");
         let size = Size::new(64, 32).unwrap();
-        let mut sink = LiveImage::start_with_interval(Duration::ZERO, &path, still::Format::Jpeg, size).unwrap();
+        let mut sink = LiveImage::start_with_interval(Duration::ZERO, &path, StillFormat::Jpeg, size).unwrap();
         drop(dir);
         sink.write(&Frame::new(size)).unwrap();
         assert!(sink.finish().is_err() && !sink.has_delivered());
-        assert!(matches!(LiveImage::start(&path, still::Format::Jpeg, size), Err(SinkError::Open { .. })));
+        assert!(matches!(LiveImage::start(&path, StillFormat::Jpeg, size), Err(SinkError::Open { .. })));
     }
 }

@@ -25,7 +25,7 @@ pub use monitor::{OutputMonitor, OutputStatus};
 use mp4::Mp4;
 pub use outputs::Outputs;
 pub use readers::{ReaderReport, Readers};
-pub use recording::Existing;
+pub use recording::OverwritePolicy;
 pub use spec::{BadSpec, LoopbackTarget, SinkSpec};
 use worker::Worker;
 
@@ -73,7 +73,7 @@ pub trait FrameSink: Send {
 /// Opens an output for frames of `size`; `rate` is the frame rate as a fraction, for example `(30000, 1001)`.
 ///
 /// Files are written on the calling thread, which blocks on the disk or `ffmpeg`; [`Outputs`] moves this to another
-/// thread. `existing` applies to video files; images are always replaced.
+/// thread. `policy` applies to video files; images are always replaced.
 ///
 /// # Errors
 /// If the output can't be opened; the error names the output and what was expected.
@@ -81,10 +81,10 @@ pub fn open(
     spec: &SinkSpec,
     size: Size,
     rate: (u32, u32),
-    existing: Existing,
+    policy: OverwritePolicy,
 ) -> Result<Box<dyn FrameSink>, SinkError> {
     Ok(match spec {
-        SinkSpec::Auto => return open(&resolve_auto(), size, rate, existing),
+        SinkSpec::Auto => return open(&resolve_auto(), size, rate, policy),
         SinkSpec::Loopback(wanted) => Box::new(loopback::Writer::open(&loopback::find(wanted)?, size, rate)?),
         #[cfg(feature = "pipewire")]
         SinkSpec::PipeWire(label) => Box::new(pipewire::PipeWire::open(label.as_deref(), size, rate)?),
@@ -92,10 +92,10 @@ pub fn open(
         SinkSpec::PipeWire(_) => {
             return Err(SinkError::NoPipeWire { reason: "bgcam was built without PipeWire support".to_owned() });
         }
-        SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, rate, existing)?),
-        SinkSpec::Png(path) => Box::new(LiveImage::start(path, still::Format::Png, size)?),
-        SinkSpec::Jpeg(path) => Box::new(LiveImage::start(path, still::Format::Jpeg, size)?),
-        SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, rate, existing)?),
+        SinkSpec::Y4m(path) => Box::new(y4m::File::create(path, size, rate, policy)?),
+        SinkSpec::Png(path) => Box::new(LiveImage::start(path, still::StillFormat::Png, size)?),
+        SinkSpec::Jpeg(path) => Box::new(LiveImage::start(path, still::StillFormat::Jpeg, size)?),
+        SinkSpec::Mp4(path) => Box::new(Mp4::start(path, size, rate, policy)?),
         SinkSpec::None => Box::new(NullSink { size }),
     })
 }

@@ -18,7 +18,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use super::{
     FrameSink, SinkError, check_size,
     pipe::TimeoutWriter,
-    recording::{self, Existing},
+    recording::{self, OverwritePolicy},
 };
 use crate::{
     frame::{Frame, Size},
@@ -48,8 +48,8 @@ impl Mp4 {
     ///
     /// # Errors
     /// If it is not installed or can't be started.
-    pub(super) fn start(path: &Path, size: Size, rate: (u32, u32), existing: Existing) -> Result<Self, SinkError> {
-        Self::start_with(ffmpeg::program, path, size, rate, existing)
+    pub(super) fn start(path: &Path, size: Size, rate: (u32, u32), policy: OverwritePolicy) -> Result<Self, SinkError> {
+        Self::start_with(ffmpeg::program, path, size, rate, policy)
     }
 
     fn start_with(
@@ -57,7 +57,7 @@ impl Mp4 {
         path: &Path,
         size: Size,
         rate: (u32, u32),
-        existing: Existing,
+        policy: OverwritePolicy,
     ) -> Result<Self, SinkError> {
         let open = |source| SinkError::Open { name: path.display().to_string(), source };
         let failed = |source: io::Error| match source.kind() {
@@ -65,7 +65,7 @@ impl Mp4 {
             _ => open(source),
         };
         let encoder = encoder(program()).map_err(failed)?;
-        let (file, path) = recording::create(path, existing).map_err(open)?;
+        let (file, path) = recording::create(path, policy).map_err(open)?;
         block(&file).map_err(open)?;
         let mut child = program()
             .args(arguments(size, rate, encoder))
@@ -220,7 +220,7 @@ mod tests {
         fs::write(&path, "an earlier call").unwrap();
         let mut frame = Frame::new(size());
         frame.fill(Yuv::from_rgb(0x20, 0xa0, 0x40));
-        let mut sink = Mp4::start(&path, size(), (30000, 1001), Existing::Keep).unwrap();
+        let mut sink = Mp4::start(&path, size(), (30000, 1001), OverwritePolicy::Keep).unwrap();
         let new = dir.path().join("-a b-2.mp4");
         assert_eq!(sink.name(), new.display().to_string());
         (0..15).for_each(|_| sink.write(&frame).unwrap());
@@ -239,7 +239,7 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("crash.mp4");
-        let mut sink = Mp4::start(&path, size(), (30, 1), Existing::Keep).unwrap();
+        let mut sink = Mp4::start(&path, size(), (30, 1), OverwritePolicy::Keep).unwrap();
         let fragments = || fs::read(&path).unwrap().windows(4).filter(|name| name == b"moof").count();
         let mut count = 0;
         while fragments() < 2 {
@@ -257,21 +257,21 @@ mod tests {
         if !installed() {
             return;
         }
-        let mut sink = Mp4::start(Path::new("/dev/full"), size(), (30, 1), Existing::Keep).unwrap();
+        let mut sink = Mp4::start(Path::new("/dev/full"), size(), (30, 1), OverwritePolicy::Keep).unwrap();
         let frame = Frame::new(size());
         let error = (0..300).find_map(|_| sink.write(&frame).err()).or_else(|| sink.finish().err());
         let error = error.expect("the device is full").to_string();
         assert!(error.contains("No space left on device"), "{error}");
         sink.finish().unwrap();
         let missing_directory =
-            Mp4::start(Path::new("/nonexistent/a.mp4"), size(), (30, 1), Existing::Keep).unwrap_err();
+            Mp4::start(Path::new("/nonexistent/a.mp4"), size(), (30, 1), OverwritePolicy::Keep).unwrap_err();
         assert!(matches!(missing_directory, SinkError::Open { .. }), "{missing_directory:?}");
     }
 
     #[test]
     fn a_missing_ffmpeg_is_reported() {
         let program = || Command::new("no-such-ffmpeg");
-        let error = Mp4::start_with(program, Path::new("a.mp4"), Size::HD, (30, 1), Existing::Keep).unwrap_err();
+        let error = Mp4::start_with(program, Path::new("a.mp4"), Size::HD, (30, 1), OverwritePolicy::Keep).unwrap_err();
         assert!(matches!(error, SinkError::NoFfmpeg { .. }));
         assert!(!fs::exists("a.mp4").unwrap());
     }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{
-    Existing, FrameSink, OutputMonitor, ReaderReport, SinkError, SinkSpec, Worker,
+    FrameSink, OutputMonitor, OverwritePolicy, ReaderReport, SinkError, SinkSpec, Worker,
     monitor::{Entry, OutputState},
     open,
 };
@@ -159,7 +159,7 @@ impl std::fmt::Debug for Outputs {
 
 /// Opens an output whose writes never block on a disk or child process.
 fn open_nonblocking(spec: &SinkSpec, size: Size, fps: u32) -> Result<Box<dyn FrameSink>, SinkError> {
-    let sink = open(spec, size, (fps, 1), Existing::Keep)?;
+    let sink = open(spec, size, (fps, 1), OverwritePolicy::Keep)?;
     Ok(match spec {
         SinkSpec::Y4m(_) | SinkSpec::Mp4(_) => Box::new(Worker::start(sink, fps)?),
         _ => sink,

@@ -10,7 +10,7 @@ use std::{
 
 /// What to do with an existing file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
+pub enum OverwritePolicy {
     /// Keep it: `call.mp4` becomes `call-2.mp4`, readable only by this user. For recordings of a camera.
     Keep,
     /// Overwrite it. For converted files.
@@ -23,14 +23,14 @@ const MAX_NUMBER: u32 = 9999;
 /// Creates a recording and returns its actual path. Named pipes and devices are opened as they are; opening a pipe
 /// fails without a reader. The descriptor is non-blocking.
 ///
-/// With [`Existing::Keep`], symbolic links to files are not followed: the recording is created next to the link.
+/// With [`OverwritePolicy::Keep`], symbolic links to files are not followed: the recording is created next to the link.
 ///
 /// # Errors
 /// If it can't be created.
-pub(super) fn create(path: &Path, existing: Existing) -> io::Result<(File, PathBuf)> {
+pub(super) fn create(path: &Path, policy: OverwritePolicy) -> io::Result<(File, PathBuf)> {
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(libc::O_NONBLOCK);
-    if existing == Existing::Replace {
+    if policy == OverwritePolicy::Replace {
         return Ok((options.create(true).truncate(true).open(path)?, path.to_owned()));
     }
     let is_stream = fs::metadata(path).is_ok_and(|meta| !meta.is_file());
@@ -87,14 +87,17 @@ mod tests {
         let path = folder.path().join("call.of.monday.mp4");
         fs::write(&path, "monday").unwrap();
         for number in [2, 3] {
-            let (mut file, got) = create(&path, Existing::Keep).unwrap();
+            let (mut file, got) = create(&path, OverwritePolicy::Keep).unwrap();
             assert_eq!(got, folder.path().join(format!("call.of.monday-{number}.mp4")));
             file.write_all(b"tuesday").unwrap();
             assert_eq!(fs::metadata(&got).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(fs::read(&path).unwrap(), b"monday");
-        assert_eq!(create(&folder.path().join("plain"), Existing::Keep).unwrap().1, folder.path().join("plain"));
-        assert_eq!(create(&folder.path().join("plain"), Existing::Keep).unwrap().1, folder.path().join("plain-2"));
+        assert_eq!(create(&folder.path().join("plain"), OverwritePolicy::Keep).unwrap().1, folder.path().join("plain"));
+        assert_eq!(
+            create(&folder.path().join("plain"), OverwritePolicy::Keep).unwrap().1,
+            folder.path().join("plain-2")
+        );
     }
 
     #[test]
@@ -107,7 +110,7 @@ mod tests {
             if there {
                 fs::write(&target, "mine").unwrap();
             }
-            let (_, got) = create(&link, Existing::Keep).unwrap();
+            let (_, got) = create(&link, OverwritePolicy::Keep).unwrap();
             assert_ne!(got, link);
         }
         assert_eq!(fs::read(&target).unwrap(), b"mine");
@@ -120,13 +123,13 @@ mod tests {
         let (fifo, link) = (folder.path().join("fifo.y4m"), folder.path().join("link.y4m"));
         crate::media::regular::make_fifo(&fifo);
         std::os::unix::fs::symlink(&fifo, &link).unwrap();
-        assert_eq!(create(&fifo, Existing::Keep).unwrap_err().raw_os_error(), Some(libc::ENXIO));
+        assert_eq!(create(&fifo, OverwritePolicy::Keep).unwrap_err().raw_os_error(), Some(libc::ENXIO));
         let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&fifo).unwrap();
         for path in [&fifo, &link] {
-            assert_eq!(create(path, Existing::Keep).unwrap().1, *path);
+            assert_eq!(create(path, OverwritePolicy::Keep).unwrap().1, *path);
         }
         drop(reader);
-        assert_eq!(create(Path::new("/dev/null"), Existing::Keep).unwrap().1, Path::new("/dev/null"));
+        assert_eq!(create(Path::new("/dev/null"), OverwritePolicy::Keep).unwrap().1, Path::new("/dev/null"));
         assert_eq!(names(folder.path()), ["fifo.y4m", "link.y4m"]);
     }
 
@@ -135,7 +138,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.y4m");
         fs::write(&path, "old").unwrap();
-        assert_eq!(create(&path, Existing::Replace).unwrap().1, path);
+        assert_eq!(create(&path, OverwritePolicy::Replace).unwrap().1, path);
         assert_eq!((fs::read(&path).unwrap().len(), names(folder.path()).len()), (0, 1));
     }
 }

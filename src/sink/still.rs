@@ -24,14 +24,14 @@ const JPEG_QUALITY: u8 = 92;
 
 /// Supported image formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum StillFormat {
     /// Lossless.
     Png,
     /// Lossy and small.
     Jpeg,
 }
 
-impl Format {
+impl StillFormat {
     /// The format for a file extension.
     pub fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
@@ -43,7 +43,7 @@ impl Format {
 }
 
 /// Encodes the top left part of a frame as an sRGB image.
-fn encode_part(frame: &Frame, shown: (u32, u32), format: Format) -> Result<Vec<u8>, ImageError> {
+fn encode_part(frame: &Frame, shown: (u32, u32), format: StillFormat) -> Result<Vec<u8>, ImageError> {
     let rgb = rgb(frame).map_err(ImageError::IoError)?;
     encode_as(&crop(rgb, frame.size(), shown, 3), shown, ExtendedColorType::Rgb8, format)
 }
@@ -66,12 +66,12 @@ fn crop(pixels: Vec<u8>, size: Size, shown: (u32, u32), bytes_per_pixel: usize) 
 ///
 /// # Errors
 /// If it can't be encoded or saved.
-pub fn save(frame: &Frame, shown: (u32, u32), path: &Path, format: Format) -> Result<(), SinkError> {
+pub fn save(frame: &Frame, shown: (u32, u32), path: &Path, format: StillFormat) -> Result<(), SinkError> {
     replace(path, DEFAULT_MODE, encode_part(frame, shown, format))
 }
 
 /// Writes a whole frame atomically to `path`, readable only by this user: it is a live image of them.
-pub(super) fn save_private(frame: &Frame, path: &Path, format: Format) -> Result<(), SinkError> {
+pub(super) fn save_private(frame: &Frame, path: &Path, format: StillFormat) -> Result<(), SinkError> {
     replace(path, PRIVATE_MODE, encode_part(frame, whole(frame.size()), format))
 }
 
@@ -79,7 +79,7 @@ pub(super) fn save_private(frame: &Frame, path: &Path, format: Format) -> Result
 ///
 /// # Errors
 /// If it can't be encoded or saved.
-pub fn save_mask(mask: &Mask, shown: (u32, u32), path: &Path, format: Format) -> Result<(), SinkError> {
+pub fn save_mask(mask: &Mask, shown: (u32, u32), path: &Path, format: StillFormat) -> Result<(), SinkError> {
     let alpha = crop(mask.alpha().to_vec(), mask.size(), shown, 1);
     replace(path, DEFAULT_MODE, encode_as(&alpha, shown, ExtendedColorType::L8, format))
 }
@@ -106,13 +106,13 @@ fn encode_as(
     pixels: &[u8],
     (width, height): (u32, u32),
     colour: ExtendedColorType,
-    format: Format,
+    format: StillFormat,
 ) -> Result<Vec<u8>, ImageError> {
     let mut file = Vec::new();
     match format {
-        Format::Png => PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
+        StillFormat::Png => PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
             .write_image(pixels, width, height, colour)?,
-        Format::Jpeg => {
+        StillFormat::Jpeg => {
             JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY).write_image(pixels, width, height, colour)?;
         }
     }
@@ -144,7 +144,7 @@ mod tests {
         let mut frame = Frame::new(Size::new(32, 16).unwrap());
         for colour in [[0, 0, 0], [255, 255, 255], [0x20, 0xa0, 0x40], [255, 0, 0], [12, 34, 200]] {
             frame.fill(Yuv::from_rgb(colour[0], colour[1], colour[2]));
-            for format in [Format::Png, Format::Jpeg] {
+            for format in [StillFormat::Png, StillFormat::Jpeg] {
                 let decoded = image::load_from_memory(&encode_part(&frame, whole(frame.size()), format).unwrap())
                     .unwrap()
                     .to_rgb8();
@@ -162,7 +162,7 @@ mod tests {
         let path = dir.path().join("mask.png");
         let mut mask = Mask::new(Size::new(16, 16).unwrap());
         mask.alpha_mut().iter_mut().zip(0..=255).for_each(|(alpha, value)| *alpha = value);
-        save_mask(&mask, whole(mask.size()), &path, Format::Png).unwrap();
+        save_mask(&mask, whole(mask.size()), &path, StillFormat::Png).unwrap();
         let image::DynamicImage::ImageLuma8(grey) = image::open(&path).unwrap() else { panic!("not grey") };
         assert_eq!(grey.as_raw(), mask.alpha());
     }
@@ -173,16 +173,16 @@ mod tests {
         let path = dir.path().join("see.png");
         let frame = Frame::new(Size::new(16, 16).unwrap());
         let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        save(&frame, whole(frame.size()), &path, Format::Png).unwrap();
+        save(&frame, whole(frame.size()), &path, StillFormat::Png).unwrap();
         assert_ne!(mode() & 0o444, 0);
-        save_private(&frame, &path, Format::Png).unwrap();
+        save_private(&frame, &path, StillFormat::Png).unwrap();
         assert_eq!(mode(), 0o600);
     }
 
     #[test]
     fn the_extension_determines_the_format() {
-        assert_eq!(Format::of(Path::new("a/b.JPG")), Some(Format::Jpeg));
-        assert_eq!(Format::of(Path::new("b.png")), Some(Format::Png));
-        assert_eq!(Format::of(Path::new("png")), None);
+        assert_eq!(StillFormat::of(Path::new("a/b.JPG")), Some(StillFormat::Jpeg));
+        assert_eq!(StillFormat::of(Path::new("b.png")), Some(StillFormat::Png));
+        assert_eq!(StillFormat::of(Path::new("png")), None);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{
     FrameSink, SinkError, check_size,
     pipe::TimeoutWriter,
-    recording::{self, Existing},
+    recording::{self, OverwritePolicy},
 };
 use crate::frame::{Frame, Mask, Size};
 
@@ -92,9 +92,9 @@ impl File {
     ///
     /// # Errors
     /// If it can't be created or written.
-    pub fn create(path: &Path, size: Size, rate: (u32, u32), existing: Existing) -> Result<Self, SinkError> {
+    pub fn create(path: &Path, size: Size, rate: (u32, u32), policy: OverwritePolicy) -> Result<Self, SinkError> {
         let open = |source| SinkError::Open { name: path.display().to_string(), source };
-        let (file, path) = recording::create(path, existing).map_err(open)?;
+        let (file, path) = recording::create(path, policy).map_err(open)?;
         let writer = Writer::new(TimeoutWriter::new(file, WRITE_TIMEOUT), size, rate, Content::Frames).map_err(open)?;
         Ok(Self { name: path.display().to_string(), size, writer })
     }
@@ -133,7 +133,7 @@ mod tests {
         let size = Size::new(16, 16).unwrap();
         let mut frame = Frame::new(size);
         frame.fill(Yuv { y: 1, u: 2, v: 3 });
-        let mut sink = File::create(&path, size, (30, 1), Existing::Keep).unwrap();
+        let mut sink = File::create(&path, size, (30, 1), OverwritePolicy::Keep).unwrap();
         sink.write(&frame).unwrap();
         sink.write(&frame).unwrap();
         sink.finish().unwrap();
@@ -163,15 +163,16 @@ mod tests {
     fn a_frame_of_the_wrong_size_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let mut sink =
-            File::create(&dir.path().join("a.y4m"), Size::new(16, 16).unwrap(), (30, 1), Existing::Keep).unwrap();
+            File::create(&dir.path().join("a.y4m"), Size::new(16, 16).unwrap(), (30, 1), OverwritePolicy::Keep)
+                .unwrap();
         let error = sink.write(&Frame::new(Size::HD)).expect_err("wrong size");
         assert!(matches!(error, SinkError::WrongSize { .. }));
     }
 
     #[test]
     fn a_creation_error_names_the_file() {
-        let error =
-            File::create(Path::new("/nonexistent/a.y4m"), Size::HD, (30, 1), Existing::Keep).expect_err("no directory");
+        let error = File::create(Path::new("/nonexistent/a.y4m"), Size::HD, (30, 1), OverwritePolicy::Keep)
+            .expect_err("no directory");
         assert!(error.to_string().contains("/nonexistent/a.y4m"), "{error}");
     }
 }

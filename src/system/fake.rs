@@ -9,7 +9,7 @@ use std::{
 
 use super::{Cameras, CommandOutput, Library, Probe, System, User};
 use crate::{
-    camera::{Device, Format, UsbFunction},
+    camera::{CaptureFormat, Device, UsbFunction},
     control::protocol::{CameraStatus, MaskStatus, SceneStatus, Status},
     error::{Failure, Kind},
     mask,
@@ -61,7 +61,7 @@ pub(crate) fn webcam(number: u32, fourcc: &str, size: &str, rate: f64) -> Device
         bus: "usb-1".to_owned(),
         virtual_: false,
         function: UsbFunction::default(),
-        formats: vec![Format { fourcc: fourcc.to_owned(), size: size.parse().unwrap(), rates: vec![rate] }],
+        formats: vec![CaptureFormat { fourcc: fourcc.to_owned(), size: size.parse().unwrap(), rates: vec![rate] }],
     }
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn status() -> Status {
             room_visible: false,
             room_reason: None,
             background,
-            look: crate::look::Look::plain(),
+            look: crate::look::Look::neutral(),
             mirror: false,
             paused: false,
         },

@@ -112,7 +112,7 @@ fn chair(x: f32, y: f32, centre: f32, colour: Rgb) -> Option<Rgb> {
 }
 
 const WHITE: Rgb = [240.0, 235.0, 225.0];
-const GRAY: Rgb = [195.0, 192.0, 188.0];
+const GREY: Rgb = [195.0, 192.0, 188.0];
 
 /// All rooms.
 pub(crate) const ROOMS: &[Room] = &[
@@ -194,7 +194,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("windows", |x, y| {
         let u = tile(x - 10.0, 320.0).abs();
         let is_frame = u < 4.0 || (y - 140.0).abs() < 4.0;
-        either(u < 110.0 && (30.0..260.0).contains(&y), either(is_frame, [250.0; 3], [225.0, 235.0, 250.0]), GRAY)
+        either(u < 110.0 && (30.0..260.0).contains(&y), either(is_frame, [250.0; 3], [225.0, 235.0, 250.0]), GREY)
     }),
     ("plants", |x, y| {
         leaf(x, y, (90.0, 165.0)).or_else(|| leaf(x, y, (545.0, 165.0))).unwrap_or([205.0, 200.0, 190.0])
@@ -202,7 +202,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("lamps", |x, y| lamp(x, y, 85.0).or_else(|| lamp(x, y, 550.0)).unwrap_or([200.0, 190.0, 175.0])),
     ("chairs", |x, y| {
         let right = || chair(x, y, 560.0, [120.0, 40.0, 30.0]);
-        chair(x, y, 90.0, [40.0, 40.0, 60.0]).or_else(right).unwrap_or(GRAY)
+        chair(x, y, 90.0, [40.0, 40.0, 60.0]).or_else(right).unwrap_or(GREY)
     }),
     ("clothes on a rail", |x, y| {
         let (colour, length) = column(x, 47.0, 4);
@@ -210,7 +210,7 @@ pub(crate) const ROOMS: &[Room] = &[
         either(
             is_cloth,
             mix(0.4 * noise(x, y, 12.0, 9), colour, [0.0; 3]),
-            either((40.0..46.0).contains(&y), [60.0; 3], GRAY),
+            either((40.0..46.0).contains(&y), [60.0; 3], GREY),
         )
     }),
     ("posters", |x, y| {

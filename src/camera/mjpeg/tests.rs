@@ -90,9 +90,9 @@ fn pixel(frame: &Frame, x: usize, row: usize) -> [u8; 3] {
 }
 
 /// Checks the colour of both halves in every corner.
-fn assert_halves(frame: &Frame, is_gray: bool, what: &str) {
+fn assert_halves(frame: &Frame, is_grey: bool, what: &str) {
     let (width, height) = sides(frame.size());
-    let wanted = |colour: [u8; 3]| if is_gray { [colour[0], 128, 128] } else { colour };
+    let wanted = |colour: [u8; 3]| if is_grey { [colour[0], 128, 128] } else { colour };
     for row in [0, height / 2, height - 1] {
         let (left, right) = (pixel(frame, 2, row), pixel(frame, width - 3, row));
         assert!(close(left, wanted(ORANGE)) && close(right, wanted(BLUE)), "{what}, row {row}: {left:?} {right:?}");

@@ -129,8 +129,8 @@ pub enum Command {
     },
 
     /// Set a solid colour as your background
-    #[command(after_help = "Examples:\n  bgcam set-color '#20a040'\n  bgcam set-color teal")]
-    SetColor {
+    #[command(name = "set-color", after_help = "Examples:\n  bgcam set-color '#20a040'\n  bgcam set-color teal")]
+    SetColour {
         /// #rrggbb, #rgb or a CSS colour name
         #[arg(value_name = "COLOR", value_parser = parse_colour)]
         colour: BackgroundSpec,

@@ -327,10 +327,10 @@ mod tests {
         let (frame, mask) = edge(size, 8);
         let retouch = Retouch { strength: 0, wrap: true };
         let before = frame.planes().0[90 * 320..][..320].to_vec();
-        let sun = cleaned(&frame, &mask, retouch, &Background::Color(Yuv { y: 235, u: 128, v: 128 }));
+        let sun = cleaned(&frame, &mask, retouch, &Background::Colour(Yuv { y: 235, u: 128, v: 128 }));
         assert!(sun[166] > before[166] + 8, "{} after {}", sun[166], before[166]);
         assert_eq!(sun[220..], before[220..], "further inside nothing changes");
-        let night = cleaned(&frame, &mask, retouch, &Background::Color(Yuv { y: 16, u: 128, v: 128 }));
+        let night = cleaned(&frame, &mask, retouch, &Background::Colour(Yuv { y: 16, u: 128, v: 128 }));
         assert_eq!(night, before);
     }
 }

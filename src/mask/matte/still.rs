@@ -108,13 +108,13 @@ mod tests {
     #[test]
     fn slow_changes_add_up() {
         let mut stillness = StillDetector::new(64, 36);
-        let gray = |level: u8| {
+        let grey = |level: u8| {
             let mut plane = Plane::new(64, 36);
             (0..36).for_each(|y| plane.row_mut(y).fill(level));
             plane
         };
-        stillness.record(&gray(100));
-        assert!(stillness.holds(&gray(101), 1));
-        assert!(!stillness.holds(&gray(102), 1));
+        stillness.record(&grey(100));
+        assert!(stillness.holds(&grey(101), 1));
+        assert!(!stillness.holds(&grey(102), 1));
     }
 }

@@ -14,7 +14,7 @@ const WHITE: Yuv = Yuv { y: 235, u: 128, v: 128 };
 const ROOM: Yuv = Yuv { y: 60, u: 200, v: 90 };
 
 fn scene(version: u64, colour: Yuv) -> Scene {
-    Scene { version, background: Background::Color(colour), ..Scene::off() }
+    Scene { version, background: Background::Colour(colour), ..Scene::off() }
 }
 
 /// How the fake model masks the left half of the frame.
