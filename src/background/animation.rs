@@ -46,7 +46,7 @@ pub(super) enum AnimationFormat {
 
 /// The format of an animation that starts with these bytes. A still image has none, except that a GIF may have a single
 /// frame.
-pub(super) fn recognise(bytes: &[u8]) -> Option<AnimationFormat> {
+pub(super) fn recognize(bytes: &[u8]) -> Option<AnimationFormat> {
     // the flag in the VP8X chunk
     const ANIMATION: u8 = 2;
     if bytes.starts_with(b"GIF8") {
@@ -322,7 +322,7 @@ pub(super) mod tests {
     }
 
     fn source(bytes: Vec<u8>) -> Source {
-        let format = recognise(&bytes).expect("an animation");
+        let format = recognize(&bytes).expect("an animation");
         Source::new(Path::new("test"), format, bytes)
     }
 
@@ -400,7 +400,7 @@ pub(super) mod tests {
         assert_eq!(look(&mut animation, 6, size()), round.repeat(2));
         let mut still = Cursor::new(Vec::new());
         image::RgbImage::new(8, 8).write_to(&mut still, image::ImageFormat::Png).unwrap();
-        assert_eq!(recognise(&still.into_inner()), None);
+        assert_eq!(recognize(&still.into_inner()), None);
         assert!(!source(apng(&[0])).moves().unwrap() && source(apng(&[0, 1])).moves().unwrap());
         assert!(!source(gif(&[(1, 50)])).moves().unwrap());
     }
@@ -435,9 +435,9 @@ pub(super) mod tests {
     #[test]
     fn an_animated_webp_is_recognized_by_its_flag() {
         let head = |flags: u8| [&b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0"[..], &[flags, 0, 0, 0]].concat();
-        assert_eq!(recognise(&head(2)), Some(AnimationFormat::WebP));
-        assert_eq!(recognise(&head(0x10)), None);
-        assert_eq!(recognise(b"RIFF\x40\0\0\0WEBPVP8X"), None);
+        assert_eq!(recognize(&head(2)), Some(AnimationFormat::WebP));
+        assert_eq!(recognize(&head(0x10)), None);
+        assert_eq!(recognize(b"RIFF\x40\0\0\0WEBPVP8X"), None);
     }
 
     #[test]
@@ -470,7 +470,7 @@ pub(super) mod tests {
                 bytes[usize::from(at) % length] = value;
             }
             bytes.truncate(length - usize::from(cut) % 40);
-            if let Some(format) = recognise(&bytes) {
+            if let Some(format) = recognize(&bytes) {
                 let source = Source::new(Path::new("test"), format, bytes);
                 let _ = source.moves();
                 if let Ok(mut animation) = Animation::open(source, Fit::Contain) {

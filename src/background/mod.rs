@@ -79,7 +79,7 @@ impl Options {
 
 /// Whether `bytes` start an animated image.
 pub fn is_animated(bytes: &[u8]) -> bool {
-    animation::recognise(bytes).is_some()
+    animation::recognize(bytes).is_some()
 }
 
 impl Background {

@@ -61,7 +61,7 @@ fn may_be_video(head: &[u8], found: &str) -> bool {
 
 fn load_image(path: &Path, name: &str, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
     let bytes = image_file::read_bytes(path, &options.limits)?;
-    let Some(format) = animation::recognise(&bytes) else {
+    let Some(format) = animation::recognize(&bytes) else {
         let image = image_file::decode(&bytes, name, &options.limits)?;
         return Ok(Background::still(image, fit, options));
     };

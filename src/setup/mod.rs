@@ -107,7 +107,7 @@ pub fn plan(system: &System, options: Options) -> Plan {
     let mut plan = Plan { record: Record::read(system), ..Plan::default() };
     if plan.record.is_damaged {
         plan.note(format!(
-            "{} is damaged: changes made by an earlier setup may not be recognised",
+            "{} is damaged: changes made by an earlier setup may not be recognized",
             record::path(system).display()
         ));
     }

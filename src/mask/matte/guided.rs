@@ -93,7 +93,7 @@ impl Guided {
         let scales = [(&guide.y, 1.0 / 219.0), (&guide.u, 1.0 / 224.0), (&guide.v, 1.0 / 224.0)];
         for ((from, scale), into) in scales.into_iter().zip(&mut self.guide) {
             let (from, into) = (from.raw().0, into.raw_mut());
-            normalise(from, scale, into);
+            normalize(from, scale, into);
         }
         snap(alpha.raw().0, self.alpha.raw_mut());
         self.mark();
@@ -186,7 +186,7 @@ fn lane_mut<T>(data: &mut [T], at: usize) -> &mut [T; LANE] {
 }
 
 #[multiversion(targets = "simd")]
-fn normalise(from: &[u8], scale: f32, into: &mut [f32]) {
+fn normalize(from: &[u8], scale: f32, into: &mut [f32]) {
     for (into, &from) in into.iter_mut().zip(from) {
         *into = (i32::from(from) - 128) as f32 * scale;
     }
