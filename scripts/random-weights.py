@@ -13,7 +13,7 @@ import sys
 
 import numpy
 
-# Enough for sd-server to recognise Stable Diffusion 1 and list the other missing tensors.
+# Enough for sd-server to recognize Stable Diffusion 1 and list the other missing tensors.
 KNOWN = {
     "model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3),
     "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": (49408, 768),
@@ -31,7 +31,7 @@ def shapes(log):
 def values(random, name, shape):
     if name.endswith(".bias"):
         return numpy.zeros(shape, numpy.float16)
-    if len(shape) == 1:  # the scale of a normalisation
+    if len(shape) == 1:  # the scale of a normalization
         return numpy.ones(shape, numpy.float16)
     return (random.standard_normal(shape, numpy.float32) * 0.02).astype(numpy.float16)
 

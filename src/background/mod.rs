@@ -87,7 +87,7 @@ impl Background {
     /// decoded.
     ///
     /// # Errors
-    /// When a file cannot be read, is too large or cannot be shown; colours and blur cannot fail.
+    /// If a file cannot be read, is too large or cannot be shown; colours and blur cannot fail.
     pub fn load(spec: &BackgroundSpec, options: &Options) -> Result<Self, BackgroundError> {
         Ok(match spec {
             BackgroundSpec::Off => Self::Off,

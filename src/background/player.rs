@@ -49,7 +49,7 @@ pub(super) trait ClipDecoder {
     /// Writes the next frame to `into` and returns how long it is shown.
     ///
     /// # Errors
-    /// When decoding cannot continue; the clip is then reopened.
+    /// If decoding cannot continue; the clip is then reopened.
     fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError>;
 }
 

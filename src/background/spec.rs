@@ -95,7 +95,7 @@ fn default_seconds() -> u32 {
 /// Parses the time per image, in seconds: `45`, `30s`, `2m`, `1h`.
 ///
 /// # Errors
-/// When it is not a time from one second to a day.
+/// If it is not a time from one second to a day.
 pub fn parse_seconds(text: &str) -> Result<u32, BackgroundError> {
     let text = text.trim();
     let (number, unit) = match text.char_indices().last() {
@@ -135,7 +135,7 @@ impl BackgroundSpec {
     /// The same background, with a relative path resolved against the current directory.
     ///
     /// # Errors
-    /// When there is no current directory, or the path is empty.
+    /// If there is no current directory, or the path is empty.
     pub fn absolute(mut self) -> io::Result<Self> {
         if let Some((path, _)) = self.file_mut() {
             *path = std::path::absolute(&*path)?;

@@ -37,7 +37,7 @@ impl Overlay {
     /// Loads the overlay selected by `look`, for frames of `size`; `None` if there is none, or its opacity is zero.
     ///
     /// # Errors
-    /// When the file cannot be read, is not an image, or exceeds `limits`.
+    /// If the file cannot be read, is not an image, or exceeds `limits`.
     pub fn load(look: &Look, size: Size, limits: &Limits) -> Result<Option<Self>, BackgroundError> {
         let Some(path) = look.overlay().filter(|_| look.overlay_opacity > 0) else { return Ok(None) };
         let bytes = image_file::read_bytes(&path, limits)?;

@@ -35,7 +35,7 @@ impl Client {
     /// Connects to the daemon whose socket is in `dir`.
     ///
     /// # Errors
-    /// When no daemon is running there, or other users can access the directory.
+    /// If no daemon is running there, or other users can access the directory.
     pub fn connect(dir: &Path) -> Result<Self, ConnectError> {
         Self::connect_with_timeout(dir, REQUEST_TIMEOUT)
     }

@@ -40,7 +40,7 @@ pub trait Service: Send + Sync + 'static {
 /// Serves clients until the future is dropped.
 ///
 /// # Errors
-/// When the listener fails.
+/// If the listener fails.
 pub async fn serve<S: Service>(listener: UnixListener, service: Arc<S>) -> io::Result<()> {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {

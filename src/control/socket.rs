@@ -106,7 +106,7 @@ pub fn path_in(dir: &Path) -> PathBuf {
 /// Acquires the lock in `dir` and listens there; replaces a stale socket.
 ///
 /// # Errors
-/// When another daemon holds the lock, other users can access the directory, or a system call fails.
+/// If another daemon holds the lock, other users can access the directory, or a system call fails.
 pub fn bind(dir: &Path) -> Result<Bound, SocketError> {
     make_private(dir)?;
     let lock = take_lock(&lock_in(dir))?;

@@ -138,7 +138,7 @@ impl<'de> Visitor<'de> for FieldCollector<'_> {
 /// Saves the choice atomically: a crash or power failure leaves the old or the new file.
 ///
 /// # Errors
-/// When a file operation fails; the file then has the old or the new choice.
+/// If a file operation fails; the file then has the old or the new choice.
 pub(super) fn save(choice: &Choice, path: &Path) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(dir)?;

@@ -88,7 +88,7 @@ const ONCE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Runs the daemon until it is stopped by a signal or a request.
 ///
 /// # Errors
-/// When another daemon is running, the settings are invalid, or with [`Options::once`] no frame could be composed.
+/// If another daemon is running, the settings are invalid, or with [`Options::once`] no frame could be composed.
 pub fn run(options: Options) -> Result<(), Failure> {
     let Bound { listener, claim } = socket::bind(&paths::runtime_dir())?;
     let files = SettingsFiles::new(settings_files::stamps());

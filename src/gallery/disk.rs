@@ -27,7 +27,7 @@ const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 /// Locks the gallery in `dir` for changes until the file is closed.
 ///
 /// # Errors
-/// When another process holds the lock for too long, or the lock file can't be opened.
+/// If another process holds the lock for too long, or the lock file can't be opened.
 pub(super) fn lock(dir: &Path) -> Result<File, GalleryError> {
     lock_within(dir, LOCK_TIMEOUT)
 }
@@ -54,7 +54,7 @@ fn lock_within(dir: &Path, timeout: Duration) -> Result<File, GalleryError> {
 /// Writes `bytes` to `dir/name` atomically.
 ///
 /// # Errors
-/// When the file can't be written.
+/// If the file can't be written.
 pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), GalleryError> {
     let path = dir.join(name);
     let written =
@@ -70,7 +70,7 @@ pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), GalleryE
 /// Opens a file of the gallery.
 ///
 /// # Errors
-/// When it is not a regular file, or can't be opened.
+/// If it is not a regular file, or can't be opened.
 pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
     let file = file.map_err(|error| match error.raw_os_error() {
@@ -84,7 +84,7 @@ pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
 /// Reads a file of the gallery.
 ///
 /// # Errors
-/// When it has more than `limit` bytes, or can't be read.
+/// If it has more than `limit` bytes, or can't be read.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.0.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -97,7 +97,7 @@ pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// Copies `from`, a file of the gallery, to `to` atomically; an existing file is only replaced with `force`.
 ///
 /// # Errors
-/// When the file exists, or can't be copied.
+/// If the file exists, or can't be copied.
 pub(super) fn copy(from: &Path, to: &Path, force: bool) -> io::Result<()> {
     let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let default = Permissions::from_mode(0o666); // minus the umask, as for any new file
@@ -110,7 +110,7 @@ pub(super) fn copy(from: &Path, to: &Path, force: bool) -> io::Result<()> {
 /// Removes `dir/name`; false if there is no such file.
 ///
 /// # Errors
-/// When it can't be removed.
+/// If it can't be removed.
 pub(super) fn remove(dir: &Path, name: &str) -> Result<bool, GalleryError> {
     let path = dir.join(name);
     match fs::remove_file(&path) {

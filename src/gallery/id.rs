@@ -37,7 +37,7 @@ pub(super) fn extension(format: ImageFormat) -> Option<&'static str> {
 /// The id for an image with this title: equal for equal recipe, seed and bytes.
 ///
 /// # Errors
-/// When the recipe can't be encoded as JSON.
+/// If the recipe can't be encoded as JSON.
 pub(super) fn make_id(title: &str, recipe: &Recipe, seed: Option<u64>, image: &[u8]) -> serde_json::Result<String> {
     let mut hash = Sha256::new();
     hash.update(serde_json::to_vec(&(recipe, seed))?);

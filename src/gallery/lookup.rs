@@ -15,7 +15,7 @@ const MAX_COMPARED_LEN: usize = 200;
 /// prompt text, with this id without its fingerprint, or with an id that starts with it.
 ///
 /// # Errors
-/// When there are none, they have different prompt texts, or the record is damaged.
+/// If there are none, they have different prompt texts, or the record is damaged.
 pub(super) fn all(listing: &Listing, name: &str) -> Result<Vec<Entry>, GalleryError> {
     let entries = &listing.entries;
     if let Some(entry) = entries.iter().find(|entry| entry.id == name || entry.file == name) {
@@ -38,7 +38,7 @@ pub(super) fn all(listing: &Listing, name: &str) -> Result<Vec<Entry>, GalleryEr
 /// The one image that `name` refers to.
 ///
 /// # Errors
-/// As [`all`], and when there are several.
+/// As [`all`], and if there are several.
 pub(super) fn one(listing: &Listing, name: &str) -> Result<Entry, GalleryError> {
     let mut found = all(listing, name)?;
     match (found.pop(), &*found) {

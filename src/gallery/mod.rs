@@ -61,7 +61,7 @@ impl Gallery {
     /// gallery is kept to about `max_bytes` bytes of images.
     ///
     /// # Errors
-    /// When `dir` can't be created.
+    /// If `dir` can't be created.
     pub fn open(dir: PathBuf, max_bytes: u64) -> Result<Self, GalleryError> {
         let result = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
         result.map_err(|source| GalleryError::Io { what: "create directory", path: dir.clone(), source })?;
@@ -124,7 +124,7 @@ impl Gallery {
     /// The one image that `name` refers to.
     ///
     /// # Errors
-    /// As for [`named`](Self::named), and [`Ambiguous`](GalleryError::Ambiguous) when there are several.
+    /// As for [`named`](Self::named), and [`Ambiguous`](GalleryError::Ambiguous) if there are several.
     pub fn get(&self, name: &str) -> Result<Entry, GalleryError> {
         lookup::one(&self.list(), name)
     }
@@ -135,7 +135,7 @@ impl Gallery {
     /// ids in `keep` (the current background), and this one.
     ///
     /// # Errors
-    /// When it is not PNG, JPEG or WebP, its record is too long, or it can't be written.
+    /// If it is not PNG, JPEG or WebP, its record is too long, or it can't be written.
     pub fn add(
         &self,
         recipe: &Recipe,
@@ -150,7 +150,7 @@ impl Gallery {
     /// Imports the image file at `path` unchanged. `name` defaults to the file name. Evicts as [`add`](Self::add).
     ///
     /// # Errors
-    /// When it is not a regular file, not an image, or over `limits`, and as for [`add`](Self::add).
+    /// If it is not a regular file, not an image, or over `limits`, and as for [`add`](Self::add).
     pub fn import(
         &self,
         path: &Path,
@@ -204,7 +204,7 @@ impl Gallery {
     /// Sets whether the image is a favourite, which is never evicted.
     ///
     /// # Errors
-    /// When there is no such id, it is damaged, or its record can't be written.
+    /// If there is no such id, it is damaged, or its record can't be written.
     pub fn set_favourite(&self, id: &str, favourite: bool) -> Result<Entry, GalleryError> {
         self.edit(id, |entry| entry.favourite = favourite)
     }
@@ -212,7 +212,7 @@ impl Gallery {
     /// Removes the image and its record, also if they are damaged.
     ///
     /// # Errors
-    /// When there is no such id, or it can't be removed.
+    /// If there is no such id, or it can't be removed.
     pub fn remove(&self, id: &str) -> Result<(), GalleryError> {
         let _lock = disk::lock(&self.dir)?;
         if id::is_id(id) && self.discard(id)? { Ok(()) } else { Err(unknown(id)) }
@@ -222,7 +222,7 @@ impl Gallery {
     /// file is replaced.
     ///
     /// # Errors
-    /// When there is no such id, it is damaged, `to` already exists, or it can't be written.
+    /// If there is no such id, it is damaged, `to` already exists, or it can't be written.
     pub fn export(&self, id: &str, to: &Path, force: bool) -> Result<PathBuf, GalleryError> {
         let entry = self.entry(id)?;
         let to = if to.is_dir() { to.join(&entry.file) } else { to.to_owned() };
@@ -289,7 +289,7 @@ impl Gallery {
     /// The image with exactly this id.
     ///
     /// # Errors
-    /// When there is no such id, or it is damaged.
+    /// If there is no such id, or it is damaged.
     pub fn entry(&self, id: &str) -> Result<Entry, GalleryError> {
         if !id::is_id(id) {
             return Err(unknown(id));

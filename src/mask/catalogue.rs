@@ -185,7 +185,7 @@ fn beside(dir: &Path) -> Vec<PathBuf> {
 /// The bytes of a model, with its specification and checksum verified.
 ///
 /// # Errors
-/// When the specification is invalid, or the file is missing, unreadable or has another checksum.
+/// If the specification is invalid, or the file is missing, unreadable or has another checksum.
 pub(super) fn load(spec: &ModelSpec, settings: &Settings) -> Result<(ModelLocation, Cow<'static, [u8]>), MaskError> {
     check(spec)?;
     if spec.name == BUILT_IN && bundled().contains(spec) {

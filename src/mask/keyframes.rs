@@ -78,7 +78,7 @@ impl KeyframeWorker {
     /// Runs `model`, whose alpha has `length` pixels, on request; on its own thread if `threaded`.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// If the thread cannot be started.
     pub(crate) fn new(model: Box<dyn KeyframeModel>, length: usize, threaded: bool) -> std::io::Result<Self> {
         let job = Job { model, alpha: vec![0.0; length].into(), result: Ok(()), duration: Duration::ZERO };
         let mode = if threaded { Self::threaded()? } else { Mode::Inline };

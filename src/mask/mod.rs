@@ -147,7 +147,7 @@ pub trait Segmenter: Send {
     /// Keeps state from earlier frames to stabilize the mask. Allocates nothing after the first frames.
     ///
     /// # Errors
-    /// When the model fails. `into` is then undefined, and the room must not be shown.
+    /// If the model fails. `into` is then undefined, and the room must not be shown.
     fn segment(&mut self, frame: &Arc<Frame>, into: &mut Mask) -> Result<Option<Arc<Frame>>, MaskError>;
 
     /// Writes the mask of the frame that is held back, at the end of the stream.
@@ -183,7 +183,7 @@ pub trait Segmenter: Send {
 /// Opens the models selected by `settings`, for frames of `size`.
 ///
 /// # Errors
-/// When the model is unknown, its file is missing or wrong, or ONNX Runtime cannot be used. If only the keyframe model
+/// If the model is unknown, its file is missing or wrong, or ONNX Runtime cannot be used. If only the keyframe model
 /// is unusable, the fast model runs alone; the log and [`ModelInfo::missing`] have the reason.
 pub fn open(settings: &Settings, size: Size) -> Result<Box<dyn Segmenter>, MaskError> {
     Ok(Box::new(DualModelSegmenter::open(settings, size)?))
@@ -192,7 +192,7 @@ pub fn open(settings: &Settings, size: Size) -> Result<Box<dyn Segmenter>, MaskE
 /// Loads ONNX Runtime as [`open`] would, and returns the library's path.
 ///
 /// # Errors
-/// When there is no usable library.
+/// If there is no usable library.
 pub fn library(settings: &Settings) -> Result<PathBuf, MaskError> {
     Ok(onnx::runtime(settings.library.as_deref())?.library)
 }

@@ -23,7 +23,7 @@ impl Model {
     /// Loads the model described by `spec`.
     ///
     /// # Errors
-    /// When its file is missing or wrong, or ONNX Runtime cannot be used.
+    /// If its file is missing or wrong, or ONNX Runtime cannot be used.
     pub(crate) fn open(spec: &ModelSpec, settings: &Settings, size: Size) -> Result<Self, MaskError> {
         let (location, bytes) = catalogue::load(spec, settings)?;
         let runtime = onnx::runtime(settings.library.as_deref())?;
@@ -60,7 +60,7 @@ impl Model {
     /// Runs the model on the current input.
     ///
     /// # Errors
-    /// When ONNX Runtime fails, or the output is not finite.
+    /// If ONNX Runtime fails, or the output is not finite.
     pub(crate) fn run(&mut self) -> Result<&[f32], MaskError> {
         self.model.run(&mut self.alpha)?;
         Ok(&self.alpha)

@@ -35,7 +35,7 @@ pub(super) struct Runtime {
 /// Loads ONNX Runtime, or returns the one that is already loaded.
 ///
 /// # Errors
-/// When there is no usable library.
+/// If there is no usable library.
 pub(super) fn runtime(configured: Option<&Path>) -> Result<Runtime, MaskError> {
     static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +111,7 @@ impl OnnxModel {
     /// fails.
     ///
     /// # Errors
-    /// When the bytes are not an ONNX model, or not the one described by `spec`.
+    /// If the bytes are not an ONNX model, or not the one described by `spec`.
     pub(super) fn load(
         runtime: &Runtime,
         spec: &ModelSpec,
@@ -174,7 +174,7 @@ impl OnnxModel {
     /// Runs the model on the input tensor and writes its alpha, 0 to 1, row by row.
     ///
     /// # Errors
-    /// When ONNX Runtime fails, or the output is not finite.
+    /// If ONNX Runtime fails, or the output is not finite.
     pub(super) fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
         let failed = |error: ort::Error| MaskError::Run { model: self.name.clone(), reason: error.to_string() };
         let outputs = self.session.run_with_options(ort::inputs![&self.input], &self.options).map_err(failed)?;

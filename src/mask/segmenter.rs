@@ -84,7 +84,7 @@ impl DualModelSegmenter {
     /// [`Quality::Eco`].
     ///
     /// # Errors
-    /// When the fast model cannot be run.
+    /// If the fast model cannot be run.
     pub(super) fn open(settings: &Settings, size: Size) -> Result<Self, MaskError> {
         let fast = Model::open(catalogue::find(settings)?, settings, size)?;
         let mut info = ModelInfo { quality: Quality::Eco, missing: None, ..fast.info.clone() };

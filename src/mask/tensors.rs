@@ -21,7 +21,7 @@ pub(super) fn shape(spec: &ModelSpec, channels: usize) -> [usize; 4] {
 /// Checks the input.
 ///
 /// # Errors
-/// When the model has any other input.
+/// If the model has any other input.
 pub(super) fn check_input(spec: &ModelSpec, session: &Session) -> Result<(), MaskError> {
     let expected = shape(spec, 3);
     match session.inputs() {
@@ -33,7 +33,7 @@ pub(super) fn check_input(spec: &ModelSpec, session: &Session) -> Result<(), Mas
 /// The shape of the first output, and its number of channels.
 ///
 /// # Errors
-/// When it differs from the specification.
+/// If it differs from the specification.
 pub(super) fn check_output(spec: &ModelSpec, session: &Session) -> Result<(Vec<usize>, usize), MaskError> {
     let outputs = session.outputs();
     let dims = outputs.first().and_then(dims).unwrap_or_default();

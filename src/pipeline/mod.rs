@@ -142,7 +142,7 @@ impl Pipeline {
     /// a placeholder card meanwhile.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// If a thread cannot be started.
     pub fn start(settings: Settings, outputs: Outputs) -> io::Result<Self> {
         Self::start_with(Drivers::default(), settings, outputs)
     }
@@ -150,7 +150,7 @@ impl Pipeline {
     /// Like [`Pipeline::start`], with the given drivers; for tests.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// If a thread cannot be started.
     pub fn start_with(drivers: Drivers, settings: Settings, outputs: Outputs) -> io::Result<Self> {
         let Drivers { open_camera, open_model, machine, load_interval, clock } = drivers;
         let links = Links::new(settings);

@@ -27,7 +27,7 @@ impl KeySources<'_> {
     /// The key, or `None` if no source has one.
     ///
     /// # Errors
-    /// When a configured file can't be read, or its content is not a key.
+    /// If a configured file can't be read, or its content is not a key.
     pub(super) fn find(&self) -> Result<Option<SecretString>, PromptError> {
         if let Some(text) = env::var_os(self.variable).filter(|text| !self.variable.is_empty() && !text.is_empty()) {
             let text = text.into_string().unwrap_or_default();
@@ -49,7 +49,7 @@ impl KeySources<'_> {
     /// The key of a provider that needs one.
     ///
     /// # Errors
-    /// As [`find`](Self::find), and when there is no key.
+    /// As [`find`](Self::find), and if there is no key.
     pub(super) fn require(&self) -> Result<SecretString, PromptError> {
         self.find()?.ok_or_else(|| self.missing())
     }

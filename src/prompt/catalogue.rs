@@ -8,7 +8,7 @@ use crate::error::Failure;
 /// Prepares the provider called `name`: reads its settings, API key and files, and connects to nothing.
 ///
 /// # Errors
-/// When there is no such provider, or something is missing or invalid.
+/// If there is no such provider, or something is missing or invalid.
 pub fn open(name: &str, settings: &PromptSettings) -> Result<Box<dyn Provider>, PromptError> {
     let name: Name = name.parse().map_err(|_| PromptError::UnknownProvider { name: name.to_owned() })?;
     settings.of(name).open()

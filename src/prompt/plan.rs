@@ -13,7 +13,7 @@ const MAX_TEXT_LEN: usize = 2000;
 /// size.
 ///
 /// # Errors
-/// When the text is empty or too long, or there is no such style.
+/// If the text is empty or too long, or there is no such style.
 pub fn recipe(
     request: &PromptRequest,
     provider: &dyn Provider,

@@ -30,7 +30,7 @@ pub(super) struct Finished {
 /// the future kills the program and all its children.
 ///
 /// # Errors
-/// When it can't be started, or its pipes fail.
+/// If it can't be started, or its pipes fail.
 pub(super) async fn run(mut command: Command, input: &[u8], limit: usize) -> io::Result<Finished> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = command.spawn()?;

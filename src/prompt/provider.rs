@@ -28,7 +28,7 @@ pub trait ProviderSettings {
     /// Prepares the provider: reads its settings, API key and files, and connects to nothing.
     ///
     /// # Errors
-    /// When something is missing or invalid.
+    /// If something is missing or invalid.
     fn open(&self) -> Result<Box<dyn Provider>, PromptError>;
 }
 

@@ -40,7 +40,7 @@ pub(super) fn number(value: &Value) -> Option<u64> {
 /// The first valid image among `texts`, which are base64; `None` if there are no texts.
 ///
 /// # Errors
-/// When none is a valid image: the error of the first.
+/// If none is a valid image: the error of the first.
 pub(super) fn first_image<'a>(
     provider: Name,
     texts: impl IntoIterator<Item = &'a str>,
@@ -93,7 +93,7 @@ fn standard_alphabet(text: &str) -> Vec<u8> {
 /// Checks that `bytes` start like a PNG, JPEG or WebP image.
 ///
 /// # Errors
-/// When they do not: the detected kind of content.
+/// If they do not: the detected kind of content.
 pub(super) fn check_image(provider: Name, bytes: &[u8]) -> Result<(), PromptError> {
     image_file::sniff(bytes, "").map(drop).map_err(|error| match error {
         ImageFileError::Unsupported { format: found, .. } | ImageFileError::NotAnImage { found, .. } => {

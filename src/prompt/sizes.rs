@@ -16,7 +16,7 @@ const MIN_SIDE: u32 = 64;
 /// Parses the setting `WIDTHxHEIGHT`; empty is `None`.
 ///
 /// # Errors
-/// When it is anything else, or a side is out of range.
+/// If it is anything else, or a side is out of range.
 pub(super) fn parse(key: &'static str, text: &str) -> Result<Option<Pixels>, PromptError> {
     if text.is_empty() {
         return Ok(None);

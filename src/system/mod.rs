@@ -42,13 +42,13 @@ pub trait Probe: std::fmt::Debug + Send + Sync {
     /// Runs a program and collects its output.
     ///
     /// # Errors
-    /// When it is not installed, cannot be started, or takes longer than a second.
+    /// If it is not installed, cannot be started, or takes longer than a second.
     fn run(&self, command: &[&str]) -> io::Result<CommandOutput>;
 
     /// Runs a program that changes the system. It may prompt the user, so there is no timeout.
     ///
     /// # Errors
-    /// When it cannot be started or exits with a non-zero status.
+    /// If it cannot be started or exits with a non-zero status.
     fn change(&self, command: &[String], input: &str) -> io::Result<()>;
 
     /// The webcams and their formats.
@@ -63,25 +63,25 @@ pub trait Probe: std::fmt::Debug + Send + Sync {
     /// Free disk space, in bytes, on the file system of `path`.
     ///
     /// # Errors
-    /// When the file system cannot be queried.
+    /// If the file system cannot be queried.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 
     /// Loads ONNX Runtime.
     ///
     /// # Errors
-    /// When there is no usable library.
+    /// If there is no usable library.
     fn onnx_runtime(&self, settings: &mask::Settings) -> Result<Library, Failure>;
 
     /// Loads the PipeWire library.
     ///
     /// # Errors
-    /// When it is missing, or bgcam was built without PipeWire.
+    /// If it is missing, or bgcam was built without PipeWire.
     fn pipewire_library(&self) -> Result<(), Failure>;
 
     /// The status of the daemon whose socket is in `dir`; `None` when no daemon is running.
     ///
     /// # Errors
-    /// When the daemon does not respond.
+    /// If the daemon does not respond.
     fn daemon(&self, dir: &Path) -> Result<Option<Status>, Failure>;
 }
 

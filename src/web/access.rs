@@ -54,7 +54,7 @@ impl Access {
     /// An address that opens the page once, within two minutes.
     ///
     /// # Errors
-    /// When the system provides no random numbers.
+    /// If the system provides no random numbers.
     pub fn one_time_address(&self) -> Result<String, WebError> {
         Ok(format!("{}?{CODE}={}", self.address(), self.issue(Instant::now())?))
     }

@@ -22,7 +22,7 @@ pub(super) struct Encoder {
 
 impl Encoder {
     /// # Errors
-    /// When out of memory.
+    /// If out of memory.
     pub(super) fn new() -> turbojpeg::Result<Self> {
         let mut compressor = Compressor::new()?;
         compressor.set_quality(QUALITY)?;
@@ -32,7 +32,7 @@ impl Encoder {
     /// The length of the JPEG as a big-endian `u32`, followed by the JPEG.
     ///
     /// # Errors
-    /// When out of memory.
+    /// If out of memory.
     pub(super) fn encode(&mut self, frame: &Frame) -> turbojpeg::Result<Bytes> {
         let size = frame.size();
         self.full_range.resize(size.i420_len(), 0);

@@ -64,7 +64,7 @@ pub trait Backend: Service + Clone {
     /// The generated and imported images.
     ///
     /// # Errors
-    /// When the gallery cannot be opened.
+    /// If the gallery cannot be opened.
     fn gallery(&self) -> Result<Gallery, Failure>;
 
     /// Gallery ids of the images that are shown and must not be evicted.
@@ -123,7 +123,7 @@ impl Page {
     /// Serves the page on a port of the loopback interface; 0 selects a free port. Requests run on the current runtime.
     ///
     /// # Errors
-    /// When the port is in use, or no thread can be started.
+    /// If the port is in use, or no thread can be started.
     pub fn open<B: Backend>(backend: B, port: u16) -> Result<Self, WebError> {
         let listener = bind(port).map_err(|source| WebError::Bind { port, source })?;
         let port = listener.local_addr().map_err(|source| WebError::Bind { port, source })?.port();

@@ -83,7 +83,7 @@ pub(super) fn json(value: &impl Serialize) -> Response {
 /// Reads a request body.
 ///
 /// # Errors
-/// When it has more than `max_len` bytes, is incomplete, or takes longer than `limit`.
+/// If it has more than `max_len` bytes, is incomplete, or takes longer than `limit`.
 pub(super) async fn read_body(body: Body, max_len: usize, limit: Duration) -> Result<Bytes, HttpError> {
     if body.size_hint().lower() > max_len as u64 {
         return Err(HttpError::too_large(max_len));

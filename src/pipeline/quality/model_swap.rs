@@ -71,7 +71,7 @@ impl ModelSwap {
     /// Starts to open another segmenter.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// If a thread cannot be started.
     pub(crate) fn open(&mut self, open: OpenModel, settings: Settings, size: Size) -> Result<(), Failure> {
         self.cancel();
         self.openers.retain(|opener| !opener.is_finished());

@@ -7,7 +7,7 @@ use crate::prompt::PromptError;
 /// Parses a setting that is the URL of a server.
 ///
 /// # Errors
-/// When it is not an http(s) URL, or contains a user name or password.
+/// If it is not an http(s) URL, or contains a user name or password.
 pub(in crate::prompt) fn parse_url(key: &'static str, text: &str) -> Result<Url, PromptError> {
     let expected = "a URL such as https://host/path";
     let url = Url::parse(text).map_err(|_| PromptError::setting(key, text, expected))?;

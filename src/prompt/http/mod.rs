@@ -72,7 +72,7 @@ impl From<PromptError> for Rejected {
 /// a proxy in between.
 ///
 /// # Errors
-/// When the key would be readable on the way.
+/// If the key would be readable on the way.
 pub(super) fn check_encrypted(provider: Name, base: &Url) -> Result<(), PromptError> {
     if base.scheme() != "http" || is_loopback(base) {
         return Ok(());
@@ -91,7 +91,7 @@ impl Http {
     /// A client for the server at `base`. `total` is the time limit for one image, including retries.
     ///
     /// # Errors
-    /// When the API key would be sent without encryption.
+    /// If the API key would be sent without encryption.
     pub(super) fn open(
         provider: Name,
         base: Url,
@@ -187,7 +187,7 @@ impl Http {
     /// response.
     ///
     /// # Errors
-    /// When there is no response, or the server rejects the request; `model` is the requested model, for the message.
+    /// If there is no response, or the server rejects the request; `model` is the requested model, for the message.
     pub(super) async fn send(
         &self,
         model: &str,
@@ -227,7 +227,7 @@ impl Http {
     /// Sends a request once and returns the response, regardless of its status.
     ///
     /// # Errors
-    /// When there is no complete response, or it is too large.
+    /// If there is no complete response, or it is too large.
     pub(super) async fn send_once(&self, request: RequestBuilder) -> Result<Reply, PromptError> {
         let mut response = request.send().await.map_err(|error| self.connection_error(&error))?;
         let status = response.status();

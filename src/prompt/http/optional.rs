@@ -41,7 +41,7 @@ impl Http {
     /// reply and the dropped fields.
     ///
     /// # Errors
-    /// As [`send`](Self::send), when the server rejects the request for another reason.
+    /// As [`send`](Self::send), if the server rejects the request for another reason.
     pub(in crate::prompt) async fn send_adaptive(
         &self,
         model: &str,

@@ -13,7 +13,7 @@ impl Http {
     /// The image in a response: the result of `find` on its JSON, or the body itself if that is an image.
     ///
     /// # Errors
-    /// When there is none: the server's message; `model` is the requested model.
+    /// If there is none: the server's message; `model` is the requested model.
     pub(in crate::prompt) fn image(
         &self,
         model: &str,
@@ -30,7 +30,7 @@ impl Http {
     /// Parses the body of a response as JSON.
     ///
     /// # Errors
-    /// When it is not JSON: the kind of content, with a quote if it is text.
+    /// If it is not JSON: the kind of content, with a quote if it is text.
     pub(in crate::prompt) fn json(&self, body: &[u8]) -> Result<Value, PromptError> {
         serde_json::from_slice(body).map_err(|error| {
             if error.classify() == serde_json::error::Category::Eof && !body.is_empty() {

@@ -122,7 +122,7 @@ fn nul_free(text: &str) -> String {
 /// The file that the program wrote, `None` if there is none or it is empty.
 ///
 /// # Errors
-/// When it can't be read or is not a regular file.
+/// If it can't be read or is not a regular file.
 fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => {

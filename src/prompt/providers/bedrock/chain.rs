@@ -11,7 +11,7 @@ use crate::{
 /// The first credentials that the chain finds for `profile`.
 ///
 /// # Errors
-/// When it finds none.
+/// If it finds none.
 pub(super) async fn load(profile: &str) -> Result<Credentials, PromptError> {
     let sources = DefaultCredentialsChain::builder().profile_name(profile).build().await;
     sources.provide_credentials().await.map_err(|error| PromptError::Profile {

@@ -154,7 +154,7 @@ pub(super) const OPTIONAL: [Pointer; 11] = [
 /// The image in a response of any family. Bedrock reports a rejected prompt with status 200.
 ///
 /// # Errors
-/// When there is none.
+/// If there is none.
 pub(super) fn image(model: &str, reply: Reply, http: &Http) -> Result<GeneratedImage, PromptError> {
     let image = http.image(model, reply, |response| {
         let artifacts = items(&response["artifacts"]);

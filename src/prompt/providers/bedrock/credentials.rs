@@ -51,7 +51,7 @@ impl Source {
     /// The first source: the environment unless a profile is named, then the profile.
     ///
     /// # Errors
-    /// When there is none, or the profile is invalid.
+    /// If there is none, or the profile is invalid.
     pub(super) fn find(
         profile: &Profile,
         named: bool,
@@ -75,7 +75,7 @@ impl Source {
     /// Loads the credentials, which may run a program.
     ///
     /// # Errors
-    /// When there are none, or the program fails.
+    /// If there are none, or the program fails.
     pub(super) async fn load(&self) -> Result<Credentials, PromptError> {
         let (arguments, profile) = match self {
             Self::Keys(keys, _) => return Ok(keys.clone()),

@@ -20,7 +20,7 @@ const SERVICE: &str = "bedrock";
 /// Signs `request`.
 ///
 /// # Errors
-/// When the request is invalid or can't be signed.
+/// If the request is invalid or can't be signed.
 pub(super) fn signed(
     request: RequestBuilder,
     credentials: &Credentials,
