@@ -146,7 +146,7 @@ pub enum LookError {
         near: Option<String>,
     },
     /// The value has the wrong type or is out of range.
-    #[error("look setting {name} = {value} is not {expected}")]
+    #[error("{name} = {value}: expected {expected}")]
     Value {
         /// The setting.
         name: &'static str,
@@ -321,8 +321,8 @@ mod tests {
         assert_eq!((look.softness, look.auto_frame, look.overlay_position), (20, true, Position::TopLeft));
         for (bad, expected) in [
             (r#"{"softnes": 1}"#, "unknown look setting \"softnes\""),
-            (r#"{"softness": 101}"#, "look setting softness = 101 is not a whole number from 0 to 100"),
-            (r#"{"softness": 1.5}"#, "look setting softness = 1.5 is not a whole number"),
+            (r#"{"softness": 101}"#, "softness = 101: expected a whole number from 0 to 100"),
+            (r#"{"softness": 1.5}"#, "softness = 1.5: expected a whole number"),
             (r#"{"zoom": 99}"#, "a whole number from 100 to 400"),
             (r#"{"auto_frame": 1}"#, "is not on or off"),
             (r#"{"overlay": "logo.png"}"#, "the absolute path"),

@@ -97,7 +97,12 @@ pub(super) struct InvalidSetting {
 
 /// The error for a value that its setting does not accept.
 pub(super) fn value(key: &str, value: impl fmt::Display, expected: impl fmt::Display) -> InvalidSetting {
-    InvalidSetting { key: key.to_owned(), text: format!("setting {key} = {value} is not {expected}") }
+    InvalidSetting { key: key.to_owned(), text: format!("{key} = {value}: expected {expected}") }
+}
+
+/// The error for a value that `reason` explains.
+pub(super) fn rejected(key: &str, value: impl fmt::Display, reason: impl fmt::Display) -> InvalidSetting {
+    InvalidSetting { key: key.to_owned(), text: format!("{key} = {value}: {reason}") }
 }
 
 impl From<SettingError> for ConfigError {

@@ -22,7 +22,7 @@ use std::{
 
 pub use self::error::{ConfigError, Location, SettingError};
 use self::{
-    error::{InvalidSetting, value},
+    error::{InvalidSetting, rejected, value},
     layers::Layers,
     raw::Raw,
     values::{expected, fourcc, parse, parse_fit, within},
@@ -161,8 +161,7 @@ impl Config {
             memory: raw.mask.memory,
             edge: (low, high),
         };
-        mask::catalogue::find(&mask)
-            .map_err(|error| value("mask.model", format!("{:?}", mask.model), format!("valid: {error}")))?;
+        mask::catalogue::find(&mask).map_err(|error| rejected("mask.model", format!("{:?}", mask.model), error))?;
         Ok(Self {
             camera: camera::Settings {
                 device: raw.camera.device.clone(),

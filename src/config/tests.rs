@@ -45,25 +45,25 @@ fn unknown_keys_are_reported_with_line_and_suggestion() {
 #[test]
 fn invalid_values_are_reported_with_the_expected_ones() {
     for (text, expected) in [
-        ("[output]\nfps = 0", "setting output.fps = 0 is not a number from 1 to 120"),
-        ("[output]\nsize = \"big\"", "setting output.size = \"big\" is not valid: size \"big\" is not WIDTHxHEIGHT"),
-        ("[mask]\nedge = [0.7, 0.3]", "setting mask.edge = [0.7, 0.3] is not two increasing numbers"),
-        ("\n[output]\nfps = \"fast\"", "bgcam.toml:3: setting output.fps = \"fast\" is not a number from 1 to 120"),
-        ("[web]\nport = 70000", "bgcam.toml:2: setting web.port = 70000 is not a number from 0 to 65535"),
-        ("[web]\nport = -1", "bgcam.toml:2: setting web.port = -1 is not a number from 0 to 65535"),
-        ("[output]\nfps = 99999999999999999999", "setting output.fps = \"99999999999999999999\" is not a number"),
-        ("[look]\nzoom = 99999999999", "setting look.zoom = 99999999999 is not a whole number from 100 to 400"),
+        ("[output]\nfps = 0", "output.fps = 0: expected a number from 1 to 120"),
+        ("[output]\nsize = \"big\"", "output.size = \"big\": expected WIDTHxHEIGHT"),
+        ("[mask]\nedge = [0.7, 0.3]", "mask.edge = [0.7, 0.3]: expected two increasing numbers"),
+        ("\n[output]\nfps = \"fast\"", "bgcam.toml:3: output.fps = \"fast\": expected a number from 1 to 120"),
+        ("[web]\nport = 70000", "bgcam.toml:2: web.port = 70000: expected a number from 0 to 65535"),
+        ("[web]\nport = -1", "bgcam.toml:2: web.port = -1: expected a number from 0 to 65535"),
+        ("[output]\nfps = 99999999999999999999", "output.fps = \"99999999999999999999\": expected a number"),
+        ("[look]\nzoom = 99999999999", "look.zoom = 99999999999: expected a whole number from 100 to 400"),
         (
             "[look]\noverlay_position = \"left\"",
-            "setting look.overlay_position = \"left\" is not one of top-left, top-right",
+            "look.overlay_position = \"left\": expected one of top-left, top-right",
         ),
-        ("[camera]\nalways_on = \"yes\"", "setting camera.always_on = \"yes\" is not true or false"),
-        ("[mask]\nmemory = nan", "setting mask.memory = NaN is not a number from 0 to 0.95"),
-        ("[mask]\nedge = [0.5]", "setting mask.edge = [0.5] is not two increasing numbers from 0 to 1"),
-        ("[prompt.sdwebui]\nsteps = -3", "setting prompt.sdwebui.steps = -3 is not a whole number, 0 or more"),
-        ("[prompt.sdwebui]\nsteps = 900", ":2: setting prompt.sdwebui.steps = 900 is not a number from 1 to 150"),
+        ("[camera]\nalways_on = \"yes\"", "camera.always_on = \"yes\": expected true or false"),
+        ("[mask]\nmemory = nan", "mask.memory = NaN: expected a number from 0 to 0.95"),
+        ("[mask]\nedge = [0.5]", "mask.edge = [0.5]: expected two increasing numbers from 0 to 1"),
+        ("[prompt.sdwebui]\nsteps = -3", "prompt.sdwebui.steps = -3: expected a whole number, 0 or more"),
+        ("[prompt.sdwebui]\nsteps = 900", ":2: prompt.sdwebui.steps = 900: expected a number from 1 to 150"),
         ("camera = 1", ":1: camera is a section: write [camera]"),
-        ("[mask]\nmodel = \"landscap\"", "setting mask.model = \"landscap\" is not valid"),
+        ("[mask]\nmodel = \"landscap\"", "mask.model = \"landscap\": unknown model"),
         ("[output\n", ":1: "),
     ] {
         let text = error(text);
@@ -94,18 +94,18 @@ fn errors_of_all_layers_are_reported_with_their_locations() {
     let flags = vec![("mask.quality", "best".into()), ("mask.model", "landscape".into())];
     let found = messages(&files, &variables, &flags);
     let expected = [
-        "0.toml:2: setting output.fps = 0 is not a number from 1 to 120",
+        "0.toml:2: output.fps = 0: expected a number from 1 to 120",
         "0.toml:3: unknown setting \"siez\"",
-        "0.toml:5: setting prompt.openai.size = ",
-        "0.toml:7: setting mask.model = \"nope\"",
-        "1.toml:2: setting output.fps = 500 is not a number from 1 to 120",
-        "1.toml:4: setting mask.edge = [1, 0] is not two increasing numbers",
-        "1.toml:5: setting mask.memory = 7 is not",
-        "1.toml:7: setting look.zoom = 1 is not a whole number from 100 to 400",
-        "1.toml:8: setting look.softness = 500 is not a whole number from 0 to 100",
-        "BGCAM_OUTPUT_FPS: setting output.fps = \"fast\" is not a number from 1 to 120",
+        "0.toml:5: prompt.openai.size = ",
+        "0.toml:7: mask.model = \"nope\"",
+        "1.toml:2: output.fps = 500: expected a number from 1 to 120",
+        "1.toml:4: mask.edge = [1, 0]: expected two increasing numbers",
+        "1.toml:5: mask.memory = 7: expected",
+        "1.toml:7: look.zoom = 1: expected a whole number from 100 to 400",
+        "1.toml:8: look.softness = 500: expected a whole number from 0 to 100",
+        "BGCAM_OUTPUT_FPS: output.fps = \"fast\": expected a number from 1 to 120",
         "BGCAM_OUTPUT_SIZ: no setting has this name",
-        "--quality: setting mask.quality = \"best\" is not valid",
+        "--quality: mask.quality = \"best\": expected eco",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {

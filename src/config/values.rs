@@ -1,6 +1,6 @@
 //! Parsing and range checks of single values, and descriptions of the accepted values.
 
-use super::error::{InvalidSetting, value};
+use super::error::{InvalidSetting, rejected, value};
 use crate::{
     background::Fit,
     camera,
@@ -22,7 +22,7 @@ pub(super) fn parse<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, In
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error: T::Err| value(key, format!("{text:?}"), format!("valid: {error}")))
+    text.parse().map_err(|error: T::Err| rejected(key, format!("{text:?}"), error))
 }
 
 pub(super) fn fourcc(text: &str) -> Result<Option<String>, InvalidSetting> {

@@ -20,10 +20,10 @@ pub struct Size {
     height: u32,
 }
 
-/// An invalid frame size.
+/// An invalid frame size; the message is shown after the size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("size {0:?} is not WIDTHxHEIGHT with even numbers from 16 to 8192, for example 1280x720")]
-pub struct BadSize(pub String);
+#[error("expected WIDTHxHEIGHT with even numbers from 16 to 8192, for example 1280x720")]
+pub struct BadSize;
 
 impl Size {
     /// 1280x720, the default size.
@@ -35,7 +35,7 @@ impl Size {
     /// If a side is odd, below 16 or above 8192.
     pub fn new(width: u32, height: u32) -> Result<Self, BadSize> {
         let ok = |side: u32| (16..=8192).contains(&side) && side.is_multiple_of(2);
-        if ok(width) && ok(height) { Ok(Self { width, height }) } else { Err(BadSize(format!("{width}x{height}"))) }
+        if ok(width) && ok(height) { Ok(Self { width, height }) } else { Err(BadSize) }
     }
 
     /// Width in pixels.
@@ -74,10 +74,9 @@ impl FromStr for Size {
     type Err = BadSize;
 
     fn from_str(text: &str) -> Result<Self, BadSize> {
-        let bad = || BadSize(text.to_owned());
-        let (width, height) = text.split_once(['x', 'X', '×']).ok_or_else(bad)?;
-        let side = |s: &str| s.trim().parse::<u32>().map_err(|_| bad());
-        Self::new(side(width)?, side(height)?).map_err(|_| bad())
+        let (width, height) = text.split_once(['x', 'X', '×']).ok_or(BadSize)?;
+        let side = |s: &str| s.trim().parse::<u32>().map_err(|_| BadSize);
+        Self::new(side(width)?, side(height)?)
     }
 }
 

@@ -27,7 +27,7 @@ impl FromStr for Processor {
             "cpu" => Self::Cpu,
             "cuda" => Self::Cuda,
             "openvino" => Self::OpenVino,
-            _ => return Err(UnknownValue(text.to_owned(), "cpu, cuda, openvino")),
+            _ => return Err(UnknownValue("cpu, cuda or openvino")),
         })
     }
 }

@@ -34,10 +34,10 @@ pub enum Latency {
     Best,
 }
 
-/// A value that is not one of the presets.
+/// A value that is not one of the presets; the message is shown after the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown value {0:?}, expected one of {1}")]
-pub struct UnknownValue(pub(super) String, pub(super) &'static str);
+#[error("expected {0}")]
+pub struct UnknownValue(pub(super) &'static str);
 
 impl FromStr for Quality {
     type Err = UnknownValue;
@@ -48,7 +48,7 @@ impl FromStr for Quality {
             "balanced" => Self::Balanced,
             "high" => Self::High,
             "auto" => Self::Auto,
-            _ => return Err(UnknownValue(text.to_owned(), "eco, balanced, high, auto")),
+            _ => return Err(UnknownValue("eco, balanced, high or auto")),
         })
     }
 }
@@ -72,7 +72,7 @@ impl FromStr for Latency {
             "auto" => Self::Auto,
             "low" => Self::Low,
             "best" => Self::Best,
-            _ => return Err(UnknownValue(text.to_owned(), "auto, low, best")),
+            _ => return Err(UnknownValue("auto, low or best")),
         })
     }
 }

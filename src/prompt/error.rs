@@ -22,7 +22,7 @@ pub enum PromptError {
     #[error("unknown style {name:?}, expected one of {}", template::STYLES.map(|(style, _)| style).join(", "))]
     UnknownStyle { name: String },
     /// A setting has an invalid value.
-    #[error("setting {key} = {value:?} is not {expected}")]
+    #[error("{key} = {value:?}: expected {expected}")]
     Setting { key: &'static str, value: String, expected: String },
     /// A required setting is empty.
     #[error("provider {provider} is not configured: {key} is empty, expected {expected}")]
