@@ -324,7 +324,7 @@ mod tests {
             (r#"{"softness": 101}"#, "softness = 101: expected a whole number from 0 to 100"),
             (r#"{"softness": 1.5}"#, "softness = 1.5: expected a whole number"),
             (r#"{"zoom": 99}"#, "a whole number from 100 to 400"),
-            (r#"{"auto_frame": 1}"#, "is not on or off"),
+            (r#"{"auto_frame": 1}"#, "expected on or off"),
             (r#"{"overlay": "logo.png"}"#, "the absolute path"),
             (r#"{"overlay_position": "left"}"#, "one of top-left"),
         ] {

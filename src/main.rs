@@ -56,7 +56,7 @@ fn filter(value: Option<OsString>) -> (EnvFilter, Option<String>) {
         _ => {
             let expected =
                 "expected a level (error, warn, info, debug or trace) or a filter such as bgcam::camera=debug";
-            (default(), Some(format!("BGCAM_LOG = {text:?} is not a log level, {expected}; using info")))
+            (default(), Some(format!("BGCAM_LOG = {text:?}: {expected}; using info")))
         }
     };
     (filter.add_directive(quiet_library), warning)
