@@ -96,7 +96,8 @@ impl Source {
             bytes: self.bytes.iter().copied().chain([fill; MAX_BLOCK_LEN + 1]).collect(),
             ..self.clone()
         };
-        let (zeros, ones) = (ended(0), ended(0xff));
+        let zeros = ended(0);
+        let ones = ended(0xff);
         if first(&zeros).is_some_and(|image| first(&ones) == Some(image)) { zeros } else { self }
     }
 

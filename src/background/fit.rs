@@ -77,7 +77,8 @@ fn contain(image: &Rgb8, width: u32, height: u32) -> Rgb8 {
     let mut whole = resize_by(FilterType::Gaussian, &small, width, height, false);
     whole.bytes.iter_mut().for_each(|byte| *byte = (u16::from(*byte) * 2 / 5) as u8);
     let (left, top) = ((width - inner.width) / 2, (height - inner.height) / 2);
-    let (stride, row) = (width as usize * 3, inner.width as usize * 3);
+    let stride = width as usize * 3;
+    let row = inner.width as usize * 3;
     let rows = whole.bytes.chunks_exact_mut(stride).skip(top as usize);
     for (to, from) in rows.zip(inner.bytes.chunks_exact(row)) {
         to[left as usize * 3..][..row].copy_from_slice(from);

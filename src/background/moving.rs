@@ -81,14 +81,16 @@ pub(super) fn still(image: RgbImage, fit: Fit, options: &Options) -> Frame {
 }
 
 fn video(path: &Path, fit: Fit, options: &Options) -> Result<Background, BackgroundError> {
-    let (path, size) = (path.to_owned(), options.size);
+    let path = path.to_owned();
+    let size = options.size;
     let open = move |stop: &_| Ok(Box::new(Video::open(&path, fit, size, stop)?) as Box<dyn ClipDecoder>);
     Ok(Background::Moving(Arc::new(Player::start(options, Box::new(open))?)))
 }
 
 /// Loads a slideshow.
 pub(super) fn slideshow(slides: &Slides, options: &Options) -> Result<Background, BackgroundError> {
-    let (slides, shown) = (slides.clone(), options.clone());
+    let slides = slides.clone();
+    let shown = options.clone();
     let open = move |_: &_| Ok(Box::new(Slideshow::open(&slides, &shown)?) as Box<dyn ClipDecoder>);
     Ok(Background::Moving(Arc::new(Player::start(options, Box::new(open))?)))
 }

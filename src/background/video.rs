@@ -172,7 +172,8 @@ mod tests {
             for tick in 0..60 {
                 // thirty output frames per second of a video with ten: each frame is shown three times
                 player.seek(Duration::from_millis(tick * 1000 / 30 + 1));
-                let (found, expected) = (player.frame().planes().0[100], 16 + 40 * (tick / 3 % 5) as u8);
+                let found = player.frame().planes().0[100];
+                let expected = 16 + 40 * (tick / 3 % 5) as u8;
                 assert!(near(found, expected), "{name}: look {tick} shows {found}, not {expected}");
             }
         }

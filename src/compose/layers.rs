@@ -232,7 +232,8 @@ impl Finish {
 
 /// The planes of two frames in pairs, each with its width.
 fn planes<'a>(size: Size, from: &'a Frame, into: &'a mut Frame) -> [(&'a [u8], &'a mut [u8], usize); 3] {
-    let (from, into) = (from.planes(), into.planes_mut());
+    let from = from.planes();
+    let into = into.planes_mut();
     let width = size.width();
     [(from.0, into.0, width), (from.1, into.1, width / 2), (from.2, into.2, width / 2)]
 }

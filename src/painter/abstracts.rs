@@ -85,7 +85,8 @@ fn mesh(stage: &mut Stage<'_>, colours: &[Rgb]) {
     stage.canvas.each(|u, v, _| {
         let wx = 0.16 * fbm(u * 1.1, v * 1.1, 3, seed);
         let wy = 0.16 * fbm(u * 1.1 + 7.0, v * 1.1, 3, seed ^ 1);
-        let (mut sum, mut total) = (base.map(|c| c * 0.12), 0.12);
+        let mut sum = base.map(|c| c * 0.12);
+        let mut total = 0.12;
         for &(at, colour, weight) in &spots {
             let (dx, dy) = (u + wx - at[0], (v + wy - at[1]) * 1.2);
             let share = weight * (-(dx * dx + dy * dy) * 5.5).exp();
@@ -181,7 +182,8 @@ pub(super) fn brick(stage: &mut Stage<'_>) {
         let row = (v / tall).floor();
         let shifted = u / wide + 0.5 * (row.rem_euclid(2.0)) + 0.02 * noise(row * 3.0, u * 9.0, seed);
         let dice = hash(shifted.floor() as i32, row as i32, seed);
-        let (x, y) = (shifted - shifted.floor(), v / tall - row + 0.05 * noise(u * 14.0, v * 14.0, seed ^ 1));
+        let x = shifted - shifted.floor();
+        let y = v / tall - row + 0.05 * noise(u * 14.0, v * 14.0, seed ^ 1);
         let edge = (x.min(1.0 - x) * wide / tall).min(y.min(1.0 - y));
         let face = smooth(0.07, 0.15, edge);
         let tone = 0.72 + 0.5 * unit(dice) + 0.22 * fbm(u * 40.0, v * 40.0, 3, seed ^ 2);

@@ -69,7 +69,8 @@ fn strokes(canvas: &mut Canvas, source: &Canvas, blurred: &Canvas, rng: &mut Rng
             continue;
         }
         let step = size * 0.8;
-        let (dx, dy) = (luma(u + step, v) - luma(u - step, v), luma(u, v + step) - luma(u, v - step));
+        let dx = luma(u + step, v) - luma(u - step, v);
+        let dy = luma(u, v + step) - luma(u, v - step);
         let flowing = fbm(u * 1.6, v * 1.6, 2, seed) * 2.2;
         let strong = smooth(0.004, 0.03, dx.hypot(dy));
         let angle = lerp(flowing, dx.atan2(-dy), strong) + stray;
@@ -84,7 +85,8 @@ fn stroke(canvas: &mut Canvas, at: [f32; 2], angle: f32, reach: [f32; 2], colour
     let fine = 1.0 / canvas.height as f32;
     canvas.within([at[0] - wide, at[1] - wide, at[0] + wide, at[1] + wide], |u, v, under| {
         let (dx, dy) = (u - at[0], v - at[1]);
-        let (along, across) = ((dx * cos + dy * sin) / reach[0], (dy * cos - dx * sin) / reach[1]);
+        let along = (dx * cos + dy * sin) / reach[0];
+        let across = (dy * cos - dx * sin) / reach[1];
         // Rounded, frayed ends.
         let edge = 1.0 - (along * along * along * along + across * across);
         if edge <= 0.0 {

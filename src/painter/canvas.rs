@@ -51,7 +51,10 @@ impl Canvas {
         let scale = self.scale();
         let column = |u: f32| ((u * scale + half - 0.5).ceil().max(0.0) as usize).min(self.width);
         let row = |v: f32| ((v * scale - 0.5).ceil().max(0.0) as usize).min(self.height);
-        let (x0, x1, y0, y1) = (column(left), column(right), row(top), row(bottom));
+        let x0 = column(left);
+        let x1 = column(right);
+        let y0 = row(top);
+        let y1 = row(bottom);
         for y in y0..y1 {
             let v = self.v(y);
             for x in x0..x1 {
@@ -112,7 +115,8 @@ impl Canvas {
             [at[0].min(tip[0]) - pad, at[1].min(tip[1]) - pad, at[0].max(tip[0]) + pad, at[1].max(tip[1]) + pad];
         self.within(around, |u, v, under| {
             let (dx, dy) = (u - at[0], v - at[1]);
-            let (along, across) = ((dx * cos + dy * sin) / length, dy * cos - dx * sin);
+            let along = (dx * cos + dy * sin) / length;
+            let across = dy * cos - dx * sin;
             if !(0.0..1.0).contains(&along) {
                 return under;
             }
@@ -165,7 +169,9 @@ impl Canvas {
             return;
         }
         // Prefix sums along rows make the cost of a disc proportional to its height.
-        let (w, h, reach) = (self.width, self.height, r as isize);
+        let w = self.width;
+        let h = self.height;
+        let reach = r as isize;
         let sums = self.row_sums();
         let stride = w + 1;
         let spans: Vec<(isize, isize)> =
@@ -220,7 +226,8 @@ impl Canvas {
             std::array::from_fn(|k| (at(x1, y1)[k] - at(x0, y1)[k] - at(x1, y0)[k] + at(x0, y0)[k]) / area)
         };
         for y in 0..h {
-            let (up, down) = (y.saturating_sub(r), (y + r + 1).min(h));
+            let up = y.saturating_sub(r);
+            let down = (y + r + 1).min(h);
             for x in 0..w {
                 let left = x.saturating_sub(r);
                 let right = (x + r + 1).min(w);
@@ -273,7 +280,8 @@ impl Canvas {
             for x in 0..small.width {
                 let mut sum = Rgb::default();
                 for (dy, dx) in [(0, 0), (0, 2), (2, 0), (2, 2)] {
-                    let (sy, sx) = ((y * 4 + dy).min(self.height - 1), (x * 4 + dx).min(self.width - 1));
+                    let sy = (y * 4 + dy).min(self.height - 1);
+                    let sx = (x * 4 + dx).min(self.width - 1);
                     sum = sum + self.pixels[sy * self.width + sx];
                 }
                 small.pixels[y * small.width + x] = sum * 0.25;
@@ -285,7 +293,8 @@ impl Canvas {
     /// Converts to an sRGB image of another size, with rolled-off highlights and dither against banding.
     pub(super) fn develop(&self, width: u32, height: u32, seed: u32) -> RgbImage {
         let curve: Vec<f32> = (0..=CURVE).map(|i| encode((i as f32 / CURVE as f32).powi(2)) * 255.0).collect();
-        let (kx, ky) = (self.width as f32 / width as f32, self.height as f32 / height as f32);
+        let kx = self.width as f32 / width as f32;
+        let ky = self.height as f32 / height as f32;
         RgbImage::from_fn(width, height, |x, y| {
             let sx = ((x as f32 + 0.5) * kx - 0.5).clamp(0.0, (self.width - 1) as f32);
             let sy = ((y as f32 + 0.5) * ky - 0.5).clamp(0.0, (self.height - 1) as f32);

@@ -42,7 +42,10 @@ pub(super) fn anime(canvas: &mut Canvas) {
         let l = steps(l.min(1.1), 7.0, 0.2);
         let cel = from_oklab([l * 0.93 + 0.06, a * 1.38, b * 1.38]);
         let at = |du: f32, dv: f32| to_oklab(drawn.sample(u + du * step, v + dv * step));
-        let (right, left, down, up) = (at(1.0, 0.0), at(-1.0, 0.0), at(0.0, 1.0), at(0.0, -1.0));
+        let right = at(1.0, 0.0);
+        let left = at(-1.0, 0.0);
+        let down = at(0.0, 1.0);
+        let up = at(0.0, -1.0);
         let slope: f32 = (0..3).map(|k| (right[k] - left[k]).powi(2) + (down[k] - up[k]).powi(2)).sum();
         let ink = smooth(0.055, 0.17, slope.sqrt());
         cel.mix(Rgb([0.035, 0.03, 0.06]) + cel * 0.12, 0.8 * ink)

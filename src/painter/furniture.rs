@@ -180,11 +180,13 @@ pub(super) fn sofa(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
         light.at(u, 0.8, at) * (weave * (0.95 - 0.35 * y))
     };
     for part in 0..3 {
-        let (a, b) = (lerp(left, right, part as f32 / 3.0), lerp(left, right, (part + 1) as f32 / 3.0));
+        let a = lerp(left, right, part as f32 / 3.0);
+        let b = lerp(left, right, (part + 1) as f32 / 3.0);
         let middle = [(a + b) * 0.5, top + 0.2];
         // The seat back is a squared ellipse.
         stage.canvas.within([a, top - 0.01, b, 1.0], |u, v, under| {
-            let (x, y) = (((u - middle[0]) / (b - a) * 2.0).abs(), ((v - middle[1]) / 0.2).min(0.0).abs());
+            let x = ((u - middle[0]) / (b - a) * 2.0).abs();
+            let y = ((v - middle[1]) / 0.2).min(0.0).abs();
             let round = (x.powi(14) + y.powi(6)).powf(0.1);
             let edge = 1.0 - 0.3 * smooth(0.8, 1.0, x) + 0.12 * smooth(0.75, 0.95, y);
             under.mix(cloth * seat(u, (v - top) * 2.2) * edge, smooth(1.0, 0.985, round))

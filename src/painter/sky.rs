@@ -248,7 +248,8 @@ pub(super) fn star(u: f32, v: f32, seed: u32) -> f32 {
         return 0.0;
     }
     let place = |bits: u32| 0.25 + 0.5 * unit(bits);
-    let (dx, dy) = (x - cx - place(dice.wrapping_mul(0x9e37_79b1)), y - cy - place(dice.wrapping_mul(0x85eb_ca77)));
+    let dx = x - cx - place(dice.wrapping_mul(0x9e37_79b1));
+    let dy = y - cy - place(dice.wrapping_mul(0x85eb_ca77));
     let bright = unit(dice.wrapping_mul(0xc2b2_ae3d)).powi(9) * 2.6 + 0.03;
     bright * (-(dx * dx + dy * dy) * 75.0).exp()
 }

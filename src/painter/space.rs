@@ -41,7 +41,8 @@ fn nebula(stage: &mut Stage<'_>, gas: [Rgb; 3]) {
     let night = hex(0x05070f);
     stage.canvas.each(|u, v, _| {
         let y = v - 0.5 + shift;
-        let (along, across) = (u * cos + y * sin, y * cos - u * sin);
+        let along = u * cos + y * sin;
+        let across = y * cos - u * sin;
         let wx = fbm(along * 1.6, across * 1.6, 4, seed ^ 1);
         let wy = fbm(along * 1.6 + 5.2, across * 1.6 + 1.3, 4, seed ^ 2);
         let density = fbm(along * 1.5 + wx * 1.1, across * 2.2 + wy * 1.1, 6, seed);

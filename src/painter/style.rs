@@ -174,7 +174,8 @@ fn render(canvas: &mut Canvas) {
     let step = 2.0 / canvas.height as f32;
     canvas.each(|u, v, light| {
         let height = |u: f32, v: f32| to_oklab(relief.sample(u, v))[0];
-        let (dx, dy) = (height(u + step, v) - height(u - step, v), height(u, v + step) - height(u, v - step));
+        let dx = height(u + step, v) - height(u - step, v);
+        let dy = height(u, v + step) - height(u, v - step);
         // The light comes from the upper left.
         let facing = (-(dx + 1.3 * dy) * 6.0).clamp(-0.3, 0.35);
         let here = to_oklab(light);

@@ -75,7 +75,8 @@ fn fill(
     [top, floor]: [f32; 2],
     [far, near]: [Rgb; 2],
 ) {
-    let (w, last) = (canvas.width, floor.ceil().max(0.0) as usize);
+    let w = canvas.width;
+    let last = floor.ceil().max(0.0) as usize;
     for row in top.floor().max(0.0) as usize..last.min(canvas.height) {
         let share = (floor.min(row as f32 + 1.0) - top.max(row as f32)).clamp(0.0, 1.0);
         let light = far.mix(near, ((row as f32 + 0.5 - top) / (floor - top)).clamp(0.0, 1.0));

@@ -82,7 +82,8 @@ fn building(stage: &mut Stage<'_>, air: &Air, area: [f32; 4], near: f32, lights:
     let wall = hex(stone) * (air.ambient * 0.7 + air.sunlight * facing);
     let colours = stage.colours();
     stage.canvas.block(area, 0.0, |across, down| {
-        let (x, y) = (across * (area[2] - area[0]) / pitch[0], down * (area[3] - area[1]) / pitch[1]);
+        let x = across * (area[2] - area[0]) / pitch[0];
+        let y = down * (area[3] - area[1]) / pitch[1];
         let round = 1.0 + 0.16 * side * (across - 0.5) * 2.0;
         let pane = smooth(0.12, 0.2, x.fract())
             * smooth(0.88, 0.8, x.fract())

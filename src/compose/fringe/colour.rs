@@ -31,11 +31,13 @@ pub(super) fn divide<const RADIUS: usize>(
     let alpha = &alpha[..length];
     let person = &person[..length];
     let all = &all[..length];
-    let (front, back) = (&mut front[..length], &mut back[..length]);
+    let front = &mut front[..length];
+    let back = &mut back[..length];
     for x in 0..length {
         let own = OWN_WEIGHT * f32::from(pixels[x]);
         let inside = f32::from(alpha[x]) * (1.0 / 255.0);
-        let (person, all) = (f32::from(person[x]), f32::from(all[x]));
+        let person = f32::from(person[x]);
+        let all = f32::from(all[x]);
         front[x] = ((person + own) / (inside + OWN_WEIGHT) + 0.5).min(255.0) as u8;
         back[x] = (((all - person).max(0.0) + own) / (cells(RADIUS) - inside + OWN_WEIGHT) + 0.5).min(255.0) as u8;
     }
@@ -132,7 +134,8 @@ pub(super) fn decontaminate([front, back, person]: [&[u8]; 3], alpha: &[u8], str
     for ((((pixel, &alpha), &front), &back), &person) in pixels.iter_mut().zip(alpha).zip(front).zip(back).zip(person) {
         // masks tend to be a little wide: within a cell of the edge, alpha is reduced
         let alpha = over_255(i32::from(alpha) * i32::from(person)) as u8;
-        let (own, value) = (own_colour(*pixel, alpha, front, back), i32::from(*pixel));
+        let own = own_colour(*pixel, alpha, front, back);
+        let value = i32::from(*pixel);
         *pixel = (value + (((own - value) * strength + 128) >> 8)) as u8;
     }
 }

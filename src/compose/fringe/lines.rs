@@ -31,7 +31,8 @@ impl Lines {
         let from_middle = y as isize - (N / 2) as isize;
         let above = from_middle.div_euclid(N as isize);
         let weight = (2 * from_middle.rem_euclid(N as isize) + 1) as u16 * (4 / N as u16);
-        let (first, last) = (span.start / N, span.end.div_ceil(N));
+        let first = span.start / N;
+        let last = span.end.div_ceil(N);
         let count = last - first;
         for (plane, line) in planes.into_iter().zip(&mut self.lines) {
             let rows =

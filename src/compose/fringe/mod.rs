@@ -112,7 +112,8 @@ impl Fringe {
     /// `weighted`.
     fn wide(&mut self, means: &CellMeans, wrap: i32) {
         let Self { sums, weighted, front, back, light, near_edge, .. } = self;
-        let (person, frame) = (&means.person, &means.frame);
+        let person = &means.person;
+        let frame = &means.frame;
         if wrap > 0 {
             light.raw_mut().fill(0);
         }
@@ -130,7 +131,8 @@ impl Fringe {
                 for (plane, (front, back)) in front.iter_mut().zip(back.iter_mut()).enumerate() {
                     let pixels = &planes[4 + plane].row(y)[span.clone()];
                     let means = [0, 1 + plane, 4 + plane].map(|row| &sums.rows[row][span.clone()]);
-                    let (front, back) = (&mut front.row_mut(y)[span.clone()], &mut back.row_mut(y)[span.clone()]);
+                    let front = &mut front.row_mut(y)[span.clone()];
+                    let back = &mut back.row_mut(y)[span.clone()];
                     divide::<WIDE>(means, pixels, front, back);
                     unmix(pixels, alpha, front, back);
                 }
@@ -209,7 +211,8 @@ impl Fringe {
         retouch: Retouch,
         pixels: &mut [u8],
     ) {
-        let (alpha, pixels) = (&alpha[span.clone()], &mut pixels[span.clone()]);
+        let alpha = &alpha[span.clone()];
+        let pixels = &mut pixels[span.clone()];
         let expand = if plane == 0 { Lines::expand::<FACTOR, 3> } else { Lines::expand::<{ FACTOR / 2 }, 3> };
         if retouch.strength > 0 {
             let planes = [&self.front[plane], &self.back[plane], &means.person];
@@ -264,7 +267,8 @@ mod tests {
 
     /// Half person, half room, with an edge of `soft` pixels, as a camera would see it.
     fn edge(size: Size, soft: usize) -> (Frame, Mask) {
-        let (mut frame, mut mask) = (Frame::new(size), Mask::new(size));
+        let mut frame = Frame::new(size);
+        let mut mask = Mask::new(size);
         let width = size.width();
         let middle = width / 2;
         let alpha = |x: usize| ((x + soft / 2).saturating_sub(middle) * 255 / soft.max(1)).min(255) as u8;
@@ -281,11 +285,13 @@ mod tests {
     /// The luma of a middle row after retouching.
     fn cleaned(frame: &Frame, mask: &Mask, retouch: Retouch, background: &Background) -> Vec<u8> {
         let size = frame.size();
-        let (mut means, mut fringe) = (CellMeans::new(size), Fringe::new(size));
+        let mut means = CellMeans::new(size);
+        let mut fringe = Fringe::new(size);
         means.measure(frame, mask);
         means.measure_background(background, false);
         fringe.estimate(&means, if retouch.wrap { 100 } else { 0 });
-        let (y, width) = (size.height() / 2, size.width());
+        let y = size.height() / 2;
+        let width = size.width();
         let mut row = frame.planes().0[y * width..][..width].to_vec();
         let alpha = &mask.alpha()[y * width..][..width];
         if fringe.find(alpha, retouch) {

@@ -47,11 +47,13 @@ impl<const N: usize> Sums<N> {
         y: usize,
         spans: impl Iterator<Item = Range<usize>> + Clone,
     ) {
-        let (y, reach) = (y as isize, radius as isize);
+        let y = y as isize;
+        let reach = radius as isize;
         for ((columns, rows), plane) in self.columns.iter_mut().zip(&mut self.rows).zip(planes) {
             slide(plane.wide_row(y + reach, PAD), plane.wide_row(y - reach - 1, PAD), columns);
             for span in spans.clone() {
-                let (from, into) = (&columns[PAD - radius + span.start..], &mut rows[span]);
+                let from = &columns[PAD - radius + span.start..];
+                let into = &mut rows[span];
                 match radius {
                     WIDE => thirteen(from, &mut self.steps, into),
                     _ => five(from, into),
@@ -80,7 +82,8 @@ fn slide(come: &[u8], go: &[u8], columns: &mut [u16]) {
 fn thirteen(from: &[u16], [four, eight]: &mut [Box<[u16]>; 2], into: &mut [u16]) {
     let length = into.len();
     let from = &from[..length + 12];
-    let (four, eight) = (&mut four[..length + 8], &mut eight[..length]);
+    let four = &mut four[..length + 8];
+    let eight = &mut eight[..length];
     for (x, four) in four.iter_mut().enumerate() {
         *four = from[x] + from[x + 1] + from[x + 2] + from[x + 3];
     }
