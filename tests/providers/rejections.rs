@@ -1,0 +1,127 @@
+//! Responses that reject a request or have no valid image.
+
+use super::*;
+
+/// Error responses in the servers' formats, and the expected part of the message.
+fn rejections() -> Vec<(&'static str, u16, Value, &'static str)> {
+    let openai =
+        |code: &str, message: &str| json!({"error": {"message": message, "type": "e", "param": null, "code": code}});
+    let amazon = |kind: &str, message: &str| json!({"__type": kind, "message": message});
+    let google = |status: &str, message: &str| json!({"error": {"code": 1, "message": message, "status": status}});
+    let stability = |name: &str, message: &str| json!({"id": "1", "name": name, "errors": [message]});
+    let lambda = |message: &str| json!({"message": format!("Error invoking model: {message}")});
+    vec![
+        ("openai", 400, openai("moderation_blocked", "rejected by the safety system"), "rejected this prompt"),
+        ("openai", 401, openai("invalid_api_key", "Incorrect API key provided"), "rejected the API key"),
+        ("openai", 404, openai("model_not_found", "The model does not exist"), "has no model \"gpt-image-2\""),
+        ("openai", 404, json!({"detail": "Not Found"}), "has no path"),
+        ("openai", 429, openai("insufficient_quota", "You exceeded your current quota"), "is out of credit"),
+        ("openai", 400, json!({"error": "width and height must be positive"}), "rejected the request"),
+        ("openai", 500, json!({"error": "server_error", "message": "sad"}), "failed (status 500): sad"),
+        ("bedrock", 403, amazon("AccessDeniedException", "not authorized"), "rejected the API key"),
+        (
+            "bedrock",
+            404,
+            amazon("ResourceNotFoundException", "This model version has reached the end of its life."),
+            "in us-west-2",
+        ),
+        ("bedrock", 400, amazon("ValidationException", "The provided model identifier is invalid."), "has no model"),
+        (
+            "bedrock",
+            400,
+            amazon("ValidationException", "This request has been blocked by our content filters."),
+            "rejected this prompt",
+        ),
+        ("bedrock", 400, amazon("ServiceQuotaExceededException", "too much"), "is out of credit"),
+        ("bedrock", 200, json!({"finish_reasons": ["Filter reason: prompt"]}), "rejected this prompt"),
+        ("bedrock", 200, json!({"finish_reasons": ["Inference error"], "images": []}), "Inference error"),
+        (
+            "bedrock",
+            200,
+            json!({"images": [], "error": "All of the generated images have been blocked"}),
+            "rejected this prompt",
+        ),
+        ("bedrock", 200, json!({}), "contains no image"),
+        ("gateway", 404, lambda("end of its life"), "has no model"),
+        ("gateway", 400, lambda("blocked by our content filters"), "rejected this prompt"),
+        ("gateway", 500, json!({"message": "Internal Server Error"}), "failed (status 500)"),
+        ("gateway", 404, json!({"message": "Not Found"}), "has no path"),
+        ("gateway", 200, json!({"image": "x"}), "contains no image"),
+        ("stability", 403, stability("content_moderation", "flagged"), "rejected this prompt"),
+        ("stability", 402, stability("payment_required", "no credits"), "is out of credit"),
+        ("stability", 401, stability("unauthorized", "bad key"), "rejected the API key"),
+        ("stability", 200, json!({"finish_reason": "CONTENT_FILTERED", "image": base64()}), "rejected this prompt"),
+        ("gemini", 404, google("NOT_FOUND", "models/x is not found for API version v1beta"), "has no model"),
+        ("gemini", 400, google("INVALID_ARGUMENT", "bad ratio"), "rejected the request"),
+        ("gemini", 403, google("PERMISSION_DENIED", "bad key"), "rejected the API key"),
+        ("gemini", 200, json!({"candidates": [{"finishReason": "IMAGE_SAFETY"}]}), "rejected this prompt"),
+        ("gemini", 200, json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}), "rejected this prompt"),
+        (
+            "gemini",
+            200,
+            json!({"candidates": [{"content": {"parts": [{"text": "Sorry."}]}, "finishReason": "STOP"}]}),
+            "Sorry.",
+        ),
+        (
+            "sdwebui",
+            500,
+            json!({"error": "OutOfMemoryError", "detail": "", "errors": "CUDA out of memory"}),
+            "CUDA out of memory",
+        ),
+        ("sdwebui", 401, json!({"detail": "Not authenticated"}), "rejected the API key"),
+        ("sdwebui", 200, json!({"images": []}), "contains no image"),
+    ]
+}
+
+#[tokio::test]
+async fn rejections_are_understood() {
+    for (name, status, body, expected) in rejections() {
+        let error = answered(name, json(status, &body)).await.unwrap_err();
+        let needs_no_hint = matches!(error, PromptError::BadResponse { .. } | PromptError::BadRequest { .. });
+        let failure = Failure::from(error);
+        assert!(failure.message.contains(expected), "{name} {status} {body}: {failure}");
+        assert!(
+            failure.message.contains(name) && !failure.message.ends_with('.') || failure.message.contains(": "),
+            "{failure}"
+        );
+        assert!(failure.hint.is_some() || needs_no_hint, "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_retired_model_is_reported_with_a_current_one() {
+    let error = answered(
+        "bedrock",
+        Reply::Full(404, "x-amzn-errortype: ResourceNotFoundException:http://x/\r\n", b"{}".to_vec()),
+    )
+    .await;
+    let hint = Failure::from(error.unwrap_err()).hint.unwrap();
+    assert!(
+        hint.contains("stability.stable-image-core-v1:1")
+            && hint.contains("us-west-2")
+            && hint.contains("prompt.bedrock.model"),
+        "{hint}"
+    );
+}
+
+#[tokio::test]
+async fn responses_without_a_valid_image_are_reported() {
+    let data = |bytes: &[u8]| json(200, &json!({"data": [{"b64_json": BASE64_STANDARD.encode(bytes)}]}));
+    let whole = base64();
+    for (reply, expected) in [
+        (text(200, "<!doctype html><html>"), "a web page, not JSON"),
+        (text(200, ""), "empty, not JSON"),
+        (text(200, "{\"data\": [{\"b64"), "cut off"),
+        (json(200, &json!({"data": []})), "contains no image"),
+        (json(200, &json!({"data": [{"b64_json": &whole[..whole.len() - 3]}]})), "damaged or cut off"),
+        (data(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "an SVG drawing"),
+        (data(b"GIF89a.............."), "a GIF"),
+        (data(b"<html><body>"), "a web page"),
+        (json(200, &json!({"data": [{"url": "data:image/svg+xml;base64,PHN2Zy8+"}]})), "an SVG drawing"),
+        (Reply::Full(200, "", vec![b' '; 25_000_001]), "more than 25 MB"),
+        (Reply::Endless, "more than 25 MB"),
+    ] {
+        let error = answered("openai", reply).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
+    }
+}
