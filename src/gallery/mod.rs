@@ -188,7 +188,7 @@ impl Gallery {
             seed: None,
             size,
         };
-        let image = GeneratedImage { bytes, ..GeneratedImage::default() };
+        let image = GeneratedImage::new(bytes);
         let entry = Entry { imported: true, ..new_entry(recipe, &image, now)? };
         self.store(entry, &image.bytes, now, keep)
     }

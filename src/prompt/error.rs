@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use super::{Name, template};
+use super::{Hints, Name, template};
 use crate::error::{Failure, Kind, chain, nearest};
 
 /// An error of image generation. `detail` is the message of the server or program, sanitized and shortened.
@@ -245,8 +245,8 @@ impl PromptError {
             Self::QuotaExceeded { provider, .. } => {
                 format!("check your {provider} account, or use set-prompt --provider builtin")
             }
-            Self::ForeignImageHost { provider: Name::OpenAi, host } => {
-                format!("if you trust it, add {host:?} to prompt.openai.image_hosts")
+            Self::ForeignImageHost { provider, host } => {
+                format!("if you trust it, add {host:?} to {}", Hints::of(*provider).image_hosts?)
             }
             Self::Workflow { .. } => {
                 "export it in ComfyUI with Workflow > Export (API), and put %prompt% where the prompt belongs"
@@ -274,50 +274,29 @@ fn without_port(host: &str) -> &str {
 }
 
 fn key_hint(provider: Name, variable: &str, setting: &str) -> String {
-    let also = if provider == Name::Bedrock {
-        ", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or add a profile in ~/.aws"
-    } else {
-        ""
-    };
+    let or = Hints::of(provider).credentials.map(|other| format!(", or {other}")).unwrap_or_default();
     format!(
         "set {variable} in the daemon's environment, or set {setting} to a file that only you can read, or add the \
-         systemd credential bgcam.{provider}{also}"
+         systemd credential bgcam.{provider}{or}"
     )
 }
 
 fn connect_hint(provider: Name) -> String {
-    match provider {
-        Name::SdWebUi => "start it with --api, and check prompt.sdwebui.url".to_owned(),
-        Name::ComfyUi => "start ComfyUI, and check prompt.comfyui.url".to_owned(),
-        _ => format!("check that the server is running, and its URL in [prompt.{provider}]"),
-    }
+    let general = || format!("check that the server is running, and its URL in [prompt.{provider}]");
+    Hints::of(provider).connect.map_or_else(general, str::to_owned)
 }
 
 fn rejected_hint(provider: Name) -> String {
-    match provider {
-        Name::Bedrock => {
-            "check that the key has not expired, that it allows bedrock:InvokeModel, that your account has \
-                          access to the model in this region, and the system clock"
-                .to_owned()
-        }
-        _ => format!("check that the key is correct and has not expired; `bgcam providers` shows where {provider} is"),
-    }
+    let general =
+        || format!("check that the key is correct and has not expired; `bgcam providers` shows where {provider} is");
+    Hints::of(provider).rejected_key.map_or_else(general, str::to_owned)
 }
 
 fn model_hint(provider: Name) -> String {
-    let known = match provider {
-        Name::Bedrock => "; stability.stable-image-core-v1:1 is available in us-west-2",
-        Name::OpenAi => "; OpenAI offers gpt-image-2",
-        Name::Gemini => "; Google offers gemini-2.5-flash-image",
-        Name::Stability => "; Stability AI offers core, ultra and sd3.5-large",
-        _ => "",
-    };
-    let setting = if provider == Name::Gateway {
-        "the model in the function".to_owned()
-    } else {
-        format!("prompt.{provider}.model")
-    };
-    format!("providers retire models about once a year: change {setting}{known}")
+    let hints = Hints::of(provider);
+    let setting = hints.model_setting.map_or_else(|| format!("prompt.{provider}.model"), str::to_owned);
+    let models = hints.models.map(|models| format!("; {models}")).unwrap_or_default();
+    format!("providers retire models about once a year: change {setting}{models}")
 }
 
 impl From<PromptError> for Failure {

@@ -28,7 +28,7 @@ pub use error::PromptError;
 pub use name::Name;
 pub use plan::recipe;
 pub use progress::{JobStatus, OnProgress, Progress};
-pub use provider::{ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, UnsupportedOption};
+pub use provider::{Hints, ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, UnsupportedOption};
 pub use request::{MAX_COUNT, PromptRequest};
 use serde::{Deserialize, Serialize};
 pub use text::one_line;
@@ -72,4 +72,11 @@ pub struct GeneratedImage {
     /// Notes for the user, such as a part of the prompt that the image does not show: one plain line each, lower case
     /// without a full stop.
     pub notes: Vec<String>,
+}
+
+impl GeneratedImage {
+    /// An image about which only its bytes are known.
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
 }

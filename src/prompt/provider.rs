@@ -2,7 +2,10 @@
 
 use std::{fmt, pin::Pin, time::Duration};
 
-use super::{GeneratedImage, Name, OnProgress, PromptError, Recipe, sizes::Pixels};
+use super::{
+    GeneratedImage, Name, OnProgress, PromptError, Recipe,
+    sizes::{self, Pixels},
+};
 
 /// The time limit for one image, unless a provider has another.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(180);
@@ -25,11 +28,33 @@ pub trait ProviderSettings {
         None
     }
 
+    /// What this provider adds to the hints of errors; the same for all settings.
+    fn hints(&self) -> Hints {
+        Hints::default()
+    }
+
     /// Prepares the provider: reads its settings, API key and files, and connects to nothing.
     ///
     /// # Errors
     /// If something is missing or invalid.
     fn open(&self) -> Result<Box<dyn Provider>, PromptError>;
+}
+
+/// What a provider adds to the hints of errors; `None` leaves the general hint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Other credentials than an API key, as in "or ...".
+    pub credentials: Option<&'static str>,
+    /// The hint if the server can't be reached.
+    pub connect: Option<&'static str>,
+    /// The hint if the server rejects the API key.
+    pub rejected_key: Option<&'static str>,
+    /// Where the model is set, if not in `prompt.NAME.model`.
+    pub model_setting: Option<&'static str>,
+    /// Models that are available now, as a clause.
+    pub models: Option<&'static str>,
+    /// The setting that lists other hosts of images.
+    pub image_hosts: Option<&'static str>,
 }
 
 /// A configured image provider.
@@ -131,6 +156,11 @@ impl SizeRequest {
     /// The size that the user asked for.
     pub fn requested(self) -> Option<Pixels> {
         self.explicit.then_some(self.pixels)
+    }
+
+    /// The size that the user asked for, in multiples of `step`, or else the configured one.
+    pub(super) fn requested_or(self, configured: Option<Pixels>, step: u32) -> Option<Pixels> {
+        self.requested().map(|size| sizes::bounded(size, step)).or(configured)
     }
 }
 

@@ -7,7 +7,7 @@ use std::env;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, PromptError, ProviderSettings, providers, template};
+use super::{Hints, Name, PromptError, ProviderSettings, providers, template};
 
 macro_rules! define_settings {
     (
@@ -78,6 +78,13 @@ impl PromptSettings {
             return Err(PromptError::setting("prompt.template", &self.template, expected));
         }
         Name::ALL.iter().try_for_each(|name| self.of(*name).check())
+    }
+}
+
+impl Hints {
+    /// The hints of a provider.
+    pub(super) fn of(provider: Name) -> Self {
+        PromptSettings::default().of(provider).hints()
     }
 }
 

@@ -22,7 +22,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Name, OnProgress, Progress, PromptError, error_detail::ErrorDetail, text::clean};
+use super::{Name, OnProgress, Progress, PromptError, error_detail::ErrorDetail, provider::TIME_LIMIT, text::clean};
 
 /// The maximum size of a response in bytes: an image of 18 MB in base64.
 pub(super) const MAX_BYTES: usize = 25_000_000;
@@ -88,6 +88,19 @@ pub(super) fn check_encrypted(provider: Name, base: &Url) -> Result<(), PromptEr
 }
 
 impl Http {
+    /// A client for the server at `url`, the value of `setting`, with the usual time limit.
+    ///
+    /// # Errors
+    /// If the URL is invalid, and as [`open`](Self::open).
+    pub(super) fn at(
+        provider: Name,
+        setting: &'static str,
+        url: &str,
+        key: Option<SecretString>,
+    ) -> Result<Self, PromptError> {
+        Self::open(provider, parse_url(setting, url)?, TIME_LIMIT, key)
+    }
+
     /// A client for the server at `base`. `total` is the time limit for one image, including retries.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use super::{Http, OnProgress, Rejected, Reply};
-use crate::prompt::{PromptError, error_detail::ErrorDetail};
+use crate::prompt::{GeneratedImage, PromptError, error_detail::ErrorDetail};
 
 /// The JSON pointer of an optional request field, such as `/size`.
 pub(in crate::prompt) type Pointer = &'static str;
@@ -74,6 +74,25 @@ impl Http {
                 None => return Err(error),
             }
         }
+    }
+
+    /// The image in the response to a request: sends it as [`send_adaptive`](Self::send_adaptive) does and finds the
+    /// image as [`image`](Self::image) does. The image has a note for each dropped field.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub(in crate::prompt) async fn request_image(
+        &self,
+        model: &str,
+        progress: OnProgress<'_>,
+        body: Value,
+        optional: &[Pointer],
+        make: impl Fn(&Value) -> Result<RequestBuilder, PromptError>,
+        find: impl FnOnce(&Value) -> Result<Option<GeneratedImage>, PromptError>,
+    ) -> Result<GeneratedImage, PromptError> {
+        let (reply, dropped) = self.send_adaptive(model, progress, body, optional, make).await?;
+        let image = self.image(model, reply, find)?;
+        Ok(GeneratedImage { notes: self.dropped_field_notes(&dropped), ..image })
     }
 
     /// Notes for the user about dropped fields.

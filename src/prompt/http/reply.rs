@@ -21,7 +21,7 @@ impl Http {
         find: impl FnOnce(&Value) -> Result<Option<GeneratedImage>, PromptError>,
     ) -> Result<GeneratedImage, PromptError> {
         if check_image(self.provider, &reply.body).is_ok() {
-            return Ok(GeneratedImage { bytes: reply.body, ..GeneratedImage::default() });
+            return Ok(GeneratedImage::new(reply.body));
         }
         let response = self.json(&reply.body)?;
         find(&response)?.ok_or_else(|| self.no_image_error(model, &response))

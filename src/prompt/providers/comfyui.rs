@@ -14,10 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest, UnsupportedOption,
-    http::{CancelOnDrop, Http, check_url, parse_url},
-    provider::TIME_LIMIT,
+    http::{CancelOnDrop, Http, check_url},
     response::{bad_response, check_image, items, non_blank},
     sizes::{self, Pixels},
 };
@@ -52,15 +51,19 @@ impl ProviderSettings for Settings {
         sizes::parse("prompt.comfyui.size", &self.size).map(drop)
     }
 
+    fn hints(&self) -> Hints {
+        Hints { connect: Some("start ComfyUI, and check prompt.comfyui.url"), ..Hints::default() }
+    }
+
     fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
-        let base = parse_url("prompt.comfyui.url", &self.url)?;
+        let http = Http::at(NAME, "prompt.comfyui.url", &self.url, None)?;
         if self.workflow.is_empty() {
             let expected = "the path of a workflow in API format";
             return Err(PromptError::NotConfigured { provider: NAME, key: "prompt.comfyui.workflow", expected });
         }
         let workflow = read(PathBuf::from(&self.workflow))?;
         let size = sizes::parse("prompt.comfyui.size", &self.size)?;
-        Ok(Box::new(ComfyUi { http: Http::open(NAME, base, TIME_LIMIT, None)?, workflow, size }))
+        Ok(Box::new(ComfyUi { http, workflow, size }))
     }
 }
 
@@ -95,8 +98,7 @@ impl Provider for ComfyUi {
     }
 
     fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
-        let requested = size.requested().map(|size| sizes::bounded(size, 8));
-        requested.or(self.size).unwrap_or_else(|| sizes::of_area(size.pixels, 1344.0 * 768.0, 64))
+        size.requested_or(self.size, 8).unwrap_or_else(|| sizes::of_area(size.pixels, 1344.0 * 768.0, 64))
     }
 
     fn lacks(&self, _model: &str, option: UnsupportedOption) -> String {
@@ -143,7 +145,7 @@ impl ComfyUi {
         cancel.disarm();
         let reply = self.http.send("", progress, || Ok(self.http.get(url.clone()))).await?;
         check_image(NAME, &reply.body)?;
-        Ok(GeneratedImage { bytes: reply.body, seed: Some(seed), ..GeneratedImage::default() })
+        Ok(GeneratedImage { seed: Some(seed), ..GeneratedImage::new(reply.body) })
     }
 
     /// Waits until the job `id` has finished, and returns the URL of its image.

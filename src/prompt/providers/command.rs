@@ -90,7 +90,7 @@ impl Command {
             return Err(bad_response(NAME, what));
         }
         check_image(NAME, &bytes)?;
-        Ok(GeneratedImage { bytes, seed: recipe.seed, ..GeneratedImage::default() })
+        Ok(GeneratedImage { seed: recipe.seed, ..GeneratedImage::new(bytes) })
     }
 
     fn process(&self, recipe: &Recipe, output: &Path) -> Process {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest,
     api_key::KeySources,
     http::{Http, check_url, parse_url},
@@ -53,6 +53,10 @@ impl ProviderSettings for Settings {
 
     fn key_variable(&self) -> Option<&str> {
         Some(&self.key_env)
+    }
+
+    fn hints(&self) -> Hints {
+        Hints { model_setting: Some("the model in the function"), ..Hints::default() }
     }
 
     fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
@@ -103,8 +107,7 @@ impl Provider for Gateway {
     }
 
     fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
-        let requested = size.requested().map(|size| sizes::bounded(size, 1));
-        requested.or(self.size).unwrap_or(size.pixels)
+        size.requested_or(self.size, 1).unwrap_or(size.pixels)
     }
 
     fn time_limit(&self) -> Duration {
@@ -136,7 +139,7 @@ impl Gateway {
             let places =
                 [&response["base64_image"], inner.as_ref().map_or(&Value::Null, |inner| &inner["base64_image"])];
             let bytes = first_image(NAME, places.into_iter().filter_map(non_blank))?;
-            Ok(bytes.map(|bytes| GeneratedImage { bytes, ..GeneratedImage::default() }))
+            Ok(bytes.map(GeneratedImage::new))
         })
     }
 }

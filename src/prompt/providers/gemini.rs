@@ -5,11 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest,
     api_key::KeySources,
-    http::{Http, Pointer, check_url, parse_url},
-    provider::TIME_LIMIT,
+    http::{Http, Pointer, check_url},
     response::{bad_response, first_image, items, non_blank},
     sizes::{Pixels, Ratios, nearest_ratio},
 };
@@ -67,10 +66,13 @@ impl ProviderSettings for Settings {
         Some(&self.key_env)
     }
 
+    fn hints(&self) -> Hints {
+        Hints { models: Some("Google offers gemini-2.5-flash-image"), ..Hints::default() }
+    }
+
     fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
-        let base = parse_url("prompt.gemini.base_url", &self.base_url)?;
         let key = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file }.require()?;
-        let http = Http::open(NAME, base, TIME_LIMIT, Some(key))?;
+        let http = Http::at(NAME, "prompt.gemini.base_url", &self.base_url, Some(key))?;
         Ok(Box::new(Gemini { http, model: self.model.clone() }))
     }
 }
@@ -125,9 +127,9 @@ impl Gemini {
         let key_header = HeaderName::from_static("x-goog-api-key");
         let make =
             |body: &Value| Ok(self.http.with_key_header(self.http.post_json(url.clone(), body), key_header.clone()));
-        let (reply, dropped) = self.http.send_adaptive(&recipe.model, progress, body, &OPTIONAL, make).await?;
-        let image = self.http.image(&recipe.model, reply, |response| self.find_image(response))?;
-        Ok(GeneratedImage { cost: cost(&recipe.model), notes: self.http.dropped_field_notes(&dropped), ..image })
+        let find = |response: &Value| self.find_image(response);
+        let image = self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find).await?;
+        Ok(GeneratedImage { cost: cost(&recipe.model), ..image })
     }
 
     /// The image among the parts of a response, or of an array of streamed responses.
@@ -136,7 +138,7 @@ impl Gemini {
         let parts = || candidates().flat_map(|candidate| items(&candidate["content"]["parts"]));
         let data = parts().flat_map(|part| [&part["inlineData"]["data"], &part["inline_data"]["data"]]);
         if let Some(bytes) = first_image(NAME, data.filter_map(non_blank))? {
-            return Ok(Some(GeneratedImage { bytes, ..GeneratedImage::default() }));
+            return Ok(Some(GeneratedImage::new(bytes)));
         }
         let moderated = |reason: &str| PromptError::Moderated { provider: NAME, detail: self.http.clean(reason) };
         let blocked = items(response).iter().find_map(|response| non_blank(&response["promptFeedback"]["blockReason"]));

@@ -1,7 +1,8 @@
 //! The registry of providers, and one file for each of them.
 //!
 //! To add a provider, write its file with a `Settings` that implements [`ProviderSettings`](super::ProviderSettings)
-//! and a type that implements [`Provider`](super::Provider), declare the file here, and add a line to the registry.
+//! and a type that implements [`Provider`](super::Provider), declare the file here, and add a line to the registry. The
+//! name, the settings table, the list of providers and the hints of errors follow from these.
 
 pub mod bedrock;
 pub mod builtin;

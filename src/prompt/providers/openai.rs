@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest, UnsupportedOption,
     api_key::KeySources,
     http::{Http, Pointer, check_url, host, parse_url, same_origin},
@@ -68,6 +68,14 @@ impl ProviderSettings for Settings {
 
     fn key_variable(&self) -> Option<&str> {
         Some(&self.key_env)
+    }
+
+    fn hints(&self) -> Hints {
+        Hints {
+            models: Some("OpenAI offers gpt-image-2"),
+            image_hosts: Some("prompt.openai.image_hosts"),
+            ..Hints::default()
+        }
     }
 
     fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
@@ -150,11 +158,11 @@ impl OpenAi {
             self.http.send_adaptive(&recipe.model, progress, self.body(recipe), &OPTIONAL, make).await?;
         let notes = self.http.dropped_field_notes(&dropped);
         if check_image(NAME, &reply.body).is_ok() {
-            return Ok(GeneratedImage { bytes: reply.body, notes, ..GeneratedImage::default() });
+            return Ok(GeneratedImage { notes, ..GeneratedImage::new(reply.body) });
         }
         let response = self.http.json(&reply.body)?;
         match self.find(&response, progress).await? {
-            Some(bytes) => Ok(GeneratedImage { bytes, notes, ..GeneratedImage::default() }),
+            Some(bytes) => Ok(GeneratedImage { notes, ..GeneratedImage::new(bytes) }),
             None => Err(self.http.no_image_error(&recipe.model, &response)),
         }
     }

@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, ImageFuture, Name, OnProgress, Progress, PromptError, Provider, ProviderSettings, Recipe,
+    GeneratedImage, Hints, ImageFuture, Name, OnProgress, Progress, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest,
     api_key::KeySources,
-    http::{CancelOnDrop, Http, Pointer, check_url, parse_url},
-    provider::TIME_LIMIT,
+    http::{CancelOnDrop, Http, Pointer, check_url},
     response::{first_image, items, non_blank, number},
     sizes::{self, Pixels},
 };
@@ -81,11 +80,15 @@ impl ProviderSettings for Settings {
         Some(&self.key_env)
     }
 
+    fn hints(&self) -> Hints {
+        Hints { connect: Some("start it with --api, and check prompt.sdwebui.url"), ..Hints::default() }
+    }
+
     fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
-        let base = parse_url("prompt.sdwebui.url", &self.url)?;
         let key = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file }.find()?;
         let size = sizes::parse("prompt.sdwebui.size", &self.size)?;
-        Ok(Box::new(SdWebUi { http: Http::open(NAME, base, TIME_LIMIT, key)?, settings: self.clone(), size }))
+        let http = Http::at(NAME, "prompt.sdwebui.url", &self.url, key)?;
+        Ok(Box::new(SdWebUi { http, settings: self.clone(), size }))
     }
 }
 
@@ -112,8 +115,7 @@ impl Provider for SdWebUi {
     }
 
     fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
-        let requested = size.requested().map(|size| sizes::bounded(size, 8));
-        requested.or(self.size).unwrap_or_else(|| sizes::of_area(size.pixels, 768.0 * 448.0, 64))
+        size.requested_or(self.size, 8).unwrap_or_else(|| sizes::of_area(size.pixels, 768.0 * 448.0, 64))
     }
 
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
@@ -126,17 +128,13 @@ impl SdWebUi {
         let url = self.http.url("sdapi/v1/txt2img");
         let make = |body: &Value| Ok(self.http.with_basic_auth(self.http.post_json(url.clone(), body)));
         let cancel = CancelOnDrop(vec![self.http.with_basic_auth(self.http.post(self.http.url("sdapi/v1/interrupt")))]);
-        let reply = tokio::select! {
-            reply = self.http.send_adaptive(&recipe.model, progress, self.body(recipe), &OPTIONAL, make) => reply,
+        let body = self.body(recipe);
+        let image = tokio::select! {
+            image = self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find_image) => image,
             never = self.poll_progress(progress) => match never {},
         };
         cancel.disarm();
-        let (reply, dropped) = reply?;
-        let image = self.http.image(&recipe.model, reply, |response| {
-            let bytes = first_image(NAME, items(&response["images"]).iter().filter_map(non_blank))?;
-            Ok(bytes.map(|bytes| GeneratedImage { bytes, seed: seed(&response["info"]), ..GeneratedImage::default() }))
-        })?;
-        Ok(GeneratedImage { notes: self.http.dropped_field_notes(&dropped), ..image })
+        image
     }
 
     fn body(&self, recipe: &Recipe) -> Value {
@@ -174,6 +172,11 @@ impl SdWebUi {
             share.into_iter().for_each(|share| progress(Progress::Done(share.min(1.0) as f32)));
         }
     }
+}
+
+fn find_image(response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
+    let bytes = first_image(NAME, items(&response["images"]).iter().filter_map(non_blank))?;
+    Ok(bytes.map(|bytes| GeneratedImage { seed: seed(&response["info"]), ..GeneratedImage::new(bytes) }))
 }
 
 /// The seed in the image's `info`: JSON, or a string with JSON. sd-server does not report it.

@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe, SizeRequest,
+    GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe, SizeRequest,
     api_key::KeySources,
-    http::{Http, Pointer, check_url, parse_url},
-    provider::TIME_LIMIT,
+    http::{Http, Pointer, check_url},
     response::{first_image, non_blank, number},
     sizes::{Pixels, STABLE_IMAGE, nearest_ratio},
 };
@@ -52,10 +51,13 @@ impl ProviderSettings for Settings {
         Some(&self.key_env)
     }
 
+    fn hints(&self) -> Hints {
+        Hints { models: Some("Stability AI offers core, ultra and sd3.5-large"), ..Hints::default() }
+    }
+
     fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
-        let base = parse_url("prompt.stability.base_url", &self.base_url)?;
         let key = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file }.require()?;
-        let http = Http::open(NAME, base, TIME_LIMIT, Some(key))?;
+        let http = Http::at(NAME, "prompt.stability.base_url", &self.base_url, Some(key))?;
         Ok(Box::new(Stability { http, model: self.model.clone() }))
     }
 }
@@ -98,21 +100,19 @@ impl Stability {
             let request = self.http.post(url.clone()).header(ACCEPT, "application/json").multipart(form(fields));
             Ok(self.http.with_bearer_key(request))
         };
-        let (reply, dropped) =
-            self.http.send_adaptive(&recipe.model, progress, fields(recipe), &OPTIONAL, make).await?;
-        let image = self.http.image(&recipe.model, reply, |response| {
-            match non_blank(&response["finish_reason"]) {
-                None | Some("SUCCESS") => {}
-                Some(reason) => return Err(PromptError::Moderated { provider: NAME, detail: self.http.clean(reason) }),
-            }
-            let bytes = first_image(NAME, non_blank(&response["image"]))?;
-            Ok(bytes.map(|bytes| GeneratedImage {
-                bytes,
-                seed: number(&response["seed"]),
-                ..GeneratedImage::default()
-            }))
-        })?;
-        Ok(GeneratedImage { cost: cost(&recipe.model), notes: self.http.dropped_field_notes(&dropped), ..image })
+        let find = |response: &Value| self.find_image(response);
+        let image = self.http.request_image(&recipe.model, progress, fields(recipe), &OPTIONAL, make, find).await?;
+        Ok(GeneratedImage { cost: cost(&recipe.model), ..image })
+    }
+
+    fn find_image(&self, response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
+        match non_blank(&response["finish_reason"]) {
+            None | Some("SUCCESS") => {}
+            Some(reason) => return Err(PromptError::Moderated { provider: NAME, detail: self.http.clean(reason) }),
+        }
+        let bytes = first_image(NAME, non_blank(&response["image"]))?;
+        let seed = number(&response["seed"]);
+        Ok(bytes.map(|bytes| GeneratedImage { seed, ..GeneratedImage::new(bytes) }))
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::prompt::{
     GeneratedImage, Name, PromptError, Recipe,
-    http::{Http, Pointer, Reply},
+    http::{Http, Pointer},
     response::{bad_response, first_image, items, non_blank, number},
     sizes::{Pixels, Ratios, STABLE_IMAGE, nearest_ratio, of_area},
 };
@@ -154,32 +154,28 @@ pub(super) const OPTIONAL: [Pointer; 11] = [
 /// The image in a response of any family. Bedrock reports a rejected prompt with status 200.
 ///
 /// # Errors
-/// If there is none.
-pub(super) fn image(model: &str, reply: Reply, http: &Http) -> Result<GeneratedImage, PromptError> {
-    let image = http.image(model, reply, |response| {
-        let artifacts = items(&response["artifacts"]);
-        let reasons = items(&response["finish_reasons"]).iter();
-        let reasons = reasons.chain(artifacts.iter().map(|artifact| &artifact["finishReason"]));
-        let mut reasons =
-            reasons.chain([&response["error"]]).filter_map(non_blank).filter(|reason| *reason != "SUCCESS");
-        match reasons.next() {
-            None => {}
-            Some(reason @ ("Inference error" | "ERROR")) => {
-                return Err(bad_response(NAME, format!("it reported {reason:?}")));
-            }
-            Some(reason) => return Err(PromptError::Moderated { provider: NAME, detail: http.clean(reason) }),
+/// If the response reports a failure, or its images are invalid.
+pub(super) fn find_image(response: &Value, http: &Http) -> Result<Option<GeneratedImage>, PromptError> {
+    let artifacts = items(&response["artifacts"]);
+    let reasons = items(&response["finish_reasons"]).iter();
+    let reasons = reasons.chain(artifacts.iter().map(|artifact| &artifact["finishReason"]));
+    let mut reasons = reasons.chain([&response["error"]]).filter_map(non_blank).filter(|reason| *reason != "SUCCESS");
+    match reasons.next() {
+        None => {}
+        Some(reason @ ("Inference error" | "ERROR")) => {
+            return Err(bad_response(NAME, format!("it reported {reason:?}")));
         }
-        let texts = items(&response["images"]).iter().chain(artifacts.iter().map(|artifact| &artifact["base64"]));
-        let seeds = items(&response["seeds"]).iter().chain(artifacts.iter().map(|artifact| &artifact["seed"]));
-        let bytes = first_image(NAME, texts.filter_map(non_blank))?;
-        let seed = seeds.filter_map(number).next();
-        Ok(bytes.map(|bytes| GeneratedImage { bytes, seed, ..GeneratedImage::default() }))
-    })?;
-    Ok(GeneratedImage { cost: cost(model), ..image })
+        Some(reason) => return Err(PromptError::Moderated { provider: NAME, detail: http.clean(reason) }),
+    }
+    let texts = items(&response["images"]).iter().chain(artifacts.iter().map(|artifact| &artifact["base64"]));
+    let seeds = items(&response["seeds"]).iter().chain(artifacts.iter().map(|artifact| &artifact["seed"]));
+    let bytes = first_image(NAME, texts.filter_map(non_blank))?;
+    let seed = seeds.filter_map(number).next();
+    Ok(bytes.map(|bytes| GeneratedImage { seed, ..GeneratedImage::new(bytes) }))
 }
 
 /// The price of an image in US dollars, as of November 2026.
-fn cost(model: &str) -> Option<f64> {
+pub(super) fn cost(model: &str) -> Option<f64> {
     let prices = [("stable-image-core", 0.04), ("sd3-5-large", 0.08), ("stable-image-ultra", 0.14)];
     prices.into_iter().find(|(part, _)| model.contains(part)).map(|(_, price)| price)
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::prompt::{
-    GeneratedImage, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe, SizeRequest,
+    GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe, SizeRequest,
     api_key::KeySources,
     http::{Http, check_encrypted, check_url, parse_url},
     provider::TIME_LIMIT,
@@ -70,6 +70,18 @@ impl ProviderSettings for Settings {
 
     fn key_variable(&self) -> Option<&str> {
         Some(&self.key_env)
+    }
+
+    fn hints(&self) -> Hints {
+        Hints {
+            credentials: Some("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or add a profile in ~/.aws"),
+            rejected_key: Some(
+                "check that the key has not expired, that it allows bedrock:InvokeModel, that your account has access \
+                 to the model in this region, and the system clock",
+            ),
+            models: Some("stability.stable-image-core-v1:1 is available in us-west-2"),
+            ..Hints::default()
+        }
     }
 
     fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
@@ -144,11 +156,12 @@ impl Bedrock {
         };
         self.http.hide(credentials.as_ref().map(credentials::secrets).unwrap_or_default());
         let make = |body: &Value| self.request(url.clone(), body, credentials.as_ref());
-        let sent = self.http.send_adaptive(&recipe.model, progress, family.body(recipe), &codec::OPTIONAL, make).await;
-        let (reply, dropped) = sent.map_err(|error| self.with_region(error))?;
-        let image = codec::image(&recipe.model, reply, &self.http).map_err(|error| self.with_region(error))?;
-        let notes = family.note(recipe).into_iter().chain(self.http.dropped_field_notes(&dropped)).collect();
-        Ok(GeneratedImage { notes, ..image })
+        let find = |response: &Value| codec::find_image(response, &self.http);
+        let body = family.body(recipe);
+        let image = self.http.request_image(&recipe.model, progress, body, &codec::OPTIONAL, make, find).await;
+        let image = image.map_err(|error| self.with_region(error))?;
+        let notes = family.note(recipe).into_iter().chain(image.notes).collect();
+        Ok(GeneratedImage { cost: codec::cost(&recipe.model), notes, ..image })
     }
 
     fn request(
