@@ -17,7 +17,7 @@ use crate::{
     compose::{Compositor, Scene},
     config::{
         Config,
-        arguments::{parse_background, whole},
+        arguments::{MaskArgs, parse_background, whole},
     },
     error::{Failure, Kind, chain},
     frame::{Frame, Mask, Size},
@@ -41,12 +41,9 @@ pub struct BenchArgs {
     /// Background: none, blur, blur:40, a colour, an image or video file, or slideshow:FOLDER [default: a test image]
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
-    /// Segmentation model; see `bgcam models` [default: as configured]
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// Edge quality: eco, balanced, high or auto [default: as configured]
-    #[arg(long, value_name = "QUALITY")]
-    pub quality: Option<Quality>,
+    /// Model and quality.
+    #[command(flatten)]
+    pub mask_args: MaskArgs,
     /// Save the results to a file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub save: Option<PathBuf>,

@@ -18,10 +18,13 @@ use crate::{
         file::{self, FileOptions},
     },
     compose::{Compositor, Overlay, Scene},
-    config::{Config, arguments::parse_background},
+    config::{
+        Config,
+        arguments::{MaskArgs, parse_background},
+    },
     error::{Failure, Kind, io_text},
     frame::{Frame, Mask, Pool, Size},
-    mask::{self, InputKind, Quality, Segmenter},
+    mask::{self, InputKind, Segmenter},
     sink::{
         self, OverwritePolicy, SinkSpec,
         still::{self, StillFormat},
@@ -47,12 +50,9 @@ pub struct RenderArgs {
     /// Also write the alpha matte: .png for an image, .y4m for a video
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub mask: Option<PathBuf>,
-    /// Segmentation model; see `bgcam models` [default: as configured]
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// Edge quality: eco, balanced, high or auto [default: as configured]
-    #[arg(long, value_name = "QUALITY")]
-    pub quality: Option<Quality>,
+    /// Model and quality.
+    #[command(flatten)]
+    pub mask_args: MaskArgs,
 }
 
 /// Renders `args.input` to `args.output`: the first frame if the output is an image, otherwise all frames.

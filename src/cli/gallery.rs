@@ -16,7 +16,7 @@ use crate::{
 
 /// Runs `bgcam gallery`.
 pub(super) fn run(command: GalleryCommand, json: bool) -> Result<(), CliError> {
-    let config = settings(&None, None)?;
+    let config = settings()?;
     let gallery = Gallery::open(paths::gallery_dir(), config.gallery_bytes)?;
     match command {
         GalleryCommand::List => list(&gallery, json),
@@ -65,7 +65,7 @@ fn newest(gallery: &Gallery, name: &str) -> Result<Entry, CliError> {
 
 /// Sets the image with this id as the background.
 pub(super) fn apply(id: &str) -> Result<(), CliError> {
-    let gallery = Gallery::open(paths::gallery_dir(), settings(&None, None)?.gallery_bytes)?;
+    let gallery = Gallery::open(paths::gallery_dir(), settings()?.gallery_bytes)?;
     let entry = gallery.touch(id, SystemTime::now())?;
     let spec = BackgroundSpec::Image { path: gallery.path(&entry), fit: Fit::Cover };
     ask(&Request::SetBackground { spec, fit: Some(Fit::Cover) })

@@ -40,7 +40,6 @@ use crate::{
     },
     daemon,
     error::{Failure, Kind, io_text},
-    mask::Quality,
     paths,
     process::child::Process,
     render,
@@ -102,7 +101,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Models { json, no_speed } => models(json, !no_speed),
         Command::Config { command } => config(command),
         Command::Reload => ask(&Request::Reload),
-        Command::Render(args) => Ok(render::run(&args, &settings(&args.model, args.quality)?)?),
+        Command::Render(args) => Ok(render::run(&args, &Config::load(&args.mask_args.flags())?)?),
         Command::Bench(args) => bench(&args),
         Command::Doctor { json } => doctor::run(json),
         Command::Setup(args) => setup::run(&args),
@@ -153,13 +152,11 @@ fn absolute_camera(camera: String) -> Result<String, Failure> {
 }
 
 fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, CliError> {
-    let mut flags = Flags::new();
+    let mut flags = args.mask_args.flags();
     let mut flag = |key, value: Option<::config::Value>| flags.extend(value.map(|value| (key, value)));
     flag("camera.device", args.camera.map(Into::into));
     flag("output.size", args.size.map(|size| size.to_string().into()));
     flag("output.fps", args.fps.map(Into::into));
-    flag("mask.model", args.model.map(Into::into));
-    flag("mask.quality", args.quality.map(|quality| quality.to_string().into()));
     if !args.outputs.is_empty() {
         flag("output.to", Some(args.outputs.iter().map(ToString::to_string).collect::<Vec<_>>().into()));
     }
@@ -167,10 +164,9 @@ fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, CliError> {
     Ok(daemon::Options { flags, background, snapshot: args.snapshot, once: args.once })
 }
 
-fn settings(model: &Option<String>, quality: Option<Quality>) -> Result<Config, CliError> {
-    let mut flags: Flags = model.iter().map(|model| ("mask.model", model.clone().into())).collect();
-    flags.extend(quality.map(|quality| ("mask.quality", quality.to_string().into())));
-    Ok(Config::load(&flags)?)
+/// The settings for a command without flags that override them.
+fn settings() -> Result<Config, CliError> {
+    Ok(Config::load(&Flags::new())?)
 }
 
 fn status(json: bool, watch: bool) -> Result<(), CliError> {
@@ -191,14 +187,14 @@ fn status(json: bool, watch: bool) -> Result<(), CliError> {
 }
 
 fn models(json: bool, measure: bool) -> Result<(), CliError> {
-    Ok(show::models(&settings(&None, None)?.mask, json, measure)?)
+    Ok(show::models(&settings()?.mask, json, measure)?)
 }
 
 fn config(command: ConfigCommand) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     match command {
         ConfigCommand::Show => {
-            let config = settings(&None, None)?;
+            let config = settings()?;
             for file in &config.files {
                 note(format_args!("settings from {}", file.display()));
             }
@@ -241,7 +237,7 @@ fn report_errors<T>(settings: Result<T, ConfigError>) -> Result<T, CliError> {
 
 fn bench(args: &BenchArgs) -> Result<(), CliError> {
     let before = args.compare.as_deref().map(bench::Report::load).transpose()?;
-    let report = bench::run(args, &settings(&args.model, args.quality)?)?;
+    let report = bench::run(args, &Config::load(&args.mask_args.flags())?)?;
     args.save.as_deref().map_or(Ok(()), |path| report.save(path))?;
     let mut stdout = io::stdout().lock();
     if args.json {

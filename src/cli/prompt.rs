@@ -139,7 +139,7 @@ impl ProgressBar {
 
 /// Lists the image providers, or generates a test image with one.
 pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), CliError> {
-    let settings = settings(&None, None)?.prompt;
+    let settings = settings()?.prompt;
     if let Some(name) = test {
         return test_provider(name, &settings);
     }

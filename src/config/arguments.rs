@@ -1,10 +1,34 @@
-//! Value parsers of command-line arguments. They are here because flags are a layer of the settings, and because
-//! `render` and `bench` define their own arguments.
+//! Command-line arguments that several commands share, and value parsers. They are here because flags are a layer of
+//! the settings, and because `render` and `bench` define their own arguments.
 
+use clap::Args;
+
+use super::Flags;
 use crate::{
     background::{BackgroundError, BackgroundSpec, parse_seconds},
     error::Failure,
+    mask::Quality,
 };
+
+/// The flags of `daemon`, `render` and `bench` for the segmentation.
+#[derive(Debug, Args)]
+pub struct MaskArgs {
+    /// Segmentation model; see `bgcam models` [default: as configured]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Edge quality: eco, balanced, high or auto [default: as configured]
+    #[arg(long, value_name = "QUALITY")]
+    pub quality: Option<Quality>,
+}
+
+impl MaskArgs {
+    /// The settings that these flags override.
+    pub(crate) fn flags(&self) -> Flags {
+        let model = self.model.iter().map(|model| ("mask.model", model.clone().into()));
+        let quality = self.quality.map(|quality| ("mask.quality", quality.to_string().into()));
+        model.chain(quality).collect()
+    }
+}
 
 pub(crate) fn parse_colour(text: &str) -> Result<BackgroundSpec, String> {
     text.parse().map(BackgroundSpec::Colour).map_err(with_hint)

@@ -6,9 +6,8 @@ use clap::{Args, Subcommand, ValueHint};
 
 use crate::{
     background::BackgroundSpec,
-    config::arguments::{parse_background, parse_camera, whole},
+    config::arguments::{MaskArgs, parse_background, parse_camera, whole},
     frame::Size,
-    mask::Quality,
     prompt::MAX_COUNT,
     sink::SinkSpec,
 };
@@ -173,12 +172,9 @@ pub struct DaemonArgs {
     /// Initial background: none, blur, blur:40, a colour, an image or video file, or slideshow:FOLDER
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
-    /// Segmentation model; see `bgcam models`
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// Edge quality: eco, balanced, high or auto
-    #[arg(long, value_name = "QUALITY")]
-    pub quality: Option<Quality>,
+    /// Model and quality.
+    #[command(flatten)]
+    pub mask_args: MaskArgs,
     /// Save the current output frame to this PNG file, continuously updated
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub snapshot: Option<PathBuf>,
