@@ -2,11 +2,7 @@
 
 use std::{io, sync::mpsc, thread, time::Duration};
 
-use tokio::{
-    runtime::Runtime,
-    task::JoinHandle,
-    time::{Instant, sleep},
-};
+use tokio::{runtime::Runtime, task::JoinHandle, time::timeout};
 
 use crate::{control::socket::Claim, error::Failure, pipeline::Pipeline, web::Page};
 
@@ -52,17 +48,14 @@ pub(super) async fn close_interfaces(claim: &Claim, server: JoinHandle<io::Resul
 /// and the runtime.
 pub(super) async fn stop_pipeline(pipeline: &Pipeline, claim: &Claim, result: &Result<(), Failure>) {
     pipeline.request_stop();
-    let deadline = Instant::now() + PIPELINE_TIMEOUT;
-    while !pipeline.is_stopped() {
-        if Instant::now() > deadline {
-            if let Err(failure) = result {
-                tracing::error!(hint = failure.hint, "{failure}");
-            }
-            tracing::warn!("a camera, model or output is not responding; exiting anyway");
-            claim.close_socket();
-            exit(i32::from(result.is_err()));
+    // pending requests finish meanwhile
+    if timeout(PIPELINE_TIMEOUT, pipeline.stopped()).await.is_err() {
+        if let Err(failure) = result {
+            tracing::error!(hint = failure.hint, "{failure}");
         }
-        sleep(Duration::from_millis(2)).await; // lets pending requests finish
+        tracing::warn!("a camera, model or output is not responding; exiting anyway");
+        claim.close_socket();
+        exit(i32::from(result.is_err()));
     }
 }
 

@@ -27,6 +27,7 @@ mod links;
 mod preview;
 mod quality;
 mod render;
+mod running;
 mod scenes;
 mod segment;
 mod wake;
@@ -46,7 +47,7 @@ pub use self::{
     preview::{Preview, Subscription, View},
     quality::machine::{CpuHeadroom, Machine},
 };
-use self::{links::Links, quality::machine::LocalMachine};
+use self::{links::Links, quality::machine::LocalMachine, running::Running};
 use crate::{
     camera::{self, CameraError, FrameSource},
     compose::Scene,
@@ -81,6 +82,7 @@ pub struct Settings {
 pub struct Pipeline {
     links: Links,
     threads: Vec<JoinHandle<()>>,
+    running: Arc<Running>,
 }
 
 /// The pipeline's connections to hardware, models and clocks; tests replace them with fakes.
@@ -159,7 +161,7 @@ impl Pipeline {
         let segment = links.segment(open_model, load_interval);
         let capture = links.capture(open_camera, clock);
         let watch = links.watch(load_interval);
-        let mut pipeline = Self { links, threads: Vec::with_capacity(4) };
+        let mut pipeline = Self { links, threads: Vec::with_capacity(4), running: Arc::default() };
         pipeline.spawn("bgcam-render", move || render.run())?;
         pipeline.spawn("bgcam-mask", move || segment.run())?;
         pipeline.spawn("bgcam-camera", move || capture.run())?;
@@ -168,7 +170,12 @@ impl Pipeline {
     }
 
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(body)?);
+        let running = self.running.add_thread();
+        let counted = move || {
+            let _running = running;
+            body();
+        };
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(counted)?);
         Ok(())
     }
 
@@ -265,20 +272,22 @@ impl Pipeline {
 
     /// Whether all threads have ended, after [`Pipeline::request_stop`].
     pub fn is_stopped(&self) -> bool {
-        self.threads.iter().all(JoinHandle::is_finished)
+        self.running.wait_for_end(Duration::ZERO)
+    }
+
+    /// Waits until all threads have ended, after [`Pipeline::request_stop`].
+    pub async fn stopped(&self) {
+        self.running.ended().await;
     }
 
     /// Stops the threads and waits for them. A thread that does not end within `timeout`, because a driver or a model
     /// hangs, is left behind and ends with the process.
     pub fn stop(&mut self, timeout: Duration) {
         self.request_stop();
-        let deadline = Instant::now() + timeout;
-        while !self.is_stopped() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(2));
-        }
+        let all_ended = self.running.wait_for_end(timeout);
         for thread in self.threads.drain(..).rev() {
             let name = thread.thread().name().unwrap_or_default().to_owned();
-            if !thread.is_finished() {
+            if !all_ended && !thread.is_finished() {
                 tracing::warn!("thread {name} did not stop in time");
             } else if thread.join().is_err() {
                 tracing::error!("thread {name} panicked");

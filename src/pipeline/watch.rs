@@ -33,7 +33,8 @@ use crate::{
     v4l2::holders::{self, Holder},
 };
 
-/// How long to wait for events; also the maximum delay in noticing a PipeWire reader.
+/// How long to wait for events; also the maximum delay in noticing a PipeWire reader. A timeout is needed anyway: with
+/// an old driver, only `/proc` shows when a holder starts to stream, and [`Demand`] acts after delays.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often to list the nodes and to check whether their holders still have them open.
