@@ -15,6 +15,17 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 fn main() -> ExitCode {
     let core_dumps_disabled = core_dump::disable();
     let (filter, warning) = filter(std::env::var_os("BGCAM_LOG"));
+    start_log(filter);
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
+    }
+    if let Err(error) = core_dumps_disabled {
+        tracing::warn!(%error, "cannot disable core dumps: after a crash, a dump may contain frames");
+    }
+    bgcam::cli::main()
+}
+
+fn start_log(filter: EnvFilter) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -24,18 +35,7 @@ fn main() -> ExitCode {
         .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never);
     // the journal adds timestamps itself
     let to_journal = std::env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal();
-    if to_journal {
-        log.without_time().init()
-    } else {
-        log.init()
-    }
-    if let Some(warning) = warning {
-        tracing::warn!("{warning}");
-    }
-    if let Err(error) = core_dumps_disabled {
-        tracing::warn!(%error, "cannot disable core dumps: after a crash, a dump may contain frames");
-    }
-    bgcam::cli::main()
+    if to_journal { log.without_time().init() } else { log.init() }
 }
 
 /// Names of the log levels.

@@ -71,16 +71,20 @@ pub fn run(args: &RenderArgs, config: &Config) -> Result<(), Failure> {
         let source = file::open(&args.input, &options)?;
         return render_image(args, config, source, format, mask);
     }
-    let output = match extension(&args.output).as_str() {
-        "y4m" => SinkSpec::Y4m(args.output.clone()),
-        "mp4" => SinkSpec::Mp4(args.output.clone()),
-        _ => return Err(unsupported_extension(&args.output, ".png, .jpg, .y4m or .mp4")),
-    };
+    let output = video_output(&args.output)?;
     if let Some(mask) = args.mask.as_ref().filter(|mask| extension(mask) != "y4m") {
         return Err(unsupported_extension(mask, ".y4m, because the output is a video"));
     }
     let source = file::open(&args.input, &options)?;
     render_video(args, config, source, &output)
+}
+
+fn video_output(path: &Path) -> Result<SinkSpec, Failure> {
+    match extension(path).as_str() {
+        "y4m" => Ok(SinkSpec::Y4m(path.to_owned())),
+        "mp4" => Ok(SinkSpec::Mp4(path.to_owned())),
+        _ => Err(unsupported_extension(path, ".png, .jpg, .y4m or .mp4")),
+    }
 }
 
 /// The stages of one rendering.

@@ -105,6 +105,13 @@ fn detect(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), Cam
             Err(error) => return Err(bad(path, error)),
         }
     }
+    let (child, colour) = open_ffmpeg(path, options)?;
+    let info = video(child.header(), "YU12");
+    Ok((Input::Ffmpeg(child, colour), info))
+}
+
+/// Starts ffmpeg, and returns it with the conversion of its colours.
+fn open_ffmpeg(path: &Path, options: &FileOptions) -> Result<(Ffmpeg, ToNative), CameraError> {
     let conversion = Conversion::of(&ffmpeg::probe(path).map_err(|error| not_decoded(path, error))?);
     let mut filters = shape::square();
     if !conversion.filters.is_empty() {
@@ -119,8 +126,7 @@ fn detect(path: &Path, options: &FileOptions) -> Result<(Input, SourceInfo), Cam
         stop: Arc::default(),
     };
     let child = Ffmpeg::open(&decode).map_err(|error| not_decoded(path, error))?;
-    let info = video(child.header(), "YU12");
-    Ok((Input::Ffmpeg(child, ToNative::new(conversion.colour)), info))
+    Ok((child, ToNative::new(conversion.colour)))
 }
 
 fn not_decoded(path: &Path, error: FfmpegError) -> CameraError {

@@ -26,7 +26,7 @@ use crate::frame::colour::ToNative;
 use crate::{
     frame::{Frame, Size},
     sink::LABEL,
-    v4l2::holders,
+    v4l2::{Caps, holders},
 };
 
 /// A streaming webcam.
@@ -76,17 +76,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         Some(libc::ENOTTY | libc::EINVAL) => not_capture(path, "not a V4L2 device"),
         _ => self::fault(path, "query the capabilities", error),
     })?;
-    if caps.is_loopback() && caps.card == LABEL {
-        return Err(not_capture(path, "it is bgcam's own output"));
-    }
-    if caps.is_multi_planar() {
-        return Err(CameraError::Unreadable(Unreadable { name: caps.card, path: path.to_owned(), why: MULTI_PLANAR }));
-    }
-    if !(caps.captures() && caps.streams()) {
-        let why =
-            if caps.is_loopback() { "no program writes to this v4l2loopback" } else { "it is not a capture device" };
-        return Err(not_capture(path, why));
-    }
+    check_caps(path, &caps)?;
 
     let mut formats = node.usable_formats(Some(settings.size)).map_err(fault("list the formats"))?;
     let unsupported =
@@ -125,6 +115,22 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         seq: 0,
         last_sequence: None,
     }))
+}
+
+/// Checks that the node is a capture device that can be read.
+fn check_caps(path: &Path, caps: &Caps) -> Result<(), CameraError> {
+    if caps.is_loopback() && caps.card == LABEL {
+        return Err(not_capture(path, "it is bgcam's own output"));
+    }
+    if caps.is_multi_planar() {
+        let name = caps.card.clone();
+        return Err(CameraError::Unreadable(Unreadable { name, path: path.to_owned(), why: MULTI_PLANAR }));
+    }
+    if caps.captures() && caps.streams() {
+        return Ok(());
+    }
+    let why = if caps.is_loopback() { "no program writes to this v4l2loopback" } else { "it is not a capture device" };
+    Err(not_capture(path, why))
 }
 
 /// Size of decoded frames. JPEGs with an odd side lose a row or column.

@@ -14,7 +14,12 @@ use crate::{
     },
     error::Failure,
     gallery::Entry,
-    prompt::{self, JobStatus, Progress, PromptRequest, catalogue, one_line, settings::PromptSettings},
+    prompt::{
+        self, JobStatus, Progress, PromptRequest,
+        catalogue::{self, ProviderInfo},
+        one_line,
+        settings::PromptSettings,
+    },
 };
 
 /// Requests an image from the daemon and waits until it is the background.
@@ -148,19 +153,20 @@ pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), CliEr
         return Ok(show::json(&list)?);
     }
     let mut out = anstream::stdout().lock();
-    for info in &list {
-        let name = info.name.to_string();
-        let marker = if name == settings.provider { "*" } else { " " };
-        match &info.why_not {
-            None => writeln!(out, "{marker} {name:10} {GOOD}ready{GOOD:#}     {} {}", info.model, info.note)?,
-            Some(failure) => {
-                writeln!(out, "{marker} {name:10} not ready {failure}")?;
-                let hint = |hint| writeln!(out, "                       {DIM}hint: {hint}{DIM:#}");
-                failure.hint.iter().try_for_each(hint)?;
-            }
+    Ok(list.iter().try_for_each(|info| write_provider(&mut out, info, &settings.provider))?)
+}
+
+fn write_provider(out: &mut impl Write, info: &ProviderInfo, default: &str) -> io::Result<()> {
+    let name = info.name.to_string();
+    let marker = if name == default { "*" } else { " " };
+    match &info.why_not {
+        None => writeln!(out, "{marker} {name:10} {GOOD}ready{GOOD:#}     {} {}", info.model, info.note),
+        Some(failure) => {
+            writeln!(out, "{marker} {name:10} not ready {failure}")?;
+            let hint = |hint| writeln!(out, "                       {DIM}hint: {hint}{DIM:#}");
+            failure.hint.iter().try_for_each(hint)
         }
     }
-    Ok(())
 }
 
 fn test_provider(name: &str, settings: &PromptSettings) -> Result<(), CliError> {

@@ -14,15 +14,9 @@ pub(super) fn run(args: &SetupArgs) -> Result<(), CliError> {
     let system = System::real();
     let options = Options { remove: args.remove, no_service: args.no_service };
     let plan = setup::plan(&system, options);
-    // no change is made that the user could not see
     let shown = write!(anstream::stdout().lock(), "{}", PlanText(&plan, &system)).and_then(|()| io::stdout().flush());
     match shown {
-        Err(error) if !args.dry_run && !plan.is_empty() => {
-            let text = format!("nothing was changed: cannot print the planned changes: {error}");
-            return Err(Failure::new(Kind::Io, text)
-                .hint("write them to a file with `bgcam setup --yes > FILE`")
-                .into());
-        }
+        Err(error) if !args.dry_run && !plan.is_empty() => return Err(not_shown(&error)),
         shown => shown?,
     }
     if plan.is_empty() {
@@ -36,9 +30,8 @@ pub(super) fn run(args: &SetupArgs) -> Result<(), CliError> {
         return Ok(());
     }
     if !args.yes && !confirmed()? {
-        return Err(Failure::new(Kind::BadInput, "nothing was changed: not confirmed")
-            .hint("to skip the question, use `bgcam setup --yes`; to see the changes only, `bgcam setup --dry-run`")
-            .into());
+        let hint = "to skip the question, use `bgcam setup --yes`; to see the changes only, `bgcam setup --dry-run`";
+        return Err(Failure::new(Kind::BadInput, "nothing was changed: not confirmed").hint(hint).into());
     }
     plan.execute(&system, |line| drop(writeln!(anstream::stderr(), "{DIM}{line}{DIM:#}")))?;
     match args.remove {
@@ -46,6 +39,12 @@ pub(super) fn run(args: &SetupArgs) -> Result<(), CliError> {
         false => note("done; run `bgcam doctor` to check that everything works"),
     }
     Ok(())
+}
+
+/// No change is made that the user could not see.
+fn not_shown(error: &io::Error) -> CliError {
+    let text = format!("nothing was changed: cannot print the planned changes: {error}");
+    Failure::new(Kind::Io, text).hint("write them to a file with `bgcam setup --yes > FILE`").into()
 }
 
 /// Asks for confirmation. Without a terminal, the answer is no.

@@ -42,22 +42,7 @@ pub(super) fn models(settings: &mask::Settings, as_json: bool, measure: bool) ->
         return json(&rows);
     }
     let mut out = anstream::stdout().lock();
-    for row in &rows {
-        let spec = &row.spec;
-        let marker = if spec.name == settings.model { "*" } else { " " };
-        let speed = row.milliseconds.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
-        writeln!(out, "{marker} {:12} {speed:>8}  {}x{}  {}", spec.name, spec.width, spec.height, spec.licence)?;
-        writeln!(out, "    {}", spec.description)?;
-        match (&row.location, &row.error) {
-            (Some(location), None) => writeln!(out, "    {location}")?,
-            (_, Some(Failure { message, hint, .. })) => {
-                writeln!(out, "    {BAD}unavailable:{BAD:#} {message}")?;
-                hint.iter().try_for_each(|hint| writeln!(out, "    {DIM}hint: {hint}{DIM:#}"))?;
-            }
-            (None, None) => {}
-        }
-    }
-    Ok(())
+    rows.iter().try_for_each(|row| row.write(&mut out, row.spec.name == settings.model))
 }
 
 /// A model as listed.
@@ -90,5 +75,21 @@ impl Row {
             None => None,
         };
         Self { spec: status.spec, location, milliseconds, error }
+    }
+
+    fn write(&self, out: &mut impl Write, is_selected: bool) -> io::Result<()> {
+        let spec = &self.spec;
+        let marker = if is_selected { "*" } else { " " };
+        let speed = self.milliseconds.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
+        writeln!(out, "{marker} {:12} {speed:>8}  {}x{}  {}", spec.name, spec.width, spec.height, spec.licence)?;
+        writeln!(out, "    {}", spec.description)?;
+        match (&self.location, &self.error) {
+            (Some(location), None) => writeln!(out, "    {location}"),
+            (_, Some(Failure { message, hint, .. })) => {
+                writeln!(out, "    {BAD}unavailable:{BAD:#} {message}")?;
+                hint.iter().try_for_each(|hint| writeln!(out, "    {DIM}hint: {hint}{DIM:#}"))
+            }
+            (None, None) => Ok(()),
+        }
     }
 }

@@ -141,27 +141,7 @@ impl Config {
         raw.prompt.check().map_err(|error| prompt_error(&error))?;
         raw.look.check().map_err(|error| look_error(&error))?;
         let fit = parse_fit(&raw.background.fit)?;
-        let [low, high] = raw.mask.edge;
-        if !(0.0..1.0).contains(&low) || !(low..=1.0).contains(&high) || low == high {
-            return Err(value("mask.edge", format!("[{low}, {high}]"), expected("mask.edge").unwrap_or_default()));
-        }
-        if !(0.0..=0.95).contains(&raw.mask.memory) {
-            return Err(value("mask.memory", raw.mask.memory, expected("mask.memory").unwrap_or_default()));
-        }
-        let mask = mask::Settings {
-            model: raw.mask.model.clone(),
-            library: Some(&raw.mask.library).filter(|path| !path.is_empty()).map(PathBuf::from),
-            models_dirs: mask::catalogue::default_dirs(),
-            custom: raw.mask.custom.clone(),
-            quality: parse("mask.quality", &raw.mask.quality)?,
-            latency: parse("mask.latency", &raw.mask.latency)?,
-            input: mask::InputKind::Live,
-            processor: parse("mask.processor", &raw.mask.processor)?,
-            threads: 1,
-            memory: raw.mask.memory,
-            edge: (low, high),
-        };
-        mask::catalogue::find(&mask).map_err(|error| rejected("mask.model", format!("{:?}", mask.model), error))?;
+        let mask = mask_settings(&raw.mask)?;
         Ok(Self {
             camera: camera::Settings {
                 device: raw.camera.device.clone(),
@@ -191,6 +171,31 @@ impl Config {
             raw,
         })
     }
+}
+
+fn mask_settings(raw: &raw::RawMask) -> Result<mask::Settings, InvalidSetting> {
+    let [low, high] = raw.edge;
+    if !(0.0..1.0).contains(&low) || !(low..=1.0).contains(&high) || low == high {
+        return Err(value("mask.edge", format!("[{low}, {high}]"), expected("mask.edge").unwrap_or_default()));
+    }
+    if !(0.0..=0.95).contains(&raw.memory) {
+        return Err(value("mask.memory", raw.memory, expected("mask.memory").unwrap_or_default()));
+    }
+    let settings = mask::Settings {
+        model: raw.model.clone(),
+        library: Some(&raw.library).filter(|path| !path.is_empty()).map(PathBuf::from),
+        models_dirs: mask::catalogue::default_dirs(),
+        custom: raw.custom.clone(),
+        quality: parse("mask.quality", &raw.quality)?,
+        latency: parse("mask.latency", &raw.latency)?,
+        input: mask::InputKind::Live,
+        processor: parse("mask.processor", &raw.processor)?,
+        threads: 1,
+        memory: raw.memory,
+        edge: (low, high),
+    };
+    mask::catalogue::find(&settings).map_err(|error| rejected("mask.model", format!("{:?}", settings.model), error))?;
+    Ok(settings)
 }
 
 fn look_error(error: &LookError) -> InvalidSetting {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use image::RgbImage;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     Daemon,
@@ -66,13 +66,22 @@ impl Daemon {
             end.unwrap_or_else(JobState::Failed)
         });
         let superseded = || Failure::new(Kind::Busy, "a newer prompt replaced this one");
-        let mut state = started.ok_or_else(superseded)?;
+        let state = started.ok_or_else(superseded)?;
         self.status_changes.send_replace(());
         if no_wait {
             let notes: String = notes.iter().map(|note| format!("\nnote: {note}")).collect();
             let done = format!("{provider} is generating {text:?}; `bgcam status` shows the progress{notes}");
             return Ok(Response::Done(done));
         }
+        self.wait_for_job(state, &client).await
+    }
+
+    /// Waits for the end of the job with this `state`, and reports progress to `client`.
+    async fn wait_for_job(
+        &self,
+        mut state: watch::Receiver<JobState>,
+        client: &mpsc::Sender<Response>,
+    ) -> Result<Response, Failure> {
         loop {
             let now = state.borrow_and_update().clone();
             match now {

@@ -122,13 +122,14 @@ fn fastest(format: &CaptureFormat) -> f64 {
     format.rates.iter().copied().fold(0.0, f64::max)
 }
 
+const FORMATS_CHECK: &str = "webcam-formats";
+
 fn formats(facts: &Facts<'_>, camera: &Device) -> Finding {
-    const CHECK: &str = "webcam-formats";
     if !camera.is_readable() {
         let mut offered: Vec<_> = camera.formats.iter().map(|format| format.fourcc.as_str()).collect();
         offered.dedup();
         let text = format!("its formats ({}) are not supported", offered.join(", "));
-        return Finding::fail(CHECK, text).fix("bgcam devices", "lists all cameras and their formats");
+        return Finding::fail(FORMATS_CHECK, text).fix("bgcam devices", "lists all cameras and their formats");
     }
     let size = facts.config.size;
     let enough = |format: &&CaptureFormat| format.size.width() >= size.width() && format.size.height() >= size.height();
@@ -140,29 +141,30 @@ fn formats(facts: &Facts<'_>, camera: &Device) -> Finding {
     };
     let best = readable(camera).filter(enough).max_by_key(score);
     match best {
-        None => {
-            let area = |format: &&CaptureFormat| format.size.luma_len();
-            let largest = readable(camera).max_by_key(area).map(|format| format.size.to_string()).unwrap_or_default();
-            let text = format!("its largest size ({largest}) is smaller than the output ({size})");
-            // never recommends an unusual aspect ratio, such as that of an infrared sensor
-            let shaped = readable(camera).filter(|format| is_video_shaped(format.size)).max_by_key(area);
-            Finding::warn(CHECK, text).advice(match shaped {
-                Some(format) => {
-                    format!("set output.size = \"{}\" to save CPU time without losing detail", format.size)
-                }
-                None => format!("for a sharper image, use a webcam that supports {size}"),
-            })
-        }
+        None => too_small(camera, size),
         // a driver that lists no frame rates may support any
         Some(format) if format.rates.is_empty() || fastest(format) >= MIN_SMOOTH_FPS => {
             let rate = if format.rates.is_empty() { String::new() } else { format!(" at {:.0} fps", fastest(format)) };
-            Finding::ok(CHECK, format!("captures {} {}{rate}", format.fourcc, format.size))
+            Finding::ok(FORMATS_CHECK, format!("captures {} {}{rate}", format.fourcc, format.size))
         }
         Some(format) => {
             let text = format!("at {size}, it captures at most {:.0} frames per second", fastest(format));
-            Finding::warn(CHECK, text).advice("try output.size = \"640x480\", or a USB 3 port")
+            Finding::warn(FORMATS_CHECK, text).advice("try output.size = \"640x480\", or a USB 3 port")
         }
     }
+}
+
+/// The finding for a camera whose formats are all smaller than the output.
+fn too_small(camera: &Device, size: Size) -> Finding {
+    let area = |format: &&CaptureFormat| format.size.luma_len();
+    let largest = readable(camera).max_by_key(area).map(|format| format.size.to_string()).unwrap_or_default();
+    let text = format!("its largest size ({largest}) is smaller than the output ({size})");
+    // never recommends an unusual aspect ratio, such as that of an infrared sensor
+    let shaped = readable(camera).filter(|format| is_video_shaped(format.size)).max_by_key(area);
+    Finding::warn(FORMATS_CHECK, text).advice(match shaped {
+        Some(format) => format!("set output.size = \"{}\" to save CPU time without losing detail", format.size),
+        None => format!("for a sharper image, use a webcam that supports {size}"),
+    })
 }
 
 #[cfg(test)]

@@ -38,6 +38,11 @@ pub(super) fn create(path: &Path, policy: OverwritePolicy) -> io::Result<(File, 
         return Ok((options.open(path)?, path.to_owned()));
     }
     options.create_new(true).mode(0o600);
+    create_numbered(path, &options)
+}
+
+/// Creates the first file of `call.mp4`, `call-2.mp4`, ... that does not exist.
+fn create_numbered(path: &Path, options: &OpenOptions) -> io::Result<(File, PathBuf)> {
     for number in 1..=MAX_NUMBER {
         let candidate = numbered(path, number);
         match options.open(&candidate) {

@@ -11,7 +11,11 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::sleep,
+};
 use tokio_io_timeout::TimeoutStream;
 
 use super::peer::{Peer, owner};
@@ -47,30 +51,38 @@ pub(super) async fn serve(listener: TcpListener, app: Router) {
         let (Ok(peer), Ok(us)) = (stream.peer_addr(), stream.local_addr()) else { continue };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
         // checked before reading anything; the owner of a connection does not change afterwards
-        match owner(peer, us) {
-            Peer::Ours => {}
-            Peer::OtherUser(user) => {
-                // logged once, so that another user cannot flood the log
-                REFUSAL_LOGGED
-                    .call_once(|| tracing::warn!("rejected a connection from user {user} to the control page"));
-                continue;
-            }
-            Peer::Unknown => {
-                tracing::debug!("a connection was closed before it was accepted");
-                continue;
-            }
+        if !is_accepted(owner(peer, us)) {
+            continue;
         }
-        let _ = stream.set_nodelay(true);
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE_TIMEOUT));
-        let service = TowerToHyperService::new(app.clone());
+        let app = app.clone();
         tokio::spawn(async move {
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_BUFFER);
-            if let Err(error) = builder.serve_connection(TokioIo::new(Box::pin(stream)), service).await {
-                tracing::debug!("lost a browser: {error}");
-            }
+            serve_browser(stream, app).await;
             drop(slot);
         });
+    }
+}
+
+/// Whether to serve a connection from `peer`; logs why not.
+fn is_accepted(peer: Peer) -> bool {
+    match peer {
+        Peer::Ours => return true,
+        // logged once, so that another user cannot flood the log
+        Peer::OtherUser(user) => {
+            REFUSAL_LOGGED.call_once(|| tracing::warn!("rejected a connection from user {user} to the control page"))
+        }
+        Peer::Unknown => tracing::debug!("a connection was closed before it was accepted"),
+    }
+    false
+}
+
+async fn serve_browser(stream: TcpStream, app: Router) {
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_BUFFER);
+    let service = TowerToHyperService::new(app);
+    if let Err(error) = builder.serve_connection(TokioIo::new(Box::pin(stream)), service).await {
+        tracing::debug!("lost a browser: {error}");
     }
 }
