@@ -106,38 +106,19 @@ impl Watch {
         let mut measured = None;
         while !self.wake.is_stopped() {
             let now = Instant::now();
-            match self.fixed_reason(monitor) {
+            let cause = match self.fixed_reason(monitor) {
                 Some(why) => {
-                    // unread events would end every wait immediately
-                    nodes.nodes.clear();
-                    nodes.scanned = None;
+                    nodes.clear();
                     self.decide(true, known != Some(Cause::Fixed(why)), || why.to_owned());
-                    known = Some(Cause::Fixed(why));
+                    Cause::Fixed(why)
                 }
                 None => {
-                    if nodes.scanned.is_none_or(|last| now.duration_since(last) >= RESCAN_INTERVAL) {
-                        nodes.scan(monitor, inotify.as_mut());
-                        nodes.scanned = Some(now);
-                    }
-                    let pipewire = monitor.readers().borrow().contains(&Some(true));
-                    let page = self.preview.has_viewers();
-                    let apps = nodes.readers(pipewire);
-                    let on = demand.update(&Readers { streaming: apps.streaming || page, ..apps.clone() }, now);
-                    let cause = Cause::Readers { apps, pipewire, page };
-                    self.decide(on, known.as_ref() != Some(&cause), || nodes.reason(on, &cause));
-                    known = Some(cause);
+                    nodes.scan_if_due(monitor, inotify.as_mut(), now);
+                    self.follow_readers(&mut nodes, &mut demand, known.as_ref(), monitor, now)
                 }
-            }
-            // measured here because the kernel may be slow, and the render thread must not wait for it
-            let is_due = measured.is_none_or(|last| now.duration_since(last) >= self.load_interval);
-            if !self.power.is_on() || self.mask.load().quality != Quality::Auto {
-                measured = None;
-                self.cpu.set(None);
-            } else if is_due {
-                // the first measurement after a pause covers the pause
-                let headroom = machine.measure();
-                self.cpu.set(measured.replace(now).map(|_| headroom));
-            }
+            };
+            known = Some(cause);
+            self.measure_headroom(&mut *machine, &mut measured, now);
             if nodes.wait(inotify.as_ref()) {
                 nodes.handle_events(inotify.as_mut());
             }
@@ -145,6 +126,38 @@ impl Watch {
                 nodes.plugged_in = None;
                 self.use_new_node(monitor);
             }
+        }
+    }
+
+    /// Decides by the readers whether the camera is on.
+    fn follow_readers(
+        &self,
+        nodes: &mut NodeWatch,
+        demand: &mut Demand,
+        known: Option<&Cause>,
+        monitor: &OutputMonitor,
+        now: Instant,
+    ) -> Cause {
+        let pipewire = monitor.readers().borrow().contains(&Some(true));
+        let page = self.preview.has_viewers();
+        let apps = nodes.readers(pipewire);
+        let on = demand.update(&Readers { streaming: apps.streaming || page, ..apps.clone() }, now);
+        let cause = Cause::Readers { apps, pipewire, page };
+        self.decide(on, known != Some(&cause), || nodes.reason(on, &cause));
+        cause
+    }
+
+    /// Measures the CPU headroom if quality `auto` needs it. Done here because the kernel may be slow, and the render
+    /// thread must not wait for it.
+    fn measure_headroom(&self, machine: &mut dyn Machine, measured: &mut Option<Instant>, now: Instant) {
+        let is_due = measured.is_none_or(|last| now.duration_since(last) >= self.load_interval);
+        if !self.power.is_on() || self.mask.load().quality != Quality::Auto {
+            *measured = None;
+            self.cpu.set(None);
+        } else if is_due {
+            // the first measurement after a pause covers the pause
+            let headroom = machine.measure();
+            self.cpu.set(measured.replace(now).map(|_| headroom));
         }
     }
 
@@ -220,6 +233,19 @@ struct Node {
 }
 
 impl NodeWatch {
+    /// Drops all nodes; their unread events would end every wait immediately.
+    fn clear(&mut self) {
+        self.nodes.clear();
+        self.scanned = None;
+    }
+
+    fn scan_if_due(&mut self, monitor: &OutputMonitor, inotify: Option<&mut Inotify>, now: Instant) {
+        if self.scanned.is_none_or(|last| now.duration_since(last) >= RESCAN_INTERVAL) {
+            self.scan(monitor, inotify);
+            self.scanned = Some(now);
+        }
+    }
+
     /// Adds new nodes and drops those that are gone.
     fn scan(&mut self, monitor: &OutputMonitor, mut inotify: Option<&mut Inotify>) {
         let outputs = monitor.status(Instant::now());

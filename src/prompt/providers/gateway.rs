@@ -133,13 +133,14 @@ impl Gateway {
         };
         // The response's content type means nothing, since the function sets none.
         let reply = self.http.send("", progress, make).await?;
-        self.http.image("", reply, |response| {
-            // Without proxy integration, the gateway passes on the function's whole result, with the body as a string.
-            let inner = response["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
-            let places =
-                [&response["base64_image"], inner.as_ref().map_or(&Value::Null, |inner| &inner["base64_image"])];
-            let bytes = first_image(NAME, places.into_iter().filter_map(non_blank))?;
-            Ok(bytes.map(GeneratedImage::new))
-        })
+        self.http.image("", reply, find_image)
     }
+}
+
+fn find_image(response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
+    // Without proxy integration, the gateway passes on the function's whole result, with the body as a string.
+    let inner = response["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
+    let places = [&response["base64_image"], inner.as_ref().map_or(&Value::Null, |inner| &inner["base64_image"])];
+    let bytes = first_image(NAME, places.into_iter().filter_map(non_blank))?;
+    Ok(bytes.map(GeneratedImage::new))
 }
