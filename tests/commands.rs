@@ -205,9 +205,7 @@ fn a_settings_file_is_checked_on_its_own() {
     assert!(missing.contains("/no/such.toml: settings file not found"), "{missing}");
     fs::write(&file, "[output]\nfps = 1000\n[look]\nzoom = 1\n[mask]\nmemory = 3\n").unwrap();
     let all = home.expect(&["config", "check", file.to_str().unwrap()], 1);
-    for part in
-        ["mine.toml:2: setting output.fps", "mine.toml:4: setting look.zoom", "mine.toml:6: setting mask.memory"]
-    {
+    for part in ["mine.toml:2: output.fps", "mine.toml:4: look.zoom", "mine.toml:6: mask.memory"] {
         assert!(all.contains(part), "no {part} in {all}");
     }
     assert_eq!(all.matches("hint: ").count(), 1, "{all}");
