@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bgcam::{
     frame::{Frame, Mask},
     mask::{
-        self, InputKind, Quality, Settings, catalogue,
+        self, InputKind, Quality, catalogue,
         input::{InputScaler, Region},
         matte::{FAST_LEVELS, KEYFRAME_LEVELS, Matte, Tuning},
     },
@@ -50,7 +50,7 @@ fn shrink(bencher: Bencher<'_, '_>, size: &str) {
 #[divan::bench(args = SIZES)]
 fn matte(bencher: Bencher<'_, '_>, size: &str) {
     let spec = &catalogue::bundled()[0];
-    let settings = Settings::default();
+    let settings = mask::Settings::default();
     let tuning = Tuning {
         memory: settings.memory,
         edge: settings.edge,
@@ -95,7 +95,7 @@ fn segment(bencher: Bencher<'_, '_>, quality: &str) {
     let frame = Arc::new(frame("1280x720"));
     let mut mask = Mask::new(frame.size());
     let quality: Quality = quality.parse().expect("a quality");
-    let settings = Settings { quality, input: InputKind::File, ..Settings::default() };
+    let settings = mask::Settings { quality, input: InputKind::File, ..mask::Settings::default() };
     match mask::open(&settings, frame.size()) {
         Ok(mut segmenter) => bencher.bench_local(|| segmenter.segment(&frame, &mut mask).expect("a mask")),
         #[expect(clippy::print_stderr, reason = "reports a skipped benchmark")]

@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, ValueHint};
 
 use crate::{
-    background::{Background, BackgroundSpec, Options},
+    background::{self, Background, BackgroundSpec},
     camera::{
         CameraError, FrameSource,
         file::{self, FileOptions},
@@ -154,7 +154,10 @@ fn time_of(number: u64, (frames, seconds): (u32, u32)) -> Duration {
 /// If the background or the overlay cannot be loaded.
 pub fn scene(spec: BackgroundSpec, size: Size, config: &Config) -> Result<Scene, Failure> {
     let look = config.look.clone();
-    let options = Options { crossfade: config.crossfade, ..Options::for_look(&look, size, config.limits) };
+    let options = background::Options {
+        crossfade: config.crossfade,
+        ..background::Options::for_look(&look, size, config.limits)
+    };
     let background = Background::load(&spec, &options)?;
     let overlay = Overlay::load(&look, size, &config.limits)?;
     Ok(Scene { version: 1, label: spec.to_string(), spec, background, look, overlay, ..Scene::off() })

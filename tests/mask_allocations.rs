@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bgcam::{
     frame::{Frame, Mask, Size},
-    mask::{self, MaskError, Quality, Settings},
+    mask::{self, MaskError, Quality},
     stats::{CountingAllocator, allocations},
 };
 
@@ -14,7 +14,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 #[test]
 fn a_segmenter_allocates_nothing_per_frame() {
     for quality in [Quality::Eco, Quality::Balanced, Quality::High] {
-        let settings = Settings { quality, ..Settings::default() };
+        let settings = mask::Settings { quality, ..mask::Settings::default() };
         let mut segmenter = match mask::open(&settings, Size::HD) {
             Ok(segmenter) => segmenter,
             Err(error @ MaskError::NoLibrary { .. }) => {

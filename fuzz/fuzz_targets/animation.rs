@@ -4,7 +4,7 @@
 use std::{cell::LazyCell, fs, path::PathBuf, time::Duration};
 
 use bgcam::{
-    background::{Background, BackgroundSpec, Fit, Options},
+    background::{self, Background, BackgroundSpec, Fit},
     frame::Size,
 };
 
@@ -40,7 +40,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     }
     let path = PATH.with(|path| PathBuf::clone(path));
     fs::write(&path, bytes).unwrap();
-    let options = Options::new(Size::new(32, 24).unwrap());
+    let options = background::Options::new(Size::new(32, 24).unwrap());
     let fit = [Fit::Cover, Fit::Contain, Fit::Stretch][bytes.len() % 3];
     let background = Background::load(&BackgroundSpec::Image { path, fit }, &options);
     if let Ok(Background::Moving(player)) = background {

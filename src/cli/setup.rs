@@ -6,13 +6,13 @@ use super::{CliError, args::SetupArgs, note};
 use crate::style::DIM;
 use crate::{
     error::{Failure, Kind},
-    setup::{self, Options, PlanText},
+    setup::{self, PlanText},
     system::System,
 };
 
 pub(super) fn run(args: &SetupArgs) -> Result<(), CliError> {
     let system = System::real();
-    let options = Options { remove: args.remove, no_service: args.no_service };
+    let options = setup::Options { remove: args.remove, no_service: args.no_service };
     let plan = setup::plan(&system, options);
     let shown = write!(anstream::stdout().lock(), "{}", PlanText(&plan, &system)).and_then(|()| io::stdout().flush());
     match shown {

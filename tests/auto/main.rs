@@ -14,12 +14,12 @@ use std::{
 };
 
 use bgcam::{
-    background::{Background, BackgroundSpec, Options},
+    background::{self, Background, BackgroundSpec},
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
     mask::{self, Latency, MaskError, ModelInfo, ModelLocation, Processor, Quality, Segmenter},
-    pipeline::{CpuHeadroom, Drivers, Machine, Pipeline, Settings},
+    pipeline::{self, CpuHeadroom, Drivers, Machine, Pipeline},
     sink::{FrameSink, Outputs, SinkError, SinkSpec},
 };
 use fakes::*;
@@ -77,11 +77,16 @@ fn play(drivers: Drivers, fps: u32, mask: mask::Settings, sink: impl FrameSink +
     let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.clone()) as _));
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, fps, Instant::now());
     let spec: BackgroundSpec = BACKGROUND.parse().unwrap();
-    let background = Background::load(&spec, &Options::new(SIZE)).unwrap();
+    let background = Background::load(&spec, &background::Options::new(SIZE)).unwrap();
     let scene = Scene { version: 1, label: spec.to_string(), spec, background, ..Scene::off() };
     let device = "demo".to_owned();
     let camera = camera::Settings { device, size: SIZE, fps, fourcc: None, timeout: Duration::from_secs(2) };
-    Pipeline::start_with(drivers, Settings { size: SIZE, fps, camera, mask, scene, always_on: false }, outputs).unwrap()
+    Pipeline::start_with(
+        drivers,
+        pipeline::Settings { size: SIZE, fps, camera, mask, scene, always_on: false },
+        outputs,
+    )
+    .unwrap()
 }
 
 fn model(name: &str) -> mask::Settings {

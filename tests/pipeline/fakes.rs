@@ -77,7 +77,7 @@ pub(super) fn start_fakes(milliseconds: &str, scene: Scene, keep: usize) -> (Pip
     let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.sink()) as _));
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
     let mask = mask::Settings { model: milliseconds.to_owned(), ..mask::Settings::default() };
-    let settings = Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene, always_on: false };
+    let settings = pipeline::Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene, always_on: false };
     let drivers = Drivers { open_camera: early_timestamps, open_model: left_half, ..Drivers::default() };
     (Pipeline::start_with(drivers, settings, outputs).unwrap(), memory)
 }

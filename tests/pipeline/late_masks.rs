@@ -98,7 +98,7 @@ fn after_a_suspend_no_older_frame_is_shown() {
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
     let mask = mask::Settings { model: "2".to_owned(), ..mask::Settings::default() };
     let settings =
-        Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene: scene("off"), always_on: false };
+        pipeline::Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene: scene("off"), always_on: false };
     let clock = Clock { suspended: || Duration::from_secs(SUSPENDED.load(Ordering::Relaxed)), ..Clock::default() };
     let drivers = Drivers { open_camera: gone_after_suspend, open_model: left_half, clock, ..Drivers::default() };
     let pipeline = Pipeline::start_with(drivers, settings, outputs).unwrap();

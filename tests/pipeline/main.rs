@@ -16,13 +16,13 @@ use std::{
 };
 
 use bgcam::{
-    background::{Background, BackgroundSpec, Options},
+    background::{self, Background, BackgroundSpec},
     camera::{self, CameraError, FrameSource, SourceInfo},
     compose::Scene,
     frame::{Frame, Mask, Size, Yuv},
     look::Look,
     mask::{self, MaskError, ModelInfo, ModelLocation, Processor, Quality, Segmenter, catalogue::BUILT_IN},
-    pipeline::{Clock, Drivers, Pipeline, Settings, View},
+    pipeline::{self, Clock, Drivers, Pipeline, View},
     sink::{Outputs, SinkSpec, memory::Memory},
     stats::{CountingAllocator, allocations},
 };
@@ -42,7 +42,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn scene(spec: &str) -> Scene {
     let spec: BackgroundSpec = spec.parse().unwrap();
-    let background = Background::load(&spec, &Options::new(SIZE)).unwrap();
+    let background = Background::load(&spec, &background::Options::new(SIZE)).unwrap();
     Scene { version: 1, label: spec.to_string(), spec, background, ..Scene::off() }
 }
 
@@ -61,7 +61,7 @@ fn start(device: &str, mask: mask::Settings, scene: Scene, keep: usize) -> (Pipe
         30,
         Instant::now(),
     );
-    let settings = Settings { size: SIZE, fps: 30, camera: camera(device), mask, scene, always_on: false };
+    let settings = pipeline::Settings { size: SIZE, fps: 30, camera: camera(device), mask, scene, always_on: false };
     (Pipeline::start(settings, outputs).unwrap(), memory)
 }
 
@@ -200,7 +200,7 @@ fn a_hanging_camera_does_not_block_the_shutdown() {
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
     let mask = mask::Settings::default();
     let settings =
-        Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene: scene("teal"), always_on: true };
+        pipeline::Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene: scene("teal"), always_on: true };
     let drivers = Drivers { open_camera: hang, open_model: left_half, ..Drivers::default() };
     let mut pipeline = Pipeline::start_with(drivers, settings, outputs).unwrap();
     wait_for("the camera is being opened", || *OPENS.lock().unwrap());

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    background::{Background, BackgroundSpec, Fit, Options},
+    background::{self, Background, BackgroundSpec, Fit},
     camera::file::{self, FileOptions},
     error::Failure,
     frame::{Frame, Size, Yuv},
@@ -48,7 +48,7 @@ fn clip(name: &str, arguments: &[&str], input: &[u8]) -> Option<Clip> {
 
 fn background(path: &Path, fit: Fit, size: Size) -> Result<Frame, Failure> {
     let spec = BackgroundSpec::Video { path: path.to_owned(), fit };
-    match Background::load(&spec, &Options::new(size))? {
+    match Background::load(&spec, &background::Options::new(size))? {
         Background::Moving(player) => Ok((*player.frame()).clone()),
         other => panic!("{other:?}"),
     }

@@ -16,7 +16,7 @@ use crate::pipeline::OpenModel;
 use crate::{
     error::{Failure, Kind},
     frame::{Frame, Mask, Size},
-    mask::{MaskError, Segmenter, Settings},
+    mask::{self, MaskError, Segmenter},
     stats,
 };
 
@@ -72,7 +72,7 @@ impl ModelSwap {
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub(crate) fn open(&mut self, open: OpenModel, settings: Settings, size: Size) -> Result<(), Failure> {
+    pub(crate) fn open(&mut self, open: OpenModel, settings: mask::Settings, size: Size) -> Result<(), Failure> {
         self.cancel();
         self.openers.retain(|opener| !opener.is_finished());
         let (ready, opened) = mpsc::channel();
@@ -229,7 +229,7 @@ mod tests {
         }
     }
 
-    fn open(settings: &Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
+    fn open(settings: &mask::Settings, _: Size) -> Result<Box<dyn Segmenter>, MaskError> {
         let info = ModelInfo {
             spec: catalogue::bundled()[0].clone(),
             location: ModelLocation::BuiltIn,
@@ -253,8 +253,8 @@ mod tests {
 
     const SIZE: Size = Size::HD;
 
-    fn settings(model: &str, quality: Quality) -> Settings {
-        Settings { model: model.to_owned(), quality, ..Settings::default() }
+    fn settings(model: &str, quality: Quality) -> mask::Settings {
+        mask::Settings { model: model.to_owned(), quality, ..mask::Settings::default() }
     }
 
     fn swap(quality: Quality) -> ModelSwap {
