@@ -175,7 +175,7 @@ impl Look {
     /// A copy with `changes` applied.
     ///
     /// # Errors
-    /// The first unknown name or invalid value.
+    /// If a name is unknown or a value invalid: the first one.
     pub fn with(&self, changes: &Changes) -> Result<Self, LookError> {
         let mut all = self.to_map();
         for (name, value) in changes {
@@ -190,7 +190,7 @@ impl Look {
     /// Checks every value.
     ///
     /// # Errors
-    /// The first value out of range.
+    /// If a value is out of range: the first one.
     pub fn check(&self) -> Result<(), LookError> {
         let all = self.to_map();
         SETTINGS.iter().try_for_each(|setting| setting.check(all.get(setting.name).unwrap_or(&Value::Null)))

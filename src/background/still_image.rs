@@ -9,7 +9,7 @@ use crate::{
 /// Decodes an image and fits it to `size`; errors refer to it as `name`.
 ///
 /// # Errors
-/// Those of [`image_file::decode`].
+/// As [`image_file::decode`].
 pub fn from_bytes(bytes: &[u8], name: &str, fit: Fit, size: Size, limits: &Limits) -> Result<Frame, BackgroundError> {
     Ok(fit::to_frame(image_file::decode(bytes, name, limits)?, fit, size))
 }

@@ -57,8 +57,8 @@ pub trait FrameSource: Send {
     /// times for a slow webcam), and at most a second to pace a file. Allocates nothing after the first second.
     ///
     /// # Errors
-    /// [`CameraError::recovery`] determines the reaction to each error. The content of `into` is undefined after an
-    /// error.
+    /// If there is no frame; [`CameraError::recovery`] determines the reaction. The content of `into` is then
+    /// undefined.
     fn next(&mut self, into: &mut Frame) -> Result<(), CameraError>;
 }
 

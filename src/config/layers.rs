@@ -69,7 +69,7 @@ impl Layers {
     /// The merged settings; `files` are the files that were read.
     ///
     /// # Errors
-    /// All errors that were found.
+    /// If a layer has errors: all of them.
     pub(super) fn finish(mut self, files: Vec<PathBuf>) -> Result<Config, ConfigError> {
         let whole = self.whole().map_err(|text| InvalidSetting { key: String::new(), text });
         let merged = whole.and_then(|whole| typed(&whole)).and_then(|raw| Config::check(raw, files));

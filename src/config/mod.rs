@@ -91,7 +91,7 @@ impl Config {
     /// Loads the settings files that exist, the environment variables and the flags.
     ///
     /// # Errors
-    /// All unreadable files, unknown keys and invalid values.
+    /// If a file is unreadable, a key unknown or a value invalid: all such errors.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         Self::layered(&paths::config_files(), env::vars_os(), flags)
     }
@@ -99,7 +99,7 @@ impl Config {
     /// Loads these files, lowest precedence first, on top of the defaults; skips files that do not exist.
     ///
     /// # Errors
-    /// See [`Config::load`].
+    /// As [`Config::load`].
     pub fn layered(
         files: &[PathBuf],
         variables: impl Iterator<Item = (OsString, OsString)>,
@@ -218,7 +218,7 @@ fn prompt_error(error: &PromptError) -> InvalidSetting {
 /// Checks one file on its own: syntax, keys, types and ranges.
 ///
 /// # Errors
-/// All errors, with their lines.
+/// If the file has errors: all of them, with their lines.
 pub fn check_file(path: &Path) -> Result<(), ConfigError> {
     let mut layers = Layers::new();
     let source = path.display().to_string();
@@ -232,7 +232,7 @@ pub fn check_file(path: &Path) -> Result<(), ConfigError> {
 /// Checks the text of one file on its own; error messages call it `origin`.
 ///
 /// # Errors
-/// See [`check_file`].
+/// As [`check_file`].
 pub fn check_text(text: &str, origin: &str) -> Result<(), ConfigError> {
     let mut layers = Layers::new();
     layers.file(text, origin);

@@ -64,7 +64,7 @@ impl Client {
     /// Sends a request and waits for its response.
     ///
     /// # Errors
-    /// The daemon's failure, or a lost connection.
+    /// If the daemon reports a failure, or the connection is lost.
     pub fn call(&mut self, request: &Request) -> Result<Response, Failure> {
         let mut line = serde_json::to_vec(request).map_err(|error| lost(&error.into()))?;
         line.push(b'\n');
@@ -75,7 +75,7 @@ impl Client {
     /// Waits for the next response, for requests with several.
     ///
     /// # Errors
-    /// The daemon's failure, or a lost connection.
+    /// If the daemon reports a failure, or the connection is lost.
     pub fn read_response(&mut self) -> Result<Response, Failure> {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line).map_err(|error| lost(&error))?;

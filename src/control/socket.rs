@@ -125,7 +125,7 @@ pub fn bind(dir: &Path) -> Result<Bound, SocketError> {
 /// Checks that only this user can access `dir`, so that no other user can impersonate the daemon.
 ///
 /// # Errors
-/// [`SocketError::Foreign`] if others can, [`SocketError::Io`] if its metadata cannot be read.
+/// If others can ([`SocketError::Foreign`]), or its metadata cannot be read ([`SocketError::Io`]).
 pub fn check_private(dir: &Path) -> Result<(), SocketError> {
     let meta = fs::symlink_metadata(dir).map_err(|source| SocketError::Io { path: dir.to_owned(), source })?;
     let us = rustix::process::getuid().as_raw();

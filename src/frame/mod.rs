@@ -238,7 +238,7 @@ impl<T> Pool<T> {
     /// Fills a free buffer and shares it; `None` if all buffers are in use.
     ///
     /// # Errors
-    /// Those of `fill`; the buffer then stays free.
+    /// If `fill` fails; the buffer then stays free.
     pub fn fill<E>(&mut self, fill: impl FnOnce(&mut T) -> Result<(), E>) -> Result<Option<Arc<T>>, E> {
         let count = self.slots.len();
         for offset in 0..count {

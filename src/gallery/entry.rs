@@ -85,7 +85,7 @@ impl Entry {
     /// Reads `ID.json` in `dir`; `None` if there is none, or it is removed meanwhile.
     ///
     /// # Errors
-    /// Why the record is invalid.
+    /// If the record is invalid: the reason.
     pub(super) fn read(dir: &Path, id: &str) -> Result<Option<Self>, String> {
         if !is_id(id) {
             return Err("its file name is not an id".to_owned());

@@ -115,8 +115,8 @@ impl Gallery {
     /// only returned if they have the same prompt text.
     ///
     /// # Errors
-    /// [`Unknown`](GalleryError::Unknown), [`Ambiguous`](GalleryError::Ambiguous) or
-    /// [`Damaged`](GalleryError::Damaged).
+    /// If no image matches ([`Unknown`](GalleryError::Unknown)), images with different texts match
+    /// ([`Ambiguous`](GalleryError::Ambiguous)), or the record is damaged ([`Damaged`](GalleryError::Damaged)).
     pub fn named(&self, name: &str) -> Result<Vec<Entry>, GalleryError> {
         lookup::all(&self.list(), name)
     }

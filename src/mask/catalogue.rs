@@ -158,7 +158,7 @@ pub(super) fn is_bundled(spec: &ModelSpec) -> bool {
 /// The specification of the model selected by `settings`. A user's model hides a bundled one of the same name.
 ///
 /// # Errors
-/// [`MaskError::UnknownModel`].
+/// If there is no such model: [`MaskError::UnknownModel`].
 pub fn find(settings: &Settings) -> Result<&ModelSpec, MaskError> {
     all(settings).find(|spec| spec.name == settings.model).ok_or_else(|| MaskError::UnknownModel {
         name: settings.model.clone(),

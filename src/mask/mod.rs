@@ -205,7 +205,7 @@ pub fn library_version(path: &Path) -> Option<String> {
 /// The median time of one inference of the configured model, over `runs` (at least one) after a warm-up.
 ///
 /// # Errors
-/// Those of [`open`], and errors of the model.
+/// As [`open`], and if the model fails.
 pub fn measure(settings: &Settings, runs: usize) -> Result<Duration, MaskError> {
     const WARM_UP: usize = 3;
     let mut model = Model::open(catalogue::find(settings)?, settings, Size::HD)?;

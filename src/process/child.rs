@@ -162,7 +162,7 @@ fn is_needed(name: &OsStr, needs: &[Needs]) -> bool {
 /// Waits for `child` to exit and kills it after `timeout`.
 ///
 /// # Errors
-/// [`io::ErrorKind::TimedOut`] if it was killed, or the error of a system call.
+/// If it was killed ([`io::ErrorKind::TimedOut`]), or a system call fails.
 pub(crate) fn wait(child: &mut Child, timeout: Duration) -> io::Result<ExitStatus> {
     let deadline = Instant::now() + timeout;
     loop {

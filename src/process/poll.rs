@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// Waits until one of `events`, an error or a hang-up occurs on `fd`; returns empty flags on timeout.
 ///
 /// # Errors
-/// [`io::ErrorKind::Interrupted`] if a signal arrives, or the error of the system call.
+/// If a signal arrives ([`io::ErrorKind::Interrupted`]), or the system call fails.
 pub(crate) fn wait_for(fd: impl AsFd, events: PollFlags, timeout: Duration) -> io::Result<PollFlags> {
     let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
     let mut fds = [PollFd::new(&fd, events)];

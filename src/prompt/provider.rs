@@ -18,7 +18,7 @@ pub trait ProviderSettings {
     /// Checks every value that can be checked without connecting to a server.
     ///
     /// # Errors
-    /// The first invalid value, with its key and what was expected.
+    /// If a value is invalid: the first one, with its key and what was expected.
     fn check(&self) -> Result<(), PromptError> {
         Ok(())
     }
@@ -112,7 +112,7 @@ impl dyn Provider + '_ {
     /// closed, servers are asked to cancel where they can, and programs are killed with all their children.
     ///
     /// # Errors
-    /// Why there is no image.
+    /// If there is no image: the reason.
     pub async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         let limit = self.time_limit();
         let timed_out = PromptError::TimedOut { provider: self.name(), limit };

@@ -68,7 +68,7 @@ impl PromptSettings {
     /// Checks every value that can be checked without connecting to a server.
     ///
     /// # Errors
-    /// The first invalid value, with its key and what was expected.
+    /// If a value is invalid: the first one, with its key and what was expected.
     pub fn check(&self) -> Result<(), PromptError> {
         if self.provider.parse::<Name>().is_err() {
             return Err(PromptError::setting("prompt.provider", &self.provider, Name::expected()));

@@ -199,7 +199,7 @@ impl Plan {
     /// Runs the steps, and continues after a failed one. Calls `report` with each step before it runs, and with errors.
     ///
     /// # Errors
-    /// The first failure. Stops at a step that cannot be recorded.
+    /// If a step fails: the first failure. Stops at a step that cannot be recorded.
     pub fn execute(mut self, system: &System, mut report: impl FnMut(&str)) -> Result<(), Failure> {
         let mut result = Ok(());
         for step in std::mem::take(&mut self.steps) {

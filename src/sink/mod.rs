@@ -46,7 +46,7 @@ pub trait FrameSink: Send {
     /// Writes one frame of [`FrameSink::size`].
     ///
     /// # Errors
-    /// [`SinkError::recovery`] determines the reaction to each error.
+    /// If the frame cannot be written; [`SinkError::recovery`] determines the reaction.
     fn write(&mut self, frame: &Frame) -> Result<(), SinkError>;
 
     /// Finishes the output; called once, after the last frame.

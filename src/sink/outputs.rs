@@ -83,7 +83,7 @@ impl Outputs {
     /// Finishes all outputs.
     ///
     /// # Errors
-    /// The first failure; the other outputs are still finished.
+    /// If an output fails: the first failure; the other outputs are still finished.
     pub fn finish(mut self) -> Result<(), SinkError> {
         let mut result = Ok(());
         for sink in self.slots.iter_mut().filter_map(|slot| slot.sink.as_mut()) {

@@ -39,7 +39,7 @@ impl<W: Write> Writer<W> {
     /// Writes the header; `fps` is a fraction, for example `(30, 1)`.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// If `out` fails.
     pub fn new(mut out: W, size: Size, fps: (u32, u32), content: Content) -> io::Result<Self> {
         let (range, grey) = match content {
             Content::Frames => ("LIMITED", 0),
@@ -53,7 +53,7 @@ impl<W: Write> Writer<W> {
     /// Writes a frame, which must have the size of the header.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// If `out` fails.
     pub fn frame(&mut self, frame: &Frame) -> io::Result<()> {
         self.out.write_all(b"FRAME\n")?;
         self.out.write_all(frame.data())
@@ -62,7 +62,7 @@ impl<W: Write> Writer<W> {
     /// Writes a mask, which must have the size of the header, to a stream of [`Content::Masks`].
     ///
     /// # Errors
-    /// Those of `out`.
+    /// If `out` fails.
     pub fn mask(&mut self, mask: &Mask) -> io::Result<()> {
         self.out.write_all(b"FRAME\n")?;
         self.out.write_all(mask.alpha())?;
@@ -72,7 +72,7 @@ impl<W: Write> Writer<W> {
     /// Flushes all buffers and returns `out`.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// If `out` fails.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;
         Ok(self.out)

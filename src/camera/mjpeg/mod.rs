@@ -47,8 +47,8 @@ impl Mjpeg {
     /// then.
     ///
     /// # Errors
-    /// [`CameraError::Corrupt`] if the JPEG is damaged, truncated, of an unsupported kind or of a size not accepted
-    /// yet.
+    /// If the JPEG is damaged, truncated, of an unsupported kind or of a size not accepted yet:
+    /// [`CameraError::Corrupt`].
     pub fn decode(&mut self, jpeg: &[u8], into: &mut Frame) -> Result<(), CameraError> {
         debug_assert_eq!(into.size(), self.size);
         let shape = self.codec.read(jpeg)?;

@@ -30,7 +30,7 @@ const APP14: u8 = 0xee;
 /// Writes the first complete image in `bytes` to `into`, without stray bytes around markers and with an EOI marker.
 ///
 /// # Errors
-/// [`CameraError::Corrupt`] if there is no image, or scans or restart intervals are missing. Missing rows at the end
+/// If there is no image, or scans or restart intervals are missing: [`CameraError::Corrupt`]. Missing rows at the end
 /// of a scan without restart markers are left for libjpeg to detect.
 pub(super) fn sanitize(bytes: &[u8], into: &mut Vec<u8>) -> Result<(), CameraError> {
     let mut error = CameraError::Corrupt("no JPEG header");

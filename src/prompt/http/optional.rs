@@ -80,7 +80,7 @@ impl Http {
     /// image as [`image`](Self::image) does. The image has a note for each dropped field.
     ///
     /// # Errors
-    /// Those of both.
+    /// As both.
     pub(in crate::prompt) async fn request_image(
         &self,
         model: &str,
