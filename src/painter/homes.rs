@@ -215,7 +215,10 @@ fn board(stage: &mut Stage<'_>, light: RoomLight, at: [f32; 2]) {
     let wood = hex(0xa87e52);
     let seed = stage.seed ^ 0x44;
     let middle = -light.side * 0.12;
-    let [left, right, top, bottom] = [middle - 0.66, middle + 0.66, 0.1, 0.68];
+    let left = middle - 0.66;
+    let right = middle + 0.66;
+    let top = 0.1;
+    let bottom = 0.68;
     stage.canvas.shadow([left, top + 0.01, right, bottom + 0.03], 0.03, 0.35);
     stage.canvas.block([left, top, right, bottom], 0.0, |_, y| wood * light.at(middle, 0.4, at) * (1.0 - 0.2 * y));
     stage.canvas.block([left + 0.018, top + 0.018, right - 0.018, bottom - 0.018], 0.0, |x, y| {

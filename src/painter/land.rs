@@ -63,8 +63,9 @@ pub(super) fn mountains(stage: &mut Stage<'_>) {
 pub(super) fn range(stage: &mut Stage<'_>, air: &Air, water: f32) -> Vec<bool> {
     let seed = stage.seed;
     let winter = stage.reading.season == Some(Season::Winter);
-    let (bare, flat, thawed) =
-        (stage.lacks(Thing::Trees), stage.lacks(Thing::Mountains), stage.lacks(Thing::Snow) && !winter);
+    let bare = stage.lacks(Thing::Trees);
+    let flat = stage.lacks(Thing::Mountains);
+    let thawed = stage.lacks(Thing::Snow) && !winter;
     let autumn = stage.reading.season == Some(Season::Autumn);
     let left = stage.rng.range(0.75, 1.15);
     let right = stage.rng.range(0.75, 1.15);
