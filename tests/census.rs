@@ -1,8 +1,8 @@
 //! The census: people in front of many walls and rooms, at every quality. No frame may be without the person, and none
 //! may show the room.
 //!
-//! `BGCAM_CENSUS=long` (scripts/census --long) combines every person with every room, for longer. Skipped without ONNX
-//! Runtime.
+//! `CENSUS=long` (scripts/census --long) combines every person with every room, for longer, and
+//! `CENSUS_PART=2/8` runs the second eighth of it. Skipped without ONNX Runtime.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{
@@ -46,7 +46,7 @@ const BACKGROUND: &str = "#20c040";
 const BACKGROUND_YUV: [f32; 3] = [119.0, 97.0, 74.0];
 
 fn is_long() -> bool {
-    std::env::var("BGCAM_CENSUS").is_ok_and(|value| value == "long")
+    std::env::var("CENSUS").is_ok_and(|value| value == "long")
 }
 
 fn size() -> Size {
@@ -82,7 +82,18 @@ fn cases(rooms: impl Iterator<Item = Room>, frames: usize) -> Vec<(Room, usize, 
         let people = if is_long() { 0..PEOPLE.len() } else { at % PEOPLE.len()..at % PEOPLE.len() + 1 };
         people.map(move |person| (room, person, if is_long() { 90 } else { frames }))
     });
-    cases.collect()
+    let (part, parts) = part();
+    cases.enumerate().filter(|(number, _)| number % parts == part).map(|(_, case)| case).collect()
+}
+
+/// The part of the combinations to run, from 0, and the number of parts.
+fn part() -> (usize, usize) {
+    let Ok(value) = std::env::var("CENSUS_PART") else { return (0, 1) };
+    let numbers = value.split_once('/').map(|(part, parts)| (part.parse::<usize>(), parts.parse::<usize>()));
+    match numbers {
+        Some((Ok(part @ 1..), Ok(parts))) if part <= parts => (part - 1, parts),
+        _ => panic!("CENSUS_PART = {value:?}: expected a part and their number, as in 2/8"),
+    }
 }
 
 fn hard_rooms() -> impl Iterator<Item = Room> {

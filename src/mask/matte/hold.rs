@@ -13,9 +13,10 @@ const CHANGE: f32 = 0.2;
 const STILL_AFTER: u8 = 8;
 
 /// How long a still pixel has to differ before the change is shown, in ticks of 1/30 s: a person cannot appear or
-/// disappear without motion, but a mistake of the models must not last forever.
+/// disappear without motion, but a mistake of the models must not last forever. Objects of the room, like the dark foot
+/// of a table beside a suit, disappear sooner than they appear.
 const IN_DELAY: u8 = 60;
-const OUT_DELAY: u8 = 60;
+const OUT_DELAY: u8 = 30;
 
 /// The time at the start of a stream in which the models settle, in ticks of 1/30 s.
 const SETTLE_TIME: u32 = 10;
