@@ -87,12 +87,14 @@ impl Capture {
         pool: &mut Pool<Frame>,
         backoff: &mut Backoff,
     ) -> Result<(), CameraError> {
+        // created before the camera is opened: a suspend may follow immediately, while the driver holds a frame
+        let suspends = SuspendDetector::new(&self.clock);
         let mut source = (self.open_camera)(settings)?;
         self.stats.camera_opens.add_one();
         let info = source.info().clone();
         let (width, height) = info.native;
         tracing::info!("camera {} opened: {} {width}x{height} at {:.4} fps", info.name, info.fourcc, info.fps);
-        let mut arrivals = Arrivals::new(self, info.fps);
+        let mut arrivals = Arrivals::new(self, info.fps, suspends);
         let mut opened = Some(info);
         let mut last_good = self.now();
         let is_running = || !self.wake.is_stopped() && self.is_wanted();
@@ -116,6 +118,8 @@ impl Capture {
                     }
                 }
                 Ok(None) => self.stats.overrun.add_one(),
+                // while devices are suspended and resumed, monotonic time passes, although processes are frozen
+                Err(CameraError::Stalled { .. }) if arrival.after_suspend => last_good = arrival.at,
                 Err(error) if error.recovery() == Recovery::SkipFrame => {
                     self.stats.corrupt.add_one();
                     let waited = arrival.at.saturating_duration_since(last_good);
@@ -164,10 +168,10 @@ struct Arrival {
 }
 
 impl Arrivals {
-    fn new(capture: &Capture, fps: f64) -> Self {
+    fn new(capture: &Capture, fps: f64, suspends: SuspendDetector) -> Self {
         let interval = Interval::new(fps);
         capture.frame_time.set(interval.get());
-        Self { interval, suspends: SuspendDetector::new(&capture.clock), resumed: None }
+        Self { interval, suspends, resumed: None }
     }
 
     /// Records the arrival of a frame, whole or damaged.
@@ -206,7 +210,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let capture = capture();
         fakes::set_suspended(&[Duration::ZERO]);
-        let mut arrivals = Arrivals::new(&capture, 30.0);
+        let mut arrivals = Arrivals::new(&capture, 30.0, SuspendDetector::new(&capture.clock));
         let mut at = |tick: u32, suspended| {
             fakes::set_now(start + FRAME * tick);
             fakes::set_suspended(&[suspended]);
@@ -226,7 +230,7 @@ mod tests {
     fn time_limits_follow_the_measured_rate_and_not_the_advertised_one() {
         let start = Instant::now();
         let capture = capture();
-        let mut arrivals = Arrivals::new(&capture, 30.0);
+        let mut arrivals = Arrivals::new(&capture, 30.0, SuspendDetector::new(&capture.clock));
         assert_eq!(capture.frame_time.get().as_millis(), 33);
         for tick in 0..4 {
             fakes::set_now(start + Duration::from_secs(1) * tick);

@@ -135,7 +135,7 @@ impl Render {
         };
         let has_frame = captured.is_some();
         let is_live = self.step(captured, &scene);
-        if has_frame && !is_live {
+        if has_frame && !is_live && scene.paused {
             // the camera is running, but a static card needs no thirty writes a second
             drop(scene);
             self.inputs.wake.wait(Instant::now() + IDLE_INTERVAL);
@@ -357,7 +357,9 @@ impl Render {
             _ if scene.paused => Card::Paused,
             Some(failure) if failure.kind == Kind::Busy => Card::CameraBusy,
             Some(_) => Card::CameraLost,
-            None if health.mask_failure.is_some() || self.unmasked_since.is_some() => Card::ModelFailed,
+            None if scene.hides_room() && (health.mask_failure.is_some() || self.unmasked_since.is_some()) => {
+                Card::ModelFailed
+            }
             None => Card::Starting,
         };
         let holder = health.camera_holder.as_ref().filter(|_| card == Card::CameraBusy);

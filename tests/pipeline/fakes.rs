@@ -82,7 +82,7 @@ pub(super) fn start_fakes(milliseconds: &str, scene: Scene, keep: usize) -> (Pip
     (Pipeline::start_with(drivers, settings, outputs).unwrap(), memory)
 }
 
-/// The suspend time in seconds, set by the next test.
+/// The suspend time in seconds, set by the tests of suspends.
 pub(super) static SUSPENDED: AtomicU64 = AtomicU64::new(0);
 
 /// A camera that disappears during a suspend.
@@ -113,4 +113,47 @@ pub(super) fn gone_after_suspend(settings: &camera::Settings) -> Result<Box<dyn 
     let name = settings.device.clone();
     let info = SourceInfo { name, path: None, id: None, fourcc: "YU12".to_owned(), native: (1280, 720), fps: 30.0 };
     Ok(Box::new(GoneAfterSuspend(EarlyTimestamps(info, 0))))
+}
+
+/// A camera that is slow to resume: its tenth frame is interrupted by a suspend, and the wait for it times out.
+pub(super) struct SlowResume(EarlyTimestamps);
+
+impl FrameSource for SlowResume {
+    fn info(&self) -> &SourceInfo {
+        self.0.info()
+    }
+
+    fn size(&self) -> Size {
+        SIZE
+    }
+
+    fn next(&mut self, into: &mut Frame) -> Result<(), CameraError> {
+        self.0.next(into)?;
+        if self.0.1 == 10 {
+            SUSPENDED.store(3600, Ordering::Relaxed);
+            return Err(CameraError::Stalled { device: "fake".to_owned(), waited: Duration::from_secs(2) });
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn slow_resume(settings: &camera::Settings) -> Result<Box<dyn FrameSource>, CameraError> {
+    let name = settings.device.clone();
+    let info = SourceInfo { name, path: None, id: None, fourcc: "YU12".to_owned(), native: (1280, 720), fps: 30.0 };
+    Ok(Box::new(SlowResume(EarlyTimestamps(info, 0))))
+}
+
+/// A pipeline with this camera and a clock that counts [`SUSPENDED`].
+pub(super) fn start_before_suspend(open_camera: OpenCamera) -> (Pipeline, Memory) {
+    SUSPENDED.store(0, Ordering::Relaxed);
+    let memory = Memory::new(SIZE, 200);
+    let sink = memory.clone();
+    let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.sink()) as _));
+    let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
+    let mask = mask::Settings { model: "2".to_owned(), ..mask::Settings::default() };
+    let settings =
+        pipeline::Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene: scene("off"), always_on: false };
+    let clock = Clock { suspended: || Duration::from_secs(SUSPENDED.load(Ordering::Relaxed)), ..Clock::default() };
+    let drivers = Drivers { open_camera, open_model: left_half, clock, ..Drivers::default() };
+    (Pipeline::start_with(drivers, settings, outputs).unwrap(), memory)
 }

@@ -92,16 +92,7 @@ fn the_built_in_model_replaces_one_that_fails() {
 #[test]
 fn after_a_suspend_no_older_frame_is_shown() {
     let _alone = alone();
-    let memory = Memory::new(SIZE, 200);
-    let sink = memory.clone();
-    let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.sink()) as _));
-    let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
-    let mask = mask::Settings { model: "2".to_owned(), ..mask::Settings::default() };
-    let settings =
-        pipeline::Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene: scene("off"), always_on: false };
-    let clock = Clock { suspended: || Duration::from_secs(SUSPENDED.load(Ordering::Relaxed)), ..Clock::default() };
-    let drivers = Drivers { open_camera: gone_after_suspend, open_model: left_half, clock, ..Drivers::default() };
-    let pipeline = Pipeline::start_with(drivers, settings, outputs).unwrap();
+    let (pipeline, memory) = start_before_suspend(gone_after_suspend);
     wait_for("the room is shown", || memory.last().is_some_and(|frame| share_of(&frame, ROOM) == 1.0));
     SUSPENDED.store(3600, Ordering::Relaxed);
     let count = memory.count();
@@ -112,4 +103,12 @@ fn after_a_suspend_no_older_frame_is_shown() {
     let shares: Vec<f64> = frames.iter().rev().take(after).map(|frame| share_of(frame, ROOM)).collect();
     assert!(shares.iter().all(|share| *share == 0.0), "{shares:?}");
     drop(pipeline);
+}
+
+#[test]
+fn a_camera_that_is_slow_to_resume_stays_open() {
+    let _alone = alone();
+    let (pipeline, _memory) = start_before_suspend(slow_resume);
+    wait_for("frames arrive after the suspend", || pipeline.stats().captured.get() > 15);
+    assert_eq!(pipeline.stats().camera_opens.get(), 1);
 }

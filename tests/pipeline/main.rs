@@ -22,7 +22,7 @@ use bgcam::{
     frame::{Frame, Mask, Size, Yuv},
     look::Look,
     mask::{self, MaskError, ModelInfo, ModelLocation, Processor, Quality, Segmenter, catalogue::BUILT_IN},
-    pipeline::{self, Clock, Drivers, Pipeline, View},
+    pipeline::{self, Clock, Drivers, OpenCamera, Pipeline, View},
     sink::{Outputs, SinkSpec, memory::Memory},
     stats::{CountingAllocator, allocations},
 };
