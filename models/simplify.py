@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Optimises a selfie model: simplify.py IN.onnx OUT.onnx [--any-size]
+"""Optimizes a selfie model: simplify.py IN.onnx OUT.onnx [--any-size]
 
 The network stays the same and, except for upscale_in_steps and float16, so does its output. Linear operations are merged or
 moved to a lower resolution, and data movement is reduced. With --any-size, for multiclass, no node depends on the input size:
-width and height can be any multiples of 64 (symbols "width" and "height"). The output is then alpha instead of six classes,
-and weights are stored as float16, which ONNX Runtime widens when it loads the model.
+width and height can be any multiples of 64 (symbols "width" and "height"). The output is then alpha and the probability of hair
+instead of six classes, and weights are stored as float16, which ONNX Runtime widens when it loads the model.
 Dependencies: numpy, onnx.
 """
 import sys
@@ -181,11 +181,11 @@ def join_convolutions():
     prune()
 
 
-def output_alpha_only():
+def output_alpha_and_hair():
     """Merges the last 2x upscaling and the class output into one convolution, with the softmax at half the resolution.
 
     Alpha is one minus the softmax of the background, class 0: s / (1 + s), where s is the sum of exp(class - background) over
-    the other classes. These differences are linear too, and only alpha is upscaled to the full resolution.
+    the other classes. These differences are linear too, and only alpha and hair, class 1, are upscaled to the full resolution.
     """
     up = next(n for n in nodes if n.op_type == "ConvTranspose")
     last = consumers(up.output[0])[0]
@@ -197,12 +197,16 @@ def output_alpha_only():
     set_kernel(producer(half), others.reshape(-1, spread.shape[0]), np.tile(bias[1:] - bias[0], 4))
     limit = constant(np.array(60, np.float32))  # alpha is 1 well below this, and float32 overflows well above
     each = insert_before(up, "Exp", [insert_before(up, "Clip", [half, "", limit])])
-    total = insert_before(up, "Conv", [each, "", ""], kernel_shape=[1, 1])
-    set_kernel(producer(total), np.kron(np.eye(4), np.ones(len(bias) - 1)), np.zeros(4))
-    more = insert_before(up, "Add", [total, constant(np.array(1, np.float32))])
-    alpha = insert_before(up, "Div", [total, more])
-    nodes[nodes.index(last)] = helper.make_node("DepthToSpace", [alpha], list(last.output), blocksize=2, mode="DCR")
-    graph.output[0].type.tensor_type.shape.dim[1].dim_value = 1
+    count = len(bias) - 1
+    parts = []
+    for sums in (np.vstack([np.ones(count), np.eye(count)[0]]), np.ones((2, count))):
+        part = insert_before(up, "Conv", [each, "", ""], kernel_shape=[1, 1])
+        set_kernel(producer(part), np.kron(np.eye(4), sums), np.zeros(8))
+        parts.append(part)
+    more = insert_before(up, "Add", [parts[1], constant(np.array(1, np.float32))])
+    both = insert_before(up, "Div", [parts[0], more])
+    nodes[nodes.index(last)] = helper.make_node("DepthToSpace", [both], list(last.output), blocksize=2, mode="DCR")
+    graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2
     prune()
 
 
@@ -309,7 +313,7 @@ if any_size:
 fold_factors()
 join_convolutions()
 if any_size:
-    output_alpha_only()
+    output_alpha_and_hair()
 upscale_last()
 upscale_in_steps()
 if any_size:

@@ -47,6 +47,8 @@ pub enum Range {
 pub enum Output {
     /// One channel, 0 (background) to 1 (person).
     Alpha,
+    /// Two channels, 0 to 1: alpha and the probability of hair, where edges are softer.
+    AlphaHair,
     /// One channel of logits, before the sigmoid.
     SigmoidLogits,
     /// One channel of logits per class, before the softmax; every class except [`ModelSpec::background`] is person.
@@ -100,6 +102,18 @@ pub struct ModelSpec {
     /// How frames of another aspect ratio are fitted.
     #[serde(default)]
     pub aspect: Aspect,
+}
+
+impl ModelSpec {
+    /// The number of decoded values per pixel: alpha, and for [`Output::AlphaHair`] the probability of hair.
+    pub fn values(&self) -> usize {
+        if self.output == Output::AlphaHair { 2 } else { 1 }
+    }
+
+    /// The number of decoded values of a frame.
+    pub fn output_len(&self) -> usize {
+        self.width * self.height * self.values()
+    }
 }
 
 /// Where a model is loaded from.

@@ -38,10 +38,20 @@ impl Decoder {
         }
     }
 
-    /// Writes the alpha of each pixel, 0 to 1, row by row.
+    /// Writes the alpha of each pixel, 0 to 1, row by row; for [`Output::AlphaHair`] followed by the probabilities of
+    /// hair.
     pub(super) fn alpha(&mut self, values: &[f32], alpha: &mut [f32]) {
         match self.output {
-            Output::Alpha => alpha.iter_mut().zip(values).for_each(|(a, &v)| *a = v.clamp(0.0, 1.0)),
+            Output::AlphaHair if self.layout == Layout::Nhwc => {
+                let (alpha, hair) = alpha.split_at_mut(self.width * self.height);
+                for ((alpha, hair), &[a, h]) in alpha.iter_mut().zip(hair).zip(values.as_chunks::<2>().0) {
+                    *alpha = a.clamp(0.0, 1.0);
+                    *hair = h.clamp(0.0, 1.0);
+                }
+            }
+            Output::Alpha | Output::AlphaHair => {
+                alpha.iter_mut().zip(values).for_each(|(a, &v)| *a = v.clamp(0.0, 1.0))
+            }
             Output::SigmoidLogits => alpha.iter_mut().zip(values).for_each(|(a, &v)| *a = 1.0 / (1.0 + (-v).exp())),
             Output::Logits => self.softmax(values, alpha),
         }

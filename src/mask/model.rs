@@ -34,7 +34,7 @@ impl Model {
         };
         let scaler = InputScaler::new(size, spec, region);
         scaler.clear(model.input());
-        let alpha = vec![0.0; spec.width * spec.height].into();
+        let alpha = vec![0.0; spec.output_len()].into();
         let info = ModelInfo {
             spec: spec.clone(),
             location,
@@ -57,7 +57,8 @@ impl Model {
         self.scaler.fill(frame, self.model.input());
     }
 
-    /// Runs the model on the current input.
+    /// Runs the model on the current input; for [`catalogue::Output::AlphaHair`], the probabilities of hair follow the
+    /// alphas.
     ///
     /// # Errors
     /// If ONNX Runtime fails, or the output is not finite.

@@ -152,7 +152,7 @@ impl OnnxModel {
         let decoder = Decoder::new(spec, channels);
         let name = spec.name.clone();
         let mut model = Self { name, decoder, input, options, session, processor, processor_error: None };
-        model.run(&mut vec![0.0; spec.width * spec.height])?;
+        model.run(&mut vec![0.0; spec.output_len()])?;
         Ok(model)
     }
 
@@ -309,6 +309,23 @@ mod tests {
             for (pixel, expected) in [(0, 2.0 / 3.0), (20, 0.0), (21, person)] {
                 assert!((alpha[pixel] - expected).abs() < 1e-5, "{layout:?} {pixel}: {}", alpha[pixel]);
             }
+        }
+    }
+
+    #[test]
+    fn hair_follows_alpha_in_both_layouts() {
+        let Some(runtime) = runtime_or_skip() else { return };
+        let expected = "[1, 2, 16, 18]";
+        let bytes = model("Identity", 1, &[1, 3, 16, 18]);
+        let spec = spec(Layout::Nchw, Output::AlphaHair);
+        let message =
+            OnnxModel::load(&runtime, &spec, &bytes, &Settings::default()).map(|_| ()).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+        for (layout, values) in [(Layout::Nchw, [0.1, 0.2, 1.7, 0.4]), (Layout::Nhwc, [0.1, 1.7, 0.2, 0.4])] {
+            let spec = ModelSpec { layout, width: 2, height: 1, ..spec.clone() };
+            let mut decoded = vec![7.0; spec.output_len()];
+            Decoder::new(&spec, 2).alpha(&values, &mut decoded);
+            assert_eq!(decoded, [0.1, 0.2, 1.0, 0.4], "{layout:?}");
         }
     }
 

@@ -194,7 +194,8 @@ fn open_keyframes(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape,
     }
     let model = Model::open(&spec, &settings, size)?;
     let shape = model.shape();
-    let worker = KeyframeWorker::new(Box::new(model), shape.0 * shape.1, settings.input == InputKind::Live)
+    let length = model.info.spec.output_len();
+    let worker = KeyframeWorker::new(Box::new(model), length, settings.input == InputKind::Live)
         .map_err(|error| Failure::new(crate::error::Kind::Io, format!("cannot start a thread: {error}")))?;
     Ok((shape, Keyframes { worker, schedule: Schedule::new(plan), every: is_still }))
 }

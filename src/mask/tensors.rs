@@ -39,6 +39,7 @@ pub(super) fn check_output(spec: &ModelSpec, session: &Session) -> Result<(Vec<u
     let dims = outputs.first().and_then(dims).unwrap_or_default();
     let channels = match (spec.output, dims) {
         (Output::Alpha | Output::SigmoidLogits, _) => 1,
+        (Output::AlphaHair, _) => 2,
         (Output::Logits, &[_, channels, ..]) if spec.layout == Layout::Nchw => usize::try_from(channels).unwrap_or(0),
         (Output::Logits, dims) => dims.last().map_or(0, |&channels| usize::try_from(channels).unwrap_or(0)),
     };

@@ -6,6 +6,7 @@ use self::{
     flow::Pyramid,
     gate::Gate,
     guided::Guided,
+    hair::Hair,
     hold::Hold,
     memory::Memory,
     motion::Motion,
@@ -26,6 +27,7 @@ mod components;
 mod flow;
 mod gate;
 mod guided;
+mod hair;
 mod hold;
 mod labels;
 mod memory;
@@ -81,13 +83,16 @@ pub struct Matte {
     guide: Guide,
     pyramid: Pyramid,
     fast_resample: Resample,
-    keyframe_resample: Option<Resample>,
+    keyframe_resample: Option<(Shape, Resample)>,
     fast_alpha: Plane<f32>,
     still_detector: StillDetector,
     /// The alpha of the current frame.
     alpha: Plane<f32>,
     /// The keyframe model's result, on the grid.
     answer: Plane<f32>,
+    /// The probability of hair in that result, and where the current frame is hair.
+    answer_hair: Plane<f32>,
+    hair: Hair,
     /// The alpha of a keyframe before it is propagated.
     fresh: Plane<f32>,
     /// The frame on which the keyframe model was run.
@@ -131,11 +136,13 @@ impl Matte {
             guide: Guide::new(grid),
             pyramid: Pyramid::new(width, height),
             fast_resample: resample(fast),
-            keyframe_resample: keyframe.map(resample),
+            keyframe_resample: keyframe.map(|shape| (shape, resample(shape))),
             fast_alpha: plane(),
             still_detector: StillDetector::new(width, height),
             alpha: plane(),
             answer: plane(),
+            answer_hair: plane(),
+            hair: Hair::new(width, height),
             fresh: plane(),
             keyframe: snapshot(),
             predicted: plane(),
@@ -183,8 +190,10 @@ impl Matte {
             Drift::default()
         };
         if self.uses_keyframe {
+            self.hair.propagate(self.propagation.flow());
             return drift;
         }
+        self.hair.reset();
         self.own.take(&self.pyramid, &self.fast_alpha);
         stretch(self.fast_alpha.raw().0, self.tuning.levels, self.fresh.raw_mut());
         if self.propagation.has_keyframe() {
@@ -205,11 +214,16 @@ impl Matte {
 
     /// Uses the keyframe model's result for the kept frame, where it is plausible given the fast model's.
     ///
-    /// If other frames have followed, the alpha of the current one is computed again.
-    pub fn set_keyframe(&mut self, alpha: &[f32]) {
-        let Some(resample) = &mut self.keyframe_resample else { return };
+    /// If other frames have followed, the alpha of the current one is computed again. `result` is the model's alpha, and
+    /// possibly the probability of hair.
+    pub fn set_keyframe(&mut self, result: &[f32]) {
+        let Some((shape, resample)) = &mut self.keyframe_resample else { return };
+        let (alpha, hair) = result.split_at(shape.0 * shape.1);
         resample.run(alpha, &mut self.answer);
         stretch(self.answer.raw().0, KEYFRAME_LEVELS, self.fresh.raw_mut());
+        if hair.len() == alpha.len() {
+            resample.run(hair, &mut self.answer_hair);
+        }
         if !self.tuning.trusts_keyframe {
             let fast = self.keyframe.fast_alpha();
             match self.gate.judge(fast, &self.answer, &self.motion, self.uses_keyframe) {
@@ -224,12 +238,14 @@ impl Matte {
         let calm = TemporalFilter { weight: self.tuning.memory * KEYFRAME_MEMORY, change: KEYFRAME_CHANGE };
         smooth_towards(self.predicted.raw().0, calm, self.fresh.raw_mut());
         self.propagation.set_keyframe(&mut self.keyframe, &self.fresh);
+        self.hair.set(&self.answer_hair);
         self.uses_keyframe = true;
         if self.keyframe_is_current {
             std::mem::swap(&mut self.alpha, &mut self.fresh);
         } else {
             self.propagation.apply(&self.pyramid, &self.fast_alpha, &mut self.alpha);
             self.alpha.replicate();
+            self.hair.propagate(self.propagation.flow());
         }
     }
 
@@ -261,7 +277,7 @@ impl Matte {
         let motion = self.tuning.is_stream.then_some((&self.motion, self.ticks));
         self.components.remove_non_persons(&mut self.alpha, fast, motion, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
-        self.upsample.run(functions, frame, into);
+        self.upsample.run(functions, &self.hair, frame, into);
     }
 
     /// Clears all state from earlier frames.
@@ -272,6 +288,7 @@ impl Matte {
         self.memory.reset();
         self.components.reset();
         self.still_detector.reset();
+        self.hair.reset();
         self.uses_keyframe = false;
     }
 }

@@ -118,6 +118,11 @@ impl Propagation {
         self.repair(fast_alpha, into)
     }
 
+    /// The flow from the current frame to the keyframe, found by [`Propagation::apply`].
+    pub(crate) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
     /// Repairs `into` where the flow lost the frame.
     fn repair(&mut self, fast_alpha: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
         if self.lost_spans.iter().all(Range::is_empty) {

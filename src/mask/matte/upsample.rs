@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::guided::{Functions, LANE, SHIFT};
+use super::{
+    guided::{Functions, LANE, SHIFT},
+    hair::Hair,
+};
 use crate::frame::{Frame, Size, grid::Grid};
 
 /// Weights between two cells are in 1/256.
@@ -23,6 +26,10 @@ pub(crate) struct JointUpsample {
     lines: [Box<[i32]>; 4],
     chroma: [Box<[u8]>; 2],
     curve: Curve,
+    hair_curve: HairCurve,
+    /// How much each grid pixel of the current row is hair, and each pixel of the frame, in 1/256.
+    hair: Box<[f32]>,
+    softness: Box<[i32]>,
 }
 
 impl JointUpsample {
@@ -41,11 +48,15 @@ impl JointUpsample {
             lines: [line(), line(), line(), line()],
             chroma: [chroma(), chroma()],
             curve: Curve::new(edge),
+            hair_curve: HairCurve::new(&HAIR_ALPHAS),
+            hair: vec![0.0; grid.width].into(),
+            softness: vec![0; (grid.width + LANE) * grid.factor].into(),
         }
     }
 
-    /// Writes the alpha of each pixel of `frame`.
-    pub(crate) fn run(&mut self, functions: &Functions, frame: &Frame, into: &mut [u8]) {
+    /// Writes the alpha of each pixel of `frame`; edges are softer in `hair`.
+    pub(crate) fn run(&mut self, functions: &Functions, hair: &Hair, frame: &Frame, into: &mut [u8]) {
+        let mut is_soft = false;
         let (width, factor) = (self.size.width(), self.grid.factor as isize);
         let last_row = self.grid.height as isize - 1;
         let (luma, u, v) = frame.planes();
@@ -56,6 +67,14 @@ impl JointUpsample {
             let above = from_middle.div_euclid(factor);
             let rows = [above, above + 1].map(|row| row.clamp(0, last_row) as usize);
             let chroma = y / 2 * (width / 2)..(y / 2 + 1) * (width / 2);
+            if hair.is_present() && (y % self.grid.factor == 0) {
+                is_soft = hair.row((y / self.grid.factor).min(self.grid.height - 1), &mut self.hair);
+                if is_soft {
+                    for (&hair, pixels) in self.hair.iter().zip(self.softness.chunks_exact_mut(self.grid.factor)) {
+                        pixels.fill((hair * 256.0) as i32);
+                    }
+                }
+            }
             let pixels = [&luma[y * width..][..width], &u[chroma.clone()], &v[chroma]];
             let mut end = 0;
             while end < functions.runs {
@@ -65,7 +84,7 @@ impl JointUpsample {
                     end += 1;
                 }
                 if is_mixed {
-                    self.edge(functions, (rows, weight), start..end, pixels, out);
+                    self.edge(functions, (rows, weight), start..end, pixels, is_soft, out);
                 } else {
                     self.plain(functions, rows[0], start..end, out);
                 }
@@ -89,6 +108,7 @@ impl JointUpsample {
         (rows, weight): ([usize; 2], i32),
         runs: Range<usize>,
         [luma, u, v]: [&[u8]; 3],
+        is_soft: bool,
         out: &mut [u8],
     ) {
         let span = self.pixels(&runs, functions.runs);
@@ -104,7 +124,12 @@ impl JointUpsample {
         double(&u[even / 2..], &mut wide_u[..wide.end.next_multiple_of(2)]);
         double(&v[even / 2..], &mut wide_v[..wide.end.next_multiple_of(2)]);
         let pixels = [&luma[span.clone()], &wide_u[wide.clone()], &wide_v[wide]];
-        evaluate(lines, pixels, self.curve, &mut out[span]);
+        let softness = &self.softness[span.clone()];
+        if is_soft && softness.iter().any(|&softness| softness > 0) {
+            evaluate_soft(lines, pixels, softness, (self.curve, &self.hair_curve), &mut out[span]);
+        } else {
+            evaluate(lines, pixels, self.curve, &mut out[span]);
+        }
     }
 
     /// Fills a part of a row in which each run has a single alpha.
@@ -200,6 +225,74 @@ fn evaluate_scalar([a, b, c, base]: [&[i32]; 4], [y, u, v]: [&[u8]; 3], curve: C
     }
 }
 
+/// Evaluates the functions for a row of pixels, followed by a mixture of the smoothstep and the line for hair.
+#[multiversion(targets = "simd")]
+fn evaluate_soft(
+    [a, b, c, base]: [&[i32]; 4],
+    [y, u, v]: [&[u8]; 3],
+    softness: &[i32],
+    (curve, hair_curve): (Curve, &HairCurve),
+    out: &mut [u8],
+) {
+    let length = out.len();
+    let a = &a[..length];
+    let b = &b[..length];
+    let c = &c[..length];
+    let base = &base[..length];
+    let y = &y[..length];
+    let u = &u[..length];
+    let v = &v[..length];
+    let softness = &softness[..length];
+    for x in 0..length {
+        let y = i32::from(y[x]) - 128;
+        let u = i32::from(u[x]) - 128;
+        let v = i32::from(v[x]) - 128;
+        let alpha = a[x] * y + b[x] * u + c[x] * v + base[x];
+        let hard = i32::from(curve.byte(alpha));
+        let soft = i32::from(hair_curve.byte(alpha));
+        out[x] = (hard + ((soft - hard) * softness[x] >> 8)) as u8;
+    }
+}
+
+/// The true alpha in hair for the guided filter's, which is too low between strands: the means over pixels of clips with
+/// known alpha. Below 0.1 it is lower than the mean, because most of these pixels are room.
+const HAIR_ALPHAS: [(f32, f32); 12] = [
+    (0.0, 0.0),
+    (0.06, 0.03),
+    (0.09, 0.1),
+    (0.125, 0.18),
+    (0.25, 0.36),
+    (0.375, 0.54),
+    (0.5, 0.69),
+    (0.625, 0.81),
+    (0.75, 0.91),
+    (0.84, 0.97),
+    (0.9, 0.99),
+    (1.0, 1.0),
+];
+
+/// A byte for each byte of alpha in hair.
+#[derive(Debug, Clone)]
+struct HairCurve(Box<[u8; 256]>);
+
+impl HairCurve {
+    fn new(points: &[(f32, f32)]) -> Self {
+        let byte = |at: usize| {
+            let alpha = at as f32 / 255.0;
+            let pair = points.windows(2).find(|pair| alpha <= pair[1].0).unwrap_or(&points[points.len() - 2..]);
+            let part = (alpha - pair[0].0) / (pair[1].0 - pair[0].0);
+            ((pair[0].1 + (pair[1].1 - pair[0].1) * part) * 255.0).round() as u8
+        };
+        Self(Box::new(std::array::from_fn(byte)))
+    }
+
+    /// The byte for an alpha in 1/128 of a byte.
+    #[inline(always)]
+    fn byte(&self, alpha: i32) -> u8 {
+        self.0[((alpha + (1 << (SHIFT - 1))) >> SHIFT).clamp(0, 255) as usize]
+    }
+}
+
 /// An integer smoothstep between two alphas.
 #[derive(Debug, Clone, Copy)]
 struct Curve {
@@ -292,7 +385,7 @@ mod tests {
             let grid = Grid::new(size);
             let (functions, frame) = (functions(grid), frame(size));
             let mut found = vec![77; size.luma_len()];
-            JointUpsample::new(grid, size, EDGE).run(&functions, &frame, &mut found);
+            JointUpsample::new(grid, size, EDGE).run(&functions, &no_hair(grid), &frame, &mut found);
             for at in (0..found.len()).step_by(7) {
                 let place = (at % size.width(), at / size.width());
                 let expected = reference(&functions, grid, &frame, place);
@@ -303,6 +396,45 @@ mod tests {
                 );
             }
         }
+    }
+
+    fn no_hair(grid: Grid) -> Hair {
+        Hair::new(grid.width, grid.height)
+    }
+
+    #[test]
+    fn only_hair_has_the_softer_curve() {
+        let size: Size = "1280x720".parse().unwrap();
+        let grid = Grid::new(size);
+        let (functions, frame) = (functions(grid), frame(size));
+        let run = |hair: &Hair| {
+            let mut found = vec![77; size.luma_len()];
+            JointUpsample::new(grid, size, EDGE).run(&functions, hair, &frame, &mut found);
+            found
+        };
+        let mut hair = no_hair(grid);
+        let mut right = Plane::new(grid.width, grid.height);
+        (0..grid.height).for_each(|y| right.row_mut(y)[grid.width / 2..].fill(1.0));
+        hair.set(&right);
+        let (hard, soft) = (run(&no_hair(grid)), run(&hair));
+        let mut differs = [0, 0];
+        for (hard, soft) in hard.chunks_exact(size.width()).zip(soft.chunks_exact(size.width())) {
+            for half in 0..2 {
+                // the softness fades over a cell
+                let pixels = half * (size.width() / 2 - 32)..half * size.width() / 2 + size.width() / 2 - 32;
+                differs[half] += hard[pixels.clone()].iter().zip(&soft[pixels]).filter(|(a, b)| a != b).count();
+            }
+        }
+        assert!(differs[0] == 0 && differs[1] > 10_000, "{differs:?}");
+    }
+
+    #[test]
+    fn the_curve_for_hair_rises_from_zero_to_full() {
+        let curve = HairCurve::new(&HAIR_ALPHAS);
+        let bytes: Vec<_> = (-500..33_000).map(|alpha| curve.byte(alpha)).collect();
+        assert!(bytes.is_sorted());
+        assert_eq!([-500, 0, 255 << SHIFT, 33_000].map(|alpha| curve.byte(alpha)), [0, 0, 255, 255]);
+        assert_eq!(curve.byte((255 << SHIFT) / 2), 176, "0.69 for 0.5");
     }
 
     #[test]

@@ -1,0 +1,200 @@
+//! Where the matte is hair, and its edge therefore soft.
+
+use super::flow::{Flow, STEP, UNIT, Vector};
+use crate::frame::grid::Plane;
+
+/// The probabilities of hair at which a cell starts to count as hair, and at which it is entirely hair.
+const PROBABILITY: (f32, f32) = (0.25, 0.6);
+
+/// The side of a cell in grid pixels: the vectors of the flow point to the centres of cells.
+const SIDE: usize = 2 * STEP;
+
+/// The weight of earlier keyframes.
+const MEMORY: f32 = 0.5;
+
+/// How much each cell of [`SIDE`] x [`SIDE`] grid pixels is hair, 0 to 1, propagated along the optical flow.
+///
+/// A cell's value is the maximum of its pixels', because flyaway strands around the hair are softer than it is.
+#[derive(Debug)]
+pub(super) struct Hair {
+    columns: usize,
+    rows: usize,
+    /// Values in the keyframe, and in the current frame.
+    keyframe: Box<[f32]>,
+    now: Box<[f32]>,
+    /// Whether any cell of the keyframe is hair.
+    is_present: bool,
+}
+
+impl Hair {
+    /// For grids of `width` x `height`.
+    pub(super) fn new(width: usize, height: usize) -> Self {
+        let (columns, rows) = (width.div_ceil(SIDE), height.div_ceil(SIDE));
+        let cells = || vec![0.0; columns * rows].into();
+        Self { columns, rows, keyframe: cells(), now: cells(), is_present: false }
+    }
+
+    /// Sets the probability of hair in a keyframe; [`Hair::propagate`] then follows it to the current frame.
+    pub(super) fn set(&mut self, probability: &Plane<f32>) {
+        let weight = if self.is_present { MEMORY } else { 0.0 };
+        for (at, cell) in self.keyframe.iter_mut().enumerate() {
+            let (x, y) = (at % self.columns * SIDE, at / self.columns * SIDE);
+            let rows = y..(y + SIDE).min(probability.height);
+            let pixels = rows.flat_map(|y| probability.row(y)[x..].iter().take(SIDE));
+            let most = pixels.fold(0.0, |most: f32, &value| most.max(value));
+            let found = ((most - PROBABILITY.0) / (PROBABILITY.1 - PROBABILITY.0)).clamp(0.0, 1.0);
+            *cell = found + (self.now[at] - found) * weight;
+        }
+        self.is_present = self.keyframe.iter().any(|&cell| cell > 0.01);
+        self.now.copy_from_slice(&self.keyframe);
+    }
+
+    /// Follows the flow from the current frame to the keyframe.
+    pub(super) fn propagate(&mut self, flow: &Flow) {
+        if !self.is_present {
+            return;
+        }
+        let columns = flow.columns();
+        for at in 0..self.now.len() {
+            let (column, row) = (at % self.columns, at / self.columns);
+            // at the right and bottom edges, a cell may be partly outside
+            let block = (row * 2 + 1) * columns + (column * 2 + 1).min(columns - 1);
+            let Vector { x, y, .. } = flow.vectors()[block.min(flow.vectors().len() - 1)];
+            let cells = |part: i16| f32::from(part) / (UNIT * SIDE as i32) as f32;
+            self.now[at] = self.sample(column as f32 + cells(x), row as f32 + cells(y));
+        }
+    }
+
+    /// Forgets the hair of earlier frames.
+    pub(super) fn reset(&mut self) {
+        if std::mem::take(&mut self.is_present) {
+            self.keyframe.fill(0.0);
+            self.now.fill(0.0);
+        }
+    }
+
+    /// Whether the current frame has any hair.
+    pub(super) fn is_present(&self) -> bool {
+        self.is_present
+    }
+
+    /// Writes the value of each grid pixel of row `y`, interpolated between cells; false if all are zero.
+    pub(super) fn row(&self, y: usize, into: &mut [f32]) -> bool {
+        let (above, below, down) = between((y as f32 + 0.5) / SIDE as f32 - 0.5, self.rows);
+        let [above, below] = [above, below].map(|row| &self.now[row * self.columns..][..self.columns]);
+        let at = |column: usize| above[column] + (below[column] - above[column]) * down;
+        let mut is_present = false;
+        let mut last = at(0);
+        for column in 0..=self.columns {
+            // the pixels between the centres of the last cell and of this one
+            let next = if column < self.columns { at(column) } else { last };
+            is_present |= next > 0.0;
+            let middle = column * SIDE + SIDE / 2;
+            let pixels = middle.saturating_sub(SIDE)..middle.min(into.len());
+            let step = (next - last) / SIDE as f32;
+            for x in pixels {
+                into[x] = next - step * (middle as f32 - x as f32 - 0.5);
+            }
+            last = next;
+        }
+        is_present
+    }
+
+    fn sample(&self, x: f32, y: f32) -> f32 {
+        let (left, right, across) = between(x, self.columns);
+        let (above, below, down) = between(y, self.rows);
+        let line = |row: usize| {
+            let (first, second) = (self.keyframe[row * self.columns + left], self.keyframe[row * self.columns + right]);
+            first + (second - first) * across
+        };
+        line(above) + (line(below) - line(above)) * down
+    }
+}
+
+/// The cells on both sides of a position, and its distance from the first.
+fn between(at: f32, count: usize) -> (usize, usize, f32) {
+    let at = at.clamp(0.0, (count - 1) as f32);
+    let first = at as usize;
+    (first, (first + 1).min(count - 1), at.fract())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: (usize, usize) = (72, 44);
+
+    /// Hair in the grid pixels from column `from` to `to`.
+    fn columns(from: usize, to: usize) -> Plane<f32> {
+        let mut plane = Plane::new(SIZE.0, SIZE.1);
+        (0..SIZE.1).for_each(|y| plane.row_mut(y)[from..to].fill(0.9));
+        plane
+    }
+
+    fn row(hair: &Hair, y: usize) -> Vec<f32> {
+        let mut row = vec![7.0; SIZE.0];
+        hair.row(y, &mut row);
+        row
+    }
+
+    #[test]
+    fn it_fades_between_cells_and_fills_whole_rows() {
+        let mut hair = Hair::new(SIZE.0, SIZE.1);
+        assert!(!hair.is_present());
+        hair.set(&columns(32, SIZE.0));
+        for y in [0, 5, 21, SIZE.1 - 1] {
+            let row = row(&hair, y);
+            assert!(row[..28].iter().all(|&value| value == 0.0), "{row:?}");
+            assert!(row[36..].iter().all(|&value| value == 1.0), "{row:?}");
+            assert!(row.is_sorted() && row[31] > 0.3 && row[31] < 0.7, "{row:?}");
+        }
+        hair.reset();
+        assert!(!hair.is_present() && row(&hair, 9).iter().all(|&value| value == 0.0));
+    }
+
+    #[test]
+    fn uncertain_hair_is_partly_hair_and_keyframes_are_smoothed() {
+        let mut hair = Hair::new(SIZE.0, SIZE.1);
+        let mut uncertain = Plane::new(SIZE.0, SIZE.1);
+        (0..SIZE.1).for_each(|y| uncertain.row_mut(y).fill(PROBABILITY.0 + 0.5 * (PROBABILITY.1 - PROBABILITY.0)));
+        hair.set(&uncertain);
+        assert!(row(&hair, 20).iter().all(|value| (value - 0.5).abs() < 1e-3));
+        hair.set(&columns(0, 0));
+        assert!(row(&hair, 20).iter().all(|value| (value - 0.5 * MEMORY).abs() < 1e-3));
+    }
+
+    #[test]
+    fn it_follows_the_flow() {
+        use super::super::flow::Pyramid;
+
+        let picture = |shift: usize| {
+            let mut plane = Plane::new(SIZE.0, SIZE.1);
+            for y in 0..SIZE.1 {
+                for (x, luma) in plane.row_mut(y).iter_mut().enumerate() {
+                    let (x, y) = (((x + 100 - shift) / 3) as u32, (y / 3) as u32);
+                    *luma = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503) >> 3) as u8 / 2 + 60;
+                }
+            }
+            plane.replicate();
+            plane
+        };
+        let mut pyramids = [0, 8].map(|shift| {
+            let mut pyramid = Pyramid::new(SIZE.0, SIZE.1);
+            pyramid.build(&picture(shift));
+            pyramid
+        });
+        let [then, now] = &mut pyramids;
+        let mut flow = Flow::new(SIZE.0, SIZE.1);
+        flow.find(now, then);
+        let mut hair = Hair::new(SIZE.0, SIZE.1);
+        hair.set(&columns(24, 40));
+        let before = row(&hair, 20);
+        hair.propagate(&flow);
+        let after = row(&hair, 20);
+        let centre = |row: &[f32]| {
+            let sum: f32 = row.iter().sum();
+            row.iter().enumerate().map(|(x, value)| x as f32 * value).sum::<f32>() / sum
+        };
+        assert!((centre(&after) - centre(&before) - 8.0).abs() < 3.0, "{before:?} {after:?}");
+    }
+}
