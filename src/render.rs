@@ -47,7 +47,7 @@ pub struct RenderArgs {
     /// Background: none, blur, blur:40, a colour, an image or video file, or slideshow:FOLDER [default: as configured]
     #[arg(long, value_name = "BACKGROUND", value_parser = parse_background)]
     pub background: Option<BackgroundSpec>,
-    /// Also write the alpha matte: .png for an image, .y4m for a video
+    /// Also write the alpha matte as it was blended: .png for an image, .y4m for a video
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub mask: Option<PathBuf>,
     /// Model and quality.
@@ -93,6 +93,8 @@ struct Stages {
     compositor: Compositor,
     scene: Scene,
     mask: Mask,
+    /// The mask as it was blended, for `--mask`.
+    blended: Option<Mask>,
     output: Frame,
     /// Frames per second, as a fraction. With the number of composed frames, it sets the time of a moving background.
     rate: (u32, u32),
@@ -116,6 +118,7 @@ impl Stages {
             compositor: Compositor::new(size),
             scene: scene(spec, size, config)?,
             mask: Mask::new(size),
+            blended: args.mask.is_some().then(|| Mask::new(size)),
             output: Frame::new(size),
             rate,
             composed: 0,
@@ -138,7 +141,10 @@ impl Stages {
         let Some(frame) = ready else { return false };
         self.scene.background.seek(time_of(self.composed, self.rate));
         self.composed += 1;
-        self.compositor.compose(&frame, Some(&self.mask), &self.scene, &mut self.output);
+        let blended = self.compositor.compose(&frame, Some(&self.mask), &self.scene, &mut self.output);
+        if let (Some(copy), Some(blended)) = (&mut self.blended, blended) {
+            copy.alpha_mut().copy_from_slice(blended.alpha());
+        }
         true
     }
 }
@@ -178,8 +184,8 @@ fn render_image(
     // 4:2:0 needs even sides, so the frame may have one column and one row more than the image
     let shown = source.info().native;
     still::save(&stages.output, shown, &args.output, format)?;
-    if let (Some(path), Some(format)) = (&args.mask, mask_format) {
-        still::save_mask(&stages.mask, shown, path, format)?;
+    if let (Some(path), Some(format), Some(mask)) = (&args.mask, mask_format, &stages.blended) {
+        still::save_mask(mask, shown, path, format)?;
     }
     Ok(())
 }
@@ -198,7 +204,7 @@ fn render_video(
     let mut masks = args.mask.as_ref().map(|path| MaskFile::create(path, size, rate)).transpose()?;
     let mut write = |stages: &Stages| {
         sink.write(&stages.output)?;
-        masks.as_mut().map_or(Ok(()), |masks| masks.write(&stages.mask))
+        masks.as_mut().zip(stages.blended.as_ref()).map_or(Ok(()), |(masks, blended)| masks.write(blended))
     };
     let mut frames = Pool::new(BUFFERS, || Frame::new(size));
     loop {

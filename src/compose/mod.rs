@@ -48,9 +48,17 @@ impl Compositor {
     /// [`Scene::mirror`] mirrors the camera image; a background image stays as it is, so that text in it is readable.
     /// [`Scene::paused`] is ignored: a [`card`] is shown then.
     ///
+    /// Returns the mask as it was blended: framed and with the edge of [`Scene::look`], but not mirrored.
+    ///
     /// # Panics
     /// When `frame`, `mask`, `into` or the scene's background does not have the compositor's size.
-    pub fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, into: &mut Frame) {
+    pub fn compose<'a>(
+        &'a mut self,
+        frame: &'a Frame,
+        mask: Option<&'a Mask>,
+        scene: &Scene,
+        into: &mut Frame,
+    ) -> Option<&'a Mask> {
         assert_eq!((frame.size(), into.size()), (self.size, self.size), "frames of another size");
         assert!(mask.is_none_or(|mask| mask.size() == self.size), "a mask of another size");
         into.seq = frame.seq;
@@ -61,6 +69,7 @@ impl Compositor {
         if let Some(overlay) = &scene.overlay {
             overlay.blend(into);
         }
+        mask
     }
 }
 
@@ -138,6 +147,22 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_returned_mask_is_the_one_that_was_blended() {
+        let size = Size::new(64, 48).unwrap();
+        let (room, person) = (texture(size, 1), mask(size, |at| if at % 64 < 32 { 255 } else { 0 }));
+        let look = Look { edge_shift: -100, softness: 100, ..Look::neutral() };
+        let scene = Scene { look, ..scene(Background::Colour(Yuv { y: 200, u: 128, v: 128 })) };
+        let (mut compositor, mut into) = (Compositor::new(size), Frame::new(size));
+        let blended = compositor.compose(&room, Some(&person), &scene, &mut into).unwrap();
+        let (luma, shown) = (room.planes().0, into.planes().0);
+        assert_ne!(blended.alpha(), person.alpha(), "the look has no effect");
+        for ((&alpha, &luma), &shown) in blended.alpha().iter().zip(luma).zip(shown) {
+            let expected = (i32::from(luma) * i32::from(alpha) + 200 * i32::from(255 - alpha)) / 255;
+            assert!((i32::from(shown) - expected).abs() <= 2, "{shown} for {expected}");
         }
     }
 
