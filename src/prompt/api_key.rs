@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::{Name, PromptError};
 
-/// The maximum length of a key in bytes. The longest known keys are Amazon's session tokens.
+/// The maximum length of a key in bytes. The longest known keys are AWS session tokens.
 const MAX_LEN: u64 = 16 << 10;
 
 /// The sources of a provider's API key, in order of precedence; a systemd credential comes last.

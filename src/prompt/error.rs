@@ -36,7 +36,7 @@ pub enum PromptError {
     /// A source has something that is not an API key.
     #[error("the API key of provider {provider} in {place} is {what}")]
     InvalidKey { provider: Name, place: String, what: &'static str },
-    /// A profile in Amazon's configuration files can't be used.
+    /// A profile in the AWS configuration files can't be used.
     #[error("profile {profile:?} {what}")]
     Profile { profile: String, what: String },
     /// The API key would be sent without encryption.

@@ -75,7 +75,7 @@ pub struct GeneratedImage {
 }
 
 impl GeneratedImage {
-    /// An image about which only its bytes are known.
+    /// An image of which only the bytes are known.
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes, ..Self::default() }
     }

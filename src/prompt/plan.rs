@@ -30,7 +30,7 @@ pub fn recipe(
         None => settings.negative.trim(),
     };
     let support = provider.negative(&model);
-    // The painter interprets single words, so the text of a template or a style would mislead it.
+    // The painter interprets individual words, so the text of a template or a style would mislead it.
     let is_painter = support == Negative::Painter;
     let template = if request.raw || is_painter { PLACEHOLDER } else { &settings.template };
     let mut prompt = template::fill(template, text, style_text.filter(|_| !is_painter));

@@ -72,7 +72,7 @@ impl From<PromptError> for Rejected {
 /// a proxy in between.
 ///
 /// # Errors
-/// If the key would be readable on the way.
+/// If the key would be readable in transit.
 pub(super) fn check_encrypted(provider: Name, base: &Url) -> Result<(), PromptError> {
     if base.scheme() != "http" || is_loopback(base) {
         return Ok(());

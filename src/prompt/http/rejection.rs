@@ -114,7 +114,7 @@ impl Http {
                 let path = self.clean(reply.url.path());
                 PromptError::NoSuchPath { provider, host: host(&reply.url), path, detail }
             }
-            // Bedrock answers 424 if the model itself failed.
+            // Bedrock returns status 424 if the model itself failed.
             408 | 424 | 500.. => PromptError::Server { provider, status, detail },
             _ => PromptError::BadRequest { provider, status, detail },
         }

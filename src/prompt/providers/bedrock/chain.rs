@@ -1,4 +1,4 @@
-//! Amazon's default credentials chain: environment, profiles with SSO and roles, web identity, containers, EC2.
+//! The default AWS credential provider chain: environment, profiles with SSO and roles, web identity, containers, EC2.
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_credential_types::{Credentials, provider::ProvideCredentials};

@@ -1,6 +1,6 @@
-//! Amazon credentials from the sources that its own tools use: environment, profile files, `credential_process`.
+//! AWS credentials from the sources that the AWS CLI uses: environment, profile files, `credential_process`.
 //!
-//! For profiles with SSO or roles, the `aws` program provides them, or Amazon's credentials chain if the feature
+//! For profiles with SSO or roles, the AWS CLI provides them, or the AWS credential provider chain if the feature
 //! `aws-chain` is enabled.
 
 use std::{
@@ -31,7 +31,7 @@ pub(super) enum Source {
     Keys(Credentials, String),
     /// A program with its arguments that prints credentials, and the profile.
     Process(Vec<String>, String),
-    /// Amazon's credentials chain for a profile.
+    /// The AWS credential provider chain for a profile.
     #[cfg(feature = "aws-chain")]
     Chain(String),
 }
@@ -42,7 +42,7 @@ impl fmt::Display for Source {
             Self::Keys(_, place) => write!(f, "access keys from {place}"),
             Self::Process(arguments, profile) => write!(f, "keys from {} for profile {profile}", arguments[0]),
             #[cfg(feature = "aws-chain")]
-            Self::Chain(profile) => write!(f, "Amazon's credentials chain for profile {profile}"),
+            Self::Chain(profile) => write!(f, "AWS credential provider chain for profile {profile}"),
         }
     }
 }
@@ -106,7 +106,7 @@ impl Source {
     }
 }
 
-/// The environment of a program that prints credentials. Amazon's own tool may also read keys from there.
+/// The environment of a program that prints credentials. The AWS CLI may also read keys from there.
 fn needs(program: &str) -> &'static [Needs] {
     let all = &[Needs::Session, Needs::Desktop, Needs::Network, Needs::Aws, Needs::AwsKeys];
     let is_aws_tool = Path::new(program).file_name() == Some("aws".as_ref());
@@ -182,7 +182,7 @@ impl Profile {
         Source::Chain(self.name.clone())
     }
 
-    /// The source for a profile with SSO or a role: Amazon's own program.
+    /// The source for a profile with SSO or a role: the AWS CLI.
     #[cfg(not(feature = "aws-chain"))]
     fn indirect_source(&self) -> Source {
         let arguments = ["aws", "configure", "export-credentials", "--format", "process", "--profile", &self.name];
@@ -194,7 +194,7 @@ impl Profile {
     }
 }
 
-/// The `key = value` lines of a section; nested and invalid lines are skipped, as by Amazon's tools.
+/// The `key = value` lines of a section; nested and invalid lines are skipped, as in the AWS CLI.
 fn values_of<'a>(text: &'a str, section: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let mut inside = false;
     text.lines().filter_map(move |line| {

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4, with Amazon's own crate.
+//! AWS Signature Version 4, computed with the official AWS crate.
 
 use std::time::SystemTime;
 
@@ -118,7 +118,7 @@ mod tests {
             assert_eq!(request.headers()["authorization"], vector.authorization, "{}", vector.url);
         }
     }
-    /// The source directory of Amazon's crate, which contains its signing test suite.
+    /// The source directory of the AWS crate, which contains its signing test suite.
     ///
     /// Limited to this platform's packages, since others may not have been downloaded.
     fn suite() -> PathBuf {
