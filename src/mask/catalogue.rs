@@ -17,7 +17,7 @@ use crate::{error::Failure, media::regular};
 pub const BUILT_IN: &str = "landscape";
 static BUILT_IN_BYTES: &[u8] = include_bytes!("../../models/selfie_landscape.onnx");
 
-/// More than any model that could run in real time.
+/// The maximum size of a model file, larger than any model that runs in real time.
 const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// The axis order of a model's input and output.

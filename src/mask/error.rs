@@ -1,4 +1,4 @@
-//! Errors on the way from a model's name to a mask, with hints to fix them.
+//! Errors of segmentation models and ONNX Runtime, with hints to fix them.
 
 use std::{fmt, path::PathBuf};
 
@@ -93,7 +93,7 @@ pub enum MaskError {
     BadLibrary {
         /// The library.
         path: PathBuf,
-        /// Who selected it: the config, an environment variable, or bgcam's search.
+        /// What selected it: the config, an environment variable, or bgcam's search.
         asked: &'static str,
         /// The cause.
         reason: String,
@@ -122,8 +122,8 @@ pub enum MaskError {
         /// The message from ONNX Runtime.
         reason: String,
     },
-    /// The model's output has infinite or not-a-number values.
-    #[error("model {model:?} returned {count} values that are not finite")]
+    /// The model's output has infinite or NaN values.
+    #[error("model {model:?} returned {count} infinite or NaN values")]
     NotFinite {
         /// The model's name.
         model: String,

@@ -67,7 +67,7 @@ impl InputScaler {
         }
     }
 
-    /// Writes `frame` to its region of `tensor`; the rest stays as it is.
+    /// Writes `frame` to its region of `tensor`; the rest is left unchanged.
     pub fn fill(&mut self, frame: &Frame, tensor: &mut [f32]) {
         let (y, u, v) = frame.planes();
         for row in 0..self.region.height {
@@ -156,7 +156,7 @@ impl Axis {
     fn new(from: usize, to: usize) -> Self {
         let scale = from as f64 / to as f64;
         let reach = scale.max(1.0);
-        // where source pixels fall into target pixels exactly, none is shared with the next one
+        // where target pixels cover whole source pixels, neighbours share none
         let rest = usize::from(reach.fract() != 0.0 || scale < 1.0);
         let taps = (reach.ceil() as usize + rest).min(from);
         let mut axis = Self { taps, starts: vec![0; to].into(), weights: vec![0; to * taps].into() };

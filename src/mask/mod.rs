@@ -2,8 +2,8 @@
 //!
 //! [`catalogue`] lists the models, `runtime` finds ONNX Runtime, `onnx` runs a model (`tensors` checks its shapes,
 //! `decode` converts its output), `input` scales a frame to the model's input, and `model` combines these. A fast model
-//! sees every frame. Where the [`Quality`] allows, `keyframes` runs a slower and better model on the frames chosen by
-//! `schedule`; [`matte`] propagates its alpha to all other frames and refines the result to the frame's size.
+//! segments every frame. If the [`Quality`] allows it, `keyframes` runs a slower and better model on the frames chosen
+//! by `schedule`; [`matte`] propagates its alpha to all other frames and refines the result to the frame's size.
 //! `segmenter` ties them together.
 
 use std::{
@@ -44,7 +44,7 @@ mod tensors;
 /// Which models to use, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The name of the model that sees every frame.
+    /// The name of the model that segments every frame.
     pub model: String,
     /// The ONNX Runtime library; `None` searches for it.
     pub library: Option<PathBuf>,
@@ -52,7 +52,7 @@ pub struct Settings {
     pub models_dirs: Vec<PathBuf>,
     /// The user's own models.
     pub custom: Vec<ModelSpec>,
-    /// How much CPU time edges may cost.
+    /// The edge quality.
     pub quality: Quality,
     /// Whether a mask may be delayed by a frame to be more accurate.
     pub latency: Latency,

@@ -11,7 +11,7 @@ const MOVING: f32 = 0.002;
 /// The accumulated sum above which a change counts as large.
 const LARGE_CHANGE: f32 = 0.15;
 
-/// The weight of repaired alpha relative to lost area: there the alpha was wrong.
+/// The weight of repaired alpha relative to lost area, because repaired alpha was wrong.
 const REPAIR_WEIGHT: f32 = 10.0;
 
 /// The number of keyframes that can be saved up for large changes.
@@ -48,7 +48,7 @@ impl Schedule {
         self.credit = self.credit.max(1.0);
     }
 
-    /// Makes keyframes rarer: 0 is the plan, [`MAX_DEGRADE`] is none.
+    /// Makes keyframes rarer: 0 is the normal rate, [`MAX_DEGRADE`] is none.
     pub(crate) fn degrade(&mut self, step: u8) {
         self.step = step.min(MAX_DEGRADE);
     }

@@ -16,9 +16,9 @@ const MIN_HOLD: Duration = Duration::from_millis(300);
 /// The readers of all virtual cameras at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Readers {
-    /// A process is known to take frames.
+    /// A process is known to read frames.
     pub(super) streaming: bool,
-    /// Processes that have a device open and may or may not take frames.
+    /// Processes that have a device open and may or may not read frames.
     pub(super) holding: Vec<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! Time limits derived from the camera's measured frame time.
+//! Time limits derived from the camera's measured frame interval.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -22,7 +22,7 @@ const MAX_MASK_WAIT: Duration = Duration::from_millis(500);
 /// wherever the person has moved since.
 const MAX_MASK_AGE: Duration = Duration::from_millis(100);
 
-/// The time from frame to frame, measured by the capture thread.
+/// The frame interval, measured by the capture thread.
 #[derive(Debug)]
 pub(super) struct FrameTime(AtomicU64);
 
@@ -46,12 +46,12 @@ impl FrameTime {
     }
 }
 
-/// The limits for a camera with this frame time.
+/// The limits for a camera with this frame interval.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits(pub(super) Duration);
 
 impl Limits {
-    /// How long to wait for the mask of a frame after its arrival; the rest of the frame time is for composing.
+    /// How long to wait for the mask of a frame after its arrival; the rest of the frame interval is for compositing.
     pub(super) fn mask_wait(self) -> Duration {
         (self.0 * 3 / 4).min(MAX_MASK_WAIT)
     }

@@ -1,4 +1,4 @@
-//! The links between the threads: builds each thread with the mailboxes and state it needs, and nothing else.
+//! The links between the threads: builds each thread with only the mailboxes and state that it needs.
 
 use std::{sync::Arc, time::Duration};
 

@@ -136,7 +136,7 @@ impl Render {
         let has_frame = captured.is_some();
         let is_live = self.step(captured, &scene);
         if has_frame && !is_live && scene.paused {
-            // the camera is running, but a static card needs no thirty writes a second
+            // the camera is running, but a static card does not need thirty writes a second
             drop(scene);
             self.inputs.wake.wait(Instant::now() + IDLE_INTERVAL);
         }
@@ -230,7 +230,8 @@ impl Render {
         let needs_mask = scene.needs_mask() || self.fader.needs_mask();
         let mode = if needs_mask { self.mode_for(captured, again) } else { RenderMode::BackgroundOnly };
         let now = self.now();
-        // the plain camera is shown even without a mask; only lighting and framing of the person are missing
+        // without a background, the camera image is shown even without a mask; only the person's lighting and framing
+        // are missing
         if scene.hides_room() && matches!(mode, RenderMode::BackgroundOnly) {
             self.unmasked_since.get_or_insert(now);
             if self.is_model_lost(now) {

@@ -129,7 +129,7 @@ impl Watch {
         }
     }
 
-    /// Decides by the readers whether the camera is on.
+    /// Decides from the readers whether the camera is on.
     fn follow_readers(
         &self,
         nodes: &mut NodeWatch,

@@ -10,7 +10,7 @@ use crate::mask::{Quality, quality::high_keyframe_time};
 /// Good seconds before `high` is tried.
 const MIN_GOOD_SECONDS: u32 = 30;
 
-/// The upper limit for that number, which doubles each time `high` failed.
+/// The upper limit for that number, which doubles each time `high` fails.
 const MAX_GOOD_SECONDS: u32 = 1800;
 
 /// How many good seconds one bad second cancels; a short disturbance does not restart the count.
@@ -40,7 +40,7 @@ pub(crate) struct Observed {
     pub(crate) cpu: Option<CpuHeadroom>,
     /// How long the last keyframe took (wall time); `None` if there was none.
     pub(crate) keyframe_time: Option<Duration>,
-    /// The time from frame to frame.
+    /// The frame interval.
     pub(crate) frame_time: Duration,
     /// No mask was late, and masks are not degraded.
     pub(crate) is_on_time: bool,
@@ -68,7 +68,7 @@ impl Observed {
         self.cpu.and_then(|cpu| cpu.idle).is_some_and(|idle| idle < MIN_IDLE)
     }
 
-    /// Whether keyframes take too long to be useful: an answer must arrive one frame later.
+    /// Whether keyframes take too long to be useful: a result must be ready within one frame interval.
     fn is_slow(&self) -> bool {
         self.keyframe_time.is_none_or(|time| time > self.frame_time)
     }
@@ -149,7 +149,7 @@ impl AutoQuality {
 
     fn try_balanced(&mut self, observed: &Observed) -> Option<Change> {
         self.good_seconds += 1;
-        // while nothing moves, the same slow answer is observed every second, and counts once
+        // while nothing moves, the same slow keyframe is observed every second, and counts once
         let last = std::mem::replace(&mut self.keyframe_time, observed.keyframe_time);
         let is_new = last != observed.keyframe_time || observed.keyframe_time.is_none();
         self.bad_seconds = match (observed.is_starving_others(), observed.is_slow()) {
@@ -271,7 +271,7 @@ mod tests {
             keyframe_time: keyframe_time(if (40..50).contains(&second) { 40 } else { 14 }),
             ..IDLE_MACHINE
         };
-        assert_eq!(changes(100, once), [(30, Quality::High)], "one slow answer, observed ten times");
+        assert_eq!(changes(100, once), [(30, Quality::High)], "one slow keyframe, observed ten times");
     }
 
     #[test]

@@ -9,7 +9,7 @@ const MAX_BAD_SECONDS: u32 = 2;
 /// Consecutive good seconds before a step is undone.
 const RECOVERY_SECONDS: u32 = 10;
 
-/// The upper limit for that number, which doubles each time a step was undone too early.
+/// The upper limit for that number, which doubles each time a step is undone too early.
 const MAX_RECOVERY_SECONDS: u32 = 300;
 
 /// Totals since the start.

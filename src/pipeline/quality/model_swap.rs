@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_segmenter_that_cannot_be_opened_leaves_the_active_one() {
-        for (model, why) in [("refused", "not finite"), ("missing", "no key model"), ("panics", "panicked")] {
+        for (model, why) in [("refused", "infinite or NaN"), ("missing", "no key model"), ("panics", "panicked")] {
             let mut stream = Stream::new(Quality::Balanced);
             match stream.change(model, Quality::High) {
                 Outcome::Failed(failure) => assert!(failure.message.contains(why), "{failure}"),
