@@ -32,7 +32,7 @@ const MAX_FRAMES: u32 = 20_000;
 /// The maximum size of the cached frames: two seconds of 720p at 23 frames per second.
 const MAX_CACHED_BYTES: usize = 64 << 20;
 
-/// Times up to this are placeholders in old files; browsers replace them by [`DEFAULT_TIME`].
+/// Times up to this are placeholders in old files; browsers replace them with [`DEFAULT_TIME`].
 const MIN_TIME: Duration = Duration::from_millis(10);
 const DEFAULT_TIME: Duration = Duration::from_millis(100);
 

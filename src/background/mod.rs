@@ -1,7 +1,6 @@
 //! Stage 3, background: the layer behind the person, fitted once and ready to blend.
 //!
-//! A [`BackgroundSpec`] is the request; [`Background::load`] turns it into a [`Background`], away from the threads that
-//! carry frames.
+//! A [`BackgroundSpec`] is the request; [`Background::load`] turns it into a [`Background`], off the frame path.
 
 mod animation;
 mod error;
@@ -37,7 +36,7 @@ use crate::{
 /// The layer behind the person, ready to blend; cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Background {
-    /// The plain camera.
+    /// None: the unmodified camera image.
     Off,
     /// A single colour.
     Colour(Yuv),
@@ -83,8 +82,8 @@ pub fn is_animated(bytes: &[u8]) -> bool {
 }
 
 impl Background {
-    /// Loads `spec`: reads and decodes files, which may take a second. The first frame of a moving background is then
-    /// decoded.
+    /// Loads `spec`: reads and decodes files, which may take a second. When it returns, the first frame of a moving
+    /// background is decoded.
     ///
     /// # Errors
     /// If a file cannot be read, is too large or cannot be shown; colours and blur cannot fail.

@@ -30,7 +30,7 @@ pub(super) struct Slideshow {
     /// The remaining images of this pass.
     remaining: VecDeque<PathBuf>,
     round_count: u64,
-    /// The images that were warned about.
+    /// The images for which a warning was logged.
     warned: HashSet<PathBuf>,
     /// The current image, and its file.
     shown: Frame,

@@ -28,11 +28,11 @@ const VIDEO_EXTENSIONS: [&str; 14] =
 /// `{"video":{"path":"/a/b.mp4","fit":"cover"}}`,
 /// `{"slideshow":{"path":"/a","seconds":30,"shuffle":false,"fit":"cover"}}`, `{"blur":{"strength":40}}`.
 ///
-/// A file is shown according to its content, an image, an animation or a video, whichever variant names it.
+/// A file is shown as an image, an animation or a video according to its content, regardless of the variant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackgroundSpec {
-    /// No background: the plain camera, including the room. Written `none`; older files have `off`.
+    /// No background: the unmodified camera image, including the room. Written `none`; older files have `off`.
     #[serde(rename = "none", alias = "off")]
     Off,
     /// A single colour.

@@ -52,7 +52,7 @@ impl ClipDecoder for Video {
     fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError> {
         if !self.read(into)? {
             // ffmpeg loops by itself. If the file cannot be rewound, it ends instead, and a new child process takes
-            // over while there are frames ahead.
+            // over while decoded frames are left.
             if self.count == 0 {
                 return Err(BackgroundError::Video { path: self.path.clone(), why: "it has no frames".to_owned() });
             }

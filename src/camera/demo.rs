@@ -1,4 +1,4 @@
-//! The `demo` source: a person in front of a virtual camera, without hardware.
+//! The `demo` source: a person in a room, without hardware.
 //!
 //! The person is NASA's portrait of the astronaut Eileen Collins, cut out at head and shoulders: the segmentation
 //! models detect a photographed person but no computer-drawn figure. The photograph is in the public domain (NASA
@@ -71,7 +71,7 @@ impl FrameSource for Demo {
     }
 }
 
-/// The person at its drawn size.
+/// The figure at the size at which it is drawn.
 #[derive(Debug)]
 struct Figure {
     image: Frame,

@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(levels(&mut *open(&path, &options).unwrap(), 3), [235; 3]);
     }
 
-    /// A looped recording with a frame every ten seconds, for which nothing may wait ten seconds.
+    /// A looped recording with a frame every ten seconds; no read may block for that long.
     #[test]
     fn a_slow_file_repeats_its_frame() {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -5,7 +5,7 @@ use std::{fs::File, io, time::Instant};
 use super::{CameraError, FOURCCS, Settings, list, locate, open};
 use crate::{error::Recovery, frame::Frame};
 
-/// Opens a source, reads one frame and closes it. This switches on a webcam's LED.
+/// Opens a source, reads one frame and closes it. This turns on a webcam's LED.
 ///
 /// # Errors
 /// As [`open`], and if no valid frame arrives within the timeout.

@@ -39,8 +39,8 @@ impl Card {
 }
 
 /// Draws `card` to `into`; `detail` replaces its second line unless it is empty. The card is drawn over the dimmed
-/// background of `scene` if that is an image or a colour, otherwise over a plain dark one. It shows nothing of the
-/// camera.
+/// background of `scene` if that is an image or a colour, otherwise over a plain dark one. Nothing from the camera is
+/// visible.
 ///
 /// Takes a few milliseconds and allocates: meant for changes of state, not for every frame.
 ///

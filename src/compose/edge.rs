@@ -1,6 +1,6 @@
 //! Moves and feathers the edge of the person.
 //!
-//! A feathered edge lies inside the person, because outside of it is the room.
+//! Feathering extends only into the person, because pixels outside the edge show the room.
 
 use multiversion::multiversion;
 

@@ -34,8 +34,8 @@ pub enum RoomVisible {
 impl RoomVisible {
     /// Whether the room is visible with this background and look, while the camera is not paused.
     ///
-    /// A blur of [`MIN_HIDING_BLUR`] or more hides the room regardless of the other settings. A rim left around the
-    /// person (`edge_shift`) does not count: it is a few pixels wide.
+    /// A blur of [`MIN_HIDING_BLUR`] or more hides the room regardless of the other settings. A strip of the room
+    /// around the person (`edge_shift`) does not count: it is a few pixels wide.
     pub fn with(background: &BackgroundSpec, look: &Look) -> Option<Self> {
         match background {
             BackgroundSpec::Off => Some(Self::NoBackground),
@@ -111,7 +111,7 @@ mod tests {
         let stand_in = Scene { replaces: Some("beach.jpg".into()), ..scene("blur", 100) };
         assert_eq!(stand_in.room_visible(), Some(RoomVisible::Missing { wanted: "beach.jpg".into() }));
         let thin = Scene { replaces: Some("beach.jpg".into()), ..scene("blur", 50) };
-        assert_eq!(thin.room_visible(), Some(RoomVisible::Opacity { percent: 50 }), "the most visible cause is named");
+        assert_eq!(thin.room_visible(), Some(RoomVisible::Opacity { percent: 50 }), "the most visible cause is shown");
     }
 
     #[test]

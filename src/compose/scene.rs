@@ -44,7 +44,7 @@ impl Scene {
         !self.paused && (self.hides_room() || self.look.auto_frame || self.look.low_light > 0)
     }
 
-    /// The plain camera: the scene before any request.
+    /// The unmodified camera image: the scene before any request.
     pub fn off() -> Self {
         Self {
             version: 0,

@@ -1,4 +1,4 @@
-//! Adjusts the person's brightness: matched to the background, and raised in the dark.
+//! Adjusts the person's brightness: matches it to the background, and raises it in low light.
 
 use multiversion::multiversion;
 

@@ -277,7 +277,8 @@ fn grow_row(rows: [&[u8]; 3], into: &mut [u8]) {
     }
 }
 
-/// How much a pixel counts as room. Even a quarter of the person excludes a pixel: enough room is left elsewhere.
+/// How much a pixel counts as room. A pixel that is a quarter person is excluded entirely: enough room is left
+/// elsewhere.
 #[multiversion(targets = "simd")]
 fn invert(person: &[u8], room: &mut [u8]) {
     for (room, &person) in room.iter_mut().zip(person) {

@@ -1,7 +1,8 @@
 //! Y4M (YUV4MPEG2) video: uncompressed frames after a text header, read as a stream.
 //!
-//! The format is specified in yuv4mpeg(5) of mjpegtools; supported are 8-bit 4:2:0 and grey. `XCOLORRANGE` is an
-//! FFmpeg extension. Kept in this crate because frames are read straight into [`Frame`] buffers on the hot path.
+//! The format is specified in yuv4mpeg(5) of mjpegtools; of its pixel formats, 8-bit 4:2:0 and grey are supported.
+//! `XCOLORRANGE` is an FFmpeg extension. Kept in this crate because frames are read straight into [`Frame`] buffers on
+//! the hot path.
 
 use std::io::{self, BufRead, Read};
 

@@ -241,7 +241,7 @@ fn resample(from: &[u8], stride: usize, (across, down): (usize, usize), into: &m
 
 #[cfg(test)]
 impl Codec {
-    /// Addresses of the buffers, for tests that they are not reallocated.
+    /// Addresses of the buffers, so that tests can check that they are not reallocated.
     pub(super) fn buffers(&self) -> [*const u8; 2] {
         [self.jpeg.as_ptr(), self.scratch.as_ptr()]
     }

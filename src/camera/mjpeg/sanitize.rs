@@ -1,4 +1,4 @@
-//! Sanitizes webcam JPEGs for libjpeg: stray bytes, padding and a missing end marker do not cost frames.
+//! Sanitizes webcam JPEGs for libjpeg, so that stray bytes, padding or a missing end marker do not cost frames.
 //!
 //! Webcams insert stray bytes before the image and its markers, pad the buffer with zeros, ones or remains of earlier
 //! frames, and some never send the EOI marker. libjpeg reports only its first warning, so a harmless one would hide

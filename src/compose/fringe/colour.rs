@@ -59,7 +59,7 @@ pub(super) fn over_255(number: i32) -> i32 {
 }
 
 /// The person's share of the colour of `pixel`, given the means of person and room. It lies between `pixel` and the
-/// person's mean, so that no rim gets darker or lighter than both, and is `pixel` itself where alpha is 255.
+/// person's mean, so that the edge is never darker or lighter than both, and is `pixel` itself where alpha is 255.
 #[inline(always)]
 pub(super) fn own_colour(pixel: u8, alpha: u8, front: u8, back: u8) -> i32 {
     let pixel = i32::from(pixel);

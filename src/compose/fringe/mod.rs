@@ -1,10 +1,10 @@
 //! Removes the room's colour from the person's edge, and adds light from the new background.
 //!
-//! In a soft edge, the camera sees a mixture `I = αF + (1-α)B` of person and room. Blended as it is, the room's colour
-//! stays around hair and shoulders. `F` is estimated by blur fusion (M. Forte, "Approximate Fast Foreground Colour
-//! Estimation", ICIP 2021): local means of person and room, weighted by α, corrected by the residual, first over a wide
-//! and then over a narrow neighbourhood. This runs on [`CellMeans`]; the last correction is repeated at full size, only
-//! where α is neither 0 nor 1.
+//! In a soft edge, the camera sees a mixture `I = αF + (1-α)B` of person and room. If it were blended unchanged, the
+//! room's colour would remain around hair and shoulders. `F` is estimated by blur fusion (M. Forte, "Approximate Fast
+//! Foreground Colour Estimation", ICIP 2021): local means of person and room, weighted by α, corrected by the residual,
+//! first over a wide and then over a narrow neighbourhood. This runs on [`CellMeans`]; the last correction is repeated
+//! at full size, only where α is neither 0 nor 1.
 //!
 //! Light wrap imitates a lens: light from behind spills around the person's edge.
 
@@ -34,8 +34,7 @@ const NARROW: usize = 2;
 /// The number of cells in a row that are checked for an edge together.
 const RUN: usize = 16;
 
-/// The weight of a cell's own colour where there is almost nothing of the person, or of the room, nearby; 1 is a whole
-/// cell.
+/// The weight of a cell's own colour where hardly any of the person, or of the room, is nearby; 1 is a whole cell.
 const OWN_WEIGHT: f32 = 0.25;
 
 /// The number of pixels that are checked for mixed alpha together.

@@ -1,4 +1,4 @@
-//! The EXIF field that `image` does not read: the Adobe RGB mark of cameras.
+//! The EXIF field that `image` does not read: the Adobe RGB marker that cameras write.
 
 /// Whether the interoperability index is `R03`, which means Adobe RGB (DCF 2.0); false if the data are damaged.
 pub(super) fn is_adobe_rgb(exif: &[u8]) -> bool {
