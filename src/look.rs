@@ -107,7 +107,7 @@ pub const SETTINGS: [Setting; 19] = [
     number("background_brightness", -100, 100, "darken or brighten the background"),
     number("background_saturation", -100, 100, "reduce or boost the background's colours"),
     number("exposure_match", 0, 100, "match your brightness to the background"),
-    number("low_light", 0, 100, "brighten yourself in a dark room"),
+    number("low_light", 0, 100, "brighten you in low light"),
     number("zoom", 100, 400, "zoom in on you, in percent"),
     number("pan_x", -100, 100, "move left or right while zoomed in"),
     number("pan_y", -100, 100, "move up or down while zoomed in"),

@@ -49,7 +49,7 @@ pub struct BenchArgs {
     /// Save the results to a file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub save: Option<PathBuf>,
-    /// Compare with saved results, taken under a similar load
+    /// Compare with results saved under a similar load
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub compare: Option<PathBuf>,
     /// Number of frames to measure, 10 to 100000

@@ -41,7 +41,7 @@ pub(super) fn run(args: &SetupArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// No change is made that the user could not see.
+/// Nothing is changed unless the user could see the plan.
 fn not_shown(error: &io::Error) -> CliError {
     let text = format!("nothing was changed: cannot print the planned changes: {error}");
     Failure::new(Kind::Io, text).hint("write them to a file with `bgcam setup --yes > FILE`").into()

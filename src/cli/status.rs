@@ -146,7 +146,8 @@ pub(super) fn readers(status: &Status) -> String {
     }
 }
 
-/// The virtual camera in use, if its driver serves one reader at a time: v4l2loopback 0.13 and later.
+/// The virtual camera in use, if its driver may serve only one reader at a time. Older drivers, which serve several,
+/// report no version.
 fn single_reader_node(status: &Status) -> Option<String> {
     let mut devices = sink::loopback::list().into_iter();
     let node = status.outputs.iter().map(|output| &output.name);

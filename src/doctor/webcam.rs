@@ -10,7 +10,7 @@ use crate::{
     system::{Cameras, System},
 };
 
-/// Lower frame rates look jerky, in frames per second.
+/// Frame rates below this look jerky, in frames per second.
 const MIN_SMOOTH_FPS: f64 = 24.0;
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {

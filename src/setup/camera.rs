@@ -74,7 +74,7 @@ fn install_module(system: &System, plan: &mut Plan, module: &Module) -> bool {
     false
 }
 
-/// The steps to install packages without questions, because the user has confirmed the plan.
+/// The steps to install packages without prompting, because the user has confirmed the plan.
 fn noninteractive(install: &str) -> Vec<Step> {
     let (program, rest) = install.split_once(' ').unwrap_or((install, ""));
     let (program, yes) = match program {

@@ -117,7 +117,7 @@ impl Record {
         }
     }
 
-    /// Drops changes that no longer exist and need no undoing.
+    /// Drops changes that no longer exist and so need not be undone.
     pub(super) fn forget_missing(&mut self, system: &System) {
         self.files.retain(|path, _| system.exists(path));
         self.loaded &= matches!(Module::of(system), Module::Loaded { .. });

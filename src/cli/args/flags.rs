@@ -58,7 +58,7 @@ pub struct PromptArgs {
 pub enum DevicesCommand {
     /// Add a virtual camera (requires root and v4l2loopback 0.13 or later)
     ///
-    /// With v4l2loopback 0.13 or later, only one app at a time can use a virtual camera. To use two apps at once, add a
+    /// Recent versions of v4l2loopback let only one app at a time use a virtual camera. To use two apps at once, add a
     /// second camera and list both in the setting output.to.
     #[command(after_help = "Examples:\n  sudo bgcam devices add \"Second Cam\"")]
     Add {

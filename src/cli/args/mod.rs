@@ -123,7 +123,7 @@ pub enum Command {
     /// Blur the room behind you
     #[command(after_help = "Examples:\n  bgcam set-blur\n  bgcam set-blur 70")]
     SetBlur {
-        /// Strength, 1 to 100; below 20, your room is recognisable
+        /// Strength, 1 to 100; below 20, your room is recognizable
         #[arg(default_value_t = 50, allow_negative_numbers = true, value_parser = whole::<u8, 1, 100>)]
         strength: u8,
     },
