@@ -72,7 +72,7 @@ impl Client {
         self.read_response()
     }
 
-    /// Waits for the next response, for requests with several.
+    /// Waits for the next response to a request that has several.
     ///
     /// # Errors
     /// If the daemon reports a failure, or the connection is lost.

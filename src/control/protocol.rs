@@ -111,7 +111,8 @@ impl From<Result<Response, Failure>> for Reply {
 pub enum Response {
     /// A message for the user.
     Done(String),
-    /// The request succeeded in part: the change could not be saved, or another background was chosen in the meantime.
+    /// The request succeeded only partly: the change could not be saved, or another background was chosen in the
+    /// meantime.
     Warning(String),
     /// The status of the daemon.
     Status(Box<Status>),
@@ -151,7 +152,7 @@ pub struct Status {
     pub prompt: Option<JobStatus>,
     /// Name of the configured image provider.
     pub provider: String,
-    /// Names (not values) of the environment variables with API keys that the daemon has.
+    /// Names (not values) of the API key variables in the daemon's environment.
     #[serde(default)]
     pub key_variables: Vec<String>,
     /// Frame rates over the last second.

@@ -1,4 +1,5 @@
-//! The daemon's side of the socket: a bounded number of connections, bounded lines, this user only.
+//! The daemon's side of the socket: limits the number of connections and the length of lines, and serves only this
+//! user.
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 

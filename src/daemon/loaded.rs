@@ -74,7 +74,7 @@ pub(super) struct LoadedLook {
     pub(super) overlay: Option<Overlay>,
 }
 
-/// What a commit replaces; `None` keeps the old.
+/// What a commit replaces; `None` keeps the current value.
 #[derive(Default)]
 pub(super) struct Replacement {
     pub(super) config: Option<Config>,

@@ -30,7 +30,7 @@ use crate::{
     stats,
 };
 
-/// The interval of progress reports to a waiting client, so that it sees the time pass.
+/// The interval of progress reports to a waiting client, which keep its elapsed time up to date.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// All servers accept seeds of 32 bits, and some accept no larger ones.
@@ -114,7 +114,7 @@ impl Daemon {
     }
 }
 
-/// The answer for images that are not shown because the user has chosen another background since.
+/// The reply for images that are not shown because the user has chosen another background since.
 fn kept_text(entries: &[Entry]) -> String {
     let ids: Vec<&str> = entries.iter().map(|entry| &*entry.id).collect();
     let ids = ids.join(", ");

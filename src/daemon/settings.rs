@@ -45,8 +45,8 @@ impl Daemon {
         }
     }
 
-    /// Reloads the settings. Camera, model and limits change immediately; the outputs cannot while apps use them. A
-    /// reload that started while this one was waiting serves both.
+    /// Reloads the settings. Camera, model and limits change immediately; the outputs cannot while apps use them. If
+    /// another reload has started while this one was waiting, it covers both.
     pub(super) async fn reload(&self, trigger: ReloadTrigger) -> Result<String, Failure> {
         let arrival = self.next_arrival();
         let change = self.begin().await;

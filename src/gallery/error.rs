@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum GalleryError {
-    /// No image has this id, start of an id, or prompt text.
+    /// No image has this id, id prefix or prompt text.
     #[error("no image in the gallery is named {name:?}")]
     Unknown { name: String, nearest: Option<String> },
     /// Several images match; `candidates` are the ids of the newest of the `count`.

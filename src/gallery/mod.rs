@@ -111,8 +111,8 @@ impl Gallery {
         self.list().entries.into_iter().find(fits)
     }
 
-    /// The images that `name` refers to, newest first: by id, prompt text, or start of an id. Several images are
-    /// only returned if they have the same prompt text.
+    /// The images that `name` refers to, newest first: by id, id prefix or prompt text. Several images are only
+    /// returned if they have the same prompt text.
     ///
     /// # Errors
     /// If no image matches ([`Unknown`](GalleryError::Unknown)), images with different texts match
@@ -209,7 +209,7 @@ impl Gallery {
         self.edit(id, |entry| entry.favourite = favourite)
     }
 
-    /// Removes the image and its record, also if they are damaged.
+    /// Removes the image and its record, even if they are damaged.
     ///
     /// # Errors
     /// If there is no such id, or it can't be removed.

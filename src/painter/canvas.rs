@@ -77,7 +77,7 @@ impl Canvas {
         });
     }
 
-    /// Darkens a box with soft edges: the contact shadow between things.
+    /// Darkens a box with soft edges: the contact shadow between objects.
     pub(super) fn shadow(&mut self, area: [f32; 4], soft: f32, depth: f32) {
         let [left, top, right, bottom] = area;
         let around = [left - soft, top - soft, right + soft, bottom + soft];

@@ -1,4 +1,4 @@
-//! Things in rooms: windows, lamps, plants, sofas, picture frames.
+//! Furniture and other objects in rooms: windows, lamps, plants, sofas, picture frames.
 
 use super::Stage;
 use super::colour::{Rgb, hex};
@@ -16,7 +16,7 @@ pub(super) fn window(stage: &mut Stage<'_>, light: RoomLight, area: [f32; 4], gr
     let trees = reading.wants(Thing::Trees) || reading.has(Scene::Forest) || stage.lacks(Thing::Buildings);
     let town = (town && !trees) || reading.wants(Thing::Buildings) || stage.lacks(Thing::Trees);
     let seed = stage.rng.seed();
-    // With exposure for the room, daylight outside is overexposed.
+    // The exposure suits the room, so daylight outside is overexposed.
     let burn = if light.time == Time::Day { 0.5 } else { 0.1 };
     stage.canvas.block(area, 0.0, |x, y| {
         let (u, v) = (left + x * (right - left), y * 0.85);

@@ -1,6 +1,6 @@
 //! Runs a sink on its own thread, at a constant frame rate.
 //!
-//! A slow disk or encoder drops only frames of its own file.
+//! If a disk or encoder is slow, only its own file loses frames.
 
 use std::{
     convert::Infallible,

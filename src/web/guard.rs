@@ -22,7 +22,7 @@ use axum::{
 use super::{Access, access::code_in, reply::HttpError};
 use crate::error::{Failure, Kind};
 
-/// Header with which programs replace the `Origin` header of browsers; pages of other sites cannot send it.
+/// Header that programs send instead of a browser's `Origin` header; pages of other sites cannot send it.
 const CLIENT_HEADER: &str = "x-bgcam";
 
 /// Allows only resources of the page itself, and no embedding in frames.
