@@ -3,7 +3,7 @@
 use super::{Negative, PromptRequest, Provider, SizeRequest, UnsupportedOption};
 
 /// One note for each option of `request` that has no effect with `provider`: plain lines, lower case without a full
-/// stop. `frame_size` is the size of the camera's frames.
+/// stop. `frame_size` is the output size.
 pub fn ignored_options(request: &PromptRequest, provider: &dyn Provider, frame_size: (u32, u32)) -> Vec<String> {
     let model = provider.model_for(request.model.as_deref());
     let notes = [

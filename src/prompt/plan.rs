@@ -9,8 +9,7 @@ use super::{
 /// The maximum length of a prompt text in characters. Providers accept 512 to 32000.
 const MAX_TEXT_LEN: usize = 2000;
 
-/// The recipe for `request` with `provider`; `frame_size` is the size of the camera's frames, for requests without a
-/// size.
+/// The recipe for `request` with `provider`; `frame_size` is the output size, for requests without a size.
 ///
 /// # Errors
 /// If the text is empty or too long, or there is no such style.

@@ -85,7 +85,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
         true
     }
 
-    /// The size to request: the supported size closest to `size`. A configured size wins unless the user asked for one.
+    /// The size to request: the supported size closest to `size`. A configured size takes precedence unless the user
+    /// requested one.
     fn size_for(&self, model: &str, size: SizeRequest) -> Pixels;
 
     /// The provider as the subject of a sentence.
@@ -143,22 +144,22 @@ pub enum Negative {
 pub struct SizeRequest {
     /// Width and height in pixels.
     pub pixels: Pixels,
-    /// Whether the user asked for this size; otherwise it is the size of the camera's frames.
+    /// Whether the user requested this size; otherwise it is the output size.
     pub explicit: bool,
 }
 
 impl SizeRequest {
-    /// The size that the user asked for, or else that of the camera's frames.
+    /// The size that the user requested, or else the output size.
     pub fn new(requested: Option<Pixels>, frame: Pixels) -> Self {
         Self { pixels: requested.unwrap_or(frame), explicit: requested.is_some() }
     }
 
-    /// The size that the user asked for.
+    /// The size that the user requested.
     pub fn requested(self) -> Option<Pixels> {
         self.explicit.then_some(self.pixels)
     }
 
-    /// The size that the user asked for, in multiples of `step`, or else the configured one.
+    /// The size that the user requested, in multiples of `step`, or else the configured one.
     pub(super) fn requested_or(self, configured: Option<Pixels>, step: u32) -> Option<Pixels> {
         self.requested().map(|size| sizes::bounded(size, step)).or(configured)
     }

@@ -19,7 +19,7 @@ pub struct PromptRequest {
     pub seed: Option<u64>,
     /// Generate a new image even if the gallery has one for the same recipe.
     pub again: bool,
-    /// Width and height in pixels; without it, the size of the camera's frames.
+    /// Width and height in pixels; without it, the output size.
     pub size: Option<(u32, u32)>,
     /// The name of one of the [`STYLES`](super::template::STYLES).
     pub style: Option<String>,

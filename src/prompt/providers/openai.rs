@@ -119,7 +119,7 @@ impl Provider for OpenAi {
         if is_gpt(model) { Negative::InPrompt } else { Negative::Field }
     }
 
-    /// OpenAI's models take no seed.
+    /// OpenAI's models do not support seeds.
     fn takes_seed(&self, model: &str) -> bool {
         !is_gpt(model)
     }
