@@ -1,8 +1,8 @@
 //! Authorizes requests: only browsers on this machine with a session, and no cross-site requests.
 //!
 //! The address that `bgcam preview` opens contains a one-time code, which is immediately exchanged for a session cookie
-//! and a clean address ([`Access`]). Host names other than this machine's are refused, which prevents DNS rebinding,
-//! and so are requests from pages of other sites.
+//! and a clean address ([`Access`]). To prevent DNS rebinding, only the host names of this machine are accepted.
+//! Requests from pages of other sites are refused.
 
 use std::{sync::Arc, time::Instant};
 
@@ -91,7 +91,7 @@ impl Guard {
         if self.has_session(headers) {
             return Verdict::Allow;
         }
-        refuse("this browser has no session on the control page")
+        refuse("this browser has no session for the control page")
     }
 
     fn is_own_host(&self, host: &str) -> bool {
