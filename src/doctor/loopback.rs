@@ -104,7 +104,7 @@ fn with_install(finding: Finding, install: Option<String>, why: &str) -> Finding
 /// Text for a loaded module, with the limitation of its version.
 fn loaded(version: Option<&str>) -> String {
     match version {
-        None => "the kernel module v4l2loopback is loaded, but is older than 0.13: two apps using the camera may freeze each other"
+        None => "the kernel module v4l2loopback is loaded, but is older than 0.13: apps that use the camera at the same time may freeze"
             .to_owned(),
         Some(version) => format!(
             "the kernel module v4l2loopback {version} is loaded; each virtual camera serves one app at a time, \

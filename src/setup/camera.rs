@@ -149,7 +149,7 @@ pub(super) fn remove(system: &System, plan: &mut Plan) {
         plan.push(Step::run(
             RunAs::Root,
             &leave,
-            "removes you from the video group, as before setup",
+            "removes you from the video group, to which setup added you",
             Effect::Group(false),
         ));
     }
