@@ -34,7 +34,7 @@ pub struct Look {
     pub background_saturation: i32,
     /// How closely the person's exposure follows the background's, 0 to 100.
     pub exposure_match: i32,
-    /// Brightening of a dark person, 0 to 100.
+    /// Brightening of the person in low light, 0 to 100.
     pub low_light: i32,
     /// Magnification of the frame, 100 (the camera's full frame) to 400.
     pub zoom: i32,

@@ -53,7 +53,7 @@ pub(super) trait ClipDecoder {
     fn next(&mut self, into: &mut Frame) -> Result<Duration, BackgroundError>;
 }
 
-/// Opens a decoder, on the player's thread. Waits inside it end when the flag is set.
+/// Opens a decoder, on the player's thread. Setting the flag aborts its waits.
 pub(super) type Open = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<Box<dyn ClipDecoder>, BackgroundError> + Send>;
 
 /// A moving background. Dropping it ends the thread and closes its files and processes, without waiting.
@@ -160,7 +160,8 @@ impl Player {
 impl Drop for Player {
     fn drop(&mut self) {
         self.ring.stop.store(true, Ordering::Relaxed);
-        drop(self.ring.lock()); // a thread that has checked the flag before is waiting by now
+        // a thread that has read the old flag keeps the lock until it waits, so it is notified
+        drop(self.ring.lock());
         self.ring.changed.notify_all();
     }
 }

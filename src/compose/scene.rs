@@ -1,4 +1,4 @@
-//! A scene: everything that decides how a frame is composed.
+//! A scene: everything that determines how a frame is composed.
 
 use std::time::Duration;
 

@@ -55,7 +55,7 @@ fn blend_rows(above: &[u8], below: &[u8], weight: u16, into: &mut [u16]) {
     }
 }
 
-/// Computes `N` pixels between the centres of each two cells.
+/// Computes `N` pixels between the centres of each pair of adjacent cells.
 #[multiversion(targets = "simd")]
 fn enlarge<const N: usize>(cells: &[u16], line: &mut [u8]) {
     for (pair, line) in cells.windows(2).zip(line.as_chunks_mut::<N>().0) {
