@@ -50,7 +50,7 @@ fn without_broken_lines(text: &str) -> (String, Vec<(usize, String)>) {
         broken.push((line, error.message().trim_end().to_owned()));
         match lines.get_mut(line - 1) {
             Some(line) if !line.is_empty() && broken.len() < MAX_SYNTAX_ERRORS => *line = "",
-            // the error is at a line that is empty already, such as the end of the file
+            // the error is on a line that is already empty, such as the end of the file
             _ => return (text, broken),
         }
     }

@@ -57,8 +57,8 @@ impl Listing {
 }
 
 impl Gallery {
-    /// Opens the gallery in `dir`, and creates the directory, accessible to the user only, if it is missing. The
-    /// gallery is kept to about `max_bytes` bytes of images.
+    /// Opens the gallery in `dir`, and creates the directory, accessible to the user only, if it is missing. The images
+    /// are limited to about `max_bytes` bytes in total.
     ///
     /// # Errors
     /// If `dir` can't be created.

@@ -22,7 +22,7 @@ pub struct Mood {
 pub struct Reading {
     /// The scene to paint.
     pub scene: Scene,
-    /// Other scenes in the prompt; some of them appear, such as mountains behind a lake.
+    /// Other scenes in the prompt; some of them are painted as well, such as mountains behind a lake.
     pub also: Vec<Scene>,
     /// The time of day; `None` lets the scene choose.
     pub time: Option<Time>,

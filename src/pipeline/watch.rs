@@ -1,4 +1,4 @@
-//! The watch thread: detects the readers of the virtual cameras, new devices and free CPU time.
+//! The watch thread: detects readers of the virtual cameras and new devices, and measures free CPU time.
 //!
 //! v4l2loopback 0.13 and later report which process streams. For older versions, inotify reports that a process opens
 //! the node, and `/proc` shows whether it keeps it open and maps its buffers. PipeWire outputs report their own

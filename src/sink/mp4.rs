@@ -137,7 +137,7 @@ impl Drop for Mp4 {
     fn drop(&mut self) {
         self.stdin = None;
         if let Ok(None) = self.child.try_wait() {
-            // The end of the file is not awaited; errors mean that the child has already exited.
+            // Does not wait for ffmpeg to finish the file. Errors mean that it has already exited.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

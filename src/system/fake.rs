@@ -1,4 +1,4 @@
-//! A fake machine in a temporary folder, for tests: healthy until a test breaks something.
+//! A fake machine in a temporary folder, for tests: healthy unless a test changes it.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use crate::{
 /// Kernel release of the fake machine.
 pub(crate) const KERNEL: &str = "6.1.0-30-amd64";
 
-/// A machine for a test to break.
+/// A machine that a test can modify.
 #[derive(Debug)]
 pub(crate) struct FakeMachine {
     root: tempfile::TempDir,

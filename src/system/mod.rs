@@ -1,7 +1,7 @@
 //! The machine that `doctor` and `setup` inspect: files below a root, the environment, the user, and a probe for the
 //! rest.
 //!
-//! Tests use `fake`: a temporary root and a fake probe, in which they break one thing at a time.
+//! Tests use `fake`: a temporary root and a fake probe, in which they change one thing at a time.
 
 #[cfg(test)]
 pub(crate) mod fake;
