@@ -253,19 +253,18 @@ impl Render {
             self.reset(); // the machine was suspended during the wait for the mask
             return self.show_card(scene, now);
         }
-        self.preview.frame(View::Camera, frame, now);
-        self.preview.matte(mask.map(|mask| &**mask).ok_or(UniformMatte(!scene.needs_mask())), now);
-        let captured_at = frame.captured_at;
-        if !again {
-            self.inputs.stats.compose_time.record(self.now().saturating_duration_since(now));
-            self.inputs.stats.composed.add_one();
-        }
+        // written immediately, because the machine may be suspended at any time
+        let composed = self.now();
         let version = self.fader.outgoing_version().unwrap_or(scene.version);
         self.shown = Some(Shown::Live(version));
-        self.write(version, self.now());
+        self.write(version, composed);
         if !again {
-            self.inputs.stats.latency.record(self.now().saturating_duration_since(captured_at));
+            self.inputs.stats.compose_time.record(composed.saturating_duration_since(now));
+            self.inputs.stats.composed.add_one();
+            self.inputs.stats.latency.record(self.now().saturating_duration_since(frame.captured_at));
         }
+        self.preview.frame(View::Camera, frame, now);
+        self.preview.matte(mask.map(|mask| &**mask).ok_or(UniformMatte(!scene.needs_mask())), now);
         if self.fader.outgoing_version().is_none() {
             self.inputs.scenes.end_fade(scene.version);
         }
