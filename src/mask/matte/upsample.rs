@@ -255,19 +255,22 @@ fn evaluate_soft(
 }
 
 /// The true alpha in hair for the guided filter's, which is too low between strands: the means over pixels of clips with
-/// known alpha. Below 0.1 it is lower than the mean, because most of these pixels are room.
-const HAIR_ALPHAS: [(f32, f32); 12] = [
+/// known alpha. Outside 0.1 to 0.7 it is nearer to 0 and 1, like the medians, because most of these pixels are room or
+/// person entirely.
+const HAIR_ALPHAS: [(f32, f32); 14] = [
     (0.0, 0.0),
-    (0.06, 0.03),
-    (0.09, 0.1),
-    (0.125, 0.18),
-    (0.25, 0.36),
+    (0.055, 0.0),
+    (0.09, 0.06),
+    (0.125, 0.14),
+    (0.19, 0.26),
+    (0.25, 0.35),
     (0.375, 0.54),
     (0.5, 0.69),
-    (0.625, 0.81),
-    (0.75, 0.91),
-    (0.84, 0.97),
-    (0.9, 0.99),
+    (0.625, 0.82),
+    (0.69, 0.89),
+    (0.75, 0.94),
+    (0.81, 0.98),
+    (0.86, 1.0),
     (1.0, 1.0),
 ];
 
