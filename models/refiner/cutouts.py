@@ -8,7 +8,7 @@ is bgcam's models/selfie_multiclass.onnx, HAIR.onnx the same with all six classe
 
     cut/P001_portrait, P001_face00.., P001_emo00.., P001_body    a person, as NAME.jpg (colour) and NAME.png (alpha)
     arm/P001_left, P001_right                                    a bare forearm with its hand, the same pair of files
-    room/P001_selfie_a.jpg ...                                   1280x720, nobody in it
+    room/P001_selfie_a.jpg ...                                   1280x720, without a person
     cutouts.json                                                 sizes and where the head is
 
 The studio pictures stand in front of a smooth grey backdrop that can be fitted, so alpha has one unknown less than usual:
