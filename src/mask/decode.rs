@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2, ArrayView3, Axis, Zip};
 
 use super::catalogue::{Layout, ModelSpec, Output};
 
-/// Counts infinite and not-a-number values, which have an exponent of all ones.
+/// Counts infinite and NaN values, which have an exponent of all ones.
 pub(super) fn count_not_finite(values: &[f32]) -> usize {
     const EXPONENT: u32 = 0x7f80_0000;
     values.iter().map(|value| u32::from(value.to_bits() & EXPONENT == EXPONENT)).sum::<u32>() as usize

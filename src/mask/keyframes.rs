@@ -1,4 +1,4 @@
-//! Runs the keyframe model in parallel to the frames: a request on one frame is answered on a later one.
+//! Runs the keyframe model in parallel to the frames: the result for one frame arrives during a later one.
 //!
 //! Live, the model runs on its own thread and is passed back and forth through two mailboxes. For files it runs
 //! synchronously, but its answer is delayed as if it ran live, so that both give the same masks.

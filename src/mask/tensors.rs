@@ -52,7 +52,7 @@ pub(super) fn check_output(spec: &ModelSpec, session: &Session) -> Result<(Vec<u
     if !enough || !fits(dims, &expected) {
         return Err(mismatch(spec, wanted, "output", outputs));
     }
-    // open sides are known now; an omitted axis of length 1 stays omitted
+    // dynamic dimensions are known now; an omitted axis of length 1 stays omitted
     let known = if dims.len() == 4 { expected.to_vec() } else { dims.iter().map(|&side| side as usize).collect() };
     Ok((known, channels))
 }
@@ -72,7 +72,7 @@ fn dims(outlet: &Outlet) -> Option<&[i64]> {
     }
 }
 
-/// Whether a tensor of shape `dims` has the expected shape: an open side fits, and axes of length 1 may be omitted.
+/// Whether a tensor of shape `dims` has the expected shape: a dynamic dimension fits, and axes of length 1 may be omitted.
 fn fits(dims: &[i64], expected: &[usize; 4]) -> bool {
     if dims.len() == 4 {
         return dims.iter().zip(expected).all(|(&side, &wanted)| side == -1 || side == wanted as i64);

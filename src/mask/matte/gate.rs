@@ -44,7 +44,7 @@ const CERTAIN_ROOM: f32 = 0.02;
 /// The same for a part that is mostly out of reach: a wall or a chair touched by the person.
 const TOUCH: u8 = CELL;
 
-/// A part counts as such a wall if this share and this number of its cells are out of reach.
+/// A part counts as a wall or chair if at least this share and this number of its cells are out of reach.
 const FAR_SHARE: f32 = 0.25;
 const FAR_CELLS: u32 = 30;
 

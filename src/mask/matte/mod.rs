@@ -42,7 +42,7 @@ mod warp;
 /// The parameters of a matte.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuning {
-    /// The weight of the past, 0 to 0.95.
+    /// The weight of previous frames, 0 to 0.95.
     pub memory: f32,
     /// The alphas at which a pixel becomes background or person.
     pub edge: (f32, f32),
@@ -63,7 +63,7 @@ const KEYFRAME_CHANGE: f32 = 0.5;
 /// The same for the fast model, which fluctuates more.
 const FAST_CHANGE: f32 = 1.1;
 
-/// The weight of the past where the frame is still, relative to [`Tuning::memory`].
+/// The weight of previous frames where the frame is still, relative to [`Tuning::memory`].
 const STILL_MEMORY: f32 = 0.6;
 
 /// [`Tuning::levels`] of a keyframe model, whose softmax never reaches 0 or 1.
@@ -163,7 +163,7 @@ impl Matte {
     }
 
     /// Starts a frame, `ticks` (1/30 s) after the last. Returns true if the fast model has to run on it;
-    /// otherwise the frame shows what that model saw last, and its last alpha is still valid.
+    /// otherwise nothing has changed since its last run, and its last alpha is still valid.
     pub fn begin_frame(&mut self, frame: &Frame, ticks: u8) -> bool {
         self.cells.fill(frame, &mut self.guide);
         self.pyramid.build(&self.guide.y);
@@ -180,7 +180,7 @@ impl Matte {
     }
 
     /// Computes the alpha of the frame: that of the last keyframe, propagated and repaired, or the fast model's own,
-    /// smoothed towards its past. Returns how far the frame has drifted from the last keyframe.
+    /// smoothed towards previous frames. Returns how far the frame has drifted from the last keyframe.
     pub fn propagate(&mut self) -> Drift {
         let drift = if self.propagation.has_keyframe() {
             let drift = self.propagation.apply(&self.pyramid, &self.fast_alpha, &mut self.alpha);

@@ -1,5 +1,5 @@
-//! Warps a keyframe's alpha along the flow: fetched where it is mixed, filled where everything around is room or
-//! person.
+//! Warps a keyframe's alpha along the flow. Cells whose surroundings are entirely room or entirely person are filled
+//! instead of fetched pixel by pixel.
 
 use std::ops::Range;
 
