@@ -250,7 +250,7 @@ fn evaluate_soft(
         let alpha = a[x] * y + b[x] * u + c[x] * v + base[x];
         let hard = i32::from(curve.byte(alpha));
         let soft = i32::from(hair_curve.byte(alpha));
-        out[x] = (hard + ((soft - hard) * softness[x] >> 8)) as u8;
+        out[x] = (hard + (((soft - hard) * softness[x]) >> 8)) as u8;
     }
 }
 
@@ -422,10 +422,10 @@ mod tests {
         let (hard, soft) = (run(&no_hair(grid)), run(&hair));
         let mut differs = [0, 0];
         for (hard, soft) in hard.chunks_exact(size.width()).zip(soft.chunks_exact(size.width())) {
-            for half in 0..2 {
+            for (half, differs) in differs.iter_mut().enumerate() {
                 // the softness fades over a cell
                 let pixels = half * (size.width() / 2 - 32)..half * size.width() / 2 + size.width() / 2 - 32;
-                differs[half] += hard[pixels.clone()].iter().zip(&soft[pixels]).filter(|(a, b)| a != b).count();
+                *differs += hard[pixels.clone()].iter().zip(&soft[pixels]).filter(|(a, b)| a != b).count();
             }
         }
         assert!(differs[0] == 0 && differs[1] > 10_000, "{differs:?}");
