@@ -122,7 +122,7 @@ impl Mean {
     }
 }
 
-/// The bounds are 8 % above the errors of today.
+/// The bounds are 4 % above the errors of today; without the curve for hair, its error is a tenth larger.
 #[test]
 fn strands_of_hair_stay_semi_transparent() {
     if let Err(error) = mask::library(&mask::Settings::default()) {
@@ -130,7 +130,7 @@ fn strands_of_hair_stay_semi_transparent() {
         return;
     }
     let mut errors = Vec::new();
-    let bounds = [(Quality::Eco, (16.4, 26.3)), (Quality::Balanced, (10.2, 19.2)), (Quality::High, (9.6, 18.8))];
+    let bounds = [(Quality::Eco, (15.8, 25.3)), (Quality::Balanced, (9.85, 18.5)), (Quality::High, (9.3, 18.1))];
     for (quality, max) in bounds {
         let Error { band, hair } = measure(quality);
         eprintln!("{quality}: band {band:.2}, hair {hair:.2}");
