@@ -122,7 +122,7 @@ impl Mean {
     }
 }
 
-/// The bounds are 4 % above the errors of today; without the curve for hair, its error is a tenth larger.
+/// The bounds are 4 % above the errors of today.
 #[test]
 fn strands_of_hair_stay_semi_transparent() {
     if let Err(error) = mask::library(&mask::Settings::default()) {
