@@ -225,7 +225,7 @@ fn evaluate_scalar([a, b, c, base]: [&[i32]; 4], [y, u, v]: [&[u8]; 3], curve: C
     }
 }
 
-/// Evaluates the functions for a row of pixels, followed by a mixture of the smoothstep and the line for hair.
+/// Evaluates the functions for a row of pixels, followed by a mixture of the smoothstep and the curve for hair.
 #[multiversion(targets = "simd")]
 fn evaluate_soft(
     [a, b, c, base]: [&[i32]; 4],
