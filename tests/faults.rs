@@ -25,12 +25,13 @@ begin() {
     watch; more live 10; close_reader; must until_ok 20 idle
     FILES=$(files) THREADS=$(threads)
 }
-# Idle threads of the control side may have ended meanwhile; more threads would be a leak.
+# Idle threads of the control side may have ended meanwhile; more threads would be a leak. Those started by the last
+# command end after ten idle seconds.
 as_before() { [ "$(files)" = "$FILES" ] && [ "$(threads)" -le "$THREADS" ]; }
 settled() {
     close_reader
     must until_ok 20 idle
-    until_ok 10 as_before || fail "from $FILES files and $THREADS threads to $(files) and $(threads): $(ls -l /proc/$W/fd)"
+    until_ok 30 as_before || fail "from $FILES files and $THREADS threads to $(files) and $(threads): $(ls -l /proc/$W/fd)"
 }
 "##;
 
