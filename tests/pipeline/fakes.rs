@@ -1,5 +1,7 @@
 //! Cameras and models with known timing.
 
+use std::path::PathBuf;
+
 use super::*;
 
 /// A camera with a single colour whose timestamps are as old as those of a webcam, which timestamps the start of the

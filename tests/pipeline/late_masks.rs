@@ -65,11 +65,9 @@ fn after_the_change_from_the_plain_camera_to_a_colour_no_frame_shows_the_room() 
 }
 
 #[test]
-fn a_missing_library_is_reported() {
+fn a_missing_model_is_reported() {
     let _alone = alone();
-    let nowhere =
-        mask::Settings { library: Some(PathBuf::from("/no/such/libonnxruntime.so")), ..mask::Settings::default() };
-    let (pipeline, memory) = start("demo", nowhere, scene("#20a040"), 1);
+    let (pipeline, memory) = start("demo", no_model(), scene("#20a040"), 1);
     wait_for("the reason is reported", || pipeline.health().mask_failure.is_some());
     assert!(memory.wait_for(5, TIMEOUT), "frames are shown anyway");
 }

@@ -7,7 +7,6 @@ mod fakes;
 mod late_masks;
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -71,6 +70,13 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Settings with which no model can be opened, whether or not ONNX Runtime is loaded: the built-in model is hidden by
+/// one whose file is missing.
+fn no_model() -> mask::Settings {
+    let hidden = mask::ModelSpec { file: "/no/such/model.onnx".into(), ..mask::catalogue::bundled()[0].clone() };
+    mask::Settings { custom: vec![hidden], ..mask::Settings::default() }
 }
 
 fn has_runtime() -> bool {
@@ -146,9 +152,7 @@ fn without_a_mask_no_pixel_of_the_room_is_shown() {
     let room = dir.path().join("room.png");
     image::RgbImage::from_pixel(1280, 720, image::Rgb([255, 0, 255])).save(&room).unwrap();
     let magenta = Yuv::from_rgb(255, 0, 255);
-    let no_model =
-        mask::Settings { library: Some(PathBuf::from("/no/such/libonnxruntime.so")), ..mask::Settings::default() };
-    let (pipeline, memory) = start(&format!("file:{}", room.display()), no_model, scene("#20a040"), 400);
+    let (pipeline, memory) = start(&format!("file:{}", room.display()), no_model(), scene("#20a040"), 400);
     let stats = pipeline.stats();
     wait_for("frames arrive and none has a mask", || stats.unmasked.get() > 20);
     pipeline.publish(Scene { paused: true, ..scene("#20a040") });
