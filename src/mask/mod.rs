@@ -36,6 +36,7 @@ pub(crate) mod model;
 mod onnx;
 mod processor;
 pub(crate) mod quality;
+mod refiner;
 mod runtime;
 pub(crate) mod schedule;
 mod segmenter;

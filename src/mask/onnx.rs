@@ -32,6 +32,13 @@ pub(super) struct Runtime {
     pub(super) library: PathBuf,
 }
 
+impl Runtime {
+    /// A session for a model; see [`commit`].
+    pub(super) fn session(&self, bytes: &[u8], processor: Processor, threads: usize) -> ort::Result<Session> {
+        commit(&self.environment, bytes, processor, threads)
+    }
+}
+
 /// Loads ONNX Runtime, or returns the one that is already loaded.
 ///
 /// # Errors
@@ -138,7 +145,7 @@ impl OnnxModel {
         threads: usize,
     ) -> Result<Self, MaskError> {
         let not_onnx = |error: ort::Error| MaskError::NotOnnx { model: spec.name.clone(), reason: error.to_string() };
-        let session = commit(&runtime.environment, bytes, processor, threads).map_err(not_onnx)?;
+        let session = runtime.session(bytes, processor, threads).map_err(not_onnx)?;
         check_input(spec, &session)?;
         let (dims, channels) = check_output(spec, &session)?;
         let prepare = || -> ort::Result<_> {

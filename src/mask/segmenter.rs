@@ -11,7 +11,9 @@ use super::{
     keyframes::KeyframeWorker,
     matte::{FAST_LEVELS, KEYFRAME_LEVELS, Matte, Shape, Tuning},
     model::Model,
+    onnx,
     quality::{Plan, Quality},
+    refiner::Refiner,
     schedule::Schedule,
 };
 use crate::{
@@ -40,6 +42,8 @@ pub(super) struct DualModelSegmenter {
     fast: Model,
     keyframes: Option<Keyframes>,
     matte: Matte,
+    /// Refines the hair at quality `high`, unless degraded.
+    refiner: Option<Refiner>,
     /// The number of frames by which masks are delayed: 0 or 1.
     delay: usize,
     held: Option<Arc<Frame>>,
@@ -115,11 +119,13 @@ impl DualModelSegmenter {
         };
         let is_stream = input != InputKind::Still;
         let tuning = Tuning { memory, edge: settings.edge, levels, trusts_keyframe: false, is_stream };
-        let matte = Matte::new(size, fast.shape(), shape, tuning);
+        let mut matte = Matte::new(size, fast.shape(), shape, tuning);
+        let refiner = open_refiner(&info, settings, size);
+        matte.set_refined(refiner.is_some());
         let delay =
             if keyframes.is_some() && input != InputKind::Still { settings.latency.frames(info.quality) } else { 0 };
         let rate = FrameRate { is_live: input == InputKind::Live, last: None, slow: 0 };
-        Ok(Self { info, size, fast, keyframes, matte, delay, held: None, rate, model_time: Duration::ZERO })
+        Ok(Self { info, size, fast, keyframes, matte, refiner, delay, held: None, rate, model_time: Duration::ZERO })
     }
 
     /// Uses the keyframe model's result, if it is ready.
@@ -170,11 +176,31 @@ impl DualModelSegmenter {
         Ok(())
     }
 
+    /// Refines the hair; without the refiner from its first error on.
+    fn refine(&mut self, frame: &Frame, alpha: &mut [u8]) {
+        let Some(refiner) = self.refiner.as_mut().filter(|_| self.matte.is_refined()) else { return };
+        if let Err(error) = refiner.run(frame, self.matte.hair(), alpha) {
+            tracing::warn!("hair is not refined: {error}");
+            self.refiner = None;
+            self.matte.set_refined(false);
+        }
+    }
+
     fn write(&mut self, frame: &Frame, into: &mut Mask) {
         self.matte.finish(frame, into.alpha_mut());
+        self.refine(frame, into.alpha_mut());
         into.seq = frame.seq;
         into.captured_at = frame.captured_at;
     }
+}
+
+/// The refiner, if this quality has one; without it, the log has the reason.
+fn open_refiner(info: &ModelInfo, settings: &Settings, size: Size) -> Option<Refiner> {
+    if info.quality != Quality::High || !Refiner::suits(size) {
+        return None;
+    }
+    let opened = onnx::runtime(settings.library.as_deref()).and_then(|runtime| Refiner::load(&runtime, size));
+    opened.inspect_err(|error| tracing::warn!("hair is not refined: {error}")).ok()
 }
 
 fn is_bundled_and_fast(info: &ModelInfo) -> bool {
@@ -250,6 +276,7 @@ impl Segmenter for DualModelSegmenter {
         if let Some(keyframes) = &mut self.keyframes {
             keyframes.schedule.degrade(step);
         }
+        self.matte.set_refined(self.refiner.is_some() && step == 0);
     }
 
     fn set_nearest_only(&mut self, on: bool) {
@@ -374,6 +401,25 @@ mod tests {
         }
         assert_eq!(segmenter.flush(&mut mask).unwrap().seq, 4);
         assert!(segmenter.flush(&mut mask).is_none());
+    }
+
+    #[test]
+    fn high_refines_hair_until_it_is_degraded() {
+        let models_dirs = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models")];
+        let open = |quality, size| {
+            let settings = Settings { quality, models_dirs: models_dirs.clone(), ..Settings::default() };
+            DualModelSegmenter::open(&settings, size)
+        };
+        let Ok(mut segmenter) = open(Quality::High, SIZE) else { return };
+        assert!(segmenter.matte.is_refined());
+        for (step, expected) in [(1, false), (3, false), (0, true)] {
+            segmenter.degrade(step);
+            assert_eq!(segmenter.matte.is_refined(), expected, "step {step}");
+        }
+        let small: Size = "640x360".parse().unwrap();
+        for (quality, size) in [(Quality::Balanced, SIZE), (Quality::Eco, SIZE), (Quality::High, small)] {
+            assert!(!open(quality, size).unwrap().matte.is_refined(), "{quality} {size}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Where the matte is hair, and its edge therefore soft.
 
+use std::ops::Range;
+
 use super::flow::{Flow, STEP, UNIT, Vector};
 use crate::frame::grid::Plane;
 
@@ -12,11 +14,11 @@ const SIDE: usize = 2 * STEP;
 /// The weight of earlier keyframes.
 const MEMORY: f32 = 0.5;
 
-/// How much each cell of [`SIDE`] x [`SIDE`] grid pixels is hair, 0 to 1, propagated along the optical flow.
+/// The probability of hair in cells of [`SIDE`] x [`SIDE`] grid pixels, propagated along the optical flow.
 ///
 /// A cell's value is the maximum of its pixels', because flyaway strands around the hair are softer than it is.
 #[derive(Debug)]
-pub(super) struct Hair {
+pub(crate) struct Hair {
     columns: usize,
     rows: usize,
     /// Values in the keyframe, and in the current frame.
@@ -28,24 +30,23 @@ pub(super) struct Hair {
 
 impl Hair {
     /// For grids of `width` x `height`.
-    pub(super) fn new(width: usize, height: usize) -> Self {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
         let (columns, rows) = (width.div_ceil(SIDE), height.div_ceil(SIDE));
         let cells = || vec![0.0; columns * rows].into();
         Self { columns, rows, keyframe: cells(), now: cells(), is_present: false }
     }
 
     /// Sets the probability of hair in a keyframe; [`Hair::propagate`] then follows it to the current frame.
-    pub(super) fn set(&mut self, probability: &Plane<f32>) {
+    pub(crate) fn set(&mut self, probability: &Plane<f32>) {
         let weight = if self.is_present { MEMORY } else { 0.0 };
         for (at, cell) in self.keyframe.iter_mut().enumerate() {
             let (x, y) = (at % self.columns * SIDE, at / self.columns * SIDE);
             let rows = y..(y + SIDE).min(probability.height);
             let pixels = rows.flat_map(|y| probability.row(y)[x..].iter().take(SIDE));
-            let most = pixels.fold(0.0, |most: f32, &value| most.max(value));
-            let found = ((most - PROBABILITY.0) / (PROBABILITY.1 - PROBABILITY.0)).clamp(0.0, 1.0);
+            let found = pixels.fold(0.0, |most: f32, &value| most.max(value));
             *cell = found + (self.now[at] - found) * weight;
         }
-        self.is_present = self.keyframe.iter().any(|&cell| cell > 0.01);
+        self.is_present = self.keyframe.iter().any(|&cell| cell > PROBABILITY.0);
         self.now.copy_from_slice(&self.keyframe);
     }
 
@@ -78,17 +79,40 @@ impl Hair {
         self.is_present
     }
 
-    /// Writes the value of each grid pixel of row `y`, interpolated between cells; false if all are zero.
-    pub(super) fn row(&self, y: usize, into: &mut [f32]) -> bool {
+    /// The columns and rows of grid pixels outside of which [`Hair::row`] is zero; `None` if there is no hair.
+    pub(crate) fn bounds(&self) -> Option<(Range<usize>, Range<usize>)> {
+        let is_hair = |&at: &usize| self.now[at] > PROBABILITY.0;
+        let cells = (0..self.now.len()).filter(is_hair).map(|at| (at % self.columns, at / self.columns));
+        let (mut columns, mut rows) = (usize::MAX..0, usize::MAX..0);
+        for (column, row) in cells {
+            columns = columns.start.min(column)..columns.end.max(column + 1);
+            rows = rows.start.min(row)..rows.end.max(row + 1);
+        }
+        // values are interpolated up to the centres of the next cells
+        let pixels = |cells: Range<usize>| (cells.start * SIDE).saturating_sub(SIDE / 2)..cells.end * SIDE + SIDE / 2;
+        (self.is_present && !columns.is_empty()).then(|| (pixels(columns), pixels(rows)))
+    }
+
+    /// Writes how much each grid pixel of row `y` is hair, 0 to 1; false if all are zero.
+    pub(crate) fn row(&self, y: usize, into: &mut [f32]) -> bool {
+        self.probability_row(y, into);
+        let mut is_present = false;
+        for value in into {
+            *value = ((*value - PROBABILITY.0) / (PROBABILITY.1 - PROBABILITY.0)).clamp(0.0, 1.0);
+            is_present |= *value > 0.0;
+        }
+        is_present
+    }
+
+    /// Writes the probability of hair of each grid pixel of row `y`, interpolated between cells.
+    pub(crate) fn probability_row(&self, y: usize, into: &mut [f32]) {
         let (above, below, down) = between((y as f32 + 0.5) / SIDE as f32 - 0.5, self.rows);
         let [above, below] = [above, below].map(|row| &self.now[row * self.columns..][..self.columns]);
         let at = |column: usize| above[column] + (below[column] - above[column]) * down;
-        let mut is_present = false;
         let mut last = at(0);
         for column in 0..=self.columns {
             // the pixels between the centres of the last cell and of this one
             let next = if column < self.columns { at(column) } else { last };
-            is_present |= next > 0.0;
             let middle = column * SIDE + SIDE / 2;
             let pixels = middle.saturating_sub(SIDE)..middle.min(into.len());
             let step = (next - last) / SIDE as f32;
@@ -97,7 +121,6 @@ impl Hair {
             }
             last = next;
         }
-        is_present
     }
 
     fn sample(&self, x: f32, y: f32) -> f32 {
@@ -153,14 +176,33 @@ mod tests {
     }
 
     #[test]
+    fn bounds_contain_all_hair() {
+        let mut hair = Hair::new(SIZE.0, SIZE.1);
+        assert_eq!(hair.bounds(), None);
+        for (from, to) in [(0, 8), (30, 34), (20, SIZE.0), (SIZE.0 - 1, SIZE.0)] {
+            hair.reset();
+            hair.set(&columns(from, to));
+            let (columns, rows) = hair.bounds().unwrap();
+            assert!(rows.start == 0 && rows.end >= SIZE.1);
+            let row = row(&hair, 20);
+            assert!((0..SIZE.0).filter(|&x| row[x] > 0.0).all(|x| columns.contains(&x)), "{columns:?} {row:?}");
+            assert!(columns.len() <= to - from + 4 * SIDE, "{columns:?}");
+        }
+    }
+
+    #[test]
     fn uncertain_hair_is_partly_hair_and_keyframes_are_smoothed() {
         let mut hair = Hair::new(SIZE.0, SIZE.1);
         let mut uncertain = Plane::new(SIZE.0, SIZE.1);
         (0..SIZE.1).for_each(|y| uncertain.row_mut(y).fill(PROBABILITY.0 + 0.5 * (PROBABILITY.1 - PROBABILITY.0)));
         hair.set(&uncertain);
         assert!(row(&hair, 20).iter().all(|value| (value - 0.5).abs() < 1e-3));
+        hair.reset();
+        hair.set(&columns(0, SIZE.0));
         hair.set(&columns(0, 0));
-        assert!(row(&hair, 20).iter().all(|value| (value - 0.5 * MEMORY).abs() < 1e-3));
+        let probability = 0.9 * MEMORY;
+        let expected = (probability - PROBABILITY.0) / (PROBABILITY.1 - PROBABILITY.0);
+        assert!(row(&hair, 20).iter().all(|value| (value - expected).abs() < 1e-3));
     }
 
     #[test]

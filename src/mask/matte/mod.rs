@@ -1,12 +1,12 @@
 //! From the models' alphas to the frame's: optical flow between keyframes, temporal filters and edges at full size.
 
+pub(crate) use self::hair::Hair;
 pub use self::propagation::Drift;
 use self::{
     components::Components,
     flow::Pyramid,
     gate::Gate,
     guided::Guided,
-    hair::Hair,
     hold::Hold,
     memory::Memory,
     motion::Motion,
@@ -72,6 +72,10 @@ pub const KEYFRAME_LEVELS: (f32, f32) = (0.12, 0.88);
 /// [`Tuning::levels`] of the bundled fast models, which find slightly too much.
 pub const FAST_LEVELS: (f32, f32) = (0.31, 0.84);
 
+/// The softness of hair before it is refined: the refiner was trained with hard edges, and misses strands far from them.
+/// Of 0, 0.35, 0.65 and 1, those in the middle give the most even results.
+const REFINED_SOFTNESS: f32 = 0.5;
+
 /// A model's output: width, height and the region with the frame.
 pub type Shape = (usize, usize, Region);
 
@@ -116,6 +120,8 @@ pub struct Matte {
     nearest_only: bool,
     guided: Guided,
     upsample: JointUpsample,
+    /// Whether hair is refined afterwards.
+    is_refined: bool,
 }
 
 impl Matte {
@@ -159,6 +165,7 @@ impl Matte {
             nearest_only: false,
             guided: Guided::new(width, height),
             upsample: JointUpsample::new(grid, size, tuning.edge),
+            is_refined: false,
         }
     }
 
@@ -229,10 +236,7 @@ impl Matte {
             match self.gate.judge(fast, &self.answer, &self.motion, self.uses_keyframe) {
                 Verdict::Use => self.gate.apply(fast, self.tuning.levels, &mut self.fresh),
                 Verdict::Skip => return,
-                Verdict::Reject => {
-                    self.uses_keyframe = false;
-                    return;
-                }
+                Verdict::Reject => return self.drop_keyframe(),
             }
         }
         let calm = TemporalFilter { weight: self.tuning.memory * KEYFRAME_MEMORY, change: KEYFRAME_CHANGE };
@@ -264,9 +268,20 @@ impl Matte {
         self.nearest_only = on;
     }
 
+    /// Sets whether hair is refined after [`Matte::finish`].
+    pub(crate) fn set_refined(&mut self, on: bool) {
+        self.is_refined = on;
+    }
+
+    /// Whether hair is refined after [`Matte::finish`].
+    pub(crate) fn is_refined(&self) -> bool {
+        self.is_refined
+    }
+
     /// Continues with the fast model alone.
     pub fn drop_keyframe(&mut self) {
         self.uses_keyframe = false;
+        self.hair.reset();
     }
 
     /// Writes the alpha of the current frame at full size.
@@ -277,7 +292,13 @@ impl Matte {
         let motion = self.tuning.is_stream.then_some((&self.motion, self.ticks));
         self.components.remove_non_persons(&mut self.alpha, fast, motion, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
-        self.upsample.run(functions, &self.hair, frame, into);
+        let softness = if self.is_refined { REFINED_SOFTNESS } else { 1.0 };
+        self.upsample.run(functions, (&self.hair, softness), frame, into);
+    }
+
+    /// Where the current frame is hair.
+    pub(crate) fn hair(&self) -> &Hair {
+        &self.hair
     }
 
     /// Clears all state from earlier frames.

@@ -54,8 +54,14 @@ impl JointUpsample {
         }
     }
 
-    /// Writes the alpha of each pixel of `frame`; edges are softer in `hair`.
-    pub(crate) fn run(&mut self, functions: &Functions, hair: &Hair, frame: &Frame, into: &mut [u8]) {
+    /// Writes the alpha of each pixel of `frame`; in hair, its curve has the weight `softness`, 0 to 1.
+    pub(crate) fn run(
+        &mut self,
+        functions: &Functions,
+        (hair, softness): (&Hair, f32),
+        frame: &Frame,
+        into: &mut [u8],
+    ) {
         let mut is_soft = false;
         let (width, factor) = (self.size.width(), self.grid.factor as isize);
         let last_row = self.grid.height as isize - 1;
@@ -67,11 +73,11 @@ impl JointUpsample {
             let above = from_middle.div_euclid(factor);
             let rows = [above, above + 1].map(|row| row.clamp(0, last_row) as usize);
             let chroma = y / 2 * (width / 2)..(y / 2 + 1) * (width / 2);
-            if hair.is_present() && (y % self.grid.factor == 0) {
+            if hair.is_present() && y % self.grid.factor == 0 {
                 is_soft = hair.row((y / self.grid.factor).min(self.grid.height - 1), &mut self.hair);
                 if is_soft {
                     for (&hair, pixels) in self.hair.iter().zip(self.softness.chunks_exact_mut(self.grid.factor)) {
-                        pixels.fill((hair * 256.0) as i32);
+                        pixels.fill((hair * 256.0 * softness) as i32);
                     }
                 }
             }
@@ -208,32 +214,31 @@ fn evaluate(lines: [&[i32]; 4], pixels: [&[u8]; 3], curve: Curve, out: &mut [u8]
 }
 
 #[inline(always)]
-fn evaluate_scalar([a, b, c, base]: [&[i32]; 4], [y, u, v]: [&[u8]; 3], curve: Curve, out: &mut [u8]) {
-    let length = out.len();
-    let a = &a[..length];
-    let b = &b[..length];
-    let c = &c[..length];
-    let base = &base[..length];
-    let y = &y[..length];
-    let u = &u[..length];
-    let v = &v[..length];
-    for x in 0..length {
-        let y = i32::from(y[x]) - 128;
-        let u = i32::from(u[x]) - 128;
-        let v = i32::from(v[x]) - 128;
-        out[x] = curve.byte(a[x] * y + b[x] * u + c[x] * v + base[x]);
-    }
+fn evaluate_scalar(lines: [&[i32]; 4], pixels: [&[u8]; 3], curve: Curve, out: &mut [u8]) {
+    evaluate_with(lines, pixels, |_, alpha| curve.byte(alpha), out);
 }
 
 /// Evaluates the functions for a row of pixels, followed by a mixture of the smoothstep and the curve for hair.
 #[multiversion(targets = "simd")]
 fn evaluate_soft(
-    [a, b, c, base]: [&[i32]; 4],
-    [y, u, v]: [&[u8]; 3],
+    lines: [&[i32]; 4],
+    pixels: [&[u8]; 3],
     softness: &[i32],
     (curve, hair_curve): (Curve, &HairCurve),
     out: &mut [u8],
 ) {
+    let softness = &softness[..out.len()];
+    let byte = |x: usize, alpha| {
+        let hard = i32::from(curve.byte(alpha));
+        let soft = i32::from(hair_curve.byte(alpha));
+        (hard + (((soft - hard) * softness[x]) >> 8)) as u8
+    };
+    evaluate_with(lines, pixels, byte, out);
+}
+
+/// Writes the `byte` of each pixel's number and alpha, in 1/128 of a byte.
+#[inline(always)]
+fn evaluate_with([a, b, c, base]: [&[i32]; 4], [y, u, v]: [&[u8]; 3], byte: impl Fn(usize, i32) -> u8, out: &mut [u8]) {
     let length = out.len();
     let a = &a[..length];
     let b = &b[..length];
@@ -242,15 +247,11 @@ fn evaluate_soft(
     let y = &y[..length];
     let u = &u[..length];
     let v = &v[..length];
-    let softness = &softness[..length];
     for x in 0..length {
         let y = i32::from(y[x]) - 128;
         let u = i32::from(u[x]) - 128;
         let v = i32::from(v[x]) - 128;
-        let alpha = a[x] * y + b[x] * u + c[x] * v + base[x];
-        let hard = i32::from(curve.byte(alpha));
-        let soft = i32::from(hair_curve.byte(alpha));
-        out[x] = (hard + (((soft - hard) * softness[x]) >> 8)) as u8;
+        out[x] = byte(x, a[x] * y + b[x] * u + c[x] * v + base[x]);
     }
 }
 
@@ -388,7 +389,7 @@ mod tests {
             let grid = Grid::new(size);
             let (functions, frame) = (functions(grid), frame(size));
             let mut found = vec![77; size.luma_len()];
-            JointUpsample::new(grid, size, EDGE).run(&functions, &no_hair(grid), &frame, &mut found);
+            JointUpsample::new(grid, size, EDGE).run(&functions, (&no_hair(grid), 1.0), &frame, &mut found);
             for at in (0..found.len()).step_by(7) {
                 let place = (at % size.width(), at / size.width());
                 let expected = reference(&functions, grid, &frame, place);
@@ -412,7 +413,7 @@ mod tests {
         let (functions, frame) = (functions(grid), frame(size));
         let run = |hair: &Hair| {
             let mut found = vec![77; size.luma_len()];
-            JointUpsample::new(grid, size, EDGE).run(&functions, hair, &frame, &mut found);
+            JointUpsample::new(grid, size, EDGE).run(&functions, (hair, 1.0), &frame, &mut found);
             found
         };
         let mut hair = no_hair(grid);
