@@ -67,7 +67,7 @@ fn matte(bencher: Bencher<'_, '_>, size: &str) {
         matte.begin_frame(&frame, 1);
         matte.set_fast(&alpha);
         matte.propagate();
-        matte.finish(&frame, divan::black_box(mask.alpha_mut()));
+        matte.finish(&frame, divan::black_box(mask.alpha_mut()), None);
     });
 }
 

@@ -187,7 +187,9 @@ impl DualModelSegmenter {
     }
 
     fn write(&mut self, frame: &Frame, into: &mut Mask) {
-        self.matte.finish(frame, into.alpha_mut());
+        let refiner = self.refiner.as_mut().filter(|_| self.matte.is_refined());
+        let hard = refiner.map(|refiner| refiner.coarse());
+        self.matte.finish(frame, into.alpha_mut(), hard);
         self.refine(frame, into.alpha_mut());
         into.seq = frame.seq;
         into.captured_at = frame.captured_at;

@@ -72,10 +72,6 @@ pub const KEYFRAME_LEVELS: (f32, f32) = (0.12, 0.88);
 /// [`Tuning::levels`] of the bundled fast models, which find slightly too much.
 pub const FAST_LEVELS: (f32, f32) = (0.31, 0.84);
 
-/// The softness of hair before it is refined: the refiner was trained with hard edges, and misses strands far from them.
-/// Of 0, 0.35, 0.65 and 1, those in the middle give the most even results.
-const REFINED_SOFTNESS: f32 = 0.5;
-
 /// A model's output: width, height and the region with the frame.
 pub type Shape = (usize, usize, Region);
 
@@ -200,7 +196,9 @@ impl Matte {
             self.hair.propagate(self.propagation.flow());
             return drift;
         }
-        self.hair.reset();
+        // the flow is that from the previous frame
+        self.hair.propagate(self.propagation.flow());
+        self.hair.advance();
         self.own.take(&self.pyramid, &self.fast_alpha);
         stretch(self.fast_alpha.raw().0, self.tuning.levels, self.fresh.raw_mut());
         if self.propagation.has_keyframe() {
@@ -236,7 +234,12 @@ impl Matte {
             match self.gate.judge(fast, &self.answer, &self.motion, self.uses_keyframe) {
                 Verdict::Use => self.gate.apply(fast, self.tuning.levels, &mut self.fresh),
                 Verdict::Skip => return,
-                Verdict::Reject => return self.drop_keyframe(),
+                Verdict::Reject => {
+                    self.uses_keyframe = false;
+                    // the person's edge is the fast model's, but it still is hair or not
+                    self.hair.set(&self.answer_hair);
+                    return;
+                }
             }
         }
         let calm = TemporalFilter { weight: self.tuning.memory * KEYFRAME_MEMORY, change: KEYFRAME_CHANGE };
@@ -284,16 +287,18 @@ impl Matte {
         self.hair.reset();
     }
 
-    /// Writes the alpha of the current frame at full size.
-    pub fn finish(&mut self, frame: &Frame, into: &mut [u8]) {
+    /// Writes the alpha of the current frame at full size. If there is hair, also to `hard`, without softer edges in it.
+    pub fn finish(&mut self, frame: &Frame, into: &mut [u8], hard: Option<&mut [u8]>) {
         self.memory.steady(&self.guide.y, &mut self.alpha);
         self.hold.run(&self.motion, self.ticks, &mut self.alpha);
         let fast = (self.uses_keyframe && !self.tuning.trusts_keyframe).then_some(&self.fast_alpha);
         let motion = self.tuning.is_stream.then_some((&self.motion, self.ticks));
         self.components.remove_non_persons(&mut self.alpha, fast, motion, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
-        let softness = if self.is_refined { REFINED_SOFTNESS } else { 1.0 };
-        self.upsample.run(functions, (&self.hair, softness), frame, into);
+        self.upsample.run(functions, Some(&self.hair), frame, into);
+        if let Some(hard) = hard.filter(|_| self.hair.is_present()) {
+            self.upsample.run(functions, None, frame, hard);
+        }
     }
 
     /// Where the current frame is hair.
@@ -381,7 +386,7 @@ mod tests {
                 matte.set_keyframe(&alpha);
             }
             let mut mask = vec![77; size.luma_len()];
-            matte.finish(&frame, &mut mask);
+            matte.finish(&frame, &mut mask, None);
             masks.extend(mask);
         }
         masks

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::frame::{Frame, Size, grid::Grid};
 
+/// The probabilities of hair at which an edge starts to be softer, and at which it is softest.
+const HAIR_PROBABILITY: (f32, f32) = (0.45, 0.8);
+
 /// Weights between two cells are in 1/256.
 const ONE: i32 = 256;
 
@@ -54,14 +57,8 @@ impl JointUpsample {
         }
     }
 
-    /// Writes the alpha of each pixel of `frame`; in hair, its curve has the weight `softness`, 0 to 1.
-    pub(crate) fn run(
-        &mut self,
-        functions: &Functions,
-        (hair, softness): (&Hair, f32),
-        frame: &Frame,
-        into: &mut [u8],
-    ) {
+    /// Writes the alpha of each pixel of `frame`; edges are softer in `hair`, if given.
+    pub(crate) fn run(&mut self, functions: &Functions, hair: Option<&Hair>, frame: &Frame, into: &mut [u8]) {
         let mut is_soft = false;
         let (width, factor) = (self.size.width(), self.grid.factor as isize);
         let last_row = self.grid.height as isize - 1;
@@ -73,11 +70,14 @@ impl JointUpsample {
             let above = from_middle.div_euclid(factor);
             let rows = [above, above + 1].map(|row| row.clamp(0, last_row) as usize);
             let chroma = y / 2 * (width / 2)..(y / 2 + 1) * (width / 2);
-            if hair.is_present() && y % self.grid.factor == 0 {
-                is_soft = hair.row((y / self.grid.factor).min(self.grid.height - 1), &mut self.hair);
+            if let Some(hair) = hair.filter(|hair| hair.is_present())
+                && y % self.grid.factor == 0
+            {
+                let row = (y / self.grid.factor).min(self.grid.height - 1);
+                is_soft = hair.row(row, HAIR_PROBABILITY, &mut self.hair);
                 if is_soft {
                     for (&hair, pixels) in self.hair.iter().zip(self.softness.chunks_exact_mut(self.grid.factor)) {
-                        pixels.fill((hair * 256.0 * softness) as i32);
+                        pixels.fill((hair * 256.0) as i32);
                     }
                 }
             }
@@ -389,7 +389,7 @@ mod tests {
             let grid = Grid::new(size);
             let (functions, frame) = (functions(grid), frame(size));
             let mut found = vec![77; size.luma_len()];
-            JointUpsample::new(grid, size, EDGE).run(&functions, (&no_hair(grid), 1.0), &frame, &mut found);
+            JointUpsample::new(grid, size, EDGE).run(&functions, None, &frame, &mut found);
             for at in (0..found.len()).step_by(7) {
                 let place = (at % size.width(), at / size.width());
                 let expected = reference(&functions, grid, &frame, place);
@@ -413,7 +413,7 @@ mod tests {
         let (functions, frame) = (functions(grid), frame(size));
         let run = |hair: &Hair| {
             let mut found = vec![77; size.luma_len()];
-            JointUpsample::new(grid, size, EDGE).run(&functions, (hair, 1.0), &frame, &mut found);
+            JointUpsample::new(grid, size, EDGE).run(&functions, Some(hair), &frame, &mut found);
             found
         };
         let mut hair = no_hair(grid);

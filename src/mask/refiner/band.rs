@@ -9,6 +9,9 @@ use crate::{
     mask::matte::Hair,
 };
 
+/// The probabilities of hair at which the refiner starts to be used, and at which it is used entirely.
+const PROBABILITY: (f32, f32) = (0.25, 0.6);
+
 /// A pixel is at the edge if, within [`REACH`] pixels along each axis, there are an alpha above the first and one below
 /// the second: .3 and .7.
 const EDGE: (u8, u8) = (77, 178);
@@ -25,6 +28,10 @@ const SPREAD: usize = REACH + SOFT;
 
 /// The side of the blocks for which the band records whether they have any weight.
 pub(super) const BLOCK: usize = 16;
+
+/// The weight of the refined alpha at most. The rest is the matte's, whose errors are different ones: together they are
+/// better than either.
+const STRENGTH: f32 = 0.6;
 
 /// The minimum weight for which the network is run, of 255.
 const MIN_WEIGHT: u8 = 16;
@@ -87,7 +94,7 @@ impl Band {
                 self.find_edges(row, &columns, alpha);
             }
             next = (y + SOFT) as isize + 1;
-            if hair.row(y / self.grid.factor, &mut self.hair) {
+            if hair.row(y / self.grid.factor, PROBABILITY, &mut self.hair) {
                 is_found |= self.weigh_row(y, &columns);
             } else {
                 self.weights[y * self.size.width()..][columns.clone()].fill(0);
@@ -180,7 +187,7 @@ impl Band {
             let weights = &self.weights[y * self.size.width()..][pixels.clone()];
             let refined = &refined[block * BLOCK..][..pixels.len()];
             for ((alpha, &weight), &refined) in alpha[pixels].iter_mut().zip(weights).zip(refined) {
-                let change = (refined * 255.0 - f32::from(*alpha)) * f32::from(weight) / 255.0;
+                let change = (refined * 255.0 - f32::from(*alpha)) * f32::from(weight) * STRENGTH / 255.0;
                 *alpha = (f32::from(*alpha) + change + 0.5) as u8;
             }
         }
@@ -251,7 +258,7 @@ mod tests {
     fn expected(alpha: &[u8], hair: &Hair, (x, y): (usize, usize)) -> f32 {
         let grid = Grid::new(size());
         let mut row = vec![0.0; grid.width];
-        hair.row(y / grid.factor, &mut row);
+        hair.row(y / grid.factor, PROBABILITY, &mut row);
         let window = |at: usize, reach: usize, side: usize| at.saturating_sub(reach)..(at + reach + 1).min(side);
         let is_edge = |x: usize, y: usize| {
             let pixels = || {

@@ -37,7 +37,7 @@ pub(super) struct Refiner {
     network: Network,
     /// The tiles of the current frame.
     tiles: Vec<Tile>,
-    /// The alpha before it is refined.
+    /// The alpha with hard edges, which the network was trained with.
     coarse: Box<[u8]>,
     /// The probability of hair in the current row of the grid.
     hair: Box<[f32]>,
@@ -84,17 +84,20 @@ impl Refiner {
         })
     }
 
-    /// Refines `alpha`, the matte of `frame`, in hair.
+    /// The buffer for the matte of the next frame with hard edges.
+    pub(super) fn coarse(&mut self) -> &mut [u8] {
+        &mut self.coarse
+    }
+
+    /// Refines `alpha`, the matte of `frame`, in hair; [`Refiner::coarse`] has it with hard edges.
     ///
     /// # Errors
     /// If ONNX Runtime fails. `alpha` is then refined in parts.
     pub(super) fn run(&mut self, frame: &Frame, hair: &Hair, alpha: &mut [u8]) -> Result<(), MaskError> {
-        if !self.band.find(hair, alpha) {
+        if !self.band.find(hair, &self.coarse) {
             return Ok(());
         }
         self.place_tiles();
-        // a tile's margin is the inner area of others
-        self.coarse.copy_from_slice(alpha);
         for at in 0..self.tiles.len() {
             let tile = self.tiles[at];
             self.fill(tile, frame, hair);
