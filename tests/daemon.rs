@@ -335,6 +335,14 @@ fn a_reload_with_a_failing_model_keeps_the_running_one() {
             ),
             "bad",
         ),
+        (
+            format!(
+                "model = \"rvm\"\n[[mask.custom]]\nname = \"rvm\"\nfile = {:?}\nlayout = \"nchw\"\nwidth = 128\n\
+                 height = 64\nrange = \"0..1\"\noutput = \"alpha\"\n",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recurrent/like_rvm.onnx")
+            ),
+            "constants = { \"downsample_ratio\" = NUMBER }",
+        ),
     ] {
         home.write_config(&format!("[camera]\ndevice = \"demo\"\n[mask]\n{mask}"));
         let output = home.expect(&["reload"], 1);

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fmt::{self, Write as _},
     path::{Path, PathBuf},
     sync::LazyLock,
@@ -67,7 +68,7 @@ pub enum Aspect {
 }
 
 /// The specification of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
     /// The name used in settings and on the command line.
@@ -102,6 +103,19 @@ pub struct ModelSpec {
     /// How frames of another aspect ratio are fitted.
     #[serde(default)]
     pub aspect: Aspect,
+    /// The input for the image; without a name, the only input that fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_input: Option<String>,
+    /// The output with the mask; without a name, the only output that fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha_output: Option<String>,
+    /// The recurrent state: pairs of an input and the output that is its value for the next frame. If empty, they are
+    /// found by their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<(String, String)>,
+    /// The values of all other inputs, which are single numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub constants: BTreeMap<String, f64>,
 }
 
 impl ModelSpec {
@@ -136,7 +150,7 @@ impl fmt::Display for ModelLocation {
 }
 
 /// One line of `bgcam models`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelStatus {
     /// The model's specification.
     pub spec: ModelSpec,
@@ -251,6 +265,9 @@ fn check(spec: &ModelSpec) -> Result<(), MaskError> {
         if !(16..=2048).contains(&side) {
             return bad(format!("{key} is {side}, expected 16 to 2048"));
         }
+    }
+    if let Some((name, value)) = spec.constants.iter().find(|(_, value)| !value.is_finite()) {
+        return bad(format!("constants.{name} is {value}, expected a finite number"));
     }
     match &spec.sha256 {
         Some(sum) if sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) => {

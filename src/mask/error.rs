@@ -11,6 +11,14 @@ use crate::{
 const GET_LIBRARY: &str = "run scripts/setup, or pip install onnxruntime==1.31.1 and set BGCAM_ONNXRUNTIME to \
                            libonnxruntime.so.1.31.1 in its folder onnxruntime/capi";
 
+/// The fix for a model whose image or mask has another shape.
+const FIX_SHAPE: &str = "correct layout, width, height, output, image_input or alpha_output in the model's settings; \
+                         docs/models.md explains them";
+
+/// The fix for a model that fails on a frame.
+const FIX_RUN: &str = "correct range, width, height, state or constants in the model's settings, or use the built-in \
+                       model: --model landscape";
+
 /// An error of a model or of the library that runs it.
 #[derive(Debug, thiserror::Error)]
 pub enum MaskError {
@@ -73,15 +81,20 @@ pub enum MaskError {
         reason: String,
     },
     /// The model's inputs or outputs differ from its specification.
-    #[error("model {model:?}: expected {expected}, but the file has {found}")]
+    #[error("model {model:?}: {}: expected {expected}, but the file has {found}", file.display())]
     Shape {
         /// The model's name.
         model: String,
+        /// Its file.
+        file: PathBuf,
         /// The tensors of the specification.
         expected: String,
         /// The tensors of the file.
         found: String,
     },
+    /// A tensor of the model has no role, or another type or shape than its role requires.
+    #[error(transparent)]
+    Tensor(Box<TensorMismatch>),
     /// ONNX Runtime was not found.
     #[error("ONNX Runtime not found: searched for libonnxruntime.so in {}", Paths(searched))]
     NoLibrary {
@@ -123,13 +136,33 @@ pub enum MaskError {
         reason: String,
     },
     /// The model's output has infinite or NaN values.
-    #[error("model {model:?} returned {count} infinite or NaN values")]
+    #[error("model {model:?}: {output} has {count} infinite or NaN values, expected only finite ones")]
     NotFinite {
         /// The model's name.
         model: String,
+        /// The output, and the file.
+        output: String,
         /// The number of such values.
         count: usize,
     },
+}
+
+/// The error of [`MaskError::Tensor`].
+#[derive(Debug, thiserror::Error)]
+#[error("model {model:?}: {}: {tensor}: found {found}, expected {expected}", file.display())]
+pub struct TensorMismatch {
+    /// The model's name.
+    pub model: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// The tensor.
+    pub tensor: String,
+    /// What the file has.
+    pub found: String,
+    /// What its role requires.
+    pub expected: String,
+    /// The setting that fixes it.
+    pub fix: String,
 }
 
 impl MaskError {
@@ -146,7 +179,7 @@ impl MaskError {
         match self {
             Self::UnknownModel { .. } | Self::NoFile { .. } => Kind::NotFound,
             Self::BadSpec { .. } | Self::Checksum { .. } => Kind::BadInput,
-            Self::NotOnnx { .. } | Self::Shape { .. } => Kind::Unsupported,
+            Self::NotOnnx { .. } | Self::Shape { .. } | Self::Tensor(_) => Kind::Unsupported,
             Self::NoLibrary { .. } | Self::BadLibrary { .. } | Self::Start { .. } => Kind::Missing,
             Self::Read { source, .. } => source.kind(),
             Self::Run { .. } | Self::NotFinite { .. } => Kind::Io,
@@ -160,9 +193,9 @@ impl MaskError {
                 Some(nearest) => format!("did you mean {nearest:?}? `bgcam models` lists all models"),
                 None => "`bgcam models` lists all models".to_owned(),
             },
-            Self::BadSpec { .. } | Self::Shape { .. } => {
-                "compare the model's settings with models/README.md".to_owned()
-            }
+            Self::BadSpec { .. } => "compare the model's settings with docs/models.md".to_owned(),
+            Self::Shape { .. } => FIX_SHAPE.to_owned(),
+            Self::Tensor(mismatch) => mismatch.fix.clone(),
             Self::NoFile { bundled: true, model, .. } => format!("run scripts/models {model}"),
             Self::NoFile { .. } => "use an absolute path for the file in the settings".to_owned(),
             Self::Checksum { .. } => {
@@ -170,7 +203,7 @@ impl MaskError {
             }
             Self::NotOnnx { .. } => "use another file, or the built-in model: --model landscape".to_owned(),
             Self::NoLibrary { .. } | Self::BadLibrary { .. } => GET_LIBRARY.to_owned(),
-            Self::Run { .. } | Self::NotFinite { .. } => "use the built-in model: --model landscape".to_owned(),
+            Self::Run { .. } | Self::NotFinite { .. } => FIX_RUN.to_owned(),
             Self::Read { .. } | Self::Start { .. } | Self::Size { .. } => return None,
         };
         Some(hint)

@@ -23,6 +23,9 @@ pub(crate) trait KeyframeModel: Send {
 
     /// Computes the alpha of the loaded frame.
     fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError>;
+
+    /// Clears state from earlier frames.
+    fn reset(&mut self) {}
 }
 
 impl KeyframeModel for Model {
@@ -32,6 +35,10 @@ impl KeyframeModel for Model {
 
     fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
         self.run_into(alpha)
+    }
+
+    fn reset(&mut self) {
+        self.reset();
     }
 }
 
@@ -65,6 +72,8 @@ pub(crate) struct KeyframeWorker {
     pending: bool,
     /// The pending result is to be dropped.
     discarded: bool,
+    /// The next request is the first one of another stream.
+    is_new_stream: bool,
     last_duration: Option<Duration>,
 }
 
@@ -82,7 +91,7 @@ impl KeyframeWorker {
     pub(crate) fn new(model: Box<dyn KeyframeModel>, length: usize, threaded: bool) -> std::io::Result<Self> {
         let job = Job { model, alpha: vec![0.0; length].into(), result: Ok(()), duration: Duration::ZERO };
         let mode = if threaded { Self::threaded()? } else { Mode::Inline };
-        Ok(Self { job: Some(job), mode, pending: false, discarded: false, last_duration: None })
+        Ok(Self { job: Some(job), mode, pending: false, discarded: false, is_new_stream: false, last_duration: None })
     }
 
     fn threaded() -> std::io::Result<Mode> {
@@ -101,6 +110,9 @@ impl KeyframeWorker {
     /// Requests the alpha of `frame`; ignored while another request is pending.
     pub(crate) fn request(&mut self, frame: &Frame) {
         let Some(mut job) = self.job.take() else { return };
+        if std::mem::take(&mut self.is_new_stream) {
+            job.model.reset();
+        }
         job.model.fill(frame);
         self.pending = true;
         self.discarded = false;
@@ -144,8 +156,9 @@ impl KeyframeWorker {
         self.last_duration
     }
 
-    /// Drops the pending result, because another stream begins.
+    /// Drops the pending result and the model's state, because another stream begins.
     pub(crate) fn discard(&mut self) {
+        self.is_new_stream = true;
         self.discarded = self.pending;
     }
 }
@@ -180,8 +193,8 @@ mod tests {
     use super::*;
     use crate::frame::Size;
 
-    /// Fills the alpha with the frame number; fails on number 13.
-    struct Number(u64);
+    /// Fills the alpha with the frame number; fails on number 13, and returns 0 on the first frame after a reset.
+    struct Number(u64, bool);
 
     impl KeyframeModel for Number {
         fn fill(&mut self, frame: &Frame) {
@@ -190,10 +203,14 @@ mod tests {
 
         fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
             if self.0 == 13 {
-                return Err(MaskError::NotFinite { model: "number".into(), count: 1 });
+                return Err(MaskError::NotFinite { model: "number".into(), output: "alpha".into(), count: 1 });
             }
-            alpha.fill(self.0 as f32);
+            alpha.fill(if std::mem::take(&mut self.1) { 0.0 } else { self.0 as f32 });
             Ok(())
+        }
+
+        fn reset(&mut self) {
+            self.1 = true;
         }
     }
 
@@ -215,7 +232,7 @@ mod tests {
     #[test]
     fn it_answers_once_for_the_requested_frame() {
         for threaded in [false, true] {
-            let mut worker = KeyframeWorker::new(Box::new(Number(0)), 4, threaded).unwrap();
+            let mut worker = KeyframeWorker::new(Box::new(Number(0, false)), 4, threaded).unwrap();
             assert!(worker.is_free() && worker.take_answer().is_none());
             for seq in [7, 8] {
                 worker.request(&frame(seq));
@@ -229,7 +246,7 @@ mod tests {
     #[test]
     fn a_result_can_be_waited_for() {
         for threaded in [false, true] {
-            let mut worker = KeyframeWorker::new(Box::new(Number(0)), 4, threaded).unwrap();
+            let mut worker = KeyframeWorker::new(Box::new(Number(0, false)), 4, threaded).unwrap();
             worker.wait(Instant::now());
             worker.request(&frame(7));
             worker.wait(Instant::now() + Duration::from_secs(60));
@@ -240,7 +257,7 @@ mod tests {
     #[test]
     fn a_failure_is_reported_and_the_next_request_succeeds() {
         for threaded in [false, true] {
-            let mut worker = KeyframeWorker::new(Box::new(Number(0)), 4, threaded).unwrap();
+            let mut worker = KeyframeWorker::new(Box::new(Number(0, false)), 4, threaded).unwrap();
             worker.request(&frame(13));
             assert!(wait(&mut worker).is_err());
             worker.request(&frame(14));
@@ -251,14 +268,16 @@ mod tests {
     #[test]
     fn a_discarded_result_is_dropped() {
         for threaded in [false, true] {
-            let mut worker = KeyframeWorker::new(Box::new(Number(0)), 4, threaded).unwrap();
+            let mut worker = KeyframeWorker::new(Box::new(Number(0, false)), 4, threaded).unwrap();
             worker.request(&frame(1));
             worker.discard();
             while !worker.is_free() {
                 assert!(worker.take_answer().is_none());
             }
             worker.request(&frame(2));
-            assert_eq!(wait(&mut worker).unwrap(), 2.0);
+            assert_eq!(wait(&mut worker).unwrap(), 0.0, "the model is reset before the next stream");
+            worker.request(&frame(3));
+            assert_eq!(wait(&mut worker).unwrap(), 3.0);
         }
     }
 }

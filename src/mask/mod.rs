@@ -1,7 +1,8 @@
 //! Stage 2, segmentation: finds the person with two ONNX models, stabilizes the matte over time and sharpens its edge.
 //!
-//! [`catalogue`] lists the models, `runtime` finds ONNX Runtime, `onnx` runs a model (`tensors` checks its shapes,
-//! `decode` converts its output), `input` scales a frame to the model's input, and `model` combines these. A fast model
+//! [`catalogue`] lists the models, `runtime` finds ONNX Runtime, `onnx` runs a model (`signature` finds the role of each
+//! tensor, `tensors` checks shapes, `state` keeps the inputs and the recurrent state, `decode` converts the output),
+//! `input` scales a frame to the model's input, and `model` combines these. A fast model
 //! segments every frame. If the [`Quality`] allows it, `keyframes` runs a slower and better model on the frames chosen
 //! by `schedule`; [`matte`] propagates its alpha to all other frames and refines the result to the frame's size.
 //! `segmenter` ties them together.
@@ -14,7 +15,7 @@ use std::{
 
 pub use self::{
     catalogue::{ModelLocation, ModelSpec, ModelStatus, list},
-    error::MaskError,
+    error::{MaskError, TensorMismatch},
     processor::Processor,
     quality::{Latency, Quality},
     schedule::MAX_DEGRADE,
@@ -40,6 +41,8 @@ mod refiner;
 mod runtime;
 pub(crate) mod schedule;
 mod segmenter;
+mod signature;
+mod state;
 mod tensors;
 
 /// Which models to use, and how.
@@ -101,7 +104,7 @@ impl Default for Settings {
 }
 
 /// The model run by a segmenter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelInfo {
     /// Its specification.
     pub spec: ModelSpec,

@@ -57,6 +57,11 @@ impl Model {
         self.scaler.fill(frame, self.model.input());
     }
 
+    /// Clears the recurrent state, before the first frame of another stream.
+    pub(crate) fn reset(&mut self) {
+        self.model.reset();
+    }
+
     /// Runs the model on the current input; for [`catalogue::Output::AlphaHair`], the probabilities of hair follow the
     /// alphas.
     ///

@@ -1,19 +1,23 @@
 //! ONNX Runtime, and a single ONNX model.
 
 use std::{
+    ffi::{c_int, c_void},
+    mem,
     path::{Path, PathBuf},
+    ptr::NonNull,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use ort::{
+    AsPointer,
     environment::Environment,
     ep::{self, ExecutionProviderDispatch},
     logging::LogLevel,
     session::{
-        HasSelectedOutputs, OutputSelector, RunOptions, Session,
+        HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionInputs, SessionOutputs,
         builder::{GraphOptimizationLevel, SessionBuilder},
     },
-    value::Tensor,
+    value::{DynValue, Tensor},
 };
 
 use super::{
@@ -21,7 +25,8 @@ use super::{
     catalogue::ModelSpec,
     decode::{Decoder, count_not_finite},
     runtime::{self, Search},
-    tensors::{check_input, check_output, shape},
+    signature::{Signature, StateTensor, check_size, problem},
+    state::Inputs,
 };
 use crate::error::{Failure, Kind, chain};
 
@@ -30,13 +35,6 @@ use crate::error::{Failure, Kind, chain};
 pub(super) struct Runtime {
     environment: Environment,
     pub(super) library: PathBuf,
-}
-
-impl Runtime {
-    /// A session for a model; see [`commit`].
-    pub(super) fn session(&self, bytes: &[u8], processor: Processor, threads: usize) -> ort::Result<Session> {
-        commit(&self.environment, bytes, processor, threads)
-    }
 }
 
 /// Loads ONNX Runtime, or returns the one that is already loaded.
@@ -104,18 +102,22 @@ fn start(library: PathBuf, asked: &'static str) -> Result<Runtime, MaskError> {
 
 /// A model ready to run, with its input and output tensors.
 pub(super) struct OnnxModel {
-    name: String,
+    spec: ModelSpec,
     decoder: Decoder,
-    input: Tensor<f32>,
-    options: RunOptions<HasSelectedOutputs>,
+    signature: Signature,
+    inputs: Inputs,
+    /// The preallocated outputs. With a recurrent state there are two sets that take turns, because the outputs of one
+    /// frame are inputs of the next.
+    outputs: Vec<RunOptions<HasSelectedOutputs>>,
+    /// The set for the next frame.
+    turn: usize,
     session: Session,
     processor: Processor,
     processor_error: Option<Failure>,
 }
 
 impl OnnxModel {
-    /// Creates a session for `bytes` and runs it once on black; falls back to the CPU if the configured processor
-    /// fails.
+    /// Creates a session for `bytes` and runs it on black; falls back to the CPU if the configured processor fails.
     ///
     /// # Errors
     /// If the bytes are not an ONNX model, or not the one described by `spec`.
@@ -145,22 +147,68 @@ impl OnnxModel {
         threads: usize,
     ) -> Result<Self, MaskError> {
         let not_onnx = |error: ort::Error| MaskError::NotOnnx { model: spec.name.clone(), reason: error.to_string() };
-        let session = runtime.session(bytes, processor, threads).map_err(not_onnx)?;
-        check_input(spec, &session)?;
-        let (dims, channels) = check_output(spec, &session)?;
-        let prepare = || -> ort::Result<_> {
-            let output = Tensor::<f32>::new(session.allocator(), dims)?;
-            let name = session.outputs()[0].name().to_owned();
-            let selected = OutputSelector::no_default().with(&name).preallocate(&name, output);
-            let input = Tensor::<f32>::new(session.allocator(), shape(spec, 3))?;
-            Ok((input, RunOptions::new()?.with_outputs(selected)))
+        let session = commit(runtime, bytes, processor, threads).map_err(not_onnx)?;
+        let signature = Signature::find(spec, session.inputs(), session.outputs())?;
+        let inputs = Inputs::new(session.allocator(), spec, &signature, session.inputs()).map_err(not_onnx)?;
+        let mut model = Self {
+            spec: spec.clone(),
+            decoder: Decoder::new(spec, signature.channels),
+            signature,
+            inputs,
+            outputs: Vec::new(),
+            turn: 0,
+            session,
+            processor,
+            processor_error: None,
         };
-        let (input, options) = prepare().map_err(not_onnx)?;
-        let decoder = Decoder::new(spec, channels);
-        let name = spec.name.clone();
-        let mut model = Self { name, decoder, input, options, session, processor, processor_error: None };
+        let is_recurrent = !model.signature.states.is_empty();
+        if is_recurrent {
+            model.find_state_shapes()?;
+        }
+        let sets = if is_recurrent { 2 } else { 1 };
+        model.outputs = (0..sets).map(|_| model.select_outputs(true)).collect::<ort::Result<_>>().map_err(not_onnx)?;
         model.run(&mut vec![0.0; spec.output_len()])?;
+        model.reset();
         Ok(model)
+    }
+
+    /// Finds the shapes of the state, which the file may leave open, with two frames.
+    ///
+    /// # Errors
+    /// If the model fails, or its state is too large or changes its shape.
+    fn find_state_shapes(&mut self) -> Result<(), MaskError> {
+        let spec = &self.spec;
+        let failed = |error: ort::Error| run_error(spec, &error);
+        let options = self.select_outputs(false).map_err(failed)?;
+        for is_first in [true, false] {
+            let inputs = SessionInputs::<'_, '_, 0>::from(self.inputs.values());
+            let outputs = self.session.run_with_options(inputs, &options).map_err(failed)?;
+            for (state, value) in self.signature.states.iter_mut().zip(outputs.values().skip(1)) {
+                let found = sides(&value);
+                if !is_first && found != state.dims {
+                    return Err(state_changes(spec, state, &found));
+                }
+                state.dims = found;
+            }
+            check_size(spec, &self.signature.states)?;
+            self.inputs.set_state(state_of(outputs));
+        }
+        self.inputs.resize_state(self.session.allocator(), &self.signature.states).map_err(failed)
+    }
+
+    /// The outputs to compute: the alpha and the state. If `preallocated`, each run writes to the same tensors.
+    fn select_outputs(&self, preallocated: bool) -> ort::Result<RunOptions<HasSelectedOutputs>> {
+        let Signature { alpha, alpha_dims, states, .. } = &self.signature;
+        let states = states.iter().map(|state| (state.output, &state.dims));
+        let mut selected = OutputSelector::no_default();
+        for (output, dims) in std::iter::once((*alpha, alpha_dims)).chain(states) {
+            let name = self.session.outputs()[output].name();
+            selected = selected.with(name);
+            if preallocated {
+                selected = selected.preallocate(name, Tensor::<f32>::new(self.session.allocator(), dims.clone())?);
+            }
+        }
+        Ok(RunOptions::new()?.with_outputs(selected))
     }
 
     /// The processor in use.
@@ -175,46 +223,108 @@ impl OnnxModel {
 
     /// The input tensor, in the model's axis order and value range.
     pub(super) fn input(&mut self) -> &mut [f32] {
-        self.input.extract_tensor_mut().1
+        self.inputs.image()
     }
 
-    /// Runs the model on the input tensor and writes its alpha, 0 to 1, row by row.
+    /// Clears the recurrent state, before the first frame of another stream.
+    pub(super) fn reset(&mut self) {
+        self.inputs.reset();
+    }
+
+    /// Runs the model on the input tensor and writes its alpha, 0 to 1, row by row. The recurrent state advances; after
+    /// an error, it is cleared.
     ///
     /// # Errors
     /// If ONNX Runtime fails, or the output is not finite.
     pub(super) fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
-        let failed = |error: ort::Error| MaskError::Run { model: self.name.clone(), reason: error.to_string() };
-        let outputs = self.session.run_with_options(ort::inputs![&self.input], &self.options).map_err(failed)?;
-        let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
-        match count_not_finite(values) {
-            0 => self.decoder.alpha(values, alpha),
-            count => return Err(MaskError::NotFinite { model: self.name.clone(), count }),
+        let result = self.advance(alpha);
+        if result.is_err() {
+            self.reset();
         }
+        result
+    }
+
+    fn advance(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
+        let spec = &self.spec;
+        let failed = |error: ort::Error| run_error(spec, &error);
+        let inputs = SessionInputs::<'_, '_, 0>::from(self.inputs.values());
+        let outputs = self.session.run_with_options(inputs, &self.outputs[self.turn]).map_err(failed)?;
+        for (name, value) in &outputs {
+            let count = count_not_finite(value.try_extract_tensor::<f32>().map_err(failed)?.1);
+            if count > 0 {
+                let output = format!("output {name:?} of {}", spec.file.display());
+                return Err(MaskError::NotFinite { model: spec.name.clone(), output, count });
+            }
+        }
+        self.decoder.alpha(outputs[0].try_extract_tensor::<f32>().map_err(failed)?.1, alpha);
+        self.inputs.set_state(state_of(outputs));
+        self.turn = (self.turn + 1) % self.outputs.len();
         Ok(())
     }
 }
 
+fn run_error(spec: &ModelSpec, error: &ort::Error) -> MaskError {
+    MaskError::Run { model: spec.name.clone(), reason: format!("{}: {error}", spec.file.display()) }
+}
+
+/// The outputs that are the state, after the alpha.
+fn state_of(outputs: SessionOutputs<'_>) -> impl Iterator<Item = DynValue> {
+    outputs.into_iter().skip(1).map(|(_, value)| value)
+}
+
+/// The sides of a tensor.
+fn sides(value: &DynValue) -> Vec<usize> {
+    let known = value.dtype().tensor_shape().into_iter().flat_map(|shape| shape.iter());
+    known.map(|&side| usize::try_from(side).unwrap_or(0)).collect()
+}
+
+fn state_changes(spec: &ModelSpec, state: &StateTensor, found: &[usize]) -> MaskError {
+    let (found, expected) =
+        (format!("{found:?} after the second frame"), format!("{:?}, as after the first", state.dims));
+    let fix = "correct the pairs in state, or export the model with a state of a fixed size";
+    problem(spec, &format!("state {:?}", state.name), found, expected, fix)
+}
+
 /// One thread suits models of a few milliseconds, and spinning between frames would double the CPU time.
-fn commit(environment: &Environment, bytes: &[u8], processor: Processor, threads: usize) -> ort::Result<Session> {
-    SessionBuilder::new(environment)?
+pub(super) fn commit(runtime: &Runtime, bytes: &[u8], processor: Processor, threads: usize) -> ort::Result<Session> {
+    let mut builder = SessionBuilder::new(&runtime.environment)?
         .with_execution_providers(provider(processor, threads).as_slice())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
-        .with_log_level(LogLevel::Warning)?
-        .commit_from_memory(bytes)
+        .with_log_level(LogLevel::Warning)?;
+    if processor == Processor::MiGraphX {
+        append_migraphx(&runtime.library, &mut builder)?;
+    }
+    builder.commit_from_memory(bytes)
 }
 
 /// The execution provider, which must be available if it is named.
 fn provider(processor: Processor, threads: usize) -> Option<ExecutionProviderDispatch> {
     let provider = match processor {
-        Processor::Cpu => return None,
+        Processor::Cpu | Processor::MiGraphX => return None,
         Processor::Cuda => ep::CUDA::default().build(),
         Processor::OpenVino => ep::OpenVINO::default().with_device_type("AUTO").with_num_threads(threads).build(),
     };
     Some(provider.error_on_failure())
+}
+
+/// Adds MIGraphX through the function that its builds of ONNX Runtime export: the layout of the struct with its options,
+/// which `ort` uses, differs between versions.
+fn append_migraphx(library: &Path, builder: &mut SessionBuilder) -> ort::Result<()> {
+    type Append = unsafe extern "C" fn(*mut ort::sys::OrtSessionOptions, c_int) -> ort::sys::OrtStatusPtr;
+    let name = c"OrtSessionOptionsAppendExecutionProvider_MIGraphX";
+    let Some(symbol) = runtime::symbol(library, name) else {
+        return Err(ort::Error::new("the library was built without MIGraphX"));
+    };
+    // SAFETY: the function of this name has this type in all versions.
+    let append = unsafe { mem::transmute::<NonNull<c_void>, Append>(symbol) };
+    // SAFETY: the options are valid, and borrowed for the call; device 0 is the first GPU.
+    let status = unsafe { append(builder.ptr_mut(), 0) };
+    // SAFETY: ONNX Runtime has returned this status, and nothing else uses it.
+    unsafe { ort::Error::result_from_status(status) }
 }
 
 fn no_processor(processor: Processor, reason: &str, library: &Path) -> Failure {
@@ -226,6 +336,9 @@ fn no_processor(processor: Processor, reason: &str, library: &Path) -> Failure {
             "set mask.library to a library of the package onnxruntime-gpu, and check that nvidia-smi works"
         }
         Processor::OpenVino => "set mask.library to a library of the package onnxruntime-openvino",
+        Processor::MiGraphX => {
+            "set mask.library to a library of the package onnxruntime-migraphx, and check that rocminfo lists the GPU"
+        }
     })
 }
 
@@ -293,6 +406,21 @@ mod tests {
         let mut alpha = vec![1.0; spec.width * spec.height];
         model.run(&mut alpha).unwrap();
         assert!(alpha.iter().all(|&alpha| alpha < 0.5));
+    }
+
+    #[test]
+    fn without_migraphx_in_the_library_the_model_runs_on_the_cpu_with_a_reason() {
+        let Some(runtime) = runtime_or_skip() else { return };
+        let spec = &catalogue::bundled()[0];
+        let settings = Settings { processor: "migraphx".parse().unwrap(), ..Settings::default() };
+        let (_, bytes) = catalogue::load(spec, &settings).unwrap();
+        let model = OnnxModel::load(&runtime, spec, &bytes, &settings).unwrap();
+        if model.processor() == Processor::MiGraphX {
+            return; // this machine has it
+        }
+        let failure = model.processor_error().unwrap();
+        assert!(failure.message.contains("cannot use processor migraphx: "), "{failure}");
+        assert!(failure.hint.as_ref().unwrap().contains("onnxruntime-migraphx"), "{failure:?}");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum Processor {
     Cuda,
     /// Intel CPUs, GPUs and NPUs; requires the OpenVINO build of ONNX Runtime.
     OpenVino,
+    /// An AMD GPU; requires the MIGraphX build of ONNX Runtime.
+    MiGraphX,
 }
 
 impl FromStr for Processor {
@@ -27,7 +29,8 @@ impl FromStr for Processor {
             "cpu" => Self::Cpu,
             "cuda" => Self::Cuda,
             "openvino" => Self::OpenVino,
-            _ => return Err(UnknownValue("cpu, cuda or openvino")),
+            "migraphx" => Self::MiGraphX,
+            _ => return Err(UnknownValue("cpu, cuda, openvino or migraphx")),
         })
     }
 }
@@ -38,6 +41,7 @@ impl fmt::Display for Processor {
             Self::Cpu => "cpu",
             Self::Cuda => "cuda",
             Self::OpenVino => "openvino",
+            Self::MiGraphX => "migraphx",
         })
     }
 }

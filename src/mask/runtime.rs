@@ -7,6 +7,7 @@ use std::{
     fs, mem,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    ptr::NonNull,
 };
 
 /// Environment variables that select the library, in order of precedence; the second is `ort`'s own.
@@ -72,8 +73,8 @@ struct ApiBase {
     version_string: Option<unsafe extern "C" fn() -> *const c_char>,
 }
 
-/// The version reported by the library at `path`; loads it if necessary.
-pub(super) fn version_of(path: &Path) -> Option<String> {
+/// The symbol `name` of the library at `path`; loads it if necessary.
+pub(super) fn symbol(path: &Path, name: &CStr) -> Option<NonNull<c_void>> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     // SAFETY: the path is a C string. The library's initializers run as they do when it is loaded to run models; it is
     // never unloaded.
@@ -82,10 +83,12 @@ pub(super) fn version_of(path: &Path) -> Option<String> {
         return None;
     }
     // SAFETY: the handle is valid, and the name is a C string.
-    let symbol = unsafe { libc::dlsym(library, c"OrtGetApiBase".as_ptr()) };
-    if symbol.is_null() {
-        return None;
-    }
+    NonNull::new(unsafe { libc::dlsym(library, name.as_ptr()) })
+}
+
+/// The version reported by the library at `path`; loads it if necessary.
+pub(super) fn version_of(path: &Path) -> Option<String> {
+    let symbol = symbol(path, c"OrtGetApiBase")?.as_ptr();
     // SAFETY: the function of this name has this type in all versions, and returns null or a pointer to a static.
     let base = unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ApiBase>(symbol)().as_ref()? };
     // SAFETY: the function takes no arguments and returns a static C string.

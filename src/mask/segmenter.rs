@@ -267,6 +267,7 @@ impl Segmenter for DualModelSegmenter {
         self.held = None;
         self.rate.last = None;
         self.rate.slow = 0;
+        self.fast.reset();
         self.matte.reset();
         if let Some(keyframes) = &mut self.keyframes {
             keyframes.worker.discard();
@@ -325,7 +326,7 @@ mod tests {
 
         fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
             if Some(self.asked.fetch_add(1, Ordering::Relaxed)) == self.refuses {
-                return Err(MaskError::NotFinite { model: "left half".into(), count: 1 });
+                return Err(MaskError::NotFinite { model: "left half".into(), output: "alpha".into(), count: 1 });
             }
             let width = self.width;
             alpha.iter_mut().enumerate().for_each(|(at, alpha)| *alpha = f32::from(u8::from(at % width < width / 2)));

@@ -1,9 +1,6 @@
 //! Checks a model file's tensors against the catalogue entry.
 
-use ort::{
-    session::Session,
-    value::{Outlet, TensorElementType, ValueType},
-};
+use ort::value::{Outlet, TensorElementType, ValueType};
 
 use super::{
     MaskError,
@@ -18,25 +15,21 @@ pub(super) fn shape(spec: &ModelSpec, channels: usize) -> [usize; 4] {
     }
 }
 
-/// Checks the input.
-///
-/// # Errors
-/// If the model has any other input.
-pub(super) fn check_input(spec: &ModelSpec, session: &Session) -> Result<(), MaskError> {
-    let expected = shape(spec, 3);
-    match session.inputs() {
-        [input] if dims(input).is_some_and(|dims| fits(dims, &expected)) => Ok(()),
-        inputs => Err(mismatch(spec, format!("one input of float32 {expected:?}"), "input", inputs)),
-    }
+/// Whether an input fits the image of the specification.
+pub(super) fn fits_image(spec: &ModelSpec, input: &Outlet) -> bool {
+    dims(input).is_some_and(|dims| fits(dims, &shape(spec, 3)))
 }
 
-/// The shape of the first output, and its number of channels.
+/// The shape of the output with the alpha, and its number of channels; an error lists all `outputs`.
 ///
 /// # Errors
 /// If it differs from the specification.
-pub(super) fn check_output(spec: &ModelSpec, session: &Session) -> Result<(Vec<usize>, usize), MaskError> {
-    let outputs = session.outputs();
-    let dims = outputs.first().and_then(dims).unwrap_or_default();
+pub(super) fn alpha_shape(
+    spec: &ModelSpec,
+    output: &Outlet,
+    outputs: &[Outlet],
+) -> Result<(Vec<usize>, usize), MaskError> {
+    let dims = dims(output).unwrap_or_default();
     let channels = match (spec.output, dims) {
         (Output::Alpha | Output::SigmoidLogits, _) => 1,
         (Output::AlphaHair, _) => 2,
@@ -65,7 +58,7 @@ fn shape_of_classes(spec: &ModelSpec) -> String {
 }
 
 /// The sides of a float tensor, -1 where the model leaves them open.
-fn dims(outlet: &Outlet) -> Option<&[i64]> {
+pub(super) fn dims(outlet: &Outlet) -> Option<&[i64]> {
     match outlet.dtype() {
         ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => Some(shape),
         _ => None,
@@ -81,11 +74,12 @@ fn fits(dims: &[i64], expected: &[usize; 4]) -> bool {
     dims.iter().copied().filter(|&side| side != 1).eq(wanted)
 }
 
-fn mismatch(spec: &ModelSpec, expected: String, what: &str, outlets: &[Outlet]) -> MaskError {
+/// An error that lists the tensors of the file.
+pub(super) fn mismatch(spec: &ModelSpec, expected: String, what: &str, outlets: &[Outlet]) -> MaskError {
     let found = outlets.iter().map(|outlet| format!("{what} {:?} of {}", outlet.name(), outlet.dtype()));
     let found = found.collect::<Vec<_>>().join(", ");
     let found = if found.is_empty() { format!("no {what}") } else { found };
-    MaskError::Shape { model: spec.name.clone(), expected, found }
+    MaskError::Shape { model: spec.name.clone(), file: spec.file.clone(), expected, found }
 }
 
 #[cfg(test)]

@@ -133,7 +133,9 @@ pub(super) fn open_fake(settings: &mask::Settings, _: Size) -> Result<Box<dyn Se
     let is_high = settings.quality == Quality::High;
     OPENED.fetch_add(1, Ordering::Relaxed);
     match &*settings.model {
-        "refused" if is_high => return Err(MaskError::NotFinite { model: "fake".to_owned(), count: 1 }),
+        "refused" if is_high => {
+            return Err(MaskError::NotFinite { model: "fake".to_owned(), output: "alpha".to_owned(), count: 1 });
+        }
         "slow" if is_high => {
             OPENING.store(true, Ordering::Relaxed);
             std::thread::sleep(Duration::from_millis(700));

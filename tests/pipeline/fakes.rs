@@ -67,7 +67,7 @@ pub(super) fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Se
         missing: None,
     };
     match settings.model.as_str() {
-        "broken" => Err(MaskError::NotFinite { model: "broken".to_owned(), count: 1 }),
+        "broken" => Err(MaskError::NotFinite { model: "broken".to_owned(), output: "alpha".to_owned(), count: 1 }),
         BUILT_IN => Ok(Box::new(LeftHalf(info, Duration::from_millis(2)))),
         milliseconds => Ok(Box::new(LeftHalf(info, Duration::from_millis(milliseconds.parse().unwrap())))),
     }

@@ -7,7 +7,11 @@ use ort::{
     value::Tensor,
 };
 
-use crate::mask::{MaskError, Processor, decode::count_not_finite, onnx::Runtime};
+use crate::mask::{
+    MaskError, Processor,
+    decode::count_not_finite,
+    onnx::{Runtime, commit},
+};
 
 /// The network, compiled into the program.
 static BYTES: &[u8] = include_bytes!("../../../models/refiner/selfie_refiner.onnx");
@@ -40,7 +44,7 @@ impl Network {
     /// If ONNX Runtime cannot run it.
     pub(super) fn load(runtime: &Runtime) -> Result<Self, MaskError> {
         let not_onnx = |error: ort::Error| MaskError::NotOnnx { model: NAME.to_owned(), reason: error.to_string() };
-        let session = runtime.session(BYTES, Processor::Cpu, 1).map_err(not_onnx)?;
+        let session = commit(runtime, BYTES, Processor::Cpu, 1).map_err(not_onnx)?;
         let prepare = || -> ort::Result<_> {
             let output = Tensor::<f32>::new(session.allocator(), [1, 1, TILE, TILE])?;
             let name = session.outputs()[0].name().to_owned();
@@ -70,7 +74,7 @@ impl Network {
         let (_, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
         let count = count_not_finite(values);
         if count > 0 {
-            return Err(MaskError::NotFinite { model: NAME.to_owned(), count });
+            return Err(MaskError::NotFinite { model: NAME.to_owned(), output: "alpha".to_owned(), count });
         }
         self.alpha.copy_from_slice(values);
         Ok(&self.alpha)

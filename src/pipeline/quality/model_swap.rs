@@ -242,7 +242,7 @@ mod tests {
         let is_counted = settings.model == "counted";
         ALIVE.fetch_add(usize::from(is_counted), Ordering::Relaxed);
         match &*settings.model {
-            "refused" => Err(MaskError::NotFinite { model: "fake".into(), count: 1 }),
+            "refused" => Err(MaskError::NotFinite { model: "fake".into(), output: "alpha".into(), count: 1 }),
             "panics" => panic!("on purpose"),
             answers => {
                 let answers = answers.parse().unwrap_or(1);
