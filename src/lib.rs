@@ -59,6 +59,7 @@ pub mod media;
 pub mod painter;
 pub mod paths;
 pub mod pipeline;
+#[cfg(feature = "pipewire")]
 mod pipewire;
 pub mod process;
 pub mod prompt;

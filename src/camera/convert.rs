@@ -2,96 +2,117 @@
 
 use multiversion::multiversion;
 
-use super::{CameraError, format::Pixel};
+use super::{CameraError, format::Pixel, rgb};
 use crate::frame::{Frame, Size};
 
-/// Converts frames of one format.
-#[derive(Debug)]
-pub(super) struct Unpacker {
-    pixel: Pixel,
-    size: Size,
-    stride: usize,
+/// A plane of a frame in memory.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Plane<'a> {
+    pub bytes: &'a [u8],
+    /// Bytes from one row to the next.
+    pub stride: usize,
 }
 
-impl Unpacker {
-    /// For frames of `size` with `stride` bytes per row of the first plane. A stride shorter than a row means no
-    /// padding; some drivers report 0. Not for [`Pixel::Mjpg`].
-    pub(super) fn new(pixel: Pixel, size: Size, stride: usize) -> Self {
-        let row = match pixel {
-            Pixel::Yuyv | Pixel::Uyvy => 2 * size.width(),
-            _ => size.width(),
-        };
-        Self { pixel, size, stride: if stride < row { row } else { stride } }
-    }
-
-    /// Converts the frame in `bytes` to `into`, which must have the same size.
-    pub(super) fn unpack(&self, bytes: &[u8], into: &mut Frame) -> Result<(), CameraError> {
-        debug_assert_eq!(into.size(), self.size);
-        let (y, u, v) = into.planes_mut();
-        let (stride, rows) = (self.stride, self.size.height());
-        let luma = plane(bytes, 0, stride, rows)?;
-        if matches!(self.pixel, Pixel::Yuyv | Pixel::Uyvy) {
-            self.packed(luma, [y, u, v]);
-            return Ok(());
-        }
-        let after = stride * rows;
-        match self.pixel {
-            Pixel::Nv12 => {
-                let chroma = plane(bytes, after, stride, rows / 2)?;
-                let width = self.size.width();
-                let planes = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
-                for (row, (u, v)) in chroma.chunks(stride).zip(planes) {
-                    split_pairs(&row[..width], u, v);
-                }
-            }
-            Pixel::Yu12 | Pixel::Yv12 => {
-                let half = stride / 2;
-                let first = plane(bytes, after, half, rows / 2)?;
-                let second = plane(bytes, after + half * (rows / 2), half, rows / 2)?;
-                let (cb, cr) = if self.pixel == Pixel::Yu12 { (first, second) } else { (second, first) };
-                copy_rows(cb, half, u, self.size.width() / 2);
-                copy_rows(cr, half, v, self.size.width() / 2);
-            }
-            _ => {
-                u.fill(128);
-                v.fill(128);
-            }
-        }
-        copy_rows(luma, stride, y, self.size.width());
-        Ok(())
-    }
-
-    fn packed(&self, bytes: &[u8], [y, u, v]: [&mut [u8]; 3]) {
-        let width = self.size.width();
-        let pairs = y.chunks_exact_mut(2 * width).zip(bytes.chunks(2 * self.stride));
-        let chroma = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
-        for ((y, rows), (u, v)) in pairs.zip(chroma) {
-            let (y_top, y_bottom) = y.split_at_mut(width);
-            let (top, bottom) = rows.split_at(self.stride);
-            let (top, bottom) = (&top[..2 * width], &bottom[..2 * width]);
-            if self.pixel == Pixel::Yuyv {
-                packed_luma::<0>(top, y_top);
-                packed_luma::<0>(bottom, y_bottom);
-                packed_chroma::<1, 3>(top, bottom, u, v);
-            } else {
-                packed_luma::<1>(top, y_top);
-                packed_luma::<1>(bottom, y_bottom);
-                packed_chroma::<0, 2>(top, bottom, u, v);
-            }
-        }
+/// The planes of a format: bytes per row without padding, and rows. Absent planes have none. Not for [`Pixel::Mjpg`].
+pub(super) fn shapes(pixel: Pixel, size: Size) -> [(usize, usize); 3] {
+    let (width, height) = (size.width(), size.height());
+    match pixel {
+        Pixel::Yuyv | Pixel::Uyvy => [(2 * width, height), (0, 0), (0, 0)],
+        Pixel::Rgb(order) => [(order.step() * width, height), (0, 0), (0, 0)],
+        Pixel::Nv12 => [(width, height), (width, height / 2), (0, 0)],
+        Pixel::Yu12 | Pixel::Yv12 => [(width, height), (width / 2, height / 2), (width / 2, height / 2)],
+        Pixel::Grey | Pixel::Mjpg => [(width, height), (0, 0), (0, 0)],
     }
 }
 
-/// `rows` rows of a plane that begins at `start`.
-fn plane(bytes: &[u8], start: usize, stride: usize, rows: usize) -> Result<&[u8], CameraError> {
-    bytes.get(start..start + stride * rows).ok_or(CameraError::Corrupt("fewer bytes than the format requires"))
+/// The planes of a frame in one block of memory, with `stride` bytes per row of the first plane. A stride shorter than
+/// a row means no padding; some drivers report 0.
+pub(super) fn split(pixel: Pixel, size: Size, bytes: &[u8], stride: usize) -> Result<[Plane<'_>; 3], CameraError> {
+    let shapes = shapes(pixel, size);
+    let stride = if stride < shapes[0].0 { shapes[0].0 } else { stride };
+    let chroma = if shapes[2].1 > 0 { stride / 2 } else { stride };
+    with_strides(shapes, bytes, [stride, chroma, chroma])
 }
 
-fn copy_rows(from: &[u8], stride: usize, to: &mut [u8], width: usize) {
-    if stride == width {
-        return to.copy_from_slice(&from[..to.len()]);
+/// Consecutive planes with these strides.
+pub(super) fn with_strides(
+    shapes: [(usize, usize); 3],
+    bytes: &[u8],
+    strides: [usize; 3],
+) -> Result<[Plane<'_>; 3], CameraError> {
+    let mut planes = [Plane::default(); 3];
+    let mut rest = bytes;
+    for ((plane, (_, rows)), stride) in planes.iter_mut().zip(shapes).zip(strides) {
+        *plane = Plane { bytes: rest, stride };
+        let len = stride.checked_mul(rows).ok_or(TOO_SHORT)?;
+        // the last plane may end after its last pixel
+        rest = rest.get(len..).unwrap_or_default();
     }
-    for (from, to) in from.chunks(stride).zip(to.chunks_exact_mut(width)) {
+    Ok(planes)
+}
+
+const TOO_SHORT: CameraError = CameraError::Corrupt("fewer bytes than the format requires");
+
+/// Converts a frame to `into`, which must have the size that the planes are for.
+pub(super) fn unpack(pixel: Pixel, planes: [Plane<'_>; 3], into: &mut Frame) -> Result<(), CameraError> {
+    let size = into.size();
+    for (plane, (row, rows)) in planes.iter().zip(shapes(pixel, size)) {
+        let needed = rows.checked_sub(1).and_then(|gaps| plane.stride.checked_mul(gaps)?.checked_add(row));
+        if rows > 0 && (plane.stride < row || needed.is_none_or(|needed| plane.bytes.len() < needed)) {
+            return Err(TOO_SHORT);
+        }
+    }
+    let width = size.width();
+    let [luma, first, second] = planes;
+    let (y, u, v) = into.planes_mut();
+    match pixel {
+        Pixel::Yuyv | Pixel::Uyvy => return packed(pixel, luma, width, [y, u, v]),
+        Pixel::Rgb(order) => return rgb::unpack(order, luma, width, [y, u, v]),
+        Pixel::Nv12 => {
+            let planes = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
+            for (row, (u, v)) in first.bytes.chunks(first.stride).zip(planes) {
+                split_pairs(&row[..width], u, v);
+            }
+        }
+        Pixel::Yu12 | Pixel::Yv12 => {
+            let (cb, cr) = if pixel == Pixel::Yu12 { (first, second) } else { (second, first) };
+            copy_rows(cb, u, width / 2);
+            copy_rows(cr, v, width / 2);
+        }
+        Pixel::Grey | Pixel::Mjpg => {
+            u.fill(128);
+            v.fill(128);
+        }
+    }
+    copy_rows(luma, y, width);
+    Ok(())
+}
+
+fn packed(pixel: Pixel, plane: Plane<'_>, width: usize, [y, u, v]: [&mut [u8]; 3]) -> Result<(), CameraError> {
+    let pairs = y.chunks_exact_mut(2 * width).zip(plane.bytes.chunks(2 * plane.stride));
+    let chroma = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
+    for ((y, rows), (u, v)) in pairs.zip(chroma) {
+        let (y_top, y_bottom) = y.split_at_mut(width);
+        let (top, bottom) = rows.split_at(plane.stride);
+        let (top, bottom) = (&top[..2 * width], &bottom[..2 * width]);
+        if pixel == Pixel::Yuyv {
+            packed_luma::<0>(top, y_top);
+            packed_luma::<0>(bottom, y_bottom);
+            packed_chroma::<1, 3>(top, bottom, u, v);
+        } else {
+            packed_luma::<1>(top, y_top);
+            packed_luma::<1>(bottom, y_bottom);
+            packed_chroma::<0, 2>(top, bottom, u, v);
+        }
+    }
+    Ok(())
+}
+
+fn copy_rows(from: Plane<'_>, to: &mut [u8], width: usize) {
+    if from.stride == width {
+        return to.copy_from_slice(&from.bytes[..to.len()]);
+    }
+    for (from, to) in from.bytes.chunks(from.stride).zip(to.chunks_exact_mut(width)) {
         to.copy_from_slice(&from[..width]);
     }
 }
@@ -151,7 +172,7 @@ mod tests {
             Pixel::Nv12 => [y * stride + x, after + y / 2 * stride + x / 2 * 2, after + y / 2 * stride + x / 2 * 2 + 1],
             Pixel::Yu12 => [y * stride + x, after + chroma, after + half * rows / 2 + chroma],
             Pixel::Yv12 => [y * stride + x, after + half * rows / 2 + chroma, after + chroma],
-            Pixel::Grey | Pixel::Mjpg => [y * stride + x, usize::MAX, usize::MAX],
+            Pixel::Grey | Pixel::Mjpg | Pixel::Rgb(_) => [y * stride + x, usize::MAX, usize::MAX],
         }
     }
 
@@ -169,7 +190,7 @@ mod tests {
             let stride = packed * size.width() + 2 * pad;
             let bytes: Vec<u8> = noise.iter().copied().cycle().take(stride * size.height() * 3 / 2).collect();
             let mut frame = Frame::new(size);
-            Unpacker::new(pixel, size, stride).unpack(&bytes, &mut frame).unwrap();
+            unpack(pixel, split(pixel, size, &bytes, stride).unwrap(), &mut frame).unwrap();
 
             let (ys, us, vs) = frame.planes();
             let at = |x, y| sample_offsets(pixel, stride, size.height(), x, y).map(|at| bytes.get(at).copied().unwrap_or(128));
@@ -191,12 +212,10 @@ mod tests {
         let size = Size::new(32, 16).unwrap();
         for pixel in PIXELS {
             let mut frame = Frame::new(size);
-            let unpacker = Unpacker::new(pixel, size, 0);
             for len in [0, 1, 511] {
-                assert!(
-                    matches!(unpacker.unpack(&vec![0; len], &mut frame), Err(CameraError::Corrupt(_))),
-                    "{pixel:?}"
-                );
+                let bytes = vec![0; len];
+                let unpacked = unpack(pixel, split(pixel, size, &bytes, 0).unwrap(), &mut frame);
+                assert!(matches!(unpacked, Err(CameraError::Corrupt(_))), "{pixel:?}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use super::Unreadable;
+use super::{Unreadable, pipewire_error::PipeWireError};
 use crate::{
     duration::HumanDuration,
     error::{Failure, Kind, Recovery, chain},
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // see the messages
 pub enum CameraError {
-    #[error("no camera found: no /dev/video* device has a format supported by bgcam")]
+    #[error("no camera found: no /dev/video* device has a format supported by bgcam, and PipeWire has no camera")]
     NoCamera,
     #[error("camera {device:?} not found")]
     NotFound { device: String, available: Vec<String> },
@@ -42,6 +42,8 @@ pub enum CameraError {
     /// Frames arrive, but none can be decoded.
     #[error("camera {device} sent only damaged frames for {}: {why}", HumanDuration(*.waited))]
     AllCorrupt { device: String, why: &'static str, waited: Duration },
+    #[error(transparent)]
+    PipeWire(#[from] PipeWireError),
     #[error("cannot read {}", .path.display())]
     File { path: PathBuf, source: FileError },
     #[error("{} is not a supported image or video: {why}", .path.display())]
@@ -85,6 +87,7 @@ impl CameraError {
             | Self::Unsupported { .. }
             | Self::Stalled { .. }
             | Self::AllCorrupt { .. }
+            | Self::PipeWire(_)
             | Self::Gone { .. } => Recovery::Reopen,
             Self::File { .. }
             | Self::NotVideo { .. }
@@ -100,6 +103,7 @@ impl CameraError {
             Self::NoCamera | Self::NotFound { .. } => Kind::NotFound,
             Self::File { source, .. } => source.kind(),
             Self::Image(error) => error.kind(),
+            Self::PipeWire(error) => error.kind(),
             Self::Denied { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
             Self::NotCapture { .. } | Self::Unreadable(_) | Self::Fields { .. } | Self::Unsupported { .. } => {
@@ -124,6 +128,9 @@ impl CameraError {
             }
             Self::NotFound { available, .. } => return Some(format!("available: {}", available.join(", "))),
             Self::Denied { .. } => "run `sudo usermod -aG video $USER`, then log out and back in",
+            Self::Busy { holder: Some(holder), .. } if holder.name == "pipewire" => {
+                "an app uses it through PipeWire: close that app, or share the camera with camera.device = \"pipewire\""
+            }
             Self::Busy { .. } => "close the app that uses it, or select \"Virtual Background Cam\" in that app",
             Self::Fields { .. } => "set the source or the capture device to a progressive mode, such as 720p",
             Self::Unreadable(_) => {
@@ -141,6 +148,7 @@ impl CameraError {
             Self::NotVideo { .. } => "run `ffmpeg -i FILE` to see its format",
             Self::NoFfmpeg { .. } => "install it, for example with `sudo apt install ffmpeg`, or use Y4M, PNG or JPEG",
             Self::Image(error) => return error.hint(),
+            Self::PipeWire(error) => return Some(error.hint()),
             Self::Corrupt(_) | Self::File { .. } | Self::EndOfStream { .. } => return None,
         };
         Some(hint.to_owned())

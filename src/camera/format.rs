@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::rgb::RgbOrder;
 use crate::frame::Size;
 
 /// A pixel format at one size.
@@ -25,10 +26,12 @@ pub(super) enum Pixel {
     Yu12,
     Yv12,
     Grey,
+    /// Full-range RGB; only from PipeWire.
+    Rgb(RgbOrder),
 }
 
 impl Pixel {
-    /// All pixel formats with their V4L2 fourccs.
+    /// All pixel formats of webcams with their V4L2 fourccs.
     const ALL: [(&'static [u8; 4], Self); 8] = [
         (b"MJPG", Self::Mjpg),
         (b"JPEG", Self::Mjpg), // an alias of MJPG
@@ -50,7 +53,7 @@ impl Pixel {
         match self {
             Self::Nv12 | Self::Yu12 | Self::Yv12 => 0.0,
             Self::Yuyv | Self::Uyvy => 0.01,
-            Self::Mjpg => 0.1,
+            Self::Mjpg | Self::Rgb(_) => 0.1,
             Self::Grey => 8.0,
         }
     }

@@ -6,21 +6,47 @@ use std::{
 };
 
 use super::{
-    device::{Cameras, Device, MULTI_PLANAR, Unreadable},
+    PipeWireError,
+    device::{Cameras, Device, MULTI_PLANAR, Unreadable, is_relay},
     format::CaptureFormat,
-    links,
+    links, pipewire,
     v4l2::Node,
 };
+use crate::error::chain;
 use nokhwa::utils::ApiBackend;
 
-/// All cameras with all their formats; excludes output and metadata nodes.
+/// All cameras with all their formats, including those in PipeWire; excludes output and metadata nodes.
 pub fn list() -> Cameras {
-    scan_with(|node| node.formats(None, |_| true))
+    let mut cameras = scan_with(|node| node.formats(None, |_| true));
+    add_pipewire_or_log(&mut cameras);
+    cameras
 }
 
-/// All cameras, each with only its decodable formats if it has any.
+/// All cameras, each with only its decodable formats if it has any, including those in PipeWire.
 pub fn scan() -> Cameras {
+    let mut cameras = scan_devices();
+    add_pipewire_or_log(&mut cameras);
+    cameras
+}
+
+/// As [`scan`], without PipeWire.
+pub(super) fn scan_devices() -> Cameras {
     scan_with(|node| node.usable_formats(None))
+}
+
+/// Adds the cameras in PipeWire.
+pub(super) fn add_pipewire(cameras: &mut Cameras) -> Result<(), PipeWireError> {
+    let found = pipewire::cameras()?;
+    cameras.devices.extend(found.devices);
+    cameras.shared.extend(found.webcams);
+    Ok(())
+}
+
+/// Adds the cameras in PipeWire, if it runs.
+pub(super) fn add_pipewire_or_log(cameras: &mut Cameras) {
+    if let Err(error) = add_pipewire(cameras) {
+        tracing::debug!("{}", chain(&error));
+    }
 }
 
 fn scan_with(formats: impl Fn(&Node) -> io::Result<Vec<CaptureFormat>>) -> Cameras {
@@ -48,11 +74,14 @@ fn describe(
 ) -> io::Result<()> {
     let node = Node::open(path)?;
     let caps = node.caps()?;
+    if caps.is_camera_part() {
+        return Ok(());
+    }
     if caps.is_multi_planar() && caps.streams() {
         cameras.unreadable.push(Unreadable { name: caps.card, path: path.to_owned(), why: MULTI_PLANAR });
     } else if caps.captures() && caps.streams() {
         cameras.devices.push(Device {
-            virtual_: caps.is_loopback(),
+            virtual_: caps.is_loopback() && !is_relay(&caps.card),
             name: caps.card,
             path: path.to_owned(),
             id: None,

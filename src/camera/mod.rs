@@ -2,6 +2,7 @@
 
 mod colour;
 mod convert;
+mod decoder;
 mod demo;
 mod device;
 mod error;
@@ -15,7 +16,14 @@ mod list;
 pub mod mjpeg;
 mod negotiate;
 mod pace;
+#[cfg(not(feature = "pipewire"))]
+#[path = "no_pipewire.rs"]
+mod pipewire;
+#[cfg(feature = "pipewire")]
+mod pipewire;
+mod pipewire_error;
 mod probe;
+mod rgb;
 pub mod sample;
 mod scale;
 mod select;
@@ -24,7 +32,10 @@ mod stream;
 mod v4l2;
 mod webcam;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use self::select::CameraSelector;
 pub use self::{
@@ -33,12 +44,13 @@ pub use self::{
     file::FileOptions,
     format::CaptureFormat,
     list::{list, scan},
+    pipewire_error::PipeWireError,
     probe::{inspect, probe},
     select::select,
 };
 use crate::frame::{Frame, Size};
 
-/// A source of frames: webcam, file or demo scene.
+/// A source of frames: webcam, PipeWire camera, file or demo scene.
 pub trait FrameSource: Send {
     /// What was actually opened.
     fn info(&self) -> &SourceInfo;
@@ -67,7 +79,7 @@ pub trait FrameSource: Send {
 pub struct SourceInfo {
     /// Display name: the card name, the file name or `demo`.
     pub name: String,
-    /// Device node or file.
+    /// Device node, file, or `pipewire:NODE`.
     pub path: Option<PathBuf>,
     /// Stable path, `/dev/v4l/by-id/...`, if available.
     pub id: Option<String>,
@@ -82,7 +94,7 @@ pub struct SourceInfo {
 /// Which source to open, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// `auto`, a device path, part of a name, a stable id, `file:PATH` or `demo`.
+    /// `auto`, a device path, part of a name, a stable id, `pipewire`, `pipewire:NAME`, `file:PATH` or `demo`.
     pub device: String,
     /// Size of the delivered frames.
     pub size: Size,
@@ -105,31 +117,56 @@ pub const FOURCCS: [&str; 8] = ["MJPG", "JPEG", "YUYV", "UYVY", "NV12", "YU12", 
 /// # Errors
 /// If the source does not exist or can't be used; [`CameraError::recovery`] determines whether to retry.
 pub fn open(settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
-    if let Some(path) = locate(settings)? {
-        return webcam::open(&path, settings);
-    }
     match CameraSelector::parse(&settings.device) {
+        CameraSelector::Demo => demo::open(settings.size, settings.fps),
         CameraSelector::File(path) => {
             let options =
                 FileOptions { size: Some(settings.size), looped: true, paced: true, timeout: Some(settings.timeout) };
             file::open(&path, &options)
         }
-        _ => demo::open(settings.size, settings.fps),
+        CameraSelector::PipeWire(wanted) => pipewire::open(wanted.as_deref(), settings),
+        selector => {
+            let path = path_of(&selector, settings)?;
+            match select::node_name(&path) {
+                Some(node) => pipewire::open(Some(node), settings),
+                None => webcam::open(&path, settings),
+            }
+        }
     }
 }
 
-/// The device node that [`open`] would open; `None` if `settings` select no webcam.
+/// The device node that [`open`] would open, or `pipewire:NODE`; `None` if `settings` select no camera.
 ///
 /// # Errors
 /// If there is no such camera.
 pub fn locate(settings: &Settings) -> Result<Option<PathBuf>, CameraError> {
     match CameraSelector::parse(&settings.device) {
         CameraSelector::Demo | CameraSelector::File(_) => Ok(None),
+        selector => path_of(&selector, settings).map(Some),
+    }
+}
+
+fn path_of(selector: &CameraSelector, settings: &Settings) -> Result<PathBuf, CameraError> {
+    let selected = |cameras: &Cameras| select(settings, cameras).cloned();
+    match selector {
         // A node that is not a camera is returned as well: opening it gives a precise error.
-        CameraSelector::Node(path) if !links::is_by_id(&path) => match path.canonicalize() {
-            Ok(node) => Ok(Some(node)),
-            Err(_) => Err(select::not_found(&settings.device, &scan())),
-        },
-        _ => select(settings, &scan()).map(|device| Some(device.path.clone())),
+        CameraSelector::Node(path) if !links::is_by_id(path) => {
+            path.canonicalize().map_err(|_| select::not_found(&settings.device, &scan()))
+        }
+        CameraSelector::PipeWire(_) => {
+            let mut cameras = Cameras::default();
+            list::add_pipewire(&mut cameras)?;
+            Ok(selected(&cameras)?.path)
+        }
+        _ => {
+            let mut cameras = list::scan_devices();
+            match selected(&cameras) {
+                Ok(device) if !device.is_infrared() || selector != &CameraSelector::Auto => Ok(device.path),
+                _ => {
+                    list::add_pipewire_or_log(&mut cameras);
+                    Ok(selected(&cameras)?.path)
+                }
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, time::Instant};
 
-use super::{CameraError, FOURCCS, Settings, list, locate, open};
+use super::{CameraError, FOURCCS, Settings, list, locate, open, select};
 use crate::{error::Recovery, frame::Frame};
 
 /// Opens a source, reads one frame and closes it. This turns on a webcam's LED.
@@ -34,6 +34,9 @@ pub fn probe(settings: &Settings) -> Result<(), CameraError> {
 /// If the camera is missing, is not a camera, or has no decodable format allowed by `settings`.
 pub fn inspect(settings: &Settings) -> Result<(), CameraError> {
     let Some(path) = locate(settings)? else { return Ok(()) };
+    if select::node_name(&path).is_some() {
+        return Ok(()); // its formats are known only when it is connected
+    }
     let name = path.display().to_string();
     let cameras = list();
     if let Some(camera) = cameras.unreadable.into_iter().find(|camera| camera.path == path) {

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{
     CameraError, Settings,
-    device::{Cameras, Device},
+    device::{Cameras, Device, PIPEWIRE},
     infrared, links, negotiate,
+    pipewire_error::PipeWireError,
 };
 
 /// How much better, in octaves of pixels or frame rate, a camera must fit the settings to precede one with a lower
@@ -19,6 +20,8 @@ pub(super) enum CameraSelector {
     Demo,
     File(PathBuf),
     Node(PathBuf),
+    /// A camera in PipeWire: the preferred one, or the one with this name.
+    PipeWire(Option<String>),
     /// A name or part of one, or the last component of a `/dev/v4l/by-id` or `by-path` link.
     Name(String),
 }
@@ -30,6 +33,11 @@ impl CameraSelector {
             "" | "auto" => Self::Auto,
             "demo" => Self::Demo,
             _ if device.starts_with("file:") => Self::File(device["file:".len()..].into()),
+            PIPEWIRE => Self::PipeWire(None),
+            _ if device.starts_with("pipewire:") => {
+                let name = device["pipewire:".len()..].trim();
+                Self::PipeWire((!name.is_empty()).then(|| name.to_owned()))
+            }
             _ if device.starts_with('/') => Self::Node(device.into()),
             _ => Self::Name(device.to_owned()),
         }
@@ -38,12 +46,14 @@ impl CameraSelector {
 
 /// Selects a camera.
 ///
-/// - `auto` is a real camera that bgcam can read. Colour precedes infrared, then a far better fit for size and rate,
-///   then the lower number.
+/// - `auto` is a real camera that bgcam can read. Colour precedes infrared, then a webcam a PipeWire camera, then a far
+///   better fit for size and rate, then the lower number.
 /// - A name or part of one selects in the same way among cameras with matching names; exact matches come first.
 ///   Infrared cameras are included if the setting mentions infrared. A v4l2loopback device must be named in full, and
 ///   bgcam's own output is never selected.
 /// - A link in `/dev/v4l/by-id` selects the colour camera of that device, wherever udev points the link.
+/// - `pipewire` selects a camera that only PipeWire offers, or else a webcam that PipeWire shares; `pipewire:NAME` the
+///   one with this node name, or whose description is or contains it.
 /// - A node, or a link in `/dev/v4l/by-path`, selects exactly that camera.
 ///
 /// # Errors
@@ -55,6 +65,7 @@ pub fn select<'a>(settings: &Settings, cameras: &'a Cameras) -> Result<&'a Devic
             let unreadable = cameras.unreadable.iter().find(|camera| camera.path == path).cloned();
             unreadable.map_or_else(|| not_found(&settings.device, cameras), CameraError::Unreadable)
         }),
+        CameraSelector::PipeWire(wanted) => Ok(in_pipewire(wanted.as_deref(), cameras)?),
         CameraSelector::Name(name) => match by_link_name(&name, cameras) {
             Some(device) => Ok(device),
             None => by_name(&name, settings, cameras),
@@ -65,12 +76,48 @@ pub fn select<'a>(settings: &Settings, cameras: &'a Cameras) -> Result<&'a Devic
 
 /// The best real camera.
 fn automatic<'a>(settings: &Settings, cameras: &'a Cameras) -> Result<&'a Device, CameraError> {
-    let real = cameras.devices.iter().filter(|device| !device.virtual_ && device.is_readable());
-    best(real.collect(), true, settings, cameras).ok_or_else(|| match (&cameras.denied, cameras.unreadable.first()) {
+    let mut real: Vec<_> = cameras.devices.iter().filter(|device| !device.virtual_ && device.is_readable()).collect();
+    let rank = |device: &Device| (device.is_infrared(), device.is_pipewire());
+    if let Some(first) = real.iter().map(|device| rank(device)).min() {
+        real.retain(|device| rank(device) == first);
+    }
+    best(real, true, settings, cameras).ok_or_else(|| match (&cameras.denied, cameras.unreadable.first()) {
         (Some(path), _) => CameraError::Denied { device: path.display().to_string() },
         (None, Some(camera)) => CameraError::Unreadable(camera.clone()),
         (None, None) => CameraError::NoCamera,
     })
+}
+
+/// The camera in PipeWire named `wanted`, or the preferred one.
+fn in_pipewire<'a>(wanted: Option<&str>, cameras: &'a Cameras) -> Result<&'a Device, PipeWireError> {
+    let all = || cameras.devices.iter().filter(|device| device.is_pipewire()).chain(&cameras.shared);
+    let Some(wanted) = wanted else {
+        return all().min_by_key(|device| device.is_infrared()).ok_or(PipeWireError::NoCamera);
+    };
+    let rank = |device: &&Device| pipewire_rank(wanted, node_name(&device.path)?, &device.name);
+    let found = all().filter(|device| rank(device).is_some()).min_by_key(rank);
+    found.ok_or_else(|| PipeWireError::NotFound { wanted: wanted.to_owned(), available: all().map(label).collect() })
+}
+
+/// The node name in the path of a PipeWire camera.
+pub(super) fn node_name(path: &Path) -> Option<&str> {
+    path.to_str()?.strip_prefix("pipewire:")
+}
+
+/// How well a PipeWire node matches a name; lower is better.
+pub(super) fn pipewire_rank(wanted: &str, node: &str, description: &str) -> Option<u8> {
+    let (wanted, node, description) = (wanted.to_lowercase(), node.to_lowercase(), description.to_lowercase());
+    match () {
+        () if node == wanted => Some(0),
+        () if description == wanted => Some(1),
+        () if description.contains(&wanted) || node.contains(&wanted) => Some(2),
+        () => None,
+    }
+}
+
+/// A camera in a list of available ones.
+fn label(device: &Device) -> String {
+    format!("{} ({})", device.name, device.path.display())
 }
 
 /// The camera named `name`, or else one whose name contains it, ignoring case.
@@ -79,7 +126,12 @@ fn by_name<'a>(name: &str, settings: &Settings, cameras: &'a Cameras) -> Result<
     let rank = |device: &Device| {
         let found = device.name.to_lowercase();
         let is_match = found == wanted || !device.virtual_ && found.contains(&wanted);
-        (is_match && !device.is_own_output()).then_some((found != wanted, device.virtual_, !device.is_readable()))
+        (is_match && !device.is_own_output()).then_some((
+            found != wanted,
+            device.virtual_,
+            !device.is_readable(),
+            device.is_pipewire(),
+        ))
     };
     let first = cameras.devices.iter().filter_map(rank).min();
     let named = cameras.devices.iter().filter(|device| first.is_some() && rank(device) == first);
@@ -152,7 +204,7 @@ fn by_link_name<'a>(name: &str, cameras: &'a Cameras) -> Option<&'a Device> {
 /// The error for a missing `device`, with the available cameras.
 pub(super) fn not_found(device: &str, cameras: &Cameras) -> CameraError {
     let available = cameras.devices.iter().filter(|device| !device.is_own_output());
-    let available = available.map(|device| format!("{} ({})", device.name, device.path.display())).collect();
+    let available = available.map(label).collect();
     CameraError::NotFound { device: device.to_owned(), available }
 }
 
@@ -219,6 +271,9 @@ mod tests {
         assert_eq!(CameraSelector::parse("file:a b.mp4"), CameraSelector::File("a b.mp4".into()));
         assert_eq!(CameraSelector::parse("/dev/video3"), CameraSelector::Node("/dev/video3".into()));
         assert_eq!(CameraSelector::parse("brio"), CameraSelector::Name("brio".into()));
+        assert_eq!(CameraSelector::parse("pipewire"), CameraSelector::PipeWire(None));
+        assert_eq!(CameraSelector::parse("pipewire:"), CameraSelector::PipeWire(None));
+        assert_eq!(CameraSelector::parse("pipewire: a b"), CameraSelector::PipeWire(Some("a b".into())));
     }
 
     #[test]
@@ -255,6 +310,35 @@ mod tests {
         let sensor = sized(0, "FHD RGB-IR Camera", "MJPG", "1280x720");
         let both = Cameras { devices: vec![sensor, sized(1, "Other", "MJPG", "1280x720")], ..Cameras::default() };
         assert_eq!(selected("auto", &both).unwrap(), 0, "an RGB-IR sensor delivers colour");
+    }
+
+    fn pipewire_camera(node: &str, name: &str) -> Device {
+        let path = format!("pipewire:{node}").into();
+        Device { path, driver: PIPEWIRE.into(), formats: Vec::new(), ..device(0, name, "", false) }
+    }
+
+    #[test]
+    fn pipewire_cameras_follow_webcams() {
+        let path = |wanted: &str, cameras: &Cameras| {
+            select(&settings(wanted), cameras).map(|device| device.path.display().to_string())
+        };
+        let mut cameras = machine();
+        cameras.devices.push(pipewire_camera("libcamera.front", "Built-in Camera"));
+        cameras.shared.push(pipewire_camera("v4l2.brio", "Logitech BRIO (V4L2)"));
+        assert_eq!(path("auto", &cameras).unwrap(), "/dev/video4");
+        assert_eq!(path("brio", &cameras).unwrap(), "/dev/video6");
+        for wanted in ["built", "pipewire", "pipewire:libcamera.front", "pipewire:BUILT-IN camera", "pipewire:front"] {
+            assert_eq!(path(wanted, &cameras).unwrap(), "pipewire:libcamera.front", "{wanted}");
+        }
+        assert_eq!(path("pipewire:brio", &cameras).unwrap(), "pipewire:v4l2.brio");
+        let missing = path("pipewire:nikon", &cameras).unwrap_err();
+        assert_eq!(missing.to_string(), "PipeWire camera \"nikon\" not found");
+        cameras.devices.retain(|device| device.is_pipewire() || device.is_infrared());
+        assert_eq!(path("auto", &cameras).unwrap(), "pipewire:libcamera.front", "colour precedes infrared");
+        cameras.devices.clear();
+        assert_eq!(path("pipewire", &cameras).unwrap(), "pipewire:v4l2.brio");
+        assert!(matches!(path("auto", &cameras), Err(CameraError::NoCamera)));
+        assert!(matches!(path("pipewire", &machine()), Err(CameraError::PipeWire(PipeWireError::NoCamera))));
     }
 
     #[test]

@@ -27,7 +27,7 @@ const BUFFER_COUNT: u32 = 4;
 
 /// Maximum age of a frame. Older ones are stale, or stamped by a different clock. The longest exposures take a
 /// second.
-const MAX_AGE: Duration = Duration::from_millis(1500);
+pub(super) const MAX_AGE: Duration = Duration::from_millis(1500);
 
 /// A streaming node; stops when dropped.
 #[derive(Debug)]

@@ -9,20 +9,16 @@ use std::{
 use super::{
     CameraError, FrameSource, Settings, SourceInfo,
     colour::colour_of,
-    convert::Unpacker,
+    decoder::{Decoder, Image},
     device::{MULTI_PLANAR, Unreadable},
-    field::{self, Lines},
+    field::Lines,
     format::{CaptureFormat, Pixel},
     infrared,
     interval::Interval,
-    links,
-    mjpeg::Mjpeg,
-    negotiate,
-    scale::Scaler,
+    links, negotiate,
     stream::{FilledBuffer, Stream},
     v4l2::{ActualFormat, Node},
 };
-use crate::frame::colour::ToNative;
 use crate::{
     frame::{Frame, Size},
     sink::LABEL,
@@ -39,33 +35,9 @@ struct Webcam {
     interval: Interval,
     stream: Stream,
     decoder: Decoder,
-    colour: ToNative,
-    /// If the native size differs from the requested size: a frame of the native size, and a scaler from it.
-    fit: Option<(Frame, Scaler)>,
+    stride: usize,
     seq: u64,
     last_sequence: Option<u32>,
-}
-
-#[derive(Debug)]
-enum Decoder {
-    Jpeg(Box<Mjpeg>),
-    Plain(Unpacker),
-}
-
-impl Decoder {
-    fn new(pixel: Pixel, size: Size, stride: usize) -> Option<Self> {
-        match pixel {
-            Pixel::Mjpg => Mjpeg::new(size).map(|decoder| Self::Jpeg(Box::new(decoder))),
-            _ => Some(Self::Plain(Unpacker::new(pixel, size, stride))),
-        }
-    }
-
-    fn decode(&mut self, bytes: &[u8], into: &mut Frame) -> Result<(), CameraError> {
-        match self {
-            Self::Jpeg(decoder) => decoder.decode(bytes, into),
-            Self::Plain(unpacker) => unpacker.unpack(bytes, into),
-        }
-    }
 }
 
 /// Opens the camera at `path` and starts it with the format that fits `settings` best.
@@ -97,7 +69,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
     }
     let fps = node.set_rate(choice.fps).unwrap_or(choice.fps);
 
-    let decoder = Decoder::new(pixel, native, given.stride)
+    let decoder = Decoder::new(pixel, native, colour_of(&given), settings.size)
         .ok_or_else(|| self::fault(path, "create a JPEG decoder", io::ErrorKind::OutOfMemory.into()))?;
     let stream = Stream::start(node).map_err(|(doing, error)| self::fault(path, doing, error))?;
     let id = links::link_of(path, infrared::is_named(&caps.card, "") || infrared::is_grey(&formats));
@@ -110,8 +82,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
         interval: Interval::new(fps),
         stream,
         decoder,
-        colour: ToNative::new(colour_of(&given)),
-        fit: Scaler::new(native, settings.size).map(|scaler| (Frame::new(native), scaler)),
+        stride: given.stride,
         seq: 0,
         last_sequence: None,
     }))
@@ -121,6 +92,9 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Box<dyn FrameSour
 fn check_caps(path: &Path, caps: &Caps) -> Result<(), CameraError> {
     if caps.is_loopback() && caps.card == LABEL {
         return Err(not_capture(path, "it is bgcam's own output"));
+    }
+    if caps.is_camera_part() {
+        return Err(not_capture(path, "it is a part of a camera that needs libcamera and PipeWire"));
     }
     if caps.is_multi_planar() {
         let name = caps.card.clone();
@@ -175,7 +149,7 @@ fn fault(path: &Path, doing: &'static str, source: io::Error) -> CameraError {
     match source.raw_os_error() {
         Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => CameraError::Gone { device, source },
         Some(libc::EACCES | libc::EPERM) => CameraError::Denied { device },
-        Some(libc::EBUSY) => CameraError::Busy { device, holder: holders::first(path) },
+        Some(libc::EBUSY) => CameraError::Busy { device, holder: holders::capturing(path) },
         _ => CameraError::Io { device, doing, source },
     }
 }
@@ -191,20 +165,8 @@ impl Webcam {
         if filled.damaged {
             return Err(CameraError::Corrupt("marked as damaged by the driver"));
         }
-        let lines = Lines::of(filled.field);
-        if lines == Lines::SingleField {
-            return Err(CameraError::Corrupt("a single field of an interlaced frame"));
-        }
-        let native = self.fit.as_mut().map_or(&mut *into, |(native, _)| native);
-        self.decoder.decode(self.stream.bytes(filled), native)?;
-        self.colour.apply(native);
-        if lines == Lines::Interlaced {
-            field::blend(native);
-        }
-        if let Some((native, scaler)) = &mut self.fit {
-            scaler.scale(native, into);
-        }
-        Ok(())
+        let image = Image::Block(self.stream.bytes(filled), self.stride);
+        self.decoder.decode(image, Lines::of(filled.field), into)
     }
 }
 

@@ -30,6 +30,15 @@ pub(crate) struct Loop([u8; 0]);
 pub(crate) struct Stream([u8; 0]);
 #[repr(C)]
 pub(crate) struct Properties([u8; 0]);
+/// Settings and modules of a client.
+#[repr(C)]
+pub(crate) struct Context([u8; 0]);
+/// A connection to the server; begins with an [`Interface`].
+#[repr(C)]
+pub(crate) struct Core([u8; 0]);
+/// The objects of the server's graph; begins with an [`Interface`].
+#[repr(C)]
+pub(crate) struct Registry([u8; 0]);
 /// A typed value, as built by [`super::pod`]; 8-byte aligned.
 #[repr(C)]
 pub(crate) struct Pod([u8; 0]);
@@ -93,8 +102,72 @@ pub(crate) struct Busy {
     pub(crate) count: AtomicU32,
 }
 
+/// `struct spa_hook`: memory of the library in which it remembers a listener.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Hook([usize; 6]);
+
+/// `struct spa_interface`: the methods of an object.
+#[repr(C)]
+pub(crate) struct Interface<Methods> {
+    kind: *const c_char,
+    version: u32,
+    pub(crate) methods: *const Methods,
+    pub(crate) object: *mut c_void,
+}
+
+/// `struct pw_core_methods`, up to the last one needed.
+#[repr(C)]
+pub(crate) struct CoreMethods {
+    version: u32,
+    pub(crate) add_listener: unsafe extern "C" fn(*mut c_void, *mut Hook, *const CoreEvents, *mut c_void) -> c_int,
+    hello: *const c_void,
+    pub(crate) sync: unsafe extern "C" fn(*mut c_void, u32, c_int) -> c_int,
+    pong: *const c_void,
+    error: *const c_void,
+    pub(crate) get_registry: unsafe extern "C" fn(*mut c_void, u32, usize) -> *mut Registry,
+}
+
+/// `struct pw_core_events`, version 0; unused callbacks are null.
+#[repr(C)]
+pub(crate) struct CoreEvents {
+    pub(crate) version: u32,
+    pub(crate) info: Option<unsafe extern "C" fn(*mut c_void, *const c_void)>,
+    pub(crate) done: Option<unsafe extern "C" fn(*mut c_void, u32, c_int)>,
+    pub(crate) ping: Option<unsafe extern "C" fn(*mut c_void, u32, c_int)>,
+    pub(crate) error: Option<unsafe extern "C" fn(*mut c_void, u32, c_int, c_int, *const c_char)>,
+    pub(crate) remove_id: Option<unsafe extern "C" fn(*mut c_void, u32)>,
+    pub(crate) bound_id: Option<unsafe extern "C" fn(*mut c_void, u32, u32)>,
+    pub(crate) add_mem: Option<unsafe extern "C" fn(*mut c_void, u32, u32, c_int, u32)>,
+    pub(crate) remove_mem: Option<unsafe extern "C" fn(*mut c_void, u32)>,
+}
+
+/// `struct pw_registry_methods`, up to the last one needed.
+#[repr(C)]
+pub(crate) struct RegistryMethods {
+    version: u32,
+    pub(crate) add_listener: unsafe extern "C" fn(*mut c_void, *mut Hook, *const RegistryEvents, *mut c_void) -> c_int,
+}
+
+/// `struct pw_registry_events`, version 0.
+#[repr(C)]
+pub(crate) struct RegistryEvents {
+    pub(crate) version: u32,
+    pub(crate) global: Option<unsafe extern "C" fn(*mut c_void, u32, u32, *const c_char, u32, *const Dict)>,
+    pub(crate) global_remove: Option<unsafe extern "C" fn(*mut c_void, u32)>,
+}
+
+/// `PW_VERSION_REGISTRY`.
+pub(crate) const REGISTRY_VERSION: u32 = 3;
+
 /// `SPA_META_Header`.
 pub(crate) const META_HEADER: u32 = 1;
+
+/// `SPA_META_HEADER_FLAG_CORRUPTED`.
+pub(crate) const HEADER_CORRUPTED: u32 = 1 << 1;
+
+/// `SPA_META_HEADER_FLAG_GAP`: the buffer has no data.
+pub(crate) const HEADER_GAP: u32 = 1 << 4;
 
 /// `SPA_META_Busy`.
 pub(crate) const META_BUSY: u32 = 7;
@@ -102,7 +175,7 @@ pub(crate) const META_BUSY: u32 = 7;
 /// `struct spa_data`.
 #[repr(C)]
 pub(crate) struct Data {
-    kind: u32,
+    pub(crate) kind: u32,
     flags: u32,
     fd: i64,
     mapoffset: u32,
@@ -112,8 +185,15 @@ pub(crate) struct Data {
     pub(crate) chunk: *mut Chunk,
 }
 
+/// `SPA_DATA_MemPtr` and `SPA_DATA_MemFd`: memory of this process, and shared memory.
+pub(crate) const MEMORY_KINDS: [u32; 2] = [1, 2];
+
+/// `SPA_CHUNK_FLAG_CORRUPTED`.
+pub(crate) const CHUNK_CORRUPTED: i32 = 1;
+
 /// `struct spa_chunk`.
 #[repr(C)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Chunk {
     pub(crate) offset: u32,
     pub(crate) size: u32,
@@ -131,6 +211,13 @@ pub(crate) mod state {
 
 /// `PW_STREAM_FLAG_MAP_BUFFERS` and `PW_STREAM_FLAG_DRIVER`: map the shared memory, and let bgcam trigger the frames.
 pub(crate) const MAP_BUFFERS_AND_DRIVE: u32 = 1 << 2 | 1 << 3;
+
+/// `PW_STREAM_FLAG_AUTOCONNECT`, `PW_STREAM_FLAG_MAP_BUFFERS` and `PW_STREAM_FLAG_DONT_RECONNECT`: the session manager
+/// connects the stream to its target, once.
+pub(crate) const CONNECT_ONCE: u32 = 1 | 1 << 2 | 1 << 7;
+
+/// `SPA_DIRECTION_INPUT`.
+pub(crate) const INPUT: u32 = 0;
 
 /// `SPA_DIRECTION_OUTPUT`.
 pub(crate) const OUTPUT: u32 = 1;
@@ -179,6 +266,12 @@ api! {
     pw_thread_loop_lock(*mut ThreadLoop);
     pw_thread_loop_unlock(*mut ThreadLoop);
     pw_properties_new_dict(*const Dict) -> *mut Properties;
+    pw_context_new(*mut Loop, *mut Properties, usize) -> *mut Context;
+    pw_context_connect(*mut Context, *mut Properties, usize) -> *mut Core;
+    pw_context_destroy(*mut Context);
+    pw_stream_new(*mut Core, *const c_char, *mut Properties) -> *mut Stream;
+    pw_stream_add_listener(*mut Stream, *mut Hook, *const StreamEvents, *mut c_void);
+    pw_stream_get_node_id(*mut Stream) -> u32;
     pw_stream_new_simple(*mut Loop, *const c_char, *mut Properties, *const StreamEvents, *mut c_void) -> *mut Stream;
     pw_stream_connect(*mut Stream, u32, u32, u32, *mut *const Pod, u32) -> c_int;
     pw_stream_update_params(*mut Stream, *mut *const Pod, u32) -> c_int;
@@ -186,6 +279,13 @@ api! {
     pw_stream_queue_buffer(*mut Stream, *mut StreamBuffer) -> c_int;
     pw_stream_trigger_process(*mut Stream) -> c_int;
     pw_stream_destroy(*mut Stream);
+}
+
+/// # Safety
+/// `start` must point to `len` entries, or `len` must be 0.
+pub(crate) unsafe fn slice<'a, T>(start: *const T, len: u32) -> &'a [T] {
+    // SAFETY: guaranteed by the contract of this function; an empty slice needs a non-null pointer.
+    if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(start, len as usize) } }
 }
 
 /// The library, loaded and initialized by the first successful call.
@@ -233,5 +333,8 @@ mod tests {
         assert_eq!((size_of::<Data>(), offset_of!(Data, maxsize), offset_of!(Data, chunk)), (40, 20, 32));
         assert_eq!((size_of::<Chunk>(), size_of::<Dict>(), offset_of!(Dict, items)), (16, 16, 8));
         assert_eq!(offset_of!(StreamEvents, param_changed), 40);
+        assert_eq!((size_of::<Hook>(), offset_of!(Interface<CoreMethods>, methods)), (48, 16));
+        assert_eq!((offset_of!(CoreMethods, sync), offset_of!(CoreMethods, get_registry)), (24, 48));
+        assert_eq!((offset_of!(CoreEvents, done), offset_of!(CoreEvents, error)), (16, 32));
     }
 }

@@ -11,15 +11,46 @@ pub(crate) type Pod = Box<[u64]>;
 /// `SPA_PARAM_Format`: the negotiated format.
 pub(crate) const PARAM_FORMAT: u32 = 4;
 
+/// `SPA_PARAM_EnumFormat`: a supported format.
+pub(crate) const PARAM_ENUM_FORMAT: u32 = 3;
+
+/// Keys and values of formats.
+pub(crate) mod key {
+    pub(crate) const MEDIA_TYPE: u32 = 1;
+    pub(crate) const MEDIA_SUBTYPE: u32 = 2;
+    pub(crate) const FORMAT: u32 = 0x2_0001;
+    pub(crate) const SIZE: u32 = 0x2_0003;
+    pub(crate) const FRAMERATE: u32 = 0x2_0004;
+    pub(crate) const MAX_FRAMERATE: u32 = 0x2_0005;
+    pub(crate) const INTERLACE_MODE: u32 = 0x2_0007;
+    pub(crate) const COLOR_RANGE: u32 = 0x2_000c;
+    pub(crate) const COLOR_MATRIX: u32 = 0x2_000d;
+    pub(crate) const TRANSFER_FUNCTION: u32 = 0x2_000e;
+    pub(crate) const COLOR_PRIMARIES: u32 = 0x2_000f;
+    pub(crate) const VIDEO: u32 = 2;
+    pub(crate) const RAW: u32 = 1;
+    pub(crate) const MJPG: u32 = 0x2_0002;
+}
+
+/// Type of a format object.
+pub(crate) const OBJECT_FORMAT: u32 = 0x4_0003;
+
 /// Maximum number of buffers.
 pub(crate) const MAX_BUFFERS: u32 = 16;
 
 /// A property value of an object.
-enum Value {
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
     Id(u32),
+    /// Alternatives, the best first.
+    Ids(Vec<u32>),
     Int(u32),
     Rectangle(u32, u32),
+    /// Default, minimum and maximum.
+    Rectangles([(u32, u32); 3]),
     Fraction(u32, u32),
+    /// Default, minimum and maximum.
+    Fractions([(u32, u32); 3]),
     /// Default, minimum and maximum.
     Range(u32, u32, u32),
     /// A set of flags.
@@ -35,6 +66,12 @@ impl Value {
             Self::Int(int) => (INT, 4, vec![int]),
             Self::Rectangle(width, height) => (10, 8, vec![width, height]),
             Self::Fraction(numerator, denominator) => (11, 8, vec![numerator, denominator]),
+            Self::Ids(ref ids) => {
+                let values = ids.first().into_iter().chain(ids).copied().collect::<Vec<_>>();
+                (19, 16 + 4 * values.len() as u32, [vec![3, 0, 4, 3], values].concat())
+            }
+            Self::Rectangles(range) => (19, 40, pairs(10, range)),
+            Self::Fractions(range) => (19, 40, pairs(11, range)),
             // A choice: its kind, flags, size and type of each value, and the values.
             Self::Range(default, min, max) => (19, 28, vec![1, 0, 4, INT, default, min, max]),
             Self::Flags(bits) => (19, 20, vec![4, 0, 4, INT, bits]),
@@ -42,8 +79,13 @@ impl Value {
     }
 }
 
+/// A choice from a range of pairs of this type.
+fn pairs(kind: u32, range: [(u32, u32); 3]) -> Vec<u32> {
+    [1, 0, 8, kind].into_iter().chain(range.into_iter().flat_map(|(first, second)| [first, second])).collect()
+}
+
 /// An object: its type, the parameter it describes, and its properties by key.
-fn object(kind: u32, param: u32, properties: &[(u32, Value)]) -> Pod {
+pub(crate) fn object(kind: u32, param: u32, properties: &[(u32, Value)]) -> Pod {
     let mut words = vec![0, 15, kind, param];
     for (key, value) in properties {
         let (kind, len, value) = value.words();
@@ -64,22 +106,22 @@ fn join(first: [u8; 4], second: [u8; 4]) -> [u8; 8] {
 
 /// The stream format: I420 with one size and one rate. Browsers do not list cameras with more than one choice.
 pub(crate) fn format(size: Size, rate: (u32, u32)) -> Pod {
-    let (video, raw, i420) = (2, 1, 2);
+    let i420 = 2;
     // Without a matrix, GStreamer assumes BT.709 above 576 lines.
     let (limited, bt601, transfer_bt709, smpte170m) = (2, 4, 5, 4);
     object(
-        0x4_0003,
-        3,
+        OBJECT_FORMAT,
+        PARAM_ENUM_FORMAT,
         &[
-            (1, Value::Id(video)),
-            (2, Value::Id(raw)),
-            (0x2_0001, Value::Id(i420)),
-            (0x2_0003, Value::Rectangle(size.width() as u32, size.height() as u32)),
-            (0x2_0004, Value::Fraction(rate.0, rate.1)),
-            (0x2_000c, Value::Id(limited)),
-            (0x2_000d, Value::Id(bt601)),
-            (0x2_000e, Value::Id(transfer_bt709)),
-            (0x2_000f, Value::Id(smpte170m)),
+            (key::MEDIA_TYPE, Value::Id(key::VIDEO)),
+            (key::MEDIA_SUBTYPE, Value::Id(key::RAW)),
+            (key::FORMAT, Value::Id(i420)),
+            (key::SIZE, Value::Rectangle(size.width() as u32, size.height() as u32)),
+            (key::FRAMERATE, Value::Fraction(rate.0, rate.1)),
+            (key::COLOR_RANGE, Value::Id(limited)),
+            (key::COLOR_MATRIX, Value::Id(bt601)),
+            (key::TRANSFER_FUNCTION, Value::Id(transfer_bt709)),
+            (key::COLOR_PRIMARIES, Value::Id(smpte170m)),
         ],
     )
 }
@@ -98,6 +140,17 @@ pub(crate) fn buffers(size: Size) -> Pod {
             (6, Value::Flags(shared_memory)),
         ],
     )
+}
+
+/// The buffers that a reader accepts: memory that can be mapped, with all planes in one block or one block for each.
+pub(crate) fn mapped_buffers() -> Pod {
+    let kinds = library::MEMORY_KINDS.iter().map(|kind| 1 << kind).sum();
+    object(0x4_0004, 5, &[(1, Value::Range(4, 2, MAX_BUFFERS)), (2, Value::Range(1, 1, 4)), (6, Value::Flags(kinds))])
+}
+
+/// A POD as the library expects it.
+pub(crate) fn as_param(pod: &Pod) -> *const library::Pod {
+    pod.as_ptr().cast()
 }
 
 /// Requests a header with a timestamp in every buffer.
@@ -144,6 +197,13 @@ mod tests {
             3, 0, 4, 4, 1_382_400, 0,
             4, 0, 4, 4, 1280, 0,
             6, 0, 20, 19, 4, 0, 4, 4, 4, 0,
+        ]);
+        #[rustfmt::skip]
+        assert_words(&mapped_buffers(), &[
+            0x68, 15, 0x40004, 5,
+            1, 0, 28, 19, 1, 0, 4, 4, 4, 2, 16, 0,
+            2, 0, 28, 19, 1, 0, 4, 4, 1, 1, 4, 0,
+            6, 0, 20, 19, 4, 0, 4, 4, 6, 0,
         ]);
         assert_words(&header(), &[0x38, 15, 0x40005, 6, 1, 0, 4, 3, 1, 0, 2, 0, 4, 4, 32, 0]);
     }

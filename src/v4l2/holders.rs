@@ -30,6 +30,14 @@ pub fn first(path: &Path) -> Option<Holder> {
     all(path).ok()?.into_iter().next()
 }
 
+/// The other process that captures from the device at `path`, or else the first one that has it open. Media servers open
+/// all cameras, but capture only for an app.
+pub fn capturing(path: &Path) -> Option<Holder> {
+    let holders = all(path).ok()?;
+    let captures = |holder: &&Holder| has_mapped(holder.pid, path);
+    holders.iter().find(captures).or(holders.first()).cloned()
+}
+
 /// Other processes that have the device at `path` open, by PID; at most 64.
 ///
 /// Finds only processes of this user (all processes for root), including those that have the device open without

@@ -20,6 +20,9 @@ use v4l::{
 /// The card label of bgcam's virtual camera, shown by apps.
 pub const LABEL: &str = "Virtual Background Cam";
 
+/// `V4L2_CAP_IO_MC`: the node is a part of a camera that only a media controller, such as libcamera, can set up.
+const IO_MC: u32 = 0x2000_0000;
+
 /// Kernel structs without pointers.
 ///
 /// # Safety
@@ -101,6 +104,11 @@ impl Caps {
     /// Whether it is a capture device with only the multi-planar API.
     pub(crate) fn is_multi_planar(&self) -> bool {
         !self.captures() && self.flags & V4L2_CAP_VIDEO_CAPTURE_MPLANE != 0
+    }
+
+    /// Whether it is a part of a camera that cannot capture by itself.
+    pub(crate) fn is_camera_part(&self) -> bool {
+        self.flags & IO_MC != 0
     }
 
     /// Whether it is an output device.

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    ffi::{CStr, CString, c_char, c_int, c_void},
+    ffi::{CStr, CString, c_char, c_int},
     io,
     ptr::{self, NonNull},
     sync::{Arc, atomic::Ordering},
@@ -14,8 +14,10 @@ use rustix::time::{ClockId, clock_gettime};
 use super::Shared;
 use crate::frame::{Frame, Size};
 use crate::pipewire::{
-    library::{self, Api, Buffer, Busy, Dict, DictItem, Header, StreamBuffer, StreamEvents, ThreadLoop, state},
-    pod::{self, Pod},
+    client::text,
+    event_loop::{EventLoop, callbacks, check, properties},
+    library::{self, Api, Buffer, Busy, Header, StreamBuffer, StreamEvents, state},
+    pod,
 };
 
 /// A buffer still marked as busy this long after it was sent belonged to a reader that was killed. Nothing else
@@ -24,13 +26,9 @@ const STALE_BUFFER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A camera in PipeWire's graph, until it is dropped or the server exits.
 ///
-/// The library runs a thread (the loop) that communicates with the server and invokes the callbacks with the loop's
-/// lock held; all calls from this side take the lock as well. The shared state is in [`Inner`].
+/// The library runs a thread (the loop) that communicates with the server and invokes the callbacks.
 pub(super) struct Node {
-    api: &'static Api,
-    thread_loop: NonNull<ThreadLoop>,
-    /// From `Box::leak`; accessed only with the lock held, or after the loop has stopped.
-    inner: NonNull<Inner>,
+    event_loop: EventLoop<Inner>,
 }
 
 /// State shared by the loop's thread and the feeding thread. The library may invoke callbacks during a call, so this
@@ -85,9 +83,6 @@ impl Node {
     /// # Errors
     /// If there is no server.
     pub(super) fn connect(api: &'static Api, info: &NodeInfo<'_>, shared: &Arc<Shared>) -> io::Result<Self> {
-        // SAFETY: creates a loop without properties.
-        let thread_loop = unsafe { (api.pw_thread_loop_new)(c"bgcam-pw-loop".as_ptr(), ptr::null()) };
-        let thread_loop = NonNull::new(thread_loop).ok_or_else(io::Error::last_os_error)?;
         let inner = Inner {
             api,
             stream: Cell::new(ptr::null_mut()),
@@ -99,28 +94,32 @@ impl Node {
             buffers: RefCell::new(Vec::with_capacity(pod::MAX_BUFFERS as usize)),
             closing: Cell::new(false),
         };
-        let inner = NonNull::from(Box::leak(Box::new(inner)));
-        let node = Self { api, thread_loop, inner }; // from here on `drop` cleans up
-        // SAFETY: the loop is valid.
-        check(unsafe { (api.pw_thread_loop_start)(thread_loop.as_ptr()) })?;
-        node.locked(|inner| {
-            // SAFETY: the loop is valid and locked; `inner` outlives the stream.
-            let stream = unsafe { new_stream(api, thread_loop, info, node.inner) }?;
-            inner.stream.set(stream);
+        let node = Self { event_loop: EventLoop::start(api, c"bgcam-pw-loop", inner)? };
+        let (main_loop, data) = (node.event_loop.raw(), node.event_loop.data());
+        node.event_loop.locked(|inner| {
             let format = pod::format(info.size, info.rate);
-            let mut params = [as_param(&format)];
-            // SAFETY: the stream was just created; the parameters are copied.
-            check(unsafe {
+            let mut params = [pod::as_param(&format)];
+            // SAFETY: the loop is valid and locked; the name, properties and parameters are copied; the events are
+            // static; `inner` outlives the stream.
+            let result = unsafe {
+                let name = info.description.as_ptr();
+                let stream =
+                    (api.pw_stream_new_simple)(main_loop, name, properties_of(api, info), &raw const EVENTS, data);
+                if stream.is_null() {
+                    return Err(io::Error::last_os_error());
+                }
+                inner.stream.set(stream);
                 let flags = library::MAP_BUFFERS_AND_DRIVE;
                 (api.pw_stream_connect)(stream, library::OUTPUT, library::ANY, flags, params.as_mut_ptr(), 1)
-            })
+            };
+            check(result)
         })?;
         Ok(node)
     }
 
     /// Sends `frame` to the readers, and keeps it for new ones.
     pub(super) fn send(&self, frame: Arc<Frame>) {
-        self.locked(|inner| {
+        self.event_loop.locked(|inner| {
             if inner.streaming.get() {
                 // SAFETY: the loop is locked and the stream valid, so its buffers are stable.
                 unsafe { inner.send(&frame) };
@@ -128,48 +127,25 @@ impl Node {
             inner.last.replace(Some(frame));
         });
     }
-
-    fn locked<R>(&self, work: impl FnOnce(&Inner) -> R) -> R {
-        let (api, thread_loop) = (self.api, self.thread_loop.as_ptr());
-        // SAFETY: the loop is valid, and never locked twice by this side.
-        unsafe { (api.pw_thread_loop_lock)(thread_loop) };
-        // SAFETY: callbacks access it only with the lock held, which this side holds now.
-        let result = work(unsafe { self.inner.as_ref() });
-        // SAFETY: this side holds the lock.
-        unsafe { (api.pw_thread_loop_unlock)(thread_loop) };
-        result
-    }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let (api, thread_loop) = (self.api, self.thread_loop.as_ptr());
-        // SAFETY: this side does not hold the lock. Afterwards only this thread runs code of the loop.
-        unsafe { (api.pw_thread_loop_stop)(thread_loop) };
-        // SAFETY: there are no other users left.
-        let inner = unsafe { self.inner.as_ref() };
-        inner.closing.set(true);
-        let stream = inner.stream.get();
-        if !stream.is_null() {
-            // SAFETY: created by `new_stream`, and destroyed once, together with its connection.
-            unsafe { (api.pw_stream_destroy)(stream) };
-        }
-        // SAFETY: the stream that used it is destroyed.
-        unsafe { (api.pw_thread_loop_destroy)(thread_loop) };
-        // SAFETY: from `Box::leak`, and there are no more callbacks.
-        drop(unsafe { Box::from_raw(self.inner.as_ptr()) });
+        self.event_loop.stop();
+        let api = self.event_loop.api();
+        self.event_loop.locked(|inner| {
+            inner.closing.set(true);
+            let stream = inner.stream.get();
+            if !stream.is_null() {
+                // SAFETY: created by `connect`, and destroyed once, together with its connection.
+                unsafe { (api.pw_stream_destroy)(stream) };
+            }
+        });
     }
 }
 
-/// # Safety
-/// The loop must be valid and locked, and `inner` must outlive the stream.
-unsafe fn new_stream(
-    api: &Api,
-    thread_loop: NonNull<ThreadLoop>,
-    info: &NodeInfo<'_>,
-    inner: NonNull<Inner>,
-) -> io::Result<*mut library::Stream> {
-    // Browsers list video sources with the role of a camera and a description.
+/// The properties of the node. Browsers list video sources with the role of a camera and a description.
+fn properties_of(api: &Api, info: &NodeInfo<'_>) -> *mut library::Properties {
     let items = [
         (c"media.type", c"Video"),
         (c"media.class", c"Video/Source"),
@@ -178,17 +154,8 @@ unsafe fn new_stream(
         (c"node.description", info.description),
         (c"node.nick", info.description),
         (c"node.virtual", c"true"),
-    ]
-    .map(|(key, value)| DictItem { key: key.as_ptr(), value: value.as_ptr() });
-    let dict = Dict { flags: 0, n_items: items.len() as u32, items: items.as_ptr() };
-    // SAFETY: keys and values are copied; the stream takes ownership of the properties; the events are static.
-    let stream = unsafe {
-        let properties = (api.pw_properties_new_dict)(&raw const dict);
-        let main_loop = (api.pw_thread_loop_get_loop)(thread_loop.as_ptr());
-        let (name, data) = (info.description.as_ptr(), inner.as_ptr().cast());
-        (api.pw_stream_new_simple)(main_loop, name, properties, &raw const EVENTS, data)
-    };
-    if stream.is_null() { Err(io::Error::last_os_error()) } else { Ok(stream) }
+    ];
+    properties(api, &items)
 }
 
 impl Inner {
@@ -212,6 +179,17 @@ impl Inner {
         // SAFETY: guaranteed by the contract of this function. A failure means there are no readers, which
         // `state_changed` reports.
         unsafe { (self.api.pw_stream_trigger_process)(stream) };
+    }
+
+    fn request_buffers(&self) {
+        let (buffers, header) = (pod::buffers(self.size), pod::header());
+        let mut params = [pod::as_param(&buffers), pod::as_param(&header)];
+        let (stream, count) = (self.stream.get(), params.len() as u32);
+        // SAFETY: the stream is valid, since it invokes the callback; the parameters are copied.
+        let result = unsafe { (self.api.pw_stream_update_params)(stream, params.as_mut_ptr(), count) };
+        if let Err(error) = check(result) {
+            self.shared.lost(error);
+        }
     }
 
     /// A buffer without readers. The library puts those marked as busy after the others.
@@ -248,7 +226,7 @@ impl Inner {
 /// The buffer must be as for [`fill`].
 unsafe fn clear_busy(buffer: &Buffer) {
     // SAFETY: guaranteed by the contract of this function.
-    let metas = unsafe { slice(buffer.metas, buffer.n_metas) };
+    let metas = unsafe { library::slice(buffer.metas, buffer.n_metas) };
     let busy = metas.iter().find(|meta| meta.kind == library::META_BUSY && meta.size as usize >= size_of::<Busy>());
     if let Some(meta) = busy {
         // SAFETY: metadata of this kind are this struct; other processes write to it too, so it is atomic.
@@ -263,7 +241,8 @@ unsafe fn clear_busy(buffer: &Buffer) {
 /// each data with a chunk, and `data` either null or `maxsize` bytes that have no reader until the buffer is queued.
 unsafe fn fill(buffer: &mut Buffer, frame: &Frame, seq: u64) {
     // SAFETY: guaranteed by the contract of this function.
-    let (metas, datas) = unsafe { (slice(buffer.metas, buffer.n_metas), slice(buffer.datas, buffer.n_datas)) };
+    let (metas, datas) =
+        unsafe { (library::slice(buffer.metas, buffer.n_metas), library::slice(buffer.datas, buffer.n_datas)) };
     let Some(data) = datas.first() else { return };
     let bytes = frame.data();
     let room = !data.data.is_null() && data.maxsize as usize >= bytes.len();
@@ -286,13 +265,6 @@ unsafe fn fill(buffer: &mut Buffer, frame: &Frame, seq: u64) {
     }
 }
 
-/// # Safety
-/// `start` must point to `len` entries, or `len` must be 0.
-unsafe fn slice<'a, T>(start: *const T, len: u32) -> &'a [T] {
-    // SAFETY: guaranteed by the contract of this function; an empty slice needs a non-null pointer.
-    if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(start, len as usize) } }
-}
-
 /// Capture time in nanoseconds of the monotonic clock.
 fn monotonic_ns(frame: &Frame) -> i64 {
     let now = clock_gettime(ClockId::Monotonic);
@@ -300,72 +272,43 @@ fn monotonic_ns(frame: &Frame) -> i64 {
     now.tv_sec * 1_000_000_000 + now.tv_nsec - age
 }
 
-/// # Safety
-/// Called by the library with the [`Inner`] of a live node, with the loop's lock held.
-unsafe extern "C" fn state_changed(data: *mut c_void, _old: c_int, new: c_int, error: *const c_char) {
-    // SAFETY: guaranteed by the contract of this function.
-    let inner = unsafe { &*data.cast::<Inner>() };
-    inner.streaming.set(new == state::STREAMING);
-    match new {
-        state::STREAMING => {
-            inner.shared.readers(Some(true));
-            // A new reader does not wait for the next camera frame: the feeding thread resends the last one.
-            if let Some(last) = &*inner.last.borrow() {
-                inner.shared.frames.put(Arc::clone(last));
+callbacks! { Inner;
+    fn state_changed(inner, _old: c_int, new: c_int, error: *const c_char) {
+        inner.streaming.set(new == state::STREAMING);
+        match new {
+            state::STREAMING => {
+                inner.shared.readers(Some(true));
+                // A new reader does not wait for the next camera frame: the feeding thread resends the last one.
+                if let Some(last) = &*inner.last.borrow() {
+                    inner.shared.frames.put(Arc::clone(last));
+                }
             }
+            state::PAUSED => inner.shared.readers(Some(false)),
+            state::ERROR | state::UNCONNECTED if !inner.closing.get() => {
+                // SAFETY: null, or a string that outlives this call.
+                let text = unsafe { text(error) };
+                inner.shared.lost(io::Error::other(text.unwrap_or("the connection was closed").to_owned()));
+            }
+            _ => {}
         }
-        state::PAUSED => inner.shared.readers(Some(false)),
-        state::ERROR | state::UNCONNECTED if !inner.closing.get() => {
-            // SAFETY: null, or a string that outlives this call.
-            let text = (!error.is_null()).then(|| unsafe { CStr::from_ptr(error) }.to_string_lossy().into_owned());
-            inner.shared.lost(io::Error::other(text.unwrap_or_else(|| "the connection was closed".to_owned())));
+    }
+
+    fn param_changed(inner, id: u32, param: *const library::Pod) {
+        if id == pod::PARAM_FORMAT && !param.is_null() {
+            inner.request_buffers();
         }
-        _ => {}
     }
-}
 
-/// # Safety
-/// As [`state_changed`].
-unsafe extern "C" fn param_changed(data: *mut c_void, id: u32, param: *const library::Pod) {
-    if id != pod::PARAM_FORMAT || param.is_null() {
-        return;
+    /// The buffer is valid until [`remove_buffer`].
+    ///
+    fn add_buffer(inner, buffer: *mut StreamBuffer) {
+        let sent_buffer = NonNull::new(buffer).map(|buffer| SentBuffer { buffer, at: Instant::now() });
+        inner.buffers.borrow_mut().extend(sent_buffer);
     }
-    // SAFETY: guaranteed by the contract of this function.
-    let inner = unsafe { &*data.cast::<Inner>() };
-    let (buffers, header) = (pod::buffers(inner.size), pod::header());
-    let mut params = [as_param(&buffers), as_param(&header)];
-    // SAFETY: the stream is valid, since it invokes this callback; the parameters are copied.
-    let result =
-        unsafe { (inner.api.pw_stream_update_params)(inner.stream.get(), params.as_mut_ptr(), params.len() as u32) };
-    if let Err(error) = check(result) {
-        inner.shared.lost(error);
+
+    fn remove_buffer(inner, buffer: *mut StreamBuffer) {
+        inner.buffers.borrow_mut().retain(|sent_buffer| sent_buffer.buffer.as_ptr() != buffer);
     }
-}
-
-/// # Safety
-/// As [`state_changed`]; the buffer is valid until [`remove_buffer`].
-unsafe extern "C" fn add_buffer(data: *mut c_void, buffer: *mut StreamBuffer) {
-    // SAFETY: guaranteed by the contract of this function.
-    let inner = unsafe { &*data.cast::<Inner>() };
-    let sent_buffer = NonNull::new(buffer).map(|buffer| SentBuffer { buffer, at: Instant::now() });
-    inner.buffers.borrow_mut().extend(sent_buffer);
-}
-
-/// # Safety
-/// As [`state_changed`].
-unsafe extern "C" fn remove_buffer(data: *mut c_void, buffer: *mut StreamBuffer) {
-    // SAFETY: guaranteed by the contract of this function.
-    let inner = unsafe { &*data.cast::<Inner>() };
-    inner.buffers.borrow_mut().retain(|sent_buffer| sent_buffer.buffer.as_ptr() != buffer);
-}
-
-fn as_param(pod: &Pod) -> *const library::Pod {
-    pod.as_ptr().cast()
-}
-
-/// The library returns negative error numbers.
-fn check(result: c_int) -> io::Result<()> {
-    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) }
 }
 
 /// A C string; ends at a NUL, which no name should contain.

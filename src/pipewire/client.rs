@@ -1,0 +1,240 @@
+//! A connection to the server, with a live view of its objects.
+
+use std::{
+    cell::{Cell, RefCell, UnsafeCell},
+    ffi::{CStr, c_char, c_int, c_void},
+    io,
+    ptr::{self, NonNull},
+    sync::{
+        Arc,
+        atomic::{AtomicPtr, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{
+    event_loop::{EventLoop, callbacks, check},
+    library::{
+        self, Api, Context, Core, CoreEvents, CoreMethods, Dict, Hook, Interface, RegistryEvents, RegistryMethods,
+    },
+    objects::Objects,
+};
+use crate::frame::mailbox::{Latest, Taken};
+
+/// How long the server may take to list its objects; normally milliseconds.
+const LIST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The id of the core in its own protocol.
+const CORE_ID: u32 = 0;
+
+/// A connection to the server. `S` is further state for callbacks of streams on it.
+pub(crate) struct Client<S> {
+    context: AtomicPtr<Context>,
+    core: AtomicPtr<Core>,
+    wake: Arc<Latest<()>>,
+    event_loop: EventLoop<State<S>>,
+}
+
+/// The state of the callbacks.
+pub(crate) struct State<S> {
+    graph: Graph,
+    pub(crate) stream: S,
+}
+
+/// The server's objects and the state of the connection.
+#[derive(Default)]
+pub(crate) struct Graph {
+    objects: RefCell<Objects>,
+    /// Sequence number of the last answered request.
+    answered: Cell<Option<c_int>>,
+    lost: Cell<Option<c_int>>,
+    /// Filled after every event.
+    wake: Arc<Latest<()>>,
+    hooks: [UnsafeCell<Hook>; 2],
+}
+
+impl<S> State<S> {
+    /// The server's objects.
+    pub(crate) fn objects(&self) -> std::cell::Ref<'_, Objects> {
+        self.graph.objects.borrow()
+    }
+
+    /// The error number if the connection is lost.
+    pub(crate) fn lost(&self) -> Option<io::Error> {
+        self.graph.lost.get().map(|errno| io::Error::from_raw_os_error(-errno))
+    }
+
+    /// Wakes [`Client::wait`].
+    pub(crate) fn wake(&self) {
+        self.graph.wake.put(());
+    }
+}
+
+impl<S> Client<S> {
+    /// Connects to the server and lists its objects. `wake` is filled after every event.
+    ///
+    /// # Errors
+    /// If there is no server, or it does not answer.
+    pub(crate) fn connect(api: &'static Api, stream: S) -> io::Result<Self> {
+        let wake = Arc::<Latest<()>>::default();
+        let graph = Graph { wake: Arc::clone(&wake), ..Graph::default() };
+        let event_loop = EventLoop::start(api, c"bgcam-pw-loop", State { graph, stream })?;
+        let client = Self { context: AtomicPtr::default(), core: AtomicPtr::default(), wake, event_loop };
+        let request = client.start()?;
+        let deadline = Instant::now() + LIST_TIMEOUT;
+        loop {
+            if let Some(error) = client.locked(State::lost) {
+                return Err(error);
+            }
+            if client.locked(|state| state.graph.answered.get() == Some(request)) {
+                return Ok(client);
+            }
+            if !client.wait(deadline) {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no response within {LIST_TIMEOUT:?}")));
+            }
+        }
+    }
+
+    /// Connects, requests all objects, and returns the number of the request.
+    fn start(&self) -> io::Result<c_int> {
+        let (api, main_loop) = (self.event_loop.api(), self.event_loop.raw());
+        self.locked(|state| {
+            // SAFETY: the loop is valid and locked; there are no properties.
+            let context = unsafe { (api.pw_context_new)(main_loop, ptr::null_mut(), 0) };
+            let context = NonNull::new(context).ok_or_else(io::Error::last_os_error)?;
+            self.context.store(context.as_ptr(), Ordering::Relaxed);
+            // SAFETY: as above.
+            let core = unsafe { (api.pw_context_connect)(context.as_ptr(), ptr::null_mut(), 0) };
+            let core = NonNull::new(core).ok_or_else(io::Error::last_os_error)?;
+            self.core.store(core.as_ptr(), Ordering::Relaxed);
+            // SAFETY: the core is connected and locked; the graph outlives it.
+            check_sequence(unsafe { listen(core, &state.graph) })
+        })
+    }
+
+    /// The library.
+    pub(crate) fn api(&self) -> &'static Api {
+        self.event_loop.api()
+    }
+
+    /// The connection, for calls with the lock held.
+    pub(crate) fn core(&self) -> *mut Core {
+        self.core.load(Ordering::Relaxed)
+    }
+
+    /// The [`State`], for callbacks of streams; valid until this is dropped.
+    pub(crate) fn data(&self) -> *mut c_void {
+        self.event_loop.data()
+    }
+
+    /// Runs `work` with the lock held. Must not be nested.
+    pub(crate) fn locked<R>(&self, work: impl FnOnce(&State<S>) -> R) -> R {
+        self.event_loop.locked(work)
+    }
+
+    /// Waits for an event; false after `deadline`.
+    pub(crate) fn wait(&self, deadline: Instant) -> bool {
+        self.wake.take(deadline) != Taken::TimedOut
+    }
+}
+
+impl<S> Drop for Client<S> {
+    fn drop(&mut self) {
+        self.event_loop.stop();
+        let context = self.context.load(Ordering::Relaxed);
+        if !context.is_null() {
+            // SAFETY: created by `start`, and destroyed once; disconnects and destroys the proxies, too.
+            unsafe { (self.event_loop.api().pw_context_destroy)(context) };
+        }
+    }
+}
+
+/// Requests all objects and an answer after them; returns the number of that request, or a negative error number.
+///
+/// # Safety
+/// The core must be connected and the loop locked; `graph` must outlive the core.
+unsafe fn listen(core: NonNull<Core>, graph: &Graph) -> c_int {
+    let data = ptr::from_ref(graph).cast_mut().cast();
+    let [core_hook, registry_hook] = graph.hooks.each_ref().map(UnsafeCell::get);
+    // SAFETY: core and registry begin with these interfaces; the hooks are valid as long as the graph.
+    unsafe {
+        let core = core.cast::<Interface<CoreMethods>>().as_ref();
+        let methods = &*core.methods;
+        (methods.add_listener)(core.object, core_hook, &raw const CORE_EVENTS, data);
+        let registry = (methods.get_registry)(core.object, library::REGISTRY_VERSION, 0);
+        let Some(registry) = NonNull::new(registry) else { return -libc::ENOMEM };
+        let registry = registry.cast::<Interface<RegistryMethods>>().as_ref();
+        ((*registry.methods).add_listener)(registry.object, registry_hook, &raw const REGISTRY_EVENTS, data);
+        (methods.sync)(core.object, CORE_ID, 0)
+    }
+}
+
+fn check_sequence(sequence: c_int) -> io::Result<c_int> {
+    check(sequence).map(|()| sequence)
+}
+
+static CORE_EVENTS: CoreEvents = CoreEvents {
+    version: 0,
+    info: None,
+    done: Some(done),
+    ping: None,
+    error: Some(error),
+    remove_id: None,
+    bound_id: None,
+    add_mem: None,
+    remove_mem: None,
+};
+
+static REGISTRY_EVENTS: RegistryEvents =
+    RegistryEvents { version: 0, global: Some(global), global_remove: Some(global_remove) };
+
+callbacks! { Graph;
+    fn done(graph, id: u32, sequence: c_int) {
+        if id == CORE_ID {
+            graph.answered.set(Some(sequence));
+            graph.wake.put(());
+        }
+    }
+
+    fn error(graph, id: u32, _sequence: c_int, result: c_int, message: *const c_char) {
+        // SAFETY: null, or a string that outlives this call.
+        let message = unsafe { text(message) }.unwrap_or_default();
+        tracing::debug!("PipeWire object {id}: {message}");
+        if id == CORE_ID && result == -libc::EPIPE {
+            graph.lost.set(Some(result));
+            graph.wake.put(());
+        }
+    }
+
+    fn global(graph, id: u32, _permissions: u32, kind: *const c_char, _version: u32, properties: *const Dict) {
+        // SAFETY: null or strings that outlive this call.
+        let (kind, properties) = unsafe { (text(kind), dictionary(properties)) };
+        graph.objects.borrow_mut().add(id, kind.unwrap_or_default(), properties);
+        graph.wake.put(());
+    }
+
+    fn global_remove(graph, id: u32) {
+        graph.objects.borrow_mut().remove(id);
+        graph.wake.put(());
+    }
+}
+
+/// The string at `start`; `None` if it is null or not UTF-8.
+///
+/// # Safety
+/// `start` must be null, or a string that is valid for `'a`.
+pub(crate) unsafe fn text<'a>(start: *const c_char) -> Option<&'a str> {
+    // SAFETY: guaranteed by the contract of this function.
+    (!start.is_null()).then(|| unsafe { CStr::from_ptr(start) })?.to_str().ok()
+}
+
+/// The entries of a dictionary that are UTF-8.
+///
+/// # Safety
+/// `dict` must be null, or a dictionary that is valid for `'a`.
+unsafe fn dictionary<'a>(dict: *const Dict) -> impl Iterator<Item = (&'a str, &'a str)> {
+    // SAFETY: guaranteed by the contract of this function.
+    let items = unsafe { dict.as_ref().map_or(&[][..], |dict| library::slice(dict.items, dict.n_items)) };
+    // SAFETY: as above.
+    items.iter().filter_map(|item| unsafe { Some((text(item.key)?, text(item.value)?)) })
+}
