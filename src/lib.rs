@@ -8,14 +8,14 @@
 //! - [`frame`]: pixels in memory: size, I420 frame, mask, buffer pool, mailbox, downscaling, blending, blur, colour.
 //! - [`media`]: reading untrusted files: images, WebP, Y4M, ffmpeg.
 //! - [`v4l2`]: V4L2 ioctls, and the programs that have a device open.
-//! - `pipewire`: libpipewire, loaded at run time, and its POD format.
+//! - `pipewire`: libpipewire, loaded at run time: its loop, a connection with its objects, and PODs.
 //! - [`process`]: child processes with a clean environment, and no core dumps.
 //! - [`error`]: `Failure`, the error that users see: kind, message and hint.
 //! - [`paths`], [`stats`], `style`, `duration`: directories, counters, terminal colours, durations as text.
 //!
 //! The stages of a frame:
 //!
-//! 1. [`camera`]: input from a webcam, a file or the demo scene, decoded to I420.
+//! 1. [`camera`]: input from a webcam, PipeWire, a file or the demo scene, decoded to I420.
 //! 2. [`mask`]: segmentation with ONNX models, refined to a matte.
 //! 3. [`background`]: colour, image, animation, video, slideshow or blur, ready to blend.
 //! 4. [`compose`]: the person over the background, adjusted by [`look`].

@@ -2,16 +2,8 @@
 
 use multiversion::multiversion;
 
-use super::{CameraError, format::Pixel, rgb};
+use super::{CameraError, format::Pixel, plane::Plane, rgb};
 use crate::frame::{Frame, Size};
-
-/// A plane of a frame in memory.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Plane<'a> {
-    pub bytes: &'a [u8],
-    /// Bytes from one row to the next.
-    pub stride: usize,
-}
 
 /// The planes of a format: bytes per row without padding, and rows. Absent planes have none. Not for [`Pixel::Mjpg`].
 pub(super) fn shapes(pixel: Pixel, size: Size) -> [(usize, usize); 3] {
@@ -66,8 +58,14 @@ pub(super) fn unpack(pixel: Pixel, planes: [Plane<'_>; 3], into: &mut Frame) -> 
     let [luma, first, second] = planes;
     let (y, u, v) = into.planes_mut();
     match pixel {
-        Pixel::Yuyv | Pixel::Uyvy => return packed(pixel, luma, width, [y, u, v]),
-        Pixel::Rgb(order) => return rgb::unpack(order, luma, width, [y, u, v]),
+        Pixel::Yuyv | Pixel::Uyvy => {
+            packed(pixel, luma, width, [y, u, v]);
+            return Ok(());
+        }
+        Pixel::Rgb(order) => {
+            rgb::unpack(order, luma, width, [y, u, v]);
+            return Ok(());
+        }
         Pixel::Nv12 => {
             let planes = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
             for (row, (u, v)) in first.bytes.chunks(first.stride).zip(planes) {
@@ -88,7 +86,7 @@ pub(super) fn unpack(pixel: Pixel, planes: [Plane<'_>; 3], into: &mut Frame) -> 
     Ok(())
 }
 
-fn packed(pixel: Pixel, plane: Plane<'_>, width: usize, [y, u, v]: [&mut [u8]; 3]) -> Result<(), CameraError> {
+fn packed(pixel: Pixel, plane: Plane<'_>, width: usize, [y, u, v]: [&mut [u8]; 3]) {
     let pairs = y.chunks_exact_mut(2 * width).zip(plane.bytes.chunks(2 * plane.stride));
     let chroma = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
     for ((y, rows), (u, v)) in pairs.zip(chroma) {
@@ -105,7 +103,6 @@ fn packed(pixel: Pixel, plane: Plane<'_>, width: usize, [y, u, v]: [&mut [u8]; 3
             packed_chroma::<0, 2>(top, bottom, u, v);
         }
     }
-    Ok(())
 }
 
 fn copy_rows(from: Plane<'_>, to: &mut [u8], width: usize) {

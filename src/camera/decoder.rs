@@ -1,11 +1,11 @@
 //! Decodes images of one format and size to frames of another size.
 
 use super::{
-    CameraError,
-    convert::{self, Plane},
+    CameraError, convert,
     field::{self, Lines},
     format::Pixel,
     mjpeg::Mjpeg,
+    plane::Plane,
     scale::Scaler,
 };
 use crate::frame::{

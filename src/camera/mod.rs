@@ -22,6 +22,7 @@ mod pipewire;
 #[cfg(feature = "pipewire")]
 mod pipewire;
 mod pipewire_error;
+mod plane;
 mod probe;
 mod rgb;
 pub mod sample;
@@ -32,10 +33,7 @@ mod stream;
 mod v4l2;
 mod webcam;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use self::select::CameraSelector;
 pub use self::{

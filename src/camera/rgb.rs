@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use super::{CameraError, convert::Plane};
+use super::plane::Plane;
 
 /// The order of the bytes of a pixel; `x` is alpha or padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl RgbOrder {
 }
 
 /// Converts the rows of `plane`, which must have all rows, to planes of frames with this width.
-pub(super) fn unpack(order: RgbOrder, plane: Plane<'_>, width: usize, into: [&mut [u8]; 3]) -> Result<(), CameraError> {
+pub(super) fn unpack(order: RgbOrder, plane: Plane<'_>, width: usize, into: [&mut [u8]; 3]) {
     match order {
         RgbOrder::Rgbx => rows::<4, 0, 1, 2>(plane, width, into),
         RgbOrder::Bgrx => rows::<4, 2, 1, 0>(plane, width, into),
@@ -35,7 +35,6 @@ pub(super) fn unpack(order: RgbOrder, plane: Plane<'_>, width: usize, into: [&mu
         RgbOrder::Rgb => rows::<3, 0, 1, 2>(plane, width, into),
         RgbOrder::Bgr => rows::<3, 2, 1, 0>(plane, width, into),
     }
-    Ok(())
 }
 
 fn rows<const STEP: usize, const R: usize, const G: usize, const B: usize>(
@@ -110,7 +109,7 @@ mod tests {
             let bytes: Vec<u8> = noise.iter().copied().cycle().take(len).collect();
             let (mut y, mut u, mut v) = (vec![0; width * height], vec![0; width], vec![0; width]);
             let plane = Plane { bytes: &bytes, stride };
-            unpack(order, plane, width, [&mut y, &mut u, &mut v]).unwrap();
+            unpack(order, plane, width, [&mut y, &mut u, &mut v]);
             let pixel = |x: usize, row: usize| {
                 let at = row * stride + x * order.step();
                 [bytes[at + r], bytes[at + g], bytes[at + b]]

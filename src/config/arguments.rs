@@ -41,7 +41,9 @@ pub(crate) fn parse_every(text: &str) -> Result<u32, String> {
 /// Accepts any camera name that is not empty; whether the camera exists is checked when it is opened.
 pub(crate) fn parse_camera(text: &str) -> Result<String, String> {
     match text.trim() {
-        "" | "file:" => Err("expected auto, a device path, part of a camera's name, file:PATH or demo".to_owned()),
+        "" | "file:" => {
+            Err("expected auto, a device path, part of a camera's name, pipewire:NAME, file:PATH or demo".to_owned())
+        }
         _ => Ok(text.to_owned()),
     }
 }

@@ -4,6 +4,7 @@
 //! ([`crate::system`]).
 
 mod apps;
+mod libcamera;
 mod loopback;
 mod machine;
 mod model;

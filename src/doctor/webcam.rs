@@ -2,12 +2,13 @@
 
 use std::{cmp::Reverse, path::Path};
 
-use super::{Facts, Finding};
+use super::{Facts, Finding, libcamera};
 use crate::{
     camera::{self, CameraError, CaptureFormat, Device, Unreadable},
     frame::Size,
     sink::LABEL,
     system::{Cameras, System},
+    v4l2::holders::Holder,
 };
 
 /// Frame rates below this look jerky, in frames per second.
@@ -25,11 +26,12 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let chosen = selected.as_ref().ok().copied().or_else(first);
     let mut findings = vec![match (chosen, &selected) {
         (Some(camera), _) => present(camera, wanted),
-        (None, Err(CameraError::Unreadable(camera))) => unreadable(camera),
+        (None, Err(CameraError::Unreadable(camera))) if !libcamera::is_needed(facts.system) => unreadable(camera),
         (None, _) => missing(facts.system, &cameras, wanted),
     }];
     findings.extend(cameras.denied.as_deref().map(|node| denied(facts.system, node)));
-    if let Some(camera) = chosen {
+    // PipeWire shares its cameras, and their formats are known only when they are connected
+    if let Some(camera) = chosen.filter(|camera| !camera.is_pipewire()) {
         findings.push(free(facts, camera));
         findings.push(formats(facts, camera));
     }
@@ -69,9 +71,8 @@ fn missing(system: &System, cameras: &Cameras, wanted: &str) -> Finding {
         return Finding::fail(CHECK, "a webcam is connected, but bgcam cannot access it")
             .advice("see the next message");
     }
-    if system.names("/sys/bus/pci/drivers").iter().any(|name| name.starts_with("intel-ipu")) {
-        return Finding::fail(CHECK, "the built-in camera (Intel IPU) works with libcamera only")
-            .advice("use a USB webcam, or the demo camera: bgcam daemon --camera demo");
+    if libcamera::is_needed(system) {
+        return libcamera::missing(system);
     }
     Finding::fail(CHECK, "no webcam is connected, or a privacy switch or shutter has turned it off")
         .fix("bgcam daemon --camera demo", "uses a demo camera instead")
@@ -95,8 +96,14 @@ fn free(facts: &Facts<'_>, camera: &Device) -> Finding {
     const CHECK: &str = "webcam-free";
     let ours = facts.status().map(|status| status.pid);
     let holders = facts.system.probe().holders(&camera.path);
-    let other = holders.iter().find(|holder| Some(holder.pid) != ours && !is_server(&holder.name));
+    // media servers open all cameras, but capture only for an app
+    let uses = |holder: &Holder| !is_server(&holder.name) || facts.system.probe().captures(holder, &camera.path);
+    let other = holders.iter().find(|holder| Some(holder.pid) != ours && uses(holder));
     match other {
+        Some(holder) if is_server(&holder.name) => {
+            let text = format!("an app is using the webcam through PipeWire ({holder})");
+            Finding::warn(CHECK, text).advice("close that app, or share the webcam: set camera.device = \"pipewire\"")
+        }
         Some(holder) => Finding::warn(CHECK, format!("{holder} is using the webcam, and only one program can"))
             .advice(format!("in {}, choose the camera {LABEL:?} instead, or close the program", holder.name)),
         None if holders.iter().any(|holder| Some(holder.pid) == ours) => Finding::ok(CHECK, "in use by bgcam"),
@@ -104,7 +111,7 @@ fn free(facts: &Facts<'_>, camera: &Device) -> Finding {
     }
 }
 
-/// Media servers, which open cameras without capturing. An app that captures through a server is not visible here.
+/// Media servers.
 fn is_server(name: &str) -> bool {
     matches!(name, "wireplumber" | "pipewire" | "pipewire-media-")
 }
@@ -193,8 +200,6 @@ mod tests {
         assert!(found.level == Level::Fail && !found.blocks, "{found:?}");
         assert_eq!(found.fix.unwrap().command.unwrap(), "bgcam daemon --camera demo");
         assert!(report(&machine).can_run);
-        let ipu = finding(&machine.with("/sys/bus/pci/drivers/intel-ipu6/bind", ""), "webcam");
-        assert!(ipu.text.contains("Intel IPU"), "{ipu:?}");
     }
 
     fn named(number: u32, name: &str, fourcc: &str, size: &str) -> Device {
@@ -266,6 +271,25 @@ mod tests {
         assert_eq!(finding(&held("wireplumber"), "webcam-free").level, Level::Ok);
         let found = finding(&held("zoom"), "webcam-free");
         assert!(found.level == Level::Warn && found.text.contains("zoom (pid 7)"), "{found:?}");
+        let found = finding(&held("pipewire").fake(|fake| fake.captures = true), "webcam-free");
+        assert_eq!(found.text, "an app is using the webcam through PipeWire (pipewire (pid 7))");
+        assert!(found.level == Level::Warn && found.fix.unwrap().text.contains("camera.device = \"pipewire\""));
+    }
+
+    #[test]
+    fn a_camera_in_pipewire_is_found() {
+        let pipewire = Device {
+            name: "Built-in Front Camera".into(),
+            path: "pipewire:libcamera_input.front".into(),
+            driver: "pipewire".into(),
+            formats: Vec::new(),
+            ..webcam(0, "MJPG", "1280x720", 30.0)
+        };
+        let machine = FakeMachine::new().fake(|fake| fake.cameras.devices = vec![pipewire]);
+        let found = finding(&machine, "webcam");
+        assert_eq!(found.text, "Built-in Front Camera found (pipewire:libcamera_input.front)");
+        assert_eq!(found.level, Level::Ok);
+        assert!(report(&machine).findings().all(|finding| !finding.check.starts_with("webcam-")));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! allocates once the buffers exist, except when quality `auto` swaps models. Viewers of the control page get small
 //! copies from the [`Preview`].
 
+mod camera_search;
 mod capture;
 mod clock;
 mod demand;

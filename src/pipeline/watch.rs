@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 
 use super::{
     Preview,
+    camera_search::CameraSearch,
     demand::{Demand, Readers},
     health::Health,
     quality::machine::{LatestHeadroom, Machine},
@@ -100,6 +101,7 @@ impl Watch {
             let plugged = WatchMask::CREATE | WatchMask::ATTRIB;
             let _ = inotify.watches().add("/dev", plugged); // without it a new camera is found a few seconds later
         }
+        let search = CameraSearch::new(Arc::clone(&self.camera), Arc::clone(&self.health), Arc::clone(&self.wake));
         let mut nodes = NodeWatch::default();
         let mut demand = Demand::default();
         let mut known = None;
@@ -124,7 +126,8 @@ impl Watch {
             }
             if nodes.plugged_in.is_some_and(|since| since.elapsed() >= SETTLE) {
                 nodes.plugged_in = None;
-                self.use_new_node(monitor);
+                monitor.retry_now();
+                search.start();
             }
         }
     }
@@ -158,25 +161,6 @@ impl Watch {
             // the first measurement after a pause covers the pause
             let headroom = machine.measure();
             self.cpu.set(measured.replace(now).map(|_| headroom));
-        }
-    }
-
-    /// Retries failed outputs and the camera after a node has appeared, and switches to a camera that matches better.
-    fn use_new_node(&self, monitor: &OutputMonitor) {
-        monitor.retry_now();
-        let source = self.health.lock().source.clone();
-        let Some(source) = source else {
-            self.wake.wake(); // ends the wait before the next attempt to open the camera
-            return;
-        };
-        let settings = self.camera.load_full();
-        match camera::locate(&settings) {
-            Ok(Some(path)) if source.path.as_ref() != Some(&path) => {
-                tracing::info!("switching to the camera at {}: better match for {:?}", path.display(), settings.device);
-                // an equal copy of the settings makes the capture thread reopen the camera
-                self.camera.store(Arc::new((*settings).clone()));
-            }
-            _ => {}
         }
     }
 

@@ -15,14 +15,15 @@ use std::{
 use super::{
     event_loop::{EventLoop, callbacks, check},
     library::{
-        self, Api, Context, Core, CoreEvents, CoreMethods, Dict, Hook, Interface, RegistryEvents, RegistryMethods,
+        self, Api, Context, Core, CoreEvents, CoreMethods, Dict, DictItem, Hook, Interface, RegistryEvents,
+        RegistryMethods,
     },
     objects::Objects,
 };
 use crate::frame::mailbox::{Latest, Taken};
 
 /// How long the server may take to list its objects; normally milliseconds.
-const LIST_TIMEOUT: Duration = Duration::from_secs(2);
+const LIST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The id of the core in its own protocol.
 const CORE_ID: u32 = 0;
@@ -99,16 +100,16 @@ impl<S> Client<S> {
     fn start(&self) -> io::Result<c_int> {
         let (api, main_loop) = (self.event_loop.api(), self.event_loop.raw());
         self.locked(|state| {
-            // SAFETY: the loop is valid and locked; there are no properties.
-            let context = unsafe { (api.pw_context_new)(main_loop, ptr::null_mut(), 0) };
-            let context = NonNull::new(context).ok_or_else(io::Error::last_os_error)?;
-            self.context.store(context.as_ptr(), Ordering::Relaxed);
-            // SAFETY: as above.
-            let core = unsafe { (api.pw_context_connect)(context.as_ptr(), ptr::null_mut(), 0) };
-            let core = NonNull::new(core).ok_or_else(io::Error::last_os_error)?;
-            self.core.store(core.as_ptr(), Ordering::Relaxed);
-            // SAFETY: the core is connected and locked; the graph outlives it.
-            check_sequence(unsafe { listen(core, &state.graph) })
+            // SAFETY: the loop is valid and locked; there are no properties; the graph outlives the core.
+            unsafe {
+                let context = (api.pw_context_new)(main_loop, ptr::null_mut(), 0);
+                let context = NonNull::new(context).ok_or_else(io::Error::last_os_error)?;
+                self.context.store(context.as_ptr(), Ordering::Relaxed);
+                let core = (api.pw_context_connect)(context.as_ptr(), ptr::null_mut(), 0);
+                let core = NonNull::new(core).ok_or_else(io::Error::last_os_error)?;
+                self.core.store(core.as_ptr(), Ordering::Relaxed);
+                check_sequence(listen(core, &state.graph))
+            }
         })
     }
 
@@ -233,8 +234,10 @@ pub(crate) unsafe fn text<'a>(start: *const c_char) -> Option<&'a str> {
 /// # Safety
 /// `dict` must be null, or a dictionary that is valid for `'a`.
 unsafe fn dictionary<'a>(dict: *const Dict) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let strings = |item: &DictItem| [item.key, item.value];
     // SAFETY: guaranteed by the contract of this function.
-    let items = unsafe { dict.as_ref().map_or(&[][..], |dict| library::slice(dict.items, dict.n_items)) };
-    // SAFETY: as above.
-    items.iter().filter_map(|item| unsafe { Some((text(item.key)?, text(item.value)?)) })
+    unsafe {
+        let items = dict.as_ref().map_or(&[][..], |dict| library::slice(dict.items, dict.n_items));
+        items.iter().map(strings).filter_map(|[key, value]| Some((text(key)?, text(value)?)))
+    }
 }

@@ -57,13 +57,14 @@ impl<T> EventLoop<T> {
     /// Runs `work` with the lock held. Must not be nested.
     pub(crate) fn locked<R>(&self, work: impl FnOnce(&T) -> R) -> R {
         let (api, thread_loop) = (self.api, self.thread_loop.as_ptr());
-        // SAFETY: the loop is valid, and never locked twice by this side.
-        unsafe { (api.pw_thread_loop_lock)(thread_loop) };
-        // SAFETY: callbacks access it only with the lock held, which this side holds now.
-        let result = work(unsafe { self.state.as_ref() });
-        // SAFETY: this side holds the lock.
-        unsafe { (api.pw_thread_loop_unlock)(thread_loop) };
-        result
+        // SAFETY: the loop is valid, and never locked twice by this side; callbacks access the state only with the lock
+        // held, which this side holds meanwhile.
+        unsafe {
+            (api.pw_thread_loop_lock)(thread_loop);
+            let result = work(self.state.as_ref());
+            (api.pw_thread_loop_unlock)(thread_loop);
+            result
+        }
     }
 
     /// Ends the thread: there are no callbacks afterwards, except during calls of this side.

@@ -211,7 +211,8 @@ mod tests {
         assert_eq!((objects.sender_to(9), objects.sender_to(4), objects.is_managed()), (Some(4), None, false));
         add(&mut objects, 23, "Metadata", &[("metadata.name", "default")]);
         assert!(objects.is_managed());
-        [20, 23].map(|id| objects.remove(id));
+        objects.remove(20);
+        objects.remove(23);
         assert_eq!((objects.sender_to(9), objects.is_managed()), (None, false));
     }
 

@@ -143,9 +143,13 @@ pub(crate) fn buffers(size: Size) -> Pod {
 }
 
 /// The buffers that a reader accepts: memory that can be mapped, with all planes in one block or one block for each.
-pub(crate) fn mapped_buffers() -> Pod {
+/// `len` is the suggested size of encoded frames.
+pub(crate) fn mapped_buffers(len: Option<usize>) -> Pod {
     let kinds = library::MEMORY_KINDS.iter().map(|kind| 1 << kind).sum();
-    object(0x4_0004, 5, &[(1, Value::Range(4, 2, MAX_BUFFERS)), (2, Value::Range(1, 1, 4)), (6, Value::Flags(kinds))])
+    let mut properties = vec![(1, Value::Range(4, 2, MAX_BUFFERS)), (2, Value::Range(1, 1, 4))];
+    properties.extend(len.map(|len| (3, Value::Range(len as u32, 1, i32::MAX as u32))));
+    properties.push((6, Value::Flags(kinds)));
+    object(0x4_0004, 5, &properties)
 }
 
 /// A POD as the library expects it.
@@ -199,7 +203,7 @@ mod tests {
             6, 0, 20, 19, 4, 0, 4, 4, 4, 0,
         ]);
         #[rustfmt::skip]
-        assert_words(&mapped_buffers(), &[
+        assert_words(&mapped_buffers(None), &[
             0x68, 15, 0x40004, 5,
             1, 0, 28, 19, 1, 0, 4, 4, 4, 2, 16, 0,
             2, 0, 28, 19, 1, 0, 4, 4, 1, 1, 4, 0,

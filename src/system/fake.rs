@@ -39,6 +39,8 @@ pub(crate) struct FakeProbe {
     pub(crate) prints: Vec<(String, CommandOutput)>,
     pub(crate) cameras: Cameras,
     pub(crate) holders: Vec<(PathBuf, Holder)>,
+    /// Whether all holders capture.
+    pub(crate) captures: bool,
     /// Files without write permission.
     pub(crate) locked: Vec<PathBuf>,
     pub(crate) free: u64,
@@ -145,6 +147,7 @@ impl FakeMachine {
             )],
             cameras: Cameras { devices: vec![webcam(0, "MJPG", "1280x720", 30.0)], ..Cameras::default() },
             holders: Vec::new(),
+            captures: false,
             locked: Vec::new(),
             free: 50 << 30,
             onnx_runtime: Ok(Library { path: "/lib/libonnxruntime.so".into(), version: Some("1.31.1".to_owned()) }),
@@ -282,6 +285,10 @@ impl Probe for FakeProbe {
     fn holders(&self, node: &Path) -> Vec<Holder> {
         let of_node = self.holders.iter().filter(|(path, _)| node.ends_with(path.strip_prefix("/").unwrap()));
         of_node.map(|(_, holder)| holder.clone()).collect()
+    }
+
+    fn captures(&self, _: &Holder, _: &Path) -> bool {
+        self.captures
     }
 
     fn may_write(&self, path: &Path) -> bool {

@@ -57,6 +57,9 @@ pub trait Probe: std::fmt::Debug + Send + Sync {
     /// The processes that have a device open.
     fn holders(&self, node: &Path) -> Vec<Holder>;
 
+    /// Whether a process captures from a device that it has open.
+    fn captures(&self, holder: &Holder, node: &Path) -> bool;
+
     /// Whether this user may write to a file.
     fn may_write(&self, path: &Path) -> bool;
 

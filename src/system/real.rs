@@ -115,6 +115,10 @@ impl Probe for Real {
         holders::all(node).unwrap_or_default()
     }
 
+    fn captures(&self, holder: &Holder, node: &Path) -> bool {
+        holders::has_mapped(holder.pid, node)
+    }
+
     fn may_write(&self, path: &Path) -> bool {
         access(path, Access::WRITE_OK).is_ok()
     }

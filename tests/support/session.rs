@@ -121,9 +121,13 @@ impl Session {
         self.wireplumber = start_wireplumber(&self.dir);
     }
 
-    pub fn restart_wireplumber(&mut self) {
+    pub fn stop_wireplumber(&mut self) {
         self.wireplumber.kill();
         until("the old session manager is gone", || !session_is_managed(&self.dir));
+    }
+
+    pub fn restart_wireplumber(&mut self) {
+        self.stop_wireplumber();
         self.wireplumber = start_wireplumber(&self.dir);
     }
 
@@ -158,6 +162,28 @@ impl Session {
     /// Waits until the camera is in the server's graph.
     pub fn wait_for_camera(&self) {
         until("the camera is in the graph", || self.lists("node.name = \"bgcam\""));
+    }
+
+    /// Waits until a node with this name is in the server's graph.
+    pub fn wait_for_node(&self, name: &str) {
+        until(name, || self.lists(&format!("node.name = \"{name}\"")));
+    }
+
+    /// A camera in the graph, of one colour: 0xAARRGGBB.
+    pub fn camera(&self, name: &str, caps: &str, colour: &str) -> Program {
+        self.encoded_camera(name, caps, "identity", colour)
+    }
+
+    /// As [`Session::camera`], with frames encoded by this GStreamer element.
+    pub fn encoded_camera(&self, name: &str, caps: &str, encoder: &str, colour: &str) -> Program {
+        let colour = format!("foreground-color={colour}");
+        let properties = format!(
+            "stream-properties=p,media.class=Video/Source,media.role=Camera,node.name={name},\
+             node.description=Camera-{name}"
+        );
+        let source = ["-q", "videotestsrc", "is-live=true", "pattern=solid-color", &colour, "!", caps, "!", encoder];
+        let args = [&source[..], &["!", "pipewiresink", "mode=provide", &properties]].concat();
+        spawn(&self.dir, "gst-launch-1.0", &args)
     }
 
     pub fn lists(&self, property: &str) -> bool {

@@ -1,10 +1,6 @@
 //! The memory of a frame from another process: checks that all planes are within it.
 
-use super::super::{
-    CameraError,
-    convert::{self, Plane},
-    format::Pixel,
-};
+use super::super::{CameraError, convert, format::Pixel, plane::Plane};
 use crate::{frame::Size, pipewire::library::Chunk};
 
 /// Maximum number of blocks of a frame.

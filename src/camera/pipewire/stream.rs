@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    super::PipeWireError,
+    super::{PipeWireError, format::Pixel},
     buffer::{Block, MAX_BLOCKS},
     format::{self, VideoFormat},
 };
@@ -189,7 +189,7 @@ impl Stream {
     pub(super) fn new_format(&self, known: u32) -> Option<(u32, Result<VideoFormat, PipeWireError>)> {
         self.client.locked(|state| {
             let number = state.stream.negotiated.get();
-            let format = state.stream.format.borrow().clone().filter(|_| number != known)?;
+            let format = if number == known { None } else { state.stream.format.borrow().clone() }?;
             let describe = |reason| PipeWireError::Format { node: self.node.name.clone(), reason };
             Some((number, format.map_err(describe)))
         })
@@ -280,11 +280,11 @@ callbacks! { State<Inner>;
         let bytes = unsafe { parse::bytes(param) };
         if let (pod::PARAM_FORMAT, Some(bytes)) = (id, bytes) {
             let format = format::parse(bytes);
-            let is_usable = format.is_ok();
+            let usable = format.as_ref().ok().copied();
             shared.stream.format.replace(Some(format));
             shared.stream.negotiated.update(|number| number + 1);
-            if is_usable {
-                shared.stream.request_buffers();
+            if let Some(format) = usable {
+                shared.stream.request_buffers(&format);
             }
             shared.wake();
         }
@@ -298,8 +298,10 @@ callbacks! { State<Inner>;
 
 impl Inner {
     /// Answers a new format; called by the loop.
-    fn request_buffers(&self) {
-        let (buffers, header) = (pod::mapped_buffers(), pod::header());
+    fn request_buffers(&self, format: &VideoFormat) {
+        // two bytes per pixel, as webcams allocate for JPEG
+        let len = (format.pixel == Pixel::Mjpg).then(|| 2 * format.size.luma_len());
+        let (buffers, header) = (pod::mapped_buffers(len), pod::header());
         let mut params = [&buffers, &header].map(pod::as_param);
         let stream = self.stream.load(Ordering::Relaxed);
         let Ok(api) = library::get() else { return };
@@ -308,5 +310,25 @@ impl Inner {
         if let Err(error) = check(result) {
             self.failed.replace(Some(error.to_string()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_and_empty_frames_are_recognized() {
+        let with = |header: u32, chunk: i32, size: u32| {
+            let mut received = Received { count: 2, header: Some((header, 0, 0)), ..Received::default() };
+            received.blocks[1].chunk.flags = chunk;
+            received.blocks[0].chunk.size = size;
+            (received.is_damaged(), received.is_empty())
+        };
+        assert_eq!(with(0, 0, 9), (false, false));
+        assert_eq!(with(library::HEADER_CORRUPTED, 0, 9), (true, false));
+        assert_eq!(with(0, library::CHUNK_CORRUPTED, 9), (true, false));
+        assert_eq!(with(library::HEADER_GAP, 0, 9), (false, true));
+        assert_eq!(with(0, 0, 0), (false, true));
     }
 }

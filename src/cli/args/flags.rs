@@ -157,7 +157,7 @@ pub struct SetupArgs {
 /// The arguments of `bgcam daemon`, which override the settings.
 #[derive(Debug, Args)]
 pub struct DaemonArgs {
-    /// Webcam: auto, a device path, part of its name, file:PATH or demo
+    /// Webcam: auto, a device path, part of its name, pipewire:NAME, file:PATH or demo
     #[arg(long, value_name = "CAMERA", value_parser = parse_camera)]
     pub camera: Option<String>,
     /// Output: auto, v4l2, v4l2:/dev/video10, pipewire, y4m:PATH, mp4:PATH, png:PATH or none; repeat for several

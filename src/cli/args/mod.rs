@@ -200,7 +200,7 @@ pub enum Command {
     /// Switch to another webcam
     #[command(after_help = "Examples:\n  bgcam set-camera brio\n  bgcam set-camera --reset")]
     SetCamera {
-        /// auto, a device path, part of a camera's name, file:PATH or demo; see `bgcam devices`
+        /// auto, a device path, part of a camera's name, pipewire:NAME, file:PATH or demo; see `bgcam devices`
         #[arg(required_unless_present = "reset", value_parser = parse_camera)]
         camera: Option<String>,
         /// Reset to the configured camera
