@@ -9,6 +9,7 @@ mod support;
 
 use std::{
     env, fs,
+    io::Write,
     path::Path,
     sync::Once,
     time::{Duration, Instant},
@@ -56,7 +57,10 @@ fn read(source: &mut dyn FrameSource, count: usize) -> Frame {
 
 /// Asserts the colour in the middle of a frame.
 fn expect(frame: &Frame, [r, g, b]: [u8; 3], what: &str) {
-    let wanted = Yuv::from_rgb(r, g, b);
+    expect_yuv(frame, Yuv::from_rgb(r, g, b), what);
+}
+
+fn expect_yuv(frame: &Frame, wanted: Yuv, what: &str) {
     let (width, height) = (frame.size().width(), frame.size().height());
     let (y, u, v) = frame.planes();
     let chroma = height / 4 * width / 2 + width / 4;
@@ -65,6 +69,9 @@ fn expect(frame: &Frame, [r, g, b]: [u8; 3], what: &str) {
     let is_near = near(found.y, wanted.y) && near(found.u, wanted.u) && near(found.v, wanted.v);
     assert!(is_near, "{what}: {found:?} is not {wanted:?}");
 }
+
+/// With the colour matrix that is assumed if a camera does not specify one; GStreamer's default is another one.
+const HD: &str = "video/x-raw,format=NV12,width=1280,height=720,framerate=30/1,colorimetry=bt601";
 
 #[test]
 fn every_format_arrives_with_its_colours() {
@@ -96,16 +103,18 @@ fn every_format_arrives_with_its_colours() {
     session.wait_for_node("cam-jpeg");
     let mut source = open("pipewire:cam-jpeg", "640x480").unwrap();
     assert_eq!(source.info().fourcc, "MJPG");
-    expect(&read(&mut *source, 3), RED.1, "jpeg");
+    // GStreamer writes limited range to a JPEG, which is full range by definition
+    expect_yuv(&read(&mut *source, 3), Yuv { y: 91, u: 99, v: 197 }, "jpeg");
     drop(jpeg);
     // scaled to another size
-    let camera = session.camera("cam-large", "video/x-raw,format=NV12,width=1280,height=720,framerate=30/1", RED.0);
+    let camera = session.camera("cam-large", HD, RED.0);
     session.wait_for_node("cam-large");
     let mut source = open("pipewire", "320x180").unwrap();
     assert_eq!((source.info().native, source.size().to_string().as_str()), ((1280, 720), "320x180"));
     expect(&read(&mut *source, 3), RED.1, "scaled");
     drop(camera);
     errors_name_the_node_and_the_fix(&session);
+    formats_change_and_frames_are_damaged(&session);
     connections_do_not_leak(&session);
     print_figures(&session);
 }
@@ -156,6 +165,30 @@ fn errors_name_the_node_and_the_fix(session: &Session) {
     assert_eq!(message, "PipeWire camera \"nikon\" not found");
     assert!(hint.contains("Camera-cam-odd (pipewire:cam-odd)"), "{hint}");
     drop(camera);
+}
+
+fn formats_change_and_frames_are_damaged(session: &Session) {
+    let (_camera, mut commands) = session.changing_camera("cam-changes");
+    session.wait_for_node("cam-changes");
+    let mut source = open("pipewire:cam-changes", "320x240").unwrap();
+    expect(&read(&mut *source, 3), GREEN.1, "before the change");
+    let mut frame = Frame::new(source.size());
+    for (size, colour) in [((640, 480), RED.1), ((320, 240), GREEN.1)] {
+        commands.write_all(b"\n").unwrap();
+        session::until("the camera has another size", || {
+            source.next(&mut frame).unwrap();
+            source.info().native == size
+        });
+        expect(&read(&mut *source, 3), colour, "after the change");
+    }
+    commands.write_all(b"damaged\n").unwrap();
+    session::until("a frame is damaged", || match source.next(&mut frame) {
+        Err(error) => {
+            assert_eq!(error.to_string(), "corrupt frame: marked as damaged by the sender");
+            true
+        }
+        Ok(()) => false,
+    });
 }
 
 fn count(dir: &str) -> usize {

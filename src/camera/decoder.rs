@@ -18,6 +18,7 @@ use crate::frame::{
 pub(super) enum Image<'a> {
     /// All planes in one block of memory, with this stride of the first plane; or a JPEG.
     Block(&'a [u8], usize),
+    #[cfg_attr(not(feature = "pipewire"), allow(dead_code))]
     Planes([Plane<'a>; 3]),
 }
 

@@ -27,6 +27,7 @@ pub(super) enum Pixel {
     Yv12,
     Grey,
     /// Full-range RGB; only from PipeWire.
+    #[cfg_attr(not(feature = "pipewire"), allow(dead_code))]
     Rgb(RgbOrder),
 }
 

@@ -6,6 +6,7 @@ use super::plane::Plane;
 
 /// The order of the bytes of a pixel; `x` is alpha or padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "pipewire"), allow(dead_code))]
 pub(super) enum RgbOrder {
     Rgbx,
     Bgrx,

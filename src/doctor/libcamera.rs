@@ -38,7 +38,7 @@ pub(super) fn missing(system: &System) -> Finding {
         );
     };
     let finding = Finding::fail(CHECK, format!("{CAMERA}: {what} is not installed"));
-    match system.install_command(debian, fedora, arch, suse).filter(|_| !suse.is_empty()) {
+    match system.install_command(debian, fedora, arch, suse).filter(|command| !command.ends_with(' ')) {
         Some(install) => finding.fix(format!("sudo {install}"), "log out and back in afterwards"),
         None => finding.advice(format!("install {what}, then log out and back in")),
     }

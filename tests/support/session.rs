@@ -7,7 +7,7 @@ use std::{
     io::Read,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
@@ -184,6 +184,14 @@ impl Session {
         let source = ["-q", "videotestsrc", "is-live=true", "pattern=solid-color", &colour, "!", caps, "!", encoder];
         let args = [&source[..], &["!", "pipewiresink", "mode=provide", &properties]].concat();
         spawn(&self.dir, "gst-launch-1.0", &args)
+    }
+
+    /// A camera that changes its format while it runs; see `camera.py`.
+    pub fn changing_camera(&self, name: &str) -> (Program, ChildStdin) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/camera.py");
+        let mut child = self.command(PYTHON).args([script, name]).stdin(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        (Program(child), stdin)
     }
 
     pub fn lists(&self, property: &str) -> bool {

@@ -23,6 +23,9 @@ use crate::pipewire::{
     pod::{self, Pod},
 };
 
+/// The reason if PipeWire gives none.
+const CLOSED: &str = "PipeWire closed the connection, as it does without a common format";
+
 /// A stream from one node. If the node disappears the stream does not use another one.
 pub(super) struct Stream {
     client: Client<Inner>,
@@ -270,7 +273,7 @@ callbacks! { State<Inner>;
             // SAFETY: null, or a string that outlives this call.
             let text = unsafe { text(error) };
             let mut failed = shared.stream.failed.borrow_mut();
-            failed.get_or_insert_with(|| text.unwrap_or("the connection was closed").to_owned());
+            failed.get_or_insert_with(|| text.unwrap_or(CLOSED).to_owned());
         }
         shared.wake();
     }
