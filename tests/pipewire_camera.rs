@@ -278,7 +278,7 @@ fn the_camera_is_connected_while_an_app_reads() {
     assert!(!is_connected());
     let reader = session.read(Size::new(320, 240).unwrap());
     let [r, g, b] = GREEN.1;
-    session::until("frames of the camera arrive", || is_connected());
+    session::until("frames of the camera arrive", is_connected);
     reader.expect(30, Yuv::from_rgb(r, g, b));
     reader.kill();
     daemon.wait_until("it is closed", |status| !status.camera.on && status.camera.source.is_none());
