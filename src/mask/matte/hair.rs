@@ -124,15 +124,16 @@ impl Hair {
     /// The columns and rows of grid pixels outside of which [`Hair::row`] is zero; `None` if there is no hair.
     pub(crate) fn bounds(&self) -> Option<(Range<usize>, Range<usize>)> {
         let is_hair = |&at: &usize| self.now[at] > MIN_PROBABILITY;
-        let cells = (0..self.now.len()).filter(is_hair).map(|at| (at % self.columns, at / self.columns));
-        let (mut columns, mut rows) = (usize::MAX..0, usize::MAX..0);
-        for (column, row) in cells {
-            columns = columns.start.min(column)..columns.end.max(column + 1);
-            rows = rows.start.min(row)..rows.end.max(row + 1);
-        }
+        let cells = || (0..self.now.len()).filter(is_hair);
+        let extent = |place: fn(usize, usize) -> usize| {
+            let (first, last) =
+                (cells().map(|at| place(at, self.columns)).min()?, cells().map(|at| place(at, self.columns)).max()?);
+            Some(first..last + 1)
+        };
+        let (columns, rows) = (extent(|at, columns| at % columns)?, extent(|at, columns| at / columns)?);
         // values are interpolated up to the centres of the next cells
         let pixels = |cells: Range<usize>| (cells.start * SIDE).saturating_sub(SIDE / 2)..cells.end * SIDE + SIDE / 2;
-        (self.is_present && !columns.is_empty()).then(|| (pixels(columns), pixels(rows)))
+        self.is_present.then(|| (pixels(columns), pixels(rows)))
     }
 
     /// Writes how much each grid pixel of row `y` is hair: 0 up to the probability `low`, which is at least

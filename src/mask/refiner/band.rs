@@ -223,11 +223,7 @@ fn mark_edges(highest: &[u8], lowest: &[u8], edges: &mut [u8]) {
 fn count_edges(sums: &[u8], counts: &mut [u8]) {
     let sums = &sums[..counts.len() + BOX - 1];
     for (x, count) in counts.iter_mut().enumerate() {
-        let mut sum = 0;
-        for at in x..x + BOX {
-            sum += sums[at];
-        }
-        *count = sum;
+        *count = sums[x..x + BOX].iter().sum();
     }
 }
 

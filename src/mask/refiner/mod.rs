@@ -64,7 +64,9 @@ impl Tile {
 impl Refiner {
     /// Whether there is a refiner for frames of `size`.
     pub(super) fn suits(size: Size) -> bool {
-        HEIGHTS.contains(&size.height().min(size.width())) && size.width() % 4 == 0 && size.height() % 4 == 0
+        HEIGHTS.contains(&size.height().min(size.width()))
+            && size.width().is_multiple_of(4)
+            && size.height().is_multiple_of(4)
     }
 
     /// Loads the network.
@@ -145,7 +147,7 @@ impl Refiner {
             let yuv = (&luma[y * width + tile.left..][..TILE], &u[chroma.clone()][..TILE / 2], &v[chroma][..TILE / 2]);
             convert(yuv, (red, green, blue));
             to_unit(&self.coarse[y * width + tile.left..][..TILE], alpha);
-            if row == 0 || y % self.grid.factor == 0 {
+            if row == 0 || y.is_multiple_of(self.grid.factor) {
                 hair.probability_row(y / self.grid.factor, &mut self.hair);
             }
             for (x, probability) in probability.iter_mut().enumerate() {
