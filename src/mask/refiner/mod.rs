@@ -22,7 +22,7 @@ const MARGIN: usize = 16;
 /// The side of the area that a tile refines.
 const INNER: usize = TILE - 2 * MARGIN;
 
-/// The maximum number of tiles per frame, which bounds the time. A head of hair needs about ten.
+/// The maximum number of tiles per frame, which bounds the time.
 const MAX_TILES: usize = 32;
 
 /// The shorter sides of frames, in pixels, for which the network is used. It was trained at 720; at 360, faces get worse.

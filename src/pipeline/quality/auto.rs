@@ -25,12 +25,12 @@ const STABLE_SECONDS: u32 = 600;
 /// The idle CPU share above which `high` fits.
 const MIN_IDLE_FOR_HIGH: f32 = 0.6;
 
-/// The idle CPU share below which other programs need what bgcam uses. The change to `high` costs less than a tenth, so
+/// The idle CPU share below which other programs need what bgcam uses. The change to `high` costs less than a fifth, so
 /// it never causes this by itself.
 const MIN_IDLE: f32 = 0.3;
 
 /// Keyframes of `high` use two cores in addition to everything else. Where they are fast enough, `high` costs less than
-/// a third of a core more than `balanced`, which is less than a tenth of such a machine.
+/// two thirds of a core more than `balanced`, which is less than a fifth of such a machine.
 const MIN_CORES: usize = 4;
 
 /// The observations of one second.
