@@ -186,9 +186,9 @@ impl Session {
         spawn(&self.dir, "gst-launch-1.0", &args)
     }
 
-    /// A camera that changes its format while it runs; see `camera.py`.
+    /// A camera that changes its format while it runs; see `pipewire_camera.py`.
     pub fn changing_camera(&self, name: &str) -> (Program, ChildStdin) {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/camera.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/pipewire_camera.py");
         let mut child = self.command(PYTHON).args([script, name]).stdin(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         (Program(child), stdin)

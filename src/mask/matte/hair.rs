@@ -241,13 +241,13 @@ mod tests {
         let mut uncertain = Plane::new(SIZE.0, SIZE.1);
         (0..SIZE.1).for_each(|y| uncertain.row_mut(y).fill(PROBABILITY.0 + 0.5 * (PROBABILITY.1 - PROBABILITY.0)));
         hair.set(&uncertain);
-        assert!(row(&hair, 20).iter().all(|value| (value - 0.5).abs() < 1e-3));
+        assert!(row(&hair, 20).iter().all(|value| (value - 0.5).abs() < 0.01));
         hair.reset();
         hair.set(&columns(0, SIZE.0));
         hair.set(&columns(0, 0));
         let probability = 0.9 * MEMORY;
         let expected = (probability - PROBABILITY.0) / (PROBABILITY.1 - PROBABILITY.0);
-        assert!(row(&hair, 20).iter().all(|value| (value - expected).abs() < 1e-3));
+        assert!(row(&hair, 20).iter().all(|value| (value - expected).abs() < 0.01));
     }
 
     #[test]
