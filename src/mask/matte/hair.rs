@@ -123,14 +123,13 @@ impl Hair {
 
     /// The columns and rows of grid pixels outside of which [`Hair::row`] is zero; `None` if there is no hair.
     pub(crate) fn bounds(&self) -> Option<(Range<usize>, Range<usize>)> {
-        let is_hair = |&at: &usize| self.now[at] > MIN_PROBABILITY;
-        let cells = || (0..self.now.len()).filter(is_hair);
-        let extent = |place: fn(usize, usize) -> usize| {
-            let (first, last) =
-                (cells().map(|at| place(at, self.columns)).min()?, cells().map(|at| place(at, self.columns)).max()?);
-            Some(first..last + 1)
-        };
-        let (columns, rows) = (extent(|at, columns| at % columns)?, extent(|at, columns| at / columns)?);
+        let hair = (0..self.now.len()).filter(|&at| self.now[at] > MIN_PROBABILITY);
+        let places = hair.map(|at| (at % self.columns, at / self.columns));
+        let (columns, rows) = places.fold(None, |found: Option<(Range<usize>, Range<usize>)>, (column, row)| {
+            let (columns, rows) = found.unwrap_or((column..column, row..row));
+            let columns = columns.start.min(column)..columns.end.max(column + 1);
+            Some((columns, rows.start..row + 1))
+        })?;
         // values are interpolated up to the centres of the next cells
         let pixels = |cells: Range<usize>| (cells.start * SIDE).saturating_sub(SIDE / 2)..cells.end * SIDE + SIDE / 2;
         self.is_present.then(|| (pixels(columns), pixels(rows)))
