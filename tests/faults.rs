@@ -17,14 +17,16 @@ fn script(version: &str, script: &str) {
     eprintln!("{version}: {}", output.stdout.trim());
 }
 
-/// `begin` starts a daemon and a reader once, so that everything is open; `settled` checks that the resources are the
-/// same again.
+/// `begin` starts a daemon, its model and a reader once, so that everything is open; `settled` checks that the resources
+/// are the same again.
 const HELPERS: &str = r##"
 begin() {
     start --camera /dev/video0 --background '#20a040'
-    watch; more live 10; close_reader; must until_ok 20 idle
+    watch; must until_ok 30 model_open; more live 10; close_reader; must until_ok 20 idle
     FILES=$(files) THREADS=$(threads)
 }
+# Frames count as live even before the model is open, which has threads of its own.
+model_open() { local model=$(field model); [ "${model:-null}" != null ]; }
 # Idle threads of the control side may have ended meanwhile; more threads would be a leak. Those started by the last
 # command end after ten idle seconds.
 as_before() { [ "$(files)" = "$FILES" ] && [ "$(threads)" -le "$THREADS" ]; }

@@ -4,7 +4,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    process::{self, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -201,6 +201,7 @@ impl Guest {
     /// # Panics
     /// When the guest itself fails; the caller checks the result of the program.
     pub fn run(self, program: &str, args: &[&str]) -> Output {
+        let _pinned = Pinned::new();
         let output = Command::new(self.testbed.join("run"))
             .args(&self.options)
             .args(["--timeout", &self.timeout.as_secs().to_string(), "--", program])
@@ -215,6 +216,47 @@ impl Guest {
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
         assert_ne!(output.status.code(), Some(125), "the guest failed:\n{stdout}\n{stderr}");
         Output { status: output.status, stdout, stderr, share: self.share }
+    }
+}
+
+/// Keeps this thread, and the guests started by it, on one CPU while it exists.
+///
+/// A guest has one CPU, and its kernel traces its processes: each system call switches between them, which takes more
+/// than twice as long if they are on different CPUs.
+struct Pinned {
+    before: libc::cpu_set_t,
+}
+
+impl Pinned {
+    /// `None` if the CPUs are unknown.
+    fn new() -> Option<Self> {
+        // SAFETY: all bit patterns are valid.
+        let (mut before, mut one): (libc::cpu_set_t, libc::cpu_set_t) = unsafe { std::mem::zeroed() };
+        // SAFETY: the kernel fills a set of this size.
+        let result = unsafe { libc::sched_getaffinity(0, size_of_val(&before), &raw mut before) };
+        // SAFETY: the number is below that of the set's bits.
+        let allowed = |&cpu: &usize| unsafe { libc::CPU_ISSET(cpu, &before) };
+        let cpus: Vec<usize> = (0..libc::CPU_SETSIZE as usize).filter(allowed).collect();
+        if result != 0 || cpus.is_empty() {
+            return None;
+        }
+        // nextest numbers the tests of a group that run at the same time
+        let slot = env::var("NEXTEST_TEST_GROUP_SLOT").ok().and_then(|slot| slot.parse().ok());
+        let cpu = cpus[slot.unwrap_or(process::id() as usize) % cpus.len()];
+        // SAFETY: as above.
+        unsafe { libc::CPU_SET(cpu, &mut one) };
+        Self::set(&one).then_some(Self { before })
+    }
+
+    fn set(cpus: &libc::cpu_set_t) -> bool {
+        // SAFETY: the set is valid and of this size.
+        unsafe { libc::sched_setaffinity(0, size_of_val(cpus), cpus) == 0 }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        Self::set(&self.before);
     }
 }
 
