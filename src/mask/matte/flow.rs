@@ -24,6 +24,10 @@ const DEVIATION: u32 = 6;
 /// How much lower than at a zero vector a sum of differences has to be.
 const STILL: u32 = 40;
 
+/// By how much less the fast model sees a person along a vector than now and then at the block itself, for the vector to
+/// be wrong.
+const LESS_PERSON: f32 = 0.6;
+
 /// A vector in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Vector {
@@ -166,6 +170,27 @@ impl Flow {
                 if level == 0 {
                     (self.fine[at], self.residuals[at]) = block.subpixel(found);
                 }
+            }
+        }
+    }
+
+    /// Sets vectors to zero where the block was a person and still is, by the fast model's alphas of both frames, but
+    /// the vector leads to the room: without texture, a change of light looks like another place.
+    pub(crate) fn keep_person(&mut self, now: (&Pyramid, &Plane<f32>), then: (&Pyramid, &Plane<f32>)) {
+        let Field { columns, vectors, .. } = &mut self.fields[0];
+        let (width, height) = (now.1.width as isize, now.1.height as isize);
+        let alpha = |plane: &Plane<f32>, x: isize, y: isize| {
+            plane.row(y.clamp(0, height - 1) as usize)[x.clamp(0, width - 1) as usize]
+        };
+        let moved = vectors.iter_mut().enumerate().filter(|(_, vector)| **vector != Vector::default());
+        for (at, vector) in moved {
+            let (column, row) = (at % *columns, at / *columns);
+            let (x, y) = ((column * STEP) as isize, (row * STEP) as isize);
+            let person = alpha(now.1, x, y).min(alpha(then.1, x, y));
+            if person - alpha(then.1, x + vector.x as isize, y + vector.y as isize) > LESS_PERSON {
+                *vector = Vector::default();
+                let block = Block::new(&now.0.levels[0], &then.0.levels[0], column, row);
+                (self.fine[at], self.residuals[at]) = block.subpixel(*vector);
             }
         }
     }
@@ -400,6 +425,46 @@ mod tests {
         flow.find(&now, &texture((0.0, 0.0), 0));
         let at = |x: usize, y: usize| flow.residuals()[y / STEP * flow.columns() + x / STEP];
         assert!(at(44, 32) > 20.0 && at(8, 8) < 1.0 && at(88, 56) < 1.0);
+    }
+
+    #[test]
+    fn a_shadow_on_the_person_does_not_lead_to_the_room() {
+        // the person at the left is as dark as the wall once a shadow falls on it
+        let halves = |person: u8, wall: u8| {
+            let mut plane = Plane::new(SIZE.0, SIZE.1);
+            for row in 0..SIZE.1 {
+                plane.row_mut(row)[..SIZE.0 / 2].fill(person);
+                plane.row_mut(row)[SIZE.0 / 2..].fill(wall);
+            }
+            plane.replicate();
+            plane
+        };
+        let pyramid = |luma: &Plane<u8>| {
+            let mut pyramid = Pyramid::new(SIZE.0, SIZE.1);
+            pyramid.build(luma);
+            pyramid
+        };
+        let (now, then) = (pyramid(&halves(80, 80)), pyramid(&halves(100, 80)));
+        let mut alpha = Plane::new(SIZE.0, SIZE.1);
+        for row in 0..SIZE.1 {
+            alpha.row_mut(row)[..SIZE.0 / 2].fill(0.9);
+        }
+        let mut flow = Flow::new(SIZE.0, SIZE.1);
+        // the furthest pixel in the direction of the wall that a vector of the person leads to
+        let furthest = |flow: &Flow| {
+            let columns = flow.columns();
+            let person = flow.vectors().iter().enumerate().filter(|(at, _)| at % columns * STEP < SIZE.0 / 2);
+            person.map(|(at, vector)| (at % columns * STEP) as i32 + i32::from(vector.x) / UNIT).max().unwrap()
+        };
+        flow.find(&now, &then);
+        assert!(furthest(&flow) >= SIZE.0 as i32 / 2, "no vector to correct");
+        flow.keep_person((&now, &alpha), (&then, &alpha));
+        assert!(furthest(&flow) < SIZE.0 as i32 / 2);
+        // a person who has moved there keeps the vectors
+        flow.find(&now, &then);
+        let moved = furthest(&flow);
+        flow.keep_person((&now, &alpha), (&then, &Plane::new(SIZE.0, SIZE.1)));
+        assert_eq!(furthest(&flow), moved);
     }
 
     proptest! {

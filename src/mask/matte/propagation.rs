@@ -112,7 +112,9 @@ impl Propagation {
 
     /// Writes the propagated and repaired alpha of the frame to `into`.
     pub(crate) fn apply(&mut self, now: &Pyramid, fast_alpha: &Plane<f32>, into: &mut Plane<f32>) -> Drift {
-        self.flow.find(now, &self.keyframe.pyramid);
+        let then = &self.keyframe;
+        self.flow.find(now, &then.pyramid);
+        self.flow.keep_person((now, fast_alpha), (&then.pyramid, &then.fast_alpha));
         self.warp.run(&self.flow, into, &mut self.differs);
         self.find_lost(into.width);
         self.repair(fast_alpha, into)
