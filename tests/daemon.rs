@@ -73,7 +73,8 @@ fn a_visible_room_is_reported_everywhere() {
         assert!(output.contains("#20a040 (your room is visible)"), "{output}");
     }
     // repeated after every other change
-    for args in [&["look", "zoom=110"][..], &["set-color", "teal"], &["reload"]] {
+    let prompt = &["set-prompt", "beach", "--size", "320x180"];
+    for args in [&["look", "zoom=110"][..], prompt, &["set-color", "teal"], &["reload"]] {
         assert!(home.expect(args, 0).contains("your room is visible"), "{args:?}");
     }
     assert!(!home.expect(&["pause"], 0).contains("room"));
