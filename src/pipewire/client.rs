@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell, UnsafeCell},
-    ffi::{CStr, c_char, c_int, c_void},
+    ffi::{c_char, c_int},
     io,
     ptr::{self, NonNull},
     sync::{
@@ -13,12 +13,13 @@ use std::{
 };
 
 use super::{
-    event_loop::{EventLoop, callbacks, check},
+    event_loop::EventLoop,
+    ffi::{callbacks, check, dictionary, text},
     library::{
-        self, Api, Context, Core, CoreEvents, CoreMethods, Dict, DictItem, Hook, Interface, RegistryEvents,
-        RegistryMethods,
+        self, Api, Context, Core, CoreEvents, CoreMethods, Dict, Hook, Interface, RegistryEvents, RegistryMethods,
     },
     objects::Objects,
+    stream::{Connection, Events, Locked, StreamInfo},
 };
 use crate::frame::mailbox::{Latest, Taken};
 
@@ -71,7 +72,7 @@ impl<S> State<S> {
     }
 }
 
-impl<S> Client<S> {
+impl<S: Send> Client<S> {
     /// Connects to the server and lists its objects. `wake` is filled after every event.
     ///
     /// # Errors
@@ -84,7 +85,7 @@ impl<S> Client<S> {
         let request = client.start()?;
         let deadline = Instant::now() + LIST_TIMEOUT;
         loop {
-            if let Some(error) = client.locked(State::lost) {
+            if let Some(error) = client.locked(|state| state.lost()) {
                 return Err(error);
             }
             if client.locked(|state| state.graph.answered.get() == Some(request)) {
@@ -95,7 +96,9 @@ impl<S> Client<S> {
             }
         }
     }
+}
 
+impl<S> Client<S> {
     /// Connects, requests all objects, and returns the number of the request.
     fn start(&self) -> io::Result<c_int> {
         let (api, main_loop) = (self.event_loop.api(), self.event_loop.raw());
@@ -113,23 +116,21 @@ impl<S> Client<S> {
         })
     }
 
-    /// The library.
-    pub(crate) fn api(&self) -> &'static Api {
-        self.event_loop.api()
+    /// Opens a stream on this connection.
+    ///
+    /// # Errors
+    /// If the library refuses it, or there is a stream already.
+    pub(crate) fn open_stream(&self, info: &StreamInfo<'_>) -> io::Result<()>
+    where
+        State<S>: Events,
+    {
+        let connection = Connection::Existing(self.core.load(Ordering::Relaxed));
+        // SAFETY: `connect` has connected the core, on the loop of this state; `drop` destroys the stream first.
+        self.locked(|state| unsafe { state.open(connection, info) })
     }
 
-    /// The connection, for calls with the lock held.
-    pub(crate) fn core(&self) -> *mut Core {
-        self.core.load(Ordering::Relaxed)
-    }
-
-    /// The [`State`], for callbacks of streams; valid until this is dropped.
-    pub(crate) fn data(&self) -> *mut c_void {
-        self.event_loop.data()
-    }
-
-    /// Runs `work` with the lock held. Must not be nested.
-    pub(crate) fn locked<R>(&self, work: impl FnOnce(&State<S>) -> R) -> R {
+    /// Runs `work` with the lock held.
+    pub(crate) fn locked<R>(&self, work: impl FnOnce(&Locked<State<S>>) -> R) -> R {
         self.event_loop.locked(work)
     }
 
@@ -217,27 +218,5 @@ callbacks! { Graph;
     fn global_remove(graph, id: u32) {
         graph.objects.borrow_mut().remove(id);
         graph.wake.put(());
-    }
-}
-
-/// The string at `start`; `None` if it is null or not UTF-8.
-///
-/// # Safety
-/// `start` must be null, or a string that is valid for `'a`.
-pub(crate) unsafe fn text<'a>(start: *const c_char) -> Option<&'a str> {
-    // SAFETY: guaranteed by the contract of this function.
-    (!start.is_null()).then(|| unsafe { CStr::from_ptr(start) })?.to_str().ok()
-}
-
-/// The entries of a dictionary that are UTF-8.
-///
-/// # Safety
-/// `dict` must be null, or a dictionary that is valid for `'a`.
-unsafe fn dictionary<'a>(dict: *const Dict) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let strings = |item: &DictItem| [item.key, item.value];
-    // SAFETY: guaranteed by the contract of this function.
-    unsafe {
-        let items = dict.as_ref().map_or(&[][..], |dict| library::slice(dict.items, dict.n_items));
-        items.iter().map(strings).filter_map(|[key, value]| Some((text(key)?, text(value)?)))
     }
 }

@@ -281,13 +281,6 @@ api! {
     pw_stream_destroy(*mut Stream);
 }
 
-/// # Safety
-/// `start` must point to `len` entries, or `len` must be 0.
-pub(crate) unsafe fn slice<'a, T>(start: *const T, len: u32) -> &'a [T] {
-    // SAFETY: guaranteed by the contract of this function; an empty slice needs a non-null pointer.
-    if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(start, len as usize) } }
-}
-
 /// The library, loaded and initialized by the first successful call.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Reads PODs from other processes: every length is checked, and anything unexpected is ignored.
 
-use super::library;
+use super::{ffi::array, library};
 
 /// Maximum size of a parameter; those of cameras have a few hundred bytes.
 const MAX_BYTES: u32 = 1 << 16;
@@ -17,14 +17,14 @@ const CHOICE: u32 = 19;
 ///
 /// # Safety
 /// `pod` must be null or a POD that is valid for `'a`, with the size in its header.
-pub(crate) unsafe fn bytes<'a>(pod: *const library::Pod) -> Option<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(pod: *const library::Pod) -> Option<&'a [u8]> {
     if pod.is_null() {
         return None;
     }
     // SAFETY: guaranteed by the contract of this function.
     unsafe {
         let size = pod.cast::<u32>().read();
-        (size <= MAX_BYTES).then(|| library::slice(pod.cast(), size + 8))
+        (size <= MAX_BYTES).then(|| array(pod.cast(), size + 8))
     }
 }
 

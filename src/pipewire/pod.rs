@@ -2,11 +2,23 @@
 //!
 //! Constants and layout: `<spa/pod/pod.h>`, `<spa/param/video/raw.h>`, `<spa/param/buffers.h>`.
 
+use std::ops::Deref;
+
 use super::library;
 use crate::frame::Size;
 
-/// A POD in PipeWire's layout: native-endian 32-bit words, 8-byte aligned.
-pub(crate) type Pod = Box<[u64]>;
+/// A POD in PipeWire's layout: native-endian 32-bit words, 8-byte aligned. Its header has the right size, which the
+/// library relies on, because only [`object`] creates it.
+#[derive(Debug, Clone)]
+pub(crate) struct Pod(Box<[u64]>);
+
+impl Deref for Pod {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.0
+    }
+}
 
 /// `SPA_PARAM_Format`: the negotiated format.
 pub(crate) const PARAM_FORMAT: u32 = 4;
@@ -94,7 +106,8 @@ pub(crate) fn object(kind: u32, param: u32, properties: &[(u32, Value)]) -> Pod 
         words.resize(words.len().next_multiple_of(2), 0);
     }
     words[0] = (words.len() as u32 - 2) * 4;
-    words.chunks_exact(2).map(|pair| u64::from_ne_bytes(join(pair[0].to_ne_bytes(), pair[1].to_ne_bytes()))).collect()
+    let pairs = words.chunks_exact(2);
+    Pod(pairs.map(|pair| u64::from_ne_bytes(join(pair[0].to_ne_bytes(), pair[1].to_ne_bytes()))).collect())
 }
 
 fn join(first: [u8; 4], second: [u8; 4]) -> [u8; 8] {
@@ -150,11 +163,6 @@ pub(crate) fn mapped_buffers(len: Option<usize>) -> Pod {
     properties.extend(len.map(|len| (3, Value::Range(len as u32, 1, i32::MAX as u32))));
     properties.push((6, Value::Flags(kinds)));
     object(0x4_0004, 5, &properties)
-}
-
-/// A POD as the library expects it.
-pub(crate) fn as_param(pod: &Pod) -> *const library::Pod {
-    pod.as_ptr().cast()
 }
 
 /// Requests a header with a timestamp in every buffer.

@@ -73,7 +73,7 @@ fn path_of(node: &VideoSource) -> PathBuf {
     format!("{PIPEWIRE}:{}", node.name).into()
 }
 
-fn connect<S>(state: S) -> Result<Client<S>, PipeWireError> {
+fn connect<S: Send>(state: S) -> Result<Client<S>, PipeWireError> {
     let api = library::get().map_err(|error| PipeWireError::NoLibrary { reason: chain(&error) })?;
     Client::connect(api, state).map_err(|source| PipeWireError::NotRunning { source })
 }

@@ -1,11 +1,9 @@
 //! A stream from a node of the PipeWire graph.
 
 use std::{
-    cell::{Cell, RefCell, UnsafeCell},
-    ffi::{CStr, CString, c_char, c_int},
+    cell::{Cell, RefCell},
+    ffi::{CString, c_int},
     io,
-    ptr::{self, NonNull},
-    sync::atomic::{AtomicPtr, Ordering},
     time::Instant,
 };
 
@@ -15,12 +13,12 @@ use super::{
     format::{self, VideoFormat},
 };
 use crate::pipewire::{
-    client::{Client, State, text},
-    event_loop::{callbacks, check, properties},
-    library::{self, Buffer, Chunk, Header, Hook, StreamBuffer, StreamEvents, state},
+    buffer::Filled,
+    client::{Client, State},
+    library::{self, state},
     objects::VideoSource,
-    parse,
     pod::{self, Pod},
+    stream::{Direction, Events, Locked, StreamInfo},
 };
 
 /// The reason if PipeWire gives none.
@@ -35,15 +33,12 @@ pub(super) struct Stream {
 /// State shared with the callbacks.
 #[derive(Default)]
 pub(super) struct Inner {
-    stream: AtomicPtr<library::Stream>,
-    hook: UnsafeCell<Hook>,
     /// The negotiated format, and how often it was negotiated.
     format: RefCell<Option<Result<VideoFormat, String>>>,
     negotiated: Cell<u32>,
     failed: RefCell<Option<String>>,
     /// When the newest frame arrived.
     arrived: Cell<Option<Instant>>,
-    closing: Cell<bool>,
 }
 
 /// The state of the connection to the node.
@@ -63,8 +58,7 @@ pub(super) enum Ended {
     Failed(PipeWireError),
 }
 
-/// A frame in shared memory. Another process may write to it at any time, so its values are copied before they are
-/// checked, and only pixels are read from it afterwards.
+/// A frame in shared memory, with copies of the values that describe it.
 #[derive(Debug, Default)]
 pub(super) struct Received<'a> {
     blocks: [Block<'a>; MAX_BLOCKS],
@@ -75,6 +69,18 @@ pub(super) struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
+    fn new(frame: &'a Filled<'_>, arrived: Option<Instant>) -> Self {
+        let blocks = frame.blocks();
+        let header = frame.header().map(|header| (header.flags, header.pts, header.seq));
+        let mut received = Self { count: blocks.len().min(MAX_BLOCKS), header, arrived, ..Self::default() };
+        for (block, mapped) in received.blocks.iter_mut().zip(blocks) {
+            if let Some((memory, chunk)) = mapped {
+                *block = Block { memory, chunk };
+            }
+        }
+        received
+    }
+
     pub(super) fn blocks(&self) -> &[Block<'a>] {
         &self.blocks[..self.count]
     }
@@ -92,60 +98,25 @@ impl<'a> Received<'a> {
     }
 }
 
-static EVENTS: StreamEvents = StreamEvents {
-    version: 0,
-    destroy: None,
-    state_changed: Some(state_changed),
-    control_info: None,
-    io_changed: None,
-    param_changed: Some(param_changed),
-    add_buffer: None,
-    remove_buffer: None,
-    process: Some(process),
-    drained: None,
-};
-
 impl Stream {
     /// Requests a stream from `node` in one of the formats in `offers`.
     pub(super) fn start(client: Client<Inner>, node: VideoSource, offers: &[Pod]) -> io::Result<Self> {
-        let this = Self { client, node };
-        let (api, core, data) = (this.client.api(), this.client.core(), this.client.data());
-        let mut params: Vec<_> = offers.iter().map(pod::as_param).collect();
-        let properties = this.properties();
-        this.client.locked(|state| {
-            // SAFETY: the core is connected and the loop locked; name, properties and parameters are copied; the events
-            // are static; state and hook outlive the stream.
-            let result = unsafe {
-                let stream = (api.pw_stream_new)(core, c"bgcam".as_ptr(), properties);
-                if stream.is_null() {
-                    return Err(io::Error::last_os_error());
-                }
-                state.stream.stream.store(stream, Ordering::Relaxed);
-                (api.pw_stream_add_listener)(stream, state.stream.hook.get(), &raw const EVENTS, data);
-                let (flags, count) = (library::CONNECT_ONCE, params.len() as u32);
-                (api.pw_stream_connect)(stream, library::INPUT, library::ANY, flags, params.as_mut_ptr(), count)
-            };
-            check(result)
-        })?;
-        Ok(this)
-    }
-
-    /// Properties for the session manager.
-    fn properties(&self) -> *mut library::Properties {
         // the serial number identifies this very node, but the server of PipeWire before 0.3.44 has none
-        let target = self.node.serial.as_ref().unwrap_or(&self.node.name);
+        let target = node.serial.as_ref().unwrap_or(&node.name);
         let target = CString::new(target.as_str()).unwrap_or_default();
-        let items: [(&CStr, &CStr); 8] = [
+        // for the session manager
+        let properties = [
             (c"media.type", c"Video"),
             (c"media.category", c"Capture"),
             (c"media.role", c"Camera"),
             (c"node.name", c"bgcam.capture"),
             (c"node.description", c"bgcam"),
-            (c"target.object", &target),
+            (c"target.object", &*target),
             (c"node.dont-fallback", c"true"),
             (c"node.dont-reconnect", c"true"),
         ];
-        properties(self.client.api(), &items)
+        client.open_stream(&StreamInfo { name: c"bgcam", properties: &properties, formats: offers })?;
+        Ok(Self { client, node })
     }
 
     /// The node.
@@ -165,7 +136,6 @@ impl Stream {
 
     /// The state of the connection, or why it has ended.
     pub(super) fn connection(&self) -> Result<Connection, Ended> {
-        let api = self.client.api();
         self.client.locked(|state| {
             if let Some(error) = state.lost() {
                 return Err(Ended::Gone(error));
@@ -178,9 +148,7 @@ impl Stream {
                 let node = self.node.name.clone();
                 return Err(Ended::Failed(PipeWireError::Refused { node, reason: reason.clone() }));
             }
-            // SAFETY: the stream is valid until drop, and the loop is locked.
-            let own = unsafe { (api.pw_stream_get_node_id)(state.stream.stream.load(Ordering::Relaxed)) };
-            match objects.sender_to(own) {
+            match state.node_id().and_then(|own| objects.sender_to(own)) {
                 None => Ok(Connection::Pending),
                 Some(sender) if sender == self.node.id => Ok(Connection::Made),
                 Some(_) => Err(Ended::Failed(PipeWireError::OtherCamera { node: self.node.name.clone() })),
@@ -200,120 +168,52 @@ impl Stream {
 
     /// Passes the newest frame to `read`, if there is one and its format is that of negotiation number `known`.
     pub(super) fn newest<R>(&self, known: u32, read: impl FnOnce(&Received<'_>) -> R) -> Option<R> {
-        let api = self.client.api();
         self.client.locked(|state| {
-            let stream = state.stream.stream.load(Ordering::Relaxed);
-            if stream.is_null() || state.stream.negotiated.get() != known {
+            if state.stream.negotiated.get() != known {
                 return None;
             }
-            let mut newest: Option<NonNull<StreamBuffer>> = None;
-            // SAFETY: the stream is valid until drop, and the loop is locked, so its buffers stay mapped meanwhile; those
-            // that were dequeued belong to this side until they are queued.
-            unsafe {
-                for _ in 0..=pod::MAX_BUFFERS {
-                    let Some(next) = NonNull::new((api.pw_stream_dequeue_buffer)(stream)) else { break };
-                    if let Some(older) = newest.replace(next) {
-                        (api.pw_stream_queue_buffer)(stream, older.as_ptr());
-                    }
-                }
-                let buffer = newest?;
-                let received = Received { arrived: state.stream.arrived.get(), ..received(&*buffer.as_ref().buffer) };
-                let result = read(&received);
-                (api.pw_stream_queue_buffer)(stream, buffer.as_ptr());
-                Some(result)
-            }
+            let buffer = state.newest_buffer()?;
+            Some(read(&Received::new(&buffer, state.stream.arrived.get())))
         })
     }
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let api = self.client.api();
-        self.client.locked(|state| {
-            state.stream.closing.set(true);
-            let stream = state.stream.stream.swap(ptr::null_mut(), Ordering::Relaxed);
-            if !stream.is_null() {
-                // SAFETY: created by `start`, and destroyed once, with the loop locked.
-                unsafe { (api.pw_stream_destroy)(stream) };
-            }
-        });
-    }
-}
+impl Events for State<Inner> {
+    const DIRECTION: Direction = Direction::Input;
 
-/// The frame in a buffer.
-///
-/// # Safety
-/// The buffer must be dequeued: `metas` and `datas` have the given number of entries, each mapped data has `maxsize`
-/// readable bytes, and a chunk.
-unsafe fn received<'a>(buffer: &Buffer) -> Received<'a> {
-    // SAFETY: guaranteed by the contract of this function. Chunk and header are in shared memory: they are read once.
-    unsafe {
-        let metas = library::slice(buffer.metas, buffer.n_metas);
-        let datas = library::slice(buffer.datas, buffer.n_datas);
-        let mut received = Received { count: datas.len().min(MAX_BLOCKS), ..Received::default() };
-        for (block, data) in received.blocks.iter_mut().zip(datas) {
-            if library::MEMORY_KINDS.contains(&data.kind) && !data.data.is_null() && !data.chunk.is_null() {
-                block.memory = library::slice(data.data.cast(), data.maxsize);
-                block.chunk = data.chunk.cast::<Chunk>().read_volatile();
-            }
-        }
-        let header = metas.iter().find(|meta| meta.kind == library::META_HEADER);
-        received.header = header.filter(|meta| meta.size as usize >= size_of::<Header>()).map(|meta| {
-            let header = meta.data.cast::<Header>().read_volatile();
-            (header.flags, header.pts, header.seq)
-        });
-        received
-    }
-}
-
-callbacks! { State<Inner>;
-    fn state_changed(shared, old: c_int, new: c_int, error: *const c_char) {
+    fn state_changed(this: &Locked<Self>, old: c_int, new: c_int, error: Option<&str>) {
         let has_ended = new == state::ERROR || new == state::UNCONNECTED && old > state::UNCONNECTED;
-        if has_ended && !shared.stream.closing.get() {
-            // SAFETY: null, or a string that outlives this call.
-            let text = unsafe { text(error) };
-            let mut failed = shared.stream.failed.borrow_mut();
-            failed.get_or_insert_with(|| text.unwrap_or(CLOSED).to_owned());
+        if has_ended && !this.is_closing() {
+            let mut failed = this.stream.failed.borrow_mut();
+            failed.get_or_insert_with(|| error.unwrap_or(CLOSED).to_owned());
         }
-        shared.wake();
+        this.wake();
     }
 
-    fn param_changed(shared, id: u32, param: *const library::Pod) {
-        // SAFETY: a parameter of the library, valid during this call.
-        let bytes = unsafe { parse::bytes(param) };
-        if let (pod::PARAM_FORMAT, Some(bytes)) = (id, bytes) {
-            let format = format::parse(bytes);
-            let usable = format.as_ref().ok().copied();
-            shared.stream.format.replace(Some(format));
-            shared.stream.negotiated.update(|number| number + 1);
-            if let Some(format) = usable {
-                shared.stream.request_buffers(&format);
-            }
-            shared.wake();
+    fn format_changed(this: &Locked<Self>, format: &[u8]) {
+        let format = format::parse(format);
+        let usable = format.as_ref().ok().copied();
+        this.stream.format.replace(Some(format));
+        this.stream.negotiated.update(|number| number + 1);
+        if let Some(format) = usable
+            && let Err(error) = this.update_params(&params(&format))
+        {
+            this.stream.failed.replace(Some(error.to_string()));
         }
+        this.wake();
     }
 
-    fn process(shared) {
-        shared.stream.arrived.set(Some(Instant::now()));
-        shared.wake();
+    fn frame_arrived(this: &Locked<Self>) {
+        this.stream.arrived.set(Some(Instant::now()));
+        this.wake();
     }
 }
 
-impl Inner {
-    /// Answers a new format; called by the loop.
-    fn request_buffers(&self, format: &VideoFormat) {
-        // two bytes per pixel, as webcams allocate for JPEG
-        let len = (format.pixel == Pixel::Mjpg).then(|| 2 * format.size.luma_len());
-        let (buffers, header) = (pod::mapped_buffers(len), pod::header());
-        let mut params = [&buffers, &header].map(pod::as_param);
-        let stream = self.stream.load(Ordering::Relaxed);
-        let Ok(api) = library::get() else { return };
-        // SAFETY: the stream is valid, since it invokes the callback; the parameters are copied.
-        let result = unsafe { (api.pw_stream_update_params)(stream, params.as_mut_ptr(), params.len() as u32) };
-        if let Err(error) = check(result) {
-            self.failed.replace(Some(error.to_string()));
-        }
-    }
+/// The answer to a new format: the requested buffers.
+fn params(format: &VideoFormat) -> [Pod; 2] {
+    // two bytes per pixel, as webcams allocate for JPEG
+    let len = (format.pixel == Pixel::Mjpg).then(|| 2 * format.size.luma_len());
+    [pod::mapped_buffers(len), pod::header()]
 }
 
 #[cfg(test)]
