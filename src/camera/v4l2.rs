@@ -17,9 +17,9 @@ use v4l::{
     FourCC,
     v4l_sys::{
         V4L2_CAP_TIMEPERFRAME, v4l2_buf_type, v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE,
-        v4l2_field_V4L2_FIELD_INTERLACED, v4l2_field_V4L2_FIELD_NONE, v4l2_fmtdesc, v4l2_format, v4l2_fract,
-        v4l2_frmivalenum, v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE, v4l2_frmsizeenum,
-        v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE, v4l2_pix_format, v4l2_streamparm,
+        v4l2_field_V4L2_FIELD_INTERLACED, v4l2_field_V4L2_FIELD_NONE, v4l2_fmtdesc, v4l2_fract, v4l2_frmivalenum,
+        v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE, v4l2_frmsizeenum, v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE,
+        v4l2_pix_format, v4l2_streamparm,
     },
     v4l2::vidioc,
 };
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     frame::Size,
-    v4l2::{Caps, Plain, fourcc_text, ioctl},
+    v4l2::{Caps, Plain, fourcc_text, ioctl, pix_format},
 };
 
 /// Buffer type of a capture device.
@@ -127,14 +127,13 @@ impl Node {
         let entry = |index| v4l2_frmsizeenum { index, pixel_format: code, ..Plain::zeroed() };
         let mut sizes = Vec::new();
         for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FRAMESIZES, entry(index)))? {
+            // SAFETY: all fields of the union are integers; the type determines which one the driver has filled.
+            let (size, range) = unsafe { (entry.__bindgen_anon_1.discrete, entry.__bindgen_anon_1.stepwise) };
             if entry.type_ == v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE {
-                // SAFETY: the type determines the valid field of the union.
-                let size = unsafe { entry.__bindgen_anon_1.discrete };
                 sizes.extend(Size::new(size.width, size.height).ok());
                 continue;
             }
-            // SAFETY: as above; a continuous range is a stepwise range with steps of 1.
-            let range = unsafe { entry.__bindgen_anon_1.stepwise };
+            // a continuous range is a stepwise range with steps of 1
             let fits = |side: u32, min: u32, max: u32, step: u32| {
                 (min..=max).contains(&side) && (side - min).is_multiple_of(step.max(1))
             };
@@ -155,13 +154,13 @@ impl Node {
         let entry = |index| v4l2_frmivalenum { index, pixel_format: code, width, height, ..Plain::zeroed() };
         let mut rates = Vec::new();
         for entry in entries(|index| self.filled(vidioc::VIDIOC_ENUM_FRAMEINTERVALS, entry(index)))? {
+            // SAFETY: as in `sizes`.
+            let (interval, range) = unsafe { (entry.__bindgen_anon_1.discrete, entry.__bindgen_anon_1.stepwise) };
             if entry.type_ == v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE {
-                // SAFETY: the type determines the valid field of the union.
-                rates.extend(rate(unsafe { entry.__bindgen_anon_1.discrete }));
+                rates.extend(rate(interval));
                 continue;
             }
-            // SAFETY: as above. The longest interval is the lowest rate.
-            let range = unsafe { entry.__bindgen_anon_1.stepwise };
+            // the longest interval is the lowest rate
             let (low, high) = (rate(range.max).unwrap_or(0.0), rate(range.min).unwrap_or(f64::MAX));
             rates.extend(COMMON_RATES.iter().copied().filter(|rate| (low..=high).contains(rate)));
             break;
@@ -184,17 +183,14 @@ impl Node {
     }
 
     fn set_field(&self, request: &FormatRequest, field: u32) -> io::Result<ActualFormat> {
-        let mut format = v4l2_format { type_: CAPTURE, ..Plain::zeroed() };
-        format.fmt.pix = v4l2_pix_format {
+        let pix = v4l2_pix_format {
             width: request.size.width() as u32,
             height: request.size.height() as u32,
             pixelformat: code(&request.fourcc),
             field,
             ..Plain::zeroed()
         };
-        self.ioctl(vidioc::VIDIOC_S_FMT, &mut format)?;
-        // SAFETY: the driver has filled the field for this buffer type; all fields are integers.
-        let (pix, ycbcr_enc) = unsafe { (format.fmt.pix, format.fmt.pix.__bindgen_anon_1.ycbcr_enc) };
+        let (pix, ycbcr_enc) = pix_format(self.fd.as_fd(), vidioc::VIDIOC_S_FMT, CAPTURE, pix)?;
         Ok(ActualFormat {
             pixel: Pixel::from_fourcc(&fourcc_text(pix.pixelformat)),
             fourcc: FourCC::from(pix.pixelformat),

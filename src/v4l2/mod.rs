@@ -11,8 +11,9 @@ use std::{
 use v4l::{
     v4l_sys::{
         V4L2_CAP_DEVICE_CAPS, V4L2_CAP_STREAMING, V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_CAPTURE_MPLANE,
-        V4L2_CAP_VIDEO_OUTPUT, v4l2_buffer, v4l2_capability, v4l2_event, v4l2_event_subscription, v4l2_fmtdesc,
-        v4l2_format, v4l2_frmivalenum, v4l2_frmsizeenum, v4l2_pix_format, v4l2_requestbuffers, v4l2_streamparm,
+        V4L2_CAP_VIDEO_OUTPUT, v4l2_buf_type, v4l2_buffer, v4l2_capability, v4l2_event, v4l2_event_subscription,
+        v4l2_fmtdesc, v4l2_format, v4l2_frmivalenum, v4l2_frmsizeenum, v4l2_pix_format, v4l2_requestbuffers,
+        v4l2_streamparm,
     },
     v4l2::{self, vidioc},
 };
@@ -71,6 +72,21 @@ pub(crate) fn ioctl<T: Plain>(fd: BorrowedFd<'_>, request: vidioc::_IOC_TYPE, ar
             result => return result,
         }
     }
+}
+
+/// Sets (`VIDIOC_S_FMT`) or gets (`VIDIOC_G_FMT`) the format of single-planar buffers of type `kind`. Returns the
+/// driver's actual one, and its YCbCr encoding.
+pub(crate) fn pix_format(
+    fd: BorrowedFd<'_>,
+    request: vidioc::_IOC_TYPE,
+    kind: v4l2_buf_type,
+    pix: v4l2_pix_format,
+) -> io::Result<(v4l2_pix_format, u32)> {
+    let mut format = v4l2_format { type_: kind, ..Plain::zeroed() };
+    format.fmt.pix = pix;
+    ioctl(fd, request, &mut format)?;
+    // SAFETY: for these buffer types the driver fills `pix`; all its fields are integers.
+    Ok(unsafe { (format.fmt.pix, format.fmt.pix.__bindgen_anon_1.ycbcr_enc) })
 }
 
 /// Capabilities of a device node.

@@ -3,13 +3,13 @@
 use std::{io, os::fd::BorrowedFd};
 
 use v4l::{
-    v4l_sys::{self as sys, v4l2_format, v4l2_pix_format, v4l2_streamparm},
+    v4l_sys::{self as sys, v4l2_pix_format, v4l2_streamparm},
     v4l2::vidioc,
 };
 
 use crate::{
     frame::Size,
-    v4l2::{Plain, ioctl},
+    v4l2::{Plain, ioctl, pix_format},
 };
 
 /// `YU12`, planar YUV 4:2:0, as in `v4l2_pix_format::pixelformat`.
@@ -32,19 +32,12 @@ pub(super) fn set_format(fd: BorrowedFd<'_>, size: Size) -> io::Result<v4l2_pix_
     pix.__bindgen_anon_1.ycbcr_enc = sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_601;
     pix.quantization = sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE;
     pix.xfer_func = sys::v4l2_xfer_func_V4L2_XFER_FUNC_SRGB;
-    let mut format = v4l2_format { type_: OUTPUT, ..Plain::zeroed() };
-    format.fmt.pix = pix;
-    ioctl(fd, vidioc::VIDIOC_S_FMT, &mut format)?;
-    // SAFETY: for this buffer type the driver fills `pix`, for which all bit patterns are valid.
-    Ok(unsafe { format.fmt.pix })
+    pix_format(fd, vidioc::VIDIOC_S_FMT, OUTPUT, pix).map(|(pix, _)| pix)
 }
 
 /// The driver's current output format.
 pub(super) fn format(fd: BorrowedFd<'_>) -> io::Result<v4l2_pix_format> {
-    let mut format = v4l2_format { type_: OUTPUT, ..Plain::zeroed() };
-    ioctl(fd, vidioc::VIDIOC_G_FMT, &mut format)?;
-    // SAFETY: for this buffer type the driver fills `pix`, for which all bit patterns are valid.
-    Ok(unsafe { format.fmt.pix })
+    pix_format(fd, vidioc::VIDIOC_G_FMT, OUTPUT, Plain::zeroed()).map(|(pix, _)| pix)
 }
 
 /// Sets the frame rate reported to readers.
