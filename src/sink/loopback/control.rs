@@ -3,10 +3,12 @@
 //! Since 0.14 a virtual camera has one reader at a time, so a second app needs a second camera.
 
 use std::{
+    ffi::c_int,
     fs::{File, OpenOptions},
     io,
     os::fd::AsRawFd,
     path::{Path, PathBuf},
+    ptr,
 };
 
 use super::list;
@@ -47,12 +49,7 @@ pub fn add(label: &str) -> Result<PathBuf, SinkError> {
         return Err(SinkError::BadLabel { label: label.to_owned() });
     }
     config.label[..label.len()].copy_from_slice(label.as_bytes());
-    let file = open()?;
-    // SAFETY: the driver reads a struct of this layout during the call and keeps no pointer to it.
-    let number = unsafe { libc::ioctl(file.as_raw_fd(), ADD, &raw const config) };
-    if number < 0 {
-        return Err(failed("create a virtual camera", io::Error::last_os_error()));
-    }
+    let number = Request::Add(&config).send("create a virtual camera")?;
     Ok(format!("/dev/video{number}").into())
 }
 
@@ -67,12 +64,31 @@ pub fn remove(path: &Path) -> Result<(), SinkError> {
     }
     let number = path.to_str().and_then(|path| path.strip_prefix("/dev/video")?.parse::<libc::c_long>().ok());
     let number = number.ok_or_else(|| super::not_found(&super::LoopbackTarget::Path(path.to_owned()), &have))?;
-    let file = open()?;
-    // SAFETY: the argument is a number.
-    if unsafe { libc::ioctl(file.as_raw_fd(), REMOVE, number) } < 0 {
-        return Err(failed("remove the virtual camera", io::Error::last_os_error()));
+    Request::Remove(number).send("remove the virtual camera").map(|_| ())
+}
+
+/// A request to the driver.
+enum Request<'a> {
+    Add(&'a Config),
+    /// Removes the device with this number.
+    Remove(libc::c_long),
+}
+
+impl Request<'_> {
+    /// Sends the request and returns the driver's answer; `doing` is its name in an error.
+    fn send(self, doing: &'static str) -> Result<c_int, SinkError> {
+        let file = open()?;
+        let fd = file.as_raw_fd();
+        // SAFETY: to add, the driver reads a struct of this layout and keeps no pointer to it; to remove, it takes a
+        // number.
+        let answer = unsafe {
+            match self {
+                Self::Add(config) => libc::ioctl(fd, ADD, ptr::from_ref(config)),
+                Self::Remove(number) => libc::ioctl(fd, REMOVE, number),
+            }
+        };
+        if answer < 0 { Err(failed(doing, io::Error::last_os_error())) } else { Ok(answer) }
     }
-    Ok(())
 }
 
 fn open() -> Result<File, SinkError> {
