@@ -321,10 +321,9 @@ fn append_migraphx(library: &Path, builder: &mut SessionBuilder) -> ort::Result<
     };
     // SAFETY: the function of this name has this type in all versions.
     let append = unsafe { mem::transmute::<NonNull<c_void>, Append>(symbol) };
-    // SAFETY: the options are valid, and borrowed for the call; device 0 is the first GPU.
-    let status = unsafe { append(builder.ptr_mut(), 0) };
-    // SAFETY: ONNX Runtime has returned this status, and nothing else uses it.
-    unsafe { ort::Error::result_from_status(status) }
+    // SAFETY: the options are valid, and borrowed for the call; device 0 is the first GPU. Nothing else uses the
+    // returned status.
+    unsafe { ort::Error::result_from_status(append(builder.ptr_mut(), 0)) }
 }
 
 fn no_processor(processor: Processor, reason: &str, library: &Path) -> Failure {

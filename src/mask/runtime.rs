@@ -89,10 +89,12 @@ pub(super) fn symbol(path: &Path, name: &CStr) -> Option<NonNull<c_void>> {
 /// The version reported by the library at `path`; loads it if necessary.
 pub(super) fn version_of(path: &Path) -> Option<String> {
     let symbol = symbol(path, c"OrtGetApiBase")?.as_ptr();
-    // SAFETY: the function of this name has this type in all versions, and returns null or a pointer to a static.
-    let base = unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ApiBase>(symbol)().as_ref()? };
-    // SAFETY: the function takes no arguments and returns a static C string.
-    let text = unsafe { CStr::from_ptr(base.version_string?()) };
+    // SAFETY: the function of this name has this type in all versions, and returns null or a pointer to a static, whose
+    // function returns a static C string.
+    let text = unsafe {
+        let base = mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ApiBase>(symbol)().as_ref()?;
+        CStr::from_ptr(base.version_string?())
+    };
     text.to_str().ok().map(str::to_owned)
 }
 
