@@ -71,11 +71,7 @@ fn user_in(passwd: &str, uid: u32) -> Option<User> {
 }
 
 fn session_groups() -> Vec<u32> {
-    let mut groups = vec![0; 1024];
-    // SAFETY: the kernel writes at most 1024 ids, the length of the vector.
-    let count = unsafe { libc::getgroups(1024, groups.as_mut_ptr()) };
-    groups.truncate(usize::try_from(count).unwrap_or(0));
-    groups
+    process::getgroups().unwrap_or_default().into_iter().map(process::Gid::as_raw).collect()
 }
 
 impl Probe for Real {
