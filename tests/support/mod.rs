@@ -4,7 +4,8 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{self, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -227,6 +228,9 @@ struct Pinned {
     before: libc::cpu_set_t,
 }
 
+/// The number of guests started by this process without nextest.
+static GUESTS: AtomicUsize = AtomicUsize::new(0);
+
 impl Pinned {
     /// `None` if the CPUs are unknown.
     fn new() -> Option<Self> {
@@ -240,9 +244,10 @@ impl Pinned {
         if result != 0 || cpus.is_empty() {
             return None;
         }
-        // nextest numbers the tests of a group that run at the same time
+        // nextest numbers the tests of a group that run at the same time; cargo test runs them in one process
         let slot = env::var("NEXTEST_TEST_GROUP_SLOT").ok().and_then(|slot| slot.parse().ok());
-        let cpu = cpus[slot.unwrap_or(process::id() as usize) % cpus.len()];
+        let slot: usize = slot.unwrap_or_else(|| GUESTS.fetch_add(1, Ordering::Relaxed));
+        let cpu = cpus[slot % cpus.len()];
         // SAFETY: as above.
         unsafe { libc::CPU_SET(cpu, &mut one) };
         Self::set(&one).then_some(Self { before })
