@@ -23,7 +23,7 @@ impl Dequeued<'_> {
     /// Dequeues a buffer; `None` if there is none, and the reason is in `errno`.
     ///
     /// # Safety
-    /// The stream must be valid, its lock held, and its buffers must not be replaced for `'a`.
+    /// The stream must be valid, its lock held, and its buffers must not be replaced while the result exists.
     pub(super) unsafe fn from_stream(api: &'static Api, stream: *mut Stream) -> Option<Self> {
         // SAFETY: guaranteed by the contract of this function.
         let buffer = NonNull::new(unsafe { (api.pw_stream_dequeue_buffer)(stream) })?;

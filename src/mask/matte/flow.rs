@@ -24,8 +24,8 @@ const DEVIATION: u32 = 6;
 /// How much lower than at a zero vector a sum of differences has to be.
 const STILL: u32 = 40;
 
-/// By how much less the fast model sees a person along a vector than now and then at the block itself, for the vector to
-/// be wrong.
+/// The fast model's alpha at a vector's target must not be lower than both alphas at the block itself, now and in the
+/// keyframe, by more than this.
 const LESS_PERSON: f32 = 0.6;
 
 /// A vector in pixels.
@@ -174,8 +174,9 @@ impl Flow {
         }
     }
 
-    /// Sets vectors to zero where the block was a person and still is, by the fast model's alphas of both frames, but
-    /// the vector leads to the room: without texture, a change of light looks like another place.
+    /// Sets vectors to zero where the fast model finds the person at the block in both frames, but the room at the
+    /// vector's target. Where there is little texture, a shadow makes the person match another part of the frame.
+    /// `now` and `then` are the two frames with the fast model's alphas.
     pub(crate) fn keep_person(&mut self, now: (&Pyramid, &Plane<f32>), then: (&Pyramid, &Plane<f32>)) {
         let Field { columns, vectors, .. } = &mut self.fields[0];
         let (width, height) = (now.1.width as isize, now.1.height as isize);
@@ -460,9 +461,10 @@ mod tests {
         assert!(furthest(&flow) >= SIZE.0 as i32 / 2, "no vector to correct");
         flow.keep_person((&now, &alpha), (&then, &alpha));
         assert!(furthest(&flow) < SIZE.0 as i32 / 2);
-        // a person who has moved there keeps the vectors
+        // if the person was not there before, the vectors are kept
         flow.find(&now, &then);
         let moved = furthest(&flow);
+        assert!(moved >= SIZE.0 as i32 / 2, "no vector to keep");
         flow.keep_person((&now, &alpha), (&then, &Plane::new(SIZE.0, SIZE.1)));
         assert_eq!(furthest(&flow), moved);
     }
