@@ -11,7 +11,6 @@ use super::{
     keyframes::KeyframeWorker,
     matte::{FAST_LEVELS, KEYFRAME_LEVELS, Matte, Shape, Tuning},
     model::Model,
-    onnx,
     quality::{Plan, Quality},
     refiner::Refiner,
     schedule::Schedule,
@@ -120,7 +119,7 @@ impl DualModelSegmenter {
         let is_stream = input != InputKind::Still;
         let tuning = Tuning { memory, edge: settings.edge, levels, trusts_keyframe: false, is_stream };
         let mut matte = Matte::new(size, fast.shape(), shape, tuning);
-        let refiner = open_refiner(&info, settings, size);
+        let refiner = if info.quality == Quality::High { Refiner::new(size) } else { None };
         matte.set_refined(refiner.is_some());
         let delay =
             if keyframes.is_some() && input != InputKind::Still { settings.latency.frames(info.quality) } else { 0 };
@@ -176,33 +175,16 @@ impl DualModelSegmenter {
         Ok(())
     }
 
-    /// Refines the hair; without the refiner from its first error on.
-    fn refine(&mut self, frame: &Frame, alpha: &mut [u8]) {
-        let Some(refiner) = self.refiner.as_mut().filter(|_| self.matte.is_refined()) else { return };
-        if let Err(error) = refiner.run(frame, self.matte.hair(), alpha) {
-            tracing::warn!("hair is not refined: {error}");
-            self.refiner = None;
-            self.matte.set_refined(false);
-        }
-    }
-
     fn write(&mut self, frame: &Frame, into: &mut Mask) {
-        let refiner = self.refiner.as_mut().filter(|_| self.matte.is_refined());
-        let hard = refiner.map(|refiner| refiner.coarse());
+        let mut refiner = self.refiner.as_mut().filter(|_| self.matte.is_refined());
+        let hard = refiner.as_mut().and_then(|refiner| refiner.coarse(self.matte.hair()));
         self.matte.finish(frame, into.alpha_mut(), hard);
-        self.refine(frame, into.alpha_mut());
+        if let Some(refiner) = refiner {
+            refiner.run(frame, self.matte.hair(), into.alpha_mut());
+        }
         into.seq = frame.seq;
         into.captured_at = frame.captured_at;
     }
-}
-
-/// The refiner, if this quality has one; without it, the log has the reason.
-fn open_refiner(info: &ModelInfo, settings: &Settings, size: Size) -> Option<Refiner> {
-    if info.quality != Quality::High || !Refiner::suits(size) {
-        return None;
-    }
-    let opened = onnx::runtime(settings.library.as_deref()).and_then(|runtime| Refiner::load(&runtime, size));
-    opened.inspect_err(|error| tracing::warn!("hair is not refined: {error}")).ok()
 }
 
 fn is_bundled_and_fast(info: &ModelInfo) -> bool {
@@ -431,6 +413,24 @@ mod tests {
         for (quality, size) in [(Quality::Balanced, SIZE), (Quality::Eco, SIZE), (Quality::High, small)] {
             assert!(!open(quality, size).unwrap().matte.is_refined(), "{quality} {size}");
         }
+    }
+
+    #[test]
+    fn a_keyframe_that_contradicts_the_fast_model_is_reported_and_not_shown() {
+        let Some((mut segmenter, asked)) = open(Quality::Balanced, 0, None) else { return };
+        let shape = segmenter.fast.shape();
+        let tuning =
+            Tuning { memory: 0.9, edge: (0.12, 0.88), levels: FAST_LEVELS, trusts_keyframe: false, is_stream: true };
+        segmenter.matte = Matte::new(SIZE, shape, Some(shape), tuning);
+        let mut mask = Mask::new(SIZE);
+        assert!(!segmenter.report().models_disagree);
+        for seq in 0..3 {
+            segmenter.segment(&frame(seq), &mut mask).unwrap();
+            assert!(halves(&mask).0 < 0.1, "frame {seq}");
+        }
+        assert!(asked.load(Ordering::Relaxed) > 0 && segmenter.report().models_disagree);
+        segmenter.reset();
+        assert!(!segmenter.report().models_disagree, "another stream");
     }
 
     #[test]

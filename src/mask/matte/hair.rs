@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use multiversion::multiversion;
+
 use super::flow::{Flow, STEP, UNIT, Vector};
 use crate::frame::grid::Plane;
 
@@ -151,19 +153,7 @@ impl Hair {
     pub(crate) fn probability_row(&self, y: usize, into: &mut [f32]) {
         let (above, below, down) = between((y as f32 + 0.5) / SIDE as f32 - 0.5, self.rows);
         let [above, below] = [above, below].map(|row| &self.now[row * self.columns..][..self.columns]);
-        let at = |column: usize| above[column] + (below[column] - above[column]) * down;
-        let mut last = at(0);
-        for column in 0..=self.columns {
-            // the pixels between the centres of the last cell and of this one
-            let next = if column < self.columns { at(column) } else { last };
-            let middle = column * SIDE + SIDE / 2;
-            let pixels = middle.saturating_sub(SIDE)..middle.min(into.len());
-            let step = (next - last) / SIDE as f32;
-            for x in pixels {
-                into[x] = next - step * (middle as f32 - x as f32 - 0.5);
-            }
-            last = next;
-        }
+        enlarge(above, below, down, into);
     }
 
     fn sample(&self, x: f32, y: f32) -> f32 {
@@ -174,6 +164,31 @@ impl Hair {
             first + (second - first) * across
         };
         line(above) + (line(below) - line(above)) * down
+    }
+}
+
+/// Interpolates between two rows of cells, and from their centres to the pixels of each cell.
+#[multiversion(targets = "simd")]
+fn enlarge(above: &[f32], below: &[f32], down: f32, into: &mut [f32]) {
+    const { assert!(SIDE == 2) };
+    let pixels = |above: &[f32], below: &[f32]| {
+        let [left, middle, right] = std::array::from_fn(|at| above[at] + (below[at] - above[at]) * down);
+        [middle + (left - middle) * 0.25, middle + (right - middle) * 0.25]
+    };
+    let end = above.len() - 1;
+    let around = |cells: &[f32], at: usize| [cells[at.saturating_sub(1)], cells[at], cells[(at + 1).min(end)]];
+    let (pairs, rest) = into.as_chunks_mut::<SIDE>();
+    let inner = above.windows(3).zip(below.windows(3));
+    for (pair, (above, below)) in pairs.iter_mut().skip(1).zip(inner) {
+        *pair = pixels(above, below);
+    }
+    for at in [0, end] {
+        if let Some(pair) = pairs.get_mut(at) {
+            *pair = pixels(&around(above, at), &around(below, at));
+        }
+    }
+    if let [pixel] = rest {
+        [*pixel, _] = pixels(&around(above, end), &around(below, end));
     }
 }
 
@@ -217,6 +232,30 @@ mod tests {
         }
         hair.reset();
         assert!(!hair.is_present() && row(&hair, 9).iter().all(|&value| value == 0.0));
+    }
+
+    #[test]
+    fn pixels_are_interpolated_between_the_centres_of_cells() {
+        for width in [SIZE.0, SIZE.0 - 1, 2, 1] {
+            let mut hair = Hair::new(width, SIZE.1);
+            hair.is_present = true;
+            for (at, cell) in hair.now.iter_mut().enumerate() {
+                *cell = ((at * 7919) % 101) as f32 / 101.0;
+            }
+            let mut row = vec![7.0; width];
+            for y in 0..SIZE.1 {
+                hair.probability_row(y, &mut row);
+                for (x, &found) in row.iter().enumerate() {
+                    let centre = |at: usize| (at as f32 + 0.5) / SIDE as f32 - 0.5;
+                    let ((left, right, across), (above, below, down)) =
+                        (between(centre(x), hair.columns), between(centre(y), hair.rows));
+                    let at = |column: usize, row: usize| hair.now[row * hair.columns + column];
+                    let line = |row: usize| at(left, row) * (1.0 - across) + at(right, row) * across;
+                    let expected = line(above) * (1.0 - down) + line(below) * down;
+                    assert!((found - expected).abs() < 1e-5, "{width}: ({x}, {y}): {found}, not {expected}");
+                }
+            }
+        }
     }
 
     #[test]

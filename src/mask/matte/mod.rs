@@ -1,5 +1,7 @@
 //! From the models' alphas to the frame's: optical flow between keyframes, temporal filters and edges at full size.
 
+use std::ops::Range;
+
 pub(crate) use self::hair::Hair;
 pub use self::propagation::Drift;
 use self::{
@@ -287,17 +289,18 @@ impl Matte {
         self.hair.reset();
     }
 
-    /// Writes the alpha of the current frame at full size. If there is hair, also to `hard`, without softer edges in it.
-    pub fn finish(&mut self, frame: &Frame, into: &mut [u8], hard: Option<&mut [u8]>) {
+    /// Writes the alpha of the current frame at full size, and some rows of it to `hard`, without softer edges in hair.
+    pub fn finish(&mut self, frame: &Frame, into: &mut [u8], hard: Option<(&mut [u8], Range<usize>)>) {
         self.memory.steady(&self.guide.y, &mut self.alpha);
         self.hold.run(&self.motion, self.ticks, &mut self.alpha);
         let fast = (self.uses_keyframe && !self.tuning.trusts_keyframe).then_some(&self.fast_alpha);
         let motion = self.tuning.is_stream.then_some((&self.motion, self.ticks));
         self.components.remove_non_persons(&mut self.alpha, fast, motion, self.nearest_only);
         let functions = self.guided.fit(&self.guide, &self.alpha);
-        self.upsample.run(functions, Some(&self.hair), frame, into);
-        if let Some(hard) = hard.filter(|_| self.hair.is_present()) {
-            self.upsample.run(functions, None, frame, hard);
+        let all = 0..frame.size().height();
+        self.upsample.run(functions, Some(&self.hair), frame, all, into);
+        if let Some((hard, rows)) = hard {
+            self.upsample.run(functions, None, frame, rows, hard);
         }
     }
 

@@ -57,21 +57,30 @@ impl JointUpsample {
         }
     }
 
-    /// Writes the alpha of each pixel of `frame`; edges are softer in `hair`, if given.
-    pub(crate) fn run(&mut self, functions: &Functions, hair: Option<&Hair>, frame: &Frame, into: &mut [u8]) {
+    /// Writes the alpha of each pixel in `rows` of `frame` to `into`, which has all rows; edges are softer in `hair`, if
+    /// given.
+    pub(crate) fn run(
+        &mut self,
+        functions: &Functions,
+        hair: Option<&Hair>,
+        frame: &Frame,
+        rows: Range<usize>,
+        into: &mut [u8],
+    ) {
         let mut is_soft = false;
         let (width, factor) = (self.size.width(), self.grid.factor as isize);
         let last_row = self.grid.height as isize - 1;
         let (luma, u, v) = frame.planes();
-        for (y, out) in into.chunks_exact_mut(width).enumerate() {
+        for y in rows.clone() {
+            let out = &mut into[y * width..][..width];
             // the last grid row with its centre at or above this row, and the weight of the next one
             let from_middle = y as isize - factor / 2;
             let weight = self.weights[from_middle.rem_euclid(factor) as usize];
             let above = from_middle.div_euclid(factor);
-            let rows = [above, above + 1].map(|row| row.clamp(0, last_row) as usize);
+            let cells = [above, above + 1].map(|row| row.clamp(0, last_row) as usize);
             let chroma = y / 2 * (width / 2)..(y / 2 + 1) * (width / 2);
             if let Some(hair) = hair.filter(|hair| hair.is_present())
-                && y % self.grid.factor == 0
+                && (y == rows.start || y % self.grid.factor == 0)
             {
                 let row = (y / self.grid.factor).min(self.grid.height - 1);
                 is_soft = hair.row(row, HAIR_PROBABILITY, &mut self.hair);
@@ -85,14 +94,14 @@ impl JointUpsample {
             let mut end = 0;
             while end < functions.runs {
                 let start = end;
-                let is_mixed = functions.is_mixed(rows, start);
-                while end < functions.runs && functions.is_mixed(rows, end) == is_mixed {
+                let is_mixed = functions.is_mixed(cells, start);
+                while end < functions.runs && functions.is_mixed(cells, end) == is_mixed {
                     end += 1;
                 }
                 if is_mixed {
-                    self.edge(functions, (rows, weight), start..end, pixels, is_soft, out);
+                    self.edge(functions, (cells, weight), start..end, pixels, is_soft, out);
                 } else {
-                    self.plain(functions, rows[0], start..end, out);
+                    self.plain(functions, cells[0], start..end, out);
                 }
             }
         }
@@ -389,7 +398,7 @@ mod tests {
             let grid = Grid::new(size);
             let (functions, frame) = (functions(grid), frame(size));
             let mut found = vec![77; size.luma_len()];
-            JointUpsample::new(grid, size, EDGE).run(&functions, None, &frame, &mut found);
+            JointUpsample::new(grid, size, EDGE).run(&functions, None, &frame, 0..size.height(), &mut found);
             for at in (0..found.len()).step_by(7) {
                 let place = (at % size.width(), at / size.width());
                 let expected = reference(&functions, grid, &frame, place);
@@ -413,7 +422,7 @@ mod tests {
         let (functions, frame) = (functions(grid), frame(size));
         let run = |hair: &Hair| {
             let mut found = vec![77; size.luma_len()];
-            JointUpsample::new(grid, size, EDGE).run(&functions, Some(hair), &frame, &mut found);
+            JointUpsample::new(grid, size, EDGE).run(&functions, Some(hair), &frame, 0..size.height(), &mut found);
             found
         };
         let mut hair = no_hair(grid);

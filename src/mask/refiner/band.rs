@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
+use super::cells::{CELL, Cells};
 use crate::{
     frame::{Size, grid::Grid},
     mask::matte::Hair,
@@ -26,9 +27,6 @@ const BOX: usize = 2 * SOFT + 1;
 /// The distance from which a pixel's alpha affects a weight.
 const SPREAD: usize = REACH + SOFT;
 
-/// The side of the blocks for which the band records whether they have any weight.
-pub(super) const BLOCK: usize = 16;
-
 /// The weight of the refined alpha at most. The rest is the matte's, whose errors are different ones: together they are
 /// better than either.
 const STRENGTH: f32 = 0.6;
@@ -36,16 +34,20 @@ const STRENGTH: f32 = 0.6;
 /// The minimum weight for which the network is run, of 255.
 const MIN_WEIGHT: u8 = 16;
 
+/// The maximum number of cells for which the network is run, which bounds the time. Curls around a head have 2000.
+const MAX_CELLS: usize = 8192;
+
 /// The weights of the refined alpha in frames of one size.
 #[derive(Debug)]
 pub(super) struct Band {
     grid: Grid,
     size: Size,
-    /// The weight of each pixel, 0 to 255; outdated outside of active blocks.
+    /// The weight of each pixel, 0 to 255.
     weights: Box<[u8]>,
-    /// Whether any pixel of a block has at least [`MIN_WEIGHT`], in rows of `columns` blocks.
-    active: Box<[bool]>,
-    columns: usize,
+    /// All other rows of `weights` are zero.
+    rows: Range<usize>,
+    /// The cells in which any pixel has at least [`MIN_WEIGHT`].
+    cells: Cells,
     /// How much the grid pixels of the current row are hair.
     hair: Box<[f32]>,
     /// For the last [`BOX`] rows, 1 for pixels at the edge; with [`SOFT`] more columns at both ends.
@@ -59,15 +61,14 @@ pub(super) struct Band {
 
 impl Band {
     pub(super) fn new(grid: Grid, size: Size) -> Self {
-        let (width, height) = (size.width(), size.height());
-        let columns = width.div_ceil(BLOCK);
+        let width = size.width();
         let row = |more: usize| vec![0; width + 2 * more].into_boxed_slice();
         Self {
             grid,
             size,
             weights: vec![0; size.luma_len()].into(),
-            active: vec![false; columns * height.div_ceil(BLOCK)].into(),
-            columns,
+            rows: 0..0,
+            cells: Cells::new(size),
             hair: vec![0.0; grid.width].into(),
             edges: std::array::from_fn(|_| row(SOFT)),
             highest: row(SPREAD),
@@ -76,18 +77,35 @@ impl Band {
         }
     }
 
-    /// Finds the band of a matte; false if it is empty.
-    pub(super) fn find(&mut self, hair: &Hair, alpha: &[u8]) -> bool {
-        self.active.fill(false);
-        let Some((columns, rows)) = hair.bounds() else { return false };
+    /// The cells for which the network has to be run.
+    pub(super) fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// Finds the band of a matte.
+    pub(super) fn find(&mut self, hair: &Hair, alpha: &[u8]) {
+        self.cells.clear();
+        let width = self.size.width();
+        self.weights[self.rows.start * width..self.rows.end * width].fill(0);
+        self.rows = 0..0;
+        if let Some((columns, rows)) = self.bounds(hair) {
+            self.rows = rows.clone();
+            self.weigh(hair, alpha, columns, rows);
+        }
+    }
+
+    /// The columns and rows of pixels that may be hair; `None` if there are none.
+    pub(super) fn bounds(&self, hair: &Hair) -> Option<(Range<usize>, Range<usize>)> {
+        let (columns, rows) = hair.bounds()?;
         let pixels = |cells: Range<usize>, side: usize| {
             (cells.start * self.grid.factor).min(side)..(cells.end * self.grid.factor).min(side)
         };
         let (columns, rows) = (pixels(columns, self.size.width()), pixels(rows, self.size.height()));
-        if columns.is_empty() {
-            return false;
-        }
-        let mut is_found = false;
+        (!columns.is_empty()).then_some((columns, rows))
+    }
+
+    fn weigh(&mut self, hair: &Hair, alpha: &[u8], columns: Range<usize>, rows: Range<usize>) {
+        let mut count = 0;
         let mut next = rows.start as isize - SOFT as isize;
         for y in rows {
             for row in next..=(y + SOFT) as isize {
@@ -95,12 +113,12 @@ impl Band {
             }
             next = (y + SOFT) as isize + 1;
             if hair.row(y / self.grid.factor, PROBABILITY, &mut self.hair) {
-                is_found |= self.weigh_row(y, &columns);
-            } else {
-                self.weights[y * self.size.width()..][columns.clone()].fill(0);
+                count += self.weigh_row(y, &columns);
+                if count >= MAX_CELLS {
+                    return;
+                }
             }
         }
-        is_found
     }
 
     /// Marks the pixels of row `y` at the edge; none outside of the frame.
@@ -129,8 +147,8 @@ impl Band {
         edges[width + SOFT..].fill(0);
     }
 
-    /// Computes the weights of row `y`; false if all are zero.
-    fn weigh_row(&mut self, y: usize, columns: &Range<usize>) -> bool {
+    /// Computes the weights of row `y`. Returns the number of cells that it adds.
+    fn weigh_row(&mut self, y: usize, columns: &Range<usize>) -> usize {
         let span = columns.start..columns.end + 2 * SOFT;
         let sums = &mut self.sums[span.clone()];
         sums.fill(0);
@@ -149,47 +167,24 @@ impl Band {
                 is_found |= *weight >= MIN_WEIGHT;
             }
         }
-        if is_found {
-            let active = &mut self.active[y / BLOCK * self.columns..][..self.columns];
-            for (block, active) in active.iter_mut().enumerate() {
-                let pixels = (block * BLOCK).max(columns.start)..((block + 1) * BLOCK).min(columns.end);
-                *active = *active
-                    || self.weights[y * self.size.width()..]
-                        .get(pixels)
-                        .is_some_and(|row| row.iter().any(|&weight| weight >= MIN_WEIGHT));
-            }
+        if !is_found {
+            return 0;
         }
-        is_found
+        let row = self.weights[y * self.size.width()..][..self.size.width()].as_chunks::<CELL>().0;
+        let mut count = 0;
+        for (x, _) in row.iter().enumerate().filter(|(_, cell)| cell.iter().any(|&weight| weight >= MIN_WEIGHT)) {
+            count += usize::from(self.cells.insert(x, y / CELL));
+        }
+        count
     }
 
-    /// The first of `rows` with a block in the band, rounded down to blocks.
-    pub(super) fn first_row(&self, rows: Range<usize>) -> Option<usize> {
-        let blocks = rows.start.div_ceil(BLOCK)..rows.end.div_ceil(BLOCK);
-        let is_active = |row: usize| self.active[row * self.columns..][..self.columns].contains(&true);
-        blocks.into_iter().find(|&row| is_active(row)).map(|row| row * BLOCK)
-    }
-
-    /// The first of `columns` with a block in the band in any of `rows`, rounded down to blocks.
-    pub(super) fn first_column(&self, rows: Range<usize>, columns: Range<usize>) -> Option<usize> {
-        let mut blocks = columns.start.div_ceil(BLOCK)..columns.end.div_ceil(BLOCK);
-        let rows = rows.start / BLOCK..rows.end.div_ceil(BLOCK);
-        let is_active = |column: usize| rows.clone().any(|row| self.active[row * self.columns + column]);
-        blocks.find(|&column| is_active(column)).map(|column| column * BLOCK)
-    }
-
-    /// Moves the pixels of row `y` from `columns.start` on towards `refined`, by their weights.
-    pub(super) fn blend(&self, y: usize, columns: Range<usize>, refined: &[f32], alpha: &mut [u8]) {
-        for (block, start) in columns.clone().step_by(BLOCK).enumerate() {
-            if !self.active[y / BLOCK * self.columns + start / BLOCK] {
-                continue;
-            }
-            let pixels = start..(start + BLOCK).min(columns.end);
-            let weights = &self.weights[y * self.size.width()..][pixels.clone()];
-            let refined = &refined[block * BLOCK..][..pixels.len()];
-            for ((alpha, &weight), &refined) in alpha[pixels].iter_mut().zip(weights).zip(refined) {
-                let change = (refined * 255.0 - f32::from(*alpha)) * f32::from(weight) * STRENGTH / 255.0;
-                *alpha = (f32::from(*alpha) + change + 0.5) as u8;
-            }
+    /// Moves pixels from column `x` of row `y` on towards `refined`, by their weights.
+    pub(super) fn blend(&self, (x, y): (usize, usize), refined: &[f32], alpha: &mut [u8]) {
+        let at = y * self.size.width() + x;
+        let pixels = alpha[at..].iter_mut().zip(&self.weights[at..]).zip(refined);
+        for ((alpha, &weight), &refined) in pixels {
+            let change = (refined * 255.0 - f32::from(*alpha)) * f32::from(weight) * STRENGTH / 255.0;
+            *alpha = (f32::from(*alpha) + change + 0.5) as u8;
         }
     }
 }
@@ -283,20 +278,16 @@ mod tests {
             }
             let hair = hair(start..(start + length).min(SIZE.0));
             let mut band = Band::new(Grid::new(size()), size());
-            let is_found = band.find(&hair, &alpha);
-            let mut is_active = false;
+            band.find(&hair, &alpha);
             for (at, &weight) in band.weights.iter().enumerate() {
                 let place = (at % SIZE.0, at / SIZE.0);
                 let expected = expected(&alpha, &hair, place);
-                let block = place.1 / BLOCK * band.columns + place.0 / BLOCK;
-                if band.active[block] {
-                    prop_assert!((f32::from(weight) - expected).abs() < 2.0, "{place:?}: {weight}, not {expected}");
-                } else {
-                    prop_assert!(expected < f32::from(MIN_WEIGHT) + 2.0, "{place:?}: {expected}");
+                prop_assert!((f32::from(weight) - expected).abs() < 2.0, "{place:?}: {weight}, not {expected}");
+                if weight >= MIN_WEIGHT {
+                    let cell = place.0 / CELL;
+                    prop_assert!(band.cells.runs(place.1 / CELL).any(|run| run.contains(&cell)), "{place:?}: {weight}");
                 }
-                is_active |= band.active[block];
             }
-            prop_assert_eq!(is_found, is_active);
         }
     }
 
@@ -304,10 +295,14 @@ mod tests {
     fn without_hair_or_without_an_edge_it_is_empty() {
         let mut band = Band::new(Grid::new(size()), size());
         let mut alpha = vec![255; SIZE.0 * SIZE.1];
-        assert!(!band.find(&hair(20..60), &alpha));
+        let is_empty = |band: &mut Band, columns, alpha: &[u8]| {
+            band.find(&hair(columns), alpha);
+            band.cells().rows().is_empty()
+        };
+        assert!(is_empty(&mut band, 20..60, &alpha));
         alpha[..SIZE.0 * SIZE.1 / 2].fill(0);
-        assert!(band.find(&hair(20..60), &alpha));
-        assert!(!band.find(&hair(0..0), &alpha));
-        assert_eq!(band.first_row(0..SIZE.1), None);
+        assert!(!is_empty(&mut band, 20..60, &alpha));
+        assert!(is_empty(&mut band, 0..0, &alpha));
+        assert!(band.weights.iter().all(|&weight| weight == 0), "outdated weights");
     }
 }

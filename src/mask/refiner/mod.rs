@@ -1,29 +1,23 @@
-//! The refiner: a tiny network that draws the strands of hair in the matte's edge, on tiles of the frame.
+//! The refiner: a tiny network that draws the strands of hair in the matte's edge.
 //!
-//! `band` finds where it may be used and `network` runs it. The model card, models/refiner/README.md, has its inputs, its
-//! training and the rule for its use.
+//! `band` finds the `cells` where it is used and `network` runs it. The model card, models/refiner/README.md, has its inputs,
+//! its training and the rule for its use.
+
+use std::{array, ops::Range};
 
 use multiversion::multiversion;
 
 use self::{
     band::Band,
-    network::{Network, TILE},
+    cells::CELL,
+    network::{Input, Network, PICTURE},
 };
-use super::{MaskError, matte::Hair, onnx::Runtime};
+use super::matte::Hair;
 use crate::frame::{Frame, Size, grid::Grid};
 
 mod band;
+mod cells;
 mod network;
-
-/// Pixels at each side of a tile that are input only. The network sees 36 pixels in each direction; with fewer, alpha
-/// differs by .012 to .019 in the mean.
-const MARGIN: usize = 16;
-
-/// The side of the area that a tile refines.
-const INNER: usize = TILE - 2 * MARGIN;
-
-/// The maximum number of tiles per frame, which bounds the time.
-const MAX_TILES: usize = 32;
 
 /// The shorter sides of frames, in pixels, for which the network is used. It was trained at 720; at 360, faces get worse.
 const HEIGHTS: std::ops::RangeInclusive<usize> = 480..=960;
@@ -35,124 +29,76 @@ pub(super) struct Refiner {
     size: Size,
     band: Band,
     network: Network,
-    /// The tiles of the current frame.
-    tiles: Vec<Tile>,
     /// The alpha with hard edges, which the network was trained with.
     coarse: Box<[u8]>,
-    /// The probability of hair in the current row of the grid.
+    /// The probability of hair in a row of the grid.
     hair: Box<[f32]>,
 }
 
-/// A tile of [`TILE`] x [`TILE`] pixels; it refines those within [`INNER`] of `x` and `y`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tile {
-    /// The left column and the top row of the refined area.
-    x: usize,
-    y: usize,
-    /// The left column and the top row of the input.
-    left: usize,
-    top: usize,
-}
-
-impl Tile {
-    fn new(x: usize, y: usize, size: Size) -> Self {
-        let start = |at: usize, side: usize| at.saturating_sub(MARGIN).min(side - TILE);
-        Self { x, y, left: start(x, size.width()), top: start(y, size.height()) }
-    }
-}
-
 impl Refiner {
-    /// Whether there is a refiner for frames of `size`.
-    pub(super) fn suits(size: Size) -> bool {
-        HEIGHTS.contains(&size.height().min(size.width()))
-            && size.width().is_multiple_of(4)
-            && size.height().is_multiple_of(4)
-    }
-
-    /// Loads the network.
-    ///
-    /// # Errors
-    /// If ONNX Runtime cannot run it.
-    pub(super) fn load(runtime: &Runtime, size: Size) -> Result<Self, MaskError> {
+    /// For frames of `size`; `None` if the network does not suit them.
+    pub(super) fn new(size: Size) -> Option<Self> {
+        let (width, height) = (size.width(), size.height());
+        if !HEIGHTS.contains(&height.min(width)) || !width.is_multiple_of(CELL) || !height.is_multiple_of(CELL) {
+            return None;
+        }
         let grid = Grid::new(size);
-        Ok(Self {
+        Some(Self {
             grid,
             size,
             band: Band::new(grid, size),
-            network: Network::load(runtime)?,
-            tiles: Vec::with_capacity(MAX_TILES),
+            network: Network::new(size),
             coarse: vec![0; size.luma_len()].into(),
             hair: vec![0.0; grid.width].into(),
         })
     }
 
-    /// The buffer for the matte of the next frame with hard edges.
-    pub(super) fn coarse(&mut self) -> &mut [u8] {
-        &mut self.coarse
+    /// The buffer for the matte of the next frame with hard edges, and the rows in which it is read; `None` if the frame has
+    /// no hair.
+    pub(super) fn coarse(&mut self, hair: &Hair) -> Option<(&mut [u8], Range<usize>)> {
+        let (_, rows) = self.band.bounds(hair)?;
+        let start = rows.start.saturating_sub(network::REACH);
+        Some((&mut self.coarse, start..(rows.end + network::REACH).min(self.size.height())))
     }
 
     /// Refines `alpha`, the matte of `frame`, in hair; [`Refiner::coarse`] has it with hard edges.
-    ///
-    /// # Errors
-    /// If ONNX Runtime fails. `alpha` is then refined in parts.
-    pub(super) fn run(&mut self, frame: &Frame, hair: &Hair, alpha: &mut [u8]) -> Result<(), MaskError> {
-        if !self.band.find(hair, &self.coarse) {
-            return Ok(());
-        }
-        self.place_tiles();
-        for at in 0..self.tiles.len() {
-            let tile = self.tiles[at];
-            self.fill(tile, frame, hair);
-            let refined = self.network.run()?;
-            let width = self.size.width();
-            let columns = tile.x..(tile.x + INNER).min(width);
-            for y in tile.y..(tile.y + INNER).min(self.size.height()) {
-                let from = (y - tile.top) * TILE + tile.x - tile.left;
-                self.band.blend(y, columns.clone(), &refined[from..], &mut alpha[y * width..][..width]);
-            }
-        }
-        Ok(())
+    pub(super) fn run(&mut self, frame: &Frame, hair: &Hair, alpha: &mut [u8]) {
+        self.band.find(hair, &self.coarse);
+        let mut input =
+            FrameInput { frame, coarse: &self.coarse, hair, grid: self.grid, row: None, probability: &mut self.hair };
+        let band = &self.band;
+        self.network.run(band.cells(), &mut input, |place, refined| band.blend(place, refined, alpha));
+    }
+}
+
+/// A frame with its matte and hair.
+struct FrameInput<'a> {
+    frame: &'a Frame,
+    coarse: &'a [u8],
+    hair: &'a Hair,
+    grid: Grid,
+    /// The row of the grid in `probability`.
+    row: Option<usize>,
+    probability: &'a mut [f32],
+}
+
+impl Input for FrameInput<'_> {
+    fn picture(&mut self, (x, y): (usize, usize), [red, green, blue, alpha]: [&mut [f32]; PICTURE]) {
+        let (width, pixels) = (self.frame.size().width(), alpha.len());
+        let (luma, u, v) = self.frame.planes();
+        let chroma = y / 2 * (width / 2) + x / 2..;
+        let yuv = (&luma[y * width + x..][..pixels], &u[chroma.clone()][..pixels / 2], &v[chroma][..pixels / 2]);
+        convert(yuv, (red, green, blue));
+        to_unit(&self.coarse[y * width + x..][..pixels], alpha);
     }
 
-    /// Covers the band with tiles: rows of tiles from the top, each from the left.
-    fn place_tiles(&mut self) {
-        self.tiles.clear();
-        let (width, height) = (self.size.width(), self.size.height());
-        let mut y = 0;
-        while let Some(top) = self.band.first_row(y..height) {
-            let rows = top..(top + INNER).min(height);
-            let mut x = 0;
-            while let Some(left) = self.band.first_column(rows.clone(), x..width) {
-                if self.tiles.len() == MAX_TILES {
-                    return;
-                }
-                self.tiles.push(Tile::new(left, top, self.size));
-                x = left + INNER;
-            }
-            y = rows.end;
+    fn hair(&mut self, (x, y): (usize, usize), probability: &mut [f32]) {
+        let (row, factor) = (y / self.grid.factor, self.grid.factor);
+        if self.row.replace(row) != Some(row) {
+            self.hair.probability_row(row, self.probability);
         }
-    }
-
-    /// Writes a tile of the frame, its alpha and its hair to the network's input.
-    fn fill(&mut self, tile: Tile, frame: &Frame, hair: &Hair) {
-        let width = self.size.width();
-        let (luma, u, v) = frame.planes();
-        let input = self.network.input();
-        let mut planes = input.chunks_exact_mut(TILE * TILE);
-        let mut plane = || planes.next().map(|plane| plane.chunks_exact_mut(TILE)).into_iter().flatten();
-        let rows = plane().zip(plane()).zip(plane()).zip(plane()).zip(plane());
-        for (row, ((((red, green), blue), alpha), probability)) in rows.enumerate() {
-            let y = tile.top + row;
-            let chroma = y / 2 * (width / 2) + tile.left / 2..;
-            let yuv = (&luma[y * width + tile.left..][..TILE], &u[chroma.clone()][..TILE / 2], &v[chroma][..TILE / 2]);
-            convert(yuv, (red, green, blue));
-            to_unit(&self.coarse[y * width + tile.left..][..TILE], alpha);
-            if row == 0 || y.is_multiple_of(self.grid.factor) {
-                hair.probability_row(y / self.grid.factor, &mut self.hair);
-            }
-            for (x, probability) in probability.iter_mut().enumerate() {
-                *probability = self.hair[(tile.left + x) / self.grid.factor];
-            }
+        for (at, value) in probability.iter_mut().enumerate() {
+            *value = self.probability[(x + at) / factor];
         }
     }
 }
@@ -160,12 +106,13 @@ impl Refiner {
 /// BT.601, limited range, to RGB 0..1.
 #[multiversion(targets = "simd")]
 fn convert((luma, u, v): (&[u8], &[u8], &[u8]), (red, green, blue): (&mut [f32], &mut [f32], &mut [f32])) {
-    for x in 0..TILE {
-        let y = (f32::from(luma[x]) - 16.0) * (1.0 / 219.0);
-        let [u, v] = [u, v].map(|plane| (f32::from(plane[x / 2]) - 128.0) * (1.0 / 224.0));
-        red[x] = (y + 1.402 * v).clamp(0.0, 1.0);
-        green[x] = (y - 0.344_136 * u - 0.714_136 * v).clamp(0.0, 1.0);
-        blue[x] = (y + 1.772 * u).clamp(0.0, 1.0);
+    let rgb = red.as_chunks_mut::<2>().0.iter_mut().zip(green.as_chunks_mut::<2>().0).zip(blue.as_chunks_mut::<2>().0);
+    for ((((red, green), blue), luma), (&u, &v)) in rgb.zip(luma.as_chunks::<2>().0).zip(u.iter().zip(v)) {
+        let [u, v] = [u, v].map(|chroma| (f32::from(chroma) - 128.0) * (1.0 / 224.0));
+        let y: [f32; 2] = array::from_fn(|x| (f32::from(luma[x]) - 16.0) * (1.0 / 219.0));
+        *red = y.map(|y| (y + 1.402 * v).clamp(0.0, 1.0));
+        *green = y.map(|y| (y - 0.344_136 * u - 0.714_136 * v).clamp(0.0, 1.0));
+        *blue = y.map(|y| (y + 1.772 * u).clamp(0.0, 1.0));
     }
 }
 
@@ -179,21 +126,11 @@ mod tests {
     use super::*;
     use crate::{
         frame::{Yuv, grid::Plane},
-        mask::onnx::runtime,
+        mask::{
+            Processor,
+            onnx::{commit, runtime},
+        },
     };
-
-    /// A refiner; `None` and a message if ONNX Runtime is not installed.
-    fn open() -> Option<Refiner> {
-        match runtime(None).and_then(|runtime| Refiner::load(&runtime, Size::HD)) {
-            Ok(refiner) => Some(refiner),
-            #[expect(clippy::print_stderr, reason = "reports a skipped test")]
-            Err(error @ MaskError::NoLibrary { .. }) => {
-                eprintln!("skipped: {error}");
-                None
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
 
     fn hair(probability: f32) -> Hair {
         let grid = Grid::new(Size::HD);
@@ -231,13 +168,13 @@ mod tests {
 
     #[test]
     fn only_the_edge_in_hair_is_refined() {
-        let Some(mut refiner) = open() else { return };
+        let mut refiner = Refiner::new(Size::HD).unwrap();
         let (frame, coarse) = (picture(150.0), disc(150.0));
         let mut alpha = coarse.clone();
-        refiner.coarse().copy_from_slice(&coarse);
-        refiner.run(&frame, &hair(0.0), &mut alpha).unwrap();
+        refiner.coarse.copy_from_slice(&coarse);
+        refiner.run(&frame, &hair(0.0), &mut alpha);
         assert!(alpha == coarse, "no hair");
-        refiner.run(&frame, &hair(0.95), &mut alpha).unwrap();
+        refiner.run(&frame, &hair(0.95), &mut alpha);
         let (far, away) = (disc(150.0 - 14.0), disc(150.0 + 14.0));
         let changed = |at: &usize| alpha[*at] != coarse[*at];
         let at_edge = |at: &usize| far[*at] < 128 && away[*at] > 128;
@@ -257,28 +194,56 @@ mod tests {
         x.hypot(y) < radius
     }
 
-    #[test]
-    fn tiles_cover_the_band_without_overlap() {
-        let Some(mut refiner) = open() else { return };
-        for radius in [3.0, 60.0, 150.0, 340.0] {
-            assert!(refiner.band.find(&hair(0.95), &disc(radius)));
-            refiner.place_tiles();
-            let tiles = &refiner.tiles;
-            assert!(!tiles.is_empty() && tiles.len() < MAX_TILES, "{radius}: {} tiles", tiles.len());
-            for (at, tile) in tiles.iter().enumerate() {
-                assert!(tile.left + TILE <= Size::HD.width() && tile.top + TILE <= Size::HD.height(), "{tile:?}");
-                assert!(tile.left <= tile.x && tile.top <= tile.y, "{tile:?}");
-                let overlaps = |other: &Tile| tile.x.abs_diff(other.x) < INNER && tile.y.abs_diff(other.y) < INNER;
-                assert!(!tiles[..at].iter().any(overlaps), "{radius}: {tile:?}");
+    /// The network's alpha of a whole frame by ONNX Runtime; `None` and a message if that is not installed.
+    fn reference(refiner: &mut Refiner, frame: &Frame, probability: f32) -> Option<Vec<f32>> {
+        let runtime = match runtime(None) {
+            Ok(runtime) => runtime,
+            #[expect(clippy::print_stderr, reason = "reports a skipped test")]
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                return None;
             }
-            let covered = |x: usize, y: usize| {
-                tiles.iter().any(|tile| (tile.x..tile.x + INNER).contains(&x) && (tile.y..tile.y + INNER).contains(&y))
-            };
-            for y in (0..Size::HD.height()).step_by(band::BLOCK) {
-                if let Some(x) = refiner.band.first_column(y..y + 1, 0..Size::HD.width()) {
-                    assert!(covered(x, y), "{radius}: {x}, {y}");
+        };
+        let model = include_bytes!("../../../models/refiner/selfie_refiner.onnx");
+        let mut session = commit(&runtime, model, Processor::Cpu, 1).unwrap();
+        let (width, height) = (frame.size().width(), frame.size().height());
+        let mut input = vec![0.0; (PICTURE + 1) * width * height];
+        let [red, green, blue, alpha, hair] =
+            input.chunks_exact_mut(width * height).collect::<Vec<_>>().try_into().unwrap();
+        let (luma, u, v) = frame.planes();
+        for y in 0..height {
+            let (row, chroma) = (y * width..(y + 1) * width, y / 2 * width / 2..(y / 2 + 1) * width / 2);
+            let yuv = (&luma[row.clone()], &u[chroma.clone()], &v[chroma]);
+            convert(yuv, (&mut red[row.clone()], &mut green[row.clone()], &mut blue[row]));
+        }
+        to_unit(&refiner.coarse, alpha);
+        hair.fill(probability);
+        let input = ort::value::Tensor::from_array(([1, PICTURE + 1, height, width], input)).unwrap();
+        let outputs = session.run(ort::inputs![input]).unwrap();
+        Some(outputs[0].try_extract_tensor::<f32>().unwrap().1.to_vec())
+    }
+
+    #[test]
+    fn cells_get_the_alpha_that_onnx_runtime_computes_for_the_whole_frame() {
+        let mut refiner = Refiner::new(Size::HD).unwrap();
+        // the last one reaches beyond the frame
+        for radius in [60.0, 150.0, 358.0, 500.0] {
+            let (frame, coarse) = (picture(radius), disc(radius));
+            refiner.coarse.copy_from_slice(&coarse);
+            let Some(reference) = reference(&mut refiner, &frame, 0.95) else { return };
+            let mut alpha = coarse.clone();
+            refiner.run(&frame, &hair(0.95), &mut alpha);
+            let mut expected = coarse.clone();
+            refiner.band.blend((0, 0), &reference, &mut expected);
+            let mut changed = 0;
+            for cell in (0..720 / CELL).flat_map(|y| refiner.band.cells().runs(y).flatten().map(move |x| (x, y))) {
+                for at in (0..CELL * CELL).map(|at| (cell.1 * CELL + at / CELL) * 1280 + cell.0 * CELL + at % CELL) {
+                    let (found, expected) = (alpha[at], expected[at]);
+                    assert!(found.abs_diff(expected) <= 1, "{radius}, cell {cell:?}: {found}, not {expected}");
+                    changed += usize::from(coarse[at] != expected);
                 }
             }
+            assert!(changed > 500, "{radius}: {changed}");
         }
     }
 }
