@@ -5,10 +5,15 @@
 
 #[path = "support/browser.rs"]
 mod browser;
+#[path = "support/rooms.rs"]
+mod rooms;
 #[path = "support/daemon.rs"]
 mod support;
 
-use std::{env, fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use browser::Browser;
 use serde_json::json;
@@ -53,16 +58,21 @@ fn shots(browser: &mut Browser, name: &str) {
     browser.size(1280, 800);
 }
 
+/// Chromium, if the page can be tested with it and a real model.
+fn find_browser() -> Option<PathBuf> {
+    let program = browser::find();
+    if program.is_none() {
+        eprintln!("skipped: no Chromium (scripts/setup --tests installs it)");
+    } else if bgcam::mask::library(&bgcam::mask::Settings::default()).is_err() {
+        eprintln!("skipped: no ONNX Runtime (scripts/setup installs it)");
+        return None;
+    }
+    program
+}
+
 #[test]
 fn every_control_of_the_page_works_in_a_browser() {
-    let Some(program) = browser::find() else {
-        eprintln!("skipped: no Chromium (scripts/setup --tests installs it)");
-        return;
-    };
-    if bgcam::mask::library(&bgcam::mask::Settings::default()).is_err() {
-        eprintln!("skipped: no ONNX Runtime (scripts/setup installs it)");
-        return;
-    }
+    let Some(program) = find_browser() else { return };
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
     let address = home.page_address();
@@ -84,12 +94,13 @@ fn every_control_of_the_page_works_in_a_browser() {
     shots(&mut browser, "empty");
 
     // create a background
-    browser.js("document.getElementById('prompt-text').value = 'beach'");
+    browser.js("document.getElementById('prompt-text').value = 'beach with a unicorn'");
     click(&mut browser, "#generate");
     daemon.wait_until("the beach is shown", |status| status.scene.label.contains("beach"));
     browser
         .until("document.querySelectorAll('[data-file]').length === 1 && document.getElementById('progress').hidden");
     browser.until("document.querySelector('[data-file]').getAttribute('aria-pressed') === 'true'");
+    browser.until("document.getElementById('result-notes').textContent.includes('unicorn')");
     browser.until(&format!("!{}", corner_is([0x20, 0xa0, 0x40])));
     browser.until("document.querySelector('[data-file] img').naturalWidth === 320");
 
@@ -228,4 +239,47 @@ fn every_control_of_the_page_works_in_a_browser() {
     browser.go(origin);
     browser.until("document.title.includes('not valid')");
     shots(&mut browser, "closed");
+}
+
+/// A clip of two people next to each other; false if the package has no people.
+fn write_two_people(path: &Path) -> bool {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/people");
+    if !folder.is_dir() {
+        eprintln!("skipped: {} is not part of the package", folder.display());
+        return false;
+    }
+    let people = ["p001", "p005"].map(|name| rooms::Person::load(&folder, name));
+    let wall = rooms::draw(rooms::ROOMS[0]);
+    let (width, height) = (rooms::WIDTH, rooms::HEIGHT);
+    let mut file = format!("YUV4MPEG2 W{} H{height} F30:1 Ip A1:1 C420jpeg\n", 2 * width).into_bytes();
+    for number in 0..30 {
+        let [left, right] = [0, 1].map(|who| rooms::frame(&wall, &people[who], number + 7 * who).0);
+        file.extend_from_slice(b"FRAME\n");
+        let rows = |frame: &[u8]| -> Vec<Vec<u8>> {
+            let (luma, chroma) = frame.split_at(width * height);
+            luma.chunks(width).chain(chroma.chunks(width / 2)).map(<[u8]>::to_vec).collect()
+        };
+        rows(&left).into_iter().zip(rows(&right)).for_each(|(left, right)| file.extend([left, right].concat()));
+    }
+    fs::write(path, file).unwrap();
+    true
+}
+
+#[test]
+fn the_page_offers_to_hide_a_second_person() {
+    let Some(program) = find_browser() else { return };
+    let home = Home::new();
+    let clip = home.path("two.y4m");
+    if !write_two_people(&clip) {
+        return;
+    }
+    let camera = format!("file:{}", clip.display());
+    let mut daemon = home.start(&["--camera", &camera, "--background", "#20a040"]);
+    let mut browser = Browser::start(&program);
+    browser.go(&home.page_address());
+    browser.until("document.getElementById('others')?.hidden === false");
+    shots(&mut browser, "others");
+    click(&mut browser, "#only-me");
+    daemon.wait_until("only the nearest person is shown", |status| status.scene.look.nearest_only);
+    browser.until("document.getElementById('others').hidden");
 }

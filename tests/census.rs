@@ -236,6 +236,7 @@ fn evaluate(segmenter: &mut dyn Segmenter, frames: &[(Vec<u8>, Vec<f32>)], pace:
     if let Some(of) = segmenter.flush(&mut mask) {
         found.add_mask(&mask, &frames[of.seq as usize].1);
     }
+    assert_eq!(found.frames, frames.len(), "every frame has a mask");
     found
 }
 

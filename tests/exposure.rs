@@ -31,6 +31,12 @@ fn a_daemon_leaves_no_core_dump() {
     assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
 }
 
+#[test]
+fn the_service_leaves_no_core_dump_before_the_program_runs_either() {
+    let unit = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/bgcam.service")).unwrap();
+    assert!(unit.lines().any(|line| line == "LimitCORE=0"), "{unit}");
+}
+
 /// Variables that no other program may see.
 const SECRETS: [&str; 6] = [
     "OPENAI_API_KEY",

@@ -171,6 +171,27 @@ fn the_watchdog_is_notified_while_a_background_loads() {
 }
 
 #[test]
+fn the_daemon_stops_while_a_background_and_a_prompt_load() {
+    let home = slow_home();
+    settings(&home, "");
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let clip = home.path("clip.mp4");
+    // neither ever finishes
+    let prompt = begin(&home, "prompt", &["set-prompt", "--provider", "command", "beach"]);
+    let video = begin(&home, "clip", &["set-video", clip.to_str().unwrap()]);
+    let terminate = std::process::Command::new("kill").arg("-TERM").arg(daemon.child.id().to_string()).status();
+    assert!(terminate.unwrap().success());
+    let status = daemon.wait_for_end();
+    assert!(status.success(), "{status}: {}", home.log());
+    assert!(!home.log().contains("exiting"), "the deadline was needed: {}", home.log());
+    for client in [prompt, video] {
+        let output = client.wait_with_output().unwrap();
+        assert!(!output.status.success(), "{}", text(&output));
+    }
+    assert!(home.client().is_none(), "the socket is closed");
+}
+
+#[test]
 fn an_unreadable_choice_starts_paused_and_is_reported() {
     let home = Home::new();
     let file = home.path("state/bgcam/scene.json");
@@ -308,7 +329,7 @@ fn a_late_image_of_an_older_prompt_is_saved_and_not_shown() {
     let home = slow_home();
     settings(&home, "");
     let mut daemon = home.start(&["--camera", "demo"]);
-    let prompt = begin(&home, "prompt", &["set-prompt", "--provider", "command", "beach"]);
+    let prompt = begin(&home, "prompt", &["set-prompt", "--provider", "command", "--model", "m", "beach"]);
     let clip = home.path("clip.mp4");
     let video = begin(&home, "clip", &["set-video", clip.to_str().unwrap()]);
     release(&home, "prompt");
@@ -321,5 +342,6 @@ fn a_late_image_of_an_older_prompt_is_saved_and_not_shown() {
     done(video);
     let output = done(prompt);
     assert!(output.contains("saved in the gallery as") && output.contains("not shown"), "{output}");
+    assert!(output.contains("so model \"m\" was ignored"), "{output}");
     assert_eq!(status(&mut daemon).scene.label, "clip.mp4");
 }

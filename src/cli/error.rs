@@ -8,7 +8,7 @@ use std::{
 use crate::{
     config::ConfigError,
     control::client::ConnectError,
-    error::{Failure, Kind},
+    error::{Failure, Kind, io_text},
     gallery::GalleryError,
     style::{BAD, DIM},
 };
@@ -78,7 +78,7 @@ impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::BrokenPipe,
-            _ => Self::Failed(Failure::new(Kind::Io, format!("cannot write the output: {error}"))),
+            _ => Self::Failed(Failure::new(Kind::Io, format!("cannot write the output: {}", io_text(&error)))),
         }
     }
 }

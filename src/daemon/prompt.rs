@@ -26,7 +26,7 @@ use crate::{
     error::{Failure, Kind},
     gallery::{Entry, Gallery},
     media::image_file,
-    prompt::{self, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue, notes},
+    prompt::{self, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue, notes, one_line},
     stats,
 };
 
@@ -118,7 +118,9 @@ impl Daemon {
 fn kept_text(entries: &[Entry]) -> String {
     let ids: Vec<&str> = entries.iter().map(|entry| &*entry.id).collect();
     let ids = ids.join(", ");
-    format!("saved in the gallery as {ids}, but not shown: you chose another background in the meantime")
+    let notes = entries.iter().flat_map(|entry| &entry.notes);
+    let notes: String = notes.map(|note| format!("\nnote: {}", one_line(note))).collect();
+    format!("saved in the gallery as {ids}, but not shown: you chose another background in the meantime{notes}")
 }
 
 /// The images to generate for one request.
@@ -183,15 +185,19 @@ impl Job {
             let path = self.gallery.path(&entry);
             entries.push(entry);
             if index == 0 && !self.show(daemon, path, decoded).await? {
-                return Ok(JobState::Kept(entries));
+                return Ok(JobState::Kept(self.with_notes(entries)));
             }
             reporter.set_keeping(false);
         }
-        // These notes are about the request, so the gallery, where other requests find the image, does not store them.
+        Ok(JobState::Done(self.with_notes(entries)))
+    }
+
+    /// Adds the notes about the request, which the gallery does not store, because other requests find the image there.
+    fn with_notes(self, mut entries: Vec<Entry>) -> Vec<Entry> {
         if let Some(first) = entries.first_mut() {
             first.notes.splice(0..0, self.notes);
         }
-        Ok(JobState::Done(entries))
+        entries
     }
 
     /// Shows the image at `path`; false if the user has chosen another background or sent another prompt since.

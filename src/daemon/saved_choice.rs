@@ -11,7 +11,10 @@ use super::{
     choice::{self, Choice},
     lock,
 };
-use crate::error::{Failure, Kind, io_text};
+use crate::{
+    duration::HumanDuration,
+    error::{Failure, Kind, io_text},
+};
 
 /// How long a response waits for the disk.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,7 +79,9 @@ impl SavedChoice {
         match tokio::time::timeout(SAVE_TIMEOUT, written).await {
             Ok(Ok(())) => self.save_failure(),
             Ok(Err(error)) => Some(Failure::new(Kind::Internal, error.to_string())),
-            Err(_) => Some(Failure::new(Kind::Io, format!("the disk did not respond within {SAVE_TIMEOUT:?}"))),
+            Err(_) => {
+                Some(Failure::new(Kind::Io, format!("the disk did not respond within {}", HumanDuration(SAVE_TIMEOUT))))
+            }
         }
     }
 

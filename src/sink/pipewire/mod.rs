@@ -21,6 +21,7 @@ use node::{Node, NodeInfo, c_string};
 
 use super::{FrameSink, LABEL, ReaderReport, SinkError, check_size};
 use crate::{
+    duration::HumanDuration,
     frame::{
         Frame, Pool, Size,
         mailbox::{Latest, Taken},
@@ -174,7 +175,10 @@ fn feed(api: &'static Api, label: Option<&str>, size: Size, rate: (u32, u32), sh
             Taken::Closed => return Ok(()),
         }
         if !shared.ready.load(Ordering::Acquire) && Instant::now() >= deadline {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no response within {CONNECT_TIMEOUT:?}")));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no response within {}", HumanDuration(CONNECT_TIMEOUT)),
+            ));
         }
     }
 }
