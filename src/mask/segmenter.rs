@@ -415,9 +415,30 @@ mod tests {
         }
     }
 
+    /// A photo of a person in the middle; `None` and a message if the package has no photos.
+    fn portrait() -> Option<Frame> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/people/p001.jpg");
+        #[expect(clippy::print_stderr, reason = "reports a skipped test")]
+        let Ok(photo) = image::open(&path) else {
+            eprintln!("skipped: {} is not part of the package", path.display());
+            return None;
+        };
+        let photo = photo.to_luma8();
+        let mut frame = Frame::new(SIZE);
+        let (luma, u, v) = frame.planes_mut();
+        for (at, luma) in luma.iter_mut().enumerate() {
+            let (x, y) = ((at % SIZE.width()) as u32, (at / SIZE.width()) as u32);
+            *luma = 16 + (u16::from(photo.get_pixel(x / 2, y / 2).0[0]) * 219 / 255) as u8;
+        }
+        u.fill(118);
+        v.fill(138);
+        Some(frame)
+    }
+
     #[test]
     fn a_keyframe_that_contradicts_the_fast_model_is_reported_and_not_shown() {
         let Some((mut segmenter, asked)) = open(Quality::Balanced, 0, None) else { return };
+        let Some(portrait) = portrait() else { return };
         let shape = segmenter.fast.shape();
         let tuning =
             Tuning { memory: 0.9, edge: (0.12, 0.88), levels: FAST_LEVELS, trusts_keyframe: false, is_stream: true };
@@ -425,8 +446,11 @@ mod tests {
         let mut mask = Mask::new(SIZE);
         assert!(!segmenter.report().models_disagree);
         for seq in 0..3 {
-            segmenter.segment(&frame(seq), &mut mask).unwrap();
-            assert!(halves(&mask).0 < 0.1, "frame {seq}");
+            let mut frame = portrait.clone();
+            frame.seq = seq;
+            segmenter.segment(&Arc::new(frame), &mut mask).unwrap();
+            let (left, right) = halves(&mask);
+            assert!(left < 0.8 && right > 0.1, "frame {seq}: {left} {right}, not the left half");
         }
         assert!(asked.load(Ordering::Relaxed) > 0 && segmenter.report().models_disagree);
         segmenter.reset();

@@ -12,6 +12,7 @@ use self::{
     hold::Hold,
     memory::Memory,
     motion::Motion,
+    plate::Plate,
     propagation::{Propagation, Snapshot, TemporalFilter, smooth_towards},
     resample::Resample,
     still::StillDetector,
@@ -34,6 +35,7 @@ mod hold;
 mod labels;
 mod memory;
 mod motion;
+mod plate;
 mod propagation;
 mod resample;
 mod still;
@@ -116,6 +118,7 @@ pub struct Matte {
     ticks: u8,
     components: Components,
     nearest_only: bool,
+    plate: Plate,
     guided: Guided,
     upsample: JointUpsample,
     /// Whether hair is refined afterwards.
@@ -161,6 +164,7 @@ impl Matte {
             ticks: 1,
             components: Components::new(width, height),
             nearest_only: false,
+            plate: Plate::new(width, height),
             guided: Guided::new(width, height),
             upsample: JointUpsample::new(grid, size, tuning.edge),
             is_refined: false,
@@ -296,6 +300,9 @@ impl Matte {
         let fast = (self.uses_keyframe && !self.tuning.trusts_keyframe).then_some(&self.fast_alpha);
         let motion = self.tuning.is_stream.then_some((&self.motion, self.ticks));
         self.components.remove_non_persons(&mut self.alpha, fast, motion, self.nearest_only);
+        if self.tuning.is_stream {
+            self.plate.run(&self.guide, &mut self.alpha);
+        }
         let functions = self.guided.fit(&self.guide, &self.alpha);
         let all = 0..frame.size().height();
         self.upsample.run(functions, Some(&self.hair), frame, all, into);
@@ -316,6 +323,7 @@ impl Matte {
         self.motion.reset();
         self.memory.reset();
         self.components.reset();
+        self.plate.reset();
         self.still_detector.reset();
         self.hair.reset();
         self.uses_keyframe = false;
