@@ -333,7 +333,7 @@ fn gallery_endpoints_work() {
     let id = answer.json()["ok"]["images"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(daemon.status().scene.label, "My <green> wall");
     let listing = session.ask("GET", "/api/gallery", b"").json();
-    assert_eq!((&listing["entries"][0]["id"], &listing["max_bytes"]), (&json!(id), &json!(25 << 20)));
+    assert_eq!((&listing["entries"][0]["id"], &listing["max_bytes"]), (&json!(id), &json!(100 << 20)));
     for _ in 0..2 {
         let thumb = session.ask("GET", &format!("/api/gallery/{id}/thumb"), b"");
         assert_eq!(image::load_from_memory(&thumb.body).unwrap().width(), 320);

@@ -22,7 +22,7 @@ fn error(text: &str) -> String {
 fn the_defaults_are_valid_settings() {
     let config = Config::layered(&[], std::iter::empty(), &Flags::new()).unwrap();
     assert_eq!((config.size, config.fps), (Size::HD, 30));
-    assert_eq!(config.limits.max_bytes, 25 << 20);
+    assert_eq!(config.limits.max_bytes, 100 << 20);
     check_text(&config.to_toml(), "show").unwrap();
 }
 

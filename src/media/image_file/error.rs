@@ -14,9 +14,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 25 MiB and 64 megapixels: enough for photos from any phone or camera.
+    /// 100 MiB and 64 megapixels: enough for lossless photos from any phone or camera.
     fn default() -> Self {
-        Self { max_bytes: 25 << 20, max_pixels: 64_000_000 }
+        Self { max_bytes: 100 << 20, max_pixels: 64_000_000 }
     }
 }
 
