@@ -34,7 +34,7 @@ const STRENGTH: f32 = 0.6;
 /// The minimum weight for which the network is run, of 255.
 const MIN_WEIGHT: u8 = 16;
 
-/// The maximum number of cells for which the network is run, which bounds the time. Curls around a head have 2000.
+/// The maximum number of cells for which the network is run, which bounds the time. A head of curls has 1,400.
 const MAX_CELLS: usize = 8192;
 
 /// The weights of the refined alpha in frames of one size.

@@ -1,4 +1,4 @@
-//! The refiner's network: it is run only on the cells that the result depends on, which is a tenth of a whole frame.
+//! The refiner's network: runs only on the cells that the result depends on, about a tenth of the frame.
 //!
 //! Six convolutions on cells: one over a cell's pixels, four of 3x3 with dilation and a residual connection, and one for the
 //! output, 4 slopes, a bias and 16 details. Slopes and bias are interpolated between cells; a pixel's alpha is
@@ -49,10 +49,10 @@ const TOWARDS_NEXT: [f32; CELL] = [-0.375, -0.125, 0.125, 0.375];
 
 /// The network's input.
 pub(super) trait Input {
-    /// Writes red, green, blue and coarse alpha, 0 to 1, of the pixels from a column of a row on.
+    /// Writes red, green, blue and coarse alpha, 0 to 1, of a row of pixels that starts at `place` (column, row).
     fn picture(&mut self, place: (usize, usize), planes: [&mut [f32]; PICTURE]);
 
-    /// Writes the probability of hair of the pixels from a column of a row on.
+    /// Writes the probability of hair of a row of pixels that starts at `place` (column, row).
     fn hair(&mut self, place: (usize, usize), probability: &mut [f32]);
 }
 
@@ -94,18 +94,18 @@ struct Lines {
 impl Lines {
     fn new(count: usize, frame: &Cells) -> Self {
         let stride = frame.width + 2 * BORDER;
-        // one more row is that above and below the frame
+        // one more row, always zero, is read above and below the frame
         Self { cells: vec![[0.0; FEATURES]; stride * (count + 1)].into(), count, stride, height: frame.height }
     }
 
-    /// The first cell of row `y` of the frame, or of the row that stands for those above and below.
+    /// The index of the first cell of row `y`; outside of the frame, that of the row of zeros.
     fn start(&self, y: isize) -> usize {
         let is_inside = (0..self.height as isize).contains(&y);
         let line = if is_inside { y as usize % self.count } else { self.count };
         line * self.stride + BORDER
     }
 
-    /// The `count` cells from a column of row `y` on, which may be up to [`BORDER`] cells outside of the frame.
+    /// The `count` cells of row `y` that start at column `x`, up to [`BORDER`] cells outside of the frame.
     fn cells(&self, x: isize, y: isize, count: usize) -> &[Features] {
         &self.cells[self.start(y).wrapping_add_signed(x)..][..count]
     }
@@ -117,8 +117,8 @@ impl Lines {
     }
 }
 
-/// The network, for frames of one size. All layers advance together from row to row, each as far behind the one before as it
-/// reads ahead, so that little memory is needed.
+/// The network, for frames of one size. All layers advance together, row by row, each as many rows behind the previous
+/// layer as it reads ahead, so that only a few rows of features are stored.
 #[derive(Debug)]
 pub(super) struct Network {
     first: Convolution<INPUTS, 1>,
@@ -164,7 +164,7 @@ impl Network {
 
     /// Computes the alpha of the pixels in `cells`.
     ///
-    /// `write` gets the alpha, 0 to 1, of the pixels from a column of a row on.
+    /// `write` receives the alpha, 0 to 1, of rows of pixels, with the column and row of the first.
     pub(super) fn run(&mut self, cells: &Cells, input: &mut impl Input, mut write: impl FnMut((usize, usize), &[f32])) {
         self.find_needed(cells);
         let all = self.needed[0].rows();
