@@ -18,7 +18,7 @@ use super::{BackgroundError, Fit, fit, gif, player::ClipDecoder};
 use crate::{
     frame::Frame,
     media::{
-        image_file::{self, png, profile::ToSrgb},
+        image_file::{self, aspect::PixelAspect, png, profile::ToSrgb},
         webp,
     },
 };
@@ -42,6 +42,16 @@ pub(super) enum AnimationFormat {
     Gif,
     WebP,
     Png,
+}
+
+impl From<AnimationFormat> for ImageFormat {
+    fn from(format: AnimationFormat) -> Self {
+        match format {
+            AnimationFormat::Gif => Self::Gif,
+            AnimationFormat::WebP => Self::WebP,
+            AnimationFormat::Png => Self::Png,
+        }
+    }
 }
 
 /// The format of an animation that starts with these bytes. A still image has none, except that a GIF may have a single
@@ -71,6 +81,8 @@ pub(super) struct Source {
     bytes: Arc<[u8]>,
     /// The conversion of its colours to sRGB, if they differ.
     to_srgb: Option<ToSrgb>,
+    /// The shape of its pixels, if they are not square.
+    aspect: Option<PixelAspect>,
 }
 
 impl Source {
@@ -79,7 +91,8 @@ impl Source {
             gif::show_first_image(&mut bytes);
         }
         let to_srgb = colours(&bytes, format).ok().flatten();
-        let source = Self { path: path.to_owned(), format, bytes: bytes.into(), to_srgb };
+        let aspect = PixelAspect::of(&bytes, format.into());
+        let source = Self { path: path.to_owned(), format, bytes: bytes.into(), to_srgb, aspect };
         if format == AnimationFormat::Gif { source.with_end() } else { source }
     }
 
@@ -153,12 +166,12 @@ impl Source {
 fn colours(bytes: &[u8], format: AnimationFormat) -> ImageResult<Option<ToSrgb>> {
     let input = Cursor::new(bytes);
     Ok(match format {
-        AnimationFormat::Gif => ToSrgb::of(&mut GifDecoder::new(input)?, bytes, ImageFormat::Gif),
+        AnimationFormat::Gif => ToSrgb::of(&mut GifDecoder::new(input)?, bytes, format.into()),
         AnimationFormat::WebP => {
             webp::check(bytes)?;
-            ToSrgb::of(&mut WebPDecoder::new(input)?, bytes, ImageFormat::WebP)
+            ToSrgb::of(&mut WebPDecoder::new(input)?, bytes, format.into())
         }
-        AnimationFormat::Png => ToSrgb::of(&mut PngDecoder::new(input)?, bytes, ImageFormat::Png),
+        AnimationFormat::Png => ToSrgb::of(&mut PngDecoder::new(input)?, bytes, format.into()),
     })
 }
 
@@ -199,6 +212,9 @@ impl Animation {
         let mut image = DynamicImage::ImageRgba8(image.into_buffer());
         if let Some(to_srgb) = &self.source.to_srgb {
             image = to_srgb.convert(image);
+        }
+        if let Some(aspect) = self.source.aspect {
+            image = aspect.square(image, MAX_PIXELS);
         }
         into.copy_from(&fit::to_frame(image_file::on_black(image), self.fit, into.size()));
         self.count += 1;
@@ -382,6 +398,16 @@ pub(super) mod tests {
         bytes.splice(33..33, chunk);
         let mut animation = Animation::open(source(bytes), Fit::Cover).unwrap();
         assert!(look(&mut animation, 1, size())[0].0.abs_diff(luma(128)) <= 2);
+    }
+
+    #[test]
+    fn pixels_that_are_not_square_are_stretched() {
+        let mut bytes = gif(&[(250, 50), (250, 50)]);
+        bytes[12] = 113; // the aspect in 64ths, less 15: twice as wide as high
+        let mut animation = Animation::open(source(bytes), Fit::Contain).unwrap();
+        let mut frame = Frame::new(Size::new(64, 24).unwrap());
+        animation.next(&mut frame).unwrap();
+        assert!(frame.planes().0.iter().all(|y| *y == luma(250)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Decodes untrusted image files of any size to 8-bit sRGB and to the native frame format.
 
+pub(crate) mod aspect;
 mod error;
 mod exif;
 pub(crate) mod png;
@@ -16,6 +17,7 @@ use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage, RgbaImage, metadata::Orientation,
 };
 
+use aspect::PixelAspect;
 use profile::ToSrgb;
 
 pub use error::{ImageFileError, Limits};
@@ -53,7 +55,7 @@ fn not_found(path: &Path) -> ImageFileError {
     ImageFileError::NotFound { name: path.display().to_string(), near: near(path, is_image_name) }
 }
 
-/// Decodes a PNG, JPEG or WebP image, applies its orientation and blends transparency over black.
+/// Decodes a PNG, JPEG or WebP image, applies its pixel aspect and orientation, and blends transparency over black.
 ///
 /// # Errors
 /// If `bytes` are another format, damaged, truncated, or exceed `limits`.
@@ -61,7 +63,7 @@ pub fn decode(bytes: &[u8], name: &str, limits: &Limits) -> Result<RgbImage, Ima
     decode_as_is(bytes, name, limits).map(on_black)
 }
 
-/// Decodes a PNG, JPEG or WebP image with its transparency and applies its orientation.
+/// Decodes a PNG, JPEG or WebP image with its transparency, and applies its pixel aspect and orientation.
 ///
 /// # Errors
 /// As [`decode`].
@@ -101,6 +103,9 @@ fn decode_as_is(bytes: &[u8], name: &str, limits: &Limits) -> Result<DynamicImag
     let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     if let Some(to_srgb) = to_srgb {
         image = to_srgb.convert(image);
+    }
+    if let Some(aspect) = PixelAspect::of(bytes, format) {
+        image = aspect.square(image, limits.max_pixels);
     }
     image.apply_orientation(orientation);
     Ok(image)
