@@ -283,3 +283,22 @@ fn the_page_offers_to_hide_a_second_person() {
     daemon.wait_until("only the nearest person is shown", |status| status.scene.look.nearest_only);
     browser.until("document.getElementById('others').hidden");
 }
+
+#[test]
+fn the_page_reports_an_unreadable_choice_until_it_is_replaced() {
+    let Some(program) = find_browser() else { return };
+    let home = Home::new();
+    let file = home.path("state/bgcam/scene.json");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "{").unwrap();
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let mut browser = Browser::start(&program);
+    browser.go(&home.page_address());
+    browser.until("document.getElementById('choice-error')?.hidden === false");
+    let shown = browser.js("document.getElementById('choice-error').textContent");
+    assert!(shown.as_str().unwrap().contains("scene.json"), "{shown}");
+    shots(&mut browser, "unreadable-choice");
+    home.expect(&["resume"], 0);
+    browser.until("document.getElementById('choice-error').hidden");
+    assert!(!daemon.wait_until("the daemon responds", |_| true).scene.paused);
+}

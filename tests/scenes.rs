@@ -76,11 +76,15 @@ fn a_reload_does_not_undo_a_loading_background() {
     let mut daemon = home.start(&["--camera", "demo"]);
     let clip = home.path("clip.mp4");
     let loading = begin(&home, "clip", &["set-video", clip.to_str().unwrap()]);
+    // Both a command and a saved file.
+    settings(&home, "[background]\ndefault = \"off\"\n[look]\nzoom = 150\n");
     let reloads = [start_command(&home, &["reload"]), start_command(&home, &["reload"])];
+    home.wait_for("the saved file is noticed", || home.log().contains("a settings file has changed"));
     status(&mut daemon);
     release(&home, "clip");
     assert!(done(loading).contains("background: clip.mp4"));
     reloads.into_iter().for_each(|reload| drop(done(reload)));
+    daemon.wait_until("the settings are reloaded", |status| status.scene.look.zoom == 150);
     assert_eq!(status(&mut daemon).scene.label, "clip.mp4");
     daemon.kill();
     assert_eq!(status(&mut home.start(&["--camera", "demo"])).scene.label, "clip.mp4");

@@ -175,11 +175,7 @@ impl Node {
     /// Sets a format and returns the driver's actual one. Requests progressive frames, or else interlaced ones with
     /// both fields.
     pub(super) fn set_format(&self, request: &FormatRequest) -> io::Result<ActualFormat> {
-        let given = self.set_field(request, v4l2_field_V4L2_FIELD_NONE)?;
-        match given.lines {
-            Lines::SingleField => self.set_field(request, v4l2_field_V4L2_FIELD_INTERLACED),
-            _ => Ok(given),
-        }
+        whole_frames(|field| self.set_field(request, field))
     }
 
     fn set_field(&self, request: &FormatRequest, field: u32) -> io::Result<ActualFormat> {
@@ -220,6 +216,15 @@ impl Node {
     }
 }
 
+/// Sets a format with progressive frames, or with interlaced ones if the driver answers with single fields.
+fn whole_frames(mut set: impl FnMut(u32) -> io::Result<ActualFormat>) -> io::Result<ActualFormat> {
+    let given = set(v4l2_field_V4L2_FIELD_NONE)?;
+    match given.lines {
+        Lines::SingleField => set(v4l2_field_V4L2_FIELD_INTERLACED),
+        _ => Ok(given),
+    }
+}
+
 /// Enumerates a driver's list. Some errors mark its end; others mean that the camera is disappearing.
 fn entries<T>(mut entry: impl FnMut(u32) -> io::Result<T>) -> io::Result<Vec<T>> {
     let mut all = Vec::new();
@@ -245,6 +250,8 @@ fn code(fourcc: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use v4l::v4l_sys::{v4l2_field_V4L2_FIELD_ALTERNATE, v4l2_field_V4L2_FIELD_BOTTOM};
+
     use super::*;
 
     #[test]
@@ -256,5 +263,35 @@ mod tests {
         assert_eq!(list(libc::ENOTTY).unwrap(), [0, 1, 2]);
         assert_eq!(list(libc::ENODEV).unwrap_err().raw_os_error(), Some(libc::ENODEV));
         assert_eq!(entries(Ok).unwrap().len(), MAX_ENTRIES as usize);
+    }
+
+    #[test]
+    fn interlaced_frames_are_requested_if_the_driver_would_send_single_fields() {
+        // A TV card that never sends progressive frames: `answer` is its reply to such a request.
+        let requested = |answer: u32| {
+            let mut requests = Vec::new();
+            let given = whole_frames(|field| {
+                requests.push(field);
+                let lines = Lines::of(if field == v4l2_field_V4L2_FIELD_NONE { answer } else { field });
+                Ok(ActualFormat {
+                    pixel: Some(Pixel::Yuyv),
+                    fourcc: FourCC::new(b"YUYV"),
+                    width: 720,
+                    height: 576,
+                    stride: 1440,
+                    colorspace: 0,
+                    ycbcr_enc: 0,
+                    quantization: 0,
+                    lines,
+                })
+            });
+            (given.unwrap().lines, requests)
+        };
+        let (none, interlaced) = (v4l2_field_V4L2_FIELD_NONE, v4l2_field_V4L2_FIELD_INTERLACED);
+        assert_eq!(requested(none), (Lines::Whole, vec![none]));
+        assert_eq!(requested(interlaced), (Lines::Interlaced, vec![none]));
+        for single in [v4l2_field_V4L2_FIELD_BOTTOM, v4l2_field_V4L2_FIELD_ALTERNATE] {
+            assert_eq!(requested(single), (Lines::Interlaced, vec![none, interlaced]));
+        }
     }
 }

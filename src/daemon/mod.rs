@@ -280,6 +280,7 @@ impl Daemon {
                     let Ok(stamps) = spawn_blocking(settings_files::stamps).await else { continue };
                     let changed = lock(&self.files).poll(stamps);
                     if changed {
+                        tracing::info!("a settings file has changed");
                         self.reload_and_log(ReloadTrigger::FileChange).await;
                     }
                     self.saved_choice.retry().await;
