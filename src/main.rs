@@ -6,13 +6,18 @@ use std::{
     process::ExitCode,
 };
 
-use bgcam::{process::core_dump, stats::CountingAllocator};
+use bgcam::{
+    process::{core_dump, telemetry},
+    stats::CountingAllocator,
+};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
+    // SAFETY: this is the first statement, so there is one thread.
+    unsafe { telemetry::disable() };
     let core_dumps_disabled = core_dump::disable();
     let (filter, warning) = filter(std::env::var_os("BGCAM_LOG"));
     start_log(filter);

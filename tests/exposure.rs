@@ -37,6 +37,27 @@ fn the_service_leaves_no_core_dump_before_the_program_runs_either() {
     assert!(unit.lines().any(|line| line == "LimitCORE=0"), "{unit}");
 }
 
+/// ONNX Runtime would report each start to its makers and store a device id, except where it detects a CI machine.
+#[test]
+fn onnx_runtime_reports_and_stores_nothing() {
+    let library = match bgcam::mask::library(&bgcam::mask::Settings::default()) {
+        Ok(library) => library,
+        Err(error) => return eprintln!("skipped: {error} (scripts/setup installs it)"),
+    };
+    let home = Home::new();
+    let user = home.path("user");
+    fs::create_dir(&user).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_bgcam"))
+        .args(["bench", "--frames", "10", "--quality", "eco"])
+        .env_clear()
+        .envs([("HOME", &user), ("BGCAM_ONNXRUNTIME", &library)])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let stored: Vec<_> = fs::read_dir(&user).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(stored.is_empty(), "{stored:?}");
+}
+
 /// Variables that no other program may see.
 const SECRETS: [&str; 6] = [
     "OPENAI_API_KEY",

@@ -30,6 +30,8 @@ import os
 import cv2
 import numba
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by the import
 import onnxruntime
 import scipy.sparse
 from make_data import HairModel

@@ -23,6 +23,8 @@ import time
 
 import cv2
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by the import
 import onnxruntime
 
 WIDTH, HEIGHT, CROP, FRAMES = 1280, 720, 128, 12

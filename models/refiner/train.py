@@ -13,6 +13,7 @@ Input and output of the ONNX file: see README.md.
 
 import argparse
 import glob
+import os
 import time
 
 import numpy as np
@@ -471,6 +472,7 @@ def export(net, inputs, path):
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by the import
     import onnxruntime
 
     x = np.random.default_rng(0).random((2, inputs, 64, 96), np.float32)

@@ -90,6 +90,7 @@ fn start(library: PathBuf, asked: &'static str) -> Result<Runtime, MaskError> {
     })?;
     let environment = builder
         .with_name("bgcam")
+        // takes effect after a first report; process::telemetry prevents that one too
         .with_telemetry(false)
         .with_logger(Arc::new(|level, category, _, place, message| {
             tracing::debug!(?level, category, place, "ONNX Runtime: {message}");

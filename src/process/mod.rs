@@ -4,3 +4,4 @@ pub mod backoff;
 pub(crate) mod child;
 pub mod core_dump;
 pub(crate) mod poll;
+pub mod telemetry;
