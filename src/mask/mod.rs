@@ -42,6 +42,7 @@ mod runtime;
 pub(crate) mod schedule;
 mod segmenter;
 mod signature;
+mod spread;
 mod state;
 mod tensors;
 

@@ -333,8 +333,14 @@ impl Matte {
 /// 0 below `low`, 1 above `high`, `3t² - 2t³` between.
 #[inline(always)]
 fn smoothstep(value: f32, low: f32, high: f32) -> f32 {
-    let t = ((value - low) / (high - low)).clamp(0.0, 1.0);
+    let t = ramp(value, low, high);
     t * t * (3.0 - 2.0 * t)
+}
+
+/// 0 below `low`, 1 above `high`, linear between.
+#[inline(always)]
+fn ramp(value: f32, low: f32, high: f32) -> f32 {
+    stretch_one(value, low, 1.0 / (high - low))
 }
 
 /// Maps the range from `low` to `high` to 0 to 1.

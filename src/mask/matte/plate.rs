@@ -5,11 +5,18 @@
 
 use multiversion::multiversion;
 
-use crate::frame::grid::{Guide, Plane};
+use super::ramp;
+use crate::{
+    frame::grid::{Guide, Plane},
+    mask::spread::Spread,
+};
 
 /// The alpha from which a pixel is not learned, and the distance from such pixels.
 const VISIBLE: f32 = 0.02;
 const MARGIN: usize = 2;
+
+/// Of this many frames, one is learned.
+const LEARN_EVERY: u32 = 2;
 
 /// The number of observations from which a pixel of the plate is used, and the maximum weight of past ones.
 const MIN_AGE: f32 = 3.0;
@@ -47,6 +54,9 @@ const BLOCK: usize = 4;
 /// The minimum number of the person's pixels in them.
 const MIN_PIXELS: f32 = 6.0;
 
+/// The number of pixels that are checked for edges together.
+const CHUNK: usize = 16;
+
 /// Y, U and V.
 type Colour = [f32; 3];
 
@@ -59,12 +69,15 @@ pub(super) struct Plate {
     variance: Box<[f32]>,
     /// The number of observations of each pixel, up to [`MAX_AGE`].
     ages: Box<[f32]>,
-    /// 1 for pixels that are visible, with [`MARGIN`] more pixels at both ends of a row.
+    /// The number of frames since the last that was learned.
+    waiting: u32,
+    /// 1 for pixels that are visible.
     visible: Box<[u8]>,
+    spread: Spread,
     /// 1 for pixels that are near a visible one.
     near: Box<[u8]>,
-    /// For each block, the number of the person's pixels and the sums of their colours.
-    blocks: Box<[[f32; 4]]>,
+    /// For each block, the number of the person's pixels and the sums of their colours; `None` until it is needed.
+    blocks: Box<[Option<[f32; 4]>]>,
     columns: usize,
 }
 
@@ -78,48 +91,49 @@ impl Plate {
             colours: [plane(), plane(), plane()],
             variance: plane(),
             ages: plane(),
-            visible: vec![0; (width + 2 * MARGIN) * height].into(),
+            waiting: 0,
+            visible: vec![0; width * height].into(),
+            spread: Spread::new(width, MARGIN),
             near: vec![0; width * height].into(),
-            blocks: vec![[0.0; 4]; columns * height.div_ceil(BLOCK)].into(),
+            blocks: vec![None; columns * height.div_ceil(BLOCK)].into(),
             columns,
         }
     }
 
     /// Learns from a frame with its alpha, then lowers the alpha at edges that look like the plate.
     pub(super) fn run(&mut self, guide: &Guide, alpha: &mut Plane<f32>) {
-        self.mark_visible(alpha);
-        (0..self.height).for_each(|y| self.mark_near(y));
+        if self.waiting == 0 {
+            self.observe(guide, alpha);
+        }
+        self.waiting = (self.waiting + 1) % LEARN_EVERY;
+        self.suppress(guide, alpha);
+        alpha.replicate();
+    }
+
+    fn observe(&mut self, guide: &Guide, alpha: &Plane<f32>) {
+        self.mark(alpha);
         let change = self.compare(guide);
         if change.is_other_room() {
             self.reset();
         }
         self.learn(guide, change.drift());
-        self.average_person(guide, alpha);
-        self.suppress(guide, alpha);
-        alpha.replicate();
     }
 
     /// Forgets the room.
     pub(super) fn reset(&mut self) {
         self.ages.fill(0.0);
+        self.waiting = 0;
     }
 
-    fn mark_visible(&mut self, alpha: &Plane<f32>) {
-        for (y, visible) in self.visible.chunks_exact_mut(self.width + 2 * MARGIN).enumerate() {
-            let alphas = alpha.row(y).iter();
-            visible[MARGIN..].iter_mut().zip(alphas).for_each(|(flag, &alpha)| *flag = u8::from(alpha > VISIBLE));
+    /// Marks the visible pixels, and those near them.
+    fn mark(&mut self, alpha: &Plane<f32>) {
+        let width = self.width;
+        for (y, visible) in self.visible.chunks_exact_mut(width).enumerate() {
+            exceeds(alpha.row(y), VISIBLE, visible);
         }
-    }
-
-    /// Marks the pixels of row `y` that are near a visible one.
-    fn mark_near(&mut self, y: usize) {
-        let stride = self.width + 2 * MARGIN;
-        let near = &mut self.near[y * self.width..][..self.width];
-        near.fill(0);
-        for row in y.saturating_sub(MARGIN)..=(y + MARGIN).min(self.height - 1) {
-            for shift in 0..=2 * MARGIN {
-                unite(&self.visible[row * stride + shift..], near);
-            }
+        for (y, near) in self.near.chunks_exact_mut(width).enumerate() {
+            let rows = y.saturating_sub(MARGIN)..(y + MARGIN + 1).min(self.height);
+            self.spread.run(rows.map(|row| &self.visible[row * width..][..width]), MARGIN, near);
         }
     }
 
@@ -158,26 +172,31 @@ impl Plate {
         }
     }
 
-    /// Averages the person's colour in each block.
-    fn average_person(&mut self, guide: &Guide, alpha: &Plane<f32>) {
-        self.blocks.fill([0.0; 4]);
-        for y in 0..self.height {
-            let rows = [&guide.y, &guide.u, &guide.v].map(|plane| plane.row(y));
-            let blocks = &mut self.blocks[y / BLOCK * self.columns..][..self.columns];
-            for (x, _) in alpha.row(y).iter().enumerate().filter(|(_, alpha)| **alpha > *EDGE.end()) {
-                let [count, sums @ ..] = &mut blocks[x / BLOCK];
-                *count += 1.0;
-                sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += f32::from(row[x]));
+    /// The number of the person's pixels in a block, and the sums of their colours.
+    fn block(&mut self, guide: &Guide, alpha: &Plane<f32>, (column, row): (usize, usize)) -> [f32; 4] {
+        let (width, height) = (self.width, self.height);
+        *self.blocks[row * self.columns + column].get_or_insert_with(|| {
+            let mut block = [0.0; 4];
+            let columns = column * BLOCK..((column + 1) * BLOCK).min(width);
+            for y in row * BLOCK..((row + 1) * BLOCK).min(height) {
+                let rows = [&guide.y, &guide.u, &guide.v].map(|plane| plane.row(y));
+                for x in columns.clone().filter(|&x| alpha.row(y)[x] > *EDGE.end()) {
+                    let [count, sums @ ..] = &mut block;
+                    *count += 1.0;
+                    sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += f32::from(row[x]));
+                }
             }
-        }
+            block
+        })
     }
 
     /// The person's colour around a pixel, if there is enough of it.
-    fn person(&self, x: usize, y: usize) -> Option<Colour> {
+    fn person(&mut self, guide: &Guide, alpha: &Plane<f32>, (x, y): (usize, usize)) -> Option<Colour> {
         let (column, row) = (x / BLOCK, y / BLOCK);
         let mut sum = [0.0; 4];
         for row in row.saturating_sub(1)..(row + 2).min(self.blocks.len() / self.columns) {
-            for block in &self.blocks[row * self.columns..][column.saturating_sub(1)..(column + 2).min(self.columns)] {
+            for column in column.saturating_sub(1)..(column + 2).min(self.columns) {
+                let block = self.block(guide, alpha, (column, row));
                 sum.iter_mut().zip(block).for_each(|(sum, part)| *sum += part);
             }
         }
@@ -185,22 +204,30 @@ impl Plate {
         (count >= MIN_PIXELS).then(|| sums.map(|sum| sum / count))
     }
 
-    fn suppress(&self, guide: &Guide, alpha: &mut Plane<f32>) {
+    fn suppress(&mut self, guide: &Guide, alpha: &mut Plane<f32>) {
+        self.blocks.fill(None);
         for y in 0..self.height {
-            let rows = [&guide.y, &guide.u, &guide.v].map(|plane| plane.row(y));
-            for (x, alpha) in alpha.row_mut(y).iter_mut().enumerate() {
-                let at = y * self.width + x;
-                if !EDGE.contains(alpha) || self.ages[at] < MIN_AGE {
-                    continue;
+            for start in (0..self.width).step_by(CHUNK) {
+                let columns = start..(start + CHUNK).min(self.width);
+                if has_edge(&alpha.row(y)[columns.clone()]) {
+                    columns.for_each(|x| self.suppress_pixel(guide, alpha, (x, y)));
                 }
-                let Some(person) = self.person(x, y) else { continue };
-                let (room, noise) = (self.colour(at), self.noise(at));
-                let found = rows.map(|row| f32::from(row[x]));
-                let is_person = ramp(difference(found, room) / noise, DIFFERENCE);
-                let trust = ramp(difference(person, room) / (noise + SHADING), CONTRAST);
-                *alpha *= 1.0 - trust * (1.0 - is_person);
             }
         }
+    }
+
+    /// Lowers the alpha of a pixel at an edge. The person's pixels, which [`Plate::block`] counts, never change.
+    fn suppress_pixel(&mut self, guide: &Guide, alpha: &mut Plane<f32>, (x, y): (usize, usize)) {
+        let at = y * self.width + x;
+        if !EDGE.contains(&alpha.row(y)[x]) || self.ages[at] < MIN_AGE {
+            return;
+        }
+        let Some(person) = self.person(guide, alpha, (x, y)) else { return };
+        let (room, noise) = (self.colour(at), self.noise(at));
+        let found = [&guide.y, &guide.u, &guide.v].map(|plane| f32::from(plane.row(y)[x]));
+        let is_person = ramp(difference(found, room) / noise, DIFFERENCE.0, DIFFERENCE.1);
+        let trust = ramp(difference(person, room) / (noise + SHADING), CONTRAST.0, CONTRAST.1);
+        alpha.row_mut(y)[x] *= 1.0 - trust * (1.0 - is_person);
     }
 }
 
@@ -242,14 +269,16 @@ fn difference(a: Colour, b: Colour) -> f32 {
     red.abs().max(green.abs()).max(blue.abs())
 }
 
-#[inline(always)]
-fn ramp(value: f32, (low, high): (f32, f32)) -> f32 {
-    ((value - low) / (high - low)).clamp(0.0, 1.0)
+#[multiversion(targets = "simd")]
+fn exceeds(values: &[f32], limit: f32, flags: &mut [u8]) {
+    flags.iter_mut().zip(values).for_each(|(flag, &value)| *flag = u8::from(value > limit));
 }
 
-#[multiversion(targets = "simd")]
-fn unite(flags: &[u8], into: &mut [u8]) {
-    into.iter_mut().zip(flags).for_each(|(into, &flag)| *into |= flag);
+/// Whether any alpha is an edge; branch-free.
+#[inline(always)]
+fn has_edge(alpha: &[f32]) -> bool {
+    let (low, high) = (*EDGE.start(), *EDGE.end());
+    alpha.iter().fold(0, |any, &alpha| any | (u8::from(alpha >= low) & u8::from(alpha <= high))) != 0
 }
 
 #[multiversion(targets = "simd")]
@@ -325,7 +354,7 @@ mod tests {
     /// A plate that has seen the room beside a person on the left, who is now on the right.
     fn learned(light: i32) -> Plate {
         let mut plate = Plate::new(SIZE.0, SIZE.1);
-        for number in 0..20 {
+        for number in 0..20 * LEARN_EVERY as usize {
             plate.run(&guide(8..20, RED, light, number), &mut alpha(8..20, 2));
         }
         plate
@@ -363,7 +392,7 @@ mod tests {
     #[test]
     fn a_person_of_the_colour_of_the_room_keeps_the_edge() {
         let mut plate = Plate::new(SIZE.0, SIZE.1);
-        for number in 0..20 {
+        for number in 0..20 * LEARN_EVERY as usize {
             plate.run(&guide_of(1, 8..20, RED, 0, number), &mut alpha(8..20, 2));
         }
         let (halo, _) = result(&mut plate, &guide_of(1, 36..48, [85, 128, 128], 0, 33));
@@ -379,8 +408,8 @@ mod tests {
         assert_eq!(halo, 0.5, "other light");
         let mut plate = learned(0);
         // the person hides columns 36 to 48 while it gets darker by half a level per frame
-        for number in 0..60 {
-            plate.run(&guide(36..48, RED, -(number as i32) / 2, number), &mut alpha(36..48, 3));
+        for number in 0..60 * LEARN_EVERY as usize {
+            plate.run(&guide(36..48, RED, -(number as i32) / 4, number), &mut alpha(36..48, 3));
         }
         let hidden =
             |plate: &Plate| (0..SIZE.1).map(|y| plate.colours[0][y * SIZE.0 + 42]).sum::<f32>() / SIZE.1 as f32;
@@ -391,7 +420,7 @@ mod tests {
     #[test]
     fn what_is_shown_is_never_learned() {
         let mut plate = Plate::new(SIZE.0, SIZE.1);
-        for number in 0..20 {
+        for number in 0..20 * LEARN_EVERY as usize {
             plate.run(&guide(8..20, RED, 0, number), &mut alpha(8..20, 2));
         }
         for x in 0..SIZE.0 {

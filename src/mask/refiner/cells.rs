@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use multiversion::multiversion;
-
-use crate::frame::Size;
+use crate::{frame::Size, mask::spread::Spread};
 
 /// The side of a cell, in pixels. Frames have whole cells.
 pub(super) const CELL: usize = 4;
@@ -22,15 +20,14 @@ pub(super) struct Cells {
     flags: Box<[u8]>,
     /// All cells of the set are in these rows.
     rows: Range<usize>,
-    /// A row with [`MAX_REACH`] more cells at both ends.
-    padded: Box<[u8]>,
+    spread: Spread,
 }
 
 impl Cells {
     pub(super) fn new(size: Size) -> Self {
         let (width, height) = (size.width() / CELL, size.height() / CELL);
-        let padded = vec![0; width + 2 * MAX_REACH].into();
-        Self { width, height, flags: vec![0; width * height].into(), rows: 0..0, padded }
+        let spread = Spread::new(width, MAX_REACH);
+        Self { width, height, flags: vec![0; width * height].into(), rows: 0..0, spread }
     }
 
     pub(super) fn clear(&mut self) {
@@ -71,22 +68,10 @@ impl Cells {
         self.rows = other.rows.start.saturating_sub(reach)..(other.rows.end + reach).min(self.height);
         for y in self.rows.clone() {
             let rows = y.saturating_sub(reach).max(other.rows.start)..(y + reach + 1).min(other.rows.end);
-            let padded = &mut self.padded[MAX_REACH..][..self.width];
-            padded.fill(0);
-            for row in rows {
-                unite(&other.flags[row * self.width..][..self.width], padded);
-            }
-            let row = &mut self.flags[y * self.width..][..self.width];
-            for shift in MAX_REACH - reach..=MAX_REACH + reach {
-                unite(&self.padded[shift..], row);
-            }
+            let rows = rows.map(|row| &other.flags[row * self.width..][..self.width]);
+            self.spread.run(rows, reach, &mut self.flags[y * self.width..][..self.width]);
         }
     }
-}
-
-#[multiversion(targets = "simd")]
-fn unite(flags: &[u8], into: &mut [u8]) {
-    into.iter_mut().zip(flags).for_each(|(into, &flag)| *into |= flag);
 }
 
 #[cfg(test)]
