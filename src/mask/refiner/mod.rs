@@ -97,8 +97,12 @@ impl Input for FrameInput<'_> {
         if self.row.replace(row) != Some(row) {
             self.hair.probability_row(row, self.probability);
         }
-        for (at, value) in probability.iter_mut().enumerate() {
-            *value = self.probability[(x + at) / factor];
+        // a division per pixel would cost as much as a tenth of the network
+        let (first, skip) = (x / factor, x % factor);
+        let (start, rest) = probability.split_at_mut((factor - skip).min(probability.len()));
+        start.fill(self.probability[first]);
+        for (value, pixels) in self.probability[first + 1..].iter().zip(rest.chunks_mut(factor)) {
+            pixels.fill(*value);
         }
     }
 }
