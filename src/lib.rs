@@ -8,8 +8,9 @@
 //! - [`frame`]: pixels in memory: size, I420 frame, mask, buffer pool, mailbox, downscaling, blending, blur, colour.
 //! - [`media`]: reading untrusted files: images, WebP, Y4M, ffmpeg.
 //! - [`v4l2`]: V4L2 ioctls, and the programs that have a device open.
-//! - `pipewire`: libpipewire, loaded at run time: its loop, a connection with its objects, streams, and PODs.
-//! - [`process`]: child processes with a clean environment, and no core dumps.
+//! - `pipewire`: libpipewire, loaded at run time: its loop, a connection with its objects, streams, PODs, and the
+//!   camera portal.
+//! - [`process`]: child processes with a clean environment, no core dumps, no telemetry.
 //! - [`error`]: `Failure`, the error that users see: kind, message and hint.
 //! - [`paths`], [`stats`], `style`, `duration`: directories, counters, terminal colours, durations as text.
 //!

@@ -48,7 +48,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The log filter for this value of `BGCAM_LOG`, and a warning if the value is invalid.
 fn filter(value: Option<OsString>) -> (EnvFilter, Option<String>) {
-    let quiet_library = "ort=warn".parse().unwrap_or_else(|_| LevelFilter::WARN.into());
+    let quiet = ["ort=warn", "zbus=error"].map(|text| text.parse().unwrap_or_else(|_| LevelFilter::WARN.into()));
     let default = || EnvFilter::new("info");
     let text = value.unwrap_or_default().to_string_lossy().into_owned();
     // the parser takes any other word for a module name, which would silence all other modules
@@ -64,7 +64,7 @@ fn filter(value: Option<OsString>) -> (EnvFilter, Option<String>) {
             (default(), Some(format!("BGCAM_LOG = {text:?}: {expected}; using info")))
         }
     };
-    (filter.add_directive(quiet_library), warning)
+    (quiet.into_iter().fold(filter, EnvFilter::add_directive), warning)
 }
 
 #[cfg(test)]

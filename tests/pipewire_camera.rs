@@ -7,7 +7,15 @@ mod session;
 #[path = "support/daemon.rs"]
 mod support;
 
-use bgcam::frame::{Size, Yuv};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use bgcam::{
+    error::Kind,
+    frame::{Size, Yuv},
+};
 use support::{Daemon, Home};
 
 /// The colour of the cameras, as 0xAARRGGBB for GStreamer and as RGB.
@@ -108,4 +116,59 @@ fn missing_servers_are_errors() {
     let _camera = session.camera("cam-alone", CAPS, GREEN.0);
     let hint = failure(&mut daemon, "PipeWire camera \"cam-alone\" cannot be connected: no session manager");
     assert!(hint.contains("wireplumber"), "{hint}");
+}
+
+/// The same command in a sandbox like a Flatpak's, which hides PipeWire's socket.
+fn sandboxed(command: &Command, home: &Home) -> Command {
+    let info = home.path("flatpak-info");
+    fs::write(&info, "[Application]\nname=io.github.bgcam.Test\n[Instance]\ninstance-id=1\n").unwrap();
+    let mut sandbox = Command::new("bwrap");
+    for entry in fs::read_dir("/").unwrap() {
+        let path = entry.unwrap().path();
+        match fs::read_link(&path) {
+            Ok(target) => sandbox.arg("--symlink").arg(target).arg(path),
+            Err(_) => sandbox.arg("--dev-bind").arg(&path).arg(&path),
+        };
+    }
+    sandbox.arg("--ro-bind").arg(info).arg("/.flatpak-info");
+    sandbox.arg("--bind").arg("/dev/null").arg(home.path("run/pipewire-0"));
+    sandbox.arg("--die-with-parent").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        sandbox.env(name, value.unwrap_or_default());
+    }
+    sandbox.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", home.path("run/bus").display()));
+    sandbox.stdin(Stdio::null());
+    sandbox
+}
+
+#[test]
+fn in_a_sandbox_the_camera_comes_from_the_portal() {
+    if let Some(missing) =
+        session::missing(&["bwrap", "xdg-desktop-portal", "xdg-permission-store", "gdbus", "python3:gi"])
+    {
+        eprintln!("skipped: no {missing} (scripts/setup --tests installs it)");
+        return;
+    }
+    for is_allowed in [false, true] {
+        let home = Home::new();
+        let mut session = session_or_skip!(&home.path("run"));
+        let _camera = session.camera("cam-portal", CAPS, GREEN.0);
+        session.wait_for_node("cam-portal");
+        session.start_portal();
+        if !is_allowed {
+            fs::write(home.path("run/refuse"), "").unwrap();
+        }
+        home.write_config("[camera]\nalways_on = true\n");
+        let arguments = ["--size", "320x240", "--camera", "pipewire", "--background", "none"];
+        let mut daemon = home.start_with(&arguments, |command| *command = sandboxed(command, &home));
+        if is_allowed {
+            let status = daemon.wait_until("the camera works", |status| status.counters.composed > 10);
+            assert_eq!(status.camera.source.unwrap().name, "Camera-cam-portal");
+        } else {
+            let status = daemon.wait_until("the user has refused", |status| status.camera.error.is_some());
+            let failure = status.camera.error.unwrap();
+            assert_eq!(failure.kind, Kind::Denied, "{failure}");
+            assert!(failure.message.contains("you have refused it"), "{failure}");
+        }
+    }
 }

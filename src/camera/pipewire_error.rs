@@ -14,6 +14,12 @@ pub enum PipeWireError {
     NoLibrary { reason: String },
     #[error("no PipeWire camera: PipeWire is not running")]
     NotRunning { source: io::Error },
+    #[error("no PipeWire camera: bgcam may not use cameras, because you have refused it")]
+    Forbidden,
+    #[error("no PipeWire camera: the question whether bgcam may use cameras was not answered")]
+    Unanswered,
+    #[error("no PipeWire camera: the camera portal failed: {reason}")]
+    Portal { reason: String },
     #[error("no PipeWire camera found")]
     NoCamera,
     #[error("PipeWire camera {wanted:?} not found")]
@@ -38,9 +44,12 @@ impl PipeWireError {
     /// The kind of failure shown to the user.
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::NoLibrary { .. } | Self::NotRunning { .. } | Self::NoSessionManager { .. } => Kind::Missing,
+            Self::NoLibrary { .. } | Self::NotRunning { .. } | Self::NoSessionManager { .. } | Self::Portal { .. } => {
+                Kind::Missing
+            }
             Self::NoCamera | Self::NotFound { .. } => Kind::NotFound,
             Self::OwnOutput { .. } | Self::Format { .. } => Kind::Unsupported,
+            Self::Forbidden | Self::Unanswered => Kind::Denied,
             Self::NotConnected { .. } | Self::NoFormat { .. } | Self::Refused { .. } | Self::OtherCamera { .. } => {
                 Kind::Io
             }
@@ -55,6 +64,9 @@ impl PipeWireError {
             Self::NotFound { available, .. } if !available.is_empty() => {
                 return format!("available: {}", available.join(", "));
             }
+            Self::Forbidden => "allow bgcam to use the camera in the privacy settings of your desktop",
+            Self::Unanswered => "restart bgcam, and answer the question of your desktop",
+            Self::Portal { .. } => "run `systemctl --user status xdg-desktop-portal`",
             Self::NoCamera | Self::NotFound { .. } => {
                 "run `bgcam doctor`, which names missing packages, or `bgcam devices` to list all cameras"
             }

@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell, UnsafeCell},
     ffi::{c_char, c_int},
     io,
+    os::fd::{IntoRawFd, OwnedFd},
     ptr::{self, NonNull},
     sync::{
         Arc,
@@ -31,6 +32,8 @@ const CORE_ID: u32 = 0;
 
 /// A connection to the server. `S` is further state for callbacks of streams on it.
 pub(crate) struct Client<S> {
+    /// Whether the server shows only some objects to this client.
+    is_restricted: bool,
     context: AtomicPtr<Context>,
     core: AtomicPtr<Core>,
     wake: Arc<Latest<()>>,
@@ -73,16 +76,18 @@ impl<S> State<S> {
 }
 
 impl<S: Send> Client<S> {
-    /// Connects to the server and lists its objects. `wake` is filled after every event.
+    /// Connects to the server, through `socket` if there is one, and lists its objects. `wake` is filled after every
+    /// event.
     ///
     /// # Errors
     /// If there is no server, or it does not answer.
-    pub(crate) fn connect(api: &'static Api, stream: S) -> io::Result<Self> {
+    pub(crate) fn connect(api: &'static Api, socket: Option<OwnedFd>, stream: S) -> io::Result<Self> {
         let wake = Arc::<Latest<()>>::default();
         let graph = Graph { wake: Arc::clone(&wake), ..Graph::default() };
         let event_loop = EventLoop::start(api, c"bgcam-pw-loop", State { graph, stream })?;
-        let client = Self { context: AtomicPtr::default(), core: AtomicPtr::default(), wake, event_loop };
-        let request = client.start()?;
+        let (context, core) = (AtomicPtr::default(), AtomicPtr::default());
+        let client = Self { is_restricted: socket.is_some(), context, core, wake, event_loop };
+        let request = client.start(socket)?;
         let deadline = Instant::now() + LIST_TIMEOUT;
         loop {
             if let Some(error) = client.locked(|state| state.lost()) {
@@ -100,15 +105,22 @@ impl<S: Send> Client<S> {
 
 impl<S> Client<S> {
     /// Connects, requests all objects, and returns the number of the request.
-    fn start(&self) -> io::Result<c_int> {
+    fn start(&self, socket: Option<OwnedFd>) -> io::Result<c_int> {
         let (api, main_loop) = (self.event_loop.api(), self.event_loop.raw());
         self.locked(|state| {
-            // SAFETY: the loop is valid and locked; there are no properties; the graph outlives the core.
+            // SAFETY: the loop is valid and locked; there are no properties; the socket is passed on once; the graph outlives
+            // the core.
             unsafe {
                 let context = (api.pw_context_new)(main_loop, ptr::null_mut(), 0);
                 let context = NonNull::new(context).ok_or_else(io::Error::last_os_error)?;
                 self.context.store(context.as_ptr(), Ordering::Relaxed);
-                let core = (api.pw_context_connect)(context.as_ptr(), ptr::null_mut(), 0);
+                let core = match socket {
+                    // the library closes the socket
+                    Some(socket) => {
+                        (api.pw_context_connect_fd)(context.as_ptr(), socket.into_raw_fd(), ptr::null_mut(), 0)
+                    }
+                    None => (api.pw_context_connect)(context.as_ptr(), ptr::null_mut(), 0),
+                };
                 let core = NonNull::new(core).ok_or_else(io::Error::last_os_error)?;
                 self.core.store(core.as_ptr(), Ordering::Relaxed);
                 check_sequence(listen(core, &state.graph))
@@ -127,6 +139,11 @@ impl<S> Client<S> {
         let connection = Connection::Existing(self.core.load(Ordering::Relaxed));
         // SAFETY: `connect` has connected the core, on the loop of this state; `drop` destroys the stream first.
         self.locked(|state| unsafe { state.open(connection, info) })
+    }
+
+    /// Whether the server shows only some objects to this client, and no links, as through the camera portal.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.is_restricted
     }
 
     /// Runs `work` with the lock held.

@@ -268,6 +268,7 @@ api! {
     pw_properties_new_dict(*const Dict) -> *mut Properties;
     pw_context_new(*mut Loop, *mut Properties, usize) -> *mut Context;
     pw_context_connect(*mut Context, *mut Properties, usize) -> *mut Core;
+    pw_context_connect_fd(*mut Context, c_int, *mut Properties, usize) -> *mut Core;
     pw_context_destroy(*mut Context);
     pw_stream_new(*mut Core, *const c_char, *mut Properties) -> *mut Stream;
     pw_stream_add_listener(*mut Stream, *mut Hook, *const StreamEvents, *mut c_void);

@@ -8,4 +8,5 @@ pub(crate) mod library;
 pub(crate) mod objects;
 pub(crate) mod parse;
 pub(crate) mod pod;
+pub(crate) mod portal;
 pub(crate) mod stream;

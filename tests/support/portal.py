@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""A backend of xdg-desktop-portal for tests without a desktop: grants every request, and locks nothing down.
+"""A backend of xdg-desktop-portal for tests without a desktop: grants every request, unless there is a file "refuse" in the
+runtime directory, and locks nothing down.
 
 Its bus name is org.freedesktop.impl.portal.desktop.bgcamtest; it runs until it is killed.
 """
+
+import os
 
 import gi
 
@@ -32,8 +35,9 @@ def interfaces():
     ).interfaces
 
 
-def grant(_connection, _sender, _path, _interface, _method, _arguments, invocation):
-    invocation.return_value(GLib.Variant("(ua{sv})", (0, {})))
+def answer(_connection, _sender, _path, _interface, _method, _arguments, invocation):
+    refused = os.path.exists(os.path.join(os.environ["XDG_RUNTIME_DIR"], "refuse"))
+    invocation.return_value(GLib.Variant("(ua{sv})", (int(refused), {})))
 
 
 def not_locked(*_):
@@ -42,7 +46,7 @@ def not_locked(*_):
 
 def serve(connection, _name):
     for interface in interfaces():
-        connection.register_object(PATH, interface, grant, not_locked, None)
+        connection.register_object(PATH, interface, answer, not_locked, None)
 
 
 Gio.bus_own_name(Gio.BusType.SESSION, NAME, Gio.BusNameOwnerFlags.NONE, serve, None, None)

@@ -35,6 +35,7 @@ use crate::{
         client::Client,
         library,
         objects::{Objects, VideoSource},
+        portal::{self, PortalError},
     },
 };
 
@@ -46,7 +47,7 @@ const MAX_STEP: u64 = 1000;
 
 /// The cameras in PipeWire.
 pub(super) fn cameras() -> Result<PipeWireCameras, PipeWireError> {
-    let client = connect(())?;
+    let client = connect::<()>()?;
     Ok(client.locked(|state| {
         let objects = state.objects();
         let (webcams, own) = objects.cameras().into_iter().partition(|node| objects.is_v4l2(node));
@@ -73,9 +74,26 @@ fn path_of(node: &VideoSource) -> PathBuf {
     format!("{PIPEWIRE}:{}", node.name).into()
 }
 
-fn connect<S: Send>(state: S) -> Result<Client<S>, PipeWireError> {
+/// Connects directly, or through the portal if bgcam is in a sandbox or PipeWire refuses it.
+fn connect<S: Default + Send>() -> Result<Client<S>, PipeWireError> {
     let api = library::get().map_err(|error| PipeWireError::NoLibrary { reason: chain(&error) })?;
-    Client::connect(api, state).map_err(|source| PipeWireError::NotRunning { source })
+    let failed = |source| PipeWireError::NotRunning { source };
+    match Client::connect(api, None, S::default()) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied || portal::is_sandboxed() => {
+            let socket = portal::open().map_err(refused)?;
+            Client::connect(api, Some(socket), S::default()).map_err(failed)
+        }
+        result => result.map_err(failed),
+    }
+}
+
+fn refused(error: PortalError) -> PipeWireError {
+    match error {
+        PortalError::Refused => PipeWireError::Forbidden,
+        PortalError::Unanswered => PipeWireError::Unanswered,
+        PortalError::NoCamera => PipeWireError::NoCamera,
+        PortalError::Failed(error) => PipeWireError::Portal { reason: chain(&error) },
+    }
 }
 
 /// The node with this name or description, or one whose description contains it; the preferred one without a name.
@@ -99,7 +117,7 @@ fn find(wanted: Option<&str>, objects: &Objects) -> Result<VideoSource, PipeWire
 
 /// Opens the node that `wanted` selects, and waits for its format.
 pub(super) fn open(wanted: Option<&str>, settings: &Settings) -> Result<Box<dyn FrameSource>, CameraError> {
-    let client = connect(Inner::default())?;
+    let client = connect::<Inner>()?;
     let node = client.locked(|state| find(wanted, &state.objects()))?;
     let name = node.name.clone();
     let offers = format::offers(settings);

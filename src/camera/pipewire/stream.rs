@@ -149,6 +149,8 @@ impl Stream {
                 return Err(Ended::Failed(PipeWireError::Refused { node, reason: reason.clone() }));
             }
             match state.node_id().and_then(|own| objects.sender_to(own)) {
+                // only the cameras that the user allowed are visible, and no links
+                None if self.client.is_restricted() => Ok(Connection::Made),
                 None => Ok(Connection::Pending),
                 Some(sender) if sender == self.node.id => Ok(Connection::Made),
                 Some(_) => Err(Ended::Failed(PipeWireError::OtherCamera { node: self.node.name.clone() })),
