@@ -345,12 +345,26 @@ fn sad(a: &[u8], b: &[u8], stride: usize) -> u32 {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+fn sad(a: &[u8], b: &[u8], stride: usize) -> u32 {
+    use std::arch::aarch64::{vabal_u8, vaddlvq_u16, vdupq_n_u16, vld1_u8};
+    let (a, b) = (&a[..7 * stride + BLOCK], &b[..7 * stride + BLOCK]);
+    // SAFETY: NEON is part of aarch64, and the last row's 8 bytes end where the slices end, as checked above.
+    unsafe {
+        let mut columns = vdupq_n_u16(0);
+        for at in (0..BLOCK).map(|row| row * stride) {
+            columns = vabal_u8(columns, vld1_u8(a.as_ptr().add(at)), vld1_u8(b.as_ptr().add(at)));
+        }
+        vaddlvq_u16(columns)
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn sad(a: &[u8], b: &[u8], stride: usize) -> u32 {
     sad_scalar(a, b, stride)
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 fn sad_scalar(a: &[u8], b: &[u8], stride: usize) -> u32 {
     let rows = a.chunks(stride).zip(b.chunks(stride)).take(BLOCK);
     rows.flat_map(|(a, b)| a[..BLOCK].iter().zip(&b[..BLOCK])).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
