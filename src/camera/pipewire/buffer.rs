@@ -34,6 +34,20 @@ impl<'a> Block<'a> {
     }
 }
 
+/// The size of a raw frame of the negotiated `size`: narrower if its rows have fewer bytes.
+///
+/// PipeWire's libcamera plugin (0.3.65) ignores that a camera adjusts the width, for example to a multiple of 6.
+pub(super) fn delivered_size(pixel: Pixel, size: Size, blocks: &[Block<'_>]) -> Size {
+    let [(row, rows), ..] = convert::shapes(pixel, size);
+    let Some(Chunk { stride, size: len, .. }) = blocks.first().map(|block| block.chunk) else { return size };
+    let (stride, len) = (usize::try_from(stride).unwrap_or(0), len as usize);
+    if stride == 0 || stride >= row || stride.checked_mul(rows).is_none_or(|needed| needed > len) {
+        return size;
+    }
+    let width = stride * size.width() / row & !1;
+    Size::new(width as u32, size.height() as u32).unwrap_or(size)
+}
+
 /// The planes of a raw frame, in one block or in one block for each.
 pub(super) fn planes<'a>(pixel: Pixel, size: Size, blocks: &[Block<'a>]) -> Result<[Plane<'a>; 3], CameraError> {
     let shapes = convert::shapes(pixel, size);
@@ -156,6 +170,21 @@ mod tests {
         assert_eq!(strides(planar, 20 * 16 + 12 * 16, Some(20)), [20, 12, 12]);
         assert_eq!(strides(planar, 20 * 16 + 10 * 16, Some(20)), [20, 10, 10]);
         assert_eq!(strides(convert::shapes(Pixel::Nv12, size(18, 16)), 9999, Some(64)), [64; 3]);
+    }
+
+    #[test]
+    fn frames_may_be_narrower_than_negotiated() {
+        let memory = [0; 3 * 38 * 16];
+        let bgr = Pixel::Rgb(RgbOrder::Bgr);
+        let delivered = |stride, len| delivered_size(bgr, size(40, 16), &[block(&memory, 0, len, stride)]);
+        assert_eq!(delivered(3 * 38, 3 * 38 * 16), size(38, 16));
+        for (stride, len) in
+            [(3 * 40, 3 * 40 * 16), (3 * 44, 3 * 44 * 16), (0, 3 * 40 * 16), (3 * 38, 3 * 38 * 15), (1, 16)]
+        {
+            assert_eq!(delivered(stride, len), size(40, 16), "{stride} {len}");
+        }
+        let planes = planes(bgr, size(38, 16), &[block(&memory, 0, memory.len(), 3 * 38)]).unwrap();
+        assert!(convert::unpack(bgr, planes, &mut Frame::new(size(38, 16))).is_ok());
     }
 
     #[test]

@@ -138,6 +138,7 @@ pub(super) fn open(wanted: Option<&str>, settings: &Settings) -> Result<Box<dyn 
         jpeg: Vec::new(),
         stream,
         negotiated,
+        delivered: format.size,
         format,
         seq: 0,
         last_seq: None,
@@ -200,6 +201,8 @@ struct PipeWireCamera {
     /// The number of the negotiation of `format`.
     negotiated: u32,
     format: VideoFormat,
+    /// The size of the frames, which the decoder is for.
+    delivered: Size,
     decoder: Decoder,
     /// A copy of a JPEG, which another process must not change while it is decoded.
     jpeg: Vec<u8>,
@@ -252,19 +255,36 @@ impl PipeWireCamera {
             );
             self.decoder = decoder(&self.stream, &format, self.size)?;
             self.info = info(self.stream.node(), &format, format.fps.unwrap_or(self.info.fps));
+            self.delivered = format.size;
         }
         self.negotiated = number;
         self.format = format;
         Ok(())
     }
 
+    /// Continues with frames of another size than negotiated.
+    fn follow_size(&mut self, size: Size) -> Result<(), CameraError> {
+        tracing::info!("camera {} sends {size} instead of {}", self.info.name, self.format.size);
+        self.decoder = decoder(&self.stream, &VideoFormat { size, ..self.format }, self.size)?;
+        self.delivered = size;
+        Ok(())
+    }
+
     /// Decodes the newest frame; `None` if there is none.
     fn take(&mut self, into: &mut Frame) -> Option<Result<(), CameraError>> {
-        let Self { stream, negotiated, format, decoder, jpeg, .. } = self;
+        let Self { stream, negotiated, format, delivered, decoder, jpeg, .. } = self;
+        let mut other_size = None;
         let (result, header, arrived) = stream.newest(*negotiated, |received| {
-            let result = if received.is_empty() { None } else { Some(decode(received, format, decoder, jpeg, into)) };
+            other_size = received.size(format).filter(|size| size != delivered);
+            let result = match received.is_empty() || other_size.is_some() {
+                true => None,
+                false => Some(decode(received, (format, *delivered), decoder, jpeg, into)),
+            };
             (result, received.header, received.arrived)
         })?;
+        if let Some(size) = other_size {
+            return self.follow_size(size).err().map(Err);
+        }
         let result = result?;
         let seq = header.map(|(.., seq)| seq);
         let step = seq.zip(self.last_seq).map_or(1, |(new, last)| new.wrapping_sub(last));
@@ -278,7 +298,7 @@ impl PipeWireCamera {
 
 fn decode(
     received: &Received<'_>,
-    format: &VideoFormat,
+    (format, size): (&VideoFormat, Size),
     decoder: &mut Decoder,
     jpeg: &mut Vec<u8>,
     into: &mut Frame,
@@ -294,7 +314,7 @@ fn decode(
         jpeg.extend_from_slice(bytes);
         Image::Block(jpeg, 0)
     } else {
-        Image::Planes(buffer::planes(format.pixel, format.size, received.blocks())?)
+        Image::Planes(buffer::planes(format.pixel, size, received.blocks())?)
     };
     decoder.decode(image, format.lines, into)
 }

@@ -9,16 +9,19 @@ use std::{
 
 use super::{
     super::{PipeWireError, format::Pixel},
-    buffer::{Block, MAX_BLOCKS},
+    buffer::{self, Block, MAX_BLOCKS},
     format::{self, VideoFormat},
 };
-use crate::pipewire::{
-    buffer::Filled,
-    client::{Client, State},
-    library::{self, state},
-    objects::VideoSource,
-    pod::{self, Pod},
-    stream::{Direction, Events, Locked, StreamInfo},
+use crate::{
+    frame::Size,
+    pipewire::{
+        buffer::Filled,
+        client::{Client, State},
+        library::{self, state},
+        objects::VideoSource,
+        pod::{self, Pod},
+        stream::{Direction, Events, Locked, StreamInfo},
+    },
 };
 
 /// The reason if PipeWire gives none.
@@ -83,6 +86,12 @@ impl<'a> Received<'a> {
 
     pub(super) fn blocks(&self) -> &[Block<'a>] {
         &self.blocks[..self.count]
+    }
+
+    /// The size of the frame; `None` for a JPEG, or without a frame.
+    pub(super) fn size(&self, format: &VideoFormat) -> Option<Size> {
+        let is_raw = format.pixel != Pixel::Mjpg && !self.is_empty() && !self.is_damaged();
+        is_raw.then(|| buffer::delivered_size(format.pixel, format.size, self.blocks()))
     }
 
     /// Whether the sender marked the frame as damaged.
