@@ -143,6 +143,11 @@ impl Guest {
         self.option(&[&uvc, "--udev", "--vivid-opts", "none"])
     }
 
+    /// Starts udev.
+    pub fn udev(self) -> Self {
+        self.option(&["--udev"])
+    }
+
     /// Sets the options of vivid, in the syntax of `insmod`.
     pub fn vivid_options(self, options: &str) -> Self {
         self.option(&["--vivid-opts", options])
