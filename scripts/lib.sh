@@ -19,6 +19,34 @@ usage() { sed -n '2,/^[^#]/p' "$0" | sed -n 's/^# \{0,1\}//p'; }
 can_be_root() { [ "$(id -u)" = 0 ] || { have sudo && { [ -t 0 ] || sudo -n true 2> /dev/null; }; }; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
+# machine_of ARCH: the name that the kernel and compilers have for a Debian architecture.
+machine_of() {
+  case "$1" in
+    amd64) echo x86_64 ;;
+    arm64) echo aarch64 ;;
+    *) die "no packages for the architecture '$1', only for amd64 and arm64" ;;
+  esac
+}
+
+# build_for MACHINE: sets `rust_target`, for cargo's --target, and `emulator`, the start of a command line that runs the result.
+build_for() {
+  local gnu=$1-linux-gnu variable
+  rust_target=$1-unknown-linux-gnu
+  emulator=()
+  [ "$1" != "$(uname -m)" ] || return 0
+  emulator=("qemu-$1")
+  export QEMU_LD_PREFIX=/usr/$gnu # its libraries
+  variable=CARGO_TARGET_${rust_target//-/_}
+  variable=${variable^^}
+  # the crates that compile C find the cross compiler by its name, cargo does not
+  export "${variable}_LINKER=$gnu-gcc" "${variable}_RUNNER=${emulator[*]}"
+}
+
+# onnx_library MACHINE: where scripts/setup installs ONNX Runtime. bgcam searches only the place of its own machine.
+onnx_library() {
+  if [ "$1" = "$(uname -m)" ]; then echo "$data/onnxruntime/libonnxruntime.so"; else echo "$data/onnxruntime/$1/libonnxruntime.so"; fi
+}
+
 # Why kernel modules cannot be loaded on this machine; empty if they may work.
 no_modules_because() {
   if [ -e /.dockerenv ] || [ -e /run/.containerenv ] || systemd-detect-virt -cq 2> /dev/null; then
