@@ -29,7 +29,7 @@ fn the_service_starts_reloads_recovers_and_stops() {
             must() {{ "$@" || {{ echo "failed: $*"; systemctl --user status bgcam; journalctl --no-pager --user-unit bgcam; exit 1; }}; }}
             is() {{ [ "$(systemctl --user show -p "$1" --value bgcam)" = "$2" ]; }}
             pid() {{ systemctl --user show -p MainPID --value bgcam; }}
-            restarted() {{ is ActiveState active && [ "$(pid)" != "$PID" ]; }}
+            restarted() {{ is ActiveState active && [ "$(pid)" != "$PID" ] && [ "$(pid)" != 0 ]; }}
             logged() {{ journalctl --no-pager --user-unit bgcam | grep -q "$1"; }}
             shows() {{ "$BGCAM" status | grep -q "^background  $1"; }}
             settings() {{ printf '[background]\ndefault = "%s"\n' "$1" > ~/.config/bgcam/bgcam.toml; }}
