@@ -185,27 +185,25 @@ fn a_usb_webcam_with_faults_stays_or_returns() {
     guest
         .daemon(
             r#"
-            ctl() { must "$TESTBED/tools/uvc-webcam" ctl "$@"; }
             goes_on() { must until_ok 30 exceeds composed $(($(field composed) + 30)); }
-            gone() { ! "$BGCAM" status --json | grep -q '"native"'; }
             start --camera auto --background off
             goes_on
             for fault in err lost short garbage; do
                 before=$(field corrupt)
-                ctl $fault 5
+                webcam $fault 5
                 must until_ok 20 exceeds corrupt $((before + 2))
                 goes_on
             done
             before=$(field corrupt)
-            for fault in noeof empty drop; do ctl $fault 5; goes_on; done
+            for fault in noeof empty drop; do webcam $fault 5; goes_on; done
             must is camera_opens 1
-            ctl stall
-            must until_ok 20 gone
-            ctl go
+            webcam stall
+            must until_ok 20 camera_gone
+            webcam go
             goes_on
             opens=$(field camera_opens)
-            ctl refuse 2
-            ctl unplug; ctl plug
+            webcam refuse 2
+            webcam unplug; webcam plug
             must until_ok 40 exceeds camera_opens "$opens"
             goes_on
             kill -0 $W
@@ -221,15 +219,13 @@ fn a_usb_webcam_survives_twelve_replugs() {
     guest
         .daemon(
             r#"
-            ctl() { must "$TESTBED/tools/uvc-webcam" ctl "$@"; }
-            gone() { ! "$BGCAM" status --json | grep -q '"native"'; }
             start --camera auto --background off
             must until_ok 30 exceeds composed 10
             files=$(files) threads=$(threads)
             for round in $(seq 12); do
-                ctl unplug
-                must until_ok 20 gone
-                ctl plug
+                webcam unplug
+                must until_ok 20 camera_gone
+                webcam plug
                 must until_ok 40 is camera_opens $((round + 1))
                 must until_ok 20 exceeds composed $(($(field composed) + 5))
             done

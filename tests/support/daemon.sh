@@ -24,6 +24,10 @@ idle() { is on false && camera_off; }
 files() { ls /proc/$W/fd | wc -l; }
 threads() { ls /proc/$W/task | wc -l; }
 
+# Controls the testbed's USB webcam; `camera_gone` is true without any camera.
+webcam() { must "$TESTBED/tools/uvc-webcam" ctl "$@"; }
+camera_gone() { ! "$BGCAM" status --json | grep -q '"native"'; }
+
 # Makes the whole room blue.
 paint_room() { v4l2-ctl -d /dev/video0 -c test_pattern=9 -c osd_text_mode=2; }
 control() { v4l2-ctl -d /dev/video0 -c "$1" || fail "$1"; }

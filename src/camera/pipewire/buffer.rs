@@ -44,7 +44,7 @@ pub(super) fn delivered_size(pixel: Pixel, size: Size, blocks: &[Block<'_>]) -> 
     if stride == 0 || stride >= row || stride.checked_mul(rows).is_none_or(|needed| needed > len) {
         return size;
     }
-    let width = stride * size.width() / row & !1;
+    let width = (stride * size.width() / row) & !1;
     Size::new(width as u32, size.height() as u32).unwrap_or(size)
 }
 
