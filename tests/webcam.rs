@@ -194,7 +194,6 @@ fn a_usb_webcam_with_faults_stays_or_returns() {
                 must until_ok 20 exceeds corrupt $((before + 2))
                 goes_on
             done
-            before=$(field corrupt)
             for fault in noeof empty drop; do webcam $fault 5; goes_on; done
             must is camera_opens 1
             webcam stall
