@@ -1,14 +1,8 @@
 //! The pipeline's clocks: monotonic time, and the total time the machine has been suspended.
-//!
-//! [`Instant`] is CLOCK_MONOTONIC, which stops during a suspend: measured by it, a frame from before a suspend looks
-//! new.
 
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
-
-/// A shorter suspend is ignored, because the clocks are read one after the other.
-const MIN_SUSPEND: Duration = Duration::from_millis(100);
+use crate::process::suspend;
 
 /// The clocks used by the pipeline; tests set their own.
 #[derive(Debug, Clone, Copy)]
@@ -21,34 +15,8 @@ pub struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { now: Instant::now, suspended }
+        Self { now: Instant::now, suspended: suspend::total }
     }
-}
-
-/// The total suspend time since boot: the lead of CLOCK_BOOTTIME over CLOCK_MONOTONIC.
-fn suspended() -> Duration {
-    const ATTEMPTS: u32 = 5;
-    let mut ahead = Duration::ZERO;
-    for _ in 0..ATTEMPTS {
-        let before = read(ClockId::Monotonic);
-        let boot = read(ClockId::Boottime);
-        let after = read(ClockId::Monotonic);
-        ahead = boot.saturating_sub(before);
-        if after.saturating_sub(before) < MIN_SUSPEND / 10 {
-            break; // this thread was not preempted in between
-        }
-    }
-    ahead
-}
-
-fn read(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
-    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
-}
-
-/// Whether the machine was suspended between two results of [`Clock::suspended`].
-pub(super) fn was_suspended(before: Duration, now: Duration) -> bool {
-    now.saturating_sub(before) >= MIN_SUSPEND
 }
 
 /// Detects suspends, reporting each once.
@@ -70,7 +38,7 @@ impl SuspendDetector {
     /// Whether the machine was suspended since the last call.
     pub(super) fn poll(&mut self, clock: &Clock) -> bool {
         let now = (clock.suspended)();
-        let has = was_suspended(self.total, now);
+        let has = suspend::is_between(self.total, now);
         if has {
             self.total = now;
         }
@@ -97,11 +65,5 @@ mod tests {
         assert_eq!([0, 1, 0, 99, 50].map(&mut at), [false; 5]);
         assert_eq!([5000, 5000, 5001].map(&mut at), [true, false, false]);
         assert_eq!([5150, 5150].map(&mut at), [true, false]);
-    }
-
-    #[test]
-    fn the_clocks_do_not_drift_apart_while_the_machine_is_awake() {
-        let first = suspended();
-        assert!((0..10_000).all(|_| !was_suspended(first, suspended())));
     }
 }

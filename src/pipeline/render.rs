@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     CapturedFrame, Clock, MaskedFrame, Preview,
-    clock::{SuspendDetector, was_suspended},
+    clock::SuspendDetector,
     fade::{Fader, Outgoing},
     health::Health,
     limits::FrameTime,
@@ -27,6 +27,7 @@ use crate::{
         blend::crossfade,
         mailbox::{Latest, Taken},
     },
+    process::suspend,
     sink::Outputs,
     stats::Stats,
 };
@@ -179,7 +180,7 @@ impl Render {
     fn is_current(&self, captured: &CapturedFrame, now: Instant) -> bool {
         let suspended = (self.inputs.clock.suspended)();
         let age = now.saturating_duration_since(captured.arrived);
-        age < MAX_FRAME_AGE && !was_suspended(captured.suspended, suspended)
+        age < MAX_FRAME_AGE && !suspend::is_between(captured.suspended, suspended)
     }
 
     /// Whether the next frame may still arrive: cameras are slow and occasionally drop a frame.
@@ -249,15 +250,12 @@ impl Render {
             RenderMode::Delayed(frame, mask) => (frame, Some(mask)),
         };
         self.compose(frame, mask.map(|mask| &**mask), scene, now);
-        if self.suspends.poll(&self.inputs.clock) {
-            self.reset(); // the machine was suspended during the wait for the mask
-            return self.show_card(scene, now);
-        }
-        // written immediately, because the machine may be suspended at any time
         let composed = self.now();
         let version = self.fader.outgoing_version().unwrap_or(scene.version);
         self.shown = Some(Shown::Live(version));
-        self.write(version, composed);
+        if !self.write(version, composed) {
+            return self.show_card(scene, composed);
+        }
         if !again {
             self.inputs.stats.compose_time.record(composed.saturating_duration_since(now));
             self.inputs.stats.composed.add_one();
@@ -347,7 +345,9 @@ impl Render {
         // without a camera frame, all views show the card
         self.preview.frame(View::Camera, &self.output, now);
         self.preview.frame(View::Matte, &self.output, now);
-        self.write(scene.version, now);
+        if !self.write(scene.version, now) {
+            self.show_card(scene, now);
+        }
     }
 
     /// The card for the current state, and an optional detail below its text.
@@ -366,12 +366,22 @@ impl Render {
         (card, holder.map(|name| format!("{name} is using it")).unwrap_or_default())
     }
 
-    fn write(&mut self, version: u64, now: Instant) {
-        self.outputs.write(&self.output, now);
+    /// Writes the output frame; false, with everything reset, if it is a camera frame from before a suspend.
+    ///
+    /// The machine may be suspended at any time: while the mask is awaited, while the frame is composed, or between two
+    /// outputs. This is checked right before each output's write.
+    fn write(&mut self, version: u64, now: Instant) -> bool {
+        let is_live = matches!(self.shown, Some(Shown::Live(_)));
+        let (suspends, clock) = (&mut self.suspends, &self.inputs.clock);
+        if !self.outputs.write_while(|| !(is_live && suspends.poll(clock)), &self.output, now) {
+            self.reset();
+            return false;
+        }
         self.preview.frame(View::Output, &self.output, now);
         self.inputs.scenes.set_shown(version);
         self.inputs.stats.write_time.record(self.now().saturating_duration_since(now));
         self.inputs.stats.written.add_one();
+        true
     }
 
     fn now(&self) -> Instant {

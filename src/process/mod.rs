@@ -4,4 +4,5 @@ pub mod backoff;
 pub(crate) mod child;
 pub mod core_dump;
 pub(crate) mod poll;
+pub(crate) mod suspend;
 pub mod telemetry;

@@ -68,6 +68,12 @@ impl Outputs {
 
     /// Writes `frame` to all working outputs, and reopens failed ones that are due.
     pub fn write(&mut self, frame: &Frame, now: Instant) {
+        self.write_while(|| true, frame, now);
+    }
+
+    /// Writes `frame` like [`Outputs::write`] while `is_current` is true, which is called right before each output's
+    /// write; false if it was not, and the remaining outputs did not get the frame.
+    pub fn write_while(&mut self, mut is_current: impl FnMut() -> bool, frame: &Frame, now: Instant) -> bool {
         let retry = self.monitor.retry.swap(false, Ordering::Relaxed);
         for index in 0..self.slots.len() {
             if retry {
@@ -76,8 +82,12 @@ impl Outputs {
             if self.slots[index].retry_at.is_some_and(|at| now >= at) {
                 self.reopen(index, now);
             }
+            if !is_current() {
+                return false;
+            }
             self.write_one(index, frame, now);
         }
+        true
     }
 
     /// Finishes all outputs.
@@ -207,6 +217,17 @@ mod tests {
         assert_eq!((first.count(), second.count()), (5, 40));
         assert_eq!((status[0].written, status[0].failure.as_ref()), (5, None));
         assert_eq!((status[1].written, status[1].name.as_str()), (40, "memory"));
+    }
+
+    #[test]
+    fn a_frame_that_is_no_longer_current_does_not_reach_the_remaining_outputs() {
+        let start = Instant::now();
+        let (mut outputs, first, second) = two(0, start);
+        let mut answers = [true, false, true, true].into_iter();
+        assert!(!outputs.write_while(|| answers.next().unwrap(), &Frame::new(size()), start));
+        assert_eq!((first.count(), second.count()), (1, 0));
+        assert!(outputs.write_while(|| answers.next().unwrap(), &Frame::new(size()), start));
+        assert_eq!((first.count(), second.count()), (2, 1));
     }
 
     #[test]

@@ -257,7 +257,21 @@ fn a_suspend_during_rendering_is_noticed() {
     stage.put_mask(Arc::clone(&captured.frame), 0);
     // queried before the frame is taken, for its age, and before the output is written
     fakes::set_suspended(&[Duration::ZERO, Duration::ZERO, HOUR]);
+    let written = stage.memory.count();
     stage.step(Some(captured));
-
     assert!(!stage.has_room() && !stage.is_live());
+    assert_eq!(stage.memory.count(), written + 1, "only the card");
+}
+
+#[test]
+fn a_suspend_before_a_held_frame_is_written_again_is_noticed() {
+    let mut stage = Stage::new(30.0, Model::Follows { delay: 0 });
+    stage.run(Duration::from_secs(1), |_| {});
+    assert!(stage.is_live());
+    // queried before a frame is taken, and before the held one is written
+    fakes::set_suspended(&[Duration::ZERO, HOUR]);
+    let written = stage.memory.count();
+    stage.step(None);
+    assert!(!stage.has_room() && !stage.is_live());
+    assert_eq!(stage.memory.count(), written + 1, "only the card");
 }

@@ -27,6 +27,7 @@ use crate::{
         mailbox::{Latest, Taken},
     },
     pipewire::library::{self, Api},
+    process::suspend,
 };
 
 /// How long the server may take to create the node; normally milliseconds.
@@ -44,13 +45,29 @@ pub(super) struct PipeWire {
 /// State shared by the render thread, the feeding thread and PipeWire's thread.
 #[derive(Default)]
 struct Shared {
-    frames: Latest<Arc<Frame>>,
+    frames: Latest<QueuedFrame>,
     failed: Latest<io::Error>,
     /// Whether the server has created the node.
     ready: AtomicBool,
     reading: AtomicBool,
     report: OnceLock<ReaderReport>,
     overruns: AtomicU64,
+}
+
+/// A frame for the readers.
+#[derive(Clone)]
+struct QueuedFrame {
+    frame: Arc<Frame>,
+    /// The total suspend time when it was written.
+    suspended: Duration,
+}
+
+impl QueuedFrame {
+    /// Whether the machine, which has now been suspended for `total`, was not suspended since this frame was written.
+    /// Both threads may be frozen while they hold one.
+    fn is_current(&self, total: Duration) -> bool {
+        !suspend::is_between(self.suspended, total)
+    }
 }
 
 impl Shared {
@@ -111,6 +128,7 @@ impl FrameSink for PipeWire {
     }
 
     fn write(&mut self, frame: &Frame) -> Result<(), SinkError> {
+        let suspended = suspend::total();
         check_size(self, frame)?;
         if let Some(error) = self.shared.failed.try_take() {
             return Err(self.failure(error));
@@ -119,8 +137,8 @@ impl FrameSink for PipeWire {
             buffer.copy_from(frame);
             Ok::<_, Infallible>(())
         };
-        if let Ok(Some(copy)) = self.pool.fill(copy) {
-            self.shared.frames.put(copy);
+        if let Ok(Some(frame)) = self.pool.fill(copy) {
+            self.shared.frames.put(QueuedFrame { frame, suspended });
         }
         if self.shared.ready.load(Ordering::Acquire) {
             Ok(())
@@ -213,6 +231,15 @@ fn socket(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_frame_from_before_a_suspend_is_not_current() {
+        let frame = Arc::new(Frame::new(Size::HD));
+        let hour = Duration::from_secs(3600);
+        let queued = QueuedFrame { frame, suspended: hour };
+        assert!(queued.is_current(hour));
+        assert!(!queued.is_current(hour + Duration::from_secs(1)));
+    }
 
     #[test]
     fn node_names_are_plain_ascii() {

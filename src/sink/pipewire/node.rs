@@ -9,7 +9,7 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Shared;
+use super::{QueuedFrame, Shared};
 use crate::frame::{Frame, Size};
 use crate::pipewire::{
     event_loop::EventLoop,
@@ -17,6 +17,7 @@ use crate::pipewire::{
     pod,
     stream::{Direction, Events, Locked, StreamInfo},
 };
+use crate::process::suspend;
 
 /// A camera in PipeWire's graph, until it is dropped or the server exits.
 ///
@@ -32,7 +33,7 @@ struct Inner {
     shared: Arc<Shared>,
     streaming: Cell<bool>,
     /// The newest frame, sent to new readers first.
-    last: RefCell<Option<Arc<Frame>>>,
+    last: RefCell<Option<QueuedFrame>>,
     sent: Cell<u64>,
 }
 
@@ -70,12 +71,12 @@ impl Node {
     }
 
     /// Sends `frame` to the readers, and keeps it for new ones.
-    pub(super) fn send(&self, frame: Arc<Frame>) {
+    pub(super) fn send(&self, queued: QueuedFrame) {
         self.event_loop.locked(|inner| {
             if inner.streaming.get() {
-                send(inner, &frame);
+                send(inner, &queued);
             }
-            inner.last.replace(Some(frame));
+            inner.last.replace(Some(queued));
         });
     }
 }
@@ -93,12 +94,17 @@ fn properties<'a>(info: &NodeInfo<'a>) -> [(&'a CStr, &'a CStr); 7] {
     ]
 }
 
-fn send(inner: &Locked<Inner>, frame: &Frame) {
+fn send(inner: &Locked<Inner>, queued: &QueuedFrame) {
+    let frame = &queued.frame;
     match inner.free_buffer() {
         None => inner.shared.count_overrun(),
         Some(mut buffer) => {
             inner.sent.update(|sent| sent + 1);
-            buffer.write(frame.data(), frame.size().width(), monotonic_ns(frame), inner.sent.get());
+            let (stride, pts, sent) = (frame.size().width(), monotonic_ns(frame), inner.sent.get());
+            buffer.write(frame.data(), stride, pts, sent);
+            if !queued.is_current(suspend::total()) {
+                buffer.write(Frame::new(inner.size).data(), stride, pts, sent); // black, until a card follows
+            }
         }
     }
     // Also needed without a new frame: it returns the buffers that were read.
@@ -122,7 +128,7 @@ impl Events for Inner {
                 inner.shared.readers(Some(true));
                 // A new reader does not wait for the next camera frame: the feeding thread resends the last one.
                 if let Some(last) = &*inner.last.borrow() {
-                    inner.shared.frames.put(Arc::clone(last));
+                    inner.shared.frames.put(last.clone());
                 }
             }
             state::PAUSED => inner.shared.readers(Some(false)),
