@@ -1,5 +1,7 @@
 //! Working grids: frames downscaled by an integer factor, and planes with a replicated border.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 
 use crate::frame::{Frame, Size};
@@ -80,6 +82,20 @@ impl<T: Copy + Default> Plane<T> {
 
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.data.copy_from_slice(&other.data);
+    }
+
+    /// The columns with a pixel above `level`; `None` if there are none.
+    pub(crate) fn span(&self, level: T) -> Option<Range<usize>>
+    where
+        T: PartialOrd,
+    {
+        let (mut start, mut end) = (self.width, 0);
+        for row in (0..self.height).map(|y| self.row(y)) {
+            let is_above = |value: &T| *value > level;
+            start = row[..start].iter().position(is_above).unwrap_or(start);
+            end += row[end..].iter().rposition(is_above).map_or(0, |at| at + 1);
+        }
+        (start < end).then_some(start..end)
     }
 
     /// Fills the padding with the outermost pixels.
@@ -251,6 +267,20 @@ mod tests {
         assert_eq!((at(-pad, -pad), at(4 + pad, 2 + pad)), (0, 24));
         assert_eq!((at(-3, 1), at(9, 1), at(2, -5), at(2, 9)), (10, 14, 2, 22));
         assert_eq!(plane.wide_row(1, 2), [10, 10, 10, 11, 12, 13, 14, 14, 14]);
+    }
+
+    #[test]
+    fn the_span_of_a_plane_has_all_columns_above_the_level() {
+        let mut plane = Plane::<f32>::new(40, 20);
+        plane.raw_mut().fill(9.0); // the padding does not count
+        (0..20).for_each(|y| plane.row_mut(y).fill(0.5));
+        assert_eq!(plane.span(0.5), None);
+        plane.row_mut(12)[30] = 0.6;
+        assert_eq!(plane.span(0.5), Some(30..31));
+        plane.row_mut(3)[31] = 0.6;
+        plane.row_mut(19)[7] = 0.6;
+        assert_eq!(plane.span(0.5), Some(7..32));
+        assert_eq!(plane.span(0.4), Some(0..40));
     }
 
     proptest! {

@@ -1,8 +1,10 @@
 //! Scales a frame to a model's input: planes are downscaled by area, then converted to RGB at the small size.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 
-use super::catalogue::{Layout, ModelSpec, Range};
+use super::catalogue::{self, Layout, ModelSpec};
 use crate::frame::{Frame, Size};
 
 /// Weights are in 1/256, so that a weighted row of bytes fits in 16 bits.
@@ -44,7 +46,7 @@ pub struct InputScaler {
     width: usize,
     height: usize,
     layout: Layout,
-    range: Range,
+    range: catalogue::Range,
     luma: Plane,
     u: Plane,
     v: Plane,
@@ -69,12 +71,25 @@ impl InputScaler {
 
     /// Writes `frame` to its region of `tensor`; the rest is left unchanged.
     pub fn fill(&mut self, frame: &Frame, tensor: &mut [f32]) {
+        self.fill_columns(frame, 0..self.region.width, self.region.x, self.width, tensor);
+    }
+
+    /// Writes these columns of a model's input to the narrower `tensor`, which has only them. The frame must fill the
+    /// whole input.
+    pub fn fill_narrow(&mut self, frame: &Frame, columns: Range<usize>, tensor: &mut [f32]) {
+        let width = columns.len();
+        self.fill_columns(frame, columns, 0, width, tensor);
+    }
+
+    /// Writes columns of the region to column `x` of a tensor of width `width`.
+    fn fill_columns(&mut self, frame: &Frame, columns: Range<usize>, x: usize, width: usize, tensor: &mut [f32]) {
         let (y, u, v) = frame.planes();
         for row in 0..self.region.height {
-            self.luma.row(y, row);
-            self.u.row(u, row);
-            self.v.row(v, row);
-            self.write_row(row, tensor);
+            self.luma.row(y, row, columns.clone());
+            self.u.row(u, row, columns.clone());
+            self.v.row(v, row, columns.clone());
+            let start = (self.region.y + row) * width + x;
+            self.write_row(columns.clone(), start, width * self.height, tensor);
         }
     }
 
@@ -83,18 +98,18 @@ impl InputScaler {
         tensor.fill(scale(self.range).1);
     }
 
-    fn write_row(&self, row: usize, tensor: &mut [f32]) {
-        let yuv = (&*self.luma.out, &*self.u.out, &*self.v.out);
-        let start = (self.region.y + row) * self.width + self.region.x;
+    /// Writes columns of the current row to pixel `start` of a tensor with planes of `area` pixels.
+    fn write_row(&self, columns: Range<usize>, start: usize, area: usize, tensor: &mut [f32]) {
+        let span = start..start + columns.len();
+        let yuv = (&self.luma.out[columns.clone()], &self.u.out[columns.clone()], &self.v.out[columns]);
         match self.layout {
             Layout::Nchw => {
-                let (red, rest) = tensor.split_at_mut(self.width * self.height);
-                let (green, blue) = rest.split_at_mut(self.width * self.height);
-                let span = start..start + self.region.width;
+                let (red, rest) = tensor.split_at_mut(area);
+                let (green, blue) = rest.split_at_mut(area);
                 planar_rgb(yuv, (&mut red[span.clone()], &mut green[span.clone()], &mut blue[span]), scale(self.range));
             }
             Layout::Nhwc => {
-                let pixels = &mut tensor[start * 3..(start + self.region.width) * 3];
+                let pixels = &mut tensor[span.start * 3..span.end * 3];
                 packed_rgb(yuv, pixels, scale(self.range));
             }
         }
@@ -102,10 +117,10 @@ impl InputScaler {
 }
 
 /// The factor and offset from RGB 0..1 to a model's value range.
-fn scale(range: Range) -> (f32, f32) {
+fn scale(range: catalogue::Range) -> (f32, f32) {
     match range {
-        Range::Unit => (1.0, 0.0),
-        Range::Signed => (2.0, -1.0),
+        catalogue::Range::Unit => (1.0, 0.0),
+        catalogue::Range::Signed => (2.0, -1.0),
     }
 }
 
@@ -132,12 +147,12 @@ impl Plane {
         }
     }
 
-    /// Computes row `row` of the scaled plane into `out`.
-    fn row(&mut self, plane: &[u8], row: usize) {
+    /// Computes these columns of row `row` of the scaled plane into `out`.
+    fn row(&mut self, plane: &[u8], row: usize, columns: Range<usize>) {
         let (start, weights) = self.rows.taps(row);
         let rows = &plane[start * self.stride..(start + weights.len()) * self.stride];
         weigh_rows(rows, weights, &mut self.vertical);
-        self.columns.apply(&self.vertical, &mut self.out);
+        self.columns.apply(&self.vertical, columns, &mut self.out);
     }
 }
 
@@ -184,25 +199,28 @@ impl Axis {
         (self.starts[target] as usize, &self.weights[target * self.taps..][..self.taps])
     }
 
-    /// Applies the weights to a row; unrolled for the numbers of taps of common sizes.
-    fn apply(&self, row: &[u16], out: &mut [u32]) {
+    /// Applies the weights to a row, for these columns of `out`; unrolled for the numbers of taps of common sizes.
+    fn apply(&self, row: &[u16], columns: Range<usize>, out: &mut [u32]) {
         match self.taps {
-            2 => self.apply_n::<2>(row, out),
-            3 => self.apply_n::<3>(row, out),
-            4 => self.apply_n::<4>(row, out),
-            5 => self.apply_n::<5>(row, out),
-            6 => self.apply_n::<6>(row, out),
+            2 => self.apply_n::<2>(row, columns, out),
+            3 => self.apply_n::<3>(row, columns, out),
+            4 => self.apply_n::<4>(row, columns, out),
+            5 => self.apply_n::<5>(row, columns, out),
+            6 => self.apply_n::<6>(row, columns, out),
             taps => {
-                for ((out, &start), weights) in out.iter_mut().zip(&self.starts).zip(self.weights.chunks_exact(taps)) {
+                let weights = self.weights.chunks_exact(taps).skip(columns.start);
+                let starts = &self.starts[columns.clone()];
+                for ((out, &start), weights) in out[columns].iter_mut().zip(starts).zip(weights) {
                     *out = weigh(&row[start as usize..][..taps], weights);
                 }
             }
         }
     }
 
-    fn apply_n<const N: usize>(&self, row: &[u16], out: &mut [u32]) {
-        let (weights, _) = self.weights.as_chunks::<N>();
-        for ((out, &start), weights) in out.iter_mut().zip(&self.starts).zip(weights) {
+    fn apply_n<const N: usize>(&self, row: &[u16], columns: Range<usize>, out: &mut [u32]) {
+        let weights = &self.weights.as_chunks::<N>().0[columns.clone()];
+        let starts = &self.starts[columns.clone()];
+        for ((out, &start), weights) in out[columns].iter_mut().zip(starts).zip(weights) {
             *out = weigh(&row[start as usize..][..N], weights);
         }
     }
@@ -265,7 +283,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{frame::Yuv, mask::catalogue};
+    use crate::{
+        frame::Yuv,
+        mask::catalogue::{self, Range},
+    };
 
     fn spec(layout: Layout, range: Range, width: usize, height: usize) -> ModelSpec {
         ModelSpec { layout, range, width, height, ..catalogue::bundled()[0].clone() }
@@ -354,6 +375,24 @@ mod tests {
         let row: Vec<_> = tensor[..64].iter().map(|value| value.round()).collect();
         assert_eq!(row, [vec![-1.0; 24], vec![1.0; 16], vec![-1.0; 24]].concat());
         assert_eq!(Region::letterbox(&catalogue::bundled()[0], Size::HD), Region::whole(&catalogue::bundled()[0]));
+    }
+
+    #[test]
+    fn a_narrow_tensor_has_the_same_columns() {
+        let mut frame = Frame::new(Size::new(200, 58).unwrap());
+        frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7919 % 251) as u8);
+        for (layout, width) in [(Layout::Nchw, 32), (Layout::Nchw, 25), (Layout::Nhwc, 32)] {
+            let spec = spec(layout, Range::Signed, width, 18);
+            let whole = shrink(&frame, &spec, Region::whole(&spec));
+            let mut scaler = InputScaler::new(frame.size(), &spec, Region::whole(&spec));
+            let columns = 7..19;
+            let mut narrow = vec![f32::NAN; columns.len() * 18 * 3];
+            scaler.fill_narrow(&frame, columns.clone(), &mut narrow);
+            let values = if layout == Layout::Nhwc { 3 } else { 1 };
+            let parts = whole.chunks_exact(width * values);
+            let parts = parts.flat_map(|row| row[columns.start * values..columns.end * values].to_vec());
+            assert_eq!(narrow, parts.collect::<Vec<_>>(), "{layout:?} {width}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    ops::Range,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -18,8 +19,8 @@ use crate::frame::{
 
 /// Computes the alpha of keyframes.
 pub(crate) trait KeyframeModel: Send {
-    /// Loads a frame into the model's input.
-    fn fill(&mut self, frame: &Frame);
+    /// Loads a frame into the model's input; only the part around `span` (0 to 1, from left to right) is needed.
+    fn fill(&mut self, frame: &Frame, span: Option<Range<f32>>);
 
     /// Computes the alpha of the loaded frame.
     fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError>;
@@ -29,8 +30,8 @@ pub(crate) trait KeyframeModel: Send {
 }
 
 impl KeyframeModel for Model {
-    fn fill(&mut self, frame: &Frame) {
-        self.fill(frame);
+    fn fill(&mut self, frame: &Frame, span: Option<Range<f32>>) {
+        self.fill_span(frame, span);
     }
 
     fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
@@ -107,13 +108,14 @@ impl KeyframeWorker {
         !self.pending
     }
 
-    /// Requests the alpha of `frame`; ignored while another request is pending.
-    pub(crate) fn request(&mut self, frame: &Frame) {
+    /// Requests the alpha of `frame`, of which only the part around `span` is needed; ignored while another request is
+    /// pending.
+    pub(crate) fn request(&mut self, frame: &Frame, span: Option<Range<f32>>) {
         let Some(mut job) = self.job.take() else { return };
         if std::mem::take(&mut self.is_new_stream) {
             job.model.reset();
         }
-        job.model.fill(frame);
+        job.model.fill(frame, span);
         self.pending = true;
         self.discarded = false;
         match &self.mode {
@@ -197,7 +199,7 @@ mod tests {
     struct Number(u64, bool);
 
     impl KeyframeModel for Number {
-        fn fill(&mut self, frame: &Frame) {
+        fn fill(&mut self, frame: &Frame, _: Option<Range<f32>>) {
             self.0 = frame.seq;
         }
 
@@ -235,7 +237,7 @@ mod tests {
             let mut worker = KeyframeWorker::new(Box::new(Number(0, false)), 4, threaded).unwrap();
             assert!(worker.is_free() && worker.take_answer().is_none());
             for seq in [7, 8] {
-                worker.request(&frame(seq));
+                worker.request(&frame(seq), None);
                 assert!(!worker.is_free());
                 assert_eq!(wait(&mut worker).unwrap(), seq as f32);
                 assert!(worker.is_free() && worker.take_answer().is_none());
@@ -248,7 +250,7 @@ mod tests {
         for threaded in [false, true] {
             let mut worker = KeyframeWorker::new(Box::new(Number(0, false)), 4, threaded).unwrap();
             worker.wait(Instant::now());
-            worker.request(&frame(7));
+            worker.request(&frame(7), None);
             worker.wait(Instant::now() + Duration::from_secs(60));
             assert_eq!(worker.take_answer().unwrap().unwrap()[0], 7.0);
         }
@@ -258,9 +260,9 @@ mod tests {
     fn a_failure_is_reported_and_the_next_request_succeeds() {
         for threaded in [false, true] {
             let mut worker = KeyframeWorker::new(Box::new(Number(0, false)), 4, threaded).unwrap();
-            worker.request(&frame(13));
+            worker.request(&frame(13), None);
             assert!(wait(&mut worker).is_err());
-            worker.request(&frame(14));
+            worker.request(&frame(14), None);
             assert_eq!(wait(&mut worker).unwrap(), 14.0);
         }
     }
@@ -269,14 +271,14 @@ mod tests {
     fn a_discarded_result_is_dropped() {
         for threaded in [false, true] {
             let mut worker = KeyframeWorker::new(Box::new(Number(0, false)), 4, threaded).unwrap();
-            worker.request(&frame(1));
+            worker.request(&frame(1), None);
             worker.discard();
             while !worker.is_free() {
                 assert!(worker.take_answer().is_none());
             }
-            worker.request(&frame(2));
+            worker.request(&frame(2), None);
             assert_eq!(wait(&mut worker).unwrap(), 0.0, "the model is reset before the next stream");
-            worker.request(&frame(3));
+            worker.request(&frame(3), None);
             assert_eq!(wait(&mut worker).unwrap(), 3.0);
         }
     }

@@ -45,6 +45,7 @@ mod signature;
 mod spread;
 mod state;
 mod tensors;
+mod window;
 
 /// Which models to use, and how.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,12 +1,15 @@
 //! A model with its input scaler: takes a frame, returns its alpha.
 
+use std::ops::Range;
+
 use super::{
-    MaskError, ModelInfo, Settings,
+    MaskError, ModelInfo, Processor, Settings,
     catalogue::{self, Aspect, ModelSpec},
     input::{InputScaler, Region},
     matte::Shape,
     onnx::{self, OnnxModel},
     quality::Quality,
+    window::Windows,
 };
 use crate::frame::{Frame, Size};
 
@@ -16,6 +19,7 @@ pub(crate) struct Model {
     scaler: InputScaler,
     region: Region,
     model: OnnxModel,
+    windows: Windows,
     alpha: Box<[f32]>,
 }
 
@@ -44,7 +48,22 @@ impl Model {
             processor_error: model.processor_error().cloned(),
             missing: None,
         };
-        Ok(Self { info, scaler, region, model, alpha })
+        let windows = Windows::new(model.widths());
+        Ok(Self { info, scaler, region, model, windows, alpha })
+    }
+
+    /// Lets the model run on narrower parts of the frame, which has to fill its input. Nothing changes if the file has a
+    /// fixed width, or on other processors than the CPU, which prepare a model for one size only.
+    pub(crate) fn add_windows(&mut self, widths: &[usize]) {
+        if self.region != Region::whole(&self.info.spec) || self.info.processor != Processor::Cpu {
+            return;
+        }
+        for &width in widths {
+            if let Err(error) = self.model.add_width(width) {
+                tracing::debug!("{error}");
+            }
+        }
+        self.windows = Windows::new(self.model.widths());
     }
 
     /// The shape of its alpha.
@@ -55,6 +74,16 @@ impl Model {
     /// Scales `frame` into the model's input.
     pub(crate) fn fill(&mut self, frame: &Frame) {
         self.scaler.fill(frame, self.model.input());
+    }
+
+    /// Scales the part of `frame` around `span` (0 to 1, from left to right) into the model's input, and at least the
+    /// part that a window covers; without a span, all of it.
+    pub(crate) fn fill_span(&mut self, frame: &Frame, span: Option<Range<f32>>) {
+        self.windows.select(span);
+        match self.windows.current() {
+            (0, _) => self.fill(frame),
+            (index, columns) => self.scaler.fill_narrow(frame, columns, self.model.input_at(index)),
+        }
     }
 
     /// Clears the recurrent state, before the first frame of another stream.
@@ -72,11 +101,21 @@ impl Model {
         Ok(&self.alpha)
     }
 
-    /// Like [`Model::run`], with the alpha written to `alpha`.
+    /// Like [`Model::run`], with the alpha written to `alpha`; 0 outside of the window of [`Model::fill_span`].
     ///
     /// # Errors
     /// As [`Model::run`].
     pub(crate) fn run_into(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
-        self.model.run(alpha)
+        let (index, columns) = self.windows.current();
+        if index == 0 {
+            return self.model.run(alpha);
+        }
+        self.model.run_at(index, &mut self.alpha)?;
+        let rows = alpha.chunks_exact_mut(self.info.spec.width);
+        for (row, part) in rows.zip(self.alpha.chunks_exact(columns.len())) {
+            row.fill(0.0);
+            row[columns.clone()].copy_from_slice(part);
+        }
+        Ok(())
     }
 }

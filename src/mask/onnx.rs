@@ -27,6 +27,7 @@ use super::{
     runtime::{self, Search},
     signature::{Signature, StateTensor, check_size, problem},
     state::Inputs,
+    tensors::alpha_shape,
 };
 use crate::error::{Failure, Kind, chain};
 
@@ -104,17 +105,24 @@ fn start(library: PathBuf, asked: &'static str) -> Result<Runtime, MaskError> {
 /// A model ready to run, with its input and output tensors.
 pub(super) struct OnnxModel {
     spec: ModelSpec,
-    decoder: Decoder,
     signature: Signature,
+    /// The tensors for each width of the image; the first is the specification's.
+    tensors: Vec<Tensors>,
+    session: Session,
+    processor: Processor,
+    processor_error: Option<Failure>,
+}
+
+/// The tensors for images of one width.
+struct Tensors {
+    width: usize,
+    decoder: Decoder,
     inputs: Inputs,
     /// The preallocated outputs. With a recurrent state there are two sets that take turns, because the outputs of one
     /// frame are inputs of the next.
     outputs: Vec<RunOptions<HasSelectedOutputs>>,
     /// The set for the next frame.
     turn: usize,
-    session: Session,
-    processor: Processor,
-    processor_error: Option<Failure>,
 }
 
 impl OnnxModel {
@@ -150,39 +158,50 @@ impl OnnxModel {
         let not_onnx = |error: ort::Error| MaskError::NotOnnx { model: spec.name.clone(), reason: error.to_string() };
         let session = commit(runtime, bytes, processor, threads).map_err(not_onnx)?;
         let signature = Signature::find(spec, session.inputs(), session.outputs())?;
-        let inputs = Inputs::new(session.allocator(), spec, &signature, session.inputs()).map_err(not_onnx)?;
-        let mut model = Self {
-            spec: spec.clone(),
-            decoder: Decoder::new(spec, signature.channels),
-            signature,
-            inputs,
-            outputs: Vec::new(),
-            turn: 0,
-            session,
-            processor,
-            processor_error: None,
-        };
+        let mut inputs = Inputs::new(session.allocator(), spec, &signature, session.inputs()).map_err(not_onnx)?;
+        let mut model =
+            Self { spec: spec.clone(), signature, tensors: Vec::new(), session, processor, processor_error: None };
         let is_recurrent = !model.signature.states.is_empty();
         if is_recurrent {
-            model.find_state_shapes()?;
+            model.find_state_shapes(&mut inputs)?;
         }
         let sets = if is_recurrent { 2 } else { 1 };
-        model.outputs = (0..sets).map(|_| model.select_outputs(true)).collect::<ort::Result<_>>().map_err(not_onnx)?;
+        let dims = &model.signature.alpha_dims;
+        let outputs = (0..sets).map(|_| model.select_outputs(Some(dims))).collect::<ort::Result<_>>();
+        let decoder = Decoder::new(spec, model.signature.channels);
+        let outputs = outputs.map_err(not_onnx)?;
+        model.tensors.push(Tensors { width: spec.width, decoder, inputs, outputs, turn: 0 });
         model.run(&mut vec![0.0; spec.output_len()])?;
         model.reset();
         Ok(model)
+    }
+
+    /// Prepares the model, which has no recurrent state, for images of another width.
+    ///
+    /// # Errors
+    /// If the model has a fixed width, or fails.
+    pub(super) fn add_width(&mut self, width: usize) -> Result<(), MaskError> {
+        let spec = ModelSpec { width, ..self.spec.clone() };
+        let failed = |error: ort::Error| run_error(&spec, &error);
+        let all = self.session.outputs();
+        let (dims, channels) = alpha_shape(&spec, &all[self.signature.alpha], all)?;
+        let inputs =
+            Inputs::new(self.session.allocator(), &spec, &self.signature, self.session.inputs()).map_err(failed)?;
+        let outputs = vec![self.select_outputs(Some(&dims)).map_err(failed)?];
+        self.tensors.push(Tensors { width, decoder: Decoder::new(&spec, channels), inputs, outputs, turn: 0 });
+        self.run_at(self.tensors.len() - 1, &mut vec![0.0; spec.output_len()])
     }
 
     /// Finds the shapes of the state, which the file may leave open, with two frames.
     ///
     /// # Errors
     /// If the model fails, or its state is too large or changes its shape.
-    fn find_state_shapes(&mut self) -> Result<(), MaskError> {
+    fn find_state_shapes(&mut self, first: &mut Inputs) -> Result<(), MaskError> {
         let spec = &self.spec;
         let failed = |error: ort::Error| run_error(spec, &error);
-        let options = self.select_outputs(false).map_err(failed)?;
+        let options = self.select_outputs(None).map_err(failed)?;
         for is_first in [true, false] {
-            let inputs = SessionInputs::<'_, '_, 0>::from(self.inputs.values());
+            let inputs = SessionInputs::<'_, '_, 0>::from(first.values());
             let outputs = self.session.run_with_options(inputs, &options).map_err(failed)?;
             for (state, value) in self.signature.states.iter_mut().zip(outputs.values().skip(1)) {
                 let found = sides(&value);
@@ -192,20 +211,21 @@ impl OnnxModel {
                 state.dims = found;
             }
             check_size(spec, &self.signature.states)?;
-            self.inputs.set_state(state_of(outputs));
+            first.set_state(state_of(outputs));
         }
-        self.inputs.resize_state(self.session.allocator(), &self.signature.states).map_err(failed)
+        first.resize_state(self.session.allocator(), &self.signature.states).map_err(failed)
     }
 
-    /// The outputs to compute: the alpha and the state. If `preallocated`, each run writes to the same tensors.
-    fn select_outputs(&self, preallocated: bool) -> ort::Result<RunOptions<HasSelectedOutputs>> {
-        let Signature { alpha, alpha_dims, states, .. } = &self.signature;
-        let states = states.iter().map(|state| (state.output, &state.dims));
+    /// The outputs to compute: the alpha and the state. Given the shape of the alpha, each run writes to the same
+    /// tensors.
+    fn select_outputs(&self, alpha_dims: Option<&Vec<usize>>) -> ort::Result<RunOptions<HasSelectedOutputs>> {
+        let Signature { alpha, states, .. } = &self.signature;
+        let states = states.iter().map(|state| (state.output, alpha_dims.map(|_| &state.dims)));
         let mut selected = OutputSelector::no_default();
         for (output, dims) in std::iter::once((*alpha, alpha_dims)).chain(states) {
             let name = self.session.outputs()[output].name();
             selected = selected.with(name);
-            if preallocated {
+            if let Some(dims) = dims {
                 selected = selected.preallocate(name, Tensor::<f32>::new(self.session.allocator(), dims.clone())?);
             }
         }
@@ -222,14 +242,24 @@ impl OnnxModel {
         self.processor_error.as_ref()
     }
 
+    /// The widths of the image, of which the first is the specification's.
+    pub(super) fn widths(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.tensors.iter().map(|tensors| tensors.width)
+    }
+
     /// The input tensor, in the model's axis order and value range.
     pub(super) fn input(&mut self) -> &mut [f32] {
-        self.inputs.image()
+        self.input_at(0)
+    }
+
+    /// The input tensor for the width at this index of [`OnnxModel::widths`].
+    pub(super) fn input_at(&mut self, index: usize) -> &mut [f32] {
+        self.tensors[index].inputs.image()
     }
 
     /// Clears the recurrent state, before the first frame of another stream.
     pub(super) fn reset(&mut self) {
-        self.inputs.reset();
+        self.tensors.iter_mut().for_each(|tensors| tensors.inputs.reset());
     }
 
     /// Runs the model on the input tensor and writes its alpha, 0 to 1, row by row. The recurrent state advances; after
@@ -238,18 +268,28 @@ impl OnnxModel {
     /// # Errors
     /// If ONNX Runtime fails, or the output is not finite.
     pub(super) fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
-        let result = self.advance(alpha);
+        self.run_at(0, alpha)
+    }
+
+    /// Like [`OnnxModel::run`], for the width at this index of [`OnnxModel::widths`].
+    ///
+    /// # Errors
+    /// As [`OnnxModel::run`].
+    pub(super) fn run_at(&mut self, index: usize, alpha: &mut [f32]) -> Result<(), MaskError> {
+        let result = self.advance(index, alpha);
         if result.is_err() {
             self.reset();
         }
         result
     }
 
-    fn advance(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
+    fn advance(&mut self, index: usize, alpha: &mut [f32]) -> Result<(), MaskError> {
         let spec = &self.spec;
+        let Tensors { decoder, inputs, outputs, turn, .. } = &mut self.tensors[index];
         let failed = |error: ort::Error| run_error(spec, &error);
-        let inputs = SessionInputs::<'_, '_, 0>::from(self.inputs.values());
-        let outputs = self.session.run_with_options(inputs, &self.outputs[self.turn]).map_err(failed)?;
+        let values = SessionInputs::<'_, '_, 0>::from(inputs.values());
+        let sets = outputs.len();
+        let outputs = self.session.run_with_options(values, &outputs[*turn]).map_err(failed)?;
         for (name, value) in &outputs {
             let count = count_not_finite(value.try_extract_tensor::<f32>().map_err(failed)?.1);
             if count > 0 {
@@ -257,9 +297,9 @@ impl OnnxModel {
                 return Err(MaskError::NotFinite { model: spec.name.clone(), output, count });
             }
         }
-        self.decoder.alpha(outputs[0].try_extract_tensor::<f32>().map_err(failed)?.1, alpha);
-        self.inputs.set_state(state_of(outputs));
-        self.turn = (self.turn + 1) % self.outputs.len();
+        decoder.alpha(outputs[0].try_extract_tensor::<f32>().map_err(failed)?.1, alpha);
+        inputs.set_state(state_of(outputs));
+        *turn = (*turn + 1) % sets;
         Ok(())
     }
 }

@@ -93,6 +93,8 @@ const STILL_INPUT: (usize, usize) = (256, 256);
 pub(crate) struct Plan {
     /// The longer and the shorter side of the model's input; multiples of 64.
     input: (usize, usize),
+    /// Shorter lengths of the longer side, for frames in landscape whose person is narrower; descending.
+    windows: &'static [usize],
     /// Threads per inference.
     pub(crate) threads: usize,
     /// The minimum mean gap between keyframes, in frames; bounds the cost.
@@ -103,10 +105,10 @@ pub(crate) struct Plan {
     pub(crate) max_gap: u32,
 }
 
-const BALANCED: Plan = Plan { input: (256, 192), threads: 1, mean_gap: 5.0, min_gap: 2, max_gap: 7 };
+const BALANCED: Plan = Plan { input: (256, 192), windows: &[192], threads: 1, mean_gap: 5.0, min_gap: 2, max_gap: 7 };
 
 // two threads: an inference must be done within a frame time
-const HIGH: Plan = Plan { input: (384, 256), threads: 2, mean_gap: 3.5, min_gap: 2, max_gap: 4 };
+const HIGH: Plan = Plan { input: (384, 256), windows: &[320, 256], threads: 2, mean_gap: 3.5, min_gap: 2, max_gap: 4 };
 
 impl Quality {
     /// The keyframes of this preset; none for `eco`.
@@ -129,6 +131,11 @@ pub(crate) fn high_keyframe_time(keyframe_time: Duration) -> Duration {
 }
 
 impl Plan {
+    /// The widths of the windows of the model's input for frames of `size`, besides the whole input.
+    pub(crate) fn windows(&self, size: Size, is_still: bool) -> &'static [usize] {
+        if size.height() > size.width() || is_still { &[] } else { self.windows }
+    }
+
     /// The size of the model's input for frames of `size`, with the same orientation.
     pub(crate) fn input(&self, size: Size, is_still: bool) -> (usize, usize) {
         let (long, short) = if is_still { STILL_INPUT } else { self.input };

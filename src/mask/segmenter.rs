@@ -161,7 +161,7 @@ impl DualModelSegmenter {
         if due && keyframes.worker.is_free() {
             keyframes.schedule.record_request();
             self.matte.mark_keyframe();
-            keyframes.worker.request(frame);
+            keyframes.worker.request(frame, self.matte.person_span());
             let is_slow = self.rate.is_slow();
             if is_slow {
                 keyframes
@@ -202,7 +202,10 @@ fn open_keyframes(plan: Plan, settings: &Settings, size: Size) -> Result<(Shape,
     if catalogue::is_bundled(&spec) {
         (spec.width, spec.height) = plan.input(size, is_still);
     }
-    let model = Model::open(&spec, &settings, size)?;
+    let mut model = Model::open(&spec, &settings, size)?;
+    if catalogue::is_bundled(&spec) {
+        model.add_windows(plan.windows(size, is_still));
+    }
     let shape = model.shape();
     let length = model.info.spec.output_len();
     let worker = KeyframeWorker::new(Box::new(model), length, settings.input == InputKind::Live)
@@ -286,7 +289,10 @@ impl Segmenter for DualModelSegmenter {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        ops::Range,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
     use crate::{
@@ -304,7 +310,7 @@ mod tests {
     }
 
     impl KeyframeModel for LeftHalf {
-        fn fill(&mut self, _: &Frame) {}
+        fn fill(&mut self, _: &Frame, _: Option<Range<f32>>) {}
 
         fn run(&mut self, alpha: &mut [f32]) -> Result<(), MaskError> {
             if Some(self.asked.fetch_add(1, Ordering::Relaxed)) == self.refuses {

@@ -76,6 +76,10 @@ pub const KEYFRAME_LEVELS: (f32, f32) = (0.12, 0.88);
 /// [`Tuning::levels`] of the bundled fast models, which find slightly too much.
 pub const FAST_LEVELS: (f32, f32) = (0.31, 0.84);
 
+/// The fast model's alpha that may be a person, and the alpha that is one.
+const FAST_FOUND: f32 = 0.2;
+const FOUND: f32 = 0.1;
+
 /// A model's output: width, height and the region with the frame.
 pub type Shape = (usize, usize, Region);
 
@@ -221,6 +225,15 @@ impl Matte {
         self.keyframe.take(&self.pyramid, &self.fast_alpha);
         self.predicted.copy_from(&self.alpha);
         self.keyframe_is_current = true;
+    }
+
+    /// The columns with any person in the current frame, 0 to 1 from left to right, according to the fast model or the
+    /// last keyframe.
+    pub fn person_span(&self) -> Option<Range<f32>> {
+        let columns = [(&self.fast_alpha, FAST_FOUND), (&self.alpha, FOUND)].map(|(alpha, level)| alpha.span(level));
+        let columns = columns.into_iter().flatten().reduce(|a, b| a.start.min(b.start)..a.end.max(b.end))?;
+        let share = |at: usize| at as f32 / self.alpha.width as f32;
+        Some(share(columns.start)..share(columns.end))
     }
 
     /// Uses the keyframe model's result for the kept frame, where it is plausible given the fast model's.
