@@ -34,14 +34,17 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The size of a raw frame of the negotiated `size`: narrower if its rows have fewer bytes.
+/// The size of a raw frame of the negotiated `size`: narrower if its rows, and thereby the frame, have fewer bytes.
 ///
 /// PipeWire's libcamera plugin (0.3.65) ignores that a camera adjusts the width, for example to a multiple of 6.
 pub(super) fn delivered_size(pixel: Pixel, size: Size, blocks: &[Block<'_>]) -> Size {
-    let [(row, rows), ..] = convert::shapes(pixel, size);
+    let shapes = convert::shapes(pixel, size);
+    let [(row, rows), ..] = shapes;
     let Some(Chunk { stride, size: len, .. }) = blocks.first().map(|block| block.chunk) else { return size };
     let (stride, len) = (usize::try_from(stride).unwrap_or(0), len as usize);
-    if stride == 0 || stride >= row || stride.checked_mul(rows).is_none_or(|needed| needed > len) {
+    let bytes = |(row, rows): &(usize, usize)| row * rows;
+    let whole = if blocks.len() == 1 { shapes.iter().map(bytes).sum() } else { row * rows };
+    if stride == 0 || stride >= row || len >= whole || stride.checked_mul(rows).is_none_or(|needed| needed > len) {
         return size;
     }
     let width = (stride * size.width() / row) & !1;
@@ -178,8 +181,9 @@ mod tests {
         let bgr = Pixel::Rgb(RgbOrder::Bgr);
         let delivered = |stride, len| delivered_size(bgr, size(40, 16), &[block(&memory, 0, len, stride)]);
         assert_eq!(delivered(3 * 38, 3 * 38 * 16), size(38, 16));
+        let whole = 3 * 40 * 16;
         for (stride, len) in
-            [(3 * 40, 3 * 40 * 16), (3 * 44, 3 * 44 * 16), (0, 3 * 40 * 16), (3 * 38, 3 * 38 * 15), (1, 16)]
+            [(3 * 40, whole), (3 * 38, whole), (0, whole), (3 * 44, 3 * 44 * 16), (3 * 38, 3 * 38 * 15), (1, 16)]
         {
             assert_eq!(delivered(stride, len), size(40, 16), "{stride} {len}");
         }
