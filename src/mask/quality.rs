@@ -108,7 +108,8 @@ pub(crate) struct Plan {
 const BALANCED: Plan = Plan { input: (256, 192), windows: &[192], threads: 1, mean_gap: 5.0, min_gap: 2, max_gap: 7 };
 
 // two threads: an inference must be done within a frame time
-const HIGH: Plan = Plan { input: (384, 256), windows: &[320, 256], threads: 2, mean_gap: 3.5, min_gap: 2, max_gap: 4 };
+const HIGH: Plan =
+    Plan { input: (384, 256), windows: &[320, 256, 192], threads: 2, mean_gap: 3.5, min_gap: 2, max_gap: 4 };
 
 impl Quality {
     /// The keyframes of this preset; none for `eco`.

@@ -7,7 +7,7 @@ use std::ops::Range;
 const STEP: usize = 32;
 
 /// The margin beside the person, as a share of the frame's width, when a window is selected, and when it is kept.
-const MARGINS: (f32, f32) = (1.0 / 16.0, 1.0 / 32.0);
+const MARGINS: (f32, f32) = (1.0 / 24.0, 1.0 / 48.0);
 
 /// The windows of a model's input.
 #[derive(Debug)]
