@@ -33,16 +33,8 @@ fn a_camera_that_needs_libcamera_is_used_through_pipewire() {
         .daemon(
             r#"
             modprobe vimc || { echo 'no vimc'; exit 0; }
-            # WirePlumber needs the directories of logind
-            mkdir -p /run/systemd/seats /run/systemd/sessions /run/systemd/users /run/systemd/machines
-            export DBUS_SESSION_BUS_ADDRESS=unix:path=$XDG_RUNTIME_DIR/bus
-            dbus-daemon --session --nofork --nopidfile --address="$DBUS_SESSION_BUS_ADDRESS" 2> /dev/null &
-            must until_ok 20 test -S "$XDG_RUNTIME_DIR/bus"
-            pipewire >> "$LOG" 2>&1 &
-            must until_ok 20 test -S "$XDG_RUNTIME_DIR/pipewire-0"
-            wireplumber >> "$LOG" 2>&1 &
-            listed() { pw-cli ls Node | grep -q libcamera_input; }
-            must until_ok 60 listed
+            pipewire_session
+            must until_ok 60 node libcamera_input
             for size in 1280x720 1920x1080; do
                 export BGCAM_OUTPUT_SIZE=$size
                 start --camera auto --background none

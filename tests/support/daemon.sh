@@ -32,6 +32,18 @@ camera_gone() { ! "$BGCAM" status --json | grep -q '"native"'; }
 paint_room() { v4l2-ctl -d /dev/video0 -c test_pattern=9 -c osd_text_mode=2; }
 control() { v4l2-ctl -d /dev/video0 -c "$1" || fail "$1"; }
 
+# A session with PipeWire and WirePlumber, which needs the directories of logind; `node NAME` prints the full name of a node in it.
+pipewire_session() {
+    mkdir -p /run/systemd/seats /run/systemd/sessions /run/systemd/users /run/systemd/machines
+    export DBUS_SESSION_BUS_ADDRESS=unix:path=$XDG_RUNTIME_DIR/bus
+    dbus-daemon --session --nofork --nopidfile --address="$DBUS_SESSION_BUS_ADDRESS" 2> /dev/null &
+    must until_ok 20 test -S "$XDG_RUNTIME_DIR/bus"
+    pipewire >> "$LOG" 2>&1 &
+    must until_ok 20 test -S "$XDG_RUNTIME_DIR/pipewire-0"
+    wireplumber >> "$LOG" 2>&1 &
+}
+node() { pw-cli ls Node | sed -n "s/.*node.name = \"\($1[^\"]*\)\".*/\1/p" | grep -m 1 .; }
+
 watch() { rm -f $SEEN; python3 "$SUPPORT/watcher.py" $SEEN "$@" >> "$SHARE/room" 2>&1 & R=$!; must until_ok 20 test -e $SEEN; }
 open_reader() { kill -USR1 $R; }
 close_reader() { kill -HUP $R; must until_ok 10 grep -q here=0 $SEEN; }

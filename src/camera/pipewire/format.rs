@@ -49,43 +49,68 @@ pub(super) struct VideoFormat {
     pub lines: Lines,
 }
 
-/// The formats that bgcam reads, the best first: the requested size, then larger and smaller ones; in each case raw
-/// formats before JPEG. Grey is a last resort.
+/// The formats that bgcam reads, the best first, by the same costs as for webcams: half the rate costs as much as half
+/// the pixels, and JPEG slightly more than raw formats. Grey is a last resort.
+///
+/// Of a range, PipeWire takes the first value that the camera lists, which may be the worst: 1 frame per second, or the
+/// smallest size. Ranges therefore become wider from offer to offer.
 ///
 /// Without a modifier, so that a camera cannot choose memory of a graphics card.
 pub(super) fn offers(settings: &Settings) -> Vec<Pod> {
-    let wanted = (settings.size.width() as u32, settings.size.height() as u32);
-    let all = |min| Value::Rectangles([wanted, min, (MAX_SIDE, MAX_SIDE)]);
-    let sizes = [Value::Rectangle(wanted.0, wanted.1), all(wanted), all((16, 16))];
     let is_accepted = |name: &str| settings.fourcc.as_deref().is_none_or(|only| only == name);
-    let ids = |grey: bool| {
-        let raw = RAW.iter().filter(|(_, name, pixel)| (*pixel == Pixel::Grey) == grey && is_accepted(name));
-        raw.map(|(id, ..)| *id).collect::<Vec<_>>()
+    let raw = |is_grey: bool| {
+        let known = RAW.iter().filter(|(_, name, pixel)| (*pixel == Pixel::Grey) == is_grey && is_accepted(name));
+        let ids = known.map(|(id, ..)| *id).collect::<Vec<_>>();
+        let kind = [(key::MEDIA_SUBTYPE, Value::Id(key::RAW)), (key::FORMAT, Value::Ids(ids.clone()))];
+        (!ids.is_empty()).then_some(kind.to_vec())
     };
+    let jpeg = (is_accepted("MJPG") || is_accepted("JPEG")).then(|| vec![(key::MEDIA_SUBTYPE, Value::Id(key::MJPG))]);
+    let (sizes, rates) = (sizes(settings.size), rates(settings.fps));
     let mut offers = Vec::new();
-    for size in &sizes {
-        offers.extend(raw_offer(ids(false), size, settings.fps));
-        if is_accepted("MJPG") || is_accepted("JPEG") {
-            let kind = (key::MEDIA_SUBTYPE, Value::Id(key::MJPG));
-            offers.push(offer(vec![kind], size, settings.fps));
+    for (kind, cost) in [(raw(false), 0.0), (jpeg, Pixel::Mjpg.cost())] {
+        for (size, smaller) in kind.is_some().then_some(&sizes).into_iter().flatten() {
+            offers.extend(rates.iter().map(|(rate, slower)| (cost + smaller + slower, (kind.clone(), size, rate))));
         }
     }
-    offers.extend(raw_offer(ids(true), &sizes[2], settings.fps));
-    offers
+    offers.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let last = (raw(true), &sizes[sizes.len() - 1].0, &rates[rates.len() - 1].0);
+    let offers = offers.into_iter().map(|(_, offer)| offer).chain([last]);
+    offers.filter_map(|(kind, size, rate)| Some(offer(kind?, size, rate))).collect()
 }
 
-/// `None` without formats.
-fn raw_offer(ids: Vec<u32>, size: &Value, fps: u32) -> Option<Pod> {
-    let kind = [(key::MEDIA_SUBTYPE, Value::Id(key::RAW)), (key::FORMAT, Value::Ids(ids.clone()))];
-    (!ids.is_empty()).then(|| offer(kind.into(), size, fps))
+/// The sizes to ask for, with their costs in octaves of pixels.
+fn sizes(wanted: Size) -> [(Value, f64); 5] {
+    let wanted = (wanted.width() as u32, wanted.height() as u32);
+    let from = |numerator: u32, denominator: u32| {
+        let min = [wanted.0, wanted.1].map(|side| (side * numerator / denominator).max(16));
+        Value::Rectangles([wanted, (min[0], min[1]), (MAX_SIDE, MAX_SIDE)])
+    };
+    [
+        (Value::Rectangle(wanted.0, wanted.1), 0.0),
+        (from(1, 1), 0.15),
+        (from(3, 4), 0.83),
+        (from(1, 2), 2.0),
+        (from(0, 1), 4.0),
+    ]
 }
 
-fn offer(kind: Vec<(u32, Value)>, size: &Value, fps: u32) -> Pod {
-    let rate = [(fps, 1), (0, 1), (MAX_RATE, 1)];
+/// The frame rates to ask for, with their costs in octaves: 29.97 counts as 30.
+fn rates(wanted: u32) -> [(Value, f64); 4] {
+    let from = |min: (u32, u32), max| Value::Fractions([(wanted, 1), min, max]);
+    let (ntsc, max) = ((wanted * 99, 100), (MAX_RATE.max(wanted), 1));
+    [
+        (from(ntsc, (wanted * 11, 10)), 0.0),
+        (from(ntsc, max), 0.01),
+        (from((wanted, 2), max), 1.0),
+        (from((0, 1), max), 3.0),
+    ]
+}
+
+fn offer(kind: Vec<(u32, Value)>, size: &Value, rate: &Value) -> Pod {
     let mut properties = vec![(key::MEDIA_TYPE, Value::Id(key::VIDEO))];
     properties.extend(kind);
     properties.push((key::SIZE, size.clone()));
-    properties.push((key::FRAMERATE, Value::Fractions(rate)));
+    properties.push((key::FRAMERATE, rate.clone()));
     object(pod::OBJECT_FORMAT, pod::PARAM_ENUM_FORMAT, &properties)
 }
 
@@ -177,7 +202,9 @@ mod tests {
 
     #[test]
     fn every_offer_is_a_format_that_can_be_parsed() {
-        for (fourcc, count) in [(None, 7), (Some("YUYV"), 3), (Some("MJPG"), 3), (Some("GREY"), 1), (Some("RGB4"), 0)] {
+        for (fourcc, count) in
+            [(None, 41), (Some("YUYV"), 20), (Some("MJPG"), 20), (Some("GREY"), 1), (Some("RGB4"), 0)]
+        {
             let offers = offers(&settings(fourcc));
             assert_eq!(offers.len(), count, "{fourcc:?}");
             for offer in &offers {
