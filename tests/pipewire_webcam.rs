@@ -1,4 +1,4 @@
-//! A webcam that PipeWire offers, in a guest: its format, size and rate, and its end with the server.
+//! The size and rate of a webcam that PipeWire offers, in a guest.
 #![cfg(feature = "pipewire")]
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 

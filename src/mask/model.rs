@@ -76,8 +76,8 @@ impl Model {
         self.scaler.fill(frame, self.model.input());
     }
 
-    /// Scales the part of `frame` around `span` (0 to 1, from left to right) into the model's input, and at least the
-    /// part that a window covers; without a span, all of it.
+    /// Scales the narrowest window around `span` (0 to 1, from left to right) into the model's input; without a span or
+    /// windows, the whole frame.
     pub(crate) fn fill_span(&mut self, frame: &Frame, span: Option<Range<f32>>) {
         self.windows.select(span);
         match self.windows.current() {

@@ -166,20 +166,19 @@ impl OnnxModel {
             model.find_state_shapes(&mut inputs)?;
         }
         let sets = if is_recurrent { 2 } else { 1 };
-        let dims = &model.signature.alpha_dims;
-        let outputs = (0..sets).map(|_| model.select_outputs(Some(dims))).collect::<ort::Result<_>>();
+        let select = |_| model.select_outputs(Some(&model.signature.alpha_dims));
+        let outputs = (0..sets).map(select).collect::<ort::Result<_>>().map_err(not_onnx)?;
         let decoder = Decoder::new(spec, model.signature.channels);
-        let outputs = outputs.map_err(not_onnx)?;
         model.tensors.push(Tensors { width: spec.width, decoder, inputs, outputs, turn: 0 });
         model.run(&mut vec![0.0; spec.output_len()])?;
         model.reset();
         Ok(model)
     }
 
-    /// Prepares the model, which has no recurrent state, for images of another width.
+    /// Prepares the model, which must not be recurrent, for images of another width; after an error, it is not.
     ///
     /// # Errors
-    /// If the model has a fixed width, or fails.
+    /// If the model has a fixed width, or fails with this one.
     pub(super) fn add_width(&mut self, width: usize) -> Result<(), MaskError> {
         let spec = ModelSpec { width, ..self.spec.clone() };
         let failed = |error: ort::Error| run_error(&spec, &error);
@@ -189,7 +188,11 @@ impl OnnxModel {
             Inputs::new(self.session.allocator(), &spec, &self.signature, self.session.inputs()).map_err(failed)?;
         let outputs = vec![self.select_outputs(Some(&dims)).map_err(failed)?];
         self.tensors.push(Tensors { width, decoder: Decoder::new(&spec, channels), inputs, outputs, turn: 0 });
-        self.run_at(self.tensors.len() - 1, &mut vec![0.0; spec.output_len()])
+        let result = self.run_at(self.tensors.len() - 1, &mut vec![0.0; spec.output_len()]);
+        if result.is_err() {
+            self.tensors.pop();
+        }
+        result
     }
 
     /// Finds the shapes of the state, which the file may leave open, with two frames.

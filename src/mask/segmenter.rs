@@ -464,6 +464,45 @@ mod tests {
     }
 
     #[test]
+    fn a_window_has_the_same_person_as_the_whole_frame() {
+        let models_dirs = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models")];
+        let settings = Settings { model: KEYFRAME_MODEL.to_owned(), models_dirs, ..Settings::default() };
+        let Some(portrait) = portrait() else { return };
+        let mut spec = catalogue::find(&settings).unwrap().clone();
+        (spec.width, spec.height) = (384, 256);
+        let mut model = match Model::open(&spec, &settings, SIZE) {
+            Ok(model) => model,
+            #[expect(clippy::print_stderr, reason = "reports a skipped test")]
+            Err(error @ MaskError::NoLibrary { .. }) => {
+                eprintln!("skipped: {error}");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        model.add_windows(&[288, 256]); // the model only accepts multiples of 64
+        let mut run = |span| {
+            let mut values = vec![f32::NAN; spec.output_len()];
+            model.fill_span(&portrait, span);
+            model.run_into(&mut values).unwrap();
+            values
+        };
+        let whole = run(None);
+        assert_eq!(run(Some(0.2..0.8)), whole, "no window is wide enough");
+        let narrow = run(Some(0.35..0.65));
+        let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len() as f32;
+        let [person, hair] = [0, 1].map(|plane| mean(&whole[plane * 384 * 256..][..384 * 256]));
+        assert!(person > 0.2 && hair > 0.02, "{person} {hair}");
+        let (mut inside, mut outside) = (Vec::new(), Vec::new());
+        for (narrow, whole) in narrow.chunks_exact(384).zip(whole.chunks_exact(384)) {
+            inside.extend((64..320).map(|x| (narrow[x] - whole[x]).abs()));
+            outside.extend_from_slice(&narrow[..64]);
+            outside.extend_from_slice(&narrow[320..]);
+        }
+        assert!(outside.iter().all(|&value| value == 0.0));
+        assert!(mean(&inside) < 0.03, "{}", mean(&inside));
+    }
+
+    #[test]
     fn a_slow_camera_gets_each_result_on_its_own_frame() {
         let Some((mut segmenter, asked)) = open(Quality::High, 1, None) else { return };
         segmenter.rate.is_live = true;
