@@ -117,6 +117,7 @@ fn bench_measures_every_stage() {
         let names: Vec<_> = stages.iter().map(|stage| stage["name"].clone()).collect();
         assert_eq!(report["quality"], quality);
         assert_eq!(names, expected);
+        assert!(report["inference_ms"].as_f64().unwrap() > 0.0, "{report}");
         for stage in stages.iter().filter(|stage| stage["name"] != "keyframes") {
             assert!(stage["cpu_ms"].as_f64().unwrap() > 0.0, "{stage}");
         }

@@ -23,13 +23,19 @@ use crate::{
         arguments::{MaskArgs, parse_background, whole},
     },
     error::{Failure, Kind},
-    frame::{Frame, Mask, Size},
+    frame::{Frame, Mask, Pool, Size},
     mask::{self, Quality, Segmenter},
     render, stats,
 };
 
 /// Frames before the measurement starts, which fill caches and allocate lazy buffers.
 const WARM_UP: u32 = 10;
+
+/// Decoded frames: the one being filled, and one that the segmenter holds.
+const DECODED: usize = 2;
+
+/// Inferences measured for the unit of the results.
+const INFERENCES: usize = 50;
 
 /// The arguments of `bgcam bench`.
 #[derive(Debug, Args)]
@@ -67,9 +73,7 @@ pub struct BenchArgs {
 pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let load = load_average();
     let source_settings = camera::Settings { device: args.camera.clone(), size: args.size, ..config.camera.clone() };
-    let frames = frames_of(&source_settings)?;
-    let jpegs = frames.iter().map(|frame| sample::mjpeg(frame)).collect::<Result<Vec<_>, _>>();
-    let jpegs = jpegs.map_err(|error| Failure::new(Kind::Internal, format!("cannot encode a JPEG: {error}")))?;
+    let jpegs = jpegs_of(&source_settings)?;
     let scene = match &args.background {
         Some(spec) => render::scene(spec.clone().fitted(config.fit), args.size, config)?,
         None => Scene { look: config.look.clone(), ..image_scene(args.size) },
@@ -82,9 +86,9 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
             stages.meters.iter_mut().for_each(Meter::clear);
             before = Times::now(&*stages.segmenter);
         }
-        let index = ping_pong(number as usize, frames.len());
+        let jpeg = &jpegs[ping_pong(number as usize, jpegs.len())];
         let position = Duration::from_secs(1) * number / config.fps.max(1);
-        stages.run(&frames[index], &jpegs[index], &scene, position)?;
+        stages.run(number, jpeg, &scene, position)?;
         if stages.segmenter.info().quality != Quality::Eco {
             // leaves time for keyframes, as the interval between a camera's frames does
             clock.wait();
@@ -96,12 +100,14 @@ pub fn run(args: &BenchArgs, config: &Config) -> Result<Report, Failure> {
     let (stages, without_models) =
         stages.results(args.frames, &spent, matches!(scene.background, Background::Moving(_)));
     let per_frame = |time: Duration| time.as_secs_f64() * 1e3 / f64::from(args.frames);
+    let inference = mask::measure(&config.mask, INFERENCES)?.cpu;
     Ok(Report {
         size: args.size.to_string(),
         frames: args.frames,
         background: scene.label,
         model: config.mask.model.clone(),
         quality,
+        inference_ms: inference.as_secs_f64() * 1e3,
         model_ms: per_frame(spent.model),
         without_models_ms: per_frame(without_models),
         stages,
@@ -115,7 +121,7 @@ struct Stages {
     decoder: Mjpeg,
     segmenter: Box<dyn Segmenter>,
     compositor: Compositor,
-    decoded: Frame,
+    decoded: Pool<Frame>,
     mask: Mask,
     output: Frame,
     /// Of the stages `mjpeg`, `mask` and `compose`, and of the last two together.
@@ -130,7 +136,7 @@ impl Stages {
             decoder: decoder.ok_or_else(|| Failure::new(Kind::Internal, "cannot create a JPEG decoder"))?,
             segmenter: mask::open(&config.mask, args.size)?,
             compositor: Compositor::new(args.size),
-            decoded: Frame::new(args.size),
+            decoded: Pool::new(DECODED, || Frame::new(args.size)),
             mask: Mask::new(args.size),
             output: Frame::new(args.size),
             meters: ["mjpeg", "mask", "compose", "all but mjpeg"].map(|name| Meter::new(name, args.frames)),
@@ -138,15 +144,22 @@ impl Stages {
         })
     }
 
-    /// Processes a frame, with a moving background at `position`.
-    fn run(&mut self, frame: &Arc<Frame>, jpeg: &[u8], scene: &Scene, position: Duration) -> Result<(), Failure> {
+    /// Processes frame `number`, with a moving background at `position`.
+    fn run(&mut self, number: u32, jpeg: &[u8], scene: &Scene, position: Duration) -> Result<(), Failure> {
         let Self { decoder, segmenter, compositor, decoded, mask, output, meters, keyframes } = self;
         let [mjpeg_meter, mask_meter, compose_meter, all] = meters;
-        mjpeg_meter.measure(|| decoder.decode(jpeg, decoded))?;
+        let frame = decoded.fill(|frame| {
+            frame.seq = number.into();
+            frame.captured_at = Instant::now();
+            mjpeg_meter.measure(|| decoder.decode(jpeg, frame))
+        })?;
+        let frame = frame.ok_or_else(|| Failure::new(Kind::Internal, "all buffers are in use"))?;
         all.measure(|| {
-            mask_meter.measure(|| segmenter.segment(frame, mask))?;
+            let ready = mask_meter.measure(|| segmenter.segment(&frame, mask))?;
             scene.background.seek(position);
-            compose_meter.measure(|| compositor.compose(frame, Some(mask), scene, output));
+            // the first frame may be held back, and its mask is not ready
+            let (frame, mask) = ready.as_ref().map_or((&frame, None), |ready| (ready, Some(&*mask)));
+            compose_meter.measure(|| compositor.compose(frame, mask, scene, output));
             Ok::<(), mask::MaskError>(())
         })?;
         keyframes.walls.extend(segmenter.keyframe_time().filter(|time| keyframes.walls.last() != Some(time)));
@@ -183,21 +196,20 @@ fn image_scene(size: Size) -> Scene {
     Scene { label: "a test image".to_owned(), background: Background::Image(Arc::new(image)), ..Scene::off() }
 }
 
-/// Reads a few frames in advance, so that the source is not measured.
-fn frames_of(settings: &camera::Settings) -> Result<Vec<Arc<Frame>>, Failure> {
+/// Encodes a few frames in advance, so that the source is not measured, and takes little memory.
+fn jpegs_of(settings: &camera::Settings) -> Result<Vec<Vec<u8>>, Failure> {
     const FRAMES: usize = 30;
     if !(settings.device == "demo" || settings.device.starts_with("file:")) {
         let text = format!("cannot measure with camera {:?}, expected demo or file:PATH", settings.device);
         return Err(Failure::new(Kind::BadInput, text));
     }
     let mut source = camera::open(settings)?;
-    (0..FRAMES)
-        .map(|_| {
-            let mut frame = Frame::new(settings.size);
-            source.next(&mut frame)?;
-            Ok(Arc::new(frame))
-        })
-        .collect()
+    let mut frame = Frame::new(settings.size);
+    let encode = |_| {
+        source.next(&mut frame)?;
+        sample::mjpeg(&frame).map_err(|error| Failure::new(Kind::Internal, format!("cannot encode a JPEG: {error}")))
+    };
+    (0..FRAMES).map(encode).collect()
 }
 
 /// The index of frame `number` in a clip of `count` frames that plays forwards and backwards.

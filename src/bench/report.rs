@@ -22,6 +22,10 @@ pub struct Report {
     pub model: String,
     /// Quality of the mask.
     pub quality: Quality,
+    /// CPU time of one inference of the model that runs on every frame, in milliseconds: the unit L, which makes results
+    /// comparable between machines. 0 in results saved by earlier versions.
+    #[serde(default)]
+    pub inference_ms: f64,
     /// CPU time per frame of the model that runs on every frame, in milliseconds; part of the stage `mask`.
     pub model_ms: f64,
     /// CPU time per frame without the models and MJPEG decoding, in milliseconds.
@@ -65,6 +69,16 @@ impl fmt::Display for Report {
             "CPU ms per frame: per-frame model {:.2}, everything except models and mjpeg {:.2}",
             self.model_ms, self.without_models_ms
         )?;
+        if let (true, Some(all)) = (self.inference_ms > 0.0, self.stages.last()) {
+            let in_inferences = |ms: f64| ms / self.inference_ms;
+            writeln!(
+                f,
+                "one inference of the per-frame model takes {:.2} ms (L): all but mjpeg {:.1} L, without models {:.1} L",
+                self.inference_ms,
+                in_inferences(all.cpu_ms),
+                in_inferences(self.without_models_ms)
+            )?;
+        }
         writeln!(f, "memory {:.0} MiB, load average at start {:.1}", self.rss_mib, self.load)
     }
 }
@@ -119,5 +133,49 @@ impl Report {
         }
         line("except models", before.without_models_ms, self.without_models_ms);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(inference_ms: f64) -> Report {
+        let stage = |name: &str, cpu_ms: f64| Stage {
+            name: name.to_owned(),
+            cpu_ms,
+            p50_ms: cpu_ms,
+            p95_ms: cpu_ms,
+            p99_ms: cpu_ms,
+            allocations: 0.0,
+        };
+        Report {
+            size: "1280x720".to_owned(),
+            frames: 300,
+            background: "a test image".to_owned(),
+            model: "landscape".to_owned(),
+            quality: Quality::Eco,
+            inference_ms,
+            model_ms: 2.0,
+            without_models_ms: 5.0,
+            stages: vec![stage("mask", 6.0), stage("all but mjpeg", 7.0)],
+            rss_mib: 80.0,
+            load: 0.1,
+        }
+    }
+
+    #[test]
+    fn costs_are_also_given_in_inferences() {
+        let text = report(2.0).to_string();
+        assert!(text.contains("takes 2.00 ms (L): all but mjpeg 3.5 L, without models 2.5 L"), "{text}");
+    }
+
+    #[test]
+    fn results_saved_without_the_unit_are_readable() {
+        let mut saved = serde_json::to_value(report(2.0)).unwrap();
+        saved.as_object_mut().unwrap().remove("inference_ms");
+        let before: Report = serde_json::from_value(saved).unwrap();
+        assert!(!before.to_string().contains("(L)"));
+        assert!(report(2.0).compared_with(&before).contains("1.00x"));
     }
 }

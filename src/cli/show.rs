@@ -67,7 +67,7 @@ impl Row {
         };
         let measured = (measure && error.is_none()).then(|| mask::measure(&settings, 20));
         let milliseconds = match measured {
-            Some(Ok(time)) => Some(time.as_secs_f64() * 1e3),
+            Some(Ok(time)) => Some(time.wall.as_secs_f64() * 1e3),
             Some(Err(failure)) => {
                 error = Some(Failure::from(failure));
                 None

@@ -25,6 +25,7 @@ use self::{model::Model, segmenter::DualModelSegmenter};
 use crate::{
     error::Failure,
     frame::{Frame, Mask, Size},
+    stats,
 };
 
 pub mod catalogue;
@@ -192,7 +193,9 @@ pub trait Segmenter: Send {
 /// If the model is unknown, its file is missing or wrong, or ONNX Runtime cannot be used. If only the keyframe model
 /// is unusable, the fast model runs alone; the log and [`ModelInfo::missing`] have the reason.
 pub fn open(settings: &Settings, size: Size) -> Result<Box<dyn Segmenter>, MaskError> {
-    Ok(Box::new(DualModelSegmenter::open(settings, size)?))
+    let segmenter = DualModelSegmenter::open(settings, size)?;
+    stats::trim_heap(); // that of the parsed model files
+    Ok(Box::new(segmenter))
 }
 
 /// Loads ONNX Runtime as [`open`] would, and returns the library's path.
@@ -208,20 +211,35 @@ pub fn library_version(path: &Path) -> Option<String> {
     runtime::version_of(path)
 }
 
-/// The median time of one inference of the configured model, over `runs` (at least one) after a warm-up.
+/// The cost of one inference.
+#[derive(Debug, Clone, Copy)]
+pub struct InferenceTime {
+    /// Wall time.
+    pub wall: Duration,
+    /// CPU time of all threads.
+    pub cpu: Duration,
+}
+
+/// The median time of one inference of the configured model, over `runs` (at least one) after a warm-up. The CPU time
+/// includes what other threads of this process do meanwhile.
 ///
 /// # Errors
 /// As [`open`], and if the model fails.
-pub fn measure(settings: &Settings, runs: usize) -> Result<Duration, MaskError> {
+pub fn measure(settings: &Settings, runs: usize) -> Result<InferenceTime, MaskError> {
     const WARM_UP: usize = 3;
     let mut model = Model::open(catalogue::find(settings)?, settings, Size::HD)?;
-    let mut times = Vec::with_capacity(runs + WARM_UP);
-    for _ in 0..runs.max(1) + WARM_UP {
-        let start = Instant::now();
+    let (mut walls, mut cpus) = (Vec::new(), Vec::new());
+    for run in 0..runs.max(1) + WARM_UP {
+        let (start, cpu) = (Instant::now(), stats::process_time());
         model.run()?;
-        times.push(start.elapsed());
+        if run >= WARM_UP {
+            walls.push(start.elapsed());
+            cpus.push(stats::process_time().saturating_sub(cpu));
+        }
     }
-    let times = &mut times[WARM_UP..];
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
+    let median = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    Ok(InferenceTime { wall: median(walls), cpu: median(cpus) })
 }
