@@ -149,8 +149,8 @@ pub fn rss_mib() -> f64 {
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
-/// Returns freed memory to the system. Decoding an image temporarily takes tens of MiB, and glibc does not shrink
-/// its arenas by itself.
+/// Returns freed memory to the system. Decoding an image or loading a model temporarily takes tens of MiB, and glibc does
+/// not shrink its arenas by itself.
 pub fn trim_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: takes no pointers and may be called at any time from any thread.

@@ -329,7 +329,9 @@ fn state_changes(spec: &ModelSpec, state: &StateTensor, found: &[usize]) -> Mask
     problem(spec, &format!("state {:?}", state.name), found, expected, fix)
 }
 
-/// One thread suits models of a few milliseconds, and spinning between frames would double the CPU time.
+/// One thread suits models of a few milliseconds, and spinning between frames would double the CPU time. A plan of the
+/// memory for each input size saves no time, but keeps memory of its own: 11 MiB for the keyframes of `balanced`, 23 for
+/// those of `high`.
 pub(super) fn commit(runtime: &Runtime, bytes: &[u8], processor: Processor, threads: usize) -> ort::Result<Session> {
     let mut builder = SessionBuilder::new(&runtime.environment)?
         .with_execution_providers(provider(processor, threads).as_slice())?
@@ -338,6 +340,7 @@ pub(super) fn commit(runtime: &Runtime, bytes: &[u8], processor: Processor, thre
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
+        .with_memory_pattern(false)?
         .with_log_level(LogLevel::Warning)?;
     if processor == Processor::MiGraphX {
         append_migraphx(&runtime.library, &mut builder)?;
