@@ -8,8 +8,9 @@ use std::{
 /// The last frame is held at least this long after the camera stops, before a card replaces it.
 const MIN_HOLD: Duration = Duration::from_secs(1);
 
-/// A mask is shown with its own frame up to at least this age.
-const MIN_STALE_AGE: Duration = Duration::from_secs(1);
+/// A mask is shown with its own frame up to at least this age: an overloaded machine freezes the person for a moment
+/// rather than hiding them.
+const MIN_STALE_AGE: Duration = Duration::from_secs(3);
 
 /// A frame may lack the person at least this long before a card reports it.
 const MIN_MODEL_LOST: Duration = Duration::from_secs(3);

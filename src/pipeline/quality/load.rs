@@ -6,6 +6,10 @@
 /// Consecutive seconds with too many late masks before a step down.
 const MAX_BAD_SECONDS: u32 = 2;
 
+/// The share of late masks, in percent, above which two steps are taken at once, and the next after one more second: one
+/// step would not be enough, and until it is, the output is slow or shows nobody.
+const SEVERE_PERCENT: u64 = 75;
+
 /// Consecutive good seconds before a step is undone.
 const RECOVERY_SECONDS: u32 = 10;
 
@@ -53,6 +57,7 @@ impl Load {
         if frames == 0 {
             return None;
         }
+        let is_severe = late * 100 > frames * SEVERE_PERCENT;
         if late * 10 > frames {
             self.good = 0;
             self.bad += 1;
@@ -66,7 +71,11 @@ impl Load {
             if std::mem::take(&mut self.is_trial) {
                 self.recovery = (self.recovery * 2).min(MAX_RECOVERY_SECONDS);
             }
-            self.step += 1;
+            if is_severe {
+                self.bad = MAX_BAD_SECONDS - 1;
+                self.step += 1;
+            }
+            self.step = (self.step + 1).min(self.max_step);
             return Some(self.step);
         }
         if self.good >= self.recovery && self.step > 0 {
@@ -131,7 +140,15 @@ mod tests {
 
     #[test]
     fn degradation_stops_at_the_maximum_step() {
-        assert_eq!(steps(100, |_, _| 30), [(2, 1), (4, 2), (6, 3)]);
+        assert_eq!(steps(100, |_, _| 20), [(2, 1), (4, 2), (6, 3)]);
+    }
+
+    #[test]
+    fn if_nearly_all_masks_are_late_it_degrades_faster() {
+        assert_eq!(steps(100, |_, _| 30), [(2, 2), (3, 3)]);
+        assert_eq!(steps(6, |_, step| if step == 0 { 30 } else { 0 }), [(2, 2)]);
+        let changes = steps(7, |second, _| if second < 3 { 30 } else { 20 });
+        assert_eq!(changes, [(2, 2), (3, 3)], "the last step follows after one bad second");
     }
 
     #[test]

@@ -158,6 +158,29 @@ fn at_every_rate_the_person_is_in_every_frame() {
 }
 
 #[test]
+fn with_a_very_slow_model_the_person_freezes_instead_of_disappearing() {
+    let mut stage = Stage::new(30.0, Model::None);
+    let time = Duration::from_millis(1200);
+    let mut busy_with = None::<Arc<Frame>>;
+    let mut first_mask = None;
+    stage.run(Duration::from_secs(12), |stage| {
+        let newest = stage.previous.as_ref().expect("there is a frame");
+        let is_done = |frame: &Arc<Frame>| stage.now - frame.captured_at >= time;
+        if let Some(done) = busy_with.take_if(|frame| is_done(frame)) {
+            first_mask.get_or_insert(stage.now);
+            stage.put_mask(done, 0);
+        }
+        busy_with.get_or_insert_with(|| Arc::clone(newest));
+        if first_mask.is_some_and(|since| stage.now > since) {
+            assert!(stage.is_live() && stage.shows(ROOM, GREEN), "at {:?}", stage.now - stage.start);
+        } else {
+            assert!(!stage.has_room());
+        }
+    });
+    assert!(first_mask.is_some());
+}
+
+#[test]
 fn at_every_rate_a_card_reports_a_missing_model() {
     for fps in RATES {
         let mut stage = Stage::new(fps, Model::None);
