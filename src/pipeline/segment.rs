@@ -95,8 +95,10 @@ impl Segment {
         }
     }
 
-    /// Loads the configured model, or the built-in one after it `failed`, and computes masks until the model fails, the
-    /// settings change or the pipeline stops.
+    /// Loads the configured model, or the built-in one after it `failed`, and computes masks until the model fails, it has
+    /// to be reloaded or the pipeline stops.
+    ///
+    /// If the settings change while masks are needed, their model is prepared beside the active one.
     fn run_once(
         &self,
         settings: &Arc<mask::Settings>,
@@ -104,20 +106,24 @@ impl Segment {
         pool: &mut Pool<Mask>,
         backoff: &mut Backoff,
     ) -> Result<(), MaskError> {
-        let fallback = failed.map(|_| mask::Settings { model: BUILT_IN.to_owned(), ..(**settings).clone() });
-        let mut worker = Worker::open(self, fallback.as_ref().unwrap_or(settings), failed)?;
+        let mut worker = Worker::open(self, settings, failed)?;
         let mut last_session = 0;
         let mut failures = 0;
-        while !self.wake.is_stopped() && Arc::ptr_eq(settings, &self.settings.load()) {
-            let captured = match self.frames.take(Instant::now() + POLL_INTERVAL) {
-                Taken::Value(captured) => captured,
-                Taken::TimedOut => continue,
-                Taken::Closed => break,
-            };
-            if !self.scenes.need_masks() {
-                last_session = 0; // earlier frames are useless once masks are needed again
-                continue;
+        while !self.wake.is_stopped() {
+            let wanted = self.settings.load();
+            if !Arc::ptr_eq(&wanted, &worker.wanted) && (last_session == 0 || !worker.change_settings(&wanted)) {
+                return Ok(());
             }
+            let captured = match self.frames.take(Instant::now() + POLL_INTERVAL) {
+                Taken::Value(captured) if self.scenes.need_masks() => captured,
+                Taken::Closed => break,
+                _ if worker.is_changing_settings => return Ok(()), // the swap needs frames
+                Taken::Value(_) => {
+                    last_session = 0; // earlier frames are useless once masks are needed again
+                    continue;
+                }
+                Taken::TimedOut => continue,
+            };
             if captured.session != last_session {
                 worker.begin_session();
                 last_session = captured.session;
@@ -128,6 +134,9 @@ impl Segment {
                 Ok(()) => {
                     backoff.reset();
                     failures = 0;
+                    if worker.needs_reload {
+                        return Ok(());
+                    }
                 }
                 // without a mask the frame is shown without the person
                 Err(error) if error.recovery() == Recovery::SkipFrame && failures < MAX_FAILURES => failures += 1,
@@ -172,10 +181,17 @@ impl Segment {
 /// The loaded model, and the rules that decide its quality.
 struct Worker<'a> {
     thread: &'a Segment,
-    settings: &'a mask::Settings,
-    /// Why this is not the configured model.
-    failed: Option<&'a Failure>,
+    /// The configured settings.
+    wanted: Arc<mask::Settings>,
+    /// The settings in effect.
+    settings: Arc<mask::Settings>,
+    /// Why these are not the configured ones.
+    failed: Option<Failure>,
     swap: ModelSwap,
+    /// Whether the swap in progress is to the configured settings.
+    is_changing_settings: bool,
+    /// Whether that swap has failed.
+    needs_reload: bool,
     /// The quality last reported to `status`.
     quality: Quality,
     load: Load,
@@ -189,19 +205,22 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn open(thread: &'a Segment, settings: &'a mask::Settings, failed: Option<&'a Failure>) -> Result<Self, MaskError> {
-        let is_auto = settings.quality == Quality::Auto;
-        let first = if is_auto { Quality::Balanced } else { settings.quality };
-        let segmenter = (thread.open_model)(&mask::Settings { quality: first, ..settings.clone() }, thread.size)?;
+    fn open(thread: &'a Segment, wanted: &Arc<mask::Settings>, failed: Option<&Failure>) -> Result<Self, MaskError> {
+        let built_in = || mask::Settings { model: BUILT_IN.to_owned(), ..(**wanted).clone() };
+        let settings = failed.map_or_else(|| Arc::clone(wanted), |_| Arc::new(built_in()));
+        let segmenter = (thread.open_model)(&first_settings(&settings), thread.size)?;
         let quality = segmenter.info().quality;
         let mut worker = Self {
             thread,
+            wanted: Arc::clone(wanted),
+            auto: (settings.quality == Quality::Auto).then(AutoQuality::new),
             settings,
-            failed,
+            failed: failed.cloned(),
             swap: ModelSwap::new(segmenter),
+            is_changing_settings: false,
+            needs_reload: false,
             quality,
             load: Load::new(MAX_DEGRADE, thread.counts()),
-            auto: is_auto.then(AutoQuality::new),
             why: "",
             next_check: Instant::now() + thread.load_interval,
             report: Report::default(),
@@ -229,7 +248,7 @@ impl<'a> Worker<'a> {
     fn publish_model(&mut self) {
         let info = self.swap.active().info();
         self.quality = info.quality;
-        self.thread.health.lock().model_loaded(&self.settings.model, info, self.failed);
+        self.thread.health.lock().model_loaded(&self.settings.model, info, self.failed.as_ref());
     }
 
     /// Checks the load once per interval and adapts the quality.
@@ -246,7 +265,8 @@ impl<'a> Worker<'a> {
             is_on_time: self.load.is_on_time(),
             is_overloaded: step.is_some_and(|step| step > 0),
         };
-        if let Some(change) = self.auto.as_mut().and_then(|auto| auto.tick(&observed)) {
+        let auto = self.auto.as_mut().filter(|_| !self.is_changing_settings);
+        if let Some(change) = auto.and_then(|auto| auto.tick(&observed)) {
             self.change_quality(change);
         } else if let Some(step) = step
             && !self.swap.is_pending()
@@ -274,10 +294,18 @@ impl<'a> Worker<'a> {
             // takes effect immediately: loading the other model takes time, and costs even more CPU
             self.swap.active().degrade(SWAP_DEGRADE);
         }
-        let settings = mask::Settings { quality: to, ..self.settings.clone() };
+        let settings = mask::Settings { quality: to, ..(*self.settings).clone() };
         if let Err(failure) = self.swap.open(self.thread.open_model, settings, self.thread.size) {
             self.keep_quality(&failure);
         }
+    }
+
+    /// Starts the swap to other settings; false if that is not possible.
+    fn change_settings(&mut self, wanted: &Arc<mask::Settings>) -> bool {
+        self.wanted = Arc::clone(wanted);
+        let opened = self.swap.open(self.thread.open_model, first_settings(wanted), self.thread.size);
+        self.is_changing_settings = opened.is_ok();
+        self.is_changing_settings
     }
 
     /// Publishes the segmenter's report when it changes.
@@ -294,6 +322,16 @@ impl<'a> Worker<'a> {
     /// Handles the outcome of a swap.
     fn finish_swap(&mut self, outcome: Outcome) {
         match outcome {
+            Outcome::Swapped if self.is_changing_settings => {
+                self.is_changing_settings = false;
+                self.settings = Arc::clone(&self.wanted);
+                self.failed = None;
+                self.auto = (self.settings.quality == Quality::Auto).then(AutoQuality::new);
+                self.begin_model();
+                tracing::info!("model {} loaded, quality {}", self.settings.model, self.quality);
+            }
+            // a reload reports the failure and falls back to another model
+            Outcome::Failed(_) if self.is_changing_settings => self.needs_reload = true,
             Outcome::Swapped => {
                 self.begin_model();
                 tracing::info!("{}: quality auto is now {}", self.why, self.quality);
@@ -323,4 +361,10 @@ impl<'a> Worker<'a> {
         }
         Ok(())
     }
+}
+
+/// The settings to start with: quality `auto` begins as `balanced`.
+fn first_settings(settings: &mask::Settings) -> mask::Settings {
+    let quality = if settings.quality == Quality::Auto { Quality::Balanced } else { settings.quality };
+    mask::Settings { quality, ..settings.clone() }
 }

@@ -35,6 +35,14 @@ pub(super) fn early_timestamps(settings: &camera::Settings) -> Result<Box<dyn Fr
     Ok(Box::new(EarlyTimestamps(info, 0)))
 }
 
+/// Like [`left_half`], but quality `high` takes seconds to open.
+pub(super) fn slow_to_open(settings: &mask::Settings, size: Size) -> Result<Box<dyn Segmenter>, MaskError> {
+    if settings.quality == Quality::High {
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    left_half(settings, size)
+}
+
 /// A model that finds a person in the left half of every frame, after the milliseconds given by its name.
 pub(super) struct LeftHalf(ModelInfo, Duration);
 
@@ -61,7 +69,7 @@ pub(super) fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Se
         spec,
         location: ModelLocation::BuiltIn,
         library: PathBuf::new(),
-        quality: Quality::Eco,
+        quality: settings.quality,
         processor: Processor::Cpu,
         processor_error: None,
         missing: None,
@@ -74,13 +82,22 @@ pub(super) fn left_half(settings: &mask::Settings, _: Size) -> Result<Box<dyn Se
 }
 
 pub(super) fn start_fakes(milliseconds: &str, scene: Scene, keep: usize) -> (Pipeline, Memory) {
+    start_with_model(left_half, milliseconds, scene, keep)
+}
+
+pub(super) fn start_with_model(
+    open_model: OpenModel,
+    milliseconds: &str,
+    scene: Scene,
+    keep: usize,
+) -> (Pipeline, Memory) {
     let memory = Memory::new(SIZE, keep);
     let sink = memory.clone();
     let opener = Box::new(move |_: &_, _, _| Ok(Box::new(sink.sink()) as _));
     let outputs = Outputs::open_with(opener, &[SinkSpec::None], SIZE, 30, Instant::now());
     let mask = mask::Settings { model: milliseconds.to_owned(), ..mask::Settings::default() };
     let settings = pipeline::Settings { size: SIZE, fps: 30, camera: camera("fake"), mask, scene, always_on: false };
-    let drivers = Drivers { open_camera: early_timestamps, open_model: left_half, ..Drivers::default() };
+    let drivers = Drivers { open_camera: early_timestamps, open_model, ..Drivers::default() };
     (Pipeline::start_with(drivers, settings, outputs).unwrap(), memory)
 }
 

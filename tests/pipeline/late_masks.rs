@@ -26,6 +26,38 @@ fn a_slow_model_slows_the_output_and_never_masks_a_frame_that_is_not_its_own() {
 }
 
 #[test]
+fn masks_continue_while_another_model_is_loaded() {
+    let _alone = alone();
+    let (pipeline, _memory) = start_with_model(slow_to_open, "2", scene("#20a040"), 1);
+    let stats = pipeline.stats();
+    wait_for("masks are computed", || stats.masks.get() > 20);
+    let (late, unmasked, composed) = (stats.late_masks.get(), stats.unmasked.get(), stats.composed.get());
+    let settings = |quality| mask::Settings { model: "2".to_owned(), quality, ..mask::Settings::default() };
+    pipeline.set_mask(settings(Quality::High));
+    wait_for("the other quality is in effect", || pipeline.health().quality == Some(Quality::High));
+    let (late, composed) = (stats.late_masks.get() - late, stats.composed.get() - composed);
+    assert!(composed > 40 && late * 4 < composed, "{late} of {composed} frames had an older mask");
+    assert_eq!(stats.unmasked.get(), unmasked);
+}
+
+#[test]
+fn a_model_that_cannot_be_loaded_is_reported_and_the_built_in_one_continues() {
+    let _alone = alone();
+    let (pipeline, memory) = start_fakes("2", scene("#20a040"), 1);
+    wait_for("masks are computed", || pipeline.stats().masks.get() > 20);
+    pipeline.set_mask(mask::Settings { model: "broken".to_owned(), ..mask::Settings::default() });
+    wait_for("the failure is reported", || pipeline.health().quality_failure.is_some());
+    let health = pipeline.health();
+    assert_eq!((health.model.as_deref(), health.mask_failure), (Some(BUILT_IN), None));
+    let masks = pipeline.stats().masks.get();
+    wait_for("masks are computed", || pipeline.stats().masks.get() > masks + 20);
+    assert!((share_of(&memory.last().unwrap(), ROOM) - 0.5).abs() < 0.01);
+    pipeline.set_mask(mask::Settings { model: "3".to_owned(), ..mask::Settings::default() });
+    wait_for("the next model replaces it", || pipeline.health().model.as_deref() == Some("3"));
+    assert_eq!(pipeline.health().quality_failure, None);
+}
+
+#[test]
 fn a_far_too_slow_model_ends_in_a_card_and_not_in_the_room() {
     let _alone = alone();
     let (pipeline, memory) = start_fakes("60000", scene("#20a040"), 300);

@@ -21,7 +21,7 @@ use bgcam::{
     frame::{Frame, Mask, Size, Yuv},
     look::Look,
     mask::{self, MaskError, ModelInfo, ModelLocation, Processor, Quality, Segmenter, catalogue::BUILT_IN},
-    pipeline::{self, Clock, Drivers, OpenCamera, Pipeline, View},
+    pipeline::{self, Clock, Drivers, OpenCamera, OpenModel, Pipeline, View},
     sink::{Outputs, SinkSpec, memory::Memory},
     stats::{CountingAllocator, allocations},
 };

@@ -16,10 +16,10 @@ use crate::{
 const MAX_SIDE: u32 = 8192;
 const MAX_RATE: u32 = 240;
 
-/// Raw formats with their ids in `enum spa_video_format`, the best first.
+/// Raw formats with their ids in `enum spa_video_format`, the best first: that of bgcam's own frames is only copied.
 const RAW: [(u32, &str, Pixel); 16] = [
-    (23, "NV12", Pixel::Nv12),
     (2, "YU12", Pixel::Yu12),
+    (23, "NV12", Pixel::Nv12),
     (3, "YV12", Pixel::Yv12),
     (4, "YUYV", Pixel::Yuyv),
     (5, "UYVY", Pixel::Uyvy),
@@ -213,7 +213,7 @@ mod tests {
                 assert!(fourcc.is_none_or(|fourcc| fourcc == format.name));
             }
         }
-        assert_eq!(parse(&bytes(&offers(&settings(None))[0])).unwrap().name, "NV12");
+        assert_eq!(parse(&bytes(&offers(&settings(None))[0])).unwrap().name, "YU12");
     }
 
     #[test]
