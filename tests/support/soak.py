@@ -1,15 +1,32 @@
-"""soak.py PID MINUTES: reads the virtual camera for MINUTES and monitors the resources of the daemon PID.
+"""soak.py PID MINUTES: two apps come and go, every minute has a new background, and the resources of daemon PID are compared.
 
-Exits with 1 if open files or threads exceed the first sample, or memory grows by more than 4 MiB.
+The webcam shows a person before a pure blue wall. Each minute, one app reads from second 2 to 24, another from second 20 to 46
+(v4l2loopback refuses it until the first one has left), a prompt follows at second 36, and samples are taken at second 56, when
+the webcam has been closed. Exits with 1 if files or threads increase, if memory grows by more than 2 MiB an hour, or if a frame
+shows the wall.
 """
 
+import errno
+import json
 import os
+import subprocess
 import sys
+import threading
 import time
 
-from camera import Camera
+from camera import Camera, name
 
-ALLOWED_KIB = 4096
+WIDTH, HEIGHT = 1280, 720
+LUMA, CHROMA = WIDTH * HEIGHT, WIDTH * HEIGHT // 4
+# Pure blue has 240, painted skies up to 180.
+BLUE = bytes(value >= 200 for value in range(256))
+# In percent: the wall fills two thirds of the webcam's frames. The edge of the matte may be a few pixels off.
+MAX_ROOM = 2.0
+# The caches of the painter and of the allocator fill up in the first minutes.
+SETTLED = 5
+MAX_KIB_PER_HOUR = 2048
+BGCAM = os.environ["BGCAM"]
+PROMPTS = ["a beach at sunset", "a quiet library", "snowy mountains", "an office at night", "a forest", "a loft"]
 
 
 def resources(pid):
@@ -19,26 +36,98 @@ def resources(pid):
     return int(fields["VmRSS"].split()[0]), len(os.listdir(f"/proc/{pid}/fd")), int(fields["Threads"])
 
 
+def status():
+    answer = subprocess.run([BGCAM, "status", "--json"], capture_output=True, check=True, timeout=20)
+    return json.loads(answer.stdout)
+
+
+class App:
+    """Reads the virtual camera, and checks a frame now and then."""
+
+    def __init__(self):
+        self.frames = self.late = 0
+        self.room = 0.0
+        self.errors = {}
+
+    def read(self, until):
+        while time.monotonic() < until and self.read_once(until):
+            time.sleep(0.5)
+
+    def read_once(self, until):
+        """Reads until the end; true if it is worth another try."""
+        try:
+            camera = Camera()
+        except OSError as error:
+            return self.fail(error)
+        try:
+            camera.start()
+            last = None
+            while time.monotonic() < until:
+                taken = camera.take(5)
+                if not taken:
+                    return self.count("no frame in 5 s")
+                index, written = taken
+                self.frames += 1
+                self.late += last is not None and written - last > 0.1
+                last = written
+                if self.frames % 10 == 0:
+                    blue = camera.maps[index][LUMA:LUMA + CHROMA].translate(BLUE).count(1)
+                    self.room = max(self.room, 100 * blue / CHROMA)
+                camera.give_back(index)
+            return False
+        except OSError as error:
+            return self.fail(error)
+        finally:
+            camera.close()
+
+    def fail(self, error):
+        return True if error.errno == errno.EBUSY else self.count(name(error))
+
+    def count(self, error):
+        self.errors[error] = self.errors.get(error, 0) + 1
+        return True
+
+
+def counters():
+    counted = status()["counters"]
+    return [counted[key] for key in ("composed", "late_masks", "unmasked")]
+
+
 def main(pid, minutes):
-    camera, start, frames, samples = Camera(), time.monotonic(), 0, []
-    camera.start()
-    step = min(60.0, minutes * 6)
-    print("minute  frames  RSS KiB  files  threads")
-    while len(samples) <= minutes * 60 / step:
-        taken = camera.take(5)
-        if not taken:
-            sys.exit("no frame in 5 s")
-        camera.give_back(taken[0])
-        frames += 1
-        now = time.monotonic()
-        if now - start >= (len(samples) + 1) * step:
-            samples.append((now, *resources(pid)))
-            print(f"{(now - start) / 60:6.1f} {frames:7} {samples[-1][1]:8} {samples[-1][2]:6} {samples[-1][3]:8}", flush=True)
-    (begin, first, files, threads), (end, last, *_) = samples[0], samples[-1]
-    print(f"RSS grew by {last - first} KiB in {(end - begin) / 60:.1f} minutes: {(last - first) * 3600 / (end - begin):.0f} KiB per hour")
-    more = any(sample[2] > files or sample[3] > threads for sample in samples)
-    if more or last - first > ALLOWED_KIB:
+    apps, samples = (App(), App()), []
+    print("minute  RSS KiB  files  threads  composed  late masks  unmasked  read  late  room %  errors", flush=True)
+    begin = time.monotonic()
+    for minute in range(minutes):
+        start = begin + 60 * minute
+        wait = lambda second, start=start: time.sleep(max(0.0, start + second - time.monotonic()))
+        wait(2)
+        first = threading.Thread(target=apps[0].read, args=(start + 24,))
+        first.start()
+        wait(20)
+        second = threading.Thread(target=apps[1].read, args=(start + 46,))
+        second.start()
+        wait(36)
+        prompt = f"{PROMPTS[minute % len(PROMPTS)]} {minute}"
+        subprocess.run([BGCAM, "set-prompt", prompt], check=True, timeout=100, capture_output=True)
+        first.join()
+        second.join()
+        wait(56)
+        samples.append(resources(pid))
+        rss, files, threads = samples[-1]
+        composed, late_masks, unmasked = counters()
+        read, late = (sum(getattr(app, key) for app in apps) for key in ("frames", "late"))
+        room = max(app.room for app in apps)
+        errors = {**apps[0].errors, **apps[1].errors} or ""
+        print(f"{minute + 1:6} {rss:8} {files:6} {threads:8} {composed:9} {late_masks:11} {unmasked:9} {read:5} {late:5} {room:6.2f}  {errors}",
+              flush=True)
+    settled = samples[min(SETTLED, len(samples) - 1):]
+    (rss, files, threads), last = settled[0], settled[-1]
+    hours = max(len(settled) - 1, 1) / 60
+    print(f"RSS grew by {last[0] - rss} KiB in {hours * 60:.0f} minutes: {(last[0] - rss) / hours:.0f} KiB per hour")
+    if any(app.room > MAX_ROOM for app in apps):
+        sys.exit("the wall was visible")
+    if last[0] - rss > MAX_KIB_PER_HOUR * max(hours, 0.5) or last[1] > files or last[2] > threads:
         sys.exit("something grows")
 
 
-main(int(sys.argv[1]), float(sys.argv[2]))
+main(int(sys.argv[1]), int(sys.argv[2]))
