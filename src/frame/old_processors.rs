@@ -3,11 +3,9 @@
 //! Each loop is compiled for several instruction sets, and the processor it runs on decides which one is used. This machine
 //! therefore only tests the best of them.
 
-use std::{
-    env, fs,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{env, fs, path::Path, process::Stdio};
+
+use crate::process::child;
 
 /// Adds the modules below `path`, which is `name`, that compile loops for several instruction sets.
 fn find_modules(path: &Path, name: &str, found: &mut Vec<String>) {
@@ -46,7 +44,7 @@ fn the_pixel_loops_work_without_newer_vector_instructions() {
     let this = env::current_exe().unwrap();
     // AVX2 but not AVX-512; SSE4.2 but not AVX
     for cpu in ["Haswell", "Nehalem"].into_iter().filter(|cpu| is_untested(cpu)) {
-        let mut emulator = Command::new("qemu-x86_64");
+        let mut emulator = child::command("qemu-x86_64", &[]);
         // ONNX Runtime, to which one test compares a network, takes minutes and has loops of its own
         emulator.args(["-cpu", cpu]).arg(&this).args(["--test-threads", "1", "--skip", "onnx_runtime"]).args(&modules);
         let run = match emulator.stdin(Stdio::null()).output() {
