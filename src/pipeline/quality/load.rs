@@ -7,7 +7,7 @@
 const MAX_BAD_SECONDS: u32 = 2;
 
 /// The share of late masks, in percent, above which two steps are taken at once, and the next after one more second: one
-/// step would not be enough, and until it is, the output is slow or shows nobody.
+/// step would not be enough, and until then the output is slow or lacks the person.
 const SEVERE_PERCENT: u64 = 75;
 
 /// Consecutive good seconds before a step is undone.
