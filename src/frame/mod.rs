@@ -5,8 +5,6 @@ pub(crate) mod blur;
 pub(crate) mod colour;
 pub(crate) mod grid;
 pub mod mailbox;
-#[cfg(test)]
-mod old_processors;
 pub(crate) mod pyramid;
 
 pub use blend::crossfade;

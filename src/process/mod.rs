@@ -3,6 +3,8 @@
 pub mod backoff;
 pub(crate) mod child;
 pub mod core_dump;
+#[cfg(test)]
+mod old_processors;
 pub(crate) mod poll;
 pub(crate) mod suspend;
 pub mod telemetry;

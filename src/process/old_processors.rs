@@ -5,7 +5,7 @@
 
 use std::{env, fs, path::Path, process::Stdio};
 
-use crate::process::child;
+use super::child;
 
 /// Adds the modules below `path`, which is `name`, that compile loops for several instruction sets.
 fn find_modules(path: &Path, name: &str, found: &mut Vec<String>) {
