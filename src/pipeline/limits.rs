@@ -8,7 +8,7 @@ use std::{
 /// The last frame is held at least this long after the camera stops, before a card replaces it.
 const MIN_HOLD: Duration = Duration::from_secs(1);
 
-/// A mask is shown with its own frame up to at least this age: an overloaded machine freezes the person for a moment
+/// A frame with a mask is shown up to at least this age: an overloaded machine freezes the person for a moment
 /// rather than hiding them.
 const MIN_STALE_AGE: Duration = Duration::from_secs(3);
 
@@ -18,10 +18,6 @@ const MIN_MODEL_LOST: Duration = Duration::from_secs(3);
 /// The longest wait for a mask: apps treat a camera as dead after a second without frames, and the user's changes
 /// should be visible immediately.
 const MAX_MASK_WAIT: Duration = Duration::from_millis(500);
-
-/// The maximum age difference between a mask and a frame it is applied to, at any frame rate: the room is visible
-/// wherever the person has moved since.
-const MAX_MASK_AGE: Duration = Duration::from_millis(100);
 
 /// The frame interval, measured by the capture thread.
 #[derive(Debug)]
@@ -57,12 +53,7 @@ impl Limits {
         (self.0 * 3 / 4).min(MAX_MASK_WAIT)
     }
 
-    /// How much older than a frame a mask may be and still be applied to it.
-    pub(super) fn max_mask_age(self) -> Duration {
-        (self.0 * 2).min(MAX_MASK_AGE)
-    }
-
-    /// How old a mask may be and still be shown with its own frame.
+    /// How old a frame with a mask may be and still be shown.
     pub(super) fn max_delay(self) -> Duration {
         MIN_STALE_AGE.max(self.0 * 4)
     }
@@ -96,14 +87,13 @@ mod tests {
             assert!(limits.mask_wait() < frame_time, "{fps}");
             assert!(limits.hold() >= frame_time * 3 && limits.max_delay() > frame_time * 3, "{fps}");
             assert!(limits.model_lost() >= frame_time * 3, "{fps}");
-            assert!(limits.max_mask_age() <= frame_time * 2 && limits.max_mask_age() <= MAX_MASK_AGE, "{fps}");
         }
     }
 
     #[test]
     fn at_the_usual_rate_the_minimum_limits_apply() {
         let (limits, frame_time) = at(30.0);
-        assert_eq!((limits.mask_wait(), limits.max_mask_age()), (frame_time * 3 / 4, frame_time * 2));
+        assert_eq!(limits.mask_wait(), frame_time * 3 / 4);
         assert_eq!((limits.hold(), limits.max_delay(), limits.model_lost()), (MIN_HOLD, MIN_STALE_AGE, MIN_MODEL_LOST));
     }
 }

@@ -48,16 +48,6 @@ enum Shown {
     Card(Card, u64),
 }
 
-/// How a camera frame is shown.
-enum RenderMode {
-    /// Without the person: the scene needs no mask, or there is none.
-    BackgroundOnly,
-    /// With its own mask, or one that is a frame or two older.
-    Masked(Arc<Mask>),
-    /// As the newest earlier frame that has a mask, because the model is slow.
-    Delayed(Arc<Frame>, Arc<Mask>),
-}
-
 /// The render thread's mailboxes and shared state.
 pub(super) struct Inputs {
     pub(super) clock: Clock,
@@ -229,11 +219,11 @@ impl Render {
             self.outgoing.copy_from(&self.output);
         }
         let needs_mask = scene.needs_mask() || self.fader.needs_mask();
-        let mode = if needs_mask { self.mode_for(captured, again) } else { RenderMode::BackgroundOnly };
+        let masked = if needs_mask { self.newest_masked(captured, again) } else { None };
         let now = self.now();
         // without a background, the camera image is shown even without a mask; only the person's lighting and framing
         // are missing
-        if scene.hides_room() && matches!(mode, RenderMode::BackgroundOnly) {
+        if scene.hides_room() && masked.is_none() {
             self.unmasked_since.get_or_insert(now);
             if self.is_model_lost(now) {
                 return self.show_card(scene, now);
@@ -244,12 +234,11 @@ impl Render {
         } else {
             self.unmasked_since = None;
         }
-        let (frame, mask) = match &mode {
-            RenderMode::BackgroundOnly => (&captured.frame, None),
-            RenderMode::Masked(mask) => (&captured.frame, Some(mask)),
-            RenderMode::Delayed(frame, mask) => (frame, Some(mask)),
+        let (frame, mask) = match &masked {
+            Some((frame, mask)) => (frame, Some(&**mask)),
+            None => (&captured.frame, None),
         };
-        self.compose(frame, mask.map(|mask| &**mask), scene, now);
+        self.compose(frame, mask, scene, now);
         let composed = self.now();
         let version = self.fader.outgoing_version().unwrap_or(scene.version);
         self.shown = Some(Shown::Live(version));
@@ -262,7 +251,7 @@ impl Render {
             self.inputs.stats.latency.record(self.now().saturating_duration_since(frame.captured_at));
         }
         self.preview.frame(View::Camera, frame, now);
-        self.preview.matte(mask.map(|mask| &**mask).ok_or(UniformMatte(!scene.needs_mask())), now);
+        self.preview.matte(mask.ok_or(UniformMatte(!scene.needs_mask())), now);
         if self.fader.outgoing_version().is_none() {
             self.inputs.scenes.end_fade(scene.version);
         }
@@ -286,24 +275,21 @@ impl Render {
         crossfade(&self.outgoing, share, &mut self.output);
     }
 
-    /// Picks a mode that never reveals the room where the person has moved since the mask was computed.
-    fn mode_for(&mut self, captured: &CapturedFrame, again: bool) -> RenderMode {
+    /// The newest frame that has a mask, with its mask.
+    ///
+    /// If the model is slow, that is an earlier frame: its mask on this frame would reveal the room where the person has
+    /// moved since.
+    fn newest_masked(&mut self, captured: &CapturedFrame, again: bool) -> Option<(Arc<Frame>, Arc<Mask>)> {
         self.fetch_mask(captured);
-        let Some(MaskedFrame { session, frame, mask, delay }) = &self.masked else { return RenderMode::BackgroundOnly };
+        let MaskedFrame { session, frame, mask, delay } = self.masked.as_ref()?;
         let age = captured.frame.captured_at.saturating_duration_since(frame.captured_at);
-        let limits = self.inputs.frame_time.limits();
-        if *session != captured.session || age > limits.max_delay() {
-            return RenderMode::BackgroundOnly;
+        if *session != captured.session || age > self.inputs.frame_time.limits().max_delay() {
+            return None;
         }
         if frame.seq + delay < captured.frame.seq && !again {
             self.inputs.stats.late_masks.add_one();
         }
-        // a delayed mask, or one that is newer than the captured frame, is shown with its own frame
-        if *delay == 0 && frame.seq <= captured.frame.seq && age <= limits.max_mask_age() {
-            RenderMode::Masked(Arc::clone(mask))
-        } else {
-            RenderMode::Delayed(Arc::clone(frame), Arc::clone(mask))
-        }
+        Some((Arc::clone(frame), Arc::clone(mask)))
     }
 
     /// Waits for the mask of this frame, or of the previous one if masks are delayed, while that leaves time

@@ -247,6 +247,38 @@ fn a_late_mask_is_shown_without_waiting_for_the_next_frame() {
     assert!(stage.shows(ROOM, GREEN));
 }
 
+/// The person moves to the right; a mask that is one frame late would show the room on its left edge.
+#[test]
+fn at_every_rate_a_late_mask_is_shown_only_with_its_own_frame() {
+    for fps in RATES {
+        let mut stage = Stage::new(fps, Model::None);
+        for _ in 0..3 {
+            let mut captured = stage.capture();
+            let seq = captured.frame.seq as usize;
+            let frame = Arc::get_mut(&mut captured.frame).expect("not shared yet");
+            let width = fakes::size().width();
+            let edge = 40 * seq;
+            let is_person = |at: usize| (edge..edge + width / 2).contains(&(at % width));
+            frame.planes_mut().0.iter_mut().enumerate().for_each(|(at, y)| *y = if is_person(at) { 200 } else { 30 });
+            if let Some(previous) = stage.previous.replace(Arc::clone(&captured.frame)) {
+                let mut mask = Mask::new(fakes::size());
+                let at_previous = |at: usize| is_person(at + 40) && at % width + 40 < width;
+                mask.alpha_mut()
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(at, alpha)| *alpha = 255 * u8::from(at_previous(at)));
+                let session = stage.session;
+                stage.links.masks.put(MaskedFrame { session, frame: previous, mask: Arc::new(mask), delay: 0 });
+            }
+            stage.step(Some(captured));
+            let frame = stage.memory.last().expect("a frame was written");
+            assert!(frame.planes().0.iter().all(|y| *y > 60), "{fps} fps, frame {seq}: the room is visible");
+            stage.at(stage.now + stage.frame_time);
+        }
+        assert_eq!(stage.links.stats.late_masks.get(), 2, "{fps} fps");
+    }
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
