@@ -111,7 +111,7 @@ fn misbehaving_readers(version: &str) {
 }
 
 fn resources_do_not_grow(version: &str) {
-    script(version, r#"start --camera /dev/video0 --background '#20a040'; must python3 "$SUPPORT/soak.py" $W 0.5"#);
+    script(version, r#"start --camera /dev/video0 --background '#20a040'; must python3 "$SUPPORT/soak.py" $W 3 20"#);
 }
 
 /// A moving background moves for the reader; its child process pauses with the scene and exits with the daemon.

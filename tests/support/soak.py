@@ -1,9 +1,9 @@
-"""soak.py PID MINUTES: two apps come and go, every minute has a new background, and the resources of daemon PID are compared.
+"""soak.py PID ROUNDS [SECONDS]: two apps come and go, backgrounds change, and the resources of daemon PID are compared.
 
-The webcam shows a person before a pure blue wall. Each minute, one app reads from second 2 to 24, another from second 20 to 46
-(v4l2loopback refuses it until the first one has left), a prompt follows at second 36, and samples are taken at second 56, when
-the webcam has been closed. Exits with 1 if files or threads increase, if memory grows by more than 2 MiB an hour (measured over
-half an hour or more), or if a frame shows the wall.
+The webcam shows a person before a pure blue wall. In each round of SECONDS (60), one app reads from 3 to 40 % of the time,
+another from 33 to 77 % (v4l2loopback refuses it until the first one has left), a prompt follows at 60 %, and samples are taken at
+93 %, when the webcam has been closed. Exits with 1 if files or threads increase, if memory grows by more than 2 MiB an hour
+(measured over half an hour or more), or if a frame shows the wall.
 """
 
 import errno
@@ -23,8 +23,8 @@ LUMA, CHROMA = WIDTH * HEIGHT, WIDTH * HEIGHT // 4
 BLUE = bytes(value >= 200 for value in range(256))
 # In percent: the wall fills two thirds of the webcam's frames. The edge of the matte may be a few pixels off.
 MAX_ROOM = 1.0
-# The caches of the painter and of the allocator fill up in the first minutes. After that, memory varies by 20 MiB with the prompt,
-# so medians of some minutes are compared.
+# The caches of the painter and of the allocator fill up in the first rounds. After that, memory varies by 20 MiB with the prompt,
+# so medians of some rounds are compared.
 SETTLED = 5
 MEDIAN_OF = 18
 MAX_KIB_PER_HOUR = 2048
@@ -100,43 +100,46 @@ def counters():
     return [counted[key] for key in ("composed", "late_masks", "unmasked")]
 
 
-def main(pid, minutes):
+def main(pid, rounds, seconds=60):
     apps, samples = (App(), App()), []
-    print("minute  RSS KiB  files  threads  composed  late masks  unmasked  read  late  room %  errors", flush=True)
+    print("round  RSS KiB  files  threads  composed  late masks  unmasked  read  late  room %  errors", flush=True)
     begin = time.monotonic()
-    for minute in range(minutes):
-        start = begin + 60 * minute
-        wait_until(start + 2)
-        first = threading.Thread(target=apps[0].read, args=(start + 24,))
+    for count in range(rounds):
+        def at(percent, start=begin + seconds * count):
+            return start + seconds * percent / 100
+        wait_until(at(3))
+        first = threading.Thread(target=apps[0].read, args=(at(40),))
         first.start()
-        wait_until(start + 20)
-        second = threading.Thread(target=apps[1].read, args=(start + 46,))
+        wait_until(at(33))
+        second = threading.Thread(target=apps[1].read, args=(at(77),))
         second.start()
-        wait_until(start + 36)
-        prompt = f"{PROMPTS[minute % len(PROMPTS)]} {minute}"
+        wait_until(at(60))
+        prompt = f"{PROMPTS[count % len(PROMPTS)]} {count}"
         subprocess.run([BGCAM, "set-prompt", prompt], check=True, timeout=100, capture_output=True)
         first.join()
         second.join()
-        wait_until(start + 56)
+        wait_until(at(93))
         samples.append(resources(pid))
         rss, files, threads = samples[-1]
         composed, late_masks, unmasked = counters()
         read, late = (sum(getattr(app, key) for app in apps) for key in ("frames", "late"))
         room = max(app.room for app in apps)
         errors = {**apps[0].errors, **apps[1].errors} or ""
-        print(f"{minute + 1:6} {rss:8} {files:6} {threads:8} {composed:9} {late_masks:11} {unmasked:9} {read:5} {late:5} {room:6.2f}  {errors}",
+        print(f"{count + 1:5} {rss:8} {files:6} {threads:8} {composed:9} {late_masks:11} {unmasked:9} {read:5} {late:5} {room:6.2f}  {errors}",
               flush=True)
-    settled = samples[min(SETTLED, len(samples) - 1):]
+    settled = samples[min(SETTLED, (len(samples) - 1) // 2):]
     (_, files, threads), last = settled[0], settled[-1]
-    count = min(MEDIAN_OF, (len(settled) + 1) // 2)
-    first_rss, last_rss = (statistics.median(rss for rss, *_ in part) for part in (settled[:count], settled[-count:]))
-    minutes = max(len(settled) - count, 1)
+    half = min(MEDIAN_OF, (len(settled) + 1) // 2)
+    first_rss, last_rss = (statistics.median(rss for rss, *_ in part) for part in (settled[:half], settled[-half:]))
+    minutes = max(len(settled) - half, 1) * seconds / 60
     growth = (last_rss - first_rss) * 60 / minutes
-    print(f"RSS grew by {last_rss - first_rss:.0f} KiB in {minutes} minutes: {growth:.0f} KiB per hour")
+    print(f"RSS grew by {last_rss - first_rss:.0f} KiB in {minutes:.0f} minutes: {growth:.0f} KiB per hour")
+    if not all(app.frames for app in apps):
+        sys.exit("an app received no frame")
     if any(app.room > MAX_ROOM for app in apps):
         sys.exit("the wall was visible")
     if (minutes >= 30 and growth > MAX_KIB_PER_HOUR) or last[1] > files or last[2] > threads:
         sys.exit("something grows")
 
 
-main(int(sys.argv[1]), int(sys.argv[2]))
+main(*map(int, sys.argv[1:]))
