@@ -2,9 +2,12 @@
 
 use std::{
     marker::PhantomData,
+    os::fd::BorrowedFd,
     ptr::{self, NonNull},
     sync::atomic::Ordering,
 };
+
+use rustix::fs::fstat;
 
 use super::{
     ffi::array,
@@ -60,10 +63,10 @@ impl Filled<'_> {
     }
 
     /// The blocks of the frame: memory, and which part of it is valid according to the sender; `None` for memory that
-    /// is not mapped.
+    /// is not mapped, or no longer as long as it was.
     pub(crate) fn blocks(&self) -> impl ExactSizeIterator<Item = Option<(&[u8], Chunk)>> {
         self.0.parts().1.iter().map(|data| {
-            let is_mapped = library::MEMORY_KINDS.contains(&data.kind) && !data.data.is_null() && !data.chunk.is_null();
+            let is_mapped = !data.data.is_null() && !data.chunk.is_null() && is_readable(data);
             // SAFETY: mapped data have `maxsize` readable bytes and a chunk as long as the buffer is not queued.
             is_mapped.then(|| unsafe { (array(data.data.cast(), data.maxsize), data.chunk.read_volatile()) })
         })
@@ -120,8 +123,55 @@ unsafe fn parts<'a>(buffer: NonNull<StreamBuffer>) -> (&'a [Meta], &'a [Data]) {
     }
 }
 
+/// Whether the mapped memory still exists: reading beyond the end of a file that its owner has truncated would end this
+/// process.
+fn is_readable(data: &Data) -> bool {
+    match data.kind {
+        library::MEMORY_POINTER => true,
+        library::MEMORY_FILE => {
+            let Some(fd) = i32::try_from(data.fd).ok().filter(|fd| *fd >= 0) else { return false };
+            // SAFETY: the library keeps the file of a buffer open as long as the buffer exists.
+            let file = unsafe { BorrowedFd::borrow_raw(fd) };
+            let end = u64::from(data.mapoffset) + u64::from(data.maxsize);
+            fstat(file).is_ok_and(|file| u64::try_from(file.st_size).is_ok_and(|len| len >= end))
+        }
+        _ => false,
+    }
+}
+
 /// The metadata of a kind, if they are large enough for `T`.
 fn find<T>(metas: &[Meta], kind: u32) -> Option<NonNull<T>> {
     let meta = metas.iter().find(|meta| meta.kind == kind && meta.size as usize >= size_of::<T>())?;
     NonNull::new(meta.data.cast())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+    use super::*;
+
+    #[test]
+    fn memory_that_its_owner_has_truncated_is_not_read() {
+        let file = memfd_create("frames", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&file, 12_288).unwrap();
+        let data = |kind, fd, mapoffset| Data {
+            kind,
+            flags: 0,
+            fd,
+            mapoffset,
+            maxsize: 8192,
+            data: ptr::null_mut(),
+            chunk: ptr::null_mut(),
+        };
+        let fd = i64::from(file.as_raw_fd());
+        let readable = |mapoffset| is_readable(&data(library::MEMORY_FILE, fd, mapoffset));
+        assert!(readable(0) && readable(4096) && !readable(4097));
+        ftruncate(&file, 8192).unwrap();
+        assert!(readable(0) && !readable(4096));
+        assert!(is_readable(&data(library::MEMORY_POINTER, -1, 0)));
+        assert!(!is_readable(&data(library::MEMORY_FILE, -1, 0)) && !is_readable(&data(3, fd, 0)));
+    }
 }

@@ -176,17 +176,23 @@ pub(crate) const META_BUSY: u32 = 7;
 #[repr(C)]
 pub(crate) struct Data {
     pub(crate) kind: u32,
-    flags: u32,
-    fd: i64,
-    mapoffset: u32,
+    pub(crate) flags: u32,
+    pub(crate) fd: i64,
+    pub(crate) mapoffset: u32,
     pub(crate) maxsize: u32,
     /// Address of the mapped memory, or null.
     pub(crate) data: *mut c_void,
     pub(crate) chunk: *mut Chunk,
 }
 
-/// `SPA_DATA_MemPtr` and `SPA_DATA_MemFd`: memory of this process, and shared memory.
-pub(crate) const MEMORY_KINDS: [u32; 2] = [1, 2];
+/// `SPA_DATA_MemPtr`: memory of this process.
+pub(crate) const MEMORY_POINTER: u32 = 1;
+
+/// `SPA_DATA_MemFd`: shared memory.
+pub(crate) const MEMORY_FILE: u32 = 2;
+
+/// The kinds of memory that can be mapped.
+pub(crate) const MEMORY_KINDS: [u32; 2] = [MEMORY_POINTER, MEMORY_FILE];
 
 /// `SPA_CHUNK_FLAG_CORRUPTED`.
 pub(crate) const CHUNK_CORRUPTED: i32 = 1;
