@@ -19,6 +19,12 @@ usage() { sed -n '2,/^[^#]/p' "$0" | sed -n 's/^# \{0,1\}//p'; }
 can_be_root() { [ "$(id -u)" = 0 ] || { have sudo && { [ -t 0 ] || sudo -n true 2> /dev/null; }; }; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
+# require PACKAGE [PROGRAM]: installs a Debian package if its program is missing.
+require() {
+  have "${2:-$1}" || as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "$1" > /dev/null ||
+    die "$1 is not installed and apt-get could not install it"
+}
+
 # machine_of ARCH: the name that the kernel and compilers have for a Debian architecture.
 machine_of() {
   case "$1" in
