@@ -51,6 +51,36 @@ pub(super) fn delivered_size(pixel: Pixel, size: Size, blocks: &[Block<'_>]) -> 
     Size::new(width as u32, size.height() as u32).unwrap_or(size)
 }
 
+/// How often frames may change their size without a negotiation. Each change replaces the decoder and its buffers.
+const MAX_SIZES: u32 = 8;
+
+/// The size of the frames since the last negotiation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Delivered {
+    pub size: Size,
+    changes: u32,
+}
+
+impl Delivered {
+    /// Begins with the negotiated size.
+    pub(super) fn new(size: Size) -> Self {
+        Self { size, changes: 0 }
+    }
+
+    /// Continues with frames of another size.
+    ///
+    /// # Errors
+    /// If the size keeps changing.
+    pub(super) fn change(&mut self, size: Size) -> Result<(), String> {
+        self.changes += 1;
+        if self.changes > MAX_SIZES {
+            return Err(format!("its frames keep changing between {} and {size}", self.size));
+        }
+        self.size = size;
+        Ok(())
+    }
+}
+
 /// The planes of a raw frame, in one block or in one block for each.
 pub(super) fn planes<'a>(pixel: Pixel, size: Size, blocks: &[Block<'a>]) -> Result<[Plane<'a>; 3], CameraError> {
     let shapes = convert::shapes(pixel, size);
@@ -189,6 +219,16 @@ mod tests {
         }
         let planes = planes(bgr, size(38, 16), &[block(&memory, 0, memory.len(), 3 * 38)]).unwrap();
         assert!(convert::unpack(bgr, planes, &mut Frame::new(size(38, 16))).is_ok());
+    }
+
+    #[test]
+    fn frames_that_keep_changing_their_size_are_rejected() {
+        let mut delivered = Delivered::new(size(40, 16));
+        let mut widths = [38, 40].into_iter().cycle();
+        let changes = (1..).find_map(|count| Some((count, delivered.change(size(widths.next()?, 16)).err()?)));
+        let reason = "its frames keep changing between 40x16 and 38x16".to_owned();
+        assert_eq!(changes, Some((MAX_SIZES + 1, reason)));
+        assert!(Delivered::new(size(40, 16)).change(size(38, 16)).is_ok());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 
 use self::{
+    buffer::Delivered,
     format::VideoFormat,
     stream::{Connection, Ended, Inner, Received, Stream},
 };
@@ -138,7 +139,7 @@ pub(super) fn open(wanted: Option<&str>, settings: &Settings) -> Result<Box<dyn 
         jpeg: Vec::new(),
         stream,
         negotiated,
-        delivered: format.size,
+        delivered: Delivered::new(format.size),
         format,
         seq: 0,
         last_seq: None,
@@ -202,7 +203,7 @@ struct PipeWireCamera {
     negotiated: u32,
     format: VideoFormat,
     /// The size of the frames, which the decoder is for.
-    delivered: Size,
+    delivered: Delivered,
     decoder: Decoder,
     /// A copy of a JPEG, which another process must not change while it is decoded.
     jpeg: Vec<u8>,
@@ -255,7 +256,7 @@ impl PipeWireCamera {
             );
             self.decoder = decoder(&self.stream, &format, self.size)?;
             self.info = info(self.stream.node(), &format, format.fps.unwrap_or(self.info.fps));
-            self.delivered = format.size;
+            self.delivered = Delivered::new(format.size);
         }
         self.negotiated = number;
         self.format = format;
@@ -264,9 +265,10 @@ impl PipeWireCamera {
 
     /// Continues with frames of another size than negotiated.
     fn follow_size(&mut self, size: Size) -> Result<(), CameraError> {
+        let fail = |reason| PipeWireError::Format { node: self.stream.node().name.clone(), reason };
+        self.delivered.change(size).map_err(fail)?;
         tracing::info!("camera {} sends {size} instead of {}", self.info.name, self.format.size);
         self.decoder = decoder(&self.stream, &VideoFormat { size, ..self.format }, self.size)?;
-        self.delivered = size;
         Ok(())
     }
 
@@ -275,10 +277,10 @@ impl PipeWireCamera {
         let Self { stream, negotiated, format, delivered, decoder, jpeg, .. } = self;
         let mut other_size = None;
         let (result, header, arrived) = stream.newest(*negotiated, |received| {
-            other_size = received.size(format).filter(|size| size != delivered);
+            other_size = received.size(format).filter(|size| *size != delivered.size);
             let result = match received.is_empty() || other_size.is_some() {
                 true => None,
-                false => Some(decode(received, (format, *delivered), decoder, jpeg, into)),
+                false => Some(decode(received, (format, delivered.size), decoder, jpeg, into)),
             };
             (result, received.header, received.arrived)
         })?;
