@@ -1,12 +1,11 @@
 //! A mailbox with one slot: a newer value replaces an unread one, which is counted as dropped.
 
 use std::{
-    sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{PoisonError, atomic::Ordering},
     time::Instant,
 };
+
+use crate::frame::sync::{AtomicU64, Condvar, Mutex, MutexGuard};
 
 /// A single-slot mailbox between two threads.
 ///
@@ -104,47 +103,5 @@ impl<T> Latest<T> {
     // respect. So a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Slot<T>> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{sync::Arc, thread, time::Duration};
-
-    use super::*;
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(20)
-    }
-
-    #[test]
-    fn the_newest_value_wins_and_dropped_ones_are_counted() {
-        let mailbox = Latest::default();
-        (1..=3).for_each(|n| mailbox.put(n));
-        assert_eq!(mailbox.take(soon()), Taken::Value(3));
-        assert_eq!(mailbox.dropped(), 2);
-        assert_eq!(mailbox.take(Instant::now()), Taken::TimedOut);
-    }
-
-    #[test]
-    fn a_receiver_waits_for_an_accepted_value() {
-        let mailbox = Arc::new(Latest::default());
-        mailbox.put(1);
-        let sender = Arc::clone(&mailbox);
-        let thread = thread::spawn(move || (2..=5).for_each(|n| sender.put(n)));
-        assert_eq!(mailbox.take_if(soon(), |n| *n >= 5), Taken::Value(5));
-        thread.join().unwrap();
-    }
-
-    #[test]
-    fn closing_wakes_the_receiver_after_the_last_value() {
-        let mailbox = Arc::new(Latest::default());
-        let receiver = Arc::clone(&mailbox);
-        let thread = thread::spawn(move || (receiver.take(soon()), receiver.take(soon())));
-        mailbox.put(7);
-        mailbox.close();
-        let (first, second) = thread.join().unwrap();
-        assert!(matches!(first, Taken::Value(7)));
-        assert!(matches!(second, Taken::Closed));
     }
 }

@@ -6,6 +6,12 @@ pub(crate) mod colour;
 pub(crate) mod grid;
 pub mod mailbox;
 pub(crate) mod pyramid;
+pub(crate) mod sync;
+
+// not in the mailbox's own file, which tests/loom.rs compiles too
+#[cfg(test)]
+#[path = "mailbox/tests.rs"]
+mod mailbox_tests;
 
 pub use blend::crossfade;
 use std::{fmt, str::FromStr, sync::Arc, time::Instant};

@@ -34,6 +34,11 @@ mod segment;
 mod wake;
 mod watch;
 
+// not in the signal's own file, which tests/loom.rs compiles too
+#[cfg(test)]
+#[path = "wake/tests.rs"]
+mod wake_tests;
+
 use std::{
     io,
     path::Path,

@@ -1,9 +1,8 @@
 //! The signal that stops the threads and interrupts their waits.
 
-use std::{
-    sync::{Condvar, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{sync::PoisonError, time::Instant};
+
+use crate::frame::sync::{Condvar, Mutex};
 
 /// Stops the threads, and wakes those that wait for a retry or a timeout.
 #[derive(Debug, Default)]
@@ -58,34 +57,5 @@ impl WakeSignal {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{sync::Arc, thread, time::Duration};
-
-    use super::*;
-
-    #[test]
-    fn a_wake_before_the_wait_is_not_missed() {
-        let signal = WakeSignal::default();
-        let epoch = signal.epoch();
-        signal.wake();
-        signal.wait_since(epoch, Instant::now() + Duration::from_secs(3600));
-    }
-
-    #[test]
-    fn a_stop_ends_every_wait() {
-        let signal = Arc::new(WakeSignal::default());
-        let waiter = Arc::clone(&signal);
-        let thread = thread::spawn(move || {
-            while !waiter.is_stopped() {
-                waiter.wait(Instant::now() + Duration::from_secs(60));
-            }
-        });
-        signal.wake();
-        signal.stop();
-        thread.join().unwrap();
     }
 }
