@@ -349,3 +349,60 @@ fn a_late_image_of_an_older_prompt_is_saved_and_not_shown() {
     assert!(output.contains("so model \"m\" was ignored"), "{output}");
     assert_eq!(status(&mut daemon).scene.label, "clip.mp4");
 }
+
+/// Shortcuts go through the last backgrounds, survive a restart and a missing file, and never show the room.
+#[test]
+fn shortcuts_switch_between_the_last_backgrounds() {
+    let home = Home::new();
+    home.write_config("[output]\nsize = \"320x180\"\n[background]\ndefault = \"off\"\n");
+    let image = home.path("room.png");
+    write_png(&image, 320, 180, [90, 80, 70]);
+    let daemon = home.start(&["--camera", "demo"]);
+    let label = |daemon: &Daemon<'_>| daemon.status().scene.label;
+    let press = |args: &[&str]| home.expect(args, 0);
+
+    let refused = home.expect(&["previous"], 1);
+    assert!(refused.contains("there is no other recent background"), "{refused}");
+    press(&["toggle", "blur"]);
+    assert_eq!(label(&daemon), "blur 50");
+    let refused = home.expect(&["toggle", "blur"], 1);
+    assert!(refused.contains("set-none"), "before the blur, the room was visible: {refused}");
+    press(&["set-color", "#204060"]);
+    press(&["set-image", image.to_str().unwrap()]);
+    press(&["previous"]);
+    assert_eq!(label(&daemon), "#204060");
+    press(&["previous"]);
+    assert_eq!(label(&daemon), "blur 50");
+    press(&["next"]);
+    press(&["next"]);
+    assert_eq!(label(&daemon), "room.png");
+    press(&["toggle", "blur"]);
+    press(&["toggle", "blur"]);
+    assert_eq!(label(&daemon), "room.png");
+
+    press(&["set-color", "#204060"]);
+    daemon.kill();
+    fs::remove_file(&image).unwrap();
+    let daemon = home.start(&["--camera", "demo"]);
+    press(&["previous"]);
+    assert_eq!(label(&daemon), "blur 50", "the missing image is skipped");
+
+    assert!(press(&["toggle", "pause"]).contains("paused"));
+    assert_eq!(press(&["status", "--short"]), "paused\n");
+    assert!(press(&["toggle", "pause"]).contains("resumed"));
+    assert!(press(&["pause", "--message", " Back at 3 "]).contains("Back at 3"));
+    assert_eq!(daemon.status().scene.pause_message.as_deref(), Some("Back at 3"));
+    for bad in ["", "two\nlines", &"x".repeat(61)] {
+        assert!(home.expect(&["pause", "--message", bad], 1).contains("expected one line"), "{bad:?}");
+    }
+    press(&["resume"]);
+    assert_eq!(daemon.status().scene.pause_message, None);
+    assert!(press(&["toggle", "mirror"]).contains("mirror: on"));
+    press(&["toggle", "mirror"]);
+    let bar: serde_json::Value = serde_json::from_str(&press(&["status", "--waybar"])).unwrap();
+    assert_eq!(bar["alt"], bar["class"]);
+    assert!(bar["tooltip"].as_str().unwrap().contains("blur 50"), "{bar}");
+    press(&["stop"]);
+    home.expect(&["status", "--short"], 3);
+    assert!(press(&["status", "--waybar"]).contains("\"class\":\"stopped\""));
+}

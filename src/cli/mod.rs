@@ -28,6 +28,7 @@ use clap::Parser;
 use self::{
     args::{Cli, Command, ConfigCommand, DaemonArgs, GalleryCommand, OnOff},
     error::{CliError, print_failure},
+    status::Format,
 };
 use crate::{
     background::{BackgroundSpec, Fit, Slides},
@@ -35,7 +36,7 @@ use crate::{
     config::{self, Config, ConfigError, Flags},
     control::{
         client::Client,
-        protocol::{Request, Response},
+        protocol::{Direction, Request, Response},
         socket,
     },
     daemon,
@@ -87,16 +88,20 @@ fn run(command: Command) -> Result<(), CliError> {
             )?;
             set(BackgroundSpec::Off)
         }
-        Command::Pause => ask(&Request::Pause),
+        Command::Pause { message: None } => ask(&Request::Pause),
+        Command::Pause { message: Some(message) } => ask(&Request::PauseWithMessage { message }),
         Command::Resume => ask(&Request::Resume),
         Command::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
+        Command::Toggle { switch } => ask(&Request::Toggle { switch }),
+        Command::Previous => ask(&Request::ShowRecent { direction: Direction::Previous }),
+        Command::Next => ask(&Request::ShowRecent { direction: Direction::Next }),
         Command::Look { settings, reset, json } => look::run(&settings, reset, json),
         Command::Preview { print } => preview::run(print),
         Command::SetCamera { camera, .. } => {
             ask(&Request::SetCamera { camera: camera.map(absolute_camera).transpose()? })
         }
         Command::SetQuality { quality, .. } => ask(&Request::SetQuality { quality }),
-        Command::Status { json, watch } => status(json, watch),
+        Command::Status { json, short, waybar, watch } => status(Format::of(json, short, waybar), watch),
         Command::Devices { command, json } => devices::run(command, json),
         Command::Models { json, no_speed } => models(json, !no_speed),
         Command::Config { command } => config(command),
@@ -169,14 +174,20 @@ fn settings() -> Result<Config, CliError> {
     Ok(Config::load(&Flags::new())?)
 }
 
-fn status(json: bool, watch: bool) -> Result<(), CliError> {
-    let mut client = client()?;
+fn status(format: Format, watch: bool) -> Result<(), CliError> {
+    let mut client = match client() {
+        // a bar shows that nothing runs, and would hide an error
+        Err(CliError::NoDaemon) if format == Format::Waybar => return Ok(status::print_stopped()?),
+        client => client?,
+    };
     let mut response = client.call(if watch { &Request::Watch } else { &Request::Status })?;
     let mut display = watch::Watch::new(io::stdout().is_terminal());
     loop {
         match &response {
-            Response::Status(status) if watch && !json => display.show(&mut anstream::stdout().lock(), status)?,
-            Response::Status(status) => status::print(status, json, watch)?,
+            Response::Status(status) if watch && format == Format::Text => {
+                display.show(&mut anstream::stdout().lock(), status)?
+            }
+            Response::Status(status) => status::print(status, format, watch)?,
             _ => {}
         }
         if !watch {

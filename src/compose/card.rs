@@ -161,6 +161,19 @@ mod tests {
     }
 
     #[test]
+    fn a_long_message_fits_every_size() {
+        for (width, height) in [(160, 120), (640, 480), (1280, 720), (480, 848)] {
+            let size = Size::new(width, height).unwrap();
+            let mut frame = Frame::new(size);
+            draw(Card::Paused, &"W".repeat(60), None, &mut frame);
+            let margin = size.width() / 25;
+            let is_dark =
+                |row: &[u8]| row[..margin].iter().chain(&row[size.width() - margin..]).all(|luma| *luma < 100);
+            assert!(frame.planes().0.chunks_exact(size.width()).all(is_dark), "{size}");
+        }
+    }
+
+    #[test]
     fn a_card_is_drawn_over_the_dimmed_background() {
         let mut image = Frame::new(Size::HD);
         image.fill(Yuv::from_rgb(255, 99, 71));

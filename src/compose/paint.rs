@@ -5,8 +5,11 @@ use ab_glyph::{Font, FontRef, ScaleFont, point};
 use crate::frame::blend;
 use crate::frame::{Frame, Size};
 
-/// Inter Display SemiBold, ASCII only; its licence is next to it.
-const FONT: &[u8] = include_bytes!("font/inter-display-semibold.otf");
+/// Inter Display SemiBold with Latin, Greek and Cyrillic letters; its licence is next to it.
+const FONT: &[u8] = include_bytes!("font/inter-display-semibold.ttf");
+
+/// The maximum width of a line of text, as a share of the frame.
+const MAX_WIDTH: f32 = 0.9;
 
 /// The amount of white on each pixel.
 pub(super) struct Ink {
@@ -32,12 +35,18 @@ impl Ink {
         }
     }
 
-    /// Draws `words` centred at `x` on `baseline`; `height` is the line height of the font.
+    /// Draws `words` centred at `x` on `baseline`; `height` is the line height of the font, which is reduced if the words
+    /// are too wide for the frame.
     pub(super) fn text(&mut self, words: &str, (x, baseline): (f32, f32), height: f32, opacity: f32) {
         #[allow(clippy::expect_used)] // a compiled-in file; a test draws every card
         let font = FontRef::try_from_slice(FONT).expect("the font that is compiled in");
+        let width_at = |height: f32| -> f32 {
+            let font = font.as_scaled(height);
+            words.chars().map(|letter| font.h_advance(font.glyph_id(letter))).sum()
+        };
+        let height = height * (MAX_WIDTH * self.size.width() as f32 / width_at(height).max(1.0)).min(1.0);
+        let width = width_at(height);
         let font = font.as_scaled(height);
-        let width: f32 = words.chars().map(|letter| font.h_advance(font.glyph_id(letter))).sum();
         let mut pen = x - width / 2.0;
         for letter in words.chars() {
             let id = font.glyph_id(letter);
@@ -89,4 +98,18 @@ pub(super) fn stroke((x, y): (f32, f32), from: (f32, f32), to: (f32, f32), width
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let along = (((x - from.0) * dx + (y - from.1) * dy) / (dx * dx + dy * dy)).clamp(0.0, 1.0);
     (x - from.0 - along * dx).hypot(y - from.1 - along * dy) - width / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_font_has_the_letters_of_europe() {
+        let font = FontRef::try_from_slice(FONT).unwrap();
+        for letter in "Zurück um 15 Uhr – Größe, Łódź, București, őű, Καλημέρα, Вернусь в три, €".chars()
+        {
+            assert_ne!(font.glyph_id(letter).0, 0, "{letter:?}");
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub struct Scene {
     pub mirror: bool,
     /// Whether a card is shown instead of the camera.
     pub paused: bool,
+    /// The line on that card.
+    pub pause_message: Option<String>,
     /// The duration of the fade from the previous scene; zero switches immediately.
     pub fade: Duration,
 }
@@ -56,6 +58,7 @@ impl Scene {
             overlay: None,
             mirror: false,
             paused: false,
+            pause_message: None,
             fade: Duration::ZERO,
         }
     }

@@ -26,6 +26,9 @@ use crate::{
 /// Maximum length of a line, in bytes; a longer line closes the connection.
 pub const MAX_LINE: usize = 64 << 10;
 
+/// Maximum length of a message on the card, in characters; more do not fit.
+pub const MAX_MESSAGE: usize = 60;
+
 /// A request of a client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -50,8 +53,23 @@ pub enum Request {
     CancelPrompt,
     /// Shows a placeholder card instead of the camera.
     Pause,
+    /// Pauses with a message on the card.
+    PauseWithMessage {
+        /// One line of at most [`MAX_MESSAGE`] characters.
+        message: String,
+    },
     /// Ends a pause.
     Resume,
+    /// Pauses, mirrors or blurs if that is off, and ends it if it is on.
+    Toggle {
+        /// What to switch.
+        switch: Switch,
+    },
+    /// Changes to one of the last backgrounds that hide the room.
+    ShowRecent {
+        /// Which one.
+        direction: Direction,
+    },
     /// Mirrors the camera image.
     Mirror {
         /// Whether it is mirrored.
@@ -84,6 +102,28 @@ pub enum Request {
     Reload,
     /// Stops the daemon.
     Stop,
+}
+
+/// What [`Request::Toggle`] switches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// The "Camera paused" card instead of your video
+    Pause,
+    /// Your video mirrored
+    Mirror,
+    /// The blurred room instead of your background
+    Blur,
+}
+
+/// A direction in the list of recent backgrounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// The background before the current one; before the oldest, the newest.
+    Previous,
+    /// The background after the current one; after the newest, the oldest.
+    Next,
 }
 
 /// The reply to a request: `{"ok": ...}` or `{"error": ...}`.
@@ -191,6 +231,9 @@ pub struct SceneStatus {
     pub mirror: bool,
     /// Whether a placeholder card is shown instead of the camera.
     pub paused: bool,
+    /// The message on that card.
+    #[serde(default)]
+    pub pause_message: Option<String>,
 }
 
 /// The state of the camera.
@@ -259,6 +302,8 @@ mod tests {
         for (line, request) in [
             (r#"{"mirror":{"on":true}}"#, Request::Mirror { on: true }),
             (r#""stop""#, Request::Stop),
+            (r#"{"toggle":{"switch":"blur"}}"#, Request::Toggle { switch: Switch::Blur }),
+            (r#"{"show-recent":{"direction":"previous"}}"#, Request::ShowRecent { direction: Direction::Previous }),
             (r##"{"set-background":{"spec":{"color":"#20a040"}}}"##, colour),
         ] {
             assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);

@@ -16,7 +16,7 @@ use super::{
     loaded::{LoadedBackground, LoadedLook, Replacement},
 };
 use crate::{
-    background::{Background, Grade},
+    background::{Background, BackgroundSpec, Grade},
     compose::Scene,
     config::Config,
     control::protocol::Response,
@@ -72,9 +72,10 @@ impl Daemon {
         self.pipeline.publish(match background {
             Some(background) => background.into_scene(version, look, choice),
             None => {
-                let Choice { mirror, paused, .. } = *choice;
+                let Choice { mirror, paused, pause_message, .. } = choice.clone();
                 let LoadedLook { look, overlay } = look;
-                Scene { version, look, overlay, mirror, paused, fade: Duration::ZERO, ..(*old).clone() }
+                let fade = Duration::ZERO;
+                Scene { version, look, overlay, mirror, paused, pause_message, fade, ..(*old).clone() }
             }
         });
         self.log_if_room_became_visible(Some(&old));
@@ -100,6 +101,11 @@ impl Daemon {
 }
 
 impl Change<'_> {
+    /// The background in effect: the chosen one, or the configured one.
+    pub(super) fn background(&self) -> &BackgroundSpec {
+        self.choice.background.as_ref().unwrap_or(&self.config.background)
+    }
+
     /// Applies what was loaded and updates the choice. Returns the scene's version.
     pub(super) fn commit(self, new: Replacement, update_choice: impl FnOnce(&mut Choice)) -> u64 {
         let daemon = self.daemon;

@@ -13,6 +13,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
+use super::recent::Recent;
 use crate::{
     background::{BackgroundSpec, DEFAULT_BLUR},
     look::{Changes, Look},
@@ -37,6 +38,17 @@ pub(super) struct Choice {
     pub(super) quality: Option<Quality>,
     pub(super) mirror: bool,
     pub(super) paused: bool,
+    /// The line on the card while paused.
+    pub(super) pause_message: Option<String>,
+    pub(super) recent: Recent,
+}
+
+impl Choice {
+    /// Chooses a background instead of `old`, the one in effect.
+    pub(super) fn choose(&mut self, new: BackgroundSpec, old: &BackgroundSpec) {
+        self.recent.replaced(old, &new);
+        self.background = Some(new);
+    }
 }
 
 /// Loads the choice from `path`, with a description of the parts that could not be read. If there are any, the choice
@@ -71,6 +83,8 @@ fn parse(bytes: &[u8]) -> (Choice, Option<String>) {
     choice.mirror = fields.take("mirror", false).unwrap_or_default();
     choice.camera = fields.take("camera", false).unwrap_or_default();
     choice.quality = fields.take("quality", false).unwrap_or_default();
+    choice.pause_message = fields.take("pause_message", false).unwrap_or_default();
+    choice.recent = fields.take("recent", false).unwrap_or_default();
     choice.look = fields.take("look", false).unwrap_or_default();
     choice.look.retain(|name, value| fields.is_valid_look(name, value));
     fields.problems.extend(fields.found.keys().map(|name| format!("unknown field {name:?}")));
@@ -169,7 +183,9 @@ mod tests {
     fn chosen() -> Choice {
         let look = Changes::from_iter([("softness".to_owned(), 20.into())]);
         let (camera, quality) = (Some("demo".to_owned()), Some(Quality::Eco));
-        Choice { background: "#20a040".parse().ok(), look, camera, quality, mirror: true, paused: false }
+        let mut choice = Choice { look, camera, quality, mirror: true, ..Choice::default() };
+        choice.choose("#20a040".parse().unwrap(), &BackgroundSpec::Blur { strength: 60 });
+        choice
     }
 
     #[test]
@@ -225,6 +241,8 @@ mod tests {
             ("quality", r#""ultra""#, Choice { quality: None, ..paused.clone() }, "ultra"),
             ("look", r#"{"softness":9000}"#, Choice { look: look.clone(), ..paused.clone() }, "softness"),
             ("look", r#"{"sparkle":1}"#, Choice { look, ..paused.clone() }, "sparkle"),
+            ("pause_message", "7", paused.clone(), "pause_message"),
+            ("recent", r#"["hologram"]"#, Choice { recent: Recent::default(), ..paused.clone() }, "hologram"),
             ("locked", "true", paused, "locked"),
         ] {
             let mut saved = good.clone();

@@ -64,7 +64,8 @@ impl LoadedBackground {
         let Self { spec, label, background, fade } = self;
         let LoadedLook { look, overlay } = look;
         let &Choice { mirror, paused, .. } = choice;
-        Scene { version, label, spec, replaces: None, background, look, overlay, mirror, paused, fade }
+        let pause_message = choice.pause_message.clone();
+        Scene { version, label, spec, replaces: None, background, look, overlay, mirror, paused, pause_message, fade }
     }
 }
 

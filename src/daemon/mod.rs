@@ -4,7 +4,7 @@
 //! - `scene`, `look`, `camera_and_quality` and `prompt` implement them; each is one [`change`], which commits what it
 //!   `loaded`.
 //! - `settings` reloads the settings when `settings_files` detects a change.
-//! - `saved_choice` keeps the user's `choice` in memory and on disk, `images` accesses the gallery.
+//! - `saved_choice` keeps the user's `choice`, with the `recent` backgrounds, in memory and on disk; `images` accesses the gallery.
 //! - `job` is the image generation in progress.
 //! - `page` connects the control page, `shutdown` stops everything in time.
 
@@ -17,6 +17,7 @@ mod loaded;
 mod look;
 mod page;
 mod prompt;
+mod recent;
 mod saved_choice;
 mod scene;
 mod service;

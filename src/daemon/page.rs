@@ -9,7 +9,7 @@ use crate::{
     background::{BackgroundSpec, Fit},
     compose::{RoomVisible, Scene},
     config::Config,
-    control::protocol::{Request, Response},
+    control::protocol::{Request, Response, Switch},
     error::{Failure, Kind},
     gallery::Gallery,
     pipeline::Preview,
@@ -104,7 +104,9 @@ impl Backend for Arc<Daemon> {
         let scene = self.pipeline.scene();
         let mut choice = self.saved_choice.lock().clone();
         let (spec, look) = match request {
-            Request::Resume => return scene.room_when_live().filter(|_| scene.paused),
+            Request::Resume | Request::Toggle { switch: Switch::Pause } => {
+                return scene.room_when_live().filter(|_| scene.paused);
+            }
             Request::SetBackground { spec, .. } => (spec, scene.look.clone()),
             // an invalid change is refused when it is applied
             Request::SetLook { change } => (&scene.spec, scene.look.with(change).ok()?),

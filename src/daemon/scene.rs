@@ -6,6 +6,7 @@ use image::RgbImage;
 
 use super::{
     Daemon,
+    change::Change,
     choice::Choice,
     loaded::{LoadedBackground, LoadedLook, Replacement},
 };
@@ -13,6 +14,7 @@ use crate::{
     background::{BackgroundSpec, DEFAULT_BLUR, Fit},
     compose::{Overlay, Scene},
     config::Config,
+    control::protocol::Direction,
     error::{Failure, Kind},
     look::{Changes, Look},
 };
@@ -45,18 +47,73 @@ impl Daemon {
         }
         let spec = spec.fitted(fit.unwrap_or(change.config.fit));
         let background = LoadedBackground::load_decoded(&spec, decoded, &change.scene.look, &change.config).await?;
+        let old = change.background().clone();
+        Ok(self.commit_background(change, background, arrival, |choice| choice.choose(spec, &old)))
+    }
+
+    /// Shows the recent background before or after the current one; the order stays. Those that cannot be loaded are
+    /// skipped: a disk may be missing for a while.
+    pub(super) async fn show_recent(&self, direction: Direction, arrival: u64) -> Result<BackgroundOutcome, Failure> {
+        let change = self.begin().await;
+        if self.is_superseded(arrival) {
+            return Ok(BackgroundOutcome::Superseded);
+        }
+        let old = change.background().clone();
+        let mut failure = None;
+        for spec in change.choice.recent.in_direction(&old, direction) {
+            match LoadedBackground::load(&spec, &change.scene.look, &change.config).await {
+                Ok(background) => {
+                    return Ok(self.commit_background(change, background, arrival, |choice| {
+                        choice.recent.keep(&old);
+                        choice.background = Some(spec);
+                    }));
+                }
+                Err(error) => {
+                    tracing::info!("skipped a recent background: {error}");
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(no_other_background))
+    }
+
+    /// Blurs the room, or shows the last background that is not a blur.
+    pub(super) async fn toggle_blur(&self, arrival: u64) -> Result<BackgroundOutcome, Failure> {
+        let change = self.begin().await;
+        if self.is_superseded(arrival) {
+            return Ok(BackgroundOutcome::Superseded);
+        }
+        let old = change.background().clone();
+        let new = change.choice.recent.toggle_blur(&old, &change.config.background);
+        let new = new.ok_or_else(no_other_background)?;
+        let background = LoadedBackground::load(&new, &change.scene.look, &change.config).await?;
+        Ok(self.commit_background(change, background, arrival, |choice| choice.choose(new, &old)))
+    }
+
+    fn commit_background(
+        &self,
+        change: Change<'_>,
+        background: LoadedBackground,
+        arrival: u64,
+        update_choice: impl FnOnce(&mut Choice),
+    ) -> BackgroundOutcome {
         let label = background.label.clone();
         let new = Replacement { background: Some(background), ..Replacement::default() };
-        let version = change.commit(new, |choice| choice.background = Some(spec));
+        let version = change.commit(new, update_choice);
         self.background_arrival.store(arrival, Ordering::Relaxed);
         self.jobs.cancel_older(arrival);
-        Ok(BackgroundOutcome::Shown { version, label })
+        BackgroundOutcome::Shown { version, label }
     }
 
     /// Whether a request after this one has chosen a background.
     pub(super) fn is_superseded(&self, arrival: u64) -> bool {
         self.background_arrival.load(Ordering::Relaxed) > arrival
     }
+}
+
+fn no_other_background() -> Failure {
+    Failure::new(Kind::NotFound, "there is no other recent background")
+        .hint("choose one, such as `bgcam set-prompt \"a quiet library\"`; `bgcam set-none` shows your real room")
 }
 
 /// The scene at startup.

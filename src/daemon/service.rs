@@ -8,10 +8,10 @@ use super::{Daemon, lock, scene::BackgroundOutcome, settings::ReloadTrigger};
 use crate::{
     background::{BackgroundSpec, Fit},
     control::{
-        protocol::{CameraStatus, MaskStatus, Request, Response, SceneStatus, Status},
+        protocol::{CameraStatus, MAX_MESSAGE, MaskStatus, Request, Response, SceneStatus, Status, Switch},
         server::Service,
     },
-    error::Failure,
+    error::{Failure, Kind},
     sink::{self, OutputStatus},
     stats,
 };
@@ -24,17 +24,19 @@ impl Service for Arc<Daemon> {
             Request::SetBackground { spec, fit } => self.show_background(spec, fit, arrival).await,
             Request::SetPrompt(request) => self.set_prompt(*request, arrival, progress).await,
             Request::CancelPrompt => self.cancel_prompt(),
-            Request::Pause => {
-                let version = self.change_immediately(|choice| choice.paused = true);
-                Ok(self.respond(version, "paused: other people see a \"Camera paused\" card").await)
+            Request::Pause => Ok(self.pause(|_| true, None).await),
+            Request::PauseWithMessage { message } => Ok(self.pause(|_| true, Some(checked_message(&message)?)).await),
+            Request::Resume => Ok(self.pause(|_| false, None).await),
+            Request::Mirror { on } => Ok(self.mirror(|_| on).await),
+            Request::Toggle { switch: Switch::Pause } => Ok(self.pause(|paused| !paused, None).await),
+            Request::Toggle { switch: Switch::Mirror } => Ok(self.mirror(|mirrored| !mirrored).await),
+            Request::Toggle { switch: Switch::Blur } => {
+                let outcome = self.toggle_blur(arrival).await?;
+                Ok(self.respond_to_background(outcome).await)
             }
-            Request::Resume => {
-                let version = self.change_immediately(|choice| choice.paused = false);
-                Ok(self.respond(version, "resumed").await)
-            }
-            Request::Mirror { on } => {
-                let version = self.change_immediately(|choice| choice.mirror = on);
-                Ok(self.respond(version, if on { "mirror: on" } else { "mirror: off" }).await)
+            Request::ShowRecent { direction } => {
+                let outcome = self.show_recent(direction, arrival).await?;
+                Ok(self.respond_to_background(outcome).await)
             }
             Request::SetLook { change } => self.set_look(change).await,
             Request::ResetLook { names } => self.reset_look(&names).await,
@@ -78,6 +80,7 @@ impl Service for Arc<Daemon> {
                 look: scene.look.clone(),
                 mirror: scene.mirror,
                 paused: scene.paused,
+                pause_message: scene.pause_message.clone(),
             },
             camera: CameraStatus {
                 wanted: config.camera.device.clone(),
@@ -120,17 +123,57 @@ impl Daemon {
         fit: Option<Fit>,
         arrival: u64,
     ) -> Result<Response, Failure> {
-        match self.set_background(spec, fit, None, arrival).await? {
+        let outcome = self.set_background(spec, fit, None, arrival).await?;
+        Ok(self.respond_to_background(outcome).await)
+    }
+
+    async fn respond_to_background(&self, outcome: BackgroundOutcome) -> Response {
+        match outcome {
             BackgroundOutcome::Superseded => {
-                Ok(Response::Warning("not shown: you chose another background in the meantime".to_owned()))
+                Response::Warning("not shown: you chose another background in the meantime".to_owned())
             }
             BackgroundOutcome::Shown { version, label } => {
                 let response = self.respond(version, &format!("background: {label}")).await;
                 stats::trim_heap(); // that of the old background
-                Ok(response)
+                response
             }
         }
     }
+
+    /// Pauses or resumes, depending on whether the video is paused now.
+    async fn pause(&self, change: impl FnOnce(bool) -> bool, message: Option<String>) -> Response {
+        let mut paused = false;
+        let version = self.change_immediately(|choice| {
+            paused = change(choice.paused);
+            choice.paused = paused;
+            choice.pause_message = message.clone();
+        });
+        let text = match message {
+            Some(message) => format!("paused: other people see a \"Camera paused\" card with {message:?}"),
+            None if paused => "paused: other people see a \"Camera paused\" card".to_owned(),
+            None => "resumed".to_owned(),
+        };
+        self.respond(version, &text).await
+    }
+
+    /// Mirrors the video or not, depending on whether it is mirrored now.
+    async fn mirror(&self, change: impl FnOnce(bool) -> bool) -> Response {
+        let mut mirrored = false;
+        let version = self.change_immediately(|choice| {
+            mirrored = change(choice.mirror);
+            choice.mirror = mirrored;
+        });
+        self.respond(version, if mirrored { "mirror: on" } else { "mirror: off" }).await
+    }
+}
+
+/// A message for the card, without surrounding spaces.
+fn checked_message(message: &str) -> Result<String, Failure> {
+    let message = message.trim();
+    let fits = (1..=MAX_MESSAGE).contains(&message.chars().count()) && !message.contains(char::is_control);
+    let expected = format!("expected one line of 1 to {MAX_MESSAGE} characters, such as \"Back at 3\"");
+    fits.then(|| message.to_owned())
+        .ok_or_else(|| Failure::new(Kind::BadInput, format!("invalid message {message:?}, {expected}")))
 }
 
 fn readers_of(nodes: &[PathBuf]) -> Vec<sink::Reader> {

@@ -348,8 +348,12 @@ impl Render {
             }
             None => Card::Starting,
         };
-        let holder = health.camera_holder.as_ref().filter(|_| card == Card::CameraBusy);
-        (card, holder.map(|name| format!("{name} is using it")).unwrap_or_default())
+        let detail = match card {
+            Card::Paused => scene.pause_message.clone(),
+            Card::CameraBusy => health.camera_holder.as_ref().map(|name| format!("{name} is using it")),
+            _ => None,
+        };
+        (card, detail.unwrap_or_default())
     }
 
     /// Writes the output frame; false, with everything reset, if it is a camera frame from before a suspend.

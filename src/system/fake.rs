@@ -95,6 +95,7 @@ pub(crate) fn status() -> Status {
             look: crate::look::Look::neutral(),
             mirror: false,
             paused: false,
+            pause_message: None,
         },
         camera: CameraStatus {
             wanted: "auto".into(),

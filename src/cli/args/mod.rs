@@ -13,6 +13,7 @@ use crate::{
     background::{BackgroundSpec, Fit},
     bench::BenchArgs,
     config::arguments::{parse_camera, parse_colour, parse_every, whole},
+    control::protocol::Switch,
     mask::Quality,
     render::RenderArgs,
 };
@@ -147,8 +148,12 @@ pub enum Command {
     Off,
 
     /// Pause your video: other people see a "Camera paused" card
-    #[command(after_help = "Examples:\n  bgcam pause")]
-    Pause,
+    #[command(after_help = "Examples:\n  bgcam pause\n  bgcam pause --message \"Back at 3\"")]
+    Pause {
+        /// A line for the card, at most 60 characters
+        #[arg(long, value_name = "TEXT")]
+        message: Option<String>,
+    },
 
     /// Show your video again after `pause`
     #[command(after_help = "Examples:\n  bgcam resume")]
@@ -160,6 +165,26 @@ pub enum Command {
         /// Whether to mirror your video
         state: OnOff,
     },
+
+    /// Switch pause, mirror or blur on, or off again
+    ///
+    /// For a keyboard shortcut or a button. Switching the blur off returns to your last other background.
+    #[command(after_help = "Examples:\n  bgcam toggle pause\n  bgcam toggle blur")]
+    Toggle {
+        /// What to switch
+        switch: Switch,
+    },
+
+    /// Return to the background before this one
+    ///
+    /// bgcam remembers your last eight backgrounds. `previous` goes back through them, `next` forward. They never show
+    /// your room: for that, use `bgcam set-none`.
+    #[command(after_help = "Examples:\n  bgcam previous")]
+    Previous,
+
+    /// Switch to the background after this one, the reverse of `previous`
+    #[command(after_help = "Examples:\n  bgcam next")]
+    Next,
 
     /// Adjust edges, lighting, framing and overlay
     ///
@@ -179,11 +204,19 @@ pub enum Command {
     },
 
     /// Show daemon status: camera, apps, frame rates, background, errors
-    #[command(after_help = "Examples:\n  bgcam status\n  bgcam status --watch\n  bgcam status --json")]
+    #[command(
+        after_help = "Examples:\n  bgcam status\n  bgcam status --watch\n  bgcam status --json\n  bgcam status --waybar --watch"
+    )]
     Status {
         /// Print JSON
-        #[arg(long)]
+        #[arg(long, group = "format")]
         json: bool,
+        /// Print one line, such as "live: beach.jpg"
+        #[arg(long, group = "format")]
+        short: bool,
+        /// Print one line of JSON for a custom module of Waybar: text, tooltip, class
+        #[arg(long, group = "format")]
+        waybar: bool,
         /// Update every second
         #[arg(long)]
         watch: bool,
