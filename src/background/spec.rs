@@ -281,7 +281,11 @@ impl FromStr for Rgb {
 
     fn from_str(text: &str) -> Result<Self, BackgroundError> {
         let text = text.trim();
-        let suggestion = || nearest(text, colour_names());
+        let is_hex = matches!(text.len(), 3 | 6)
+            && text.contains(|c: char| c.is_ascii_digit())
+            && text.chars().all(|c| c.is_ascii_hexdigit());
+        let hex = || is_hex.then(|| format!("#{text}"));
+        let suggestion = || hex().or_else(|| nearest(text, colour_names()));
         let bad = || BackgroundError::BadColour { text: text.to_owned(), suggestion: suggestion() };
         // the parser also accepts hex without a hash, so "add" and "facade" would be colours
         if !is_colour(text) {

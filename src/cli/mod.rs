@@ -14,6 +14,7 @@ mod prompt;
 mod setup;
 mod show;
 mod status;
+mod synonyms;
 mod watch;
 
 use std::{
@@ -53,7 +54,7 @@ pub fn main() -> ExitCode {
         // help and version are normal output: a write error is a failure
         Err(help) if !help.use_stderr() => help.print().map_err(CliError::from),
         Err(error) => {
-            let _ = error.print();
+            let _ = synonyms::suggest(error).print();
             return ExitCode::from(2);
         }
     };

@@ -130,7 +130,11 @@ pub enum Command {
     },
 
     /// Set a solid colour as your background
-    #[command(name = "set-color", after_help = "Examples:\n  bgcam set-color '#20a040'\n  bgcam set-color teal")]
+    #[command(
+        name = "set-color",
+        alias = "set-colour",
+        after_help = "Examples:\n  bgcam set-color '#20a040'\n  bgcam set-color teal"
+    )]
     SetColour {
         /// #rrggbb, #rgb or a CSS colour name
         #[arg(value_name = "COLOR", value_parser = parse_colour)]
