@@ -37,7 +37,7 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("preview", &["--print"]),
     ("set-camera", &["demo"]),
     ("set-quality", &["eco"]),
-    ("devices", &["", "--json"]),
+    ("devices", &["", "--formats", "--json"]),
     ("devices add", &["a-label-that-is-longer-than-the-driver-has-room-for"]),
     ("devices remove", &["/dev/null"]),
     ("models", &["--no-speed", "--no-speed --json"]),

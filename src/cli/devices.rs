@@ -13,10 +13,10 @@ use crate::{
     sink,
 };
 
-pub(super) fn run(command: Option<DevicesCommand>, json: bool) -> Result<(), CliError> {
+pub(super) fn run(command: Option<DevicesCommand>, formats: bool, json: bool) -> Result<(), CliError> {
     let fail = |error| CliError::Failed(Failure::from(error));
     match command {
-        None => Ok(list(json)?),
+        None => Ok(list(formats, json)?),
         Some(DevicesCommand::Add { label }) => {
             let node = sink::loopback::control::add(&label).map_err(fail)?;
             writeln!(io::stdout(), "{}", node.display())?;
@@ -67,7 +67,7 @@ fn devices() -> Devices {
 }
 
 /// Prints webcams and virtual cameras.
-fn list(as_json: bool) -> io::Result<()> {
+fn list(with_formats: bool, as_json: bool) -> io::Result<()> {
     let devices = devices();
     if as_json {
         return show::json(&devices);
@@ -77,7 +77,7 @@ fn list(as_json: bool) -> io::Result<()> {
         note("no webcam found; to try bgcam without one, use `bgcam daemon --camera demo`");
     }
     for camera in &devices.cameras {
-        write_camera(&mut out, camera)?;
+        write_camera(&mut out, camera, with_formats)?;
     }
     for camera in &devices.unreadable {
         writeln!(out, "camera  {}  {}", camera.path.display(), camera.name)?;
@@ -92,7 +92,7 @@ fn list(as_json: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn write_camera(out: &mut impl Write, camera: &Camera) -> io::Result<()> {
+fn write_camera(out: &mut impl Write, camera: &Camera, with_formats: bool) -> io::Result<()> {
     let Camera { device: camera, infrared, selected } = camera;
     let infrared = if *infrared { "  (infrared)" } else { "" };
     let selected = if *selected { "  (selected)" } else { "" };
@@ -100,7 +100,7 @@ fn write_camera(out: &mut impl Write, camera: &Camera) -> io::Result<()> {
     if let Some(id) = &camera.id {
         writeln!(out, "    id {}", id.display())?;
     }
-    for format in &camera.formats {
+    for format in camera.formats.iter().filter(|_| with_formats) {
         let rates: Vec<String> = format.rates.iter().map(|rate| format!("{rate:.0}")).collect();
         writeln!(out, "    {} {} at {} fps", format.fourcc, format.size, rates.join(", "))?;
     }

@@ -103,7 +103,7 @@ fn run(command: Command) -> Result<(), CliError> {
         }
         Command::SetQuality { quality, .. } => ask(&Request::SetQuality { quality }),
         Command::Status { json, short, waybar, watch } => status(Format::of(json, short, waybar), watch),
-        Command::Devices { command, json } => devices::run(command, json),
+        Command::Devices { command, formats, json } => devices::run(command, formats, json),
         Command::Models { json, no_speed } => models(json, !no_speed),
         Command::Config { command } => config(command),
         Command::Reload => ask(&Request::Reload),

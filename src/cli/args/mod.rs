@@ -258,13 +258,16 @@ pub enum Command {
 
     /// List webcams and virtual cameras; add or remove virtual cameras
     #[command(
-        after_help = "Examples:\n  bgcam devices\n  bgcam devices --json\n  sudo bgcam devices add \"Second Cam\"",
+        after_help = "Examples:\n  bgcam devices\n  bgcam devices --formats\n  sudo bgcam devices add \"Second Cam\"",
         args_conflicts_with_subcommands = true
     )]
     Devices {
         /// What to do [default: list the devices]
         #[command(subcommand)]
         command: Option<DevicesCommand>,
+        /// Also list the formats, sizes and frame rates of each webcam
+        #[arg(long, conflicts_with = "json")]
+        formats: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
