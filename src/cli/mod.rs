@@ -14,6 +14,7 @@ mod prompt;
 mod setup;
 mod show;
 mod status;
+mod status_line;
 mod synonyms;
 mod watch;
 

@@ -1,4 +1,4 @@
-//! Output shared by commands: JSON, failures, progress, and the table of models.
+//! Output shared by commands: JSON, apps, failures, progress, and the table of models.
 
 use std::io::{self, Write};
 
@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::style::{BAD, DIM};
 use crate::{
+    control::protocol::Status,
     error::Failure,
     mask,
     prompt::{JobStatus, Progress},
@@ -24,6 +25,16 @@ pub(super) fn progress_text(job: &JobStatus) -> String {
         Progress::Working => format!("{:.0} s", job.elapsed_s),
         Progress::Done(share) => format!("{:.0} %, {:.0} s", share * 100.0, job.elapsed_s),
         Progress::Waiting(seconds) => format!("provider asked to wait {seconds:.0} s, {:.0} s so far", job.elapsed_s),
+    }
+}
+
+/// The apps that read the virtual camera. PipeWire does not report which apps read a camera.
+pub(super) fn readers(status: &Status) -> String {
+    let names: Vec<_> = status.readers.iter().map(ToString::to_string).collect();
+    match names.is_empty() {
+        false => names.join(", "),
+        true if status.outputs.iter().any(|output| output.read == Some(true)) => "an app using PipeWire".to_owned(),
+        true => "none".to_owned(),
     }
 }
 

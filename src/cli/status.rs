@@ -1,4 +1,4 @@
-//! `bgcam status`: the daemon's status as text, one line or JSON.
+//! `bgcam status`: the daemon's status in each of its formats.
 
 use std::{
     io::{self, Write},
@@ -7,10 +7,12 @@ use std::{
 
 use serde::Serialize;
 
-use super::show::{json, progress_text, write_failure};
+use super::{
+    show::{json, progress_text, readers, write_failure},
+    status_line,
+};
 use crate::{
     control::protocol::{MaskStatus, Status},
-    error::Failure,
     mask, sink,
     style::WARNING,
 };
@@ -42,15 +44,14 @@ pub(super) fn print(status: &Status, format: Format, watch: bool) -> io::Result<
         Format::Text => write_status(&mut anstream::stdout().lock(), status),
         Format::Json if watch => line(status),
         Format::Json => json(status),
-        Format::Short => writeln!(io::stdout().lock(), "{}", State::of(status).text(status)),
-        Format::Waybar => line(&State::of(status).module(status)),
+        Format::Short => writeln!(io::stdout().lock(), "{}", status_line::text(status)),
+        Format::Waybar => line(&status_line::module(status)),
     }
 }
 
 /// Prints that no daemon runs, for Waybar.
 pub(super) fn print_stopped() -> io::Result<()> {
-    let tooltip = "bgcam is not running".to_owned();
-    line(&Module { text: "off".to_owned(), alt: "stopped", class: "stopped", tooltip })
+    line(&status_line::stopped())
 }
 
 /// Prints `value` as JSON on one line.
@@ -58,84 +59,6 @@ fn line(value: &impl Serialize) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     serde_json::to_writer(&mut stdout, value)?;
     writeln!(stdout)
-}
-
-/// The state in one word, the most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Other people see the card.
-    Paused,
-    /// Other people see the room.
-    Room,
-    /// Something does not work.
-    Error,
-    /// An app is watching.
-    Live,
-    /// No app is watching.
-    Idle,
-}
-
-/// A custom module of Waybar, as its `return-type` `json` expects it.
-#[derive(Debug, Serialize)]
-struct Module {
-    text: String,
-    /// Selects one of `format-icons`.
-    alt: &'static str,
-    class: &'static str,
-    tooltip: String,
-}
-
-impl State {
-    fn of(status: &Status) -> Self {
-        match status {
-            _ if status.scene.paused => Self::Paused,
-            _ if status.scene.room_visible => Self::Room,
-            _ if failure(status).is_some() => Self::Error,
-            _ if status.camera.on => Self::Live,
-            _ => Self::Idle,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Paused => "paused",
-            Self::Room => "room",
-            Self::Error => "error",
-            Self::Live => "live",
-            Self::Idle => "idle",
-        }
-    }
-
-    /// One line for people.
-    fn text(self, status: &Status) -> String {
-        let label = &status.scene.label;
-        match self {
-            Self::Paused => "paused".to_owned(),
-            // the label has the warning
-            Self::Room => label.clone(),
-            Self::Error => failure(status).map_or_else(String::new, |failure| format!("error: {failure}")),
-            Self::Live | Self::Idle => format!("{}: {label}", self.name()),
-        }
-    }
-
-    fn module(self, status: &Status) -> Module {
-        let text = if self == Self::Room { "room visible" } else { self.name() };
-        let mut tooltip = vec![self.text(status)];
-        tooltip.extend((self == Self::Paused).then(|| format!("on resume: {}", status.scene.label)));
-        tooltip.extend((!status.readers.is_empty()).then(|| format!("used by {}", readers(status))));
-        Module { text: text.to_owned(), alt: self.name(), class: self.name(), tooltip: markup(&tooltip.join("\n")) }
-    }
-}
-
-/// What does not work, if anything.
-fn failure(status: &Status) -> Option<&Failure> {
-    let outputs = status.outputs.iter().find_map(|output| output.failure.as_ref());
-    status.camera.error.as_ref().or(status.mask.error.as_ref()).or(outputs).or(status.choice_error.as_ref())
-}
-
-/// Text as Pango markup, which Waybar's tooltips are.
-fn markup(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
@@ -249,16 +172,6 @@ fn write_outputs(out: &mut impl Write, status: &Status) -> io::Result<()> {
     Ok(())
 }
 
-/// The apps that read the virtual camera. PipeWire does not report which apps read a camera.
-pub(super) fn readers(status: &Status) -> String {
-    let names: Vec<_> = status.readers.iter().map(ToString::to_string).collect();
-    match names.is_empty() {
-        false => names.join(", "),
-        true if status.outputs.iter().any(|output| output.read == Some(true)) => "an app using PipeWire".to_owned(),
-        true => "none".to_owned(),
-    }
-}
-
 /// The virtual camera in use, if its driver may serve only one reader at a time. Older drivers, which serve several,
 /// report no version.
 fn single_reader_node(status: &Status) -> Option<String> {
@@ -286,36 +199,6 @@ fn write_daemon(out: &mut impl Write, status: &Status) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_short_status_names_the_most_urgent_state() {
-        let short = |change: fn(&mut Status)| {
-            let mut status = crate::system::fake::status();
-            status.scene.label = "R&D <1>".to_owned();
-            change(&mut status);
-            let state = State::of(&status);
-            let module = serde_json::to_string(&state.module(&status)).unwrap();
-            (state.text(&status), module)
-        };
-        let camera = |status: &mut Status| {
-            status.camera.error = Some(Failure::new(crate::error::Kind::Busy, "the webcam is busy"));
-        };
-        let (text, module) = short(|status| status.camera.on = true);
-        assert_eq!(text, "live: R&D <1>");
-        let tooltip = "live: R&amp;D &lt;1&gt;";
-        assert_eq!(module, format!(r#"{{"text":"live","alt":"live","class":"live","tooltip":"{tooltip}"}}"#));
-        assert_eq!(short(|status| status.camera.on = false).0, "idle: R&D <1>");
-        assert_eq!(short(camera).0, "error: the webcam is busy");
-        let (text, module) = short(|status| {
-            status.scene.room_visible = true;
-            status.scene.label = "none (your room is visible)".to_owned();
-        });
-        assert_eq!(text, "none (your room is visible)");
-        assert!(module.starts_with(r#"{"text":"room visible","alt":"room","class":"room""#), "{module}");
-        let (text, module) = short(|status| status.scene.paused = true);
-        assert_eq!(text, "paused");
-        assert!(module.contains("paused\\non resume: R&amp;D"), "{module}");
-    }
 
     #[test]
     fn status_explains_the_state_of_the_mask() {

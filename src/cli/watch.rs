@@ -10,7 +10,7 @@ use std::{
 
 use anstyle::Style;
 
-use super::{show::progress_text, status::readers};
+use super::show::{progress_text, readers};
 use crate::style::{BAD, DIM, GOOD, WARNING};
 use crate::{
     control::protocol::Status,

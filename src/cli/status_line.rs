@@ -1,0 +1,134 @@
+//! The daemon's status on one line, for `bgcam status --short` and `--waybar`.
+
+use serde::Serialize;
+
+use super::show::readers;
+use crate::{control::protocol::Status, error::Failure};
+
+/// The state in one word, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Other people see the card.
+    Paused,
+    /// Other people see the room.
+    Room,
+    /// Something does not work.
+    Error,
+    /// An app is watching.
+    Live,
+    /// No app is watching.
+    Idle,
+}
+
+/// A custom module of Waybar, as its `return-type` `json` expects it.
+#[derive(Debug, Serialize)]
+pub(super) struct Module {
+    text: String,
+    /// Selects one of `format-icons`.
+    alt: &'static str,
+    class: &'static str,
+    tooltip: String,
+}
+
+/// One line for people.
+pub(super) fn text(status: &Status) -> String {
+    State::of(status).text(status)
+}
+
+/// The module for a running daemon.
+pub(super) fn module(status: &Status) -> Module {
+    State::of(status).module(status)
+}
+
+/// The module if no daemon runs.
+pub(super) fn stopped() -> Module {
+    let tooltip = "bgcam is not running".to_owned();
+    Module { text: "off".to_owned(), alt: "stopped", class: "stopped", tooltip }
+}
+
+impl State {
+    fn of(status: &Status) -> Self {
+        match status {
+            _ if status.scene.paused => Self::Paused,
+            _ if status.scene.room_visible => Self::Room,
+            _ if failure(status).is_some() => Self::Error,
+            _ if status.camera.on => Self::Live,
+            _ => Self::Idle,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Paused => "paused",
+            Self::Room => "room",
+            Self::Error => "error",
+            Self::Live => "live",
+            Self::Idle => "idle",
+        }
+    }
+
+    fn text(self, status: &Status) -> String {
+        let label = &status.scene.label;
+        match self {
+            Self::Paused => "paused".to_owned(),
+            // the label has the warning
+            Self::Room => label.clone(),
+            Self::Error => failure(status).map_or_else(String::new, |failure| format!("error: {failure}")),
+            Self::Live | Self::Idle => format!("{}: {label}", self.name()),
+        }
+    }
+
+    fn module(self, status: &Status) -> Module {
+        let text = if self == Self::Room { "room visible" } else { self.name() };
+        let mut tooltip = vec![self.text(status)];
+        tooltip.extend((self == Self::Paused).then(|| format!("on resume: {}", status.scene.label)));
+        tooltip.extend((!status.readers.is_empty()).then(|| format!("used by {}", readers(status))));
+        Module { text: text.to_owned(), alt: self.name(), class: self.name(), tooltip: markup(&tooltip.join("\n")) }
+    }
+}
+
+/// What does not work, if anything.
+fn failure(status: &Status) -> Option<&Failure> {
+    let outputs = status.outputs.iter().find_map(|output| output.failure.as_ref());
+    status.camera.error.as_ref().or(status.mask.error.as_ref()).or(outputs).or(status.choice_error.as_ref())
+}
+
+/// Text as Pango markup, which Waybar's tooltips are.
+fn markup(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_status_names_the_most_urgent_state() {
+        let short = |change: fn(&mut Status)| {
+            let mut status = crate::system::fake::status();
+            status.scene.label = "R&D <1>".to_owned();
+            change(&mut status);
+            let state = State::of(&status);
+            let module = serde_json::to_string(&state.module(&status)).unwrap();
+            (state.text(&status), module)
+        };
+        let camera = |status: &mut Status| {
+            status.camera.error = Some(Failure::new(crate::error::Kind::Busy, "the webcam is busy"));
+        };
+        let (text, module) = short(|status| status.camera.on = true);
+        assert_eq!(text, "live: R&D <1>");
+        let tooltip = "live: R&amp;D &lt;1&gt;";
+        assert_eq!(module, format!(r#"{{"text":"live","alt":"live","class":"live","tooltip":"{tooltip}"}}"#));
+        assert_eq!(short(|status| status.camera.on = false).0, "idle: R&D <1>");
+        assert_eq!(short(camera).0, "error: the webcam is busy");
+        let (text, module) = short(|status| {
+            status.scene.room_visible = true;
+            status.scene.label = "none (your room is visible)".to_owned();
+        });
+        assert_eq!(text, "none (your room is visible)");
+        assert!(module.starts_with(r#"{"text":"room visible","alt":"room","class":"room""#), "{module}");
+        let (text, module) = short(|status| status.scene.paused = true);
+        assert_eq!(text, "paused");
+        assert!(module.contains("paused\\non resume: R&amp;D"), "{module}");
+    }
+}
