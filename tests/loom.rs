@@ -74,7 +74,7 @@ fn closing_ends_a_wait_for_a_value_that_never_comes() {
     });
 }
 
-/// The value stands for the state that a wake announces: it is set before the wake, and read after the epoch.
+/// As in the pipeline, the state changes before the wake that announces it, and is read after the epoch.
 #[test]
 fn no_wake_is_missed_if_the_epoch_is_read_first() {
     model(|| {

@@ -4,7 +4,7 @@
 #   --uninstall  remove what was installed there; the script is also in DIR/share/bgcam, so the archive is not needed
 # A second run updates bgcam. Installed files are recorded in DIR/share/bgcam/installed. Settings in /etc that you changed are
 # neither overwritten nor removed. In your home, nothing is written to /etc: `bgcam setup` creates the virtual camera.
-# DESTDIR, if set, is a folder that stands for /.
+# DESTDIR, if set, is used as the root folder instead of /.
 set -eu
 umask 022
 

@@ -60,9 +60,9 @@ pub enum Request {
     },
     /// Ends a pause.
     Resume,
-    /// Pauses, mirrors or blurs if that is off, and ends it if it is on.
+    /// Turns pause, mirror or blur on if it is off, and off if it is on.
     Toggle {
-        /// What to switch.
+        /// What to turn on or off.
         switch: Switch,
     },
     /// Changes to one of the last backgrounds that hide the room.
@@ -104,7 +104,7 @@ pub enum Request {
     Stop,
 }
 
-/// What [`Request::Toggle`] switches.
+/// What [`Request::Toggle`] turns on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Switch {

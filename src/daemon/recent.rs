@@ -12,7 +12,7 @@ use crate::{
 /// How many backgrounds are remembered.
 const MAX: usize = 8;
 
-/// The last backgrounds, newest first and each once. Those that show the room are left out: it is shown only if the user
+/// The last backgrounds, newest first, without duplicates. Those that show the room are left out: it is shown only if the user
 /// asks for it by name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -21,9 +21,7 @@ pub(super) struct Recent(Vec<BackgroundSpec>);
 impl Recent {
     /// Remembers that `new` replaces `old`.
     pub(super) fn replaced(&mut self, old: &BackgroundSpec, new: &BackgroundSpec) {
-        if !self.0.contains(old) {
-            self.push(old);
-        }
+        self.keep(old);
         self.push(new);
     }
 

@@ -170,12 +170,12 @@ pub enum Command {
         state: OnOff,
     },
 
-    /// Switch pause, mirror or blur on, or off again
+    /// Turn pause, mirror or blur on or off
     ///
-    /// For a keyboard shortcut or a button. Switching the blur off returns to your last other background.
+    /// For a keyboard shortcut or a button. Turning the blur off returns to your last background that was not a blur.
     #[command(after_help = "Examples:\n  bgcam toggle pause\n  bgcam toggle blur")]
     Toggle {
-        /// What to switch
+        /// What to turn on or off
         switch: Switch,
     },
 
