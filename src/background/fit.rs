@@ -26,7 +26,7 @@ pub enum Fit {
 }
 
 /// Resizes `image` to `size` and converts it to I420.
-pub(super) fn to_frame(image: RgbImage, fit: Fit, size: Size) -> Frame {
+pub(crate) fn to_frame(image: RgbImage, fit: Fit, size: Size) -> Frame {
     let (width, height) = (size.width() as u32, size.height() as u32);
     let image = Rgb8 { width: image.width(), height: image.height(), bytes: image.into_raw() };
     let fitted = match fit {

@@ -21,6 +21,7 @@ use std::{
 
 pub use error::BackgroundError;
 pub use fit::Fit;
+pub(crate) use fit::to_frame as fit_image;
 pub use grade::Grade;
 use image::RgbImage;
 pub use player::Player;
