@@ -19,6 +19,11 @@ pub fn state_file() -> PathBuf {
     home("XDG_STATE_HOME", ".local/state").join("bgcam/scene.json")
 }
 
+/// The file with the user's presets.
+pub fn presets_file() -> PathBuf {
+    home("XDG_STATE_HOME", ".local/state").join("bgcam/presets.json")
+}
+
 /// The user's data: models, the ONNX Runtime library, generated images.
 pub fn data_dir() -> PathBuf {
     home("XDG_DATA_HOME", ".local/share").join("bgcam")

@@ -80,12 +80,13 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ("XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "Base directories of the files below."),
 ];
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("/etc/bgcam/bgcam.toml", "Settings for all users."),
     ("~/.config/bgcam/bgcam.toml", "Your settings, which override those for all users."),
     ("~/.local/share/bgcam/gallery/", "Generated and imported background images."),
     ("~/.local/share/bgcam/models/", "Segmentation models."),
     ("~/.local/state/bgcam/scene.json", "Background, look and other choices, restored when the daemon starts."),
+    ("~/.local/state/bgcam/presets.json", "Your presets."),
     ("$XDG_RUNTIME_DIR/bgcam/", "Socket of the running daemon."),
 ];
 

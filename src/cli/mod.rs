@@ -9,6 +9,7 @@ mod error;
 mod gallery;
 mod look;
 mod man;
+mod preset;
 mod preview;
 mod prompt;
 mod setup;
@@ -28,7 +29,7 @@ use std::{
 use clap::Parser;
 
 use self::{
-    args::{Cli, Command, ConfigCommand, DaemonArgs, GalleryCommand, OnOff},
+    args::{Cli, Command, ConfigCommand, DaemonArgs, GalleryCommand, OnOff, PresetCommand, SlideshowArgs},
     error::{CliError, print_failure},
     status::Format,
 };
@@ -77,7 +78,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Providers { json, test } => prompt::list_providers(json, test.as_deref()),
         Command::SetImage { path, fit } => set_file(BackgroundSpec::Image { path, fit: Fit::default() }, fit),
         Command::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
-        Command::SetSlideshow { path, every, shuffle, fit } => {
+        Command::SetSlideshow(SlideshowArgs { path, every, shuffle, fit }) => {
             set_file(BackgroundSpec::Slideshow(Slides { seconds: every, shuffle, ..Slides::new(path) }), fit)
         }
         Command::SetBlur { strength } => set(BackgroundSpec::Blur { strength }),
@@ -98,12 +99,13 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Previous => ask(&Request::ShowRecent { direction: Direction::Previous }),
         Command::Next => ask(&Request::ShowRecent { direction: Direction::Next }),
         Command::Look { settings, reset, json } => look::run(&settings, reset, json),
+        Command::Preset { command, json } => preset::run(command.unwrap_or(PresetCommand::List), json),
         Command::Preview { print } => preview::run(print),
         Command::SetCamera { camera, .. } => {
             ask(&Request::SetCamera { camera: camera.map(absolute_camera).transpose()? })
         }
         Command::SetQuality { quality, .. } => ask(&Request::SetQuality { quality }),
-        Command::Status { json, short, waybar, watch } => status(Format::of(json, short, waybar), watch),
+        Command::Status(args) => status(Format::of(&args), args.watch),
         Command::Devices { command, formats, json } => devices::run(command, formats, json),
         Command::Models { json, no_speed } => models(json, !no_speed),
         Command::Config { command } => config(command),

@@ -54,7 +54,7 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), CliError> {
                 writeln!(io::stderr(), "{text}")?;
                 return Ok(());
             }
-            Response::Status(_) | Response::Page(_) => {}
+            _ => {}
         }
         response = client.read_response().inspect_err(|_| drop(bar.clear()))?;
     }

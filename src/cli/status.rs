@@ -8,6 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
+    args::StatusArgs,
     show::{json, progress_text, readers, write_failure},
     status_line,
 };
@@ -28,11 +29,11 @@ pub(super) enum Format {
 
 impl Format {
     /// The format that the flags request.
-    pub(super) fn of(json: bool, short: bool, waybar: bool) -> Self {
-        match (json, short, waybar) {
-            (true, ..) => Self::Json,
-            (_, true, _) => Self::Short,
-            (.., true) => Self::Waybar,
+    pub(super) fn of(args: &StatusArgs) -> Self {
+        match args {
+            StatusArgs { json: true, .. } => Self::Json,
+            StatusArgs { short: true, .. } => Self::Short,
+            StatusArgs { waybar: true, .. } => Self::Waybar,
             _ => Self::Text,
         }
     }

@@ -96,6 +96,23 @@ pub enum Request {
         /// Same syntax as `camera.device` in the settings; `null` for the configured camera.
         camera: Option<String>,
     },
+    /// Saves background, look, camera and quality under a name; replaces a preset with this name.
+    SavePreset {
+        /// One line of at most 40 characters; case is ignored when names are compared.
+        name: String,
+    },
+    /// Restores a preset; if anything in it cannot be loaded, nothing changes.
+    UsePreset {
+        /// Its name, or the start of its name if no other starts like that.
+        name: String,
+    },
+    /// Removes a preset.
+    RemovePreset {
+        /// As for [`Request::UsePreset`].
+        name: String,
+    },
+    /// Returns [`Response::Presets`].
+    ListPresets,
     /// Returns [`Response::Page`]: an address that opens the control page once, within two minutes.
     OpenPage,
     /// Reloads the settings files; if any setting is invalid, nothing changes.
@@ -162,6 +179,22 @@ pub enum Response {
     Images(Vec<Entry>),
     /// An address that opens the control page once.
     Page(String),
+    /// All presets, in the order in which they were first saved.
+    Presets(Vec<PresetInfo>),
+}
+
+/// A preset in the list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PresetInfo {
+    /// Its name.
+    pub name: String,
+    /// Display name of its background.
+    pub background: String,
+    /// Whether background, look, camera and quality are those of the preset now.
+    pub current: bool,
+    /// Why other people can see the user's room with this preset, if they can.
+    #[serde(default)]
+    pub room_reason: Option<String>,
 }
 
 /// The status of the daemon.
@@ -304,6 +337,8 @@ mod tests {
             (r#""stop""#, Request::Stop),
             (r#"{"toggle":{"switch":"blur"}}"#, Request::Toggle { switch: Switch::Blur }),
             (r#"{"show-recent":{"direction":"previous"}}"#, Request::ShowRecent { direction: Direction::Previous }),
+            (r#"{"use-preset":{"name":"Work"}}"#, Request::UsePreset { name: "Work".to_owned() }),
+            (r#""list-presets""#, Request::ListPresets),
             (r##"{"set-background":{"spec":{"color":"#20a040"}}}"##, colour),
         ] {
             assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);

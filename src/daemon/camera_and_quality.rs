@@ -42,6 +42,11 @@ impl Daemon {
         Ok(self.respond(version, &text).await)
     }
 
+    /// Whether the camera's LED may be on now.
+    pub(super) fn is_light_on(&self) -> bool {
+        self.pipeline.camera_wanted().0 && !self.pipeline.scene().paused
+    }
+
     /// Tests the camera of the `new` settings by capturing a frame. If its LED must stay off (`may_capture` is
     /// false), only its formats are queried. A camera that is already open is not opened twice.
     pub(super) async fn test_camera(&self, old: &Config, new: &Config, may_capture: bool) -> Result<(), Failure> {

@@ -1,11 +1,6 @@
 //! The user's choice and its file format.
 
-use std::{
-    fmt,
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-};
+use std::{fmt, path::Path};
 
 use serde::{
     Deserializer, Serialize,
@@ -13,7 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::recent::Recent;
+use super::{recent::Recent, state_file::is_absent};
 use crate::{
     background::{BackgroundSpec, DEFAULT_BLUR},
     look::{Changes, Look},
@@ -59,11 +54,6 @@ pub(super) fn load(path: &Path) -> (Choice, Option<String>) {
         Err(error) if error.kind() == crate::error::Kind::NotFound && is_absent(path) => (Choice::default(), None),
         Err(error) => (fallback(), Some(error.to_string())),
     }
-}
-
-/// Whether the path does not exist, not even as a dangling symlink to an unmounted disk.
-fn is_absent(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// The choice if nothing can be read: it must not show the room.
@@ -149,32 +139,11 @@ impl<'de> Visitor<'de> for FieldCollector<'_> {
     }
 }
 
-/// Saves the choice atomically: a crash or power failure leaves the old or the new file.
-///
-/// # Errors
-/// If a file operation fails; the file then has the old or the new choice.
-pub(super) fn save(choice: &Choice, path: &Path) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    serde_json::to_writer_pretty(&mut file, choice)?;
-    file.flush()?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_dir(dir)
-}
-
-/// Flushes the directory entry to disk. Errors of file systems that do not support this are ignored.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    match File::open(dir)?.sync_all() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        result => result,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
+
+    use super::{super::state_file::save, *};
 
     fn blur() -> Option<BackgroundSpec> {
         Some(BackgroundSpec::Blur { strength: DEFAULT_BLUR })

@@ -1,4 +1,4 @@
-//! The daemon's access to the gallery: the images on disk, and which of them is shown.
+//! The daemon's access to the gallery: the images on disk, and which of them are in use.
 
 use std::time::SystemTime;
 
@@ -10,9 +10,11 @@ impl Daemon {
         open_gallery(lock(&self.config).gallery_bytes)
     }
 
-    /// The gallery id of the image that is shown, which must not be evicted.
-    pub(super) fn shown_ids(&self) -> Vec<String> {
-        gallery_id(&self.pipeline.scene().spec).into_iter().collect()
+    /// The gallery ids of the images that are shown or belong to a preset, which must not be evicted.
+    pub(super) fn kept_ids(&self) -> Vec<String> {
+        let presets = self.presets.known();
+        let specs = presets.iter().map(|preset| &preset.background);
+        specs.chain([&self.pipeline.scene().spec]).filter_map(gallery_id).collect()
     }
 }
 
@@ -27,6 +29,12 @@ pub(super) fn label(spec: &BackgroundSpec, gallery_bytes: u64) -> String {
         gallery.touch(&gallery_id(spec)?, SystemTime::now()).ok()
     };
     used_entry().map_or_else(|| spec.to_string(), |entry| entry.label())
+}
+
+/// The display name of a background, without marking it as used.
+pub(super) fn name(spec: &BackgroundSpec, gallery_bytes: u64) -> String {
+    let entry = || open_gallery(gallery_bytes).ok()?.entry(&gallery_id(spec)?).ok();
+    entry().map_or_else(|| spec.to_string(), |entry| entry.label())
 }
 
 /// The id of a background in the gallery, if it is one of its images.

@@ -1,10 +1,11 @@
 //! The daemon: owns the pipeline and handles requests until it is stopped.
 //!
 //! - `service` dispatches the requests of the control socket and the control page.
-//! - `scene`, `look`, `camera_and_quality` and `prompt` implement them; each is one [`change`], which commits what it
+//! - `scene`, `look`, `camera_and_quality`, `preset` and `prompt` implement them; each is one [`change`], which commits what it
 //!   `loaded`.
 //! - `settings` reloads the settings when `settings_files` detects a change.
-//! - `saved_choice` keeps the user's `choice`, with the `recent` backgrounds, in memory and on disk; `images` accesses the gallery.
+//! - `saved_choice` keeps the user's `choice`, with the `recent` backgrounds, in memory and on disk; `presets` keeps the
+//!   user's presets; both write a `state_file`. `images` accesses the gallery.
 //! - `job` is the image generation in progress.
 //! - `page` connects the control page, `shutdown` stops everything in time.
 
@@ -16,6 +17,8 @@ mod job;
 mod loaded;
 mod look;
 mod page;
+mod preset;
+mod presets;
 mod prompt;
 mod recent;
 mod saved_choice;
@@ -24,6 +27,7 @@ mod service;
 mod settings;
 mod settings_files;
 mod shutdown;
+mod state_file;
 
 use std::{
     path::PathBuf,
@@ -43,6 +47,7 @@ use self::{
     camera_and_quality::{apply_flag_overrides, with_choice},
     choice::Choice,
     job::Jobs,
+    presets::Presets,
     saved_choice::SavedChoice,
     scene::{fallback_scene, initial_scene},
     settings::{ReloadTrigger, Reloaded},
@@ -117,6 +122,7 @@ struct Daemon {
     pipeline: Pipeline,
     config: Mutex<Config>,
     saved_choice: SavedChoice,
+    presets: Presets,
     /// Locked by a [`Change`](change::Change), which serializes changes in order of arrival. Pausing does not need it.
     change: tokio::sync::Mutex<()>,
     /// Number of requests so far.
@@ -209,6 +215,7 @@ impl Daemon {
             pipeline,
             config: Mutex::new(config),
             saved_choice,
+            presets: Presets::load(paths::presets_file()),
             change: tokio::sync::Mutex::default(),
             arrivals: AtomicU64::default(),
             background_arrival: AtomicU64::default(),

@@ -79,8 +79,8 @@ impl Backend for Arc<Daemon> {
         Daemon::gallery(self)
     }
 
-    fn shown_ids(&self) -> Vec<String> {
-        Daemon::shown_ids(self)
+    fn kept_ids(&self) -> Vec<String> {
+        Daemon::kept_ids(self)
     }
 
     fn next_arrival(&self) -> u64 {
@@ -104,6 +104,12 @@ impl Backend for Arc<Daemon> {
         let scene = self.pipeline.scene();
         let mut choice = self.saved_choice.lock().clone();
         let (spec, look) = match request {
+            Request::UsePreset { name } => {
+                // one that does not exist or is invalid is refused when it is applied
+                let preset = self.presets.find(name)?;
+                let look = preset.look_in(&lock(&self.config)).ok()?;
+                (&preset.background.clone(), look)
+            }
             Request::Resume | Request::Toggle { switch: Switch::Pause } => {
                 return scene.room_when_live().filter(|_| scene.paused);
             }

@@ -231,7 +231,7 @@ impl Job {
         }
         let generated = self.provider.generate(recipe, progress).await?;
         reporter.set_keeping(true);
-        let keep = daemon.shown_ids();
+        let keep = daemon.kept_ids();
         let gallery = self.gallery.clone();
         let recipe = recipe.clone();
         let limits = self.limits;

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     choice::{self, Choice},
-    lock,
+    lock, state_file,
 };
 use crate::{
     duration::HumanDuration,
@@ -101,7 +101,7 @@ impl Inner {
         if on_disk.as_ref() == Some(&choice) {
             return;
         }
-        let result = choice::save(&choice, &self.path);
+        let result = state_file::save(&choice, &self.path);
         *on_disk = result.is_ok().then_some(choice);
         let failure = result.err().map(|error| save_failure(&error));
         let before = std::mem::replace(&mut *lock(&self.save_failure), failure.clone());

@@ -42,6 +42,10 @@ impl Service for Arc<Daemon> {
             Request::ResetLook { names } => self.reset_look(&names).await,
             Request::SetQuality { quality } => self.set_quality(quality).await,
             Request::SetCamera { camera } => self.set_camera(camera).await,
+            Request::SavePreset { name } => self.save_preset(&name).await,
+            Request::UsePreset { name } => self.use_preset(name, arrival).await,
+            Request::RemovePreset { name } => self.remove_preset(name).await,
+            Request::ListPresets => self.list_presets().await,
             Request::Reload => Ok(Response::Done(self.with_room_warning(self.reload(ReloadTrigger::User).await?))),
             Request::OpenPage => self.one_time_page_address(),
             Request::Stop => {

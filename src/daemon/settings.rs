@@ -66,8 +66,7 @@ impl Daemon {
         let new = with_fixed_settings(with_choice(read.clone(), &change.choice), &change.config);
         test_model(&change.config, &new).await?;
         if camera_id(&new) != camera_id(&change.config) {
-            let is_light_on = self.pipeline.camera_wanted().0 && !self.pipeline.scene().paused;
-            self.test_camera(&change.config, &new, is_light_on).await?;
+            self.test_camera(&change.config, &new, self.is_light_on()).await?;
         }
         let look = look_of(&change.choice, &new);
         let has_new_background = change.choice.background.is_none() && change.scene.spec != new.background;

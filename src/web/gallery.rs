@@ -195,7 +195,7 @@ pub(super) async fn upload<B: Backend>(
     let max_len = usize::try_from(limits.max_bytes).unwrap_or(usize::MAX);
     let bytes = read_body(body, max_len, UPLOAD_TIMEOUT).await?;
     let name: String = name.chars().take(MAX_NAME_LEN).collect();
-    let keep = state.backend.shown_ids();
+    let keep = state.backend.kept_ids();
     let entry = with_gallery(&state, move |gallery| {
         let title = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
         gallery.import_bytes(bytes.into(), &name, title, &limits, SystemTime::now(), &keep)

@@ -67,8 +67,8 @@ pub trait Backend: Service + Clone {
     /// If the gallery cannot be opened.
     fn gallery(&self) -> Result<Gallery, Failure>;
 
-    /// Gallery ids of the images that are shown and must not be evicted.
-    fn shown_ids(&self) -> Vec<String>;
+    /// Gallery ids of the images that are in use and must not be evicted.
+    fn kept_ids(&self) -> Vec<String>;
 
     /// The sequence number of a request that arrives now.
     fn next_arrival(&self) -> u64;

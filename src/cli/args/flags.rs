@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 
 use crate::{
-    background::BackgroundSpec,
-    config::arguments::{MaskArgs, parse_background, parse_camera, whole},
+    background::{BackgroundSpec, Fit},
+    config::arguments::{MaskArgs, parse_background, parse_camera, parse_every, whole},
     frame::Size,
     prompt::MAX_COUNT,
     sink::SinkSpec,
@@ -135,6 +135,70 @@ pub enum GalleryCommand {
         #[arg(long)]
         name: Option<String>,
     },
+}
+
+/// The commands of `bgcam preset`.
+#[derive(Debug, Subcommand)]
+pub enum PresetCommand {
+    /// Save the current background, look, camera and quality
+    ///
+    /// A preset with the same name is replaced.
+    #[command(after_help = "Examples:\n  bgcam preset save Work")]
+    Save {
+        /// Name of the preset, at most 40 characters; upper and lower case are the same
+        name: String,
+    },
+    /// Restore a preset
+    ///
+    /// If anything in it cannot be loaded, such as an image that was deleted, nothing changes.
+    #[command(after_help = "Examples:\n  bgcam preset use work")]
+    Use {
+        /// Name of the preset; the start of the name is enough
+        name: String,
+    },
+    /// List all presets; `*` marks the one in effect
+    #[command(after_help = "Examples:\n  bgcam preset list\n  bgcam preset list --json")]
+    List,
+    /// Remove a preset
+    #[command(after_help = "Examples:\n  bgcam preset remove work")]
+    Remove {
+        /// Name of the preset; the start of the name is enough
+        name: String,
+    },
+}
+
+/// The arguments of `bgcam status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long, group = "format")]
+    pub json: bool,
+    /// Print one line, such as "live: beach.jpg"
+    #[arg(long, group = "format")]
+    pub short: bool,
+    /// Print one line of JSON for a custom module of Waybar: text, tooltip, class
+    #[arg(long, group = "format")]
+    pub waybar: bool,
+    /// Update every second
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// The arguments of `bgcam set-slideshow`.
+#[derive(Debug, Args)]
+pub struct SlideshowArgs {
+    /// Folder of images
+    #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+    /// Time per image, 1s to 24h, such as 45s, 5m or 1h
+    #[arg(long, value_name = "TIME", default_value = "30s", allow_hyphen_values = true, value_parser = parse_every)]
+    pub every: u32,
+    /// Shuffle the order
+    #[arg(long)]
+    pub shuffle: bool,
+    /// How to fit images with another aspect ratio [default: as configured]
+    #[arg(long)]
+    pub fit: Option<Fit>,
 }
 
 /// The arguments of `bgcam setup`.

@@ -8,11 +8,14 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-pub use self::flags::{ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, PromptArgs, SetupArgs};
+pub use self::flags::{
+    ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, PresetCommand, PromptArgs, SetupArgs, SlideshowArgs,
+    StatusArgs,
+};
 use crate::{
     background::{BackgroundSpec, Fit},
     bench::BenchArgs,
-    config::arguments::{parse_camera, parse_colour, parse_every, whole},
+    config::arguments::{parse_camera, parse_colour, whole},
     control::protocol::Switch,
     mask::Quality,
     render::RenderArgs,
@@ -106,20 +109,7 @@ pub enum Command {
     /// Shows PNG, JPEG and WebP files, ordered by name. Files added later are included in the next cycle.
     #[command(after_help = "Examples:\n  bgcam set-slideshow ~/Pictures/beaches --every 5m\n  \
         bgcam set-slideshow ~/Pictures --every 30s --shuffle")]
-    SetSlideshow {
-        /// Folder of images
-        #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-        path: PathBuf,
-        /// Time per image, 1s to 24h, such as 45s, 5m or 1h
-        #[arg(long, value_name = "TIME", default_value = "30s", allow_hyphen_values = true, value_parser = parse_every)]
-        every: u32,
-        /// Shuffle the order
-        #[arg(long)]
-        shuffle: bool,
-        /// How to fit images with another aspect ratio [default: as configured]
-        #[arg(long)]
-        fit: Option<Fit>,
-    },
+    SetSlideshow(SlideshowArgs),
 
     /// Blur the room behind you
     #[command(after_help = "Examples:\n  bgcam set-blur\n  bgcam set-blur 70")]
@@ -207,24 +197,22 @@ pub enum Command {
         json: bool,
     },
 
+    /// Save and restore background, look, camera and quality together
+    #[command(after_help = "Examples:\n  bgcam preset\n  bgcam preset save Work\n  bgcam preset use work")]
+    Preset {
+        /// What to do [default: list]
+        #[command(subcommand)]
+        command: Option<PresetCommand>,
+        /// Print JSON
+        #[arg(long, global = true)]
+        json: bool,
+    },
+
     /// Show daemon status: camera, apps, frame rates, background, errors
     #[command(
         after_help = "Examples:\n  bgcam status\n  bgcam status --watch\n  bgcam status --json\n  bgcam status --waybar --watch"
     )]
-    Status {
-        /// Print JSON
-        #[arg(long, group = "format")]
-        json: bool,
-        /// Print one line, such as "live: beach.jpg"
-        #[arg(long, group = "format")]
-        short: bool,
-        /// Print one line of JSON for a custom module of Waybar: text, tooltip, class
-        #[arg(long, group = "format")]
-        waybar: bool,
-        /// Update every second
-        #[arg(long)]
-        watch: bool,
-    },
+    Status(StatusArgs),
 
     /// Open the control page in your browser, with a preview and every setting
     #[command(after_help = "Examples:\n  bgcam preview\n  bgcam preview --print")]
