@@ -30,7 +30,7 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("set-slideshow", &["/none"]),
     ("set-color", &["teal", "none-such"]),
     ("mirror", &["on"]),
-    ("pause", &["", "--message hello"]),
+    ("pause", &["", "--message hello", "--freeze"]),
     ("toggle", &["mirror"]),
     ("look", &["", "--json", "zoom=120", "zoom", "--reset"]),
     ("preset save", &["work"]),

@@ -91,8 +91,9 @@ fn run(command: Command) -> Result<(), CliError> {
             )?;
             set(BackgroundSpec::Off)
         }
-        Command::Pause { message: None } => ask(&Request::Pause),
-        Command::Pause { message: Some(message) } => ask(&Request::PauseWithMessage { message }),
+        Command::Pause { freeze: true, .. } => ask(&Request::Freeze),
+        Command::Pause { message: None, .. } => ask(&Request::Pause),
+        Command::Pause { message: Some(message), .. } => ask(&Request::PauseWithMessage { message }),
         Command::Resume => ask(&Request::Resume),
         Command::Mirror { state } => ask(&Request::Mirror { on: state == OnOff::On }),
         Command::Toggle { switch } => ask(&Request::Toggle { switch }),

@@ -13,7 +13,7 @@ use super::{
     status_line,
 };
 use crate::{
-    control::protocol::{MaskStatus, Status},
+    control::protocol::{MaskStatus, SceneStatus, Status},
     mask, sink,
     style::WARNING,
 };
@@ -75,7 +75,11 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
 fn write_background(out: &mut impl Write, status: &Status) -> io::Result<()> {
     let scene = &status.scene;
     let mirrored = if scene.mirror { ", mirrored" } else { "" };
-    let paused = if scene.paused { "paused; on resume: " } else { "" };
+    let paused = match scene {
+        SceneStatus { frozen: true, .. } => "frozen; on resume: ",
+        SceneStatus { paused: true, .. } => "paused; on resume: ",
+        _ => "",
+    };
     writeln!(out, "background  {paused}{}{mirrored}", scene.label)?;
     if let Some(why) = &scene.room_reason {
         let when =

@@ -8,10 +8,10 @@ use crate::{control::protocol::Status, error::Failure};
 /// The state in one word, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Other people see the card.
-    Paused,
     /// Other people see the room.
     Room,
+    /// Other people see the card, or a still.
+    Paused,
     /// Something does not work.
     Error,
     /// An app is watching.
@@ -49,8 +49,8 @@ pub(super) fn stopped() -> Module {
 impl State {
     fn of(status: &Status) -> Self {
         match status {
-            _ if status.scene.paused => Self::Paused,
             _ if status.scene.room_visible => Self::Room,
+            _ if status.scene.paused => Self::Paused,
             _ if failure(status).is_some() => Self::Error,
             _ if status.camera.on => Self::Live,
             _ => Self::Idle,
@@ -70,7 +70,9 @@ impl State {
     fn text(self, status: &Status) -> String {
         let label = &status.scene.label;
         match self {
+            Self::Paused if status.scene.frozen => "frozen".to_owned(),
             Self::Paused => "paused".to_owned(),
+            Self::Room if status.scene.frozen => "frozen (your room is visible)".to_owned(),
             // the label has the warning
             Self::Room => label.clone(),
             Self::Error => failure(status).map_or_else(String::new, |failure| format!("error: {failure}")),
@@ -81,7 +83,7 @@ impl State {
     fn module(self, status: &Status) -> Module {
         let text = if self == Self::Room { "room visible" } else { self.name() };
         let mut tooltip = vec![self.text(status)];
-        tooltip.extend((self == Self::Paused).then(|| format!("on resume: {}", status.scene.label)));
+        tooltip.extend(status.scene.paused.then(|| format!("on resume: {}", status.scene.label)));
         tooltip.extend((!status.readers.is_empty()).then(|| format!("used by {}", readers(status))));
         Module { text: text.to_owned(), alt: self.name(), class: self.name(), tooltip: markup(&tooltip.join("\n")) }
     }
@@ -130,5 +132,12 @@ mod tests {
         let (text, module) = short(|status| status.scene.paused = true);
         assert_eq!(text, "paused");
         assert!(module.contains("paused\\non resume: R&amp;D"), "{module}");
+        let frozen = |status: &mut Status| (status.scene.paused, status.scene.frozen) = (true, true);
+        assert_eq!(short(frozen).0, "frozen");
+        let (text, module) = short(|status| {
+            (status.scene.paused, status.scene.frozen, status.scene.room_visible) = (true, true, true);
+        });
+        assert_eq!(text, "frozen (your room is visible)");
+        assert!(module.contains(r#""class":"room""#), "{module}");
     }
 }

@@ -15,7 +15,7 @@ const SYNONYMS: [(&[&str], &str); 19] = [
     (&["quality"], "set-quality"),
     (&["start", "run", "serve"], "daemon"),
     (&["unpause", "continue", "play", "show"], "resume"),
-    (&["hide", "freeze", "mute"], "pause"),
+    (&["hide", "freeze", "still", "mute"], "pause"),
     (&["flip"], "mirror"),
     (&["quit", "exit", "kill"], "stop"),
     (&["list", "cameras", "ls"], "devices"),

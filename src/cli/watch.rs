@@ -85,6 +85,7 @@ fn lines(status: &Status, cpu: Option<f64>) -> Vec<Line> {
 fn camera(status: &Status) -> Line {
     let camera = &status.camera;
     let (style, text) = match &camera.source {
+        _ if status.scene.frozen => (WARNING, "frozen: other people see your last frame as a still".to_owned()),
         _ if status.scene.paused => (WARNING, "paused: other people see a \"Camera paused\" card".to_owned()),
         Some(source) => {
             let (width, height) = source.native;

@@ -17,6 +17,10 @@ pub enum Card {
     Starting,
     /// The camera is gone.
     CameraLost,
+    /// No camera has been found yet.
+    NoCamera,
+    /// The camera is there, but has not worked yet.
+    CameraFailed,
     /// Another program uses the camera.
     CameraBusy,
     /// The user paused the camera.
@@ -31,6 +35,8 @@ impl Card {
         match self {
             Self::Starting => ("Starting camera", ""),
             Self::CameraLost => ("Camera disconnected", "Waiting for the camera"),
+            Self::NoCamera => ("No camera", "Waiting for a camera"),
+            Self::CameraFailed => ("Camera unavailable", "Waiting for the camera"),
             Self::CameraBusy => ("Camera in use", "Another program is using it"),
             Self::Paused => ("Camera paused", ""),
             Self::ModelFailed => ("Camera hidden", "The background effect has stopped working"),
@@ -136,7 +142,15 @@ mod tests {
     use super::*;
     use crate::frame::Size;
 
-    const CARDS: [Card; 5] = [Card::Starting, Card::CameraLost, Card::CameraBusy, Card::Paused, Card::ModelFailed];
+    const CARDS: [Card; 7] = [
+        Card::Starting,
+        Card::CameraLost,
+        Card::NoCamera,
+        Card::CameraFailed,
+        Card::CameraBusy,
+        Card::Paused,
+        Card::ModelFailed,
+    ];
 
     fn card(card: Card, size: Size, scene: Option<&Scene>) -> Frame {
         let mut frame = Frame::new(size);

@@ -19,7 +19,7 @@ mod tone;
 
 pub use overlay::Overlay;
 pub use room::{MIN_HIDING_BLUR, RoomVisible};
-pub use scene::Scene;
+pub use scene::{Freeze, Scene};
 
 use self::{edge::Edge, framing::Framing, layers::Layers};
 use crate::frame::{Frame, Mask, Size};

@@ -70,7 +70,15 @@ impl Scene {
 
     /// Why the room is visible now.
     pub fn room_visible(&self) -> Option<RoomVisible> {
-        self.room_when_live().filter(|_| !self.paused)
+        match &self.frozen {
+            Some(freeze) if self.paused => freeze.room.clone(),
+            _ => self.room_when_live().filter(|_| !self.paused),
+        }
+    }
+
+    /// Whether [`Scene::room_when_live`] has a reason; does not allocate.
+    pub fn shows_room_when_live(&self) -> bool {
+        RoomVisible::with(&self.spec, &self.look).is_some() || self.replaces.is_some()
     }
 
     /// The background's name, with a warning if the room is visible.
@@ -85,6 +93,7 @@ impl Scene {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compose::Freeze;
 
     fn scene(background: &str, opacity: i32) -> Scene {
         let spec: BackgroundSpec = background.parse().unwrap();
@@ -116,6 +125,11 @@ mod tests {
 
     #[test]
     fn a_paused_scene_hides_the_room_but_reports_what_resuming_shows() {
+        let frozen = |room| Scene { paused: true, frozen: Some(Freeze { room }), ..scene("none", 100) };
+        assert_eq!(frozen(None).room_visible(), None, "the still may be of another background");
+        assert_eq!(frozen(Some(RoomVisible::NoBackground)).room_visible(), Some(RoomVisible::NoBackground));
+        let live = Scene { paused: false, ..frozen(None) };
+        assert_eq!((live.room_visible(), live.shows_room_when_live()), (Some(RoomVisible::NoBackground), true));
         let paused = Scene { paused: true, ..scene("#20a040", 50) };
         assert_eq!(paused.room_visible(), None);
         assert_eq!(paused.room_when_live(), Some(RoomVisible::Opacity { percent: 50 }));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Overlay;
+use super::{Overlay, RoomVisible};
 use crate::{
     background::{Background, BackgroundSpec},
     look::Look,
@@ -31,8 +31,17 @@ pub struct Scene {
     pub paused: bool,
     /// The line on that card.
     pub pause_message: Option<String>,
+    /// While paused, a still of the last output frame instead of that card.
+    pub frozen: Option<Freeze>,
     /// The duration of the fade from the previous scene; zero switches immediately.
     pub fade: Duration,
+}
+
+/// A still of the output, shown while paused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freeze {
+    /// Why the room may be visible in it. `None` allows only a frame without the room.
+    pub room: Option<RoomVisible>,
 }
 
 impl Scene {
@@ -59,6 +68,7 @@ impl Scene {
             mirror: false,
             paused: false,
             pause_message: None,
+            frozen: None,
             fade: Duration::ZERO,
         }
     }

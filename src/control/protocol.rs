@@ -58,6 +58,8 @@ pub enum Request {
         /// One line of at most [`MAX_MESSAGE`] characters.
         message: String,
     },
+    /// Pauses with a still of the last output frame instead of the card; with the card if there is no frame.
+    Freeze,
     /// Ends a pause.
     Resume,
     /// Turns pause, mirror or blur on if it is off, and off if it is on.
@@ -267,6 +269,9 @@ pub struct SceneStatus {
     /// The message on that card.
     #[serde(default)]
     pub pause_message: Option<String>,
+    /// Whether a still of the last output frame is shown instead of that card.
+    #[serde(default)]
+    pub frozen: bool,
 }
 
 /// The state of the camera.

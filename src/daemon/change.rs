@@ -72,10 +72,10 @@ impl Daemon {
         self.pipeline.publish(match background {
             Some(background) => background.into_scene(version, look, choice),
             None => {
-                let Choice { mirror, paused, pause_message, .. } = choice.clone();
+                let Choice { mirror, paused, pause_message, frozen, .. } = choice.clone();
                 let LoadedLook { look, overlay } = look;
                 let fade = Duration::ZERO;
-                Scene { version, look, overlay, mirror, paused, pause_message, fade, ..(*old).clone() }
+                Scene { version, look, overlay, mirror, paused, pause_message, frozen, fade, ..(*old).clone() }
             }
         });
         self.log_if_room_became_visible(Some(&old));

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::{recent::Recent, state_file::is_absent};
 use crate::{
     background::{BackgroundSpec, DEFAULT_BLUR},
+    compose::Freeze,
     look::{Changes, Look},
     mask::Quality,
     media::regular,
@@ -35,6 +36,9 @@ pub(super) struct Choice {
     pub(super) paused: bool,
     /// The line on the card while paused.
     pub(super) pause_message: Option<String>,
+    /// While paused, a still instead of the card. Not saved: after a restart, there is no frame.
+    #[serde(skip)]
+    pub(super) frozen: Option<Freeze>,
     pub(super) recent: Recent,
 }
 

@@ -64,8 +64,20 @@ impl LoadedBackground {
         let Self { spec, label, background, fade } = self;
         let LoadedLook { look, overlay } = look;
         let &Choice { mirror, paused, .. } = choice;
-        let pause_message = choice.pause_message.clone();
-        Scene { version, label, spec, replaces: None, background, look, overlay, mirror, paused, pause_message, fade }
+        Scene {
+            version,
+            label,
+            spec,
+            replaces: None,
+            background,
+            look,
+            overlay,
+            mirror,
+            paused,
+            pause_message: choice.pause_message.clone(),
+            frozen: choice.frozen.clone(),
+            fade,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The daemon: owns the pipeline and handles requests until it is stopped.
 //!
 //! - `service` dispatches the requests of the control socket and the control page.
-//! - `scene`, `look`, `camera_and_quality`, `preset` and `prompt` implement them; each is one [`change`], which commits what it
+//! - `scene`, `look`, `camera_and_quality`, `pause`, `preset` and `prompt` implement them; each is one [`change`], which commits what it
 //!   `loaded`.
 //! - `settings` reloads the settings when `settings_files` detects a change.
 //! - `saved_choice` keeps the user's `choice`, with the `recent` backgrounds, in memory and on disk; `presets` keeps the
@@ -17,6 +17,7 @@ mod job;
 mod loaded;
 mod look;
 mod page;
+mod pause;
 mod preset;
 mod presets;
 mod prompt;
@@ -265,6 +266,7 @@ impl Daemon {
     /// Runs every second: measures rates, notifies the watchdog, frees old scenes. `Some` stops the daemon.
     fn tick(&self, once: bool) -> Option<Result<(), Failure>> {
         self.pipeline.free_retired();
+        self.end_lost_freeze();
         let counters = self.pipeline.stats().snapshot();
         let is_alive = lock(&self.meter).measure(&counters);
         if self.pipeline.is_broken() {

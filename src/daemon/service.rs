@@ -4,14 +4,14 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Daemon, lock, scene::BackgroundOutcome, settings::ReloadTrigger};
+use super::{Daemon, lock, pause::checked_message, scene::BackgroundOutcome, settings::ReloadTrigger};
 use crate::{
     background::{BackgroundSpec, Fit},
     control::{
-        protocol::{CameraStatus, MAX_MESSAGE, MaskStatus, Request, Response, SceneStatus, Status, Switch},
+        protocol::{CameraStatus, MaskStatus, Request, Response, SceneStatus, Status, Switch},
         server::Service,
     },
-    error::{Failure, Kind},
+    error::Failure,
     sink::{self, OutputStatus},
     stats,
 };
@@ -26,6 +26,7 @@ impl Service for Arc<Daemon> {
             Request::CancelPrompt => self.cancel_prompt(),
             Request::Pause => Ok(self.pause(|_| true, None).await),
             Request::PauseWithMessage { message } => Ok(self.pause(|_| true, Some(checked_message(&message)?)).await),
+            Request::Freeze => Ok(self.freeze().await),
             Request::Resume => Ok(self.pause(|_| false, None).await),
             Request::Mirror { on } => Ok(self.mirror(|_| on).await),
             Request::Toggle { switch: Switch::Pause } => Ok(self.pause(|paused| !paused, None).await),
@@ -85,6 +86,7 @@ impl Service for Arc<Daemon> {
                 mirror: scene.mirror,
                 paused: scene.paused,
                 pause_message: scene.pause_message.clone(),
+                frozen: scene.paused && scene.frozen.is_some(),
             },
             camera: CameraStatus {
                 wanted: config.camera.device.clone(),
@@ -144,22 +146,6 @@ impl Daemon {
         }
     }
 
-    /// Pauses or resumes, depending on whether the video is paused now.
-    async fn pause(&self, change: impl FnOnce(bool) -> bool, message: Option<String>) -> Response {
-        let mut paused = false;
-        let version = self.change_immediately(|choice| {
-            paused = change(choice.paused);
-            choice.paused = paused;
-            choice.pause_message = message.clone();
-        });
-        let text = match message {
-            Some(message) => format!("paused: other people see a \"Camera paused\" card with {message:?}"),
-            None if paused => "paused: other people see a \"Camera paused\" card".to_owned(),
-            None => "resumed".to_owned(),
-        };
-        self.respond(version, &text).await
-    }
-
     /// Mirrors the video or not, depending on whether it is mirrored now.
     async fn mirror(&self, change: impl FnOnce(bool) -> bool) -> Response {
         let mut mirrored = false;
@@ -169,15 +155,6 @@ impl Daemon {
         });
         self.respond(version, if mirrored { "mirror: on" } else { "mirror: off" }).await
     }
-}
-
-/// A message for the card, without surrounding spaces.
-fn checked_message(message: &str) -> Result<String, Failure> {
-    let message = message.trim();
-    let fits = (1..=MAX_MESSAGE).contains(&message.chars().count()) && !message.contains(char::is_control);
-    let expected = format!("expected one line of 1 to {MAX_MESSAGE} characters, such as \"Back at 3\"");
-    fits.then(|| message.to_owned())
-        .ok_or_else(|| Failure::new(Kind::BadInput, format!("invalid message {message:?}, {expected}")))
 }
 
 fn readers_of(nodes: &[PathBuf]) -> Vec<sink::Reader> {

@@ -17,6 +17,8 @@ pub struct StageHealth {
     pub camera_failure: Option<Failure>,
     /// The program that uses the camera, if that is the reason.
     pub camera_holder: Option<String>,
+    /// Whether the camera has delivered a frame since it was chosen.
+    pub had_camera: bool,
     /// The name of the loaded model.
     pub model: Option<String>,
     /// The quality in effect.
@@ -38,6 +40,7 @@ pub struct StageHealth {
 impl StageHealth {
     pub(super) fn camera_opened(&mut self, source: SourceInfo) {
         self.source = Some(source);
+        self.had_camera = true;
         self.camera_failure = None;
         self.camera_holder = None;
     }

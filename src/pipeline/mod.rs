@@ -31,6 +31,7 @@ mod render;
 mod running;
 mod scenes;
 mod segment;
+mod still;
 mod wake;
 mod watch;
 
@@ -206,6 +207,12 @@ impl Pipeline {
         self.links.scenes.outgoing()
     }
 
+    /// Whether the outputs show a still of an earlier frame, as requested by [`Scene::frozen`]. There may have been no
+    /// frame, or the machine may have been suspended since.
+    pub fn is_frozen(&self) -> bool {
+        self.links.scenes.is_frozen()
+    }
+
     /// Frees replaced scenes that are no longer in use; call this regularly.
     pub fn free_retired(&self) {
         self.links.scenes.free_retired();
@@ -218,6 +225,9 @@ impl Pipeline {
 
     /// Changes the camera. The same camera is reopened if its settings changed or it could not be opened.
     pub fn set_camera(&self, settings: camera::Settings) {
+        if self.links.camera.load().device != settings.device {
+            self.links.health.lock().had_camera = false;
+        }
         if **self.links.camera.load() != settings || self.health().camera_failure.is_some() {
             self.links.camera.store(Arc::new(settings));
             self.links.wake.wake();

@@ -13,15 +13,12 @@ use super::{
     limits::FrameTime,
     preview::{PreviewFeed, UniformMatte, View},
     scenes::Scenes,
+    still::{self, Shown},
     wake::WakeSignal,
     watch::CameraPower,
 };
 use crate::{
-    compose::{
-        Compositor, Scene,
-        card::{self, Card},
-    },
-    error::Kind,
+    compose::{Compositor, Scene, card},
     frame::{
         Frame, Mask, Size,
         blend::crossfade,
@@ -40,13 +37,6 @@ const SLEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A frame that has waited this long is not shown.
 const MAX_FRAME_AGE: Duration = Duration::from_secs(1);
-
-/// The content of the outputs, with the version of the scene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Live(u64),
-    Card(Card, u64),
-}
 
 /// The render thread's mailboxes and shared state.
 pub(super) struct Inputs {
@@ -72,6 +62,8 @@ pub(super) struct Render {
     fader: Fader,
     masked: Option<MaskedFrame>,
     shown: Option<Shown>,
+    /// Whether the room is visible in the live output frame.
+    shows_room: bool,
     /// When the last frame arrived that was shown, or would have been with a mask.
     last_frame: Option<Instant>,
     /// The frame on screen, kept to be rendered again if the scene changes before a slow camera delivers the next one.
@@ -94,6 +86,7 @@ impl Render {
             fader: Fader::default(),
             masked: None,
             shown: None,
+            shows_room: false,
             last_frame: None,
             last_captured: None,
             unmasked_since: None,
@@ -138,7 +131,7 @@ impl Render {
     fn step(&mut self, captured: Option<CapturedFrame>, scene: &Arc<Scene>) -> bool {
         let now = self.now();
         if self.suspends.poll(&self.inputs.clock) {
-            self.reset();
+            self.forget();
         }
         match captured.filter(|captured| !scene.paused && self.is_current(captured, now)) {
             Some(captured) => {
@@ -195,6 +188,12 @@ impl Render {
         self.last_captured = None;
         self.masked = None;
         self.unmasked_since = None;
+    }
+
+    /// Drops everything from before a suspend, including a frozen frame.
+    fn forget(&mut self) {
+        self.reset();
+        self.shown.take_if(|shown| shown.is_camera_frame());
     }
 
     /// Shows a card at a low rate while no app reads; false once the pipeline stops.
@@ -267,10 +266,14 @@ impl Render {
     fn compose(&mut self, frame: &Frame, mask: Option<&Mask>, scene: &Scene, now: Instant) {
         scene.background.play(now);
         self.compositor.compose(frame, mask, scene, &mut self.output);
+        let showed_room = std::mem::replace(&mut self.shows_room, scene.shows_room_when_live());
         let Some((outgoing, share)) = self.fader.outgoing(now) else { return };
         if let Outgoing::Scene(old) = outgoing {
             old.background.play(now);
             self.compositor.compose(frame, mask, old, &mut self.outgoing);
+            self.shows_room |= old.shows_room_when_live();
+        } else {
+            self.shows_room |= showed_room;
         }
         crossfade(&self.outgoing, share, &mut self.output);
     }
@@ -311,19 +314,18 @@ impl Render {
         }
     }
 
-    /// Shows a card with the reason for the missing live frame, or repeats the last frame of this scene during a short
-    /// gap.
+    /// Shows a card with the reason for the missing live frame. Repeats the last frame instead if it is frozen, or if it
+    /// is of this scene, during a short gap.
     fn show_card(&mut self, scene: &Scene, now: Instant) {
         let is_live = self.shown == Some(Shown::Live(scene.version));
         let holds = is_live && self.is_in_a_gap(now) && !self.is_model_lost(now);
         if !holds {
             self.fader.reset();
             self.inputs.scenes.end_fade(scene.version);
-            let (card, detail) = self.card(scene);
-            let wanted = Shown::Card(card, scene.version);
-            if self.shown != Some(wanted) {
-                card::draw(card, &detail, Some(scene), &mut self.output);
-                self.shown = Some(wanted);
+            if still::can_freeze(scene, self.shown, self.shows_room) {
+                self.shown = Some(Shown::Frozen);
+            } else {
+                self.draw_card(scene);
             }
         }
         self.output.captured_at = now;
@@ -336,24 +338,14 @@ impl Render {
         }
     }
 
-    /// The card for the current state, and an optional detail below its text.
-    fn card(&self, scene: &Scene) -> (Card, String) {
-        let health = self.inputs.health.lock();
-        let card = match &health.camera_failure {
-            _ if scene.paused => Card::Paused,
-            Some(failure) if failure.kind == Kind::Busy => Card::CameraBusy,
-            Some(_) => Card::CameraLost,
-            None if scene.hides_room() && (health.mask_failure.is_some() || self.unmasked_since.is_some()) => {
-                Card::ModelFailed
-            }
-            None => Card::Starting,
-        };
-        let detail = match card {
-            Card::Paused => scene.pause_message.clone(),
-            Card::CameraBusy => health.camera_holder.as_ref().map(|name| format!("{name} is using it")),
-            _ => None,
-        };
-        (card, detail.unwrap_or_default())
+    /// Draws the card for the current state, unless it is already in the output frame.
+    fn draw_card(&mut self, scene: &Scene) {
+        let (card, detail) = still::card(scene, &self.inputs.health.lock(), self.unmasked_since.is_some());
+        let wanted = Shown::Card(card, scene.version);
+        if self.shown != Some(wanted) {
+            card::draw(card, &detail, Some(scene), &mut self.output);
+            self.shown = Some(wanted);
+        }
     }
 
     /// Writes the output frame; false, with everything reset, if it is a camera frame from before a suspend.
@@ -361,14 +353,14 @@ impl Render {
     /// The machine may be suspended at any time: while the mask is awaited, while the frame is composed, or between two
     /// outputs. This is checked right before each output's write.
     fn write(&mut self, version: u64, now: Instant) -> bool {
-        let is_live = matches!(self.shown, Some(Shown::Live(_)));
+        let is_camera_frame = self.shown.is_some_and(Shown::is_camera_frame);
         let (suspends, clock) = (&mut self.suspends, &self.inputs.clock);
-        if !self.outputs.write_while(|| !(is_live && suspends.poll(clock)), &self.output, now) {
-            self.reset();
+        if !self.outputs.write_while(|| !(is_camera_frame && suspends.poll(clock)), &self.output, now) {
+            self.forget();
             return false;
         }
         self.preview.frame(View::Output, &self.output, now);
-        self.inputs.scenes.set_shown(version);
+        self.inputs.scenes.set_shown(version, self.shown == Some(Shown::Frozen));
         self.inputs.stats.write_time.record(self.now().saturating_duration_since(now));
         self.inputs.stats.written.add_one();
         true

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -16,6 +16,8 @@ pub(super) struct Scenes {
     current: ArcSwap<Scene>,
     /// The version of the scene last shown by the outputs.
     shown: AtomicU64,
+    /// Whether the outputs show a frozen frame.
+    frozen: AtomicBool,
     /// Wakes [`Scenes::wait_until_shown`] when `shown` changes.
     shown_changed: Notify,
     /// The version of a scene that replaces one with masks by fading in; 0 if none does.
@@ -29,6 +31,7 @@ impl Scenes {
         Self {
             current: ArcSwap::from_pointee(scene),
             shown: AtomicU64::default(),
+            frozen: AtomicBool::default(),
             shown_changed: Notify::new(),
             fading_to: AtomicU64::default(),
             retired: Mutex::default(),
@@ -59,9 +62,18 @@ impl Scenes {
         self.shown.load(Ordering::Acquire)
     }
 
-    /// Records the scene shown by the outputs. Called for every frame, which costs one load unless the scene has
-    /// changed.
-    pub(super) fn set_shown(&self, version: u64) {
+    /// Whether the outputs show a frozen frame.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Acquire)
+    }
+
+    /// Records the scene shown by the outputs, and whether as a frozen frame. Called for every frame, which costs two
+    /// loads unless something has changed.
+    pub(super) fn set_shown(&self, version: u64, frozen: bool) {
+        // first, so that it is known for every version that was shown
+        if self.frozen.load(Ordering::Relaxed) != frozen {
+            self.frozen.store(frozen, Ordering::Release);
+        }
         if self.shown.load(Ordering::Relaxed) != version {
             self.shown.store(version, Ordering::Release);
             self.shown_changed.notify_waiters();

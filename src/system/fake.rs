@@ -96,6 +96,7 @@ pub(crate) fn status() -> Status {
             mirror: false,
             paused: false,
             pause_message: None,
+            frozen: false,
         },
         camera: CameraStatus {
             wanted: "auto".into(),

@@ -17,7 +17,7 @@ use std::{
 use bgcam::{
     background::{self, Background, BackgroundSpec},
     camera::{self, CameraError, FrameSource, SourceInfo},
-    compose::Scene,
+    compose::{Freeze, Scene},
     frame::{Frame, Mask, Size, Yuv},
     look::Look,
     mask::{self, MaskError, ModelInfo, ModelLocation, Processor, Quality, Segmenter, catalogue::BUILT_IN},
@@ -125,6 +125,14 @@ fn no_thread_allocates_while_frames_are_processed() {
         let allocations = allocations() - before;
         assert_eq!(allocations, 0, "{spec}: {allocations} allocations in {} frames", count() - frames);
         assert!(spec == "off" || stats.masks.get() > 30, "{spec}: {} masks", stats.masks.get());
+        if spec == "#20a040" {
+            let frozen = Some(Freeze { room: None });
+            pipeline.publish(Scene { version: 2, paused: true, frozen, ..scene(spec) });
+            wait_for("the camera is closed", || pipeline.is_frozen() && pipeline.health().source.is_none());
+            let (before, written) = (bgcam::stats::allocations(), stats.written.get());
+            wait_for("another second is over", || stats.written.get() > written + 8);
+            assert_eq!(bgcam::stats::allocations() - before, 0, "while frozen");
+        }
     }
 }
 

@@ -142,11 +142,14 @@ pub enum Command {
     Off,
 
     /// Pause your video: other people see a "Camera paused" card
-    #[command(after_help = "Examples:\n  bgcam pause\n  bgcam pause --message \"Back at 3\"")]
+    #[command(after_help = "Examples:\n  bgcam pause\n  bgcam pause --message \"Back at 3\"\n  bgcam pause --freeze")]
     Pause {
         /// A line for the card, at most 60 characters
         #[arg(long, value_name = "TEXT")]
         message: Option<String>,
+        /// Show your last frame as a still instead of the card, with the background it had
+        #[arg(long, conflicts_with = "message")]
+        freeze: bool,
     },
 
     /// Show your video again after `pause`

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    background::Background,
+    background::{Background, BackgroundSpec},
+    compose::{Freeze, RoomVisible, card::Card},
     frame::Yuv,
     pipeline::{fakes, links::Links},
     sink::{SinkSpec, memory::Memory},
@@ -14,7 +15,8 @@ const WHITE: Yuv = Yuv { y: 235, u: 128, v: 128 };
 const ROOM: Yuv = Yuv { y: 60, u: 200, v: 90 };
 
 fn scene(version: u64, colour: Yuv) -> Scene {
-    Scene { version, background: Background::Colour(colour), ..Scene::off() }
+    let spec = BackgroundSpec::Blur { strength: 50 }; // hides the room, like the colour
+    Scene { version, background: Background::Colour(colour), spec, ..Scene::off() }
 }
 
 /// How the fake model masks the left half of the frame.
@@ -329,4 +331,105 @@ fn a_suspend_before_a_held_frame_is_written_again_is_noticed() {
     stage.step(None);
     assert!(!stage.has_room() && !stage.is_live());
     assert_eq!(stage.memory.count(), written + 1, "only the card");
+}
+
+/// `scene`, frozen as the daemon does it.
+fn frozen(scene: Scene, room: Option<RoomVisible>) -> Scene {
+    Scene { paused: true, frozen: Some(Freeze { room }), ..scene }
+}
+
+#[test]
+fn a_frozen_frame_stays_without_a_camera_or_a_reader_until_the_video_is_resumed() {
+    let mut stage = Stage::new(30.0, Model::Follows { delay: 0 });
+    stage.run(Duration::from_secs(1), |_| {});
+    let last = stage.memory.last().unwrap();
+    stage.links.scenes.publish(frozen(scene(2, GREEN), None));
+    let check = |stage: &mut Stage, round: u64| {
+        let shown = stage.memory.last().unwrap();
+        assert_eq!(shown.data(), last.data(), "round {round}");
+        assert!(shown.seq > last.seq && stage.links.scenes.is_frozen(), "it is written again");
+        stage.at(stage.now + Duration::from_secs(60));
+    };
+    for round in 0..5 {
+        stage.step(None);
+        check(&mut stage, round);
+        // neither another background nor a frame that was on its way changes it
+        stage.links.scenes.publish(frozen(scene(3 + round, WHITE), None));
+        let late = stage.capture();
+        stage.step(Some(late));
+        check(&mut stage, round);
+        stage.render.sleep();
+        check(&mut stage, round);
+    }
+    stage.links.scenes.publish(scene(20, WHITE));
+    stage.frame();
+    assert!(stage.is_live() && stage.shows(ROOM, WHITE) && !stage.links.scenes.is_frozen());
+}
+
+#[test]
+fn without_a_frame_to_freeze_the_card_is_shown() {
+    let card = |stage: &Stage| matches!(stage.render.shown, Some(Shown::Card(Card::Paused, _)));
+    let mut stage = Stage::new(30.0, Model::Follows { delay: 0 });
+    stage.links.scenes.publish(frozen(scene(2, GREEN), None));
+    stage.step(None);
+    assert!(card(&stage) && !stage.links.scenes.is_frozen(), "at the start");
+
+    let mut stage = Stage::new(30.0, Model::Follows { delay: 0 });
+    stage.run(Duration::from_secs(1), |_| {});
+    stage.links.scenes.publish(Scene { paused: true, ..scene(2, GREEN) });
+    stage.step(None);
+    stage.links.scenes.publish(frozen(scene(3, GREEN), None));
+    stage.step(None);
+    assert!(card(&stage) && !stage.has_room(), "the card has replaced the last frame");
+}
+
+#[test]
+fn a_frame_with_the_room_is_frozen_only_if_the_user_knows() {
+    let off = |version| Scene { version, ..Scene::off() };
+    let fade = Duration::from_millis(400);
+    for (room, is_kept) in [(None, false), (Some(RoomVisible::NoBackground), true)] {
+        let mut stage = Stage::new(30.0, Model::Follows { delay: 0 });
+        stage.links.scenes.publish(off(2));
+        stage.run(Duration::from_secs(1), |_| {});
+        assert!(stage.has_room());
+        // a background that was never shown
+        stage.links.scenes.publish(scene(3, GREEN));
+        stage.links.scenes.publish(frozen(scene(4, GREEN), room.clone()));
+        stage.step(None);
+        assert_eq!((stage.has_room(), stage.links.scenes.is_frozen()), (is_kept, is_kept), "{room:?}");
+
+        // a background that has begun to fade in
+        stage.links.scenes.publish(off(5));
+        stage.run(Duration::from_secs(1), |_| {});
+        stage.links.scenes.publish(Scene { fade, ..scene(6, GREEN) });
+        stage.run(fade / 4, |_| {});
+        stage.links.scenes.publish(frozen(scene(7, GREEN), room.clone()));
+        stage.step(None);
+        assert_eq!(stage.links.scenes.is_frozen(), is_kept, "{room:?}");
+        // one that has faded in
+        stage.links.scenes.publish(Scene { fade, ..scene(8, GREEN) });
+        stage.run(fade * 2, |_| {});
+        stage.links.scenes.publish(frozen(scene(9, GREEN), room.clone()));
+        stage.step(None);
+        assert!(stage.links.scenes.is_frozen(), "{room:?}");
+    }
+}
+
+#[test]
+fn a_suspend_ends_a_freeze_with_the_card() {
+    for before_freeze in [true, false] {
+        let mut stage = Stage::new(30.0, Model::Follows { delay: 0 });
+        stage.run(Duration::from_secs(1), |_| {});
+        if before_freeze {
+            fakes::set_suspended(&[HOUR]);
+        }
+        stage.links.scenes.publish(frozen(scene(2, GREEN), None));
+        stage.step(None);
+        if !before_freeze {
+            // queried before a frame is taken, and before the still is written
+            fakes::set_suspended(&[Duration::ZERO, HOUR]);
+            stage.step(None);
+        }
+        assert!(!stage.has_room() && !stage.links.scenes.is_frozen(), "{before_freeze}");
+    }
 }

@@ -260,6 +260,7 @@ function list(names) {
 /** The headline: its severity, text and details. */
 function summary({ camera, scene, mask, rates, outputs, readers, cpu_percent }) {
   const cpu = `CPU\u00a0${Math.round(cpu_percent)}\u00a0%`;
+  if (scene.frozen) return ["warn", "Frozen", `Other people see your last frame as a still · Camera off · ${cpu}`];
   if (scene.paused) return ["warn", "Paused", `Other people see a "Camera paused" card · Camera off · ${cpu}`];
   if (camera.error) return ["bad", capital(camera.error.message), camera.error.hint || "Retrying…"];
   if (mask.error) return ["bad", capital(mask.error.message), mask.error.hint || "Retrying…"];
