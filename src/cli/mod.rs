@@ -6,6 +6,7 @@ pub mod args;
 mod devices;
 mod doctor;
 mod error;
+mod events;
 mod gallery;
 mod look;
 mod man;
@@ -107,6 +108,7 @@ fn run(command: Command) -> Result<(), CliError> {
         }
         Command::SetQuality { quality, .. } => ask(&Request::SetQuality { quality }),
         Command::Status(args) => status(Format::of(&args), args.watch),
+        Command::Watch => events::run(),
         Command::Devices { command, formats, json } => devices::run(command, formats, json),
         Command::Models { json, no_speed } => models(json, !no_speed),
         Command::Config { command } => config(command),

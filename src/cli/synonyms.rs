@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Words that people try, and the commands for them.
-const SYNONYMS: [(&[&str], &str); 19] = [
+const SYNONYMS: [(&[&str], &str); 20] = [
     (&["blur", "bokeh"], "set-blur"),
     (&["color", "colour"], "set-color"),
     (&["image", "picture", "photo", "background", "set-background", "set-picture"], "set-image"),
@@ -23,6 +23,7 @@ const SYNONYMS: [(&[&str], &str); 19] = [
     (&["install", "uninstall", "init"], "setup"),
     (&["check", "diagnose"], "doctor"),
     (&["presets", "profile", "profiles"], "preset"),
+    (&["events", "monitor", "subscribe"], "watch"),
 ];
 
 /// Adds the suggestion to the error of an unknown command.

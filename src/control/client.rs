@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
+    os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
     time::Duration,
 };
@@ -11,7 +11,10 @@ use super::{
     protocol::{Reply, Request, Response},
     socket::{self, SocketError},
 };
-use crate::error::{Failure, Kind, io_text};
+use crate::{
+    error::{Failure, Kind, io_text},
+    process::poll::wait_for_data_or_hangup,
+};
 
 /// Default timeout of a request; decoding and scaling a large image takes a while.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -20,6 +23,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Client {
     stream: BufReader<UnixStream>,
+}
+
+/// What [`Client::wait`] waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A response, or the end of the connection.
+    Response,
+    /// Nothing reads the output any more.
+    Closed,
 }
 
 /// Why connecting failed.
@@ -70,6 +82,21 @@ impl Client {
         line.push(b'\n');
         self.stream.get_mut().write_all(&line).map_err(|error| lost(&error))?;
         self.read_response()
+    }
+
+    /// Waits, without a timeout, until a response arrives or the reader of `output` closes it.
+    ///
+    /// # Errors
+    /// If the system call fails.
+    pub fn wait(&self, output: impl AsFd) -> Result<Next, Failure> {
+        if !self.stream.buffer().is_empty() {
+            return Ok(Next::Response);
+        }
+        match wait_for_data_or_hangup(self.stream.get_ref(), output) {
+            Ok(true) => Ok(Next::Response),
+            Ok(false) => Ok(Next::Closed),
+            Err(error) => Err(lost(&error)),
+        }
     }
 
     /// Waits for the next response to a request that has several.

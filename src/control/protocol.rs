@@ -1,7 +1,7 @@
 //! The messages on the control socket: one JSON object per line.
 //!
 //! A client sends a [`Request`] and receives a [`Reply`]; after [`Request::Watch`] it receives one every second until
-//! it disconnects. A connection carries any number of requests, one after another. Lines have at most [`MAX_LINE`]
+//! it disconnects, after [`Request::WatchEvents`] one for every event. A connection carries any number of requests, one after another. Lines have at most [`MAX_LINE`]
 //! bytes.
 //!
 //! ```json
@@ -11,6 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Event;
 use crate::{
     background::{BackgroundSpec, Fit},
     camera::SourceInfo,
@@ -18,7 +19,7 @@ use crate::{
     gallery::Entry,
     look::{Changes, Look},
     mask::{Processor, Quality},
-    prompt::{JobStatus, PromptRequest},
+    prompt::{FinishedPrompt, JobStatus, PromptRequest},
     sink::{OutputStatus, Reader},
     stats::{Rates, StatsSnapshot},
 };
@@ -37,6 +38,9 @@ pub enum Request {
     Status,
     /// Returns [`Response::Status`] now and every second until the client disconnects.
     Watch,
+    /// Returns [`Response::Event`] with the whole state, then for everything that happens, until the client disconnects
+    /// or the daemon stops.
+    WatchEvents,
     /// Changes the background. Returns once it is shown; if it cannot be loaded, the old one stays.
     SetBackground {
         /// The background; paths are absolute.
@@ -181,6 +185,8 @@ pub enum Response {
     Images(Vec<Entry>),
     /// An address that opens the control page once.
     Page(String),
+    /// Something that happened.
+    Event(Box<Event>),
     /// All presets, in the order in which they were first saved.
     Presets(Vec<PresetInfo>),
 }
@@ -225,6 +231,9 @@ pub struct Status {
     pub mask: MaskStatus,
     /// The image generation in progress.
     pub prompt: Option<JobStatus>,
+    /// The latest image generation, once it has ended.
+    #[serde(default)]
+    pub last_prompt: Option<FinishedPrompt>,
     /// Name of the configured image provider.
     pub provider: String,
     /// Names (not values) of the API key variables in the daemon's environment.

@@ -4,13 +4,17 @@
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest},
     net::{UnixListener, UnixStream, unix::OwnedWriteHalf},
-    sync::{Semaphore, mpsc},
-    time::{interval, timeout},
+    sync::{Semaphore, mpsc, watch},
+    time::{Instant, interval, timeout, timeout_at},
 };
 
-use super::protocol::{MAX_LINE, Reply, Request, Response, Status};
+use super::{
+    changes::Changes,
+    event::{Event, EventKind},
+    protocol::{MAX_LINE, Reply, Request, Response, Status},
+};
 use crate::error::{Failure, Kind};
 
 /// Maximum number of simultaneous connections; further ones are refused.
@@ -25,6 +29,12 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take to read a reply.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often events without a signal are looked for, such as an app that connects.
+const EVENT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Minimum interval between two lookups, for rapid changes such as from a slider.
+const MIN_EVENT_INTERVAL: Duration = Duration::from_millis(150);
+
 /// Handles the requests of clients.
 pub trait Service: Send + Sync + 'static {
     /// Handles one request. Intermediate responses go to `progress` and are dropped if the client is slow.
@@ -33,6 +43,12 @@ pub trait Service: Send + Sync + 'static {
         request: Request,
         progress: mpsc::Sender<Response>,
     ) -> impl Future<Output = Result<Response, Failure>> + Send;
+
+    /// Signals every change of the status that a request causes, and that the service is stopping.
+    fn status_changes(&self) -> watch::Receiver<()>;
+
+    /// Whether the service is stopping.
+    fn is_stopping(&self) -> bool;
 
     /// The current status.
     fn status(&self) -> impl Future<Output = Status> + Send;
@@ -103,7 +119,8 @@ async fn serve_client<S: Service>(stream: UnixStream, service: &S) -> io::Result
         }
         limit = IDLE_TIMEOUT;
         match serde_json::from_slice(&line) {
-            Ok(Request::Watch) => return watch(&mut writer, service).await,
+            Ok(Request::WatchEvents) => return watch_events(&mut writer, service).await,
+            Ok(Request::Watch) => return watch_status(&mut writer, service).await,
             Ok(request) => handle(&mut writer, service, request).await?,
             Err(error) => {
                 let failure = Failure::new(Kind::BadInput, format!("invalid request: {error}"))
@@ -127,7 +144,7 @@ async fn handle<S: Service>(writer: &mut OwnedWriteHalf, service: &S, request: R
     }
 }
 
-async fn watch<S: Service>(writer: &mut OwnedWriteHalf, service: &S) -> io::Result<()> {
+async fn watch_status<S: Service>(writer: &mut OwnedWriteHalf, service: &S) -> io::Result<()> {
     let mut ticks = interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
@@ -135,10 +152,47 @@ async fn watch<S: Service>(writer: &mut OwnedWriteHalf, service: &S) -> io::Resu
     }
 }
 
+/// Sends the whole state, then what happens, until the client disconnects or the service stops. Nothing is queued for a
+/// slow client: it gets the whole state again.
+async fn watch_events<S: Service>(writer: &mut OwnedWriteHalf, service: &S) -> io::Result<()> {
+    let mut signals = service.status_changes();
+    let mut changes = Changes::default();
+    while !service.is_stopping() {
+        signals.mark_unchanged();
+        let status = service.status().await;
+        let earliest = Instant::now() + MIN_EVENT_INTERVAL;
+        for kind in changes.since_last(status) {
+            send_event(writer, kind).await?;
+        }
+        if Instant::now() > earliest {
+            changes.set_missed();
+        }
+        let _ = timeout(EVENT_INTERVAL, signals.changed()).await;
+        while !service.is_stopping() && timeout_at(earliest, signals.changed()).await.is_ok_and(|change| change.is_ok())
+        {
+        }
+        let ready =
+            timeout(IDLE_TIMEOUT, writer.ready(Interest::WRITABLE)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        if ready.is_write_closed() {
+            return Ok(()); // otherwise, a disconnect would be noticed only at the next event
+        }
+    }
+    send_event(writer, EventKind::Stopped).await
+}
+
+async fn send_event(writer: &mut OwnedWriteHalf, kind: EventKind) -> io::Result<()> {
+    let reply = Reply::Ok(Response::Event(Box::new(Event::new(kind))));
+    send_within(IDLE_TIMEOUT, writer, &reply).await
+}
+
 async fn send(writer: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+    send_within(WRITE_TIMEOUT, writer, reply).await
+}
+
+async fn send_within(limit: Duration, writer: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
-    timeout(WRITE_TIMEOUT, writer.write_all(&line)).await.map_err(|_| io::ErrorKind::TimedOut)?
+    timeout(limit, writer.write_all(&line)).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 #[cfg(test)]
@@ -156,6 +210,14 @@ mod tests {
                 Request::Stop => Err(Failure::new(Kind::Internal, "not now").hint("later")),
                 other => Ok(Response::Done(format!("{other:?}"))),
             }
+        }
+
+        fn status_changes(&self) -> watch::Receiver<()> {
+            watch::channel(()).1
+        }
+
+        fn is_stopping(&self) -> bool {
+            false
         }
 
         async fn status(&self) -> Status {

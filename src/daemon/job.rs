@@ -14,7 +14,7 @@ use tokio::{sync::watch, task::AbortHandle};
 use crate::{
     error::{Failure, Kind},
     gallery::Entry,
-    prompt::{JobStatus, Progress},
+    prompt::{FinishedPrompt, JobStatus, Progress},
 };
 
 /// The state of a job.
@@ -151,7 +151,7 @@ impl Jobs {
 
     /// Cancels the running job; false if there is none.
     pub(super) fn cancel(&self) -> bool {
-        self.lock().take().is_some_and(|job| job.cancel("the prompt was cancelled"))
+        self.lock().as_ref().is_some_and(|job| job.cancel("the prompt was cancelled"))
     }
 
     /// Cancels the running job if its request is older than this number, because another background was chosen.
@@ -177,6 +177,18 @@ impl Jobs {
             elapsed_s: job.started.elapsed().as_secs_f64(),
             progress,
         })
+    }
+
+    /// The outcome of the latest job, once it has ended.
+    pub(super) fn finished(&self) -> Option<FinishedPrompt> {
+        let current = self.lock();
+        let job = current.as_ref()?;
+        let failure = match &*job.shared.state.borrow() {
+            JobState::Running(_) => return None,
+            JobState::Done(_) | JobState::Kept(_) => None,
+            JobState::Failed(failure) => Some(failure.clone()),
+        };
+        Some(FinishedPrompt { number: job.arrival, text: job.text.clone(), failure })
     }
 
     // Every change is one assignment, so a poisoned lock is still consistent.
@@ -209,6 +221,8 @@ mod tests {
         assert!(matches!(end(first).await, JobState::Failed(failure) if failure.message.contains("newer")));
         assert_eq!(end(second.unwrap()).await, JobState::Done(Vec::new()));
         assert_eq!(jobs.status(), None);
+        let finished = FinishedPrompt { number: 2, text: "forest".to_owned(), failure: None };
+        assert_eq!(jobs.finished(), Some(finished));
         assert!(!jobs.cancel(), "a finished job can't be cancelled");
     }
 
@@ -216,9 +230,11 @@ mod tests {
     async fn a_waiting_client_learns_of_a_cancel() {
         let jobs = Jobs::default();
         let waiting = jobs.start(1, "beach", "slow", |_| pending()).unwrap();
+        assert_eq!(jobs.finished(), None);
         assert!(jobs.cancel());
         assert!(matches!(end(waiting).await, JobState::Failed(_)));
         assert_eq!(jobs.status(), None);
+        assert_eq!(jobs.finished().unwrap().failure.unwrap().message, "the prompt was cancelled");
     }
 
     #[tokio::test]

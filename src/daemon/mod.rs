@@ -32,7 +32,10 @@ mod state_file;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -143,6 +146,7 @@ struct Daemon {
     /// Wakes the subscribers of the status.
     status_changes: watch::Sender<()>,
     stop: Notify,
+    stopping: AtomicBool,
 }
 
 /// Frame rates and CPU time since the last measurement.
@@ -230,6 +234,7 @@ impl Daemon {
             page: Mutex::default(),
             status_changes: watch::Sender::new(()),
             stop: Notify::new(),
+            stopping: AtomicBool::default(),
         })
     }
 
@@ -260,6 +265,8 @@ impl Daemon {
             }
         };
         settings.abort();
+        self.stopping.store(true, Ordering::Relaxed);
+        self.status_changes.send_replace(());
         Ok((page, server, result))
     }
 

@@ -2,8 +2,6 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use tokio::sync::watch;
-
 use super::{Daemon, lock, scene::look_of};
 use crate::{
     background::{BackgroundSpec, Fit},
@@ -94,10 +92,6 @@ impl Backend for Arc<Daemon> {
 
     fn preview(&self) -> Arc<Preview> {
         self.pipeline.preview()
-    }
-
-    fn status_changes(&self) -> watch::Receiver<()> {
-        self.status_changes.subscribe()
     }
 
     fn reveals_room(&self, request: &Request) -> Option<RoomVisible> {

@@ -108,6 +108,7 @@ impl Daemon {
 
     pub(super) fn cancel_prompt(&self) -> Result<Response, Failure> {
         if self.jobs.cancel() {
+            self.status_changes.send_replace(());
             return Ok(Response::Done("cancelled; the background is unchanged".to_owned()));
         }
         Err(Failure::new(Kind::NotFound, "no image is being generated"))

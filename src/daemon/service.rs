@@ -1,8 +1,12 @@
 //! Handles the requests of the control socket and the control page.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{Daemon, lock, pause::checked_message, scene::BackgroundOutcome, settings::ReloadTrigger};
 use crate::{
@@ -20,7 +24,9 @@ impl Service for Arc<Daemon> {
     async fn call(&self, request: Request, progress: mpsc::Sender<Response>) -> Result<Response, Failure> {
         let arrival = self.next_arrival();
         match request {
-            Request::Status | Request::Watch => Ok(Response::Status(Box::new(self.status().await))),
+            Request::Status | Request::Watch | Request::WatchEvents => {
+                Ok(Response::Status(Box::new(self.status().await)))
+            }
             Request::SetBackground { spec, fit } => self.show_background(spec, fit, arrival).await,
             Request::SetPrompt(request) => self.set_prompt(*request, arrival, progress).await,
             Request::CancelPrompt => self.cancel_prompt(),
@@ -54,6 +60,14 @@ impl Service for Arc<Daemon> {
                 Ok(Response::Done("stopping".to_owned()))
             }
         }
+    }
+
+    fn status_changes(&self) -> watch::Receiver<()> {
+        self.status_changes.subscribe()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     async fn status(&self) -> Status {
@@ -109,6 +123,7 @@ impl Service for Arc<Daemon> {
                 error: health.mask_failure,
             },
             prompt: self.jobs.status(),
+            last_prompt: self.jobs.finished(),
             provider: config.prompt.provider.clone(),
             key_variables: config.prompt.key_variables(),
             rates,

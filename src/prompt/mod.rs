@@ -27,7 +27,7 @@ mod text;
 pub use error::PromptError;
 pub use name::Name;
 pub use plan::recipe;
-pub use progress::{JobStatus, OnProgress, Progress};
+pub use progress::{FinishedPrompt, JobStatus, OnProgress, Progress};
 pub use provider::{Hints, ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, UnsupportedOption};
 pub use request::{MAX_COUNT, PromptRequest};
 use serde::{Deserialize, Serialize};

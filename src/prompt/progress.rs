@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Failure;
+
 /// Progress of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Progress {
@@ -27,4 +29,15 @@ pub struct JobStatus {
     pub elapsed_s: f64,
     /// Progress of the provider.
     pub progress: Progress,
+}
+
+/// A job that has ended, for `status` and events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinishedPrompt {
+    /// Increases with every job.
+    pub number: u64,
+    /// The prompt text as the user typed it.
+    pub text: String,
+    /// Why it failed, if it did; it may have been cancelled.
+    pub failure: Option<Failure>,
 }

@@ -119,6 +119,7 @@ pub(crate) fn status() -> Status {
             error: None,
         },
         prompt: None,
+        last_prompt: None,
         provider: "builtin".into(),
         key_variables: Vec::new(),
         rates: Rates::default(),

@@ -41,7 +41,7 @@ pub(super) async fn request<B: Backend>(
     let bytes = read_body(body, MAX_LINE, BODY_TIMEOUT).await?;
     let request: Request = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::new(Kind::BadInput, format!("invalid request: {error}")))?;
-    if matches!(request, Request::Stop | Request::Watch | Request::OpenPage) {
+    if matches!(request, Request::Stop | Request::Watch | Request::WatchEvents | Request::OpenPage) {
         let failure = Failure::new(Kind::Denied, "this request is not available on the control page");
         return Err(HttpError(StatusCode::FORBIDDEN, failure.hint("use the command line: `bgcam --help`")));
     }

@@ -39,7 +39,7 @@ use axum::{
 use tokio::{
     net::{TcpListener, TcpSocket},
     runtime::{Builder, Handle},
-    sync::{Semaphore, oneshot, watch},
+    sync::{Semaphore, oneshot},
 };
 
 pub use self::{access::Access, error::WebError};
@@ -78,9 +78,6 @@ pub trait Backend: Service + Clone {
 
     /// The source of the live preview.
     fn preview(&self) -> Arc<Preview>;
-
-    /// Signals every status change caused by a request.
-    fn status_changes(&self) -> watch::Receiver<()>;
 
     /// Why other people could see the user's room after `request`, if they cannot now.
     fn reveals_room(&self, request: &Request) -> Option<RoomVisible>;

@@ -217,6 +217,15 @@ pub enum Command {
     )]
     Status(StatusArgs),
 
+    /// Print what happens as lines of JSON, for scripts
+    ///
+    /// The first event is the whole state. Later ones are changes: of background, pause, camera, apps, a visible room,
+    /// generated images and errors. They are found by comparing states, at least once per second: what is undone before that
+    /// is not reported. A reader that is too slow gets the whole state again. Ends when the daemon stops, with the event
+    /// `stopped` and exit status 0.
+    #[command(after_help = "Examples:\n  bgcam watch\n  bgcam watch | jq -r .event")]
+    Watch,
+
     /// Open the control page in your browser, with a preview and every setting
     #[command(after_help = "Examples:\n  bgcam preview\n  bgcam preview --print")]
     Preview {
