@@ -67,7 +67,7 @@ pub enum Position {
 }
 
 /// The serialized names of [`Position`].
-const POSITIONS: [&str; 5] = ["top-left", "top-right", "bottom-left", "bottom-right", "center"];
+pub const POSITIONS: [&str; 5] = ["top-left", "top-right", "bottom-left", "bottom-right", "center"];
 
 /// Description of one setting of the look.
 #[derive(Debug, Clone, Copy, Serialize)]

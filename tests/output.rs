@@ -33,6 +33,7 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("pause", &["", "--message hello", "--freeze"]),
     ("toggle", &["mirror"]),
     ("look", &["", "--json", "zoom=120", "zoom", "--reset"]),
+    ("set-overlay", &["none", "/none.png"]),
     ("preset save", &["work"]),
     ("preset use", &["none-such"]),
     ("preset list", &["", "--json"]),

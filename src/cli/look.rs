@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{CliError, ask, client, show};
+use super::{CliError, args::OverlayArgs, ask, client, show};
 use crate::{
     control::protocol::{Request, Response},
     error::{Failure, Kind, io_text},
@@ -28,6 +28,21 @@ pub(super) fn run(settings: &[String], reset: bool, as_json: bool) -> Result<(),
     if as_json { Ok(show::json(&status.scene.look)?) } else { Ok(list(&status.scene.look)?) }
 }
 
+/// Runs `bgcam set-overlay`.
+pub(super) fn set_overlay(args: &OverlayArgs) -> Result<(), CliError> {
+    ask(&Request::SetLook { change: overlay_changes(args)? })
+}
+
+fn overlay_changes(args: &OverlayArgs) -> Result<Changes, Failure> {
+    let path = if args.file.as_os_str() == "none" { String::new() } else { absolute_path(&args.file)? };
+    let mut changes = Changes::from_iter([("overlay".to_owned(), Value::from(path))]);
+    let mut add = |name: &str, value: Option<Value>| changes.extend(value.map(|value| (name.to_owned(), value)));
+    add("overlay_position", args.position.as_deref().map(Value::from));
+    add("overlay_size", args.size.map(Value::from));
+    add("overlay_opacity", args.opacity.map(Value::from));
+    Ok(changes)
+}
+
 fn changes(settings: &[String]) -> Result<Changes, Failure> {
     let change = |text: &String| {
         let (name, value) = text.split_once('=').ok_or_else(|| {
@@ -36,7 +51,7 @@ fn changes(settings: &[String]) -> Result<Changes, Failure> {
         })?;
         let setting = look::setting(name)?;
         let value = match setting.value_type {
-            ValueType::File if !value.is_empty() => absolute_path(value)?,
+            ValueType::File if !value.is_empty() => absolute_path(Path::new(value))?,
             _ => value.to_owned(),
         };
         let value = setting.parse(&value)?;
@@ -46,8 +61,8 @@ fn changes(settings: &[String]) -> Result<Changes, Failure> {
 }
 
 /// Resolves a path here, because the daemon has another working directory.
-fn absolute_path(path: &str) -> Result<String, Failure> {
-    let absolute = std::path::absolute(Path::new(path)).map_err(|error| {
+fn absolute_path(path: &Path) -> Result<String, Failure> {
+    let absolute = std::path::absolute(path).map_err(|error| {
         Failure::new(Kind::BadInput, format!("cannot resolve the path {path:?}: {}", io_text(&error)))
     })?;
     Ok(absolute.to_string_lossy().into_owned())
@@ -93,5 +108,20 @@ mod tests {
         assert!(changes(&["zoom".into()]).unwrap_err().message.contains("is not NAME=VALUE"));
         assert!(changes(&["zoom=1000".into()]).unwrap_err().message.contains("from 100 to 400"));
         assert_eq!(changes(&["overlay=".into()]).unwrap()["overlay"], "");
+    }
+
+    #[test]
+    fn an_overlay_is_a_change_of_the_look() {
+        let args = |file: &str| OverlayArgs { file: file.into(), position: None, size: None, opacity: None };
+        let all =
+            OverlayArgs { position: Some("top-left".into()), size: Some(15), opacity: Some(0), ..args("logo.png") };
+        let change = overlay_changes(&all).unwrap();
+        let look = Look::neutral().with(&change).unwrap();
+        assert!(look.overlay.starts_with('/') && look.overlay.ends_with("/logo.png"));
+        assert_eq!((look.overlay_position, look.overlay_size, look.overlay_opacity), (look::Position::TopLeft, 15, 0));
+        let removed = look.with(&overlay_changes(&args("none")).unwrap()).unwrap();
+        assert_eq!((removed.overlay.as_str(), removed.overlay_size), ("", 15));
+        assert!(overlay_changes(&args("./none")).unwrap()["overlay"].as_str().unwrap().ends_with("/none"));
+        assert!(overlay_changes(&args("")).is_err());
     }
 }

@@ -101,6 +101,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Previous => ask(&Request::ShowRecent { direction: Direction::Previous }),
         Command::Next => ask(&Request::ShowRecent { direction: Direction::Next }),
         Command::Look { settings, reset, json } => look::run(&settings, reset, json),
+        Command::SetOverlay(args) => look::set_overlay(&args),
         Command::Preset { command, json } => preset::run(command.unwrap_or(PresetCommand::List), json),
         Command::Preview { print } => preview::run(print),
         Command::SetCamera { camera, .. } => {

@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Words that people try, and the commands for them.
-const SYNONYMS: [(&[&str], &str); 20] = [
+const SYNONYMS: [(&[&str], &str); 21] = [
     (&["blur", "bokeh"], "set-blur"),
     (&["color", "colour"], "set-color"),
     (&["image", "picture", "photo", "background", "set-background", "set-picture"], "set-image"),
@@ -22,6 +22,7 @@ const SYNONYMS: [(&[&str], &str); 20] = [
     (&["ui", "gui", "open", "page", "web"], "preview"),
     (&["install", "uninstall", "init"], "setup"),
     (&["check", "diagnose"], "doctor"),
+    (&["overlay", "logo", "set-logo"], "set-overlay"),
     (&["presets", "profile", "profiles"], "preset"),
     (&["events", "monitor", "subscribe"], "watch"),
 ];

@@ -345,6 +345,7 @@ mod tests {
 
     #[test]
     fn requests_parse_as_documented() {
+        let beach = PromptRequest { text: "beach".to_owned(), count: 1, ..PromptRequest::default() };
         let colour = Request::SetBackground { spec: "#20a040".parse().unwrap(), fit: None };
         for (line, request) in [
             (r#"{"mirror":{"on":true}}"#, Request::Mirror { on: true }),
@@ -353,6 +354,7 @@ mod tests {
             (r#"{"show-recent":{"direction":"previous"}}"#, Request::ShowRecent { direction: Direction::Previous }),
             (r#"{"use-preset":{"name":"Work"}}"#, Request::UsePreset { name: "Work".to_owned() }),
             (r#""list-presets""#, Request::ListPresets),
+            (r#"{"set-prompt":{"text":"beach"}}"#, Request::SetPrompt(Box::new(beach))),
             (r##"{"set-background":{"spec":{"color":"#20a040"}}}"##, colour),
         ] {
             assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);

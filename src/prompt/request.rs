@@ -28,7 +28,12 @@ pub struct PromptRequest {
     /// Send the text as it is: without the template, and without a negative prompt unless this request has one.
     pub raw: bool,
     /// The number of images, 1 to [`MAX_COUNT`].
+    #[serde(default = "one")]
     pub count: u32,
     /// Return immediately instead of waiting for the image.
     pub no_wait: bool,
+}
+
+fn one() -> u32 {
+    1
 }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueHint, builder::PossibleValuesParser};
 
 use crate::{
     background::{BackgroundSpec, Fit},
     config::arguments::{MaskArgs, parse_background, parse_camera, parse_every, whole},
     frame::Size,
-    prompt::MAX_COUNT,
+    look::POSITIONS,
+    prompt::{MAX_COUNT, template::STYLES},
     sink::SinkSpec,
 };
 
@@ -30,8 +31,8 @@ pub struct PromptArgs {
     /// Image size in pixels [default: the output size]
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     pub size: Option<Size>,
-    /// Style, such as photo, cinematic, watercolour or minimal
-    #[arg(long)]
+    /// Style
+    #[arg(long, value_parser = PossibleValuesParser::new(STYLES.map(|(name, _)| name)))]
     pub style: Option<String>,
     /// What the image should not contain
     #[arg(long, value_name = "PROMPT")]
@@ -135,6 +136,23 @@ pub enum GalleryCommand {
         #[arg(long)]
         name: Option<String>,
     },
+}
+
+/// The arguments of `bgcam set-overlay`.
+#[derive(Debug, Args)]
+pub struct OverlayArgs {
+    /// PNG, JPEG or WebP file, or `none`
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Corner of the frame, or its center [default: unchanged]
+    #[arg(long, value_parser = PossibleValuesParser::new(POSITIONS))]
+    pub position: Option<String>,
+    /// Width in percent of the frame width, 1 to 100 [default: unchanged]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = whole::<u8, 1, 100>)]
+    pub size: Option<u8>,
+    /// Opacity in percent, 0 to 100 [default: unchanged]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = whole::<u8, 0, 100>)]
+    pub opacity: Option<u8>,
 }
 
 /// The commands of `bgcam preset`.

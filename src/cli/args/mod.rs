@@ -9,8 +9,8 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub use self::flags::{
-    ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, PresetCommand, PromptArgs, SetupArgs, SlideshowArgs,
-    StatusArgs,
+    ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, OverlayArgs, PresetCommand, PromptArgs, SetupArgs,
+    SlideshowArgs, StatusArgs,
 };
 use crate::{
     background::{BackgroundSpec, Fit},
@@ -199,6 +199,13 @@ pub enum Command {
         #[arg(long, conflicts_with_all = ["settings", "reset"])]
         json: bool,
     },
+
+    /// Show an image with transparency, such as a logo or name tag, over your video
+    ///
+    /// The same as the settings `overlay` of `bgcam look`, which lists their values.
+    #[command(after_help = "Examples:\n  bgcam set-overlay logo.png\n  \
+        bgcam set-overlay logo.png --position top-left --size 15\n  bgcam set-overlay none")]
+    SetOverlay(OverlayArgs),
 
     /// Save and restore background, look, camera and quality together
     #[command(after_help = "Examples:\n  bgcam preset\n  bgcam preset save Work\n  bgcam preset use work")]
