@@ -103,7 +103,8 @@ fn a_failed_generation_is_reported() {
 fn a_missing_camera_that_returns_is_reported() {
     let home = Home::new();
     let room = home.path("room.png");
-    let _daemon = home.start(&["--camera", &format!("file:{}", room.display()), "--background", "none"]);
+    let mut daemon = home.start(&["--camera", &format!("file:{}", room.display()), "--background", "none"]);
+    daemon.wait_until("the missing camera is reported", |status| status.camera.error.is_some());
     let mut watch = Watch::start(&home);
     support::write_png(&room, 64, 36, [9, 9, 9]);
     home.expect(&["reload"], 0);
@@ -128,18 +129,24 @@ fn a_closed_pipe_or_a_crash_ends_the_watch() {
 fn watchers_that_disconnect_or_do_not_read_are_harmless() {
     let home = Home::new();
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
-    let watchers = || -> Vec<UnixStream> {
+    // almost as many as the daemon accepts
+    let connect = |request: &str| -> Vec<UnixStream> {
         let connect = |_| {
             let mut stream = UnixStream::connect(home.path("run/bgcam/control.sock")).unwrap();
-            stream.write_all(b"\"watch-events\"\n").unwrap();
+            let _ = stream.write_all(request.as_bytes()); // fails if the daemon refuses the connection
             stream
         };
         (0..30).map(connect).collect()
     };
-    // twice the limit of connections, unless those that disconnect are noticed
-    drop(watchers());
-    daemon.wait_until("the connections are free", |_| true);
-    let silent = watchers();
+    let is_served = |stream: &UnixStream| {
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).is_ok() && line.starts_with("{\"ok\":")
+    };
+    let silent = connect("\"watch-events\"\n");
+    assert!(silent.iter().all(is_served));
+    drop(silent);
+    home.wait_for("the connections are free", || connect("\"status\"\n").iter().all(is_served));
+    let silent = connect("\"watch-events\"\n");
     let before = daemon.wait_until("the daemon responds", |_| true).counters.written;
     daemon.wait_until("frames continue", |status| status.counters.written > before + 10);
     drop(silent);

@@ -189,7 +189,7 @@ mod tests {
         Some(FinishedPrompt { number, text: "beach".to_owned(), failure })
     }
 
-    /// The names of the events of each change, and the last event as JSON.
+    /// The names of the events since the last status.
     fn names(changes: &mut Changes, status: &Status) -> Vec<String> {
         let events = changes.since_last(status.clone());
         let json = events.into_iter().map(|kind| serde_json::to_value(Event::new(kind)).unwrap());

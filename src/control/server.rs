@@ -160,13 +160,14 @@ async fn watch_events<S: Service>(writer: &mut OwnedWriteHalf, service: &S) -> i
     while !service.is_stopping() {
         signals.mark_unchanged();
         let status = service.status().await;
-        let earliest = Instant::now() + MIN_EVENT_INTERVAL;
+        let noticed = Instant::now();
         for kind in changes.since_last(status) {
             send_event(writer, kind).await?;
         }
-        if Instant::now() > earliest {
+        if noticed.elapsed() > WRITE_TIMEOUT {
             changes.set_missed();
         }
+        let earliest = noticed + MIN_EVENT_INTERVAL;
         let _ = timeout(EVENT_INTERVAL, signals.changed()).await;
         while !service.is_stopping() && timeout_at(earliest, signals.changed()).await.is_ok_and(|change| change.is_ok())
         {
