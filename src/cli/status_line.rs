@@ -3,22 +3,7 @@
 use serde::Serialize;
 
 use super::show::readers;
-use crate::{control::protocol::Status, error::Failure};
-
-/// The state in one word, the most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Other people see the room.
-    Room,
-    /// Other people see the card, or a still.
-    Paused,
-    /// Something does not work.
-    Error,
-    /// An app is watching.
-    Live,
-    /// No app is watching.
-    Idle,
-}
+use crate::control::{overview::State, protocol::Status};
 
 /// A custom module of Waybar, as its `return-type` `json` expects it.
 #[derive(Debug, Serialize)]
@@ -32,12 +17,12 @@ pub(super) struct Module {
 
 /// One line for people.
 pub(super) fn text(status: &Status) -> String {
-    State::of(status).text(status)
+    status.state().text(status)
 }
 
 /// The module for a running daemon.
 pub(super) fn module(status: &Status) -> Module {
-    State::of(status).module(status)
+    status.state().module(status)
 }
 
 /// The module if no daemon runs.
@@ -47,26 +32,6 @@ pub(super) fn stopped() -> Module {
 }
 
 impl State {
-    fn of(status: &Status) -> Self {
-        match status {
-            _ if status.scene.room_visible => Self::Room,
-            _ if status.scene.paused => Self::Paused,
-            _ if failure(status).is_some() => Self::Error,
-            _ if status.camera.on => Self::Live,
-            _ => Self::Idle,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Paused => "paused",
-            Self::Room => "room",
-            Self::Error => "error",
-            Self::Live => "live",
-            Self::Idle => "idle",
-        }
-    }
-
     fn text(self, status: &Status) -> String {
         let label = &status.scene.label;
         match self {
@@ -75,7 +40,7 @@ impl State {
             Self::Room if status.scene.frozen => "frozen (your room is visible)".to_owned(),
             // the label has the warning
             Self::Room => label.clone(),
-            Self::Error => failure(status).map_or_else(String::new, |failure| format!("error: {failure}")),
+            Self::Error => status.failure().map_or_else(String::new, |failure| format!("error: {failure}")),
             Self::Live | Self::Idle => format!("{}: {label}", self.name()),
         }
     }
@@ -89,12 +54,6 @@ impl State {
     }
 }
 
-/// What does not work, if anything.
-fn failure(status: &Status) -> Option<&Failure> {
-    let outputs = status.outputs.iter().find_map(|output| output.failure.as_ref());
-    status.camera.error.as_ref().or(status.mask.error.as_ref()).or(outputs).or(status.choice_error.as_ref())
-}
-
 /// Text as Pango markup, which Waybar's tooltips are.
 fn markup(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -103,6 +62,7 @@ fn markup(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Failure;
 
     #[test]
     fn the_short_status_names_the_most_urgent_state() {
@@ -110,7 +70,7 @@ mod tests {
             let mut status = crate::system::fake::status();
             status.scene.label = "R&D <1>".to_owned();
             change(&mut status);
-            let state = State::of(&status);
+            let state = status.state();
             let module = serde_json::to_string(&state.module(&status)).unwrap();
             (state.text(&status), module)
         };

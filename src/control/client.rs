@@ -99,6 +99,14 @@ impl Client {
         }
     }
 
+    /// Makes [`Client::read_response`] wait forever, for requests whose responses are sent when something changes.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub fn wait_forever(&mut self) -> Result<(), Failure> {
+        self.stream.get_ref().set_read_timeout(None).map_err(|error| lost(&error))
+    }
+
     /// Waits for the next response to a request that has several.
     ///
     /// # Errors

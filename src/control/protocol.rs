@@ -1,7 +1,8 @@
 //! The messages on the control socket: one JSON object per line.
 //!
 //! A client sends a [`Request`] and receives a [`Reply`]; after [`Request::Watch`] it receives one every second until
-//! it disconnects, after [`Request::WatchEvents`] one for every event. A connection carries any number of requests, one after another. Lines have at most [`MAX_LINE`]
+//! it disconnects, after [`Request::WatchEvents`] one for every event, and after [`Request::Follow`] one for every change of
+//! the overview. A connection carries any number of requests, one after another. Lines have at most [`MAX_LINE`]
 //! bytes.
 //!
 //! ```json
@@ -11,7 +12,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Event;
+use super::{
+    event::Event,
+    overview::{Overview, RecentBackground, State},
+};
 use crate::{
     background::{BackgroundSpec, Fit},
     camera::SourceInfo,
@@ -41,6 +45,10 @@ pub enum Request {
     /// Returns [`Response::Event`] with the whole state, then for everything that happens, until the client disconnects
     /// or the daemon stops.
     WatchEvents,
+    /// Returns [`Response::Overview`] now and after every change until the client disconnects or sends anything.
+    Follow,
+    /// Returns [`Response::Recent`].
+    Recent,
     /// Changes the background. Returns once it is shown; if it cannot be loaded, the old one stays.
     SetBackground {
         /// The background; paths are absolute.
@@ -179,6 +187,10 @@ pub enum Response {
     Warning(String),
     /// The status of the daemon.
     Status(Box<Status>),
+    /// What an icon shows.
+    Overview(Box<Overview>),
+    /// The last backgrounds, newest first, at most eight; those that show the room are left out.
+    Recent(Vec<RecentBackground>),
     /// The progress of a generation; another response follows.
     Progress(JobStatus),
     /// The images that were generated or found in the gallery; the first one is shown.
@@ -251,6 +263,20 @@ pub struct Status {
     pub outputs: Vec<OutputStatus>,
     /// Apps that have a virtual camera open.
     pub readers: Vec<Reader>,
+}
+
+impl Status {
+    /// The most urgent state.
+    pub fn state(&self) -> State {
+        let scene = &self.scene;
+        State::new(scene.paused, scene.room_visible, self.failure().is_some(), self.camera.on)
+    }
+
+    /// What does not work, if anything.
+    pub fn failure(&self) -> Option<&Failure> {
+        let outputs = self.outputs.iter().find_map(|output| output.failure.as_ref());
+        self.camera.error.as_ref().or(self.mask.error.as_ref()).or(outputs).or(self.choice_error.as_ref())
+    }
 }
 
 /// The published scene.
@@ -350,6 +376,8 @@ mod tests {
         for (line, request) in [
             (r#"{"mirror":{"on":true}}"#, Request::Mirror { on: true }),
             (r#""stop""#, Request::Stop),
+            (r#""follow""#, Request::Follow),
+            (r#""recent""#, Request::Recent),
             (r#"{"toggle":{"switch":"blur"}}"#, Request::Toggle { switch: Switch::Blur }),
             (r#"{"show-recent":{"direction":"previous"}}"#, Request::ShowRecent { direction: Direction::Previous }),
             (r#"{"use-preset":{"name":"Work"}}"#, Request::UsePreset { name: "Work".to_owned() }),

@@ -5,14 +5,18 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest},
-    net::{UnixListener, UnixStream, unix::OwnedWriteHalf},
+    net::{
+        UnixListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::{Semaphore, mpsc, watch},
-    time::{Instant, interval, timeout, timeout_at},
+    time::{Instant, interval, sleep, timeout, timeout_at},
 };
 
 use super::{
     changes::Changes,
     event::{Event, EventKind},
+    overview::Overview,
     protocol::{MAX_LINE, Reply, Request, Response, Status},
 };
 use crate::error::{Failure, Kind};
@@ -25,6 +29,9 @@ const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a client may wait between two requests.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The interval of checks for changes of the devices, for clients that follow them.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a client may take to read a reply.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,6 +59,9 @@ pub trait Service: Send + Sync + 'static {
 
     /// The current status.
     fn status(&self) -> impl Future<Output = Status> + Send;
+
+    /// What an icon shows now; takes microseconds.
+    fn overview(&self) -> Overview;
 }
 
 /// Serves clients until the future is dropped.
@@ -121,6 +131,7 @@ async fn serve_client<S: Service>(stream: UnixStream, service: &S) -> io::Result
         match serde_json::from_slice(&line) {
             Ok(Request::WatchEvents) => return watch_events(&mut writer, service).await,
             Ok(Request::Watch) => return watch_status(&mut writer, service).await,
+            Ok(Request::Follow) => return follow(&mut reader, &mut writer, service).await,
             Ok(request) => handle(&mut writer, service, request).await?,
             Err(error) => {
                 let failure = Failure::new(Kind::BadInput, format!("invalid request: {error}"))
@@ -186,6 +197,32 @@ async fn send_event(writer: &mut OwnedWriteHalf, kind: EventKind) -> io::Result<
     send_within(IDLE_TIMEOUT, writer, &reply).await
 }
 
+/// Sends the overview whenever it changes. A change of a device is noticed at the next check.
+async fn follow<S: Service>(
+    reader: &mut BufReader<OwnedReadHalf>,
+    writer: &mut OwnedWriteHalf,
+    service: &S,
+) -> io::Result<()> {
+    let mut changes = service.status_changes();
+    let mut sent = None;
+    loop {
+        changes.mark_unchanged();
+        let now = service.overview();
+        if sent.as_ref() != Some(&now) {
+            send(writer, &Reply::Ok(Response::Overview(Box::new(now.clone())))).await?;
+            sent = Some(now);
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() {
+                return Ok(());
+            },
+            () = sleep(FOLLOW_INTERVAL) => {}
+            // the client has disconnected
+            _ = reader.fill_buf() => return Ok(()),
+        }
+    }
+}
+
 async fn send(writer: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     send_within(WRITE_TIMEOUT, writer, reply).await
 }
@@ -198,23 +235,45 @@ async fn send_within(limit: Duration, writer: &mut OwnedWriteHalf, reply: &Reply
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream as StdStream;
+    use std::{
+        os::unix::net::UnixStream as StdStream,
+        sync::atomic::{AtomicBool, Ordering},
+    };
 
     use super::*;
     use crate::control::{client::Client, socket};
 
-    struct Echo;
+    /// Replies with the request; mirroring changes the overview.
+    struct Echo {
+        mirror: AtomicBool,
+        changes: watch::Sender<()>,
+    }
+
+    impl Default for Echo {
+        fn default() -> Self {
+            Self { mirror: AtomicBool::new(false), changes: watch::Sender::new(()) }
+        }
+    }
 
     impl Service for Echo {
         async fn call(&self, request: Request, _: mpsc::Sender<Response>) -> Result<Response, Failure> {
             match request {
                 Request::Stop => Err(Failure::new(Kind::Internal, "not now").hint("later")),
+                Request::Resume => {
+                    self.changes.send_replace(());
+                    Ok(Response::Done("nothing changed".to_owned()))
+                }
+                Request::Mirror { on } => {
+                    self.mirror.store(on, Ordering::Relaxed);
+                    self.changes.send_replace(());
+                    Ok(Response::Done(format!("{request:?}")))
+                }
                 other => Ok(Response::Done(format!("{other:?}"))),
             }
         }
 
         fn status_changes(&self) -> watch::Receiver<()> {
-            watch::channel(()).1
+            self.changes.subscribe()
         }
 
         fn is_stopping(&self) -> bool {
@@ -223,6 +282,10 @@ mod tests {
 
         async fn status(&self) -> Status {
             unreachable!("not requested by these tests")
+        }
+
+        fn overview(&self) -> Overview {
+            Overview { mirror: self.mirror.load(Ordering::Relaxed), ..Overview::fake() }
         }
     }
 
@@ -234,7 +297,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = UnixListener::from_std(bound.listener.try_clone().unwrap()).unwrap();
-            let server = tokio::spawn(serve(listener, Arc::new(Echo)));
+            let server = tokio::spawn(serve(listener, Arc::new(Echo::default())));
             tokio::task::spawn_blocking(move || client(&dir)).await.unwrap();
             server.abort();
         });
@@ -250,6 +313,37 @@ mod tests {
             }
             let failure = client.call(&Request::Stop).unwrap_err();
             assert_eq!(failure.hint.as_deref(), Some("later"));
+        });
+    }
+
+    #[test]
+    fn a_follower_gets_every_change_once() {
+        with_server(|dir| {
+            let mut follower = Client::connect(dir).unwrap();
+            let mirror = |response| match response {
+                Response::Overview(overview) => overview.mirror,
+                other => panic!("{other:?}"),
+            };
+            assert!(!mirror(follower.call(&Request::Follow).unwrap()));
+            let mut client = Client::connect(dir).unwrap();
+            client.call(&Request::Resume).unwrap();
+            client.call(&Request::Mirror { on: true }).unwrap();
+            assert!(mirror(follower.read_response().unwrap()), "what did not change is not sent");
+            client.call(&Request::Mirror { on: false }).unwrap();
+            assert!(!mirror(follower.read_response().unwrap()));
+        });
+    }
+
+    #[test]
+    fn a_follower_that_disconnects_frees_its_slot() {
+        with_server(|dir| {
+            for _ in 0..MAX_CONNECTIONS * 2 {
+                let mut follower = Client::connect(dir).unwrap();
+                // until the server has noticed that the others are gone
+                while follower.call(&Request::Follow).is_err() {
+                    follower = Client::connect(dir).unwrap();
+                }
+            }
         });
     }
 

@@ -28,6 +28,8 @@ pub(super) enum JobState {
     Kept(Vec<Entry>),
     /// It failed, and the background stays as it was.
     Failed(Failure),
+    /// The user cancelled it or chose something else, and the background stays as it was.
+    Cancelled(Failure),
 }
 
 /// Holds the current job.
@@ -50,7 +52,7 @@ struct Job {
 impl Job {
     /// Cancels the job; false if it has ended.
     fn cancel(&self, why: &str) -> bool {
-        let cancelled = self.shared.fail(why);
+        let cancelled = self.shared.cancel(why);
         self.task.abort();
         cancelled
     }
@@ -71,13 +73,13 @@ struct Shared {
 }
 
 impl Shared {
-    /// Ends a running job with a failure; false if it has ended.
-    fn fail(&self, why: &str) -> bool {
+    /// Cancels a running job; false if it has ended.
+    fn cancel(&self, why: &str) -> bool {
         self.state.send_if_modified(|state| {
             let running = matches!(state, JobState::Running(_));
             if running {
                 let failure = Failure::new(Kind::Busy, why).hint("the background is unchanged");
-                *state = JobState::Failed(failure);
+                *state = JobState::Cancelled(failure);
             }
             running
         })
@@ -105,7 +107,7 @@ impl Reporter {
 /// Fails a job that ended early, so that no client waits forever.
 impl Drop for Reporter {
     fn drop(&mut self) {
-        self.shared.fail("the prompt was cancelled");
+        self.shared.cancel("the prompt was cancelled");
     }
 }
 
@@ -179,16 +181,23 @@ impl Jobs {
         })
     }
 
-    /// The outcome of the latest job, once it has ended.
+    /// How the latest job ended; `None` if it is running.
     pub(super) fn finished(&self) -> Option<FinishedPrompt> {
         let current = self.lock();
         let job = current.as_ref()?;
         let failure = match &*job.shared.state.borrow() {
             JobState::Running(_) => return None,
             JobState::Done(_) | JobState::Kept(_) => None,
-            JobState::Failed(failure) => Some(failure.clone()),
+            JobState::Failed(failure) | JobState::Cancelled(failure) => Some(failure.clone()),
         };
         Some(FinishedPrompt { number: job.arrival, text: job.text.clone(), failure })
+    }
+
+    /// The same, unless it was cancelled.
+    pub(super) fn ended(&self) -> Option<FinishedPrompt> {
+        let was_cancelled =
+            |job: &Job| matches!(&*job.shared.state.borrow(), JobState::Cancelled(_));
+        if self.lock().as_ref().is_some_and(was_cancelled) { None } else { self.finished() }
     }
 
     // Every change is one assignment, so a poisoned lock is still consistent.
@@ -218,11 +227,11 @@ mod tests {
             reporter.report(Progress::Done(0.5));
             JobState::Done(Vec::new())
         });
-        assert!(matches!(end(first).await, JobState::Failed(failure) if failure.message.contains("newer")));
+        assert!(matches!(end(first).await, JobState::Cancelled(failure) if failure.message.contains("newer")));
         assert_eq!(end(second.unwrap()).await, JobState::Done(Vec::new()));
         assert_eq!(jobs.status(), None);
         let finished = FinishedPrompt { number: 2, text: "forest".to_owned(), failure: None };
-        assert_eq!(jobs.finished(), Some(finished));
+        assert_eq!((jobs.finished(), jobs.ended()), (Some(finished.clone()), Some(finished)));
         assert!(!jobs.cancel(), "a finished job can't be cancelled");
     }
 
@@ -232,8 +241,8 @@ mod tests {
         let waiting = jobs.start(1, "beach", "slow", |_| pending()).unwrap();
         assert_eq!(jobs.finished(), None);
         assert!(jobs.cancel());
-        assert!(matches!(end(waiting).await, JobState::Failed(_)));
-        assert_eq!(jobs.status(), None);
+        assert!(matches!(end(waiting).await, JobState::Cancelled(_)));
+        assert_eq!((jobs.status(), jobs.ended()), (None, None));
         assert_eq!(jobs.finished().unwrap().failure.unwrap().message, "the prompt was cancelled");
     }
 
@@ -246,7 +255,8 @@ mod tests {
         assert!(jobs.start(3, "a late one", "slow", |_| pending()).is_none());
         assert_eq!(jobs.status().unwrap().text, "beach");
         jobs.cancel_older(6);
-        assert!(matches!(end(waiting).await, JobState::Failed(failure) if failure.message.contains("another")));
+        assert!(matches!(end(waiting).await, JobState::Cancelled(failure) if failure.message.contains("another")));
+        assert_eq!(jobs.ended(), None, "the user has changed their mind");
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 //! - `saved_choice` keeps the user's `choice`, with the `recent` backgrounds, in memory and on disk; `presets` keeps the
 //!   user's presets; both write a `state_file`. `images` accesses the gallery.
 //! - `job` is the image generation in progress.
+//! - `overview` is what icons show.
 //! - `page` connects the control page, `shutdown` stops everything in time.
 
 mod camera_and_quality;
@@ -16,6 +17,7 @@ mod images;
 mod job;
 mod loaded;
 mod look;
+mod overview;
 mod page;
 mod pause;
 mod preset;
@@ -52,6 +54,7 @@ use self::{
     choice::Choice,
     job::Jobs,
     presets::Presets,
+    overview::Thumbnails,
     saved_choice::SavedChoice,
     scene::{fallback_scene, initial_scene},
     settings::{ReloadTrigger, Reloaded},
@@ -138,6 +141,7 @@ struct Daemon {
     outputs: Arc<OutputMonitor>,
     /// The image generation in progress.
     jobs: Jobs,
+    thumbnails: Thumbnails,
     flags: Flags,
     started: Instant,
     meter: Mutex<RateMeter>,
@@ -228,6 +232,7 @@ impl Daemon {
             files: Mutex::new(files),
             outputs: monitor,
             jobs: Jobs::default(),
+            thumbnails: Thumbnails::default(),
             flags: options.flags.clone(),
             started: Instant::now(),
             meter: Mutex::new(RateMeter::new()),

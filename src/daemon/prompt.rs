@@ -87,7 +87,7 @@ impl Daemon {
             match now {
                 JobState::Done(entries) => return Ok(Response::Images(self.with_saving_note(entries))),
                 JobState::Kept(entries) => return Ok(Response::Warning(kept_text(&entries))),
-                JobState::Failed(failure) => return Err(failure),
+                JobState::Failed(failure) | JobState::Cancelled(failure) => return Err(failure),
                 JobState::Running(_) => {
                     if let Some(status) = self.jobs.status() {
                         let _ = client.try_send(Response::Progress(status)); // a slow client misses some

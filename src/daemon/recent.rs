@@ -40,6 +40,13 @@ impl Recent {
         }
     }
 
+    /// The last backgrounds for a menu, newest first, with `current` among them if it hides the room.
+    pub(super) fn with_current(&self, current: &BackgroundSpec) -> Vec<BackgroundSpec> {
+        let mut all = Self(self.usable());
+        all.keep(current);
+        all.0
+    }
+
     /// The backgrounds to try in this direction from `current`, which is left out. After the oldest one follows the newest.
     pub(super) fn in_direction(&self, current: &BackgroundSpec, direction: Direction) -> Vec<BackgroundSpec> {
         let mut older = self.usable();
@@ -119,6 +126,13 @@ mod tests {
         assert_eq!(recent.0.len(), 3);
         (0..20).for_each(|shade| recent.replaced(&spec("red"), &spec(&format!("#0000{shade:02}"))));
         assert_eq!((recent.0.len(), &recent.0[0]), (MAX, &spec("#000019")));
+    }
+
+    #[test]
+    fn a_menu_has_the_current_background_unless_it_shows_the_room() {
+        assert_eq!(colours().with_current(&spec("green")), [spec("blue"), spec("green"), spec("red")]);
+        assert_eq!(Recent::default().with_current(&spec("green")), [spec("green")]);
+        assert!(Recent::default().with_current(&BackgroundSpec::Off).is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{Daemon, lock, pause::checked_message, scene::BackgroundOutcome, sett
 use crate::{
     background::{BackgroundSpec, Fit},
     control::{
+        overview::Overview,
         protocol::{CameraStatus, MaskStatus, Request, Response, SceneStatus, Status, Switch},
         server::Service,
     },
@@ -27,6 +28,8 @@ impl Service for Arc<Daemon> {
             Request::Status | Request::Watch | Request::WatchEvents => {
                 Ok(Response::Status(Box::new(self.status().await)))
             }
+            Request::Follow => Ok(Response::Overview(Box::new(self.overview_now()))),
+            Request::Recent => Ok(self.recent_backgrounds().await),
             Request::SetBackground { spec, fit } => self.show_background(spec, fit, arrival).await,
             Request::SetPrompt(request) => self.set_prompt(*request, arrival, progress).await,
             Request::CancelPrompt => self.cancel_prompt(),
@@ -133,6 +136,10 @@ impl Service for Arc<Daemon> {
             outputs,
             readers,
         }
+    }
+
+    fn overview(&self) -> Overview {
+        self.overview_now()
     }
 }
 
