@@ -36,6 +36,7 @@
 //! - [`control`]: the socket between command line and daemon.
 //! - [`web`]: the control page.
 //! - [`daemon`]: the service, which handles requests and owns the pipeline.
+//! - `tray`: the icon in the panel, a client of the daemon.
 //! - [`cli`]: the command line.
 //! - [`doctor`], [`setup`], [`system`]: diagnosis and setup of a machine, and their view of the machine.
 //! - [`config`] reads the settings: defaults, files, environment variables, flags.
@@ -70,5 +71,7 @@ pub mod sink;
 pub mod stats;
 mod style;
 pub mod system;
+#[cfg(feature = "tray")]
+pub mod tray;
 pub mod v4l2;
 pub mod web;

@@ -18,6 +18,7 @@ mod show;
 mod status;
 mod status_line;
 mod synonyms;
+mod tray;
 mod watch;
 
 use std::{
@@ -104,6 +105,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::SetOverlay(args) => look::set_overlay(&args),
         Command::Preset { command, json } => preset::run(command.unwrap_or(PresetCommand::List), json),
         Command::Preview { print } => preview::run(print),
+        Command::Tray(args) => tray::run(args),
         Command::SetCamera { camera, .. } => {
             ask(&Request::SetCamera { camera: camera.map(absolute_camera).transpose()? })
         }

@@ -20,6 +20,8 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+
 pub use self::error::{ConfigError, Location, SettingError};
 use self::{
     error::{InvalidSetting, rejected, value},
@@ -77,11 +79,29 @@ pub struct Config {
     pub gallery_bytes: u64,
     /// Port of the control page on the loopback interface, 0 for any free port; `None` if the page is off.
     pub page: Option<u16>,
+    /// What the tray icon does.
+    pub tray: TraySettings,
     /// The files that were read, lowest precedence first.
     pub files: Vec<PathBuf>,
     /// The configured quality, which `with` restores.
     own_quality: Quality,
     raw: Raw,
+}
+
+/// The settings of `bgcam tray`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TraySettings {
+    /// Show notifications.
+    pub notifications: bool,
+    /// Bind global shortcuts.
+    pub shortcuts: bool,
+}
+
+impl Default for TraySettings {
+    fn default() -> Self {
+        Self { notifications: true, shortcuts: true }
+    }
 }
 
 /// Settings given as flags, as key and value; they override all other layers.
@@ -165,6 +185,7 @@ impl Config {
             prompt: raw.prompt.clone(),
             gallery_bytes: within("gallery.max_megabytes", raw.gallery.max_megabytes)? << 20,
             page: raw.web.enabled.then_some(raw.web.port),
+            tray: raw.tray,
             files,
             own_quality: mask.quality,
             mask,

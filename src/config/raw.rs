@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TraySettings;
 use crate::{look::Look, mask::catalogue::ModelSpec, prompt::settings::PromptSettings};
 
 /// All settings, as written in the files.
@@ -16,6 +17,7 @@ pub(super) struct Raw {
     pub(super) gallery: RawGallery,
     pub(super) prompt: PromptSettings,
     pub(super) web: RawWeb,
+    pub(super) tray: TraySettings,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

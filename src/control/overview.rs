@@ -78,7 +78,7 @@ pub struct RecentBackground {
     pub spec: BackgroundSpec,
     /// Display name.
     pub label: String,
-    /// A PNG of 32x32 pixels as Base64: the centre of an image, or the colour.
+    /// A PNG of 32x32 pixels as Base64: the centre of an image, or a symbol.
     pub thumbnail: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Settings of this process, and child processes.
 
 pub mod backoff;
+pub(crate) mod browser;
 pub(crate) mod child;
 pub mod core_dump;
 #[cfg(test)]

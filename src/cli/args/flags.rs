@@ -234,6 +234,20 @@ pub struct SetupArgs {
     /// Set up the virtual camera only, not the service
     #[arg(long)]
     pub no_service: bool,
+    /// Do not set up the icon in the panel
+    #[arg(long)]
+    pub no_tray: bool,
+}
+
+/// The arguments of `bgcam tray`, which override the settings.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct TrayArgs {
+    /// Do not show notifications
+    #[arg(long)]
+    pub no_notifications: bool,
+    /// Do not bind global shortcuts
+    #[arg(long)]
+    pub no_shortcuts: bool,
 }
 
 /// The arguments of `bgcam daemon`, which override the settings.

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 pub use self::flags::{
     ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, OverlayArgs, PresetCommand, PromptArgs, SetupArgs,
-    SlideshowArgs, StatusArgs,
+    SlideshowArgs, StatusArgs, TrayArgs,
 };
 use crate::{
     background::{BackgroundSpec, Fit},
@@ -240,6 +240,13 @@ pub enum Command {
         #[arg(long)]
         print: bool,
     },
+
+    /// Show an icon in the panel, with a menu, notifications and global shortcuts
+    ///
+    /// For panels with tray icons (StatusNotifierItem): KDE, Xfce, LXQt, Cinnamon, MATE, Waybar, and GNOME with the extension
+    /// AppIndicator. A middle click pauses. `bgcam setup` starts the icon at every login.
+    #[command(after_help = "Examples:\n  bgcam tray\n  bgcam tray --no-notifications")]
+    Tray(TrayArgs),
 
     /// Switch to another webcam
     #[command(after_help = "Examples:\n  bgcam set-camera brio\n  bgcam set-camera --reset")]
