@@ -180,6 +180,8 @@ fn the_other_packages_have_the_files_of_the_debian_package() {
     assert_eq!(names, ["changelog.Debian.gz", "lintian-overrides"]);
     let unit = fs::read_to_string(stage.root().join("usr/lib/systemd/user/bgcam.service")).unwrap();
     assert!(unit.contains("\nExecStart=/usr/bin/bgcam daemon\n"), "{unit}");
+    let unit = fs::read_to_string(stage.root().join("usr/lib/systemd/user/bgcam-tray.service")).unwrap();
+    assert!(unit.contains("\nExecStart=/usr/bin/bgcam tray\n") && !unit.contains("cargo"), "{unit}");
 }
 
 #[test]

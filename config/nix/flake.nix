@@ -30,7 +30,7 @@
               scripts/stage --root root $out/bin/bgcam
               rm -r $out/bin/stage root/usr/bin
               cp -r root/usr/. root/etc $out
-              substituteInPlace $out/lib/systemd/user/bgcam.service --replace-fail /usr/bin/bgcam $out/bin/bgcam
+              substituteInPlace $out/lib/systemd/user/bgcam*.service --replace-fail /usr/bin/bgcam $out/bin/bgcam
               install -d $out/lib/bgcam
               ln -s ${pkgs.onnxruntime}/lib/libonnxruntime.so $out/lib/bgcam/
             '';

@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) fn run(args: &SetupArgs) -> Result<(), CliError> {
     let system = System::real();
-    let options = setup::Options { remove: args.remove, no_service: args.no_service };
+    let options = setup::Options { remove: args.remove, no_service: args.no_service, no_tray: args.no_tray };
     let plan = setup::plan(&system, options);
     let shown = write!(anstream::stdout().lock(), "{}", PlanText(&plan, &system)).and_then(|()| io::stdout().flush());
     match shown {

@@ -10,10 +10,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     vec![service(facts), daemon(facts)]
 }
 
-/// Properties of the unit, from `systemctl --user show`.
-pub(crate) fn unit_properties(system: &System) -> Option<impl Fn(&str) -> String + use<>> {
+/// Properties of a unit, from `systemctl --user show`.
+pub(crate) fn properties_of(system: &System, unit: &str) -> Option<impl Fn(&str) -> String + use<>> {
     let properties = "--property=LoadState,ActiveState,UnitFileState,Result,FragmentPath";
-    let ran = system.probe().run(&["systemctl", "--user", "show", UNIT, properties]).ok().filter(|ran| ran.ok)?;
+    let ran = system.probe().run(&["systemctl", "--user", "show", unit, properties]).ok().filter(|ran| ran.ok)?;
     Some(move |key: &str| {
         let value = ran.stdout.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         value.unwrap_or_default().to_owned()
@@ -23,7 +23,7 @@ pub(crate) fn unit_properties(system: &System) -> Option<impl Fn(&str) -> String
 fn service(facts: &Facts<'_>) -> Finding {
     const CHECK: &str = "service";
     let system = facts.system;
-    let Some(property) = system.has_user_systemd().then(|| unit_properties(system)).flatten() else {
+    let Some(property) = system.has_user_systemd().then(|| properties_of(system, UNIT)).flatten() else {
         return Finding::warn(CHECK, "no systemd user session: bgcam does not start automatically")
             .advice("add `bgcam daemon` to the autostart programs of your desktop");
     };

@@ -8,6 +8,7 @@ mod camera;
 mod record;
 mod service;
 mod show;
+mod tray;
 
 use std::{
     borrow::Cow,
@@ -29,6 +30,8 @@ pub struct Options {
     pub remove: bool,
     /// Do not set up or remove the service.
     pub no_service: bool,
+    /// Do not set up the icon in the panel.
+    pub no_tray: bool,
 }
 
 /// The user that a step runs as.
@@ -74,6 +77,7 @@ enum Effect {
     Group(bool),
     Packages,
     Enabled(bool),
+    TrayEnabled(bool),
 }
 
 /// One step of a plan.
@@ -115,6 +119,7 @@ pub fn plan(system: &System, options: Options) -> Plan {
         // removes the daemon first, because it uses the camera
         true => {
             if !options.no_service {
+                tray::remove(system, &mut plan);
                 service::remove(system, &mut plan);
             }
             camera::remove(system, &mut plan);
@@ -124,6 +129,7 @@ pub fn plan(system: &System, options: Options) -> Plan {
             camera::install(system, &mut plan);
             if !options.no_service {
                 service::install(system, &mut plan);
+                tray::install(system, options, &mut plan);
             }
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Record {
     pub(super) packages: bool,
     /// Whether the service was enabled.
     pub(super) enabled: bool,
+    /// Whether the icon in the panel was enabled.
+    pub(super) tray_enabled: bool,
     /// The step that is running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<Pending>,
@@ -46,6 +48,7 @@ enum Pending {
     Group,
     Packages,
     Enable,
+    EnableTray,
 }
 
 impl Pending {
@@ -56,6 +59,7 @@ impl Pending {
             (_, Effect::Group(true)) => Self::Group,
             (_, Effect::Packages) => Self::Packages,
             (_, Effect::Enabled(true)) => Self::Enable,
+            (_, Effect::TrayEnabled(true)) => Self::EnableTray,
             // a change stays recorded until it is undone
             _ => return None,
         })
@@ -90,6 +94,7 @@ impl Record {
                 self.packages_unfinished = true;
             }
             Some(Pending::Enable) => self.enabled = true,
+            Some(Pending::EnableTray) => self.tray_enabled = true,
             Some(Pending::Write { .. }) | None => {}
         }
         self
@@ -106,6 +111,7 @@ impl Record {
         match (&step.action, step.effect) {
             // the service may be enabled even if it failed to start
             (_, Effect::Enabled(true)) => self.enabled = true,
+            (_, Effect::TrayEnabled(true)) => self.tray_enabled = true,
             _ if !succeeded => {}
             (Action::Write { path, text, .. }, _) => drop(self.files.insert(path.clone(), text.clone())),
             (Action::Delete { path }, _) => drop(self.files.remove(path)),
@@ -113,6 +119,7 @@ impl Record {
             (_, Effect::Group(group)) => self.group = group,
             (_, Effect::Packages) => self.packages = true,
             (_, Effect::Enabled(enabled)) => self.enabled = enabled,
+            (_, Effect::TrayEnabled(enabled)) => self.tray_enabled = enabled,
             (_, Effect::Nothing | Effect::File) => {}
         }
     }
@@ -143,7 +150,8 @@ impl Record {
     }
 
     fn is_empty(&self) -> bool {
-        self.files.is_empty() && !self.loaded && !self.group && !self.enabled && self.pending.is_none()
+        let is_enabled = self.enabled || self.tray_enabled;
+        self.files.is_empty() && !self.loaded && !self.group && !is_enabled && self.pending.is_none()
     }
 
     /// Whether setup wrote the file at `path`.

@@ -49,10 +49,10 @@ fn notes(machine: &FakeMachine) -> String {
 
 fn do_all(machine: &FakeMachine, remove: bool) {
     let system = machine.system();
-    plan(&system, Options { remove, no_service: false }).execute(&system, |_| {}).unwrap();
+    plan(&system, Options { remove, ..Options::default() }).execute(&system, |_| {}).unwrap();
 }
 
-const REMOVE: Options = Options { remove: true, no_service: false };
+const REMOVE: Options = Options { remove: true, no_service: false, no_tray: false };
 
 #[test]
 fn setup_runs_once_and_is_undone_completely() {
@@ -86,6 +86,34 @@ fn setup_runs_once_and_is_undone_completely() {
     do_all(&machine, true);
     assert_eq!([CONF, BOOT, UNIT, RECORD].map(|path| machine.text(path)), [const { None }; 4]);
     assert!(planned(&fresh(), REMOVE).0.is_empty(), "only recorded changes are undone");
+}
+
+#[cfg(feature = "tray")]
+#[test]
+fn the_icon_is_set_up_in_a_graphical_session_and_removed_again() {
+    const TRAY: &str = "/home/ada/.config/systemd/user/bgcam-tray.service";
+    let graphical = || fresh().var("WAYLAND_DISPLAY", "wayland-0");
+    let machine = graphical();
+    let expected = [
+        format!("write {TRAY}"),
+        "systemctl --user daemon-reload".to_owned(),
+        "systemctl --user enable --now bgcam-tray.service".to_owned(),
+    ];
+    assert!(lines(&machine).ends_with(&expected), "{:?}", lines(&machine));
+    let without = planned(&machine, Options { no_tray: true, ..Options::default() }).0;
+    assert_eq!(without, lines(&fresh()), "a server has no icon either");
+    do_all(&machine, false);
+    assert!(machine.text(TRAY).unwrap().contains("ExecStart=%h/.cargo/bin/bgcam tray"));
+    let machine = afterwards(machine);
+    assert_eq!(planned(&machine, Options::default()), (vec![], vec![]), "a second run has no steps");
+    let undo = [
+        "systemctl --user disable --now bgcam-tray.service".to_owned(),
+        format!("delete {TRAY}"),
+        "systemctl --user daemon-reload".to_owned(),
+    ];
+    assert!(planned(&machine, REMOVE).0.starts_with(&undo), "{:?}", planned(&machine, REMOVE).0);
+    do_all(&machine, true);
+    assert_eq!([TRAY, RECORD].map(|path| machine.text(path)), [const { None }; 2]);
 }
 
 #[test]
