@@ -77,6 +77,8 @@ pub struct Config {
     pub prompt: PromptSettings,
     /// Size limit of the gallery, in bytes.
     pub gallery_bytes: u64,
+    /// Whether the built-in painter fills the gallery of a new user.
+    pub starter_gallery: bool,
     /// Port of the control page on the loopback interface, 0 for any free port; `None` if the page is off.
     pub page: Option<u16>,
     /// What the tray icon does.
@@ -184,6 +186,7 @@ impl Config {
             },
             prompt: raw.prompt.clone(),
             gallery_bytes: within("gallery.max_megabytes", raw.gallery.max_megabytes)? << 20,
+            starter_gallery: raw.gallery.starter,
             page: raw.web.enabled.then_some(raw.web.port),
             tray: raw.tray,
             files,

@@ -24,6 +24,7 @@ pub(super) struct Raw {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawGallery {
     pub(super) max_megabytes: u64,
+    pub(super) starter: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

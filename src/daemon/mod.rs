@@ -7,7 +7,7 @@
 //! - `saved_choice` keeps the user's `choice`, with the `recent` backgrounds, in memory and on disk; `presets` keeps the
 //!   user's presets; both write a `state_file`. `images` accesses the gallery.
 //! - `job` is the image generation in progress.
-//! - `overview` is what icons show.
+//! - `overview` is what icons show, `starter` paints the starter gallery.
 //! - `page` connects the control page, `shutdown` stops everything in time.
 
 mod camera_and_quality;
@@ -30,6 +30,7 @@ mod service;
 mod settings;
 mod settings_files;
 mod shutdown;
+mod starter;
 mod state_file;
 
 use std::{
@@ -256,6 +257,8 @@ impl Daemon {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tracing::info!("bgcam {} started", env!("CARGO_PKG_VERSION"));
         self.log_if_room_became_visible(None);
+        let has_starters = lock(&self.config).starter_gallery && !once;
+        let starters = has_starters.then(|| tokio::spawn(starter::paint(Arc::clone(self))));
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let result = loop {
             tokio::select! {
@@ -270,6 +273,7 @@ impl Daemon {
             }
         };
         settings.abort();
+        starters.inspect(JoinHandle::abort);
         self.stopping.store(true, Ordering::Relaxed);
         self.status_changes.send_replace(());
         Ok((page, server, result))

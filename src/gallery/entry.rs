@@ -47,6 +47,9 @@ pub struct Entry {
     /// Imported by the user, not generated.
     #[serde(default)]
     pub imported: bool,
+    /// Painted by bgcam for new users, and not counted against the size limit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starter: bool,
     /// A short title, see [`GeneratedImage::title`](crate::prompt::GeneratedImage::title).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,

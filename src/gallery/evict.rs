@@ -3,13 +3,14 @@
 use super::Entry;
 
 /// The ids of the images to remove so that at most `count` images with at most `bytes` bytes remain: the least recently
-/// used first, but no favourites and none of `keep`.
+/// used first, but no favourites and none of `keep`. Images for new users do not count and stay.
 pub(super) fn victims(entries: &[Entry], bytes: u64, count: usize, keep: &[&str]) -> Vec<String> {
+    let entries: Vec<_> = entries.iter().filter(|entry| !entry.starter).collect();
     let mut left = entries.len();
     let mut total: u128 = entries.iter().map(|entry| u128::from(entry.bytes)).sum();
     let mut candidates: Vec<_> =
-        entries.iter().filter(|entry| !entry.favourite && !keep.contains(&entry.id.as_str())).collect();
-    candidates.sort_by_key(|&entry| (entry.used, entry.created, &entry.id));
+        entries.into_iter().filter(|entry| !entry.favourite && !keep.contains(&entry.id.as_str())).collect();
+    candidates.sort_by_key(|entry| (entry.used, entry.created, &entry.id));
     let surplus = candidates.into_iter().take_while(|entry| {
         let over = total > u128::from(bytes) || left > count;
         total -= u128::from(entry.bytes);
@@ -45,6 +46,14 @@ mod tests {
         assert_eq!(victims(&entries, 40, 10, &[]), ["c", "d"]);
         assert_eq!(victims(&entries, 40, 10, &["c"]), ["d", "b"]);
         assert_eq!(victims(&entries, 0, 0, &["b", "c", "d"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn images_for_new_users_neither_count_nor_go() {
+        let mut entries = four();
+        entries[0].starter = true;
+        assert_eq!(victims(&entries, 60, 3, &[]), Vec::<String>::new());
+        assert_eq!(victims(&entries, 0, 0, &[]), ["c", "d", "b"]);
     }
 
     proptest! {

@@ -50,9 +50,9 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The total size of the images in bytes.
+    /// The total size of the user's images in bytes.
     pub fn bytes(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.bytes).fold(0, u64::saturating_add)
+        self.entries.iter().filter(|entry| !entry.starter).map(|entry| entry.bytes).fold(0, u64::saturating_add)
     }
 }
 
@@ -144,6 +144,21 @@ impl Gallery {
         keep: &[String],
     ) -> Result<Entry, GalleryError> {
         let entry = new_entry(recipe.clone(), image, now)?;
+        self.store(entry, &image.bytes, now, keep)
+    }
+
+    /// Stores an image that bgcam painted for new users, as [`add`](Self::add). It is never evicted.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add).
+    pub fn add_starter(
+        &self,
+        recipe: &Recipe,
+        image: &GeneratedImage,
+        now: SystemTime,
+        keep: &[String],
+    ) -> Result<Entry, GalleryError> {
+        let entry = Entry { starter: true, ..new_entry(recipe.clone(), image, now)? };
         self.store(entry, &image.bytes, now, keep)
     }
 
@@ -333,6 +348,7 @@ fn new_entry(recipe: Recipe, image: &GeneratedImage, now: SystemTime) -> Result<
         bytes: image.bytes.len() as u64,
         favourite: false,
         imported: false,
+        starter: false,
         title: image.title.clone(),
         notes: image.notes.clone(),
     })

@@ -47,6 +47,7 @@ pub(super) fn entry(id: &str) -> Entry {
         favourite: false,
         imported: false,
         title: None,
+        starter: false,
         notes: Vec::new(),
     }
 }

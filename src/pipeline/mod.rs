@@ -48,13 +48,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use self::quality::machine::LocalMachine;
 pub use self::{
     clock::Clock,
     health::StageHealth,
     preview::{Preview, Subscription, View},
     quality::machine::{CpuHeadroom, Machine},
 };
-use self::{links::Links, quality::machine::LocalMachine, running::Running};
+use self::{links::Links, running::Running};
 use crate::{
     camera::{self, CameraError, FrameSource},
     compose::Scene,

@@ -39,6 +39,8 @@ impl Home {
         command.args(args).env("XDG_RUNTIME_DIR", self.path("run"));
         command.env("XDG_CONFIG_HOME", self.path("config")).env("XDG_STATE_HOME", self.path("state"));
         command.env("XDG_DATA_HOME", self.path("data")).stdin(Stdio::null());
+        // galleries start empty
+        command.env("BGCAM_GALLERY_STARTER", "false");
         // programs written by the test take precedence
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));

@@ -6,7 +6,7 @@
 # seconds to start on kernel 6.1.
 set -u
 H=/tmp/home; mkdir -p -m 700 $H/run $H/config/bgcam
-export XDG_RUNTIME_DIR=$H/run XDG_CONFIG_HOME=$H/config XDG_DATA_HOME=$H/data XDG_STATE_HOME=$H/state
+export BGCAM_GALLERY_STARTER=false XDG_RUNTIME_DIR=$H/run XDG_CONFIG_HOME=$H/config XDG_DATA_HOME=$H/data XDG_STATE_HOME=$H/state
 export LOG=$SHARE/log; SEEN=/tmp/seen
 
 field() { "$BGCAM" status --json 2> /dev/null | sed -n "s/^ *\"$1\": \(.*[^,]\),*$/\1/p" | head -n 1; }
