@@ -183,7 +183,7 @@ fn every_heading_of_the_troubleshooting_guide_is_a_message() {
 fn the_desktop_entry_starts_bgcam() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/desktop/bgcam.desktop");
     let text = fs::read_to_string(&path).unwrap();
-    for line in ["[Desktop Entry]", "Type=Application", "Exec=bgcam preview", "Icon=bgcam"] {
+    for line in ["[Desktop Entry]", "Type=Application", "Exec=bgcam preview --start", "Icon=bgcam"] {
         assert!(text.lines().any(|found| found == line), "no {line}");
     }
     assert!(path.with_extension("svg").exists());

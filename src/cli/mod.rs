@@ -104,7 +104,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Look { settings, reset, json } => look::run(&settings, reset, json),
         Command::SetOverlay(args) => look::set_overlay(&args),
         Command::Preset { command, json } => preset::run(command.unwrap_or(PresetCommand::List), json),
-        Command::Preview { print } => preview::run(print),
+        Command::Preview { print, start } => preview::run(print, start),
         Command::Tray(args) => tray::run(args),
         Command::SetCamera { camera, .. } => {
             ask(&Request::SetCamera { camera: camera.map(absolute_camera).transpose()? })

@@ -239,6 +239,9 @@ pub enum Command {
         /// Print the address instead; it works once, within two minutes
         #[arg(long)]
         print: bool,
+        /// Start bgcam first if it is not running, and show errors as notifications, as the applications menu does
+        #[arg(long, conflicts_with = "print")]
+        start: bool,
     },
 
     /// Show an icon in the panel, with a menu, notifications and global shortcuts
