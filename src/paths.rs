@@ -34,6 +34,11 @@ pub fn gallery_dir() -> PathBuf {
     data_dir().join("gallery")
 }
 
+/// The directory of uploaded videos and overlays.
+pub fn uploads_dir() -> PathBuf {
+    data_dir().join("uploads")
+}
+
 /// The directory of the daemon's socket: `$XDG_RUNTIME_DIR/bgcam`, or `bgcam-UID` in the temporary directory where the
 /// variable is not set (containers, `sudo`).
 pub fn runtime_dir() -> PathBuf {

@@ -106,6 +106,11 @@ fn unauthorized_requests_are_rejected() {
         ("no Origin", "POST", "/api/request", &cookie),
         ("another Origin", "POST", "/api/request", &format!("{cookie}\r\nOrigin: http://evil.example")),
         ("no Origin", "DELETE", "/api/gallery/x", &cookie),
+        ("no cookie", "GET", "/api/session", ""),
+        ("no cookie", "GET", "/api/doctor", ""),
+        ("no cookie", "GET", "/api/files", ""),
+        ("no Origin", "POST", "/api/resume", &cookie),
+        ("another Origin", "POST", "/api/resume", "Origin: http://evil.example"),
     ] {
         assert_eq!(session.with(method, path, headers, b"").status, 403, "{what}: {method} {path}");
     }
@@ -148,6 +153,77 @@ fn an_address_opens_the_page_once_and_leaves_no_secret() {
         let text = fs::read(&entry).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&text).contains(session), "{}", entry.display());
     }
+}
+
+#[test]
+fn a_session_ends_with_the_daemon_and_only_a_ticket_starts_another() {
+    let home = Home::new();
+    let daemon = home.start(&["--camera", "demo"]);
+    let session = Session::of(&home);
+    let ticket = session.ask("GET", "/api/session", b"").json()["ticket"].clone();
+    let (id, key) = (ticket["id"].as_str().unwrap(), ticket["key"].as_str().unwrap());
+    daemon.kill();
+    let _daemon = home.start(&["--camera", "demo"]);
+    let page = home.page_address();
+    assert_eq!(parts(&page).0, session.host, "the same port as before");
+    assert_eq!(session.ask("GET", "/api/look", b"").status, 403, "the old cookie");
+    let stranger = Session { host: session.host.clone(), cookie: String::new() };
+    let challenge = stranger.ask("GET", "/api/resume", b"").json()["challenge"].clone();
+    let port = session.host.split_once(':').unwrap().1;
+    let proof = |key: &str, challenge: &str| {
+        use hmac::{Hmac, KeyInit, Mac};
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()).unwrap();
+        mac.update(format!("bgcam {port} {challenge}").as_bytes());
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let body = |proof: String| json!({"ticket": id, "proof": proof}).to_string().into_bytes();
+    for wrong in [proof("", challenge.as_str().unwrap()), proof(key, "an old challenge"), key.to_owned()] {
+        assert_eq!(stranger.ask("POST", "/api/resume", &body(wrong)).status, 403);
+    }
+    let right = body(proof(key, challenge.as_str().unwrap()));
+    let answer = stranger.ask("POST", "/api/resume", &right);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let resumed = Session { host: session.host.clone(), cookie: answer.cookie().to_owned() };
+    assert_eq!(resumed.ask("GET", "/api/look", b"").status, 200);
+    assert_eq!(stranger.ask("POST", "/api/resume", &right).status, 403, "a ticket works once");
+    assert!(!home.log().contains(key));
+}
+
+#[test]
+fn uploaded_files_are_private_and_can_be_removed_when_unused() {
+    let home = Home::new();
+    let daemon = home.start(&["--camera", "demo"]);
+    let session = Session::of(&home);
+    support::write_gif(&home.path("waves.gif"), &[40, 200]);
+    let gif = fs::read(home.path("waves.gif")).unwrap();
+    let answer = session.ask("POST", "/api/files/background/..%2Fwaves.gif", &gif);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let listed = session.ask("GET", "/api/files", b"").json();
+    let name = listed[0]["name"].as_str().unwrap().to_owned();
+    let path = home.path("data/bgcam/uploads").join(&name);
+    assert_eq!(daemon.status().scene.background.path(), Some(path.as_path()));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let remove = |name: &str| session.ask("DELETE", &format!("/api/files/{name}"), b"");
+    assert_eq!(remove(&name).status, 409, "it is shown");
+    home.expect(&["set-color", "teal"], 0);
+    assert_eq!(remove("..%2Fstarter.json").status, 404);
+    assert_eq!(remove(&name).status, 200);
+    assert_eq!(session.ask("GET", "/api/files", b"").json(), json!([]));
+    // a file that cannot be shown is not kept
+    let broken = session.ask("POST", "/api/files/background/broken.gif", b"GIF89a");
+    assert!(broken.status >= 400 && broken.json()["error"]["message"].is_string(), "{}", broken.text());
+    assert_eq!(session.ask("POST", "/api/files/overlay/logo.png", b"hello").status, 400);
+    assert_eq!(session.ask("GET", "/api/files", b"").json(), json!([]));
+    assert_eq!(daemon.status().scene.label, "#008080");
+}
+
+#[test]
+fn the_checks_of_doctor_are_on_the_page() {
+    let home = Home::new();
+    let _daemon = home.start(&["--camera", "demo"]);
+    let report = Session::of(&home).ask("GET", "/api/doctor", b"").json();
+    assert!(report["groups"].as_array().unwrap().iter().any(|group| group["name"] == "Virtual camera"), "{report}");
 }
 
 #[test]
@@ -431,7 +507,13 @@ fn the_page_is_light() {
     let home = Home::new();
     let _daemon = home.start(&["--camera", "demo"]);
     let session = Session::of(&home);
-    let files = ["/", "/app.js", "/style.css", "/icon.svg"].map(|path| session.ask("GET", path, b"").body.len());
+    let page = session.ask("GET", "/", b"").text();
+    let mut paths = vec!["/", "/icon.svg"];
+    let names = ["src=\"", "rel=\"stylesheet\" href=\""].map(|start| page.split(start).skip(1).collect::<Vec<_>>());
+    let assets = names.concat();
+    paths.extend(assets.iter().map(|rest| rest.split('"').next().unwrap()).filter(|path| *path != "/icon.svg"));
+    assert!(paths.len() > 8, "{paths:?}");
+    let files: Vec<_> = paths.iter().map(|path| session.ask("GET", path, b"").body.len()).collect();
     let weight: usize = files.iter().sum();
     eprintln!("page size: {weight} bytes");
     assert!(weight < 110_000, "{paths:?} {files:?}");

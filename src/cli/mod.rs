@@ -176,7 +176,7 @@ fn daemon_options(args: DaemonArgs) -> Result<daemon::Options, CliError> {
         flag("output.to", Some(args.outputs.iter().map(ToString::to_string).collect::<Vec<_>>().into()));
     }
     let background = args.background.map(absolute).transpose()?;
-    Ok(daemon::Options { flags, background, snapshot: args.snapshot, once: args.once })
+    Ok(daemon::Options { flags, background, snapshot: args.snapshot, once: args.once, doctor: Some(doctor::as_json) })
 }
 
 /// The settings for a command without flags that override them.

@@ -73,7 +73,7 @@ use crate::{
     pipeline::{self, Pipeline},
     sink::{OutputMonitor, Outputs, SinkSpec},
     stats::{self, Rates, StatsSnapshot},
-    web::{Access, Page},
+    web::{Access, Doctor, Page},
 };
 
 /// Command-line options of the daemon.
@@ -87,6 +87,8 @@ pub struct Options {
     pub snapshot: Option<PathBuf>,
     /// Whether to exit after the first second of composed frames.
     pub once: bool,
+    /// The checks of this machine, for the control page.
+    pub doctor: Option<Doctor>,
 }
 
 /// How long idle blocking threads are kept. Shorter than the poll interval of the settings files, so that polling keeps
@@ -144,6 +146,7 @@ struct Daemon {
     jobs: Jobs,
     thumbnails: Thumbnails,
     flags: Flags,
+    doctor: Option<Doctor>,
     started: Instant,
     meter: Mutex<RateMeter>,
     /// Issues addresses of the control page, while it is open.
@@ -235,6 +238,7 @@ impl Daemon {
             jobs: Jobs::default(),
             thumbnails: Thumbnails::default(),
             flags: options.flags.clone(),
+            doctor: options.doctor,
             started: Instant::now(),
             meter: Mutex::new(RateMeter::new()),
             page: Mutex::default(),
@@ -253,12 +257,12 @@ impl Daemon {
         let server = tokio::spawn(server::serve(listener, Arc::new(Arc::clone(self))));
         let page = if once { None } else { self.open_page() };
         let settings = tokio::spawn(Arc::clone(self).follow_settings(hangup));
+        let has_starters = lock(&self.config).starter_gallery && !once;
+        let starters = has_starters.then(|| tokio::spawn(starter::paint(Arc::clone(self))));
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tracing::info!("bgcam {} started", env!("CARGO_PKG_VERSION"));
         self.log_if_room_became_visible(None);
-        let has_starters = lock(&self.config).starter_gallery && !once;
-        let starters = has_starters.then(|| tokio::spawn(starter::paint(Arc::clone(self))));
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let result = loop {
             tokio::select! {

@@ -10,15 +10,16 @@ use crate::{
     control::protocol::{Request, Response, Switch},
     error::{Failure, Kind},
     gallery::Gallery,
+    paths,
     pipeline::Preview,
-    web::{Backend, Page},
+    web::{Backend, Doctor, Page},
 };
 
 impl Daemon {
     /// Opens the control page if it is enabled. If that fails, the camera still works.
     pub(super) fn open_page(self: &Arc<Self>) -> Option<Page> {
         let port = lock(&self.config).page?;
-        match Page::open(Arc::clone(self), port) {
+        match Page::open(Arc::clone(self), port, &paths::runtime_dir()) {
             Ok(page) => {
                 tracing::info!("control page at {}; open it with `bgcam preview`", page.access().address());
                 *lock(&self.page) = Some(page.access());
@@ -92,6 +93,14 @@ impl Backend for Arc<Daemon> {
 
     fn preview(&self) -> Arc<Preview> {
         self.pipeline.preview()
+    }
+
+    fn is_first_run(&self) -> bool {
+        self.saved_choice.is_first_run()
+    }
+
+    fn doctor(&self) -> Option<Doctor> {
+        self.doctor
     }
 
     fn reveals_room(&self, request: &Request) -> Option<RoomVisible> {

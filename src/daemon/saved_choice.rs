@@ -58,6 +58,11 @@ impl SavedChoice {
         lock(&self.0.choice)
     }
 
+    /// Whether the user has not chosen anything yet.
+    pub(super) fn is_first_run(&self) -> bool {
+        *self.lock() == Choice::default() && lock(&self.0.load_failure).is_none()
+    }
+
     /// Why the choice cannot be saved, or could not be loaded.
     pub(super) fn failure(&self) -> Option<Failure> {
         let with_path = |failure: Failure| {

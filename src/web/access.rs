@@ -2,7 +2,8 @@
 //!
 //! An address passed to a browser can leak: it appears in the process list and in the browser's history. Therefore it
 //! contains only a code that works once and expires soon; the session is identified by a cookie, which never appears in
-//! an address. Both are kept in memory only, in limited numbers, and end with the daemon.
+//! an address. Both are kept in memory only, in limited numbers, and end with the daemon; `resume` lets open tabs start a
+//! new session.
 
 use std::{
     collections::VecDeque,
@@ -64,6 +65,23 @@ impl Access {
         self.port
     }
 
+    /// Name of the session cookie. It contains the port, because all ports of a host share cookies.
+    pub(super) fn cookie_name(&self) -> String {
+        format!("bgcam-{}", self.port)
+    }
+
+    /// The value of a `Set-Cookie` header for a session.
+    pub(super) fn cookie(&self, session: &str) -> String {
+        format!("{}={session}; Path=/; HttpOnly; SameSite=Strict", self.cookie_name())
+    }
+
+    /// Starts a session for a browser that is authorized.
+    pub(super) fn start_session(&self) -> Result<String, WebError> {
+        let session = random()?;
+        self.secrets().add_session(session.clone());
+        Ok(session)
+    }
+
     /// Issues a code.
     fn issue(&self, now: Instant) -> Result<String, WebError> {
         let code = random()?;
@@ -83,10 +101,7 @@ impl Access {
         let Some(at) = secrets.codes.iter().position(|(known, _)| is_equal(known, code)) else { return Ok(None) };
         secrets.codes.remove(at);
         let session = random()?;
-        if secrets.sessions.len() >= MAX_SESSIONS {
-            secrets.sessions.pop_front();
-        }
-        secrets.sessions.push_back(session.clone());
+        secrets.add_session(session.clone());
         Ok(Some(session))
     }
 
@@ -107,6 +122,13 @@ impl Access {
 }
 
 impl Secrets {
+    fn add_session(&mut self, session: String) {
+        if self.sessions.len() >= MAX_SESSIONS {
+            self.sessions.pop_front();
+        }
+        self.sessions.push_back(session);
+    }
+
     fn expire(&mut self, now: Instant) {
         self.codes.retain(|(_, issued)| now.saturating_duration_since(*issued) < CODE_LIFETIME);
     }
@@ -118,15 +140,19 @@ pub(super) fn code_in(query: Option<&str>) -> Option<&str> {
 }
 
 /// Compares in constant time, to prevent timing attacks.
-fn is_equal(known: &str, given: &str) -> bool {
+pub(super) fn is_equal(known: &str, given: &str) -> bool {
     known.as_bytes().ct_eq(given.as_bytes()).into()
 }
 
 /// 128 random bits in hexadecimal.
-fn random() -> Result<String, WebError> {
+pub(super) fn random() -> Result<String, WebError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(WebError::Random)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long receiving a request may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The header that confirms the user's consent to show the room.
 const SHOW_ROOM: &str = "x-bgcam-show-room";
@@ -100,6 +100,15 @@ pub(super) async fn devices() -> Result<Response, HttpError> {
 pub(super) async fn providers<B: Backend>(State(state): AppStateRef<B>) -> Result<Response, HttpError> {
     let settings = state.backend.config().prompt;
     Ok(json(&run_blocking(move || catalogue::list(&settings)).await?))
+}
+
+/// `GET /api/doctor`: the report of `bgcam doctor`, as JSON.
+pub(super) async fn doctor<B: Backend>(State(state): AppStateRef<B>) -> Result<Response, HttpError> {
+    let unavailable = || Failure::new(Kind::Unsupported, "this daemon cannot run the checks");
+    let check = state.backend.doctor().ok_or_else(|| unavailable().hint("run `bgcam doctor` in a terminal"))?;
+    let permit = state.checks.acquire().await;
+    let _permit = permit.map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
+    Ok(json(&run_blocking(check).await??))
 }
 
 /// `GET /api/styles`: the names of the styles.

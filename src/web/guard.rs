@@ -2,7 +2,7 @@
 //!
 //! The address that `bgcam preview` opens contains a one-time code, which is immediately exchanged for a session cookie
 //! and a clean address ([`Access`]). To prevent DNS rebinding, only the host names of this machine are accepted.
-//! Requests from pages of other sites are refused.
+//! Requests from pages of other sites are refused. Only `resume`, which has its own proof, works without a session.
 
 use std::{sync::Arc, time::Instant};
 
@@ -25,6 +25,9 @@ use crate::error::{Failure, Kind};
 /// Header that programs send instead of a browser's `Origin` header; pages of other sites cannot send it.
 const CLIENT_HEADER: &str = "x-bgcam";
 
+/// The address for tabs whose session ended with an earlier daemon.
+pub(super) const RESUME: &str = "/api/resume";
+
 /// Allows only resources of the page itself, and no embedding in frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
                       connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
@@ -44,7 +47,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub(super) struct Guard {
     access: Arc<Access>,
     hosts: [String; 3],
-    /// Name of the session cookie. It contains the port, because all ports of a host share cookies.
+    /// Name of the session cookie.
     cookie: String,
 }
 
@@ -61,7 +64,8 @@ impl Guard {
     pub(super) fn new(access: Arc<Access>) -> Self {
         let port = access.port();
         let hosts = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}"));
-        Self { access, hosts, cookie: format!("bgcam-{port}") }
+        let cookie = access.cookie_name();
+        Self { access, hosts, cookie }
     }
 
     fn judge(&self, request: &Request) -> Verdict {
@@ -88,7 +92,7 @@ impl Guard {
                 Err(error) => Verdict::Refuse(Failure::new(Kind::Internal, error.to_string()).into()),
             };
         }
-        if self.has_session(headers) {
+        if uri.path() == RESUME || self.has_session(headers) {
             return Verdict::Allow;
         }
         refuse("this browser has no session for the control page")
@@ -109,7 +113,7 @@ impl Guard {
 
     /// Redirects the browser to the plain address and sets the session cookie.
     fn start_session(&self, session: &str) -> Response {
-        let cookie = format!("{}={session}; Path=/; HttpOnly; SameSite=Strict", self.cookie);
+        let cookie = self.access.cookie(session);
         (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/".to_owned())]).into_response()
     }
 }

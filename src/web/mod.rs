@@ -4,8 +4,8 @@
 //! handles the same [`Request`](crate::control::protocol::Request)s as the command line, through the same [`Service`].
 //!
 //! - `serve` accepts connections of this user's programs (`peer`).
-//! - `guard` authorizes requests, with the codes and sessions of `access`.
-//! - `api` and `gallery` implement the endpoints, `events` streams the status, `live` the preview (encoded by `jpeg`).
+//! - `guard` authorizes requests, with the codes and sessions of `access`; `resume` continues them after a restart.
+//! - `api`, `gallery` and `media` implement the endpoints, `events` streams the status, `live` the preview (encoded by `jpeg`).
 //! - `reply` builds responses and errors. The page itself is in `page/`.
 
 mod access;
@@ -16,13 +16,15 @@ mod gallery;
 mod guard;
 mod jpeg;
 mod live;
+mod media;
 mod peer;
 mod reply;
+mod resume;
 mod serve;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -43,7 +45,7 @@ use tokio::{
 };
 
 pub use self::{access::Access, error::WebError};
-use self::{gallery::Thumbnails, guard::Guard, live::Live, reply::HttpError};
+use self::{gallery::Thumbnails, guard::Guard, live::Live, reply::HttpError, resume::Tickets};
 use crate::{
     compose::RoomVisible,
     config::Config,
@@ -55,6 +57,10 @@ use crate::{
     gallery::Gallery,
     pipeline::Preview,
 };
+
+/// Runs the checks of `bgcam doctor`; the report as JSON. Passed in, because the checks are above the page in the order
+/// of imports.
+pub type Doctor = fn() -> Result<serde_json::Value, Failure>;
 
 /// The daemon behind the page.
 pub trait Backend: Service + Clone {
@@ -79,6 +85,12 @@ pub trait Backend: Service + Clone {
     /// The source of the live preview.
     fn preview(&self) -> Arc<Preview>;
 
+    /// Whether the user has not chosen anything yet.
+    fn is_first_run(&self) -> bool;
+
+    /// The checks of this machine, if this daemon has them.
+    fn doctor(&self) -> Option<Doctor>;
+
     /// Why other people could see the user's room after `request`, if they cannot now.
     fn reveals_room(&self, request: &Request) -> Option<RoomVisible>;
 }
@@ -96,12 +108,16 @@ struct AppState<B> {
     backend: B,
     /// The daemon's runtime, on which its requests run.
     daemon_runtime: Handle,
+    access: Arc<Access>,
+    tickets: Tickets,
     live: Live,
     thumbnails: Thumbnails,
     /// Slots for subscribers of the status.
     subscribers: Arc<Semaphore>,
-    /// One upload at a time: it is held in memory.
+    /// One upload at a time: an image is held in memory, and free space is checked before a video.
     uploads: Semaphore,
+    /// One run of the checks at a time.
+    checks: Semaphore,
 }
 
 /// Maximum number of status subscribers; further ones are refused.
@@ -117,22 +133,28 @@ const BACKLOG: u32 = 64;
 const WORK_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Page {
-    /// Serves the page on a port of the loopback interface; 0 selects a free port. Requests run on the current runtime.
+    /// Serves the page on a port of the loopback interface; 0 selects the last port if it is known and free, so that open
+    /// tabs continue, or any free port. `dir` is the runtime directory. Requests run on the current runtime.
     ///
     /// # Errors
     /// If the port is in use, or no thread can be started.
-    pub fn open<B: Backend>(backend: B, port: u16) -> Result<Self, WebError> {
-        let listener = bind(port).map_err(|source| WebError::Bind { port, source })?;
+    pub fn open<B: Backend>(backend: B, port: u16, dir: &Path) -> Result<Self, WebError> {
+        let file = resume::file_in(dir);
+        let last = resume::last_port(&file).filter(|_| port == 0).and_then(|last| bind(last).ok());
+        let listener = last.map_or_else(|| bind(port), Ok).map_err(|source| WebError::Bind { port, source })?;
         let port = listener.local_addr().map_err(|source| WebError::Bind { port, source })?.port();
         let access = Arc::new(Access::new(port));
         let guard = Guard::new(Arc::clone(&access));
         let state = Arc::new(AppState {
+            access: Arc::clone(&access),
+            tickets: Tickets::load(file, port)?,
             live: Live::new(backend.preview()),
             backend,
             daemon_runtime: Handle::current(),
             thumbnails: Thumbnails::default(),
             subscribers: Arc::new(Semaphore::new(MAX_SUBSCRIBERS)),
             uploads: Semaphore::new(1),
+            checks: Semaphore::new(1),
         });
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("bgcam-page".to_owned());
@@ -189,9 +211,16 @@ fn run<B: Backend>(
 
 fn router<B: Backend>(state: &Arc<AppState<B>>, guard: Guard) -> Router {
     let html = "text/html; charset=utf-8";
+    let script = "text/javascript; charset=utf-8";
     Router::new()
         .route("/", asset(html, include_str!("page/index.html")))
-        .route("/app.js", asset("text/javascript; charset=utf-8", include_str!("page/app.js")))
+        .route("/app.js", asset(script, include_str!("page/app.js")))
+        .route("/backgrounds.js", asset(script, include_str!("page/backgrounds.js")))
+        .route("/create.js", asset(script, include_str!("page/create.js")))
+        .route("/look.js", asset(script, include_str!("page/look.js")))
+        .route("/keys.js", asset(script, include_str!("page/keys.js")))
+        .route("/guide.js", asset(script, include_str!("page/guide.js")))
+        .route("/start.js", asset(script, include_str!("page/start.js")))
         .route("/style.css", asset("text/css; charset=utf-8", include_str!("page/style.css")))
         .route("/icon.svg", asset("image/svg+xml", include_str!("../../config/desktop/bgcam.svg")))
         .route("/live/{view}", get(live::stream::<B>))
@@ -201,12 +230,19 @@ fn router<B: Backend>(state: &Arc<AppState<B>>, guard: Guard) -> Router {
         .route("/api/devices", get(api::devices))
         .route("/api/providers", get(api::providers::<B>))
         .route("/api/styles", get(api::styles))
+        .route("/api/doctor", get(api::doctor::<B>))
+        .route("/api/session", get(resume::session::<B>))
+        .route(guard::RESUME, get(resume::challenge::<B>).post(resume::resume::<B>))
         .route("/api/gallery", get(gallery::list::<B>))
         .route("/api/gallery/{id}", delete(gallery::remove::<B>))
         .route("/api/gallery/{id}/thumb", get(gallery::thumbnail::<B>))
         .route("/api/gallery/{id}/use", post(gallery::show::<B>))
         .route("/api/gallery/{id}/favourite", post(gallery::set_favourite::<B>))
         .route("/api/upload/{name}", post(gallery::upload::<B>))
+        .route("/api/files", get(media::list))
+        .route("/api/files/{name}", delete(media::remove::<B>))
+        .route("/api/files/background/{name}", post(media::upload_background::<B>))
+        .route("/api/files/overlay/{name}", post(media::upload_overlay::<B>))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::new(guard), guard::check))

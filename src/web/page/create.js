@@ -1,0 +1,137 @@
+// Backgrounds created from a description.
+"use strict";
+
+const IDEAS = ["Beach at sunset", "A quiet library", "Forest in morning fog", "City at night", "Bright office"];
+const GENERATORS = {
+  builtin: "Built-in painter (offline)",
+  bedrock: "Amazon Bedrock",
+  command: "Your own program",
+  comfyui: "ComfyUI",
+  gateway: "Amazon API Gateway",
+  gemini: "Google Gemini",
+  openai: "OpenAI",
+  sdwebui: "Stable Diffusion WebUI",
+  stability: "Stability AI",
+};
+const generatorName = (name) => GENERATORS[name] || capital(name);
+let providers = [], asking = false;
+
+/** Suggests the user's recent prompts, filled up with ideas. */
+function showChips() {
+  const prompts = entries.filter((entry) => !entry.imported && !entry.starter).map((entry) => entry.recipe.text);
+  const rows = [...new Set([...prompts.slice(0, 2), ...IDEAS])].slice(0, 4);
+  if ([...$("chips").children].map((chip) => chip.title).join("\n") === rows.join("\n")) return;
+  $("chips").replaceChildren(...rows.map((text) => createElement("button", {
+    type: "button",
+    title: text,
+    onclick: () => { $("prompt-text").value = text; $("prompt-text").focus(); },
+  }, createElement("span", { textContent: text }))));
+}
+
+/** Who learns the prompt, as a sentence. */
+function promptPrivacy({ name, note }) {
+  if (name === "builtin") return "";
+  if (name === "command") return `Your prompt goes to ${note || "your own program"}.`;
+  const server = note.replace(/^at (https?:\/\/)?/, "").split("/")[0];
+  const isLocal = /^(localhost|127\.|\[::1\])/.test(server);
+  return `Your prompt is sent to ${generatorName(name)} ${isLocal ? "on this computer" : server ? `(${server})` : ""}`.trim() + ".";
+}
+
+/** How to give a generator its API key. */
+function keySteps(name) {
+  return `It needs an API key. Save the key in a file that only you can read, with \`install -D -m 600 /dev/stdin ~/.config/bgcam/${name}.key\` ` +
+    `(paste the key, then press Enter and Ctrl+D). Then set \`key_file = "/home/you/.config/bgcam/${name}.key"\` under [prompt.${name}] in the settings file, ` +
+    "whose path is shown by `bgcam config path`.";
+}
+
+/** Describes the chosen generator: its model and who learns the prompt, or what is missing. */
+function showProvider() {
+  const chosen = providers.find((provider) => provider.name === $("provider").value);
+  const missing = chosen?.why_not;
+  const privacy = chosen && !missing ? promptPrivacy(chosen) : "";
+  const about = chosen?.name === "builtin" ? `${capital(chosen.note)}.` : chosen?.model ? `Model ${chosen.model}.` : "";
+  setText($("provider-note"), missing || !chosen ? "" : [about, privacy].filter(Boolean).join(" "));
+  setText($("privacy"), privacy ? `${privacy} Your video never leaves this computer.` : "Everything stays on this computer.");
+  $("provider-setup").hidden = !missing;
+  $("generate").disabled = Boolean(missing);
+  if (!missing) return;
+  const needsKey = missing.message.includes("no API key") && missing.message.includes(".key_file");
+  const text = needsKey ? keySteps(chosen.name) : [missing.message, missing.hint].filter(Boolean).map((part) => `${capital(part)}.`).join(" ");
+  $("provider-missing").replaceChildren(createElement("strong", { textContent: `${generatorName(chosen.name)} is not set up. ` }), ...withCommands(text));
+}
+
+async function loadProviders() {
+  providers = await get("/api/providers");
+  const rows = providers.map(({ name, configured }) => new Option(generatorName(name) + (configured ? "" : " (set up…)"), name));
+  const chosen = $("provider").value || status?.provider;
+  $("provider").replaceChildren(...rows);
+  if (chosen) $("provider").value = chosen;
+  showProvider();
+}
+
+$("provider").onchange = showProvider;
+$("provider-again").onclick = () => attempt(async () => {
+  await loadProviders();
+  if (!$("provider-setup").hidden) toast(`${generatorName($("provider").value)} is still not set up`, { bad: true });
+});
+
+async function loadStyles() {
+  const names = await get("/api/styles");
+  $("style").append(...names.map((name) => new Option(capital(name), name)));
+}
+
+/** Shows the notes of images, such as a part of the prompt that was left out. */
+function showNotes(element, entries) {
+  const notes = new Set((entries || []).flatMap((entry) => entry.notes || []));
+  setText(element, [...notes].map((note) => `${capital(note)}.`).join(" "));
+}
+
+let promptNumber = 0, createdId = null;
+$("prompt").onsubmit = async (event) => {
+  event.preventDefault();
+  const text = $("prompt-text").value.trim();
+  if (!text) return $("prompt-text").focus();
+  const number = (promptNumber += 1);
+  asking = true;
+  createdId = null;
+  showJob(status?.prompt);
+  setText($("result-notes"), "");
+  const prompt = { text, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 };
+  try {
+    const { images } = await request({ "set-prompt": prompt });
+    if (number === promptNumber && images) {
+      createdId = images[0].id;
+      showNotes($("result-notes"), images);
+    }
+  } catch (error) {
+    // the user cancelled or replaced an older prompt
+    if (number === promptNumber) toast(error.message, { bad: true, hint: error.hint });
+  }
+  if (number === promptNumber) asking = false;
+  showJob(status?.prompt);
+};
+
+$("prompt-text").onkeydown = (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    if (!event.repeat) $("prompt").requestSubmit();
+  }
+};
+
+$("cancel").onclick = () => {
+  promptNumber += 1;
+  asking = false;
+  attempt(() => request("cancel-prompt"));
+};
+
+function showJob(job) {
+  const busy = asking || Boolean(job);
+  $("ask").hidden = busy;
+  $("progress").hidden = !busy;
+  const done = job?.progress?.Done;
+  if (done === undefined) $("bar").removeAttribute("value");
+  else $("bar").value = done;
+  const seconds = job ? `${Math.round(job.elapsed_s)} s` : "";
+  const isWaiting = job?.progress?.Waiting;
+  setText($("progress-text"), isWaiting ? `Waiting for the service, ${seconds}` : done === undefined ? seconds : `${Math.round(done * 100)} %, ${seconds}`);
+}
