@@ -118,9 +118,11 @@ impl Browser {
         self.call("DOM.setFileInputFiles", json!({"nodeId": node, "files": [path]}));
     }
 
+    /// Presses a key: a character, or a name such as `ArrowLeft`.
     pub fn press(&mut self, key: &str) {
+        let text = if key.chars().count() == 1 { key } else { "" };
         for kind in ["keyDown", "keyUp"] {
-            self.call("Input.dispatchKeyEvent", json!({"type": kind, "key": key, "text": key}));
+            self.call("Input.dispatchKeyEvent", json!({"type": kind, "key": key, "text": text}));
         }
     }
 
