@@ -3,7 +3,7 @@
 
 const IDEAS = ["Beach at sunset", "A quiet library", "Forest in morning fog", "City at night", "Bright office"];
 const GENERATORS = {
-  builtin: "Built-in painter (offline)",
+  builtin: "Built-in painter",
   bedrock: "Amazon Bedrock",
   command: "Your own program",
   comfyui: "ComfyUI",

@@ -74,7 +74,7 @@ async function checkOutput() {
     const problem = findings.find(({ level }) => level === "fail") || findings.find(({ level, fix }) => level === "warn" && fix?.command);
     markStep("step-output", problem ? "todo" : "done");
     if (!problem) return setText($("step-output-text"), "Virtual Background Cam is ready for your apps.");
-    const how = problem.fix?.command ? ["Run this in a terminal, then check again: ", command(problem.fix.command)] : withCommands(problem.fix?.text || "");
+    const how = problem.fix?.command ? ["Run this in a terminal, then check again: ", command(problem.fix.command)] : withCommands(problem.fix ? `${capital(problem.fix.text)}.` : "");
     $("step-output-text").replaceChildren(`${capital(problem.text)}. `, ...how);
   } finally {
     $("guide-check").disabled = false;
