@@ -60,7 +60,7 @@ impl Watch {
 #[test]
 fn what_happens_is_reported_until_the_daemon_stops() {
     let home = Home::new();
-    let _daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let _daemon = home.start(&["--camera", "demo", "--size", "320x180", "--background", "#20a040"]);
     let mut watch = Watch::start(&home);
     home.expect(&["set-color", "teal"], 0);
     assert_eq!(watch.until("background")["label"], "#008080");
@@ -114,7 +114,7 @@ fn a_missing_camera_that_returns_is_reported() {
 #[test]
 fn a_closed_pipe_or_a_crash_ends_the_watch() {
     let home = Home::new();
-    let daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let daemon = home.start(&["--camera", "demo", "--size", "320x180", "--background", "#20a040"]);
     // without waiting for an event
     assert_eq!(Watch::start(&home).end().code(), Some(0));
     let watch = Watch::start(&home);
@@ -128,7 +128,7 @@ fn a_closed_pipe_or_a_crash_ends_the_watch() {
 #[test]
 fn watchers_that_disconnect_or_do_not_read_are_harmless() {
     let home = Home::new();
-    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let mut daemon = home.start(&["--camera", "demo", "--size", "320x180", "--background", "#20a040"]);
     // almost as many as the daemon accepts
     let connect = |request: &str| -> Vec<UnixStream> {
         let connect = |_| {

@@ -22,7 +22,7 @@ fn a_freeze_closes_the_camera_and_ends_with_resume() {
         eprintln!("skipped: no ONNX Runtime (scripts/setup installs it)");
         return;
     }
-    let args = ["--camera", "demo", "--quality", "eco", "--background", "#20a040"];
+    let args = ["--camera", "demo", "--size", "320x180", "--quality", "eco", "--background", "#20a040"];
     let mut daemon = home.start(&args);
     wait_for_frames(&mut daemon);
     let reply = home.expect(&["pause", "--freeze"], 0);
@@ -42,7 +42,8 @@ fn a_freeze_closes_the_camera_and_ends_with_resume() {
     assert!(!daemon.status().scene.frozen);
     daemon.kill();
 
-    let mut daemon = home.start(&["--camera", "demo", "--quality", "eco", "--background", "#20a040"]);
+    let mut daemon =
+        home.start(&["--camera", "demo", "--size", "320x180", "--quality", "eco", "--background", "#20a040"]);
     wait_for_frames(&mut daemon);
     assert!(home.expect(&["pause", "--freeze"], 0).contains(FROZEN));
     daemon.kill();
@@ -54,7 +55,7 @@ fn a_freeze_closes_the_camera_and_ends_with_resume() {
 #[test]
 fn a_frozen_room_is_reported_until_it_is_gone() {
     let home = Home::new();
-    let mut daemon = home.start(&["--camera", "demo", "--background", "none"]);
+    let mut daemon = home.start(&["--camera", "demo", "--size", "320x180", "--background", "none"]);
     wait_for_frames(&mut daemon);
     let reply = home.expect(&["pause", "--freeze"], 0);
     assert!(reply.contains(&format!("{FROZEN}\nyour room is visible: there is no background")), "{reply}");

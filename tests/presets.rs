@@ -25,7 +25,9 @@ fn set_image(home: &Home, image: &Path) {
 #[test]
 fn a_preset_restores_everything_at_once_and_survives_a_restart() {
     let home = Home::new();
-    home.write_config("[camera]\ndevice = \"demo\"\n[mask]\nquality = \"eco\"\n[look]\nzoom = 110\n");
+    home.write_config(
+        "[output]\nsize = \"320x180\"\n[camera]\ndevice = \"demo\"\n[mask]\nquality = \"eco\"\n[look]\nzoom = 110\n",
+    );
     let room = home.path("room.png");
     write_png(&room, 64, 36, [1, 2, 3]);
     let file = format!("file:{}", room.display());
@@ -66,8 +68,8 @@ fn a_preset_restores_everything_at_once_and_survives_a_restart() {
     assert_eq!(list(&home).len(), 2);
     assert!(home.expect(&["preset", "remove", "work"], 0).contains("removed preset \"WORK\""));
     for command in ["use", "remove"] {
-        let error = home.expect(&["preset", command, "Evenin"], 1);
-        assert!(error.contains("no preset is named \"Evenin\"") && error.contains("\"Évening\""), "{error}");
+        let error = home.expect(&["preset", command, "Évenign"], 1);
+        assert!(error.contains("no preset is named \"Évenign\"") && error.contains("\"Évening\""), "{error}");
     }
     assert!(home.expect(&["preset", "save", "two\nlines"], 1).contains("expected one line of 1 to 40 characters"));
 }
@@ -79,7 +81,7 @@ fn a_preset_that_cannot_be_loaded_changes_nothing() {
     write_png(&image, 64, 36, [1, 2, 3]);
     write_png(&logo, 64, 36, [1, 2, 3]);
     let file = format!("file:{}", image.display());
-    let daemon = home.start(&["--background", "#20a040"]);
+    let daemon = home.start(&["--size", "320x180", "--background", "#20a040"]);
     set_image(&home, &image);
     home.expect(&["preset", "save", "beach"], 0);
     home.expect(&["set-color", "teal"], 0);
@@ -116,7 +118,7 @@ fn a_preset_that_cannot_be_loaded_changes_nothing() {
 #[test]
 fn a_preset_that_shows_the_room_warns_like_the_command() {
     let home = Home::new();
-    let daemon = home.start(&["--camera", "demo", "--background", "none"]);
+    let daemon = home.start(&["--camera", "demo", "--size", "320x180", "--background", "none"]);
     let warning = "your room is visible: there is no background";
     assert!(home.expect(&["set-none"], 0).contains(warning));
     assert!(home.expect(&["preset", "save", "open"], 0).contains(warning));

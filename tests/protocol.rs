@@ -61,7 +61,8 @@ fn is_as_documented(found: &Value, documented: &Value) -> bool {
 #[test]
 fn every_example_gets_the_documented_reply() {
     let home = Home::new();
-    let mut daemon = home.start(&["--camera", "demo", "--quality", "eco", "--background", "#20a040"]);
+    let mut daemon =
+        home.start(&["--camera", "demo", "--size", "320x180", "--quality", "eco", "--background", "#20a040"]);
     daemon.wait_until("frames are composed", |status| status.counters.composed > 5);
     let examples = blocks("json");
     assert!(examples.len() > 20, "{} examples", examples.len());
@@ -89,7 +90,7 @@ fn every_example_gets_the_documented_reply() {
 #[test]
 fn the_programs_in_the_document_work() {
     let home = Home::new();
-    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let mut daemon = home.start(&["--camera", "demo", "--size", "320x180", "--background", "#20a040"]);
     let run = |program: &str, args: &[&str]| {
         let mut command = Command::new(program);
         let command = command.args(args).env("XDG_RUNTIME_DIR", home.path("run")).stdin(Stdio::null());
