@@ -60,7 +60,8 @@ impl Watch {
 #[test]
 fn what_happens_is_reported_until_the_daemon_stops() {
     let home = Home::new();
-    let _daemon = home.start(&["--camera", "demo", "--size", "320x180", "--background", "#20a040"]);
+    let mut daemon = home.start(&["--camera", "demo", "--size", "320x180", "--background", "#20a040"]);
+    daemon.wait_until("the camera is open", |status| status.camera.source.is_some());
     let mut watch = Watch::start(&home);
     home.expect(&["set-color", "teal"], 0);
     assert_eq!(watch.until("background")["label"], "#008080");
