@@ -24,6 +24,12 @@ pub struct Look {
     pub light_wrap: i32,
     /// Whether only the nearest person is shown.
     pub nearest_only: bool,
+    /// Whether a green or blue screen behind the person is keyed out, if there is one.
+    pub green_screen: bool,
+    /// How different from the screen's colour a pixel may be and still be the screen, 0 to 100.
+    pub green_screen_tolerance: i32,
+    /// How much of the screen's light is removed from the person, 0 to 100.
+    pub green_screen_spill: i32,
     /// Opacity of the background, 0 (the room is visible) to 100 (the room is hidden).
     pub background_opacity: i32,
     /// Blur of an image or video background, 0 to 100.
@@ -96,12 +102,15 @@ pub enum ValueType {
 }
 
 /// All settings of the look, in display order.
-pub const SETTINGS: [Setting; 19] = [
+pub const SETTINGS: [Setting; 22] = [
     number("softness", 0, 100, "soften the edge around you"),
     number("edge_shift", -100, 100, "shrink (below 0) or grow (above 0) your outline"),
     number("decontaminate", 0, 100, "remove your room's colour from hair and edges"),
     number("light_wrap", 0, 100, "spill light from the background onto your edges"),
     switch("nearest_only", "hide everyone except the nearest person"),
+    switch("green_screen", "key out the green or blue screen behind you, for the sharpest hair"),
+    number("green_screen_tolerance", 0, 100, "raise it if the screen shows through, lower it if hair disappears"),
+    number("green_screen_spill", 0, 100, "remove the green or blue light that the screen casts on you"),
     number("background_opacity", 0, 100, "opacity of the background: below 100, your real room is visible"),
     number("background_blur", 0, 100, "blur the background image or video"),
     number("background_brightness", -100, 100, "darken or brighten the background"),
@@ -217,6 +226,9 @@ impl Look {
             decontaminate: 0,
             light_wrap: 0,
             nearest_only: false,
+            green_screen: false,
+            green_screen_tolerance: 50,
+            green_screen_spill: 0,
             background_opacity: 100,
             background_blur: 0,
             background_brightness: 0,

@@ -1,9 +1,9 @@
 //! Stage 4, compositing: blends the person over the background.
 //!
-//! In order: `framing` crops the camera frame, `edge` moves and feathers the mask, `cell_means` averages frame, mask
-//! and background over a grid of cells, from which `fringe` removes the room's colour along the edge and `tone` adjusts
-//! the person's brightness, `layers` blends them over the background, and an [`Overlay`] comes last. The scene's
-//! [`Look`](crate::look::Look) decides which of these run.
+//! In order: `screen` keys out a green screen, `framing` crops the camera frame, `edge` moves and feathers the mask,
+//! `cell_means` averages frame, mask and background over a grid of cells, from which `fringe` removes the room's colour
+//! along the edge and `tone` adjusts the person's brightness, `layers` blends them over the background, and an
+//! [`Overlay`] comes last. The scene's [`Look`](crate::look::Look) decides which of these run.
 
 pub mod card;
 mod cell_means;
@@ -15,19 +15,21 @@ mod overlay;
 mod paint;
 mod room;
 mod scene;
+mod screen;
 mod tone;
 
 pub use overlay::Overlay;
 pub use room::{MIN_HIDING_BLUR, RoomVisible};
 pub use scene::{Freeze, Scene};
 
-use self::{edge::Edge, framing::Framing, layers::Layers};
+use self::{edge::Edge, framing::Framing, layers::Layers, screen::Screen};
 use crate::frame::{Frame, Mask, Size};
 
 /// Composites frames with the background of a [`Scene`]; owns all buffers.
 #[derive(Debug)]
 pub struct Compositor {
     size: Size,
+    screen: Screen,
     framing: Framing,
     edge: Edge,
     layers: Layers,
@@ -36,7 +38,13 @@ pub struct Compositor {
 impl Compositor {
     /// Creates a compositor for frames of `size`.
     pub fn new(size: Size) -> Self {
-        Self { size, framing: Framing::new(size), edge: Edge::new(size), layers: Layers::new(size) }
+        Self {
+            size,
+            screen: Screen::new(size),
+            framing: Framing::new(size),
+            edge: Edge::new(size),
+            layers: Layers::new(size),
+        }
     }
 
     /// Writes `frame` to `into` as specified by `scene`, with the frame's number and time. Allocates nothing.
@@ -63,6 +71,7 @@ impl Compositor {
         assert!(mask.is_none_or(|mask| mask.size() == self.size), "a mask of another size");
         into.seq = frame.seq;
         into.captured_at = frame.captured_at;
+        let (frame, mask) = self.screen.key(frame, mask, &scene.look);
         let (frame, mask) = self.framing.frame(frame, mask, &scene.look);
         let mask = mask.map(|mask| self.edge.shape(mask, &scene.look));
         self.layers.compose(frame, mask, scene, into);

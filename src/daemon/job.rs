@@ -195,8 +195,7 @@ impl Jobs {
 
     /// The same, unless it was cancelled.
     pub(super) fn ended(&self) -> Option<FinishedPrompt> {
-        let was_cancelled =
-            |job: &Job| matches!(&*job.shared.state.borrow(), JobState::Cancelled(_));
+        let was_cancelled = |job: &Job| matches!(&*job.shared.state.borrow(), JobState::Cancelled(_));
         if self.lock().as_ref().is_some_and(was_cancelled) { None } else { self.finished() }
     }
 

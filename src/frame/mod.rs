@@ -6,6 +6,7 @@ pub(crate) mod colour;
 pub(crate) mod grid;
 pub mod mailbox;
 pub(crate) mod pyramid;
+pub(crate) mod spread;
 pub(crate) mod sync;
 
 // not in the mailbox's own file, which tests/loom.rs compiles too

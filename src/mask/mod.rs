@@ -43,7 +43,6 @@ mod runtime;
 pub(crate) mod schedule;
 mod segmenter;
 mod signature;
-mod spread;
 mod state;
 mod tensors;
 mod window;

@@ -6,9 +6,9 @@
 use multiversion::multiversion;
 
 use super::ramp;
-use crate::{
-    frame::grid::{Guide, Plane},
-    mask::spread::Spread,
+use crate::frame::{
+    grid::{Guide, Plane},
+    spread::Spread,
 };
 
 /// The alpha from which a pixel is not learned, and the distance from such pixels.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{frame::Size, mask::spread::Spread};
+use crate::frame::{Size, spread::Spread};
 
 /// The side of a cell, in pixels. Frames have whole cells.
 pub(super) const CELL: usize = 4;

@@ -3,6 +3,7 @@
 
 const GROUPS = {
   Edge: { softness: "Softness", edge_shift: "Grow or shrink", decontaminate: "Remove colour fringe", light_wrap: "Light wrap", nearest_only: "Show only me" },
+  "Green screen": { green_screen: "Use my green screen", green_screen_tolerance: "Tolerance", green_screen_spill: "Remove its light" },
   Background: { background_opacity: "Opacity", background_blur: "Blur", background_brightness: "Brightness", background_saturation: "Saturation" },
   Lighting: { exposure_match: "Match background", low_light: "Low-light boost" },
   Framing: { zoom: "Zoom", pan_x: "Horizontal position", pan_y: "Vertical position", auto_frame: "Auto-framing" },

@@ -4,19 +4,19 @@ use multiversion::multiversion;
 
 /// Dilates rows of one width.
 #[derive(Debug, Clone)]
-pub(super) struct Spread {
+pub(crate) struct Spread {
     max_reach: usize,
     /// A row with [`Spread::max_reach`] more flags at both ends, which are zero.
     padded: Box<[u8]>,
 }
 
 impl Spread {
-    pub(super) fn new(width: usize, max_reach: usize) -> Self {
+    pub(crate) fn new(width: usize, max_reach: usize) -> Self {
         Self { max_reach, padded: vec![0; width + 2 * max_reach].into() }
     }
 
     /// Writes to `into`, for each column, 1 if a flag of any of `rows` is set within `reach` columns, and 0 otherwise.
-    pub(super) fn run<'a>(&mut self, rows: impl Iterator<Item = &'a [u8]>, reach: usize, into: &mut [u8]) {
+    pub(crate) fn run<'a>(&mut self, rows: impl Iterator<Item = &'a [u8]>, reach: usize, into: &mut [u8]) {
         debug_assert!(reach <= self.max_reach, "{reach}");
         let inner = &mut self.padded[self.max_reach..][..into.len()];
         inner.fill(0);
