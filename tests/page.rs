@@ -127,14 +127,16 @@ fn each_group_is_one_tab_stop_and_arrows_move_in_it() {
     for (name, colour) in [("a", [120, 40, 200]), ("b", [20, 140, 100]), ("c", [200, 40, 20])] {
         write_png(&home.path(&format!("{name}.png")), 64, 36, colour);
         home.expect(&["gallery", "import", home.path(&format!("{name}.png")).to_str().unwrap()], 0);
+        home.expect(&["preset", "save", name], 0);
     }
     let mut browser = Browser::start(&program);
     browser.size(1280, 800);
     browser.go(&home.page_address());
     browser.until("document.querySelectorAll('[data-file]').length === 3");
+    browser.until("document.querySelectorAll('#presets li').length === 3");
     browser.until(LIVE);
     assert_eq!(browser.js("document.querySelectorAll('h1').length"), 1);
-    for group in ["#kinds-bar", "#tiles-bar", "#swatches", "#chips"] {
+    for group in ["#kinds-bar", "#tiles-bar", "#swatches", "#chips", "#presets-bar"] {
         assert_eq!(browser.js(&tab_stops(group)), 1, "{group}");
     }
     browser.until("document.querySelector('[data-kind=color]').tabIndex === 0"); // the current one
@@ -263,4 +265,42 @@ fn a_new_user_sees_the_guide_once() {
     assert_eq!(browser.js("document.getElementById('guide').hidden"), true);
     browser.js("document.getElementById('guide-open').click()");
     browser.until("document.getElementById('guide').hidden === false");
+}
+
+#[test]
+fn presets_and_a_freeze_work_on_the_page() {
+    let Some(program) = find_chromium() else { return };
+    let home = Home::new();
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040", "--quality", "eco"]);
+    let mut browser = Browser::start(&program);
+    browser.go(&home.page_address());
+    browser.until(LIVE);
+    browser.until("!$('presets-empty').hidden");
+    browser.js("{ $('preset-name').value = 'Work'; $('save-preset').requestSubmit(); }");
+    browser.until("document.querySelector('#presets .pick')?.getAttribute('aria-pressed') === 'true'");
+    home.expect(&["set-color", "teal"], 0);
+    browser.until("document.querySelector('#presets .pick').getAttribute('aria-pressed') === 'false'");
+    browser.js("document.querySelector('#presets .pick').click()");
+    daemon.wait_until("the preset is used", |status| status.scene.label == "#20a040");
+    browser.until("document.querySelector('#presets .pick').getAttribute('aria-pressed') === 'true'");
+
+    // a preset that would show the room needs consent
+    home.expect(&["set-none"], 0);
+    home.expect(&["preset", "save", "Open"], 0);
+    home.expect(&["preset", "use", "Work"], 0);
+    browser.until("document.querySelectorAll('#presets li').length === 2");
+    browser.js("document.querySelector('#presets [data-name=Open] .pick').click()");
+    browser.until("document.getElementById('room').open");
+    browser.js("document.getElementById('keep-hidden').click()");
+    assert_eq!(daemon.status().scene.label, "#20a040");
+    browser.js("document.querySelector('#presets [data-name=Open] .reset').click()");
+    browser.until("document.querySelectorAll('#presets li').length === 1");
+
+    let composed = daemon.status().counters.composed;
+    daemon.wait_until("frames are composed", |status| status.counters.composed > composed + 5);
+    browser.js("$('freeze').click()");
+    daemon.wait_until("the video is paused", |status| status.scene.paused);
+    browser.until("$('freeze').getAttribute('aria-pressed') === 'true' && $('card').hidden");
+    browser.js("$('freeze').click()");
+    daemon.wait_until("the video is live", |status| !status.scene.paused);
 }

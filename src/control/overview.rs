@@ -69,6 +69,17 @@ pub struct Overview {
     pub last_prompt: Option<FinishedPrompt>,
     /// The last backgrounds, newest first, at most eight; those that show the room are left out.
     pub recent: Vec<BackgroundSpec>,
+    /// The user's presets, in the order in which they were first saved.
+    pub presets: Vec<PresetEntry>,
+}
+
+/// A preset in a menu.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PresetEntry {
+    /// Its name.
+    pub name: String,
+    /// Whether other people can see the room with it.
+    pub shows_room: bool,
 }
 
 /// One of the last backgrounds.
@@ -98,6 +109,7 @@ impl Overview {
             generating: None,
             last_prompt: None,
             recent: Vec::new(),
+            presets: Vec::new(),
         }
     }
 }

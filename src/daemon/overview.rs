@@ -6,11 +6,11 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use image::{ImageFormat, RgbImage, imageops};
 use tokio::task::spawn_blocking;
 
-use super::{Daemon, images, lock};
+use super::{Daemon, images, lock, presets::Preset};
 use crate::{
     background::{BackgroundSpec, Limits},
     control::{
-        overview::{Overview, RecentBackground, State},
+        overview::{Overview, PresetEntry, RecentBackground, State},
         protocol::Response,
     },
     media::image_file,
@@ -46,7 +46,16 @@ impl Daemon {
             generating: self.jobs.status().map(|job| job.text),
             last_prompt: self.jobs.ended(),
             recent: self.saved_choice.lock().recent.with_current(&scene.spec),
+            presets: self.preset_entries(),
         }
+    }
+
+    fn preset_entries(&self) -> Vec<PresetEntry> {
+        let presets = self.presets.known();
+        let config = lock(&self.config);
+        let entry =
+            |preset: Preset| PresetEntry { shows_room: preset.room_reason(&config).is_some(), name: preset.name };
+        presets.into_iter().map(entry).collect()
     }
 
     /// The last backgrounds. Images are decoded once, one after another.

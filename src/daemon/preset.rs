@@ -140,7 +140,7 @@ impl Preset {
     }
 
     /// Why other people can see the user's room with this preset.
-    fn room_reason(&self, config: &Config) -> Option<String> {
+    pub(super) fn room_reason(&self, config: &Config) -> Option<String> {
         let look = self.look_in(config).ok()?;
         RoomVisible::with(&self.background, &look).map(|reason| reason.to_string())
     }

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ksni::{
     MenuItem,
-    menu::{CheckmarkItem, RadioGroup, RadioItem, StandardItem},
+    menu::{CheckmarkItem, RadioGroup, RadioItem, StandardItem, SubMenu},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     background::BackgroundSpec,
     control::{
-        overview::{Overview, RecentBackground},
+        overview::{Overview, PresetEntry, RecentBackground},
         protocol::{Request, Switch},
     },
 };
@@ -48,7 +48,7 @@ pub(super) fn build<T: Act>(view: &View, recent: &[Recent]) -> Vec<MenuItem<T>> 
         menu.push(MenuItem::Separator);
         menu.extend(switches(overview));
         menu.extend(backgrounds(overview, recent));
-        // presets belong here, as a `SubMenu`
+        menu.extend(presets(overview));
         menu.push(MenuItem::Separator);
         menu.push(show_room(overview));
         menu.push(MenuItem::Separator);
@@ -108,6 +108,16 @@ fn option(recent: &Recent) -> RadioItem {
         icon_data: recent.png.clone(),
         ..RadioItem::default()
     }
+}
+
+/// The presets, if there are any.
+fn presets<T: Act>(overview: &Overview) -> Option<MenuItem<T>> {
+    let entry = |PresetEntry { name, shows_room }: &PresetEntry| {
+        let warning = if *shows_room { " (shows your room)" } else { "" };
+        command(&format!("{name}{warning}"), Action::Ask(Request::UsePreset { name: name.clone() }))
+    };
+    let submenu: Vec<_> = overview.presets.iter().map(entry).collect();
+    (!submenu.is_empty()).then(|| SubMenu { label: "Presets".to_owned(), submenu, ..SubMenu::default() }.into())
 }
 
 fn show_room<T: Act>(overview: &Overview) -> MenuItem<T> {
@@ -189,7 +199,13 @@ mod tests {
                 group.options.iter().enumerate().map(option).collect()
             }
             MenuItem::Separator => vec!["-".to_owned()],
-            MenuItem::SubMenu(menu) => vec![menu.label.clone()],
+            MenuItem::SubMenu(menu) => {
+                let inner = menu.submenu.iter().filter_map(|entry| match entry {
+                    MenuItem::Standard(item) => Some(format!("  {}", item.label)),
+                    _ => None,
+                });
+                std::iter::once(menu.label.clone()).chain(inner).collect()
+            }
         };
         item.menu.iter().flat_map(lines).collect()
     }
@@ -206,11 +222,33 @@ mod tests {
                         (group.select)(item, index);
                     }
                 }
+                MenuItem::SubMenu(menu) => {
+                    for entry in &menu.submenu {
+                        if let MenuItem::Standard(entry) = entry
+                            && entry.label == wanted
+                        {
+                            (entry.activate)(item);
+                        }
+                    }
+                }
                 _ => {}
             }
         }
         item.menu = menu;
         item.chosen.borrow_mut().pop().unwrap()
+    }
+
+    #[test]
+    fn presets_are_in_a_submenu() {
+        let entry = |name: &str, shows_room| PresetEntry { name: name.to_owned(), shows_room };
+        let view = running(|overview| overview.presets = vec![entry("Work", false), entry("At home", true)]);
+        let mut item = item(view, &[]);
+        let labels = labels(&item);
+        let at = labels.iter().position(|label| label == "Presets").unwrap();
+        assert_eq!(labels[at + 1..at + 3], ["  Work", "  At home (shows your room)"]);
+        let Action::Ask(request) = choose(&mut item, "At home (shows your room)") else { panic!("not a request") };
+        assert_eq!(request, Request::UsePreset { name: "At home".to_owned() });
+        assert!(!self::labels(&self::item(running(|_| {}), &[])).contains(&"Presets".to_owned()));
     }
 
     #[test]

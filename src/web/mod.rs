@@ -219,6 +219,7 @@ fn router<B: Backend>(state: &Arc<AppState<B>>, guard: Guard) -> Router {
         .route("/create.js", asset(script, include_str!("page/create.js")))
         .route("/look.js", asset(script, include_str!("page/look.js")))
         .route("/keys.js", asset(script, include_str!("page/keys.js")))
+        .route("/presets.js", asset(script, include_str!("page/presets.js")))
         .route("/guide.js", asset(script, include_str!("page/guide.js")))
         .route("/start.js", asset(script, include_str!("page/start.js")))
         .route("/style.css", asset("text/css; charset=utf-8", include_str!("page/style.css")))

@@ -380,6 +380,8 @@ function render(next) {
   setIcon(pause, scene.paused ? "play" : "pause");
   setText(pause.lastElementChild, scene.paused ? "Resume" : "Pause");
   $("mirror").setAttribute("aria-pressed", scene.mirror);
+  $("freeze").setAttribute("aria-pressed", scene.frozen);
+  $("freeze").disabled = scene.paused && !scene.frozen;
   if (document.activeElement !== $("quality")) $("quality").value = mask.wanted_quality;
   $("quality").title = mask.quality_error?.message || "";
   const chosen = mask.wanted_quality === "auto" && ["balanced", "high"].includes(mask.quality);
@@ -392,6 +394,7 @@ function render(next) {
   }
   showKind(scene.background);
   showLook(scene.look);
+  if (!old || old.scene.version !== scene.version) refreshPresets();
   const ended = old?.prompt && !next.prompt;
   if (!old || ended || JSON.stringify(old.scene.background) !== JSON.stringify(scene.background)) loadGallery();
 }
@@ -435,8 +438,8 @@ $("keep-others").onclick = () => {
 };
 
 /** While paused, offers to add a message to the card that other people see. */
-function showCard({ paused, pause_message: message }) {
-  $("card").hidden = !paused;
+function showCard({ paused, frozen, pause_message: message }) {
+  $("card").hidden = !paused || frozen;
   if (document.activeElement !== $("card-text")) $("card-text").value = message || "";
 }
 
@@ -447,6 +450,7 @@ $("card").onsubmit = (event) => {
 };
 
 $("pause").onclick = () => attempt(() => request(status?.scene.paused ? "resume" : "pause"));
+$("freeze").onclick = () => attempt(() => request(status?.scene.frozen ? "resume" : "freeze"));
 $("mirror").onclick = () => attempt(() => request({ mirror: { on: !status?.scene.mirror } }));
 $("quality").onchange = (event) => attempt(() => request({ "set-quality": { quality: event.target.value } }));
 

@@ -7,6 +7,7 @@ const GROUPS_OF_BUTTONS = [
   { box: $("tiles-bar"), items: ".pick", tools: ".tools button" },
   { box: $("swatches"), items: "button" },
   { box: $("chips"), items: "button" },
+  { box: $("presets-bar"), items: ".pick", tools: ".reset" },
 ];
 
 /** Makes `current`, or else the focused, pressed or first item, the only tab stop of a group. */
