@@ -140,6 +140,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("status", "status --json"),
     ("watch", "status --watch"),
     ("watch-events", "watch"),
+    ("follow", "tray"),
+    ("recent", "previous"),
     ("set-background", "set-image beach.jpg"),
     ("set-prompt", "set-prompt beach"),
     ("cancel-prompt", "set-prompt --cancel"),
@@ -170,6 +172,8 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("/api/look", "look --json"),
     ("/api/devices", "devices --json"),
     ("/api/providers", "providers --json"),
+    ("/api/doctor", "doctor --json"),
+    ("/api/session", "preview"),
     ("/api/styles", "set-prompt beach --style photo"),
     ("/api/gallery", "gallery list --json"),
     ("/api/gallery/{id}", "gallery remove beach"),
@@ -177,6 +181,11 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("/api/gallery/{id}/use", "gallery use beach"),
     ("/api/gallery/{id}/favourite", "gallery favourite beach"),
     ("/api/upload/{name}", "gallery import beach.jpg"),
+    // the page keeps copies of what it uploads; commands use the files where they are
+    ("/api/files", "set-video waves.mp4"),
+    ("/api/files/{name}", "set-video waves.mp4"),
+    ("/api/files/background/{name}", "set-video waves.mp4"),
+    ("/api/files/overlay/{name}", "set-overlay logo.png"),
 ];
 
 #[test]
