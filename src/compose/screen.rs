@@ -68,6 +68,9 @@ pub(super) struct Screen {
     alpha: Box<[u8]>,
     limits: [Box<[u8]>; 2],
     sums: Box<[u16]>,
+    /// The lowest and highest alpha of each column in a row of cells, and the sums of its U and V.
+    extremes: [Box<[u8]>; 2],
+    column_sums: [Box<[u16]>; 2],
     mask: Mask,
     frame: Frame,
 }
@@ -84,10 +87,12 @@ struct Key {
 impl Key {
     /// The share of the screen in a colour, from its U and V without the offset: 1 for the screen itself, 0 or less for
     /// other hues.
-    #[inline(always)]
     fn share(self, u: f32, v: f32) -> f32 {
-        let square = self.u * self.u + self.v * self.v;
-        ((u * self.u + v * self.v) - (v * self.u - u * self.v).abs()) / square
+        ((u * self.u + v * self.v) - (v * self.u - u * self.v).abs()) / self.square()
+    }
+
+    fn square(self) -> f32 {
+        self.u * self.u + self.v * self.v
     }
 }
 
@@ -113,6 +118,8 @@ impl Screen {
             alpha: vec![0; width * height].into(),
             limits: [vec![0; width].into(), vec![0; width].into()],
             sums: vec![0; width].into(),
+            extremes: [vec![0; 2 * width].into(), vec![0; 2 * width].into()],
+            column_sums: [vec![0; width].into(), vec![0; width].into()],
             mask: Mask::new(size),
             frame: Frame::new(size),
         }
@@ -144,15 +151,28 @@ impl Screen {
     fn find_cells(&mut self, frame: &Frame, mask: &Mask) {
         let (width, columns) = (frame.size().width(), self.columns);
         let (_, u, v) = frame.planes();
-        for (row, samples) in mask.alpha().chunks(width * 2 * CELL).enumerate() {
-            let chroma = row * CELL * (width / 2);
-            for column in 0..columns {
+        let chroma_rows = CELL * (width / 2);
+        let rows = mask.alpha().chunks(2 * CELL * width).zip(u.chunks(chroma_rows).zip(v.chunks(chroma_rows)));
+        for (row, (alpha, (u, v))) in rows.enumerate() {
+            let [low, high] = &mut self.extremes;
+            low.fill(255);
+            high.fill(0);
+            alpha.chunks_exact(width).for_each(|row| widen(row, low, high));
+            let [sums_u, sums_v] = &mut self.column_sums;
+            for (plane, sums) in [(u, &mut *sums_u), (v, &mut *sums_v)] {
+                sums.fill(0);
+                plane.chunks_exact(width / 2).for_each(|row| add(row, sums));
+            }
+            let height = (u.len() / (width / 2)) as f32;
+            let alpha = low.chunks(2 * CELL).zip(high.chunks(2 * CELL));
+            let chroma = sums_u.chunks(CELL).zip(sums_v.chunks(CELL));
+            for (column, ((low, high), (u, v))) in alpha.zip(chroma).enumerate() {
                 let at = row * columns + column;
-                let (low, high) = range(samples, width, column * 2 * CELL);
-                self.person[at] = u8::from(high >= MAYBE);
-                self.other[at] = u8::from(low <= INSIDE);
-                self.outside[at] = high < OUTSIDE;
-                let mean = |plane: &[u8]| mean(&plane[chroma..], width / 2, column * CELL) - 128.0;
+                let (low, high) = (low.iter().min(), high.iter().max());
+                self.person[at] = u8::from(high.is_some_and(|alpha| *alpha >= MAYBE));
+                self.other[at] = u8::from(low.is_some_and(|alpha| *alpha <= INSIDE));
+                self.outside[at] = high.is_some_and(|alpha| *alpha < OUTSIDE);
+                let mean = |sums: &[u16]| f32::from(sums.iter().sum::<u16>()) / (sums.len() as f32 * height) - 128.0;
                 self.chroma[at] = (mean(u), mean(v));
             }
         }
@@ -209,21 +229,25 @@ impl Screen {
     /// Computes alpha per chroma sample, and the frame without spill; `spill` is 0 to 100.
     fn key_rows(&mut self, frame: &Frame, key: Key, spill: i32) {
         let width = frame.size().width() / 2;
+        let key = Fixed::new(key, spill as f32 / 100.0);
         let (from_y, from_u, from_v) = frame.planes();
         let (y, u, v) = self.frame.planes_mut();
         y.copy_from_slice(from_y);
         let rows = from_u.chunks_exact(width).zip(from_v.chunks_exact(width));
         let into = u.chunks_exact_mut(width).zip(v.chunks_exact_mut(width)).zip(self.alpha.chunks_exact_mut(width));
-        for (at, (rows, ((u, v), alpha))) in rows.zip(into).enumerate() {
+        for (at, ((from_u, from_v), ((u, v), alpha))) in rows.zip(into).enumerate() {
             if at % CELL == 0 {
                 let cells = at / CELL * self.columns..(at / CELL + 1) * self.columns;
                 let [lowest, highest] = &mut self.limits;
-                for (x, (lowest, highest)) in lowest.iter_mut().zip(highest.iter_mut()).enumerate() {
-                    *lowest = if self.edge[cells.start + x / CELL] == 0 { 255 } else { 0 };
-                    *highest = self.near[cells.start + x / CELL] * 255;
+                let limits = lowest.chunks_mut(CELL).zip(highest.chunks_mut(CELL));
+                for ((lowest, highest), (edge, near)) in
+                    limits.zip(self.edge[cells.clone()].iter().zip(&self.near[cells]))
+                {
+                    lowest.fill(255 * (1 - edge));
+                    highest.fill(255 * near);
                 }
             }
-            key_row(rows, key, spill as f32 / 100.0, (u, v), alpha);
+            key_row(from_u, from_v, key, u, v, alpha);
             limit(&self.limits, alpha);
         }
         self.frame.seq = frame.seq;
@@ -256,27 +280,18 @@ impl Key {
     }
 }
 
-/// The lowest and the highest alpha of a cell that starts in column `x` of these rows.
-fn range(rows: &[u8], width: usize, x: usize) -> (u8, u8) {
-    let (mut low, mut high) = (255, 0);
-    for row in rows.chunks_exact(width) {
-        for &alpha in &row[x..(x + 2 * CELL).min(width)] {
-            low = low.min(alpha);
-            high = high.max(alpha);
-        }
+/// Includes a row in the lowest and highest values of each column.
+#[multiversion(targets = "simd")]
+fn widen(row: &[u8], low: &mut [u8], high: &mut [u8]) {
+    for ((&value, low), high) in row.iter().zip(low).zip(high) {
+        *low = value.min(*low);
+        *high = value.max(*high);
     }
-    (low, high)
 }
 
-/// The mean of a cell that starts in column `x` of the first row of `plane`.
-fn mean(plane: &[u8], width: usize, x: usize) -> f32 {
-    let (mut sum, mut count) = (0, 0);
-    for row in plane.chunks_exact(width).take(CELL) {
-        let samples = &row[x..(x + CELL).min(width)];
-        sum += samples.iter().map(|&sample| u32::from(sample)).sum::<u32>();
-        count += samples.len();
-    }
-    sum as f32 / count.max(1) as f32
+#[multiversion(targets = "simd")]
+fn add(row: &[u8], sums: &mut [u16]) {
+    sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u16::from(value));
 }
 
 /// The bin of a chroma value without its offset.
@@ -284,20 +299,61 @@ fn bin(chroma: f32) -> usize {
     ((chroma + 128.0) as usize * BINS / 256).min(BINS - 1)
 }
 
-/// Keys a row of chroma samples and removes the spill from them.
+/// [`Key`] for whole numbers, which convert to bytes faster: colours have 4 fractional bits, factors [`Fixed::BITS`].
+#[derive(Debug, Clone, Copy)]
+struct Fixed {
+    u: i32,
+    v: i32,
+    /// Alpha of a pixel without any of the screen, and by how much each unit of [`Fixed::share`] lowers it.
+    offset: i32,
+    scale: i32,
+    /// By how much each unit lowers U and V.
+    spill_u: i32,
+    spill_v: i32,
+}
+
+impl Fixed {
+    const BITS: u32 = 14;
+
+    /// `spill` is 0 to 1. No product overflows: the saturation is at least [`MIN_SATURATION`].
+    fn new(key: Key, spill: f32) -> Self {
+        let fixed = |value: f32| (value * (1 << Self::BITS) as f32).round() as i32;
+        let width = key.full - PERSON;
+        let removed = spill / key.square();
+        Self {
+            u: (key.u * 16.0).round() as i32,
+            v: (key.v * 16.0).round() as i32,
+            offset: fixed(255.5 + 255.0 * PERSON / width),
+            scale: fixed(255.0 / (key.square() * width)),
+            spill_u: fixed(removed * key.u),
+            spill_v: fixed(removed * key.v),
+        }
+    }
+
+    /// The share of the screen, multiplied by [`Key::square`]; not negative.
+    #[inline(always)]
+    fn share(self, u: i32, v: i32) -> i32 {
+        ((u * self.u + v * self.v) - (v * self.u - u * self.v).abs()).max(0) >> 4
+    }
+
+    /// A value with [`Fixed::BITS`] fractional bits, rounded down.
+    #[inline(always)]
+    fn byte(value: i32) -> u8 {
+        (value >> Self::BITS).clamp(0, 255) as u8
+    }
+}
+
+/// Keys a row of chroma samples and removes the spill from them. The slices are separate arguments, so that the compiler
+/// knows that they do not overlap.
 #[multiversion(targets = "simd")]
-fn key_row((u, v): (&[u8], &[u8]), key: Key, spill: f32, into: (&mut [u8], &mut [u8]), alpha: &mut [u8]) {
-    let width = alpha.len();
-    let (u, v) = (&u[..width], &v[..width]);
-    let (into_u, into_v) = (&mut into.0[..width], &mut into.1[..width]);
-    let scale = 255.0 / (key.full - PERSON);
-    for x in 0..width {
-        let (from_u, from_v) = (f32::from(u[x]) - 128.0, f32::from(v[x]) - 128.0);
-        let share = key.share(from_u, from_v).max(0.0);
-        alpha[x] = (255.5 - (share - PERSON) * scale).clamp(0.0, 255.0) as u8;
-        let removed = spill * share;
-        into_u[x] = (128.5 + from_u - removed * key.u).clamp(0.0, 255.0) as u8;
-        into_v[x] = (128.5 + from_v - removed * key.v).clamp(0.0, 255.0) as u8;
+fn key_row(u: &[u8], v: &[u8], key: Fixed, into_u: &mut [u8], into_v: &mut [u8], alpha: &mut [u8]) {
+    let middle = (128 << Fixed::BITS) + (1 << (Fixed::BITS - 1));
+    for ((((&u, &v), into_u), into_v), alpha) in u.iter().zip(v).zip(into_u).zip(into_v).zip(alpha) {
+        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+        let share = key.share(u, v);
+        *alpha = Fixed::byte(key.offset - share * key.scale);
+        *into_u = Fixed::byte(middle + (u << Fixed::BITS) - share * key.spill_u);
+        *into_v = Fixed::byte(middle + (v << Fixed::BITS) - share * key.spill_v);
     }
 }
 
@@ -315,10 +371,15 @@ fn enlarge_row(row: &[u8], next: &[u8], sums: &mut [u16], into: &mut [u8]) {
     let last = sums.len() - 1;
     into[0] = ((4 * sums[0] + 8) >> 4) as u8;
     into[2 * last + 1] = ((4 * sums[last] + 8) >> 4) as u8;
-    let inner = &mut into[1..=2 * last];
-    for (pair, into) in sums.windows(2).zip(inner.chunks_exact_mut(2)) {
-        into[0] = ((3 * pair[0] + pair[1] + 8) >> 4) as u8;
-        into[1] = ((pair[0] + 3 * pair[1] + 8) >> 4) as u8;
+    between(sums, &mut into[1..=2 * last]);
+}
+
+/// Writes the two samples between each pair of neighbours.
+#[multiversion(targets = "simd")]
+fn between(sums: &[u16], into: &mut [u8]) {
+    let (left, right) = (&sums[..sums.len() - 1], &sums[1..]);
+    for ((&left, &right), into) in left.iter().zip(right).zip(into.as_chunks_mut().0) {
+        *into = [((3 * left + right + 8) >> 4) as u8, ((left + 3 * right + 8) >> 4) as u8];
     }
 }
 
@@ -471,6 +532,29 @@ mod tests {
         let mut screen = Screen::new(size);
         let keyed = screen.key(&frame, Some(&mask), &look()).1.unwrap();
         assert!(keyed.alpha()[180 * 640 + 300..][..40].iter().all(|alpha| *alpha == 255));
+    }
+
+    #[test]
+    fn whole_numbers_are_exact_enough() {
+        for (u, v) in [(-38.0, -68.0), (100.0, -20.0), (-13.0, -13.0), (0.0, 18.0), (127.0, 127.0)] {
+            for full in [PERSON + 0.05, 0.5, 1.2] {
+                let key = Key { u, v, full };
+                let fixed = Fixed::new(key, 1.0);
+                for (x, y) in (0..=255).step_by(5).flat_map(|x| (0..=255).step_by(5).map(move |y| (x, y))) {
+                    let (mut into_u, mut into_v, mut alpha) = ([0], [0], [0]);
+                    key_row(&[x], &[y], fixed, &mut into_u, &mut into_v, &mut alpha);
+                    let (from_u, from_v) = (f32::from(x) - 128.0, f32::from(y) - 128.0);
+                    let share = key.share(from_u, from_v).max(0.0);
+                    let expected = 255.0 - 255.0 * (share - PERSON) / (full - PERSON);
+                    let tolerance = 1.0 + 255.0 / (key.square() * (full - PERSON));
+                    assert!((f32::from(alpha[0]) - expected.clamp(0.0, 255.0)).abs() <= tolerance, "{key:?} {x} {y}");
+                    for (found, from, part) in [(into_u[0], from_u, u), (into_v[0], from_v, v)] {
+                        let expected = (128.0 + from - share * part).clamp(0.0, 255.0);
+                        assert!((f32::from(found) - expected).abs() <= 1.0, "{key:?} {x} {y}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

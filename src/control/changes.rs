@@ -202,7 +202,8 @@ mod tests {
         let mut status = fake::status();
         assert_eq!(names(&mut changes, &status), ["state"]);
         assert!(names(&mut changes, &status).is_empty(), "nothing has happened");
-        let steps: [(fn(&mut Status), &[&str]); 22] = [
+        type Step = (fn(&mut Status), &'static [&'static str]);
+        let steps: [Step; 22] = [
             (|s| s.scene.background = "#20a040".parse().unwrap(), &["background"]),
             (|s| s.scene.look.zoom = 120, &[]),
             (|s| s.scene.paused = true, &["paused"]),
