@@ -1,8 +1,8 @@
 //! The daemon: owns the pipeline and handles requests until it is stopped.
 //!
 //! - `service` dispatches the requests of the control socket and the control page.
-//! - `scene`, `look`, `camera_and_quality`, `pause`, `preset` and `prompt` implement them; each is one [`change`], which commits what it
-//!   `loaded`.
+//! - `scene`, `look`, `camera_and_quality`, `pause`, `preset` and `prompt` implement them; each is one [`change`], which
+//!   commits what it `loaded`.
 //! - `settings` reloads the settings when `settings_files` detects a change.
 //! - `saved_choice` keeps the user's `choice`, with the `recent` backgrounds, in memory and on disk; `presets` keeps the
 //!   user's presets; both write a `state_file`. `images` accesses the gallery.
