@@ -2,7 +2,7 @@
 //!
 //! The person sways slightly, so that frames differ and a stale background is noticeable. The segmentation models detect
 //! a photographed person but no drawn one. Person and room are P001's selfie of the PyPI package `openpeople` 0.1.2
-//! (MIT, see `NOTICE`); it was made by a generator, and nobody shown exists. The selfie was widened to 16:9 at its
+//! (MIT, see `NOTICE`); it was made by a generator, and the person does not exist. The selfie was widened to 16:9 at its
 //! sides, cut out with `bgcam render --quality high`, and what the person hides was filled from around it.
 //!
 //! Everything is scaled once; a frame costs a copy of the room and a blend of the person.
