@@ -31,20 +31,22 @@ fn find_chromium() -> Option<PathBuf> {
 
 /// The script of axe-core, installed with npm; `None` with a message if that is not possible.
 fn axe() -> Option<String> {
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("axe");
-    fs::create_dir_all(&dir).unwrap();
-    fs::write(dir.join("package.json"), r#"{"private":true,"dependencies":{"axe-core":"4.11.0"}}"#).unwrap();
-    let script = dir.join("node_modules/axe-core/axe.min.js");
-    if !script.exists() {
-        let options =
-            ["install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--prefer-offline"];
-        match Command::new("npm").args(options).current_dir(&dir).output() {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => eprintln!("skipped: npm failed: {}", String::from_utf8_lossy(&output.stderr)),
-            Err(error) => eprintln!("skipped: no npm: {error}"),
-        }
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let kept = tmp.join("axe-core-4.11.0.js");
+    if let Ok(script) = fs::read_to_string(&kept) {
+        return Some(script);
     }
-    fs::read_to_string(script).ok()
+    // tests run at the same time: each installs it in a directory of its own, and keeps the complete file
+    let dir = tempfile::tempdir_in(tmp).unwrap();
+    fs::write(dir.path().join("package.json"), r#"{"private":true,"dependencies":{"axe-core":"4.11.0"}}"#).unwrap();
+    let options = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--prefer-offline"];
+    match Command::new("npm").args(options).current_dir(dir.path()).output() {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => eprintln!("skipped: npm failed: {}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => eprintln!("skipped: no npm: {error}"),
+    }
+    fs::rename(dir.path().join("node_modules/axe-core/axe.min.js"), &kept).ok()?;
+    fs::read_to_string(kept).ok()
 }
 
 /// JavaScript that returns axe's findings as lines.
