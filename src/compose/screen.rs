@@ -1,8 +1,9 @@
 //! Keys out a green or blue screen, so that every strand of hair is as sharp as the camera sees it.
 //!
 //! The models' mask says where to look: the screen's colour is the one that surrounds the person, so it is never asked
-//! for, and a screen that is too small or falls over does not show the room. What is far from the person is background,
-//! and what is well inside stays, even in the screen's colour. In between, alpha is the distance from the screen's
+//! for, and a screen that is too small or falls over does not show the room. Where it ends close to the person, the
+//! models' mask is used. What is far from the person is background, and what is well inside stays, even in the screen's
+//! colour. In between, alpha is the distance from the screen's
 //! colour, as in a hardware keyer (K. Jack, "Video Demystified", chroma keying): with the axis X along the colour and Z
 //! across it, the share of the screen is X - |Z|, over the length of X for the screen itself. The same amount is what the
 //! screen spills onto the person.
@@ -20,6 +21,13 @@ const CELL: usize = 4;
 /// How far from the models' person the edge may be, outwards and inwards, as a fraction of the frame's height.
 const OUTWARDS: f32 = 0.08;
 const INWARDS: f32 = 0.06;
+
+/// How far from the models' person strands of hair may be, as a fraction of the frame's height: beyond, what is not the
+/// screen is the room.
+const STRANDS: f32 = 0.03;
+
+/// The share of the screen, relative to the one from which a pixel is background, below which a cell is not the screen.
+const MIN_SCREEN: f32 = 0.6;
 
 /// The alpha at and above which a pixel may be the person, below which none of a cell is, and above which all is.
 const MAYBE: u8 = 100;
@@ -60,8 +68,12 @@ pub(super) struct Screen {
     near: Box<[u8]>,
     edge: Box<[u8]>,
     outside: Box<[bool]>,
+    /// 1 for cells that may have strands of hair; that are the room instead of the screen; that are near the room.
+    strands: Box<[u8]>,
+    room: Box<[u8]>,
+    near_room: Box<[u8]>,
     spread: Spread,
-    reach: (usize, usize),
+    reach: Reach,
     histogram: Box<[u32]>,
     key: Option<Key>,
     /// Alpha per chroma sample, and the limits of a row.
@@ -73,6 +85,14 @@ pub(super) struct Screen {
     column_sums: [Box<[u16]>; 2],
     mask: Mask,
     frame: Frame,
+}
+
+/// Distances in cells.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    outwards: usize,
+    inwards: usize,
+    strands: usize,
 }
 
 /// The screen's colour.
@@ -101,7 +121,7 @@ impl Screen {
         let (width, height) = (size.width() / 2, size.height() / 2);
         let (columns, rows) = (width.div_ceil(CELL), height.div_ceil(CELL));
         let reach = |share: f32| ((share * rows as f32).round() as usize).max(1);
-        let reach = (reach(OUTWARDS), reach(INWARDS));
+        let reach = Reach { outwards: reach(OUTWARDS), inwards: reach(INWARDS), strands: reach(STRANDS) };
         let cells = || vec![0; columns * rows].into();
         Self {
             columns,
@@ -111,7 +131,10 @@ impl Screen {
             near: cells(),
             edge: cells(),
             outside: vec![false; columns * rows].into(),
-            spread: Spread::new(columns, reach.0.max(reach.1)),
+            strands: cells(),
+            room: cells(),
+            near_room: cells(),
+            spread: Spread::new(columns, reach.outwards.max(reach.inwards)),
             reach,
             histogram: vec![0; BINS * BINS].into(),
             key: None,
@@ -137,18 +160,20 @@ impl Screen {
             self.key = None;
             return (frame, mask);
         };
-        self.find_cells(frame, found);
+        self.measure_cells(frame, found);
+        self.find_edge();
         self.find_colour();
         let Some(key) = self.key else { return (frame, mask) };
-        self.key_rows(frame, key.with_tolerance(look.green_screen_tolerance), look.green_screen_spill);
+        self.find_room(key);
+        self.key_rows(frame, found, key.with_tolerance(look.green_screen_tolerance), look.green_screen_spill);
         self.enlarge();
         self.mask.seq = found.seq;
         self.mask.captured_at = found.captured_at;
         (&self.frame, Some(&self.mask))
     }
 
-    /// Measures the cells, and finds those near the person's edge.
-    fn find_cells(&mut self, frame: &Frame, mask: &Mask) {
+    /// Measures the colour of each cell, and how much of the person it has.
+    fn measure_cells(&mut self, frame: &Frame, mask: &Mask) {
         let (width, columns) = (frame.size().width(), self.columns);
         let (_, u, v) = frame.planes();
         let chroma_rows = CELL * (width / 2);
@@ -176,15 +201,24 @@ impl Screen {
                 self.chroma[at] = (mean(u), mean(v));
             }
         }
-        for (flags, reach, into) in
-            [(&self.person, self.reach.0, &mut self.near), (&self.other, self.reach.1, &mut self.edge)]
-        {
-            let rows = flags.len() / columns;
-            for (y, into) in into.chunks_exact_mut(columns).enumerate() {
-                let near = y.saturating_sub(reach)..(y + reach + 1).min(rows);
-                self.spread.run(near.map(|row| &flags[row * columns..][..columns]), reach, into);
-            }
+    }
+
+    /// Finds the cells near the person's edge.
+    fn find_edge(&mut self) {
+        let Reach { outwards, inwards, strands } = self.reach;
+        let (columns, spread) = (self.columns, &mut self.spread);
+        dilate(&self.person, columns, outwards, spread, &mut self.near);
+        dilate(&self.other, columns, inwards, spread, &mut self.edge);
+        dilate(&self.person, columns, strands, spread, &mut self.strands);
+    }
+
+    /// Finds the cells that are neither the person nor the screen, and those near them.
+    fn find_room(&mut self, key: Key) {
+        let cells = self.outside.iter().zip(&self.strands).zip(&self.chroma);
+        for (room, ((outside, strands), (u, v))) in self.room.iter_mut().zip(cells) {
+            *room = u8::from(*outside && *strands == 0 && key.share(*u, *v) < MIN_SCREEN * key.full);
         }
+        dilate(&self.room, self.columns, self.reach.outwards, &mut self.spread, &mut self.near_room);
     }
 
     /// Finds the colour of the screen: the most frequent one around the person, if most of it has that colour.
@@ -226,8 +260,9 @@ impl Screen {
         });
     }
 
-    /// Computes alpha per chroma sample, and the frame without spill; `spill` is 0 to 100.
-    fn key_rows(&mut self, frame: &Frame, key: Key, spill: i32) {
+    /// Computes alpha per chroma sample, from the models' mask near the room, and the frame without spill; `spill` is 0
+    /// to 100.
+    fn key_rows(&mut self, frame: &Frame, mask: &Mask, key: Key, spill: i32) {
         let width = frame.size().width() / 2;
         let key = Fixed::new(key, spill as f32 / 100.0);
         let (from_y, from_u, from_v) = frame.planes();
@@ -249,6 +284,12 @@ impl Screen {
             }
             key_row(from_u, from_v, key, u, v, alpha);
             limit(&self.limits, alpha);
+            let model = mask.alpha()[4 * width * at..][..2 * width].chunks(2 * CELL);
+            let near_room = &self.near_room[at / CELL * self.columns..];
+            for ((alpha, model), _) in alpha.chunks_mut(CELL).zip(model).zip(near_room).filter(|(_, near)| **near == 1)
+            {
+                alpha.iter_mut().zip(model.chunks_exact(2)).for_each(|(alpha, model)| *alpha = model[0].min(model[1]));
+            }
         }
         self.frame.seq = frame.seq;
         self.frame.captured_at = frame.captured_at;
@@ -277,6 +318,15 @@ impl Key {
     fn with_tolerance(self, tolerance: i32) -> Self {
         let full = self.full * (1.0 - (tolerance as f32 - 50.0) / 100.0);
         Self { full: full.clamp(PERSON + 0.05, 1.2), ..self }
+    }
+}
+
+/// Sets the flags of all cells within `reach` of one that is set.
+fn dilate(flags: &[u8], columns: usize, reach: usize, spread: &mut Spread, into: &mut [u8]) {
+    let rows = flags.len() / columns;
+    for (y, into) in into.chunks_exact_mut(columns).enumerate() {
+        let near = y.saturating_sub(reach)..(y + reach + 1).min(rows);
+        spread.run(near.map(|row| &flags[row * columns..][..columns]), reach, into);
     }
 }
 
@@ -391,184 +441,4 @@ fn blend_rows(row: &[u8], next: &[u8], sums: &mut [u16]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::frame::Yuv;
-
-    const SIZES: [(u32, u32); 4] = [(640, 360), (1280, 720), (642, 362), (16, 16)];
-    const GREEN: Yuv = Yuv { y: 100, u: 90, v: 60 };
-    const SHIRT: Yuv = Yuv { y: 150, u: 110, v: 160 };
-
-    /// A person of one colour between two columns, with an edge of 8 pixels, and hair as vertical strands of 2 pixels on
-    /// the left, in front of an unevenly lit `screen`.
-    struct Picture {
-        frame: Frame,
-        truth: Vec<u8>,
-        mask: Mask,
-    }
-
-    fn picture(size: Size, person: Yuv, screen: impl Fn(usize, usize) -> Yuv) -> Picture {
-        let (width, height) = (size.width(), size.height());
-        let (left, right) = (width * 3 / 8, width * 5 / 8);
-        let mut truth = vec![0; width * height];
-        let mut mask = Mask::new(size);
-        for y in 0..height {
-            for x in 0..width {
-                let inside = (x as i32 - left as i32).min(right as i32 - x as i32);
-                let strand = (left - width / 32..left).contains(&x) && x / 2 % 3 == 0 && y < height / 2;
-                truth[y * width + x] = if strand { 160 } else { (inside * 32).clamp(0, 255) as u8 };
-                // the models: no strands, and an edge in the wrong place
-                mask.alpha_mut()[y * width + x] = ((inside - 6) * 16).clamp(0, 255) as u8;
-            }
-        }
-        let mut frame = Frame::new(size);
-        let noise = |x: usize, y: usize| ((x * 31 + y * 17 + x * y * 7) % 5) as i32 - 2;
-        let mix = |alpha: u8, a: u8, b: u8, noise: i32| {
-            let alpha = i32::from(alpha);
-            ((i32::from(a) * alpha + i32::from(b) * (255 - alpha)) / 255 + noise).clamp(0, 255) as u8
-        };
-        let (luma, u, v) = frame.planes_mut();
-        for y in 0..height {
-            for x in 0..width {
-                let at = y * width + x;
-                luma[at] = mix(truth[at], person.y, screen(x, y).y, noise(x, y));
-                if x % 2 == 0 && y % 2 == 0 {
-                    let four = [at, at + 1, at + width, at + width + 1].map(|at| u32::from(truth[at]));
-                    let alpha = (four.iter().sum::<u32>() / 4) as u8;
-                    let at = y / 2 * (width / 2) + x / 2;
-                    u[at] = mix(alpha, person.u, screen(x, y).u, noise(y, x));
-                    v[at] = mix(alpha, person.v, screen(x, y).v, noise(y + 3, x));
-                }
-            }
-        }
-        Picture { frame, truth, mask }
-    }
-
-    /// A green screen that is darker at the sides.
-    fn green(width: usize) -> impl Fn(usize, usize) -> Yuv {
-        move |x, _| {
-            let shade = 10 - 3 * x.abs_diff(width / 2) / width;
-            let chroma = |value: u8| (128 - (128 - i32::from(value)) * shade as i32 / 10) as u8;
-            Yuv { y: GREEN.y, u: chroma(GREEN.u), v: chroma(GREEN.v) }
-        }
-    }
-
-    fn look() -> Look {
-        Look { green_screen: true, green_screen_tolerance: 50, green_screen_spill: 100, ..Look::neutral() }
-    }
-
-    fn error(alpha: &[u8], truth: &[u8]) -> f32 {
-        alpha.iter().zip(truth).map(|(&a, &b)| f32::from(a.abs_diff(b))).sum::<f32>() / alpha.len() as f32
-    }
-
-    #[test]
-    fn the_edge_is_as_the_camera_sees_it() {
-        for (width, height) in &SIZES[..3] {
-            let size = Size::new(*width, *height).unwrap();
-            let Picture { frame, truth, mask } = picture(size, SHIRT, green(size.width()));
-            let mut screen = Screen::new(size);
-            let (clean, keyed) = screen.key(&frame, Some(&mask), &look());
-            let keyed = keyed.unwrap().alpha();
-            let (before, after) = (error(mask.alpha(), &truth), error(keyed, &truth));
-            assert!(after < 0.25 * before && after < 1.6, "{size}: {before} before, {after} after");
-            let (_, u, v) = clean.planes();
-            for (&u, &v) in u.iter().zip(v) {
-                let share = Key { u: -38.0, v: -68.0, full: 1.0 }.share(f32::from(u) - 128.0, f32::from(v) - 128.0);
-                assert!(share < 0.15, "{size}: green is left: {u} {v}");
-            }
-        }
-    }
-
-    #[test]
-    fn without_a_screen_nothing_changes() {
-        let size = Size::new(640, 360).unwrap();
-        let grey = |x: usize, y: usize| Yuv { y: (x * y % 200) as u8, u: 126, v: 131 };
-        let colourful = |x: usize, y: usize| Yuv { y: 90, u: (x / 40 * 37 % 200) as u8, v: (y / 40 * 61 % 200) as u8 };
-        let rooms: [&dyn Fn(usize, usize) -> Yuv; 2] = [&grey, &colourful];
-        for room in rooms {
-            let Picture { frame, mask, .. } = picture(size, SHIRT, room);
-            let mut screen = Screen::new(size);
-            let (same, keyed) = screen.key(&frame, Some(&mask), &look());
-            assert!(std::ptr::eq(same, &frame) && std::ptr::eq(keyed.unwrap(), &mask));
-        }
-        let Picture { frame, mask, .. } = picture(size, SHIRT, green(640));
-        let mut screen = Screen::new(size);
-        let (same, keyed) = screen.key(&frame, Some(&mask), &Look::neutral());
-        assert!(std::ptr::eq(same, &frame) && std::ptr::eq(keyed.unwrap(), &mask), "switched off");
-        assert!(screen.key(&frame, None, &look()).1.is_none(), "no person");
-    }
-
-    #[test]
-    fn a_screen_that_is_gone_is_noticed_at_once() {
-        let size = Size::new(640, 360).unwrap();
-        let mut screen = Screen::new(size);
-        let Picture { frame, mask, .. } = picture(size, SHIRT, green(640));
-        for _ in 0..3 {
-            assert!(!std::ptr::eq(screen.key(&frame, Some(&mask), &look()).0, &frame));
-        }
-        let room =
-            |x: usize, y: usize| Yuv { y: (x ^ y) as u8, u: (x / 40 * 37 % 200) as u8, v: (y / 40 * 61 % 200) as u8 };
-        let Picture { frame, mask, .. } = picture(size, SHIRT, room);
-        assert!(std::ptr::eq(screen.key(&frame, Some(&mask), &look()).0, &frame));
-    }
-
-    #[test]
-    fn beside_the_screen_the_room_stays_hidden() {
-        let size = Size::new(640, 360).unwrap();
-        let red = Yuv { y: 80, u: 100, v: 200 };
-        let narrow = |x: usize, y: usize| if (130..510).contains(&x) { green(640)(x, y) } else { red };
-        let Picture { frame, mask, .. } = picture(size, SHIRT, narrow);
-        let mut screen = Screen::new(size);
-        let keyed = screen.key(&frame, Some(&mask), &look()).1.unwrap();
-        for (at, alpha) in keyed.alpha().iter().enumerate() {
-            assert!((150..490).contains(&(at % 640)) || *alpha == 0, "column {}", at % 640);
-        }
-    }
-
-    #[test]
-    fn clothes_in_the_colour_of_the_screen_stay() {
-        let size = Size::new(640, 360).unwrap();
-        let Picture { frame, mask, .. } = picture(size, GREEN, green(640));
-        let mut screen = Screen::new(size);
-        let keyed = screen.key(&frame, Some(&mask), &look()).1.unwrap();
-        assert!(keyed.alpha()[180 * 640 + 300..][..40].iter().all(|alpha| *alpha == 255));
-    }
-
-    #[test]
-    fn whole_numbers_are_exact_enough() {
-        for (u, v) in [(-38.0, -68.0), (100.0, -20.0), (-13.0, -13.0), (0.0, 18.0), (127.0, 127.0)] {
-            for full in [PERSON + 0.05, 0.5, 1.2] {
-                let key = Key { u, v, full };
-                let fixed = Fixed::new(key, 1.0);
-                for (x, y) in (0..=255).step_by(5).flat_map(|x| (0..=255).step_by(5).map(move |y| (x, y))) {
-                    let (mut into_u, mut into_v, mut alpha) = ([0], [0], [0]);
-                    key_row(&[x], &[y], fixed, &mut into_u, &mut into_v, &mut alpha);
-                    let (from_u, from_v) = (f32::from(x) - 128.0, f32::from(y) - 128.0);
-                    let share = key.share(from_u, from_v).max(0.0);
-                    let expected = 255.0 - 255.0 * (share - PERSON) / (full - PERSON);
-                    let tolerance = 1.0 + 255.0 / (key.square() * (full - PERSON));
-                    assert!((f32::from(alpha[0]) - expected.clamp(0.0, 255.0)).abs() <= tolerance, "{key:?} {x} {y}");
-                    for (found, from, part) in [(into_u[0], from_u, u), (into_v[0], from_v, v)] {
-                        let expected = (128.0 + from - share * part).clamp(0.0, 255.0);
-                        assert!((f32::from(found) - expected).abs() <= 1.0, "{key:?} {x} {y}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn any_size_works_and_enlarging_is_exact() {
-        for (width, height) in SIZES {
-            let size = Size::new(width, height).unwrap();
-            let mut screen = Screen::new(size);
-            for value in [0, 1, 77, 254, 255] {
-                screen.alpha.fill(value);
-                screen.enlarge();
-                assert!(screen.mask.alpha().iter().all(|alpha| *alpha == value));
-            }
-            let Picture { frame, mask, .. } = picture(size, SHIRT, green(size.width()));
-            screen.key(&frame, Some(&mask), &look());
-        }
-    }
-}
+mod tests;
