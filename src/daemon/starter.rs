@@ -5,8 +5,7 @@
 //! none.
 
 use std::{
-    fs,
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -15,7 +14,7 @@ use std::{
 
 use tokio::{sync::oneshot, task::spawn_blocking, time::sleep};
 
-use super::{Daemon, images::open_gallery, internal, lock};
+use super::{Daemon, images::open_gallery, internal, lock, state_file};
 use crate::{
     error::{Failure, Kind},
     gallery::Gallery,
@@ -179,18 +178,14 @@ impl Done {
     }
 
     fn save(&self) -> io::Result<()> {
-        let dir = self.file.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(dir)?;
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        serde_json::to_writer_pretty(&mut file, &self.prompts)?;
-        file.flush()?;
-        file.persist(&self.file)?;
-        Ok(())
+        state_file::save(&self.prompts, &self.file)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::painter;
 
