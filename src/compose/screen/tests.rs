@@ -1,6 +1,6 @@
 //! Tests of the key: a person with strands of hair in front of drawn screens and rooms.
 
-use super::*;
+use super::{key::PERSON, *};
 use crate::frame::Yuv;
 
 const SIZES: [(u32, u32); 4] = [(640, 360), (1280, 720), (642, 362), (16, 16)];
