@@ -30,6 +30,7 @@
 //! - [`painter`]: the built-in offline painter.
 //! - [`prompt`]: from a prompt to an image, with one file per provider.
 //! - [`gallery`]: generated and imported images on disk.
+//! - [`generator`]: sets up an image generator on this machine.
 //!
 //! The program:
 //!
@@ -55,6 +56,7 @@ mod duration;
 pub mod error;
 pub mod frame;
 pub mod gallery;
+pub mod generator;
 pub mod look;
 pub mod mask;
 pub mod media;

@@ -235,3 +235,22 @@ async fn sd_server_generates_images() {
         assert!(size.0 >= 320 && size.1 >= 180, "{provider}: {size:?}");
     }
 }
+
+/// The same server, started by the provider.
+#[tokio::test]
+async fn an_own_generator_is_started() {
+    let Some(program) = installed("SD_SERVER", "sd/build/bin/sd-server") else { return };
+    let mut settings = PromptSettings::default();
+    settings.local.weights = program.ancestors().nth(3).unwrap().join("weights.safetensors").display().to_string();
+    settings.local.server = program.display().to_string();
+    (settings.local.steps, settings.local.cfg_scale) = (1, 1.0);
+    settings.local.size = "320x192".to_owned();
+    for _ in 0..2 {
+        let image = generate("local", "a beach", &settings).await.unwrap();
+        let size = image::load_from_memory(&image.bytes).unwrap().into_rgb8().dimensions();
+        assert!(size.0 >= 320 && size.1 >= 192, "{size:?}");
+    }
+    settings.local.args = vec!["--no-such-option".to_owned()];
+    let error = generate("local", "a beach", &settings).await.unwrap_err();
+    assert!(matches!(&error, PromptError::ProgramFailed { detail, .. } if !detail.is_empty()), "{error:?}");
+}

@@ -8,6 +8,7 @@ mod doctor;
 mod error;
 mod events;
 mod gallery;
+mod generator;
 mod look;
 mod man;
 mod preset;
@@ -31,7 +32,9 @@ use std::{
 use clap::Parser;
 
 use self::{
-    args::{Cli, Command, ConfigCommand, DaemonArgs, GalleryCommand, OnOff, PresetCommand, SlideshowArgs},
+    args::{
+        Cli, Command, ConfigCommand, DaemonArgs, GalleryCommand, GeneratorCommand, OnOff, PresetCommand, SlideshowArgs,
+    },
     error::{CliError, print_failure},
     status::Format,
 };
@@ -77,6 +80,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Daemon(args) => Ok(daemon::run(daemon_options(args)?)?),
         Command::SetPrompt(args) => prompt::set_prompt(args),
         Command::Gallery { command, json } => gallery::run(command.unwrap_or(GalleryCommand::List), json),
+        Command::Generator { command, json } => generator::run(command.unwrap_or(GeneratorCommand::Status), json),
         Command::Providers { json, test } => prompt::list_providers(json, test.as_deref()),
         Command::SetImage { path, fit } => set_file(BackgroundSpec::Image { path, fit: Fit::default() }, fit),
         Command::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),

@@ -29,7 +29,7 @@ pub(super) fn run(args: &SetupArgs) -> Result<(), CliError> {
     if args.dry_run {
         return Ok(());
     }
-    if !args.yes && !confirmed()? {
+    if !args.yes && !confirmed("Make these changes?")? {
         let hint = "to skip the question, use `bgcam setup --yes`; to see the changes only, `bgcam setup --dry-run`";
         return Err(Failure::new(Kind::BadInput, "nothing was changed: not confirmed").hint(hint).into());
     }
@@ -48,11 +48,11 @@ fn not_shown(error: &io::Error) -> CliError {
 }
 
 /// Asks for confirmation. Without a terminal, the answer is no.
-fn confirmed() -> io::Result<bool> {
+pub(super) fn confirmed(question: &str) -> io::Result<bool> {
     if !io::stdin().is_terminal() {
         return Ok(false);
     }
-    write!(io::stderr(), "Make these changes? [Y/n] ")?;
+    write!(io::stderr(), "{question} [Y/n] ")?;
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer)?;
     Ok(read > 0 && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))

@@ -5,6 +5,7 @@
 //! with their locations, `values` checks single values.
 
 pub(crate) mod arguments;
+pub(crate) mod edit;
 mod error;
 mod layers;
 mod raw;

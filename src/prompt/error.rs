@@ -27,6 +27,9 @@ pub enum PromptError {
     /// A required setting is empty.
     #[error("provider {provider} is not configured: {key} is empty, expected {expected}")]
     NotConfigured { provider: Name, key: &'static str, expected: &'static str },
+    /// The file that a setting names can't be used.
+    #[error("provider {provider} is not configured: cannot use {}, the file in {key}", path.display())]
+    SettingFile { provider: Name, key: &'static str, path: PathBuf, source: io::Error },
     /// No source has an API key.
     #[error("provider {provider} has no API key: neither {variable} nor {setting} is set")]
     MissingKey { provider: Name, variable: String, setting: String },
@@ -173,11 +176,13 @@ impl PromptError {
             | Self::KeyRejected { .. }
             | Self::Moderated { .. }
             | Self::QuotaExceeded { .. } => Kind::Denied,
-            Self::KeyFile { source, .. } | Self::ReadWorkflow { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => Kind::NotFound,
-                io::ErrorKind::PermissionDenied => Kind::Denied,
-                _ => Kind::Io,
-            },
+            Self::KeyFile { source, .. } | Self::ReadWorkflow { source, .. } | Self::SettingFile { source, .. } => {
+                match source.kind() {
+                    io::ErrorKind::NotFound => Kind::NotFound,
+                    io::ErrorKind::PermissionDenied => Kind::Denied,
+                    _ => Kind::Io,
+                }
+            }
             Self::Program { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::Missing,
             Self::Throttled { .. } => Kind::Busy,
             Self::NotAnImage { .. } | Self::ResponseTooLarge { .. } | Self::ForeignImageHost { .. } => {
@@ -203,9 +208,8 @@ impl PromptError {
             Self::UnknownProvider { name } => did_you_mean(name, Name::ALL.iter().map(|known| known.as_str()))?,
             Self::UnknownStyle { name } => did_you_mean(name, template::STYLES.iter().map(|(style, _)| *style))?,
             Self::Setting { .. } => "`bgcam config show` prints all settings".to_owned(),
-            Self::NotConfigured { key, .. } => {
-                format!("set {key} in the settings file; `bgcam config path` prints its path")
-            }
+            Self::NotConfigured { provider, key, .. } => configure_hint(*provider, key),
+            Self::SettingFile { provider, key, .. } => configure_hint(*provider, key),
             Self::MissingKey { provider, variable, setting } => key_hint(*provider, variable, setting),
             Self::KeyFile { path, .. } => format!("check it with `ls -l {}`", path.display()),
             Self::InvalidKey { .. } => "it must contain only the key, on one line".to_owned(),
@@ -279,6 +283,11 @@ fn key_hint(provider: Name, variable: &str, setting: &str) -> String {
         "set {variable} in the daemon's environment, or set {setting} to a file that only you can read, or add the \
          systemd credential bgcam.{provider}{or}"
     )
+}
+
+fn configure_hint(provider: Name, key: &str) -> String {
+    let general = || format!("set {key} in the settings file; `bgcam config path` prints its path");
+    Hints::of(provider).configure.map_or_else(general, str::to_owned)
 }
 
 fn connect_hint(provider: Name) -> String {

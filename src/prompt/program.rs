@@ -55,10 +55,10 @@ pub(super) async fn run(mut command: Command, input: &[u8], limit: usize) -> io:
 
 /// A child's process group, killed on drop: when the child ends, at a time-out, or on cancellation.
 #[derive(Debug)]
-struct Group(Option<Pid>);
+pub(super) struct Group(Option<Pid>);
 
 impl Group {
-    fn of(child: &Child) -> Self {
+    pub(super) fn of(child: &Child) -> Self {
         Self(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)))
     }
 }
@@ -81,7 +81,7 @@ async fn read_up_to(mut pipe: impl AsyncRead + Unpin, limit: usize) -> io::Resul
 }
 
 /// The end of a program's error output, where programs usually print the reason.
-async fn read_tail(mut pipe: impl AsyncRead + Unpin) -> String {
+pub(super) async fn read_tail(mut pipe: impl AsyncRead + Unpin) -> String {
     let mut tail = Tail::default();
     let mut chunk = [0; 1024];
     while let Ok(count @ 1..) = pipe.read(&mut chunk).await {

@@ -45,6 +45,8 @@ pub trait ProviderSettings {
 pub struct Hints {
     /// Other credentials than an API key, as in "or ...".
     pub credentials: Option<&'static str>,
+    /// The hint if a required setting is empty.
+    pub configure: Option<&'static str>,
     /// The hint if the server can't be reached.
     pub connect: Option<&'static str>,
     /// The hint if the server rejects the API key.

@@ -9,8 +9,8 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub use self::flags::{
-    ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, OverlayArgs, PresetCommand, PromptArgs, SetupArgs,
-    SlideshowArgs, StatusArgs, TrayArgs,
+    ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, GeneratorArgs, GeneratorCommand, OverlayArgs,
+    PresetCommand, PromptArgs, SetupArgs, SlideshowArgs, StatusArgs, TrayArgs,
 };
 use crate::{
     background::{BackgroundSpec, Fit},
@@ -74,6 +74,22 @@ pub enum Command {
         /// Generate a test image with this provider (may incur a cost)
         #[arg(long, value_name = "NAME")]
         test: Option<String>,
+    },
+
+    /// Set up, show or remove an image generator on this machine
+    ///
+    /// Generates images without an account and without sending your prompts anywhere. Uses sd-server of
+    /// stable-diffusion.cpp, which is started when it is needed. Needs several GB of disk and memory.
+    #[command(
+        after_help = "Examples:\n  bgcam generator setup --weights ~/models/model.safetensors\n  bgcam generator status"
+    )]
+    Generator {
+        /// What to do [default: status]
+        #[command(subcommand)]
+        command: Option<GeneratorCommand>,
+        /// Print JSON
+        #[arg(long, global = true)]
+        json: bool,
     },
 
     /// Set an image as your background, still or animated

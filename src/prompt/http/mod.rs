@@ -137,6 +137,10 @@ impl Http {
         *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
     }
 
+    pub(super) fn provider(&self) -> Name {
+        self.provider
+    }
+
     pub(super) fn base(&self) -> &Url {
         &self.base
     }

@@ -10,6 +10,7 @@ pub mod comfyui;
 pub mod command;
 pub mod gateway;
 pub mod gemini;
+pub mod local;
 pub mod openai;
 pub mod sdwebui;
 pub mod stability;
@@ -30,6 +31,8 @@ macro_rules! registry {
                 bedrock Bedrock,
                 /// A function behind an Amazon API Gateway.
                 gateway Gateway,
+                /// sd-server on this machine, started when needed.
+                local Local,
                 /// AUTOMATIC1111, Forge, SD.Next and sd-server.
                 sdwebui SdWebUi,
                 /// ComfyUI with a workflow.

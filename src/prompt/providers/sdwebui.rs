@@ -65,15 +65,10 @@ impl Default for Settings {
 
 impl ProviderSettings for Settings {
     fn check(&self) -> Result<(), PromptError> {
+        const KEYS: Keys =
+            Keys { size: "prompt.sdwebui.size", steps: "prompt.sdwebui.steps", cfg_scale: "prompt.sdwebui.cfg_scale" };
         check_url("prompt.sdwebui.url", &self.url)?;
-        sizes::parse("prompt.sdwebui.size", &self.size)?;
-        if !(1..=150).contains(&self.steps) {
-            return Err(PromptError::setting("prompt.sdwebui.steps", self.steps, "a number from 1 to 150"));
-        }
-        if !(0.0..=35.0).contains(&self.cfg_scale) {
-            return Err(PromptError::setting("prompt.sdwebui.cfg_scale", self.cfg_scale, "a number from 0 to 35"));
-        }
-        Ok(())
+        self.check_request(&KEYS)
     }
 
     fn key_variable(&self) -> Option<&str> {
@@ -88,13 +83,38 @@ impl ProviderSettings for Settings {
         let key = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file }.find()?;
         let size = sizes::parse("prompt.sdwebui.size", &self.size)?;
         let http = Http::at(NAME, "prompt.sdwebui.url", &self.url, key)?;
-        Ok(Box::new(SdWebUi { http, settings: self.clone(), size }))
+        Ok(Box::new(SdWebUi::new(http, self.clone(), size)))
+    }
+}
+
+/// The keys of the settings of a request, for errors.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) size: &'static str,
+    pub(super) steps: &'static str,
+    pub(super) cfg_scale: &'static str,
+}
+
+impl Settings {
+    /// Checks the settings of a request.
+    ///
+    /// # Errors
+    /// If a value is invalid: the first one, with its key and what was expected.
+    pub(super) fn check_request(&self, keys: &Keys) -> Result<(), PromptError> {
+        sizes::parse(keys.size, &self.size)?;
+        if !(1..=150).contains(&self.steps) {
+            return Err(PromptError::setting(keys.steps, self.steps, "a number from 1 to 150"));
+        }
+        if !(0.0..=35.0).contains(&self.cfg_scale) {
+            return Err(PromptError::setting(keys.cfg_scale, self.cfg_scale, "a number from 0 to 35"));
+        }
+        Ok(())
     }
 }
 
 /// A server with the API of AUTOMATIC1111.
 #[derive(Debug)]
-struct SdWebUi {
+pub(super) struct SdWebUi {
     http: Http,
     settings: Settings,
     /// The configured size.
@@ -115,7 +135,7 @@ impl Provider for SdWebUi {
     }
 
     fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
-        size.requested_or(self.size, 8).unwrap_or_else(|| sizes::of_area(size.pixels, 768.0 * 448.0, 64))
+        size_for(self.size, size)
     }
 
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
@@ -123,14 +143,33 @@ impl Provider for SdWebUi {
     }
 }
 
+/// The size to request: a requested one, the configured one, or one that diffusion models of 512x512 pixels can paint.
+pub(super) fn size_for(configured: Option<Pixels>, size: SizeRequest) -> Pixels {
+    size.requested_or(configured, 8).unwrap_or_else(|| sizes::of_area(size.pixels, 768.0 * 448.0, 64))
+}
+
 impl SdWebUi {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    /// A server behind `http`; `size` is the configured size.
+    pub(super) fn new(http: Http, settings: Settings, size: Option<Pixels>) -> Self {
+        Self { http, settings, size }
+    }
+
+    /// Generates an image.
+    ///
+    /// # Errors
+    /// If there is no image.
+    pub(super) async fn generate(
+        &self,
+        recipe: &Recipe,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
         let url = self.http.url("sdapi/v1/txt2img");
         let make = |body: &Value| Ok(self.http.with_basic_auth(self.http.post_json(url.clone(), body)));
         let cancel = CancelOnDrop(vec![self.http.with_basic_auth(self.http.post(self.http.url("sdapi/v1/interrupt")))]);
         let body = self.body(recipe);
+        let find = |response: &Value| self.find_image(response);
         let image = tokio::select! {
-            image = self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find_image) => image,
+            image = self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find) => image,
             never = self.poll_progress(progress) => match never {},
         };
         cancel.disarm();
@@ -172,11 +211,11 @@ impl SdWebUi {
             share.into_iter().for_each(|share| progress(Progress::Done(share.min(1.0) as f32)));
         }
     }
-}
 
-fn find_image(response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
-    let bytes = first_image(NAME, items(&response["images"]).iter().filter_map(non_blank))?;
-    Ok(bytes.map(|bytes| GeneratedImage { seed: seed(&response["info"]), ..GeneratedImage::new(bytes) }))
+    fn find_image(&self, response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
+        let bytes = first_image(self.http.provider(), items(&response["images"]).iter().filter_map(non_blank))?;
+        Ok(bytes.map(|bytes| GeneratedImage { seed: seed(&response["info"]), ..GeneratedImage::new(bytes) }))
+    }
 }
 
 /// The seed in the image's `info`: JSON, or a string with JSON. sd-server does not report it.

@@ -10,6 +10,7 @@ const GENERATORS = {
   gateway: "Amazon API Gateway",
   gemini: "Google Gemini",
   openai: "OpenAI",
+  local: "Your own generator",
   sdwebui: "Stable Diffusion WebUI",
   stability: "Stability AI",
 };
