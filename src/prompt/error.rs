@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use super::{Hints, Name, template};
+use super::{Hints, Name, retired, template};
 use crate::error::{Failure, Kind, chain, nearest};
 
 /// An error of image generation. `detail` is the message of the server or program, sanitized and shortened.
@@ -78,6 +78,9 @@ pub enum PromptError {
     /// The model is retired or not available on this server.
     #[error("provider {provider} has no model {model:?}{}{}", In(region), Detail(detail))]
     ModelNotFound { provider: Name, model: String, region: String, detail: String },
+    /// The provider has switched the model off.
+    #[error("provider {provider} retired model {model:?} on {end}")]
+    ModelRetired { provider: Name, model: String, end: &'static str, successor: &'static str },
     /// A content filter rejected the prompt or the image.
     #[error("provider {provider} rejected this prompt{}", Detail(detail))]
     Moderated { provider: Name, detail: String },
@@ -170,7 +173,7 @@ impl PromptError {
             | Self::BadRequest { .. }
             | Self::Workflow { .. } => Kind::BadInput,
             Self::NotConfigured { .. } | Self::MissingKey { .. } => Kind::Missing,
-            Self::ModelNotFound { .. } => Kind::NotFound,
+            Self::ModelNotFound { .. } | Self::ModelRetired { .. } => Kind::NotFound,
             Self::UnencryptedKey { .. }
             | Self::UnencryptedKeyToProxy { .. }
             | Self::KeyRejected { .. }
@@ -243,7 +246,8 @@ impl PromptError {
             }
             Self::NoSuchPath { provider, .. } => format!("check the URL in [prompt.{provider}]"),
             Self::KeyRejected { provider, .. } => rejected_hint(*provider),
-            Self::ModelNotFound { provider, .. } => model_hint(*provider),
+            Self::ModelNotFound { provider, model, .. } => model_hint(*provider, model),
+            Self::ModelRetired { provider, successor, .. } => successor_hint(*provider, successor),
             Self::Moderated { .. } => "try rewording it".to_owned(),
             Self::Throttled { .. } => "wait a minute and try again".to_owned(),
             Self::QuotaExceeded { provider, .. } => {
@@ -301,11 +305,22 @@ fn rejected_hint(provider: Name) -> String {
     Hints::of(provider).rejected_key.map_or_else(general, str::to_owned)
 }
 
-fn model_hint(provider: Name) -> String {
+fn model_hint(provider: Name, model: &str) -> String {
+    if let Some(retirement) = retired::find(provider, model) {
+        return successor_hint(provider, retirement.successor);
+    }
     let hints = Hints::of(provider);
-    let setting = hints.model_setting.map_or_else(|| format!("prompt.{provider}.model"), str::to_owned);
+    let setting = model_setting(provider, &hints);
     let models = hints.models.map(|models| format!("; {models}")).unwrap_or_default();
     format!("providers retire models about once a year: change {setting}{models}")
+}
+
+fn successor_hint(provider: Name, successor: &str) -> String {
+    format!("its successor is {successor}: change {}", model_setting(provider, &Hints::of(provider)))
+}
+
+fn model_setting(provider: Name, hints: &Hints) -> String {
+    hints.model_setting.map_or_else(|| format!("prompt.{provider}.model"), str::to_owned)
 }
 
 impl From<PromptError> for Failure {

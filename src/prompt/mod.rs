@@ -19,6 +19,7 @@ mod progress;
 mod provider;
 mod request;
 mod response;
+mod retired;
 pub mod settings;
 mod sizes;
 pub mod template;

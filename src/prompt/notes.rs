@@ -1,9 +1,11 @@
 //! Notes about options of a request that have no effect with the chosen provider.
 
-use super::{Negative, PromptRequest, Provider, SizeRequest, UnsupportedOption};
+use std::time::SystemTime;
 
-/// One note for each option of `request` that has no effect with `provider`: plain lines, lower case without a full
-/// stop. `frame_size` is the output size.
+use super::{Negative, PromptRequest, Provider, SizeRequest, UnsupportedOption, retired};
+
+/// One note for each option of `request` that has no effect with `provider`, and one if the model will end soon: plain
+/// lines, lower case without a full stop. `frame_size` is the output size.
 pub fn ignored_options(request: &PromptRequest, provider: &dyn Provider, frame_size: (u32, u32)) -> Vec<String> {
     let model = provider.model_for(request.model.as_deref());
     let notes = [
@@ -11,6 +13,7 @@ pub fn ignored_options(request: &PromptRequest, provider: &dyn Provider, frame_s
         negative_note(request, provider, &model),
         seed_note(request, provider, &model),
         size_note(request, provider, &model, frame_size),
+        end_note(provider, &model, SystemTime::now()),
     ];
     notes.into_iter().flatten().collect()
 }
@@ -50,6 +53,12 @@ fn size_note(request: &PromptRequest, provider: &dyn Provider, model: &str, fram
         let title = provider.title();
         format!("{title} cannot generate images of {}, so the nearest size was used: {}", text(requested), text(used))
     })
+}
+
+fn end_note(provider: &dyn Provider, model: &str, now: SystemTime) -> Option<String> {
+    let retirement = retired::find(provider.name(), model).filter(|_| provider.is_original())?;
+    let (end, successor) = (retirement.upcoming(now)?, retirement.successor);
+    Some(format!("{} will retire model {model:?} on {end}; its successor is {successor}", provider.title()))
 }
 
 #[cfg(test)]
@@ -108,6 +117,23 @@ mod tests {
             let plain = PromptRequest { text: "beach".to_owned(), ..PromptRequest::default() };
             assert_eq!(ignored_options(&plain, &*provider, (640, 480)), Vec::<String>::new(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_model_is_announced() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(folder.path(), r#"{"1": {"inputs": {"text": "%prompt%"}}}"#);
+        let day = |days: u64| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(days * 86_400);
+        let march = day(20_888); // 2027-03-11
+        let note = |settings: &PromptSettings, now| {
+            end_note(&*catalogue::open("gemini", settings).unwrap(), "gemini-2.5-flash-image", now)
+        };
+        assert!(
+            note(&settings, march).unwrap().contains("on 2027-03-15; its successor is gemini-3.1-flash-lite-image")
+        );
+        assert_eq!(note(&settings, day(20_500)), None, "more than 120 days before");
+        settings.gemini.base_url = "http://127.0.0.1:1".to_owned();
+        assert_eq!(note(&settings, march), None, "another server may keep it");
     }
 
     #[test]

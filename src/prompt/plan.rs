@@ -86,7 +86,7 @@ mod tests {
         assert_eq!((&*recipe.text, &*recipe.negative), ("a beach", NEGATIVE));
         let recipe = plan("openai", &beach()).unwrap();
         assert!(recipe.prompt.ends_with(&format!("Do not show: {NEGATIVE}")), "{recipe:?}");
-        assert_eq!((&*recipe.negative, &*recipe.model), ("", "gpt-image-2"));
+        assert_eq!((&*recipe.negative, &*recipe.model), ("", "gpt-image-2.5-flare"));
         let local = plan("openai", &PromptRequest { model: Some("flux".to_owned()), ..beach() }).unwrap();
         assert_eq!((local.prompt.contains("Do not"), &*local.negative), (false, NEGATIVE));
     }

@@ -1,9 +1,13 @@
 //! The interface of a provider: what every file in `providers/` implements.
 
-use std::{fmt, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
 use super::{
-    GeneratedImage, Name, OnProgress, PromptError, Recipe,
+    GeneratedImage, Name, OnProgress, PromptError, Recipe, retired,
     sizes::{self, Pixels},
 };
 
@@ -101,6 +105,17 @@ pub trait Provider: fmt::Debug + Send + Sync {
         format!("{} does not support {}", self.title(), option.name())
     }
 
+    /// Whether the server is the provider's own, so that the known end dates of its models apply; a compatible service
+    /// may still offer them.
+    fn is_original(&self) -> bool {
+        false
+    }
+
+    /// The price of an image in US dollars, as of November 2026; `None` if it is unknown.
+    fn price(&self, _model: &str, _size: Pixels) -> Option<f64> {
+        None
+    }
+
     /// The time limit for one image.
     fn time_limit(&self) -> Duration {
         TIME_LIMIT
@@ -114,12 +129,31 @@ impl dyn Provider + '_ {
     /// Generates the image within the provider's time limit. Dropping the future stops the work: connections are
     /// closed, servers are asked to cancel where they can, and programs are killed with all their children.
     ///
+    /// The image has a price if the provider reports it or [`price`](Provider::price) knows it.
+    ///
     /// # Errors
     /// If there is no image: the reason.
     pub async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+        self.check_model(&recipe.model, SystemTime::now())?;
         let limit = self.time_limit();
         let timed_out = PromptError::TimedOut { provider: self.name(), limit };
-        tokio::time::timeout(limit, self.start(recipe, progress)).await.unwrap_or(Err(timed_out))
+        let image = tokio::time::timeout(limit, self.start(recipe, progress)).await.unwrap_or(Err(timed_out))?;
+        let cost = image.cost.or_else(|| self.price(&recipe.model, recipe.size));
+        Ok(GeneratedImage { cost, ..image })
+    }
+
+    /// Checks that the provider has not retired `model` before `now`, as far as that is known.
+    ///
+    /// # Errors
+    /// If it has.
+    pub(crate) fn check_model(&self, model: &str, now: SystemTime) -> Result<(), PromptError> {
+        let retirement = retired::find(self.name(), model).filter(|_| self.is_original());
+        match retirement.and_then(|retirement| Some((retirement.passed(now)?, retirement.successor))) {
+            Some((end, successor)) => {
+                Err(PromptError::ModelRetired { provider: self.name(), model: model.to_owned(), end, successor })
+            }
+            None => Ok(()),
+        }
     }
 
     /// The model to use: the requested one, else the configured one; empty if there are no models to choose from.

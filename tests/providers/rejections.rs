@@ -13,7 +13,7 @@ fn rejections() -> Vec<(&'static str, u16, Value, &'static str)> {
     vec![
         ("openai", 400, openai("moderation_blocked", "rejected by the safety system"), "rejected this prompt"),
         ("openai", 401, openai("invalid_api_key", "Incorrect API key provided"), "rejected the API key"),
-        ("openai", 404, openai("model_not_found", "The model does not exist"), "has no model \"gpt-image-2\""),
+        ("openai", 404, openai("model_not_found", "The model does not exist"), "has no model \"gpt-image-2.5-flare\""),
         ("openai", 404, json!({"detail": "Not Found"}), "has no path"),
         ("openai", 429, openai("insufficient_quota", "You exceeded your current quota"), "is out of credit"),
         ("openai", 400, json!({"error": "width and height must be positive"}), "rejected the request"),
@@ -102,6 +102,39 @@ async fn a_retired_model_is_reported_with_a_current_one() {
             && hint.contains("prompt.bedrock.model"),
         "{hint}"
     );
+}
+
+#[tokio::test]
+async fn a_retired_model_is_refused_before_anything_is_sent() {
+    let default = PromptSettings::default();
+    let mut set = set("http://127.0.0.1:1");
+    set.settings.openai.base_url = default.openai.base_url;
+    set.settings.openai.model = "dall-e-3".to_owned();
+    set.settings.bedrock.endpoint = default.bedrock.endpoint;
+    set.settings.bedrock.model = "us.stability.stable-diffusion-xl-v1".to_owned();
+    for (name, end, successor) in
+        [("openai", "2026-05-12", "gpt-image-2.5-flare"), ("bedrock", "2025-05-20", "stability.stable-image-core-v1:1")]
+    {
+        let failure = Failure::from(generate(name, &set.settings).await.unwrap_err());
+        assert!(failure.message.contains(&format!("on {end}")), "{failure}");
+        let hint = failure.hint.unwrap();
+        assert!(hint.contains(successor) && hint.contains(&format!("prompt.{name}.model")), "{hint}");
+    }
+}
+
+#[tokio::test]
+async fn compatible_servers_may_still_have_a_retired_model() {
+    let server = Server::start(|_, request| match request.json()["model"].as_str().unwrap() {
+        "dall-e-3" => json(200, &json!({"data": [{"b64_json": base64()}]})),
+        _ => json(404, &json!({"error": {"message": "no such model", "code": "model_not_found"}})),
+    })
+    .await;
+    let mut set = set(&server.url);
+    set.settings.openai.model = "dall-e-3".to_owned();
+    assert_eq!(generate("openai", &set.settings).await.unwrap().bytes, png());
+    set.settings.openai.model = "dall-e-2".to_owned();
+    let hint = Failure::from(generate("openai", &set.settings).await.unwrap_err()).hint.unwrap();
+    assert!(hint.contains("its successor is gpt-image-2.5-flare"), "{hint}");
 }
 
 #[tokio::test]

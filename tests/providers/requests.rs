@@ -13,7 +13,7 @@ async fn openai_request_and_response() {
     let body = request.json();
     assert_eq!(
         (&body["size"], &body["quality"], &body["model"]),
-        (&json!("1536x864"), &json!("low"), &json!("gpt-image-2"))
+        (&json!("1536x864"), &json!("low"), &json!("gpt-image-2.5-flare"))
     );
     assert!(body["response_format"].is_null() && body["prompt"].as_str().unwrap().starts_with("beach, "));
 }
@@ -110,7 +110,7 @@ async fn the_gemini_key_is_in_a_header() {
             .await;
     assert_eq!(generate("gemini", &set(&server.url).settings).await.unwrap().bytes, png());
     let request = &server.requests()[0];
-    assert_eq!(request.line, "POST /v1beta/models/gemini-2.5-flash-image:generateContent");
+    assert_eq!(request.line, "POST /v1beta/models/gemini-3.1-flash-lite-image:generateContent");
     assert!(request.headers.contains(&format!("x-goog-api-key: {CANARY}\n")));
     assert_eq!(request.json()["generationConfig"]["imageConfig"]["aspectRatio"], "16:9");
 }

@@ -150,6 +150,11 @@ impl Http {
         host(&self.base)
     }
 
+    /// Whether the server is on this machine or in the local network.
+    pub(super) fn is_local(&self) -> bool {
+        is_local_network(&self.base)
+    }
+
     /// The URL of `path` below the base URL; `path` is already percent-encoded.
     pub(super) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();

@@ -44,6 +44,10 @@ impl Provider for Builtin {
         "the built-in painter".to_owned()
     }
 
+    fn price(&self, _model: &str, _size: Pixels) -> Option<f64> {
+        Some(0.0)
+    }
+
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(paint(recipe, progress))
     }
@@ -62,5 +66,5 @@ async fn paint(recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedIma
     });
     let internal = |error: &dyn std::error::Error| PromptError::Internal(error.to_string());
     let bytes = painted.await.map_err(|error| internal(&error))?.map_err(|error| internal(&error))?;
-    Ok(GeneratedImage { bytes, seed: Some(seed), cost: Some(0.0), title: Some(report.title), notes: report.notes })
+    Ok(GeneratedImage { bytes, seed: Some(seed), cost: None, title: Some(report.title), notes: report.notes })
 }

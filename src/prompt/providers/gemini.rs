@@ -15,7 +15,7 @@ use crate::prompt::{
 
 const NAME: Name = Name::Gemini;
 
-/// The supported aspect ratios, with the sizes of gemini-2.5-flash-image.
+/// The supported aspect ratios, with about the sizes of all models.
 const RATIOS: &Ratios = &[
     ("16:9", (1344, 768)),
     ("1:1", (1024, 1024)),
@@ -50,7 +50,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             base_url: "https://generativelanguage.googleapis.com".to_owned(),
-            model: "gemini-2.5-flash-image".to_owned(),
+            model: "gemini-3.1-flash-lite-image".to_owned(),
             key_env: "GEMINI_API_KEY".to_owned(),
             key_file: String::new(),
         }
@@ -67,7 +67,7 @@ impl ProviderSettings for Settings {
     }
 
     fn hints(&self) -> Hints {
-        Hints { models: Some("Google offers gemini-2.5-flash-image"), ..Hints::default() }
+        Hints { models: Some("Google offers gemini-3.1-flash-lite-image"), ..Hints::default() }
     }
 
     fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
@@ -105,6 +105,14 @@ impl Provider for Gemini {
         nearest_ratio(RATIOS, size.pixels).1
     }
 
+    fn is_original(&self) -> bool {
+        self.http.base().host_str() == Some("generativelanguage.googleapis.com")
+    }
+
+    fn price(&self, model: &str, _size: Pixels) -> Option<f64> {
+        price(model)
+    }
+
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }
@@ -128,8 +136,7 @@ impl Gemini {
         let make =
             |body: &Value| Ok(self.http.with_key_header(self.http.post_json(url.clone(), body), key_header.clone()));
         let find = |response: &Value| self.find_image(response);
-        let image = self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find).await?;
-        Ok(GeneratedImage { cost: cost(&recipe.model), ..image })
+        self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find).await
     }
 
     /// The image among the parts of a response, or of an array of streamed responses.
@@ -157,11 +164,13 @@ impl Gemini {
     }
 }
 
-/// The price of an image in US dollars, as of November 2026.
-fn cost(model: &str) -> Option<f64> {
+/// The price of an image of about one megapixel in US dollars, as of November 2026.
+fn price(model: &str) -> Option<f64> {
     match model {
         "gemini-2.5-flash-image" => Some(0.039),
         "gemini-3.1-flash-lite-image" => Some(0.0336),
+        "gemini-3.1-flash-image" => Some(0.0672),
+        "gemini-3-pro-image" => Some(0.134),
         _ => None,
     }
 }

@@ -16,6 +16,9 @@ use crate::prompt::{
 
 const NAME: Name = Name::OpenAi;
 
+/// The host of OpenAI's own server.
+const OFFICIAL_HOST: &str = "api.openai.com";
+
 /// The request fields that not every server accepts.
 const OPTIONAL: [Pointer; 8] = [
     "/n",
@@ -46,7 +49,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             base_url: "https://api.openai.com/v1".to_owned(),
-            model: "gpt-image-2".to_owned(),
+            model: "gpt-image-2.5-flare".to_owned(),
             key_env: "OPENAI_API_KEY".to_owned(),
             key_file: String::new(),
             size: String::new(),
@@ -62,7 +65,11 @@ impl ProviderSettings for Settings {
         sizes::parse("prompt.openai.size", &self.size)?;
         match &*self.quality {
             "" | "low" | "medium" | "high" | "auto" | "xhigh" | "max" | "standard" | "hd" => Ok(()),
-            other => Err(PromptError::setting("prompt.openai.quality", other, "low, medium, high, auto or empty")),
+            other => Err(PromptError::setting(
+                "prompt.openai.quality",
+                other,
+                "low, medium, high, xhigh, max, auto or empty",
+            )),
         }
     }
 
@@ -72,7 +79,7 @@ impl ProviderSettings for Settings {
 
     fn hints(&self) -> Hints {
         Hints {
-            models: Some("OpenAI offers gpt-image-2"),
+            models: Some("OpenAI offers gpt-image-2.5-flare and gpt-image-2.6-flare"),
             image_hosts: Some("prompt.openai.image_hosts"),
             ..Hints::default()
         }
@@ -85,7 +92,7 @@ impl ProviderSettings for Settings {
         }
         let sources = KeySources { provider: NAME, variable: &self.key_env, file: &self.key_file };
         // Self-hosted servers usually need no key.
-        let needs_key = base.host_str() == Some("api.openai.com");
+        let needs_key = base.host_str() == Some(OFFICIAL_HOST);
         let key = if needs_key { Some(sources.require()?) } else { sources.find()? };
         let size = sizes::parse("prompt.openai.size", &self.size)?;
         Ok(Box::new(OpenAi { http: Http::open(NAME, base, TIME_LIMIT, key)?, settings: self.clone(), size }))
@@ -143,6 +150,18 @@ impl Provider for OpenAi {
 
     fn lacks(&self, model: &str, option: UnsupportedOption) -> String {
         format!("model {model:?} does not support {}", option.name())
+    }
+
+    fn is_original(&self) -> bool {
+        self.http.base().host_str() == Some(OFFICIAL_HOST)
+    }
+
+    fn price(&self, model: &str, size: Pixels) -> Option<f64> {
+        if self.is_original() {
+            price(model, size, &self.settings.quality)
+        } else {
+            self.http.is_local().then_some(0.0)
+        }
     }
 
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
@@ -240,4 +259,19 @@ fn host_or_scheme(url: &Url) -> String {
 fn is_gpt(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
     name.starts_with("gpt-") || name.starts_with("chatgpt-")
+}
+
+/// The price of an image of one of OpenAI's models in US dollars, as of November 2026; it grows slowly with the size.
+/// The price of the 2.6 models per image is not published.
+pub(super) fn price(model: &str, size: Pixels, quality: &str) -> Option<f64> {
+    let prices = match model {
+        "gpt-image-2.5-flare" | "gpt-image-2.5-sunburst" => [0.0044, 0.0103, 0.0396, 0.0704, 0.158],
+        "gpt-image-2" => [0.005, 0.04, 0.158, f64::NAN, f64::NAN],
+        "gpt-image-1.5" => [0.013, 0.05, 0.20, f64::NAN, f64::NAN],
+        "gpt-image-1-mini" => [0.006, 0.015, f64::NAN, f64::NAN, f64::NAN],
+        _ => return None,
+    };
+    let index = ["low", "medium", "high", "xhigh", "max"].iter().position(|known| *known == quality)?;
+    let is_full_hd = u64::from(size.0) * u64::from(size.1) <= 1920 * 1088;
+    Some(if is_full_hd { prices[index] } else { prices[index] * 1.4 }).filter(|price| price.is_finite())
 }

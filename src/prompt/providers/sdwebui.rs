@@ -138,6 +138,11 @@ impl Provider for SdWebUi {
         size_for(self.size, size)
     }
 
+    /// Free on the user's own machines.
+    fn price(&self, _model: &str, _size: Pixels) -> Option<f64> {
+        self.http.is_local().then_some(0.0)
+    }
+
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }

@@ -86,6 +86,10 @@ impl Provider for Stability {
         nearest_ratio(STABLE_IMAGE, size.pixels).1
     }
 
+    fn price(&self, model: &str, _size: Pixels) -> Option<f64> {
+        price(model)
+    }
+
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }
@@ -101,8 +105,7 @@ impl Stability {
             Ok(self.http.with_bearer_key(request))
         };
         let find = |response: &Value| self.find_image(response);
-        let image = self.http.request_image(&recipe.model, progress, fields(recipe), &OPTIONAL, make, find).await?;
-        Ok(GeneratedImage { cost: cost(&recipe.model), ..image })
+        self.http.request_image(&recipe.model, progress, fields(recipe), &OPTIONAL, make, find).await
     }
 
     fn find_image(&self, response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
@@ -139,12 +142,13 @@ fn form(fields: &Value) -> Form {
 }
 
 /// The price of an image in US dollars, as of November 2026.
-fn cost(model: &str) -> Option<f64> {
+fn price(model: &str) -> Option<f64> {
     match model {
         "core" => Some(0.03),
         "ultra" => Some(0.08),
         "sd3.5-large" => Some(0.065),
         "sd3.5-large-turbo" => Some(0.04),
+        "sd3.5-medium" => Some(0.035),
         _ => None,
     }
 }

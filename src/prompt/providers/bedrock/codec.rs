@@ -175,7 +175,7 @@ pub(super) fn find_image(response: &Value, http: &Http) -> Result<Option<Generat
 }
 
 /// The price of an image in US dollars, as of November 2026.
-pub(super) fn cost(model: &str) -> Option<f64> {
+pub(super) fn price(model: &str) -> Option<f64> {
     let prices = [("stable-image-core", 0.04), ("sd3-5-large", 0.08), ("stable-image-ultra", 0.14)];
     prices.into_iter().find(|(part, _)| model.contains(part)).map(|(_, price)| price)
 }

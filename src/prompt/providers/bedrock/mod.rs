@@ -141,6 +141,14 @@ impl Provider for Bedrock {
         Family::of(model, &self.settings.family).size_for(size.pixels)
     }
 
+    fn is_original(&self) -> bool {
+        self.settings.endpoint.is_empty()
+    }
+
+    fn price(&self, model: &str, _size: Pixels) -> Option<f64> {
+        codec::price(model)
+    }
+
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }
@@ -161,7 +169,7 @@ impl Bedrock {
         let image = self.http.request_image(&recipe.model, progress, body, &codec::OPTIONAL, make, find).await;
         let image = image.map_err(|error| self.with_region(error))?;
         let notes = family.note(recipe).into_iter().chain(image.notes).collect();
-        Ok(GeneratedImage { cost: codec::cost(&recipe.model), notes, ..image })
+        Ok(GeneratedImage { notes, ..image })
     }
 
     fn request(
