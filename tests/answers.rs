@@ -12,8 +12,23 @@ use http::{Reply, Server, json, text};
 use serde_json::{Value, json};
 use support::{base64, generate, png, set, workflow};
 
-/// The providers whose response contains the image itself.
-const DIRECT: [&str; 6] = ["openai", "bedrock", "gateway", "sdwebui", "stability", "gemini"];
+/// The providers whose first response may be the image itself.
+const DIRECT: [&str; 14] = [
+    "openai",
+    "azure",
+    "bedrock",
+    "gateway",
+    "sdwebui",
+    "stability",
+    "gemini",
+    "vertex",
+    "openrouter",
+    "bfl",
+    "fal",
+    "xai",
+    "together",
+    "huggingface",
+];
 
 /// Requests an image from `name`, whose server sends `answer`, and serves an image at /a.png.
 async fn answered(name: &str, status: u16, answer: Value) -> Result<GeneratedImage, PromptError> {
@@ -46,6 +61,16 @@ async fn images_are_found_in_unusual_responses() {
         ("openai", json!({"data": {"b64_json": image}})),
         ("openai", json!({"data": [image]})),
         ("openai", json!({"data": null, "images": [{"url": url}]})),
+        ("openrouter", json!({"created": 1, "data": [{"b64_json": image}], "usage": {"cost": null}})),
+        ("fal", json!({"images": [{"url": data_url, "width": 32}], "has_nsfw_concepts": [false], "prompt": "beach"})),
+        ("fal", json!({"images": [{"url": url}], "has_nsfw_concepts": null})),
+        ("xai", json!({"data": [{"b64_json": data_url, "revised_prompt": ""}], "block_reason": null})),
+        (
+            "together",
+            json!({"id": "1", "object": "list", "data": [{"index": 0, "b64_json": image, "type": "b64_json"}]}),
+        ),
+        ("azure", json!({"created": 1, "data": [{"url": url}]})),
+        ("vertex", part(json!({"inlineData": {"data": image}}))),
         ("sdwebui", json!({"images": [image], "parameters": {}, "info": null})),
         ("sdwebui", json!({"images": [image], "info": {"seed": 5}})),
         ("sdwebui", json!({"images": [image], "info": "not JSON"})),

@@ -88,7 +88,7 @@ fn list(gallery: &Gallery, json: bool) -> Result<(), CliError> {
         let star = if entry.favourite { "*" } else { " " };
         let provider = &entry.recipe.provider;
         let age = age(entry);
-        writeln!(out, "{star} {:50} {provider:10} {age:>9}  {}", entry.id, one_line(entry.name()))?;
+        writeln!(out, "{star} {:50} {provider:11} {age:>9}  {}", entry.id, one_line(entry.name()))?;
     }
     if listing.entries.is_empty() {
         writeln!(io::stderr(), "your gallery is empty; try `bgcam set-prompt \"beach at sunset\"`")?;

@@ -160,10 +160,10 @@ fn write_provider(out: &mut impl Write, info: &ProviderInfo, default: &str) -> i
     let name = info.name.to_string();
     let marker = if name == default { "*" } else { " " };
     match &info.why_not {
-        None => writeln!(out, "{marker} {name:10} {GOOD}ready{GOOD:#}     {} {}", info.model, info.note),
+        None => writeln!(out, "{marker} {name:11} {GOOD}ready{GOOD:#}     {} {}", info.model, info.note),
         Some(failure) => {
-            writeln!(out, "{marker} {name:10} not ready {failure}")?;
-            let hint = |hint| writeln!(out, "                       {DIM}hint: {hint}{DIM:#}");
+            writeln!(out, "{marker} {name:11} not ready {failure}")?;
+            let hint = |hint| writeln!(out, "                        {DIM}hint: {hint}{DIM:#}");
             failure.hint.iter().try_for_each(hint)
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, PromptError, Provider, settings::PromptSettings};
+use super::{Name, PromptError, Provider, SizeRequest, settings::PromptSettings};
 use crate::error::Failure;
 
 /// Prepares the provider called `name`: reads its settings, API key and files, and connects to nothing.
@@ -19,6 +19,8 @@ pub fn open(name: &str, settings: &PromptSettings) -> Result<Box<dyn Provider>, 
 pub struct ProviderInfo {
     /// Its name.
     pub name: Name,
+    /// Its name for people.
+    pub title: String,
     /// Whether it is ready for use.
     pub configured: bool,
     /// What is missing or invalid.
@@ -28,25 +30,33 @@ pub struct ProviderInfo {
     pub model: String,
     /// Its server, or what it does.
     pub note: String,
+    /// The price of an image of 1280x720 pixels with the configured model in US dollars; `None` if it is unknown.
+    pub price: Option<f64>,
 }
 
 /// All providers, and whether each is configured.
 pub fn list(settings: &PromptSettings) -> Vec<ProviderInfo> {
-    let info = |name: Name| match settings.of(name).open() {
-        Ok(provider) => ProviderInfo {
-            name,
-            configured: true,
-            why_not: None,
-            model: provider.model().unwrap_or_default().to_owned(),
-            note: provider.summary(),
-        },
-        Err(error) => ProviderInfo {
-            name,
-            configured: false,
-            why_not: Some(Failure::from(error)),
-            model: String::new(),
-            note: String::new(),
-        },
+    let info = |name: &Name| {
+        let (provider, why_not) = match settings.of(*name).open() {
+            Ok(provider) => (Some(provider), None),
+            Err(error) => (None, Some(Failure::from(error))),
+        };
+        let provider = provider.as_deref();
+        ProviderInfo {
+            name: *name,
+            title: name.title().to_owned(),
+            configured: provider.is_some(),
+            why_not,
+            model: provider.and_then(Provider::model).unwrap_or_default().to_owned(),
+            note: provider.map(Provider::summary).unwrap_or_default(),
+            price: provider.and_then(usual_price),
+        }
     };
-    Name::ALL.iter().copied().map(info).collect()
+    Name::ALL.iter().map(info).collect()
+}
+
+/// The price of an image in the usual size with the configured model.
+fn usual_price(provider: &dyn Provider) -> Option<f64> {
+    let model = provider.model().unwrap_or_default();
+    provider.price(model, provider.size_for(model, SizeRequest::new(None, (1280, 720))))
 }

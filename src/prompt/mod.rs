@@ -10,6 +10,7 @@ mod api_key;
 pub mod catalogue;
 mod error;
 mod error_detail;
+mod hosted;
 mod http;
 mod name;
 pub mod notes;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! define_names {
     (
-        { $($(#[$free_doc:meta])* $free_module:ident $Free:ident,)* }
-        { $($(#[$doc:meta])* $module:ident $Variant:ident,)* }
+        { $($(#[$free_doc:meta])* $free_module:ident $Free:ident $free_title:literal,)* }
+        { $($(#[$doc:meta])* $module:ident $Variant:ident $title:literal,)* }
     ) => {
         /// The name of a provider.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +26,14 @@ macro_rules! define_names {
                 match self {
                     $(Self::$Free => stringify!($free_module),)*
                     $(Self::$Variant => stringify!($module),)*
+                }
+            }
+
+            /// The name for people, such as `Black Forest Labs`.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Self::$Free => $free_title,)*
+                    $(Self::$Variant => $title,)*
                 }
             }
         }

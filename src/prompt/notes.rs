@@ -78,6 +78,21 @@ mod tests {
         settings.stability.key_file = key.display().to_string();
         settings.gemini.key_file = key.display().to_string();
         settings.bedrock.key_file = key.display().to_string();
+        for key_file in [
+            &mut settings.azure.key_file,
+            &mut settings.vertex.key_file,
+            &mut settings.openrouter.key_file,
+            &mut settings.bfl.key_file,
+            &mut settings.fal.key_file,
+            &mut settings.xai.key_file,
+            &mut settings.together.key_file,
+            &mut settings.huggingface.key_file,
+        ] {
+            *key_file = key.display().to_string();
+        }
+        settings.azure.endpoint = "https://host.example".to_owned();
+        settings.azure.deployment = "gpt-image-2".to_owned();
+        settings.vertex.project = "p".to_owned();
         settings
     }
 
@@ -106,6 +121,14 @@ mod tests {
             ("comfyui", &["model \"other\"", "no %negative%", "no %seed%", "no %width%"]),
             ("stability", &["1152x896"]),
             ("gemini", &["1184x864"]),
+            ("vertex", &["1184x864"]),
+            ("azure", &["seed 7", "1328x992"]),
+            ("openrouter", &["1184x864"]),
+            ("bfl", &["\"people\""]),
+            ("fal", &[]),
+            ("xai", &["seed 7", "1184x864"]),
+            ("together", &[]),
+            ("huggingface", &[]),
             ("command", &["model \"other\""]),
         ] {
             let provider = catalogue::open(name, &settings).unwrap();

@@ -30,7 +30,7 @@ const fn replaced(provider: Name, model: &'static str, successor: &'static str) 
 
 const STABLE_IMAGE_CORE: &str = "stability.stable-image-core-v1:1";
 
-const RETIREMENTS: [Retirement; 23] = [
+const RETIREMENTS: [Retirement; 28] = [
     ended(Name::OpenAi, "dall-e-2", "2026-05-12", "gpt-image-2.5-flare"),
     ended(Name::OpenAi, "dall-e-3", "2026-05-12", "gpt-image-2.5-flare"),
     ended(Name::OpenAi, "gpt-image-1", "2026-10-23", "gpt-image-2.5-flare"),
@@ -49,6 +49,12 @@ const RETIREMENTS: [Retirement; 23] = [
     ended(Name::Gemini, "gemini-3-pro-image-preview", "2026-06-25", "gemini-3-pro-image"),
     ended(Name::Gemini, "gemini-3.1-flash-image-preview", "2026-06-25", "gemini-3.1-flash-image"),
     ended(Name::Gemini, "gemini-2.5-flash-image", "2027-03-15", "gemini-3.1-flash-lite-image"),
+    ended(Name::Vertex, "gemini-2.5-flash-image", "2027-03-15", "gemini-3.1-flash-lite-image"),
+    ended(Name::Vertex, "gemini-3.1-flash-image", "2027-05-28", "gemini-3.1-flash-lite-image"),
+    ended(Name::Vertex, "gemini-3-pro-image", "2027-05-28", "gemini-3.1-flash-lite-image"),
+    // Requests are redirected to the successor, at its price.
+    replaced(Name::Xai, "grok-imagine-image-quality", "grok-imagine-image-2.0"),
+    replaced(Name::Xai, "grok-imagine-image-pro", "grok-imagine-image-2.0"),
     replaced(Name::Gemini, "gemini-2.0-flash-preview-image-generation", "gemini-3.1-flash-lite-image"),
     replaced(Name::Gemini, "gemini-2.5-flash-image-preview", "gemini-3.1-flash-lite-image"),
     replaced(Name::Stability, "sd3-large", "sd3.5-large"),

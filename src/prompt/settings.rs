@@ -11,8 +11,8 @@ use super::{Hints, Name, PromptError, ProviderSettings, providers, template};
 
 macro_rules! define_settings {
     (
-        { $($(#[$free_doc:meta])* $free_module:ident $Free:ident,)* }
-        { $($(#[$doc:meta])* $module:ident $Variant:ident,)* }
+        { $($(#[$free_doc:meta])* $free_module:ident $Free:ident $free_title:literal,)* }
+        { $($(#[$doc:meta])* $module:ident $Variant:ident $title:literal,)* }
     ) => {
         /// The `[prompt]` table of the configuration with the tables of the providers; missing keys have their
         /// defaults.

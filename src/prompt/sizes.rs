@@ -54,6 +54,11 @@ pub(super) fn of_area(size: Pixels, area: f32, step: u32) -> Pixels {
     (side((area * ratio).sqrt()), side((area / ratio).sqrt()))
 }
 
+/// The size in megapixels.
+pub(super) fn megapixels((width, height): Pixels) -> f64 {
+    f64::from(width) * f64::from(height) / 1e6
+}
+
 /// How far apart two aspect ratios are.
 fn distance(a: Pixels, b: Pixels) -> f32 {
     (ratio(a) / ratio(b)).ln().abs()
@@ -62,6 +67,18 @@ fn distance(a: Pixels, b: Pixels) -> f32 {
 fn ratio((width, height): Pixels) -> f32 {
     width.max(1) as f32 / height.max(1) as f32
 }
+
+/// The aspect ratios of Gemini and most other multimodal models, with about their sizes.
+pub(super) const MEGAPIXEL: &Ratios = &[
+    ("16:9", (1344, 768)),
+    ("1:1", (1024, 1024)),
+    ("21:9", (1536, 672)),
+    ("3:2", (1248, 832)),
+    ("2:3", (832, 1248)),
+    ("4:3", (1184, 864)),
+    ("3:4", (864, 1184)),
+    ("9:16", (768, 1344)),
+];
 
 /// The aspect ratios of Stable Image and SD3, with the sizes of SDXL.
 pub(super) const STABLE_IMAGE: &Ratios = &[

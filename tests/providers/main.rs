@@ -7,6 +7,7 @@ mod http;
 mod support;
 
 mod connection;
+mod hosted;
 mod program;
 mod rejections;
 mod requests;
@@ -50,7 +51,10 @@ async fn keys_never_reach_a_message_or_a_log() {
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
     subscriber.try_init().unwrap();
     let echo = format!("your key {CANARY} is bad\r\n\x1b[31m");
-    for name in ["openai", "bedrock", "gateway", "stability", "gemini"] {
+    for name in Name::ALL.iter().map(|name| name.as_str()) {
+        if ["builtin", "sdwebui", "comfyui", "command"].contains(&name) {
+            continue; // they have no key, or one that is no secret of a service
+        }
         for (status, body) in [
             (401, json!({"error": {"message": echo}})),
             (429, json!({"message": echo})),

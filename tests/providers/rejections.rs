@@ -63,6 +63,88 @@ fn rejections() -> Vec<(&'static str, u16, Value, &'static str)> {
             "Sorry.",
         ),
         (
+            "gemini",
+            400,
+            google("INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
+            "rejected the API",
+        ),
+        ("vertex", 401, google("UNAUTHENTICATED", "invalid authentication credentials"), "rejected the API key"),
+        ("vertex", 404, google("NOT_FOUND", "Publisher Model `projects/p/x` was not found"), "has no model"),
+        ("vertex", 429, google("RESOURCE_EXHAUSTED", "Resource exhausted. Try again later."), "is busy"),
+        ("vertex", 200, json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}), "rejected this prompt"),
+        ("azure", 401, openai("401", "Access denied due to invalid subscription key"), "rejected the API key"),
+        ("azure", 404, openai("DeploymentNotFound", "The API deployment for this resource does not exist"), "no model"),
+        (
+            "azure",
+            400,
+            openai("contentFilter", "Your task failed as a result of our safety system"),
+            "rejected this prompt",
+        ),
+        ("azure", 429, openai("429", "Requests have exceeded call rate limit"), "is busy"),
+        ("azure", 400, openai("insufficient_quota", "no"), "is out of credit"),
+        (
+            "openrouter",
+            401,
+            json!({"error": {"code": 401, "message": "No auth credentials found"}}),
+            "rejected the API",
+        ),
+        ("openrouter", 402, json!({"error": {"code": 402, "message": "Insufficient credits"}}), "is out of credit"),
+        (
+            "openrouter",
+            403,
+            json!({"error": {"code": 403, "message": "Your input was flagged", "metadata": {"reasons": ["violence"]}}}),
+            "rejected this prompt",
+        ),
+        ("openrouter", 400, json!({"error": {"code": 400, "message": "x/y is not a valid model ID"}}), "has no model"),
+        ("openrouter", 429, json!({"error": {"code": 429, "message": "Rate limited upstream"}}), "is busy"),
+        ("openrouter", 529, json!({"error": {"code": 529, "message": "Provider overloaded"}}), "is busy"),
+        ("openrouter", 200, json!({"error": {"code": 502, "message": "upstream failed"}}), "upstream failed"),
+        ("fal", 401, json!({"detail": "Authentication is required"}), "rejected the API key"),
+        ("fal", 403, json!({"detail": "User is locked. Reason: Exhausted balance."}), "is out of credit"),
+        ("fal", 404, json!({"detail": "Application 'flux9' not found"}), "has no model \"fal-ai/flux/schnell\""),
+        (
+            "fal",
+            422,
+            json!({"detail": [{"loc": ["body", "prompt"], "msg": "no", "type": "content_policy_violation"}]}),
+            "rejected this prompt",
+        ),
+        ("fal", 429, json!({"detail": "Too many concurrent requests"}), "is busy"),
+        (
+            "fal",
+            200,
+            json!({"images": [{"url": "https://v3.fal.media/a.png"}], "has_nsfw_concepts": [true]}),
+            "rejected this prompt",
+        ),
+        ("fal", 200, json!({"images": [{"url": "https://fal.media.evil.example/a"}]}), "fal.media.evil.example"),
+        ("bfl", 403, json!({"detail": "Not authenticated"}), "rejected the API key"),
+        ("bfl", 402, json!({"detail": "Insufficient credits"}), "is out of credit"),
+        ("bfl", 404, json!({"detail": "Not Found"}), "has no model \"flux-2-pro\""),
+        ("bfl", 429, json!({"detail": "Too many active tasks"}), "is busy"),
+        ("bfl", 422, json!({"detail": [{"loc": ["body", "prompt"], "msg": "too long"}]}), "rejected the request"),
+        ("bfl", 200, json!({"id": "1", "polling_url": "https://evil-bfl.ai/v1/get_result?id=1"}), "evil-bfl.ai"),
+        (
+            "xai",
+            400,
+            json!({"code": "invalid-argument", "error": "Incorrect API key provided: xa***"}),
+            "rejected the API",
+        ),
+        ("xai", 404, json!({"code": "not-found", "error": "The model grok-9 does not exist"}), "has no model"),
+        ("xai", 403, json!({"error": "Your team has reached its monthly spending limit"}), "is out of credit"),
+        ("xai", 400, json!({"error": "Generated image rejected by content moderation."}), "rejected this prompt"),
+        ("xai", 429, json!({"error": "Too many requests"}), "is busy"),
+        ("xai", 200, json!({"data": [], "block_reason": "violence"}), "rejected this prompt: violence"),
+        ("xai", 200, json!({"data": [{"url": "", "respect_moderation": false}]}), "rejected this prompt"),
+        ("together", 401, openai("invalid_api_key", "Invalid API key provided"), "rejected the API key"),
+        ("together", 402, openai("credit_limit", "Credit limit exceeded"), "is out of credit"),
+        ("together", 404, openai("model_not_available", "Unable to access model x"), "has no model"),
+        ("together", 422, openai("nsfw", "NSFW content detected"), "rejected this prompt"),
+        ("together", 429, openai("rate_limit", "slow down"), "is busy"),
+        ("huggingface", 401, json!({"error": "Invalid username or password."}), "rejected the API key"),
+        ("huggingface", 402, json!({"error": "You have exceeded your monthly included credits"}), "is out of credit"),
+        ("huggingface", 400, json!({"error": "Model not supported by provider hf-inference"}), "has no model"),
+        ("huggingface", 404, json!({"error": "Not Found"}), "has no model"),
+        ("huggingface", 503, json!({"error": "Model x is currently loading", "estimated_time": 20.0}), "(status 503)"),
+        (
             "sdwebui",
             500,
             json!({"error": "OutOfMemoryError", "detail": "", "errors": "CUDA out of memory"}),
@@ -76,7 +158,8 @@ fn rejections() -> Vec<(&'static str, u16, Value, &'static str)> {
 #[tokio::test]
 async fn rejections_are_understood() {
     for (name, status, body, expected) in rejections() {
-        let error = answered(name, json(status, &body)).await.unwrap_err();
+        let reply = Reply::Full(status, "Retry-After: 0\r\n", body.to_string().into_bytes());
+        let error = answered(name, reply).await.unwrap_err();
         let needs_no_hint = matches!(error, PromptError::BadResponse { .. } | PromptError::BadRequest { .. });
         let failure = Failure::from(error);
         assert!(failure.message.contains(expected), "{name} {status} {body}: {failure}");

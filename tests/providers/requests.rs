@@ -32,6 +32,17 @@ async fn compatible_services_get_the_fields_they_support() {
 }
 
 #[tokio::test]
+async fn the_path_can_be_changed() {
+    let server = Server::always(json(200, &json!({"data": [{"b64_json": base64()}]}))).await;
+    let mut set = set(&format!("{}/api/v1", server.url));
+    set.settings.openai.path = "images".to_owned();
+    generate("openai", &set.settings).await.unwrap();
+    assert_eq!(server.requests()[0].line, "POST /api/v1/images");
+    set.settings.openai.path = "images?key=1".to_owned();
+    assert!(set.settings.check().unwrap_err().to_string().contains("prompt.openai.path"));
+}
+
+#[tokio::test]
 async fn image_urls_are_followed_only_on_the_same_host() {
     let server = Server::start(|_, request| match &*request.line {
         "GET /images/1.png" => Reply::Full(200, "", png()),

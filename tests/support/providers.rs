@@ -44,12 +44,22 @@ pub fn set(url: &str) -> Set {
         (&mut settings.stability.base_url, &mut settings.stability.key_env, &mut settings.stability.key_file),
         (&mut settings.gemini.base_url, &mut settings.gemini.key_env, &mut settings.gemini.key_file),
         (&mut settings.bedrock.endpoint, &mut settings.bedrock.key_env, &mut settings.bedrock.key_file),
+        (&mut settings.azure.endpoint, &mut settings.azure.key_env, &mut settings.azure.key_file),
+        (&mut settings.vertex.endpoint, &mut settings.vertex.key_env, &mut settings.vertex.key_file),
+        (&mut settings.openrouter.base_url, &mut settings.openrouter.key_env, &mut settings.openrouter.key_file),
+        (&mut settings.bfl.base_url, &mut settings.bfl.key_env, &mut settings.bfl.key_file),
+        (&mut settings.fal.base_url, &mut settings.fal.key_env, &mut settings.fal.key_file),
+        (&mut settings.xai.base_url, &mut settings.xai.key_env, &mut settings.xai.key_file),
+        (&mut settings.together.base_url, &mut settings.together.key_env, &mut settings.together.key_file),
+        (&mut settings.huggingface.base_url, &mut settings.huggingface.key_env, &mut settings.huggingface.key_file),
     ] {
         url.clone_into(server);
         key_env.clear();
         key.clone_into(key_file);
     }
     settings.gateway.url.push_str("/image/make");
+    settings.azure.deployment = "gpt-image-2".to_owned();
+    settings.vertex.project = "my-project".to_owned();
     url.clone_into(&mut settings.sdwebui.url);
     settings.sdwebui.key_env.clear();
     url.clone_into(&mut settings.comfyui.url);

@@ -1,6 +1,8 @@
 //! The HTTP client of all providers: bounded responses, retries, and no API keys in messages.
 
 mod address;
+mod images;
+mod key;
 mod optional;
 mod proxy;
 mod rejection;
@@ -13,6 +15,8 @@ use std::{
 
 pub(super) use address::{check_url, host, parse_url, same_origin};
 use address::{is_local_network, is_loopback};
+pub(super) use images::{ImageHosts, ImageRequest, ResponseFuture, at_once};
+pub(super) use key::KeyHeader;
 pub(super) use optional::Pointer;
 use proxy::Proxy;
 use reqwest::{
@@ -36,13 +40,15 @@ const MAX_REDIRECTS: usize = 5;
 
 /// A client for a provider's server, with its API key.
 #[derive(Debug)]
-pub(super) struct Http {
+pub struct Http {
     provider: Name,
     client: Client,
     base: Url,
     /// The time limit for one image, including retries.
     total: Duration,
     key: Option<SecretString>,
+    /// The header that carries the key, unless a request chooses one.
+    key_header: KeyHeader,
     /// Other secrets that messages must not show, such as a session token.
     hidden: Mutex<Vec<SecretString>>,
 }
@@ -129,7 +135,7 @@ impl Http {
             host: host(&base),
             why: crate::error::chain(&error.without_url()),
         })?;
-        Ok(Self { provider, client, base, total, key, hidden: Mutex::default() })
+        Ok(Self { provider, client, base, total, key, key_header: KeyHeader::default(), hidden: Mutex::default() })
     }
 
     /// Sets further secrets that messages must not show.

@@ -12,7 +12,7 @@ use super::{
 use crate::prompt::{Name, PromptError, error_detail::ErrorDetail};
 
 /// Phrases of servers whose content filter rejected a prompt or an image.
-const MODERATED: [&str; 8] = [
+const MODERATED: [&str; 12] = [
     "moderation",
     "content_policy",
     "content policy",
@@ -21,9 +21,13 @@ const MODERATED: [&str; 8] = [
     "safety system",
     "filter reason",
     "responsible ai",
+    "contentfilter",
+    "content_filter",
+    "nsfw",
+    "was flagged",
 ];
 /// Phrases for an account that is out of credit or at its limit.
-const QUOTA_EXCEEDED: [&str; 9] = [
+const QUOTA_EXCEEDED: [&str; 12] = [
     "insufficient_quota",
     "billing_hard_limit",
     "billing hard limit",
@@ -33,6 +37,9 @@ const QUOTA_EXCEEDED: [&str; 9] = [
     "insufficient balance",
     "insufficient_balance",
     "insufficient funds",
+    "exhausted balance",
+    "spending limit",
+    "available credits",
 ];
 /// Phrases of servers that are overloaded or limit the rate.
 const BUSY: [&str; 6] = [
@@ -44,7 +51,7 @@ const BUSY: [&str; 6] = [
     "overloaded",
 ];
 /// Phrases for a model that does not exist or is retired.
-const MODEL_NOT_FOUND: [&str; 10] = [
+const MODEL_NOT_FOUND: [&str; 13] = [
     "model_not_found",
     "end of its life",
     "model identifier is invalid",
@@ -55,7 +62,13 @@ const MODEL_NOT_FOUND: [&str; 10] = [
     "model is deprecated",
     "resourcenotfoundexception",
     "unknown model",
+    "deploymentnotfound",
+    "not a valid model",
+    "model not supported",
 ];
+
+/// Phrases of servers that reject the API key with status 400.
+const BAD_KEY: [&str; 4] = ["incorrect api key", "invalid api key", "api key not valid", "api_key_invalid"];
 
 /// The error that the wording of a message implies, regardless of the status; `Err` returns `detail` if there is none.
 pub(super) fn from_wording(
@@ -107,6 +120,7 @@ impl Http {
             429 => PromptError::Throttled { provider, detail },
             _ if error.contains(&BUSY) => PromptError::Throttled { provider, detail },
             400..500 if error.contains(&MODEL_NOT_FOUND) => model_not_found(detail),
+            400 if error.contains(&BAD_KEY) => PromptError::KeyRejected { provider, status, detail },
             401 | 403 => PromptError::KeyRejected { provider, status, detail },
             404 | 410 if error.contains(&["model"]) => model_not_found(detail),
             404 | 405 | 410 => {

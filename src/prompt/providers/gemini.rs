@@ -10,25 +10,13 @@ use crate::prompt::{
     api_key::KeySources,
     http::{Http, Pointer, check_url},
     response::{bad_response, first_image, items, non_blank},
-    sizes::{Pixels, Ratios, nearest_ratio},
+    sizes::{MEGAPIXEL, Pixels, nearest_ratio},
 };
 
 const NAME: Name = Name::Gemini;
 
-/// The supported aspect ratios, with about the sizes of all models.
-const RATIOS: &Ratios = &[
-    ("16:9", (1344, 768)),
-    ("1:1", (1024, 1024)),
-    ("21:9", (1536, 672)),
-    ("3:2", (1248, 832)),
-    ("2:3", (832, 1248)),
-    ("4:3", (1184, 864)),
-    ("3:4", (864, 1184)),
-    ("9:16", (768, 1344)),
-];
-
 /// The request fields that not every model accepts.
-const OPTIONAL: [Pointer; 4] = [
+pub(super) const OPTIONAL: [Pointer; 4] = [
     "/generationConfig/seed",
     "/generationConfig/imageConfig/aspectRatio",
     "/generationConfig/imageConfig",
@@ -102,7 +90,7 @@ impl Provider for Gemini {
     }
 
     fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
-        nearest_ratio(RATIOS, size.pixels).1
+        self::size_for(size)
     }
 
     fn is_original(&self) -> bool {
@@ -120,52 +108,70 @@ impl Provider for Gemini {
 
 impl Gemini {
     async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
-        let mut body = json!({
-            "contents": [{"parts": [{"text": recipe.prompt}]}],
-            "generationConfig": {
-                "responseModalities": ["IMAGE"],
-                "imageConfig": {"aspectRatio": nearest_ratio(RATIOS, recipe.size).0},
-            },
-        });
-        if let Some(seed) = recipe.seed {
-            body["generationConfig"]["seed"] = (seed & 0x7fff_ffff).into(); // the API takes an int32
-        }
-        let model = recipe.model.replace(['/', '?', '#', ':'], "");
+        let model = path_segment(&recipe.model);
         let url = self.http.url(&format!("v1beta/models/{model}:generateContent"));
         let key_header = HeaderName::from_static("x-goog-api-key");
         let make =
             |body: &Value| Ok(self.http.with_key_header(self.http.post_json(url.clone(), body), key_header.clone()));
-        let find = |response: &Value| self.find_image(response);
-        self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find).await
+        let find = |response: &Value| find_image(NAME, &self.http, response);
+        self.http.request_image(&recipe.model, progress, body(recipe), &OPTIONAL, make, find).await
     }
+}
 
-    /// The image among the parts of a response, or of an array of streamed responses.
-    fn find_image(&self, response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
-        let candidates = || items(response).iter().flat_map(|response| items(&response["candidates"]));
-        let parts = || candidates().flat_map(|candidate| items(&candidate["content"]["parts"]));
-        let data = parts().flat_map(|part| [&part["inlineData"]["data"], &part["inline_data"]["data"]]);
-        if let Some(bytes) = first_image(NAME, data.filter_map(non_blank))? {
-            return Ok(Some(GeneratedImage::new(bytes)));
+/// The request for an image.
+pub(super) fn body(recipe: &Recipe) -> Value {
+    let mut body = json!({
+        "contents": [{"role": "user", "parts": [{"text": recipe.prompt}]}],
+        "generationConfig": {
+            "responseModalities": ["IMAGE"],
+            "imageConfig": {"aspectRatio": nearest_ratio(MEGAPIXEL, recipe.size).0},
+        },
+    });
+    if let Some(seed) = recipe.seed {
+        body["generationConfig"]["seed"] = (seed & 0x7fff_ffff).into(); // the API takes an int32
+    }
+    body
+}
+
+/// The size of the aspect ratio closest to that of `size`.
+pub(super) fn size_for(size: SizeRequest) -> Pixels {
+    nearest_ratio(MEGAPIXEL, size.pixels).1
+}
+
+/// A model id as one segment of a path.
+pub(super) fn path_segment(model: &str) -> String {
+    model.replace(['/', '?', '#', ':'], "")
+}
+
+/// The image among the parts of a response, or of an array of streamed responses.
+///
+/// # Errors
+/// If the response has a reason why there is none, or only text.
+pub(super) fn find_image(provider: Name, http: &Http, response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
+    let candidates = || items(response).iter().flat_map(|response| items(&response["candidates"]));
+    let parts = || candidates().flat_map(|candidate| items(&candidate["content"]["parts"]));
+    let data = parts().flat_map(|part| [&part["inlineData"]["data"], &part["inline_data"]["data"]]);
+    if let Some(bytes) = first_image(provider, data.filter_map(non_blank))? {
+        return Ok(Some(GeneratedImage::new(bytes)));
+    }
+    let moderated = |reason: &str| PromptError::Moderated { provider, detail: http.clean(reason) };
+    let blocked = items(response).iter().find_map(|response| non_blank(&response["promptFeedback"]["blockReason"]));
+    if let Some(reason) = blocked {
+        return Err(moderated(reason));
+    }
+    let text: String = parts().filter_map(|part| non_blank(&part["text"])).collect();
+    match candidates().find_map(|candidate| non_blank(&candidate["finishReason"])) {
+        None | Some("STOP" | "MAX_TOKENS") if text.is_empty() => Ok(None),
+        None | Some("STOP" | "MAX_TOKENS") => {
+            Err(bad_response(provider, format!("it returned only text: {}", http.clean(&text))))
         }
-        let moderated = |reason: &str| PromptError::Moderated { provider: NAME, detail: self.http.clean(reason) };
-        let blocked = items(response).iter().find_map(|response| non_blank(&response["promptFeedback"]["blockReason"]));
-        if let Some(reason) = blocked {
-            return Err(moderated(reason));
-        }
-        let text: String = parts().filter_map(|part| non_blank(&part["text"])).collect();
-        match candidates().find_map(|candidate| non_blank(&candidate["finishReason"])) {
-            None | Some("STOP" | "MAX_TOKENS") if text.is_empty() => Ok(None),
-            None | Some("STOP" | "MAX_TOKENS") => {
-                Err(bad_response(NAME, format!("it returned only text: {}", self.http.clean(&text))))
-            }
-            Some("NO_IMAGE") => Err(bad_response(NAME, "it generated no image for this prompt")),
-            Some(reason) => Err(moderated(reason)),
-        }
+        Some("NO_IMAGE") => Err(bad_response(provider, "it generated no image for this prompt")),
+        Some(reason) => Err(moderated(reason)),
     }
 }
 
 /// The price of an image of about one megapixel in US dollars, as of November 2026.
-fn price(model: &str) -> Option<f64> {
+pub(super) fn price(model: &str) -> Option<f64> {
     match model {
         "gemini-2.5-flash-image" => Some(0.039),
         "gemini-3.1-flash-lite-image" => Some(0.0336),

@@ -1,6 +1,5 @@
 //! The Images API of OpenAI, and of compatible services such as LocalAI, Ollama, sd-server and LiteLLM.
 
-use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -8,9 +7,8 @@ use crate::prompt::{
     GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest, UnsupportedOption,
     api_key::KeySources,
-    http::{Http, Pointer, check_url, host, parse_url, same_origin},
+    http::{Http, ImageHosts, ImageRequest, Pointer, at_once, check_url, parse_url},
     provider::TIME_LIMIT,
-    response::{bad_response, check_image, decode_image, items, non_blank},
     sizes::{self, Pixels},
 };
 
@@ -20,7 +18,7 @@ const NAME: Name = Name::OpenAi;
 const OFFICIAL_HOST: &str = "api.openai.com";
 
 /// The request fields that not every server accepts.
-const OPTIONAL: [Pointer; 8] = [
+pub(super) const OPTIONAL: [Pointer; 8] = [
     "/n",
     "/size",
     "/quality",
@@ -37,6 +35,7 @@ const OPTIONAL: [Pointer; 8] = [
 #[allow(missing_docs)] // config/bgcam.toml explains each of them
 pub struct Settings {
     pub base_url: String,
+    pub path: String,
     pub model: String,
     pub key_env: String,
     pub key_file: String,
@@ -49,6 +48,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             base_url: "https://api.openai.com/v1".to_owned(),
+            path: "images/generations".to_owned(),
             model: "gpt-image-2.5-flare".to_owned(),
             key_env: "OPENAI_API_KEY".to_owned(),
             key_file: String::new(),
@@ -63,14 +63,8 @@ impl ProviderSettings for Settings {
     fn check(&self) -> Result<(), PromptError> {
         check_url("prompt.openai.base_url", &self.base_url)?;
         sizes::parse("prompt.openai.size", &self.size)?;
-        match &*self.quality {
-            "" | "low" | "medium" | "high" | "auto" | "xhigh" | "max" | "standard" | "hd" => Ok(()),
-            other => Err(PromptError::setting(
-                "prompt.openai.quality",
-                other,
-                "low, medium, high, xhigh, max, auto or empty",
-            )),
-        }
+        check_path("prompt.openai.path", &self.path)?;
+        check_quality("prompt.openai.quality", &self.quality)
     }
 
     fn key_variable(&self) -> Option<&str> {
@@ -132,16 +126,10 @@ impl Provider for OpenAi {
     }
 
     fn size_for(&self, model: &str, size: SizeRequest) -> Pixels {
-        const GPT_IMAGE_1: &sizes::Ratios = &[("3:2", (1536, 1024)), ("1:1", (1024, 1024)), ("2:3", (1024, 1536))];
         let requested = size.requested();
         match self.size {
             Some(configured) if requested.is_none() => configured,
-            _ if is_gpt(model) && model.contains("gpt-image-1") => sizes::nearest_ratio(GPT_IMAGE_1, size.pixels).1,
-            // Multiples of 16 from about 0.7 megapixels; OpenAI calls sizes above 2560x1440 experimental.
-            _ if is_gpt(model) => {
-                let area = size.pixels.0 as f32 * size.pixels.1 as f32;
-                sizes::of_area(size.pixels, area.clamp(1536.0 * 864.0, 2560.0 * 1440.0), 16)
-            }
+            _ if is_gpt(model) => gpt_size(model, size.pixels),
             _ => {
                 requested.map_or_else(|| sizes::of_area(size.pixels, 768.0 * 448.0, 64), |size| sizes::bounded(size, 8))
             }
@@ -171,88 +159,78 @@ impl Provider for OpenAi {
 
 impl OpenAi {
     async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
-        let url = self.http.url("images/generations");
-        let make = |body: &Value| Ok(self.http.with_bearer_key(self.http.post_json(url.clone(), body)));
-        let (reply, dropped) =
-            self.http.send_adaptive(&recipe.model, progress, self.body(recipe), &OPTIONAL, make).await?;
-        let notes = self.http.dropped_field_notes(&dropped);
-        if check_image(NAME, &reply.body).is_ok() {
-            return Ok(GeneratedImage { notes, ..GeneratedImage::new(reply.body) });
-        }
-        let response = self.http.json(&reply.body)?;
-        match self.find(&response, progress).await? {
-            Some(bytes) => Ok(GeneratedImage { notes, ..GeneratedImage::new(bytes) }),
-            None => Err(self.http.no_image_error(&recipe.model, &response)),
-        }
-    }
-
-    /// The first image in a response: as base64, or at a URL.
-    async fn find(&self, response: &Value, progress: OnProgress<'_>) -> Result<Option<Vec<u8>>, PromptError> {
-        let data = items(&response["data"]).iter().chain(items(&response["images"]));
-        let candidates =
-            data.flat_map(|datum| [(&datum["b64_json"], false), (&datum["url"], true), (datum, is_url(datum))]);
-        let mut first_error = None;
-        for (value, is_url) in candidates {
-            let Some(text) = non_blank(value) else { continue };
-            let is_url = is_url && !text.trim_start().starts_with("data:");
-            let found = if is_url { self.fetch(text, progress).await } else { decode_image(NAME, text) };
-            match found {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
-        }
-        first_error.map_or(Ok(None), Err)
+        let request = ImageRequest {
+            url: self.http.url(&self.settings.path),
+            model: &recipe.model,
+            body: self.body(recipe),
+            optional: &OPTIONAL,
+            hosts: ImageHosts { domains: &[], listed: &self.settings.image_hosts },
+        };
+        self.http.generate_image(request, progress, at_once).await
     }
 
     fn body(&self, recipe: &Recipe) -> Value {
-        let (width, height) = recipe.size;
-        let mut body = json!({
-            "model": recipe.model, "prompt": recipe.prompt, "n": 1, "size": format!("{width}x{height}"),
-        });
         if is_gpt(&recipe.model) {
-            body["output_format"] = "jpeg".into();
-            body["output_compression"] = 90.into();
-            if !self.settings.quality.is_empty() {
-                body["quality"] = self.settings.quality.as_str().into();
-            }
-        } else {
-            body["response_format"] = "b64_json".into();
-            if !recipe.negative.is_empty() {
-                body["negative_prompt"] = recipe.negative.as_str().into();
-            }
-            if let Some(seed) = recipe.seed {
-                body["seed"] = seed.into();
-            }
+            return gpt_body(recipe, &self.settings.quality);
+        }
+        let mut body = body(recipe);
+        body["response_format"] = "b64_json".into();
+        if !recipe.negative.is_empty() {
+            body["negative_prompt"] = recipe.negative.as_str().into();
+        }
+        if let Some(seed) = recipe.seed {
+            body["seed"] = seed.into();
         }
         body
     }
+}
 
-    /// Downloads an image from a URL in the response, which must be on the same server or on a configured host.
-    async fn fetch(&self, text: &str, progress: OnProgress<'_>) -> Result<Vec<u8>, PromptError> {
-        // A relative URL refers to the same server.
-        let url = self.http.base().join(text).map_err(|_| bad_response(NAME, "the image's URL is invalid"))?;
-        let is_listed = self.settings.image_hosts.iter().any(|listed| *listed == host(&url));
-        let is_own = same_origin(self.http.base(), &url);
-        if !(is_own || is_listed && url.scheme() == "https") {
-            return Err(PromptError::ForeignImageHost { provider: NAME, host: self.http.clean(&host_or_scheme(&url)) });
-        }
-        let make = || {
-            let request = self.http.get(url.clone());
-            Ok(if is_own { self.http.with_bearer_key(request) } else { request })
-        };
-        let reply = self.http.send("", progress, make).await?;
-        check_image(NAME, &reply.body)?;
-        Ok(reply.body)
+/// The fields that all models take.
+fn body(recipe: &Recipe) -> Value {
+    let (width, height) = recipe.size;
+    json!({"model": recipe.model, "prompt": recipe.prompt, "n": 1, "size": format!("{width}x{height}")})
+}
+
+/// The request for one of OpenAI's models.
+pub(super) fn gpt_body(recipe: &Recipe, quality: &str) -> Value {
+    let mut body = body(recipe);
+    body["output_format"] = "jpeg".into();
+    body["output_compression"] = 90.into();
+    if !quality.is_empty() {
+        body["quality"] = quality.into();
+    }
+    body
+}
+
+/// The size closest to `size` that one of OpenAI's models takes.
+pub(super) fn gpt_size(model: &str, size: Pixels) -> Pixels {
+    const GPT_IMAGE_1: &sizes::Ratios = &[("3:2", (1536, 1024)), ("1:1", (1024, 1024)), ("2:3", (1024, 1536))];
+    if model.contains("gpt-image-1") {
+        return sizes::nearest_ratio(GPT_IMAGE_1, size).1;
+    }
+    // Multiples of 16 from about 0.7 megapixels; OpenAI calls sizes above 2560x1440 experimental.
+    let area = size.0 as f32 * size.1 as f32;
+    sizes::of_area(size, area.clamp(1536.0 * 864.0, 2560.0 * 1440.0), 16)
+}
+
+/// Checks a setting with the quality of one of OpenAI's models.
+///
+/// # Errors
+/// If no model has it.
+pub(super) fn check_quality(key: &'static str, quality: &str) -> Result<(), PromptError> {
+    match quality {
+        "" | "low" | "medium" | "high" | "auto" | "xhigh" | "max" | "standard" | "hd" => Ok(()),
+        other => Err(PromptError::setting(key, other, "low, medium, high, xhigh, max, auto or empty")),
     }
 }
 
-/// Whether a string is a URL; otherwise it is the image in base64.
-fn is_url(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.contains("://"))
-}
-
-fn host_or_scheme(url: &Url) -> String {
-    if url.has_host() { host(url) } else { format!("{}:", url.scheme()) }
+/// Checks a setting with a path below the base URL.
+fn check_path(key: &'static str, path: &str) -> Result<(), PromptError> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._~/".contains(letter);
+    if path.is_empty() || !path.chars().all(is_plain) {
+        return Err(PromptError::setting(key, path, "a path such as images/generations"));
+    }
+    Ok(())
 }
 
 /// Whether a model is one of OpenAI's, also under a proxy's name such as `openai/...`.

@@ -2,19 +2,7 @@
 "use strict";
 
 const IDEAS = ["Beach at sunset", "A quiet library", "Forest in morning fog", "City at night", "Bright office"];
-const GENERATORS = {
-  builtin: "Built-in painter",
-  bedrock: "Amazon Bedrock",
-  command: "Your own program",
-  comfyui: "ComfyUI",
-  gateway: "Amazon API Gateway",
-  gemini: "Google Gemini",
-  openai: "OpenAI",
-  local: "Your own generator",
-  sdwebui: "Stable Diffusion WebUI",
-  stability: "Stability AI",
-};
-const generatorName = (name) => GENERATORS[name] || capital(name);
+const generatorName = (name) => providers.find((provider) => provider.name === name)?.title || capital(name);
 let providers = [], asking = false;
 
 /** Suggests the user's recent prompts, filled up with ideas. */
