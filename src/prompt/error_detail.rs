@@ -57,7 +57,9 @@ impl ErrorDetail {
         let inner = if error.is_object() { error } else { value };
         let codes = ["code", "type", "status", "name", "__type"].map(|key| inner[key].as_str().unwrap_or_default());
         let error_name = error.as_str().filter(|name| !name.contains(' ')).unwrap_or_default();
-        let code = codes.into_iter().chain([error_name]).filter(|code| !code.is_empty()).collect::<Vec<_>>().join(" ");
+        let listed = items(&value["detail"]).iter().filter_map(|detail| detail["type"].as_str());
+        let codes = codes.into_iter().chain([error_name]).chain(listed);
+        let code = codes.filter(|code| !code.is_empty()).collect::<Vec<_>>().join(" ");
         // A string in `data` may be an image, an object there may contain a message.
         let data = items(&value["data"]).iter().filter(|datum| datum.is_object());
         let texts = [inner, value].into_iter().chain(data).map(message);
@@ -139,7 +141,7 @@ mod tests {
             (r#"{"message":"no","__type":"ValidationException"}"#, "ValidationException", "no"),
             (r#"{"id":"1","name":"content_moderation","errors":["a","b"]}"#, "content_moderation", "a; b"),
             (r#"{"error":"OutOfMemoryError","detail":"","body":"","errors":"no"}"#, "OutOfMemoryError", "no"),
-            (r#"{"detail":[{"loc":["body"],"msg":"no","type":"missing"}]}"#, "", "no"),
+            (r#"{"detail":[{"loc":["body"],"msg":"no","type":"missing"}]}"#, "missing", "no"),
             (r#"{"error":["a",{"message":"b"}]}"#, "", "a; b"),
             (r#"{"error":{"error":{"message":"no"}}}"#, "", "no"),
             (r#"{"error":{"message":null,"details":[{"reason":"no"}]}}"#, "", "no"),
