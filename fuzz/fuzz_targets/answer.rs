@@ -35,7 +35,19 @@ impl Bench {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let settings = settings(&format!("http://{}", listener.local_addr().unwrap()));
-        let names = ["openai", "bedrock", "gateway", "sdwebui", "comfyui", "stability", "gemini"];
+        let names = [
+            "openai",
+            "bedrock",
+            "gateway",
+            "sdwebui",
+            "comfyui",
+            "stability",
+            "gemini",
+            "openrouter",
+            "fal",
+            "bfl",
+            "xai",
+        ];
         let open = |name| {
             let provider = catalogue::open(name, &settings).unwrap();
             let request = PromptRequest { text: "beach".to_owned(), ..PromptRequest::default() };
@@ -63,6 +75,10 @@ fn settings(url: &str) -> PromptSettings {
         (&mut settings.stability.base_url, &mut settings.stability.key_env, &mut settings.stability.key_file),
         (&mut settings.sdwebui.url, &mut settings.sdwebui.key_env, &mut settings.sdwebui.key_file),
         (&mut settings.gemini.base_url, &mut settings.gemini.key_env, &mut settings.gemini.key_file),
+        (&mut settings.openrouter.base_url, &mut settings.openrouter.key_env, &mut settings.openrouter.key_file),
+        (&mut settings.fal.base_url, &mut settings.fal.key_env, &mut settings.fal.key_file),
+        (&mut settings.bfl.base_url, &mut settings.bfl.key_env, &mut settings.bfl.key_file),
+        (&mut settings.xai.base_url, &mut settings.xai.key_env, &mut settings.xai.key_file),
     ] {
         url.clone_into(place);
         key_env.clear();

@@ -1,5 +1,7 @@
 //! Checks of the image provider and its API key. Keys are never printed.
 
+use std::time::SystemTime;
+
 use super::{Facts, Finding, Level};
 use crate::{
     error::Failure,
@@ -9,7 +11,11 @@ use crate::{
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let settings = &facts.config.prompt;
     let name = &settings.provider;
-    let mut findings = vec![match catalogue::open(name, settings) {
+    let opened = catalogue::open(name, settings).and_then(|provider| {
+        provider.check_model(provider.model().unwrap_or_default(), SystemTime::now())?;
+        Ok(provider)
+    });
+    let mut findings = vec![match opened {
         Ok(provider) if provider.name() == Name::Builtin => {
             Finding::ok("prompt-provider", "using the built-in painter; `bgcam providers` lists image generators")
         }
@@ -64,6 +70,18 @@ mod tests {
         let found = finding(&machine, "prompt-provider");
         assert!(found.level == Level::Warn && found.text.contains("neither NO_SUCH_KEY_OF_A_TEST nor"), "{found:?}");
         assert!(report(&machine).can_run);
+    }
+
+    #[test]
+    fn a_retired_model_is_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key");
+        std::fs::write(&key, "sk-canary").unwrap();
+        let text = format!(
+            "[prompt]\nprovider = \"openai\"\n[prompt.openai]\nmodel = \"dall-e-3\"\nkey_env = \"\"\nkey_file = {key:?}\n"
+        );
+        let found = finding(&FakeMachine::new().with("/etc/bgcam/bgcam.toml", text), "prompt-provider");
+        assert!(found.level == Level::Warn && found.text.contains("retired model \"dall-e-3\""), "{found:?}");
     }
 
     #[test]
