@@ -24,6 +24,11 @@ pub fn presets_file() -> PathBuf {
     home("XDG_STATE_HOME", ".local/state").join("bgcam/presets.json")
 }
 
+/// The file with what generated images have cost.
+pub fn costs_file() -> PathBuf {
+    home("XDG_STATE_HOME", ".local/state").join("bgcam/costs.json")
+}
+
 /// The user's data: models, the ONNX Runtime library, generated images.
 pub fn data_dir() -> PathBuf {
     home("XDG_DATA_HOME", ".local/share").join("bgcam")

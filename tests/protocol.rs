@@ -144,6 +144,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("recent", "previous"),
     ("set-background", "set-image beach.jpg"),
     ("set-prompt", "set-prompt beach"),
+    ("prompt-cost", "set-prompt beach --cost"),
     ("cancel-prompt", "set-prompt --cancel"),
     ("pause", "pause"),
     ("pause-with-message", "pause --message hello"),

@@ -11,7 +11,7 @@ use crate::{
     control::protocol::Request,
     gallery::{Entry, Gallery, GalleryError},
     paths,
-    prompt::one_line,
+    prompt::{dollars, one_line},
 };
 
 /// Runs `bgcam gallery`.
@@ -108,7 +108,7 @@ fn show_entry(gallery: &Gallery, entry: &Entry, json: bool) -> Result<(), CliErr
     writeln!(out, "sent as   {}", one_line(&recipe.prompt))?;
     writeln!(out, "provider  {} {}", recipe.provider, one_line(&recipe.model))?;
     entry.seed.iter().try_for_each(|seed| writeln!(out, "seed      {seed}"))?;
-    entry.cost.iter().try_for_each(|cost| writeln!(out, "cost      ${cost:.3}"))?;
+    entry.cost.iter().try_for_each(|cost| writeln!(out, "cost      {}", dollars(*cost)))?;
     writeln!(out, "created   {} ago, {} kB", age(entry), entry.bytes / 1024)?;
     entry.notes.iter().try_for_each(|note| writeln!(out, "note      {}", one_line(note)))?;
     Ok(writeln!(out, "file      {}", gallery.path(entry).display())?)

@@ -15,9 +15,9 @@ use crate::{
     error::Failure,
     gallery::Entry,
     prompt::{
-        self, JobStatus, Progress, PromptRequest,
+        self, Cost, JobStatus, Progress, PromptRequest,
         catalogue::{self, ProviderInfo},
-        one_line,
+        dollars, one_line,
         settings::PromptSettings,
     },
 };
@@ -41,6 +41,9 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), CliError> {
         no_wait: args.no_wait,
     };
     let mut client = client()?;
+    if args.cost {
+        return print_cost(&client.call(&Request::PromptCost(Box::new(request)))?);
+    }
     let mut response = client.call(&Request::SetPrompt(Box::new(request)))?;
     let mut bar = ProgressBar { is_drawn: false };
     loop {
@@ -58,6 +61,24 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), CliError> {
         }
         response = client.read_response().inspect_err(|_| drop(bar.clear()))?;
     }
+}
+
+/// Prints the price of a request, and what has been spent.
+fn print_cost(response: &Response) -> Result<(), CliError> {
+    let Response::Cost(cost) = response else { return Ok(()) };
+    let Cost { provider, model, images, price, month } = &**cost;
+    let model = if model.is_empty() { String::new() } else { format!(", {}", one_line(model)) };
+    let noun = if *images == 1 { "image" } else { "images" };
+    let mut stdout = io::stdout().lock();
+    match price {
+        _ if *images == 0 => writeln!(stdout, "free: the gallery has it already")?,
+        Some(0.0) => writeln!(stdout, "free: {provider}{model}")?,
+        Some(price) => writeln!(stdout, "{} for {images} {noun}: {provider}{model}", dollars(*price))?,
+        None => writeln!(stdout, "price unknown for {images} {noun}: {provider}{model}")?,
+    }
+    Ok(if month.images > 0 || month.limit > 0.0 {
+        writeln!(stdout, "so far: {month}")?
+    })
 }
 
 fn finish(mut client: Client, entries: &[Entry]) -> Result<(), CliError> {

@@ -90,6 +90,10 @@ fn write_background(out: &mut impl Write, status: &Status) -> io::Result<()> {
 }
 
 fn write_prompt(out: &mut impl Write, status: &Status) -> io::Result<()> {
+    let costs = &status.costs;
+    if costs.images > 0 || costs.limit > 0.0 {
+        writeln!(out, "costs       {costs}")?;
+    }
     match &status.prompt {
         Some(job) => writeln!(out, "prompt      {} is generating {:?}: {}", job.provider, job.text, progress_text(job)),
         None if status.provider == "builtin" => {

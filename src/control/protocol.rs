@@ -23,7 +23,7 @@ use crate::{
     gallery::Entry,
     look::{Changes, Look},
     mask::{Processor, Quality},
-    prompt::{FinishedPrompt, JobStatus, PromptRequest},
+    prompt::{Cost, FinishedPrompt, JobStatus, MonthlyCost, PromptRequest},
     sink::{OutputStatus, Reader},
     stats::{Rates, StatsSnapshot},
 };
@@ -61,6 +61,8 @@ pub enum Request {
     /// [`Response::Images`] once it is shown; until then, and if it fails, the old background stays. A background
     /// chosen in the meantime wins: the image is then only saved in the gallery, which [`Response::Warning`] reports.
     SetPrompt(Box<PromptRequest>),
+    /// Returns [`Response::Cost`]: the price of a request, without generating anything.
+    PromptCost(Box<PromptRequest>),
     /// Cancels the generation in progress.
     CancelPrompt,
     /// Shows a placeholder card instead of the camera.
@@ -195,6 +197,8 @@ pub enum Response {
     Progress(JobStatus),
     /// The images that were generated or found in the gallery; the first one is shown.
     Images(Vec<Entry>),
+    /// The price of a request for images.
+    Cost(Box<Cost>),
     /// An address that opens the control page once.
     Page(String),
     /// Something that happened.
@@ -248,6 +252,9 @@ pub struct Status {
     pub last_prompt: Option<FinishedPrompt>,
     /// Name of the configured image provider.
     pub provider: String,
+    /// What generated images have cost this month.
+    #[serde(default)]
+    pub costs: MonthlyCost,
     /// Names (not values) of the API key variables in the daemon's environment.
     #[serde(default)]
     pub key_variables: Vec<String>,

@@ -6,13 +6,14 @@
 //! - `settings` reloads the settings when `settings_files` detects a change.
 //! - `saved_choice` keeps the user's `choice`, with the `recent` backgrounds, in memory and on disk; `presets` keeps the
 //!   user's presets; both write a `state_file`. `images` accesses the gallery.
-//! - `job` is the image generation in progress.
+//! - `job` is the image generation in progress; `costs` is what images have cost.
 //! - `overview` is what icons show, `starter` paints the starter gallery.
 //! - `page` connects the control page, `shutdown` stops everything in time.
 
 mod camera_and_quality;
 mod change;
 mod choice;
+mod costs;
 mod images;
 mod job;
 mod loaded;
@@ -53,6 +54,7 @@ use tokio::{
 use self::{
     camera_and_quality::{apply_flag_overrides, with_choice},
     choice::Choice,
+    costs::Costs,
     job::Jobs,
     overview::Thumbnails,
     presets::Presets,
@@ -133,6 +135,7 @@ struct Daemon {
     config: Mutex<Config>,
     saved_choice: SavedChoice,
     presets: Presets,
+    costs: Costs,
     /// Locked by a [`Change`](change::Change), which serializes changes in order of arrival. Pausing does not need it.
     change: tokio::sync::Mutex<()>,
     /// Number of requests so far.
@@ -229,6 +232,7 @@ impl Daemon {
             config: Mutex::new(config),
             saved_choice,
             presets: Presets::load(paths::presets_file()),
+            costs: Costs::load(paths::costs_file()),
             change: tokio::sync::Mutex::default(),
             arrivals: AtomicU64::default(),
             background_arrival: AtomicU64::default(),

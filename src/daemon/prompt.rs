@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     Daemon,
     change::not_saved,
+    costs::Costs,
     images::open_gallery,
     internal,
     job::{JobState, Reporter},
@@ -26,7 +27,7 @@ use crate::{
     error::{Failure, Kind},
     gallery::{Entry, Gallery},
     media::image_file,
-    prompt::{self, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue, notes, one_line},
+    prompt::{self, Cost, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue, notes, one_line},
     stats,
 };
 
@@ -44,10 +45,7 @@ impl Daemon {
         arrival: u64,
         client: mpsc::Sender<Response>,
     ) -> Result<Response, Failure> {
-        if !(1..=MAX_COUNT).contains(&request.count) {
-            let text = format!("count {} is out of range, expected 1 to {MAX_COUNT}", request.count);
-            return Err(Failure::new(Kind::BadInput, text));
-        }
+        check_count(&request)?;
         let no_wait = request.no_wait;
         let config = lock(&self.config).clone();
         let job = with_load_timeout(tokio::task::spawn_blocking(move || Job::plan(&config, &request, arrival))).await?;
@@ -60,7 +58,7 @@ impl Daemon {
         let notes = job.notes.clone();
         let daemon = Arc::clone(self);
         let started = self.jobs.start(arrival, &text, &provider, |reporter| async move {
-            let end = job.run(&daemon, &reporter).await;
+            let end = Arc::new(job).run(&daemon, &reporter).await;
             stats::trim_heap();
             daemon.status_changes.send_replace(());
             end.unwrap_or_else(JobState::Failed)
@@ -74,6 +72,23 @@ impl Daemon {
             return Ok(Response::Done(done));
         }
         self.wait_for_job(state, &client).await
+    }
+
+    /// The price of a request, without generating anything.
+    pub(super) async fn prompt_cost(&self, request: PromptRequest) -> Result<Response, Failure> {
+        check_count(&request)?;
+        let config = lock(&self.config).clone();
+        let limit = config.prompt.monthly_limit;
+        let price = move || {
+            let job = Job::plan(&config, &request, 0)?;
+            let recipe = &job.recipes[0];
+            job.provider.check_model(&recipe.model, SystemTime::now())?;
+            let (images, price) = job.price();
+            Ok::<_, Failure>((recipe.provider.clone(), recipe.model.clone(), images, price))
+        };
+        let (provider, model, images, price) = with_load_timeout(tokio::task::spawn_blocking(price)).await?;
+        let month = self.costs.of_month(SystemTime::now(), limit);
+        Ok(Response::Cost(Box::new(Cost { provider, model, images, price, month })))
     }
 
     /// Waits for the end of the job with this `state`, and reports progress to `client`.
@@ -115,6 +130,14 @@ impl Daemon {
     }
 }
 
+fn check_count(request: &PromptRequest) -> Result<(), Failure> {
+    if (1..=MAX_COUNT).contains(&request.count) {
+        return Ok(());
+    }
+    let text = format!("count {} is out of range, expected 1 to {MAX_COUNT}", request.count);
+    Err(Failure::new(Kind::BadInput, text))
+}
+
 /// The reply for images that are not shown because the user has chosen another background since.
 fn kept_text(entries: &[Entry]) -> String {
     let ids: Vec<&str> = entries.iter().map(|entry| &*entry.id).collect();
@@ -136,6 +159,8 @@ struct Job {
     /// Generate new images even if the gallery has them.
     again: bool,
     limits: Limits,
+    /// The limit of what images may cost in a month, in US dollars; 0 for none.
+    monthly_limit: f64,
 }
 
 /// An image in the gallery, with its pixels if it was just decoded and does not move.
@@ -166,12 +191,31 @@ impl Job {
             notes,
             again: request.again,
             limits: config.limits,
+            monthly_limit: config.prompt.monthly_limit,
         })
+    }
+
+    /// The number of images to generate, and their price in US dollars, if it is known. The gallery's are free.
+    fn price(&self) -> (u32, Option<f64>) {
+        let is_new = |recipe: &&Recipe| self.again || self.gallery.find(recipe).is_none();
+        let new: Vec<_> = self.recipes.iter().filter(is_new).collect();
+        let mut prices = new.iter().map(|recipe| self.provider.price(&recipe.model, recipe.size));
+        (new.len() as u32, prices.try_fold(0.0, |sum, price| Some(sum + price?)))
+    }
+
+    /// Checks that the images stay within the monthly limit.
+    ///
+    /// # Errors
+    /// If they do not, or what has been spent cannot be read.
+    async fn check_limit(self: Arc<Self>, costs: Costs) -> Result<(), Failure> {
+        let check = move || costs.check(self.price().1, self.monthly_limit, SystemTime::now());
+        tokio::task::spawn_blocking(check).await.map_err(|error| internal(&error))?
     }
 
     /// Generates all images. The first is shown as soon as it is ready, unless the user has chosen another background
     /// since.
-    async fn run(self, daemon: &Daemon, reporter: &Reporter) -> Result<JobState, Failure> {
+    async fn run(self: Arc<Self>, daemon: &Daemon, reporter: &Reporter) -> Result<JobState, Failure> {
+        Arc::clone(&self).check_limit(daemon.costs.clone()).await?;
         let mut entries = Vec::with_capacity(self.recipes.len());
         for (index, recipe) in self.recipes.iter().enumerate() {
             let share = |done: f32| (index as f32 + done) / self.recipes.len() as f32;
@@ -194,9 +238,9 @@ impl Job {
     }
 
     /// Adds the notes about the request, which the gallery does not store, because other requests find the image there.
-    fn with_notes(self, mut entries: Vec<Entry>) -> Vec<Entry> {
+    fn with_notes(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
         if let Some(first) = entries.first_mut() {
-            first.notes.splice(0..0, self.notes);
+            first.notes.splice(0..0, self.notes.iter().cloned());
         }
         entries
     }
@@ -236,11 +280,15 @@ impl Job {
         let gallery = self.gallery.clone();
         let recipe = recipe.clone();
         let limits = self.limits;
+        let costs = daemon.costs.clone();
         let stored = tokio::task::spawn_blocking(move || {
+            // Paid for, whatever becomes of it.
+            let not_recorded = costs.record(generated.cost, SystemTime::now()).err();
             // An image that can't be decoded is not stored.
             let name = format!("from {}", recipe.provider);
             let decoded = image_file::decode(&generated.bytes, &name, &limits).map_err(BackgroundError::from)?;
-            let entry = gallery.add(&recipe, &generated, SystemTime::now(), &keep)?;
+            let mut entry = gallery.add(&recipe, &generated, SystemTime::now(), &keep)?;
+            entry.notes.extend(not_recorded.map(|failure| failure.to_string()));
             let decoded = Some(decoded).filter(|_| !is_animated(&generated.bytes));
             Ok(Stored { entry, decoded })
         });

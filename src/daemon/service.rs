@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use tokio::sync::{mpsc, watch};
@@ -32,6 +32,7 @@ impl Service for Arc<Daemon> {
             Request::Recent => Ok(self.recent_backgrounds().await),
             Request::SetBackground { spec, fit } => self.show_background(spec, fit, arrival).await,
             Request::SetPrompt(request) => self.set_prompt(*request, arrival, progress).await,
+            Request::PromptCost(request) => self.prompt_cost(*request).await,
             Request::CancelPrompt => self.cancel_prompt(),
             Request::Pause => Ok(self.pause(|_| true, None).await),
             Request::PauseWithMessage { message } => Ok(self.pause(|_| true, Some(checked_message(&message)?)).await),
@@ -128,6 +129,7 @@ impl Service for Arc<Daemon> {
             prompt: self.jobs.status(),
             last_prompt: self.jobs.finished(),
             provider: config.prompt.provider.clone(),
+            costs: self.costs.of_month(SystemTime::now(), config.prompt.monthly_limit),
             key_variables: config.prompt.key_variables(),
             rates,
             dropped_for_mask,

@@ -8,6 +8,7 @@ pub mod providers;
 
 mod api_key;
 pub mod catalogue;
+mod cost;
 mod error;
 mod error_detail;
 mod hosted;
@@ -26,6 +27,7 @@ mod sizes;
 pub mod template;
 mod text;
 
+pub use cost::{Cost, MonthlyCost, dollars};
 pub use error::PromptError;
 pub use name::Name;
 pub use plan::recipe;

@@ -134,10 +134,15 @@ impl dyn Provider + '_ {
     /// # Errors
     /// If there is no image: the reason.
     pub async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+        self.within_limits(recipe, self.start(recipe, progress)).await
+    }
+
+    /// Waits for an image within the provider's time limit, unless the model is retired, and adds the known price.
+    async fn within_limits(&self, recipe: &Recipe, work: ImageFuture<'_>) -> Result<GeneratedImage, PromptError> {
         self.check_model(&recipe.model, SystemTime::now())?;
         let limit = self.time_limit();
         let timed_out = PromptError::TimedOut { provider: self.name(), limit };
-        let image = tokio::time::timeout(limit, self.start(recipe, progress)).await.unwrap_or(Err(timed_out))?;
+        let image = tokio::time::timeout(limit, work).await.unwrap_or(Err(timed_out))?;
         let cost = image.cost.or_else(|| self.price(&recipe.model, recipe.size));
         Ok(GeneratedImage { cost, ..image })
     }

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Hints, Name, PromptError, ProviderSettings, providers, template};
 
+/// The largest monthly limit in US dollars.
+const MAX_LIMIT: f64 = 100_000.0;
+
 macro_rules! define_settings {
     (
         { $($(#[$free_doc:meta])* $free_module:ident $Free:ident $free_title:literal,)* }
@@ -25,6 +28,8 @@ macro_rules! define_settings {
             pub template: String,
             /// What an image should not contain.
             pub negative: String,
+            /// The limit of what images may cost in a month, in US dollars; 0 for none.
+            pub monthly_limit: f64,
             $($(#[$doc])* pub $module: providers::$module::Settings,)*
         }
 
@@ -34,6 +39,7 @@ macro_rules! define_settings {
                     provider: Name::Builtin.to_string(),
                     template: template::DEFAULT.to_owned(),
                     negative: template::NEGATIVE.to_owned(),
+                    monthly_limit: 0.0,
                     $($module: providers::$module::Settings::default(),)*
                 }
             }
@@ -76,6 +82,10 @@ impl PromptSettings {
         if !self.template.contains(template::PLACEHOLDER) {
             let expected = format!("a text that contains {}", template::PLACEHOLDER);
             return Err(PromptError::setting("prompt.template", &self.template, expected));
+        }
+        if !(0.0..=MAX_LIMIT).contains(&self.monthly_limit) {
+            let expected = format!("US dollars, 0 to {MAX_LIMIT}; 0 for no limit");
+            return Err(PromptError::setting("prompt.monthly_limit", self.monthly_limit, expected));
         }
         Name::ALL.iter().try_for_each(|name| self.of(*name).check())
     }
@@ -122,6 +132,8 @@ mod tests {
         for (text, key) in [
             ("provider = \"opnai\"", "prompt.provider"),
             ("template = \"a beach\"", "prompt.template"),
+            ("monthly_limit = -1", "prompt.monthly_limit"),
+            ("monthly_limit = nan", "prompt.monthly_limit"),
             ("[openai]\nbase_url = \"api.openai.com\"", "prompt.openai.base_url"),
             ("[openai]\nsize = \"big\"", "prompt.openai.size"),
             ("[openai]\nquality = \"best\"", "prompt.openai.quality"),

@@ -121,6 +121,7 @@ pub(crate) fn status() -> Status {
         prompt: None,
         last_prompt: None,
         provider: "builtin".into(),
+        costs: Default::default(),
         key_variables: Vec::new(),
         rates: Rates::default(),
         dropped_for_mask: 0,

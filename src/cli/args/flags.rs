@@ -49,6 +49,9 @@ pub struct PromptArgs {
     /// Return immediately; the background changes when the image is ready
     #[arg(long)]
     pub no_wait: bool,
+    /// Print the price without generating anything
+    #[arg(long, conflicts_with_all = ["cancel", "no_wait"])]
+    pub cost: bool,
     /// Cancel the image being generated
     #[arg(long, conflicts_with = "prompt")]
     pub cancel: bool,

@@ -51,7 +51,8 @@ pub enum Command {
     /// Every image is saved in the gallery, and repeating a prompt reuses it for free.
     #[command(after_help = "Examples:\n  bgcam set-prompt \"beach at sunset\"\n  \
         bgcam set-prompt \"a quiet library\" --provider openai --again\n  \
-        bgcam set-prompt \"forest in fog\" --count 4")]
+        bgcam set-prompt \"forest in fog\" --count 4\n  \
+        bgcam set-prompt \"forest in fog\" --cost")]
     SetPrompt(PromptArgs),
 
     /// Manage generated and imported background images

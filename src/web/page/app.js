@@ -388,6 +388,7 @@ function render(next) {
   setText($("auto"), chosen ? `Automatic (${mask.degraded ? "reduced" : mask.quality})` : "Automatic");
   showCamera(next.camera.wanted);
   showJob(next.prompt);
+  showCosts(next.costs);
   if (!$("provider").value && providers.length) {
     $("provider").value = next.provider;
     showProvider();

@@ -33,12 +33,31 @@ function keySteps(name) {
     "whose path is shown by `bgcam config path`.";
 }
 
+/** An amount in US dollars; a few cents have more digits. */
+const dollars = (amount) => `$${amount >= 0.1 ? amount.toFixed(2) : amount.toFixed(4).replace(/0{1,2}$/, "")}`;
+
+/** The price of an image, as a sentence. */
+function priceText(price) {
+  if (price === 0) return "Free.";
+  return price ? `About ${dollars(price)} per image.` : "Price unknown.";
+}
+
+/** Shows what images have cost this month. */
+function showCosts({ images, unpriced, total, limit }) {
+  const parts = [
+    `This month: ${dollars(total)} for ${images} ${images === 1 ? "image" : "images"}`,
+    unpriced ? `${unpriced} of unknown price` : "",
+    limit ? `limit ${dollars(limit)}` : "",
+  ];
+  setText($("costs"), images || limit ? `${parts.filter(Boolean).join(", ")}.` : "");
+}
+
 /** Describes the chosen generator: its model and who learns the prompt, or what is missing. */
 function showProvider() {
   const chosen = providers.find((provider) => provider.name === $("provider").value);
   const missing = chosen?.why_not;
   const privacy = chosen && !missing ? promptPrivacy(chosen) : "";
-  const about = chosen?.name === "builtin" ? `${capital(chosen.note)}.` : chosen?.model ? `Model ${chosen.model}.` : "";
+  const about = chosen?.name === "builtin" ? `${capital(chosen.note)}.` : [chosen?.model ? `Model ${chosen.model}.` : "", priceText(chosen?.price)].filter(Boolean).join(" ");
   setText($("provider-note"), missing || !chosen ? "" : [about, privacy].filter(Boolean).join(" "));
   setText($("privacy"), privacy ? `${privacy} Your video never leaves this computer.` : "Everything stays on this computer.");
   $("provider-setup").hidden = !missing;

@@ -1,0 +1,233 @@
+//! What generated images have cost, by month: recorded in a file as each image arrives, and compared with the limit.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+use time::UtcDateTime;
+
+use super::{lock, state_file};
+use crate::{
+    error::{Failure, Kind, io_text},
+    media::regular,
+    prompt::{MonthlyCost, dollars},
+};
+
+/// The number of months that are kept.
+const MAX_MONTHS: usize = 24;
+
+/// Maximum size of the file, in bytes; a month has about a hundred.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// Amounts are sums of rounded numbers, so equal ones may differ a little.
+const TOLERANCE: f64 = 1e-9;
+
+/// What the images of one month have cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Month {
+    images: u32,
+    #[serde(default)]
+    unpriced: u32,
+    total: f64,
+}
+
+/// The content of the file: months as `YYYY-MM` in UTC, as providers bill them.
+type Months = BTreeMap<String, Month>;
+
+/// The costs; cheap to clone. The file is read for every image, because people may edit it.
+#[derive(Debug, Clone)]
+pub(super) struct Costs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    /// The months when the file was last read or written.
+    known: Mutex<Months>,
+    /// Locked while the file is changed.
+    change: Mutex<()>,
+}
+
+impl Costs {
+    /// The costs in the file at `path`. A file that cannot be read is reported when the next image is generated.
+    pub(super) fn load(path: PathBuf) -> Self {
+        let costs = Self(Arc::new(Inner { path, known: Mutex::default(), change: Mutex::default() }));
+        if let Err(failure) = costs.read() {
+            tracing::warn!(hint = failure.hint, "{failure}");
+        }
+        costs
+    }
+
+    /// The costs of the month of `now`, when the file was last read; `limit` is the configured one.
+    pub(super) fn of_month(&self, now: SystemTime, limit: f64) -> MonthlyCost {
+        let month = month(now);
+        let Month { images, unpriced, total } = lock(&self.0.known).get(&month).copied().unwrap_or_default();
+        MonthlyCost { month, images, unpriced, total, limit }
+    }
+
+    /// Checks that images for `price` dollars stay within `limit` dollars in the month of `now`. An unknown price and a
+    /// limit of 0 are always within it. Reads the file.
+    ///
+    /// # Errors
+    /// If they do not, or the file cannot be read.
+    pub(super) fn check(&self, price: Option<f64>, limit: f64, now: SystemTime) -> Result<(), Failure> {
+        let Some(price) = price.filter(|price| limit > 0.0 && *price > 0.0) else { return Ok(()) };
+        self.read()?;
+        let spent = self.of_month(now, limit);
+        if spent.total + price <= limit + TOLERANCE {
+            return Ok(());
+        }
+        let [price, total, limit] = [price, spent.total, limit].map(dollars);
+        let text = format!(
+            "this costs {price}, which would exceed prompt.monthly_limit = {limit}: {total} are spent in {}",
+            spent.month
+        );
+        let hint = "raise prompt.monthly_limit in the settings file, or use set-prompt --provider builtin";
+        Err(Failure::new(Kind::Denied, text).hint(hint))
+    }
+
+    /// Records an image that has arrived at `now`, unless it is free. Writes the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written; it then has the old content.
+    pub(super) fn record(&self, cost: Option<f64>, now: SystemTime) -> Result<(), Failure> {
+        if cost.is_some_and(|cost| cost <= 0.0) {
+            return Ok(());
+        }
+        let _change = lock(&self.0.change);
+        let mut months = self.read()?;
+        let entry = months.entry(month(now)).or_default();
+        entry.images = entry.images.saturating_add(1);
+        match cost {
+            Some(cost) => entry.total += cost,
+            None => entry.unpriced = entry.unpriced.saturating_add(1),
+        }
+        while months.len() > MAX_MONTHS {
+            months.pop_first();
+        }
+        state_file::save(&months, &self.0.path)
+            .map_err(|error| self.failure("write", &io_text(&error)).hint("the image is kept, but not counted"))?;
+        *lock(&self.0.known) = months;
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Months, Failure> {
+        let months = match regular::read(&self.0.path, MAX_BYTES) {
+            Err(error) if error.kind() == Kind::NotFound && state_file::is_absent(&self.0.path) => Months::default(),
+            Err(error) => return Err(self.failure("read", &error.to_string())),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| self.damaged(&error.to_string()))?,
+        };
+        if months.values().any(|month| !(month.total.is_finite() && month.total >= 0.0)) {
+            return Err(self.damaged("a total is not an amount"));
+        }
+        months.clone_into(&mut lock(&self.0.known));
+        Ok(months)
+    }
+
+    fn damaged(&self, why: &str) -> Failure {
+        self.failure("read", why).hint("correct it, or remove it to count from zero")
+    }
+
+    fn failure(&self, what: &str, why: &str) -> Failure {
+        Failure::new(Kind::Io, format!("cannot {what} the costs in {}: {why}", self.0.path.display()))
+    }
+}
+
+/// The month in UTC as `YYYY-MM`.
+fn month(at: SystemTime) -> String {
+    let date = UtcDateTime::from(at);
+    format!("{:04}-{:02}", date.year(), u8::from(date.month()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use super::*;
+
+    const NOVEMBER: u64 = 1_795_500_000; // 2026-11-24
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn december() -> SystemTime {
+        at(NOVEMBER + 10 * 86_400)
+    }
+
+    #[test]
+    fn costs_are_recorded_by_month_and_survive_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state/costs.json");
+        let costs = Costs::load(path.clone());
+        for cost in [Some(0.04), Some(0.0336), None, Some(0.0)] {
+            costs.record(cost, at(NOVEMBER)).unwrap();
+        }
+        costs.record(Some(0.02), december()).unwrap();
+        let expected = MonthlyCost { month: "2026-11".to_owned(), images: 3, unpriced: 1, total: 0.0736, limit: 5.0 };
+        for costs in [costs, Costs::load(path)] {
+            let found = costs.of_month(at(NOVEMBER), 5.0);
+            assert!((found.total - expected.total).abs() < TOLERANCE);
+            assert_eq!(MonthlyCost { total: expected.total, ..found }, expected);
+            assert_eq!(
+                (costs.of_month(december(), 0.0).images, &*costs.of_month(december(), 0.0).month),
+                (1, "2026-12")
+            );
+        }
+    }
+
+    #[test]
+    fn a_price_above_the_limit_is_refused_and_an_unknown_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let costs = Costs::load(dir.path().join("costs.json"));
+        costs.record(Some(0.06), at(NOVEMBER)).unwrap();
+        for (price, limit, now) in [
+            (Some(0.04), 0.10, at(NOVEMBER)),
+            (Some(9.99), 0.0, at(NOVEMBER)),
+            (None, 0.01, at(NOVEMBER)),
+            (Some(0.0), 0.01, at(NOVEMBER)),
+            (Some(0.10), 0.10, december()),
+        ] {
+            costs.check(price, limit, now).unwrap();
+        }
+        let failure = costs.check(Some(0.05), 0.10, at(NOVEMBER)).unwrap_err();
+        for part in ["costs $0.05", "prompt.monthly_limit = $0.10", "$0.06 are spent in 2026-11"] {
+            assert!(failure.message.contains(part), "{failure}");
+        }
+        assert!(failure.kind == Kind::Denied && failure.hint.is_some());
+    }
+
+    #[test]
+    fn a_damaged_file_is_reported_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("costs.json");
+        for text in ["{", r#"{"2026-11": {"images": 1, "total": -5}}"#, r#"{"2026-11": 7}"#] {
+            fs::write(&path, text).unwrap();
+            let costs = Costs::load(path.clone());
+            for failure in [costs.check(Some(0.04), 5.0, at(NOVEMBER)), costs.record(Some(0.04), at(NOVEMBER))] {
+                assert!(failure.unwrap_err().message.contains("costs.json"), "{text}");
+            }
+            costs.check(Some(0.04), 0.0, at(NOVEMBER)).unwrap(); // without a limit, it does not matter
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        fs::remove_file(&path).unwrap();
+        let costs = Costs::load(path);
+        costs.record(Some(0.04), at(NOVEMBER)).unwrap();
+    }
+
+    #[test]
+    fn old_months_are_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let costs = Costs::load(dir.path().join("costs.json"));
+        for number in 0..30 {
+            costs.record(Some(0.01), at(NOVEMBER + number * 31 * 86_400)).unwrap();
+        }
+        let months = costs.read().unwrap();
+        assert_eq!(months.len(), MAX_MONTHS);
+        assert!(!months.contains_key("2026-11"));
+    }
+}
