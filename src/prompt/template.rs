@@ -3,10 +3,17 @@
 /// The placeholder for the user's text in a template.
 pub const PLACEHOLDER: &str = "{prompt}";
 
-/// The default template, which asks for an empty scene. It only describes what should be there: diffusion models tend
-/// to add what a prompt mentions, even in "no people".
-pub const DEFAULT: &str = "{prompt}, wide establishing shot at eye level, empty background plate for a video call, \
-                           uncluttered foreground, soft even light";
+/// The default template, which asks for a scene that fits behind a person in front of a webcam:
+///
+/// - A webcam is at eye level, so the horizon is too; with any other, the person seems to float or to be a giant.
+/// - A webcam is wide, but an image as wide makes a room look like a hall; 35 mm is between it and the eye.
+/// - The person covers the middle, so what matters belongs to its sides.
+///
+/// It only describes what should be there: diffusion models tend to add what a prompt mentions, even in "no people". One
+/// template serves all providers, because all models know the terms of photography; only the way of a negative prompt
+/// differs, which `plan.rs` decides.
+pub const DEFAULT: &str = "{prompt}, wide establishing shot at eye level, level horizon at half height, 35 mm lens, \
+                           open uncluttered middle, empty background plate for a video call, soft even light";
 
 /// The default negative prompt.
 pub const NEGATIVE: &str = "people, person, face, hands, text, letters, watermark, logo, frame, collage";
