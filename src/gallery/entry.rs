@@ -50,6 +50,9 @@ pub struct Entry {
     /// Painted by bgcam for new users, and not counted against the size limit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub starter: bool,
+    /// For an edit: the ids of the images that led to it, the one that was edited first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<String>,
     /// A short title, see [`GeneratedImage::title`](crate::prompt::GeneratedImage::title).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,

@@ -29,6 +29,15 @@ pub enum GalleryError {
     /// An export would overwrite a file.
     #[error("{} already exists", path.display())]
     Exists { path: PathBuf, replaceable: bool },
+    /// The image is not an edit.
+    #[error("{name} was not edited, so there is nothing to undo")]
+    NotEdited { name: String },
+    /// The images that led to an edit were all deleted.
+    #[error("the images from which {name} was made have been deleted")]
+    OriginalsGone { name: String },
+    /// There is no edit of this image.
+    #[error("there is no edit of {name} to redo")]
+    NoEdit { name: String },
     /// Another process holds the lock of the gallery.
     #[error("another bgcam process has locked the gallery {} for {seconds} seconds", dir.display())]
     Locked { dir: PathBuf, seconds: u64 },
@@ -45,7 +54,9 @@ fn list(candidates: &[String], count: usize) -> String {
 impl GalleryError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unknown { .. } => Kind::NotFound,
+            Self::Unknown { .. } | Self::NotEdited { .. } | Self::OriginalsGone { .. } | Self::NoEdit { .. } => {
+                Kind::NotFound
+            }
             Self::Ambiguous { .. } | Self::TooLong { .. } | Self::Exists { .. } => Kind::BadInput,
             Self::Locked { .. } => Kind::Busy,
             Self::ImageFile(error) => error.kind(),
@@ -61,6 +72,10 @@ impl GalleryError {
             Self::Ambiguous { .. } => "use a full id; `bgcam gallery list` shows them".to_owned(),
             Self::Damaged { id, .. } => format!("`bgcam gallery remove {id}` removes it"),
             Self::ImageFile(error) => return error.hint(),
+            Self::NotEdited { .. } | Self::OriginalsGone { .. } => {
+                "`bgcam previous` returns to the background before this one".to_owned()
+            }
+            Self::NoEdit { .. } => "`bgcam set-prompt --edit \"make it night\"` edits it".to_owned(),
             Self::TooLong { .. } => "shorten the prompt".to_owned(),
             Self::Exists { replaceable: true, .. } => "choose another file, or replace it with --force".to_owned(),
             Self::Exists { replaceable: false, .. } => "choose another file".to_owned(),

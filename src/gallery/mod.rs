@@ -6,6 +6,7 @@
 //! at the same time: a lock file serializes changes, and readers never wait.
 
 mod disk;
+mod edits;
 mod entry;
 mod error;
 mod evict;
@@ -21,6 +22,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+pub use edits::Step;
 pub use entry::Entry;
 pub use error::GalleryError;
 
@@ -38,6 +40,20 @@ const MAX_ENTRIES: usize = 10_000;
 pub struct Gallery {
     dir: PathBuf,
     max_bytes: u64,
+}
+
+/// An image file of the user, checked but not stored.
+#[derive(Debug, Clone)]
+pub struct Import {
+    entry: Entry,
+    bytes: Vec<u8>,
+}
+
+impl Import {
+    /// The record that it will have.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
 }
 
 /// The content of the gallery.
@@ -132,7 +148,7 @@ impl Gallery {
     /// Stores `image`, which the caller has decoded successfully. An identical image is not stored again.
     ///
     /// If the gallery is then over its limit, the least recently used images are evicted, except for favourites, the
-    /// ids in `keep` (the current background), and this one.
+    /// ids in `keep` (the current background), this one, and the last images that each of these was edited from.
     ///
     /// # Errors
     /// If it is not PNG, JPEG or WebP, its record is too long, or it can't be written.
@@ -143,8 +159,16 @@ impl Gallery {
         now: SystemTime,
         keep: &[String],
     ) -> Result<Entry, GalleryError> {
-        let entry = new_entry(recipe.clone(), image, now)?;
+        let ancestors = self.ancestors(recipe);
+        let entry = Entry { ancestors, ..new_entry(recipe.clone(), image, now)? };
         self.store(entry, &image.bytes, now, keep)
+    }
+
+    /// The ids of the images that led to an edit, the nearest first.
+    fn ancestors(&self, recipe: &Recipe) -> Vec<String> {
+        let Some(parent) = &recipe.parent else { return Vec::new() };
+        let earlier = self.entry(&parent.id).map(|entry| entry.ancestors).unwrap_or_default();
+        [parent.id.clone()].into_iter().chain(earlier).take(edits::MAX_ANCESTORS).collect()
     }
 
     /// Stores an image that bgcam painted for new users, as [`add`](Self::add). It is never evicted.
@@ -192,20 +216,50 @@ impl Gallery {
         now: SystemTime,
         keep: &[String],
     ) -> Result<Entry, GalleryError> {
+        let import = Self::prepare(bytes, source, name, limits, now)?;
+        self.store(import.entry, &import.bytes, now, keep)
+    }
+
+    /// Checks the bytes of an image file and gives them an id, without storing them: see [`keep`](Self::keep).
+    ///
+    /// # Errors
+    /// If it is not an image or over `limits`.
+    pub fn prepare(
+        bytes: Vec<u8>,
+        source: &str,
+        name: &str,
+        limits: &Limits,
+        now: SystemTime,
+    ) -> Result<Import, GalleryError> {
         let size = image_file::decode(&bytes, source, limits)?.dimensions();
-        let recipe = Recipe {
-            text: name.to_owned(),
-            prompt: String::new(),
-            negative: String::new(),
-            style: String::new(),
-            provider: IMPORTED.to_owned(),
-            model: String::new(),
-            seed: None,
-            size,
-        };
+        let recipe = Recipe { text: name.to_owned(), provider: IMPORTED.to_owned(), size, ..Recipe::default() };
         let image = GeneratedImage::new(bytes);
         let entry = Entry { imported: true, ..new_entry(recipe, &image, now)? };
-        self.store(entry, &image.bytes, now, keep)
+        Ok(Import { entry, bytes: image.bytes })
+    }
+
+    /// Stores a prepared image. Evicts as [`add`](Self::add).
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn keep(&self, import: &Import, now: SystemTime, keep: &[String]) -> Result<Entry, GalleryError> {
+        self.store(import.entry.clone(), &import.bytes, now, keep)
+    }
+
+    /// The image that the one with this id was edited from; deleted ones are skipped.
+    ///
+    /// # Errors
+    /// If there is no such id, it is not an edit, or all images before it were deleted.
+    pub fn before(&self, id: &str) -> Result<Step, GalleryError> {
+        edits::before(&self.list(), &self.entry(id)?)
+    }
+
+    /// The edit of the image with this id that was used last; deleted ones are skipped.
+    ///
+    /// # Errors
+    /// If there is no such id, or there is no edit of it.
+    pub fn after(&self, id: &str) -> Result<Step, GalleryError> {
+        edits::after(&self.list(), &self.entry(id)?)
     }
 
     /// Marks the image as used now, so that it is evicted later.
@@ -275,8 +329,10 @@ impl Gallery {
     }
 
     fn evict(&self, new: &str, keep: &[String]) {
-        let keep: Vec<_> = keep.iter().map(String::as_str).chain([new]).collect();
-        for id in evict::victims(&self.list().entries, self.max_bytes, MAX_ENTRIES / 2, &keep) {
+        let entries = self.list().entries;
+        let kept = keep.iter().map(String::as_str).chain([new]);
+        let keep: Vec<_> = kept.flat_map(|id| with_ancestors(&entries, id)).collect();
+        for id in evict::victims(&entries, self.max_bytes, MAX_ENTRIES / 2, &keep) {
             match self.discard(&id) {
                 Ok(_) => tracing::debug!("the gallery is full: evicted {id}"),
                 Err(error) => tracing::warn!("the gallery is still over its limit: {}", crate::error::chain(&error)),
@@ -320,6 +376,13 @@ impl Gallery {
     }
 }
 
+/// An id and those of the last images that it was edited from.
+fn with_ancestors<'a>(entries: &'a [Entry], id: &'a str) -> impl Iterator<Item = &'a str> {
+    let found = entries.iter().find(|entry| entry.id == id);
+    let ancestors = found.map_or(&[][..], |entry| &entry.ancestors);
+    [id].into_iter().chain(ancestors.iter().take(edits::MAX_KEPT).map(String::as_str))
+}
+
 fn record(entry: &Entry) -> Result<Vec<u8>, GalleryError> {
     let limit = entry::MAX_RECORD;
     match serde_json::to_vec_pretty(entry) {
@@ -349,6 +412,7 @@ fn new_entry(recipe: Recipe, image: &GeneratedImage, now: SystemTime) -> Result<
         favourite: false,
         imported: false,
         starter: false,
+        ancestors: Vec::new(),
         title: image.title.clone(),
         notes: image.notes.clone(),
     })

@@ -31,6 +31,7 @@ pub(super) fn recipe(text: &str) -> Recipe {
         model: String::new(),
         seed: None,
         size: (32, 18),
+        parent: None,
     }
 }
 
@@ -48,6 +49,7 @@ pub(super) fn entry(id: &str) -> Entry {
         imported: false,
         title: None,
         starter: false,
+        ancestors: Vec::new(),
         notes: Vec::new(),
     }
 }

@@ -120,6 +120,9 @@ pub enum PromptError {
     /// The program exited with an error.
     #[error("{program} failed with {status}{}", Detail(detail))]
     ProgramFailed { program: String, status: String, detail: String },
+    /// The provider can't edit images; `command` generates a new one from both prompts.
+    #[error("provider {provider} cannot edit images{}", Detail(why))]
+    CannotEdit { provider: String, why: String, command: String },
     /// A bug in bgcam.
     #[error("cannot generate the image: {0}")]
     Internal(String),
@@ -188,9 +191,10 @@ impl PromptError {
             }
             Self::Program { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::Missing,
             Self::Throttled { .. } => Kind::Busy,
-            Self::NotAnImage { .. } | Self::ResponseTooLarge { .. } | Self::ForeignImageHost { .. } => {
-                Kind::Unsupported
-            }
+            Self::NotAnImage { .. }
+            | Self::ResponseTooLarge { .. }
+            | Self::ForeignImageHost { .. }
+            | Self::CannotEdit { .. } => Kind::Unsupported,
             Self::Dns { .. }
             | Self::Proxy { .. }
             | Self::Connect { .. }
@@ -257,10 +261,12 @@ impl PromptError {
                 format!("if you trust it, add {host:?} to {}", Hints::of(*provider).image_hosts?)
             }
             Self::Workflow { .. } => {
-                "export it in ComfyUI with Workflow > Export (API), and put %prompt% where the prompt belongs"
+                "export it in ComfyUI with Workflow > Export (API), and put %prompt% where the prompt belongs, and in the \
+                 workflow for edits %image% as the image of a LoadImage node"
                     .to_owned()
             }
             Self::ReadWorkflow { path, .. } => format!("check it with `ls -l {}`", path.display()),
+            Self::CannotEdit { command, .. } => format!("generate a new image from both prompts: `{command}`"),
             Self::Program { program, .. } => format!("check that it is installed: `command -v {program}`"),
             _ => return None,
         })

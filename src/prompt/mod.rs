@@ -9,6 +9,7 @@ pub mod providers;
 mod api_key;
 pub mod catalogue;
 mod cost;
+mod edit;
 mod error;
 mod error_detail;
 mod hosted;
@@ -24,21 +25,24 @@ mod response;
 mod retired;
 pub mod settings;
 mod sizes;
+mod source_image;
 pub mod template;
 mod text;
 
 pub use cost::{Cost, MonthlyCost, dollars};
+pub use edit::{EditSupport, Parent};
 pub use error::PromptError;
 pub use name::Name;
-pub use plan::recipe;
+pub use plan::{edit_recipe, recipe};
 pub use progress::{FinishedPrompt, JobStatus, OnProgress, Progress};
 pub use provider::{Hints, ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, UnsupportedOption};
 pub use request::{MAX_COUNT, PromptRequest};
 use serde::{Deserialize, Serialize};
+pub use source_image::SourceImage;
 pub use text::one_line;
 
 /// Everything that determines an image: equal recipes give the same image.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Recipe {
     /// The prompt text as the user typed it.
     pub text: String,
@@ -60,6 +64,9 @@ pub struct Recipe {
     pub seed: Option<u64>,
     /// The requested width and height in pixels.
     pub size: (u32, u32),
+    /// For an edit: the image that it starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
 }
 
 /// An image as a provider returned it: encoded, not yet decoded.

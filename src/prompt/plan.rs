@@ -1,7 +1,7 @@
 //! Turns a request into a recipe for one provider.
 
 use super::{
-    Negative, PromptError, PromptRequest, Provider, Recipe, SizeRequest,
+    EditSupport, Negative, Parent, PromptError, PromptRequest, Provider, Recipe, SizeRequest,
     settings::PromptSettings,
     template::{self, PLACEHOLDER},
 };
@@ -19,35 +19,78 @@ pub fn recipe(
     settings: &PromptSettings,
     frame_size: (u32, u32),
 ) -> Result<Recipe, PromptError> {
-    let text = request.text.trim();
-    check_length(text)?;
-    let style_text = request.style.as_deref().map(style_text).transpose()?;
     let model = provider.model_for(request.model.as_deref());
+    let style_text = request.style.as_deref().map(style_text).transpose()?;
+    // The painter interprets individual words, so the text of a template or a style would mislead it.
+    let is_painter = provider.negative(&model) == Negative::Painter;
+    let template = if request.raw || is_painter { PLACEHOLDER } else { &settings.template };
+    let prompt = template::fill(template, request.text.trim(), style_text.filter(|_| !is_painter));
     let unwanted = match &request.negative {
         Some(negative) => negative.trim(),
         None if request.raw => "",
         None => settings.negative.trim(),
     };
+    finish(request, provider, model, prompt, unwanted, frame_size)
+}
+
+/// The recipe for `request`, an edit of an image with `size`, of which the recipe records `parent`.
+///
+/// # Errors
+/// As for [`recipe`], and if the provider can't edit images.
+pub fn edit_recipe(
+    request: &PromptRequest,
+    provider: &dyn Provider,
+    settings: &PromptSettings,
+    size: (u32, u32),
+    parent: Parent,
+) -> Result<Recipe, PromptError> {
+    let model = provider.edit_model(&provider.model_for(request.model.as_deref()));
+    let style_text = request.style.as_deref().map(style_text).transpose()?;
+    let negative = provider.negative(&model);
+    let style_text = style_text.filter(|_| negative != Negative::Painter);
+    let support = provider.edits(&model);
+    let prompt = support.prompt(request.text.trim(), style_text, &parent, request.raw);
+    let unwanted = match &request.negative {
+        Some(negative) => negative.trim(),
+        // The instruction says so already.
+        None if request.raw || negative == Negative::InPrompt => "",
+        None => settings.negative.trim(),
+    };
+    let recipe = Recipe { parent: Some(parent), ..finish(request, provider, model, prompt, unwanted, size)? };
+    match support {
+        EditSupport::Unsupported(why) => Err(PromptError::cannot_edit(&recipe, why)),
+        _ => Ok(recipe),
+    }
+}
+
+/// The recipe with this prompt; `unwanted` is added to the prompt if the model has no field for it.
+fn finish(
+    request: &PromptRequest,
+    provider: &dyn Provider,
+    model: String,
+    mut prompt: String,
+    unwanted: &str,
+    size: (u32, u32),
+) -> Result<Recipe, PromptError> {
+    let text = request.text.trim();
+    check_length(text)?;
     let support = provider.negative(&model);
-    // The painter interprets individual words, so the text of a template or a style would mislead it.
-    let is_painter = support == Negative::Painter;
-    let template = if request.raw || is_painter { PLACEHOLDER } else { &settings.template };
-    let mut prompt = template::fill(template, text, style_text.filter(|_| !is_painter));
     if support == Negative::InPrompt && !unwanted.is_empty() {
         prompt.push_str(". Do not show: ");
         prompt.push_str(unwanted);
     }
     let has_field = matches!(support, Negative::Field | Negative::Painter);
-    let size = provider.size_for(&model, SizeRequest::new(request.size, frame_size));
+    let size = provider.size_for(&model, SizeRequest::new(request.size, size));
     Ok(Recipe {
         text: text.to_owned(),
         prompt,
         negative: if has_field { unwanted.to_owned() } else { String::new() },
-        style: request.style.clone().filter(|_| is_painter).unwrap_or_default(),
+        style: request.style.clone().filter(|_| support == Negative::Painter).unwrap_or_default(),
         provider: provider.name().to_string(),
         model,
         seed: request.seed,
         size,
+        parent: None,
     })
 }
 
@@ -118,6 +161,30 @@ mod tests {
     fn the_painter_takes_a_negative_prompt() {
         let recipe = plan("builtin", &PromptRequest { negative: Some("palms".to_owned()), ..beach() }).unwrap();
         assert_eq!((&*recipe.prompt, &*recipe.negative), ("a beach", "palms"));
+    }
+
+    #[test]
+    fn an_edit_records_its_parent_and_keeps_the_size_of_the_image() {
+        let mut settings = PromptSettings::default();
+        settings.openai.base_url = "http://127.0.0.1:1/v1".to_owned();
+        settings.gateway.url = "http://127.0.0.1:1/".to_owned();
+        let parent = Parent { id: "beach-1a2b3c4d".to_owned(), scene: "a beach".to_owned(), imported: false };
+        let night = PromptRequest { text: " make it night ".to_owned(), ..PromptRequest::default() };
+        let edit = |name: &str, request: &PromptRequest| {
+            let provider = catalogue::open(name, &settings).unwrap();
+            edit_recipe(request, &*provider, &settings, (1024, 1024), parent.clone())
+        };
+        let recipe = edit("openai", &night).unwrap();
+        assert_eq!((&*recipe.text, recipe.parent.as_ref()), ("make it night", Some(&parent)));
+        assert!(recipe.prompt.starts_with("make it night. Keep the composition"), "{recipe:?}");
+        assert!(!recipe.prompt.contains("Do not show") && recipe.size.0 == recipe.size.1, "{recipe:?}");
+        let recipe = edit("sdwebui", &night).unwrap();
+        assert!(recipe.prompt.starts_with("a beach, make it night, ") && recipe.negative == NEGATIVE, "{recipe:?}");
+        let recipe = edit("builtin", &night).unwrap();
+        assert_eq!(&*recipe.prompt, "a beach, make it night");
+        assert!(matches!(edit("gateway", &night), Err(PromptError::CannotEdit { .. })));
+        let empty = PromptRequest { text: " ".to_owned(), ..night };
+        assert!(matches!(edit("openai", &empty), Err(PromptError::EmptyPrompt)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    GeneratedImage, Name, OnProgress, PromptError, Recipe, retired,
+    EditSupport, GeneratedImage, Name, OnProgress, PromptError, Recipe, SourceImage, retired,
     sizes::{self, Pixels},
 };
 
@@ -121,8 +121,28 @@ pub trait Provider: fmt::Debug + Send + Sync {
         TIME_LIMIT
     }
 
+    /// Whether and how the model edits an image.
+    fn edits(&self, _model: &str) -> EditSupport {
+        EditSupport::Unsupported("")
+    }
+
+    /// The model that makes the edits, if it is not `model` itself.
+    fn edit_model(&self, model: &str) -> String {
+        model.to_owned()
+    }
+
     /// Generates the image without a time limit; callers use [`generate`](#method.generate).
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a>;
+
+    /// Edits `source` without a time limit; callers use [`edit`](#method.edit).
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        _source: &'a SourceImage,
+        _progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(async { Err(PromptError::cannot_edit(recipe, "")) })
+    }
 }
 
 impl dyn Provider + '_ {
@@ -159,6 +179,19 @@ impl dyn Provider + '_ {
             }
             None => Ok(()),
         }
+    }
+
+    /// Edits `source` within the provider's time limit, as [`generate`](#method.generate). `recipe` is that of an edit.
+    ///
+    /// # Errors
+    /// As for [`generate`](#method.generate), and if the provider can't edit images.
+    pub async fn edit(
+        &self,
+        recipe: &Recipe,
+        source: &SourceImage,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
+        self.within_limits(recipe, self.start_edit(recipe, source, progress)).await
     }
 
     /// The model to use: the requested one, else the configured one; empty if there are no models to choose from.

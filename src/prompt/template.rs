@@ -15,6 +15,13 @@ pub const PLACEHOLDER: &str = "{prompt}";
 pub const DEFAULT: &str = "{prompt}, wide establishing shot at eye level, level horizon at half height, 35 mm lens, \
                            open uncluttered middle, empty background plate for a video call, soft even light";
 
+/// The prompt for an edit by a model that follows instructions.
+pub(super) const EDIT: &str =
+    "{prompt}. Keep the composition, the perspective and everything else as it is: no people, no text.";
+
+/// The prompt for an edit by a model that needs a description of the whole result.
+pub(super) const EDITED_SCENE: &str = "{prompt}, same composition, empty background plate";
+
 /// The default negative prompt.
 pub const NEGATIVE: &str = "people, person, face, hands, text, letters, watermark, logo, frame, collage";
 

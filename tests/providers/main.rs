@@ -7,6 +7,7 @@ mod http;
 mod support;
 
 mod connection;
+mod edits;
 mod hosted;
 mod program;
 mod rejections;

@@ -1,6 +1,7 @@
 //! Decodes untrusted image files of any size to 8-bit sRGB and to the native frame format.
 
 pub(crate) mod aspect;
+pub(crate) mod encode;
 mod error;
 mod exif;
 pub(crate) mod png;

@@ -6,7 +6,7 @@ use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 
 use super::{
-    Http,
+    Http, Reply,
     address::{host, same_origin},
     optional::Pointer,
 };
@@ -65,7 +65,24 @@ impl Http {
         let ImageRequest { url, model, body, optional, hosts } = request;
         let make = |body: &Value| Ok(self.with_key(self.post_json(url.clone(), body)));
         let (reply, dropped) = self.send_adaptive(model, progress, body, optional, make).await?;
-        let notes = self.dropped_field_notes(&dropped);
+        self.received_image(model, reply, &dropped, hosts, progress, receive).await
+    }
+
+    /// The image in a reply, as [`generate_image`](Self::generate_image) takes it; `dropped` are the fields that the server
+    /// rejected.
+    ///
+    /// # Errors
+    /// If there is none: the server's message.
+    pub(in crate::prompt) async fn received_image<'a>(
+        &self,
+        model: &str,
+        reply: Reply,
+        dropped: &[Pointer],
+        hosts: ImageHosts<'_>,
+        progress: OnProgress<'a>,
+        receive: impl FnOnce(Value) -> ResponseFuture<'a>,
+    ) -> Result<GeneratedImage, PromptError> {
+        let notes = self.dropped_field_notes(dropped);
         if check_image(self.provider, &reply.body).is_ok() {
             return Ok(GeneratedImage { notes, ..GeneratedImage::new(reply.body) });
         }

@@ -1,6 +1,7 @@
 //! The HTTP client of all providers: bounded responses, retries, and no API keys in messages.
 
 mod address;
+mod form;
 mod images;
 mod key;
 mod optional;
@@ -15,6 +16,7 @@ use std::{
 
 pub(super) use address::{check_url, host, parse_url, same_origin};
 use address::{is_local_network, is_loopback};
+pub(super) use form::{form, form_with_image};
 pub(super) use images::{ImageHosts, ImageRequest, ResponseFuture, at_once};
 pub(super) use key::KeyHeader;
 pub(super) use optional::Pointer;

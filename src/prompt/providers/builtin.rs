@@ -3,8 +3,8 @@
 use crate::{
     painter,
     prompt::{
-        GeneratedImage, ImageFuture, Name, Negative, OnProgress, Progress, PromptError, Provider, ProviderSettings,
-        Recipe, SizeRequest,
+        EditSupport, GeneratedImage, ImageFuture, Name, Negative, OnProgress, Progress, PromptError, Provider,
+        ProviderSettings, Recipe, SizeRequest, SourceImage,
         sizes::{self, Pixels},
     },
 };
@@ -51,6 +51,30 @@ impl Provider for Builtin {
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(paint(recipe, progress))
     }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        EditSupport::NewImage
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        _source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(repaint(recipe, progress))
+    }
+}
+
+/// Paints a new image from the prompts of an edit, and says so.
+async fn repaint(recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    let mut image = paint(recipe, progress).await?;
+    let from = match &recipe.parent {
+        Some(parent) if !parent.scene.is_empty() => "both descriptions",
+        _ => "your description",
+    };
+    image.notes.insert(0, format!("the built-in painter can't change an image; it painted a new one from {from}"));
+    Ok(image)
 }
 
 async fn paint(recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {

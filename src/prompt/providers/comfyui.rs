@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest, UnsupportedOption,
-    http::{CancelOnDrop, Http, check_url},
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
+    ProviderSettings, Recipe, SizeRequest, SourceImage, UnsupportedOption,
+    http::{CancelOnDrop, Http, check_url, form_with_image},
     response::{bad_response, check_image, items, non_blank},
     sizes::{self, Pixels},
 };
@@ -25,6 +25,9 @@ const NAME: Name = Name::ComfyUi;
 
 /// The interval at which the server is polled for the result.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The placeholder for the image in a workflow for edits.
+const IMAGE: &str = "%image%";
 
 /// The maximum size of a workflow file in bytes.
 const MAX_BYTES: u64 = 4 << 20;
@@ -36,12 +39,18 @@ const MAX_BYTES: u64 = 4 << 20;
 pub struct Settings {
     pub url: String,
     pub workflow: String,
+    pub edit_workflow: String,
     pub size: String,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { url: "http://127.0.0.1:8188".to_owned(), workflow: String::new(), size: "1344x768".to_owned() }
+        Self {
+            url: "http://127.0.0.1:8188".to_owned(),
+            workflow: String::new(),
+            edit_workflow: String::new(),
+            size: "1344x768".to_owned(),
+        }
     }
 }
 
@@ -61,9 +70,13 @@ impl ProviderSettings for Settings {
             let expected = "the path of a workflow in API format";
             return Err(PromptError::NotConfigured { provider: NAME, key: "prompt.comfyui.workflow", expected });
         }
-        let workflow = read(PathBuf::from(&self.workflow))?;
+        let workflow = read(PathBuf::from(&self.workflow), &["%prompt%"])?;
+        let edit_workflow = match &*self.edit_workflow {
+            "" => None,
+            path => Some(read(PathBuf::from(path), &["%prompt%", IMAGE])?),
+        };
         let size = sizes::parse("prompt.comfyui.size", &self.size)?;
-        Ok(Box::new(ComfyUi { http, workflow, size }))
+        Ok(Box::new(ComfyUi { http, workflow, edit_workflow, size }))
     }
 }
 
@@ -72,6 +85,8 @@ impl ProviderSettings for Settings {
 struct ComfyUi {
     http: Http,
     workflow: Value,
+    /// For edits: it contains [`IMAGE`].
+    edit_workflow: Option<Value>,
     /// The configured size.
     size: Option<Pixels>,
 }
@@ -118,6 +133,22 @@ impl Provider for ComfyUi {
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        match self.edit_workflow {
+            Some(_) => EditSupport::Instruction,
+            None => EditSupport::Unsupported("prompt.comfyui.edit_workflow is empty"),
+        }
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(self.edit(recipe, source, progress))
+    }
 }
 
 /// The location of a generated image on the server.
@@ -134,9 +165,43 @@ impl ComfyUi {
     }
 
     async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+        self.run(self.workflow.clone(), recipe, "", progress).await
+    }
+
+    async fn edit(
+        &self,
+        recipe: &Recipe,
+        source: &SourceImage,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
+        let Some(workflow) = self.edit_workflow.clone() else { return Err(PromptError::cannot_edit(recipe, "")) };
+        let image = self.upload(source, progress).await?;
+        self.run(workflow, recipe, &image, progress).await
+    }
+
+    /// Uploads an image to the server's input folder, where it replaces the one of the last edit, and returns its name.
+    async fn upload(&self, source: &SourceImage, progress: OnProgress<'_>) -> Result<String, PromptError> {
+        let url = self.http.url("upload/image");
+        let fields = json!({"overwrite": "true", "type": "input"});
+        let make = || Ok(self.http.post(url.clone()).multipart(form_with_image(&fields, source)?));
+        let response = self.http.json(&self.http.send("", progress, make).await?.body)?;
+        let name = non_blank(&response["name"]).ok_or_else(|| self.http.no_image_error("", &response))?;
+        Ok(match non_blank(&response["subfolder"]) {
+            Some(folder) => format!("{folder}/{name}"),
+            None => name.to_owned(),
+        })
+    }
+
+    /// Runs a workflow; `image` is the name of an uploaded image.
+    async fn run(
+        &self,
+        mut workflow: Value,
+        recipe: &Recipe,
+        image: &str,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
         let seed = recipe.seed.unwrap_or_else(|| RandomState::new().hash_one(0) & 0xffff_ffff);
-        let mut workflow = self.workflow.clone();
-        fill(&mut workflow, recipe, seed);
+        fill(&mut workflow, recipe, seed, image);
         let body = json!({"prompt": workflow, "client_id": "bgcam"});
         let url = self.http.url("prompt");
         let reply = self.http.send("", progress, || Ok(self.http.post_json(url.clone(), &body))).await?;
@@ -207,7 +272,8 @@ fn failure(status: &Value) -> String {
     detail.unwrap_or("no reason given").to_owned()
 }
 
-fn read(path: PathBuf) -> Result<Value, PromptError> {
+/// Reads a workflow that contains these placeholders.
+fn read(path: PathBuf, placeholders: &[&str]) -> Result<Value, PromptError> {
     let mut text = Vec::new();
     let source = File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut text));
     match source {
@@ -222,8 +288,10 @@ fn read(path: PathBuf) -> Result<Value, PromptError> {
         Err(error) => invalid(format!("is not valid JSON: {error}")),
         Ok(value) if value["nodes"].is_array() => invalid("is in the editor's format, expected API format".to_owned()),
         Ok(value) if !value.is_object() => invalid("is not an object of nodes".to_owned()),
-        Ok(_) if !text.windows(8).any(|part| part == b"%prompt%") => invalid("does not contain %prompt%".to_owned()),
-        Ok(value) => Ok(value),
+        Ok(value) => match placeholders.iter().find(|placeholder| !contains(&value, placeholder)) {
+            Some(missing) => invalid(format!("does not contain {missing}")),
+            None => Ok(value),
+        },
     }
 }
 
@@ -239,10 +307,10 @@ fn contains(value: &Value, placeholder: &str) -> bool {
 
 /// Replaces the placeholders in the strings of a workflow. A string that consists of a number's placeholder becomes a
 /// number.
-fn fill(value: &mut Value, recipe: &Recipe, seed: u64) {
+fn fill(value: &mut Value, recipe: &Recipe, seed: u64, image: &str) {
     match value {
-        Value::Array(list) => list.iter_mut().for_each(|value| fill(value, recipe, seed)),
-        Value::Object(map) => map.values_mut().for_each(|value| fill(value, recipe, seed)),
+        Value::Array(list) => list.iter_mut().for_each(|value| fill(value, recipe, seed, image)),
+        Value::Object(map) => map.values_mut().for_each(|value| fill(value, recipe, seed, image)),
         Value::String(text) => {
             let (width, height) = recipe.size;
             *value = match &**text {
@@ -254,6 +322,7 @@ fn fill(value: &mut Value, recipe: &Recipe, seed: u64) {
                     .replace("%width%", &width.to_string())
                     .replace("%height%", &height.to_string())
                     .replace("%seed%", &seed.to_string())
+                    .replace(IMAGE, image)
                     .replace("%negative%", &recipe.negative)
                     .replace("%prompt%", &recipe.prompt)
                     .into(),

@@ -12,8 +12,8 @@ use tokio::process::Command as Process;
 use crate::{
     process::child::{self, Needs},
     prompt::{
-        GeneratedImage, ImageFuture, Name, OnProgress, Progress, PromptError, Provider, ProviderSettings, Recipe,
-        SizeRequest,
+        EditSupport, GeneratedImage, ImageFuture, Name, OnProgress, Progress, PromptError, Provider, ProviderSettings,
+        Recipe, SizeRequest, SourceImage,
         http::MAX_BYTES,
         program,
         response::{bad_response, check_image},
@@ -32,6 +32,7 @@ pub struct Settings {
     pub program: String,
     pub args: Vec<String>,
     pub env: Vec<String>,
+    pub edits: bool,
 }
 
 impl ProviderSettings for Settings {
@@ -64,17 +65,46 @@ impl Provider for Command {
     }
 
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+        Box::pin(self.generate(recipe, None, progress))
+    }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        if self.settings.edits {
+            EditSupport::Instruction
+        } else {
+            EditSupport::Unsupported("prompt.command.edits is false; set it to true if your program reads BGCAM_IMAGE")
+        }
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, Some(source), progress))
     }
 }
 
 impl Command {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    async fn generate(
+        &self,
+        recipe: &Recipe,
+        source: Option<&SourceImage>,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
         progress(Progress::Working);
         let folder = tempfile::Builder::new().prefix("bgcam-").tempdir().map_err(|error| self.io_error(error))?;
         let file = folder.path().join("image");
         let program = &self.settings.program;
-        let finished = program::run(self.process(recipe, &file), recipe.prompt.as_bytes(), MAX_BYTES).await;
+        let mut process = self.process(recipe, &file);
+        if let Some(source) = source {
+            // The folder is private and temporary, so the image is too.
+            let path = folder.path().join(source.file_name());
+            fs::write(&path, source.bytes()).map_err(|error| self.io_error(error))?;
+            process.env("BGCAM_IMAGE", path);
+        }
+        let finished = program::run(process, recipe.prompt.as_bytes(), MAX_BYTES).await;
         let finished = finished.map_err(|error| self.io_error(error))?;
         let detail = clean(&finished.stderr_tail, []);
         if !finished.status.success() {

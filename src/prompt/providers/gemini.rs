@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
+    ProviderSettings, Recipe, SizeRequest, SourceImage,
     api_key::KeySources,
     http::{Http, Pointer, check_url},
     response::{bad_response, first_image, items, non_blank},
@@ -104,24 +104,58 @@ impl Provider for Gemini {
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        EditSupport::Instruction
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(self.edit(recipe, source, progress))
+    }
 }
 
 impl Gemini {
     async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+        self.send(recipe, body(recipe, None), progress).await
+    }
+
+    async fn edit(
+        &self,
+        recipe: &Recipe,
+        source: &SourceImage,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
+        self.send(recipe, body(recipe, Some(source)), progress).await
+    }
+
+    /// Sends a request.
+    async fn send(
+        &self,
+        recipe: &Recipe,
+        body: Value,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
         let model = path_segment(&recipe.model);
         let url = self.http.url(&format!("v1beta/models/{model}:generateContent"));
         let key_header = HeaderName::from_static("x-goog-api-key");
         let make =
             |body: &Value| Ok(self.http.with_key_header(self.http.post_json(url.clone(), body), key_header.clone()));
         let find = |response: &Value| find_image(NAME, &self.http, response);
-        self.http.request_image(&recipe.model, progress, body(recipe), &OPTIONAL, make, find).await
+        self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find).await
     }
 }
 
-/// The request for an image.
-pub(super) fn body(recipe: &Recipe) -> Value {
+/// The request for an image, or for an edit of `source`.
+pub(super) fn body(recipe: &Recipe, source: Option<&SourceImage>) -> Value {
+    let image = source.map(|source| json!({"inlineData": {"mimeType": source.mime(), "data": source.base64()}}));
+    let parts: Vec<Value> = image.into_iter().chain([json!({"text": recipe.prompt})]).collect();
     let mut body = json!({
-        "contents": [{"role": "user", "parts": [{"text": recipe.prompt}]}],
+        "contents": [{"role": "user", "parts": parts}],
         "generationConfig": {
             "responseModalities": ["IMAGE"],
             "imageConfig": {"aspectRatio": nearest_ratio(MEGAPIXEL, recipe.size).0},

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest, UnsupportedOption,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
+    ProviderSettings, Recipe, SizeRequest, SourceImage, UnsupportedOption,
     api_key::KeySources,
-    http::{Http, ImageHosts, ImageRequest, Pointer, at_once, check_url, parse_url},
+    http::{Http, ImageHosts, ImageRequest, Pointer, at_once, check_url, form_with_image, parse_url},
     provider::TIME_LIMIT,
     sizes::{self, Pixels},
 };
@@ -155,6 +155,19 @@ impl Provider for OpenAi {
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        EditSupport::Instruction
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(self.edit(recipe, source, progress))
+    }
 }
 
 impl OpenAi {
@@ -164,9 +177,34 @@ impl OpenAi {
             model: &recipe.model,
             body: self.body(recipe),
             optional: &OPTIONAL,
-            hosts: ImageHosts { domains: &[], listed: &self.settings.image_hosts },
+            hosts: self.hosts(),
         };
         self.http.generate_image(request, progress, at_once).await
+    }
+
+    async fn edit(
+        &self,
+        recipe: &Recipe,
+        source: &SourceImage,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
+        let url = self.http.url("images/edits");
+        let make = |fields: &Value| {
+            Ok(self.http.with_key(self.http.post(url.clone()).multipart(form_with_image(fields, source)?)))
+        };
+        let sent = self.http.send_adaptive(&recipe.model, progress, self.body(recipe), &OPTIONAL, make).await;
+        let (reply, dropped) = sent.map_err(|error| match error {
+            // Not every compatible server has edits.
+            PromptError::NoSuchPath { host, path, .. } => {
+                PromptError::cannot_edit(recipe, &format!("{host} has no path {path}"))
+            }
+            other => other,
+        })?;
+        self.http.received_image(&recipe.model, reply, &dropped, self.hosts(), progress, at_once).await
+    }
+
+    fn hosts(&self) -> ImageHosts<'_> {
+        ImageHosts { domains: &[], listed: &self.settings.image_hosts }
     }
 
     fn body(&self, recipe: &Recipe) -> Value {

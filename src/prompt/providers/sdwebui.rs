@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, OnProgress, Progress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, Progress, PromptError, Provider,
+    ProviderSettings, Recipe, SizeRequest, SourceImage,
     api_key::KeySources,
     http::{CancelOnDrop, Http, Pointer, check_url},
     response::{first_image, items, non_blank, number},
@@ -19,8 +19,11 @@ const NAME: Name = Name::SdWebUi;
 /// The interval of progress requests.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
+/// The value of `resize_mode` that keeps the aspect ratio of the image.
+const CROP_AND_RESIZE: u8 = 1;
+
 /// The request fields that not every server accepts.
-const OPTIONAL: [Pointer; 10] = [
+const OPTIONAL: [Pointer; 11] = [
     "/negative_prompt",
     "/steps",
     "/cfg_scale",
@@ -31,6 +34,7 @@ const OPTIONAL: [Pointer; 10] = [
     "/n_iter",
     "/send_images",
     "/save_images",
+    "/resize_mode",
 ];
 
 /// `[prompt.sdwebui]`
@@ -43,6 +47,7 @@ pub struct Settings {
     pub size: String,
     pub steps: u32,
     pub cfg_scale: f32,
+    pub denoising_strength: f32,
     pub sampler: String,
     pub key_env: String,
     pub key_file: String,
@@ -56,6 +61,7 @@ impl Default for Settings {
             size: "768x448".to_owned(),
             steps: 20,
             cfg_scale: 7.0,
+            denoising_strength: 0.6,
             sampler: String::new(),
             key_env: "SDWEBUI_AUTH".to_owned(),
             key_file: String::new(),
@@ -65,8 +71,12 @@ impl Default for Settings {
 
 impl ProviderSettings for Settings {
     fn check(&self) -> Result<(), PromptError> {
-        const KEYS: Keys =
-            Keys { size: "prompt.sdwebui.size", steps: "prompt.sdwebui.steps", cfg_scale: "prompt.sdwebui.cfg_scale" };
+        const KEYS: Keys = Keys {
+            size: "prompt.sdwebui.size",
+            steps: "prompt.sdwebui.steps",
+            cfg_scale: "prompt.sdwebui.cfg_scale",
+            denoising_strength: "prompt.sdwebui.denoising_strength",
+        };
         check_url("prompt.sdwebui.url", &self.url)?;
         self.check_request(&KEYS)
     }
@@ -93,6 +103,7 @@ pub(super) struct Keys {
     pub(super) size: &'static str,
     pub(super) steps: &'static str,
     pub(super) cfg_scale: &'static str,
+    pub(super) denoising_strength: &'static str,
 }
 
 impl Settings {
@@ -107,6 +118,9 @@ impl Settings {
         }
         if !(0.0..=35.0).contains(&self.cfg_scale) {
             return Err(PromptError::setting(keys.cfg_scale, self.cfg_scale, "a number from 0 to 35"));
+        }
+        if !(0.0..=1.0).contains(&self.denoising_strength) {
+            return Err(PromptError::setting(keys.denoising_strength, self.denoising_strength, "a number from 0 to 1"));
         }
         Ok(())
     }
@@ -146,6 +160,19 @@ impl Provider for SdWebUi {
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        EditSupport::Description
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(self.edit(recipe, source, progress))
+    }
 }
 
 /// The size to request: a requested one, the configured one, or one that diffusion models of 512x512 pixels can paint.
@@ -168,10 +195,37 @@ impl SdWebUi {
         recipe: &Recipe,
         progress: OnProgress<'_>,
     ) -> Result<GeneratedImage, PromptError> {
-        let url = self.http.url("sdapi/v1/txt2img");
+        self.send("sdapi/v1/txt2img", recipe, self.body(recipe), progress).await
+    }
+
+    /// Edits an image.
+    ///
+    /// # Errors
+    /// If there is no image.
+    pub(super) async fn edit(
+        &self,
+        recipe: &Recipe,
+        source: &SourceImage,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
+        let mut body = self.body(recipe);
+        body["init_images"] = json!([source.base64()]);
+        body["denoising_strength"] = self.settings.denoising_strength.into();
+        body["resize_mode"] = CROP_AND_RESIZE.into();
+        self.send("sdapi/v1/img2img", recipe, body, progress).await
+    }
+
+    /// Sends a request, and reports the server's progress until the image arrives.
+    async fn send(
+        &self,
+        path: &str,
+        recipe: &Recipe,
+        body: Value,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
+        let url = self.http.url(path);
         let make = |body: &Value| Ok(self.http.with_basic_auth(self.http.post_json(url.clone(), body)));
         let cancel = CancelOnDrop(vec![self.http.with_basic_auth(self.http.post(self.http.url("sdapi/v1/interrupt")))]);
-        let body = self.body(recipe);
         let find = |response: &Value| self.find_image(response);
         let image = tokio::select! {
             image = self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find) => image,

@@ -1,13 +1,14 @@
 //! Stability AI's own API.
 
-use reqwest::{header::ACCEPT, multipart::Form};
+use reqwest::header::ACCEPT;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe, SizeRequest,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest, SourceImage,
     api_key::KeySources,
-    http::{Http, Pointer, check_url},
+    http::{Http, Pointer, check_url, form, form_with_image},
     response::{first_image, non_blank, number},
     sizes::{Pixels, STABLE_IMAGE, nearest_ratio},
 };
@@ -17,8 +18,14 @@ const NAME: Name = Name::Stability;
 /// The API's largest seed.
 const MAX_SEED: u64 = 4_294_967_294;
 
+/// The model that makes edits: it keeps the structure of an image.
+const EDIT_MODEL: &str = "control-structure";
+
+/// How much of the structure an edit keeps, 0 to 1; the API's default.
+const CONTROL_STRENGTH: f64 = 0.7;
+
 /// The request fields that not every model accepts.
-const OPTIONAL: [Pointer; 4] = ["/aspect_ratio", "/output_format", "/negative_prompt", "/seed"];
+const OPTIONAL: [Pointer; 5] = ["/aspect_ratio", "/output_format", "/negative_prompt", "/seed", "/control_strength"];
 
 /// `[prompt.stability]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,6 +100,23 @@ impl Provider for Stability {
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        EditSupport::Description
+    }
+
+    fn edit_model(&self, _model: &str) -> String {
+        EDIT_MODEL.to_owned()
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(self.edit(recipe, source, progress))
+    }
 }
 
 impl Stability {
@@ -106,6 +130,27 @@ impl Stability {
         };
         let find = |response: &Value| self.find_image(response);
         self.http.request_image(&recipe.model, progress, fields(recipe), &OPTIONAL, make, find).await
+    }
+
+    /// Generates an image with the structure of `source`.
+    async fn edit(
+        &self,
+        recipe: &Recipe,
+        source: &SourceImage,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
+        let url = self.http.url("v2beta/stable-image/control/structure");
+        let make = |fields: &Value| {
+            let form = form_with_image(fields, source)?;
+            let request = self.http.post(url.clone()).header(ACCEPT, "application/json").multipart(form);
+            Ok(self.http.with_bearer_key(request))
+        };
+        let mut fields = fields(recipe);
+        fields["control_strength"] = CONTROL_STRENGTH.into();
+        // The result has the size of the source.
+        fields.as_object_mut().and_then(|fields| fields.remove("aspect_ratio"));
+        let find = |response: &Value| self.find_image(response);
+        self.http.request_image(&recipe.model, progress, fields, &OPTIONAL, make, find).await
     }
 
     fn find_image(&self, response: &Value) -> Result<Option<GeneratedImage>, PromptError> {
@@ -133,12 +178,6 @@ fn fields(recipe: &Recipe) -> Value {
         fields["model"] = recipe.model.as_str().into();
     }
     fields
-}
-
-fn form(fields: &Value) -> Form {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let fields = fields.as_object().into_iter().flatten();
-    fields.fold(Form::new(), |form, (name, value)| form.text(name.clone(), text(value)))
 }
 
 /// The price of an image in US dollars, as of November 2026.

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::gemini;
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
+    ProviderSettings, Recipe, SizeRequest, SourceImage,
     api_key::KeySources,
     http::{Http, check_url},
     sizes::Pixels,
@@ -135,19 +135,38 @@ impl Provider for Vertex {
     }
 
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+        Box::pin(self.generate(recipe, None, progress))
+    }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        EditSupport::Instruction
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, Some(source), progress))
     }
 }
 
 impl Vertex {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    /// Generates an image, or edits `source`.
+    async fn generate(
+        &self,
+        recipe: &Recipe,
+        source: Option<&SourceImage>,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
         let Settings { project, location, .. } = &self.settings;
         let model = gemini::path_segment(&recipe.model);
         let path = format!("v1/projects/{project}/locations/{location}/publishers/google/models/{model}");
         let url = self.http.url(&format!("{path}:generateContent"));
         let make = |body: &Value| Ok(self.http.with_key(self.http.post_json(url.clone(), body)));
         let find = |response: &Value| gemini::find_image(NAME, &self.http, response);
-        let body = gemini::body(recipe);
+        let body = gemini::body(recipe, source);
         self.http.request_image(&recipe.model, progress, body, &gemini::OPTIONAL, make, find).await
     }
 }

@@ -11,6 +11,9 @@ use crate::prompt::{
 
 const NAME: Name = Name::Bedrock;
 
+/// How much of the structure an edit keeps, 0 to 1; the API's default.
+const CONTROL_STRENGTH: f64 = 0.7;
+
 /// Models with the same request format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
@@ -109,6 +112,23 @@ fn stable_image(recipe: &Recipe) -> Value {
     body
 }
 
+/// The model that makes edits: it keeps the structure of an image. It is available only through the inference profile
+/// of a group of regions.
+pub(super) fn edit_model(region: &str) -> String {
+    let group = region.split('-').next().unwrap_or(region);
+    format!("{group}.stability.stable-image-control-structure-v1:0")
+}
+
+/// The request for an edit of an image in base64.
+pub(super) fn edit_body(recipe: &Recipe, image: &str) -> Value {
+    let mut body = stable_image(recipe);
+    body["image"] = image.into();
+    body["control_strength"] = CONTROL_STRENGTH.into();
+    // The result has the size of the source.
+    body.as_object_mut().and_then(|body| body.remove("aspect_ratio"));
+    body
+}
+
 fn sdxl(recipe: &Recipe) -> Value {
     let mut prompts = vec![json!({"text": recipe.prompt, "weight": 1})];
     if !recipe.negative.is_empty() {
@@ -137,11 +157,12 @@ fn titan(recipe: &Recipe, max_len: usize) -> Value {
 }
 
 /// The request fields of all families that not every model accepts.
-pub(super) const OPTIONAL: [Pointer; 11] = [
+pub(super) const OPTIONAL: [Pointer; 12] = [
     "/negative_prompt",
     "/seed",
     "/aspect_ratio",
     "/output_format",
+    "/control_strength",
     "/cfg_scale",
     "/steps",
     "/textToImageParams/negativeText",
@@ -176,7 +197,8 @@ pub(super) fn find_image(response: &Value, http: &Http) -> Result<Option<Generat
 
 /// The price of an image in US dollars, as of November 2026.
 pub(super) fn price(model: &str) -> Option<f64> {
-    let prices = [("stable-image-core", 0.04), ("sd3-5-large", 0.08), ("stable-image-ultra", 0.14)];
+    let prices =
+        [("stable-image-core", 0.04), ("sd3-5-large", 0.08), ("stable-image-ultra", 0.14), ("control-structure", 0.07)];
     prices.into_iter().find(|(part, _)| model.contains(part)).map(|(_, price)| price)
 }
 
@@ -195,6 +217,7 @@ mod tests {
             model: model.to_owned(),
             seed: Some(7),
             size: family.size_for((1280, 720)),
+            parent: None,
         }
     }
 

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe, SizeRequest,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest, SourceImage,
     api_key::KeySources,
     http::{Http, check_encrypted, check_url, parse_url},
     provider::TIME_LIMIT,
@@ -152,11 +153,54 @@ impl Provider for Bedrock {
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(recipe, progress))
     }
+
+    fn edits(&self, model: &str) -> EditSupport {
+        match Family::of(model, &self.settings.family) {
+            Family::StableImage => EditSupport::Description,
+            _ => EditSupport::Unsupported("only Stability's current models can"),
+        }
+    }
+
+    fn edit_model(&self, model: &str) -> String {
+        match Family::of(model, &self.settings.family) {
+            Family::StableImage => codec::edit_model(&self.region),
+            _ => model.to_owned(),
+        }
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(self.edit(recipe, source, progress))
+    }
 }
 
 impl Bedrock {
     async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
         let family = Family::of(&recipe.model, &self.settings.family);
+        let image = self.send(recipe, family.body(recipe), progress).await?;
+        let notes = family.note(recipe).into_iter().chain(image.notes).collect();
+        Ok(GeneratedImage { notes, ..image })
+    }
+
+    async fn edit(
+        &self,
+        recipe: &Recipe,
+        source: &SourceImage,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
+        self.send(recipe, codec::edit_body(recipe, &source.base64()), progress).await
+    }
+
+    async fn send(
+        &self,
+        recipe: &Recipe,
+        body: Value,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
         let url = self.http.url(&format!("model/{}/invoke", encoded(&recipe.model)));
         let credentials = match &self.credentials {
             Some(source) => Some(source.load().await?),
@@ -165,11 +209,8 @@ impl Bedrock {
         self.http.hide(credentials.as_ref().map(credentials::secrets).unwrap_or_default());
         let make = |body: &Value| self.request(url.clone(), body, credentials.as_ref());
         let find = |response: &Value| codec::find_image(response, &self.http);
-        let body = family.body(recipe);
         let image = self.http.request_image(&recipe.model, progress, body, &codec::OPTIONAL, make, find).await;
-        let image = image.map_err(|error| self.with_region(error))?;
-        let notes = family.note(recipe).into_iter().chain(image.notes).collect();
-        Ok(GeneratedImage { notes, ..image })
+        image.map_err(|error| self.with_region(error))
     }
 
     fn request(

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use self::server::Launch;
 use super::sdwebui::{self, SdWebUi};
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe, SizeRequest,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest, SourceImage,
     http::{Http, parse_url},
     sizes::{self, Pixels},
 };
@@ -37,6 +38,7 @@ pub struct Settings {
     pub size: String,
     pub steps: u32,
     pub cfg_scale: f32,
+    pub denoising_strength: f32,
     pub sampler: String,
     pub idle_minutes: u32,
 }
@@ -50,6 +52,7 @@ impl Default for Settings {
             size: "768x448".to_owned(),
             steps: 20,
             cfg_scale: 7.0,
+            denoising_strength: 0.6,
             sampler: String::new(),
             idle_minutes: 10,
         }
@@ -62,6 +65,7 @@ impl ProviderSettings for Settings {
             size: "prompt.local.size",
             steps: "prompt.local.steps",
             cfg_scale: "prompt.local.cfg_scale",
+            denoising_strength: "prompt.local.denoising_strength",
         };
         self.request().check_request(&KEYS)?;
         if !(1..=1440).contains(&self.idle_minutes) {
@@ -93,6 +97,7 @@ impl Settings {
             size: self.size.clone(),
             steps: self.steps,
             cfg_scale: self.cfg_scale,
+            denoising_strength: self.denoising_strength,
             sampler: self.sampler.clone(),
             ..sdwebui::Settings::default()
         }
@@ -139,16 +144,39 @@ impl Provider for Local {
     }
 
     fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+        Box::pin(self.generate(recipe, None, progress))
+    }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        EditSupport::Description
+    }
+
+    fn start_edit<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        source: &'a SourceImage,
+        progress: OnProgress<'a>,
+    ) -> ImageFuture<'a> {
+        Box::pin(self.generate(recipe, Some(source), progress))
     }
 }
 
 impl Local {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    /// Generates an image, or edits `source`.
+    async fn generate(
+        &self,
+        recipe: &Recipe,
+        source: Option<&SourceImage>,
+        progress: OnProgress<'_>,
+    ) -> Result<GeneratedImage, PromptError> {
         let server = server::get(&self.launch, progress).await?;
         let base = parse_url("prompt.local.server", &format!("http://127.0.0.1:{}", server.port()))?;
         let http = Http::open(NAME, base, TIME_LIMIT, None)?;
-        let image = SdWebUi::new(http, self.request.clone(), self.size).generate(recipe, progress).await;
+        let api = SdWebUi::new(http, self.request.clone(), self.size);
+        let image = match source {
+            Some(source) => api.edit(recipe, source, progress).await,
+            None => api.generate(recipe, progress).await,
+        };
         match image {
             // the server's last words say more than a lost connection
             Err(PromptError::ConnectionLost { .. } | PromptError::Connect { .. }) => server.check().await.and(image),
