@@ -146,6 +146,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("set-prompt", "set-prompt beach"),
     ("prompt-cost", "set-prompt beach --cost"),
     ("cancel-prompt", "set-prompt --cancel"),
+    ("undo-edit", "set-prompt --undo"),
+    ("redo-edit", "set-prompt --redo"),
     ("pause", "pause"),
     ("pause-with-message", "pause --message hello"),
     ("freeze", "pause --freeze"),

@@ -27,6 +27,9 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), CliError> {
     if args.cancel {
         return ask(&Request::CancelPrompt);
     }
+    if args.undo || args.redo {
+        return ask(if args.undo { &Request::UndoEdit } else { &Request::RedoEdit });
+    }
     let request = PromptRequest {
         text: args.prompt.join(" "),
         provider: args.provider,
@@ -37,6 +40,8 @@ pub(super) fn set_prompt(args: PromptArgs) -> Result<(), CliError> {
         style: args.style,
         negative: args.negative,
         raw: args.raw,
+        edit: args.edit,
+        of: args.of,
         count: args.count,
         no_wait: args.no_wait,
     };

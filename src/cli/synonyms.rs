@@ -9,7 +9,7 @@ const SYNONYMS: [(&[&str], &str); 21] = [
     (&["image", "picture", "photo", "background", "set-background", "set-picture"], "set-image"),
     (&["video", "movie"], "set-video"),
     (&["slideshow"], "set-slideshow"),
-    (&["prompt", "generate", "imagine", "ai"], "set-prompt"),
+    (&["prompt", "generate", "imagine", "ai", "edit", "refine", "undo", "redo"], "set-prompt"),
     (&["none", "clear", "disable"], "set-none"),
     (&["camera", "webcam", "set-webcam"], "set-camera"),
     (&["quality"], "set-quality"),

@@ -65,6 +65,10 @@ pub enum Request {
     PromptCost(Box<PromptRequest>),
     /// Cancels the generation in progress.
     CancelPrompt,
+    /// Shows the image that the current background was edited from.
+    UndoEdit,
+    /// Shows the edit of the current background that was shown last.
+    RedoEdit,
     /// Shows a placeholder card instead of the camera.
     Pause,
     /// Pauses with a message on the card.

@@ -38,7 +38,7 @@ pub(super) fn name(spec: &BackgroundSpec, gallery_bytes: u64) -> String {
 }
 
 /// The id of a background in the gallery, if it is one of its images.
-fn gallery_id(spec: &BackgroundSpec) -> Option<String> {
+pub(super) fn gallery_id(spec: &BackgroundSpec) -> Option<String> {
     let BackgroundSpec::Image { path, .. } = spec else { return None };
     let in_gallery = path.parent() == Some(&paths::gallery_dir());
     path.file_stem().filter(|_| in_gallery).map(|stem| stem.to_string_lossy().into_owned())

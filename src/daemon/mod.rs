@@ -5,7 +5,8 @@
 //!   commits what it `loaded`.
 //! - `settings` reloads the settings when `settings_files` detects a change.
 //! - `saved_choice` keeps the user's `choice`, with the `recent` backgrounds, in memory and on disk; `presets` keeps the
-//!   user's presets; both write a `state_file`. `images` accesses the gallery.
+//!   user's presets; both write a `state_file`. `images` accesses the gallery; `edit` finds the image to edit, and walks
+//!   through edits.
 //! - `job` is the image generation in progress; `costs` is what images have cost.
 //! - `overview` is what icons show, `starter` paints the starter gallery.
 //! - `page` connects the control page, `shutdown` stops everything in time.
@@ -14,6 +15,7 @@ mod camera_and_quality;
 mod change;
 mod choice;
 mod costs;
+mod edit;
 mod images;
 mod job;
 mod loaded;

@@ -13,6 +13,7 @@ use super::{
     Daemon,
     change::not_saved,
     costs::Costs,
+    edit::Original,
     images::open_gallery,
     internal,
     job::{JobState, Reporter},
@@ -27,7 +28,9 @@ use crate::{
     error::{Failure, Kind},
     gallery::{Entry, Gallery},
     media::image_file,
-    prompt::{self, Cost, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue, notes, one_line},
+    prompt::{
+        self, Cost, EditSupport, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue, notes, one_line,
+    },
     stats,
 };
 
@@ -48,7 +51,9 @@ impl Daemon {
         check_count(&request)?;
         let no_wait = request.no_wait;
         let config = lock(&self.config).clone();
-        let job = with_load_timeout(tokio::task::spawn_blocking(move || Job::plan(&config, &request, arrival))).await?;
+        let current = self.pipeline.scene().spec.clone();
+        let plan = tokio::task::spawn_blocking(move || Job::plan(&config, &request, &current, arrival));
+        let job = with_load_timeout(plan).await?;
         if self.is_superseded(arrival) {
             let failure = Failure::new(Kind::Busy, "the prompt was cancelled because you chose another background");
             return Err(failure);
@@ -79,8 +84,9 @@ impl Daemon {
         check_count(&request)?;
         let config = lock(&self.config).clone();
         let limit = config.prompt.monthly_limit;
+        let current = self.pipeline.scene().spec.clone();
         let price = move || {
-            let job = Job::plan(&config, &request, 0)?;
+            let job = Job::plan(&config, &request, &current, 0)?;
             let recipe = &job.recipes[0];
             job.provider.check_model(&recipe.model, SystemTime::now())?;
             let (images, price) = job.price();
@@ -154,6 +160,8 @@ struct Job {
     provider: Arc<dyn Provider>,
     gallery: Gallery,
     recipes: Vec<Recipe>,
+    /// The image to edit, if the request is an edit.
+    original: Option<Original>,
     /// Which options of the request have no effect.
     notes: Vec<String>,
     /// Generate new images even if the gallery has them.
@@ -170,24 +178,37 @@ struct Stored {
 }
 
 impl Job {
-    fn plan(config: &Config, request: &PromptRequest, arrival: u64) -> Result<Self, Failure> {
+    /// `current` is the background in the output.
+    fn plan(config: &Config, request: &PromptRequest, current: &BackgroundSpec, arrival: u64) -> Result<Self, Failure> {
         let name = request.provider.as_deref().unwrap_or(&config.prompt.provider);
         let provider = catalogue::open(name, &config.prompt)?;
         let frame_size = (config.size.width() as u32, config.size.height() as u32);
+        let gallery = open_gallery(config.gallery_bytes)?;
+        let original = original(request, &gallery, current, &config.limits)?;
         let notes = notes::ignored_options(request, &*provider, frame_size);
         let needs_seed = request.again || request.count > 1;
-        let first_seed = request.seed.or_else(|| needs_seed.then(fresh_seed));
+        // A new image for an edit is more like the old one with the same seed.
+        let repaints = provider.edits("") == EditSupport::NewImage;
+        let old_seed = original.as_ref().filter(|_| repaints).and_then(|original| original.seed);
+        let first_seed = request.seed.or_else(|| if needs_seed { Some(fresh_seed()) } else { old_seed });
         let recipe = |index: u32| {
             let seed = first_seed.map(|seed| seed.wrapping_add(u64::from(index)) & SEED_MASK);
             let request = PromptRequest { seed, ..request.clone() };
-            prompt::recipe(&request, &*provider, &config.prompt, frame_size)
+            match &original {
+                Some(original) => {
+                    let Original { parent, source, .. } = original;
+                    prompt::edit_recipe(&request, &*provider, &config.prompt, source.size(), parent.clone())
+                }
+                None => prompt::recipe(&request, &*provider, &config.prompt, frame_size),
+            }
         };
         let recipes = (0..request.count).map(recipe).collect::<Result<_, _>>()?;
         Ok(Self {
             arrival,
             provider: provider.into(),
-            gallery: open_gallery(config.gallery_bytes)?,
+            gallery,
             recipes,
+            original,
             notes,
             again: request.again,
             limits: config.limits,
@@ -274,25 +295,51 @@ impl Job {
                 return Ok(Stored { entry, decoded: None });
             }
         }
-        let generated = self.provider.generate(recipe, progress).await?;
+        let mut generated = match &self.original {
+            Some(original) => self.provider.edit(recipe, &original.source, progress).await?,
+            None => self.provider.generate(recipe, progress).await?,
+        };
+        if let Some(original) = &self.original {
+            generated.title.get_or_insert_with(|| original.title_with(&recipe.text));
+        }
         reporter.set_keeping(true);
         let keep = daemon.kept_ids();
         let gallery = self.gallery.clone();
         let recipe = recipe.clone();
         let limits = self.limits;
         let costs = daemon.costs.clone();
+        let import = self.original.as_ref().and_then(|original| original.import.clone());
         let stored = tokio::task::spawn_blocking(move || {
             // Paid for, whatever becomes of it.
             let not_recorded = costs.record(generated.cost, SystemTime::now()).err();
             // An image that can't be decoded is not stored.
             let name = format!("from {}", recipe.provider);
             let decoded = image_file::decode(&generated.bytes, &name, &limits).map_err(BackgroundError::from)?;
+            if let Some(import) = import {
+                gallery.keep(&import, SystemTime::now(), &keep)?;
+            }
             let mut entry = gallery.add(&recipe, &generated, SystemTime::now(), &keep)?;
             entry.notes.extend(not_recorded.map(|failure| failure.to_string()));
             let decoded = Some(decoded).filter(|_| !is_animated(&generated.bytes));
             Ok(Stored { entry, decoded })
         });
         stored.await.map_err(|error| internal(&error))?
+    }
+}
+
+/// The image to edit, if the request is an edit.
+fn original(
+    request: &PromptRequest,
+    gallery: &Gallery,
+    current: &BackgroundSpec,
+    limits: &Limits,
+) -> Result<Option<Original>, Failure> {
+    if request.edit {
+        return Original::find(gallery, request.of.as_deref(), current, limits).map(Some);
+    }
+    match &request.of {
+        Some(_) => Err(Failure::new(Kind::BadInput, "`of` names an image to edit, but `edit` is not true")),
+        None => Ok(None),
     }
 }
 

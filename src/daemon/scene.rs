@@ -90,7 +90,7 @@ impl Daemon {
         Ok(self.commit_background(change, background, arrival, |choice| choice.choose(new, &old)))
     }
 
-    fn commit_background(
+    pub(super) fn commit_background(
         &self,
         change: Change<'_>,
         background: LoadedBackground,

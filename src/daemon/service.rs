@@ -17,6 +17,7 @@ use crate::{
         server::Service,
     },
     error::Failure,
+    gallery::Gallery,
     sink::{self, OutputStatus},
     stats,
 };
@@ -34,6 +35,8 @@ impl Service for Arc<Daemon> {
             Request::SetPrompt(request) => self.set_prompt(*request, arrival, progress).await,
             Request::PromptCost(request) => self.prompt_cost(*request).await,
             Request::CancelPrompt => self.cancel_prompt(),
+            Request::UndoEdit => self.walk_edits(Gallery::before, arrival).await,
+            Request::RedoEdit => self.walk_edits(Gallery::after, arrival).await,
             Request::Pause => Ok(self.pause(|_| true, None).await),
             Request::PauseWithMessage { message } => Ok(self.pause(|_| true, Some(checked_message(&message)?)).await),
             Request::Freeze => Ok(self.freeze().await),
@@ -157,7 +160,7 @@ impl Daemon {
         Ok(self.respond_to_background(outcome).await)
     }
 
-    async fn respond_to_background(&self, outcome: BackgroundOutcome) -> Response {
+    pub(super) async fn respond_to_background(&self, outcome: BackgroundOutcome) -> Response {
         match outcome {
             BackgroundOutcome::Superseded => {
                 Response::Warning("not shown: you chose another background in the meantime".to_owned())

@@ -27,6 +27,10 @@ pub struct PromptRequest {
     pub negative: Option<String>,
     /// Send the text as it is: without the template, and without a negative prompt unless this request has one.
     pub raw: bool,
+    /// Edit the current background, or `of`, instead of generating a new image: the text says what to change.
+    pub edit: bool,
+    /// The gallery image to edit: its id, the start of its id, or its prompt.
+    pub of: Option<String>,
     /// The number of images, 1 to [`MAX_COUNT`].
     #[serde(default = "one")]
     pub count: u32,

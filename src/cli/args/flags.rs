@@ -16,9 +16,21 @@ use crate::{
 /// The arguments of `bgcam set-prompt`.
 #[derive(Debug, Args)]
 pub struct PromptArgs {
-    /// Description of the background
-    #[arg(value_name = "PROMPT", required_unless_present = "cancel")]
+    /// Description of the background; with --edit, what to change
+    #[arg(value_name = "PROMPT", required_unless_present_any = ["cancel", "undo", "redo"])]
     pub prompt: Vec<String>,
+    /// Change the current background instead, such as "make it night"; the image is sent to the provider, never your video
+    #[arg(long)]
+    pub edit: bool,
+    /// Edit this image of the gallery instead of the current background: its prompt or id, or the start of its id
+    #[arg(long, value_name = "IMAGE", requires = "edit")]
+    pub of: Option<String>,
+    /// Return to the image before the last edit
+    #[arg(long, conflicts_with_all = ["prompt", "redo", "cancel"])]
+    pub undo: bool,
+    /// Return to the edit that was undone
+    #[arg(long, conflicts_with_all = ["prompt", "cancel"])]
+    pub redo: bool,
     /// Image provider; see `bgcam providers` [default: as configured]
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,

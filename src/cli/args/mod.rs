@@ -49,10 +49,14 @@ pub enum Command {
     ///
     /// Without an account, the built-in painter draws a simple scene offline; `bgcam providers` lists the alternatives.
     /// Every image is saved in the gallery, and repeating a prompt reuses it for free.
+    ///
+    /// `--edit` changes the current background, if it is an image: "make it night". `--undo` and `--redo` walk through the
+    /// edits, also after a restart; images that were deleted are skipped.
     #[command(after_help = "Examples:\n  bgcam set-prompt \"beach at sunset\"\n  \
         bgcam set-prompt \"a quiet library\" --provider openai --again\n  \
         bgcam set-prompt \"forest in fog\" --count 4\n  \
-        bgcam set-prompt \"forest in fog\" --cost")]
+        bgcam set-prompt \"forest in fog\" --cost\n  \
+        bgcam set-prompt --edit \"make it night\"\n  bgcam set-prompt --undo")]
     SetPrompt(PromptArgs),
 
     /// Manage generated and imported background images
