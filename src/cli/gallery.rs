@@ -110,6 +110,13 @@ fn show_entry(gallery: &Gallery, entry: &Entry, json: bool) -> Result<(), CliErr
     entry.seed.iter().try_for_each(|seed| writeln!(out, "seed      {seed}"))?;
     entry.cost.iter().try_for_each(|cost| writeln!(out, "cost      {}", dollars(*cost)))?;
     writeln!(out, "created   {} ago, {} kB", age(entry), entry.bytes / 1024)?;
+    if !entry.marks.is_empty() {
+        let marks: Vec<_> = entry.marks.iter().map(|mark| mark.name()).collect();
+        writeln!(out, "marked    by the provider: {}", marks.join(", "))?;
+    }
+    if let Some(parent) = &recipe.parent {
+        writeln!(out, "edit of   {}", parent.id)?;
+    }
     entry.notes.iter().try_for_each(|note| writeln!(out, "note      {}", one_line(note)))?;
     Ok(writeln!(out, "file      {}", gallery.path(entry).display())?)
 }

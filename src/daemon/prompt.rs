@@ -22,12 +22,11 @@ use super::{
     scene::BackgroundOutcome,
 };
 use crate::{
-    background::{BackgroundError, BackgroundSpec, Fit, Limits, is_animated},
+    background::{BackgroundError, BackgroundSpec, Fit, Limits},
     config::Config,
     control::protocol::Response,
     error::{Failure, Kind},
     gallery::{Entry, Gallery},
-    media::image_file,
     prompt::{
         self, Cost, EditSupport, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue, notes, one_line,
     },
@@ -171,7 +170,7 @@ struct Job {
     monthly_limit: f64,
 }
 
-/// An image in the gallery, with its pixels if it was just decoded and does not move.
+/// An image in the gallery, with its pixels if it was just decoded.
 struct Stored {
     entry: Entry,
     decoded: Option<RgbImage>,
@@ -313,15 +312,14 @@ impl Job {
             // Paid for, whatever becomes of it.
             let not_recorded = costs.record(generated.cost, SystemTime::now()).err();
             // An image that can't be decoded is not stored.
-            let name = format!("from {}", recipe.provider);
-            let decoded = image_file::decode(&generated.bytes, &name, &limits).map_err(BackgroundError::from)?;
+            let (generated, decoded) =
+                prompt::receive(generated, &recipe.provider, &limits).map_err(BackgroundError::from)?;
             if let Some(import) = import {
                 gallery.keep(&import, SystemTime::now(), &keep)?;
             }
             let mut entry = gallery.add(&recipe, &generated, SystemTime::now(), &keep)?;
             entry.notes.extend(not_recorded.map(|failure| failure.to_string()));
-            let decoded = Some(decoded).filter(|_| !is_animated(&generated.bytes));
-            Ok(Stored { entry, decoded })
+            Ok(Stored { entry, decoded: Some(decoded) })
         });
         stored.await.map_err(|error| internal(&error))?
     }

@@ -94,15 +94,15 @@ pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Copies `from`, a file of the gallery, to `to` atomically; an existing file is only replaced with `force`.
+/// Writes `bytes` to `to` atomically; an existing file is only replaced with `force`.
 ///
 /// # Errors
-/// If the file exists, or can't be copied.
-pub(super) fn copy(from: &Path, to: &Path, force: bool) -> io::Result<()> {
+/// If the file exists, or can't be written.
+pub(super) fn place(bytes: &[u8], to: &Path, force: bool) -> io::Result<()> {
     let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let default = Permissions::from_mode(0o666); // minus the umask, as for any new file
     let mut copy = tempfile::Builder::new().permissions(default).tempfile_in(folder)?;
-    io::copy(&mut open(from)?.0, &mut copy)?;
+    copy.write_all(bytes)?;
     let placed = if force { copy.persist(to) } else { copy.persist_noclobber(to) };
     placed.map(drop).map_err(|error| error.error)
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::io_text,
+    media::image_file::provenance::{Mark, SourceType},
     prompt::{Name, Recipe, one_line},
 };
 
@@ -59,6 +60,10 @@ pub struct Entry {
     /// Notes for the user, see [`GeneratedImage::notes`](crate::prompt::GeneratedImage::notes).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// How the provider marked it as generated. The marks themselves are not stored: a signature would not be valid for
+    /// an image that was encoded again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
 }
 
 impl Entry {
@@ -81,6 +86,17 @@ impl Entry {
     /// Whether it was painted by an older version, which recorded no title.
     pub(super) fn is_untitled(&self) -> bool {
         self.title.is_none() && self.recipe.provider == Name::Builtin.as_str()
+    }
+
+    /// How it was made; `None` for an image of the user.
+    pub(super) fn source_type(&self) -> Option<SourceType> {
+        let is_edited_photo = self.recipe.parent.as_ref().is_some_and(|parent| parent.imported);
+        match self.recipe.provider.as_str() {
+            _ if self.imported => None,
+            provider if provider == Name::Builtin.as_str() => Some(SourceType::Painted),
+            _ if is_edited_photo => Some(SourceType::Composite),
+            _ => Some(SourceType::Generated),
+        }
     }
 
     /// When it was added.

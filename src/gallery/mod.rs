@@ -26,7 +26,7 @@ pub use edits::Step;
 pub use entry::Entry;
 pub use error::GalleryError;
 
-use crate::media::image_file::{self, ImageFileError, Limits};
+use crate::media::image_file::{self, ImageFileError, Limits, provenance};
 use crate::prompt::{GeneratedImage, Recipe};
 
 /// The provider in the recipe of an imported image.
@@ -288,7 +288,7 @@ impl Gallery {
     }
 
     /// Copies the image to `to`, a file or a directory, and returns the path of the file. With `force`, an existing
-    /// file is replaced.
+    /// file is replaced. A generated PNG or JPEG is marked as such; an imported image is copied unchanged.
     ///
     /// # Errors
     /// If there is no such id, it is damaged, `to` already exists, or it can't be written.
@@ -302,7 +302,10 @@ impl Gallery {
                 return Err(GalleryError::Exists { path: to, replaceable });
             }
         }
-        match disk::copy(&self.path(&entry), &to, force) {
+        let bytes = disk::read(&self.path(&entry), entry.bytes);
+        let bytes = bytes.map_err(|source| GalleryError::Io { what: "read", path: self.path(&entry), source })?;
+        let marked = entry.source_type().and_then(|source| provenance::with_source_type(&bytes, source));
+        match disk::place(marked.as_ref().unwrap_or(&bytes), &to, force) {
             Ok(()) => Ok(to),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(GalleryError::Exists { path: to, replaceable: true })
@@ -415,6 +418,7 @@ fn new_entry(recipe: Recipe, image: &GeneratedImage, now: SystemTime) -> Result<
         ancestors: Vec::new(),
         title: image.title.clone(),
         notes: image.notes.clone(),
+        marks: image.marks.clone(),
     })
 }
 

@@ -51,6 +51,7 @@ pub(super) fn entry(id: &str) -> Entry {
         starter: false,
         ancestors: Vec::new(),
         notes: Vec::new(),
+        marks: Vec::new(),
     }
 }
 
@@ -65,8 +66,7 @@ fn image(shade: u8) -> GeneratedImage {
         bytes: encoded(shade, ImageFormat::Png),
         seed: Some(7),
         cost: Some(0.04),
-        title: None,
-        notes: Vec::new(),
+        ..GeneratedImage::default()
     }
 }
 

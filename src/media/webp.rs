@@ -68,6 +68,11 @@ fn size_at(bytes: &[u8], at: usize) -> Option<Pixels> {
     Some((side(a, b, c), side(d, e, f)))
 }
 
+/// Data of the first chunk with this name.
+pub(crate) fn chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
+    chunks(bytes.get(12..)?).find(|chunk| chunk.name == *name).map(|chunk| chunk.data)
+}
+
 struct Chunk<'a> {
     name: [u8; 4],
     /// As declared; the file may have less.

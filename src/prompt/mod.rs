@@ -20,6 +20,7 @@ mod plan;
 mod program;
 mod progress;
 mod provider;
+mod received;
 mod request;
 mod response;
 mod retired;
@@ -36,10 +37,13 @@ pub use name::Name;
 pub use plan::{edit_recipe, recipe};
 pub use progress::{FinishedPrompt, JobStatus, OnProgress, Progress};
 pub use provider::{Hints, ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, UnsupportedOption};
+pub use received::receive;
 pub use request::{MAX_COUNT, PromptRequest};
 use serde::{Deserialize, Serialize};
 pub use source_image::SourceImage;
 pub use text::one_line;
+
+use crate::media::image_file::provenance::Mark;
 
 /// Everything that determines an image: equal recipes give the same image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,6 +87,8 @@ pub struct GeneratedImage {
     /// Notes for the user, such as a part of the prompt that the image does not show: one plain line each, lower case
     /// without a full stop.
     pub notes: Vec<String>,
+    /// How the provider marked it as generated; found by [`receive`].
+    pub marks: Vec<Mark>,
 }
 
 impl GeneratedImage {

@@ -8,14 +8,17 @@ fn an_export_overwrites_only_with_force() {
     let entry = fixture.add("beach", 0);
     let to = fixture.outside("out.png");
     assert_eq!(fixture.gallery.export(&entry.id, &to, false).unwrap(), to);
-    assert_eq!(fs::read(&to).unwrap(), image(5).bytes);
+    let exported = fs::read(&to).unwrap();
+    assert_eq!(provenance::marks(&exported), [provenance::Mark::DigitalSourceType], "it is marked as generated");
+    let decode = |bytes: &[u8]| image_file::decode(bytes, "test", &Limits::default()).unwrap();
+    assert_eq!(decode(&exported), decode(&image(5).bytes));
 
     fs::write(&to, "mine").unwrap();
     let error = fixture.gallery.export(&entry.id, &to, false).unwrap_err();
     assert!(Failure::from(error).hint.unwrap().contains("--force"));
     assert_eq!(fs::read(&to).unwrap(), b"mine");
     fixture.gallery.export(&entry.id, &to, true).unwrap();
-    assert_eq!(fs::read(&to).unwrap(), image(5).bytes);
+    assert_eq!(fs::read(&to).unwrap(), exported);
 
     let into = fixture.gallery.export(&entry.id, fixture.outer.path(), false).unwrap();
     assert_eq!(into, fixture.outside(&entry.file));
@@ -37,6 +40,8 @@ fn an_import_keeps_the_bytes_and_the_name() {
     assert!(entry.imported && entry.id.starts_with("my-holiday-") && entry.file.ends_with(".jpg"), "{entry:?}");
     assert_eq!((entry.recipe.text.as_str(), entry.recipe.size), ("My holiday", (32, 18)));
     assert_eq!(fs::read(fixture.gallery.path(&entry)).unwrap(), fs::read(&from).unwrap());
+    let exported = fixture.gallery.export(&entry.id, &fixture.outside("copy.jpg"), false).unwrap();
+    assert_eq!(fs::read(exported).unwrap(), fs::read(&from).unwrap(), "the user's own image is not marked");
     assert_eq!(fixture.gallery.find(&entry.recipe), None);
     assert_eq!(fixture.gallery.get(&import(Some("Italy")).id).unwrap().recipe.text, "Italy");
 }

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{ImageEncoder, ImageError, RgbImage, codecs::jpeg::JpegEncoder, imageops};
+use image::{ImageEncoder, ImageError, RgbImage, codecs::jpeg::JpegEncoder, codecs::png::PngEncoder, imageops};
 
 use super::ImageFileError;
 
@@ -13,6 +13,16 @@ use super::ImageFileError;
 pub(crate) fn jpeg(image: &RgbImage, quality: u8, name: &str) -> Result<Vec<u8>, ImageFileError> {
     let mut bytes = Cursor::new(Vec::new());
     encode(image, JpegEncoder::new_with_quality(&mut bytes, quality), name)?;
+    Ok(bytes.into_inner())
+}
+
+/// A PNG.
+///
+/// # Errors
+/// If the image has no pixels; `name` is its name in the error.
+pub(crate) fn png(image: &RgbImage, name: &str) -> Result<Vec<u8>, ImageFileError> {
+    let mut bytes = Cursor::new(Vec::new());
+    encode(image, PngEncoder::new(&mut bytes), name)?;
     Ok(bytes.into_inner())
 }
 

@@ -4,8 +4,10 @@ pub(crate) mod aspect;
 pub(crate) mod encode;
 mod error;
 mod exif;
+mod jpeg;
 pub(crate) mod png;
 pub(crate) mod profile;
+pub mod provenance;
 
 use std::{
     ffi::OsStr,

@@ -90,5 +90,6 @@ async fn paint(recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedIma
     });
     let internal = |error: &dyn std::error::Error| PromptError::Internal(error.to_string());
     let bytes = painted.await.map_err(|error| internal(&error))?.map_err(|error| internal(&error))?;
-    Ok(GeneratedImage { bytes, seed: Some(seed), cost: None, title: Some(report.title), notes: report.notes })
+    let image = GeneratedImage::new(bytes);
+    Ok(GeneratedImage { seed: Some(seed), title: Some(report.title), notes: report.notes, ..image })
 }
