@@ -270,6 +270,67 @@ fn a_new_user_sees_the_guide_once() {
 }
 
 #[test]
+fn a_background_is_refined_by_words_with_undo_and_redo() {
+    let (Some(program), Some(axe)) = (find_chromium(), axe()) else { return };
+    let home = Home::new();
+    let maker = home.write_program("maker", "cat \"$BGCAM_IMAGE\"");
+    home.write_config(&format!("[prompt.command]\nprogram = {maker:?}\nedits = true\n"));
+    let mut daemon = home.start(&["--camera", "demo", "--size", "320x180", "--background", "#20a040"]);
+    let mut browser = Browser::start(&program);
+    browser.size(390, 844);
+    browser.go(&home.page_address());
+    browser.until(LIVE);
+    assert_eq!(browser.js("$('edit').hidden"), true, "a colour cannot be edited");
+    home.expect(&["set-prompt", "beach at sunset"], 0);
+    browser.until("!$('edit').hidden && $('undo').disabled && $('redo').disabled");
+    browser.until("$('edit-note').textContent.startsWith('The built-in painter')");
+
+    let path = |daemon: &support::Daemon<'_>| daemon.status().scene.background.path().unwrap().to_owned();
+    let first = path(&daemon);
+    let edit = |browser: &mut Browser, text: &str| {
+        browser.js(&format!("{{ $('edit-text').value = '{text}'; $('edit').requestSubmit(); }}"));
+    };
+    edit(&mut browser, "with snow");
+    daemon.wait_until("the edit is shown", |status| status.scene.background.path() != Some(&first));
+    browser.until("$('edit-text').value === '' && !$('undo').disabled && $('redo').disabled");
+    browser.until("$('result-notes').textContent.includes('painted a new one')");
+    let second = path(&daemon);
+
+    // by keyboard: the focus moves on when the last step is undone
+    browser.js("$('undo').focus()");
+    browser.press(" ");
+    daemon.wait_until("the first image is shown", |status| status.scene.background.path() == Some(&first));
+    browser.until("$('undo').disabled && !$('redo').disabled && document.activeElement.id === 'redo'");
+    browser.press(" ");
+    daemon.wait_until("the edit is shown again", |status| status.scene.background.path() == Some(&second));
+    browser.until("!$('undo').disabled");
+
+    // a provider that changes the image, and one that can't
+    browser.js("{ const s = $('provider'); s.value = 'command'; s.dispatchEvent(new Event('change')); }");
+    browser.until("$('edit-note').textContent.startsWith('This background and your text go to Your own program')");
+    edit(&mut browser, "make it night");
+    daemon.wait_until("the edit is shown", |status| status.scene.background.path() != Some(&second));
+    browser.js("{ const s = $('provider'); s.value = 'gateway'; s.dispatchEvent(new Event('change')); }");
+    browser.until("$('edit-run').disabled");
+
+    browser.js(&axe);
+    for (width, height) in [(1280, 800), (390, 844)] {
+        browser.size(width, height);
+        browser.js("$('edit').scrollIntoView({ block: 'center' })");
+        browser.js("new Promise((done) => setTimeout(done, 300))");
+        let fits = "(() => { const box = $('edit').getBoundingClientRect(); const inside = [...$('edit').querySelectorAll('input, button:not([hidden])')]; \
+                    return document.documentElement.scrollWidth <= innerWidth && inside.every((item) => item.getBoundingClientRect().right <= box.right); })()";
+        assert_eq!(browser.js(fits), true, "{width}");
+        assert_eq!(browser.js(FINDINGS), serde_json::json!([]), "{width}");
+        if let Some(dir) = env::var_os("SHOTS") {
+            browser.screenshot(&Path::new(&dir).join(format!("edit-{width}.png")));
+        }
+    }
+    home.expect(&["set-blur"], 0);
+    browser.until("$('edit').hidden");
+}
+
+#[test]
 fn presets_and_a_freeze_work_on_the_page() {
     let Some(program) = find_chromium() else { return };
     let home = Home::new();

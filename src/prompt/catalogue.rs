@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, PromptError, Provider, SizeRequest, settings::PromptSettings};
+use super::{EditSupport, Name, PromptError, Provider, SizeRequest, settings::PromptSettings};
 use crate::error::Failure;
 
 /// Prepares the provider called `name`: reads its settings, API key and files, and connects to nothing.
@@ -32,6 +32,9 @@ pub struct ProviderInfo {
     pub note: String,
     /// The price of an image of 1280x720 pixels with the configured model in US dollars; `None` if it is unknown.
     pub price: Option<f64>,
+    /// Whether it can edit an image, or generate a new one from the prompts of both.
+    #[serde(default)]
+    pub edits: bool,
 }
 
 /// All providers, and whether each is configured.
@@ -50,6 +53,7 @@ pub fn list(settings: &PromptSettings) -> Vec<ProviderInfo> {
             model: provider.and_then(Provider::model).unwrap_or_default().to_owned(),
             note: provider.map(Provider::summary).unwrap_or_default(),
             price: provider.and_then(usual_price),
+            edits: provider.is_some_and(edits),
         }
     };
     Name::ALL.iter().map(info).collect()
@@ -59,4 +63,9 @@ pub fn list(settings: &PromptSettings) -> Vec<ProviderInfo> {
 fn usual_price(provider: &dyn Provider) -> Option<f64> {
     let model = provider.model().unwrap_or_default();
     provider.price(model, provider.size_for(model, SizeRequest::new(None, (1280, 720))))
+}
+
+fn edits(provider: &dyn Provider) -> bool {
+    let model = provider.edit_model(&provider.model_for(None));
+    !matches!(provider.edits(&model), EditSupport::Unsupported(_))
 }

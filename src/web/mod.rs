@@ -217,6 +217,7 @@ fn router<B: Backend>(state: &Arc<AppState<B>>, guard: Guard) -> Router {
         .route("/app.js", asset(script, include_str!("page/app.js")))
         .route("/backgrounds.js", asset(script, include_str!("page/backgrounds.js")))
         .route("/create.js", asset(script, include_str!("page/create.js")))
+        .route("/edit.js", asset(script, include_str!("page/edit.js")))
         .route("/look.js", asset(script, include_str!("page/look.js")))
         .route("/keys.js", asset(script, include_str!("page/keys.js")))
         .route("/presets.js", asset(script, include_str!("page/presets.js")))

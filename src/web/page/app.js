@@ -469,7 +469,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault(); // ignore key repeat
   } else if (event.key === "Escape") {
     // in the form: cancel the generation; elsewhere: close the newest message
-    if (status?.prompt && event.target.closest("#create")) $("cancel").click();
+    if (status?.prompt && event.target.closest("#create, #edit")) $("cancel").click();
     else [...$("toasts").children].filter((box) => !box.querySelector(".action")).at(-1)?.querySelector(".close").click();
   }
 });

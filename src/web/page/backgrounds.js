@@ -170,6 +170,7 @@ function showKind(background) {
   $("moving-option").hidden = !(moving || asksForPath);
   $("blur-option").hidden = kind !== "blur";
   $("colour-option").hidden = kind !== "color";
+  showEdit(background);
   if (kind === "blur" && !held($("blur-strength"))) setRange($("blur-strength"), background.blur.strength, $("blur-value"));
   if (kind === "color") {
     if (document.activeElement !== $("own-colour")) $("own-colour").value = background.color;

@@ -62,6 +62,7 @@ function showProvider() {
   setText($("privacy"), privacy ? `${privacy} Your video never leaves this computer.` : "Everything stays on this computer.");
   $("provider-setup").hidden = !missing;
   $("generate").disabled = Boolean(missing);
+  showEditor();
   if (!missing) return;
   const needsKey = missing.message.includes("no API key") && missing.message.includes(".key_file");
   const text = needsKey ? keySteps(chosen.name) : [missing.message, missing.hint].filter(Boolean).map((part) => `${capital(part)}.`).join(" ");
@@ -95,18 +96,17 @@ function showNotes(element, entries) {
 }
 
 let promptNumber = 0, createdId = null;
-$("prompt").onsubmit = async (event) => {
-  event.preventDefault();
-  const text = $("prompt-text").value.trim();
-  if (!text) return $("prompt-text").focus();
+/** Requests an image and shows its progress; true if it is done. */
+async function generate(prompt) {
   const number = (promptNumber += 1);
   asking = true;
   createdId = null;
   showJob(status?.prompt);
   setText($("result-notes"), "");
-  const prompt = { text, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 };
+  let isDone = false;
   try {
     const { images } = await request({ "set-prompt": prompt });
+    isDone = Boolean(images);
     if (number === promptNumber && images) {
       createdId = images[0].id;
       showNotes($("result-notes"), images);
@@ -117,6 +117,14 @@ $("prompt").onsubmit = async (event) => {
   }
   if (number === promptNumber) asking = false;
   showJob(status?.prompt);
+  return isDone;
+}
+
+$("prompt").onsubmit = (event) => {
+  event.preventDefault();
+  const text = $("prompt-text").value.trim();
+  if (!text) return $("prompt-text").focus();
+  generate({ text, provider: $("provider").value || null, style: $("style").value || null, again: $("again").checked, count: 1 });
 };
 
 $("prompt-text").onkeydown = (event) => {
@@ -142,4 +150,5 @@ function showJob(job) {
   const seconds = job ? `${Math.round(job.elapsed_s)} s` : "";
   const isWaiting = job?.progress?.Waiting;
   setText($("progress-text"), isWaiting ? `Waiting for the service, ${seconds}` : done === undefined ? seconds : `${Math.round(done * 100)} %, ${seconds}`);
+  showEditing(busy, $("progress-text").textContent);
 }
