@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest,
+    SizeRequest, Task,
     api_key::KeySources,
     http::{Http, ImageHosts, ImageRequest, KeyHeader, Pointer, ResponseFuture, at_once, check_url},
     sizes::Pixels,
@@ -162,13 +162,14 @@ impl<S: Service> Provider for Hosted<S> {
         if self.is_original() { S::price(model, size) } else { self.http.is_local().then_some(0.0) }
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 }
 
 impl<S: Service> Hosted<S> {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
         let model_path = S::model_path(&recipe.model);
         let request = ImageRequest {
             url: self.http.url(model_path.as_deref().unwrap_or(S::PATH)),

@@ -36,7 +36,7 @@ pub use error::PromptError;
 pub use name::Name;
 pub use plan::{edit_recipe, recipe};
 pub use progress::{FinishedPrompt, JobStatus, OnProgress, Progress};
-pub use provider::{Hints, ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, UnsupportedOption};
+pub use provider::{Hints, ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, Task, UnsupportedOption};
 pub use received::receive;
 pub use request::{MAX_COUNT, PromptRequest};
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,23 @@ pub(super) const TIME_LIMIT: Duration = Duration::from_secs(180);
 /// The image that a provider is generating.
 pub type ImageFuture<'a> = Pin<Box<dyn Future<Output = Result<GeneratedImage, PromptError>> + Send + 'a>>;
 
+/// What a provider is asked for.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// What to generate.
+    pub recipe: &'a Recipe,
+    /// The image to edit, if it is an edit.
+    pub source: Option<&'a SourceImage>,
+    /// Receives the progress.
+    pub progress: OnProgress<'a>,
+}
+
+impl fmt::Debug for Task<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("recipe", self.recipe).field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
 /// The settings of a provider: its table `[prompt.NAME]`.
 pub trait ProviderSettings {
     /// Checks every value that can be checked without connecting to a server.
@@ -131,18 +148,9 @@ pub trait Provider: fmt::Debug + Send + Sync {
         model.to_owned()
     }
 
-    /// Generates the image without a time limit; callers use [`generate`](#method.generate).
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a>;
-
-    /// Edits `source` without a time limit; callers use [`edit`](#method.edit).
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        _source: &'a SourceImage,
-        _progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(async { Err(PromptError::cannot_edit(recipe, "")) })
-    }
+    /// Generates an image, or edits one, without a time limit; callers use [`generate`](#method.generate). The source is
+    /// `None` unless the model [edits images](Self::edits).
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a>;
 }
 
 impl dyn Provider + '_ {
@@ -154,15 +162,16 @@ impl dyn Provider + '_ {
     /// # Errors
     /// If there is no image: the reason.
     pub async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
-        self.within_limits(recipe, self.start(recipe, progress)).await
+        self.run(Task { recipe, source: None, progress }).await
     }
 
     /// Waits for an image within the provider's time limit, unless the model is retired, and adds the known price.
-    async fn within_limits(&self, recipe: &Recipe, work: ImageFuture<'_>) -> Result<GeneratedImage, PromptError> {
+    async fn run(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let recipe = task.recipe;
         self.check_model(&recipe.model, SystemTime::now())?;
         let limit = self.time_limit();
         let timed_out = PromptError::TimedOut { provider: self.name(), limit };
-        let image = tokio::time::timeout(limit, work).await.unwrap_or(Err(timed_out))?;
+        let image = tokio::time::timeout(limit, self.start(task)).await.unwrap_or(Err(timed_out))?;
         let cost = image.cost.or_else(|| self.price(&recipe.model, recipe.size));
         Ok(GeneratedImage { cost, ..image })
     }
@@ -191,7 +200,10 @@ impl dyn Provider + '_ {
         source: &SourceImage,
         progress: OnProgress<'_>,
     ) -> Result<GeneratedImage, PromptError> {
-        self.within_limits(recipe, self.start_edit(recipe, source, progress)).await
+        match self.edits(&recipe.model) {
+            EditSupport::Unsupported(why) => Err(PromptError::cannot_edit(recipe, why)),
+            _ => self.run(Task { recipe, source: Some(source), progress }).await,
+        }
     }
 
     /// The model to use: the requested one, else the configured one; empty if there are no models to choose from.

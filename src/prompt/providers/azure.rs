@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::openai;
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest, UnsupportedOption,
+    GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings, SizeRequest, Task,
+    UnsupportedOption,
     api_key::KeySources,
     http::{Http, ImageHosts, ImageRequest, KeyHeader, at_once, check_url},
     sizes::{self, Pixels},
@@ -130,13 +130,14 @@ impl Provider for Azure {
         format!("{} does not support {}", self.title(), option.name())
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 }
 
 impl Azure {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
         let mut body = openai::gpt_body(recipe, &self.settings.quality);
         let deployment = recipe.model.replace(['/', '?', '#'], "");
         let mut url = if self.settings.api_version == VERSION_1 {

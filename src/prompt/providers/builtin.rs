@@ -4,7 +4,7 @@ use crate::{
     painter,
     prompt::{
         EditSupport, GeneratedImage, ImageFuture, Name, Negative, OnProgress, Progress, PromptError, Provider,
-        ProviderSettings, Recipe, SizeRequest, SourceImage,
+        ProviderSettings, Recipe, SizeRequest, Task,
         sizes::{self, Pixels},
     },
 };
@@ -48,27 +48,22 @@ impl Provider for Builtin {
         Some(0.0)
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(paint(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(generate(task))
     }
 
     fn edits(&self, _model: &str) -> EditSupport {
         EditSupport::NewImage
     }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        _source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(repaint(recipe, progress))
-    }
 }
 
-/// Paints a new image from the prompts of an edit, and says so.
-async fn repaint(recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
-    let mut image = paint(recipe, progress).await?;
+/// Paints an image; for an edit a new one from the prompts of both, and says so.
+async fn generate(task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+    let recipe = task.recipe;
+    let mut image = paint(recipe, task.progress).await?;
+    if task.source.is_none() {
+        return Ok(image);
+    }
     let from = match &recipe.parent {
         Some(parent) if !parent.scene.is_empty() => "both descriptions",
         _ => "your description",

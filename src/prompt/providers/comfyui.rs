@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
-    ProviderSettings, Recipe, SizeRequest, SourceImage, UnsupportedOption,
+    ProviderSettings, Recipe, SizeRequest, SourceImage, Task, UnsupportedOption,
     http::{CancelOnDrop, Http, check_url, form_with_image},
     response::{bad_response, check_image, items, non_blank},
     sizes::{self, Pixels},
@@ -130,8 +130,8 @@ impl Provider for ComfyUi {
         self.http.is_local().then_some(0.0)
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 
     fn edits(&self, _model: &str) -> EditSupport {
@@ -139,15 +139,6 @@ impl Provider for ComfyUi {
             Some(_) => EditSupport::Instruction,
             None => EditSupport::Unsupported("prompt.comfyui.edit_workflow is empty"),
         }
-    }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(self.edit(recipe, source, progress))
     }
 }
 
@@ -164,7 +155,11 @@ impl ComfyUi {
         contains(&self.workflow, placeholder)
     }
 
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
+        if let Some(source) = task.source {
+            return self.edit(recipe, source, progress).await;
+        }
         self.run(self.workflow.clone(), recipe, "", progress).await
     }
 

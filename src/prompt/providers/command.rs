@@ -12,8 +12,8 @@ use tokio::process::Command as Process;
 use crate::{
     process::child::{self, Needs},
     prompt::{
-        EditSupport, GeneratedImage, ImageFuture, Name, OnProgress, Progress, PromptError, Provider, ProviderSettings,
-        Recipe, SizeRequest, SourceImage,
+        EditSupport, GeneratedImage, ImageFuture, Name, Progress, PromptError, Provider, ProviderSettings, Recipe,
+        SizeRequest, Task,
         http::MAX_BYTES,
         program,
         response::{bad_response, check_image},
@@ -64,8 +64,8 @@ impl Provider for Command {
         sizes::bounded(size.pixels, 1)
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, None, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 
     fn edits(&self, _model: &str) -> EditSupport {
@@ -75,24 +75,10 @@ impl Provider for Command {
             EditSupport::Unsupported("prompt.command.edits is false; set it to true if your program reads BGCAM_IMAGE")
         }
     }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, Some(source), progress))
-    }
 }
 
 impl Command {
-    async fn generate(
-        &self,
-        recipe: &Recipe,
-        source: Option<&SourceImage>,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, Task { recipe, source, progress }: Task<'_>) -> Result<GeneratedImage, PromptError> {
         progress(Progress::Working);
         let folder = tempfile::Builder::new().prefix("bgcam-").tempdir().map_err(|error| self.io_error(error))?;
         let file = folder.path().join("image");

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest,
+    GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings, SizeRequest, Task,
     api_key::KeySources,
     http::{Http, check_url, parse_url},
     response::{first_image, non_blank},
@@ -114,13 +113,14 @@ impl Provider for Gateway {
         TIME_LIMIT
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 }
 
 impl Gateway {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
         let (width, height) = recipe.size;
         let body = json!({"prompt": recipe.prompt, "width": width, "height": height});
         let make = || {

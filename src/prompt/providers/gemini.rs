@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
-    ProviderSettings, Recipe, SizeRequest, SourceImage,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest, SourceImage, Task,
     api_key::KeySources,
     http::{Http, Pointer, check_url},
     response::{bad_response, first_image, items, non_blank},
@@ -101,52 +101,24 @@ impl Provider for Gemini {
         price(model)
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 
     fn edits(&self, _model: &str) -> EditSupport {
         EditSupport::Instruction
     }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(self.edit(recipe, source, progress))
-    }
 }
 
 impl Gemini {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
-        self.send(recipe, body(recipe, None), progress).await
-    }
-
-    async fn edit(
-        &self,
-        recipe: &Recipe,
-        source: &SourceImage,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
-        self.send(recipe, body(recipe, Some(source)), progress).await
-    }
-
-    /// Sends a request.
-    async fn send(
-        &self,
-        recipe: &Recipe,
-        body: Value,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, Task { recipe, source, progress }: Task<'_>) -> Result<GeneratedImage, PromptError> {
         let model = path_segment(&recipe.model);
         let url = self.http.url(&format!("v1beta/models/{model}:generateContent"));
         let key_header = HeaderName::from_static("x-goog-api-key");
         let make =
             |body: &Value| Ok(self.http.with_key_header(self.http.post_json(url.clone(), body), key_header.clone()));
         let find = |response: &Value| find_image(NAME, &self.http, response);
-        self.http.request_image(&recipe.model, progress, body, &OPTIONAL, make, find).await
+        self.http.request_image(&recipe.model, progress, body(recipe, source), &OPTIONAL, make, find).await
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
-    ProviderSettings, Recipe, SizeRequest, SourceImage, UnsupportedOption,
+    ProviderSettings, Recipe, SizeRequest, SourceImage, Task, UnsupportedOption,
     api_key::KeySources,
     http::{Http, ImageHosts, ImageRequest, Pointer, at_once, check_url, form_with_image, parse_url},
     provider::TIME_LIMIT,
@@ -152,26 +152,21 @@ impl Provider for OpenAi {
         }
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 
     fn edits(&self, _model: &str) -> EditSupport {
         EditSupport::Instruction
     }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(self.edit(recipe, source, progress))
-    }
 }
 
 impl OpenAi {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
+        if let Some(source) = task.source {
+            return self.edit(recipe, source, progress).await;
+        }
         let request = ImageRequest {
             url: self.http.url(&self.settings.path),
             model: &recipe.model,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, Progress, PromptError, Provider,
-    ProviderSettings, Recipe, SizeRequest, SourceImage,
+    ProviderSettings, Recipe, SizeRequest, Task,
     api_key::KeySources,
     http::{CancelOnDrop, Http, Pointer, check_url},
     response::{first_image, items, non_blank, number},
@@ -157,21 +157,12 @@ impl Provider for SdWebUi {
         self.http.is_local().then_some(0.0)
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 
     fn edits(&self, _model: &str) -> EditSupport {
         EditSupport::Description
-    }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(self.edit(recipe, source, progress))
     }
 }
 
@@ -186,43 +177,22 @@ impl SdWebUi {
         Self { http, settings, size }
     }
 
-    /// Generates an image.
+    /// Generates an image, or edits one.
     ///
     /// # Errors
     /// If there is no image.
-    pub(super) async fn generate(
-        &self,
-        recipe: &Recipe,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
-        self.send("sdapi/v1/txt2img", recipe, self.body(recipe), progress).await
-    }
-
-    /// Edits an image.
-    ///
-    /// # Errors
-    /// If there is no image.
-    pub(super) async fn edit(
-        &self,
-        recipe: &Recipe,
-        source: &SourceImage,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
-        let mut body = self.body(recipe);
+    pub(super) async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let mut body = self.body(task.recipe);
+        let Some(source) = task.source else { return self.send("sdapi/v1/txt2img", body, task).await };
         body["init_images"] = json!([source.base64()]);
         body["denoising_strength"] = self.settings.denoising_strength.into();
         body["resize_mode"] = CROP_AND_RESIZE.into();
-        self.send("sdapi/v1/img2img", recipe, body, progress).await
+        self.send("sdapi/v1/img2img", body, task).await
     }
 
     /// Sends a request, and reports the server's progress until the image arrives.
-    async fn send(
-        &self,
-        path: &str,
-        recipe: &Recipe,
-        body: Value,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
+    async fn send(&self, path: &str, body: Value, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
         let url = self.http.url(path);
         let make = |body: &Value| Ok(self.http.with_basic_auth(self.http.post_json(url.clone(), body)));
         let cancel = CancelOnDrop(vec![self.http.with_basic_auth(self.http.post(self.http.url("sdapi/v1/interrupt")))]);

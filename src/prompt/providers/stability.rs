@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest, SourceImage,
+    SizeRequest, SourceImage, Task,
     api_key::KeySources,
     http::{Http, Pointer, check_url, form, form_with_image},
     response::{first_image, non_blank, number},
@@ -97,8 +97,8 @@ impl Provider for Stability {
         price(model)
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 
     fn edits(&self, _model: &str) -> EditSupport {
@@ -108,19 +108,14 @@ impl Provider for Stability {
     fn edit_model(&self, _model: &str) -> String {
         EDIT_MODEL.to_owned()
     }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(self.edit(recipe, source, progress))
-    }
 }
 
 impl Stability {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
+        if let Some(source) = task.source {
+            return self.edit(recipe, source, progress).await;
+        }
         let path = if recipe.model.starts_with("sd3") { "sd3" } else { recipe.model.as_str() };
         let path = path.replace(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter), "");
         let url = self.http.url(&format!("v2beta/stable-image/generate/{path}"));

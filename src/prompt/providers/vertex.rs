@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::gemini;
 use crate::prompt::{
-    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
-    ProviderSettings, Recipe, SizeRequest, SourceImage,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings,
+    SizeRequest, Task,
     api_key::KeySources,
     http::{Http, check_url},
     sizes::Pixels,
@@ -134,32 +134,18 @@ impl Provider for Vertex {
         gemini::price(model)
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, None, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 
     fn edits(&self, _model: &str) -> EditSupport {
         EditSupport::Instruction
     }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, Some(source), progress))
-    }
 }
 
 impl Vertex {
     /// Generates an image, or edits `source`.
-    async fn generate(
-        &self,
-        recipe: &Recipe,
-        source: Option<&SourceImage>,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, Task { recipe, source, progress }: Task<'_>) -> Result<GeneratedImage, PromptError> {
         let Settings { project, location, .. } = &self.settings;
         let model = gemini::path_segment(&recipe.model);
         let path = format!("v1/projects/{project}/locations/{location}/publishers/google/models/{model}");

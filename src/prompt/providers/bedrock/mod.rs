@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest, SourceImage,
+    SizeRequest, SourceImage, Task,
     api_key::KeySources,
     http::{Http, check_encrypted, check_url, parse_url},
     provider::TIME_LIMIT,
@@ -150,8 +150,8 @@ impl Provider for Bedrock {
         codec::price(model)
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 
     fn edits(&self, model: &str) -> EditSupport {
@@ -167,19 +167,14 @@ impl Provider for Bedrock {
             _ => model.to_owned(),
         }
     }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(self.edit(recipe, source, progress))
-    }
 }
 
 impl Bedrock {
-    async fn generate(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<GeneratedImage, PromptError> {
+    async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
+        if let Some(source) = task.source {
+            return self.edit(recipe, source, progress).await;
+        }
         let family = Family::of(&recipe.model, &self.settings.family);
         let image = self.send(recipe, family.body(recipe), progress).await?;
         let notes = family.note(recipe).into_iter().chain(image.notes).collect();

@@ -16,8 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::server::Launch;
 use super::sdwebui::{self, SdWebUi};
 use crate::prompt::{
-    EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest, SourceImage,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, PromptError, Provider, ProviderSettings, SizeRequest, Task,
     http::{Http, parse_url},
     sizes::{self, Pixels},
 };
@@ -139,44 +138,30 @@ impl Provider for Local {
         sdwebui::size_for(self.size, size)
     }
 
+    fn price(&self, _model: &str, _size: Pixels) -> Option<f64> {
+        Some(0.0)
+    }
+
     fn time_limit(&self) -> Duration {
         TIME_LIMIT
     }
 
-    fn start<'a>(&'a self, recipe: &'a Recipe, progress: OnProgress<'a>) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, None, progress))
+    fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
+        Box::pin(self.generate(task))
     }
 
     fn edits(&self, _model: &str) -> EditSupport {
         EditSupport::Description
     }
-
-    fn start_edit<'a>(
-        &'a self,
-        recipe: &'a Recipe,
-        source: &'a SourceImage,
-        progress: OnProgress<'a>,
-    ) -> ImageFuture<'a> {
-        Box::pin(self.generate(recipe, Some(source), progress))
-    }
 }
 
 impl Local {
     /// Generates an image, or edits `source`.
-    async fn generate(
-        &self,
-        recipe: &Recipe,
-        source: Option<&SourceImage>,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
-        let server = server::get(&self.launch, progress).await?;
+    async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
+        let server = server::get(&self.launch, task.progress).await?;
         let base = parse_url("prompt.local.server", &format!("http://127.0.0.1:{}", server.port()))?;
         let http = Http::open(NAME, base, TIME_LIMIT, None)?;
-        let api = SdWebUi::new(http, self.request.clone(), self.size);
-        let image = match source {
-            Some(source) => api.edit(recipe, source, progress).await,
-            None => api.generate(recipe, progress).await,
-        };
+        let image = SdWebUi::new(http, self.request.clone(), self.size).generate(task).await;
         match image {
             // the server's last words say more than a lost connection
             Err(PromptError::ConnectionLost { .. } | PromptError::Connect { .. }) => server.check().await.and(image),
