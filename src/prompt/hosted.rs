@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest, Task,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
+    ProviderSettings, Recipe, SizeRequest, SourceImage, Task,
     api_key::KeySources,
     http::{Http, ImageHosts, ImageRequest, KeyHeader, Pointer, ResponseFuture, at_once, check_url},
     sizes::Pixels,
@@ -57,6 +57,14 @@ pub trait Service: fmt::Debug + Clone + PartialEq + Send + Sync + 'static {
 
     /// The body of the request.
     fn body(recipe: &Recipe) -> Value;
+
+    /// Whether and how the model edits an image.
+    fn edits(_model: &str) -> EditSupport {
+        EditSupport::Unsupported("")
+    }
+
+    /// Adds the image to edit to the body of a request; only called if the model [edits images](Self::edits).
+    fn add_image(_body: &mut Value, _model: &str, _image: &SourceImage) {}
 
     /// Completes the response: waits for the result, and checks whether the service has withheld it.
     fn receive<'a>(_http: &'a Http, response: Value, _progress: OnProgress<'a>) -> ResponseFuture<'a> {
@@ -165,16 +173,22 @@ impl<S: Service> Provider for Hosted<S> {
     fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(task))
     }
+
+    fn edits(&self, model: &str) -> EditSupport {
+        S::edits(model)
+    }
 }
 
 impl<S: Service> Hosted<S> {
     async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
-        let Task { recipe, progress, .. } = task;
+        let Task { recipe, source, progress } = task;
+        let mut body = S::body(recipe);
+        source.into_iter().for_each(|image| S::add_image(&mut body, &recipe.model, image));
         let model_path = S::model_path(&recipe.model);
         let request = ImageRequest {
             url: self.http.url(model_path.as_deref().unwrap_or(S::PATH)),
             model: &recipe.model,
-            body: S::body(recipe),
+            body,
             optional: S::OPTIONAL,
             hosts: ImageHosts { domains: S::IMAGE_DOMAINS, listed: &self.settings.image_hosts },
         };

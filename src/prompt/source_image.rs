@@ -88,6 +88,11 @@ impl SourceImage {
     pub(super) fn base64(&self) -> String {
         BASE64_STANDARD.encode(&self.bytes)
     }
+
+    /// The bytes in a `data:` URL.
+    pub(super) fn data_url(&self) -> String {
+        format!("data:{};base64,{}", self.mime(), self.base64())
+    }
 }
 
 #[cfg(test)]

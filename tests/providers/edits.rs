@@ -89,6 +89,49 @@ async fn gemini_gets_the_image_before_the_instruction() {
 }
 
 #[tokio::test]
+async fn hosted_services_get_the_image_in_their_own_field() {
+    let url = format!("data:image/png;base64,{}", base64());
+    let data = json!({"data": [{"b64_json": base64()}]});
+    let vertex = json!({"candidates": [{"content": {"parts": [{"inlineData": {"data": base64()}}]}}]});
+    for (name, model, pointer, expected, response) in [
+        ("openrouter", "google/gemini", "/input_references/0/image_url/url", json!(url), &data),
+        ("bfl", "flux-2-pro", "/input_image", json!(base64()), &data),
+        ("fal", "fal-ai/flux-pro/kontext", "/image_url", json!(url), &data),
+        ("fal", "fal-ai/nano-banana/edit", "/image_urls/0", json!(url), &data),
+        ("vertex", "gemini-3.1-flash-image", "/contents/0/parts/0/inlineData/data", json!(base64()), &vertex),
+    ] {
+        let server = Server::start({
+            let response = response.clone();
+            move |number, request| match (name, number) {
+                ("bfl", 0) => {
+                    let host = request.headers.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+                    json(200, &json!({"id": "a", "polling_url": format!("http://{host}/v1/get_result?id=a")}))
+                }
+                ("bfl", 1) => json(200, &json!({"status": "Ready", "result": {"sample": "/a.png"}})),
+                ("bfl", _) => Reply::Full(200, "", png()),
+                _ => json(200, &response),
+            }
+        })
+        .await;
+        let mut set = set(&server.url);
+        set.settings.openrouter.model = model.to_owned();
+        set.settings.bfl.model = model.to_owned();
+        set.settings.fal.model = model.to_owned();
+        set.settings.vertex.model = model.to_owned();
+        assert_eq!(edit(name, &set.settings).await.unwrap().bytes, png(), "{model}");
+        let body = server.requests()[0].json();
+        assert_eq!(body.pointer(pointer), Some(&expected), "{model}: {body}");
+        assert!(body.to_string().contains("make it night. Keep"), "{body}");
+    }
+    let mut settings = set("http://127.0.0.1:1").settings;
+    settings.bfl.model = "flux-pro-1.1".to_owned();
+    for (name, reason) in [("bfl", "only FLUX.2"), ("fal", "fal-ai/flux-pro/kontext"), ("together", "set-prompt")] {
+        let failure = Failure::from(edit(name, &settings).await.unwrap_err());
+        assert!(format!("{failure} {:?}", failure.hint).contains(reason), "{failure:?}");
+    }
+}
+
+#[tokio::test]
 async fn stability_keeps_the_structure_and_gets_a_description() {
     let server = Server::always(json(200, &json!({"image": base64(), "finish_reason": "SUCCESS", "seed": 7}))).await;
     let image = edit("stability", &set(&server.url).settings).await.unwrap();

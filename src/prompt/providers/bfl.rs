@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Hints, Name, Negative, OnProgress, Progress, PromptError, Recipe, SizeRequest,
+    EditSupport, Hints, Name, Negative, OnProgress, Progress, PromptError, Recipe, SizeRequest, SourceImage,
     error_detail::ErrorDetail,
     hosted::{self, Defaults, Service, path_of, with_options},
     http::{Http, KeyHeader, Pointer, ResponseFuture},
@@ -68,6 +68,17 @@ impl Service for Bfl {
 
     fn model_path(model: &str) -> Option<String> {
         Some(format!("v1/{}", path_of(model)))
+    }
+
+    fn edits(model: &str) -> EditSupport {
+        match model {
+            _ if model.starts_with("flux-2") || model.contains("kontext") => EditSupport::Instruction,
+            _ => EditSupport::Unsupported("only FLUX.2 and FLUX.1 Kontext can"),
+        }
+    }
+
+    fn add_image(body: &mut Value, _model: &str, image: &SourceImage) {
+        body["input_image"] = image.base64().into();
     }
 
     fn body(recipe: &Recipe) -> Value {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Hints, Name, Negative, OnProgress, PromptError, Recipe, SizeRequest,
+    EditSupport, Hints, Name, Negative, OnProgress, PromptError, Recipe, SizeRequest, SourceImage,
     hosted::{self, Defaults, Service, field_unless_flux, path_of, with_options},
     http::{Http, KeyHeader, Pointer, ResponseFuture, at_once},
     response::items,
@@ -56,6 +56,19 @@ impl Service for Fal {
 
     fn model_path(model: &str) -> Option<String> {
         Some(path_of(model))
+    }
+
+    /// At fal.ai, the models that edit have paths of their own.
+    fn edits(model: &str) -> EditSupport {
+        match model {
+            _ if model.ends_with("/edit") || model.contains("kontext") => EditSupport::Instruction,
+            _ => EditSupport::Unsupported("it needs another model, such as fal-ai/flux-pro/kontext"),
+        }
+    }
+
+    fn add_image(body: &mut Value, model: &str, image: &SourceImage) {
+        let url = Value::from(image.data_url());
+        if model.ends_with("/edit") { body["image_urls"] = json!([url]) } else { body["image_url"] = url }
     }
 
     fn body(recipe: &Recipe) -> Value {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Hints, Name, Negative, Recipe, SizeRequest,
+    EditSupport, Hints, Name, Negative, Recipe, SizeRequest, SourceImage,
     hosted::{self, Defaults, Service, with_options},
     http::Pointer,
     sizes::{MEGAPIXEL, Pixels, nearest_ratio},
@@ -46,6 +46,15 @@ impl Service for OpenRouter {
     /// The response has the exact price; this is only known before for the default model.
     fn price(model: &str, _size: Pixels) -> Option<f64> {
         (model == Self::DEFAULTS.model).then_some(0.04)
+    }
+
+    /// The models that take no images say so.
+    fn edits(_model: &str) -> EditSupport {
+        EditSupport::Instruction
+    }
+
+    fn add_image(body: &mut Value, _model: &str, image: &SourceImage) {
+        body["input_references"] = json!([{"type": "image_url", "image_url": {"url": image.data_url()}}]);
     }
 
     fn body(recipe: &Recipe) -> Value {
