@@ -50,12 +50,11 @@ pub(in crate::prompt) fn at_once<'a>(response: Value) -> ResponseFuture<'a> {
 }
 
 impl Http {
-    /// Generates an image: sends the request as [`send_adaptive`](Self::send_adaptive) does, with the key, and takes the
-    /// first image of the response, which `receive` completes. The image has the cost in `usage` and the seed, if the
-    /// response contains them.
+    /// Generates an image: sends the request as [`send_adaptive`](Self::send_adaptive) does, with the key, and reads the
+    /// response as [`read_image`](Self::read_image) does.
     ///
     /// # Errors
-    /// If there is none: the server's message.
+    /// As both.
     pub(in crate::prompt) async fn generate_image<'a>(
         &self,
         request: ImageRequest<'a>,
@@ -65,32 +64,31 @@ impl Http {
         let ImageRequest { url, model, body, optional, hosts } = request;
         let make = |body: &Value| Ok(self.with_key(self.post_json(url.clone(), body)));
         let (reply, dropped) = self.send_adaptive(model, progress, body, optional, make).await?;
-        self.received_image(model, reply, &dropped, hosts, progress, receive).await
+        let image = self.read_image(model, reply, hosts, progress, receive).await?;
+        Ok(GeneratedImage { notes: self.dropped_field_notes(&dropped), ..image })
     }
 
-    /// The image in a reply, as [`generate_image`](Self::generate_image) takes it; `dropped` are the fields that the server
-    /// rejected.
+    /// The first image of a response, which `receive` completes, or the response itself if it is an image. The image
+    /// has the cost in `usage` and the seed, if the response contains them.
     ///
     /// # Errors
     /// If there is none: the server's message.
-    pub(in crate::prompt) async fn received_image<'a>(
+    pub(in crate::prompt) async fn read_image<'a>(
         &self,
         model: &str,
         reply: Reply,
-        dropped: &[Pointer],
-        hosts: ImageHosts<'_>,
+        hosts: ImageHosts<'a>,
         progress: OnProgress<'a>,
         receive: impl FnOnce(Value) -> ResponseFuture<'a>,
     ) -> Result<GeneratedImage, PromptError> {
-        let notes = self.dropped_field_notes(dropped);
         if check_image(self.provider, &reply.body).is_ok() {
-            return Ok(GeneratedImage { notes, ..GeneratedImage::new(reply.body) });
+            return Ok(GeneratedImage::new(reply.body));
         }
         let response = receive(self.json(&reply.body)?).await?;
         let bytes = self.listed_image(&response, hosts, progress).await?;
         let bytes = bytes.ok_or_else(|| self.no_image_error(model, &response))?;
         let cost = response["usage"]["cost"].as_f64().filter(|cost| cost.is_finite() && *cost >= 0.0);
-        Ok(GeneratedImage { notes, cost, seed: response["seed"].as_u64(), ..GeneratedImage::new(bytes) })
+        Ok(GeneratedImage { cost, seed: response["seed"].as_u64(), ..GeneratedImage::new(bytes) })
     }
 
     /// The first image in the `data` or `images` of a response; `None` if there are none.

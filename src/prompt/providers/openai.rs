@@ -195,7 +195,8 @@ impl OpenAi {
             }
             other => other,
         })?;
-        self.http.received_image(&recipe.model, reply, &dropped, self.hosts(), progress, at_once).await
+        let image = self.http.read_image(&recipe.model, reply, self.hosts(), progress, at_once).await?;
+        Ok(GeneratedImage { notes: self.http.dropped_field_notes(&dropped), ..image })
     }
 
     fn hosts(&self) -> ImageHosts<'_> {

@@ -126,12 +126,12 @@ impl Provider for Vertex {
         Negative::InPrompt
     }
 
-    fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
-        gemini::size_for(size)
-    }
-
     fn price(&self, model: &str, _size: Pixels) -> Option<f64> {
         gemini::price(model)
+    }
+
+    fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
+        gemini::size_for(size)
     }
 
     fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
