@@ -81,9 +81,10 @@ fn print_cost(response: &Response) -> Result<(), CliError> {
         Some(price) => writeln!(stdout, "{} for {images} {noun}: {provider}{model}", dollars(*price))?,
         None => writeln!(stdout, "price unknown for {images} {noun}: {provider}{model}")?,
     }
-    Ok(if month.images > 0 || month.limit > 0.0 {
-        writeln!(stdout, "so far: {month}")?
-    })
+    if month.images > 0 || month.limit > 0.0 {
+        writeln!(stdout, "so far: {month}")?;
+    }
+    Ok(())
 }
 
 fn finish(mut client: Client, entries: &[Entry]) -> Result<(), CliError> {
