@@ -113,7 +113,7 @@ fn outcome(number: u32) -> Outcome {
 
 /// The provider of a prompt: two with the same responses take turns.
 fn provider(number: u32) -> &'static str {
-    if number % 2 == 0 { "openai" } else { "openrouter" }
+    if number.is_multiple_of(2) { "openai" } else { "openrouter" }
 }
 
 fn prompt(text: &str, provider: &str, no_wait: bool) -> Request {
