@@ -11,7 +11,7 @@ mod filler;
 mod flat;
 mod forest;
 mod furniture;
-mod homes;
+mod interior;
 mod interpreter;
 mod land;
 mod noise;
@@ -27,6 +27,7 @@ mod style;
 mod terrain;
 mod tokens;
 mod town;
+mod trace;
 mod vocabulary;
 mod water;
 
@@ -100,9 +101,11 @@ impl Stage<'_> {
             Scene::Cafe => rooms::cafe(self),
             Scene::LivingRoom => rooms::living_room(self),
             Scene::Office => rooms::office(self),
-            Scene::Kitchen => homes::kitchen(self),
-            Scene::Bedroom => homes::bedroom(self),
-            Scene::Classroom => homes::classroom(self),
+            Scene::Kitchen => interior::kitchen(self),
+            Scene::Bedroom => interior::bedroom(self),
+            Scene::Classroom => interior::classroom(self),
+            Scene::Meeting => interior::meeting_room(self),
+            Scene::Cabin => interior::cabin(self),
             Scene::Gradient => abstracts::gradient(self),
             Scene::Bokeh => abstracts::bokeh(self),
             Scene::Brick => abstracts::brick(self),

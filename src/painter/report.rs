@@ -213,6 +213,10 @@ mod tests {
             ("calm blue", "gradient"),
             ("red brick wall", "brick wall"),
             ("modern kitchen with plants", "kitchen"),
+            ("kitchen with a view of the mountains", "kitchen"),
+            ("boardroom at night", "conference room"),
+            ("forest cabin", "cabin"),
+            ("log cabin with a fireplace in winter", "cabin"),
             ("empty classroom with a blackboard", "classroom"),
             ("cosy bedroom at night", "bedroom"),
             ("black and white city", "city"),
@@ -241,9 +245,9 @@ mod tests {
             ("dining room", "living room; instead of dining room"),
             ("school", "classroom; instead of school"),
             ("aquarium", "sea; instead of aquarium"),
-            ("conference room", "office; instead of conference room"),
+            ("desk", "office; instead of desk"),
             ("zen hotel room", "living room; instead of hotel room; left out zen"),
-            ("cabin", "living room; instead of cabin"),
+            ("candle", "living room; instead of candle"),
             ("Tokyo at night", "city; instead of Tokyo"),
             ("Hawaii", "beach; instead of Hawaii"),
             ("Mars", "space; instead of Mars"),
@@ -251,7 +255,7 @@ mod tests {
             ("cherry blossoms", "meadow; instead of cherry blossoms"),
             ("christmas tree", "bokeh; instead of christmas tree"),
             // part of it is painted
-            ("forest cabin", "forest; left out cabin"),
+            ("forest castle", "forest; left out castle"),
             ("forest with a unicorn", "forest; left out unicorn"),
             ("zen bedroom", "bedroom; left out zen"),
             ("kitchen with a fireplace", "kitchen; left out fireplace"),
@@ -285,6 +289,7 @@ mod tests {
             ("no unicorns, beach", "beach"),
             ("desert instead of beach", "desert"),
             ("forest without trees", "meadow; instead of forest; for lack of trees"),
+            ("conference room without windows", "conference room"),
             ("bedroom without a bed", "living room; instead of bedroom; for lack of bed"),
             ("lake without water", "mountains; instead of lake; for lack of water"),
             ("city without skyscrapers", "sky; instead of city; for lack of skyscrapers"),
@@ -304,7 +309,7 @@ mod tests {
             notes("Taj Mahal"),
             ["the built-in painter can't paint \"Taj Mahal\"; it painted abstract colours instead", hint]
         );
-        assert_eq!(notes("forest cabin"), ["the built-in painter left out \"cabin\"", hint]);
+        assert_eq!(notes("forest castle"), ["the built-in painter left out \"castle\"", hint]);
         assert_eq!(
             notes("forest without trees"),
             ["the built-in painter can't paint \"forest\" without \"trees\"; it painted a meadow instead", hint]
@@ -326,7 +331,7 @@ mod tests {
             ("beach without water", "beach without water"),
             ("Taj Mahal", "abstract colours"),
             ("dining room at night", "living room, night"),
-            ("forest cabin", "forest"),
+            ("forest castle", "forest"),
             ("abstract blue waves", "abstract colours, blue"),
             ("red sports car", "abstract colours, red"),
             ("beach with dolphins, no clouds", "beach, no clouds"),

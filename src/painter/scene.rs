@@ -9,6 +9,8 @@ pub enum Scene {
     Kitchen,
     Bedroom,
     Classroom,
+    Meeting,
+    Cabin,
     LivingRoom,
     Office,
     Gradient,
@@ -74,6 +76,7 @@ pub enum Thing {
     Coast,
     Cupboard,
     Curtains,
+    Fire,
     Flowers,
     Grass,
     Hills,
@@ -101,12 +104,14 @@ pub enum Thing {
 
 impl Scene {
     /// All scenes.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Library,
         Self::Cafe,
         Self::Kitchen,
         Self::Bedroom,
         Self::Classroom,
+        Self::Meeting,
+        Self::Cabin,
         Self::LivingRoom,
         Self::Office,
         Self::Gradient,
@@ -135,6 +140,8 @@ impl Scene {
             Self::Kitchen => "kitchen",
             Self::Bedroom => "bedroom",
             Self::Classroom => "classroom",
+            Self::Meeting => "conference room",
+            Self::Cabin => "cabin",
             Self::LivingRoom => "living room",
             Self::Office => "office",
             Self::Gradient => "gradient",
@@ -164,6 +171,8 @@ impl Scene {
             Self::Kitchen => "a kitchen",
             Self::Bedroom => "a bedroom",
             Self::Classroom => "a classroom",
+            Self::Meeting => "a conference room",
+            Self::Cabin => "a log cabin",
             Self::LivingRoom => "a living room",
             Self::Office => "an office",
             Self::Gradient => "abstract colours",
@@ -191,6 +200,8 @@ impl Scene {
             Self::Library => (&[Thing::Books], Self::LivingRoom),
             Self::Bedroom => (&[Thing::Wall, Thing::Bed], Self::LivingRoom),
             Self::Classroom => (&[Thing::Wall, Thing::Blackboard], Self::Office),
+            Self::Meeting => (&[Thing::Wall], Self::Office),
+            Self::Cabin => (&[Thing::Wall], Self::LivingRoom),
             Self::Cafe | Self::Kitchen | Self::LivingRoom | Self::Office => (&[Thing::Wall], Self::Gradient),
             Self::Gradient => (&[], Self::Gradient),
             Self::Bokeh => (&[Thing::Lights], Self::Gradient),
@@ -217,9 +228,11 @@ impl Scene {
         match self {
             Self::Library | Self::Gradient | Self::Bokeh | Self::Brick | Self::Studio => &[],
             Self::Cafe => &[Windows, Cupboard, Bottles, Lamps, Lights],
-            Self::Kitchen => &[Windows, Cupboard, Bottles, Plants, Lamps, Trees, Buildings],
-            Self::Bedroom => &[Windows, Curtains, Pictures, Lamps, Trees, Buildings],
-            Self::Classroom => &[Windows, Cupboard, Books, Plants, Trees, Buildings],
+            Self::Kitchen => &[Windows, Cupboard, Bottles, Plants, Lamps, Trees, Buildings, Mountains],
+            Self::Bedroom => &[Windows, Curtains, Pictures, Lamps, Plants, Trees, Buildings, Mountains],
+            Self::Classroom => &[Windows, Cupboard, Books, Plants, Trees, Buildings, Mountains],
+            Self::Meeting => &[Windows, Lamps, Plants, Trees, Buildings, Mountains],
+            Self::Cabin => &[Windows, Fire, Sofa, Books, Plants, Lamps, Trees, Buildings, Mountains],
             Self::LivingRoom => &[Windows, Curtains, Pictures, Sofa, Lamps, Plants, Trees, Buildings],
             Self::Office => &[Windows, Cupboard, Books, Lamps, Plants, Trees, Buildings],
             Self::Beach => &[Water, Waves, Coast, Hills, Mountains, Palms, Clouds, Sun, Moon, Stars],
@@ -257,6 +270,7 @@ impl Scene {
             Self::Bokeh => Thing::Lights,
             Self::Brick => Thing::Bricks,
             Self::City => Thing::Buildings,
+            Self::Cabin => Thing::Fire,
             Self::Forest => Thing::Trees,
             Self::Lake | Self::Sea => Thing::Water,
             Self::Meadow => Thing::Grass,
@@ -269,6 +283,7 @@ impl Scene {
             | Self::Kitchen
             | Self::Bedroom
             | Self::Classroom
+            | Self::Meeting
             | Self::LivingRoom
             | Self::Office
             | Self::Gradient => return None,
@@ -306,7 +321,17 @@ impl Scene {
 
     /// Whether it has a window that shows the weather.
     fn windows(self) -> bool {
-        matches!(self, Self::Cafe | Self::Kitchen | Self::Bedroom | Self::Classroom | Self::LivingRoom | Self::Office)
+        matches!(
+            self,
+            Self::Cafe
+                | Self::Kitchen
+                | Self::Bedroom
+                | Self::Classroom
+                | Self::Meeting
+                | Self::Cabin
+                | Self::LivingRoom
+                | Self::Office
+        )
     }
 
     /// Whether it shows `time`. `coloured`: the prompt names colours, which in abstract images replace those of the
@@ -333,6 +358,7 @@ impl Scene {
     pub(super) fn shows_season(self, season: Season) -> bool {
         match self {
             Self::Meadow | Self::Sky => true,
+            Self::Kitchen | Self::Bedroom | Self::Classroom | Self::Meeting | Self::Cabin => true,
             Self::Forest | Self::Mountains | Self::Lake => season != Season::Spring,
             Self::Snow | Self::Aurora => season == Season::Winter,
             _ => false,

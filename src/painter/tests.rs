@@ -168,7 +168,7 @@ fn only_visible_times_weathers_and_seasons_change_a_scene() {
 /// Whether `time` is the scene's default time of day.
 fn is_default_time(scene: Scene, time: Time) -> bool {
     match scene {
-        Scene::City | Scene::Cafe => time == Time::Dusk,
+        Scene::City | Scene::Cafe | Scene::Cabin => time == Time::Dusk,
         Scene::Aurora => time == Time::Night,
         _ => time == Time::Day,
     }

@@ -1,0 +1,71 @@
+//! Books on a shelf.
+
+use super::super::colour::hex;
+use super::super::trace::{Shape, Solid, Surface, Texture, vec3};
+use super::Interior;
+
+/// The colours of book covers, muted.
+const COVERS: [u32; 14] = [
+    0x6b3a2e, 0x35485c, 0x2f4a3f, 0x7a5a36, 0x8c4a3c, 0x3c3a38, 0xb89a6a, 0xd8c9a8, 0x54606a, 0xcfd2cc, 0x6f7f5a,
+    0xe4dcc8, 0xa8643f, 0x27424a,
+];
+
+/// A row of books with their backs towards -z, between two ends on a board at `level`.
+pub(in crate::painter) fn books(room: &mut Interior, [from, to]: [f32; 2], level: f32, front: f32, tallest: f32) {
+    let mut x = from;
+    let mut height = tallest * room.rng.range(0.75, 0.95);
+    let mut cover = room.rng.pick(&COVERS);
+    while x < to {
+        if room.rng.chance(0.3) {
+            height = tallest * room.rng.range(0.66, 1.0);
+            cover = room.rng.pick(&COVERS);
+        }
+        let width = room.rng.range(0.018, 0.042);
+        if room.rng.chance(0.035) {
+            x += room.rng.range(0.03, 0.12);
+            continue;
+        }
+        if x + width > to {
+            return;
+        }
+        let tall = height * room.rng.range(0.96, 1.0);
+        let deep = room.rng.range(0.14, 0.2);
+        let tone = room.rng.range(0.8, 1.1);
+        let surface = Surface::new(hex(cover) * tone, Texture::Cloth).glossy(0.1, 0.3).seeded(room.rng.seed());
+        let at = vec3(x + width * 0.5, level + tall * 0.5, front + deep * 0.5 + room.rng.range(0.0, 0.015));
+        let half = vec3(width * 0.48, tall * 0.5, deep * 0.5);
+        room.add(Solid::new(Shape::Block(half), at, surface));
+        let title = level + tall * room.rng.range(0.62, 0.86);
+        band(room, [at.x, title, at.z - half.z], half.x);
+        x += width + 0.001;
+    }
+}
+
+/// The title on the back of a book.
+fn band(room: &mut Interior, [x, y, z]: [f32; 3], half: f32) {
+    if room.rng.chance(0.45) {
+        let gold = room.rng.pick(&[0xd8c090, 0xe8e2d4, 0x2c2a28]);
+        let tall = room.rng.range(0.008, 0.03);
+        let surface = Surface::plain(hex(gold) * 0.8);
+        room.block([x - half * 0.8, y - tall, z - 0.002], [x + half * 0.8, y + tall, z + 0.004], surface);
+    }
+}
+
+/// A pile of books with its front corner at `at`.
+pub(in crate::painter) fn pile(room: &mut Interior, at: [f32; 3], count: u32) {
+    let mut y = at[1];
+    for _ in 0..count {
+        let thick = room.rng.range(0.022, 0.04);
+        let width = room.rng.range(0.19, 0.26);
+        let shift = room.rng.range(-0.015, 0.015);
+        let cover = room.rng.pick(&COVERS);
+        let low = [at[0] + shift, y, at[2] + shift];
+        room.round(
+            low,
+            [low[0] + width, y + thick, low[2] + width * 0.7],
+            0.006,
+            Surface::new(hex(cover), Texture::Cloth),
+        );
+        y += thick + 0.001;
+    }
+}
