@@ -10,15 +10,12 @@ mod colour;
 mod filler;
 mod flat;
 mod forest;
-mod furniture;
-mod interior;
+
 mod interpreter;
 mod land;
 mod noise;
 mod reading;
 mod report;
-mod room_light;
-mod rooms;
 mod scene;
 mod shelves;
 mod sky;
@@ -28,6 +25,7 @@ mod terrain;
 mod tokens;
 mod town;
 mod trace;
+mod traced;
 mod vocabulary;
 mod water;
 
@@ -98,14 +96,17 @@ impl Stage<'_> {
     fn scene(&mut self) {
         match self.reading.scene {
             Scene::Library => shelves::library(self),
-            Scene::Cafe => rooms::cafe(self),
-            Scene::LivingRoom => rooms::living_room(self),
-            Scene::Office => rooms::office(self),
-            Scene::Kitchen => interior::kitchen(self),
-            Scene::Bedroom => interior::bedroom(self),
-            Scene::Classroom => interior::classroom(self),
-            Scene::Meeting => interior::meeting_room(self),
-            Scene::Cabin => interior::cabin(self),
+            Scene::Cafe => traced::cafe(self),
+            Scene::LivingRoom => traced::living_room(self),
+            Scene::Office => traced::office(self),
+            Scene::Kitchen => traced::kitchen(self),
+            Scene::Bedroom => traced::bedroom(self),
+            Scene::Classroom => traced::classroom(self),
+            Scene::Meeting => traced::meeting_room(self),
+            Scene::Cabin => traced::cabin(self),
+            Scene::Station => traced::station(self),
+            Scene::Reef => traced::reef(self),
+            Scene::Garden => traced::japanese_garden(self),
             Scene::Gradient => abstracts::gradient(self),
             Scene::Bokeh => abstracts::bokeh(self),
             Scene::Brick => abstracts::brick(self),

@@ -98,7 +98,7 @@ impl Reading {
         let painted = [essentials, scene.extras(), scene.fixed()].iter().any(|list| list.contains(&thing));
         let now = match thing {
             Thing::Stars | Thing::Moon => {
-                matches!(scene, Scene::Space | Scene::Aurora) || self.time == Some(Time::Night)
+                matches!(scene, Scene::Space | Scene::Station | Scene::Aurora) || self.time == Some(Time::Night)
             }
             Thing::Sun => !matches!(self.time, Some(Time::Dusk | Time::Night)),
             Thing::Flowers => self.season == Some(Season::Spring),

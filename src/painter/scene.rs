@@ -11,6 +11,9 @@ pub enum Scene {
     Classroom,
     Meeting,
     Cabin,
+    Station,
+    Reef,
+    Garden,
     LivingRoom,
     Office,
     Gradient,
@@ -76,8 +79,11 @@ pub enum Thing {
     Coast,
     Cupboard,
     Curtains,
+    Desk,
     Fire,
+    Fish,
     Flowers,
+    Garden,
     Grass,
     Hills,
     Lamps,
@@ -104,7 +110,7 @@ pub enum Thing {
 
 impl Scene {
     /// All scenes.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Library,
         Self::Cafe,
         Self::Kitchen,
@@ -112,6 +118,9 @@ impl Scene {
         Self::Classroom,
         Self::Meeting,
         Self::Cabin,
+        Self::Station,
+        Self::Reef,
+        Self::Garden,
         Self::LivingRoom,
         Self::Office,
         Self::Gradient,
@@ -142,6 +151,9 @@ impl Scene {
             Self::Classroom => "classroom",
             Self::Meeting => "conference room",
             Self::Cabin => "cabin",
+            Self::Station => "space station",
+            Self::Reef => "coral reef",
+            Self::Garden => "Japanese garden",
             Self::LivingRoom => "living room",
             Self::Office => "office",
             Self::Gradient => "gradient",
@@ -173,6 +185,9 @@ impl Scene {
             Self::Classroom => "a classroom",
             Self::Meeting => "a conference room",
             Self::Cabin => "a log cabin",
+            Self::Station => "a space station",
+            Self::Reef => "a coral reef",
+            Self::Garden => "a Japanese garden",
             Self::LivingRoom => "a living room",
             Self::Office => "an office",
             Self::Gradient => "abstract colours",
@@ -202,6 +217,9 @@ impl Scene {
             Self::Classroom => (&[Thing::Wall, Thing::Blackboard], Self::Office),
             Self::Meeting => (&[Thing::Wall], Self::Office),
             Self::Cabin => (&[Thing::Wall], Self::LivingRoom),
+            Self::Station => (&[Thing::Windows, Thing::Wall], Self::Space),
+            Self::Reef => (&[Thing::Water], Self::Gradient),
+            Self::Garden => (&[Thing::Garden], Self::Meadow),
             Self::Cafe | Self::Kitchen | Self::LivingRoom | Self::Office => (&[Thing::Wall], Self::Gradient),
             Self::Gradient => (&[], Self::Gradient),
             Self::Bokeh => (&[Thing::Lights], Self::Gradient),
@@ -227,14 +245,17 @@ impl Scene {
         use Thing::*;
         match self {
             Self::Library | Self::Gradient | Self::Bokeh | Self::Brick | Self::Studio => &[],
-            Self::Cafe => &[Windows, Cupboard, Bottles, Lamps, Lights],
+            Self::Cafe => &[Windows, Cupboard, Bottles, Lamps, Lights, Plants, Trees, Buildings, Mountains],
             Self::Kitchen => &[Windows, Cupboard, Bottles, Plants, Lamps, Trees, Buildings, Mountains],
             Self::Bedroom => &[Windows, Curtains, Pictures, Lamps, Plants, Trees, Buildings, Mountains],
-            Self::Classroom => &[Windows, Cupboard, Books, Plants, Trees, Buildings, Mountains],
+            Self::Classroom => &[Windows, Cupboard, Books, Desk, Plants, Trees, Buildings, Mountains],
             Self::Meeting => &[Windows, Lamps, Plants, Trees, Buildings, Mountains],
             Self::Cabin => &[Windows, Fire, Sofa, Books, Plants, Lamps, Trees, Buildings, Mountains],
-            Self::LivingRoom => &[Windows, Curtains, Pictures, Sofa, Lamps, Plants, Trees, Buildings],
-            Self::Office => &[Windows, Cupboard, Books, Lamps, Plants, Trees, Buildings],
+            Self::Station => &[Stars, Planet],
+            Self::Reef => &[Fish],
+            Self::Garden => &[Trees],
+            Self::LivingRoom => &[Windows, Curtains, Pictures, Sofa, Lamps, Plants, Trees, Buildings, Mountains],
+            Self::Office => &[Windows, Cupboard, Books, Desk, Pictures, Lamps, Plants, Trees, Buildings, Mountains],
             Self::Beach => &[Water, Waves, Coast, Hills, Mountains, Palms, Clouds, Sun, Moon, Stars],
             Self::Lake => &[Mountains, Trees, Snow, Clouds, Sun, Moon, Stars],
             Self::City => &[Water, Trees, Lights, Clouds, Sun, Moon, Stars],
@@ -257,6 +278,7 @@ impl Scene {
             Self::Lake | Self::Desert | Self::Meadow | Self::Snow | Self::Aurora => &[Thing::Sky, Thing::Hills],
             Self::Mountains => &[Thing::Sky, Thing::Hills, Thing::Grass],
             Self::Forest => &[Thing::Grass],
+            Self::Reef => &[Thing::Sand],
             _ => &[],
         }
     }
@@ -271,6 +293,7 @@ impl Scene {
             Self::Brick => Thing::Bricks,
             Self::City => Thing::Buildings,
             Self::Cabin => Thing::Fire,
+            Self::Garden => Thing::Garden,
             Self::Forest => Thing::Trees,
             Self::Lake | Self::Sea => Thing::Water,
             Self::Meadow => Thing::Grass,
@@ -284,6 +307,8 @@ impl Scene {
             | Self::Bedroom
             | Self::Classroom
             | Self::Meeting
+            | Self::Station
+            | Self::Reef
             | Self::LivingRoom
             | Self::Office
             | Self::Gradient => return None,
@@ -315,6 +340,7 @@ impl Scene {
                 | Self::Mountains
                 | Self::Meadow
                 | Self::Snow
+                | Self::Garden
                 | Self::Sky
         )
     }
@@ -341,6 +367,7 @@ impl Scene {
             Self::Gradient | Self::Bokeh => !coloured,
             Self::Library => time != Time::Sunrise,
             Self::Aurora => time == Time::Night,
+            Self::Station | Self::Reef => true,
             _ => self.outdoors() || self.windows(),
         }
     }
@@ -357,8 +384,8 @@ impl Scene {
     /// Whether it shows `season`.
     pub(super) fn shows_season(self, season: Season) -> bool {
         match self {
-            Self::Meadow | Self::Sky => true,
-            Self::Kitchen | Self::Bedroom | Self::Classroom | Self::Meeting | Self::Cabin => true,
+            Self::Meadow | Self::Garden | Self::Sky => true,
+            _ if self.windows() => true,
             Self::Forest | Self::Mountains | Self::Lake => season != Season::Spring,
             Self::Snow | Self::Aurora => season == Season::Winter,
             _ => false,

@@ -12,10 +12,10 @@ use super::tree::Tree;
 use super::vector::{Vec3, vec3};
 
 /// The number of rays from each point that gather bounced light.
-const SAMPLES: u32 = 8;
+const SAMPLES: u32 = 6;
 
 /// The number of rays from each point to each light.
-const SHADOWS: u32 = 3;
+const SHADOWS: u32 = 2;
 
 /// The light is computed for one pixel of this many across and down.
 const STEP: usize = 3;
@@ -35,8 +35,8 @@ pub(in crate::painter) struct Room {
     pub(in crate::painter) exposure: f32,
     /// How much of the light's colour the camera compensates, 0 to 1.
     pub(in crate::painter) balance: f32,
-    /// Haze: the share of light lost per metre, and its colour.
-    pub(in crate::painter) haze: (f32, Rgb),
+    /// The share of light that is lost in a metre of haze, which has the colour of the backdrop.
+    pub(in crate::painter) haze: f32,
 }
 
 /// The viewer.
@@ -118,8 +118,11 @@ pub(in crate::painter) fn render(canvas: &mut Canvas, room: Room, camera: Camera
     let shade = |seen: &Seen, at: [f32; 2]| {
         let [diffuse, mirrored] = lit.at(&seen.point, at);
         let light = (seen.albedo * diffuse + mirrored) * gain + seen.own;
-        let (density, colour) = haze;
-        light.mix(colour, 1.0 - (-density * seen.point.distance.min(60.0)).exp())
+        if haze <= 0.0 || seen.solid == usize::MAX {
+            return light;
+        }
+        let far = tracer.backdrop.at(seen.point.place - camera.at);
+        light.mix(far, 1.0 - (-haze * seen.point.distance).exp())
     };
     let pixels: Vec<Rgb> = (0..seen.len())
         .map(|at| {

@@ -30,6 +30,8 @@ pub(in crate::painter) enum Texture {
     Boards(u8, f32),
     /// Tiles of this width and height, in a running bond.
     Tiles(f32, f32),
+    /// Bricks of this width and height.
+    Bricks(f32, f32),
     /// Woven threads.
     Cloth,
     /// A coarse, deep weave or pile.
@@ -42,6 +44,12 @@ pub(in crate::painter) enum Texture {
     Rock,
     /// A blurred abstract picture between the colour and a second one.
     Picture(u32),
+    /// Raked gravel.
+    Raked,
+    /// Sand under water, with a net of light.
+    Caustics,
+    /// Clipped leaves.
+    Foliage,
     /// A lampshade: brighter in the middle.
     Shade,
     /// Vertical folds of this width.
@@ -84,7 +92,11 @@ impl Surface {
             Texture::Plaster => self.colour * (1.0 + 0.035 * fbm(s * 2.2, t * 2.2, 4, seed)),
             Texture::Wood(axis) => self.wood(p, axis),
             Texture::Boards(axis, width) => self.boards(p, normal, axis, width),
-            Texture::Tiles(width, height) => self.tiles(flat, width, height),
+            Texture::Tiles(width, height) => self.tiles(flat, width, height, 0.08),
+            Texture::Bricks(width, height) => {
+                let rough = 1.0 + 0.18 * fbm(s * 30.0, t * 30.0, 3, seed);
+                self.tiles(flat, width, height, 0.5) * rough
+            }
             Texture::Cloth => {
                 let weave = noise(s * 260.0, t * 60.0, seed) + noise(s * 60.0, t * 260.0, seed ^ 1);
                 self.colour * (1.0 + 0.05 * weave + 0.05 * fbm(s * 9.0, t * 9.0, 2, seed ^ 2))
@@ -109,6 +121,21 @@ impl Surface {
                 let shape = fbm(s * 2.4, t * 2.4 + 3.0, 3, seed);
                 let second = self.colour.mix(hex(other), smooth(-0.12, 0.1, shape + t * 0.9));
                 second.mix(hex(0xf2ede2), smooth(0.15, 0.3, fbm(s * 1.7 + 9.0, t * 1.7, 2, seed ^ 4)) * 0.7)
+            }
+            Texture::Raked => {
+                let wave = (s * 52.0 + 1.2 * noise(t * 0.5, 0.3, seed)).sin();
+                let grit = noise(s * 150.0, t * 150.0, seed ^ 1) + noise(s * 70.0, t * 70.0, seed ^ 3);
+                self.colour * (1.0 + 0.13 * wave + 0.1 * grit)
+            }
+            Texture::Caustics => {
+                let [x, z] = [s + 0.2 * noise(s * 2.0, t * 2.0, seed), t + 0.2 * noise(s * 2.0, t * 2.0, seed ^ 1)];
+                let net = 1.0 - noise(x * 2.2, z * 2.2, seed).abs() - 0.5 * noise(x * 4.1, z * 4.1, seed ^ 2).abs();
+                let ripple = 0.06 * (t * 40.0 + 4.0 * noise(s * 1.5, t * 1.5, seed ^ 4)).sin();
+                self.colour * (0.8 + 0.7 * smooth(0.55, 1.0, net) + ripple)
+            }
+            Texture::Foliage => {
+                let leaves = noise(s * 38.0, t * 38.0, seed) + 0.6 * noise(s * 80.0, t * 80.0, seed ^ 1);
+                self.colour * (1.0 + 0.45 * leaves + 0.15 * fbm(s * 5.0, t * 5.0, 2, seed ^ 2)).max(0.2)
             }
             Texture::Folds(width) => {
                 let x = s / width + 0.35 * noise(s * 2.0, t * 0.7, seed);
@@ -143,13 +170,13 @@ impl Surface {
         own.wood(p, axis) * ((0.86 + 0.28 * unit(dice)) * lerp(0.45, 1.0, gap))
     }
 
-    fn tiles(&self, [s, t]: [f32; 2], width: f32, height: f32) -> Rgb {
+    fn tiles(&self, [s, t]: [f32; 2], width: f32, height: f32, variety: f32) -> Rgb {
         let row = (t / height).floor();
         let x = s / width + 0.5 * row.rem_euclid(2.0);
         let (fx, fy) = (x - x.floor(), t / height - row);
         let edge = (fx.min(1.0 - fx) * width).min(fy.min(1.0 - fy) * height);
-        let tone = 0.95 + 0.08 * unit(hash(x.floor() as i32, row as i32, self.seed));
-        self.colour * (lerp(0.72, 1.0, smooth(0.001, 0.004, edge)) * tone)
+        let tone = 1.0 - variety * (unit(hash(x.floor() as i32, row as i32, self.seed)) - 0.4);
+        self.colour * (lerp(0.72, 1.0, smooth(0.001, 0.004 + 0.01 * variety, edge)) * tone)
     }
 }
 

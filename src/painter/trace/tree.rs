@@ -17,6 +17,25 @@ struct Node {
     first: usize,
     /// The number of solids in a leaf; 0 for an inner node.
     count: usize,
+    /// The axis along which an inner node is split.
+    axis: Axis,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Axis {
+    X,
+    Y,
+    Z,
+}
+
+impl Axis {
+    fn of(self, v: Vec3) -> f32 {
+        match self {
+            Self::X => v.x,
+            Self::Y => v.y,
+            Self::Z => v.z,
+        }
+    }
 }
 
 /// The solids, sorted into a tree.
@@ -41,7 +60,7 @@ impl Tree {
         let around = |[low, high]: [Vec3; 2], [l, h]: [Vec3; 2]| [low.min(l), high.max(h)];
         let [low, high] = self.solids[from..to].iter().map(bounds).fold(everything, around);
         let node = self.nodes.len();
-        self.nodes.push(Node { low, high, first: from, count: to - from });
+        self.nodes.push(Node { low, high, first: from, count: to - from, axis: Axis::X });
         if to - from <= LEAF {
             return;
         }
@@ -51,21 +70,20 @@ impl Tree {
         };
         let middles = self.solids[from..to].iter().map(|solid| [middle(solid); 2]).fold(everything, around);
         let size = middles[1] - middles[0];
-        let key = |solid: &Solid| {
-            let at = middle(solid);
-            if size.x >= size.y && size.x >= size.z {
-                at.x
-            } else if size.y >= size.z {
-                at.y
-            } else {
-                at.z
-            }
+        let axis = if size.x >= size.y && size.x >= size.z {
+            Axis::X
+        } else if size.y >= size.z {
+            Axis::Y
+        } else {
+            Axis::Z
         };
+        let key = |solid: &Solid| axis.of(middle(solid));
         self.solids[from..to].sort_by(|a, b| key(a).total_cmp(&key(b)));
         let half = from + (to - from) / 2;
         self.split(from, half);
         self.nodes[node].first = self.nodes.len();
         self.nodes[node].count = 0;
+        self.nodes[node].axis = axis;
         self.split(half, to);
     }
 
@@ -116,8 +134,11 @@ impl Tree {
                 }
             }
             if node.count == 0 && waiting + 2 <= DEPTH {
-                stack[waiting] = node.first;
-                stack[waiting + 1] = at + 1;
+                // The nearer child is visited first.
+                let is_forward = node.axis.of(toward) > 0.0;
+                let (near, far) = if is_forward { (at + 1, node.first) } else { (node.first, at + 1) };
+                stack[waiting] = far;
+                stack[waiting + 1] = near;
                 waiting += 2;
             }
         }

@@ -2,10 +2,10 @@
 
 use super::super::colour::{Rgb, hex};
 use super::super::trace::{Shape, Solid, Surface, Texture, Vec3, vec3};
-use super::{Interior, cloth, metal, plaster};
+use super::{Builder, cloth, metal, plaster};
 
 /// A plant in a pot on its foot, `tall` with its leaves.
-pub(in crate::painter) fn plant(room: &mut Interior, foot: [f32; 3], tall: f32) {
+pub(in crate::painter) fn plant(room: &mut Builder, foot: [f32; 3], tall: f32) {
     let clay = room.rng.pick(&[0xd8d2c8, 0xb06f4c, 0x4e5658, 0xe0d8c8, 0x8a8f86]);
     let pot = tall * 0.26;
     let radius = tall * 0.15;
@@ -15,14 +15,14 @@ pub(in crate::painter) fn plant(room: &mut Interior, foot: [f32; 3], tall: f32) 
     if room.rng.chance(0.5) { blades(room, top, tall - pot) } else { bush(room, top, tall - pot) }
 }
 
-fn green(room: &mut Interior) -> Surface {
+fn green(room: &mut Builder) -> Surface {
     let share = room.rng.unit();
     let colour = hex(0x2b4a2c).mix(hex(0x7f9a4e), share * share) * room.rng.range(0.8, 1.1);
     Surface::plain(colour).glossy(0.25, 0.35)
 }
 
 /// Long leaves that start at the pot and bend outwards.
-fn blades(room: &mut Interior, top: Vec3, tall: f32) {
+fn blades(room: &mut Builder, top: Vec3, tall: f32) {
     for i in 0..26 {
         let turn = i as f32 * 2.4 + room.rng.range(-0.3, 0.3);
         let rise = room.rng.range(0.5, 1.45);
@@ -39,7 +39,7 @@ fn blades(room: &mut Interior, top: Vec3, tall: f32) {
 }
 
 /// Stalks with round leaves.
-fn bush(room: &mut Interior, top: Vec3, tall: f32) {
+fn bush(room: &mut Builder, top: Vec3, tall: f32) {
     for i in 0..16 {
         let turn = i as f32 * 2.4 + room.rng.range(-0.4, 0.4);
         let rise = room.rng.range(0.55, 1.5);
@@ -70,7 +70,7 @@ fn lean(mut leaf: Solid, turn: f32, rise: f32) -> Solid {
 }
 
 /// A table lamp on its foot.
-pub(in crate::painter) fn table_lamp(room: &mut Interior, foot: [f32; 3], tall: f32) {
+pub(in crate::painter) fn table_lamp(room: &mut Builder, foot: [f32; 3], tall: f32) {
     let base = room.rng.pick(&[0xc8b49a, 0x4a5658, 0x9a7248, 0xe0dcd2]);
     let radius = tall * 0.17;
     let [x, y, z] = foot;
@@ -80,7 +80,7 @@ pub(in crate::painter) fn table_lamp(room: &mut Interior, foot: [f32; 3], tall: 
 }
 
 /// A floor lamp.
-pub(in crate::painter) fn floor_lamp(room: &mut Interior, foot: [f32; 3], tall: f32) {
+pub(in crate::painter) fn floor_lamp(room: &mut Builder, foot: [f32; 3], tall: f32) {
     let [x, y, z] = foot;
     room.cone(foot, [0.14, 0.13], 0.02, metal(0x3a3632));
     room.cone(foot, [0.011; 2], tall - 0.2, metal(0x3a3632));
@@ -88,19 +88,19 @@ pub(in crate::painter) fn floor_lamp(room: &mut Interior, foot: [f32; 3], tall: 
 }
 
 /// A lampshade with its light.
-fn shade(room: &mut Interior, foot: [f32; 3], radii: [f32; 2], height: f32) {
+fn shade(room: &mut Builder, foot: [f32; 3], radii: [f32; 2], height: f32) {
     let [x, y, z] = foot;
-    let glow = room.lit(0.95);
+    let glow = room.lit(1.4);
     let surface = Surface::new(hex(0xf0e2c8), Texture::Shade).glowing(glow).seeded(room.rng.seed());
     let shape = Shape::Cone(radii[0], radii[1], height * 0.5, false);
     let mut solid = Solid::new(shape, vec3(x, y + height * 0.5, z), surface);
     solid.casts = false;
     room.add(solid);
-    room.globe([x, y + height * 0.45, z], radii[1] * 0.8, 0.16);
+    room.globe([x, y + height * 0.45, z], radii[1] * 0.8, 0.11);
 }
 
 /// A pendant lamp: its lower edge, and the ceiling that it hangs from.
-pub(in crate::painter) fn pendant(room: &mut Interior, at: [f32; 3], radius: f32, ceiling: f32, colour: u32) {
+pub(in crate::painter) fn pendant(room: &mut Builder, at: [f32; 3], radius: f32, ceiling: f32, colour: u32) {
     let [x, y, z] = at;
     room.cone([x, y + radius, z], [0.004; 2], ceiling - y - radius, Surface::plain(hex(0x202020)));
     let shell = Solid::new(
@@ -121,7 +121,7 @@ pub(in crate::painter) fn pendant(room: &mut Interior, at: [f32; 3], radius: f32
 }
 
 /// A framed picture on a wall at `z`, towards the viewer.
-pub(in crate::painter) fn picture(room: &mut Interior, [left, low, right, high]: [f32; 4], z: f32) {
+pub(in crate::painter) fn picture(room: &mut Builder, [left, low, right, high]: [f32; 4], z: f32) {
     let frame = room.rng.pick(&[0x2e2a28, 0xa07a4e, 0xd8d4cc, 0x6a4a30]);
     let first = room.rng.pick(&[0x7a95a0, 0xc08a6a, 0x8a9a7a, 0xcfae78, 0x5a7280]);
     let second = room.rng.pick(&[0x3a5262, 0xe6d4c0, 0x6a5a5a, 0xa8b8b4, 0x40504a]);
@@ -133,7 +133,7 @@ pub(in crate::painter) fn picture(room: &mut Interior, [left, low, right, high]:
 }
 
 /// A vase or jar on its foot.
-pub(in crate::painter) fn vase(room: &mut Interior, foot: [f32; 3], tall: f32) {
+pub(in crate::painter) fn vase(room: &mut Builder, foot: [f32; 3], tall: f32) {
     let clay = room.rng.pick(&[0xd9d2c4, 0x7f9aa0, 0xb88058, 0x3d5a56, 0xe8e2d6, 0x8a7a68]);
     let surface = plaster(clay).glossy(0.3, 0.15);
     let wide = tall * room.rng.range(0.24, 0.36);
@@ -143,26 +143,20 @@ pub(in crate::painter) fn vase(room: &mut Interior, foot: [f32; 3], tall: f32) {
 }
 
 /// A cushion that leans back: its middle, half its width, its turn and its tilt.
-pub(in crate::painter) fn cushion(
-    room: &mut Interior,
-    at: [f32; 3],
-    half: [f32; 2],
-    [turn, tilt]: [f32; 2],
-    code: u32,
-) {
+pub(in crate::painter) fn cushion(room: &mut Builder, at: [f32; 3], half: [f32; 2], [turn, tilt]: [f32; 2], code: u32) {
     let surface = cloth(code).seeded(room.rng.seed());
     let shape = Shape::Cushion(vec3(half[0], half[1], half[0].min(half[1]) * 0.36));
     room.add(Solid::new(shape, vec3(at[0], at[1], at[2]), surface).turned(turn, tilt));
 }
 
 /// A colour with a random tone.
-pub(in crate::painter) fn toned(room: &mut Interior, codes: &[u32]) -> Rgb {
+pub(in crate::painter) fn toned(room: &mut Builder, codes: &[u32]) -> Rgb {
     let code = room.rng.pick(codes);
     hex(code) * room.rng.range(0.92, 1.05)
 }
 
 /// A curtain of round folds that hangs along z on the wall at `x`.
-pub(in crate::painter) fn curtain(room: &mut Interior, x: f32, [from, to]: [f32; 2], [low, high]: [f32; 2], code: u32) {
+pub(in crate::painter) fn curtain(room: &mut Builder, x: f32, [from, to]: [f32; 2], [low, high]: [f32; 2], code: u32) {
     let surface = cloth(code).seeded(room.rng.seed());
     let mut z = from;
     while z < to {
@@ -180,6 +174,6 @@ pub(in crate::painter) fn curtain(room: &mut Interior, x: f32, [from, to]: [f32;
 }
 
 /// A rug on the floor.
-pub(in crate::painter) fn rug(room: &mut Interior, [left, right, front, back]: [f32; 4], code: u32) {
+pub(in crate::painter) fn rug(room: &mut Builder, [left, right, front, back]: [f32; 4], code: u32) {
     room.block([left, 0.0, front], [right, 0.018, back], Surface::new(hex(code), Texture::Wool));
 }

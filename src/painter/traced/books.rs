@@ -2,7 +2,7 @@
 
 use super::super::colour::hex;
 use super::super::trace::{Shape, Solid, Surface, Texture, vec3};
-use super::Interior;
+use super::Builder;
 
 /// The colours of book covers, muted.
 const COVERS: [u32; 14] = [
@@ -11,7 +11,7 @@ const COVERS: [u32; 14] = [
 ];
 
 /// A row of books with their backs towards -z, between two ends on a board at `level`.
-pub(in crate::painter) fn books(room: &mut Interior, [from, to]: [f32; 2], level: f32, front: f32, tallest: f32) {
+pub(in crate::painter) fn books(room: &mut Builder, [from, to]: [f32; 2], level: f32, front: f32, tallest: f32) {
     let mut x = from;
     let mut height = tallest * room.rng.range(0.75, 0.95);
     let mut cover = room.rng.pick(&COVERS);
@@ -42,7 +42,7 @@ pub(in crate::painter) fn books(room: &mut Interior, [from, to]: [f32; 2], level
 }
 
 /// The title on the back of a book.
-fn band(room: &mut Interior, [x, y, z]: [f32; 3], half: f32) {
+fn band(room: &mut Builder, [x, y, z]: [f32; 3], half: f32) {
     if room.rng.chance(0.45) {
         let gold = room.rng.pick(&[0xd8c090, 0xe8e2d4, 0x2c2a28]);
         let tall = room.rng.range(0.008, 0.03);
@@ -52,7 +52,7 @@ fn band(room: &mut Interior, [x, y, z]: [f32; 3], half: f32) {
 }
 
 /// A pile of books with its front corner at `at`.
-pub(in crate::painter) fn pile(room: &mut Interior, at: [f32; 3], count: u32) {
+pub(in crate::painter) fn pile(room: &mut Builder, at: [f32; 3], count: u32) {
     let mut y = at[1];
     for _ in 0..count {
         let thick = room.rng.range(0.022, 0.04);

@@ -7,7 +7,7 @@ use super::super::trace::{Light, Surface, Texture, vec3};
 use super::books::{books, pile};
 use super::decor::{picture, plant};
 use super::seats::chair;
-use super::{Interior, Side, Window, boards, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, metal, outlook, plaster, viewer, wood};
 
 /// The wall with the blackboard.
 const BACK: f32 = 5.0;
@@ -19,13 +19,13 @@ const RIGHT: f32 = 3.2;
 /// A classroom: a blackboard, desks, a shelf with books, and a wall of windows.
 pub(in crate::painter) fn classroom(stage: &mut Stage<'_>) {
     let view = outlook(stage, Scene::Meadow);
-    let mut room = Interior::new(stage, Time::Day, view);
+    let mut room = Builder::new(stage, Time::Day, view);
     room.sun(stage, [0.8, 0.5, -0.3]);
     shell(stage, &mut room);
     blackboard(&mut room);
-    for z in [2.3, 3.5] {
+    for z in if stage.lacks(Thing::Desk) { &[][..] } else { &[2.3, 3.5] } {
         for x in [-2.2, -0.75, 0.75, 2.2] {
-            desk(&mut room, [x, z]);
+            desk(&mut room, [x, *z]);
         }
     }
     if !stage.lacks(Thing::Cupboard) {
@@ -45,7 +45,7 @@ pub(in crate::painter) fn classroom(stage: &mut Stage<'_>) {
     room.paint(stage, camera);
 }
 
-fn shell(stage: &Stage<'_>, room: &mut Interior) {
+fn shell(stage: &Stage<'_>, room: &mut Builder) {
     let paint = plaster(room.rng.pick(&[0xe6dfce, 0xdadfd6, 0xe8e2d6]));
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], boards(0xa07c54, 2, 0.1), plaster(0xf0eee8));
     room.wall(Side::Back(BACK), [LEFT, RIGHT, HEIGHT], &[], paint);
@@ -64,7 +64,7 @@ fn shell(stage: &Stage<'_>, room: &mut Interior) {
 }
 
 /// A lamp in the ceiling.
-fn panel_lamp(room: &mut Interior, z: f32) {
+fn panel_lamp(room: &mut Builder, z: f32) {
     let light = hex(0xfff0dc) * 2.2;
     let edges = [vec3(0.9, 0.0, 0.0), vec3(0.0, 0.0, 0.15)];
     room.lights.push(Light::Panel(vec3(0.0, HEIGHT - 0.03, z), [edges[1], edges[0]].map(|edge| -edge), light));
@@ -72,7 +72,7 @@ fn panel_lamp(room: &mut Interior, z: f32) {
     room.block([-0.9, HEIGHT - 0.02, z - 0.15], [0.9, HEIGHT, z + 0.15], glow);
 }
 
-fn blackboard(room: &mut Interior) {
+fn blackboard(room: &mut Builder) {
     let slate = hex(room.rng.pick(&[0x2f4a3e, 0x2a3834, 0x34463f]));
     let (left, right, low, high) = (-1.75, 1.65, 0.98, 2.28);
     let oak = wood(0xa07848, 0);
@@ -92,7 +92,7 @@ fn blackboard(room: &mut Interior) {
 }
 
 /// A desk with a chair behind it.
-fn desk(room: &mut Interior, [x, z]: [f32; 2]) {
+fn desk(room: &mut Builder, [x, z]: [f32; 2]) {
     let top = wood(0xc09a68, 0).glossy(0.25, 0.2);
     let steel = metal(0x5a5e60);
     room.round([x - 0.5, 0.72, z - 0.28], [x + 0.5, 0.75, z + 0.28], 0.012, top);
@@ -106,7 +106,7 @@ fn desk(room: &mut Interior, [x, z]: [f32; 2]) {
 }
 
 /// A low cupboard along the wall.
-fn cupboard(room: &mut Interior) {
+fn cupboard(room: &mut Builder) {
     let oak = wood(0xb08c60, 0);
     for (from, to) in [(-3.15, -1.85), (1.8, 3.15)] {
         room.block([from, 0.06, BACK - 0.42], [to, 0.94, BACK], oak);

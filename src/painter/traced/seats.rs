@@ -1,7 +1,7 @@
 //! Chairs and sofas.
 
 use super::super::trace::{Shape, Solid, Surface, Vec3, vec3};
-use super::{Interior, cloth};
+use super::{Builder, cloth};
 
 /// Places parts around a foot, all turned by the same angle.
 struct Turned {
@@ -10,7 +10,7 @@ struct Turned {
 }
 
 impl Turned {
-    fn place(&self, room: &mut Interior, [x, y, z]: [f32; 3], shape: Shape, tilt: f32, surface: Surface) {
+    fn place(&self, room: &mut Builder, [x, y, z]: [f32; 3], shape: Shape, tilt: f32, surface: Surface) {
         let (sin, cos) = self.turn.sin_cos();
         let at = self.foot + vec3(x * cos + z * sin, y, z * cos - x * sin);
         let surface = surface.seeded(room.rng.seed());
@@ -19,7 +19,7 @@ impl Turned {
 }
 
 /// A chair on four legs, seen from behind at a turn of 0.
-pub(in crate::painter) fn chair(room: &mut Interior, foot: [f32; 3], turn: f32, seat: Surface, legs: Surface) {
+pub(in crate::painter) fn chair(room: &mut Builder, foot: [f32; 3], turn: f32, seat: Surface, legs: Surface) {
     let own = Turned { foot: vec3(foot[0], foot[1], foot[2]), turn };
     own.place(room, [0.0, 0.455, 0.0], Shape::Round(vec3(0.21, 0.022, 0.21), 0.02), 0.0, seat);
     own.place(room, [0.0, 0.72, -0.2], Shape::Round(vec3(0.2, 0.13, 0.016), 0.015), 0.12, seat);
@@ -32,7 +32,7 @@ pub(in crate::painter) fn chair(room: &mut Interior, foot: [f32; 3], turn: f32, 
 }
 
 /// An upholstered office chair, seen from behind at a turn of 0.
-pub(in crate::painter) fn office_chair(room: &mut Interior, foot: [f32; 3], turn: f32, seat: Surface, legs: Surface) {
+pub(in crate::painter) fn office_chair(room: &mut Builder, foot: [f32; 3], turn: f32, seat: Surface, legs: Surface) {
     let own = Turned { foot: vec3(foot[0], foot[1], foot[2]), turn };
     own.place(room, [0.0, 0.47, 0.0], Shape::Round(vec3(0.25, 0.045, 0.24), 0.04), 0.0, seat);
     own.place(room, [0.0, 0.82, -0.23], Shape::Round(vec3(0.24, 0.29, 0.035), 0.034), 0.1, seat);
@@ -45,7 +45,7 @@ pub(in crate::painter) fn office_chair(room: &mut Interior, foot: [f32; 3], turn
 }
 
 /// A sofa or an armchair `width` wide that faces the viewer at a turn of 0.
-pub(in crate::painter) fn sofa(room: &mut Interior, foot: [f32; 3], width: f32, turn: f32, code: u32) {
+pub(in crate::painter) fn sofa(room: &mut Builder, foot: [f32; 3], width: f32, turn: f32, code: u32) {
     let own = Turned { foot: vec3(foot[0], foot[1], foot[2]), turn };
     let surface = cloth(code);
     let half = width * 0.5;

@@ -5,7 +5,7 @@ use super::super::colour::hex;
 use super::super::scene::{Scene, Thing, Time};
 use super::super::trace::{Surface, Texture};
 use super::decor::{curtain, cushion, picture, plant, rug, table_lamp, vase};
-use super::{Interior, Side, Window, boards, cloth, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, cloth, metal, outlook, plaster, viewer, wood};
 
 /// The wall behind the bed.
 const BACK: f32 = 3.9;
@@ -20,7 +20,7 @@ const BED: [f32; 2] = [0.3, 0.86];
 /// A bedroom: a bed with cushions, lamps on bedside tables, pictures, and a window with a curtain.
 pub(in crate::painter) fn bedroom(stage: &mut Stage<'_>) {
     let view = outlook(stage, Scene::Meadow);
-    let mut room = Interior::new(stage, Time::Day, view);
+    let mut room = Builder::new(stage, Time::Day, view);
     room.sun(stage, [0.8, 0.36, -0.45]);
     shell(stage, &mut room);
     bed(&mut room);
@@ -40,7 +40,7 @@ pub(in crate::painter) fn bedroom(stage: &mut Stage<'_>) {
     room.paint(stage, viewer(turn, side));
 }
 
-fn shell(stage: &Stage<'_>, room: &mut Interior) {
+fn shell(stage: &Stage<'_>, room: &mut Builder) {
     let paint = plaster(room.rng.pick(&[0xded6c8, 0xb6bfb8, 0xcfc0b0, 0xaab4ba, 0xe2d9cc]));
     let pale = plaster(0xe9e4da);
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], boards(0xa8845c, 2, 0.15), plaster(0xf2efe8));
@@ -58,7 +58,7 @@ fn shell(stage: &Stage<'_>, room: &mut Interior) {
     rug(room, [-1.5, 2.1, 0.9, 3.2], wool);
 }
 
-fn bed(room: &mut Interior) {
+fn bed(room: &mut Builder) {
     let [middle, half] = BED;
     let cover = room.rng.pick(&[0x7a8680, 0xa48c74, 0x5f6c7c, 0x968c84, 0xb09c84]);
     let panels = 6;
@@ -93,7 +93,7 @@ fn bed(room: &mut Interior) {
 }
 
 /// A bedside table with a lamp and a vase.
-fn bedside(stage: &Stage<'_>, room: &mut Interior, x: f32) {
+fn bedside(stage: &Stage<'_>, room: &mut Builder, x: f32) {
     let surface = wood(0x96704a, 0);
     room.round([x - 0.24, 0.14, BACK - 0.44], [x + 0.24, 0.56, BACK - 0.02], 0.012, surface);
     room.block([x - 0.22, 0.36, BACK - 0.447], [x + 0.22, 0.54, BACK - 0.44], surface);

@@ -7,7 +7,7 @@ use super::super::trace::{Light, Shape, Solid, Surface, Texture, vec3};
 use super::books::{books, pile};
 use super::decor::{cushion, floor_lamp, plant, rug};
 use super::seats::sofa;
-use super::{Interior, Side, Window, boards, outlook, viewer, wood};
+use super::{Builder, Side, Window, boards, outlook, viewer, wood};
 
 const BACK: f32 = 4.0;
 const HEIGHT: f32 = 2.7;
@@ -23,7 +23,8 @@ const HEARTH: [f32; 2] = [-1.0, 0.72];
 /// A log cabin: a fireplace of stone, an armchair, beams, and a window on the forest.
 pub(in crate::painter) fn cabin(stage: &mut Stage<'_>) {
     let view = outlook(stage, Scene::Mountains);
-    let mut room = Interior::new(stage, Time::Dusk, view);
+    let mut room = Builder::new(stage, Time::Dusk, view);
+    room.outside.horizon = 0.47;
     let timber = room.rng.pick(&[0x8a5c36, 0x7a4e2e, 0x9a6a40]);
     shell(stage, &mut room, timber);
     fireplace(&mut room, !stage.lacks(Thing::Fire));
@@ -34,7 +35,7 @@ pub(in crate::painter) fn cabin(stage: &mut Stage<'_>) {
     room.paint(stage, viewer(turn, side));
 }
 
-fn shell(stage: &Stage<'_>, room: &mut Interior, timber: u32) {
+fn shell(stage: &Stage<'_>, room: &mut Builder, timber: u32) {
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], boards(0x7c5634, 2, 0.18), boards(timber, 2, 0.16));
     let window = Window { from: 0.75, to: 2.15, sill: 0.95, top: 2.05, panes: [3, 2], frame: hex(0x5a3c24) };
     let windows: &[Window] = if stage.lacks(Thing::Windows) { &[] } else { &[window] };
@@ -47,9 +48,9 @@ fn shell(stage: &Stage<'_>, room: &mut Interior, timber: u32) {
     let mut y = LOG * 0.5;
     while y < HEIGHT {
         let open = !windows.is_empty() && (0.9..2.1).contains(&y);
-        log(room, [LEFT, if open { 0.7 } else { RIGHT }], y, timber);
+        log(room, [LEFT, if open { 0.7 } else { RIGHT + 0.2 }], y, timber);
         if open {
-            log(room, [2.2, RIGHT], y, timber);
+            log(room, [2.2, RIGHT + 0.2], y, timber);
         }
         if !(open && !side.is_empty()) {
             long_log(room, RIGHT + 0.1, [-3.0, BACK], y, timber);
@@ -64,7 +65,7 @@ fn shell(stage: &Stage<'_>, room: &mut Interior, timber: u32) {
 }
 
 /// A log along the back wall.
-fn log(room: &mut Interior, [from, to]: [f32; 2], y: f32, timber: u32) {
+fn log(room: &mut Builder, [from, to]: [f32; 2], y: f32, timber: u32) {
     let tone = room.rng.range(0.85, 1.1);
     let surface = Surface::new(hex(timber) * tone, Texture::Wood(1)).glossy(0.08, 0.4).seeded(room.rng.seed());
     let shape = Shape::Cone(LOG * 0.5, LOG * 0.5, (to - from) * 0.5, true);
@@ -73,7 +74,7 @@ fn log(room: &mut Interior, [from, to]: [f32; 2], y: f32, timber: u32) {
 }
 
 /// A log along a side wall.
-fn long_log(room: &mut Interior, x: f32, [from, to]: [f32; 2], y: f32, timber: u32) {
+fn long_log(room: &mut Builder, x: f32, [from, to]: [f32; 2], y: f32, timber: u32) {
     let tone = room.rng.range(0.85, 1.1);
     let surface = Surface::new(hex(timber) * tone, Texture::Wood(1)).glossy(0.08, 0.4).seeded(room.rng.seed());
     let shape = Shape::Cone(LOG * 0.5, LOG * 0.5, (to - from) * 0.5, true);
@@ -82,7 +83,7 @@ fn long_log(room: &mut Interior, x: f32, [from, to]: [f32; 2], y: f32, timber: u
 }
 
 /// Rows of stones around a fire.
-fn fireplace(room: &mut Interior, lit: bool) {
+fn fireplace(room: &mut Builder, lit: bool) {
     let [middle, half] = HEARTH;
     let front = BACK - 0.5;
     let (left, right) = (middle - half, middle + half);
@@ -115,13 +116,13 @@ fn fireplace(room: &mut Interior, lit: bool) {
     }
 }
 
-fn stone(room: &mut Interior, [x, y, z]: [f32; 3], [right, top]: [f32; 2]) {
+fn stone(room: &mut Builder, [x, y, z]: [f32; 3], [right, top]: [f32; 2]) {
     let code = room.rng.pick(&[0x8a8278, 0x76706a, 0x9a9084, 0x6c6662, 0xa0958a]);
     let out = room.rng.range(0.0, 0.035);
     room.round([x, y, z - out], [right, top, z + 0.1], 0.03, Surface::new(hex(code), Texture::Rock));
 }
 
-fn fire(room: &mut Interior, [x, y, z]: [f32; 3]) {
+fn fire(room: &mut Builder, [x, y, z]: [f32; 3]) {
     let bark = Surface::new(hex(0x3a2618), Texture::Rock);
     for (dx, turn) in [(-0.1, 1.2), (0.12, 1.9), (0.0, 1.57)] {
         let shape = Shape::Cone(0.055, 0.05, 0.22, true);
@@ -144,7 +145,7 @@ fn fire(room: &mut Interior, [x, y, z]: [f32; 3]) {
     room.lights.push(Light::Globe(vec3(x, y + 0.3, z - 0.25), 0.12, hex(0xff9a50) * 15.0));
 }
 
-fn mantel(stage: &Stage<'_>, room: &mut Interior) {
+fn mantel(stage: &Stage<'_>, room: &mut Builder) {
     let [middle, half] = HEARTH;
     let top = 1.22;
     room.round(
@@ -167,7 +168,7 @@ fn mantel(stage: &Stage<'_>, room: &mut Interior) {
     }
 }
 
-fn furniture(stage: &Stage<'_>, room: &mut Interior) {
+fn furniture(stage: &Stage<'_>, room: &mut Builder) {
     rug(room, [-2.2, 1.6, 1.4, 3.4], 0x8a4a38);
     if !stage.lacks(Thing::Sofa) {
         let code = room.rng.pick(&[0x6a4a34, 0x5a6450, 0x7c5c44, 0x8a4c38]);

@@ -6,7 +6,7 @@ use super::super::scene::{Scene, Thing, Time};
 use super::super::trace::{Light, Surface, Texture, vec3};
 use super::decor::plant;
 use super::seats::office_chair;
-use super::{Interior, Side, Window, cloth, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, cloth, metal, outlook, plaster, viewer, wood};
 
 const BACK: f32 = 5.4;
 const HEIGHT: f32 = 2.8;
@@ -19,7 +19,7 @@ const TABLE: f32 = 0.74;
 /// A conference room: a long table with chairs, a screen, a wooden wall, and windows over the city.
 pub(in crate::painter) fn meeting_room(stage: &mut Stage<'_>) {
     let view = outlook(stage, Scene::City);
-    let mut room = Interior::new(stage, Time::Day, view);
+    let mut room = Builder::new(stage, Time::Day, view);
     room.sun(stage, [0.85, 0.4, -0.25]);
     shell(stage, &mut room);
     back_wall(&mut room);
@@ -37,7 +37,7 @@ pub(in crate::painter) fn meeting_room(stage: &mut Stage<'_>) {
     room.paint(stage, camera);
 }
 
-fn shell(stage: &Stage<'_>, room: &mut Interior) {
+fn shell(stage: &Stage<'_>, room: &mut Builder) {
     let paint = plaster(room.rng.pick(&[0xe2e0da, 0xd5d8d8, 0xe4ded4]));
     let carpet = Surface::new(hex(room.rng.pick(&[0x6a6e72, 0x7a7670, 0x5c666c])), Texture::Wool);
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], carpet, plaster(0xf0efeb));
@@ -51,7 +51,7 @@ fn shell(stage: &Stage<'_>, room: &mut Interior) {
 }
 
 /// Wooden slats with a dark screen.
-fn back_wall(room: &mut Interior) {
+fn back_wall(room: &mut Builder) {
     let oak = room.rng.pick(&[0xa07a50, 0x7a5a3c, 0xb48e62]);
     let mut x = -1.9;
     while x < 2.2 {
@@ -64,7 +64,7 @@ fn back_wall(room: &mut Interior) {
     room.round([-0.9, 0.3, BACK - 0.45], [1.2, 0.72, BACK - 0.06], 0.012, plaster(0xe4e2dc));
 }
 
-fn table(room: &mut Interior) {
+fn table(room: &mut Builder) {
     let top = wood(room.rng.pick(&[0x8a6644, 0xb08c62, 0x6a4c34]), 2).glossy(0.45, 0.1);
     room.round([-0.62, TABLE - 0.04, 1.5], [0.82, TABLE, 4.5], 0.015, top);
     for z in [2.1, 3.9] {
@@ -87,7 +87,7 @@ fn table(room: &mut Interior) {
 }
 
 /// A long lamp over the table.
-fn lamp(room: &mut Interior) {
+fn lamp(room: &mut Builder) {
     let (low, high) = (2.1, 2.14);
     room.block([0.06, low, 2.3], [0.14, high, 4.3], metal(0x2c2e30));
     let glow = Surface::plain(Rgb::WHITE).glowing(room.lit(1.3));

@@ -1,19 +1,32 @@
-//! Rooms built of solids: walls, windows with a view, light by the time of day.
+//! Scenes built of solids: their walls, windows with a view, and light by the time of day.
 
 mod bedroom;
 mod books;
 mod cabin;
+mod cafe;
 mod classroom;
 mod decor;
+mod garden;
 mod kitchen;
+mod living_room;
 mod meeting;
+mod office;
+mod orbit;
+mod reef;
 mod seats;
+mod station;
 
 pub(super) use bedroom::bedroom;
 pub(super) use cabin::cabin;
+pub(super) use cafe::cafe;
 pub(super) use classroom::classroom;
+pub(super) use garden::japanese_garden;
 pub(super) use kitchen::kitchen;
+pub(super) use living_room::living_room;
 pub(super) use meeting::meeting_room;
+pub(super) use office::office;
+pub(super) use reef::reef;
+pub(super) use station::station;
 
 use super::Stage;
 use super::canvas::Canvas;
@@ -34,7 +47,7 @@ const MIN_RADIUS: f32 = 0.012;
 pub(in crate::painter) struct Hour {
     pub(in crate::painter) time: Time,
     /// How much light windows give, relative to the colours outside.
-    sky: f32,
+    pub(in crate::painter) sky: f32,
     /// How bright lamps are, 0 to 1.
     pub(in crate::painter) lamp: f32,
     /// The mean brightness of the image.
@@ -44,7 +57,7 @@ pub(in crate::painter) struct Hour {
 }
 
 impl Hour {
-    fn new(time: Time) -> Self {
+    pub(in crate::painter) fn new(time: Time) -> Self {
         let (sky, lamp, exposure, view) = match time {
             Time::Day => (6.0, 0.3, 0.33, 0.8),
             Time::Sunrise => (4.5, 0.3, 0.3, 0.75),
@@ -76,26 +89,35 @@ pub(in crate::painter) struct Window {
     pub(in crate::painter) frame: Rgb,
 }
 
-/// A room under construction.
+/// A scene under construction.
 #[derive(Debug)]
-pub(in crate::painter) struct Interior {
+pub(in crate::painter) struct Builder {
     pub(in crate::painter) solids: Vec<Solid>,
     pub(in crate::painter) lights: Vec<Light>,
     pub(in crate::painter) hour: Hour,
     pub(in crate::painter) rng: Rng,
-    outside: Backdrop,
+    pub(in crate::painter) outside: Backdrop,
     pub(in crate::painter) exposure: f32,
+    /// The share of light that is lost in a metre of air or water.
+    pub(in crate::painter) haze: f32,
 }
 
-impl Interior {
+impl Builder {
     /// An empty room that looks out on `scene`.
     pub(in crate::painter) fn new(stage: &mut Stage<'_>, default: Time, scene: Scene) -> Self {
         let hour = Hour::new(stage.time(default));
         let canvas = outside(stage, scene, hour.time);
-        let mut outside = Backdrop { canvas, horizon: 0.6, facing: 0.5, zoom: 1.0, gain: 1.0 };
-        outside.gain = (hour.view / outside.mean().luma().max(0.01)).clamp(0.8, 2.2);
+        let mut room = Self::with_view(stage, hour, canvas);
+        let brightness = room.outside.mean().luma().max(0.01);
+        room.outside.gain = (hour.view / brightness).clamp(0.8, 2.2);
+        room
+    }
+
+    /// A scene in front of a canvas.
+    pub(in crate::painter) fn with_view(stage: &mut Stage<'_>, hour: Hour, canvas: Canvas) -> Self {
+        let outside = Backdrop { canvas, horizon: 0.55, facing: 0.5, zoom: 1.0, gain: 1.0 };
         let rng = Rng::new(stage.rng.next());
-        Self { solids: Vec::new(), lights: Vec::new(), hour, rng, outside, exposure: hour.exposure }
+        Self { solids: Vec::new(), lights: Vec::new(), hour, rng, outside, exposure: hour.exposure, haze: 0.0 }
     }
 
     pub(in crate::painter) fn add(&mut self, solid: Solid) {
@@ -228,9 +250,9 @@ impl Interior {
     pub(in crate::painter) fn sun(&mut self, stage: &Stage<'_>, toward: [f32; 3]) {
         let clear = matches!(stage.reading.weather, None | Some(Weather::Clear));
         let colour = match self.hour.time {
-            Time::Day => hex(0xfff0dc) * 2.6,
-            Time::Sunrise => hex(0xffd0a0) * 2.4,
-            Time::Sunset => hex(0xffb070) * 2.2,
+            Time::Day => hex(0xfff0dc) * 1.7,
+            Time::Sunrise => hex(0xffd0a0) * 1.8,
+            Time::Sunset => hex(0xffb070) * 1.6,
             Time::Dusk | Time::Night => return,
         };
         if clear && !stage.lacks(Thing::Windows) {
@@ -246,18 +268,10 @@ impl Interior {
 
     /// Paints the room.
     pub(in crate::painter) fn paint(self, stage: &mut Stage<'_>, camera: Camera) {
-        let Self { solids, lights, outside, exposure, hour, .. } = self;
-        let ambient = Rgb::WHITE * (0.025 * hour.sky) + hex(0xffd0a0) * (0.05 * hour.lamp);
-        let fog = (0.0, Rgb::default());
-        let room = Room {
-            solids,
-            lights,
-            backdrop: outside,
-            ambient,
-            exposure,
-            balance: lerp(0.65, 0.45, hour.lamp),
-            haze: fog,
-        };
+        let Self { solids, lights, outside, exposure, hour, haze, .. } = self;
+        let ambient = Rgb::WHITE * (0.03 * hour.sky) + hex(0xffd0a0) * (0.04 * hour.lamp);
+        let room =
+            Room { solids, lights, backdrop: outside, ambient, exposure, balance: lerp(0.65, 0.45, hour.lamp), haze };
         let seed = stage.seed;
         render(&mut stage.canvas, room, camera, seed);
         stage.canvas.bloom(0.75, 0.05, 0.22);
@@ -273,7 +287,7 @@ fn between(low: [f32; 3], high: [f32; 3]) -> (Vec3, Vec3) {
 
 /// A viewer at eye level who looks into the room.
 pub(in crate::painter) fn viewer(turn: f32, side: f32) -> Camera {
-    Camera { at: vec3(0.0, 1.28, 0.0), turn, view: 0.74, horizon: 0.43, side, focus: 1.1, blur: 0.0062 }
+    Camera { at: vec3(0.0, 1.28, 0.0), turn, view: 0.74, horizon: 0.43, side, focus: 1.1, blur: 0.005 }
 }
 
 /// The scene outside a window: what the prompt names, otherwise `default`.
@@ -293,7 +307,7 @@ pub(in crate::painter) fn outlook(stage: &Stage<'_>, default: Scene) -> Scene {
 }
 
 /// Paints the view from a window.
-fn outside(stage: &mut Stage<'_>, scene: Scene, time: Time) -> Canvas {
+pub(in crate::painter) fn outside(stage: &mut Stage<'_>, scene: Scene, time: Time) -> Canvas {
     let reading = Reading { scene, time: Some(time), ..stage.reading.clone() };
     let rng = Rng::new(stage.rng.next());
     let height = (stage.canvas.height / 2).max(8);
@@ -303,6 +317,15 @@ fn outside(stage: &mut Stage<'_>, scene: Scene, time: Time) -> Canvas {
     outer.canvas.defocus(0.005);
     outer.canvas.each(|_, _, light| light.saturate(0.75));
     outer.canvas
+}
+
+/// The haze of an outdoor scene: `clear` on a clear day.
+fn haze(stage: &Stage<'_>, clear: f32) -> f32 {
+    match stage.reading.weather {
+        Some(Weather::Fog) => 0.14,
+        Some(Weather::Rain) => 0.05,
+        _ => clear,
+    }
 }
 
 /// Common surfaces.

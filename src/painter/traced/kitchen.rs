@@ -5,7 +5,7 @@ use super::super::colour::{Rgb, hex};
 use super::super::scene::{Scene, Thing, Time};
 use super::super::trace::{Surface, Texture};
 use super::decor::{pendant, plant, vase};
-use super::{Interior, Side, Window, boards, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, metal, outlook, plaster, viewer, wood};
 
 /// The wall behind the worktop.
 const BACK: f32 = 3.9;
@@ -23,7 +23,7 @@ const TOP: f32 = 0.92;
 /// A kitchen: cupboards, shelves with dishes, a window over the sink, and pendant lamps.
 pub(in crate::painter) fn kitchen(stage: &mut Stage<'_>) {
     let view = outlook(stage, Scene::Meadow);
-    let mut room = Interior::new(stage, Time::Day, view);
+    let mut room = Builder::new(stage, Time::Day, view);
     let front = hex(room.rng.pick(&[0xd9d6cc, 0x7f9088, 0x44545e, 0xb8a078, 0x8c9a98, 0xc9c3b4]));
     shell(stage, &mut room);
     room.sun(stage, [0.75, 0.42, -0.4]);
@@ -47,7 +47,7 @@ pub(in crate::painter) fn kitchen(stage: &mut Stage<'_>) {
     room.paint(stage, viewer(turn, side));
 }
 
-fn shell(stage: &Stage<'_>, room: &mut Interior) {
+fn shell(stage: &Stage<'_>, room: &mut Builder) {
     let paint = plaster(room.rng.pick(&[0xe9e5dc, 0xe2e2dc, 0xe8dfd0]));
     let floor = room.rng.pick(&[0x9a7450, 0xb08c62, 0x8a6a4c]);
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], boards(floor, 2, 0.14), plaster(0xf0ede6));
@@ -66,7 +66,7 @@ fn shell(stage: &Stage<'_>, room: &mut Interior) {
 }
 
 /// A door with a handle.
-fn door(room: &mut Interior, [left, low, right, high]: [f32; 4], z: f32, front: Rgb, handle: f32) {
+fn door(room: &mut Builder, [left, low, right, high]: [f32; 4], z: f32, front: Rgb, handle: f32) {
     let surface = Surface::new(front, Texture::Plaster).glossy(0.12, 0.3);
     room.round([left + 0.005, low + 0.005, z - 0.022], [right - 0.005, high - 0.005, z], 0.004, surface);
     let brass = metal(0xb09468);
@@ -74,7 +74,7 @@ fn door(room: &mut Interior, [left, low, right, high]: [f32; 4], z: f32, front: 
     room.round([x - 0.07, handle - 0.008, z - 0.05], [x + 0.07, handle + 0.008, z - 0.036], 0.007, brass);
 }
 
-fn units(stage: &Stage<'_>, room: &mut Interior, front: Rgb) {
+fn units(stage: &Stage<'_>, room: &mut Builder, front: Rgb) {
     let dark = Surface::plain(front * 0.3);
     room.block([LEFT, 0.0, FRONT + 0.08], [RIGHT, 0.1, BACK], Surface::plain(hex(0x2a2826)));
     room.block([-1.9, 0.1, FRONT + 0.03], [RIGHT, TOP - 0.04, BACK], dark);
@@ -101,7 +101,7 @@ fn units(stage: &Stage<'_>, room: &mut Interior, front: Rgb) {
     }
 }
 
-fn worktop(room: &mut Interior) {
+fn worktop(room: &mut Builder) {
     let top = match room.rng.pick(&[0, 1, 2]) {
         0 => wood(0xa87c4c, 0).glossy(0.2, 0.2),
         1 => Surface::new(hex(0xd8d5ce), Texture::Stone).glossy(0.5, 0.08),
@@ -115,7 +115,7 @@ fn worktop(room: &mut Interior) {
 }
 
 /// Open shelves with dishes.
-fn shelves(stage: &Stage<'_>, room: &mut Interior) {
+fn shelves(stage: &Stage<'_>, room: &mut Builder) {
     let surface = wood(room.rng.pick(&[0x9a7044, 0x7c5836, 0xb48c5c]), 0);
     for level in [1.52, 1.9] {
         room.block([-0.6, level, BACK - 0.24], [0.72, level + 0.035, BACK], surface);
@@ -133,25 +133,25 @@ fn shelves(stage: &Stage<'_>, room: &mut Interior) {
     }
 }
 
-fn glazed(room: &mut Interior) -> Surface {
+fn glazed(room: &mut Builder) -> Surface {
     plaster(room.rng.pick(&[0xf0ece2, 0xe8e4da, 0xcdd5d0, 0xd8c4a8, 0xa8b4b4])).glossy(0.4, 0.1)
 }
 
-fn bowls(room: &mut Interior, [x, y, z]: [f32; 3]) {
+fn bowls(room: &mut Builder, [x, y, z]: [f32; 3]) {
     let surface = glazed(room);
     for i in 0..3 {
         room.cone([x, y + 0.028 * i as f32, z], [0.045, 0.085], 0.055, surface);
     }
 }
 
-fn plates(room: &mut Interior, [x, y, z]: [f32; 3]) {
+fn plates(room: &mut Builder, [x, y, z]: [f32; 3]) {
     let surface = glazed(room);
     for i in 0..6 {
         room.cone([x, y + 0.013 * i as f32, z], [0.07, 0.1], 0.012, surface);
     }
 }
 
-fn mugs(room: &mut Interior, [x, y, z]: [f32; 3]) {
+fn mugs(room: &mut Builder, [x, y, z]: [f32; 3]) {
     for offset in [-0.05, 0.05] {
         let surface = glazed(room);
         room.cone([x + offset, y, z], [0.036, 0.04], 0.09, surface);
@@ -159,7 +159,7 @@ fn mugs(room: &mut Interior, [x, y, z]: [f32; 3]) {
 }
 
 /// Jars, a board and fruit on the worktop.
-fn jars(room: &mut Interior) {
+fn jars(room: &mut Builder) {
     let board = wood(0xa87848, 1);
     room.round([-1.6, TOP, BACK - 0.06], [-1.3, TOP + 0.4, BACK - 0.03], 0.012, board);
     let mut x = -1.2;
