@@ -26,18 +26,20 @@ use crate::{
 
 /// What is painted, in this order. Each was judged as a background for a job interview, as the painter draws it without a
 /// seed; the same prompt from the user finds it in the gallery.
-const STARTERS: [&str; 12] = [
+const STARTERS: [&str; 14] = [
     "A quiet library",
     "Bright office",
     "Bright kitchen",
     "Bright living room in the morning",
     "Home office in the evening",
     "Cosy living room",
+    "Bright conference room",
+    "Bedroom in the morning",
+    "Log cabin in the evening",
+    "Japanese garden",
     "White brick wall",
-    "Minimal studio",
     "Soft blue gradient",
     "Misty mountains at dawn",
-    "Autumn forest",
     "Sea at dawn",
 ];
 

@@ -1,7 +1,8 @@
 //! The built-in painter: draws soft, out-of-focus scenes from a prompt, without account or network.
 //!
-//! A scene is painted in linear light at a small working size, blurred like a lens does, then enlarged, graded and
-//! dithered to 8 bits. The same prompt, seed and size give the same image. Uses nothing from the rest of the crate.
+//! Rooms and other near scenes are traced (`traced/` builds them, `trace/` renders them); landscapes are drawn. A scene
+//! is painted in linear light at a small working size, blurred like a lens does, then enlarged, graded and dithered to
+//! 8 bits. The same prompt, seed and size give the same image. Uses nothing from the rest of the crate.
 
 mod abstracts;
 mod brush;
@@ -17,7 +18,6 @@ mod noise;
 mod reading;
 mod report;
 mod scene;
-mod shelves;
 mod sky;
 mod space;
 mod style;
@@ -69,6 +69,7 @@ fn work_height(reading: &Reading) -> u32 {
         _ if reading.style.is_some() => 540,
         Scene::Forest => 440,
         Scene::Gradient | Scene::Studio => 360,
+        scene if scene.is_traced() => 480,
         _ => 540,
     }
 }
@@ -95,7 +96,7 @@ struct Stage<'a> {
 impl Stage<'_> {
     fn scene(&mut self) {
         match self.reading.scene {
-            Scene::Library => shelves::library(self),
+            Scene::Library => traced::library(self),
             Scene::Cafe => traced::cafe(self),
             Scene::LivingRoom => traced::living_room(self),
             Scene::Office => traced::office(self),

@@ -327,6 +327,11 @@ impl Scene {
         }
     }
 
+    /// Whether it is built of solids and traced, which takes longer than drawing.
+    pub(super) fn is_traced(self) -> bool {
+        self.windows() || matches!(self, Self::Library | Self::Station | Self::Reef | Self::Garden)
+    }
+
     /// Whether it is outdoors, lit by sun and weather.
     fn outdoors(self) -> bool {
         matches!(
@@ -365,9 +370,8 @@ impl Scene {
     pub(super) fn shows_time(self, time: Time, coloured: bool) -> bool {
         match self {
             Self::Gradient | Self::Bokeh => !coloured,
-            Self::Library => time != Time::Sunrise,
             Self::Aurora => time == Time::Night,
-            Self::Station | Self::Reef => true,
+            Self::Station | Self::Reef | Self::Library => true,
             _ => self.outdoors() || self.windows(),
         }
     }

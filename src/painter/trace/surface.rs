@@ -34,6 +34,8 @@ pub(in crate::painter) enum Texture {
     Bricks(f32, f32),
     /// Woven threads.
     Cloth,
+    /// The cloth of a book with gold lines on its back.
+    Spine,
     /// A coarse, deep weave or pile.
     Wool,
     /// A blackboard with traces of chalk.
@@ -101,6 +103,7 @@ impl Surface {
                 let weave = noise(s * 260.0, t * 60.0, seed) + noise(s * 60.0, t * 260.0, seed ^ 1);
                 self.colour * (1.0 + 0.05 * weave + 0.05 * fbm(s * 9.0, t * 9.0, 2, seed ^ 2))
             }
+            Texture::Spine => self.spine([s, t]),
             Texture::Wool => {
                 let pile = fbm(s * 45.0, t * 45.0, 3, seed);
                 self.colour * (1.0 + 0.16 * pile + 0.08 * fbm(s * 4.0, t * 4.0, 2, seed ^ 2))
@@ -153,6 +156,17 @@ impl Surface {
         let tone = 1.0 + 0.17 * rings + 0.07 * fibre + 0.06 * noise(along * 0.9, a * 2.0, seed ^ 3);
         let deep = Rgb([1.0, 0.97, 0.93]);
         self.colour.mix(self.colour * deep, smooth(0.0, 0.6, rings)) * tone
+    }
+
+    fn spine(&self, [s, t]: [f32; 2]) -> Rgb {
+        let dice = unit(hash(1, 2, self.seed));
+        let high = 0.05 + 0.05 * dice;
+        let lines = smooth(0.004, 0.002, (t - high).abs()).max(smooth(0.004, 0.002, (t + high).abs()));
+        let title = smooth(0.028, 0.02, (t - 0.6 * high).abs()) * smooth(0.007, 0.005, s.abs());
+        let letters = title * (0.4 + 0.6 * noise(s * 300.0, t * 160.0, self.seed)).clamp(0.0, 1.0);
+        let ink = if dice > 0.3 { hex(0xc0a060) } else { self.colour * 0.4 };
+        let worn = 1.0 + 0.12 * fbm(s * 30.0, t * 14.0, 3, self.seed);
+        self.colour.mix(ink, (0.45 * lines).max(0.5 * letters)) * worn
     }
 
     fn boards(&self, p: Vec3, normal: Vec3, axis: u8, width: f32) -> Rgb {

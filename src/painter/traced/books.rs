@@ -6,8 +6,8 @@ use super::Builder;
 
 /// The colours of book covers, muted.
 const COVERS: [u32; 14] = [
-    0x6b3a2e, 0x35485c, 0x2f4a3f, 0x7a5a36, 0x8c4a3c, 0x3c3a38, 0xb89a6a, 0xd8c9a8, 0x54606a, 0xcfd2cc, 0x6f7f5a,
-    0xe4dcc8, 0xa8643f, 0x27424a,
+    0x6b3a2e, 0x35485c, 0x2f4a3f, 0x7a5a36, 0x8c4a3c, 0x3c3a38, 0xb89a6a, 0xc0b08c, 0x54606a, 0xb0b0a8, 0x6f7f5a,
+    0xc4baa4, 0xa8643f, 0x27424a,
 ];
 
 /// A row of books with their backs towards -z, between two ends on a board at `level`.
@@ -20,7 +20,7 @@ pub(in crate::painter) fn books(room: &mut Builder, [from, to]: [f32; 2], level:
             height = tallest * room.rng.range(0.66, 1.0);
             cover = room.rng.pick(&COVERS);
         }
-        let width = room.rng.range(0.018, 0.042);
+        let width = room.rng.range(0.016, 0.046);
         if room.rng.chance(0.035) {
             x += room.rng.range(0.03, 0.12);
             continue;
@@ -30,24 +30,13 @@ pub(in crate::painter) fn books(room: &mut Builder, [from, to]: [f32; 2], level:
         }
         let tall = height * room.rng.range(0.96, 1.0);
         let deep = room.rng.range(0.14, 0.2);
-        let tone = room.rng.range(0.8, 1.1);
-        let surface = Surface::new(hex(cover) * tone, Texture::Cloth).glossy(0.1, 0.3).seeded(room.rng.seed());
+        let tone = room.rng.range(0.6, 0.95);
+        let surface =
+            Surface::new(hex(cover).saturate(0.8) * tone, Texture::Spine).glossy(0.1, 0.3).seeded(room.rng.seed());
         let at = vec3(x + width * 0.5, level + tall * 0.5, front + deep * 0.5 + room.rng.range(0.0, 0.015));
         let half = vec3(width * 0.48, tall * 0.5, deep * 0.5);
         room.add(Solid::new(Shape::Block(half), at, surface));
-        let title = level + tall * room.rng.range(0.62, 0.86);
-        band(room, [at.x, title, at.z - half.z], half.x);
         x += width + 0.001;
-    }
-}
-
-/// The title on the back of a book.
-fn band(room: &mut Builder, [x, y, z]: [f32; 3], half: f32) {
-    if room.rng.chance(0.45) {
-        let gold = room.rng.pick(&[0xd8c090, 0xe8e2d4, 0x2c2a28]);
-        let tall = room.rng.range(0.008, 0.03);
-        let surface = Surface::plain(hex(gold) * 0.8);
-        room.block([x - half * 0.8, y - tall, z - 0.002], [x + half * 0.8, y + tall, z + 0.004], surface);
     }
 }
 

@@ -11,7 +11,7 @@ const MIDDLE: [f32; 2] = [0.12, 2.05];
 const RADIUS: f32 = 1.58;
 
 /// The number of cells per canvas height that may contain a star.
-const CELLS: f32 = 170.0;
+const CELLS: f32 = 240.0;
 
 /// Paints the Earth below a starry sky.
 pub(in crate::painter) fn orbit(stage: &mut Stage<'_>, time: Time) -> Canvas {
@@ -20,9 +20,9 @@ pub(in crate::painter) fn orbit(stage: &mut Stage<'_>, time: Time) -> Canvas {
     let seed = stage.rng.seed();
     let sun = match time {
         Time::Day => [0.35, -0.5, 0.79],
-        Time::Sunrise | Time::Sunset => [-0.75, -0.62, 0.1],
-        Time::Dusk => [-0.8, -0.55, -0.15],
-        Time::Night => [-0.5, -0.55, -0.62],
+        Time::Sunrise | Time::Sunset => [-0.8, -0.3, -0.5],
+        Time::Dusk => [-0.75, -0.1, -0.65],
+        Time::Night => [-0.55, 0.35, -0.75],
     };
     let (stars, planet) = (!stage.lacks(Thing::Stars), !stage.lacks(Thing::Planet));
     canvas.each(|u, v, _| {
@@ -41,7 +41,7 @@ pub(in crate::painter) fn orbit(stage: &mut Stage<'_>, time: Time) -> Canvas {
 fn star(u: f32, v: f32, seed: u32) -> Rgb {
     let (x, y) = (u * CELLS, v * CELLS);
     let dice = hash(x.floor() as i32, y.floor() as i32, seed ^ 9);
-    if dice % 110 != 0 {
+    if dice % 170 != 0 {
         return Rgb::default();
     }
     let off = (x - x.floor() - 0.5).hypot(y - y.floor() - 0.5);

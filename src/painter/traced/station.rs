@@ -24,8 +24,8 @@ pub(in crate::painter) fn station(stage: &mut Stage<'_>) {
     room.outside.zoom = 0.9;
     room.exposure = match hour.time {
         Time::Day => 0.2,
-        Time::Night => 0.07,
-        _ => 0.1,
+        Time::Night => 0.1,
+        _ => 0.15,
     };
     shell(&mut room);
     window(&mut room);

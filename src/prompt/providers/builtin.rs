@@ -1,4 +1,4 @@
-//! The built-in painter: draws simple scenes offline.
+//! The built-in painter: paints a fixed set of scenes offline.
 
 use crate::{
     painter,
@@ -29,7 +29,7 @@ impl Provider for Builtin {
     }
 
     fn summary(&self) -> String {
-        "draws about 20 simple scenes offline; not an AI generator".to_owned()
+        "paints about 30 scenes offline; not an AI generator".to_owned()
     }
 
     fn negative(&self, _model: &str) -> Negative {
