@@ -18,3 +18,6 @@ pub(super) use render::{Camera, Room, render};
 pub(super) use solid::{Shape, Solid};
 pub(super) use surface::{Surface, Texture};
 pub(super) use vector::{Vec3, vec3};
+
+#[cfg(test)]
+mod tests;

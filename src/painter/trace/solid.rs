@@ -99,10 +99,10 @@ impl Solid {
 /// The distances at which a ray enters and leaves a box of half size `half`, and the normal where it enters.
 fn slabs(half: Vec3, o: Vec3, d: Vec3) -> Option<(f32, f32, Vec3)> {
     let inverse = d.inverse();
-    let middle = -o.times(inverse);
-    let reach = half.times(inverse.abs());
-    let near = middle - reach;
-    let far = middle + reach;
+    let a = (-half - o).times(inverse);
+    let b = (half - o).times(inverse);
+    let near = a.min(b);
+    let far = a.max(b);
     let enter = near.x.max(near.y).max(near.z);
     let leave = far.x.min(far.y).min(far.z);
     if !(enter <= leave && leave > NEAR) {
