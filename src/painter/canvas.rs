@@ -77,17 +77,6 @@ impl Canvas {
         });
     }
 
-    /// Darkens a box with soft edges: the contact shadow between objects.
-    pub(super) fn shadow(&mut self, area: [f32; 4], soft: f32, depth: f32) {
-        let [left, top, right, bottom] = area;
-        let around = [left - soft, top - soft, right + soft, bottom + soft];
-        self.within(around, |u, v, under| {
-            let across = smooth(left - soft, left + soft, u) * smooth(right + soft, right - soft, u);
-            let down = smooth(top - soft, top + soft, v) * smooth(bottom + soft, bottom - soft, v);
-            under * (1.0 - depth * across * down)
-        });
-    }
-
     /// An ellipse with an edge `soft` wide (a fraction of the radius); `light` gives the colour from -1..1 across and
     /// down.
     pub(super) fn ellipse(&mut self, at: [f32; 2], radius: [f32; 2], soft: f32, light: impl Fn(f32, f32, Rgb) -> Rgb) {

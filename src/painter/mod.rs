@@ -15,6 +15,7 @@ mod forest;
 mod interpreter;
 mod land;
 mod noise;
+mod parts;
 mod reading;
 mod report;
 mod scene;
@@ -99,6 +100,7 @@ impl Stage<'_> {
             Scene::Library => traced::library(self),
             Scene::Cafe => traced::cafe(self),
             Scene::LivingRoom => traced::living_room(self),
+            Scene::Loft => traced::loft(self),
             Scene::Office => traced::office(self),
             Scene::Kitchen => traced::kitchen(self),
             Scene::Bedroom => traced::bedroom(self),

@@ -224,6 +224,7 @@ mod tests {
             ("view of the Earth from a space station", "space station"),
             ("space station window at night", "space station"),
             ("office with a desk and pictures", "office"),
+            ("industrial loft with brick walls and a view of the city", "loft"),
             ("classroom without desks", "classroom"),
             ("empty classroom with a blackboard", "classroom"),
             ("cosy bedroom at night", "bedroom"),

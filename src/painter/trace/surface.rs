@@ -54,8 +54,6 @@ pub(in crate::painter) enum Texture {
     Foliage,
     /// A lampshade: brighter in the middle.
     Shade,
-    /// Vertical folds of this width.
-    Folds(f32),
 }
 
 impl Surface {
@@ -139,10 +137,6 @@ impl Surface {
             Texture::Foliage => {
                 let leaves = noise(s * 38.0, t * 38.0, seed) + 0.6 * noise(s * 80.0, t * 80.0, seed ^ 1);
                 self.colour * (1.0 + 0.45 * leaves + 0.15 * fbm(s * 5.0, t * 5.0, 2, seed ^ 2)).max(0.2)
-            }
-            Texture::Folds(width) => {
-                let x = s / width + 0.35 * noise(s * 2.0, t * 0.7, seed);
-                self.colour * (0.86 + 0.14 * (x * std::f32::consts::TAU).sin())
             }
         }
     }

@@ -52,11 +52,9 @@ fn shell(stage: &Stage<'_>, room: &mut Builder, timber: u32) {
         if open {
             log(room, [2.2, RIGHT + 0.2], y, timber);
         }
-        if !(open && !side.is_empty()) {
-            long_log(room, RIGHT + 0.1, [-3.0, BACK], y, timber);
-        } else {
-            long_log(room, RIGHT + 0.1, [2.25, BACK], y, timber);
-        }
+        // The logs stop at the window in the side wall.
+        let start = if open && !side.is_empty() { 2.25 } else { -3.0 };
+        long_log(room, RIGHT + 0.1, [start, BACK], y, timber);
         y += LOG * 0.98;
     }
     for z in [1.2, 2.3, 3.4] {

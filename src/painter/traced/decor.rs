@@ -1,6 +1,6 @@
 //! Small things in rooms: plants, lamps, pictures, vases.
 
-use super::super::colour::{Rgb, hex};
+use super::super::colour::hex;
 use super::super::trace::{Shape, Solid, Surface, Texture, Vec3, vec3};
 use super::{Builder, cloth, metal, plaster};
 
@@ -147,12 +147,6 @@ pub(in crate::painter) fn cushion(room: &mut Builder, at: [f32; 3], half: [f32; 
     let surface = cloth(code).seeded(room.rng.seed());
     let shape = Shape::Cushion(vec3(half[0], half[1], half[0].min(half[1]) * 0.36));
     room.add(Solid::new(shape, vec3(at[0], at[1], at[2]), surface).turned(turn, tilt));
-}
-
-/// A colour with a random tone.
-pub(in crate::painter) fn toned(room: &mut Builder, codes: &[u32]) -> Rgb {
-    let code = room.rng.pick(codes);
-    hex(code) * room.rng.range(0.92, 1.05)
 }
 
 /// A curtain of round folds that hangs along z on the wall at `x`.

@@ -75,7 +75,7 @@ pub(in crate::painter) fn japanese_garden(stage: &mut Stage<'_>) {
     }
     let side = stage.rng.sign();
     let mut camera = viewer(0.0, side);
-    camera.blur = 0.005;
+    camera.blur = 0.0075;
     scene.paint(stage, camera);
 }
 
@@ -142,10 +142,11 @@ fn hedge(scene: &mut Builder, planting: Planting) {
         let x = -7.8 + 1.3 * i as f32 + scene.rng.range(-0.4, 0.4);
         let tall = scene.rng.range(1.3, 2.3);
         let tone = hex(planting.other[i % 3]).mix(hex(planting.shrub), 0.5) * scene.rng.range(0.55, 0.85);
-        for _ in 0..3 {
-            let surface = Surface::new(tone, Texture::Foliage).seeded(scene.rng.seed());
-            let at = [x + scene.rng.range(-0.5, 0.5), tall, 11.2 + scene.rng.range(-0.4, 0.6)];
-            let size = scene.rng.range(0.7, 1.1);
+        for _ in 0..9 {
+            let surface = Surface::new(tone * scene.rng.range(0.8, 1.2), Texture::Foliage).seeded(scene.rng.seed());
+            let at =
+                [x + scene.rng.range(-0.9, 0.9), tall * scene.rng.range(0.75, 1.25), 11.2 + scene.rng.range(-0.4, 0.6)];
+            let size = scene.rng.range(0.3, 0.65);
             scene.ball(at, [size, size * 0.85, size], surface);
         }
         let surface = Surface::new(tone * 0.8, Texture::Foliage);
@@ -229,11 +230,11 @@ fn limb(scene: &mut Builder, from: Vec3, to: Vec3, radii: [f32; 2], bark: Surfac
 /// A dense core with leaves around it.
 fn crown(scene: &mut Builder, middle: Vec3, size: f32, colours: [u32; 3]) {
     let core = Surface::new(hex(colours[2]) * 0.9, Texture::Foliage).seeded(scene.rng.seed());
-    scene.ball([middle.x, middle.y, middle.z], [size * 0.78, size * 0.36, size * 0.78], core);
-    for _ in 0..150 {
+    scene.ball([middle.x, middle.y, middle.z], [size * 0.62, size * 0.3, size * 0.62], core);
+    for _ in 0..240 {
         let out = vec3(scene.rng.range(-1.0, 1.0), scene.rng.range(-1.0, 1.0), scene.rng.range(-1.0, 1.0));
         // On a flat cloud around the core.
-        let reach = out.len().max(0.4) * scene.rng.range(0.95, 1.35);
+        let reach = out.len().max(0.4) * scene.rng.range(0.9, 1.5);
         let at = middle + vec3(out.x, 0.5 * out.y, out.z) * (size / reach);
         let tone: Rgb = hex(scene.rng.pick(&colours)) * scene.rng.range(0.8, 1.2);
         let along = vec3(scene.rng.range(-1.0, 1.0), scene.rng.range(-0.7, 0.3), scene.rng.range(-1.0, 1.0)).unit();

@@ -1,17 +1,22 @@
-//! The living room.
+//! The living room and the loft.
 
 use super::super::Stage;
 use super::super::colour::hex;
 use super::super::scene::{Scene, Thing, Time};
+use super::super::trace::{Surface, Texture};
 use super::books::pile;
-use super::decor::{curtain, cushion, floor_lamp, picture, plant, rug, table_lamp, vase};
+use super::decor::{curtain, cushion, floor_lamp, pendant, picture, plant, rug, table_lamp, vase};
 use super::seats::sofa;
-use super::{Builder, Side, Window, boards, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, metal, outlook, plaster, viewer, wood};
 
 /// The wall behind the sofa.
 const BACK: f32 = 4.0;
 
 const HEIGHT: f32 = 2.65;
+
+/// The height of the loft.
+const LOFT: f32 = 3.3;
+
 const LEFT: f32 = -2.7;
 const RIGHT: f32 = 2.7;
 
@@ -38,6 +43,51 @@ pub(in crate::painter) fn living_room(stage: &mut Stage<'_>) {
     let turn = stage.rng.range(0.06, 0.18);
     let side = stage.rng.sign();
     room.paint(stage, viewer(turn, side));
+}
+
+/// A loft: a sofa before a brick wall, tall windows with steel frames, beams, and pendant lamps.
+pub(in crate::painter) fn loft(stage: &mut Stage<'_>) {
+    let view = outlook(stage, Scene::City);
+    let mut room = Builder::new(stage, Time::Day, view);
+    room.sun(stage, [0.8, 0.5, -0.4]);
+    bricks(stage, &mut room);
+    if !stage.lacks(Thing::Sofa) {
+        seat(&mut room);
+    }
+    if !stage.lacks(Thing::Pictures) {
+        pictures(&mut room);
+    }
+    if !stage.lacks(Thing::Lamps) {
+        floor_lamp(&mut room, [-1.75, 0.0, BACK - 0.45], 1.65);
+        let shade = room.rng.pick(&[0x24282a, 0x5a4030]);
+        pendant(&mut room, [1.35, 1.95, 2.6], 0.19, LOFT, shade);
+    }
+    if !stage.lacks(Thing::Plants) {
+        plant(&mut room, [RIGHT - 0.5, 0.0, BACK - 0.5], 1.7);
+        plant(&mut room, [-2.35, 0.0, BACK - 0.5], 0.9);
+    }
+    let turn = stage.rng.range(0.14, 0.26);
+    let side = stage.rng.sign();
+    room.paint(stage, viewer(turn, side));
+}
+
+/// The walls, windows and beams of the loft.
+fn bricks(stage: &Stage<'_>, room: &mut Builder) {
+    let clay = room.rng.pick(&[0x6c4c40, 0x785648, 0xb0a8a0]);
+    let wall = Surface::new(hex(clay), Texture::Bricks(0.24, 0.075));
+    room.floor_and_ceiling([LEFT, RIGHT, BACK, LOFT], boards(0x8a6848, 2, 0.18), plaster(0xd8d4cc));
+    room.wall(Side::Back(BACK), [LEFT, RIGHT, LOFT], &[], wall);
+    room.wall(Side::Left(LEFT), [-3.0, BACK, LOFT], &[], plaster(0xdcd8d0));
+    let frame = hex(0x26282a);
+    let pane = |from: f32| Window { from, to: from + 1.5, sill: 0.45, top: 2.95, panes: [3, 4], frame };
+    let windows = [pane(0.2), pane(2.05)];
+    let windows: &[Window] = if stage.lacks(Thing::Windows) { &[] } else { &windows };
+    room.wall(Side::Right(RIGHT), [-3.0, BACK, LOFT], windows, plaster(0xdcd8d0));
+    for z in [1.4, 2.7, 3.85] {
+        room.block([LEFT, LOFT - 0.28, z], [RIGHT, LOFT, z + 0.14], metal(0x2c2e30));
+    }
+    let wool = room.rng.pick(&[0xb4aca0, 0x8a8680, 0xa8907a]);
+    rug(room, [-1.9, 1.5, 1.2, 3.3], wool);
 }
 
 fn shell(stage: &Stage<'_>, room: &mut Builder) {

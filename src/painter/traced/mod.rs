@@ -24,7 +24,7 @@ pub(super) use classroom::classroom;
 pub(super) use garden::japanese_garden;
 pub(super) use kitchen::kitchen;
 pub(super) use library::library;
-pub(super) use living_room::living_room;
+pub(super) use living_room::{living_room, loft};
 pub(super) use meeting::meeting_room;
 pub(super) use office::office;
 pub(super) use reef::reef;

@@ -41,7 +41,7 @@ pub(in crate::painter) fn orbit(stage: &mut Stage<'_>, time: Time) -> Canvas {
 fn star(u: f32, v: f32, seed: u32) -> Rgb {
     let (x, y) = (u * CELLS, v * CELLS);
     let dice = hash(x.floor() as i32, y.floor() as i32, seed ^ 9);
-    if dice % 170 != 0 {
+    if !dice.is_multiple_of(170) {
         return Rgb::default();
     }
     let off = (x - x.floor() - 0.5).hypot(y - y.floor() - 0.5);
