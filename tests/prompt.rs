@@ -89,8 +89,8 @@ fn unpaintable_parts_are_reported_and_saved() {
     let list = home.expect(&["gallery", "list"], 0);
     assert!(list.contains("abstract-colours-") && !list.contains("Taj Mahal"), "{list}");
 
-    let output = home.expect(&["set-prompt", "forest cabin"], 0);
-    assert!(output.contains("background: forest (painted)") && output.contains("left out \"cabin\""), "{output}");
+    let output = home.expect(&["set-prompt", "forest castle"], 0);
+    assert!(output.contains("background: forest (painted)") && output.contains("left out \"castle\""), "{output}");
     let output = home.expect(&["set-prompt", "a beautiful photo of a beach, no water"], 0);
     assert!(!output.contains("note:"), "everything was painted: {output}");
 }
