@@ -26,7 +26,7 @@ use crate::{
 
 /// What is painted, in this order. Each was judged as a background for a job interview, as the painter draws it without a
 /// seed; the same prompt from the user finds it in the gallery.
-const STARTERS: [&str; 14] = [
+const STARTERS: [&str; 12] = [
     "A quiet library",
     "Bright office",
     "Bright kitchen",
@@ -34,13 +34,11 @@ const STARTERS: [&str; 14] = [
     "Home office in the evening",
     "Cosy living room",
     "Bright conference room",
-    "Bedroom in the morning",
     "Log cabin in the evening",
     "Japanese garden",
     "White brick wall",
     "Soft blue gradient",
     "Misty mountains at dawn",
-    "Sea at dawn",
 ];
 
 /// Delay of the first image after the start.
