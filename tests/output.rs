@@ -16,7 +16,7 @@ use support::{Home, text};
 
 /// Arguments of the commands that require some, or take too long without; other commands run without arguments.
 const ARGUMENTS: &[(&str, &[&str])] = &[
-    ("set-prompt", &["beach --size 320x180", "--cancel"]),
+    ("set-prompt", &["beach --size 320x180", "--edit snow", "--undo", "--redo", "--cancel"]),
     ("gallery list", &["", "--json"]),
     ("gallery use", &["none"]),
     ("gallery show", &["none", "none --json"]),

@@ -12,11 +12,11 @@ mod error;
 mod evict;
 mod id;
 mod lookup;
+mod transfer;
 
 use std::{
     ffi::OsStr,
     fs::{self, DirBuilder},
-    io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -25,12 +25,10 @@ use std::{
 pub use edits::Step;
 pub use entry::Entry;
 pub use error::GalleryError;
+pub use transfer::{IMPORTED, Import};
 
-use crate::media::image_file::{self, ImageFileError, Limits, provenance};
+use crate::media::image_file::ImageFileError;
 use crate::prompt::{GeneratedImage, Recipe};
-
-/// The provider in the recipe of an imported image.
-pub const IMPORTED: &str = "import";
 
 /// The maximum number of records that are read; the gallery keeps at most half as many.
 const MAX_ENTRIES: usize = 10_000;
@@ -40,20 +38,6 @@ const MAX_ENTRIES: usize = 10_000;
 pub struct Gallery {
     dir: PathBuf,
     max_bytes: u64,
-}
-
-/// An image file of the user, checked but not stored.
-#[derive(Debug, Clone)]
-pub struct Import {
-    entry: Entry,
-    bytes: Vec<u8>,
-}
-
-impl Import {
-    /// The record that it will have.
-    pub fn entry(&self) -> &Entry {
-        &self.entry
-    }
 }
 
 /// The content of the gallery.
@@ -186,66 +170,6 @@ impl Gallery {
         self.store(entry, &image.bytes, now, keep)
     }
 
-    /// Imports the image file at `path` unchanged. `name` defaults to the file name. Evicts as [`add`](Self::add).
-    ///
-    /// # Errors
-    /// If it is not a regular file, not an image, or over `limits`, and as for [`add`](Self::add).
-    pub fn import(
-        &self,
-        path: &Path,
-        name: Option<&str>,
-        limits: &Limits,
-        now: SystemTime,
-        keep: &[String],
-    ) -> Result<Entry, GalleryError> {
-        let bytes = image_file::read_bytes(path, limits)?;
-        let name = name.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy(), Into::into);
-        self.import_bytes(bytes, &path.display().to_string(), &name, limits, now, keep)
-    }
-
-    /// As [`import`](Self::import), for the bytes of an image file; `source` is its name in errors.
-    ///
-    /// # Errors
-    /// As for [`import`](Self::import).
-    pub fn import_bytes(
-        &self,
-        bytes: Vec<u8>,
-        source: &str,
-        name: &str,
-        limits: &Limits,
-        now: SystemTime,
-        keep: &[String],
-    ) -> Result<Entry, GalleryError> {
-        let import = Self::prepare(bytes, source, name, limits, now)?;
-        self.store(import.entry, &import.bytes, now, keep)
-    }
-
-    /// Checks the bytes of an image file and gives them an id, without storing them: see [`keep`](Self::keep).
-    ///
-    /// # Errors
-    /// If it is not an image or over `limits`.
-    pub fn prepare(
-        bytes: Vec<u8>,
-        source: &str,
-        name: &str,
-        limits: &Limits,
-        now: SystemTime,
-    ) -> Result<Import, GalleryError> {
-        let size = image_file::decode(&bytes, source, limits)?.dimensions();
-        let recipe = Recipe { text: name.to_owned(), provider: IMPORTED.to_owned(), size, ..Recipe::default() };
-        let image = GeneratedImage::new(bytes);
-        let entry = Entry { imported: true, ..new_entry(recipe, &image, now)? };
-        Ok(Import { entry, bytes: image.bytes })
-    }
-
-    /// Stores a prepared image. Evicts as [`add`](Self::add).
-    ///
-    /// # Errors
-    /// If it can't be written.
-    pub fn keep(&self, import: &Import, now: SystemTime, keep: &[String]) -> Result<Entry, GalleryError> {
-        self.store(import.entry.clone(), &import.bytes, now, keep)
-    }
-
     /// The image that the one with this id was edited from; deleted ones are skipped.
     ///
     /// # Errors
@@ -285,33 +209,6 @@ impl Gallery {
     pub fn remove(&self, id: &str) -> Result<(), GalleryError> {
         let _lock = disk::lock(&self.dir)?;
         if id::is_id(id) && self.discard(id)? { Ok(()) } else { Err(unknown(id)) }
-    }
-
-    /// Copies the image to `to`, a file or a directory, and returns the path of the file. With `force`, an existing
-    /// file is replaced. A generated PNG or JPEG is marked as such; an imported image is copied unchanged.
-    ///
-    /// # Errors
-    /// If there is no such id, it is damaged, `to` already exists, or it can't be written.
-    pub fn export(&self, id: &str, to: &Path, force: bool) -> Result<PathBuf, GalleryError> {
-        let entry = self.entry(id)?;
-        let to = if to.is_dir() { to.join(&entry.file) } else { to.to_owned() };
-        if let Ok(there) = fs::symlink_metadata(&to) {
-            // Devices and pipes are never replaced.
-            let replaceable = there.is_file() || there.is_symlink();
-            if !(force && replaceable) {
-                return Err(GalleryError::Exists { path: to, replaceable });
-            }
-        }
-        let bytes = disk::read(&self.path(&entry), entry.bytes);
-        let bytes = bytes.map_err(|source| GalleryError::Io { what: "read", path: self.path(&entry), source })?;
-        let marked = entry.source_type().and_then(|source| provenance::with_source_type(&bytes, source));
-        match disk::place(marked.as_ref().unwrap_or(&bytes), &to, force) {
-            Ok(()) => Ok(to),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(GalleryError::Exists { path: to, replaceable: true })
-            }
-            Err(source) => Err(GalleryError::Io { what: "write", path: to, source }),
-        }
     }
 
     fn store(&self, entry: Entry, bytes: &[u8], now: SystemTime, keep: &[String]) -> Result<Entry, GalleryError> {

@@ -7,6 +7,7 @@ mod transfer;
 
 use std::{
     fs::{File, Permissions},
+    io,
     os::unix::fs::{PermissionsExt, symlink},
     thread,
     time::Duration,

@@ -19,8 +19,13 @@ pub fn ignored_options(request: &PromptRequest, provider: &dyn Provider, frame_s
 }
 
 fn model_note(request: &PromptRequest, provider: &dyn Provider) -> Option<String> {
-    let model = request.model.as_ref().filter(|_| provider.model().is_none())?;
-    Some(format!("{} has no models to choose from, so model {model:?} was ignored", provider.title()))
+    let model = request.model.as_ref()?;
+    if provider.model().is_none() {
+        return Some(format!("{} has no models to choose from, so model {model:?} was ignored", provider.title()));
+    }
+    let used = provider.edit_model(model);
+    let is_ignored = request.edit && used != *model;
+    is_ignored.then(|| format!("{} edits with model {used:?}, so {model:?} was ignored", provider.title()))
 }
 
 fn negative_note(request: &PromptRequest, provider: &dyn Provider, model: &str) -> Option<String> {
@@ -157,6 +162,19 @@ mod tests {
         assert_eq!(note(&settings, day(20_500)), None, "more than 120 days before");
         settings.gemini.base_url = "http://127.0.0.1:1".to_owned();
         assert_eq!(note(&settings, march), None, "another server may keep it");
+    }
+
+    #[test]
+    fn an_edit_may_need_another_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), r#"{"1": {"inputs": {"text": "%prompt%"}}}"#);
+        let request = PromptRequest { model: Some("core".to_owned()), edit: true, ..PromptRequest::default() };
+        let notes = |name| ignored_options(&request, &*catalogue::open(name, &settings).unwrap(), (640, 480));
+        assert_eq!(
+            notes("stability"),
+            ["provider stability edits with model \"control-structure\", so \"core\" was ignored"]
+        );
+        assert_eq!(notes("gemini"), Vec::<String>::new());
     }
 
     #[test]

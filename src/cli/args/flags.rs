@@ -26,10 +26,10 @@ pub struct PromptArgs {
     #[arg(long, value_name = "IMAGE", requires = "edit")]
     pub of: Option<String>,
     /// Return to the image before the last edit
-    #[arg(long, conflicts_with_all = ["prompt", "redo", "cancel"])]
+    #[arg(long, conflicts_with_all = ["prompt", "edit", "redo", "cancel"])]
     pub undo: bool,
     /// Return to the edit that was undone
-    #[arg(long, conflicts_with_all = ["prompt", "cancel"])]
+    #[arg(long, conflicts_with_all = ["prompt", "edit", "cancel"])]
     pub redo: bool,
     /// Image provider; see `bgcam providers` [default: as configured]
     #[arg(long, value_name = "NAME")]

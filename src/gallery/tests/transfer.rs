@@ -1,6 +1,7 @@
 //! Imports and exports.
 
 use super::*;
+use crate::media::image_file::{self, Limits, provenance};
 
 #[test]
 fn an_export_overwrites_only_with_force() {
