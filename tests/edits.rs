@@ -4,9 +4,17 @@
 #[path = "support/daemon.rs"]
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, UNIX_EPOCH},
+};
 
-use bgcam::background::BackgroundSpec;
+use bgcam::{
+    background::BackgroundSpec,
+    gallery::{Entry, Gallery},
+    media::image_file::provenance::{self, Mark, SourceType},
+    prompt::{GeneratedImage, Parent, Recipe},
+};
 use serde_json::Value;
 use support::{Daemon, Home, write_gif, write_png};
 
@@ -225,4 +233,46 @@ fn providers_without_edits_offer_a_new_image_from_both_prompts() {
     assert_ne!(shown(&mut daemon), first);
     home.expect(&["set-prompt", "--undo"], 0);
     assert_eq!(shown(&mut daemon), first);
+}
+
+#[test]
+fn the_images_before_a_kept_one_are_not_evicted() {
+    let dir = tempfile::tempdir().unwrap();
+    let gallery = Gallery::open(dir.path().join("gallery"), 1).unwrap();
+    write_png(&dir.path().join("image.png"), 64, 36, [10, 20, 30]);
+    let image = GeneratedImage { bytes: fs::read(dir.path().join("image.png")).unwrap(), ..GeneratedImage::default() };
+    let add = |text: &str, parent: Option<&Entry>, seconds, keep: &[String]| {
+        let parent = parent.map(|entry| Parent::new(&entry.id, &entry.recipe, false));
+        let recipe = Recipe { text: text.to_owned(), provider: "openai".to_owned(), parent, ..Recipe::default() };
+        gallery.add(&recipe, &image, UNIX_EPOCH + Duration::from_secs(seconds), keep).unwrap()
+    };
+    let texts = || gallery.list().entries.into_iter().map(|entry| entry.recipe.text).collect::<Vec<_>>();
+    let first = add("first", None, 1, &[]);
+    let second = add("second", Some(&first), 2, &[]);
+    let third = add("third", Some(&second), 3, &[]);
+    assert_eq!(third.ancestors, [second.id, first.id]);
+    add("other", None, 4, std::slice::from_ref(&third.id));
+    assert_eq!(texts(), ["other", "third", "second", "first"], "the gallery is full, but the chain is kept");
+    add("new", None, 5, &[]);
+    assert_eq!(texts(), ["new"]);
+}
+
+#[test]
+fn only_the_pixels_of_a_received_image_are_stored_and_an_export_is_marked() {
+    let home = home(&steps(1));
+    let path = home.path("step0.png");
+    let marked = provenance::with_source_type(&fs::read(&path).unwrap(), SourceType::Generated).unwrap();
+    fs::write(&path, [&marked[..], b"secret behind the image"].concat()).unwrap();
+    let mut daemon = start(&home);
+    home.expect(&["set-prompt", "step0"], 0);
+    let id = shown(&mut daemon);
+    let record = record(&home, &id);
+    assert_eq!(record["marks"], serde_json::json!(["digital-source-type"]));
+    assert!(home.expect(&["gallery", "show", &id], 0).contains("marked    by the provider: IPTC digital source type"));
+    let stored = fs::read(home.path("data/bgcam/gallery").join(record["file"].as_str().unwrap())).unwrap();
+    assert!(!stored.windows(6).any(|part| part == b"secret") && provenance::marks(&stored).is_empty());
+    home.expect(&["gallery", "export", &id, home.path("copy.png").to_str().unwrap()], 0);
+    let exported = fs::read(home.path("copy.png")).unwrap();
+    assert_eq!(provenance::marks(&exported), [Mark::DigitalSourceType]);
+    assert_eq!(image::load_from_memory(&exported).unwrap(), image::load_from_memory(&stored).unwrap());
 }
