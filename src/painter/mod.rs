@@ -70,7 +70,7 @@ fn work_height(reading: &Reading) -> u32 {
         _ if reading.style.is_some() => 540,
         Scene::Forest => 440,
         Scene::Gradient | Scene::Studio => 360,
-        scene if scene.is_traced() => 480,
+        scene if scene.is_traced() => 440,
         _ => 540,
     }
 }
