@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     CliError,
-    args::{GeneratorArgs, GeneratorCommand},
+    args::{GeneratorArgs, GeneratorCommand, GeneratorOptions},
     note, settings, setup, show,
 };
 use crate::{
@@ -20,12 +20,12 @@ use crate::{
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs `bgcam generator`.
-pub(super) fn run(command: GeneratorCommand, json: bool) -> Result<(), CliError> {
-    match command {
+pub(super) fn run(options: GeneratorOptions) -> Result<(), CliError> {
+    match options.command.unwrap_or(GeneratorCommand::Status) {
         GeneratorCommand::Setup(args) => set_up(args),
         GeneratorCommand::Status => {
             let status = generator::status(&settings()?);
-            if json { Ok(show::json(&status)?) } else { Ok(print(&mut anstream::stdout().lock(), &status)?) }
+            if options.json { Ok(show::json(&status)?) } else { Ok(print(&mut anstream::stdout().lock(), &status)?) }
         }
         GeneratorCommand::Remove { yes } => remove(yes),
     }

@@ -32,9 +32,7 @@ use std::{
 use clap::Parser;
 
 use self::{
-    args::{
-        Cli, Command, ConfigCommand, DaemonArgs, GalleryCommand, GeneratorCommand, OnOff, PresetCommand, SlideshowArgs,
-    },
+    args::{Cli, Command, ConfigCommand, DaemonArgs, GalleryCommand, OnOff, PresetCommand, SlideshowArgs},
     error::{CliError, print_failure},
     status::Format,
 };
@@ -80,7 +78,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Daemon(args) => Ok(daemon::run(daemon_options(args)?)?),
         Command::SetPrompt(args) => prompt::set_prompt(args),
         Command::Gallery { command, json } => gallery::run(command.unwrap_or(GalleryCommand::List), json),
-        Command::Generator { command, json } => generator::run(command.unwrap_or(GeneratorCommand::Status), json),
+        Command::Generator(options) => generator::run(options),
         Command::Providers { json, test } => prompt::list_providers(json, test.as_deref()),
         Command::SetImage { path, fit } => set_file(BackgroundSpec::Image { path, fit: Fit::default() }, fit),
         Command::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),

@@ -258,7 +258,7 @@ impl Download {
         let found = hex(&part.sum.finalize());
         let (incomplete, version) = (self.beside("part"), self.beside("version"));
         if self.sha256.as_ref().is_some_and(|expected| !expected.eq_ignore_ascii_case(&found)) {
-            let _ = fs::remove_file(&incomplete);
+            let _ = (fs::remove_file(&incomplete), fs::remove_file(&version));
             let expected = self.sha256.as_deref().unwrap_or_default();
             let text = format!("the SHA-256 sum of {} is {found}, expected {expected}: it was deleted", self.url);
             return Err(Failure::new(Kind::BadInput, text).hint("check the URL and the sum on the page of the model"));

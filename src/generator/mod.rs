@@ -57,7 +57,7 @@ enum Server {
 #[derive(Debug)]
 enum Source {
     File(PathBuf),
-    Download { download: Download, url: Url, path: PathBuf, bytes: Option<u64> },
+    Download { download: Box<Download>, url: Url, path: PathBuf, bytes: Option<u64> },
 }
 
 /// The changes of a setup.
@@ -207,18 +207,21 @@ fn source(options: &Options, config: &Config, folder: &Path, runtime: &Runtime) 
         let path = absolute(Path::new(place))?;
         return weights::read(&path).map(|weights| (Source::File(path), weights));
     }
-    let url =
-        Url::parse(place).map_err(|error| Failure::new(Kind::BadInput, format!("{place:?} is not a URL: {error}")))?;
+    let url = Url::parse(place).map_err(|error| {
+        Failure::new(Kind::BadInput, format!("{place:?} is not a URL: {error}"))
+            .hint("give the address of the file itself, such as https://example.org/model.safetensors")
+    })?;
     let path = folder.join(file_name(&url));
     let download = Download::new(url.clone(), path.clone(), options.sha256.clone())?;
     let preview = runtime.block_on(download.preview())?;
-    Ok((Source::Download { download, url, path, bytes: preview.bytes }, preview.weights))
+    Ok((Source::Download { download: Box::new(download), url, path, bytes: preview.bytes }, preview.weights))
 }
 
 fn check_sum(sha256: Option<&str>) -> Result<(), Failure> {
     match sha256 {
         Some(sum) if sum.len() != 64 || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            Err(Failure::new(Kind::BadInput, format!("--sha256 {sum:?}: expected 64 hexadecimal digits")))
+            Err(Failure::new(Kind::BadInput, format!("--sha256 {sum:?}: expected 64 hexadecimal digits"))
+                .hint("the page of the model shows it beside the file"))
         }
         _ => Ok(()),
     }

@@ -80,7 +80,10 @@ fn shown(text: &str) -> String {
 /// # Errors
 /// If it can't be read, or has no weights.
 pub(super) fn read(path: &Path) -> Result<Weights, Failure> {
-    let failed = |kind, why: String| Failure::new(kind, format!("cannot use the weights {}: {why}", path.display()));
+    let failed = |kind, why: String| {
+        let text = format!("cannot use the weights {}: {why}", path.display());
+        Failure::new(kind, text).hint(format!("check the path with `ls -l {}`", path.display()))
+    };
     let mut file = regular::open(path).map_err(|error| failed(error.kind(), error.to_string()))?;
     let mut bytes = Vec::new();
     let mut length = 8;

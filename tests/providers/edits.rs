@@ -123,10 +123,10 @@ async fn hosted_services_get_the_image_in_their_own_field() {
         assert_eq!(body.pointer(pointer), Some(&expected), "{model}: {body}");
         assert!(body.to_string().contains("make it night. Keep"), "{body}");
     }
-    let mut settings = set("http://127.0.0.1:1").settings;
-    settings.bfl.model = "flux-pro-1.1".to_owned();
+    let mut set = set("http://127.0.0.1:1");
+    set.settings.bfl.model = "flux-pro-1.1".to_owned();
     for (name, reason) in [("bfl", "only FLUX.2"), ("fal", "fal-ai/flux-pro/kontext"), ("together", "set-prompt")] {
-        let failure = Failure::from(edit(name, &settings).await.unwrap_err());
+        let failure = Failure::from(edit(name, &set.settings).await.unwrap_err());
         assert!(format!("{failure} {:?}", failure.hint).contains(reason), "{failure:?}");
     }
 }

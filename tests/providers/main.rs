@@ -53,7 +53,7 @@ async fn keys_never_reach_a_message_or_a_log() {
     subscriber.try_init().unwrap();
     let echo = format!("your key {CANARY} is bad\r\n\x1b[31m");
     for name in Name::ALL.iter().map(|name| name.as_str()) {
-        if ["builtin", "sdwebui", "comfyui", "command"].contains(&name) {
+        if ["builtin", "local", "sdwebui", "comfyui", "command"].contains(&name) {
             continue; // they have no key, or one that is no secret of a service
         }
         for (status, body) in [

@@ -2,15 +2,19 @@
 //! pages.
 
 mod flags;
+mod generator;
 
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-pub use self::flags::{
-    ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, GeneratorArgs, GeneratorCommand, OverlayArgs,
-    PresetCommand, PromptArgs, SetupArgs, SlideshowArgs, StatusArgs, TrayArgs,
+pub use self::{
+    flags::{
+        ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, OverlayArgs, PresetCommand, PromptArgs, SetupArgs,
+        SlideshowArgs, StatusArgs, TrayArgs,
+    },
+    generator::{GeneratorArgs, GeneratorCommand, GeneratorOptions},
 };
 use crate::{
     background::{BackgroundSpec, Fit},
@@ -88,14 +92,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  bgcam generator setup --weights ~/models/model.safetensors\n  bgcam generator status"
     )]
-    Generator {
-        /// What to do [default: status]
-        #[command(subcommand)]
-        command: Option<GeneratorCommand>,
-        /// Print JSON
-        #[arg(long, global = true)]
-        json: bool,
-    },
+    Generator(GeneratorOptions),
 
     /// Set an image as your background, still or animated
     #[command(
