@@ -59,7 +59,7 @@ fn bomb() -> Vec<u8> {
     bytes
 }
 
-/// Stands for the provider's name in an expected message.
+/// A placeholder for the provider's name in an expected message.
 const PROVIDER: &str = "PROVIDER";
 
 /// The failing responses, and the expected part of each message.

@@ -217,7 +217,7 @@ impl Tracer {
         Seen { point, solid: index, albedo, own, gloss: surface.gloss, rough: surface.rough }
     }
 
-    /// The diffuse and the mirrored light, computed for every ninth one.
+    /// The diffuse and the mirrored light, computed for every ninth pixel.
     fn light(&self, width: usize, seen: &[Seen], eye: Vec3) -> Lit {
         let height = seen.len() / width;
         let (w, h) = (width.div_ceil(STEP), height.div_ceil(STEP));
@@ -282,7 +282,7 @@ impl Tracer {
         surface.colour * (light + self.ambient) + if open { surface.glow } else { Rgb::default() }
     }
 
-    /// The light from one random light, weighted to stand for all.
+    /// The light from one random light, scaled to represent all of them.
     fn one_light(&self, place: Vec3, normal: Vec3, dice: &mut Dice) -> Rgb {
         let [pick, _] = dice.next();
         let count = self.lights.len();

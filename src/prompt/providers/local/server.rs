@@ -29,7 +29,7 @@ use crate::{
 const START_LIMIT: Duration = Duration::from_secs(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The argument that stands for the path of the weights, for models that need another option than `--model`.
+/// An argument that is replaced by the path of the weights, for models that need another option than `--model`.
 const WEIGHTS: &str = "%weights%";
 
 /// The lowest priority: a call needs the processor more than an image does.
