@@ -158,17 +158,13 @@ impl ComfyUi {
     async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
         let Task { recipe, progress, .. } = task;
         if let Some(source) = task.source {
-            return self.edit(recipe, source, progress).await;
+            return self.edit(task, source).await;
         }
         self.run(self.workflow.clone(), recipe, "", progress).await
     }
 
-    async fn edit(
-        &self,
-        recipe: &Recipe,
-        source: &SourceImage,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
+    async fn edit(&self, task: Task<'_>, source: &SourceImage) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
         let Some(workflow) = self.edit_workflow.clone() else { return Err(PromptError::cannot_edit(recipe, "")) };
         let image = self.upload(source, progress).await?;
         self.run(workflow, recipe, &image, progress).await

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
-    ProviderSettings, Recipe, SizeRequest, SourceImage, Task, UnsupportedOption,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings, Recipe,
+    SizeRequest, SourceImage, Task, UnsupportedOption,
     api_key::KeySources,
     http::{Http, ImageHosts, ImageRequest, Pointer, at_once, check_url, form_with_image, parse_url},
     provider::TIME_LIMIT,
@@ -165,7 +165,7 @@ impl OpenAi {
     async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
         let Task { recipe, progress, .. } = task;
         if let Some(source) = task.source {
-            return self.edit(recipe, source, progress).await;
+            return self.edit(task, source).await;
         }
         let request = ImageRequest {
             url: self.http.url(&self.settings.path),
@@ -177,12 +177,8 @@ impl OpenAi {
         self.http.generate_image(request, progress, at_once).await
     }
 
-    async fn edit(
-        &self,
-        recipe: &Recipe,
-        source: &SourceImage,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
+    async fn edit(&self, task: Task<'_>, source: &SourceImage) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
         let url = self.http.url("images/edits");
         let make = |fields: &Value| {
             Ok(self.http.with_key(self.http.post(url.clone()).multipart(form_with_image(fields, source)?)))

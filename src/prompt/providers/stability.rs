@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest, SourceImage, Task,
     api_key::KeySources,
     http::{Http, Pointer, check_url, form, form_with_image},
@@ -114,7 +114,7 @@ impl Stability {
     async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
         let Task { recipe, progress, .. } = task;
         if let Some(source) = task.source {
-            return self.edit(recipe, source, progress).await;
+            return self.edit(task, source).await;
         }
         let path = if recipe.model.starts_with("sd3") { "sd3" } else { recipe.model.as_str() };
         let path = path.replace(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter), "");
@@ -128,12 +128,8 @@ impl Stability {
     }
 
     /// Generates an image with the structure of `source`.
-    async fn edit(
-        &self,
-        recipe: &Recipe,
-        source: &SourceImage,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
+    async fn edit(&self, task: Task<'_>, source: &SourceImage) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
         let url = self.http.url("v2beta/stable-image/control/structure");
         let make = |fields: &Value| {
             let form = form_with_image(fields, source)?;

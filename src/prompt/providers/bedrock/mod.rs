@@ -173,7 +173,7 @@ impl Bedrock {
     async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
         let Task { recipe, progress, .. } = task;
         if let Some(source) = task.source {
-            return self.edit(recipe, source, progress).await;
+            return self.edit(task, source).await;
         }
         let family = Family::of(&recipe.model, &self.settings.family);
         let image = self.send(recipe, family.body(recipe), progress).await?;
@@ -181,12 +181,8 @@ impl Bedrock {
         Ok(GeneratedImage { notes, ..image })
     }
 
-    async fn edit(
-        &self,
-        recipe: &Recipe,
-        source: &SourceImage,
-        progress: OnProgress<'_>,
-    ) -> Result<GeneratedImage, PromptError> {
+    async fn edit(&self, task: Task<'_>, source: &SourceImage) -> Result<GeneratedImage, PromptError> {
+        let Task { recipe, progress, .. } = task;
         self.send(recipe, codec::edit_body(recipe, &source.base64()), progress).await
     }
 
