@@ -155,10 +155,7 @@ impl Bar {
 
 /// A bar, the bytes so far, and the speed in bytes per second.
 fn bar_text(bytes: u64, total: Option<u64>, speed: u64) -> String {
-    const WIDTH: usize = 24;
-    let share = total.map_or(0.0, |total| bytes as f64 / total.max(1) as f64);
-    let filled = ((share * WIDTH as f64) as usize).min(WIDTH);
-    let bar = format!("{}{}", "█".repeat(filled), "░".repeat(WIDTH - filled));
+    let bar = show::bar(total.map_or(0.0, |total| bytes as f32 / total.max(1) as f32));
     let of = total.map(|total| format!(" of {}", generator::size(total))).unwrap_or_default();
     format!("{bar} {}{of}, {}/s", generator::size(bytes), generator::size(speed))
 }

@@ -149,16 +149,14 @@ struct ProgressBar {
 
 impl ProgressBar {
     fn draw(&mut self, job: &JobStatus) -> io::Result<()> {
-        const WIDTH: usize = 24;
         let mut stderr = io::stderr().lock();
         if !stderr.is_terminal() {
             return Ok(());
         }
-        let filled = match job.progress {
-            Progress::Done(share) => (share.clamp(0.0, 1.0) * WIDTH as f32) as usize,
-            Progress::Working | Progress::Waiting(_) => 0,
-        };
-        let bar = format!("{}{}", "█".repeat(filled), "░".repeat(WIDTH - filled));
+        let bar = show::bar(match job.progress {
+            Progress::Done(share) => share,
+            Progress::Working | Progress::Waiting(_) => 0.0,
+        });
         write!(stderr, "\r\x1b[K{bar} {}: {}", job.provider, show::progress_text(job))?;
         self.is_drawn = true;
         stderr.flush()

