@@ -175,11 +175,11 @@ impl Stage<'_> {
         self.reading.without_colours.iter().filter_map(hue).collect()
     }
 
-    /// The colour cast of the prompt's colours; `None` if there are none or the scene uses them itself.
+    /// The colour cast of the prompt's colours; `None` if there are none that [tint](Scene::is_tinted) the scene.
     fn tint(&self) -> Option<Rgb> {
-        let uses_colours = matches!(self.reading.scene, Scene::Gradient | Scene::Bokeh | Scene::Studio | Scene::Brick);
-        let colours = self.colours();
-        if uses_colours || colours.is_empty() {
+        let is_tinted = |colour: &Rgb| self.reading.scene.is_tinted(to_oklab(*colour));
+        let colours: Vec<Rgb> = self.colours().into_iter().filter(is_tinted).collect();
+        if colours.is_empty() {
             return None;
         }
         let mean = colours.iter().fold(Rgb::default(), |sum, &c| sum + c) * (1.0 / colours.len() as f32);

@@ -1,5 +1,6 @@
 //! The interpretation of a prompt: what the painter is going to paint, and what it reports about it.
 
+use super::colour::{srgb, to_oklab};
 pub use super::scene::{Scene, Season, Thing, Time, Weather};
 use super::style::Style;
 use super::vocabulary::{Known, Sense};
@@ -126,7 +127,10 @@ impl Reading {
                 self.weather == Some(weather) && self.scene.shows_weather(weather, plain)
             }
             Sense::During(season) => self.season == Some(season) && self.scene.shows_season(season),
-            Sense::Colour(code) => self.colours.contains(&rgb(code)),
+            Sense::Colour(code) => {
+                let is_shown = || self.scene.shows_colour(to_oklab(srgb(rgb(code))));
+                self.colours.contains(&rgb(code)) && is_shown()
+            }
             Sense::Look(style) => self.style == Some(style),
             Sense::Warm(_) | Sense::Vivid(_) | Sense::Bright(_) | Sense::Monochrome => true,
         }

@@ -143,6 +143,51 @@ impl Scene {
         Self::Sky,
     ];
 
+    /// Whether the whole image is tinted in a colour of the prompt: a landscape, which is then seen in that light.
+    pub(super) fn is_tinted(self, colour: [f32; 3]) -> bool {
+        let uses_colours = matches!(self, Self::Gradient | Self::Bokeh | Self::Studio | Self::Brick);
+        !(uses_colours || self.is_traced() || self.has_colour(colour))
+    }
+
+    /// Whether a colour of the prompt is visible.
+    pub(super) fn shows_colour(self, colour: [f32; 3]) -> bool {
+        !self.is_traced() || self.is_painted() || self.has_colour(colour)
+    }
+
+    /// Whether walls or fronts are painted in the prompt's first colour.
+    fn is_painted(self) -> bool {
+        matches!(
+            self,
+            Self::Office
+                | Self::LivingRoom
+                | Self::Bedroom
+                | Self::Classroom
+                | Self::Meeting
+                | Self::Cafe
+                | Self::Kitchen
+        )
+    }
+
+    /// Whether the scene has this Oklab colour anyway: a green meadow needs no green sky.
+    fn has_colour(self, [lightness, a, b]: [f32; 3]) -> bool {
+        use Scene::{
+            Aurora, Beach, Cabin, City, Desert, Forest, Garden, Lake, Library, Loft, Meadow, Mountains, Reef, Sea, Sky,
+            Snow, Space, Station,
+        };
+        if a.hypot(b) < 0.03 {
+            return lightness > 0.8 && matches!(self, Snow | Sky | Beach | Mountains | Station);
+        }
+        match b.atan2(a).to_degrees() {
+            100.0..175.0 => matches!(self, Meadow | Forest | Garden | Mountains | Lake | Aurora | Reef),
+            -175.0..-70.0 => {
+                let has_water = matches!(self, Beach | Lake | Sea | Reef | City);
+                has_water || matches!(self, Sky | Snow | Space | Station | Aurora | Mountains)
+            }
+            35.0..100.0 => matches!(self, Desert | Beach | Forest | Cabin | Library | Loft),
+            _ => false,
+        }
+    }
+
     /// Its name, which is also a prompt for it.
     pub fn name(self) -> &'static str {
         match self {

@@ -200,8 +200,9 @@ impl Air {
             light = light + self.glow * (self.disc * smooth(size * 1.15, size * 0.85, near));
         }
         if self.stars > 0.0 {
-            light = light
-                + Rgb([0.85, 0.92, 1.0]) * (self.stars * star(u, v, self.seed) * smooth(0.02, 0.3, self.horizon - v));
+            let behind = if self.disc > 0.0 { smooth(0.035, 0.06, near) } else { 1.0 };
+            let seen = self.stars * behind * smooth(0.02, 0.3, self.horizon - v);
+            light = light + Rgb([0.85, 0.92, 1.0]) * (seen * star(u, v, self.seed));
         }
         if self.cover > 0.0 && v < self.horizon { self.clouded(u, v, near, light) } else { light }
     }

@@ -108,6 +108,31 @@ fn night_is_darker_than_day_and_colours_show() {
 }
 
 /// Paints a scene with `change` applied to the reading of its name.
+/// The mean of red, green and blue between two heights, 0 at the top and 1 at the bottom.
+fn mean_between(image: &RgbImage, top: f32, bottom: f32) -> [f32; 3] {
+    let height = image.height() as f32;
+    let rows = image.rows().skip((top * height) as usize).take(((bottom - top) * height) as usize);
+    let (mut sum, mut count) = ([0.0; 3], 0.0);
+    for pixel in rows.flatten() {
+        sum.iter_mut().zip(pixel.0).for_each(|(sum, value)| *sum += f32::from(value));
+        count += 1.0;
+    }
+    sum.map(|sum| sum / count)
+}
+
+#[test]
+fn a_colour_is_that_of_things_not_of_the_light() {
+    let [red, green, blue] = mean_between(&small("a green meadow by day", 0), 0.0, 0.3);
+    assert!(blue > green && green > red, "the sky: {red} {green} {blue}");
+    let office = small("a blue office", 0);
+    let [red, _, blue] = mean_between(&office, 0.1, 0.4);
+    assert!(blue > red + 10.0, "the walls: {red} {blue}");
+    let [red, _, blue] = mean_between(&office, 0.95, 1.0);
+    assert!(red > blue, "the floor: {red} {blue}");
+    let garden = understand("a pink Japanese garden");
+    assert_eq!(garden.report.left_out, ["pink"]);
+}
+
 fn changed(scene: Scene, change: impl Fn(&mut Reading)) -> RgbImage {
     let mut reading = understand(scene.name());
     change(&mut reading);

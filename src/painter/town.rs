@@ -12,7 +12,8 @@ const WATER: f32 = 0.77;
 /// A skyline at four depths, mirrored in a river.
 pub(super) fn city(stage: &mut Stage<'_>) {
     let time = stage.time(Time::Dusk);
-    let air = Air::new(stage.reading, time, 0.72, &mut stage.rng);
+    let mut air = Air::new(stage.reading, time, 0.72, &mut stage.rng);
+    air.stars *= 0.25; // the city's lights outshine the others
     fill_sky(&mut stage.canvas, &air);
     let lights = match time {
         Time::Night => 1.0,
@@ -72,26 +73,31 @@ fn row(stage: &mut Stage<'_>, air: &Air, near: f32, lights: f32) {
 
 fn building(stage: &mut Stage<'_>, air: &Air, area: [f32; 4], near: f32, lights: f32) {
     let seed = stage.rng.seed();
-    let stone = stage.rng.pick(&[0x9a9aa0, 0xbca890, 0x7c8a98, 0xa8887a, 0x6f7c8c, 0xd2ccc2, 0x65778a, 0x8a6a58]);
+    let stone = stage.rng.pick(&[0x9a9aa0, 0xbcae9c, 0x7c8a98, 0xb49c8a, 0x6f7c8c, 0xd2ccc2, 0x65778a, 0xc8c2b6]);
     let glass = stage.rng.chance(0.45);
-    let pitch = [stage.rng.range(0.008, 0.012), stage.rng.range(0.011, 0.016)];
+    let scale = lerp(1.0, 1.7, near);
+    let pitch = [stage.rng.range(0.008, 0.012) * scale, stage.rng.range(0.011, 0.016) * scale];
     let lit_share = stage.rng.range(0.2, 0.6);
     let warm = stage.rng.chance(0.7);
     let side = if air.sun[0] > area[0] { 1.0 } else { -1.0 };
     let facing = if air.backlit() { 0.12 } else { stage.rng.range(0.25, 0.6) };
     let wall = hex(stone) * (air.ambient * 0.7 + air.sunlight * facing);
+    // The side face, away from the sun, starts at this share of the width.
+    let corner = stage.rng.range(0.66, 0.8);
     let colours = stage.colours();
     stage.canvas.block(area, 0.0, |across, down| {
+        let along = if side < 0.0 { across } else { 1.0 - across };
+        let shade = lerp(1.0, if air.backlit() { 0.9 } else { 0.58 }, smooth(corner - 0.01, corner + 0.01, along));
+        let shade = shade * lerp(1.06, 0.84, smooth(0.0, 1.0, down));
         let x = across * (area[2] - area[0]) / pitch[0];
         let y = down * (area[3] - area[1]) / pitch[1];
-        let round = 1.0 + 0.16 * side * (across - 0.5) * 2.0;
         let pane = smooth(0.12, 0.2, x.fract())
             * smooth(0.88, 0.8, x.fract())
             * smooth(0.2, 0.3, y.fract())
             * smooth(0.9, 0.8, y.fract());
         let mirror = air.clear(area[0] + across * 0.3, 0.1 + 0.5 * down) * (0.5 + 0.12 * noise(x * 0.2, y * 0.1, seed));
-        let window = if glass { mirror * 0.75 } else { mirror.mix(wall * 0.25, 0.7) };
-        let face = (wall * round).mix(window, pane * 0.85);
+        let window = if glass { mirror * 0.75 } else { mirror.mix(wall * 0.2, 0.55) };
+        let face = wall.mix(window, pane * 0.9) * shade;
         let face = air.through(face, lerp(0.95, 0.1, near) + 0.25 * smooth(0.4, 1.0, down) * (1.0 - near), area[0]);
         let dice = hash(x as i32, y as i32, seed);
         // Whole floors are often lit together.

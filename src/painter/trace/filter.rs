@@ -3,6 +3,9 @@
 use super::super::colour::Rgb;
 use super::vector::Vec3;
 
+/// The minimum likeness of a cell whose light is used for a point.
+const MIN_LIKENESS: f32 = 0.03;
+
 /// A visible point: where it is and which way it faces. `normal` is zero where nothing is hit.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::painter) struct Point {
@@ -71,27 +74,30 @@ impl Grid {
         if total > 0.0 { sum * (1.0 / total) } else { light[at] }
     }
 
-    /// The light at a point of a finer grid; `x` and `y` are in cells of this grid.
+    /// The light at a point of a finer grid; `x` and `y` are in cells of this grid. `None` if no cell near it has a point
+    /// that is lit alike, as on a strip that is narrower than a cell.
     pub(in crate::painter) fn enlarge<const N: usize>(
         &self,
         lights: [&[Rgb]; N],
         point: &Point,
         x: f32,
         y: f32,
-    ) -> [Rgb; N] {
+    ) -> Option<[Rgb; N]> {
         let (x0, y0) = (x.max(0.0) as usize, y.max(0.0) as usize);
         let mut sums = [Rgb::default(); N];
-        let mut total = 0.0;
+        let (mut total, mut best) = (0.0, 0.0_f32);
         for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
             let (nx, ny) = ((x0 + dx).min(self.width - 1), (y0 + dy).min(self.height - 1));
             let near = (1.0 - (x - nx as f32).abs()).max(0.02) * (1.0 - (y - ny as f32).abs()).max(0.02);
             let other = ny * self.width + nx;
-            let weight = near * (1e-4 + point.likeness(&self.points[other]));
+            let likeness = point.likeness(&self.points[other]);
+            best = best.max(likeness);
+            let weight = near * (1e-4 + likeness);
             for (sum, light) in sums.iter_mut().zip(lights) {
                 *sum = *sum + light[other] * weight;
             }
             total += weight;
         }
-        sums.map(|sum| sum * (1.0 / total))
+        (best > MIN_LIKENESS).then(|| sums.map(|sum| sum * (1.0 / total)))
     }
 }

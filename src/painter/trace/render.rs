@@ -116,7 +116,7 @@ pub(in crate::painter) fn render(canvas: &mut Canvas, room: Room, camera: Camera
     let lit = tracer.light(canvas.width, &seen, camera.at);
     let gain = gain(&seen, &lit, exposure, balance);
     let shade = |seen: &Seen, at: [f32; 2]| {
-        let [diffuse, mirrored] = lit.at(&seen.point, at);
+        let [diffuse, mirrored] = lit.at(&seen.point, at).unwrap_or_else(|| tracer.light_at(seen, camera.at, at));
         let light = (seen.albedo * diffuse + mirrored) * gain + seen.own;
         if haze <= 0.0 || seen.solid == usize::MAX {
             return light;
@@ -186,7 +186,7 @@ struct Lit {
 
 impl Lit {
     /// The diffuse and the mirrored light at a place in pixels.
-    fn at(&self, point: &Point, [x, y]: [f32; 2]) -> [Rgb; 2] {
+    fn at(&self, point: &Point, [x, y]: [f32; 2]) -> Option<[Rgb; 2]> {
         let step = STEP as f32;
         self.grid.enlarge([&self.diffuse, &self.mirrored], point, x / step, y / step)
     }
@@ -240,6 +240,16 @@ impl Tracer {
         grid.smooth(&mut mirrored, 2);
         let diffuse = direct.iter().zip(&bounced).map(|(&direct, &bounced)| direct + bounced).collect();
         Lit { grid, pixels, diffuse, mirrored }
+    }
+
+    /// The diffuse and the mirrored light at a place in pixels that no cell of the coarse grid represents.
+    fn light_at(&self, seen: &Seen, eye: Vec3, [x, y]: [f32; 2]) -> [Rgb; 2] {
+        if seen.albedo.luma() <= 0.0 {
+            return [Rgb::default(); 2];
+        }
+        let at = (y * 8192.0 + x) as usize;
+        let [direct, bounced] = self.diffuse(&seen.point, at);
+        [direct + bounced, self.mirror(seen, eye, at)]
     }
 
     /// The light on a point, straight from the lights and after a bounce.

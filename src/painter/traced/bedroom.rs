@@ -5,7 +5,7 @@ use super::super::colour::hex;
 use super::super::scene::{Scene, Thing, Time};
 use super::super::trace::{Surface, Texture};
 use super::decor::{curtain, cushion, picture, plant, rug, table_lamp, vase};
-use super::{Builder, Side, Window, boards, cloth, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, cloth, metal, outlook, paint, plaster, viewer, wood};
 
 /// The wall behind the bed.
 const BACK: f32 = 3.9;
@@ -41,7 +41,7 @@ pub(in crate::painter) fn bedroom(stage: &mut Stage<'_>) {
 }
 
 fn shell(stage: &Stage<'_>, room: &mut Builder) {
-    let paint = plaster(room.rng.pick(&[0xded6c8, 0xb6bfb8, 0xcfc0b0, 0xaab4ba, 0xe2d9cc]));
+    let paint = paint(stage, room, &[0xded6c8, 0xb6bfb8, 0xcfc0b0, 0xaab4ba, 0xe2d9cc]);
     let pale = plaster(0xe9e4da);
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], boards(0xa8845c, 2, 0.15), plaster(0xf2efe8));
     room.wall(Side::Back(BACK), [LEFT, RIGHT, HEIGHT], &[], paint);

@@ -5,7 +5,7 @@ use super::super::colour::hex;
 use super::super::scene::{Scene, Thing, Time};
 use super::super::trace::{Surface, Texture};
 use super::decor::{pendant, plant};
-use super::{Builder, Side, Window, boards, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, metal, outlook, paint, plaster, viewer, wood};
 
 /// The wall behind the bar.
 const BACK: f32 = 4.6;
@@ -42,7 +42,7 @@ pub(in crate::painter) fn cafe(stage: &mut Stage<'_>) {
 
 fn shell(stage: &Stage<'_>, room: &mut Builder) {
     let bricks = Surface::new(hex(room.rng.pick(&[0x6e4c40, 0x644840, 0xa09488])), Texture::Bricks(0.24, 0.075));
-    let paint = plaster(room.rng.pick(&[0x3f5450, 0x4a5660, 0x6a6258, 0xb4aa9a]));
+    let paint = paint(stage, room, &[0x3f5450, 0x4a5660, 0x6a6258, 0xb4aa9a]);
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], boards(0x7a5a3c, 2, 0.14), plaster(0xd8d0c4));
     room.wall(Side::Back(BACK), [LEFT, RIGHT, HEIGHT], &[], bricks);
     room.wall(Side::Left(LEFT), [-3.0, BACK, HEIGHT], &[], paint);

@@ -7,7 +7,7 @@ use super::super::trace::{Light, Surface, Texture, vec3};
 use super::books::{books, pile};
 use super::decor::{picture, plant};
 use super::seats::chair;
-use super::{Builder, Side, Window, boards, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, metal, outlook, paint, plaster, viewer, wood};
 
 /// The wall with the blackboard.
 const BACK: f32 = 5.0;
@@ -46,7 +46,7 @@ pub(in crate::painter) fn classroom(stage: &mut Stage<'_>) {
 }
 
 fn shell(stage: &Stage<'_>, room: &mut Builder) {
-    let paint = plaster(room.rng.pick(&[0xe6dfce, 0xdadfd6, 0xe8e2d6]));
+    let paint = paint(stage, room, &[0xe6dfce, 0xdadfd6, 0xe8e2d6]);
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], boards(0xa07c54, 2, 0.1), plaster(0xf0eee8));
     room.wall(Side::Back(BACK), [LEFT, RIGHT, HEIGHT], &[], paint);
     room.wall(Side::Left(LEFT), [-3.0, BACK, HEIGHT], &[], paint);

@@ -5,7 +5,7 @@ use super::super::colour::{Rgb, hex};
 use super::super::scene::{Scene, Thing, Time};
 use super::super::trace::{Surface, Texture};
 use super::decor::{pendant, plant, vase};
-use super::{Builder, Side, Window, boards, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, metal, outlook, paint, plaster, viewer, wood};
 
 /// The wall behind the worktop.
 const BACK: f32 = 3.9;
@@ -24,7 +24,7 @@ const TOP: f32 = 0.92;
 pub(in crate::painter) fn kitchen(stage: &mut Stage<'_>) {
     let view = outlook(stage, Scene::Meadow);
     let mut room = Builder::new(stage, Time::Day, view);
-    let front = hex(room.rng.pick(&[0xd9d6cc, 0x7f9088, 0x44545e, 0xb8a078, 0x8c9a98, 0xc9c3b4]));
+    let front = paint(stage, &mut room, &[0xd9d6cc, 0x7f9088, 0x44545e, 0xb8a078, 0x8c9a98, 0xc9c3b4]).colour;
     shell(stage, &mut room);
     room.sun(stage, [0.75, 0.42, -0.4]);
     units(stage, &mut room, front);

@@ -7,7 +7,7 @@ use super::super::trace::{Surface, Texture};
 use super::books::pile;
 use super::decor::{curtain, cushion, floor_lamp, pendant, picture, plant, rug, table_lamp, vase};
 use super::seats::sofa;
-use super::{Builder, Side, Window, boards, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, metal, outlook, paint, plaster, viewer, wood};
 
 /// The wall behind the sofa.
 const BACK: f32 = 4.0;
@@ -91,7 +91,7 @@ fn bricks(stage: &Stage<'_>, room: &mut Builder) {
 }
 
 fn shell(stage: &Stage<'_>, room: &mut Builder) {
-    let paint = plaster(room.rng.pick(&[0xe2d9ca, 0xd2d1c6, 0xb4beb2, 0xd6c6b6, 0xa4b2b6, 0xcabcac]));
+    let paint = paint(stage, room, &[0xe2d9ca, 0xd2d1c6, 0xb4beb2, 0xd6c6b6, 0xa4b2b6, 0xcabcac]);
     let pale = plaster(0xe8e3d8);
     let floor = room.rng.pick(&[0xa8845c, 0x8a6848, 0xb8946a]);
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], boards(floor, 2, 0.15), plaster(0xf1eee7));

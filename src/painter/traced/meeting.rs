@@ -6,7 +6,7 @@ use super::super::scene::{Scene, Thing, Time};
 use super::super::trace::{Light, Surface, Texture, vec3};
 use super::decor::plant;
 use super::seats::office_chair;
-use super::{Builder, Side, Window, cloth, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, cloth, metal, outlook, paint, plaster, viewer, wood};
 
 const BACK: f32 = 5.4;
 const HEIGHT: f32 = 2.8;
@@ -38,7 +38,7 @@ pub(in crate::painter) fn meeting_room(stage: &mut Stage<'_>) {
 }
 
 fn shell(stage: &Stage<'_>, room: &mut Builder) {
-    let paint = plaster(room.rng.pick(&[0xe2e0da, 0xd5d8d8, 0xe4ded4]));
+    let paint = paint(stage, room, &[0xe2e0da, 0xd5d8d8, 0xe4ded4]);
     let carpet = Surface::new(hex(room.rng.pick(&[0x6a6e72, 0x7a7670, 0x5c666c])), Texture::Wool);
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], carpet, plaster(0xf0efeb));
     room.wall(Side::Left(LEFT), [-3.0, BACK, HEIGHT], &[], paint);

@@ -32,7 +32,7 @@ pub(super) use station::station;
 
 use super::Stage;
 use super::canvas::Canvas;
-use super::colour::{Rgb, hex};
+use super::colour::{Rgb, from_oklab, hex, to_oklab};
 use super::noise::{Rng, lerp};
 use super::reading::Reading;
 use super::scene::{Scene, Thing, Time, Weather};
@@ -328,6 +328,15 @@ fn haze(stage: &Stage<'_>, clear: f32) -> f32 {
         Some(Weather::Rain) => 0.05,
         _ => clear,
     }
+}
+
+/// The paint of walls or fronts: the prompt's first colour, as muted as paint is, or else one of `codes`.
+pub(in crate::painter) fn paint(stage: &Stage<'_>, room: &mut Builder, codes: &[u32]) -> Surface {
+    let usual = plaster(room.rng.pick(codes));
+    let Some(&colour) = stage.colours().first() else { return usual };
+    let [lightness, a, b] = to_oklab(colour);
+    let muted = (0.07 / a.hypot(b).max(0.07)).min(0.8);
+    Surface::new(from_oklab([lerp(0.55, 0.92, lightness), a * muted, b * muted]), Texture::Plaster)
 }
 
 /// Common surfaces.

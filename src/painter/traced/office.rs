@@ -7,7 +7,7 @@ use super::super::trace::Surface;
 use super::books::{books, pile};
 use super::decor::{pendant, picture, plant, table_lamp, vase};
 use super::seats::office_chair;
-use super::{Builder, Side, Window, boards, cloth, metal, outlook, plaster, viewer, wood};
+use super::{Builder, Side, Window, boards, cloth, metal, outlook, paint, plaster, viewer, wood};
 
 /// The wall with the shelves.
 const BACK: f32 = 4.1;
@@ -47,7 +47,7 @@ pub(in crate::painter) fn office(stage: &mut Stage<'_>) {
 }
 
 fn shell(stage: &Stage<'_>, room: &mut Builder) {
-    let paint = plaster(room.rng.pick(&[0xe4e0d8, 0xd2d6d4, 0xbcc6c2, 0xe2d8cc, 0xb4c0c6]));
+    let paint = paint(stage, room, &[0xe4e0d8, 0xd2d6d4, 0xbcc6c2, 0xe2d8cc, 0xb4c0c6]);
     let pale = plaster(0xe8e5de);
     let floor = room.rng.pick(&[0xa8845c, 0x8a6848, 0xb8946a]);
     room.floor_and_ceiling([LEFT, RIGHT, BACK, HEIGHT], boards(floor, 2, 0.14), plaster(0xf0eee8));
