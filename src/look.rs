@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::{Failure, Kind, nearest};
+use crate::{
+    error::{Failure, Kind, nearest},
+    frame::Yuv,
+};
 
 /// The appearance settings. Numbers are percentages unless noted; [`SETTINGS`] has the range of each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,8 @@ pub struct Look {
     pub nearest_only: bool,
     /// Whether a green or blue screen behind the person is keyed out, if there is one.
     pub green_screen: bool,
+    /// The colour of the screen.
+    pub green_screen_color: ScreenColour,
     /// How different from the screen's colour a pixel may be and still be the screen, 0 to 100.
     pub green_screen_tolerance: i32,
     /// How much of the screen's light is removed from the person, 0 to 100.
@@ -75,6 +80,57 @@ pub enum Position {
 /// The serialized names of [`Position`].
 pub const POSITIONS: [&str; 5] = ["top-left", "top-right", "bottom-left", "bottom-right", "center"];
 
+/// The colour of a green or blue screen; written `auto` or `#rrggbb`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ScreenColour {
+    /// Found in the picture.
+    #[default]
+    Auto,
+    /// Chosen, in 8-bit sRGB; at least [`ScreenColour::MIN_SATURATION`].
+    Chosen([u8; 3]),
+}
+
+impl ScreenColour {
+    /// The minimum saturation, as a distance from grey in levels of chroma: less cannot be told from the room.
+    pub const MIN_SATURATION: f32 = 18.0;
+
+    const EXPECTED: &str = "auto, or a green or another vivid colour such as #00b140";
+
+    /// The U and V of a chosen colour, without their offset.
+    pub(crate) fn chroma(self) -> Option<(f32, f32)> {
+        let Self::Chosen([red, green, blue]) = self else { return None };
+        let Yuv { u, v, .. } = Yuv::from_rgb(red, green, blue);
+        Some((f32::from(u) - 128.0, f32::from(v) - 128.0))
+    }
+}
+
+impl TryFrom<String> for ScreenColour {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let is_hex = |digits: &&str| digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let digits = text.strip_prefix('#').filter(is_hex).ok_or(Self::EXPECTED)?;
+        let number = u32::from_str_radix(digits, 16).map_err(|_| Self::EXPECTED)?;
+        let [_, rgb @ ..] = number.to_be_bytes();
+        let colour = Self::Chosen(rgb);
+        let is_vivid = colour.chroma().is_some_and(|(u, v)| u.hypot(v) >= Self::MIN_SATURATION);
+        if is_vivid { Ok(colour) } else { Err(Self::EXPECTED) }
+    }
+}
+
+impl From<ScreenColour> for String {
+    fn from(colour: ScreenColour) -> Self {
+        match colour {
+            ScreenColour::Auto => "auto".to_owned(),
+            ScreenColour::Chosen([red, green, blue]) => format!("#{red:02x}{green:02x}{blue:02x}"),
+        }
+    }
+}
+
 /// Description of one setting of the look.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Setting {
@@ -97,18 +153,25 @@ pub enum ValueType {
     Switch,
     /// An absolute path, or empty.
     File,
+    /// A [`ScreenColour`].
+    ScreenColour,
     /// One of these names.
     Choice(&'static [&'static str]),
 }
 
 /// All settings of the look, in display order.
-pub const SETTINGS: [Setting; 22] = [
+pub const SETTINGS: [Setting; 23] = [
     number("softness", 0, 100, "soften the edge around you"),
     number("edge_shift", -100, 100, "shrink (below 0) or grow (above 0) your outline"),
     number("decontaminate", 0, 100, "remove your room's colour from hair and edges"),
     number("light_wrap", 0, 100, "spill light from the background onto your edges"),
     switch("nearest_only", "hide everyone except the nearest person"),
     switch("green_screen", "key out the green or blue screen behind you, for the sharpest hair"),
+    Setting {
+        name: "green_screen_color",
+        value_type: ValueType::ScreenColour,
+        description: "colour of the screen, if it is not found automatically",
+    },
     number("green_screen_tolerance", 0, 100, "raise it if the screen shows through, lower it if hair disappears"),
     number("green_screen_spill", 0, 100, "remove the green or blue light that the screen casts on you"),
     number("background_opacity", 0, 100, "opacity of the background: below 100, your real room is visible"),
@@ -227,6 +290,7 @@ impl Look {
             light_wrap: 0,
             nearest_only: false,
             green_screen: false,
+            green_screen_color: ScreenColour::Auto,
             green_screen_tolerance: 50,
             green_screen_spill: 0,
             background_opacity: 100,
@@ -267,6 +331,9 @@ impl Setting {
             }
             ValueType::Switch => value.is_boolean(),
             ValueType::File => value.as_str().is_some_and(|path| path.is_empty() || path.starts_with('/')),
+            ValueType::ScreenColour => {
+                value.as_str().is_some_and(|text| ScreenColour::try_from(text.to_owned()).is_ok())
+            }
             ValueType::Choice(names) => value.as_str().is_some_and(|name| names.contains(&name)),
         };
         if is_valid { Ok(()) } else { Err(self.invalid(value.to_string())) }
@@ -282,6 +349,7 @@ impl Setting {
             ValueType::Number(min, max) => format!("a whole number from {min} to {max}"),
             ValueType::Switch => "on or off".to_owned(),
             ValueType::File => "the absolute path of a PNG, JPEG or WebP file, or empty".to_owned(),
+            ValueType::ScreenColour => ScreenColour::EXPECTED.to_owned(),
             ValueType::Choice(names) => format!("one of {}", names.join(", ")),
         }
     }
@@ -298,7 +366,7 @@ impl Setting {
                 "off" | "false" | "no" | "0" => Some(Value::Bool(false)),
                 _ => None,
             },
-            ValueType::File | ValueType::Choice(_) => Some(Value::from(text)),
+            ValueType::File | ValueType::ScreenColour | ValueType::Choice(_) => Some(Value::from(text)),
         };
         let value = value.ok_or_else(|| self.invalid(format!("{text:?}")))?;
         self.check(&value)?;
@@ -339,10 +407,24 @@ mod tests {
             (r#"{"auto_frame": 1}"#, "expected on or off"),
             (r#"{"overlay": "logo.png"}"#, "the absolute path"),
             (r#"{"overlay_position": "left"}"#, "one of top-left"),
+            (r#"{"green_screen_color": "green"}"#, "green_screen_color = \"green\": expected auto, or"),
+            (r##"{"green_screen_color": "#808890"}"##, "vivid colour"),
         ] {
             let failure = Failure::from(Look::neutral().with(&changes(bad)).unwrap_err());
             assert!(failure.message.contains(expected), "{failure}");
             assert!(failure.hint.is_some());
+        }
+    }
+
+    #[test]
+    fn a_screen_has_a_colour_of_its_own_or_is_found() {
+        let look = Look::neutral().with(&changes(r##"{"green_screen_color": "#00B140"}"##)).unwrap();
+        assert_eq!(look.green_screen_color, ScreenColour::Chosen([0, 0xb1, 0x40]));
+        assert_eq!(look.to_map()["green_screen_color"], "#00b140");
+        let look = look.with(&changes(r#"{"green_screen_color": "auto"}"#)).unwrap();
+        assert_eq!(look.green_screen_color.chroma(), None);
+        for bad in ["", "#", "#00b14", "#00b1400", "#+0b140", "00b140", "#ffffff", "AUTO"] {
+            assert!(ScreenColour::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }
 
@@ -353,6 +435,7 @@ mod tests {
         assert_eq!(parse("edge_shift", "-5"), Ok(Value::from(-5)));
         assert_eq!(parse("auto-frame", "on"), Ok(Value::Bool(true)));
         assert_eq!(parse("overlay", ""), Ok(Value::from("")));
+        assert_eq!(parse("green-screen-color", "#00B140"), Ok(Value::from("#00B140")));
         for (name, text) in [("zoom", "big"), ("zoom", "500"), ("auto_frame", "maybe"), ("zom", "100")] {
             assert!(parse(name, text).is_err(), "{name} {text}");
         }

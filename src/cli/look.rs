@@ -92,6 +92,7 @@ fn range(setting: &Setting) -> String {
         ValueType::Number(min, max) => format!("{min} to {max}"),
         ValueType::Switch => "on, off".to_owned(),
         ValueType::File => "file path, or empty".to_owned(),
+        ValueType::ScreenColour => "auto, or as #00b140".to_owned(),
         ValueType::Choice(names) => names.join(", "),
     }
 }

@@ -1,12 +1,11 @@
 //! Keys out a green or blue screen, so that every strand of hair is as sharp as the camera sees it.
 //!
-//! The models' mask says where to look: the screen's colour is the one that surrounds the person, so it is never asked
-//! for, and a screen that is too small or falls over does not show the room. Where it ends close to the person, the
+//! The models' mask says where to look: the screen's colour is the one that surrounds the person, so it need not be
+//! chosen, and a screen that is too small or falls over does not show the room. Where it ends close to the person, the
 //! models' mask is used. What is far from the person is background, and what is well inside stays, even in the screen's
-//! colour. In between, alpha is the distance from the screen's
-//! colour, as in a hardware keyer (K. Jack, "Video Demystified", chroma keying): with the axis X along the colour and Z
-//! across it, the share of the screen is X - |Z|, over the length of X for the screen itself. The same amount is what the
-//! screen spills onto the person.
+//! colour. In between, alpha is the distance from the screen's colour, as in a hardware keyer (K. Jack, "Video
+//! Demystified", chroma keying): with the axis X along the colour and Z across it, the share of the screen is X - |Z|,
+//! over the length of X for the screen itself. The same amount is what the screen spills onto the person.
 
 mod key;
 
@@ -15,7 +14,7 @@ use multiversion::multiversion;
 use self::key::{Fixed, Key, key_row};
 use crate::{
     frame::{Frame, Mask, Size, spread::Spread},
-    look::Look,
+    look::{Look, ScreenColour},
 };
 
 /// The side of a cell in chroma samples; twice as many luma pixels.
@@ -43,8 +42,10 @@ const MIN_CELLS: usize = 12;
 /// The share of the surroundings that must have one colour to be a screen, and to remain one.
 const MIN_SHARE: (f32, f32) = (0.6, 0.4);
 
-/// The minimum saturation of a screen, and how far its cells differ, in levels of chroma.
-const MIN_SATURATION: f32 = 18.0;
+/// The share that must have a colour that the user has chosen: the rest may be a wall beside a small screen.
+const MIN_CHOSEN_SHARE: f32 = 0.15;
+
+/// How far the cells of a screen differ, in levels of chroma.
 const MAX_DIFFERENCE: f32 = 24.0;
 
 /// The noise of chroma, relative to the screen's saturation.
@@ -138,7 +139,7 @@ impl Screen {
         };
         self.measure_cells(frame, found);
         self.find_edge();
-        self.find_colour();
+        self.find_colour(look.green_screen_color);
         let Some(key) = self.key else { return (frame, mask) };
         self.find_room(key);
         self.key_rows(frame, found, key.with_tolerance(look.green_screen_tolerance), look.green_screen_spill);
@@ -197,8 +198,9 @@ impl Screen {
         dilate(&self.room, self.columns, self.reach.outwards, &mut self.spread, &mut self.near_room);
     }
 
-    /// Finds the colour of the screen: the most frequent one around the person, if most of it has that colour.
-    fn find_colour(&mut self) {
+    /// Finds the colour of the screen: the chosen one, or else the most frequent one around the person, if enough of the
+    /// surroundings has that colour.
+    fn find_colour(&mut self, chosen: ScreenColour) {
         let surroundings = || {
             let cells = self.near.iter().zip(&self.outside).zip(&self.chroma);
             cells.filter(|((near, outside), _)| **near == 1 && **outside).map(|(_, chroma)| *chroma)
@@ -212,9 +214,7 @@ impl Screen {
         if count < MIN_CELLS {
             return; // the person fills the frame
         }
-        let Some(most) = (0..BINS * BINS).max_by_key(|at| self.histogram[*at]) else { return };
-        let centre = |bin: usize| (bin as f32 + 0.5) * (256.0 / BINS as f32) - 128.0;
-        let (around_u, around_v) = (centre(most % BINS), centre(most / BINS));
+        let (around_u, around_v) = chosen.chroma().unwrap_or_else(|| most_frequent(&self.histogram));
         let alike = || surroundings().filter(|(u, v)| (u - around_u).hypot(v - around_v) < MAX_DIFFERENCE);
         let (mut found, mut sums) = (0, (0.0, 0.0));
         for (u, v) in alike() {
@@ -222,8 +222,12 @@ impl Screen {
             sums = (sums.0 + u, sums.1 + v);
         }
         let (u, v) = (sums.0 / found.max(1) as f32, sums.1 / found.max(1) as f32);
-        let min_share = if self.key.is_some() { MIN_SHARE.1 } else { MIN_SHARE.0 };
-        if (found as f32) < min_share * count as f32 || u.hypot(v) < MIN_SATURATION {
+        let min_share = match (chosen, self.key) {
+            (ScreenColour::Chosen(_), _) => MIN_CHOSEN_SHARE,
+            (ScreenColour::Auto, None) => MIN_SHARE.0,
+            (ScreenColour::Auto, Some(_)) => MIN_SHARE.1,
+        };
+        if (found as f32) < min_share * count as f32 || u.hypot(v) < ScreenColour::MIN_SATURATION {
             self.key = None;
             return;
         }
@@ -305,6 +309,13 @@ fn widen(row: &[u8], low: &mut [u8], high: &mut [u8]) {
 #[multiversion(targets = "simd")]
 fn add(row: &[u8], sums: &mut [u16]) {
     sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u16::from(value));
+}
+
+/// The middle of the fullest bin, as U and V without their offset.
+fn most_frequent(histogram: &[u32]) -> (f32, f32) {
+    let most = (0..histogram.len()).max_by_key(|at| histogram[*at]).unwrap_or_default();
+    let middle = |bin: usize| (bin as f32 + 0.5) * (256.0 / BINS as f32) - 128.0;
+    (middle(most % BINS), middle(most / BINS))
 }
 
 /// The bin of a chroma value without its offset.

@@ -58,7 +58,7 @@ pub(super) struct Fixed {
 impl Fixed {
     const BITS: u32 = 14;
 
-    /// `spill` is 0 to 1. No product overflows: the saturation is at least [`MIN_SATURATION`](super::MIN_SATURATION).
+    /// `spill` is 0 to 1. No product overflows: the saturation is at least [`ScreenColour::MIN_SATURATION`](crate::look::ScreenColour::MIN_SATURATION).
     pub(super) fn new(key: Key, spill: f32) -> Self {
         let fixed = |value: f32| (value * (1 << Self::BITS) as f32).round() as i32;
         let width = key.full - PERSON;

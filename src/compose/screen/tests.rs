@@ -134,6 +134,32 @@ fn beside_the_screen_the_room_stays_hidden() {
 }
 
 #[test]
+fn a_chosen_colour_keys_a_screen_that_most_of_the_surroundings_are_not() {
+    let size = Size::new(640, 360).unwrap();
+    let red = Yuv { y: 80, u: 100, v: 200 };
+    let small = |x: usize, y: usize| if (100..420).contains(&x) && y > 150 { green(640)(x, y) } else { red };
+    let Picture { frame, truth, mask } = picture(size, SHIRT, small);
+    let key = |color: ScreenColour| {
+        let mut screen = Screen::new(size);
+        let keyed = screen.key(&frame, Some(&mask), &Look { green_screen_color: color, ..look() }).1.unwrap();
+        keyed.alpha().to_vec()
+    };
+    assert_eq!(key(ScreenColour::Auto), mask.alpha(), "too little of it to be found");
+    assert_eq!(key(ScreenColour::Chosen([200, 20, 220])), mask.alpha(), "another colour");
+    let keyed = key(ScreenColour::Chosen([20, 150, 50]));
+    let lower_left =
+        |alpha: &[u8]| alpha.chunks(640).skip(240).flat_map(|row| row[180..280].to_vec()).collect::<Vec<_>>();
+    let (before, after) = (mask.alpha(), &keyed);
+    let truth = lower_left(&truth);
+    let (before, after) = (error(&lower_left(before), &truth), error(&lower_left(after), &truth));
+    assert!(after < 0.25 * before, "{before} before, {after} after");
+    for (at, (found, model)) in keyed.iter().zip(mask.alpha()).enumerate() {
+        let (x, y) = (at % 640, at / 640);
+        assert!(y > 120 || found.abs_diff(*model) < 20, "the room beside it: {found}, not {model}, at {x}, {y}");
+    }
+}
+
+#[test]
 fn clothes_in_the_colour_of_the_screen_stay() {
     let size = Size::new(640, 360).unwrap();
     let Picture { frame, mask, .. } = picture(size, GREEN, green(640));
