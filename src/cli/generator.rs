@@ -11,6 +11,7 @@ use super::{
     note, settings, setup, show,
 };
 use crate::{
+    duration::HumanDuration,
     error::{Failure, Kind},
     generator::{self, Options, Plan, Status, Step},
     style::{BAD, DIM, GOOD},
@@ -129,6 +130,11 @@ impl Display {
                 self.download.get_or_insert_with(bar).draw(bytes, total)
             }
             Step::Bytes(..) => Ok(()),
+            Step::Lost(failure, delay) => {
+                self.clear()?;
+                note(format!("{failure}; trying again in {}", HumanDuration(delay)));
+                Ok(())
+            }
         }
     }
 

@@ -1,9 +1,12 @@
 //! Downloads a large file: resumes after lost connections and restarts, checks its sum, and never leaves half of it
 //! under its name.
 
+mod http;
+mod sum;
+
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -16,7 +19,18 @@ use reqwest::{
 };
 use sha2::{Digest, Sha256};
 
-use super::weights::{self, Head, MAX_HEADER, Weights};
+pub(super) use self::{
+    http::shown,
+    sum::{compare_sums, sum_of},
+};
+use self::{
+    http::{follow, is_whole, range_of, set},
+    sum::{BLOCK, hex},
+};
+use super::{
+    Step,
+    weights::{self, Head, MAX_HEADER, Weights},
+};
 use crate::{
     error::{Failure, Kind, chain, io_text},
     process::backoff::Backoff,
@@ -35,9 +49,6 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// The number of attempts without any progress.
 const MAX_FAILURES: u32 = 6;
 
-/// Redirects are followed, because download sites send their files from other hosts.
-const MAX_REDIRECTS: usize = 10;
-
 /// A file to download.
 #[derive(Debug)]
 pub(super) struct Download {
@@ -48,6 +59,8 @@ pub(super) struct Download {
     client: Client,
     backoff: Backoff,
     min_free: u64,
+    /// Checks the complete file before it gets its name.
+    check: fn(&Path) -> Result<(), Failure>,
 }
 
 /// What a server tells about a file before it is downloaded.
@@ -58,8 +71,8 @@ pub(super) struct Preview {
     pub(super) bytes: Option<u64>,
 }
 
-/// Called with the bytes that are on disk, and the size if it is known.
-pub(super) type OnBytes<'a> = &'a mut dyn FnMut(u64, Option<u64>);
+/// Called with the bytes that are on disk, and with each lost connection.
+pub(super) type OnStep<'a> = &'a mut dyn FnMut(Step<'_>);
 
 /// Why an attempt failed.
 enum Failed {
@@ -75,11 +88,12 @@ impl From<Failure> for Failed {
     }
 }
 
-/// An incomplete download on disk: the bytes so far, and the server's name for this version of the file.
+/// An incomplete download on disk.
 struct Part {
     file: File,
     length: u64,
-    sum: Sha256,
+    /// The sum of the bytes so far, if it is needed.
+    sum: Option<Sha256>,
 }
 
 impl Download {
@@ -90,8 +104,10 @@ impl Download {
     pub(super) fn new(url: Url, path: PathBuf, sha256: Option<String>) -> Result<Self, Failure> {
         let is_local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
         if !(url.scheme() == "https" || url.scheme() == "http" && (is_local || sha256.is_some())) {
-            let text = format!("cannot download {url}: expected an https:// URL");
-            return Err(Failure::new(Kind::BadInput, text).hint("or give the file's sum with --sha256"));
+            let text = format!("cannot download {}: expected an https:// URL", shown(&url));
+            let failure = Failure::new(Kind::BadInput, text);
+            let has_sum_hint = url.scheme() == "http";
+            return Err(if has_sum_hint { failure.hint("or give the file's sum with --sha256") } else { failure });
         }
         // An error means that a provider is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -105,7 +121,8 @@ impl Download {
         }
         let client = builder.build().map_err(|error| Failure::new(Kind::Io, chain(&error)))?;
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-        Ok(Self { url, path, sha256, client, backoff, min_free: MIN_FREE })
+        let check = |path: &Path| weights::read(path).map(drop);
+        Ok(Self { url, path, sha256, client, backoff, min_free: MIN_FREE, check })
     }
 
     /// Reads the beginning of the file.
@@ -120,28 +137,27 @@ impl Download {
             start.extend_from_slice(&chunk);
             match weights::head(&start) {
                 Head::Known(weights) => return Ok(Preview { weights, bytes }),
-                Head::Invalid("too short") => {}
                 Head::Needs(_) if start.len() <= MAX_HEADER + 8 => {}
-                Head::Invalid(what) => return Err(weights::invalid(&self.url, what)),
+                Head::Invalid(what) => return Err(weights::invalid(shown(&self.url), what)),
                 Head::Needs(_) => break,
             }
         }
-        Err(weights::invalid(&self.url, "not in a known format"))
+        Err(weights::invalid(shown(&self.url), "not in a known format"))
     }
 
     /// Downloads the file, or the rest of it.
     ///
     /// # Errors
-    /// If the server refuses, the connection is lost again and again, the disk is full, or the sum is another one. What
-    /// has arrived is kept for the next attempt, except a file with a wrong sum.
-    pub(super) async fn run(mut self, progress: OnBytes<'_>) -> Result<(), Failure> {
+    /// If the server refuses, the connection is lost again and again, the disk is full, the sum is another one, or the
+    /// file has no weights. What has arrived is kept for the next attempt, except a complete file that is wrong.
+    pub(super) async fn run(mut self, step: OnStep<'_>) -> Result<(), Failure> {
         let mut part = self.open_part()?;
         if self.sha256.is_none() && !self.beside("version").exists() {
             self.start_over(&mut part)?; // it may be a part of another file
         }
         loop {
             let before = part.length;
-            match self.attempt(&mut part, progress).await {
+            match self.attempt(&mut part, step).await {
                 Ok(()) => return self.keep(part),
                 Err(Failed::Final(failure)) => return Err(failure),
                 Err(Failed::Lost(failure)) => {
@@ -152,14 +168,14 @@ impl Download {
                     if self.backoff.failures() >= MAX_FAILURES {
                         return Err(failure.hint("run the same command again to download the rest"));
                     }
-                    tracing::debug!("{failure}; resuming in {} s", delay.as_secs_f32());
+                    step(Step::Lost(&failure, delay));
                     tokio::time::sleep(delay).await;
                 }
             }
         }
     }
 
-    async fn attempt(&self, part: &mut Part, progress: OnBytes<'_>) -> Result<(), Failed> {
+    async fn attempt(&self, part: &mut Part, step: OnStep<'_>) -> Result<(), Failed> {
         let mut headers = HeaderMap::new();
         if part.length > 0 {
             set(&mut headers, header::RANGE, &format!("bytes={}-", part.length));
@@ -168,8 +184,11 @@ impl Download {
             }
         }
         let mut response = self.request(headers).await?;
-        if response.status() == StatusCode::PARTIAL_CONTENT && starts_at(&response) == Some(part.length) {
-            // the rest
+        let mut total = response.content_length();
+        if let (StatusCode::PARTIAL_CONTENT, Some((start, whole))) = (response.status(), range_of(&response))
+            && start == part.length
+        {
+            total = whole.or(total.map(|rest| part.length.saturating_add(rest))); // the rest, or a part of it
         } else if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && is_whole(&response, part.length) {
             return Ok(());
         } else {
@@ -180,19 +199,29 @@ impl Download {
             }
             self.remember_version(&response)?;
         }
-        let total = response.content_length().map(|rest| part.length.saturating_add(rest));
+        self.check_size(total.unwrap_or_default())?;
         self.check_space(total.map_or(0, |total| total.saturating_sub(part.length)))?;
-        progress(part.length, total);
+        step(Step::Bytes(part.length, total));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(&error))? {
-            if part.length + chunk.len() as u64 > MAX_BYTES {
-                return Err(self.failed(Kind::Unsupported, format!("it has more than {} GB", MAX_BYTES >> 30)).into());
-            }
+            self.check_size(part.length + chunk.len() as u64)?;
             part.file.write_all(&chunk).map_err(|error| self.not_written(&error))?;
-            part.sum.update(&chunk);
-            part.length += chunk.len() as u64;
-            progress(part.length, total);
+            part.add(&chunk);
+            step(Step::Bytes(part.length, total));
         }
-        Ok(())
+        match total {
+            Some(total) if part.length < total => {
+                let text = format!("the server has sent {} of {total} bytes", part.length);
+                Err(Failed::Lost(self.failed(Kind::Io, text)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_size(&self, bytes: u64) -> Result<(), Failure> {
+        match bytes > MAX_BYTES {
+            true => Err(self.failed(Kind::Unsupported, format!("it has more than {} GB", MAX_BYTES >> 30))),
+            false => Ok(()),
+        }
     }
 
     /// Sends the request.
@@ -219,22 +248,28 @@ impl Download {
             fs::TryLockError::WouldBlock => self.failed(Kind::Busy, "it is being downloaded already"),
             fs::TryLockError::Error(error) => failed(&error),
         })?;
-        let mut part = Part { length: 0, sum: Sha256::new(), file: file.try_clone().map_err(|error| failed(&error))? };
-        let mut block = vec![0; 1 << 20];
+        let mut part = Part { length: 0, sum: self.new_sum(), file: file.try_clone().map_err(|error| failed(&error))? };
+        if part.sum.is_none() {
+            part.length = file.seek(SeekFrom::End(0)).map_err(|error| failed(&error))?;
+            return Ok(part);
+        }
+        let mut block = vec![0; BLOCK];
         loop {
             match file.read(&mut block).map_err(|error| failed(&error))? {
                 0 => return Ok(part),
-                count => {
-                    part.sum.update(&block[..count]);
-                    part.length += count as u64;
-                }
+                count => part.add(&block[..count]),
             }
         }
     }
 
+    /// A sum of no bytes, if there is one to compare with.
+    fn new_sum(&self) -> Option<Sha256> {
+        self.sha256.is_some().then(Sha256::new)
+    }
+
     fn start_over(&self, part: &mut Part) -> Result<(), Failure> {
         part.file.set_len(0).and_then(|()| part.file.rewind()).map_err(|error| self.not_written(&error))?;
-        (part.length, part.sum) = (0, Sha256::new());
+        (part.length, part.sum) = (0, self.new_sum());
         Ok(())
     }
 
@@ -253,19 +288,21 @@ impl Download {
         }
     }
 
-    /// Checks the sum and gives the file its name.
-    fn keep(&self, part: Part) -> Result<(), Failure> {
-        let found = hex(&part.sum.finalize());
+    /// Checks the sum and the weights, and gives the file its name.
+    fn keep(&self, mut part: Part) -> Result<(), Failure> {
         let (incomplete, version) = (self.beside("part"), self.beside("version"));
-        if self.sha256.as_ref().is_some_and(|expected| !expected.eq_ignore_ascii_case(&found)) {
+        if let Err(failure) = self.check_sum(part.sum.take()).and_then(|()| (self.check)(&incomplete)) {
             let _ = (fs::remove_file(&incomplete), fs::remove_file(&version));
-            let expected = self.sha256.as_deref().unwrap_or_default();
-            let text = format!("the SHA-256 sum of {} is {found}, expected {expected}: it was deleted", self.url);
-            return Err(Failure::new(Kind::BadInput, text).hint("check the URL and the sum on the page of the model"));
+            return Err(failure);
         }
         let renamed = part.file.sync_all().and_then(|()| fs::rename(&incomplete, &self.path));
         let _ = fs::remove_file(version);
         renamed.map_err(|error| self.not_written(&error))
+    }
+
+    fn check_sum(&self, sum: Option<Sha256>) -> Result<(), Failure> {
+        let (Some(sum), Some(expected)) = (sum, &self.sha256) else { return Ok(()) };
+        compare_sums(&shown(&self.url), &hex(&sum.finalize()), expected)
     }
 
     /// Checks that `bytes` more bytes leave some space.
@@ -300,6 +337,9 @@ impl Download {
 
     fn refused(&self, response: &Response) -> Failure {
         let status = response.status();
+        if status.is_redirection() {
+            return self.failed(Kind::Denied, "it redirects to an unencrypted address, or too often");
+        }
         let failure = self.failed(Kind::Denied, format!("the server answers with status {}", status.as_u16()));
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => failure.hint(
@@ -311,7 +351,17 @@ impl Download {
     }
 
     fn failed(&self, kind: Kind, why: impl std::fmt::Display) -> Failure {
-        Failure::new(kind, format!("cannot download {}: {why}", self.url))
+        Failure::new(kind, format!("cannot download {}: {why}", shown(&self.url)))
+    }
+}
+
+impl Part {
+    /// Counts bytes that are on disk.
+    fn add(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        if let Some(sum) = &mut self.sum {
+            sum.update(bytes);
+        }
     }
 }
 
@@ -325,37 +375,6 @@ impl Failed {
 
 fn free_space_hint(folder: &Path) -> String {
     format!("free some space in {}, and run the same command again", folder.display())
-}
-
-/// Follows redirects, but not from encrypted to unencrypted connections.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let was_encrypted = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-    if attempt.previous().len() > MAX_REDIRECTS || was_encrypted && attempt.url().scheme() != "https" {
-        return attempt.stop();
-    }
-    attempt.follow()
-}
-
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = value.parse() {
-        headers.insert(name, value);
-    }
-}
-
-/// The first byte of a partial response: 5 for `bytes 5-9/10`.
-fn starts_at(response: &Response) -> Option<u64> {
-    let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
-}
-
-/// Whether a range after `length` bytes was refused because there are no more: `bytes */10`.
-fn is_whole(response: &Response, length: u64) -> bool {
-    let range = response.headers().get(header::CONTENT_RANGE).and_then(|range| range.to_str().ok());
-    length > 0 && range.and_then(|range| range.strip_prefix("bytes */")?.parse().ok()) == Some(length)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -8,12 +8,15 @@ mod download;
 mod weights;
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use reqwest::Url;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 use toml_edit::{Array, Value};
 
@@ -23,6 +26,7 @@ use crate::{
     config::{Config, edit},
     error::{Failure, Kind, io_text},
     paths,
+    prompt::providers::local::Settings,
 };
 
 /// What the user asked for.
@@ -69,7 +73,7 @@ pub struct Plan {
     server: Server,
     source: Source,
     weights: Weights,
-    options: Options,
+    changes: Vec<edit::Change<'static>>,
 }
 
 /// What a setup is doing.
@@ -79,6 +83,8 @@ pub enum Step<'a> {
     Command(&'a str),
     /// It has this many bytes of the weights, of these.
     Bytes(u64, Option<u64>),
+    /// It lost the connection, and tries again after this time.
+    Lost(&'a Failure, Duration),
 }
 
 /// The generator that is set up.
@@ -118,8 +124,8 @@ impl Plan {
         let folder = folder();
         let server = server(options.server.as_deref(), &folder)?;
         let (source, weights) = source(&options, config, &folder, &runtime)?;
-        let settings_file = paths::config_files().pop().unwrap_or_default();
-        Ok(Self { runtime, folder, settings_file, server, source, weights, options })
+        let changes = changes(server.path(&folder), source.path(), &options, &config.prompt.local);
+        Ok(Self { runtime, folder, settings_file: settings_file(), server, source, weights, changes })
     }
 
     /// The changes, one line each.
@@ -137,7 +143,7 @@ impl Plan {
             Source::File(path) => lines.push(format!("weights: {}", path.display())),
             Source::Download { url, path, bytes, .. } => {
                 let size = bytes.map_or_else(|| "unknown size".to_owned(), size);
-                lines.push(format!("weights: download {url} ({size}) to {}", path.display()));
+                lines.push(format!("weights: download {} ({size}) to {}", download::shown(url), path.display()));
             }
         }
         lines.extend(self.weights.title.iter().map(|title| format!("model: {title}")));
@@ -145,7 +151,11 @@ impl Plan {
             Some(licence) => format!("licence: {licence}"),
             None => "licence: not in the file; read it on the page of the model".to_owned(),
         });
-        lines.push(format!("settings: provider \"local\" in {}", self.settings_file.display()));
+        lines.push(format!("settings in {}:", self.settings_file.display()));
+        lines.extend(self.changes.iter().map(|(key, value)| match value {
+            Some(value) => format!("  {key} = {value}"),
+            None => format!("  {key}: default"),
+        }));
         lines
     }
 
@@ -156,25 +166,37 @@ impl Plan {
     pub fn execute(self, step: &mut dyn FnMut(Step<'_>)) -> Result<(), Failure> {
         let created = fs::create_dir_all(&self.folder);
         created.map_err(|error| cannot("create", &self.folder, &error))?;
-        let server = match self.server {
-            Server::At(path) => path,
-            Server::Build => {
-                let program = self.folder.join("sd-server");
-                build::build(&self.folder.join("build"), &program, &mut |line| step(Step::Command(line)))?;
-                program
-            }
-        };
-        let weights = match self.source {
-            Source::File(path) => path,
-            Source::Download { download, path, .. } => {
-                let mut progress = |bytes, total| step(Step::Bytes(bytes, total));
-                self.runtime.block_on(download.run(&mut progress))?;
-                weights::read(&path)?;
-                path
-            }
-        };
-        edit::apply(&self.settings_file, &changes(&server, &weights, &self.options))
+        if let Server::Build = self.server {
+            let program = self.server.path(&self.folder);
+            build::build(&self.folder.join("build"), &program, &mut |line| step(Step::Command(line)))?;
+        }
+        if let Source::Download { download, .. } = self.source {
+            self.runtime.block_on(download.run(step))?;
+        }
+        edit::apply(&self.settings_file, &self.changes)
     }
+}
+
+impl Server {
+    fn path(&self, folder: &Path) -> PathBuf {
+        match self {
+            Self::At(path) => path.clone(),
+            Self::Build => folder.join("sd-server"),
+        }
+    }
+}
+
+impl Source {
+    fn path(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Download { path, .. } => path,
+        }
+    }
+}
+
+/// The file that settings are written to.
+fn settings_file() -> PathBuf {
+    paths::config_files().pop().unwrap_or_default()
 }
 
 /// The folder of a built server and downloaded weights.
@@ -190,7 +212,7 @@ fn server(given: Option<&Path>, folder: &Path) -> Result<Server, Failure> {
         return Ok(Server::At(path));
     }
     if let Some(path) = [build::find(), Some(built)].into_iter().flatten().find(|path| build::check(path).is_ok()) {
-        return Ok(Server::At(path));
+        return Ok(Server::At(absolute(&path)?));
     }
     build::check_tools()?;
     Ok(Server::Build)
@@ -200,12 +222,19 @@ fn source(options: &Options, config: &Config, folder: &Path, runtime: &Runtime) 
     let configured = Some(&config.prompt.local.weights).filter(|path| !path.is_empty());
     let Some(place) = options.weights.as_ref().or(configured) else {
         return Err(Failure::new(Kind::BadInput, "no weights are given, expected a file or a URL after --weights")
-            .hint("docs/genai.md lists weights that work, with their licences"));
+            .hint(
+                "download the weights of a Stable Diffusion model, such as SD-Turbo (2.6 GB), then run `bgcam generator \
+                 setup --weights ~/Downloads/FILE`",
+            ));
     };
     check_sum(options.sha256.as_deref())?;
     if !place.contains("://") {
         let path = absolute(Path::new(place))?;
-        return weights::read(&path).map(|weights| (Source::File(path), weights));
+        let weights = weights::read(&path)?;
+        if let Some(expected) = &options.sha256 {
+            download::compare_sums(place, &sum_of(&path)?, expected)?;
+        }
+        return Ok((Source::File(path), weights));
     }
     let url = Url::parse(place).map_err(|error| {
         Failure::new(Kind::BadInput, format!("{place:?} is not a URL: {error}"))
@@ -214,7 +243,22 @@ fn source(options: &Options, config: &Config, folder: &Path, runtime: &Runtime) 
     let path = folder.join(file_name(&url));
     let download = Download::new(url.clone(), path.clone(), options.sha256.clone())?;
     let preview = runtime.block_on(download.preview())?;
+    if path.exists() && is_same(&path, options.sha256.as_deref(), preview.bytes)? {
+        return Ok((Source::File(path), preview.weights));
+    }
     Ok((Source::Download { download: Box::new(download), url, path, bytes: preview.bytes }, preview.weights))
+}
+
+/// Whether the file at `path` needs no download: it has the expected sum or, without one, the size that the server tells.
+fn is_same(path: &Path, sha256: Option<&str>, bytes: Option<u64>) -> Result<bool, Failure> {
+    match sha256 {
+        Some(expected) => Ok(sum_of(path)?.eq_ignore_ascii_case(expected)),
+        None => Ok(bytes.is_some() && fs::metadata(path).ok().map(|found| found.len()) == bytes),
+    }
+}
+
+fn sum_of(path: &Path) -> Result<String, Failure> {
+    download::sum_of(path).map_err(|error| cannot("read", path, &error))
 }
 
 fn check_sum(sha256: Option<&str>) -> Result<(), Failure> {
@@ -227,13 +271,16 @@ fn check_sum(sha256: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// A safe file name for the file at `url`.
+/// A safe file name for the file at `url`, which no other URL has: many models are called `model.safetensors`.
 fn file_name(url: &Url) -> String {
     let last = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
     let is_safe = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
     let name: String = last.chars().filter(is_safe).take(100).collect();
-    let name = name.trim_start_matches('.');
-    if name.is_empty() || ["sd-server", "build"].contains(&name) { "weights".to_owned() } else { name.to_owned() }
+    let path = Path::new(name.trim_start_matches('.'));
+    let stem = path.file_stem().unwrap_or(OsStr::new("weights")).display();
+    let extension = path.extension().map(|extension| format!(".{}", extension.display())).unwrap_or_default();
+    let hash = Sha256::digest(download::shown(url));
+    format!("{stem}-{:02x}{:02x}{:02x}{:02x}{extension}", hash[0], hash[1], hash[2], hash[3])
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
@@ -244,25 +291,29 @@ fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Kind::Io, format!("cannot {what} {}: {}", path.display(), io_text(error)))
 }
 
-/// The settings to write.
-fn changes<'a>(server: &Path, weights: &Path, options: &Options) -> Vec<edit::Change<'a>> {
-    let text = |path: &Path| Some(Value::from(path.display().to_string()));
+/// The settings to write. What was set for other weights gets its default, unless it is given.
+fn changes(server: PathBuf, weights: &Path, options: &Options, old: &Settings) -> Vec<edit::Change<'static>> {
     let mut changes = vec![
         ("prompt.provider", Some("local".into())),
-        ("prompt.local.server", text(server)),
-        ("prompt.local.weights", text(weights)),
+        ("prompt.local.server", Some(server.display().to_string().into())),
+        ("prompt.local.weights", Some(weights.display().to_string().into())),
     ];
-    if !options.args.is_empty() {
-        changes.push(("prompt.local.args", Some(Value::from(options.args.iter().collect::<Array>()))));
-    }
-    let mut optional = |key, value: Option<Value>| changes.extend(value.map(|value| (key, Some(value))));
-    optional("prompt.local.steps", options.steps.map(|steps| i64::from(steps).into()));
+    let is_other = Path::new(&old.weights) != weights;
+    let default = Settings::default();
+    let mut optional = |key, given: Option<Value>, is_default: bool| {
+        if given.is_some() || is_other && !is_default {
+            changes.push((key, given));
+        }
+    };
+    let args = (!options.args.is_empty()).then(|| Value::from(options.args.iter().collect::<Array>()));
+    optional("prompt.local.args", args, old.args == default.args);
+    let steps = options.steps.map(|steps| i64::from(steps).into());
+    optional("prompt.local.steps", steps, old.steps == default.steps);
     // by way of its text: 1.1 instead of 1.10000002384
-    optional(
-        "prompt.local.cfg_scale",
-        options.cfg_scale.and_then(|scale| scale.to_string().parse::<f64>().ok()).map(Value::from),
-    );
-    optional("prompt.local.size", options.size.clone().map(Value::from));
+    let scale = options.cfg_scale.and_then(|scale| scale.to_string().parse::<f64>().ok()).map(Value::from);
+    optional("prompt.local.cfg_scale", scale, old.cfg_scale == default.cfg_scale);
+    optional("prompt.local.size", options.size.clone().map(Value::from), old.size == default.size);
+    optional("prompt.local.sampler", None, old.sampler == default.sampler);
     changes
 }
 
@@ -299,7 +350,18 @@ fn memory(pid: u32) -> Option<u64> {
 /// What [`remove`] would delete, with the sizes in bytes.
 pub fn removable() -> Vec<(PathBuf, u64)> {
     let files = fs::read_dir(folder()).into_iter().flatten().flatten();
-    files.map(|entry| (entry.path(), entry.metadata().map_or(0, |found| found.len()))).collect()
+    files.map(|entry| (entry.path(), tree_size(&entry.path()))).collect()
+}
+
+/// The size of a file, or of all files below a folder, in bytes.
+fn tree_size(path: &Path) -> u64 {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| tree_size(&entry.path())).sum()
+        }
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    }
 }
 
 /// Removes the settings, and what a setup built or downloaded; weights elsewhere are kept.
@@ -307,15 +369,12 @@ pub fn removable() -> Vec<(PathBuf, u64)> {
 /// # Errors
 /// If the settings or a file can't be changed.
 pub fn remove(config: &Config) -> Result<(), Failure> {
-    let keys = ["server", "weights", "args", "size", "steps", "cfg_scale", "sampler", "idle_minutes"];
-    let keys = keys.map(|key| format!("prompt.local.{key}"));
-    let mut changes: Vec<_> = keys.iter().map(|key| (&**key, None)).collect();
+    let mut changes = vec![("prompt.local", None)];
     if config.prompt.provider == "local" {
         changes.push(("prompt.provider", None));
     }
-    let settings_file = paths::config_files().pop().unwrap_or_default();
-    if settings_file.exists() {
-        edit::apply(&settings_file, &changes)?;
+    if settings_file().exists() {
+        edit::apply(&settings_file(), &changes)?;
     }
     match fs::remove_dir_all(folder()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(cannot("remove", &folder(), &error)),
@@ -338,15 +397,43 @@ mod tests {
 
     #[test]
     fn file_names_are_safe() {
-        for (url, expected) in [
-            ("https://host/a/model-1.5_q8.gguf?download=true", "model-1.5_q8.gguf"),
-            ("https://host/a/..%2F..%2Fetc", "2F..2Fetc"),
-            ("https://host/.ssh", "ssh"),
-            ("https://host/", "weights"),
-            ("https://host/sd-server", "weights"),
+        let name = |url: &str| file_name(&Url::parse(url).unwrap());
+        for (url, start, end) in [
+            ("https://host/a/model-1.5_q8.gguf?download=true", "model-1.5_q8-", ".gguf"),
+            ("https://host/a/..%2F..%2Fetc", "2F.-", ".2Fetc"),
+            ("https://host/.ssh", "ssh-", ""),
+            ("https://host/", "weights-", ""),
+            ("https://host/sd-server", "sd-server-", ""),
         ] {
-            assert_eq!(file_name(&Url::parse(url).unwrap()), expected, "{url}");
+            let name = name(url);
+            assert!(name.starts_with(start) && name.ends_with(end), "{url}: {name}");
+            assert_eq!(name.len(), start.len() + 8 + end.len(), "{url}: {name}");
         }
+        assert_ne!(name("https://host/a/model.gguf"), name("https://host/b/model.gguf"));
+        assert_eq!(name("https://host/a/model.gguf?key=1"), name("https://host/a/model.gguf?key=2"));
+    }
+
+    #[test]
+    fn settings_of_other_weights_are_reset() {
+        let old = Settings { weights: "/old.gguf".to_owned(), steps: 1, cfg_scale: 1.0, ..Settings::default() };
+        let options = Options { steps: Some(8), ..Options::default() };
+        let changes = |weights: &str| {
+            let all = changes("/sd-server".into(), Path::new(weights), &options, &old);
+            all.into_iter().skip(3).map(|(key, value)| (key, value.map(|value| value.to_string()))).collect::<Vec<_>>()
+        };
+        let steps = ("prompt.local.steps", Some("8".to_owned()));
+        assert_eq!(changes("/old.gguf"), [steps.clone()]);
+        assert_eq!(changes("/new.gguf"), [steps, ("prompt.local.cfg_scale", None)]);
+    }
+
+    #[test]
+    fn the_size_of_a_folder_is_that_of_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        fs::write(folder.path().join("a/b/one"), [0; 1000]).unwrap();
+        fs::write(folder.path().join("two"), [0; 234]).unwrap();
+        std::os::unix::fs::symlink("/usr", folder.path().join("link")).unwrap();
+        assert_eq!(tree_size(folder.path()), 1234 + "/usr".len() as u64);
     }
 
     #[test]

@@ -18,8 +18,6 @@ const MAX_TEXT_LEN: usize = 200;
 /// What the beginning of a file tells about its weights.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Weights {
-    /// The format: `safetensors`, `gguf` or `ckpt`, which is also the usual file extension.
-    pub format: &'static str,
     /// The model's name, if the file has it.
     pub title: Option<String>,
     /// The name of its licence, if the file has it.
@@ -37,16 +35,14 @@ pub(super) enum Head {
     Invalid(&'static str),
 }
 
-/// Examines the first bytes of a file; the file may be shorter than 8 bytes only if it has ended.
+/// Examines the first bytes of a file: safetensors, gguf or ckpt.
 ///
 /// Sources of the formats: the README of the safetensors project (a little-endian u64 with the length of a JSON header,
 /// in which `__metadata__` has texts), gguf.md of ggml, and PyTorch's serialization notes (a zip archive).
 pub(super) fn head(bytes: &[u8]) -> Head {
-    let Some((start, rest)) = bytes.split_first_chunk::<8>() else { return Head::Invalid("too short") };
-    let plain = |format| Head::Known(Weights { format, ..Weights::default() });
+    let Some((start, rest)) = bytes.split_first_chunk::<8>() else { return Head::Needs(8) };
     match start {
-        [b'G', b'G', b'U', b'F', ..] => return plain("gguf"),
-        [b'P', b'K', 3, 4, ..] => return plain("ckpt"),
+        [b'G', b'G', b'U', b'F', ..] | [b'P', b'K', 3, 4, ..] => return Head::Known(Weights::default()),
         [b'<', ..] | [b'\n', b'<', ..] => return Head::Invalid("a web page"),
         b"version " => return Head::Invalid("a Git LFS pointer instead of the file itself"),
         _ => {}
@@ -60,11 +56,7 @@ pub(super) fn head(bytes: &[u8]) -> Head {
     match serde_json::from_slice::<Value>(header) {
         Ok(Value::Object(header)) => {
             let text = |key| header.get("__metadata__").and_then(|all| all.get(key)).and_then(Value::as_str).map(shown);
-            Head::Known(Weights {
-                format: "safetensors",
-                title: text("modelspec.title"),
-                licence: text("modelspec.license"),
-            })
+            Head::Known(Weights { title: text("modelspec.title"), licence: text("modelspec.license") })
         }
         _ => Head::Invalid("not in a known format"),
     }
@@ -92,7 +84,7 @@ pub(super) fn read(path: &Path) -> Result<Weights, Failure> {
         match head(&bytes) {
             Head::Known(weights) => return Ok(weights),
             Head::Needs(more) if bytes.len() >= length => length = more,
-            Head::Needs(_) => return Err(invalid(path.display(), "shorter than its header says")),
+            Head::Needs(_) => return Err(invalid(path.display(), "too short")),
             Head::Invalid(what) => return Err(invalid(path.display(), what)),
         }
     }
@@ -106,7 +98,8 @@ fn read_up_to(file: &mut File, length: usize, bytes: &mut Vec<u8>) -> std::io::R
 /// The error for something that has no weights.
 pub(super) fn invalid(place: impl std::fmt::Display, what: &str) -> Failure {
     let text = format!("{place} is {what}, expected the weights of a model: .safetensors, .gguf or .ckpt");
-    Failure::new(Kind::BadInput, text).hint("docs/genai.md lists weights that work, with their licences")
+    Failure::new(Kind::BadInput, text)
+        .hint("download the file itself, with one of these extensions, and give its path or URL")
 }
 
 #[cfg(test)]
@@ -124,20 +117,20 @@ mod tests {
         let bytes = safetensors(
             r#"{"__metadata__": {"modelspec.title": "Tiny\u001b[2J", "modelspec.license": "MIT"}, "a": {"dtype": "F16"}}"#,
         );
-        let known = |format, title: Option<&str>, licence: Option<&str>| {
-            Head::Known(Weights { format, title: title.map(str::to_owned), licence: licence.map(str::to_owned) })
+        let known = |title: Option<&str>, licence: Option<&str>| {
+            Head::Known(Weights { title: title.map(str::to_owned), licence: licence.map(str::to_owned) })
         };
-        assert_eq!(head(&bytes), known("safetensors", Some("Tiny[2J"), Some("MIT")));
+        assert_eq!(head(&bytes), known(Some("Tiny[2J"), Some("MIT")));
         assert_eq!(head(&bytes[..40]), Head::Needs(bytes.len() - 7));
-        assert_eq!(head(&safetensors("{}")), known("safetensors", None, None));
-        assert_eq!(head(b"GGUF\x03\0\0\0\0"), known("gguf", None, None));
-        assert_eq!(head(b"PK\x03\x04\0\0\0\0"), known("ckpt", None, None));
+        assert_eq!(head(&safetensors("{}")), known(None, None));
+        assert_eq!(head(b"GGUF\x03\0\0\0\0"), known(None, None));
+        assert_eq!(head(b"PK\x03\x04\0\0\0\0"), known(None, None));
+        assert_eq!(head(b"PK"), Head::Needs(8));
         for (bytes, what) in [
             (&b"<!doctype html>"[..], "a web page"),
             (b"version https://git-lfs", "a Git LFS pointer instead of the file itself"),
             (b"\xff\xff\xff\xff\xff\xff\xff\xff", "not in a known format"),
             (&safetensors("[1, 2]"), "not in a known format"),
-            (b"PK", "too short"),
         ] {
             assert_eq!(head(bytes), Head::Invalid(what));
         }
@@ -151,7 +144,7 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(read(&path).unwrap().licence.as_deref(), Some("CreativeML Open RAIL-M"));
         std::fs::write(&path, &bytes[..30]).unwrap();
-        assert!(read(&path).unwrap_err().message.contains("shorter than its header says"));
+        assert!(read(&path).unwrap_err().message.contains("is too short"));
         assert_eq!(read(folder.path()).unwrap_err().kind, Kind::BadInput);
         assert_eq!(read(Path::new("/nowhere/model")).unwrap_err().kind, Kind::NotFound);
     }
