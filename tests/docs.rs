@@ -181,12 +181,12 @@ fn every_heading_of_the_troubleshooting_guide_is_a_message() {
 
 #[test]
 fn the_desktop_entry_starts_bgcam() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/desktop/bgcam.desktop");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/desktop/io.github.bgcam.bgcam.desktop");
     let text = fs::read_to_string(&path).unwrap();
     for line in ["[Desktop Entry]", "Type=Application", "Exec=bgcam preview --start", "Icon=bgcam"] {
         assert!(text.lines().any(|found| found == line), "no {line}");
     }
-    assert!(path.with_extension("svg").exists());
+    assert!(path.with_file_name("bgcam.svg").exists());
     match std::process::Command::new("desktop-file-validate").arg(&path).output() {
         Ok(output) => assert!(output.status.success() && output.stdout.is_empty(), "{output:?}"),
         Err(_) => eprintln!("skipped: desktop-file-validate is not installed"),

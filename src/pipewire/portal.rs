@@ -2,7 +2,6 @@
 
 use std::{
     os::fd::OwnedFd,
-    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -27,11 +26,6 @@ pub(crate) enum PortalError {
     /// There is no portal, or it failed.
     #[error(transparent)]
     Failed(Error),
-}
-
-/// Whether this is a Flatpak or Snap.
-pub(crate) fn is_sandboxed() -> bool {
-    Path::new("/.flatpak-info").exists() || std::env::var_os("SNAP").is_some()
 }
 
 /// Asks the user for access to cameras, if they have not answered before, and connects to PipeWire. Takes as long as the

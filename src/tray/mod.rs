@@ -79,8 +79,9 @@ impl Tray {
         claim_name(&bus).await?;
         let (action_sender, actions) = mpsc::channel(QUEUE);
         let item = Item::new(action_sender.clone());
-        // a panel may start later
-        let icon = item.assume_sni_available(true).spawn().await.map_err(no_icon)?;
+        // a panel may start later; a sandbox does not permit the item's own name
+        let item = item.assume_sni_available(true).disable_dbus_name(ashpd::is_sandboxed());
+        let icon = item.spawn().await.map_err(no_icon)?;
         let (update_sender, updates) = mpsc::channel(QUEUE);
         follow::start(paths::runtime_dir(), update_sender)?;
         let (notifier, notices) = mpsc::channel(QUEUE);

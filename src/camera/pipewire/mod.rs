@@ -80,7 +80,7 @@ fn connect<S: Default + Send>() -> Result<Client<S>, PipeWireError> {
     let api = library::get().map_err(|error| PipeWireError::NoLibrary { reason: chain(&error) })?;
     let failed = |source| PipeWireError::NotRunning { source };
     match Client::connect(api, None, S::default()) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied || portal::is_sandboxed() => {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied || ashpd::is_sandboxed() => {
             let socket = portal::open().map_err(refused)?;
             Client::connect(api, Some(socket), S::default()).map_err(failed)
         }
