@@ -90,7 +90,7 @@ fn every_control_of_the_page_works_in_a_browser() {
     browser.until(&corner_is([0x20, 0xa0, 0x40]));
     let before = browser.js(CHECKSUM);
     browser.until(&format!("{CHECKSUM} !== {before}"));
-    browser.until("document.getElementById('headline').textContent.startsWith('Ready')");
+    browser.until("document.getElementById('headline').textContent.startsWith('No app can see you')");
     shots(&mut browser, "empty");
 
     // create a background
@@ -234,7 +234,7 @@ fn every_control_of_the_page_works_in_a_browser() {
     browser.go(&address);
     browser.until("document.title.includes('not valid')");
     browser.go(origin);
-    browser.until("document.getElementById('headline')?.textContent.startsWith('Ready')");
+    browser.until("document.getElementById('headline')?.textContent.startsWith('No app can see you')");
     browser.call("Network.clearBrowserCookies", json!({}));
     browser.go(origin);
     browser.until("document.title.includes('not valid')");

@@ -16,6 +16,7 @@ use std::{
     process::Command,
 };
 
+use bgcam::look::ScreenColour;
 use browser::Browser;
 use firefox::Firefox;
 use support::{Home, write_gif, write_png};
@@ -193,6 +194,37 @@ fn the_preview_stays_in_view_and_compares_without_changing_the_output() {
 }
 
 #[test]
+fn the_colour_of_a_green_screen_is_picked_from_the_picture() {
+    let Some(program) = find_chromium() else { return };
+    let home = Home::new();
+    let webcam = home.path("green.y4m");
+    let green = [vec![111; 640 * 360], vec![105; 320 * 180], vec![58; 320 * 180]].concat();
+    fs::write(&webcam, [b"YUV4MPEG2 W640 H360 F30:1 C420\nFRAME\n", &green[..]].concat()).unwrap();
+    let mut daemon = home.start(&["--camera", webcam.to_str().unwrap(), "--background", "#204060"]);
+    let mut browser = Browser::start(&program);
+    browser.size(1280, 800);
+    browser.go(&home.page_address());
+    browser.until(LIVE);
+    browser.js("for (const box of document.querySelectorAll('details')) box.open = true");
+    let press = "document.querySelector('label[for=look-green_screen_color] ~ .plain').click()";
+    browser.js(press);
+    browser.until("getComputedStyle($('pick-hint')).display === 'flex' && stage.dataset.view === 'camera'");
+    browser.press("Escape");
+    browser.until("getComputedStyle($('pick-hint')).display === 'none' && stage.dataset.view === 'output'");
+    browser.js(press);
+    browser.until("stage.dataset.view === 'camera'");
+    browser.js("{ const { left, top, width, height } = stage.getBoundingClientRect(); stage.dispatchEvent(new \
+         MouseEvent('click', { clientX: left + width / 2, clientY: top + height / 2 })); }");
+    daemon.wait_until("the colour is set", |status| match status.scene.look.green_screen_color {
+        ScreenColour::Chosen(rgb) => rgb.iter().zip([0, 177, 64]).all(|(found, wanted)| found.abs_diff(wanted) <= 6),
+        ScreenColour::Auto => false,
+    });
+    browser.until(
+        "stage.dataset.view === 'output' && document.getElementById('look-green_screen_color').value[0] === '#'",
+    );
+}
+
+#[test]
 fn an_open_tab_continues_after_a_restart() {
     let Some(program) = find_chromium() else { return };
     let home = Home::new();
@@ -205,7 +237,7 @@ fn an_open_tab_continues_after_a_restart() {
     daemon.kill();
     browser.until("document.getElementById('headline').textContent === 'bgcam is not responding'");
     let mut daemon = home.start(&arguments);
-    browser.until("document.getElementById('headline').textContent.startsWith('Ready')");
+    browser.until("document.getElementById('headline').textContent.startsWith('No app can see you')");
     browser.js("document.getElementById('mirror').click()");
     daemon.wait_until("it is mirrored", |status| status.scene.mirror);
     // a tab without a ticket shows the command
@@ -257,7 +289,7 @@ fn a_new_user_sees_the_guide_once() {
     browser.until("Number(document.getElementById('guide-picture').dataset.frames) > 1");
     browser.until("document.getElementById('step-output').className === 'todo'"); // there is none here
     browser.js("document.querySelector('[name=app][value=teams]').click()");
-    browser.until("document.getElementById('app-path').textContent.startsWith('Camera')");
+    browser.until("document.getElementById('app-path').textContent.startsWith('The arrow beside Camera')");
     if let Some(dir) = env::var_os("SHOTS") {
         browser.screenshot(&Path::new(&dir).join("guide.png"));
     }
@@ -356,7 +388,10 @@ fn presets_and_a_freeze_work_on_the_page() {
     browser.until("document.getElementById('room').open");
     browser.js("document.getElementById('keep-hidden').click()");
     assert_eq!(daemon.status().scene.label, "#20a040");
-    browser.js("document.querySelector('#presets [data-name=Open] .reset').click()");
+    let remove = "document.querySelector('#presets [data-name=Open] .reset')";
+    browser.js(&format!("{remove}.click()"));
+    browser.until(&format!("{remove}.textContent === 'Remove?'"));
+    browser.js(&format!("{remove}.click()"));
     browser.until("document.querySelectorAll('#presets li').length === 1");
 
     let composed = daemon.status().counters.composed;

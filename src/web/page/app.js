@@ -69,7 +69,7 @@ async function call(method, path, body, options = {}) {
     answer = await fetch(path, { method, body, ...options });
     data = await answer.json();
   } catch (error) {
-    throw new RequestError({ message: "Cannot reach bgcam", hint: "Check that it is running: bgcam status" });
+    throw new RequestError({ message: LOST, hint: "If it has stopped, start it with `systemctl --user start bgcam`" });
   }
   if (data && data.error) throw new RequestError(data.error, answer.status);
   if (!data || !("ok" in data)) return data;
@@ -77,6 +77,7 @@ async function call(method, path, body, options = {}) {
   return data.ok;
 }
 
+const LOST = "Cannot reach bgcam";
 const get = (path) => call("GET", path);
 const FORBIDDEN = 403;
 const PRECONDITION_REQUIRED = 428;
@@ -198,6 +199,7 @@ async function draw(stop, view, screen) {
       }
       canvas.drawImage(bitmap, 0, 0);
       bitmap.close();
+      screen.dataset.view = view;
       screen.dataset.frames = Number(screen.dataset.frames || 0) + 1;
       if (screen === stage && !$("veil").hidden) veil("");
     }
@@ -275,16 +277,20 @@ compare.onkeyup = (event) => presses(event) && showView(false);
 
 // Status ---------------------------------------------------------------------------------------------------------------
 
-let status = null, events = null, lost = 0;
+let status = null, events = null, lost = 0, heard = Date.now();
 
 function follow() {
   events?.close();
   clearTimeout(lost);
   if (document.hidden) return;
   events = new EventSource("/api/events");
-  events.onmessage = (event) => render(JSON.parse(event.data));
+  events.onmessage = (event) => {
+    heard = Date.now();
+    for (const box of $("toasts").children) if (box.firstChild.textContent === LOST) box.remove();
+    render(JSON.parse(event.data));
+  };
   events.onerror = () => {
-    headline("bad", "bgcam is not responding", "Reconnecting…");
+    headline("bad", "bgcam is not responding", Date.now() - heard < 5000 ? "Reconnecting…" : "If it has stopped, start it with `systemctl --user start bgcam`");
     // the browser does not retry after an error response
     if (events.readyState === EventSource.CLOSED) lost = setTimeout(reconnect, 1000);
   };
@@ -328,10 +334,11 @@ function showClosed() {
 }
 
 let announced = "";
+let detailed = "";
 function headline(kind, text, detail) {
   $("dot").className = `dot ${kind}`;
   setText($("headline"), text);
-  setText($("detail"), detail);
+  if (detailed !== detail) $("detail").replaceChildren(...withCommands((detailed = detail)));
   if (announced !== text) setText($("announce"), (announced = text));
 }
 
@@ -349,18 +356,20 @@ function summary({ camera, scene, mask, rates, outputs, readers, cpu_percent }) 
   const cpu = `CPU\u00a0${Math.round(cpu_percent)}\u00a0%`;
   if (scene.frozen) return ["warn", "Frozen", `Other people see your last frame as a still · Camera off · ${cpu}`];
   if (scene.paused) return ["warn", "Paused", `Other people see ${scene.pause_message ? `"${scene.pause_message}"` : 'a "Camera paused" card'} · Camera off · ${cpu}`];
-  if (camera.error) return ["bad", capital(camera.error.message), camera.error.hint || "Retrying…"];
-  if (mask.error) return ["bad", capital(mask.error.message), mask.error.hint || "Retrying…"];
+  if (camera.error) return ["bad", capital(camera.error.message), capital(camera.error.hint || "Retrying…")];
+  if (mask.error) return ["bad", capital(mask.error.message), capital(mask.error.hint || "Retrying…")];
   if (!camera.on) return ["", "Camera off", `${capital(camera.reason)} · ${cpu}`];
   const apps = [...new Set(readers.map((reader) => reader.name))];
   if (!apps.length && outputs.some((output) => output.read)) apps.push("an app");
   const failed = outputs.find((output) => output.failure);
-  const text = apps.length ? `Live in ${list(apps)}` : "Ready: only you can see this";
-  if (failed) return ["warn", capital(failed.failure.message), failed.failure.hint || ""];
+  const hasCamera = outputs.some(({ name }) => name !== "none");
+  const ready = hasCamera ? "Ready: only you can see this" : "No app can see you: there is no virtual camera";
+  const text = apps.length ? `Live in ${list(apps)}` : ready;
+  if (failed) return ["warn", capital(failed.failure.message), capital(failed.failure.hint || "")];
   const source = camera.source ? `${camera.source.name} ${camera.source.native.join("×")}` : "Opening camera…";
-  const reason = capital(camera.source ? camera.reason : camera.wanted);
-  const reduced = mask.degraded ? ["Edge quality reduced: CPU busy"] : [];
-  return [apps.length ? "good" : "", text, [source, reason, `${rates.output.toFixed(0)}\u00a0fps`, cpu, ...reduced].join(" · ")];
+  const reason = camera.source ? hasCamera && capital(camera.reason) : capital(camera.wanted);
+  const reduced = mask.degraded ? ["This computer is busy, so edges are less exact"] : [];
+  return [apps.length ? "good" : hasCamera ? "" : "warn", text, [source, reason, `${rates.output.toFixed(0)}\u00a0fps`, cpu, ...reduced].filter(Boolean).join(" · ")];
 }
 
 function render(next) {
@@ -371,7 +380,7 @@ function render(next) {
   headline(...summary(next));
   $("foot").textContent = `bgcam ${next.version}`;
   setText($("label"), scene.paused ? "" : capital(scene.label));
-  showRoom(scene);
+  showRoom(next);
   showGuideCamera(next);
   showChoiceError(next.choice_error);
   showOthers(next);
@@ -407,13 +416,17 @@ function showChoiceError(failure) {
 }
 
 /** Shows a banner while other people can see the room, or will after resuming. */
-function showRoom(scene) {
+function showRoom({ scene, readers, outputs }) {
   const banner = $("room-banner");
+  const isSeen = readers.length > 0 || outputs.some((output) => output.read);
+  const later = isSeen ? "Your room is visible." : "Your room will be visible in your next call.";
   $("room-badge").hidden = !scene.room_visible;
-  setText($("room-what"), scene.room_visible ? "Your room is visible." : "Your room will be visible when you resume.");
+  $("room-badge").classList.toggle("later", !isSeen);
+  setText($("room-badge-text"), isSeen ? "Your room is visible" : "This shows your room");
+  setText($("room-what"), scene.room_visible ? later : "Your room will be visible when you resume.");
   setText($("room-reason"), scene.room_reason ? `${capital(scene.room_reason)}.` : "");
   setText($("hide-room"), blursRoom(scene) ? "Blur my room" : "Hide my room");
-  banner.classList.toggle("later", !scene.room_visible);
+  banner.classList.toggle("later", !(scene.room_visible && isSeen));
   banner.hidden = !scene.room_reason;
 }
 

@@ -7,7 +7,7 @@ let providers = [], asking = false;
 
 /** Suggests the user's recent prompts, filled up with ideas. */
 function showChips() {
-  const prompts = entries.filter((entry) => !entry.imported && !entry.starter).map((entry) => entry.recipe.text);
+  const prompts = entries.filter((entry) => !entry.imported && !entry.starter && !entry.ancestors?.length).map((entry) => entry.recipe.text);
   const rows = [...new Set([...prompts.slice(0, 2), ...IDEAS])].slice(0, 4);
   if ([...$("chips").children].map((chip) => chip.title).join("\n") === rows.join("\n")) return;
   $("chips").replaceChildren(...rows.map((text) => createElement("button", {
@@ -20,17 +20,18 @@ function showChips() {
 /** Who learns the prompt, as a sentence. */
 function promptPrivacy({ name, note }) {
   if (name === "builtin") return "";
+  if (name === "local") return "Your prompt stays on this computer.";
   if (name === "command") return `Your prompt goes to ${note || "your own program"}.`;
   const server = note.replace(/^at (https?:\/\/)?/, "").split("/")[0];
   const isLocal = /^(localhost|127\.|\[::1\])/.test(server);
   return `Your prompt is sent to ${generatorName(name)} ${isLocal ? "on this computer" : server ? `(${server})` : ""}`.trim() + ".";
 }
 
-/** How to give a generator its API key. */
-function keySteps(name) {
-  return `It needs an API key. Save the key in a file that only you can read, with \`install -D -m 600 /dev/stdin ~/.config/bgcam/${name}.key\` ` +
-    `(paste the key, then press Enter and Ctrl+D). Then set \`key_file = "/home/you/.config/bgcam/${name}.key"\` under [prompt.${name}] in the settings file, ` +
-    "whose path is shown by `bgcam config path`.";
+/** How to give a generator its API key, or other credentials. */
+function keySteps({ name, credentials }) {
+  return `It needs an API key. Save the key in a file that only you can read: \`install -D -m 600 /dev/stdin ~/.config/bgcam/${name}.key\` ` +
+    `(paste the key, then press Enter and Ctrl+D). Then add \`[prompt.${name}]\nkey_file = "~/.config/bgcam/${name}.key"\` to the settings file ` +
+    "(`bgcam config path` shows where it is)." + (credentials ? ` Or ${credentials}.` : "");
 }
 
 /** An amount in US dollars; a few cents have more digits. */
@@ -65,7 +66,7 @@ function showProvider() {
   showEditor();
   if (!missing) return;
   const needsKey = missing.message.includes("no API key") && missing.message.includes(".key_file");
-  const text = needsKey ? keySteps(chosen.name) : [missing.message, missing.hint].filter(Boolean).map((part) => `${capital(part)}.`).join(" ");
+  const text = needsKey ? keySteps(chosen) : [missing.message, missing.hint].filter(Boolean).map((part) => `${capital(part)}.`).join(" ");
   $("provider-missing").replaceChildren(createElement("strong", { textContent: `${generatorName(chosen.name)} is not set up. ` }), ...withCommands(text));
 }
 
@@ -79,9 +80,12 @@ async function loadProviders() {
 }
 
 $("provider").onchange = showProvider;
+let endStillMissing = () => {};
 $("provider-again").onclick = () => attempt(async () => {
+  endStillMissing();
+  await request("reload");
   await loadProviders();
-  if (!$("provider-setup").hidden) toast(`${generatorName($("provider").value)} is still not set up`, { bad: true });
+  if (!$("provider-setup").hidden) endStillMissing = toast(`${generatorName($("provider").value)} is still not set up`, { bad: true });
 });
 
 async function loadStyles() {
@@ -92,7 +96,7 @@ async function loadStyles() {
 /** Shows the notes of images, such as a part of the prompt that was left out. */
 function showNotes(element, entries) {
   const notes = new Set((entries || []).flatMap((entry) => entry.notes || []));
-  setText(element, [...notes].map((note) => `${capital(note)}.`).join(" "));
+  element.replaceChildren(...[...notes].flatMap((note) => [...withCommands(`${capital(note)}.`), " "]));
 }
 
 let promptNumber = 0, createdId = null;

@@ -1,7 +1,12 @@
 // Edits of the current background by words, and the way back through them.
 "use strict";
 
-const known = (id) => entries.find((entry) => entry.id === id);
+let index = { of: null, byId: new Map() };
+
+function known(id) {
+  if (index.of !== entries) index = { of: entries, byId: new Map(entries.map((entry) => [entry.id, entry])) };
+  return index.byId.get(id);
+}
 
 /** The gallery image of the current background. */
 function currentEntry() {
@@ -10,7 +15,7 @@ function currentEntry() {
 }
 
 /** The image that an edit was made from; deleted ones are skipped, as the daemon does. */
-const before = (entry) => entry?.ancestors?.map(known).find(Boolean);
+const before = (entry) => known(entry?.ancestors?.find(known));
 const hasEdit = (entry) => Boolean(entry) && entries.some((other) => before(other)?.id === entry.id);
 
 /** Enables a button, or moves the focus on before it is disabled. */
@@ -32,11 +37,12 @@ function showEdit(background) {
 }
 
 /** Who makes the edit and what is sent, or why it is not possible. */
-function editorNote({ name, note, why_not: missing, edits }) {
+function editorNote({ name, note, why_not: missing, edits, why_no_edits: why }) {
   const editor = generatorName(name);
   if (missing) return `${editor} is not set up. Choose another generator under Create a background.`;
-  if (!edits) return `${editor} can't change images. Choose another generator under Create a background.`;
+  if (!edits) return `${editor} can't change images${why ? `: ${why}` : ""}. Choose another generator under Create a background.`;
   if (name === "builtin") return "The built-in painter can't change an image: it paints a new one from all your descriptions.";
+  if (name === "local") return "Your own generator changes it. Everything stays on this computer.";
   return `This background and your text go to ${editor}${note && name !== "command" ? ` (${note.replace(/^at /, "").split(",")[0]})` : ""}. Your video does not.`;
 }
 

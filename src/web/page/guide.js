@@ -114,9 +114,9 @@ $("guide-open").onclick = () => {
 
 // Where each app has its camera menu: a window with a bar of buttons, a menu, and the entry to choose.
 const APPS = {
-  zoom: { path: "Next to Start Video: ˄, then Virtual Background Cam", menu: [8, 14], button: [40, 122], bar: 118 },
-  meet: { path: "⋮ → Settings → Video → Camera → Virtual Background Cam", menu: [130, 26], button: [226, 122], bar: 118 },
-  teams: { path: "Camera ˅ at the top → Virtual Background Cam", menu: [128, 38], button: [226, 8], bar: 4 },
+  zoom: { path: "The arrow beside the video button, then Virtual Background Cam", menu: [8, 14], button: [40, 122], bar: 118 },
+  meet: { path: "The arrow beside the camera button, then Virtual Background Cam", menu: [130, 26], button: [226, 122], bar: 118 },
+  teams: { path: "The arrow beside Camera at the top, then Virtual Background Cam", menu: [128, 38], button: [226, 8], bar: 4 },
 };
 
 function shape(name, attributes, text) {

@@ -3,7 +3,7 @@
 
 const GROUPS = {
   Edge: { softness: "Softness", edge_shift: "Grow or shrink", decontaminate: "Remove colour fringe", light_wrap: "Light wrap", nearest_only: "Show only me" },
-  "Green screen": { green_screen: "Use my green screen", green_screen_tolerance: "Tolerance", green_screen_spill: "Remove its light" },
+  "Green screen": { green_screen: "Use my green screen", green_screen_color: "Colour", green_screen_tolerance: "Tolerance", green_screen_spill: "Remove its light" },
   Background: { background_opacity: "Opacity", background_blur: "Blur", background_brightness: "Brightness", background_saturation: "Saturation" },
   Lighting: { exposure_match: "Match background", low_light: "Low-light boost" },
   Framing: { zoom: "Zoom", pan_x: "Horizontal position", pan_y: "Vertical position", auto_frame: "Auto-framing" },
@@ -57,6 +57,11 @@ function control(setting, id) {
     const input = createElement("select", { id, onchange: () => sendLook(name, input.value) }, ...options);
     return { parts: [input], show: (value) => { input.value = value; } };
   }
+  if (type === "screen-colour") {
+    const input = createElement("input", { type: "text", id, placeholder: "auto", spellcheck: false, onchange: () => sendLook(name, input.value.trim() || "auto") });
+    const pick = createElement("button", { type: "button", className: "plain", textContent: "Pick from the picture", onclick: () => pickColour((colour) => sendLook(name, colour)) });
+    return { parts: [pick], below: [input], show: (value) => { if (document.activeElement !== input) input.value = value; } };
+  }
   const input = createElement("input", { type: "text", id, placeholder: "/home/you/logo.png", spellcheck: false, onchange: () => sendLook(name, input.value.trim()) });
   const file = createElement("input", { type: "file", accept: "image/png,image/webp,image/jpeg", className: "unseen", tabIndex: -1, "aria-label": "Upload an overlay image" });
   file.onchange = () => attempt(async () => {
@@ -66,6 +71,47 @@ function control(setting, id) {
   });
   const choose = createElement("button", { type: "button", className: "plain", textContent: "Choose a file…", onclick: () => file.click() });
   return { parts: [choose], below: [input, file], show: (value) => { if (document.activeElement !== input) input.value = value; } };
+}
+
+let picking = null;
+
+/** Shows the webcam until the user clicks on a colour in it; Escape or the button again cancels. */
+function pickColour(use) {
+  if (picking) return picking.abort();
+  picking = new AbortController();
+  const { signal } = picking;
+  const showPicking = (on) => {
+    $("picture").classList.toggle("picking", on);
+    showView(on);
+  };
+  showPicking(true);
+  $("stage").scrollIntoView({ block: "nearest" });
+  signal.addEventListener("abort", () => {
+    picking = null;
+    showPicking(false);
+  });
+  stage.addEventListener("click", (event) => {
+    if (stage.dataset.view !== "camera") return; // not yet a frame of the webcam
+    use(colourAt(event));
+    picking.abort();
+  }, { signal });
+  document.addEventListener("keydown", (event) => event.key === "Escape" && picking.abort(), { signal });
+}
+
+/** The mean colour of 9x9 pixels of the preview at the pointer, as #rrggbb. */
+function colourAt({ clientX, clientY }) {
+  const box = stage.getBoundingClientRect();
+  const scale = Math.min(box.width / stage.width, box.height / stage.height); // object-fit: contain
+  const pixel = (offset, length, pixels) => {
+    const at = Math.floor((offset - (length - pixels * scale) / 2) / scale);
+    return Math.min(Math.max(at - 4, 0), pixels - 9);
+  };
+  const x = pixel(clientX - box.left, box.width, stage.width);
+  const y = pixel(clientY - box.top, box.height, stage.height);
+  const { data } = stage.getContext("2d").getImageData(x, y, 9, 9);
+  const sums = [0, 0, 0];
+  data.forEach((value, index) => { if (index % 4 < 3) sums[index % 4] += value; });
+  return `#${sums.map((sum) => Math.round(sum / 81).toString(16).padStart(2, "0")).join("")}`;
 }
 
 function settingRow(setting, label) {

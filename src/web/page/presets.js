@@ -11,7 +11,7 @@ async function loadPresets() {
     const use = createElement("button", { type: "button", className: "pick", title: `${capital(preset.background)}`, "aria-pressed": preset.current }, createElement("span", { textContent: preset.name }));
     use.onclick = () => attempt(() => request({ "use-preset": { name: preset.name } }));
     const remove = createElement("button", { type: "button", className: "reset", title: "Remove", "aria-label": `Remove the preset ${preset.name}` }, icon("bin"));
-    remove.onclick = () => attempt(async () => {
+    remove.onclick = () => askTwice(remove, `Remove ${preset.name}`, async () => {
       await request({ "remove-preset": { name: preset.name } });
       await loadPresets();
     });
@@ -21,6 +21,20 @@ async function loadPresets() {
   }));
   [...$("presets").children].find((row) => row.dataset.name === focused)?.firstChild.focus();
   $("presets-empty").hidden = presets.length > 0;
+}
+
+/** Runs an action that cannot be undone, if the button is pressed a second time within a few seconds. */
+function askTwice(button, text, action) {
+  if (button.classList.contains("sure")) return attempt(action);
+  const [label, parts] = [button.getAttribute("aria-label"), [...button.childNodes]];
+  button.classList.add("sure");
+  button.setAttribute("aria-label", `${text}? Press again`);
+  button.replaceChildren("Remove?");
+  setTimeout(() => {
+    button.classList.remove("sure");
+    button.setAttribute("aria-label", label);
+    button.replaceChildren(...parts);
+  }, 4000);
 }
 
 /** Marks the preset in effect, once a change of the scene is complete: a slider causes many. */
