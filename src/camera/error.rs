@@ -122,9 +122,9 @@ impl CameraError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoCamera => "connect one; to try bgcam without one, use `bgcam daemon --camera demo`",
+            Self::NoCamera => "connect one; to try bgcam without one, use `bgcam set-camera demo`",
             Self::NotFound { available, .. } if available.is_empty() => {
-                "no camera is connected; to try bgcam without one, use `bgcam daemon --camera demo`"
+                "no camera is connected; to try bgcam without one, use `bgcam set-camera demo`"
             }
             Self::NotFound { available, .. } => return Some(format!("available: {}", available.join(", "))),
             Self::Denied { .. } => "run `sudo usermod -aG video $USER`, then log out and back in",

@@ -74,7 +74,7 @@ fn list(with_formats: bool, as_json: bool) -> io::Result<()> {
     }
     let mut out = io::stdout().lock();
     if devices.cameras.iter().all(|camera| camera.device.virtual_) {
-        note("no webcam found; to try bgcam without one, use `bgcam daemon --camera demo`");
+        note("no webcam found; to try bgcam without one, use `bgcam set-camera demo`");
     }
     for camera in &devices.cameras {
         write_camera(&mut out, camera, with_formats)?;

@@ -79,7 +79,10 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::SetPrompt(args) => prompt::set_prompt(args),
         Command::Gallery { command, json } => gallery::run(command.unwrap_or(GalleryCommand::List), json),
         Command::Generator(options) => generator::run(options),
-        Command::Providers { json, test } => prompt::list_providers(json, test.as_deref()),
+        Command::Providers(args) => match args.test {
+            Some(name) => prompt::test_provider(&name),
+            None => prompt::list_providers(args.name.as_deref(), args.json),
+        },
         Command::SetImage { path, fit } => set_file(BackgroundSpec::Image { path, fit: Fit::default() }, fit),
         Command::SetVideo { path, fit } => set_file(BackgroundSpec::Video { path, fit: Fit::default() }, fit),
         Command::SetSlideshow(SlideshowArgs { path, every, shuffle, fit }) => {

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{CliError, args::PromptArgs, ask, client, gallery, settings, show};
+use super::{CliError, args::PromptArgs, ask, client, gallery, note, settings, show};
 use crate::style::{DIM, GOOD};
 use crate::{
     control::{
@@ -15,10 +15,9 @@ use crate::{
     error::Failure,
     gallery::Entry,
     prompt::{
-        self, Cost, JobStatus, Progress, PromptRequest,
+        self, Cost, JobStatus, Name, Progress, PromptError, PromptRequest,
         catalogue::{self, ProviderInfo},
         dollars, one_line,
-        settings::PromptSettings,
     },
 };
 
@@ -167,34 +166,47 @@ impl ProgressBar {
     }
 }
 
-/// Lists the image providers, or generates a test image with one.
-pub(super) fn list_providers(json: bool, test: Option<&str>) -> Result<(), CliError> {
+/// Lists the image providers, or shows one.
+pub(super) fn list_providers(name: Option<&str>, json: bool) -> Result<(), CliError> {
     let settings = settings()?.prompt;
-    if let Some(name) = test {
-        return test_provider(name, &settings);
+    let mut list = catalogue::list(&settings);
+    if let Some(name) = name {
+        let known: Name =
+            name.parse().map_err(|_| Failure::from(PromptError::UnknownProvider { name: name.into() }))?;
+        list.retain(|info| info.name == known);
     }
-    let list = catalogue::list(&settings);
     if json {
         return Ok(show::json(&list)?);
     }
     let mut out = anstream::stdout().lock();
-    Ok(list.iter().try_for_each(|info| write_provider(&mut out, info, &settings.provider))?)
+    for info in &list {
+        let is_default = info.name.as_str() == settings.provider;
+        write_provider(&mut out, info, is_default, name.is_some() || is_default)?;
+    }
+    if name.is_none() && list.iter().any(|info| info.why_not.is_some()) {
+        note("`bgcam providers NAME` shows how to set one up");
+    }
+    Ok(())
 }
 
-fn write_provider(out: &mut impl Write, info: &ProviderInfo, default: &str) -> io::Result<()> {
+/// Writes a line about a provider, and `with_hint` another one on how to set it up.
+fn write_provider(out: &mut impl Write, info: &ProviderInfo, is_default: bool, with_hint: bool) -> io::Result<()> {
     let name = info.name.to_string();
-    let marker = if name == default { "*" } else { " " };
+    let marker = if is_default { "*" } else { " " };
     match &info.why_not {
-        None => writeln!(out, "{marker} {name:11} {GOOD}ready{GOOD:#}     {} {}", info.model, info.note),
+        None => writeln!(out, "{marker} {name:11} {GOOD}ready{GOOD:#}: {} {}", info.model, info.note),
         Some(failure) => {
-            writeln!(out, "{marker} {name:11} not ready {failure}")?;
+            let what = failure.message.replace(&format!("provider {name}"), "it");
+            writeln!(out, "{marker} {name:11} not ready: {what}")?;
             let hint = |hint| writeln!(out, "                        {DIM}hint: {hint}{DIM:#}");
-            failure.hint.iter().try_for_each(hint)
+            failure.hint.iter().filter(|_| with_hint).try_for_each(hint)
         }
     }
 }
 
-fn test_provider(name: &str, settings: &PromptSettings) -> Result<(), CliError> {
+/// Generates a test image.
+pub(super) fn test_provider(name: &str) -> Result<(), CliError> {
+    let settings = &settings()?.prompt;
     let fail = |error| CliError::Failed(Failure::from(error));
     let provider = catalogue::open(name, settings).map_err(fail)?;
     let request = PromptRequest { text: "a plain wall with soft light".to_owned(), ..PromptRequest::default() };

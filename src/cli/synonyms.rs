@@ -31,16 +31,22 @@ const SYNONYMS: [(&[&str], &str); 21] = [
 pub(super) fn suggest(mut error: clap::Error) -> clap::Error {
     if error.kind() == ErrorKind::InvalidSubcommand
         && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
-        && let Some(command) = command_for(word)
+        && let Some(command) = command_for(word).or_else(|| most_similar(word, &error))
     {
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![command.to_owned()]));
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![command]));
     }
     error
 }
 
-fn command_for(word: &str) -> Option<&'static str> {
+/// The most similar of the commands that clap suggests; it suggests every one that starts with `set-`.
+fn most_similar(word: &str, error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::Strings(similar)) = error.get(ContextKind::SuggestedSubcommand) else { return None };
+    similar.iter().min_by_key(|command| strsim::osa_distance(command, word)).cloned()
+}
+
+fn command_for(word: &str) -> Option<String> {
     let word = word.to_lowercase();
-    SYNONYMS.iter().find(|(words, _)| words.contains(&&*word)).map(|(_, command)| *command)
+    SYNONYMS.iter().find(|(words, _)| words.contains(&&*word)).map(|(_, command)| (*command).to_owned())
 }
 
 #[cfg(test)]
@@ -60,6 +66,8 @@ mod tests {
             let error = suggest(Cli::try_parse_from(line).unwrap_err()).to_string();
             assert!(error.contains(&format!("'{command}'")), "{line:?}: {error}");
         }
+        let one = suggest(Cli::try_parse_from(["bgcam", "set-promt"]).unwrap_err()).to_string();
+        assert!(one.contains("'set-prompt'") && !one.contains("set-blur"), "{one}");
         let unknown = suggest(Cli::try_parse_from(["bgcam", "xyzzy"]).unwrap_err()).to_string();
         assert!(!unknown.contains("similar"), "{unknown}");
     }

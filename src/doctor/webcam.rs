@@ -75,7 +75,7 @@ fn missing(system: &System, cameras: &Cameras, wanted: &str) -> Finding {
         return libcamera::missing(system);
     }
     Finding::fail(CHECK, "no webcam is connected, or a privacy switch or shutter has turned it off")
-        .fix("bgcam daemon --camera demo", "uses a demo camera instead")
+        .fix("bgcam set-camera demo", "uses a demo camera instead")
 }
 
 fn denied(system: &System, node: &Path) -> Finding {
@@ -198,7 +198,7 @@ mod tests {
         let machine = FakeMachine::new().fake(|fake| fake.cameras = Cameras::default());
         let found = finding(&machine, "webcam");
         assert!(found.level == Level::Fail && !found.blocks, "{found:?}");
-        assert_eq!(found.fix.unwrap().command.unwrap(), "bgcam daemon --camera demo");
+        assert_eq!(found.fix.unwrap().command.unwrap(), "bgcam set-camera demo");
         assert!(report(&machine).can_run);
     }
 

@@ -13,6 +13,19 @@ use crate::{
     sink::SinkSpec,
 };
 
+/// The arguments of `bgcam providers`.
+#[derive(Debug, Args)]
+pub struct ProvidersArgs {
+    /// Show only this provider, with what is missing and how to set it up
+    pub name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Generate a test image with this provider (costs as much as an image; not counted)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "json"])]
+    pub test: Option<String>,
+}
+
 /// The arguments of `bgcam set-prompt`.
 #[derive(Debug, Args)]
 pub struct PromptArgs {
@@ -43,7 +56,7 @@ pub struct PromptArgs {
     /// Image size in pixels [default: the output size]
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     pub size: Option<Size>,
-    /// Style
+    /// How the image is painted
     #[arg(long, value_parser = PossibleValuesParser::new(STYLES.map(|(name, _)| name)))]
     pub style: Option<String>,
     /// What the image should not contain

@@ -11,8 +11,8 @@ use clap_complete::Shell;
 
 pub use self::{
     flags::{
-        ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, OverlayArgs, PresetCommand, PromptArgs, SetupArgs,
-        SlideshowArgs, StatusArgs, TrayArgs,
+        ConfigCommand, DaemonArgs, DevicesCommand, GalleryCommand, OverlayArgs, PresetCommand, PromptArgs,
+        ProvidersArgs, SetupArgs, SlideshowArgs, StatusArgs, TrayArgs,
     },
     generator::{GeneratorArgs, GeneratorCommand, GeneratorOptions},
 };
@@ -75,15 +75,8 @@ pub enum Command {
     },
 
     /// List image providers and whether each is configured
-    #[command(after_help = "Examples:\n  bgcam providers\n  bgcam providers --test openai")]
-    Providers {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        /// Generate a test image with this provider (may incur a cost)
-        #[arg(long, value_name = "NAME")]
-        test: Option<String>,
-    },
+    #[command(after_help = "Examples:\n  bgcam providers\n  bgcam providers openai")]
+    Providers(ProvidersArgs),
 
     /// Set up, show or remove an image generator on this machine
     ///
