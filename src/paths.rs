@@ -53,6 +53,14 @@ pub fn runtime_dir() -> PathBuf {
     }
 }
 
+/// The path in a setting or request; `~/` at the start is the home directory, as in a shell.
+pub fn expand_home(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
 fn home(variable: &str, below_home: &str) -> PathBuf {
     absolute(env::var_os(variable))
         .unwrap_or_else(|| env::home_dir().unwrap_or_else(|| PathBuf::from("/")).join(below_home))

@@ -11,7 +11,7 @@ use csscolorparser::NAMED_COLORS;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{BackgroundError, Fit};
-use crate::error::nearest;
+use crate::{error::nearest, paths::expand_home};
 
 /// The strength of `blur` without a number.
 pub const DEFAULT_BLUR: u8 = 50;
@@ -219,14 +219,6 @@ fn slideshow(path: PathBuf) -> BackgroundSpec {
 
 fn empty(word: &str) -> BackgroundError {
     BackgroundError::BadSpec { text: word.to_owned(), suggestion: None }
-}
-
-/// Expands `~/`, as the shell does for arguments but not for lines of the config.
-fn expand_home(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
-    }
 }
 
 /// Whether the name is that of a video; the content decides when it is loaded.

@@ -30,6 +30,7 @@ pub(super) fn recipe(text: &str) -> Recipe {
         style: String::new(),
         provider: "openai".to_owned(),
         model: String::new(),
+        variant: String::new(),
         seed: None,
         size: (32, 18),
         parent: None,

@@ -7,5 +7,6 @@ pub mod core_dump;
 #[cfg(test)]
 mod old_processors;
 pub(crate) mod poll;
+pub(crate) mod scope;
 pub(crate) mod suspend;
 pub mod telemetry;

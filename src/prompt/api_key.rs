@@ -9,6 +9,7 @@ use std::{
 use secrecy::SecretString;
 
 use super::{Name, PromptError};
+use crate::paths::expand_home;
 
 /// The maximum length of a key in bytes. The longest known keys are AWS session tokens.
 const MAX_LEN: u64 = 16 << 10;
@@ -34,8 +35,8 @@ impl KeySources<'_> {
             return self.check(text, self.variable).map(Some);
         }
         if !self.file.is_empty() {
-            let path = Path::new(self.file);
-            let text = read(path).map_err(|source| self.unreadable(path, source))?;
+            let path = expand_home(self.file);
+            let text = read(&path).map_err(|source| self.unreadable(&path, source))?;
             return self.check(text, self.file).map(Some);
         }
         let Some(path) = self.credential() else { return Ok(None) };

@@ -163,6 +163,21 @@ impl PromptError {
         }
     }
 
+    /// Whether the server may have generated the image, so that it is billed, and would be billed again after a retry.
+    pub fn may_be_billed(&self) -> bool {
+        match self {
+            Self::TimedOut { .. }
+            | Self::ConnectionLost { .. }
+            | Self::BadResponse { .. }
+            | Self::NotAnImage { .. }
+            | Self::ResponseTooLarge { .. }
+            | Self::ForeignImageHost { .. }
+            | Self::Internal(_) => true,
+            Self::Server { status, .. } | Self::Proxy { status: Some(status), .. } => matches!(status, 408 | 504),
+            _ => false,
+        }
+    }
+
     fn kind(&self) -> Kind {
         match self {
             Self::EmptyPrompt
@@ -243,7 +258,7 @@ impl PromptError {
             | Self::BadResponse { .. }
             | Self::NotAnImage { .. }
             | Self::ResponseTooLarge { .. } => {
-                "try again, or use another provider: set-prompt --provider builtin".to_owned()
+                "try again, or use the painter: `bgcam set-prompt --provider builtin`".to_owned()
             }
             Self::Redirected { provider, to, .. } => {
                 format!("if {to} is correct, set it as the URL in [prompt.{provider}]")
@@ -255,7 +270,7 @@ impl PromptError {
             Self::Moderated { .. } => "try rewording it".to_owned(),
             Self::Throttled { .. } => "wait a minute and try again".to_owned(),
             Self::QuotaExceeded { provider, .. } => {
-                format!("check your {provider} account, or use set-prompt --provider builtin")
+                format!("check your {provider} account, or use the painter: `bgcam set-prompt --provider builtin`")
             }
             Self::ForeignImageHost { provider, host } => {
                 format!("if you trust it, add {host:?} to {}", Hints::of(*provider).image_hosts?)

@@ -10,8 +10,8 @@ use super::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
     ProviderSettings, Recipe, SizeRequest, SourceImage, Task,
     api_key::KeySources,
-    http::{Http, ImageHosts, ImageRequest, KeyHeader, Pointer, ResponseFuture, at_once, check_url},
-    sizes::Pixels,
+    http::{Http, ImageHosts, ImageRequest, KeyHeader, Pointer, ResponseFuture, at_once, check_hosts, parse_url},
+    sizes::{self, Pixels},
 };
 
 /// What distinguishes one hosted service from another.
@@ -24,6 +24,8 @@ pub trait Service: fmt::Debug + Clone + PartialEq + Send + Sync + 'static {
     const URL_SETTING: &'static str;
     /// The path of requests, unless it [depends on the model](Self::model_path).
     const PATH: &'static str = "images/generations";
+    /// The path of edits, if it is another.
+    const EDITS_PATH: &'static str = Self::PATH;
     /// How requests carry the API key.
     const KEY_HEADER: KeyHeader = KeyHeader::Bearer;
     /// The service's domains that images may be downloaded from, besides the server itself.
@@ -43,11 +45,18 @@ pub trait Service: fmt::Debug + Clone + PartialEq + Send + Sync + 'static {
     }
 
     /// The size to request: the supported size closest to `size`.
-    fn size_for(size: SizeRequest) -> Pixels;
+    fn size_for(size: SizeRequest) -> Pixels {
+        size.requested_or(None, 16).unwrap_or_else(|| sizes::of_area(size.pixels, 1280.0 * 720.0, 16))
+    }
 
     /// The price of an image in US dollars, as of November 2026; `None` if it is unknown.
     fn price(_model: &str, _size: Pixels) -> Option<f64> {
         None
+    }
+
+    /// The price of an edit with a result of this size, as [`price`](Self::price).
+    fn edit_price(model: &str, size: Pixels) -> Option<f64> {
+        Self::price(model, size)
     }
 
     /// The path of requests for a model; `None` if all models have the same, [`PATH`](Self::PATH).
@@ -112,7 +121,8 @@ impl<S: Service> Default for Settings<S> {
 
 impl<S: Service> ProviderSettings for Settings<S> {
     fn check(&self) -> Result<(), PromptError> {
-        check_url(S::URL_SETTING, &self.base_url)
+        parse_url(S::URL_SETTING, &self.base_url)?;
+        check_hosts(S::hints().image_hosts.unwrap_or(S::URL_SETTING), &self.image_hosts)
     }
 
     fn key_variable(&self) -> Option<&str> {
@@ -170,6 +180,10 @@ impl<S: Service> Provider for Hosted<S> {
         if self.is_original() { S::price(model, size) } else { self.http.is_local().then_some(0.0) }
     }
 
+    fn edit_price(&self, model: &str, size: Pixels) -> Option<f64> {
+        if self.is_original() { S::edit_price(model, size) } else { self.http.is_local().then_some(0.0) }
+    }
+
     fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(task))
     }
@@ -185,8 +199,11 @@ impl<S: Service> Hosted<S> {
         let mut body = S::body(recipe);
         source.into_iter().for_each(|image| S::add_image(&mut body, &recipe.model, image));
         let model_path = S::model_path(&recipe.model);
+        let path = if source.is_some() { S::EDITS_PATH } else { S::PATH };
+        let url = self.http.url(model_path.as_deref().unwrap_or(path));
+        let model_path = model_path.map(|_| url.path().to_owned());
         let request = ImageRequest {
-            url: self.http.url(model_path.as_deref().unwrap_or(S::PATH)),
+            url,
             model: &recipe.model,
             body,
             optional: S::OPTIONAL,
@@ -196,18 +213,12 @@ impl<S: Service> Hosted<S> {
         let generated = self.http.generate_image(request, progress, receive).await;
         generated.map_err(|error| match error {
             // A path that the server does not know is a model that it does not have.
-            PromptError::NoSuchPath { provider, detail, .. } if model_path.is_some() => {
+            PromptError::NoSuchPath { provider, detail, path, .. } if model_path == Some(path.clone()) => {
                 PromptError::ModelNotFound { provider, model: recipe.model.clone(), region: String::new(), detail }
             }
             other => other,
         })
     }
-}
-
-/// A model id as a path: its slashes separate the segments.
-pub(super) fn path_of(model: &str) -> String {
-    let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || "-._/".contains(*letter);
-    model.chars().filter(is_plain).collect()
 }
 
 /// How a diffusion model takes a negative prompt: FLUX has no field for it, and tends to draw what a prompt mentions.

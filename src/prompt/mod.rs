@@ -36,7 +36,9 @@ pub use error::PromptError;
 pub use name::Name;
 pub use plan::{edit_recipe, recipe};
 pub use progress::{FinishedPrompt, JobStatus, OnProgress, Progress};
-pub use provider::{Hints, ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, Task, UnsupportedOption};
+pub use provider::{
+    Hints, ImageFuture, Negative, Provider, ProviderSettings, SizeRequest, SizeSource, Task, UnsupportedOption,
+};
 pub use received::receive;
 pub use request::{MAX_COUNT, PromptRequest};
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,9 @@ pub struct Recipe {
     /// The provider's model id; empty if the provider has no models.
     #[serde(default)]
     pub model: String,
+    /// What else the image depends on, such as the quality or your own weights; empty for the default.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
     /// The requested seed; `None` lets the provider choose.
     #[serde(default)]
     pub seed: Option<u64>,

@@ -49,11 +49,14 @@ fn seed_note(request: &PromptRequest, provider: &dyn Provider, model: &str) -> O
 fn size_note(request: &PromptRequest, provider: &dyn Provider, model: &str, frame_size: (u32, u32)) -> Option<String> {
     let requested = request.size?;
     let text = |size: (u32, u32)| format!("{}x{}", size.0, size.1);
-    if !provider.takes_size() {
-        let reason = provider.lacks(model, UnsupportedOption::Size);
+    if !provider.takes_size(request.edit) {
+        let reason = match provider.takes_size(false) {
+            true => format!("{} edits images in their own size", provider.title()),
+            false => provider.lacks(model, UnsupportedOption::Size),
+        };
         return Some(format!("{reason}, so size {} was ignored", text(requested)));
     }
-    let used = provider.size_for(model, SizeRequest::new(request.size, frame_size));
+    let used = provider.size_for(model, SizeRequest::new(request.size, frame_size, false));
     (used != requested).then(|| {
         let title = provider.title();
         format!("{title} cannot generate images of {}, so the nearest size was used: {}", text(requested), text(used))
@@ -175,6 +178,13 @@ mod tests {
             ["provider stability edits with model \"control-structure\", so \"core\" was ignored"]
         );
         assert_eq!(notes("gemini"), Vec::<String>::new());
+        let request = PromptRequest { size: Some((640, 480)), edit: true, ..PromptRequest::default() };
+        let notes = |name| ignored_options(&request, &*catalogue::open(name, &settings).unwrap(), (640, 480));
+        for name in ["stability", "bedrock"] {
+            let expected = format!("provider {name} edits images in their own size, so size 640x480 was ignored");
+            assert_eq!(notes(name), [expected]);
+        }
+        assert!(notes("comfyui")[0].contains("no %width%"));
     }
 
     #[test]

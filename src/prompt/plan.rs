@@ -30,7 +30,7 @@ pub fn recipe(
         None if request.raw => "",
         None => settings.negative.trim(),
     };
-    finish(request, provider, model, prompt, unwanted, frame_size)
+    finish(request, provider, model, prompt, unwanted, SizeRequest::new(request.size, frame_size, false))
 }
 
 /// The recipe for `request`, an edit of an image with `size`, of which the recipe records `parent`.
@@ -56,6 +56,7 @@ pub fn edit_recipe(
         None if request.raw || negative == Negative::InPrompt => "",
         None => settings.negative.trim(),
     };
+    let size = SizeRequest::new(request.size, size, true);
     let recipe = Recipe { parent: Some(parent), ..finish(request, provider, model, prompt, unwanted, size)? };
     match support {
         EditSupport::Unsupported(why) => Err(PromptError::cannot_edit(&recipe, why)),
@@ -70,7 +71,7 @@ fn finish(
     model: String,
     mut prompt: String,
     unwanted: &str,
-    size: (u32, u32),
+    size: SizeRequest,
 ) -> Result<Recipe, PromptError> {
     let text = request.text.trim();
     check_length(text)?;
@@ -80,7 +81,7 @@ fn finish(
         prompt.push_str(unwanted);
     }
     let has_field = matches!(support, Negative::Field | Negative::Painter);
-    let size = provider.size_for(&model, SizeRequest::new(request.size, size));
+    let size = provider.size_for(&model, size);
     Ok(Recipe {
         text: text.to_owned(),
         prompt,
@@ -88,6 +89,7 @@ fn finish(
         style: request.style.clone().filter(|_| support == Negative::Painter).unwrap_or_default(),
         provider: provider.name().to_string(),
         model,
+        variant: provider.variant().to_owned(),
         seed: request.seed,
         size,
         parent: None,

@@ -49,6 +49,9 @@ pub trait ProviderSettings {
         None
     }
 
+    /// Releases what was opened with other settings; called when these are in effect.
+    fn applied(&self) {}
+
     /// What this provider adds to the hints of errors; the same for all settings.
     fn hints(&self) -> Hints {
         Hints::default()
@@ -93,6 +96,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What the image depends on besides the recipe's other fields, such as the quality; empty for the default.
+    fn variant(&self) -> &str {
+        ""
+    }
+
     /// How the model takes a negative prompt.
     fn negative(&self, _model: &str) -> Negative {
         Negative::Field
@@ -103,8 +111,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
         true
     }
 
-    /// Whether the provider takes a size.
-    fn takes_size(&self) -> bool {
+    /// Whether the provider takes a size, for a new image or for an edit.
+    fn takes_size(&self, _is_edit: bool) -> bool {
         true
     }
 
@@ -122,6 +130,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
         format!("{} does not support {}", self.title(), option.name())
     }
 
+    /// Whether a server on this machine listens; true for others. Blocks for a moment.
+    fn is_listening(&self) -> bool {
+        true
+    }
+
     /// Whether the server is the provider's own, so that the known end dates of its models apply; a compatible service
     /// may still offer them.
     fn is_original(&self) -> bool {
@@ -131,6 +144,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// The price of an image in US dollars, as of November 2026; `None` if it is unknown.
     fn price(&self, _model: &str, _size: Pixels) -> Option<f64> {
         None
+    }
+
+    /// The price of an edit with a result of this size, as [`price`](Self::price).
+    fn edit_price(&self, model: &str, size: Pixels) -> Option<f64> {
+        self.price(model, size)
     }
 
     /// The time limit for one image.
@@ -172,8 +190,16 @@ impl dyn Provider + '_ {
         let limit = self.time_limit();
         let timed_out = PromptError::TimedOut { provider: self.name(), limit };
         let image = tokio::time::timeout(limit, self.start(task)).await.unwrap_or(Err(timed_out))?;
-        let cost = image.cost.or_else(|| self.price(&recipe.model, recipe.size));
+        let cost = image.cost.or_else(|| self.price_of(recipe));
         Ok(GeneratedImage { cost, ..image })
+    }
+
+    /// The price of the image of a recipe in US dollars, as of November 2026; `None` if it is unknown.
+    pub(crate) fn price_of(&self, recipe: &Recipe) -> Option<f64> {
+        match recipe.parent {
+            Some(_) => self.edit_price(&recipe.model, recipe.size),
+            None => self.price(&recipe.model, recipe.size),
+        }
     }
 
     /// Checks that the provider has not retired `model` before `now`, as far as that is known.
@@ -207,7 +233,7 @@ impl dyn Provider + '_ {
     }
 
     /// The model to use: the requested one, else the configured one; empty if there are no models to choose from.
-    pub(super) fn model_for(&self, requested: Option<&str>) -> String {
+    pub(crate) fn model_for(&self, requested: Option<&str>) -> String {
         self.model().map(|configured| requested.unwrap_or(configured)).unwrap_or_default().to_owned()
     }
 }
@@ -230,24 +256,48 @@ pub enum Negative {
 pub struct SizeRequest {
     /// Width and height in pixels.
     pub pixels: Pixels,
-    /// Whether the user requested this size; otherwise it is the output size.
-    pub explicit: bool,
+    /// Where they come from.
+    pub source: SizeSource,
+}
+
+/// Where a requested size comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SizeSource {
+    /// The user.
+    User,
+    /// The output.
+    Output,
+    /// The image that is edited.
+    Edited,
 }
 
 impl SizeRequest {
-    /// The size that the user requested, or else the output size.
-    pub fn new(requested: Option<Pixels>, frame: Pixels) -> Self {
-        Self { pixels: requested.unwrap_or(frame), explicit: requested.is_some() }
+    /// The size that the user requested, or else that of `other`, the output or the edited image.
+    pub fn new(requested: Option<Pixels>, other: Pixels, is_edit: bool) -> Self {
+        let source = match requested {
+            Some(_) => SizeSource::User,
+            None if is_edit => SizeSource::Edited,
+            None => SizeSource::Output,
+        };
+        Self { pixels: requested.unwrap_or(other), source }
     }
 
     /// The size that the user requested.
     pub fn requested(self) -> Option<Pixels> {
-        self.explicit.then_some(self.pixels)
+        (self.source == SizeSource::User).then_some(self.pixels)
     }
 
-    /// The size that the user requested, in multiples of `step`, or else the configured one.
+    /// The size that the user requested, in multiples of `step`, or else the configured one. An edit keeps the ratio of
+    /// its image, at about the configured number of pixels.
     pub(super) fn requested_or(self, configured: Option<Pixels>, step: u32) -> Option<Pixels> {
-        self.requested().map(|size| sizes::bounded(size, step)).or(configured)
+        match self.source {
+            SizeSource::User => Some(sizes::bounded(self.pixels, step)),
+            SizeSource::Output => configured,
+            SizeSource::Edited => configured.map(|(width, height)| {
+                let area = width as f32 * height as f32;
+                sizes::of_area(self.pixels, area, step.max(8))
+            }),
+        }
     }
 }
 

@@ -96,6 +96,16 @@ pub(super) const STABLE_IMAGE: &Ratios = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::SizeRequest;
+
+    #[test]
+    fn an_edit_keeps_the_ratio_of_its_image() {
+        let configured = Some((768, 448));
+        let size = |requested, is_edit| SizeRequest::new(requested, (800, 600), is_edit).requested_or(configured, 8);
+        assert_eq!(size(None, false), configured);
+        assert_eq!(size(None, true), Some((680, 504)));
+        assert_eq!(size(Some((500, 299)), true), Some((504, 296)));
+    }
 
     #[test]
     fn sizes_are_parsed() {

@@ -67,6 +67,26 @@ async fn a_rejected_field_of_an_edit_is_dropped_and_the_image_is_sent_again() {
 }
 
 #[tokio::test]
+async fn azure_gets_the_same_form_at_the_address_of_the_deployment() {
+    let server = Server::always(json(200, &json!({"data": [{"b64_json": base64()}]}))).await;
+    let mut set = set(&server.url);
+    set.settings.azure.deployment = "my-images".to_owned();
+    for (version, line, has_model) in [
+        ("2025-04-01-preview", "/openai/deployments/my-images/images/edits?api-version=2025-04-01-preview", false),
+        ("v1", "/openai/v1/images/edits?api-version=preview", true),
+    ] {
+        set.settings.azure.api_version = version.to_owned();
+        assert_eq!(edit("azure", &set.settings).await.unwrap().bytes, png());
+        let requests = server.requests();
+        let request = requests.last().unwrap();
+        assert_eq!(request.line, format!("POST {line}"));
+        assert!(request.headers.contains(&format!("api-key: {CANARY}\n")), "{request:?}");
+        assert!(has_image(&request.body, &png()) && has_field(&request.body, "prompt", "make it night. Keep"));
+        assert_eq!(has_field(&request.body, "model", "my-images"), has_model);
+    }
+}
+
+#[tokio::test]
 async fn a_compatible_server_without_edits_is_reported_as_such() {
     let server = Server::always(text(404, "404 page not found")).await;
     let error = edit("openai", &set(&server.url).settings).await.unwrap_err();
@@ -94,6 +114,7 @@ async fn hosted_services_get_the_image_in_their_own_field() {
     let data = json!({"data": [{"b64_json": base64()}]});
     let vertex = json!({"candidates": [{"content": {"parts": [{"inlineData": {"data": base64()}}]}}]});
     for (name, model, pointer, expected, response) in [
+        ("xai", "grok-imagine-image", "/image/url", json!(url), &data),
         ("openrouter", "google/gemini", "/input_references/0/image_url/url", json!(url), &data),
         ("bfl", "flux-2-pro", "/input_image", json!(base64()), &data),
         ("fal", "fal-ai/flux-pro/kontext", "/image_url", json!(url), &data),
@@ -115,17 +136,20 @@ async fn hosted_services_get_the_image_in_their_own_field() {
         .await;
         let mut set = set(&server.url);
         set.settings.openrouter.model = model.to_owned();
+        set.settings.xai.model = model.to_owned();
         set.settings.bfl.model = model.to_owned();
         set.settings.fal.model = model.to_owned();
         set.settings.vertex.model = model.to_owned();
         assert_eq!(edit(name, &set.settings).await.unwrap().bytes, png(), "{model}");
-        let body = server.requests()[0].json();
+        let request = &server.requests()[0];
+        assert_eq!(name == "xai", request.line.ends_with("/images/edits"), "{}", request.line);
+        let body = request.json();
         assert_eq!(body.pointer(pointer), Some(&expected), "{model}: {body}");
         assert!(body.to_string().contains("make it night. Keep"), "{body}");
     }
     let mut set = set("http://127.0.0.1:1");
     set.settings.bfl.model = "flux-pro-1.1".to_owned();
-    for (name, reason) in [("bfl", "only FLUX.2"), ("fal", "fal-ai/flux-pro/kontext"), ("together", "set-prompt")] {
+    for (name, reason) in [("bfl", "only FLUX.2"), ("fal", "fal-ai/flux-pro/kontext"), ("together", "public server")] {
         let failure = Failure::from(edit(name, &set.settings).await.unwrap_err());
         assert!(format!("{failure} {:?}", failure.hint).contains(reason), "{failure:?}");
     }

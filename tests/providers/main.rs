@@ -86,15 +86,17 @@ fn unconfigured_providers_are_listed_with_a_hint() {
     for variable in [&mut settings.openai.key_env, &mut settings.stability.key_env] {
         *variable = "BGCAM_TEST_NO_SUCH_KEY".to_owned();
     }
+    settings.sdwebui.url = "http://127.0.0.1:1".to_owned();
     let list = catalogue::list(&settings);
     let info = |name| list.iter().find(|info| info.name == name).unwrap();
-    assert!(info(Name::Builtin).configured && info(Name::SdWebUi).configured);
+    assert!(info(Name::Builtin).configured);
     assert!(info(Name::Builtin).note.contains("offline"));
     for (name, expected) in [
         (Name::OpenAi, "BGCAM_TEST_NO_SUCH_KEY"),
         (Name::Gateway, "prompt.gateway.url"),
         (Name::ComfyUi, "prompt.comfyui.workflow"),
         (Name::Command, "prompt.command.program"),
+        (Name::SdWebUi, "nothing listens at 127.0.0.1:1"),
     ] {
         let failure = info(name).why_not.as_ref().unwrap();
         assert!(failure.message.contains(expected) && failure.hint.is_some(), "{failure:?}");

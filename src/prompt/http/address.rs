@@ -29,6 +29,35 @@ pub(in crate::prompt) fn check_url(key: &'static str, text: &str) -> Result<(), 
     if text.is_empty() { Ok(()) } else { parse_url(key, text).map(drop) }
 }
 
+/// Checks a setting with hosts as [`host`] returns them.
+///
+/// # Errors
+/// If one of them is not a host, such as a URL: the first one.
+pub(in crate::prompt) fn check_hosts(key: &'static str, hosts: &[String]) -> Result<(), PromptError> {
+    let is_host = |text: &&String| Url::parse(&format!("https://{text}/")).is_ok_and(|url| host(&url) == **text);
+    match hosts.iter().find(|text| !is_host(text)) {
+        Some(text) => Err(PromptError::setting(key, text, "a host in lower case, such as cdn.example.com")),
+        None => Ok(()),
+    }
+}
+
+/// A model id as one percent-encoded segment of a path: ids may contain colons and slashes.
+pub(in crate::prompt) fn path_segment(model: &str) -> String {
+    let letter = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    match model {
+        "." | ".." => String::new(), // these would lead to another path
+        _ => model.bytes().map(letter).collect(),
+    }
+}
+
+/// A model id as a path: its slashes separate the segments.
+pub(in crate::prompt) fn path_segments(model: &str) -> String {
+    model.split('/').map(path_segment).collect::<Vec<_>>().join("/")
+}
+
 /// Whether two URLs have the same origin; all names of the loopback host count as equal.
 pub(in crate::prompt) fn same_origin(one: &Url, other: &Url) -> bool {
     let hosts = one.host_str() == other.host_str() || is_loopback(one) && is_loopback(other);
@@ -73,6 +102,24 @@ mod tests {
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn listed_hosts_are_checked() {
+        let check =
+            |text: &str| check_hosts("prompt.fal.image_hosts", &["cdn.example.com".to_owned(), text.to_owned()]);
+        for good in ["cdn.example.com:8443", "10.0.0.1"] {
+            check(good).unwrap();
+        }
+        for bad in ["https://cdn.example.com", "CDN.example.com", "cdn.example.com/a", "", "*.example.com/", "a b"] {
+            assert!(check(bad).unwrap_err().to_string().starts_with("prompt.fal.image_hosts = "), "{bad}");
+        }
+    }
+
+    #[test]
+    fn model_ids_are_safe_in_paths() {
+        assert_eq!(path_segment("us.stability.a-v1:0/b?c=ü"), "us.stability.a-v1%3A0%2Fb%3Fc%3D%C3%BC");
+        assert_eq!(path_segments("fal-ai/flux/../a?b"), "fal-ai/flux//a%3Fb");
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl Http {
 }
 
 /// Whether the host is one of `domains` or below one of them, at the usual port.
-fn is_below(url: &Url, domains: &[&str]) -> bool {
+pub(in crate::prompt) fn is_below(url: &Url, domains: &[&str]) -> bool {
     let host = url.host_str().unwrap_or_default();
     let matches = |domain: &&str| host.strip_suffix(*domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     url.port().is_none() && domains.iter().any(matches)

@@ -10,14 +10,15 @@ mod rejection;
 mod reply;
 
 use std::{
+    net::{SocketAddr, TcpStream},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-pub(super) use address::{check_url, host, parse_url, same_origin};
+pub(super) use address::{check_hosts, check_url, host, parse_url, path_segment, path_segments, same_origin};
 use address::{is_local_network, is_loopback};
 pub(super) use form::{form, form_with_image};
-pub(super) use images::{ImageHosts, ImageRequest, ResponseFuture, at_once};
+pub(super) use images::{ImageHosts, ImageRequest, ResponseFuture, at_once, is_below};
 pub(super) use key::KeyHeader;
 pub(super) use optional::Pointer;
 use proxy::Proxy;
@@ -35,6 +36,8 @@ pub(super) const MAX_BYTES: usize = 25_000_000;
 /// The maximum number of bytes that are read of an error response.
 const MAX_ERROR_BODY: usize = 64 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server on this machine may take to accept a connection.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
 /// The maximum number of retries of one request.
 const MAX_RETRIES: u32 = 2;
 /// The maximum number of redirects, which are followed within the same origin only.
@@ -163,6 +166,12 @@ impl Http {
         is_local_network(&self.base)
     }
 
+    /// Whether the server listens, if it is on this machine; true if it is elsewhere. Blocks for a moment.
+    pub(super) fn is_listening(&self) -> bool {
+        let connects = |address: SocketAddr| TcpStream::connect_timeout(&address, PROBE_TIMEOUT).is_ok();
+        !is_loopback(&self.base) || self.base.socket_addrs(|| None).is_ok_and(|all| all.into_iter().any(connects))
+    }
+
     /// The URL of `path` below the base URL; `path` is already percent-encoded.
     pub(super) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
@@ -224,13 +233,14 @@ impl Http {
         progress: OnProgress<'_>,
         make: impl Fn() -> Result<RequestBuilder, PromptError>,
     ) -> Result<Reply, PromptError> {
-        self.try_send(model, progress, make).await.map_err(|rejected| rejected.error)
+        self.try_send(model, progress, |_| true, make).await.map_err(|rejected| rejected.error)
     }
 
     async fn try_send(
         &self,
         model: &str,
         progress: OnProgress<'_>,
+        may_repeat: impl Fn(&PromptError) -> bool,
         make: impl Fn() -> Result<RequestBuilder, PromptError>,
     ) -> Result<Reply, Rejected> {
         let started = Instant::now();
@@ -242,8 +252,8 @@ impl Http {
                 return Ok(reply);
             }
             let (error, detail) = self.rejection(model, &reply);
-            let Some(wait) = retry_delay(attempt, &error, retry_after(&reply.headers), started.elapsed(), self.total)
-            else {
+            let delay = retry_delay(attempt, &error, retry_after(&reply.headers), started.elapsed(), self.total);
+            let Some(wait) = delay.filter(|_| may_repeat(&error)) else {
                 return Err(Rejected { error, detail });
             };
             tracing::info!("{error}; retrying in {} s", wait.as_secs());

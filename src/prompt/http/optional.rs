@@ -21,8 +21,10 @@ const MAX_REMEMBERED: usize = 100;
 static REJECTED: Mutex<BTreeMap<(String, String), Vec<Pointer>>> = Mutex::new(BTreeMap::new());
 
 /// Fields that do not change the image, so the user is not told when they are dropped.
-const TECHNICAL: [&str; 11] = [
+const TECHNICAL: [&str; 13] = [
     "n",
+    "num_images",
+    "sync_mode",
     "response_format",
     "output_format",
     "output_compression",
@@ -55,7 +57,8 @@ impl Http {
         dropped.retain(|pointer| remove(&mut body, pointer));
         let known = dropped.len();
         loop {
-            let Rejected { error, detail } = match self.try_send(model, progress, || make(&body)).await {
+            let may_repeat = |error: &PromptError| !error.may_be_billed();
+            let Rejected { error, detail } = match self.try_send(model, progress, may_repeat, || make(&body)).await {
                 Ok(reply) => {
                     if dropped.len() > known {
                         remember(server, &dropped);

@@ -1,13 +1,14 @@
 //! Azure OpenAI: OpenAI's image models in a deployment of your own.
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::openai;
 use crate::prompt::{
-    GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings, SizeRequest, Task,
-    UnsupportedOption,
+    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings,
+    SizeRequest, SizeSource, Task,
     api_key::KeySources,
-    http::{Http, ImageHosts, ImageRequest, KeyHeader, at_once, check_url},
+    http::{Http, ImageHosts, ImageRequest, KeyHeader, at_once, check_url, path_segment},
     sizes::{self, Pixels},
 };
 
@@ -107,6 +108,10 @@ impl Provider for Azure {
         Some(&self.settings.deployment)
     }
 
+    fn variant(&self) -> &str {
+        openai::variant(&self.settings.quality)
+    }
+
     fn negative(&self, _model: &str) -> Negative {
         Negative::InPrompt
     }
@@ -116,41 +121,50 @@ impl Provider for Azure {
     }
 
     fn size_for(&self, model: &str, size: SizeRequest) -> Pixels {
-        size.requested().or(self.size).map_or_else(
-            || openai::gpt_size(model, size.pixels),
-            |wanted| if size.explicit { openai::gpt_size(model, wanted) } else { wanted },
-        )
+        match self.size {
+            Some(configured) if size.source == SizeSource::Output => configured,
+            _ => openai::gpt_size(model, size.pixels),
+        }
     }
 
     fn price(&self, model: &str, size: Pixels) -> Option<f64> {
         openai::price(model, size, &self.settings.quality)
     }
 
-    fn lacks(&self, _model: &str, option: UnsupportedOption) -> String {
-        format!("{} does not support {}", self.title(), option.name())
-    }
-
     fn start<'a>(&'a self, task: Task<'a>) -> ImageFuture<'a> {
         Box::pin(self.generate(task))
+    }
+
+    fn edits(&self, _model: &str) -> EditSupport {
+        EditSupport::Instruction
     }
 }
 
 impl Azure {
     async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
-        let Task { recipe, progress, .. } = task;
+        let Task { recipe, source, progress } = task;
         let mut body = openai::gpt_body(recipe, &self.settings.quality);
-        let deployment = recipe.model.replace(['/', '?', '#'], "");
-        let mut url = if self.settings.api_version == VERSION_1 {
-            self.http.url("openai/v1/images/generations")
-        } else {
+        if self.settings.api_version != VERSION_1 {
             // The path has the deployment; some models reject it in the body.
             body.as_object_mut().into_iter().for_each(|body| drop(body.remove("model")));
-            self.http.url(&format!("openai/deployments/{deployment}/images/generations"))
-        };
-        let version = if self.settings.api_version == VERSION_1 { "preview" } else { &self.settings.api_version };
-        url.query_pairs_mut().append_pair("api-version", version);
+        }
         let hosts = ImageHosts { domains: &["blob.core.windows.net"], listed: &[] };
+        let url = self.url(&recipe.model, if source.is_some() { "edits" } else { "generations" });
         let request = ImageRequest { url, model: &recipe.model, body, optional: &openai::OPTIONAL, hosts };
-        self.http.generate_image(request, progress, at_once).await
+        match source {
+            Some(source) => openai::edit(&self.http, request, source, task).await,
+            None => self.http.generate_image(request, progress, at_once).await,
+        }
+    }
+
+    /// The address of an operation, `generations` or `edits`.
+    fn url(&self, deployment: &str, operation: &str) -> Url {
+        let (path, version) = match self.settings.api_version.as_str() {
+            VERSION_1 => (format!("openai/v1/images/{operation}"), "preview"),
+            version => (format!("openai/deployments/{}/images/{operation}", path_segment(deployment)), version),
+        };
+        let mut url = self.http.url(&path);
+        url.query_pairs_mut().append_pair("api-version", version);
+        url
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    EditSupport, Hints, Name, Negative, OnProgress, Progress, PromptError, Recipe, SizeRequest, SourceImage,
+    EditSupport, Hints, Name, Negative, OnProgress, Progress, PromptError, Recipe, SourceImage,
     error_detail::ErrorDetail,
-    hosted::{self, Defaults, Service, path_of, with_options},
-    http::{Http, KeyHeader, Pointer, ResponseFuture},
+    hosted::{self, Defaults, Service, with_options},
+    http::{Http, KeyHeader, Pointer, ResponseFuture, is_below, path_segments},
     response::{bad_response, non_blank},
     sizes::{self, Pixels},
 };
@@ -46,28 +46,17 @@ impl Service for Bfl {
         Negative::Unsupported
     }
 
-    fn size_for(size: SizeRequest) -> Pixels {
-        size.requested_or(None, 16).unwrap_or_else(|| sizes::of_area(size.pixels, 1280.0 * 720.0, 16))
+    fn price(model: &str, size: Pixels) -> Option<f64> {
+        price(model, sizes::megapixels(size).ceil())
     }
 
-    fn price(model: &str, size: Pixels) -> Option<f64> {
-        let (first, each_more) = match model {
-            "flux-2-klein-4b" => (0.014, 0.001),
-            "flux-2-klein-9b" => (0.015, 0.002),
-            "flux-2-pro" => (0.03, 0.015),
-            "flux-2-flex" => (0.05, 0.05),
-            "flux-2-max" => (0.07, 0.03),
-            "flux-pro-1.1" | "flux-kontext-pro" => (0.04, 0.0),
-            "flux-pro-1.1-ultra" => (0.06, 0.0),
-            "flux-kontext-max" => (0.08, 0.0),
-            "flux-dev" => (0.025, 0.0),
-            _ => return None,
-        };
-        Some(first + each_more * (sizes::megapixels(size).ceil() - 1.0).max(0.0))
+    /// FLUX.2 bills the megapixels of the image that is sent, too.
+    fn edit_price(model: &str, size: Pixels) -> Option<f64> {
+        price(model, 2.0 * sizes::megapixels(size).ceil())
     }
 
     fn model_path(model: &str) -> Option<String> {
-        Some(format!("v1/{}", path_of(model)))
+        Some(format!("v1/{}", path_segments(model)))
     }
 
     fn edits(model: &str) -> EditSupport {
@@ -92,13 +81,37 @@ impl Service for Bfl {
     }
 }
 
+/// The price in US dollars for so many megapixels.
+fn price(model: &str, megapixels: f64) -> Option<f64> {
+    let (first, each_more) = match model {
+        "flux-2-klein-4b" => (0.014, 0.001),
+        "flux-2-klein-9b" => (0.015, 0.002),
+        "flux-2-pro" => (0.03, 0.015),
+        "flux-2-flex" => (0.05, 0.05),
+        "flux-2-max" => (0.07, 0.03),
+        "flux-pro-1.1" | "flux-kontext-pro" => (0.04, 0.0),
+        "flux-pro-1.1-ultra" => (0.06, 0.0),
+        "flux-kontext-max" => (0.08, 0.0),
+        "flux-dev" => (0.025, 0.0),
+        _ => return None,
+    };
+    Some(first + each_more * (megapixels - 1.0).max(0.0))
+}
+
 /// The result of the task that `response` announces, in the format of the Images API.
 async fn result(http: &Http, response: Value, progress: OnProgress<'_>) -> Result<Value, PromptError> {
     let url = non_blank(&response["polling_url"]).ok_or_else(|| http.no_image_error("", &response))?;
-    let url = http.trusted_url(url, &[DOMAIN])?;
+    // A key for another server than its own stays there.
+    let domains: &[&str] = if is_below(http.base(), &[DOMAIN]) { &[DOMAIN] } else { &[] };
+    let url = http.trusted_url(url, domains)?;
+    let waiting = |event| {
+        if let Progress::Waiting(_) = event {
+            progress(event)
+        }
+    };
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
-        let reply = http.send("", progress, || Ok(http.with_key(http.get(url.clone())))).await?;
+        let reply = http.send("", &waiting, || Ok(http.with_key(http.get(url.clone())))).await?;
         let task = http.json(&reply.body)?;
         match non_blank(&task["status"]) {
             Some("Ready") => {

@@ -13,12 +13,15 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::prompt::{
-    EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
-    ProviderSettings, Recipe, SizeRequest, SourceImage, Task, UnsupportedOption,
-    http::{CancelOnDrop, Http, check_url, form_with_image},
-    response::{bad_response, check_image, items, non_blank},
-    sizes::{self, Pixels},
+use crate::{
+    paths::expand_home,
+    prompt::{
+        EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, OnProgress, PromptError, Provider,
+        ProviderSettings, Recipe, SizeRequest, SourceImage, Task, UnsupportedOption,
+        http::{CancelOnDrop, Http, check_url, form_with_image},
+        response::{bad_response, check_image, items, non_blank},
+        sizes::{self, Pixels},
+    },
 };
 
 const NAME: Name = Name::ComfyUi;
@@ -70,10 +73,10 @@ impl ProviderSettings for Settings {
             let expected = "the path of a workflow in API format";
             return Err(PromptError::NotConfigured { provider: NAME, key: "prompt.comfyui.workflow", expected });
         }
-        let workflow = read(PathBuf::from(&self.workflow), &["%prompt%"])?;
+        let workflow = read(expand_home(&self.workflow), &["%prompt%"])?;
         let edit_workflow = match &*self.edit_workflow {
             "" => None,
-            path => Some(read(PathBuf::from(path), &["%prompt%", IMAGE])?),
+            path => Some(read(expand_home(path), &["%prompt%", IMAGE])?),
         };
         let size = sizes::parse("prompt.comfyui.size", &self.size)?;
         Ok(Box::new(ComfyUi { http, workflow, edit_workflow, size }))
@@ -96,6 +99,10 @@ impl Provider for ComfyUi {
         NAME
     }
 
+    fn is_listening(&self) -> bool {
+        self.http.is_listening()
+    }
+
     fn summary(&self) -> String {
         format!("at {}", self.http.place())
     }
@@ -108,7 +115,7 @@ impl Provider for ComfyUi {
         self.has_placeholder("%seed%")
     }
 
-    fn takes_size(&self) -> bool {
+    fn takes_size(&self, _is_edit: bool) -> bool {
         self.has_placeholder("%width%") && self.has_placeholder("%height%")
     }
 

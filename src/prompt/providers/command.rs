@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command as Process;
 
 use crate::{
+    paths::expand_home,
     process::child::{self, Needs},
     prompt::{
         EditSupport, GeneratedImage, ImageFuture, Name, Progress, PromptError, Provider, ProviderSettings, Recipe,
@@ -111,7 +112,7 @@ impl Command {
 
     fn process(&self, recipe: &Recipe, output: &Path) -> Process {
         let needs = [Needs::Session, Needs::Desktop, Needs::Network];
-        let mut process = Process::from(child::command(&self.settings.program, &needs));
+        let mut process = Process::from(child::command(expand_home(&self.settings.program), &needs));
         let listed = self.settings.env.iter().filter_map(|name| Some((name, env::var_os(name)?)));
         process
             .args(&self.settings.args)

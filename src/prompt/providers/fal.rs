@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    EditSupport, Hints, Name, Negative, OnProgress, PromptError, Recipe, SizeRequest, SourceImage,
-    hosted::{self, Defaults, Service, field_unless_flux, path_of, with_options},
-    http::{Http, KeyHeader, Pointer, ResponseFuture, at_once},
+    EditSupport, Hints, Name, Negative, OnProgress, PromptError, Recipe, SourceImage,
+    hosted::{self, Defaults, Service, field_unless_flux, with_options},
+    http::{Http, KeyHeader, Pointer, ResponseFuture, at_once, path_segments},
     response::items,
     sizes::{self, Pixels},
 };
@@ -39,10 +39,6 @@ impl Service for Fal {
         field_unless_flux(model)
     }
 
-    fn size_for(size: SizeRequest) -> Pixels {
-        size.requested_or(None, 16).unwrap_or_else(|| sizes::of_area(size.pixels, 1280.0 * 720.0, 16))
-    }
-
     fn price(model: &str, size: Pixels) -> Option<f64> {
         let per_megapixel = match model {
             "fal-ai/flux/schnell" => 0.003,
@@ -55,7 +51,7 @@ impl Service for Fal {
     }
 
     fn model_path(model: &str) -> Option<String> {
-        Some(path_of(model))
+        Some(path_segments(model))
     }
 
     /// At fal.ai, the models that edit have paths of their own.

@@ -8,7 +8,7 @@ use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest, SourceImage, Task,
     api_key::KeySources,
-    http::{Http, Pointer, check_url},
+    http::{Http, Pointer, check_url, path_segment},
     response::{bad_response, first_image, items, non_blank},
     sizes::{MEGAPIXEL, Pixels, nearest_ratio},
 };
@@ -142,11 +142,6 @@ pub(super) fn body(recipe: &Recipe, source: Option<&SourceImage>) -> Value {
 /// The size of the aspect ratio closest to that of `size`.
 pub(super) fn size_for(size: SizeRequest) -> Pixels {
     nearest_ratio(MEGAPIXEL, size.pixels).1
-}
-
-/// A model id as one segment of a path.
-pub(super) fn path_segment(model: &str) -> String {
-    model.replace(['/', '?', '#', ':'], "")
 }
 
 /// The image among the parts of a response, or of an array of streamed responses.

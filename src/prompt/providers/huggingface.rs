@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Hints, Name, Negative, Recipe, SizeRequest,
-    hosted::{self, Defaults, Service, field_unless_flux, path_of, with_options},
-    http::Pointer,
-    sizes::{self, Pixels},
+    Hints, Name, Negative, Recipe,
+    hosted::{self, Defaults, Service, field_unless_flux, with_options},
+    http::{Pointer, path_segments},
 };
 
 /// `[prompt.huggingface]`
@@ -39,12 +38,8 @@ impl Service for HuggingFace {
         field_unless_flux(model)
     }
 
-    fn size_for(size: SizeRequest) -> Pixels {
-        size.requested_or(None, 16).unwrap_or_else(|| sizes::of_area(size.pixels, 1280.0 * 720.0, 16))
-    }
-
     fn model_path(model: &str) -> Option<String> {
-        Some(format!("models/{}", path_of(model)))
+        Some(format!("models/{}", path_segments(model)))
     }
 
     fn body(recipe: &Recipe) -> Value {

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings, Recipe,
-    SizeRequest, SourceImage, Task, UnsupportedOption,
+    SizeRequest, SizeSource, SourceImage, Task, UnsupportedOption,
     api_key::KeySources,
-    http::{Http, ImageHosts, ImageRequest, Pointer, at_once, check_url, form_with_image, parse_url},
+    http::{Http, ImageHosts, ImageRequest, Pointer, at_once, check_hosts, check_url, form_with_image, parse_url},
     provider::TIME_LIMIT,
     sizes::{self, Pixels},
 };
@@ -16,6 +16,12 @@ const NAME: Name = Name::OpenAi;
 
 /// The host of OpenAI's own server.
 const OFFICIAL_HOST: &str = "api.openai.com";
+
+/// The quality, unless another is set.
+const DEFAULT_QUALITY: &str = "low";
+
+/// The path of edits.
+const EDITS_PATH: &str = "images/edits";
 
 /// The request fields that not every server accepts.
 pub(super) const OPTIONAL: [Pointer; 8] = [
@@ -53,7 +59,7 @@ impl Default for Settings {
             key_env: "OPENAI_API_KEY".to_owned(),
             key_file: String::new(),
             size: String::new(),
-            quality: "low".to_owned(),
+            quality: DEFAULT_QUALITY.to_owned(),
             image_hosts: Vec::new(),
         }
     }
@@ -64,6 +70,7 @@ impl ProviderSettings for Settings {
         check_url("prompt.openai.base_url", &self.base_url)?;
         sizes::parse("prompt.openai.size", &self.size)?;
         check_path("prompt.openai.path", &self.path)?;
+        check_hosts("prompt.openai.image_hosts", &self.image_hosts)?;
         check_quality("prompt.openai.quality", &self.quality)
     }
 
@@ -115,6 +122,10 @@ impl Provider for OpenAi {
         Some(&self.settings.model)
     }
 
+    fn variant(&self) -> &str {
+        variant(&self.settings.quality)
+    }
+
     /// OpenAI's models understand "do not show"; the others are diffusion models with a field for it.
     fn negative(&self, model: &str) -> Negative {
         if is_gpt(model) { Negative::InPrompt } else { Negative::Field }
@@ -126,12 +137,11 @@ impl Provider for OpenAi {
     }
 
     fn size_for(&self, model: &str, size: SizeRequest) -> Pixels {
-        let requested = size.requested();
         match self.size {
-            Some(configured) if requested.is_none() => configured,
+            Some(configured) if size.source == SizeSource::Output => configured,
             _ if is_gpt(model) => gpt_size(model, size.pixels),
-            _ => {
-                requested.map_or_else(|| sizes::of_area(size.pixels, 768.0 * 448.0, 64), |size| sizes::bounded(size, 8))
+            configured => {
+                size.requested_or(configured, 8).unwrap_or_else(|| sizes::of_area(size.pixels, 768.0 * 448.0, 64))
             }
         }
     }
@@ -163,36 +173,19 @@ impl Provider for OpenAi {
 
 impl OpenAi {
     async fn generate(&self, task: Task<'_>) -> Result<GeneratedImage, PromptError> {
-        let Task { recipe, progress, .. } = task;
-        if let Some(source) = task.source {
-            return self.edit(task, source).await;
-        }
+        let Task { recipe, source, progress } = task;
+        let path = if source.is_some() { EDITS_PATH } else { &self.settings.path };
         let request = ImageRequest {
-            url: self.http.url(&self.settings.path),
+            url: self.http.url(path),
             model: &recipe.model,
             body: self.body(recipe),
             optional: &OPTIONAL,
             hosts: self.hosts(),
         };
-        self.http.generate_image(request, progress, at_once).await
-    }
-
-    async fn edit(&self, task: Task<'_>, source: &SourceImage) -> Result<GeneratedImage, PromptError> {
-        let Task { recipe, progress, .. } = task;
-        let url = self.http.url("images/edits");
-        let make = |fields: &Value| {
-            Ok(self.http.with_key(self.http.post(url.clone()).multipart(form_with_image(fields, source)?)))
-        };
-        let sent = self.http.send_adaptive(&recipe.model, progress, self.body(recipe), &OPTIONAL, make).await;
-        let (reply, dropped) = sent.map_err(|error| match error {
-            // Not every compatible server has edits.
-            PromptError::NoSuchPath { host, path, .. } => {
-                PromptError::cannot_edit(recipe, &format!("{host} has no path {path}"))
-            }
-            other => other,
-        })?;
-        let image = self.http.read_image(&recipe.model, reply, self.hosts(), progress, at_once).await?;
-        Ok(GeneratedImage { notes: self.http.dropped_field_notes(&dropped), ..image })
+        match source {
+            Some(source) => edit(&self.http, request, source, task).await,
+            None => self.http.generate_image(request, progress, at_once).await,
+        }
     }
 
     fn hosts(&self) -> ImageHosts<'_> {
@@ -213,6 +206,27 @@ impl OpenAi {
         }
         body
     }
+}
+
+/// Edits an image with a request of the Images API: a form, unlike those for new images.
+pub(super) async fn edit(
+    http: &Http,
+    request: ImageRequest<'_>,
+    source: &SourceImage,
+    Task { recipe, progress, .. }: Task<'_>,
+) -> Result<GeneratedImage, PromptError> {
+    let ImageRequest { url, model, body, optional, hosts } = request;
+    let make = |fields: &Value| Ok(http.with_key(http.post(url.clone()).multipart(form_with_image(fields, source)?)));
+    let (reply, dropped) =
+        http.send_adaptive(model, progress, body, optional, make).await.map_err(|error| match error {
+            // Not every compatible server has edits.
+            PromptError::NoSuchPath { host, path, .. } => {
+                PromptError::cannot_edit(recipe, &format!("{host} has no path {path}"))
+            }
+            other => other,
+        })?;
+    let image = http.read_image(model, reply, hosts, progress, at_once).await?;
+    Ok(GeneratedImage { notes: http.dropped_field_notes(&dropped), ..image })
 }
 
 /// The fields that all models take.
@@ -241,6 +255,11 @@ pub(super) fn gpt_size(model: &str, size: Pixels) -> Pixels {
     // Multiples of 16 from about 0.7 megapixels; OpenAI calls sizes above 2560x1440 experimental.
     let area = size.0 as f32 * size.1 as f32;
     sizes::of_area(size, area.clamp(1536.0 * 864.0, 2560.0 * 1440.0), 16)
+}
+
+/// A quality as a part of the recipe.
+pub(super) fn variant(quality: &str) -> &str {
+    if quality == DEFAULT_QUALITY { "" } else { quality }
 }
 
 /// Checks a setting with the quality of one of OpenAI's models.

@@ -144,6 +144,10 @@ impl Provider for SdWebUi {
         format!("at {}", self.http.place())
     }
 
+    fn is_listening(&self) -> bool {
+        self.http.is_listening()
+    }
+
     fn model(&self) -> Option<&str> {
         Some(&self.settings.model)
     }

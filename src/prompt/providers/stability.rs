@@ -8,7 +8,7 @@ use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest, SourceImage, Task,
     api_key::KeySources,
-    http::{Http, Pointer, check_url, form, form_with_image},
+    http::{Http, Pointer, check_url, form, form_with_image, path_segment},
     response::{first_image, non_blank, number},
     sizes::{Pixels, STABLE_IMAGE, nearest_ratio},
 };
@@ -105,6 +105,11 @@ impl Provider for Stability {
         EditSupport::Description
     }
 
+    /// An edited image has the size of its source.
+    fn takes_size(&self, is_edit: bool) -> bool {
+        !is_edit
+    }
+
     fn edit_model(&self, _model: &str) -> String {
         EDIT_MODEL.to_owned()
     }
@@ -117,8 +122,7 @@ impl Stability {
             return self.edit(task, source).await;
         }
         let path = if recipe.model.starts_with("sd3") { "sd3" } else { recipe.model.as_str() };
-        let path = path.replace(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter), "");
-        let url = self.http.url(&format!("v2beta/stable-image/generate/{path}"));
+        let url = self.http.url(&format!("v2beta/stable-image/generate/{}", path_segment(path)));
         let make = |fields: &Value| {
             let request = self.http.post(url.clone()).header(ACCEPT, "application/json").multipart(form(fields));
             Ok(self.http.with_bearer_key(request))

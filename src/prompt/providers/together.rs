@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Hints, Name, Negative, Recipe, SizeRequest,
+    EditSupport, Hints, Name, Negative, Recipe,
     hosted::{self, Defaults, Service, field_unless_flux, with_options},
     http::Pointer,
-    sizes::{self, Pixels},
 };
 
 /// `[prompt.together]`
@@ -40,8 +39,9 @@ impl Service for Together {
         field_unless_flux(model)
     }
 
-    fn size_for(size: SizeRequest) -> Pixels {
-        size.requested_or(None, 16).unwrap_or_else(|| sizes::of_area(size.pixels, 1280.0 * 720.0, 16))
+    /// Its models edit images on public servers only.
+    fn edits(_model: &str) -> EditSupport {
+        EditSupport::Unsupported("it takes only images that are on a public server")
     }
 
     fn body(recipe: &Recipe) -> Value {

@@ -8,7 +8,7 @@ use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, Negative, PromptError, Provider, ProviderSettings,
     SizeRequest, Task,
     api_key::KeySources,
-    http::{Http, check_url},
+    http::{Http, check_url, path_segment},
     sizes::Pixels,
 };
 
@@ -147,7 +147,7 @@ impl Vertex {
     /// Generates an image, or edits `source`.
     async fn generate(&self, Task { recipe, source, progress }: Task<'_>) -> Result<GeneratedImage, PromptError> {
         let Settings { project, location, .. } = &self.settings;
-        let model = gemini::path_segment(&recipe.model);
+        let model = path_segment(&recipe.model);
         let path = format!("v1/projects/{project}/locations/{location}/publishers/google/models/{model}");
         let url = self.http.url(&format!("{path}:generateContent"));
         let make = |body: &Value| Ok(self.http.with_key(self.http.post_json(url.clone(), body)));

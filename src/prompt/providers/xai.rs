@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::prompt::{
-    Hints, Name, Negative, OnProgress, PromptError, Recipe, SizeRequest,
+    EditSupport, Hints, Name, Negative, OnProgress, PromptError, Recipe, SizeRequest, SourceImage,
     hosted::{self, Defaults, Service},
     http::{Http, Pointer, ResponseFuture, at_once},
     response::{items, non_blank},
@@ -35,6 +35,7 @@ impl Service for Xai {
     const DEFAULTS: Defaults =
         Defaults { base_url: "https://api.x.ai/v1", model: "grok-imagine-image", key_env: "XAI_API_KEY" };
     const URL_SETTING: &'static str = "prompt.xai.base_url";
+    const EDITS_PATH: &'static str = "images/edits";
     const IMAGE_DOMAINS: &'static [&'static str] = &["x.ai"];
     const OPTIONAL: &'static [Pointer] = &["/n", "/aspect_ratio", "/resolution", "/quality", "/response_format"];
 
@@ -66,6 +67,11 @@ impl Service for Xai {
         }
     }
 
+    /// The image that is sent is billed too.
+    fn edit_price(model: &str, _size: Pixels) -> Option<f64> {
+        (model == "grok-imagine-image").then_some(0.022)
+    }
+
     fn body(recipe: &Recipe) -> Value {
         let mut body = json!({
             "model": recipe.model, "prompt": recipe.prompt, "n": 1, "response_format": "b64_json",
@@ -75,6 +81,14 @@ impl Service for Xai {
             body["quality"] = "low".into(); // what the price is known for
         }
         body
+    }
+
+    fn edits(_model: &str) -> EditSupport {
+        EditSupport::Instruction
+    }
+
+    fn add_image(body: &mut Value, _model: &str, image: &SourceImage) {
+        body["image"] = json!({"type": "image_url", "url": image.data_url()});
     }
 
     /// A rejected prompt is a response without an image, with a reason.

@@ -215,6 +215,7 @@ mod tests {
             style: String::new(),
             provider: "bedrock".to_owned(),
             model: model.to_owned(),
+            variant: String::new(),
             seed: Some(7),
             size: family.size_for((1280, 720)),
             parent: None,

@@ -18,7 +18,7 @@ use crate::prompt::{
     EditSupport, GeneratedImage, Hints, ImageFuture, Name, OnProgress, PromptError, Provider, ProviderSettings, Recipe,
     SizeRequest, SourceImage, Task,
     api_key::KeySources,
-    http::{Http, check_encrypted, check_url, parse_url},
+    http::{Http, check_encrypted, check_url, parse_url, path_segment},
     provider::TIME_LIMIT,
     sizes::Pixels,
 };
@@ -161,6 +161,11 @@ impl Provider for Bedrock {
         }
     }
 
+    /// An edited image has the size of its source.
+    fn takes_size(&self, is_edit: bool) -> bool {
+        !is_edit
+    }
+
     fn edit_model(&self, model: &str) -> String {
         match Family::of(model, &self.settings.family) {
             Family::StableImage => codec::edit_model(&self.region),
@@ -192,7 +197,7 @@ impl Bedrock {
         body: Value,
         progress: OnProgress<'_>,
     ) -> Result<GeneratedImage, PromptError> {
-        let url = self.http.url(&format!("model/{}/invoke", encoded(&recipe.model)));
+        let url = self.http.url(&format!("model/{}/invoke", path_segment(&recipe.model)));
         let credentials = match &self.credentials {
             Some(source) => Some(source.load().await?),
             None => None,
@@ -226,13 +231,4 @@ impl Bedrock {
             other => other,
         }
     }
-}
-
-/// A model id as one percent-encoded path segment; ids of inference profiles contain colons and slashes.
-fn encoded(model: &str) -> String {
-    let letter = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    model.bytes().map(letter).collect()
 }

@@ -15,7 +15,7 @@ pub(super) fn is_own(port: u16) -> io::Result<bool> {
 }
 
 /// The user who listens on `port` of 127.0.0.1, by the text of `/proc/net/tcp`: index, local address, remote address,
-/// state, queues, timer, retransmits, user and more. Addresses are the bytes of an `u32` in this machine's order.
+/// state, queues, timer, retransmits, user and more. Addresses are the bytes of a `u32` in this machine's order.
 fn owner(sockets: &str, port: u16) -> Option<u32> {
     let address = format!("{:08X}:{port:04X}", u32::from_ne_bytes([127, 0, 0, 1]));
     sockets.lines().find_map(|line| {

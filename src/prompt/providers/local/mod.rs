@@ -5,20 +5,20 @@
 mod listener;
 mod server;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use self::server::Launch;
+use self::server::{Input, Launch};
 use super::sdwebui::{self, SdWebUi};
-use crate::prompt::{
-    EditSupport, GeneratedImage, Hints, ImageFuture, Name, PromptError, Provider, ProviderSettings, SizeRequest, Task,
-    http::{Http, parse_url},
-    sizes::{self, Pixels},
+use crate::{
+    paths::expand_home,
+    prompt::{
+        EditSupport, GeneratedImage, Hints, ImageFuture, Name, PromptError, Provider, ProviderSettings, SizeRequest,
+        Task,
+        http::{Http, parse_url},
+        sizes::{self, Pixels},
+    },
 };
 
 const NAME: Name = Name::Local;
@@ -34,6 +34,7 @@ pub struct Settings {
     pub server: String,
     pub weights: String,
     pub args: Vec<String>,
+    pub env: Vec<String>,
     pub size: String,
     pub steps: u32,
     pub cfg_scale: f32,
@@ -48,6 +49,7 @@ impl Default for Settings {
             server: String::new(),
             weights: String::new(),
             args: Vec::new(),
+            env: Vec::new(),
             size: "768x448".to_owned(),
             steps: 20,
             cfg_scale: 7.0,
@@ -79,17 +81,38 @@ impl ProviderSettings for Settings {
     }
 
     fn open(&self) -> Result<Box<dyn Provider>, PromptError> {
-        let launch = Launch {
-            program: file("prompt.local.server", &self.server, "the path of sd-server")?,
-            weights: file("prompt.local.weights", &self.weights, "the path of the model's weights")?,
-            args: self.args.clone(),
-            idle: Duration::from_secs(60 * u64::from(self.idle_minutes)),
-        };
-        Ok(Box::new(Local { launch, request: self.request(), size: sizes::parse("prompt.local.size", &self.size)? }))
+        let size = sizes::parse("prompt.local.size", &self.size)?;
+        Ok(Box::new(Local { launch: self.launch()?, request: self.request(), variant: self.variant(), size }))
+    }
+
+    fn applied(&self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let settings = self.clone();
+        runtime.spawn(async move {
+            let launch = tokio::task::spawn_blocking(move || settings.launch()).await;
+            server::stop_unless(launch.ok().and_then(Result::ok).as_ref()).await;
+        });
     }
 }
 
 impl Settings {
+    fn launch(&self) -> Result<Launch, PromptError> {
+        Ok(Launch {
+            program: file("prompt.local.server", &self.server, "the path of sd-server")?,
+            weights: file("prompt.local.weights", &self.weights, "the path of the model's weights")?,
+            args: self.args.clone(),
+            env: self.env.clone(),
+            idle: Duration::from_secs(60 * u64::from(self.idle_minutes)),
+        })
+    }
+
+    /// What the images depend on besides their recipe.
+    fn variant(&self) -> String {
+        let weights = Path::new(&self.weights).file_name().unwrap_or_default().display();
+        let Self { args, steps, cfg_scale, denoising_strength, sampler, .. } = self;
+        format!("{weights} {} {steps} {cfg_scale} {denoising_strength} {sampler}", args.join(" "))
+    }
+
     /// The settings of a request to the server.
     fn request(&self) -> sdwebui::Settings {
         sdwebui::Settings {
@@ -103,13 +126,16 @@ impl Settings {
     }
 }
 
-/// The path in a setting, if it is a file.
-fn file(key: &'static str, value: &str, expected: &'static str) -> Result<PathBuf, PromptError> {
-    let path = Path::new(value);
-    let failed = |source| PromptError::SettingFile { provider: NAME, key, path: path.to_owned(), source };
+/// The path in a setting, if it is a file, and which version of the file is there.
+fn file(key: &'static str, value: &str, expected: &'static str) -> Result<Input, PromptError> {
+    let path = expand_home(value);
+    let failed = |source| PromptError::SettingFile { provider: NAME, key, path: path.clone(), source };
     match path.metadata() {
         _ if value.is_empty() => Err(PromptError::NotConfigured { provider: NAME, key, expected }),
-        Ok(found) if found.is_file() => Ok(path.to_owned()),
+        Ok(found) if found.is_file() => {
+            let version = (found.dev(), found.ino(), found.len(), found.mtime_nsec() + 1_000_000_000 * found.mtime());
+            Ok(Input { path, version })
+        }
         Ok(_) => Err(failed(io::Error::other("it is not a file"))),
         Err(error) => Err(failed(error)),
     }
@@ -120,6 +146,7 @@ fn file(key: &'static str, value: &str, expected: &'static str) -> Result<PathBu
 struct Local {
     launch: Launch,
     request: sdwebui::Settings,
+    variant: String,
     /// The configured size.
     size: Option<Pixels>,
 }
@@ -130,8 +157,12 @@ impl Provider for Local {
     }
 
     fn summary(&self) -> String {
-        let weights = self.launch.weights.file_name().unwrap_or_default();
+        let weights = self.launch.weights.path.file_name().unwrap_or_default();
         format!("with {} on this machine", weights.display())
+    }
+
+    fn variant(&self) -> &str {
+        &self.variant
     }
 
     fn size_for(&self, _model: &str, size: SizeRequest) -> Pixels {
@@ -162,10 +193,12 @@ impl Local {
         let base = parse_url("prompt.local.server", &format!("http://127.0.0.1:{}", server.port()))?;
         let http = Http::open(NAME, base, TIME_LIMIT, None)?;
         let image = SdWebUi::new(http, self.request.clone(), self.size).generate(task).await;
-        match image {
-            // the server's last words say more than a lost connection
-            Err(PromptError::ConnectionLost { .. } | PromptError::Connect { .. }) => server.check().await.and(image),
-            image => image,
-        }
+        // the server's last words say more than a lost connection
+        let ended = match image {
+            Err(PromptError::ConnectionLost { .. } | PromptError::Connect { .. }) => server.check().await,
+            _ => Ok(()),
+        };
+        server.finish();
+        ended.and(image)
     }
 }
