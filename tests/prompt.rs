@@ -206,6 +206,26 @@ fn a_newer_prompt_or_cancel_ends_the_older() {
 }
 
 #[test]
+fn several_images_end_with_a_choice_made_while_the_first_fades_in() {
+    let home = home_with(r#"echo >> "$1.count"; cat "$1""#);
+    let program = home.path("maker");
+    home.write_config(&format!(
+        "[background]\ncrossfade_ms = 2000\n[prompt.command]\nprogram = {program:?}\nargs = [{:?}]\n",
+        home.path("image.png")
+    ));
+    let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
+    let line = ["set-prompt", "--provider", "command", "--count", "4", "a wall"];
+    let client = home.bgcam(&line).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    daemon.wait_until("the first is shown", |status| status.scene.label.starts_with("a wall"));
+    home.expect(&["set-color", "red"], 0);
+    let output = client.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("the other images were not generated"), "{text}");
+    assert_eq!(fs::read_to_string(home.path("image.png.count")).unwrap().lines().count(), 1);
+    assert_eq!(label(&mut daemon), "#ff0000");
+}
+
+#[test]
 fn output_continues_while_images_are_generated() {
     let home = home_with("exit 1");
     let mut daemon = home.start(&["--camera", "demo", "--background", "#20a040"]);
@@ -261,6 +281,20 @@ fn the_newest_of_images_with_the_same_prompt_is_used_and_none_is_removed() {
     }
 }
 
+#[test]
+fn a_cancelled_image_counts_and_a_failed_one_does_not() {
+    let home = home_with(r#"[ ! -f "$1.fail" ] || exit 1; sleep 600"#);
+    let mut daemon = home.start(&["--camera", "demo"]);
+    let counted = |daemon: &mut Daemon<'_>| daemon.wait_until("it ends", |status| status.prompt.is_none()).costs.images;
+    home.expect(&["set-prompt", "--provider", "command", "--no-wait", "a wall"], 0);
+    daemon.wait_until("it is running", |status| status.prompt.is_some() && status.costs.images == 1);
+    home.expect(&["set-prompt", "--cancel"], 0);
+    assert_eq!(counted(&mut daemon), 1, "it may have been paid for");
+    fs::write(home.path("image.png.fail"), "").unwrap();
+    home.expect(&["set-prompt", "--provider", "command", "a wall"], 1);
+    assert_eq!(counted(&mut daemon), 1);
+}
+
 /// Starts a server that always returns this image in Gemini's format, for the rest of the process; returns its URL.
 fn serve_gemini(image: Vec<u8>) -> String {
     let (sender, url) = mpsc::channel();
@@ -301,7 +335,7 @@ fn the_price_is_shown_before_and_the_monthly_limit_stops_in_time() {
     home.expect(&["set-prompt", "beach"], 0);
     for args in [&["set-prompt", "forest"][..], &["set-prompt", "beach", "--again"]] {
         let output = home.expect(args, 1);
-        for part in ["$0.0336", "$0.05", "prompt.monthly_limit", "are spent in"] {
+        for part in ["$0.0336", "$0.05", "prompt.monthly_limit", "spent so far in"] {
             assert!(output.contains(part), "{output}");
         }
     }

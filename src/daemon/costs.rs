@@ -1,4 +1,4 @@
-//! What generated images have cost, by month: recorded in a file as each image arrives, and compared with the limit.
+//! What generated images have cost, by month: counted in a file when each is requested, and compared with the limit.
 
 use std::{
     collections::BTreeMap,
@@ -52,6 +52,45 @@ struct Inner {
     change: Mutex<()>,
 }
 
+/// The price of nothing.
+const FREE: Option<f64> = Some(0.0);
+
+/// An image that was requested. It stays counted if the request is cancelled or lost: most providers bill it.
+#[derive(Debug)]
+pub(super) struct Charge {
+    costs: Costs,
+    price: Option<f64>,
+    at: SystemTime,
+}
+
+impl Charge {
+    /// Corrects the price to what the image has cost; nothing if the provider refused it.
+    ///
+    /// # Errors
+    /// As for [`Costs::charge`].
+    pub(super) fn settle(self, cost: Option<f64>) -> Result<(), Failure> {
+        self.costs.replace(self.price, cost, self.at)
+    }
+}
+
+impl Month {
+    fn add(&mut self, price: Option<f64>) {
+        self.images = self.images.saturating_add(1);
+        match price {
+            Some(price) => self.total += price,
+            None => self.unpriced = self.unpriced.saturating_add(1),
+        }
+    }
+
+    fn remove(&mut self, price: Option<f64>) {
+        self.images = self.images.saturating_sub(1);
+        match price {
+            Some(price) => self.total = (self.total - price).max(0.0),
+            None => self.unpriced = self.unpriced.saturating_sub(1),
+        }
+    }
+}
+
 impl Costs {
     /// The costs in the file at `path`. A file that cannot be read is reported when the next image is generated.
     pub(super) fn load(path: PathBuf) -> Self {
@@ -76,35 +115,42 @@ impl Costs {
     /// If they do not, or the file cannot be read.
     pub(super) fn check(&self, price: Option<f64>, limit: f64, now: SystemTime) -> Result<(), Failure> {
         let Some(price) = price.filter(|price| limit > 0.0 && *price > 0.0) else { return Ok(()) };
-        self.read()?;
-        let spent = self.of_month(now, limit);
-        if spent.total + price <= limit + TOLERANCE {
+        let month = month(now);
+        let total = self.read()?.get(&month).copied().unwrap_or_default().total;
+        if total + price <= limit + TOLERANCE {
             return Ok(());
         }
-        let [price, total, limit] = [price, spent.total, limit].map(dollars);
+        let [price, total, limit] = [price, total, limit].map(dollars);
         let text = format!(
-            "this costs {price}, which would exceed prompt.monthly_limit = {limit}: {total} are spent in {}",
-            spent.month
+            "this costs {price}, which would exceed prompt.monthly_limit = {limit}: {total} spent so far in {month}"
         );
-        let hint = "raise prompt.monthly_limit in the settings file, or use set-prompt --provider builtin";
+        let hint = "raise prompt.monthly_limit in the settings file, or use the painter: `bgcam set-prompt --provider builtin`";
         Err(Failure::new(Kind::Denied, text).hint(hint))
     }
 
-    /// Records an image that has arrived at `now`, unless it is free. Writes the file.
+    /// Counts an image that is requested at `now`, unless it is free. Writes the file.
     ///
     /// # Errors
     /// If the file cannot be read or written; it then has the old content.
-    pub(super) fn record(&self, cost: Option<f64>, now: SystemTime) -> Result<(), Failure> {
-        if cost.is_some_and(|cost| cost <= 0.0) {
+    pub(super) fn charge(&self, price: Option<f64>, now: SystemTime) -> Result<Charge, Failure> {
+        self.replace(FREE, price, now)?;
+        Ok(Charge { costs: self.clone(), price, at: now })
+    }
+
+    /// Replaces the price of an image in the month of `at`.
+    fn replace(&self, old: Option<f64>, new: Option<f64>, at: SystemTime) -> Result<(), Failure> {
+        let is_free = |price: Option<f64>| price.is_some_and(|price| price <= 0.0);
+        if old == new || is_free(old) && is_free(new) {
             return Ok(());
         }
         let _change = lock(&self.0.change);
         let mut months = self.read()?;
-        let entry = months.entry(month(now)).or_default();
-        entry.images = entry.images.saturating_add(1);
-        match cost {
-            Some(cost) => entry.total += cost,
-            None => entry.unpriced = entry.unpriced.saturating_add(1),
+        let entry = months.entry(month(at)).or_default();
+        if !is_free(old) {
+            entry.remove(old);
+        }
+        if !is_free(new) {
+            entry.add(new);
         }
         while months.len() > MAX_MONTHS {
             months.pop_first();
@@ -165,9 +211,9 @@ mod tests {
         let path = dir.path().join("state/costs.json");
         let costs = Costs::load(path.clone());
         for cost in [Some(0.04), Some(0.0336), None, Some(0.0)] {
-            costs.record(cost, at(NOVEMBER)).unwrap();
+            costs.charge(cost, at(NOVEMBER)).unwrap();
         }
-        costs.record(Some(0.02), december()).unwrap();
+        costs.charge(Some(0.02), december()).unwrap();
         let expected = MonthlyCost { month: "2026-11".to_owned(), images: 3, unpriced: 1, total: 0.0736, limit: 5.0 };
         for costs in [costs, Costs::load(path)] {
             let found = costs.of_month(at(NOVEMBER), 5.0);
@@ -184,7 +230,7 @@ mod tests {
     fn a_price_above_the_limit_is_refused_and_an_unknown_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let costs = Costs::load(dir.path().join("costs.json"));
-        costs.record(Some(0.06), at(NOVEMBER)).unwrap();
+        costs.charge(Some(0.06), at(NOVEMBER)).unwrap();
         for (price, limit, now) in [
             (Some(0.04), 0.10, at(NOVEMBER)),
             (Some(9.99), 0.0, at(NOVEMBER)),
@@ -195,7 +241,7 @@ mod tests {
             costs.check(price, limit, now).unwrap();
         }
         let failure = costs.check(Some(0.05), 0.10, at(NOVEMBER)).unwrap_err();
-        for part in ["costs $0.05", "prompt.monthly_limit = $0.10", "$0.06 are spent in 2026-11"] {
+        for part in ["costs $0.05", "prompt.monthly_limit = $0.10", "$0.06 spent so far in 2026-11"] {
             assert!(failure.message.contains(part), "{failure}");
         }
         assert!(failure.kind == Kind::Denied && failure.hint.is_some());
@@ -208,7 +254,8 @@ mod tests {
         for text in ["{", r#"{"2026-11": {"images": 1, "total": -5}}"#, r#"{"2026-11": 7}"#] {
             fs::write(&path, text).unwrap();
             let costs = Costs::load(path.clone());
-            for failure in [costs.check(Some(0.04), 5.0, at(NOVEMBER)), costs.record(Some(0.04), at(NOVEMBER))] {
+            let charged = costs.charge(Some(0.04), at(NOVEMBER)).map(drop);
+            for failure in [costs.check(Some(0.04), 5.0, at(NOVEMBER)), charged] {
                 assert!(failure.unwrap_err().message.contains("costs.json"), "{text}");
             }
             costs.check(Some(0.04), 0.0, at(NOVEMBER)).unwrap(); // without a limit, it does not matter
@@ -216,7 +263,28 @@ mod tests {
         }
         fs::remove_file(&path).unwrap();
         let costs = Costs::load(path);
-        costs.record(Some(0.04), at(NOVEMBER)).unwrap();
+        costs.charge(Some(0.04), at(NOVEMBER)).unwrap();
+    }
+
+    #[test]
+    fn a_charge_is_corrected_in_its_own_month() {
+        let dir = tempfile::tempdir().unwrap();
+        let costs = Costs::load(dir.path().join("costs.json"));
+        let month = |costs: &Costs| {
+            let MonthlyCost { images, unpriced, total, .. } = costs.of_month(at(NOVEMBER), 0.0);
+            (images, unpriced, (total * 1e6).round() / 1e6)
+        };
+        let charges = [Some(0.04), None, Some(0.03), Some(0.0)].map(|price| costs.charge(price, at(NOVEMBER)).unwrap());
+        assert_eq!(month(&costs), (3, 1, 0.07));
+        let [dear, unknown, refused, free] = charges;
+        dear.settle(Some(0.05)).unwrap();
+        unknown.settle(Some(0.02)).unwrap();
+        assert_eq!(month(&costs), (3, 0, 0.1));
+        refused.settle(FREE).unwrap();
+        free.settle(None).unwrap();
+        assert_eq!(month(&costs), (3, 1, 0.07));
+        drop(costs.charge(Some(0.01), at(NOVEMBER)).unwrap()); // cancelled
+        assert_eq!(month(&costs), (4, 1, 0.08));
     }
 
     #[test]
@@ -224,7 +292,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let costs = Costs::load(dir.path().join("costs.json"));
         for number in 0..30 {
-            costs.record(Some(0.01), at(NOVEMBER + number * 31 * 86_400)).unwrap();
+            costs.charge(Some(0.01), at(NOVEMBER + number * 31 * 86_400)).unwrap();
         }
         let months = costs.read().unwrap();
         assert_eq!(months.len(), MAX_MONTHS);

@@ -29,6 +29,8 @@ pub(super) struct Original {
     pub(super) source: SourceImage,
     /// The seed it was generated with.
     pub(super) seed: Option<u64>,
+    /// How it fills the frame, if it is the current background; so do its edits.
+    pub(super) fit: Fit,
     /// A local file that is not yet in the gallery, where an undo will find it.
     pub(super) import: Option<Import>,
     title: String,
@@ -47,11 +49,12 @@ impl Original {
             let entry = newest.ok_or_else(|| GalleryError::Unknown { name: name.to_owned(), nearest: None })?;
             return Self::stored(gallery, &entry.id, limits);
         }
-        match (gallery_id(current), current) {
+        let found = match (gallery_id(current), current) {
             (Some(id), _) => Self::stored(gallery, &id, limits),
             (None, BackgroundSpec::Image { .. }) => Self::file(current, limits),
             _ => Err(not_an_image(current)),
-        }
+        };
+        found.map(|found| Self { fit: fit_of(current), ..found })
     }
 
     fn stored(gallery: &Gallery, id: &str, limits: &Limits) -> Result<Self, Failure> {
@@ -66,6 +69,7 @@ impl Original {
             parent: Parent::new(&entry.id, &entry.recipe, entry.imported),
             source: source.map_err(BackgroundError::from)?,
             seed: entry.seed,
+            fit: Fit::Cover,
             import: None,
             title: entry.name().to_owned(),
         })
@@ -82,7 +86,7 @@ impl Original {
         let import = Gallery::prepare(bytes, &name, &title, limits, SystemTime::now())?;
         let entry = import.entry();
         let parent = Parent::new(&entry.id, &entry.recipe, true);
-        Ok(Self { parent, source, seed: None, import: Some(import), title })
+        Ok(Self { parent, source, seed: None, fit: fit_of(spec), import: Some(import), title })
     }
 
     /// The title of this image after the edit `text`.
@@ -93,6 +97,10 @@ impl Original {
             None => title,
         }
     }
+}
+
+fn fit_of(spec: &BackgroundSpec) -> Fit {
+    if let BackgroundSpec::Image { fit, .. } = spec { *fit } else { Fit::Cover }
 }
 
 fn check_still(bytes: &[u8], name: &str) -> Result<(), Failure> {
@@ -115,10 +123,12 @@ fn cannot_edit(why: &str) -> Failure {
 }
 
 impl Daemon {
-    /// Shows the image before or after the current background in its chain of edits.
+    /// Shows the image that `find` finds for the current background, before or after it in its chain of edits. `none` is
+    /// the error for a background that is not in the gallery, with its name.
     pub(super) async fn walk_edits(
         &self,
         find: fn(&Gallery, &str) -> Result<Step, GalleryError>,
+        none: fn(String) -> GalleryError,
         arrival: u64,
     ) -> Result<Response, Failure> {
         let change = self.begin().await;
@@ -126,9 +136,10 @@ impl Daemon {
             return Ok(self.respond_to_background(BackgroundOutcome::Superseded).await);
         }
         let current = change.scene.spec.clone();
+        let fit = fit_of(&current);
         let gallery_bytes = change.config.gallery_bytes;
         let found = tokio::task::spawn_blocking(move || {
-            let id = gallery_id(&current).ok_or_else(|| GalleryError::NotEdited { name: current.to_string() })?;
+            let id = gallery_id(&current).ok_or_else(|| none(current.to_string()))?;
             let gallery = open_gallery(gallery_bytes)?;
             let step = find(&gallery, &id)?;
             // A redo returns to the edit that was used last.
@@ -136,15 +147,16 @@ impl Daemon {
             Ok::<_, Failure>((gallery.path(&step.entry), step.skipped))
         });
         let (path, skipped) = found.await.map_err(|error| internal(&error))??;
-        let spec = BackgroundSpec::Image { path, fit: Fit::Cover };
+        let spec = BackgroundSpec::Image { path, fit };
         let background = LoadedBackground::load(&spec, &change.scene.look, &change.config).await?;
         let old = change.background().clone();
         let mut outcome = self.commit_background(change, background, arrival, |choice| choice.choose(spec, &old));
         if let BackgroundOutcome::Shown { label, .. } = &mut outcome
             && skipped > 0
         {
-            let images = if skipped == 1 { "an image" } else { "images" };
-            label.push_str(&format!("\nnote: skipped {images} in between that no longer exists"));
+            let what =
+                if skipped == 1 { "an image in between that no longer exists" } else { "deleted images in between" };
+            label.push_str(&format!("\nnote: skipped {what}"));
         }
         Ok(self.respond_to_background(outcome).await)
     }

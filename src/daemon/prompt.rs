@@ -28,7 +28,8 @@ use crate::{
     error::{Failure, Kind},
     gallery::{Entry, Gallery},
     prompt::{
-        self, Cost, EditSupport, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue, notes, one_line,
+        self, Cost, EditSupport, GeneratedImage, MAX_COUNT, Progress, PromptRequest, Provider, Recipe, catalogue,
+        notes, one_line,
     },
     stats,
 };
@@ -88,7 +89,7 @@ impl Daemon {
             let job = Job::plan(&config, &request, &current, 0)?;
             let recipe = &job.recipes[0];
             job.provider.check_model(&recipe.model, SystemTime::now())?;
-            let (images, price) = job.price();
+            let (images, price) = job.price(0);
             Ok::<_, Failure>((recipe.provider.clone(), recipe.model.clone(), images, price))
         };
         let (provider, model, images, price) = with_load_timeout(tokio::task::spawn_blocking(price)).await?;
@@ -187,7 +188,8 @@ impl Job {
         let notes = notes::ignored_options(request, &*provider, frame_size);
         let needs_seed = request.again || request.count > 1;
         // A new image for an edit is more like the old one with the same seed.
-        let repaints = provider.edits("") == EditSupport::NewImage;
+        let model = provider.edit_model(&provider.model_for(request.model.as_deref()));
+        let repaints = provider.edits(&model) == EditSupport::NewImage;
         let old_seed = original.as_ref().filter(|_| repaints).and_then(|original| original.seed);
         let first_seed = request.seed.or_else(|| if needs_seed { Some(fresh_seed()) } else { old_seed });
         let recipe = |index: u32| {
@@ -215,29 +217,36 @@ impl Job {
         })
     }
 
-    /// The number of images to generate, and their price in US dollars, if it is known. The gallery's are free.
-    fn price(&self) -> (u32, Option<f64>) {
+    /// The number of images to generate from number `from` on, and their price in US dollars, if it is known. The
+    /// gallery's are free.
+    fn price(&self, from: usize) -> (u32, Option<f64>) {
         let is_new = |recipe: &&Recipe| self.again || self.gallery.find(recipe).is_none();
-        let new: Vec<_> = self.recipes.iter().filter(is_new).collect();
-        let mut prices = new.iter().map(|recipe| self.provider.price(&recipe.model, recipe.size));
+        let new: Vec<_> = self.recipes.iter().skip(from).filter(is_new).collect();
+        let mut prices = new.iter().map(|recipe| self.provider.price_of(recipe));
         (new.len() as u32, prices.try_fold(0.0, |sum, price| Some(sum + price?)))
     }
 
-    /// Checks that the images stay within the monthly limit.
+    /// Checks that the images from number `from` on stay within the monthly limit.
     ///
     /// # Errors
     /// If they do not, or what has been spent cannot be read.
-    async fn check_limit(self: Arc<Self>, costs: Costs) -> Result<(), Failure> {
-        let check = move || costs.check(self.price().1, self.monthly_limit, SystemTime::now());
-        tokio::task::spawn_blocking(check).await.map_err(|error| internal(&error))?
+    async fn check_limit(self: Arc<Self>, costs: Costs, from: usize) -> Result<(), Failure> {
+        blocking(move || costs.check(self.price(from).1, self.monthly_limit, SystemTime::now())).await?
     }
 
     /// Generates all images. The first is shown as soon as it is ready, unless the user has chosen another background
     /// since.
     async fn run(self: Arc<Self>, daemon: &Daemon, reporter: &Reporter) -> Result<JobState, Failure> {
-        Arc::clone(&self).check_limit(daemon.costs.clone()).await?;
-        let mut entries = Vec::with_capacity(self.recipes.len());
+        let mut entries: Vec<Entry> = Vec::with_capacity(self.recipes.len());
         for (index, recipe) in self.recipes.iter().enumerate() {
+            if index > 0 && self.is_superseded(daemon) {
+                entries[0]
+                    .notes
+                    .push("you chose another background, so the other images were not generated".to_owned());
+                break;
+            }
+            // after each image, because the price of the others may be known only now
+            Arc::clone(&self).check_limit(daemon.costs.clone(), index).await?;
             let share = |done: f32| (index as f32 + done) / self.recipes.len() as f32;
             let progress = |progress| {
                 reporter.report(match progress {
@@ -257,6 +266,11 @@ impl Job {
         Ok(JobState::Done(self.with_notes(entries)))
     }
 
+    /// Whether the user has chosen another background or sent another prompt since.
+    fn is_superseded(&self, daemon: &Daemon) -> bool {
+        daemon.jobs.newest() > self.arrival || daemon.is_superseded(self.arrival)
+    }
+
     /// Adds the notes about the request, which the gallery does not store, because other requests find the image there.
     fn with_notes(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
         if let Some(first) = entries.first_mut() {
@@ -270,8 +284,9 @@ impl Job {
         if daemon.jobs.newest() > self.arrival {
             return Ok(false);
         }
-        let spec = BackgroundSpec::Image { path, fit: Fit::Cover };
-        let shown = daemon.set_background(spec, Some(Fit::Cover), decoded, self.arrival).await?;
+        let fit = self.original.as_ref().map_or(Fit::Cover, |original| original.fit);
+        let spec = BackgroundSpec::Image { path, fit };
+        let shown = daemon.set_background(spec, Some(fit), decoded, self.arrival).await?;
         let BackgroundOutcome::Shown { version, .. } = shown else { return Ok(false) };
         tokio::join!(daemon.wait_until_shown(version), daemon.saved_choice.save());
         Ok(true)
@@ -294,10 +309,7 @@ impl Job {
                 return Ok(Stored { entry, decoded: None });
             }
         }
-        let mut generated = match &self.original {
-            Some(original) => self.provider.edit(recipe, &original.source, progress).await?,
-            None => self.provider.generate(recipe, progress).await?,
-        };
+        let (mut generated, not_counted) = self.generate(recipe, &daemon.costs, progress).await?;
         if let Some(original) = &self.original {
             generated.title.get_or_insert_with(|| original.title_with(&recipe.text));
         }
@@ -306,11 +318,8 @@ impl Job {
         let gallery = self.gallery.clone();
         let recipe = recipe.clone();
         let limits = self.limits;
-        let costs = daemon.costs.clone();
         let import = self.original.as_ref().and_then(|original| original.import.clone());
         let stored = tokio::task::spawn_blocking(move || {
-            // Paid for, whatever becomes of it.
-            let not_recorded = costs.record(generated.cost, SystemTime::now()).err();
             // An image that can't be decoded is not stored.
             let (generated, decoded) =
                 prompt::receive(generated, &recipe.provider, &limits).map_err(BackgroundError::from)?;
@@ -318,11 +327,45 @@ impl Job {
                 gallery.keep(&import, SystemTime::now(), &keep)?;
             }
             let mut entry = gallery.add(&recipe, &generated, SystemTime::now(), &keep)?;
-            entry.notes.extend(not_recorded.map(|failure| failure.to_string()));
+            entry.notes.extend(not_counted.map(|failure| failure.to_string()));
             Ok(Stored { entry, decoded: Some(decoded) })
         });
         stored.await.map_err(|error| internal(&error))?
     }
+}
+
+impl Job {
+    /// Generates an image, and counts what it costs from when it is requested. Also returns why that failed.
+    async fn generate(
+        &self,
+        recipe: &Recipe,
+        costs: &Costs,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<(GeneratedImage, Option<Failure>), Failure> {
+        let (costs, price) = (costs.clone(), self.provider.price_of(recipe));
+        let charge = blocking(move || costs.charge(price, SystemTime::now())).await?;
+        let generated = match &self.original {
+            Some(original) => self.provider.edit(recipe, &original.source, progress).await,
+            None => self.provider.generate(recipe, progress).await,
+        };
+        let (charge, mut not_counted) = match charge {
+            Ok(charge) => (Some(charge), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        let cost = match &generated {
+            Ok(image) => Some(image.cost),
+            Err(error) => (!error.may_be_billed()).then_some(Some(0.0)),
+        };
+        if let (Some(charge), Some(cost)) = (charge, cost) {
+            not_counted = blocking(move || charge.settle(cost)).await?.err();
+        }
+        Ok((generated?, not_counted))
+    }
+}
+
+/// Runs `work`, which may wait for the disk, on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| internal(&error))
 }
 
 /// The image to edit, if the request is an edit.

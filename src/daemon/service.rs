@@ -17,7 +17,7 @@ use crate::{
         server::Service,
     },
     error::Failure,
-    gallery::Gallery,
+    gallery::{Gallery, GalleryError},
     sink::{self, OutputStatus},
     stats,
 };
@@ -35,8 +35,10 @@ impl Service for Arc<Daemon> {
             Request::SetPrompt(request) => self.set_prompt(*request, arrival, progress).await,
             Request::PromptCost(request) => self.prompt_cost(*request).await,
             Request::CancelPrompt => self.cancel_prompt(),
-            Request::UndoEdit => self.walk_edits(Gallery::before, arrival).await,
-            Request::RedoEdit => self.walk_edits(Gallery::after, arrival).await,
+            Request::UndoEdit => {
+                self.walk_edits(Gallery::before, |name| GalleryError::NotEdited { name }, arrival).await
+            }
+            Request::RedoEdit => self.walk_edits(Gallery::after, |name| GalleryError::NoEdit { name }, arrival).await,
             Request::Pause => Ok(self.pause(|_| true, None).await),
             Request::PauseWithMessage { message } => Ok(self.pause(|_| true, Some(checked_message(&message)?)).await),
             Request::Freeze => Ok(self.freeze().await),

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     config::Config,
     error::{Failure, Kind},
+    prompt::Name,
 };
 
 /// What triggered a reload.
@@ -111,6 +112,7 @@ impl Daemon {
         self.pipeline.set_camera(new.camera.clone());
         self.pipeline.set_mask(new.mask.clone());
         self.pipeline.set_always_on(new.always_on);
+        Name::ALL.iter().for_each(|name| new.prompt.of(*name).applied());
         *lock(&self.config) = new;
     }
 }

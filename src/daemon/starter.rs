@@ -47,8 +47,12 @@ const START_DELAY: Duration = Duration::from_secs(10);
 /// Interval between checks whether the machine is idle.
 const CHECK_INTERVAL: Duration = Duration::from_secs(3);
 
-/// The idle share of the CPU that painting requires, 0 to 1.
-const MIN_IDLE: f32 = 0.4;
+/// The idle share of the CPU that painting requires, 0 to 1: for the first few images, which new users wait for, and for
+/// the others, which also require mains power.
+const MIN_IDLE: (f32, f32) = (0.1, 0.4);
+
+/// The images that new users wait for.
+const FIRST: usize = 4;
 
 /// The lowest priority.
 const NICE: i32 = 19;
@@ -71,11 +75,11 @@ async fn paint_missing(daemon: &Daemon) -> Result<(), Failure> {
         return Ok(());
     };
     let mut machine: Box<dyn Machine> = Box::new(LocalMachine::new(Path::new("/")));
-    for text in STARTERS {
+    for (number, text) in STARTERS.into_iter().enumerate() {
         if done.has(text) {
             continue;
         }
-        machine = wait_until_idle(daemon, machine).await?;
+        machine = wait_until_idle(daemon, machine, number < FIRST).await?;
         let request = PromptRequest {
             text: text.to_owned(),
             provider: Some(Name::Builtin.to_string()),
@@ -97,14 +101,20 @@ fn cannot_record(error: &io::Error) -> Failure {
 }
 
 /// Waits until no app is watching and the CPU is idle. Checking may block on firmware, so it has its own thread.
-async fn wait_until_idle(daemon: &Daemon, mut machine: Box<dyn Machine>) -> Result<Box<dyn Machine>, Failure> {
+async fn wait_until_idle(
+    daemon: &Daemon,
+    mut machine: Box<dyn Machine>,
+    is_first: bool,
+) -> Result<Box<dyn Machine>, Failure> {
+    let min_idle = if is_first { MIN_IDLE.0 } else { MIN_IDLE.1 };
     loop {
         sleep(CHECK_INTERVAL).await;
         let measured = spawn_blocking(move || (machine.measure(), machine)).await;
         let (headroom, same) = measured.map_err(|error| internal(&error))?;
         machine = same;
         let is_watched = daemon.outputs.status(Instant::now()).iter().any(|output| output.read == Some(true));
-        if !is_watched && !headroom.on_battery && headroom.idle.is_some_and(|idle| idle >= MIN_IDLE) {
+        let has_power = is_first || !headroom.on_battery;
+        if !is_watched && has_power && headroom.idle.is_some_and(|idle| idle >= min_idle) {
             return Ok(machine);
         }
     }
