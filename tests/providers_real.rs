@@ -1,5 +1,5 @@
-//! Providers against independent servers: moto verifies signatures, aimock implements the Images API, and sd-server
-//! generates images with two APIs.
+//! Providers against independent servers: moto verifies signatures, aimock implements the Images API (also behind
+//! LiteLLM's proxy), and sd-server generates images with two APIs.
 //!
 //! `scripts/provider-servers` installs them; the tests are skipped without them.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -128,6 +128,43 @@ async fn aimock_returns_images_and_rejections() {
     let error = generate("openai", "a beach", &settings).await.unwrap_err();
     assert!(matches!(error, PromptError::KeyRejected { status: 401, .. }), "{error:?}");
     assert!(!format!("{error:?}").contains("canary"));
+}
+
+/// LiteLLM's proxy in front of a server.
+fn litellm(folder: &Path, upstream: &Server) -> Option<Server> {
+    let program = installed("LITELLM", "litellm/bin/litellm")?;
+    let file = folder.join("litellm.yaml");
+    let config = json!({
+        "model_list": [{
+            "model_name": "gpt-image-2.5-flare",
+            "litellm_params": {
+                "model": "openai/gpt-image-1", "api_base": format!("{}/v1", upstream.url), "api_key": "sk-right",
+            },
+        }],
+        "general_settings": {"master_key": "sk-proxy"},
+        "litellm_settings": {"num_retries": 0, "telemetry": false},
+    });
+    fs::write(&file, config.to_string()).unwrap(); // JSON is YAML
+    let mut command = Command::new(program);
+    command.arg("--config").arg(file).args(["--host", "127.0.0.1"]).env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+    Some(Server::start(command, "--port"))
+}
+
+#[tokio::test]
+async fn litellm_passes_images_and_rejections_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(upstream) = aimock(folder.path(), &[]) else { return };
+    let Some(server) = litellm(folder.path(), &upstream) else { return };
+    let settings = openai(&server, folder.path(), "sk-proxy");
+    let image = generate("openai", "a beach", &settings).await.unwrap();
+    assert_eq!(image.bytes, fs::read(folder.path().join("beach.png")).unwrap());
+    let error = generate("openai", "a blocked thing", &settings).await.unwrap_err();
+    assert!(matches!(error, PromptError::Moderated { .. }), "{error:?}");
+    let error = generate("openai", "over the limit", &settings).await.unwrap_err();
+    assert!(matches!(error, PromptError::Throttled { .. }), "{error:?}");
+    let settings = openai(&server, folder.path(), "sk-wrong-canary");
+    let error = generate("openai", "a beach", &settings).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
 }
 
 #[tokio::test]
