@@ -44,8 +44,19 @@ fn the_service_starts_reloads_recovers_and_stops() {
             settings '#2040a0'
             must systemctl --user reload bgcam
             must shows '#2040a0'
+            # an image generator runs outside the service, and ends with it
+            MODEL=$SHARE/model.gguf
+            printf 'GGUF\3\0\0\0' > "$MODEL"
+            printf '[prompt.local]\nserver = "%s"\nweights = "%s"\n' "{}" "$MODEL" >> ~/.config/bgcam/bgcam.toml
+            must systemctl --user reload bgcam
+            must "$BGCAM" set-prompt --provider local 'a wall'
+            GENERATOR=$(cut -d ' ' -f 1 "$MODEL.server")
+            must grep -q 'background.slice' "/proc/$GENERATOR/cgroup"
+            must is OOMPolicy continue
+            must "$BGCAM" set-color '#2040a0'
             PID=$(pid); kill -9 "$PID"
             must until_ok 30 restarted
+            must until_ok 10 test ! -d "/proc/$GENERATOR"
             must is NRestarts 1
             must shows '#2040a0'
             PID=$(pid); kill -STOP "$PID"
@@ -62,6 +73,7 @@ END
 END
             "{}" bash "$SHARE/session.sh"
             "#,
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/sd_server.py"),
             session.display(),
         ))
         .success();
