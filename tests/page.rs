@@ -197,10 +197,10 @@ fn the_preview_stays_in_view_and_compares_without_changing_the_output() {
 fn the_colour_of_a_green_screen_is_picked_from_the_picture() {
     let Some(program) = find_chromium() else { return };
     let home = Home::new();
-    let webcam = home.path("green.y4m");
-    let green = [vec![111; 640 * 360], vec![105; 320 * 180], vec![58; 320 * 180]].concat();
-    fs::write(&webcam, [b"YUV4MPEG2 W640 H360 F30:1 C420\nFRAME\n", &green[..]].concat()).unwrap();
-    let mut daemon = home.start(&["--camera", webcam.to_str().unwrap(), "--background", "#204060"]);
+    let webcam = home.path("green.png");
+    write_png(&webcam, 640, 360, [0, 177, 64]);
+    let webcam = format!("file:{}", webcam.display());
+    let mut daemon = home.start(&["--camera", &webcam, "--background", "#204060"]);
     let mut browser = Browser::start(&program);
     browser.size(1280, 800);
     browser.go(&home.page_address());

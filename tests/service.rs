@@ -61,7 +61,7 @@ fn the_service_starts_reloads_recovers_and_stops() {
             must shows '#2040a0'
             PID=$(pid); kill -STOP "$PID"
             must until_ok 90 restarted
-            must logged 'Watchdog timeout'
+            must until_ok 10 logged 'Watchdog timeout'
             must is NRestarts 2
             must until_ok 20 shows '#2040a0'
             must systemctl --user stop bgcam
