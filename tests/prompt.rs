@@ -220,7 +220,7 @@ fn several_images_end_with_a_choice_made_while_the_first_fades_in() {
     home.expect(&["set-color", "red"], 0);
     let output = client.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("the other images were not generated"), "{text}");
+    assert!(output.status.success() && text.contains("the others were not generated"), "{text}");
     assert_eq!(fs::read_to_string(home.path("image.png.count")).unwrap().lines().count(), 1);
     assert_eq!(label(&mut daemon), "#ff0000");
 }

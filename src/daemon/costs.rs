@@ -108,22 +108,27 @@ impl Costs {
         MonthlyCost { month, images, unpriced, total, limit }
     }
 
-    /// Checks that images for `price` dollars stay within `limit` dollars in the month of `now`. An unknown price and a
-    /// limit of 0 are always within it. Reads the file.
+    /// Checks that images for `price` dollars stay within `limit` dollars in the month of `now`. An unknown price does until
+    /// the limit is reached, and a limit of 0 is none. Reads the file.
     ///
     /// # Errors
     /// If they do not, or the file cannot be read.
     pub(super) fn check(&self, price: Option<f64>, limit: f64, now: SystemTime) -> Result<(), Failure> {
-        let Some(price) = price.filter(|price| limit > 0.0 && *price > 0.0) else { return Ok(()) };
-        let month = month(now);
-        let total = self.read()?.get(&month).copied().unwrap_or_default().total;
-        if total + price <= limit + TOLERANCE {
+        if limit <= 0.0 || price.is_some_and(|price| price <= 0.0) {
             return Ok(());
         }
-        let [price, total, limit] = [price, total, limit].map(dollars);
-        let text = format!(
-            "this costs {price}, which would exceed prompt.monthly_limit = {limit}: {total} spent so far in {month}"
-        );
+        let month = month(now);
+        let total = self.read()?.get(&month).copied().unwrap_or_default().total;
+        let is_within = price.map_or(total < limit, |price| total + price <= limit + TOLERANCE);
+        if is_within {
+            return Ok(());
+        }
+        let [total, limit] = [total, limit].map(dollars);
+        let what = match price.map(dollars) {
+            Some(price) => format!("this costs {price}, which would exceed prompt.monthly_limit = {limit}"),
+            None => format!("the price of this is unknown, and prompt.monthly_limit = {limit} is reached"),
+        };
+        let text = format!("{what}: {total} spent so far in {month}");
         let hint = "raise prompt.monthly_limit in the settings file, or use the painter: `bgcam set-prompt --provider builtin`";
         Err(Failure::new(Kind::Denied, text).hint(hint))
     }
@@ -234,7 +239,7 @@ mod tests {
         for (price, limit, now) in [
             (Some(0.04), 0.10, at(NOVEMBER)),
             (Some(9.99), 0.0, at(NOVEMBER)),
-            (None, 0.01, at(NOVEMBER)),
+            (None, 0.07, at(NOVEMBER)),
             (Some(0.0), 0.01, at(NOVEMBER)),
             (Some(0.10), 0.10, december()),
         ] {
@@ -245,6 +250,8 @@ mod tests {
             assert!(failure.message.contains(part), "{failure}");
         }
         assert!(failure.kind == Kind::Denied && failure.hint.is_some());
+        let failure = costs.check(None, 0.06, at(NOVEMBER)).unwrap_err();
+        assert!(failure.message.contains("unknown, and prompt.monthly_limit = $0.06 is reached"), "{failure}");
     }
 
     #[test]

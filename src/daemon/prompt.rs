@@ -240,13 +240,15 @@ impl Job {
         let mut entries: Vec<Entry> = Vec::with_capacity(self.recipes.len());
         for (index, recipe) in self.recipes.iter().enumerate() {
             if index > 0 && self.is_superseded(daemon) {
-                entries[0]
-                    .notes
-                    .push("you chose another background, so the other images were not generated".to_owned());
+                entries[0].notes.push("you chose another background, so the others were not generated".to_owned());
                 break;
             }
-            // after each image, because the price of the others may be known only now
-            Arc::clone(&self).check_limit(daemon.costs.clone(), index).await?;
+            // before each image, because what the others cost may be known only now
+            if let Err(failure) = Arc::clone(&self).check_limit(daemon.costs.clone(), index).await {
+                let Some(first) = entries.first_mut() else { return Err(failure) };
+                first.notes.push(format!("the others were not generated: {failure}"));
+                break;
+            }
             let share = |done: f32| (index as f32 + done) / self.recipes.len() as f32;
             let progress = |progress| {
                 reporter.report(match progress {
@@ -332,9 +334,7 @@ impl Job {
         });
         stored.await.map_err(|error| internal(&error))?
     }
-}
 
-impl Job {
     /// Generates an image, and counts what it costs from when it is requested. Also returns why that failed.
     async fn generate(
         &self,
