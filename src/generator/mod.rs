@@ -421,9 +421,9 @@ mod tests {
             let all = changes("/sd-server".into(), Path::new(weights), &options, &old);
             all.into_iter().skip(3).map(|(key, value)| (key, value.map(|value| value.to_string()))).collect::<Vec<_>>()
         };
-        let steps = ("prompt.local.steps", Some("8".to_owned()));
-        assert_eq!(changes("/old.gguf"), [steps.clone()]);
-        assert_eq!(changes("/new.gguf"), [steps, ("prompt.local.cfg_scale", None)]);
+        let steps = || ("prompt.local.steps", Some("8".to_owned()));
+        assert_eq!(changes("/old.gguf"), [steps()]);
+        assert_eq!(changes("/new.gguf"), [steps(), ("prompt.local.cfg_scale", None)]);
     }
 
     #[test]

@@ -259,6 +259,7 @@ const SMALL_DISK: &str = "BGCAM_TEST_SMALL_DISK";
 
 /// The test runs itself in a mount namespace, so that only it sees the small disk.
 #[test]
+#[allow(clippy::print_stderr)]
 fn a_disk_that_fills_during_the_download_keeps_what_arrived() {
     if let Some(folder) = env::var_os(SMALL_DISK) {
         return fill_the_disk(Path::new(&folder));
