@@ -102,7 +102,8 @@ fn is_c2pa((marker, data): (u8, &[u8])) -> bool {
     marker == APP11 && data.starts_with(b"JP") && memmem::find(data, b"c2pa").is_some()
 }
 
-/// The image with its digital source type, unless it has one. `None` if `bytes` are not a PNG or a JPEG.
+/// The image with its digital source type, unless it has one. `None` if `bytes` are not a PNG or a JPEG, or so damaged that
+/// the mark could not be found.
 pub fn with_source_type(bytes: &[u8], source: SourceType) -> Option<Vec<u8>> {
     if marks(bytes).contains(&Mark::DigitalSourceType) {
         return Some(bytes.to_vec());
@@ -113,7 +114,8 @@ pub fn with_source_type(bytes: &[u8], source: SourceType) -> Option<Vec<u8>> {
         _ => return None,
     };
     let (head, rest) = bytes.split_at_checked(at)?;
-    Some([head, &added, rest].concat())
+    let marked = [head, &added, rest].concat();
+    marks(&marked).contains(&Mark::DigitalSourceType).then_some(marked)
 }
 
 fn png_chunk(xmp: &str) -> Vec<u8> {
@@ -155,6 +157,12 @@ mod tests {
 
     fn pixels(bytes: &[u8]) -> RgbImage {
         decode(bytes, "test", &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_ends_within_its_first_segment_gets_no_mark() {
+        let truncated = [0xff, 0xd8, 0xff, APP0, 0x56, 0x0a];
+        assert_eq!(with_source_type(&truncated, SourceType::Generated), None);
     }
 
     #[test]
