@@ -113,17 +113,21 @@ fn openai(server: &Server, folder: &Path, key: &str) -> PromptSettings {
     settings
 }
 
+/// Checks the answers to the prompts that [`aimock`] knows.
+async fn check_image_and_rejections(settings: &PromptSettings, folder: &Path) {
+    let image = generate("openai", "a beach", settings).await.unwrap();
+    assert_eq!(image.bytes, fs::read(folder.join("beach.png")).unwrap());
+    let error = generate("openai", "a blocked thing", settings).await.unwrap_err();
+    assert!(matches!(error, PromptError::Moderated { .. }), "{error:?}");
+    let error = generate("openai", "over the limit", settings).await.unwrap_err();
+    assert!(matches!(error, PromptError::Throttled { .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn aimock_returns_images_and_rejections() {
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = aimock(folder.path(), &[]) else { return };
-    let settings = openai(&server, folder.path(), "sk-right");
-    let image = generate("openai", "a beach", &settings).await.unwrap();
-    assert_eq!(image.bytes, fs::read(folder.path().join("beach.png")).unwrap());
-    let error = generate("openai", "a blocked thing", &settings).await.unwrap_err();
-    assert!(matches!(error, PromptError::Moderated { .. }), "{error:?}");
-    let error = generate("openai", "over the limit", &settings).await.unwrap_err();
-    assert!(matches!(error, PromptError::Throttled { .. }), "{error:?}");
+    check_image_and_rejections(&openai(&server, folder.path(), "sk-right"), folder.path()).await;
     let settings = openai(&server, folder.path(), "sk-wrong-canary");
     let error = generate("openai", "a beach", &settings).await.unwrap_err();
     assert!(matches!(error, PromptError::KeyRejected { status: 401, .. }), "{error:?}");
@@ -155,13 +159,7 @@ async fn litellm_passes_images_and_rejections_on() {
     let folder = tempfile::tempdir().unwrap();
     let Some(upstream) = aimock(folder.path(), &[]) else { return };
     let Some(server) = litellm(folder.path(), &upstream) else { return };
-    let settings = openai(&server, folder.path(), "sk-proxy");
-    let image = generate("openai", "a beach", &settings).await.unwrap();
-    assert_eq!(image.bytes, fs::read(folder.path().join("beach.png")).unwrap());
-    let error = generate("openai", "a blocked thing", &settings).await.unwrap_err();
-    assert!(matches!(error, PromptError::Moderated { .. }), "{error:?}");
-    let error = generate("openai", "over the limit", &settings).await.unwrap_err();
-    assert!(matches!(error, PromptError::Throttled { .. }), "{error:?}");
+    check_image_and_rejections(&openai(&server, folder.path(), "sk-proxy"), folder.path()).await;
     let settings = openai(&server, folder.path(), "sk-wrong-canary");
     let error = generate("openai", "a beach", &settings).await.unwrap_err();
     assert!(!format!("{error:?}").contains("canary"), "{error:?}");
