@@ -271,7 +271,8 @@ fn check_sum(sha256: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// A safe file name for the file at `url`, which no other URL has: many models are called `model.safetensors`.
+/// A safe file name for the file at `url`. It has a hash of the host and path, because many models are called
+/// `model.safetensors`, but not of the query, which may have a key that changes.
 fn file_name(url: &Url) -> String {
     let last = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
     let is_safe = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
